@@ -1,0 +1,369 @@
+//! The load generator: one thread, one `epoll`, many connections with one request in flight on each.
+//!
+//! It shares the machine with what it measures, so it does as little as can be for each request: one `write`, one
+//! `read`, and the parsing that the dialect asks for. What it used is measured and printed beside every figure.
+
+use std::{
+    collections::VecDeque,
+    io::{ErrorKind, Read, Write},
+    net::{SocketAddr, TcpStream},
+    time::{Duration, Instant},
+};
+
+use hdrhistogram::Histogram;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+
+use crate::{
+    error::{BenchError, Doing, Result},
+    pace::{Alarm, Pace, Plan, Schedule},
+    process::{CpuUse, Ticks},
+};
+
+/// How long answers are waited for after the last request: far above any stall that is still worth a figure.
+const DRAIN: Duration = Duration::from_secs(30);
+/// The most that one answer may take in memory.
+const ANSWER_BYTES_MAX: usize = 8 << 20;
+/// Longer latencies are recorded as this.
+const LATENCY_MAX: Duration = Duration::from_secs(120);
+const EVENTS_AT_ONCE: usize = 256;
+const ALARM: u64 = u64::MAX;
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The operation is done.
+    Done,
+    /// The server refused it for now (overloaded, limited, sold out): counted apart, never as throughput.
+    Refused,
+    /// One request of several: the operation goes on, on the same connection, its time still running.
+    Step,
+}
+
+/// A protocol and the work asked for in it.
+pub(crate) trait Dialect {
+    /// Who is asked, for messages.
+    fn peer(&self) -> &str;
+    /// Appends the connection's next request to `out`. `false`: there is no work left.
+    fn ask(&mut self, connection: usize, out: &mut Vec<u8>) -> bool;
+    /// Reads one answer from the front of `input`: its length and what it means, or `None` while it is incomplete.
+    fn answered(&mut self, connection: usize, input: &[u8]) -> Result<Option<(usize, Verdict)>>;
+}
+
+/// What was measured in one window.
+#[derive(Debug)]
+pub(crate) struct Window {
+    /// Nanoseconds from when an operation was due (open loop) or asked (closed loop) to its answer.
+    pub(crate) latency: Histogram<u64>,
+    /// Open loop: nanoseconds from when a request was due to when it was sent, free connection or not.
+    pub(crate) lateness: Histogram<u64>,
+    /// Operations done within the window.
+    pub(crate) operations: u64,
+    /// The window's length.
+    pub(crate) seconds: f64,
+    /// Operations done in all, before and after the window too.
+    pub(crate) done_in_all: u64,
+    /// Operations that the server refused for now, in all.
+    pub(crate) refused: u64,
+    /// CPU used during the window.
+    pub(crate) cpu: CpuUse,
+    /// The work ran out before the window did.
+    pub(crate) ran_out: bool,
+}
+
+impl Window {
+    /// Nothing measured yet.
+    pub(crate) fn new() -> Self {
+        Self {
+            latency: latency_histogram(),
+            lateness: latency_histogram(),
+            operations: 0,
+            seconds: 0.0,
+            done_in_all: 0,
+            refused: 0,
+            cpu: CpuUse::default(),
+            ran_out: false,
+        }
+    }
+
+    /// Operations in a second.
+    pub(crate) fn per_second(&self) -> f64 {
+        self.operations as f64 / self.seconds.max(1e-9)
+    }
+
+    /// A percentile of the latency, in milliseconds.
+    pub(crate) fn latency_ms(&self, percentile: f64) -> f64 {
+        self.latency.value_at_percentile(percentile) as f64 / 1e6
+    }
+
+    /// CPU microseconds of the server for each operation.
+    pub(crate) fn server_us(&self) -> f64 {
+        self.cpu.server_seconds * 1e6 / self.operations.max(1) as f64
+    }
+
+    /// CPU microseconds of the generator for each operation.
+    pub(crate) fn generator_us(&self) -> f64 {
+        self.cpu.generator_seconds * 1e6 / self.operations.max(1) as f64
+    }
+}
+
+/// Nanoseconds with three digits, from one microsecond on.
+pub(crate) fn latency_histogram() -> Histogram<u64> {
+    // The bounds are constants that the crate accepts: low ≥ 1, high ≥ 2 × low, at most 5 digits.
+    #[allow(clippy::unwrap_used)]
+    Histogram::new_with_bounds(1_000, LATENCY_MAX.as_nanos() as u64, 3).unwrap()
+}
+
+struct Connection {
+    stream: TcpStream,
+    out: Vec<u8>,
+    written: usize,
+    input: Vec<u8>,
+    filled: usize,
+    due: Option<Instant>,
+}
+
+/// The connections to one server. Open for one window, so that no server's idle timeout falls into the next.
+pub(crate) struct Driver {
+    epoll: std::os::fd::OwnedFd,
+    alarm: Alarm,
+    connections: Vec<Connection>,
+}
+
+impl Driver {
+    /// Connects `clients` times.
+    pub(crate) fn connect(address: SocketAddr, clients: usize) -> Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC).doing("creating an epoll")?;
+        let alarm = Alarm::new()?;
+        epoll::add(&epoll, &alarm, EventData::new_u64(ALARM), EventFlags::IN).doing("watching the timer")?;
+        let mut connections = Vec::with_capacity(clients);
+        for index in 0..clients {
+            let stream = TcpStream::connect(address).doing(format!("connecting to {address}"))?;
+            stream.set_nodelay(true).doing("setting nodelay")?;
+            stream.set_nonblocking(true).doing("setting nonblocking")?;
+            epoll::add(&epoll, &stream, EventData::new_u64(index as u64), EventFlags::IN).doing("watching a socket")?;
+            let (out, input) = (Vec::with_capacity(2_048), vec![0; 4_096]);
+            connections.push(Connection { stream, out, written: 0, input, filled: 0, due: None });
+        }
+        Ok(Self { epoll, alarm, connections })
+    }
+
+    /// Runs `plan` and waits for every answer. `server` is the process whose CPU is counted.
+    pub(crate) fn run(&mut self, dialect: &mut dyn Dialect, plan: &Plan, server: u32) -> Result<Window> {
+        let start = Instant::now();
+        let from = start + plan.warm_up;
+        let until = plan.measure.map(|measure| from + measure);
+        let mut run = Run {
+            dialect,
+            window: Window::new(),
+            schedule: match plan.pace {
+                Pace::Closed => None,
+                Pace::Open { per_second } => Some(Schedule::new(start, per_second)),
+            },
+            from,
+            until,
+            idle: (0..self.connections.len()).collect(),
+            asking: true,
+        };
+        let mut before: Option<Ticks> = None;
+        let mut after: Option<(Ticks, Instant)> = None;
+        let mut events: Vec<Event> = Vec::with_capacity(EVENTS_AT_ONCE);
+        let mut give_up: Option<Instant> = None;
+        loop {
+            let now = Instant::now();
+            if before.is_none() && now >= from {
+                before = Some(Ticks::read(server));
+            }
+            if run.until.is_some_and(|until| now >= until) {
+                run.asking = false;
+            }
+            self.ask_what_is_due(&mut run)?;
+            if !run.asking && after.is_none() {
+                after = Some((Ticks::read(server), Instant::now()));
+                give_up = Some(Instant::now() + DRAIN);
+            }
+            let waiting = self.connections.len() - run.idle.len();
+            if !run.asking && waiting == 0 {
+                break;
+            }
+            if give_up.is_some_and(|at| now >= at) {
+                let peer = run.dialect.peer().to_owned();
+                return Err(BenchError::Unanswered { peer, unanswered: waiting, seconds: DRAIN.as_secs() });
+            }
+            self.set_alarm(&run, give_up)?;
+            events.clear();
+            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), None) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error).doing("waiting for answers"),
+            }
+            for event in &events {
+                match event.data.u64() {
+                    ALARM => self.alarm.quiet(),
+                    index => self.serve(index as usize, event.flags, &mut run)?,
+                }
+            }
+        }
+        let measured_until = match (run.until, after) {
+            (Some(until), Some((_, asked_last))) => until.min(asked_last),
+            _ => Instant::now(),
+        };
+        run.window.seconds = measured_until.saturating_duration_since(from).as_secs_f64();
+        if let (Some(before), Some((after, _))) = (before, after) {
+            // Work that simply ran out is over when its last answer is in.
+            let after = if plan.measure.is_none() { Ticks::read(server) } else { after };
+            run.window.cpu = before.until(&after);
+        }
+        Ok(run.window)
+    }
+
+    fn ask_what_is_due(&mut self, run: &mut Run<'_>) -> Result<()> {
+        while run.asking && !run.idle.is_empty() {
+            let due = match &mut run.schedule {
+                None => Instant::now(),
+                Some(schedule) if schedule.due() <= Instant::now() => schedule.take(),
+                Some(_) => return Ok(()),
+            };
+            let Some(index) = run.idle.pop_front() else { return Ok(()) };
+            if !self.ask(index, due, run)? {
+                run.idle.push_back(index);
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks on a free connection. `false`: there is no work left.
+    fn ask(&mut self, index: usize, due: Instant, run: &mut Run<'_>) -> Result<bool> {
+        let connection = &mut self.connections[index];
+        connection.out.clear();
+        connection.written = 0;
+        if !run.dialect.ask(index, &mut connection.out) {
+            run.window.ran_out = run.until.is_some();
+            run.asking = false;
+            return Ok(false);
+        }
+        if run.schedule.is_some() && due >= run.from {
+            run.window.lateness.saturating_record(due.elapsed().as_nanos() as u64);
+        }
+        connection.due = Some(due);
+        self.flush(index, run)?;
+        Ok(true)
+    }
+
+    fn flush(&mut self, index: usize, run: &Run<'_>) -> Result<()> {
+        let connection = &mut self.connections[index];
+        let was_whole = connection.written == 0;
+        while connection.written < connection.out.len() {
+            match connection.stream.write(&connection.out[connection.written..]) {
+                Ok(0) => return Err(run.hung_up(index)),
+                Ok(written) => connection.written += written,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    return self.watch(index, EventFlags::IN | EventFlags::OUT);
+                }
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => return Err(run.hung_up(index)),
+                Err(error) => return Err(error).doing(format!("writing to {}", run.dialect.peer())),
+            }
+        }
+        if was_whole { Ok(()) } else { self.watch(index, EventFlags::IN) }
+    }
+
+    fn watch(&self, index: usize, flags: EventFlags) -> Result<()> {
+        let stream = &self.connections[index].stream;
+        epoll::modify(&self.epoll, stream, EventData::new_u64(index as u64), flags).doing("watching a socket")
+    }
+
+    /// What a socket's readiness allows: the rest of a request, an answer, and the next request after it.
+    fn serve(&mut self, index: usize, flags: EventFlags, run: &mut Run<'_>) -> Result<()> {
+        if flags.contains(EventFlags::OUT) {
+            self.flush(index, run)?;
+        }
+        if !flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
+            return Ok(());
+        }
+        let connection = &mut self.connections[index];
+        if connection.filled == connection.input.len() {
+            if connection.input.len() >= ANSWER_BYTES_MAX {
+                return Err(BenchError::Setup(format!("{} sent an endless answer", run.dialect.peer())));
+            }
+            connection.input.resize(connection.input.len() * 2, 0);
+        }
+        match connection.stream.read(&mut connection.input[connection.filled..]) {
+            Ok(0) => return Err(run.hung_up(index)),
+            Ok(read) => connection.filled += read,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => return Err(run.hung_up(index)),
+            Err(error) => return Err(error).doing(format!("reading from {}", run.dialect.peer())),
+        }
+        let input = &connection.input[..connection.filled];
+        let Some((length, verdict)) = run.dialect.answered(index, input)? else { return Ok(()) };
+        connection.input.copy_within(length..connection.filled, 0);
+        connection.filled -= length;
+        let Some(due) = connection.due.take() else {
+            return Err(BenchError::Setup(format!("{} answered what nobody asked", run.dialect.peer())));
+        };
+        if verdict == Verdict::Step {
+            // The operation goes on, whatever the clock says: half an operation is not a result.
+            let connection = &mut self.connections[index];
+            connection.out.clear();
+            connection.written = 0;
+            run.dialect.ask(index, &mut connection.out);
+            connection.due = Some(due);
+            return self.flush(index, run);
+        }
+        run.settle(due, verdict);
+        if run.schedule.is_none() && run.asking && self.ask(index, Instant::now(), run)? {
+            return Ok(());
+        }
+        run.idle.push_back(index);
+        Ok(())
+    }
+
+    fn set_alarm(&mut self, run: &Run<'_>, give_up: Option<Instant>) -> Result<()> {
+        let next_request = match &run.schedule {
+            Some(schedule) if run.asking && !run.idle.is_empty() => Some(schedule.due()),
+            _ => None,
+        };
+        let turn = if run.asking { run.until } else { give_up };
+        let early = (Instant::now() < run.from).then_some(run.from);
+        match [next_request, turn, early].into_iter().flatten().min() {
+            Some(at) => self.alarm.set(at),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One run's state.
+struct Run<'a> {
+    dialect: &'a mut dyn Dialect,
+    window: Window,
+    schedule: Option<Schedule>,
+    from: Instant,
+    until: Option<Instant>,
+    idle: VecDeque<usize>,
+    asking: bool,
+}
+
+impl Run<'_> {
+    /// Records a finished operation. Open loop: what was due in the window counts, however late its answer; closed
+    /// loop: what was answered in the window counts.
+    fn settle(&mut self, due: Instant, verdict: Verdict) {
+        if verdict == Verdict::Refused {
+            self.window.refused += 1;
+            return;
+        }
+        self.window.done_in_all += 1;
+        let now = Instant::now();
+        let at = if self.schedule.is_some() { due } else { now };
+        if at >= self.from && self.until.is_none_or(|until| at < until) {
+            self.window.operations += 1;
+            self.window.latency.saturating_record(now.duration_since(due).as_nanos() as u64);
+        }
+    }
+
+    fn hung_up(&self, connection: usize) -> BenchError {
+        BenchError::HungUp { peer: self.dialect.peer().to_owned(), connection }
+    }
+}
+
+#[cfg(test)]
+#[path = "driver_tests.rs"]
+mod tests;

@@ -1,0 +1,203 @@
+//! What a process used: CPU from `/proc/PID/stat`, memory from `/proc/PID/status`, bytes on disk.
+
+use std::{
+    collections::HashMap,
+    fs,
+    io::{BufRead, BufReader},
+    os::unix::fs::MetadataExt,
+    path::Path,
+};
+
+use crate::error::{Doing, Result};
+
+/// `USER_HZ`: what `/proc` counts CPU time in. A constant of the Linux ABI on every architecture that we run on.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// CPU ticks used so far by a server with its children, by this process, and by the whole machine.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ticks {
+    server: u64,
+    generator: u64,
+    busy: u64,
+    all: u64,
+}
+
+impl Ticks {
+    /// Reads them now. A server that has gone counts as zero; the caller notices by its silence.
+    pub(crate) fn read(server: u32) -> Self {
+        let (busy, all) = machine_ticks();
+        Self { server: tree_ticks(server), generator: stat(std::process::id()).map_or(0, |s| s.own), busy, all }
+    }
+
+    /// What was used from `self` to `later`.
+    pub(crate) fn until(&self, later: &Self) -> CpuUse {
+        let server = later.server.saturating_sub(self.server);
+        let generator = later.generator.saturating_sub(self.generator);
+        let busy = later.busy.saturating_sub(self.busy);
+        let all = later.all.saturating_sub(self.all).max(1);
+        CpuUse {
+            server_seconds: server as f64 / TICKS_PER_SECOND,
+            generator_seconds: generator as f64 / TICKS_PER_SECOND,
+            others_share: busy.saturating_sub(server + generator) as f64 / all as f64,
+        }
+    }
+}
+
+/// CPU used over a window.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct CpuUse {
+    /// By the server and its children, user and system.
+    pub(crate) server_seconds: f64,
+    /// By the load generator.
+    pub(crate) generator_seconds: f64,
+    /// The part of the machine's CPU that neither of them used: other programs, the kernel's own threads (the
+    /// file system's among them), interrupts, and what the hypervisor took.
+    pub(crate) others_share: f64,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Stat {
+    parent: u32,
+    own: u64,
+    with_reaped: u64,
+}
+
+fn stat(pid: u32) -> Option<Stat> {
+    parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// `proc_pid_stat(5)`: the command may contain anything, so fields are counted from the last parenthesis.
+fn parse_stat(line: &str) -> Option<Stat> {
+    let fields: Vec<&str> = line[line.rfind(')')? + 1..].split_ascii_whitespace().collect();
+    let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
+    let own = number(11)? + number(12)?;
+    Some(Stat { parent: number(1)? as u32, own, with_reaped: own + number(13)? + number(14)? })
+}
+
+/// Ticks of a process, its living descendants, and the children that it has waited for.
+fn tree_ticks(root: u32) -> u64 {
+    if let Some(children) = children_of(root) {
+        let own = stat(root).map_or(0, |stat| stat.with_reaped);
+        return own + children.into_iter().map(tree_ticks).sum::<u64>();
+    }
+    let processes: HashMap<u32, Stat> = pids().filter_map(|pid| Some((pid, stat(pid)?))).collect();
+    let descends = |mut pid: u32| {
+        while pid != root {
+            match processes.get(&pid) {
+                Some(stat) if stat.parent != pid => pid = stat.parent,
+                _ => return false,
+            }
+        }
+        true
+    };
+    processes.iter().filter(|(pid, _)| descends(**pid)).map(|(_, stat)| stat.with_reaped).sum()
+}
+
+/// The kernel's own list of children, where it keeps one (`CONFIG_PROC_CHILDREN`).
+fn children_of(pid: u32) -> Option<Vec<u32>> {
+    let mut children = Vec::new();
+    for thread in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
+        let listed = fs::read_to_string(thread.path().join("children")).ok()?;
+        children.extend(listed.split_ascii_whitespace().filter_map(|child| child.parse::<u32>().ok()));
+    }
+    Some(children)
+}
+
+fn pids() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+fn machine_ticks() -> (u64, u64) {
+    let text = fs::read_to_string("/proc/stat").unwrap_or_default();
+    parse_machine_ticks(text.lines().next().unwrap_or_default())
+}
+
+/// `proc_stat(5)`: user nice system idle iowait irq softirq steal, then guest times that user already contains.
+fn parse_machine_ticks(line: &str) -> (u64, u64) {
+    let ticks: Vec<u64> = line.split_ascii_whitespace().skip(1).take(8).filter_map(|n| n.parse().ok()).collect();
+    let all: u64 = ticks.iter().sum();
+    let idle: u64 = ticks.iter().skip(3).take(2).sum();
+    (all - idle, all)
+}
+
+/// The busiest processes over one second, for the message that refuses to measure beside them.
+pub(crate) fn busiest() -> String {
+    let sample = || pids().filter_map(|pid| Some((pid, stat(pid)?.own))).collect::<HashMap<u32, u64>>();
+    let before = sample();
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    let mut used: Vec<(u64, u32)> = sample()
+        .into_iter()
+        .map(|(pid, ticks)| (ticks.saturating_sub(before.get(&pid).copied().unwrap_or(0)), pid))
+        .filter(|(ticks, pid)| *ticks > 0 && *pid != std::process::id())
+        .collect();
+    used.sort_unstable_by(|a, b| b.cmp(a));
+    let name = |pid: u32| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned();
+    let list: Vec<String> =
+        used.iter().take(3).map(|(ticks, pid)| format!("{} (pid {pid}, {ticks} % of a core)", name(*pid))).collect();
+    if list.is_empty() { "nobody right now".to_owned() } else { list.join(", ") }
+}
+
+/// `VmRSS` of one process, in bytes.
+pub(crate) fn resident_bytes(pid: u32) -> Result<u64> {
+    let path = format!("/proc/{pid}/status");
+    let file = fs::File::open(&path).doing(format!("reading {path}"))?;
+    let line = BufReader::new(file).lines().map_while(std::result::Result::ok).find(|line| line.starts_with("VmRSS:"));
+    let kib = line.and_then(|line| line.split_ascii_whitespace().nth(1)?.parse::<u64>().ok());
+    Ok(kib.unwrap_or(0) * 1024)
+}
+
+/// What a folder takes on disk, files below it included.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct DiskUse {
+    /// The sum of the files' lengths.
+    pub(crate) length_bytes: u64,
+    /// What the file system has given them (less for sparse files, more for what is reserved ahead).
+    pub(crate) allocated_bytes: u64,
+}
+
+/// Adds up a folder. Files that vanish meanwhile (compaction) are left out; a folder that is not there is empty.
+pub(crate) fn disk_use(folder: &Path) -> DiskUse {
+    let mut sum = DiskUse::default();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let Ok(metadata) = entry.metadata() else { continue };
+        if metadata.is_dir() {
+            let below = disk_use(&entry.path());
+            sum.length_bytes += below.length_bytes;
+            sum.allocated_bytes += below.allocated_bytes;
+        } else {
+            sum.length_bytes += metadata.len();
+            sum.allocated_bytes += metadata.blocks() * 512;
+        }
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_with_parentheses_and_blanks_does_not_shift_the_fields() {
+        let line = "42 (a) b (c)) S 7 42 42 0 -1 4194560 1 2 3 4 110 22 3 4 20 0 9 0 100";
+        let stat = parse_stat(line).expect("parses");
+        assert_eq!((stat.parent, stat.own, stat.with_reaped), (7, 132, 139));
+    }
+
+    #[test]
+    fn idle_and_waiting_for_disks_are_not_busy_and_guests_are_not_counted_twice() {
+        assert_eq!(parse_machine_ticks("cpu  10 1 5 100 20 2 3 4 9 9"), (25, 145));
+    }
+
+    #[test]
+    fn this_process_has_memory_and_uses_cpu() {
+        let before = Ticks::read(std::process::id());
+        let mut sum = 0_u64;
+        while Ticks::read(std::process::id()).generator < before.generator + 3 {
+            sum = std::hint::black_box(sum + 1);
+        }
+        let used = before.until(&Ticks::read(std::process::id()));
+        assert!(used.generator_seconds >= 0.03 && used.server_seconds >= 0.03);
+        assert!(resident_bytes(std::process::id()).expect("status") > 100_000);
+    }
+}

@@ -1,0 +1,364 @@
+//! How events change a drop. Nothing here can fail or refuse.
+
+use super::{
+    Claim, ClaimState, Drop, DropEdit, DropEvent, ItemTerms, ReleaseReason,
+    state::{Item, Pending, Phase, Refused, Sheet},
+};
+use crate::{
+    id::ClaimId,
+    sabotage::{Rule, is_broken},
+    time::Timestamp,
+};
+
+impl Drop {
+    pub(super) fn fold(&mut self, event: &DropEvent) {
+        match event {
+            DropEvent::Created { tenant, drop, terms, items, receipt, .. } => {
+                // A void drop has settled, or will settle, what came to it: its totals go on.
+                let mut old = std::mem::take(&mut self.items);
+                self.items = items.iter().map(|terms| new_item(terms, &mut old)).collect();
+                for item in &mut old {
+                    item.wanted = 0;
+                }
+                self.items.append(&mut old);
+                self.receipts.keep(*receipt, ());
+                self.refused = None;
+                self.sheet = Some(Sheet {
+                    tenant: tenant.clone(),
+                    drop: *drop,
+                    terms: terms.clone(),
+                    created: *receipt,
+                    version: 1,
+                    phase: Phase::Draft,
+                });
+            }
+            DropEvent::UnitsAsked { receipt, edit, units } => {
+                if let Some(edit) = edit {
+                    self.add_new_items(edit);
+                }
+                let units = units.iter().map(|&(item, more)| (item, more, false)).collect();
+                self.refused = None;
+                self.pending = Some(Pending { receipt: *receipt, edit: edit.clone(), units });
+            }
+            DropEvent::UnitsCame { item, at } => self.units_came(*item, *at),
+            DropEvent::UnitsRefused { item, available, at } => self.units_refused(*item, *available, *at),
+            DropEvent::Published { at } => {
+                self.finish_pending();
+                self.set_phase(Phase::Published(*at));
+            }
+            DropEvent::Edited { edit, receipt } => {
+                self.add_new_items(edit);
+                self.apply_edit(edit, receipt.at);
+                self.pending = None;
+                self.receipts.keep(*receipt, ());
+                self.raise_version();
+            }
+            DropEvent::Ended { at, receipt } => self.finish(Phase::Ended, *at, receipt.as_ref()),
+            DropEvent::Cancelled { receipt } => self.finish(Phase::Cancelled, receipt.at, Some(receipt)),
+            DropEvent::Claimed { claim, buyer, item, quantity, price, fingerprint, until, .. } => {
+                self.add_claim(Claim {
+                    id: *claim,
+                    buyer: *buyer,
+                    fingerprint: *fingerprint,
+                    item: *item,
+                    checkouts: 0,
+                    lengthened: false,
+                    quantity: *quantity,
+                    price: *price,
+                    first_until: *until,
+                    email: None,
+                    undone: None,
+                    state: ClaimState::Held { until: *until, pin: None },
+                });
+            }
+            DropEvent::Released { claim, at } => {
+                if let Some(&number) = self.by_id.get(claim) {
+                    self.release_claim(number, ReleaseReason::GivenBack, *at);
+                }
+            }
+            DropEvent::Expired { claims, at } => {
+                for &number in claims {
+                    self.release_claim(number, ReleaseReason::Expired, *at);
+                }
+            }
+            DropEvent::Pinned { .. } | DropEvent::Unpinned { .. } | DropEvent::Sold { .. } | DropEvent::Unsold { .. } => {
+                self.fold_checkout(event);
+            }
+            DropEvent::SettlementAsked { .. } => {
+                self.settlement.turn += 1;
+                self.settlement.due = None;
+                for item in &mut self.items {
+                    item.reporting = item.totals;
+                }
+                self.settlement.open = self.items.iter().filter(|item| item.reporting != item.booked).count() as u32;
+            }
+            DropEvent::Settled { item, totals } => {
+                let item = &mut self.items[*item as usize];
+                let was_open = item.reporting != item.booked;
+                item.booked = *totals;
+                if was_open && item.reporting == item.booked {
+                    self.settlement.open -= 1;
+                }
+            }
+        }
+        #[cfg(debug_assertions)]
+        if !is_broken(Rule::OversellByOne) && !is_broken(Rule::UnitLostAfterEnd) {
+            self.assert_balanced();
+        }
+    }
+
+    /// Claims under a checkout: pinned, let go, sold, taken back.
+    fn fold_checkout(&mut self, event: &DropEvent) {
+        match event {
+            DropEvent::Pinned { claim, pin, email } => {
+                let Some(&number) = self.by_id.get(claim) else { return };
+                self.expire_never(number);
+                let Some(known) = self.claims.get_mut(number) else { return };
+                if let ClaimState::Held { until, .. } = known.state {
+                    known.state = ClaimState::Held { until, pin: Some(*pin) };
+                    known.checkouts += 1;
+                    known.email = Some(*email);
+                    *self.by_email.entry(*email).or_default() += known.quantity.units();
+                }
+            }
+            DropEvent::Unpinned { claim, pin, until } => {
+                let Some(&number) = self.by_id.get(claim) else { return };
+                self.forget_email(number);
+                let Some(known) = self.claims.get_mut(number) else { return };
+                if let ClaimState::Held { until: before, .. } = known.state {
+                    known.lengthened |= *until > before;
+                    known.undone = Some(*pin);
+                    known.state = ClaimState::Held { until: *until, pin: None };
+                    self.expiries.insert((*until, number));
+                }
+            }
+            DropEvent::Sold { claim, order, at } => {
+                let Some(&number) = self.by_id.get(claim) else { return };
+                self.expire_never(number);
+                let Some(known) = self.claims.get_mut(number) else { return };
+                known.state = ClaimState::Sold { order: *order };
+                let (item, units) = (&mut self.items[known.item as usize], known.quantity.units());
+                item.held -= units;
+                item.totals.sold += units;
+                self.totals_changed(*at);
+            }
+            DropEvent::Unsold { claim, at } => {
+                let Some(&number) = self.by_id.get(claim) else { return };
+                self.forget_email(number);
+                let over = self.is_phase_over();
+                let Some(known) = self.claims.get_mut(number) else { return };
+                known.state = ClaimState::Released { why: ReleaseReason::CaptureFailed };
+                let (item, units) = (&mut self.items[known.item as usize], known.quantity.units());
+                item.totals.returned += units;
+                give_back(item, units, over);
+                self.totals_changed(*at);
+            }
+            _ => {}
+        }
+    }
+
+    fn add_claim(&mut self, claim: Claim) {
+        if let Some(item) = self.items.get_mut(claim.item as usize) {
+            item.available = item.available.saturating_sub(claim.quantity.units());
+            item.held += claim.quantity.units();
+        }
+        self.index_claim(claim);
+    }
+
+    /// Adds a claim to the list and to what is derived from it.
+    pub(super) fn index_claim(&mut self, claim: Claim) {
+        let (id, buyer, state) = (claim.id, claim.buyer, claim.state);
+        if let (Some(email), ClaimState::Held { pin: Some(_), .. } | ClaimState::Sold { .. }) = (claim.email, state) {
+            *self.by_email.entry(email).or_default() += claim.quantity.units();
+        }
+        let number = self.claims.push(claim);
+        self.by_id.insert(id, number);
+        self.by_buyer.entry_or_default(buyer).push(number);
+        if let ClaimState::Held { until, pin: None } = state {
+            self.expiries.insert((until, number));
+        }
+    }
+
+    fn release_claim(&mut self, number: u32, why: ReleaseReason, at: Timestamp) {
+        self.expire_never(number);
+        let over = self.is_phase_over();
+        let Some(claim) = self.claims.get_mut(number) else { return };
+        if !matches!(claim.state, ClaimState::Held { .. }) {
+            return;
+        }
+        claim.state = ClaimState::Released { why };
+        let (item, units) = (&mut self.items[claim.item as usize], claim.quantity.units());
+        item.held -= units;
+        if over && is_broken(Rule::UnitLostAfterEnd) {
+            return;
+        }
+        give_back(item, units, over);
+        if over {
+            self.totals_changed(at);
+        }
+    }
+
+    fn is_phase_over(&self) -> bool {
+        self.sheet.as_ref().is_none_or(|sheet| matches!(sheet.phase, Phase::Ended | Phase::Cancelled | Phase::Void))
+    }
+
+    fn expire_never(&mut self, number: u32) {
+        if let Some(ClaimState::Held { until, pin: None }) = self.claims.get(number).map(|claim| claim.state) {
+            self.expiries.remove(&(until, number));
+        }
+    }
+
+    /// Takes the units of a claim off its e-mail's count.
+    fn forget_email(&mut self, number: u32) {
+        let Some(claim) = self.claims.get_mut(number) else { return };
+        let units = claim.quantity.units();
+        let Some(email) = claim.email.take() else { return };
+        if let Some(count) = self.by_email.get_mut(&email) {
+            *count -= units;
+            if *count == 0 {
+                self.by_email.remove(&email);
+            }
+        }
+    }
+
+    fn units_came(&mut self, index: u16, at: Timestamp) {
+        let over = self.is_phase_over();
+        let Some(pending) = &mut self.pending else { return };
+        for (item, more, came) in pending.units.iter_mut().filter(|(item, _, _)| *item == index) {
+            *came = true;
+            let item = &mut self.items[*item as usize];
+            item.allocated += *more;
+            give_back(item, *more, over);
+        }
+        if over {
+            self.totals_changed(at);
+        }
+    }
+
+    /// What came already for this command goes back, and the command is refused.
+    fn units_refused(&mut self, index: u16, available: u64, at: Timestamp) {
+        let Some(pending) = self.pending.take() else { return };
+        for (item, more, _) in pending.units.iter().filter(|(_, _, came)| *came) {
+            let item = &mut self.items[*item as usize];
+            item.available -= more;
+            item.totals.unsold += more;
+        }
+        let sku = self.items[index as usize].sku.clone();
+        self.refused = Some(Refused { command_id: pending.receipt.command_id, sku, available });
+        let creation = self.sheet.as_ref().is_some_and(|sheet| sheet.created.command_id == pending.receipt.command_id);
+        if creation {
+            self.set_phase(Phase::Void);
+        }
+        self.totals_changed(at);
+    }
+
+    fn finish_pending(&mut self) {
+        if let Some(pending) = self.pending.take() {
+            self.receipts.keep(pending.receipt, ());
+            let creation = self.sheet.as_ref().is_some_and(|sheet| sheet.created.command_id == pending.receipt.command_id);
+            if !creation {
+                self.raise_version();
+            }
+        }
+    }
+
+    fn finish(&mut self, phase: Phase, at: Timestamp, receipt: Option<&crate::receipts::Receipt>) {
+        self.set_phase(phase);
+        for item in &mut self.items {
+            item.totals.unsold += item.available;
+            item.available = 0;
+        }
+        self.totals_changed(at);
+        if let Some(receipt) = receipt {
+            self.receipts.keep(*receipt, ());
+            self.raise_version();
+        }
+    }
+
+    fn set_phase(&mut self, phase: Phase) {
+        if let Some(sheet) = &mut self.sheet {
+            sheet.phase = phase;
+        }
+    }
+
+    fn raise_version(&mut self) {
+        if let Some(sheet) = &mut self.sheet {
+            sheet.version += 1;
+        }
+    }
+
+    fn add_new_items(&mut self, edit: &DropEdit) {
+        for change in &edit.items {
+            if self.item_index(&change.sku).is_none() {
+                self.items.push(Item::empty(change.sku.clone(), change.price.unwrap_or(0), change.compare_at));
+            }
+        }
+    }
+
+    fn apply_edit(&mut self, edit: &DropEdit, at: Timestamp) {
+        let draft = self.sheet.as_ref().is_some_and(|sheet| sheet.phase == Phase::Draft);
+        if let Some(sheet) = &mut self.sheet {
+            let terms = &mut sheet.terms;
+            terms.title = edit.title.clone().unwrap_or_else(|| std::mem::take(&mut terms.title));
+            terms.starts_at = edit.starts_at.or(terms.starts_at);
+            terms.ends_at = edit.ends_at.unwrap_or(terms.ends_at);
+            terms.per_buyer_max = edit.per_buyer_max.unwrap_or(terms.per_buyer_max);
+            terms.hold_seconds = edit.hold_seconds.unwrap_or(terms.hold_seconds);
+            terms.audience = edit.audience.unwrap_or(terms.audience);
+        }
+        for change in &edit.items {
+            let Some(index) = self.item_index(&change.sku) else { continue };
+            let item = &mut self.items[index as usize];
+            item.price = change.price.unwrap_or(item.price);
+            item.compare_at = change.compare_at.or(item.compare_at);
+            let wanted = change.quantity.map(u64::from).unwrap_or(item.wanted);
+            item.wanted = wanted + change.add_quantity.map_or(0, |more| more.units());
+            let surplus = item.quantity().saturating_sub(item.wanted).min(item.available);
+            if !draft && surplus > 0 {
+                item.available -= surplus;
+                item.totals.unsold += surplus;
+                self.totals_changed(at);
+            }
+        }
+    }
+
+    /// The number of a claim by its id, for tests and lists.
+    pub fn claim_number(&self, claim: ClaimId) -> Option<u32> {
+        self.by_id.get(&claim).copied()
+    }
+}
+
+/// Units that nobody holds any more: free again, or back to the inventory once the drop is over.
+fn give_back(item: &mut Item, units: u64, over: bool) {
+    if over {
+        item.totals.unsold += units;
+    } else {
+        item.available += units;
+    }
+}
+
+fn new_item(terms: &ItemTerms, old: &mut Vec<Item>) -> Item {
+    let known = old.iter().position(|item| item.sku == terms.sku).map(|index| old.remove(index));
+    let mut item = known.unwrap_or_else(|| Item::empty(terms.sku.clone(), terms.price, terms.compare_at));
+    item.price = terms.price;
+    item.compare_at = terms.compare_at;
+    item.wanted = terms.quantity.units();
+    item
+}
+
+impl Item {
+    fn empty(sku: crate::id::Sku, price: i64, compare_at: Option<i64>) -> Self {
+        Self {
+            sku,
+            price,
+            compare_at,
+            wanted: 0,
+            allocated: 0,
+            available: 0,
+            held: 0,
+            totals: Default::default(),
+            reporting: Default::default(),
+            booked: Default::default(),
+        }
+    }
+}

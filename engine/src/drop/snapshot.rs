@@ -1,0 +1,230 @@
+//! A drop's state as it is written down, and the aggregate as the runtime sees it.
+
+use std::sync::Arc;
+
+use wincode::{SchemaRead, SchemaWrite};
+
+use super::{
+    Claim, Drop, DropCommand, DropEvent, DropRejection, DropReply, Terms, Totals,
+    settle::Settlement,
+    state::{Item, Pending, Phase, Refused, Sheet},
+};
+use crate::{
+    aggregate::{Aggregate, Context, Decision, SnapshotError, Ticket, read_snapshot, write_snapshot},
+    effect::{Effect, EffectId, Outcome},
+    id::{CommandId, DropId, Kind, Sku, TenantId},
+    ledger::Ledger,
+    receipts::{Receipt, Receipts},
+    time::Timestamp,
+};
+
+/// A drop's state at one version. Its claims are shared with the live drop until either changes them.
+#[derive(Debug)]
+pub struct FrozenDrop {
+    head: Head,
+    claims: Ledger<Claim>,
+}
+
+/// Everything but the claims: small.
+#[derive(Debug, SchemaRead, SchemaWrite)]
+struct Head {
+    sheet: Option<SheetForm>,
+    items: Vec<ItemForm>,
+    receipts: Vec<(Receipt, ())>,
+    pending: Option<PendingForm>,
+    refused: Option<(CommandId, String, u64)>,
+    settlement_due: Option<Timestamp>,
+    settlement_turn: u64,
+}
+
+#[derive(Debug, SchemaRead, SchemaWrite)]
+struct SheetForm {
+    tenant: String,
+    drop: DropId,
+    terms: Terms,
+    created: Receipt,
+    version: u64,
+    phase: PhaseForm,
+}
+
+#[derive(Debug, SchemaRead, SchemaWrite)]
+enum PhaseForm {
+    Draft,
+    Published(Timestamp),
+    Ended,
+    Cancelled,
+    Void,
+}
+
+#[derive(Debug, SchemaRead, SchemaWrite)]
+struct ItemForm {
+    sku: String,
+    price: i64,
+    compare_at: Option<i64>,
+    wanted: u64,
+    allocated: u64,
+    available: u64,
+    held: u64,
+    totals: Totals,
+    reporting: Totals,
+    booked: Totals,
+}
+
+#[derive(Debug, SchemaRead, SchemaWrite)]
+struct PendingForm {
+    receipt: Receipt,
+    /// The edit as events spell it.
+    edit: Option<Vec<u8>>,
+    units: Vec<(u16, u64, bool)>,
+}
+
+#[derive(SchemaWrite)]
+struct DropForm<'a> {
+    head: &'a Head,
+    claims: &'a [Arc<Vec<Claim>>],
+}
+
+#[derive(SchemaRead)]
+struct DropRead {
+    head: Head,
+    claims: Vec<Vec<Claim>>,
+}
+
+impl Aggregate for Drop {
+    const KIND: Kind = Kind::Drop;
+    type Command = DropCommand;
+    type Event = DropEvent;
+    type Reply = DropReply;
+    type Rejection = DropRejection;
+    type Frozen = FrozenDrop;
+
+    fn decide(&self, command: &DropCommand, context: &Context) -> Result<Decision<DropEvent, DropReply>, DropRejection> {
+        self.decide_command(command, context)
+    }
+
+    fn settled(&self, ticket: &Ticket, now: Timestamp) -> Option<Result<DropReply, DropRejection>> {
+        self.answer(ticket, now)
+    }
+
+    fn on_wake(&self, now: Timestamp) -> Vec<DropEvent> {
+        self.on_time(now)
+    }
+
+    fn on_outcome(&self, effect: EffectId, outcome: &Outcome, now: Timestamp) -> Vec<DropEvent> {
+        self.on_inventory(effect, outcome, now)
+    }
+
+    fn apply(&mut self, event: &DropEvent) {
+        self.fold(event);
+    }
+
+    fn wake_at(&self) -> Option<Timestamp> {
+        self.next_wake()
+    }
+
+    fn effects(&self, event: &DropEvent) -> Vec<Effect> {
+        self.effects_of(event)
+    }
+
+    fn outstanding(&self) -> Vec<Effect> {
+        self.outstanding_effects()
+    }
+
+    fn has_outstanding(&self) -> bool {
+        self.is_anything_outstanding()
+    }
+
+    fn freeze(&self) -> FrozenDrop {
+        let head = Head {
+            sheet: self.sheet.as_ref().map(SheetForm::of),
+            items: self.items.iter().map(ItemForm::of).collect(),
+            receipts: self.receipts.to_list(),
+            pending: self.pending.as_ref().map(|pending| PendingForm {
+                receipt: pending.receipt,
+                edit: pending.edit.as_ref().and_then(|edit| minicbor::to_vec(edit).ok()),
+                units: pending.units.clone(),
+            }),
+            refused: self.refused.as_ref().map(|refused| (refused.command_id, refused.sku.to_string(), refused.available)),
+            settlement_due: self.settlement.due,
+            settlement_turn: self.settlement.turn,
+        };
+        FrozenDrop { head, claims: self.claims.clone() }
+    }
+
+    fn encode_frozen(frozen: &FrozenDrop) -> Vec<u8> {
+        write_snapshot(&DropForm { head: &frozen.head, claims: frozen.claims.pages() })
+    }
+
+    fn thaw(bytes: &[u8]) -> Result<Self, SnapshotError> {
+        let DropRead { head, claims } = read_snapshot(bytes)?;
+        let mut drop = Drop {
+            sheet: head.sheet.map(SheetForm::into_sheet).transpose()?,
+            items: head.items.into_iter().map(ItemForm::into_item).collect::<Result<_, _>>()?,
+            receipts: Receipts::from_list(head.receipts),
+            pending: head.pending.map(PendingForm::into_pending).transpose()?,
+            refused: match head.refused {
+                Some((command_id, sku, available)) => Some(Refused { command_id, sku: read_sku(&sku)?, available }),
+                None => None,
+            },
+            settlement: Settlement { due: head.settlement_due, turn: head.settlement_turn, open: 0 },
+            ..Drop::default()
+        };
+        drop.settlement.open = drop.items.iter().filter(|item| item.reporting != item.booked).count() as u32;
+        for claim in claims.into_iter().flatten() {
+            drop.index_claim(claim);
+        }
+        Ok(drop)
+    }
+}
+
+fn read_sku(text: &str) -> Result<Sku, SnapshotError> {
+    Sku::new(text).map_err(|error| SnapshotError(error.to_string()))
+}
+
+impl SheetForm {
+    fn of(sheet: &Sheet) -> Self {
+        let phase = match sheet.phase {
+            Phase::Draft => PhaseForm::Draft,
+            Phase::Published(at) => PhaseForm::Published(at),
+            Phase::Ended => PhaseForm::Ended,
+            Phase::Cancelled => PhaseForm::Cancelled,
+            Phase::Void => PhaseForm::Void,
+        };
+        let tenant = sheet.tenant.to_string();
+        Self { tenant, drop: sheet.drop, terms: sheet.terms.clone(), created: sheet.created, version: sheet.version, phase }
+    }
+
+    fn into_sheet(self) -> Result<Sheet, SnapshotError> {
+        let phase = match self.phase {
+            PhaseForm::Draft => Phase::Draft,
+            PhaseForm::Published(at) => Phase::Published(at),
+            PhaseForm::Ended => Phase::Ended,
+            PhaseForm::Cancelled => Phase::Cancelled,
+            PhaseForm::Void => Phase::Void,
+        };
+        let tenant = TenantId::new(&self.tenant).map_err(|error| SnapshotError(error.to_string()))?;
+        Ok(Sheet { tenant, drop: self.drop, terms: self.terms, created: self.created, version: self.version, phase })
+    }
+}
+
+impl ItemForm {
+    fn of(item: &Item) -> Self {
+        let Item { sku, price, compare_at, wanted, allocated, available, held, totals, reporting, booked } = item.clone();
+        let sku = sku.to_string();
+        Self { sku, price, compare_at, wanted, allocated, available, held, totals, reporting, booked }
+    }
+
+    fn into_item(self) -> Result<Item, SnapshotError> {
+        let Self { sku, price, compare_at, wanted, allocated, available, held, totals, reporting, booked } = self;
+        let sku = read_sku(&sku)?;
+        Ok(Item { sku, price, compare_at, wanted, allocated, available, held, totals, reporting, booked })
+    }
+}
+
+impl PendingForm {
+    fn into_pending(self) -> Result<Pending, SnapshotError> {
+        let edit = self.edit.map(|bytes| minicbor::decode(&bytes)).transpose();
+        let edit = edit.map_err(|error: minicbor::decode::Error| SnapshotError(error.to_string()))?;
+        Ok(Pending { receipt: self.receipt, edit, units: self.units })
+    }
+}

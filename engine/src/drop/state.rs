@@ -1,0 +1,212 @@
+//! What a drop remembers.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::{
+    Buyer, Claim, ClaimState, ClaimView, DropEdit, DropState, DropView, ItemView, Terms, Totals, settle::Settlement,
+};
+use crate::{
+    id::{ClaimId, ClaimRef, CommandId, DropId, EmailHash, Sku, SubjectId, TenantId},
+    ledger::Ledger,
+    money::Money,
+    receipts::{Receipt, Receipts},
+    shards::ShardedMap,
+    time::Timestamp,
+};
+
+/// A flash sale. `Default` is one that does not exist yet.
+#[derive(Debug, Default)]
+pub struct Drop {
+    pub(super) sheet: Option<Sheet>,
+    pub(super) items: Vec<Item>,
+    pub(super) claims: Ledger<Claim>,
+    pub(super) receipts: Receipts<()>,
+    pub(super) pending: Option<Pending>,
+    pub(super) refused: Option<Refused>,
+    pub(super) settlement: Settlement,
+    // What follows is derived from the claims, and not in snapshots.
+    pub(super) by_id: ShardedMap<ClaimId, u32>,
+    pub(super) by_buyer: ShardedMap<SubjectId, Vec<u32>>,
+    pub(super) by_email: HashMap<EmailHash, u64>,
+    pub(super) expiries: BTreeSet<(Timestamp, u32)>,
+}
+
+/// What is said of a drop once it is made.
+#[derive(Debug, Clone)]
+pub(super) struct Sheet {
+    pub(super) tenant: TenantId,
+    pub(super) drop: DropId,
+    pub(super) terms: Terms,
+    pub(super) created: Receipt,
+    pub(super) version: u64,
+    pub(super) phase: Phase,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Not published; `draft` or waiting for its units.
+    Draft,
+    /// Published at this instant.
+    Published(Timestamp),
+    Ended,
+    Cancelled,
+    /// Its creation was refused for want of units; the next attempt under the same key starts afresh.
+    Void,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Item {
+    pub(super) sku: Sku,
+    pub(super) price: i64,
+    pub(super) compare_at: Option<i64>,
+    /// Units that the merchant wants it to have, before they have come.
+    pub(super) wanted: u64,
+    /// Units that ever came from the inventory.
+    pub(super) allocated: u64,
+    pub(super) available: u64,
+    pub(super) held: u64,
+    pub(super) totals: Totals,
+    /// The `totals` of the newest report.
+    pub(super) reporting: Totals,
+    /// What the inventory has booked.
+    pub(super) booked: Totals,
+}
+
+impl Item {
+    /// Sold, and not taken back.
+    pub(super) fn sold(&self) -> u64 {
+        self.totals.sold - self.totals.returned
+    }
+
+    /// Units that the drop has, sold ones included.
+    pub(super) fn quantity(&self) -> u64 {
+        self.allocated - self.totals.unsold
+    }
+}
+
+/// Units that were asked of the inventory, and what is done when they have come.
+#[derive(Debug, Clone)]
+pub(super) struct Pending {
+    pub(super) receipt: Receipt,
+    pub(super) edit: Option<DropEdit>,
+    /// Item, how many more, and whether they came.
+    pub(super) units: Vec<(u16, u64, bool)>,
+}
+
+/// The last command that was refused for want of units, for the answer to it.
+#[derive(Debug, Clone)]
+pub(super) struct Refused {
+    pub(super) command_id: CommandId,
+    pub(super) sku: Sku,
+    pub(super) available: u64,
+}
+
+impl Drop {
+    /// The sheet of a drop that exists for others than its own creation.
+    pub(super) fn existing(&self) -> Option<&Sheet> {
+        self.sheet.as_ref().filter(|sheet| sheet.phase != Phase::Void)
+    }
+
+    /// Whether claims are over: by the clock, the merchant, or cancellation.
+    pub(super) fn is_over(sheet: &Sheet, now: Timestamp) -> bool {
+        matches!(sheet.phase, Phase::Ended | Phase::Cancelled) || now >= sheet.terms.ends_at
+    }
+
+    pub(super) fn starts_at(sheet: &Sheet) -> Option<Timestamp> {
+        match (sheet.phase, sheet.terms.starts_at) {
+            (_, Some(at)) => Some(at),
+            (Phase::Published(at), None) => Some(at),
+            _ => None,
+        }
+    }
+
+    pub(super) fn item_index(&self, sku: &Sku) -> Option<u16> {
+        self.items.iter().position(|item| item.sku == *sku).map(|index| index as u16)
+    }
+
+    /// The claim of this id, with its number.
+    pub(super) fn claim(&self, id: ClaimId) -> Option<(u32, &Claim)> {
+        let number = *self.by_id.get(&id)?;
+        Some((number, &self.claims[number]))
+    }
+
+    /// Units that the buyer holds and has bought.
+    pub(super) fn units_of(&self, buyer: &Buyer) -> u64 {
+        let claims = buyer.subjects().filter_map(|subject| self.by_buyer.get(&subject)).flatten();
+        claims
+            .map(|&number| &self.claims[number])
+            .filter(|claim| !matches!(claim.state, ClaimState::Released { .. }))
+            .map(|claim| claim.quantity.units())
+            .sum()
+    }
+
+    pub(super) fn claim_view(&self, sheet: &Sheet, claim: &Claim) -> ClaimView {
+        let expires_at = match claim.state {
+            ClaimState::Held { until, .. } => until,
+            _ => claim.first_until,
+        };
+        ClaimView {
+            id: ClaimRef { drop: sheet.drop, claim: claim.id },
+            buyer: claim.buyer,
+            sku: self.items[claim.item as usize].sku.clone(),
+            quantity: claim.quantity,
+            unit_price: Money { amount: claim.price, currency: sheet.terms.currency },
+            state: claim.state,
+            expires_at,
+        }
+    }
+
+    /// The claim as it was answered when it was made.
+    pub(super) fn claim_as_made(&self, sheet: &Sheet, claim: &Claim) -> ClaimView {
+        let state = ClaimState::Held { until: claim.first_until, pin: None };
+        ClaimView { state, expires_at: claim.first_until, ..self.claim_view(sheet, claim) }
+    }
+
+    pub(super) fn view(&self, sheet: &Sheet, now: Timestamp) -> DropView {
+        let money = |amount| Money { amount, currency: sheet.terms.currency };
+        let waiting = matches!(sheet.phase, Phase::Draft | Phase::Void);
+        let items: Vec<_> = self.items.iter().filter(|item| item.wanted > 0 || item.quantity() > 0).collect();
+        DropView {
+            id: sheet.drop,
+            state: self.state_at(sheet, now),
+            version: sheet.version,
+            terms: sheet.terms.clone(),
+            starts_at: Self::starts_at(sheet),
+            created_at: sheet.created.at,
+            items: items
+                .into_iter()
+                .map(|item| ItemView {
+                    sku: item.sku.clone(),
+                    quantity: if waiting { item.wanted } else { item.quantity() + item.totals.unsold },
+                    price: money(item.price),
+                    compare_at: item.compare_at.map(money),
+                    available: item.available,
+                    held: item.held,
+                    sold: item.sold(),
+                    returned: item.totals.unsold,
+                })
+                .collect(),
+            as_of: now,
+        }
+    }
+
+    fn state_at(&self, sheet: &Sheet, now: Timestamp) -> DropState {
+        match sheet.phase {
+            Phase::Draft | Phase::Void => DropState::Draft,
+            Phase::Cancelled => DropState::Cancelled,
+            Phase::Ended => DropState::Ended,
+            Phase::Published(_) if now >= sheet.terms.ends_at => DropState::Ended,
+            Phase::Published(_) if Self::starts_at(sheet).is_some_and(|start| now < start) => DropState::Scheduled,
+            Phase::Published(_) if self.items.iter().all(|item| item.available == 0 && item.held == 0) => DropState::SoldOut,
+            Phase::Published(_) => DropState::Open,
+        }
+    }
+
+    /// Asserts what must hold at every event: no unit is lost or made.
+    pub fn assert_balanced(&self) {
+        for item in &self.items {
+            let parts = item.available + item.held + item.sold() + item.totals.unsold;
+            assert_eq!(item.allocated, parts, "units of {} do not add up: {item:?}", item.sku);
+        }
+    }
+}

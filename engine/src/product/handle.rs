@@ -1,0 +1,191 @@
+//! What a product and its variants are called, and what is derived from that.
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::id::{ProductId, SKU_BYTES_MAX, Sku, TenantId, VariantId, crockford, digest128};
+
+/// The longest handle, in bytes: it is a part of URLs, and Shopify's are no longer.
+pub const HANDLE_BYTES_MAX: usize = 255;
+/// The longest SKU that is derived in a readable form, in bytes: a label printer's line.
+const READABLE_SKU_BYTES_MAX: usize = 64;
+
+/// Not a handle: see [`Handle`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a handle is 1 to {HANDLE_BYTES_MAX} lower-case letters, digits, '-' and '_'")]
+pub struct InvalidHandle;
+
+/// A product's name in URLs and files, unique within a tenant: lower-case letters (of any script), digits, `-` and
+/// `_`, at most [`HANDLE_BYTES_MAX`] bytes.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Handle(Arc<str>);
+
+impl Handle {
+    /// Takes `text` if it is a handle as it stands.
+    pub fn new(text: &str) -> Result<Self, InvalidHandle> {
+        let plain = |c: char| matches!(c, '-' | '_') || (c.is_alphanumeric() && c.to_lowercase().eq([c]));
+        if text.is_empty() || text.len() > HANDLE_BYTES_MAX || !text.chars().all(plain) {
+            return Err(InvalidHandle);
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The handle that a shop would give to something of this title: `Ocean Blue Shirt` is `ocean-blue-shirt`.
+    /// An error when nothing of the title can be in a handle.
+    pub fn from_title(title: &str) -> Result<Self, InvalidHandle> {
+        let mut slug = String::with_capacity(title.len());
+        for c in title.chars().flat_map(char::to_lowercase) {
+            if c == '_' || (c.is_alphanumeric() && c.to_lowercase().eq([c])) {
+                if slug.len() + c.len_utf8() > HANDLE_BYTES_MAX {
+                    break;
+                }
+                slug.push(c);
+            } else if !slug.is_empty() && !slug.ends_with('-') && slug.len() < HANDLE_BYTES_MAX {
+                slug.push('-');
+            }
+        }
+        Self::new(slug.trim_end_matches('-'))
+    }
+
+    /// The handle as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The id of the product that has this handle.
+    pub fn product(&self, tenant: &TenantId) -> ProductId {
+        ProductId::derive(&[b"product", tenant.as_str().as_bytes(), self.0.as_bytes()])
+    }
+}
+
+impl fmt::Display for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", &*self.0)
+    }
+}
+
+impl FromStr for Handle {
+    type Err = InvalidHandle;
+
+    fn from_str(text: &str) -> Result<Self, InvalidHandle> {
+        Self::new(text)
+    }
+}
+
+impl<C> Encode<C> for Handle {
+    fn encode<W: encode::Write>(&self, e: &mut Encoder<W>, _: &mut C) -> Result<(), encode::Error<W::Error>> {
+        e.str(&self.0)?.ok()
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Handle {
+    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
+        // Whatever was once accepted stays readable, also when Unicode changes its mind about a letter.
+        Ok(Self(d.str()?.into()))
+    }
+}
+
+impl Serialize for Handle {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Handle {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(&<std::borrow::Cow<'de, str>>::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+/// The id that a new variant with these option values gets. `taken` counts up when that id belongs to a variant whose
+/// values were edited since.
+pub fn variant_id(product: ProductId, options: &[String], taken: u32) -> VariantId {
+    let (product, taken) = (product.to_bytes(), taken.to_be_bytes());
+    let mut parts: Vec<&[u8]> = vec![b"variant", &product];
+    parts.extend(options.iter().map(String::as_bytes));
+    if taken != [0; 4] {
+        parts.extend([&b"again"[..], &taken]);
+    }
+    VariantId::derive(&parts)
+}
+
+/// The SKU of a variant that was given none: always the same for a handle and option values.
+///
+/// Readable where that is unambiguous (`classic-varsity-top.Small`); else as much as is readable, and a hash.
+pub fn derived_sku(handle: &Handle, options: &[String]) -> Sku {
+    let parts = || std::iter::once(handle.as_str()).chain(options.iter().map(String::as_str));
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let readable = parts().collect::<Vec<_>>().join(".");
+    if readable.len() <= READABLE_SKU_BYTES_MAX && parts().all(|part| part.chars().all(plain)) {
+        return Sku::new(&readable).expect("plain characters, and short");
+    }
+    let bytes: Vec<&[u8]> = parts().map(str::as_bytes).collect();
+    let hash = crockford(digest128(&bytes) >> 63, 13);
+    let plain: String = readable.chars().map(|c| if plain(c) || c == '.' { c } else { '-' }).take(READABLE_SKU_BYTES_MAX).collect();
+    Sku::new(&format!("{plain}.{hash}")).expect("plain characters, and short")
+}
+
+const _: () = assert!(READABLE_SKU_BYTES_MAX + 14 <= SKU_BYTES_MAX);
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sku(handle: &str, options: &[&str]) -> String {
+        derived_sku(&Handle::new(handle).unwrap(), &options.iter().map(ToString::to_string).collect::<Vec<_>>()).to_string()
+    }
+
+    #[test]
+    fn a_handle_has_edges() {
+        assert!(Handle::new("ocean-blue_shirt-2").is_ok() && Handle::new("größe").is_ok() && Handle::new("抹茶").is_ok());
+        assert!(Handle::new(&"a".repeat(HANDLE_BYTES_MAX)).is_ok());
+        assert!(Handle::new(&"a".repeat(HANDLE_BYTES_MAX + 1)).is_err());
+        for wrong in ["", "Shirt", "a b", "a/b", "a.b", "a,b"] {
+            assert_eq!(Handle::new(wrong), Err(InvalidHandle), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_title_makes_a_handle() {
+        assert_eq!(Handle::from_title("  Ocean Blue — Shirt! ").unwrap().as_str(), "ocean-blue-shirt");
+        assert_eq!(Handle::from_title("Crème BRÛLÉE").unwrap().as_str(), "crème-brûlée");
+        assert_eq!(Handle::from_title("!!!"), Err(InvalidHandle));
+        assert!(Handle::from_title(&"é".repeat(300)).is_ok());
+    }
+
+    #[test]
+    fn a_derived_sku_is_readable_where_it_can_be() {
+        assert_eq!(sku("ocean-blue-shirt", &[]), "ocean-blue-shirt");
+        assert_eq!(sku("top", &["Small", "Red"]), "top.Small.Red");
+        assert!(sku("top", &["Très petit"]).starts_with("top.Tr-s-petit."));
+        assert!(sku(&"a".repeat(255), &["b"]).len() <= 78);
+    }
+
+    #[test]
+    fn derived_skus_do_not_run_into_each_other() {
+        assert_ne!(sku("top", &["a.b"]), sku("top", &["a", "b"]));
+        assert_ne!(sku("top", &["é"]), sku("top", &["è"]));
+        assert_ne!(sku(&"a".repeat(80), &["b"]), sku(&"a".repeat(80), &["c"]));
+    }
+
+    proptest! {
+        #[test]
+        fn every_title_makes_a_handle_or_none(title in "\\PC{0,300}") {
+            if let Ok(handle) = Handle::from_title(&title) {
+                prop_assert_eq!(Handle::from_title(handle.as_str()).unwrap(), handle.clone());
+                prop_assert!(derived_sku(&handle, &[title]).as_str().len() <= SKU_BYTES_MAX);
+            }
+        }
+    }
+}
