@@ -120,6 +120,8 @@ struct Connection {
     input: Vec<u8>,
     filled: usize,
     due: Option<Instant>,
+    /// The socket was full: the kernel tells when the rest of the request fits.
+    blocked: bool,
 }
 
 /// The connections to one server. Open for one window, so that no server's idle timeout falls into the next.
@@ -142,7 +144,7 @@ impl Driver {
             stream.set_nonblocking(true).doing("setting nonblocking")?;
             epoll::add(&epoll, &stream, EventData::new_u64(index as u64), EventFlags::IN).doing("watching a socket")?;
             let (out, input) = (Vec::with_capacity(2_048), vec![0; 4_096]);
-            connections.push(Connection { stream, out, written: 0, input, filled: 0, due: None });
+            connections.push(Connection { stream, out, written: 0, input, filled: 0, due: None, blocked: false });
         }
         Ok(Self { epoll, alarm, connections })
     }
@@ -250,20 +252,20 @@ impl Driver {
 
     fn flush(&mut self, index: usize, run: &Run<'_>) -> Result<()> {
         let connection = &mut self.connections[index];
-        let was_whole = connection.written == 0;
         while connection.written < connection.out.len() {
             match connection.stream.write(&connection.out[connection.written..]) {
                 Ok(0) => return Err(run.hung_up(index)),
                 Ok(written) => connection.written += written,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    connection.blocked = true;
                     return self.watch(index, EventFlags::IN | EventFlags::OUT);
                 }
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => return Err(run.hung_up(index)),
                 Err(error) => return Err(error).doing(format!("writing to {}", run.dialect.peer())),
             }
         }
-        if was_whole { Ok(()) } else { self.watch(index, EventFlags::IN) }
+        if std::mem::take(&mut connection.blocked) { self.watch(index, EventFlags::IN) } else { Ok(()) }
     }
 
     fn watch(&self, index: usize, flags: EventFlags) -> Result<()> {

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Integers are little-endian. The checksum covers everything but itself. An entry is
-//! `len(key) u16 | key | version u64 | at u64 | wake_at u64 (0: none) | command id 16 | len(events) u32 | events`.
+//! `len(key) u16 | key | version u64 | at u64 | wake_at u64 (0: none) | command id 16 | request id 16 |
+//! len(events) u32 | events`.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -89,6 +90,8 @@ pub struct Entry {
     pub wake_at_ms: Option<u64>,
     /// The command that it answers.
     pub command_id: u128,
+    /// The request at the door that led to it, as the logs name it. 0: time or an effect did.
+    pub request_id: u128,
     /// The events, opaque here.
     pub events: Bytes,
 }
@@ -141,7 +144,7 @@ pub enum BatchError {
 
 /// Bytes that an entry of this key and these events takes in a batch.
 pub fn entry_bytes(key: usize, events: usize) -> usize {
-    2 + key + 8 + 8 + 8 + 16 + 4 + events
+    2 + key + 8 + 8 + 8 + 16 + 16 + 4 + events
 }
 
 /// The longest name of a node in a Lead, in bytes.
@@ -192,6 +195,7 @@ pub fn encode_entries(header: Header, entries: &[Entry]) -> Bytes {
         bytes.put_u64_le(entry.at_ms);
         bytes.put_u64_le(entry.wake_at_ms.unwrap_or(0));
         bytes.put_u128_le(entry.command_id);
+        bytes.put_u128_le(entry.request_id);
         bytes.put_u32_le(entry.events.len() as u32);
         bytes.put_slice(&entry.events);
     }
@@ -278,11 +282,11 @@ fn read_entries(reader: &mut Reader<'_>, bytes: &Bytes) -> Result<Vec<Entry>, Ba
         let key_bytes = reader.u16()? as usize;
         let key = bytes.slice(reader.skip(key_bytes)?);
         let (version, at_ms, wake_at_ms) = (reader.u64()?, reader.u64()?, reader.u64()?);
-        let command_id = reader.u128()?;
+        let (command_id, request_id) = (reader.u128()?, reader.u128()?);
         let event_bytes = reader.u32()? as usize;
         let events = bytes.slice(reader.skip(event_bytes)?);
         let wake_at_ms = (wake_at_ms > 0).then_some(wake_at_ms);
-        entries.push(Entry { key, version, at_ms, wake_at_ms, command_id, events });
+        entries.push(Entry { key, version, at_ms, wake_at_ms, command_id, request_id, events });
     }
     if reader.at != bytes.len() {
         return Err(BatchError::CutShort { at: reader.at });
@@ -344,6 +348,7 @@ mod tests {
             at_ms: 5,
             wake_at_ms: (version > 1).then_some(9),
             command_id: 11,
+            request_id: 12,
             events: Bytes::from_static(b"events"),
         }
     }

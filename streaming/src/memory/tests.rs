@@ -127,3 +127,37 @@ async fn a_slow_lead_overtaken_by_the_owners_append_looks_again() {
     let (next, append) = tokio::join!(journal.lead(SHARD, "b"), owner.append(1, entries(3)));
     assert_eq!((append.unwrap().end, next.unwrap().lead().at), (Position(4), Position(4)));
 }
+
+struct InMemory(MemoryJournal);
+
+impl crate::conformance::Harness for InMemory {
+    async fn open(&mut self) -> Arc<dyn Journal> {
+        Arc::new(self.0.clone())
+    }
+
+    async fn inject(&mut self, shard: ShardId, record: Bytes) {
+        self.0.inject(shard, record).unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_conforms() {
+    crate::conformance::run(async || InMemory(MemoryJournal::new(2))).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_conforms_when_it_is_slow() {
+    struct Slow;
+    impl Faults for Slow {
+        fn on_append(&self, _: ShardId, header: &Header) -> Fault {
+            Fault::Delay(MS * (header.first.0 % 3) as u32)
+        }
+        fn on_lead(&self, _: ShardId, _: &Header) -> Fault {
+            Fault::Delay(MS)
+        }
+        fn read_delay(&self, _: ShardId) -> Option<Duration> {
+            Some(MS)
+        }
+    }
+    crate::conformance::run(async || InMemory(MemoryJournal::with_faults(2, 1, Slow))).await;
+}
