@@ -169,27 +169,27 @@ impl Driver {
         let mut before: Option<Ticks> = None;
         let mut after: Option<(Ticks, Instant)> = None;
         let mut events: Vec<Event> = Vec::with_capacity(EVENTS_AT_ONCE);
-        let mut give_up: Option<Instant> = None;
         loop {
             let now = Instant::now();
             if before.is_none() && now >= from {
                 before = Some(Ticks::read(server));
             }
-            if run.until.is_some_and(|until| now >= until) {
-                run.asking = false;
-            }
+            let over = until.is_some_and(|until| now >= until);
+            // What an open loop owes it still asks, however late; a closed loop owes nothing.
+            run.asking &= !over || run.schedule.is_some();
             self.ask_what_is_due(&mut run)?;
-            if !run.asking && after.is_none() {
-                after = Some((Ticks::read(server), Instant::now()));
-                give_up = Some(Instant::now() + DRAIN);
+            if after.is_none() && (over || run.window.ran_out) {
+                after = Some((Ticks::read(server), now));
             }
             let waiting = self.connections.len() - run.idle.len();
             if !run.asking && waiting == 0 {
                 break;
             }
+            let give_up = after.map(|(_, at)| at + DRAIN);
             if give_up.is_some_and(|at| now >= at) {
+                let unanswered = waiting + run.owed();
                 let peer = run.dialect.peer().to_owned();
-                return Err(BenchError::Unanswered { peer, unanswered: waiting, seconds: DRAIN.as_secs() });
+                return Err(BenchError::Unanswered { peer, unanswered, seconds: DRAIN.as_secs() });
             }
             self.set_alarm(&run, give_up)?;
             events.clear();
@@ -204,16 +204,11 @@ impl Driver {
                 }
             }
         }
-        let measured_until = match (run.until, after) {
-            (Some(until), Some((_, asked_last))) => until.min(asked_last),
-            _ => Instant::now(),
-        };
-        run.window.seconds = measured_until.saturating_duration_since(from).as_secs_f64();
-        if let (Some(before), Some((after, _))) = (before, after) {
-            // Work that simply ran out is over when its last answer is in.
-            let after = if plan.measure.is_none() { Ticks::read(server) } else { after };
-            run.window.cpu = before.until(&after);
-        }
+        let (after, ended) = after.unwrap_or_else(|| (Ticks::read(server), Instant::now()));
+        let whole = plan.measure.filter(|_| !run.window.ran_out);
+        let seconds = whole.unwrap_or_else(|| ended.saturating_duration_since(from));
+        run.window.seconds = seconds.as_secs_f64();
+        run.window.cpu = before.map_or(CpuUse::default(), |before| before.until(&after));
         Ok(run.window)
     }
 
@@ -221,6 +216,10 @@ impl Driver {
         while run.asking && !run.idle.is_empty() {
             let due = match &mut run.schedule {
                 None => Instant::now(),
+                Some(schedule) if run.until.is_some_and(|until| schedule.due() >= until) => {
+                    run.asking = false;
+                    return Ok(());
+                }
                 Some(schedule) if schedule.due() <= Instant::now() => schedule.take(),
                 Some(_) => return Ok(()),
             };
@@ -324,9 +323,9 @@ impl Driver {
             Some(schedule) if run.asking && !run.idle.is_empty() => Some(schedule.due()),
             _ => None,
         };
-        let turn = if run.asking { run.until } else { give_up };
-        let early = (Instant::now() < run.from).then_some(run.from);
-        match [next_request, turn, early].into_iter().flatten().min() {
+        let now = Instant::now();
+        let turns = [Some(run.from), run.until, give_up].into_iter().flatten().find(|at| *at > now);
+        match [next_request, turns].into_iter().flatten().min() {
             Some(at) => self.alarm.set(at),
             None => Ok(()),
         }
@@ -359,6 +358,12 @@ impl Run<'_> {
             self.window.operations += 1;
             self.window.latency.saturating_record(now.duration_since(due).as_nanos() as u64);
         }
+    }
+
+    /// Open loop: requests that were due and found no free connection.
+    fn owed(&self) -> usize {
+        let (Some(schedule), Some(until)) = (&self.schedule, self.until) else { return 0 };
+        if self.asking { schedule.due_before(until) } else { 0 }
     }
 
     fn hung_up(&self, connection: usize) -> BenchError {

@@ -2,7 +2,7 @@
 //! the server does), and an alarm precise enough for the second.
 
 use std::{
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
     time::{Duration, Instant},
 };
 
@@ -63,6 +63,11 @@ impl Schedule {
         self.start + Duration::from_nanos((self.next as f64 * self.interval_ns) as u64)
     }
 
+    /// How many requests that are not taken yet are due before `until`.
+    pub(crate) fn due_before(&self, until: Instant) -> usize {
+        (until.saturating_duration_since(self.due()).as_nanos() as f64 / self.interval_ns).ceil() as usize
+    }
+
     /// Takes the next request.
     pub(crate) fn take(&mut self) -> Instant {
         let due = self.due();
@@ -112,6 +117,13 @@ impl Alarm {
 impl AsFd for Alarm {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+/// The one descriptor that it has as long as it lives.
+impl AsRawFd for Alarm {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
     }
 }
 

@@ -4,18 +4,26 @@
 //! but the fold of its events. A new kind is one folder here.
 
 pub mod aggregate;
+pub mod cart;
 pub mod catalogue;
+pub mod checkout;
 pub mod drop;
 pub mod effect;
 pub mod id;
 pub mod inventory;
 pub mod ledger;
+pub mod mail;
 pub mod money;
+pub mod order;
+pub mod order_numbers;
+pub mod payment;
 pub mod product;
 pub mod quantity;
 pub mod receipts;
 pub mod sabotage;
 pub mod shards;
+#[cfg(test)]
+mod testing;
 pub mod time;
 
 /// The version of the rules that this program writes into batches and snapshots. A reader that does not know it stops

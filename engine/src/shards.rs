@@ -78,6 +78,11 @@ impl<K: Hash + Eq, V> ShardedMap<K, V> {
         self.parts[Self::part(&key)].insert(key, value);
     }
 
+    /// Takes the value of `key` out.
+    pub fn remove(&mut self, key: &K) -> Option<V> {
+        self.parts.get_mut(Self::part(key))?.remove(key)
+    }
+
     fn grow(&mut self) {
         if self.parts.is_empty() {
             self.parts.resize_with(PARTS, HashMap::default);

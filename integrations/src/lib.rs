@@ -1,1 +1,13 @@
-//! integrations
+//! The outside world: payment providers and mail. It implements what [`actors::ports`] asks for.
+//!
+//! ```text
+//!   payment ─ Request::Provider ─▶ World ─▶ Providers ─▶ a PaymentProvider (the sandbox …)
+//!   order   ─ Request::Mail ─────▶   │  ─▶ Correspondence (who, about what) ─▶ PostOffice (SMTP, or the outbox)
+//!                                    └─ an answer that is definite, or OutcomeUnknown: the runtime asks again
+//! ```
+
+pub mod mail;
+pub mod outside;
+pub mod payments;
+pub mod receipt;
+pub mod sandbox;

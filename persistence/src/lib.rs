@@ -1,1 +1,2 @@
 //! persistence
+pub mod snapshots;

@@ -73,7 +73,7 @@ pub struct Header {
 impl Header {
     /// The position after the batch.
     pub fn end(&self) -> Position {
-        Position(self.first.0 + u64::from(self.count))
+        Position(self.first.0.saturating_add(u64::from(self.count)))
     }
 }
 
@@ -136,6 +136,14 @@ pub enum BatchError {
         found: u32,
         /// What the header says.
         expected: u32,
+    },
+    /// It does not take as many positions as it has entries.
+    #[error("batch takes {count} positions for {entries} entries")]
+    WrongCount {
+        /// What the header says.
+        count: u32,
+        /// How many there are.
+        entries: usize,
     },
     /// Written by a newer program.
     #[error("batch has format {0}, which this program does not know")]
@@ -262,6 +270,13 @@ impl Batch {
             FORMAT_ENTRIES => Content::Entries(read_entries(&mut reader, bytes)?),
             other => return Err(BatchError::UnknownFormat(other)),
         };
+        let entries = match &content {
+            Content::Lead { .. } => 1,
+            Content::Entries(entries) => entries.len().max(1),
+        };
+        if header.count as usize != entries {
+            return Err(BatchError::WrongCount { count: header.count, entries });
+        }
         Ok(Self { header, content })
     }
 

@@ -78,9 +78,10 @@ async fn all_that_is_written_reads_back(mut house: impl Harness) {
             at_ms: 1_700_000_000_000,
             wake_at_ms: Some(1_700_000_000_001),
             command_id: u128::MAX,
+            request_id: u128::MAX - 1,
             events: Bytes::from(vec![7; 70_000]),
         },
-        Entry { key: Bytes::new(), version: 0, at_ms: 0, wake_at_ms: None, command_id: 0, events: Bytes::new() },
+        Entry { key: Bytes::new(), version: 0, at_ms: 0, command_id: 0, request_id: 0, events: Bytes::new(), ..entry(0) },
     ];
     owner.append(9, written.clone()).await.unwrap();
 
@@ -372,6 +373,7 @@ fn entry(index: usize) -> Entry {
         at_ms: 1_000 + index as u64,
         wake_at_ms: (index % 2 == 1).then_some(2_000),
         command_id: index as u128,
+        request_id: index as u128 + 1,
         events: Bytes::from(format!("events of {index}")),
     }
 }

@@ -53,6 +53,22 @@ pub enum JournalError {
     /// The store does not answer, or refuses. Try again later.
     #[error("journal store: {0}")]
     Store(String),
+    /// Files of the store are not what was written. Nothing may be served from it.
+    #[error("journal at {path} cannot be opened: {why}")]
+    DamagedStore {
+        /// Which file or folder.
+        path: String,
+        /// What is wrong there.
+        why: String,
+    },
+    /// The number of shards is fixed when a journal is made; another number means export and import.
+    #[error("journal was made with {made} shards, but {asked} are configured")]
+    WrongShards {
+        /// How many it has.
+        made: u16,
+        /// How many were asked for.
+        asked: u16,
+    },
     /// Another process has the store.
     #[error("{0}")]
     InUse(String),

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The longest title, in bytes.
-pub const TITLE_BYTES_MAX: usize = 255;
+const TITLE_BYTES_MAX: usize = 255;
 /// Items that a drop may have had, those of refused attempts to make it included.
 const ITEMS_EVER_MAX: usize = 10 * ITEMS_MAX;
 

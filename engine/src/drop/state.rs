@@ -202,6 +202,11 @@ impl Drop {
         }
     }
 
+    /// Each item's SKU and its available, held and sold units.
+    pub fn numbers(&self) -> impl Iterator<Item = (&Sku, u64, u64, u64)> {
+        self.items.iter().map(|item| (&item.sku, item.available, item.held, item.sold()))
+    }
+
     /// Asserts what must hold at every event: no unit is lost or made.
     pub fn assert_balanced(&self) {
         for item in &self.items {

@@ -103,6 +103,11 @@ impl Inventory {
         }
     }
 
+    /// The numbers.
+    pub fn levels(&self) -> StockLevels {
+        self.levels
+    }
+
     /// Asserts what must hold at every event: no unit is lost or made.
     pub fn assert_balanced(&self) {
         let levels = self.levels;

@@ -49,6 +49,12 @@ impl Handle {
         Self::new(slug.trim_end_matches('-'))
     }
 
+    /// A handle from the journal or a snapshot. Whatever was once accepted stays readable, also when Unicode changes
+    /// its mind about a letter.
+    pub(super) fn known(text: &str) -> Self {
+        Self(text.into())
+    }
+
     /// The handle as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -88,8 +94,7 @@ impl<C> Encode<C> for Handle {
 
 impl<'b, C> Decode<'b, C> for Handle {
     fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
-        // Whatever was once accepted stays readable, also when Unicode changes its mind about a letter.
-        Ok(Self(d.str()?.into()))
+        Ok(Self::known(d.str()?))
     }
 }
 

@@ -39,6 +39,7 @@ fn entries(count: usize) -> Vec<Entry> {
         at_ms: 1,
         wake_at_ms: None,
         command_id: 1,
+        request_id: 2,
         events: Bytes::new(),
     };
     vec![entry; count]

@@ -1,0 +1,453 @@
+//! One entity in memory: an actor that decides, applies, and hands its events to the writer.
+
+use std::{
+    any::Any,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use engine::{
+    aggregate::{Aggregate, Answer, Context, Decision, SNAPSHOT_FORMAT, Ticket},
+    effect::{Effect, EffectId, Outcome},
+    id::{EntityKey, TenantId},
+    sabotage::{Rule, is_broken},
+    time::Timestamp,
+};
+use persistence::snapshots::Snapshot;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use streaming::Entry;
+use tokio::sync::oneshot;
+
+use crate::{
+    ask::{Answered, AskError, Call},
+    gate::{Gate, Permit, Refused},
+    shard::{Fate, Leading, Proposal},
+};
+
+/// How long after asking for an effect an entity is woken to ask again, should the runtime have forgotten: only a
+/// crash makes it.
+pub const EFFECT_RETRY_MS: u64 = 10_000;
+
+/// The shortest pause between two wakes of which the first changed nothing.
+const WAKE_PAUSE_MS: u64 = 10;
+
+/// What a caller hears of a command: an answer, or that nothing was decided and it has to be asked again.
+pub type Heard<A> =
+    Result<Result<Answered<<A as Aggregate>::Reply>, AskError<<A as Aggregate>::Rejection>>, Undecided>;
+
+/// The entity went away with its shard's leadership before it had decided anything durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Undecided;
+
+/// What reaches an entity.
+pub enum Message<A: Aggregate> {
+    /// A command of a caller.
+    Command {
+        /// What is asked.
+        command: A::Command,
+        /// Under which name.
+        call: Call,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Heard<A>>,
+        /// The caller's place.
+        permit: Permit,
+    },
+    /// Its time has come.
+    Wake(Permit),
+    /// What came of an effect.
+    Outcome(EffectId, Box<Outcome>, Permit),
+    /// Write down the state as it is accepted. `None`: the leadership ended first.
+    Freeze(oneshot::Sender<Option<Snapshot>>, Permit),
+    /// Leave memory, unless somebody waits.
+    Retire(Permit),
+}
+
+/// An entity in memory, as others see it.
+pub struct Mailbox<A: Aggregate> {
+    gate: Arc<Gate>,
+    actor: ActorRef<Message<A>>,
+}
+
+/// A [`Mailbox`] whose kind is not known.
+pub trait Live: Send + Sync {
+    /// Tells the entity that its time has come.
+    fn wake(&self) -> Result<(), Refused>;
+    /// Tells it what came of an effect.
+    fn outcome(&self, effect: EffectId, outcome: Outcome) -> Result<(), Refused>;
+    /// Asks for its accepted state.
+    fn freeze(&self) -> Result<oneshot::Receiver<Option<Snapshot>>, Refused>;
+    /// Asks it to leave memory.
+    fn retire(&self);
+    /// Ends it once its mailbox is empty. Its leadership is over, so it decides nothing more.
+    fn stop(&self);
+    /// Its gate.
+    fn gate(&self) -> &Arc<Gate>;
+    /// The mailbox with its type.
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+}
+
+impl<A: Aggregate> Mailbox<A> {
+    /// Hands a command over. The answer comes by `reply`.
+    pub fn command(
+        &self,
+        command: A::Command,
+        call: Call,
+        reply: oneshot::Sender<Heard<A>>,
+        permit: Permit,
+    ) -> Result<(), Refused> {
+        let message = Message::Command { command, call, reply, permit };
+        self.actor.cast(message).map_err(|_| Refused::Closed)
+    }
+
+    fn send(&self, message: impl FnOnce(Permit) -> Message<A>) -> Result<(), Refused> {
+        let permit = self.gate.reserved()?;
+        self.actor.cast(message(permit)).map_err(|_| Refused::Closed)
+    }
+}
+
+impl<A: Aggregate> Live for Mailbox<A> {
+    fn wake(&self) -> Result<(), Refused> {
+        self.send(Message::Wake)
+    }
+
+    fn outcome(&self, effect: EffectId, outcome: Outcome) -> Result<(), Refused> {
+        self.send(|permit| Message::Outcome(effect, Box::new(outcome), permit))
+    }
+
+    fn freeze(&self) -> Result<oneshot::Receiver<Option<Snapshot>>, Refused> {
+        let (sender, receiver) = oneshot::channel();
+        self.send(|permit| Message::Freeze(sender, permit))?;
+        Ok(receiver)
+    }
+
+    fn retire(&self) {
+        // Refused: somebody uses it, so it stays.
+        let _ = self.send(Message::Retire);
+    }
+
+    fn stop(&self) {
+        // What is in its mailbox hears that nothing was decided.
+        let _ = self.actor.drain();
+    }
+
+    fn gate(&self) -> &Arc<Gate> {
+        &self.gate
+    }
+
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}
+
+/// A state to start an entity from.
+pub struct Loaded<A> {
+    /// The state.
+    pub aggregate: A,
+    /// How many entries it has.
+    pub version: u64,
+    /// Whether a snapshot, and not only entries, led to it.
+    pub from_snapshot: bool,
+}
+
+/// The actor's behaviour; it has no state of its own.
+pub struct Entity<A>(std::marker::PhantomData<fn(A)>);
+
+/// The actor's state.
+pub struct Resident<A: Aggregate> {
+    key: EntityKey,
+    key_bytes: Bytes,
+    tenant: TenantId,
+    aggregate: A,
+    version: u64,
+    accepted: Arc<AtomicU64>,
+    wake_told: Option<Timestamp>,
+    waiting: Vec<Waiting<A>>,
+    gate: Arc<Gate>,
+    leading: Arc<Leading>,
+}
+
+struct Waiting<A: Aggregate> {
+    ticket: Ticket,
+    reply: oneshot::Sender<Heard<A>>,
+    permit: Permit,
+}
+
+/// Starts an entity under its shard and resumes what it still asks for.
+pub async fn start<A: Aggregate>(
+    leading: &Arc<Leading>,
+    key: &EntityKey,
+    loaded: Loaded<A>,
+) -> Result<Arc<Mailbox<A>>, ractor::SpawnErr> {
+    let gate = Arc::new(Gate::default());
+    gate.touch(leading.now().0);
+    let resident = Resident {
+        key: key.clone(),
+        key_bytes: Bytes::copy_from_slice(key.as_bytes()),
+        tenant: key.tenant(),
+        version: loaded.version,
+        accepted: Arc::new(AtomicU64::new(loaded.version)),
+        wake_told: None,
+        waiting: Vec::new(),
+        aggregate: loaded.aggregate,
+        gate: gate.clone(),
+        leading: leading.clone(),
+    };
+    if !(loaded.from_snapshot && is_broken(Rule::EffectLostAfterCheckpoint)) {
+        resident.resume();
+    }
+    let entity = Entity::<A>(std::marker::PhantomData);
+    let (actor, _) = Actor::spawn_linked(None, entity, resident, leading.supervisor()).await?;
+    leading.note_actor(actor.get_id(), key);
+    Ok(Arc::new(Mailbox { gate, actor }))
+}
+
+impl<A: Aggregate> Actor for Entity<A> {
+    type Msg = Message<A>;
+    type State = Resident<A>;
+    type Arguments = Resident<A>;
+
+    async fn pre_start(&self, _: ActorRef<Message<A>>, resident: Resident<A>) -> Result<Resident<A>, ActorProcessingErr> {
+        Ok(resident)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Message<A>>,
+        message: Message<A>,
+        resident: &mut Resident<A>,
+    ) -> Result<(), ActorProcessingErr> {
+        if resident.leading.is_over() {
+            if let Message::Command { reply, .. } = message {
+                let _ = reply.send(Err(Undecided));
+            }
+            return Ok(());
+        }
+        match message {
+            Message::Command { command, call, reply, permit } => resident.command(&command, &call, reply, permit),
+            Message::Wake(permit) => resident.wake(permit),
+            Message::Outcome(effect, outcome, _permit) => {
+                let events = resident.aggregate.on_outcome(effect, &outcome, resident.leading.now());
+                if !events.is_empty() {
+                    resident.propose(events, effect.command_id(&resident.key).0, 0, Vec::new());
+                }
+            }
+            Message::Freeze(reply, permit) => resident.freeze(reply, permit),
+            Message::Retire(permit) => resident.retire(&myself, permit).await,
+        }
+        Ok(())
+    }
+}
+
+impl<A: Aggregate> Resident<A> {
+    fn command(&mut self, command: &A::Command, call: &Call, reply: oneshot::Sender<Heard<A>>, permit: Permit) {
+        let context = Context {
+            now: self.leading.now(),
+            command_id: call.command_id,
+            former_ids: call.former_ids.clone(),
+            fingerprint: call.fingerprint,
+        };
+        let Decision { events, answer } = match self.aggregate.decide(command, &context) {
+            Ok(decision) => decision,
+            Err(rejection) => return self.answer_unchanged(Err(AskError::Rejected(rejection)), reply, permit),
+        };
+        match (events.is_empty(), answer) {
+            (true, Answer::Now(answer)) => self.answer_unchanged(Ok(Answered { reply: answer, again: false }), reply, permit),
+            (true, Answer::Again(answer)) => self.answer_unchanged(Ok(Answered { reply: answer, again: true }), reply, permit),
+            (true, Answer::Later(ticket)) => match self.aggregate.settled(&ticket, context.now) {
+                Some(settled) => self.answer_unchanged(answered(settled, ticket.again), reply, permit),
+                None => self.waiting.push(Waiting { ticket, reply, permit }),
+            },
+            (false, Answer::Later(ticket)) => {
+                self.waiting.push(Waiting { ticket, reply, permit });
+                self.propose(events, call.command_id.0, call.request_id, Vec::new());
+            }
+            (false, Answer::Now(answer)) | (false, Answer::Again(answer)) => {
+                let answer = Ok(Answered { reply: answer, again: false });
+                if is_broken(Rule::AnswerBeforeAccepted) {
+                    let _ = reply.send(Ok(answer));
+                    return self.propose(events, call.command_id.0, call.request_id, Vec::new());
+                }
+                let answer = answer_when::<A>(answer, reply, permit, true);
+                self.propose(events, call.command_id.0, call.request_id, vec![answer]);
+            }
+        }
+    }
+
+    /// Answers from the present state, which nothing changes: at once when it is accepted, else when it is.
+    fn answer_unchanged(
+        &self,
+        answer: Result<Answered<A::Reply>, AskError<A::Rejection>>,
+        reply: oneshot::Sender<Heard<A>>,
+        permit: Permit,
+    ) {
+        let speculative = self.accepted.load(Ordering::Acquire) < self.version;
+        if (speculative || self.leading.proves_lead()) && !is_broken(Rule::SoldOutFromSpeculation) {
+            self.leading.propose(Proposal::barrier(answer_when::<A>(answer, reply, permit, false)));
+        } else {
+            let _ = reply.send(Ok(answer));
+        }
+    }
+
+    /// Applies events and hands them to the writer, with the answers that wait for them.
+    fn propose(&mut self, events: Vec<A::Event>, command_id: u128, request_id: u128, mut answers: Vec<Whenever>) {
+        let now = self.leading.now();
+        let mut bytes = Vec::with_capacity(96);
+        let mut effects: Vec<Effect> = Vec::new();
+        for event in &events {
+            self.aggregate.apply(event);
+            minicbor::encode(event, &mut bytes).expect("events are written to memory");
+            effects.extend(self.aggregate.effects(event));
+        }
+        self.version += 1;
+        let wake = self.wake_at(now);
+        let wake_changed = wake != self.wake_told;
+        self.wake_told = wake;
+        if !self.waiting.is_empty() {
+            self.answer_settled(now, &mut answers);
+        }
+        let entry = Entry {
+            key: self.key_bytes.clone(),
+            version: self.version,
+            at_ms: now.0,
+            wake_at_ms: wake.map(|at| at.0),
+            command_id,
+            request_id,
+            events: bytes.into(),
+        };
+        self.leading.propose(Proposal {
+            entry: Some(entry),
+            key: Some(self.key.clone()),
+            accepted: Some(self.accepted.clone()),
+            wake: wake_changed.then_some(wake),
+            answers,
+            effects,
+        });
+    }
+
+    /// When the entity wants to be woken; while an effect is open, at the latest when it is to be asked again.
+    fn wake_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let own = self.aggregate.wake_at();
+        let retry = self.aggregate.has_outstanding().then(|| now.plus_ms(EFFECT_RETRY_MS));
+        own.into_iter().chain(retry).min()
+    }
+
+    fn answer_settled(&mut self, now: Timestamp, answers: &mut Vec<Whenever>) {
+        for index in (0..self.waiting.len()).rev() {
+            let ticket = self.waiting[index].ticket;
+            if let Some(settled) = self.aggregate.settled(&ticket, now) {
+                let Waiting { reply, permit, .. } = self.waiting.swap_remove(index);
+                answers.push(answer_when::<A>(answered(settled, ticket.again), reply, permit, true));
+            }
+        }
+        self.waiting.retain(|waiting| !waiting.reply.is_closed());
+    }
+
+    fn wake(&mut self, permit: Permit) {
+        let now = self.leading.now();
+        let events = self.aggregate.on_wake(now);
+        self.resume();
+        if !events.is_empty() {
+            return self.propose(events, 0, 0, Vec::new());
+        }
+        let mut answers = Vec::new();
+        self.answer_settled(now, &mut answers);
+        for answer in answers {
+            self.leading.propose(Proposal::barrier(answer));
+        }
+        // Said to the agenda when what it rests on is accepted, like any answer.
+        let wake = self.wake_at(now).map(|at| at.max(now.plus_ms(WAKE_PAUSE_MS)));
+        self.wake_told = wake;
+        self.leading.propose(Proposal {
+            key: Some(self.key.clone()),
+            wake: Some(wake),
+            ..Proposal::barrier(Box::new(move |_| drop(permit)))
+        });
+    }
+
+    /// Asks for everything that is still open. The runtime knows what is under way.
+    fn resume(&self) {
+        if self.aggregate.has_outstanding() {
+            for effect in self.aggregate.outstanding() {
+                self.leading.dispatch(&self.tenant, &self.key, effect);
+            }
+        }
+    }
+
+    fn freeze(&mut self, reply: oneshot::Sender<Option<Snapshot>>, permit: Permit) {
+        let started = std::time::Instant::now();
+        let frozen = self.aggregate.freeze();
+        metrics::histogram!("fusion_snapshot_freeze_seconds").record(started.elapsed().as_secs_f64());
+        let (key, version) = (self.key_bytes.clone(), self.version);
+        let inline = self.leading.inline();
+        // State that is not accepted yet is held back until it is.
+        self.leading.propose(Proposal::barrier(Box::new(move |fate| {
+            drop(permit);
+            if !matches!(fate, Fate::Accepted(_)) {
+                let _ = reply.send(None);
+                return;
+            }
+            let encode = move || {
+                let bytes = A::encode_frozen(&frozen).into();
+                let _ = reply.send(Some(Snapshot {
+                    key,
+                    version,
+                    position: 0,
+                    rules: engine::RULES_VERSION,
+                    format: SNAPSHOT_FORMAT,
+                    bytes,
+                }));
+            };
+            if inline { encode() } else { drop(tokio::task::spawn_blocking(encode)) }
+        })));
+    }
+
+    /// Leaves memory with its state written down, if nobody waits and nothing is open.
+    async fn retire(&mut self, myself: &ActorRef<Message<A>>, _permit: Permit) {
+        let settled = self.accepted.load(Ordering::Acquire) == self.version;
+        if !settled || !self.waiting.is_empty() || self.aggregate.has_outstanding() || !self.gate.close(1) {
+            return;
+        }
+        let snapshot = Snapshot {
+            key: self.key_bytes.clone(),
+            version: self.version,
+            position: 0,
+            rules: engine::RULES_VERSION,
+            format: SNAPSHOT_FORMAT,
+            bytes: A::encode_frozen(&self.aggregate.freeze()).into(),
+        };
+        if self.leading.retired(&self.key, snapshot).await {
+            myself.stop(None);
+        } else {
+            self.gate.reopen();
+        }
+    }
+}
+
+/// What is done with a proposal's fate.
+pub type Whenever = Box<dyn FnOnce(Fate) + Send>;
+
+fn answered<R, J>(settled: Result<R, J>, again: bool) -> Result<Answered<R>, AskError<J>> {
+    settled.map(|reply| Answered { reply, again }).map_err(AskError::Rejected)
+}
+
+/// Gives `answer` once what it rests on is accepted. If that is undone, the outcome is unknown to a caller whose
+/// command changed something, and open to one whose command did not: it asks again.
+fn answer_when<A: Aggregate>(
+    answer: Result<Answered<A::Reply>, AskError<A::Rejection>>,
+    reply: oneshot::Sender<Heard<A>>,
+    permit: Permit,
+    changed: bool,
+) -> Whenever {
+    Box::new(move |fate| {
+        let heard = match fate {
+            Fate::Accepted(_) => Ok(answer),
+            Fate::Undone if changed => Ok(Err(AskError::Unknown)),
+            Fate::Undone => Err(Undecided),
+        };
+        let _ = reply.send(heard);
+        drop(permit);
+    })
+}

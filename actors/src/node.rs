@@ -1,0 +1,314 @@
+//! A node: all shards that this process leads, and what they share.
+
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use engine::id::{EntityKey, Kind};
+use parking_lot::Mutex;
+use persistence::snapshots::SnapshotStore;
+use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+use streaming::{Journal, ShardId};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+
+use crate::{
+    ask::{Answered, AskError},
+    clock::Clock,
+    commerce::Commerce,
+    effects::Effects,
+    gate::Gate,
+    ports::Outside,
+    projector::{Projection, keep_projected},
+    shard::{LeadError, Shard, ShardArguments, ShardHandle, ShardMessage},
+    views::Views,
+};
+
+/// What a node is made of.
+pub struct NodeOptions {
+    /// Its name in the journal, for people.
+    pub name: String,
+    /// Where changes become durable.
+    pub journal: Arc<dyn Journal>,
+    /// Where snapshots and checkpoints are.
+    pub snapshots: Arc<dyn SnapshotStore>,
+    /// Payment providers, mail.
+    pub outside: Arc<dyn Outside>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// The SQL read side, if it has one.
+    pub projection: Option<Arc<dyn Projection>>,
+    /// Its numbers.
+    pub tuning: Tuning,
+}
+
+/// Numbers that an operator may change.
+#[derive(Debug, Clone)]
+pub struct Tuning {
+    /// Bytes that a shard's tail may always have before a checkpoint is due: what a start reads of each shard.
+    pub checkpoint_tail_bytes: u64,
+    /// Entities that may be in memory, at some 8 KB each besides their state.
+    pub entities_max: usize,
+    /// How long an entity may be idle in memory.
+    pub idle_after: Duration,
+    /// Everything runs on one thread, in a simulation: nothing is moved to another.
+    pub inline: bool,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            checkpoint_tail_bytes: 16 << 20,
+            entities_max: 200_000,
+            idle_after: Duration::from_secs(300),
+            inline: false,
+        }
+    }
+}
+
+/// A node that does not start, or cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// A shard cannot be led, and waiting will not help.
+    #[error(transparent)]
+    Lead(#[from] LeadError),
+    /// An actor did not start.
+    #[error("actor did not start: {0}")]
+    Spawn(#[from] ractor::SpawnErr),
+    /// The node took too long to lead its shards.
+    #[error("not all shards are led after {0:?}")]
+    TooSlow(Duration),
+}
+
+/// What the shards of a node share.
+pub struct NodeShared {
+    pub(crate) name: String,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) snapshots: Arc<dyn SnapshotStore>,
+    pub(crate) outside: Arc<dyn Outside>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) tuning: Tuning,
+    pub(crate) effects: Effects,
+    pub(crate) views: Views,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) counters: Counters,
+    pub(crate) accepted: Notify,
+    handles: OnceLock<Vec<ShardHandle>>,
+    snapshot_bytes: Vec<AtomicU64>,
+    stopping: AtomicBool,
+    stopped: AtomicBool,
+    dead_letters: Mutex<std::collections::VecDeque<(EntityKey, String)>>,
+}
+
+/// Dead letters that are kept for an operator to look at.
+const DEAD_LETTERS_MAX: usize = 1_000;
+
+impl NodeShared {
+    pub(crate) fn shards(&self) -> &[ShardHandle] {
+        self.handles.get().map_or(&[], Vec::as_slice)
+    }
+
+    pub(crate) fn shard_of(&self, key: &EntityKey) -> &ShardHandle {
+        &self.shards()[usize::from(key.shard(self.journal.shards()))]
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn accepted_changed(&self, _: ShardId) {
+        self.accepted.notify_one();
+    }
+
+    pub(crate) fn snapshot_bytes_last(&self, shard: ShardId) -> u64 {
+        self.snapshot_bytes[usize::from(shard.0)].load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_snapshot_bytes(&self, shard: ShardId, bytes: u64) {
+        self.snapshot_bytes[usize::from(shard.0)].store(bytes, Ordering::Release);
+    }
+
+    pub(crate) fn dead_letter(&self, key: &EntityKey, error: &str) {
+        let mut letters = self.dead_letters.lock();
+        if letters.len() == DEAD_LETTERS_MAX {
+            letters.pop_front();
+        }
+        letters.push_back((key.clone(), error.to_owned()));
+    }
+}
+
+/// How commands came out, by kind: handles that are looked up once.
+pub(crate) struct Counters {
+    by_kind: Vec<[metrics::Counter; 6]>,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        let outcomes = ["accepted", "again", "rejected", "overloaded", "unknown", "unavailable"];
+        let handles = |kind: Kind| {
+            outcomes.map(|outcome| metrics::counter!("fusion_commands_total", "kind" => kind.name(), "outcome" => outcome))
+        };
+        Self { by_kind: Kind::ALL.into_iter().map(handles).collect() }
+    }
+}
+
+impl Counters {
+    pub(crate) fn count<R, J>(&self, kind: Kind, asked: &Result<Answered<R>, AskError<J>>) {
+        let outcome = match asked {
+            Ok(answered) => usize::from(answered.again),
+            Err(AskError::Rejected(_)) => 2,
+            Err(AskError::Overloaded { .. }) => 3,
+            Err(AskError::Unknown) => 4,
+            Err(AskError::Parked | AskError::Unavailable { .. }) => 5,
+        };
+        self.by_kind[kind as usize - 1][outcome].increment(1);
+    }
+}
+
+/// A running node.
+pub struct Node {
+    shared: Arc<NodeShared>,
+    supervisor: ActorRef<()>,
+    projector: Option<tokio::task::JoinHandle<()>>,
+    fatal: mpsc::UnboundedReceiver<LeadError>,
+}
+
+/// How long a start may take. A log of gigabytes is read in seconds; more is a fault that someone should see.
+const START_MAX: Duration = Duration::from_secs(600);
+
+impl Node {
+    /// Starts a node and leads every shard of its journal. Returns when all are led.
+    pub async fn start(options: NodeOptions) -> Result<Self, NodeError> {
+        let shards = options.journal.shards();
+        let shared = Arc::new(NodeShared {
+            name: options.name,
+            journal: options.journal,
+            snapshots: options.snapshots,
+            outside: options.outside,
+            clock: options.clock,
+            tuning: options.tuning,
+            effects: Effects::default(),
+            views: Views::default(),
+            gate: Arc::default(),
+            counters: Counters::default(),
+            accepted: Notify::new(),
+            handles: OnceLock::new(),
+            snapshot_bytes: (0..shards).map(|_| AtomicU64::new(0)).collect(),
+            stopping: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
+            dead_letters: Mutex::default(),
+        });
+        let (supervisor, _) = Actor::spawn(None, Supervisor, ()).await?;
+        let (fatal_sender, mut fatal) = mpsc::unbounded_channel();
+        let mut handles = Vec::new();
+        for shard in (0..shards).map(ShardId) {
+            let (sender, current) = watch::channel(None);
+            let arguments =
+                ShardArguments { shard, node: shared.clone(), current: sender, fatal: fatal_sender.clone() };
+            let (actor, _) = Actor::spawn_linked(None, Shard, arguments, supervisor.get_cell()).await?;
+            handles.push(ShardHandle { current, actor });
+        }
+        let mut led: Vec<_> = handles.iter().map(|handle| handle.current.clone()).collect();
+        let _ = shared.handles.set(handles);
+        let all_led = async {
+            for current in &mut led {
+                let _ = current.wait_for(Option::is_some).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            Some(error) = fatal.recv() => return Err(error.into()),
+            () = all_led => {}
+            () = tokio::time::sleep(START_MAX) => return Err(NodeError::TooSlow(START_MAX)),
+        }
+        let projector =
+            options.projection.map(|projection| tokio::spawn(keep_projected(shared.clone(), projection)));
+        Ok(Self { shared, supervisor, projector, fatal })
+    }
+
+    /// The way to ask its entities.
+    pub fn commerce(&self) -> Commerce {
+        Commerce::new(self.shared.clone())
+    }
+
+    /// Waits until a shard cannot go on, and says why.
+    pub async fn failed(&mut self) -> LeadError {
+        match self.fatal.recv().await {
+            Some(error) => error,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Stops: takes no more commands, finishes those it took, checkpoints, and ends its actors.
+    pub async fn stop(mut self, within: Duration) {
+        self.shared.stopping.store(true, Ordering::Release);
+        let drained = async {
+            // Those who were let in are answered; effects under way go on until then.
+            while self.shared.gate.inside() > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            for shard in self.shared.shards() {
+                let (done, drained) = oneshot::channel();
+                if shard.actor.cast(ShardMessage::Drain(done)).is_ok() {
+                    let _ = drained.await;
+                }
+            }
+        };
+        if tokio::time::timeout(within, drained).await.is_err() {
+            tracing::warn!(waiting = self.shared.gate.inside(), "stopping before everything was finished; nothing accepted is lost");
+        }
+        self.end().await;
+    }
+
+    /// Ends at once, as a crash would: nothing is finished.
+    pub async fn kill(mut self) {
+        self.end().await;
+    }
+
+    async fn end(&mut self) {
+        self.shared.stopping.store(true, Ordering::Release);
+        self.shared.stopped.store(true, Ordering::Release);
+        if let Some(projector) = self.projector.take() {
+            projector.abort();
+        }
+        for shard in self.shared.shards() {
+            if let Some(leading) = &*shard.current.borrow() {
+                leading.end();
+            }
+            let _ = shard.actor.stop_and_wait(None, None).await;
+        }
+        let _ = self.supervisor.stop_and_wait(None, None).await;
+    }
+}
+
+/// Supervises the shards. A shard's actor has no reason to fail; when one does, the node stops leading it.
+struct Supervisor;
+
+impl Actor for Supervisor {
+    type Msg = ();
+    type State = ();
+    type Arguments = ();
+
+    async fn pre_start(&self, _: ActorRef<()>, (): ()) -> Result<(), ActorProcessingErr> {
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _: ActorRef<()>,
+        event: SupervisionEvent,
+        (): &mut (),
+    ) -> Result<(), ActorProcessingErr> {
+        if let SupervisionEvent::ActorFailed(actor, error) = event {
+            tracing::error!(actor = %actor.get_id(), %error, "shard failed");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,17 @@
+//! A shard: the entities that share a log, and everything that one leadership of that log holds.
+//!
+//! A [`Leading`] begins with a Lead and ends with the first append that fails. It is never mended: its entities are
+//! dropped with all that they speculated, and the shard leads anew and loads from what was accepted.
+
+mod checkpoint;
+mod leading;
+mod recovery;
+mod supervisor;
+mod writer;
+
+pub use self::{
+    checkpoint::CheckpointForm,
+    leading::{Fate, LeadGone, Leading, MailboxError, Proposal},
+    recovery::LeadError,
+    supervisor::{Shard, ShardArguments, ShardHandle, ShardMessage},
+};

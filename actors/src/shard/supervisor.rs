@@ -1,0 +1,298 @@
+//! The actor that owns a shard: takes the lead, starts over when it is lost, and judges entities that fail.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use engine::{id::EntityKey, time::Timestamp};
+use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+use streaming::ShardId;
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
+};
+
+use super::{
+    leading::{Fate, Leading, Proposal},
+    recovery::{LeadError, lead},
+    writer,
+};
+use crate::{kinds::with_kind, node::NodeShared};
+
+/// Failures of one entity within [`PARK_WITHIN_MS`] after which it is parked.
+pub const FAILURES_MAX: usize = 3;
+/// See [`FAILURES_MAX`].
+pub const PARK_WITHIN_MS: u64 = 60_000;
+/// The pause before a lead is taken again after it failed.
+const LEAD_AGAIN: Duration = Duration::from_millis(100);
+/// How often idle entities are looked for.
+const TICK: Duration = Duration::from_secs(5);
+/// Wakes delivered in one go; more wait for the next.
+const WAKES_AT_ONCE: usize = 1_024;
+
+/// What reaches a shard's actor.
+pub enum ShardMessage {
+    /// Take the lead.
+    Lead,
+    /// The leadership of this term ended.
+    LeadEnded(u64),
+    /// The tail has grown: a checkpoint is due.
+    CheckpointDue(u64),
+    /// The checkpoint of this term is done, or failed.
+    CheckpointDone(u64),
+    /// Look for idle entities.
+    Tick,
+    /// Finish: everything accepted is answered, a checkpoint stands. Answers when done.
+    Drain(oneshot::Sender<()>),
+}
+
+/// A shard as the rest of the node sees it.
+#[derive(Clone)]
+pub struct ShardHandle {
+    /// The leadership there is, if any.
+    pub current: watch::Receiver<Option<Arc<Leading>>>,
+    /// Its actor.
+    pub actor: ActorRef<ShardMessage>,
+}
+
+/// The actor's behaviour.
+pub struct Shard;
+
+/// The actor's state.
+pub struct ShardState {
+    shard: ShardId,
+    node: Arc<NodeShared>,
+    term: u64,
+    current: watch::Sender<Option<Arc<Leading>>>,
+    tasks: Vec<JoinHandle<()>>,
+    checkpointing: bool,
+    failures: BTreeMap<EntityKey, VecDeque<Timestamp>>,
+    parked: BTreeMap<EntityKey, String>,
+    fatal: mpsc::UnboundedSender<LeadError>,
+}
+
+/// What a shard starts with.
+pub struct ShardArguments {
+    /// Which one it is.
+    pub shard: ShardId,
+    /// What it shares with the others.
+    pub node: Arc<NodeShared>,
+    /// Where it says whether it leads.
+    pub current: watch::Sender<Option<Arc<Leading>>>,
+    /// Where it says that it cannot lead and waiting will not help.
+    pub fatal: mpsc::UnboundedSender<LeadError>,
+}
+
+impl Actor for Shard {
+    type Msg = ShardMessage;
+    type State = ShardState;
+    type Arguments = ShardArguments;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<ShardMessage>,
+        arguments: ShardArguments,
+    ) -> Result<ShardState, ActorProcessingErr> {
+        myself.cast(ShardMessage::Lead)?;
+        myself.send_interval(TICK, || ShardMessage::Tick);
+        let ShardArguments { shard, node, current, fatal } = arguments;
+        Ok(ShardState {
+            shard,
+            node,
+            term: 0,
+            current,
+            tasks: Vec::new(),
+            checkpointing: false,
+            failures: BTreeMap::new(),
+            parked: BTreeMap::new(),
+            fatal,
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<ShardMessage>,
+        message: ShardMessage,
+        state: &mut ShardState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            ShardMessage::Lead => state.lead(&myself).await,
+            ShardMessage::LeadEnded(term) if term == state.term => {
+                state.end_term();
+                myself.cast(ShardMessage::Lead)?;
+            }
+            ShardMessage::CheckpointDue(term) if term == state.term && !state.checkpointing => state.checkpoint(&myself),
+            ShardMessage::CheckpointDone(term) if term == state.term => state.checkpointing = false,
+            ShardMessage::LeadEnded(_) | ShardMessage::CheckpointDue(_) | ShardMessage::CheckpointDone(_) => {}
+            ShardMessage::Tick => state.retire_idle(),
+            ShardMessage::Drain(done) => {
+                state.drain().await;
+                let _ = done.send(());
+            }
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _: ActorRef<ShardMessage>,
+        event: SupervisionEvent,
+        state: &mut ShardState,
+    ) -> Result<(), ActorProcessingErr> {
+        match event {
+            SupervisionEvent::ActorFailed(actor, error) => state.entity_failed(actor.get_id(), &error.to_string()),
+            SupervisionEvent::ActorTerminated(actor, _, _) => {
+                if let Some(leading) = &*state.current.borrow() {
+                    leading.actors.remove(&actor.get_id());
+                }
+            }
+            SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => {}
+        }
+        Ok(())
+    }
+}
+
+impl ShardState {
+    async fn lead(&mut self, myself: &ActorRef<ShardMessage>) {
+        if self.current.borrow().is_some() || self.node.is_stopping() {
+            return;
+        }
+        self.term += 1;
+        match lead(&self.node, self.shard).await {
+            Ok((leadership, mut beginning)) => {
+                beginning.parked = self.parked.clone();
+                let (sender, receiver) = mpsc::unbounded_channel();
+                let leading =
+                    Arc::new(Leading::new(self.shard, self.term, beginning, sender, self.node.clone(), myself.clone()));
+                self.tasks.push(tokio::spawn(writer::run(leading.clone(), leadership, receiver)));
+                self.tasks.push(tokio::spawn(keep_agenda(leading.clone())));
+                self.checkpointing = false;
+                self.node.accepted_changed(self.shard);
+                self.current.send_replace(Some(leading));
+            }
+            Err(error) if error.is_passing() => {
+                tracing::warn!(shard = %self.shard, %error, "cannot lead now; trying again");
+                myself.send_after(LEAD_AGAIN, || ShardMessage::Lead);
+            }
+            Err(error) => {
+                tracing::error!(shard = %self.shard, %error, "cannot lead");
+                let _ = self.fatal.send(error);
+            }
+        }
+    }
+
+    fn end_term(&mut self) {
+        if let Some(leading) = self.current.send_replace(None) {
+            leading.set_over();
+            leading.stop_entities();
+        }
+        for task in self.tasks.drain(..) {
+            task.abort();
+        }
+        self.checkpointing = false;
+    }
+
+    fn checkpoint(&mut self, myself: &ActorRef<ShardMessage>) {
+        let Some(leading) = self.current.borrow().clone() else { return };
+        self.checkpointing = true;
+        let (myself, term) = (myself.clone(), self.term);
+        self.tasks.push(tokio::spawn(async move {
+            if let Err(error) = leading.checkpoint().await {
+                tracing::warn!(shard = %leading.shard, %error, "the checkpoint before still stands");
+            }
+            let _ = myself.cast(ShardMessage::CheckpointDone(term));
+        }));
+        self.tasks.retain(|task| !task.is_finished());
+    }
+
+    /// Asks idle entities to leave memory, the longest idle first, when there are too many or they are idle for long.
+    fn retire_idle(&self) {
+        let Some(leading) = self.current.borrow().clone() else { return };
+        let (now, tuning) = (leading.now().0, &self.node.tuning);
+        let idle_ms = u64::try_from(tuning.idle_after.as_millis()).unwrap_or(u64::MAX);
+        let mut idle: Vec<(u64, EntityKey)> =
+            leading.live.iter().map(|live| (live.value().gate().touched_ms(), live.key().clone())).collect();
+        idle.sort_unstable();
+        let cap = tuning.entities_max / usize::from(self.node.journal.shards()).max(1);
+        let surplus = idle.len().saturating_sub(cap);
+        for (index, (touched, key)) in idle.into_iter().enumerate() {
+            if index >= surplus && now.saturating_sub(touched) < idle_ms {
+                break;
+            }
+            if let Some(live) = leading.live.get(&key) {
+                live.retire();
+            }
+        }
+    }
+
+    /// An entity's actor died: it is dropped with what it speculated. The third time in a minute it is parked.
+    fn entity_failed(&mut self, actor: ractor::ActorId, error: &str) {
+        let Some(leading) = self.current.borrow().clone() else { return };
+        let Some((_, key)) = leading.actors.remove(&actor) else { return };
+        leading.remove_live(&key);
+        let now = leading.now();
+        let failures = self.failures.entry(key.clone()).or_default();
+        failures.push_back(now);
+        while failures.front().is_some_and(|first| now.ms_since(*first) > PARK_WITHIN_MS) {
+            failures.pop_front();
+        }
+        let kind = with_kind!(key.kind(), A => <A as engine::aggregate::Aggregate>::KIND.name());
+        metrics::counter!("fusion_entity_failures_total", "kind" => kind).increment(1);
+        tracing::error!(%key, error, failures = failures.len(), "entity failed");
+        self.node.dead_letter(&key, error);
+        if failures.len() >= FAILURES_MAX {
+            let why = format!("failed {FAILURES_MAX} times within a minute, last: {error}");
+            tracing::error!(%key, why, "entity parked");
+            leading.parked.lock().insert(key.clone(), why.clone());
+            self.parked.insert(key, why);
+        }
+    }
+
+    async fn drain(&mut self) {
+        let Some(leading) = self.current.borrow().clone() else { return };
+        let (sender, receiver) = oneshot::channel();
+        leading.propose(Proposal::barrier(Box::new(move |fate| {
+            let _ = sender.send(matches!(fate, Fate::Accepted(_)));
+        })));
+        if receiver.await.unwrap_or(false) {
+            if let Err(error) = leading.checkpoint().await {
+                tracing::warn!(shard = %self.shard, %error, "stopping without a checkpoint; the next start reads the log");
+            }
+        }
+        self.end_term();
+    }
+}
+
+/// Wakes entities when their time has come.
+async fn keep_agenda(leading: Arc<Leading>) {
+    while !leading.is_over() {
+        let (due, next) = leading.agenda.due(leading.now(), WAKES_AT_ONCE);
+        for key in &due {
+            let woken = match leading.any(key).await {
+                Ok(live) => live.wake().is_ok(),
+                Err(_) => false,
+            };
+            if !woken && !leading.is_over() {
+                // It is leaving memory, full, or parked: try again shortly.
+                leading.agenda.set(key, Some(leading.now().plus_ms(100)));
+            }
+        }
+        if due.len() == WAKES_AT_ONCE {
+            tokio::task::yield_now().await;
+            continue;
+        }
+        match next {
+            Some(next) => {
+                let pause = Duration::from_millis(next.ms_since(leading.now()).max(1));
+                tokio::select! {
+                    biased;
+                    () = leading.agenda.changed() => {}
+                    () = tokio::time::sleep(pause) => {}
+                }
+            }
+            None => leading.agenda.changed().await,
+        }
+    }
+}

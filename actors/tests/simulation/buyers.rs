@@ -1,0 +1,140 @@
+//! Those who act in a simulated world: a merchant, and buyers who repeat themselves until they know.
+
+use std::time::Duration;
+
+use actors::{AskError, Call};
+use engine::{
+    drop::{
+        Audience, Buyer, Drop, DropCommand, DropRejection, DropReply, ItemTerms, Terms,
+    },
+    effect::{Outcome, Request},
+    id::{ClaimId, CommandId, Fingerprint, ProductId, SubjectId, VariantId},
+    inventory::{Inventory, InventoryCommand, StockChange},
+    money::Currency,
+    quantity::Quantity,
+};
+
+use crate::{
+    checker::Heard,
+    world::{BEGIN, HOLD_SECONDS, OPEN_SECONDS, World},
+};
+
+/// What the outside world answers when it answers.
+pub fn outside_answer(request: &Request) -> Result<Outcome, actors::ports::OutcomeUnknown> {
+    Err(actors::ports::OutcomeUnknown(format!("nobody does {request:?} here")))
+}
+
+pub fn call(world: &World, id: u128) -> Call {
+    let timeout = Duration::from_millis(200 + world.dice.below(3_000));
+    Call { command_id: CommandId(id), former_ids: Vec::new(), fingerprint: Fingerprint(id), request_id: id, timeout }
+}
+
+/// The merchant: stocks the shelves, schedules the drop, adds units, sometimes ends it early.
+pub async fn run_shop(world: World) {
+    for (index, sku) in world.skus.iter().enumerate() {
+        let id = 1_000 + index as u128 * 10;
+        let adopt = InventoryCommand::Adopt {
+            tenant: world.tenant.clone(),
+            sku: sku.clone(),
+            product: ProductId(1),
+            variant: VariantId(id),
+        };
+        let stock = InventoryCommand::Adjust { change: StockChange::First(world.units * 3), reason: "first".into() };
+        for (step, command) in [adopt, stock].into_iter().enumerate() {
+            insist::<Inventory>(&world, &sku.key(&world.tenant), command, id + step as u128).await;
+        }
+    }
+    let terms = Terms {
+        title: "Simulated".into(),
+        product: None,
+        per_buyer_max: Quantity::new(3).unwrap(),
+        hold_seconds: HOLD_SECONDS,
+        starts_at: None,
+        ends_at: BEGIN.plus_seconds(OPEN_SECONDS),
+        audience: Audience::Anyone,
+        currency: Currency::USD,
+    };
+    let items = world.skus.iter().map(|sku| ItemTerms {
+        sku: sku.clone(),
+        quantity: Quantity::new(world.units as i64).unwrap(),
+        price: 1_000,
+        compare_at: None,
+    });
+    let create =
+        DropCommand::Create { tenant: world.tenant.clone(), drop: world.drop, terms, items: items.collect(), draft: false };
+    insist::<Drop>(&world, &world.drop.key(&world.tenant), create, 2_000).await;
+}
+
+/// Asks until the answer is definite, under the same name each time.
+pub async fn insist<A: engine::aggregate::Aggregate>(
+    world: &World,
+    key: &engine::id::EntityKey,
+    command: A::Command,
+    id: u128,
+) -> Option<Result<A::Reply, A::Rejection>> {
+    for _ in 0..10_000 {
+        let commerce = world.commerce().await;
+        match commerce.ask::<A>(key, command.clone(), call(world, id)).await {
+            Ok(answered) => return Some(Ok(answered.reply)),
+            Err(AskError::Rejected(rejection)) => return Some(Err(rejection)),
+            Err(AskError::Parked) => return None,
+            Err(AskError::Unknown) => world.hear(Heard::Unknown),
+            Err(_) => {}
+        }
+        tokio::time::sleep(world.dice.ms(100)).await;
+    }
+    None
+}
+
+/// A buyer: claims, repeats, gives back, looks, comes again.
+pub async fn buy(world: World, number: u64) {
+    let buyer = Buyer { subject: SubjectId(u128::from(number) + 1), former: Vec::new(), customer: false };
+    let key = world.drop.key(&world.tenant);
+    for round in 0..6u64 {
+        tokio::time::sleep(world.dice.ms(OPEN_SECONDS * 1_000 / 4)).await;
+        let id = 1_000_000 + u128::from(number) * 1_000 + u128::from(round);
+        let sku = world.skus[world.dice.below(world.skus.len() as u64) as usize].clone();
+        let quantity = Quantity::new(1 + world.dice.below(2) as i64).unwrap();
+        let command =
+            DropCommand::Claim { claim: ClaimId(id), buyer: buyer.clone(), sku: Some(sku.clone()), quantity };
+        let asked_at = world.journal.accepted_now(shard(&world)).0;
+        let Some(answer) = insist::<Drop>(&world, &key, command.clone(), id).await else { continue };
+        let answered_at = world.journal.accepted_now(shard(&world)).0;
+        match answer {
+            Ok(DropReply::Claim(view)) => {
+                world.hear(Heard::Claimed { view: Box::new(view.clone()), answered_at });
+                if world.dice.chance(300) {
+                    let again = insist::<Drop>(&world, &key, command, id).await;
+                    world.hear(Heard::Again { first: Box::new(view), again: Box::new(again) });
+                }
+                if world.dice.chance(400) {
+                    let release = DropCommand::Release { claim: ClaimId(id), buyer: buyer.clone() };
+                    let released = insist::<Drop>(&world, &key, release, id + 500).await;
+                    if matches!(released, Some(Ok(_))) {
+                        let answered_at = world.journal.accepted_now(shard(&world)).0;
+                        world.hear(Heard::Released { claim: ClaimId(id), answered_at });
+                    }
+                }
+            }
+            Err(DropRejection::SoldOut { available, may_return }) => {
+                let wanted = quantity.units();
+                world.hear(Heard::SoldOut { sku, wanted, available, may_return, asked_at, answered_at });
+            }
+            Ok(other) => panic!("a claim answered {other:?}"),
+            Err(_) => {}
+        }
+        if world.dice.chance(300) {
+            let commerce = world.commerce().await;
+            if let Ok(answered) = commerce.ask::<Drop>(&key, DropCommand::View, call(&world, 0)).await {
+                let answered_at = world.journal.accepted_now(shard(&world)).0;
+                if let DropReply::Drop(view) = answered.reply {
+                    world.hear(Heard::Viewed { view, answered_at });
+                }
+            }
+        }
+    }
+}
+
+pub fn shard(world: &World) -> streaming::ShardId {
+    streaming::ShardId(world.drop.key(&world.tenant).shard(crate::world::SHARDS))
+}

@@ -1,0 +1,208 @@
+//! Holds what everyone was told against what the journal accepted.
+
+use std::collections::{BTreeMap, HashSet};
+
+use actors::{AskError, Call};
+use engine::{
+    aggregate::Aggregate,
+    drop::{ClaimView, Drop, DropCommand, DropEvent, DropRejection, DropReply, DropView},
+    id::{ClaimId, EntityKey, Kind, Sku},
+    inventory::{Inventory, InventoryCommand, InventoryEvent, InventoryReply, StockLevels},
+};
+use streaming::memory::MemoryJournal;
+
+use crate::{
+    buyers::shard,
+    faults::accepted_everywhere,
+    world::{Report, World},
+};
+
+/// What somebody was told. `answered_at` is how far the journal had accepted by then.
+#[derive(Debug, Clone)]
+pub enum Heard {
+    Claimed { view: Box<ClaimView>, answered_at: u64 },
+    Again { first: Box<ClaimView>, again: Box<Option<Result<DropReply, DropRejection>>> },
+    Released { claim: ClaimId, answered_at: u64 },
+    SoldOut { sku: Sku, wanted: u64, available: u64, may_return: bool, asked_at: u64, answered_at: u64 },
+    Viewed { view: Box<DropView>, answered_at: u64 },
+    Unknown,
+}
+
+/// An item's numbers as the journal had them from a position on.
+#[derive(Debug, Clone, PartialEq)]
+struct Moment {
+    end: u64,
+    numbers: BTreeMap<Sku, (u64, u64, u64)>,
+}
+
+/// Checks a finished history. `Err` says which promise it broke.
+pub async fn check(world: &World, journal: &MemoryJournal) -> Result<Report, String> {
+    let heard = world.heard.lock().clone();
+    let logs = accepted_everywhere(journal);
+    let mut report = Report { answers: heard.len() as u64, ..Report::default() };
+    report.entries = logs.iter().flatten().map(|batch| batch.entries().count() as u64).sum();
+    report.log_digest = digest(&logs);
+    check_versions(&logs)?;
+    let (moments, claimed_at, released) = replay_drop(world, &logs);
+    for told in &heard {
+        match told {
+            Heard::Claimed { view, answered_at } => {
+                report.claims += 1;
+                let Some(at) = claimed_at.get(&view.id.claim) else {
+                    return Err(format!("claim {} was answered and is not in the journal", view.id));
+                };
+                if at > answered_at {
+                    return Err(format!("claim {} was answered at {answered_at}, accepted at {at}", view.id));
+                }
+            }
+            Heard::Again { first, again } => match again.as_ref() {
+                Some(Ok(DropReply::Claim(again))) if again == first.as_ref() => {}
+                None => {}
+                other => return Err(format!("claim {} answered again as {other:?}", first.id)),
+            },
+            Heard::Released { claim, answered_at } => {
+                if released.get(claim).is_none_or(|at| at > answered_at) {
+                    return Err(format!("release of {claim} was answered before it was accepted"));
+                }
+            }
+            Heard::SoldOut { sku, wanted, available, may_return, asked_at, answered_at } => {
+                report.sold_out += 1;
+                // Some accepted state between the question and the answer said so.
+                let first = moments.partition_point(|moment| moment.end <= *asked_at).saturating_sub(1);
+                let true_once = moments[first..].iter().take_while(|moment| moment.end <= *answered_at).any(|moment| {
+                    moment.numbers.get(sku).is_some_and(|&(free, held, _)| free == *available && (held > 0) == *may_return)
+                });
+                if !true_once || available >= wanted {
+                    return Err(format!("sold_out with {available} of {sku} available was never true ({told:?})"));
+                }
+            }
+            Heard::Viewed { view, answered_at } => {
+                let seen: BTreeMap<Sku, (u64, u64, u64)> =
+                    view.items.iter().map(|item| (item.sku.clone(), (item.available, item.held, item.sold))).collect();
+                if !moments.iter().take_while(|moment| moment.end <= *answered_at).any(|moment| moment.numbers == seen) {
+                    return Err(format!("a view showed numbers that were never accepted: {seen:?}"));
+                }
+            }
+            Heard::Unknown => report.unknown += 1,
+        }
+    }
+    check_units(world, &logs)?;
+    check_settled(world).await?;
+    Ok(report)
+}
+
+fn digest(logs: &[Vec<streaming::Batch>]) -> u64 {
+    use std::hash::{Hash, Hasher};
+    let mut hasher = std::hash::DefaultHasher::new();
+    for entry in logs.iter().flatten().flat_map(streaming::Batch::entries).map(|(_, entry)| entry) {
+        (&entry.key[..], entry.version, entry.at_ms, entry.command_id, &entry.events[..]).hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+/// No entity has a gap or a fork: its versions count up by one.
+fn check_versions(logs: &[Vec<streaming::Batch>]) -> Result<(), String> {
+    let mut versions: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+    for (position, entry) in logs.iter().flatten().flat_map(streaming::Batch::entries) {
+        let version = versions.entry(entry.key.to_vec()).or_default();
+        if entry.version != *version + 1 {
+            return Err(format!("entry at {position} has version {}, after {version}", entry.version));
+        }
+        *version = entry.version;
+    }
+    Ok(())
+}
+
+fn events_of<E: for<'b> minicbor::Decode<'b, ()>>(bytes: &[u8]) -> Vec<E> {
+    let mut decoder = minicbor::Decoder::new(bytes);
+    let mut events = Vec::new();
+    while decoder.position() < bytes.len() {
+        events.push(decoder.decode().unwrap());
+    }
+    events
+}
+
+type Replayed = (Vec<Moment>, BTreeMap<ClaimId, u64>, BTreeMap<ClaimId, u64>);
+
+/// The drop's numbers after each accepted batch, and where claims were made and released.
+fn replay_drop(world: &World, logs: &[Vec<streaming::Batch>]) -> Replayed {
+    let (key, mut drop) = (world.drop.key(&world.tenant), Drop::default());
+    let (mut moments, mut claimed, mut released) =
+        (vec![Moment { end: 0, numbers: BTreeMap::new() }], BTreeMap::new(), BTreeMap::new());
+    for batch in &logs[usize::from(shard(world).0)] {
+        let end = batch.header.end().0;
+        for (_, entry) in batch.entries().filter(|(_, entry)| entry.key == key.as_bytes()) {
+            for event in events_of::<DropEvent>(&entry.events) {
+                match &event {
+                    DropEvent::Claimed { claim, .. } => {
+                        claimed.insert(*claim, end);
+                    }
+                    DropEvent::Released { claim, .. } => {
+                        released.insert(*claim, end);
+                    }
+                    _ => {}
+                }
+                drop.apply(&event);
+            }
+            let numbers = numbers(&drop);
+            moments.push(Moment { end, numbers });
+        }
+    }
+    (moments, claimed, released)
+}
+
+fn numbers(drop: &Drop) -> BTreeMap<Sku, (u64, u64, u64)> {
+    drop.numbers().map(|(sku, available, held, sold)| (sku.clone(), (available, held, sold))).collect()
+}
+
+/// Full replay of everything: units add up at every entry, and the two sides of every drop agree at the end.
+fn check_units(world: &World, logs: &[Vec<streaming::Batch>]) -> Result<(), String> {
+    let mut shelves: BTreeMap<EntityKey, Inventory> = BTreeMap::new();
+    let mut drop = Drop::default();
+    for (_, entry) in logs.iter().flatten().flat_map(streaming::Batch::entries) {
+        let key = EntityKey::from_bytes(&entry.key).unwrap();
+        match key.kind() {
+            Kind::Inventory => {
+                let shelf = shelves.entry(key).or_default();
+                events_of::<InventoryEvent>(&entry.events).iter().for_each(|event| shelf.apply(event));
+                shelf.assert_balanced();
+            }
+            Kind::Drop => {
+                events_of::<DropEvent>(&entry.events).iter().for_each(|event| drop.apply(event));
+                drop.assert_balanced();
+            }
+            _ => {}
+        }
+    }
+    if drop.has_outstanding() || shelves.len() != world.skus.len() {
+        return Err(format!("not settled: {:?}", drop.outstanding()));
+    }
+    for (sku, available, held, sold) in drop.numbers() {
+        let StockLevels { on_hand, allocated, sold: booked, .. } = shelves[&sku.key(&world.tenant)].levels();
+        let stocked = world.units * 3;
+        if (available, held, allocated) != (0, 0, 0) || booked != sold || on_hand != stocked - sold {
+            return Err(format!(
+                "{sku}: the drop has {available} available, {held} held, {sold} sold; the shelf {on_hand} on hand of \
+                 {stocked}, {allocated} allocated, {booked} sold"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The running node says the same as the journal.
+async fn check_settled(world: &World) -> Result<(), String> {
+    let commerce = world.commerce().await;
+    let mut seen = HashSet::new();
+    for sku in &world.skus {
+        let asked = commerce.ask::<Inventory>(&sku.key(&world.tenant), InventoryCommand::View, Call::read()).await;
+        match asked.map(|answered| answered.reply) {
+            Ok(InventoryReply::Levels(levels)) if levels.allocated == 0 && levels.held == 0 => seen.insert(sku.clone()),
+            other => return Err(format!("{sku} on the node: {other:?}")),
+        };
+    }
+    match commerce.ask::<Drop>(&world.drop.key(&world.tenant), DropCommand::View, Call::read()).await {
+        Ok(_) | Err(AskError::Rejected(DropRejection::NotFound)) => Ok(()),
+        Err(error) => Err(format!("the drop does not answer: {error:?}")),
+    }
+}

@@ -1,0 +1,212 @@
+//! A simulated world: a node that crashes and comes back, a merchant, buyers.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use actors::{
+    Clock, Commerce, Node, NodeOptions,
+    clock::TokioClock,
+    node::Tuning,
+    ports::{OutcomeUnknown, Outside},
+};
+use engine::{
+    effect::{Outcome, Request},
+    id::{DropId, Sku, TenantId},
+    time::Timestamp,
+};
+use futures::{FutureExt, future::BoxFuture};
+use parking_lot::{Mutex, RwLock};
+use streaming::memory::MemoryJournal;
+
+use crate::{
+    buyers::{buy, run_shop},
+    checker::{Heard, check},
+    faults::{Dice, Snapshots, Trouble},
+};
+
+pub const SHARDS: u16 = 3;
+/// When the world begins.
+pub const BEGIN: Timestamp = Timestamp(1_800_000_000_000);
+/// How long the drop is open.
+pub const OPEN_SECONDS: u64 = 20;
+/// How long a claim holds its units.
+pub const HOLD_SECONDS: u32 = 5;
+
+/// What everyone in the world shares.
+#[derive(Clone)]
+pub struct World {
+    pub tenant: TenantId,
+    pub drop: DropId,
+    pub skus: Vec<Sku>,
+    pub units: u64,
+    pub journal: MemoryJournal,
+    pub clock: Arc<dyn Clock>,
+    pub dice: Dice,
+    pub heard: Arc<Mutex<Vec<Heard>>>,
+    commerce: Arc<RwLock<Option<Commerce>>>,
+}
+
+impl World {
+    /// The node that there is, waiting for one while it is down.
+    pub async fn commerce(&self) -> Commerce {
+        loop {
+            if let Some(commerce) = self.commerce.read().clone() {
+                return commerce;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    pub fn hear(&self, heard: Heard) {
+        self.heard.lock().push(heard);
+    }
+}
+
+/// What a run came to; two runs of one seed come to the same.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Report {
+    pub answers: u64,
+    pub claims: u64,
+    pub sold_out: u64,
+    pub unknown: u64,
+    pub crashes: u64,
+    pub checkpoints: u64,
+    pub orders: u64,
+    pub entries: u64,
+    pub log_digest: u64,
+}
+
+impl Report {
+    pub fn add(&mut self, other: &Report) {
+        self.answers += other.answers;
+        self.claims += other.claims;
+        self.sold_out += other.sold_out;
+        self.unknown += other.unknown;
+        self.crashes += other.crashes;
+        self.checkpoints += other.checkpoints;
+        self.orders += other.orders;
+        self.entries += other.entries;
+    }
+
+    /// A simulation in which nothing goes wrong and nobody is refused proves nothing.
+    pub fn assert_that_it_meant_something(&self) {
+        for (what, count) in [
+            ("claims", self.claims),
+            ("refusals for want of units", self.sold_out),
+            ("unknown outcomes", self.unknown),
+            ("crashes", self.crashes),
+            ("checkpoints", self.checkpoints),
+        ] {
+            assert!(count >= 100, "only {count} {what}");
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Report { answers, claims, sold_out, unknown, crashes, checkpoints, orders, entries, .. } = self;
+        write!(
+            f,
+            "{answers} answers, {claims} claims, {sold_out} sold out, {unknown} unknown outcomes, {orders} orders, \
+             {entries} entries, {checkpoints} checkpoints, {crashes} crashes"
+        )
+    }
+}
+
+/// Payments and mail that answer late, and at times not at all.
+struct FaultyOutside {
+    trouble: Trouble,
+}
+
+impl Outside for FaultyOutside {
+    fn perform(&self, _: &TenantId, request: &Request) -> BoxFuture<'_, Result<Outcome, OutcomeUnknown>> {
+        let request = request.clone();
+        async move {
+            tokio::time::sleep(self.trouble.dice.ms(50)).await;
+            if self.trouble.on.load(Ordering::Acquire) && self.trouble.dice.chance(200) {
+                return Err(OutcomeUnknown("no answer".into()));
+            }
+            crate::buyers::outside_answer(&request)
+        }
+        .boxed()
+    }
+}
+
+/// Lives one history and checks it.
+pub async fn simulate(seed: u64) -> Result<Report, String> {
+    let dice = Dice::new(seed);
+    let appends = [0, 5, 20, 60][dice.below(4) as usize];
+    let on = Arc::new(AtomicBool::new(true));
+    let trouble = Trouble { dice: dice.clone(), on: on.clone(), appends };
+    let journal = MemoryJournal::with_faults(SHARDS, seed, trouble.clone());
+    let snapshots = Snapshots::new(trouble.clone());
+    let clock: Arc<dyn Clock> = Arc::new(TokioClock::starting_at(BEGIN));
+    let commerce = Arc::new(RwLock::new(None));
+    let world = World {
+        tenant: TenantId::new("sim").unwrap(),
+        drop: DropId(u128::from(seed) + 1),
+        skus: vec![Sku::new("S").unwrap(), Sku::new("M").unwrap()],
+        units: 3 + dice.below(20),
+        journal: journal.clone(),
+        clock: clock.clone(),
+        dice: dice.clone(),
+        heard: Arc::default(),
+        commerce: commerce.clone(),
+    };
+    let start = || async {
+        let options = NodeOptions {
+            name: "sim".into(),
+            journal: Arc::new(journal.clone()),
+            snapshots: Arc::new(snapshots.clone()),
+            outside: Arc::new(FaultyOutside { trouble: trouble.clone() }),
+            clock: clock.clone(),
+            projection: None,
+            tuning: Tuning {
+                checkpoint_tail_bytes: 1_000 + trouble.dice.below(20_000),
+                entities_max: 4 + trouble.dice.below(40) as usize,
+                idle_after: Duration::from_millis(500 + trouble.dice.below(5_000)),
+                inline: true,
+            },
+        };
+        Node::start(options).await.map_err(|error| error.to_string())
+    };
+    let mut node = start().await?;
+    *commerce.write() = Some(node.commerce());
+
+    let shop = tokio::spawn(run_shop(world.clone()));
+    let buyers: Vec<_> = (0..20 + dice.below(40)).map(|n| tokio::spawn(buy(world.clone(), n))).collect();
+    let mut crashes = 0;
+    let crash_rate = [0, 3, 10][dice.below(3) as usize];
+    let end = BEGIN.plus_seconds(OPEN_SECONDS + u64::from(HOLD_SECONDS) + 5);
+    while clock.now() < end {
+        tokio::time::sleep(dice.ms(400)).await;
+        if dice.chance(crash_rate * 10) {
+            crashes += 1;
+            *commerce.write() = None;
+            node.kill().await;
+            snapshots.crash();
+            tokio::time::sleep(dice.ms(200)).await;
+            node = start().await?;
+            *commerce.write() = Some(node.commerce());
+        }
+    }
+    on.store(false, Ordering::Release);
+    for buyer in buyers {
+        buyer.await.map_err(|error| format!("buyer: {error}"))?;
+    }
+    shop.await.map_err(|error| format!("shop: {error}"))?;
+    // Whatever is still open settles: holds end, checkouts give up, the inventory books what was sold.
+    tokio::time::sleep(Duration::from_secs(1_500)).await;
+    let checked = check(&world, &journal).await;
+    node.kill().await;
+    let mut report = checked?;
+    report.crashes = crashes;
+    report.checkpoints = snapshots.checkpoints() as u64;
+    Ok(report)
+}

@@ -1,0 +1,74 @@
+//! The servers we compare with, started by `bench/peers.sh` for as long as this process holds its input open.
+
+use std::{
+    collections::HashMap,
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use crate::error::{BenchError, Doing, Result};
+
+/// A peer that runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// Its first process.
+    pub(crate) pid: u32,
+}
+
+/// The script's process. The script ends its servers and removes their data when its input closes: on drop, and
+/// also when this process is killed.
+#[derive(Debug)]
+pub(crate) struct Peers {
+    script: Child,
+    said: HashMap<String, String>,
+}
+
+impl Peers {
+    /// Starts the named peers (`redis`, `postgres`) with data below `work_dir`; installs what is missing when it can.
+    pub(crate) fn start(script: &Path, names: &[&str], work_dir: &Path, clients: usize) -> Result<Self> {
+        let mut child = Command::new(script)
+            .arg("hold")
+            .args(names)
+            .env("BENCH_WORK_DIR", work_dir)
+            .env("BENCH_CLIENTS", clients.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .doing(format!("starting {}", script.display()))?;
+        let mut said = HashMap::new();
+        let output = child.stdout.take().map(BufReader::new);
+        for line in output.into_iter().flat_map(BufRead::lines) {
+            let line = line.doing("reading from peers.sh")?;
+            if line == "READY" {
+                return Ok(Self { script: child, said });
+            }
+            if let Some((name, value)) = line.split_once('=') {
+                said.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        let status = child.wait().doing("waiting for peers.sh")?;
+        Err(BenchError::Setup(format!("{} failed ({status}); its reasons are above", script.display())))
+    }
+
+    /// What the script said about one of them.
+    pub(crate) fn peer(&self, name: &str) -> Result<Peer> {
+        let said = |what: &str| self.said.get(&format!("{name}_{what}")).map(String::as_str);
+        let address = said("address").and_then(|address| address.parse().ok());
+        let pid = said("pid").and_then(|pid| pid.parse().ok());
+        match (address, pid) {
+            (Some(address), Some(pid)) => Ok(Peer { address, pid }),
+            _ => Err(BenchError::Setup(format!("peers.sh did not say where {name} is: {:?}", self.said))),
+        }
+    }
+}
+
+impl Drop for Peers {
+    fn drop(&mut self) {
+        drop(self.script.stdin.take());
+        let _ = self.script.wait();
+    }
+}

@@ -1,0 +1,205 @@
+//! The peer Redis: one Lua script decides a reservation, `appendfsync always` makes it durable.
+//!
+//! It is given less to do than our server: no authentication, no idempotency, no expiry, no public numbers. A hold is
+//! one string. What it shares is the decision (stock and cap), the record, and an answer only after the sync.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream},
+};
+
+use crate::{
+    driver::{Dialect, Driver, Verdict, Window},
+    error::{BenchError, Doing, Result},
+    guests::Walk,
+    pace::Plan,
+    peers::Peer,
+    reserve::{Contender, UNITS_PER_BUYER_MAX, UNITS_PER_DROP},
+};
+
+/// Checks stock and cap, decrements, writes the hold: 1 held, 0 sold out, -1 over the cap.
+const SCRIPT: &str = "\
+local quantity = tonumber(ARGV[2])
+if tonumber(redis.call('GET', KEYS[1]) or '0') < quantity then return 0 end
+if tonumber(redis.call('HGET', KEYS[2], ARGV[1]) or '0') + quantity > tonumber(ARGV[3]) then return -1 end
+redis.call('DECRBY', KEYS[1], quantity)
+redis.call('HINCRBY', KEYS[2], ARGV[1], quantity)
+redis.call('SET', KEYS[3], ARGV[1] .. '|' .. ARGV[2] .. '|' .. ARGV[4])
+return 1";
+
+/// Redis as a contender.
+#[derive(Debug)]
+pub(crate) struct Redis {
+    address: SocketAddr,
+    pid: u32,
+    version: String,
+    script: String,
+    guests: usize,
+    drops: u32,
+}
+
+impl Redis {
+    /// Loads the script into the server that the peer script started.
+    pub(crate) fn prepare(peer: &Peer, guests: usize) -> Result<Self> {
+        let mut control = Control::connect(peer.address)?;
+        for (setting, wanted) in [("appendonly", "yes"), ("appendfsync", "always")] {
+            let found = control.ask(&["CONFIG", "GET", setting])?;
+            if found != format!("{setting} {wanted}") {
+                return Err(BenchError::Setup(format!("redis has {found}, and the comparison needs {wanted}")));
+            }
+        }
+        let script = control.ask(&["SCRIPT", "LOAD", SCRIPT])?;
+        let info = control.ask(&["INFO", "server"])?;
+        let version = info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or("?").to_owned();
+        Ok(Self { address: peer.address, pid: peer.pid, version, script, guests, drops: 0 })
+    }
+}
+
+impl Contender for Redis {
+    fn name(&self) -> String {
+        "Redis".to_owned()
+    }
+
+    fn about(&self) -> String {
+        format!("Redis: version {}, appendonly yes, appendfsync always, one Lua script by EVALSHA", self.version)
+    }
+
+    fn window(&mut self, plan: &Plan, clients: usize) -> Result<Window> {
+        self.drops += 1;
+        let stock = format!("stock:{}", self.drops);
+        let units = UNITS_PER_DROP.to_string();
+        Control::connect(self.address)?.ask(&["SET", &stock, &units])?;
+        let mut driver = Driver::connect(self.address, clients)?;
+        let mut reservations = Reservations::new(&self.script, self.drops, self.guests, clients);
+        let window = driver.run(&mut reservations, plan, self.pid)?;
+        let left: u64 = Control::connect(self.address)?.ask(&["GET", &stock])?.parse().unwrap_or(0);
+        let recorded = UNITS_PER_DROP - left;
+        if recorded != window.done_in_all {
+            return Err(BenchError::Mislaid { peer: self.name(), acknowledged: window.done_in_all, recorded });
+        }
+        Ok(window)
+    }
+}
+
+/// The reservations of one window: `EVALSHA` in RESP, its constant parts written once.
+struct Reservations {
+    front: Vec<u8>,
+    back: Vec<u8>,
+    drop: u32,
+    made: u64,
+    walk: Walk,
+}
+
+impl Reservations {
+    fn new(script: &str, drop: u32, guests: usize, clients: usize) -> Self {
+        let mut front = b"*10\r\n".to_vec();
+        for argument in ["EVALSHA", script, "3", &format!("stock:{drop}"), &format!("buyers:{drop}")] {
+            bulk(&mut front, argument.as_bytes());
+        }
+        let mut back = Vec::new();
+        for argument in ["1", &UNITS_PER_BUYER_MAX.to_string(), "1893456000000"] {
+            bulk(&mut back, argument.as_bytes());
+        }
+        Self { front, back, drop, made: 0, walk: Walk::new(guests, clients, UNITS_PER_BUYER_MAX) }
+    }
+}
+
+fn bulk(out: &mut Vec<u8>, argument: &[u8]) {
+    let _ = write!(out, "${}\r\n", argument.len());
+    out.extend_from_slice(argument);
+    out.extend_from_slice(b"\r\n");
+}
+
+impl Dialect for Reservations {
+    fn peer(&self) -> &str {
+        "redis"
+    }
+
+    fn ask(&mut self, connection: usize, out: &mut Vec<u8>) -> bool {
+        let Some(guest) = self.walk.next(connection) else { return false };
+        self.made += 1;
+        out.extend_from_slice(&self.front);
+        // Fixed widths, so that the lengths are known: hold:00000001:000000000001 and guest-000001.
+        let _ = write!(out, "$26\r\nhold:{:08}:{:012}\r\n$12\r\nguest-{guest:06}\r\n", self.drop, self.made);
+        out.extend_from_slice(&self.back);
+        true
+    }
+
+    fn answered(&mut self, _connection: usize, input: &[u8]) -> Result<Option<(usize, Verdict)>> {
+        let Some(end) = memchr::memchr(b'\n', input) else { return Ok(None) };
+        match &input[..=end] {
+            b":1\r\n" => Ok(Some((end + 1, Verdict::Done))),
+            b":0\r\n" | b":-1\r\n" => Ok(Some((end + 1, Verdict::Refused))),
+            other => Err(BenchError::unexpected("redis EVALSHA", 0, other)),
+        }
+    }
+}
+
+/// A blocking connection for set-up.
+struct Control {
+    stream: BufReader<TcpStream>,
+}
+
+impl Control {
+    fn connect(address: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(address).doing(format!("connecting to redis at {address}"))?;
+        Ok(Self { stream: BufReader::new(stream) })
+    }
+
+    fn ask(&mut self, arguments: &[&str]) -> Result<String> {
+        let mut request = format!("*{}\r\n", arguments.len()).into_bytes();
+        for argument in arguments {
+            bulk(&mut request, argument.as_bytes());
+        }
+        self.stream.get_mut().write_all(&request).doing("asking redis")?;
+        self.reply()
+    }
+
+    /// A reply as text; the elements of an array are joined with blanks.
+    fn reply(&mut self) -> Result<String> {
+        let mut line = String::new();
+        self.stream.read_line(&mut line).doing("reading from redis")?;
+        let line = line.trim_end();
+        let (kind, rest) = line.split_at_checked(1).unwrap_or(("", ""));
+        match (kind, rest.parse::<usize>()) {
+            ("+" | ":", _) => Ok(rest.to_owned()),
+            ("$", Ok(length)) => {
+                let mut body = vec![0; length + 2];
+                self.stream.read_exact(&mut body).doing("reading from redis")?;
+                body.truncate(length);
+                Ok(String::from_utf8_lossy(&body).into_owned())
+            }
+            ("*", Ok(elements)) => Ok((0..elements).map(|_| self.reply()).collect::<Result<Vec<_>>>()?.join(" ")),
+            _ => Err(BenchError::unexpected("redis", 0, line.as_bytes())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lengths_written_into_the_request_are_those_of_its_parts() {
+        let mut reservations = Reservations::new(&"a".repeat(40), 7, 10, 1);
+        let mut out = Vec::new();
+        assert!(reservations.ask(0, &mut out));
+        let text = String::from_utf8(out).expect("text");
+        let mut parts = text.split("\r\n");
+        assert_eq!(parts.next(), Some("*10"));
+        let rest: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
+        assert_eq!(rest.len(), 20);
+        for pair in rest.chunks(2) {
+            assert_eq!(pair[0], format!("${}", pair[1].len()));
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_not_a_reservation_and_an_error_ends_the_run() {
+        let mut reservations = Reservations::new("sha", 1, 10, 1);
+        assert_eq!(reservations.answered(0, b":1\r\n").expect("held"), Some((4, Verdict::Done)));
+        assert_eq!(reservations.answered(0, b":-1\r\n").expect("cap"), Some((5, Verdict::Refused)));
+        assert_eq!(reservations.answered(0, b":1").expect("incomplete"), None);
+        assert!(reservations.answered(0, b"-NOSCRIPT No matching script.\r\n").is_err());
+    }
+}

@@ -1,0 +1,210 @@
+//! How a cart decides.
+
+use std::sync::Arc;
+
+use super::{
+    CHANGES_MAX, Cart, CartCommand, CartEvent, CartLine, CartRejection, CartReply, ENDED_CHECKOUTS_MAX, LINES_MAX,
+    NewPrice, TITLE_BYTES_MAX,
+    fold::{Ended, Grip, Sheet, subtotal},
+};
+use crate::{
+    aggregate::{Aggregate, Context, Decision, KeyReused},
+    drop::Buyer,
+    id::{CheckoutId, LineId},
+    quantity::Quantity,
+    receipts::Receipt,
+    time::Timestamp,
+};
+
+type Decided = Result<Decision<CartEvent, CartReply>, CartRejection>;
+
+impl Cart {
+    pub(super) fn decide_command(&self, command: &CartCommand, context: &Context) -> Decided {
+        match command {
+            CartCommand::Create { tenant, cart, buyer, currency } => {
+                if let Some(sheet) = &self.sheet {
+                    if sheet.created.fingerprint != context.fingerprint {
+                        return Err(KeyReused.into());
+                    }
+                    return Ok(Decision::again(CartReply::Cart(Arc::new(as_made(sheet)))));
+                }
+                let created = CartEvent::Created {
+                    tenant: tenant.clone(),
+                    cart: *cart,
+                    buyer: buyer.subject,
+                    currency: *currency,
+                    receipt: Receipt::of(context),
+                };
+                self.accept(created)
+            }
+            CartCommand::EndCheckout { checkout, attempt, sold, prices, deadline } => {
+                Ok(self.end_checkout(Grip { checkout: *checkout, attempt: *attempt }, *sold, prices, *deadline, context.now))
+            }
+            CartCommand::Delete { buyer } if self.deleted => {
+                self.sheet.as_ref().filter(|sheet| buyer.is(sheet.buyer)).ok_or(CartRejection::NotFound)?;
+                Ok(Decision::again(CartReply::Done))
+            }
+            CartCommand::View { buyer } => {
+                let sheet = self.existing().ok_or(CartRejection::NotFound)?;
+                if buyer.as_ref().is_some_and(|buyer| !buyer.is(sheet.buyer)) {
+                    return Err(CartRejection::NotFound);
+                }
+                Ok(Decision::read(CartReply::Cart(Arc::new(self.view(sheet)))))
+            }
+            CartCommand::BeginCheckout { buyer, checkout, attempt, deadline } => {
+                let sheet = self.owned_by(buyer)?;
+                self.begin_checkout(sheet, *checkout, *attempt, *deadline, context.now)
+            }
+            CartCommand::AddLine { buyer, .. }
+            | CartCommand::ChangeLine { buyer, .. }
+            | CartCommand::RemoveLine { buyer, .. }
+            | CartCommand::Delete { buyer } => {
+                self.owned_by(buyer)?;
+                if let Some(view) = self.earlier(context)? {
+                    return Ok(Decision::again(CartReply::Cart(view)));
+                }
+                if let Some(grip) = self.lock {
+                    return Err(CartRejection::CheckoutInProgress { checkout: grip.checkout });
+                }
+                if self.changes_remembered(context.now) >= CHANGES_MAX {
+                    return Err(CartRejection::TooManyChanges);
+                }
+                self.change(command, context)
+            }
+        }
+    }
+
+    fn owned_by(&self, buyer: &Buyer) -> Result<&Sheet, CartRejection> {
+        self.existing().filter(|sheet| buyer.is(sheet.buyer)).ok_or(CartRejection::NotFound)
+    }
+
+    /// A change by the buyer of a cart that is free to be changed.
+    fn change(&self, command: &CartCommand, context: &Context) -> Decided {
+        let receipt = Receipt::of(context);
+        match command {
+            CartCommand::AddLine { sku, product, variant, title, quantity, price, .. } => {
+                let known = self.line_of(sku);
+                if let Some(currency) = self.currency().filter(|currency| *currency != price.currency) {
+                    return Err(CartRejection::OtherCurrency { currency });
+                }
+                if known.is_none() && self.lines.len() >= LINES_MAX {
+                    return Err(CartRejection::TooManyLines);
+                }
+                if price.amount < 0 || title.len() > TITLE_BYTES_MAX {
+                    return Err(CartRejection::Invalid { pointer: "/sku", why: "has no price or too long a title" });
+                }
+                let units = known.map_or(0, |line| line.quantity.units()) + quantity.units();
+                let quantity = i64::try_from(units).ok().and_then(|units| Quantity::new(units).ok());
+                let line = CartLine {
+                    id: known.map_or(LineId(context.command_id.0), |line| line.id),
+                    sku: sku.clone(),
+                    product: *product,
+                    variant: *variant,
+                    title: title.clone(),
+                    quantity: quantity.ok_or(TOO_MUCH)?,
+                    price: *price,
+                };
+                self.check_subtotal(&line)?;
+                self.accept(CartEvent::LinePut { line, receipt })
+            }
+            CartCommand::ChangeLine { line, quantity, .. } => {
+                let known = self.line(*line).ok_or(CartRejection::LineNotFound)?;
+                self.check_subtotal(&CartLine { quantity: *quantity, ..(**known).clone() })?;
+                self.accept(CartEvent::LineChanged { line: *line, quantity: *quantity, receipt })
+            }
+            CartCommand::RemoveLine { line, .. } => {
+                self.line(*line).ok_or(CartRejection::LineNotFound)?;
+                self.accept(CartEvent::LineRemoved { line: *line, receipt })
+            }
+            CartCommand::Delete { .. } => {
+                Ok(Decision::accept(vec![CartEvent::Deleted { receipt }], CartReply::Done))
+            }
+            CartCommand::Create { .. }
+            | CartCommand::View { .. }
+            | CartCommand::BeginCheckout { .. }
+            | CartCommand::EndCheckout { .. } => unreachable!("answered above"),
+        }
+    }
+
+    /// Whether the cart comes to something that can be written down with the line as this.
+    fn check_subtotal(&self, line: &CartLine) -> Result<(), CartRejection> {
+        let mut lines: Vec<_> = self.lines.iter().filter(|known| known.id != line.id).cloned().collect();
+        lines.push(Arc::new(line.clone()));
+        subtotal(line.price.currency, &lines).map(|_| ()).map_err(|_| TOO_MUCH)
+    }
+
+    fn begin_checkout(
+        &self,
+        sheet: &Sheet,
+        checkout: CheckoutId,
+        attempt: u32,
+        deadline: Timestamp,
+        now: Timestamp,
+    ) -> Decided {
+        let grip = Grip { checkout, attempt };
+        if self.lock == Some(grip) {
+            return Ok(Decision::again(CartReply::Cart(Arc::new(self.view(sheet)))));
+        }
+        let over = |ended: &Ended| ended.grip.checkout == checkout && ended.grip.attempt >= attempt;
+        if now > deadline || self.ended.iter().any(over) {
+            return Err(CartRejection::TooLate);
+        }
+        if let Some(grip) = self.lock {
+            return Err(CartRejection::CheckoutInProgress { checkout: grip.checkout });
+        }
+        if self.lines.is_empty() {
+            return Err(CartRejection::Empty);
+        }
+        if self.ended.iter().filter(|ended| ended.until >= now).count() >= ENDED_CHECKOUTS_MAX {
+            return Err(CartRejection::TooManyChanges);
+        }
+        self.accept(CartEvent::CheckoutBegan { checkout, attempt, at: now })
+    }
+
+    fn end_checkout(
+        &self,
+        grip: Grip,
+        sold: bool,
+        prices: &[NewPrice],
+        deadline: Timestamp,
+        now: Timestamp,
+    ) -> Decision<CartEvent, CartReply> {
+        let known = self.ended.iter().any(|ended| ended.grip == grip);
+        let late = self.lock != Some(grip) && now > deadline;
+        if self.sheet.is_none() || known || late {
+            return Decision::again(CartReply::Done);
+        }
+        let ended = CartEvent::CheckoutEnded {
+            checkout: grip.checkout,
+            attempt: grip.attempt,
+            sold,
+            prices: prices.to_vec(),
+            until: deadline,
+            at: now,
+        };
+        Decision::accept(vec![ended], CartReply::Done)
+    }
+
+    /// The event, and the cart as it is after it.
+    fn accept(&self, event: CartEvent) -> Decided {
+        let mut after = Cart {
+            sheet: self.sheet.clone(),
+            lines: self.lines.clone(),
+            lock: self.lock,
+            updated_at: self.updated_at,
+            ..Cart::default()
+        };
+        after.apply(&event);
+        let view = after.sheet.as_ref().map(|sheet| after.view(sheet)).ok_or(CartRejection::NotFound)?;
+        Ok(Decision::accept(vec![event], CartReply::Cart(Arc::new(view))))
+    }
+}
+
+const TOO_MUCH: CartRejection =
+    CartRejection::Invalid { pointer: "/quantity", why: "makes the cart more than can be counted" };
+
+/// The cart as its maker was answered.
+fn as_made(sheet: &Sheet) -> super::CartView {
+    let cart = Cart { updated_at: sheet.created.at, ..Cart::default() };
+    cart.view(sheet)
+}

@@ -1,0 +1,162 @@
+//! A cart's state as it is written down, and the aggregate as the runtime sees it.
+
+use std::{collections::HashMap, sync::Arc};
+
+use minicbor::{Decode, Encode};
+use wincode::{SchemaRead, SchemaWrite};
+
+use super::{
+    Cart, CartCommand, CartEvent, CartLine, CartRejection, CartReply, CartView,
+    fold::{Ended, Grip, Sheet},
+};
+use crate::{
+    aggregate::{Aggregate, Context, Decision, SnapshotError, read_snapshot, write_snapshot},
+    id::{CheckoutId, Kind},
+    money::Currency,
+    receipts::Receipt,
+    time::Timestamp,
+};
+
+/// A cart's state at one version.
+#[derive(Debug, SchemaRead, SchemaWrite)]
+pub struct FrozenCart {
+    /// All of it, as events spell it: most of it came with them.
+    state: Vec<u8>,
+}
+
+/// A cart with each of its lines written once, however many answers speak of it.
+#[derive(Debug, Encode, Decode)]
+struct Form {
+    #[n(0)]
+    sheet: Option<Sheet>,
+    #[n(1)]
+    deleted: bool,
+    /// Every line that the cart or an answer has, as it was then.
+    #[n(2)]
+    written: Vec<CartLine>,
+    /// The cart's lines, by their place in `written`.
+    #[n(3)]
+    lines: Vec<u32>,
+    #[n(4)]
+    lock: Option<Grip>,
+    #[n(5)]
+    ended: Vec<Ended>,
+    #[n(6)]
+    answers: Vec<AnswerForm>,
+    #[n(7)]
+    updated_at: Timestamp,
+}
+
+#[derive(Debug, Encode, Decode)]
+struct AnswerForm {
+    #[n(0)]
+    receipt: Receipt,
+    #[n(1)]
+    lines: Vec<u32>,
+    #[n(2)]
+    currency: Option<Currency>,
+    #[n(3)]
+    checkout: Option<CheckoutId>,
+    #[n(4)]
+    updated_at: Timestamp,
+}
+
+#[derive(Default)]
+struct Writing {
+    written: Vec<CartLine>,
+    places: HashMap<*const CartLine, u32>,
+}
+
+impl Writing {
+    fn places(&mut self, lines: &[Arc<CartLine>]) -> Vec<u32> {
+        let place = |line: &Arc<CartLine>| {
+            *self.places.entry(Arc::as_ptr(line)).or_insert_with(|| {
+                self.written.push((**line).clone());
+                self.written.len() as u32 - 1
+            })
+        };
+        lines.iter().map(place).collect()
+    }
+}
+
+impl Aggregate for Cart {
+    const KIND: Kind = Kind::Cart;
+    type Command = CartCommand;
+    type Event = CartEvent;
+    type Reply = CartReply;
+    type Rejection = CartRejection;
+    type Frozen = FrozenCart;
+
+    fn decide(&self, command: &CartCommand, context: &Context) -> Result<Decision<CartEvent, CartReply>, CartRejection> {
+        self.decide_command(command, context)
+    }
+
+    fn apply(&mut self, event: &CartEvent) {
+        self.fold(event);
+    }
+
+    fn freeze(&self) -> FrozenCart {
+        let mut writing = Writing::default();
+        let lines = writing.places(&self.lines);
+        let answers = self.answers.iter().map(|(receipt, view)| AnswerForm {
+            receipt: *receipt,
+            lines: writing.places(&view.lines),
+            currency: view.currency,
+            checkout: view.checkout,
+            updated_at: view.updated_at,
+        });
+        let answers = answers.collect();
+        let form = Form {
+            sheet: self.sheet.clone(),
+            deleted: self.deleted,
+            written: writing.written,
+            lines,
+            lock: self.lock,
+            ended: self.ended.clone(),
+            answers,
+            updated_at: self.updated_at,
+        };
+        FrozenCart { state: minicbor::to_vec(&form).unwrap_or_default() }
+    }
+
+    fn encode_frozen(frozen: &FrozenCart) -> Vec<u8> {
+        write_snapshot(frozen)
+    }
+
+    fn thaw(bytes: &[u8]) -> Result<Self, SnapshotError> {
+        let frozen: FrozenCart = read_snapshot(bytes)?;
+        let form: Form = minicbor::decode(&frozen.state).map_err(|error| SnapshotError(error.to_string()))?;
+        let written: Vec<Arc<CartLine>> = form.written.into_iter().map(Arc::new).collect();
+        let read = |places: &[u32]| -> Result<Vec<Arc<CartLine>>, SnapshotError> {
+            let line = |place: &u32| written.get(*place as usize).cloned();
+            let lines: Option<Vec<_>> = places.iter().map(line).collect();
+            lines.ok_or_else(|| SnapshotError("a line that is not there".to_owned()))
+        };
+        let mut cart = Cart {
+            sheet: form.sheet,
+            deleted: form.deleted,
+            lines: read(&form.lines)?,
+            lock: form.lock,
+            ended: form.ended,
+            updated_at: form.updated_at,
+            ..Cart::default()
+        };
+        for answer in form.answers {
+            let lines = read(&answer.lines)?;
+            let Some(sheet) = &cart.sheet else { break };
+            let subtotal = answer.currency.and_then(|currency| super::fold::subtotal(currency, &lines).ok());
+            let view = CartView {
+                id: sheet.cart,
+                buyer: sheet.buyer,
+                currency: answer.currency,
+                lines,
+                subtotal,
+                checkout: answer.checkout,
+                created_at: sheet.created.at,
+                updated_at: answer.updated_at,
+            };
+            cart.answers.push_back((answer.receipt, Arc::new(view)));
+        }
+        Ok(cart)
+    }
+}

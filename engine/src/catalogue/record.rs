@@ -1,0 +1,269 @@
+//! Rows of a CSV file (RFC 4180), with the lines that a person sees.
+//!
+//! The `csv` crate reads the same rows (a test holds the two together), but counts a line too few after a CRLF or an
+//! empty line, gives no bound to a field whose quote is left open, and may miss a byte order mark that comes in pieces.
+
+use std::io::{self, BufRead, BufReader, Read};
+
+use super::{COLUMNS_MAX, FIELD_BYTES_MAX, ROW_BYTES_MAX};
+
+/// Rows of `input`, one after the other. Empty lines are no rows.
+#[derive(Debug)]
+pub(super) struct Records<R> {
+    input: BufReader<io::Chain<io::Cursor<Vec<u8>>, R>>,
+    /// The line of the next byte, from 1 on.
+    line: u64,
+    /// Whether the last byte was a carriage return: a line feed after it is the same line break.
+    after_return: bool,
+}
+
+/// One row. Its memory is used again for the next.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    /// The line that it starts on.
+    pub(super) line: u64,
+    /// What is wrong with the row as such. Its fields are cut where they went beyond a bound.
+    pub(super) fault: Option<Fault>,
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+    /// How many fields the file has in this row, those beyond [`COLUMNS_MAX`] included.
+    pub(super) fields_seen: usize,
+}
+
+/// What is wrong with a row as such.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    FieldTooLong { field: usize },
+    RowTooLong,
+    OpenQuote { field: usize },
+}
+
+#[derive(Clone, Copy)]
+enum State {
+    StartRow,
+    StartField,
+    Plain,
+    Quoted,
+    QuoteInQuoted,
+}
+
+impl Record {
+    /// The field at `index`. `None` when the row has not so many.
+    pub(super) fn field(&self, index: usize) -> Option<&[u8]> {
+        let end = *self.ends.get(index)?;
+        let start = if index == 0 { 0 } else { self.ends[index - 1] };
+        Some(&self.bytes[start..end])
+    }
+
+    /// How many fields there are to read.
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// All of them.
+    pub(super) fn fields(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.len()).filter_map(|index| self.field(index))
+    }
+
+    fn clear(&mut self, line: u64) {
+        self.line = line;
+        self.fault = None;
+        self.bytes.clear();
+        self.ends.clear();
+        self.fields_seen = 0;
+        // One long row must not keep its memory for all the short ones.
+        self.bytes.shrink_to(FIELD_BYTES_MAX);
+    }
+
+    fn push(&mut self, byte: u8) {
+        let start = self.ends.last().copied().unwrap_or(0);
+        if self.fields_seen >= COLUMNS_MAX {
+            return;
+        }
+        if self.bytes.len() >= ROW_BYTES_MAX {
+            self.fault.get_or_insert(Fault::RowTooLong);
+        } else if self.bytes.len() - start >= FIELD_BYTES_MAX {
+            self.fault.get_or_insert(Fault::FieldTooLong { field: self.fields_seen });
+        } else {
+            self.bytes.push(byte);
+        }
+    }
+
+    fn end_field(&mut self) {
+        if self.fields_seen < COLUMNS_MAX {
+            self.ends.push(self.bytes.len());
+        }
+        self.fields_seen += 1;
+    }
+}
+
+impl<R: Read> Records<R> {
+    /// Starts to read, after a byte order mark if there is one.
+    pub(super) fn new(mut input: R) -> io::Result<Self> {
+        // The mark may come in pieces.
+        let mut start = Vec::with_capacity(3);
+        input.by_ref().take(3).read_to_end(&mut start)?;
+        if start == b"\xef\xbb\xbf" {
+            start.clear();
+        }
+        Ok(Self { input: BufReader::new(io::Cursor::new(start).chain(input)), line: 1, after_return: false })
+    }
+
+    /// Reads the next row into `record`; `false` at the end of the file.
+    pub(super) fn read(&mut self, record: &mut Record) -> io::Result<bool> {
+        record.clear(self.line);
+        let mut state = State::StartRow;
+        loop {
+            let buffer = match self.input.fill_buf() {
+                Ok(buffer) => buffer,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            if buffer.is_empty() {
+                return Ok(Self::end_of_file(state, record));
+            }
+            let mut used = 0;
+            let mut ended = false;
+            for &byte in buffer {
+                used += 1;
+                // The line feed of a CRLF ends no line of its own.
+                let line_feed_of_crlf = byte == b'\n' && self.after_return;
+                self.after_return = byte == b'\r';
+                if matches!(byte, b'\n' | b'\r') && !line_feed_of_crlf {
+                    self.line += 1;
+                }
+                state = match (state, byte) {
+                    (State::StartRow, b'\n' | b'\r') => {
+                        record.line = self.line;
+                        State::StartRow
+                    }
+                    (State::StartRow | State::StartField, b'"') => State::Quoted,
+                    (State::StartField | State::Plain | State::QuoteInQuoted, b'\n' | b'\r') => {
+                        record.end_field();
+                        ended = true;
+                        break;
+                    }
+                    (State::StartRow | State::StartField | State::Plain | State::QuoteInQuoted, b',') => {
+                        record.end_field();
+                        State::StartField
+                    }
+                    (State::Quoted, b'"') => State::QuoteInQuoted,
+                    (State::Quoted, byte) => {
+                        record.push(byte);
+                        State::Quoted
+                    }
+                    (State::QuoteInQuoted, b'"') => {
+                        record.push(byte);
+                        State::Quoted
+                    }
+                    (State::StartRow | State::StartField | State::Plain | State::QuoteInQuoted, byte) => {
+                        record.push(byte);
+                        State::Plain
+                    }
+                };
+            }
+            self.input.consume(used);
+            if ended {
+                return Ok(true);
+            }
+        }
+    }
+
+    fn end_of_file(state: State, record: &mut Record) -> bool {
+        match state {
+            State::StartRow => return false,
+            State::Quoted => {
+                record.fault.get_or_insert(Fault::OpenQuote { field: record.fields_seen });
+            }
+            State::StartField | State::Plain | State::QuoteInQuoted => {}
+        }
+        record.end_field();
+        true
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn rows(bytes: &[u8]) -> Vec<(u64, Vec<Vec<u8>>, Option<Fault>)> {
+        let mut records = Records::new(bytes).unwrap();
+        let (mut record, mut rows) = (Record::default(), Vec::new());
+        while records.read(&mut record).unwrap() {
+            rows.push((record.line, record.fields().map(<[u8]>::to_vec).collect(), record.fault));
+        }
+        rows
+    }
+
+    fn lines(bytes: &[u8]) -> Vec<u64> {
+        rows(bytes).into_iter().map(|row| row.0).collect()
+    }
+
+    /// A file that comes one byte at a time.
+    struct Drip<'a>(&'a [u8]);
+
+    impl Read for Drip<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let Some((first, rest)) = self.0.split_first() else { return Ok(0) };
+            buffer[0] = *first;
+            self.0 = rest;
+            Ok(1)
+        }
+    }
+
+    #[test]
+    fn lines_are_those_that_a_person_sees() {
+        assert_eq!(lines(b"a\nb\nc"), [1, 2, 3]);
+        assert_eq!(lines(b"a\r\nb\r\n\r\nc\r\n"), [1, 2, 4]);
+        assert_eq!(lines(b"\n\na\n\nb"), [3, 5]);
+        assert_eq!(lines(b"\"a\nb\r\nc\"\nd"), [1, 4]);
+        assert_eq!(lines(b"a\rb\rc"), [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_field() {
+        let file = b"\xef\xbb\xbf\"a\",b";
+        assert_eq!(rows(file)[0].1, [b"a".to_vec(), b"b".to_vec()]);
+        let (mut records, mut record) = (Records::new(Drip(file)).unwrap(), Record::default());
+        assert!(records.read(&mut record).unwrap());
+        assert_eq!(record.field(0), Some(&b"a"[..]), "also when it comes in pieces");
+    }
+
+    #[test]
+    fn a_field_has_a_bound_and_the_next_row_is_read_all_the_same() {
+        let long = [&b"x,\""[..], &vec![b'a'; FIELD_BYTES_MAX + 1], b"\"\nnext"].concat();
+        let rows = rows(&long);
+        assert_eq!(rows[0].2, Some(Fault::FieldTooLong { field: 1 }));
+        assert_eq!((rows[0].1[0].as_slice(), rows[0].1[1].len()), (&b"x"[..], FIELD_BYTES_MAX));
+        assert_eq!((rows[1].0, &rows[1].1[0][..], rows[1].2), (2, &b"next"[..], None));
+    }
+
+    #[test]
+    fn a_row_has_a_bound_in_bytes_and_in_fields() {
+        let wide = vec![b','; 2 * COLUMNS_MAX];
+        let mut record = Record::default();
+        assert!(Records::new(&wide[..]).unwrap().read(&mut record).unwrap());
+        assert_eq!((record.len(), record.fields_seen), (COLUMNS_MAX, 2 * COLUMNS_MAX + 1));
+        let field = [vec![b'a'; FIELD_BYTES_MAX], vec![b',']].concat();
+        assert_eq!(rows(&field.repeat(5))[0].2, Some(Fault::RowTooLong));
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_is_a_fault() {
+        assert_eq!(rows(b"a,\"b\nc").pop().unwrap().2, Some(Fault::OpenQuote { field: 1 }));
+    }
+
+    proptest! {
+        #[test]
+        fn fields_are_those_that_the_csv_crate_reads(bytes in "[a\",\r\n]{0,24}") {
+            let mut oracle = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes.as_bytes());
+            let expected: Vec<Vec<Vec<u8>>> =
+                oracle.byte_records().map(|row| row.unwrap().iter().map(<[u8]>::to_vec).collect()).collect();
+            let fields: Vec<_> = rows(bytes.as_bytes()).into_iter().map(|row| row.1).collect();
+            prop_assert_eq!(fields, expected);
+        }
+    }
+}

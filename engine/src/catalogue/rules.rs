@@ -1,0 +1,267 @@
+//! What a single cell says.
+
+use std::collections::HashMap;
+
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+
+use super::{Refusal, Warning, WarningKind};
+use crate::{
+    id::Sku,
+    money::{AMOUNT_MAX, Currency},
+    product::{Handle, Status, TAGS_MAX, TEXT_CHARS_MAX, single_line},
+    quantity::QUANTITY_MAX,
+};
+
+/// Minor units of a price such as `9.99`, `10` or `10.5`. Zeros beyond the currency's decimals say nothing and are
+/// taken: `500.00` are 500 yen.
+pub fn parse_price(text: &str, currency: Currency) -> Result<i64, Refusal> {
+    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+    let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.len() + part.len() == 0 || !all_digits(whole) || !all_digits(part) {
+        return Err(Refusal::NotAPrice);
+    }
+    let decimals = currency.decimals() as usize;
+    let (kept, beyond) = part.split_at(part.len().min(decimals));
+    if beyond.bytes().any(|digit| digit != b'0') {
+        return Err(Refusal::TooManyDecimals { currency });
+    }
+    let mut amount: i64 = 0;
+    let padding = std::iter::repeat_n(b'0', decimals - kept.len());
+    for digit in whole.bytes().chain(kept.bytes()).chain(padding) {
+        amount = amount.checked_mul(10).and_then(|tens| tens.checked_add(i64::from(digit - b'0'))).ok_or(Refusal::PriceTooLarge)?;
+    }
+    match amount * sign {
+        amount if amount < 0 => Err(Refusal::NegativePrice),
+        amount if amount > AMOUNT_MAX => Err(Refusal::PriceTooLarge),
+        amount => Ok(amount),
+    }
+}
+
+/// A price as [`parse_price`] reads it, with all of the currency's decimals. `amount` is in minor units.
+pub fn format_price(amount: i64, currency: Currency) -> String {
+    let decimals = currency.decimals() as usize;
+    let digits = format!("{:0>width$}", amount.unsigned_abs(), width = decimals + 1);
+    let (whole, part) = digits.split_at(digits.len() - decimals);
+    let sign = if amount < 0 { "-" } else { "" };
+    if decimals == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{part}") }
+}
+
+pub(super) fn parse_quantity(text: &str) -> Result<u64, Refusal> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Refusal::NotAQuantity);
+    }
+    let zero = digits.bytes().all(|digit| digit == b'0');
+    if digits.len() < text.len() && !zero {
+        return Err(Refusal::NegativeQuantity);
+    }
+    match digits.parse::<u64>() {
+        Ok(units) if units <= u64::from(QUANTITY_MAX) => Ok(units),
+        _ => Err(Refusal::QuantityTooLarge),
+    }
+}
+
+/// True or false. `None` for a blank cell.
+pub(super) fn parse_flag(text: &str) -> Result<Option<bool>, Refusal> {
+    match text.to_lowercase().as_str() {
+        "" => Ok(None),
+        "true" | "yes" | "1" => Ok(Some(true)),
+        "false" | "no" | "0" => Ok(Some(false)),
+        _ => Err(Refusal::NotAFlag),
+    }
+}
+
+/// Whether the variant is sold without stock. The newer header asks it as a question.
+pub(super) fn parse_policy(text: &str) -> Result<bool, Refusal> {
+    match text.to_lowercase().as_str() {
+        "continue" => Ok(true),
+        "deny" => Ok(false),
+        other => parse_flag(other).map(|flag| flag.unwrap_or(false)).map_err(|_| Refusal::UnknownPolicy),
+    }
+}
+
+/// A status, and whether it had to be changed to one that there is. A blank one is active, as in Shopify.
+pub(super) fn parse_status(text: &str) -> Result<(Status, bool), Refusal> {
+    match text.to_lowercase().as_str() {
+        "" | "active" => Ok((Status::Active, false)),
+        "draft" => Ok((Status::Draft, false)),
+        "archived" => Ok((Status::Archived, false)),
+        "unlisted" => Ok((Status::Draft, true)),
+        _ => Err(Refusal::UnknownStatus),
+    }
+}
+
+/// The two columns that say whether a product is in the shop, as one. `None` when the file has neither.
+///
+/// There is one shop window here: what is active and not published is a draft.
+pub(super) fn status_of(status: Option<Status>, published: Option<bool>) -> Option<Status> {
+    match (status, published) {
+        (None | Some(Status::Active), Some(false)) => Some(Status::Draft),
+        (None, Some(true)) => Some(Status::Active),
+        (status, _) => status,
+    }
+}
+
+pub(super) fn parse_line(text: &str, max: usize) -> Result<String, Refusal> {
+    let line = single_line(text);
+    if line.chars().count() > max { Err(Refusal::TextTooLong { max }) } else { Ok(line) }
+}
+
+pub(super) fn parse_tags(text: &str) -> Result<Vec<String>, Refusal> {
+    let mut tags = Vec::new();
+    for tag in text.split(',') {
+        let tag = parse_line(tag, TEXT_CHARS_MAX)?;
+        if tag.is_empty() || tags.contains(&tag) {
+            continue;
+        }
+        if tags.len() == TAGS_MAX {
+            return Err(Refusal::TooManyTags);
+        }
+        tags.push(tag);
+    }
+    Ok(tags)
+}
+
+/// The handle of a row that has one, or a title to make it of, and what a person should know about it.
+pub(super) fn parse_handle(handle: &str, title: &str, line: u64) -> Result<(Handle, Option<Warning>), Refusal> {
+    if handle.is_empty() {
+        let handle = Handle::from_title(title)?;
+        return Ok((handle.clone(), Some(Warning { line, kind: WarningKind::HandleFromTitle { handle } })));
+    }
+    if let Ok(handle) = Handle::new(handle) {
+        return Ok((handle, None));
+    }
+    let handle = Handle::from_title(handle)?;
+    Ok((handle.clone(), Some(Warning { line, kind: WarningKind::HandleSpelled { handle } })))
+}
+
+/// Where each SKU of the file was seen first. It keeps 32 bytes for each, not the SKUs.
+#[derive(Debug, Default)]
+pub(super) struct SeenSkus {
+    by_hash: HashMap<u128, Seen>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    variant: u64,
+    line: u32,
+}
+
+impl SeenSkus {
+    /// The line on which another variant has this SKU.
+    pub(super) fn elsewhere(&self, sku: &Sku, handle: &Handle, options: &[String]) -> Option<u64> {
+        let seen = self.by_hash.get(&xxh3_128(sku.as_str().as_bytes()))?;
+        (seen.variant != hash_of(handle, options)).then_some(u64::from(seen.line))
+    }
+
+    /// Notes that this variant has this SKU. A variant that comes again keeps its first line.
+    pub(super) fn note(&mut self, sku: &Sku, handle: &Handle, options: &[String], line: u64) {
+        let seen = Seen { variant: hash_of(handle, options), line: u32::try_from(line).unwrap_or(u32::MAX) };
+        self.by_hash.entry(xxh3_128(sku.as_str().as_bytes())).or_insert(seen);
+    }
+}
+
+fn hash_of(handle: &Handle, options: &[String]) -> u64 {
+    let mut name = handle.as_str().to_owned();
+    for value in options {
+        // No text of one line has this character.
+        name.push('\n');
+        name.push_str(value);
+    }
+    xxh3_64(name.as_bytes())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn currency(code: &str) -> Currency {
+        Currency::new(code).unwrap()
+    }
+
+    #[test]
+    fn a_price_is_read_by_the_currency_s_decimals() {
+        let price = |text, code| parse_price(text, currency(code));
+        assert_eq!(price("9.99", "USD"), Ok(999));
+        assert_eq!(price("10", "USD"), Ok(1_000));
+        assert_eq!(price("10.5", "USD"), Ok(1_050));
+        assert_eq!(price("10.", "USD"), Ok(1_000));
+        assert_eq!(price(".5", "USD"), Ok(50));
+        assert_eq!(price("9.9900", "USD"), Ok(999));
+        assert_eq!(price("500", "JPY"), Ok(500));
+        assert_eq!(price("500.00", "JPY"), Ok(500));
+        assert_eq!(price("1.234", "KWD"), Ok(1_234));
+        assert_eq!(price("0", "USD"), Ok(0));
+    }
+
+    #[test]
+    fn a_price_that_the_currency_cannot_say_is_refused() {
+        let usd = currency("USD");
+        assert_eq!(parse_price("9.999", usd), Err(Refusal::TooManyDecimals { currency: usd }));
+        let yen = currency("JPY");
+        assert_eq!(parse_price("500.5", yen), Err(Refusal::TooManyDecimals { currency: yen }));
+        assert_eq!(parse_price("-1", usd), Err(Refusal::NegativePrice));
+        assert_eq!(parse_price("-0", usd), Ok(0));
+        assert_eq!(parse_price("90071992547409.91", usd), Ok(AMOUNT_MAX));
+        assert_eq!(parse_price("90071992547409.92", usd), Err(Refusal::PriceTooLarge));
+        assert_eq!(parse_price("99999999999999999999", usd), Err(Refusal::PriceTooLarge));
+        for wrong in ["", ".", "-", "$5", "1,299.00", "9,99", "1e3", "5 USD", "--5", "1.2.3", "٣"] {
+            assert_eq!(parse_price(wrong, usd), Err(Refusal::NotAPrice), "{wrong:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_price_reads_as_it_was_written(amount in 0..=AMOUNT_MAX, code in prop::sample::select(vec!["USD", "JPY", "KWD"])) {
+            let currency = currency(code);
+            prop_assert_eq!(parse_price(&format_price(amount, currency), currency), Ok(amount));
+        }
+    }
+
+    #[test]
+    fn a_quantity_is_a_whole_number_within_bounds() {
+        assert_eq!((parse_quantity("0"), parse_quantity("007"), parse_quantity("-0")), (Ok(0), Ok(7), Ok(0)));
+        assert_eq!(parse_quantity("100000000"), Ok(u64::from(QUANTITY_MAX)));
+        assert_eq!(parse_quantity("100000001"), Err(Refusal::QuantityTooLarge));
+        assert_eq!(parse_quantity("99999999999999999999"), Err(Refusal::QuantityTooLarge));
+        assert_eq!(parse_quantity("-1"), Err(Refusal::NegativeQuantity));
+        for wrong in ["1.5", "many", "1 000", "+1", "-"] {
+            assert_eq!(parse_quantity(wrong), Err(Refusal::NotAQuantity), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn status_and_published_are_one() {
+        use Status::{Active, Archived, Draft};
+        assert_eq!(status_of(None, None), None);
+        assert_eq!(status_of(None, Some(true)), Some(Active));
+        assert_eq!(status_of(None, Some(false)), Some(Draft));
+        assert_eq!(status_of(Some(Active), Some(false)), Some(Draft));
+        assert_eq!(status_of(Some(Draft), Some(true)), Some(Draft));
+        assert_eq!(status_of(Some(Archived), Some(false)), Some(Archived));
+        assert_eq!(parse_status("ARCHIVED"), Ok((Archived, false)));
+        assert_eq!(parse_status("Unlisted"), Ok((Draft, true)));
+        assert_eq!(parse_status("gone"), Err(Refusal::UnknownStatus));
+    }
+
+    #[test]
+    fn both_generations_ask_the_same_of_backorders() {
+        for (text, backorders) in [("deny", false), ("CONTINUE", true), ("TRUE", true), ("false", false), ("", false)] {
+            assert_eq!(parse_policy(text), Ok(backorders), "{text}");
+        }
+        assert_eq!(parse_policy("maybe"), Err(Refusal::UnknownPolicy));
+    }
+
+    #[test]
+    fn tags_are_split_trimmed_and_counted_once() {
+        assert_eq!(parse_tags(" Pot, Plants ,,Pot"), Ok(vec!["Pot".to_owned(), "Plants".to_owned()]));
+        assert_eq!(parse_tags(""), Ok(Vec::new()));
+        let many: Vec<_> = (0..=TAGS_MAX).map(|n| n.to_string()).collect();
+        assert_eq!(parse_tags(&many.join(",")), Err(Refusal::TooManyTags));
+        assert_eq!(parse_tags(&"x".repeat(256)), Err(Refusal::TextTooLong { max: TEXT_CHARS_MAX }));
+    }
+}

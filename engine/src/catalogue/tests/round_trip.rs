@@ -1,0 +1,149 @@
+//! A catalogue that is written reads back as the same one.
+
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    aggregate::{Aggregate, Answer, Context},
+    effect::{Outcome, Request},
+    id::{CommandId, Fingerprint, TenantId},
+    inventory::{InventoryCommand, InventoryReply},
+    product::{
+        Image, ImportOutcome, NewProduct, NewVariant, Product, ProductCommand, ProductReply, ProductView, SafeHtml,
+    },
+    time::Timestamp,
+};
+
+fn tenant() -> TenantId {
+    TenantId::new("demo").unwrap()
+}
+
+/// Asks a product whose SKUs nobody else wants.
+fn ask(product: &mut Product, command: ProductCommand) -> ProductReply {
+    let context = Context { now: Timestamp(0), command_id: CommandId(1), former_ids: Vec::new(), fingerprint: Fingerprint(1) };
+    let decision = product.decide(&command, &context).unwrap();
+    decision.events.iter().for_each(|event| product.apply(event));
+    while let Some(effect) = product.outstanding().pop() {
+        let Request::Inventory(_, InventoryCommand::Adopt { .. } | InventoryCommand::Disown { .. }) = effect.request else { panic!() };
+        for event in product.on_outcome(effect.id, &Outcome::Inventory(Ok(InventoryReply::Done)), Timestamp(0)) {
+            product.apply(&event);
+        }
+    }
+    match decision.answer {
+        Answer::Now(reply) | Answer::Again(reply) => reply,
+        Answer::Later(ticket) => product.settled(&ticket, Timestamp(0)).unwrap().unwrap(),
+    }
+}
+
+fn view(product: &mut Product) -> ProductView {
+    let ProductReply::Product(view) = ask(product, ProductCommand::View) else { panic!() };
+    (*view).clone()
+}
+
+fn import(product: &mut Product, rows: &ProductRows, currency: Currency) -> ImportOutcome {
+    let command = ProductCommand::Import { tenant: tenant(), currency, change: Box::new(rows.change.clone()) };
+    let ProductReply::Imported(imported) = ask(product, command) else { panic!() };
+    imported.outcome
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof!["[a-z]{1,8}", "[ \"',;=@<&\n\r\té抹-]{0,6}[A-Z][ \"',;\n]{0,6}", Just("Default Title".to_owned()), Just("Title".to_owned())]
+}
+
+fn tag() -> impl Strategy<Value = String> {
+    "[ \"';=é]{0,3}[a-z]{1,4}[\"' ]{0,2}"
+}
+
+fn image() -> impl Strategy<Value = Image> {
+    ("https://x\\.example/[a-z0-9,']{1,3}", text(), 1..9u32).prop_map(|(src, alt, position)| Image { src, alt, position })
+}
+
+prop_compose! {
+    fn variants(options: usize)(
+        values in prop::collection::btree_set(prop::collection::vec("[ ]?[A-Za-z\"',/.é抹]{1,4}[ ]?", options), 1..if options == 0 { 2 } else { 6 }),
+        skus in prop::collection::vec(prop::option::of("[A-Z\"', .]{0,3}[A-Z]"), 6),
+        amounts in prop::collection::vec((0..=AMOUNT_MAX, prop::option::of(0..100_000i64)), 6),
+    ) -> Vec<NewVariant> {
+        let rows = values.into_iter().zip(skus).zip(amounts);
+        rows.map(|((options, sku), (price, compare_at))| {
+            NewVariant { sku: sku.and_then(|sku| Sku::new(&sku).ok()), options, price, compare_at }
+        }).collect()
+    }
+}
+
+fn product() -> impl Strategy<Value = NewProduct> {
+    let names = prop::sample::subsequence(vec!["Size", "Title", "Col\"our,"], 0..=3);
+    let texts = ([text(), text(), text()], "[ <p>&\"'/\n\rbé,]{0,20}", "[a-z抹0-9_-]{1,12}");
+    let lists = (prop::collection::vec(tag(), 0..4), prop::collection::vec(image(), 0..8));
+    let status = prop::sample::select(vec![Status::Active, Status::Draft, Status::Archived]);
+    let currency = prop::sample::select(vec!["USD", "JPY", "KWD"]);
+    names.prop_flat_map(move |names| {
+        let names: Vec<String> = names.into_iter().map(ToOwned::to_owned).collect();
+        let variants = variants(names.len());
+        (Just(names), variants, texts.clone(), (prop::collection::vec(tag(), 0..4), prop::collection::vec(image(), 0..8)), status.clone(), currency.clone())
+    })
+    .prop_map(|(options, variants, ([title, vendor, product_type], html, handle), (tags, images), status, currency)| NewProduct {
+        handle: Handle::new(&handle).unwrap(),
+        title,
+        description: SafeHtml::clean(&html).unwrap(),
+        vendor,
+        product_type,
+        tags,
+        images,
+        options,
+        status,
+        currency: Currency::new(currency).unwrap(),
+        variants,
+    })
+}
+
+fn written(view: &ProductView, stock: &HashMap<Sku, u64>) -> Vec<u8> {
+    let mut exporter = Exporter::new(Vec::new()).unwrap();
+    exporter.product(view, |sku| stock.get(sku).copied()).unwrap();
+    exporter.finish().unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_exported_imports_as_the_same_product(new in product(), units in 0..=u64::from(QUANTITY_MAX)) {
+        let mut original = Product::default();
+        let currency = new.currency;
+        let context = Context { now: Timestamp(0), command_id: CommandId(1), former_ids: Vec::new(), fingerprint: Fingerprint(1) };
+        let create = ProductCommand::Create { tenant: tenant(), new: Box::new(new) };
+        // Names and SKUs that clash within the product are another test's.
+        prop_assume!(original.decide(&create, &context).is_ok());
+        ask(&mut original, create);
+        let before = view(&mut original);
+        let stock: HashMap<Sku, u64> = before.variants.iter().map(|variant| variant.sku.clone()).zip(units.saturating_sub(3)..units).collect();
+
+        let file = written(&before, &stock);
+        let items: Vec<_> = Reader::new(&file[..], currency).unwrap().map(Result::unwrap).collect();
+        let [Item::Product(rows)] = &items[..] else { panic!("one product: {items:?}") };
+        prop_assert_eq!(warnings(rows), Vec::<&WarningKind>::new());
+        let said: Vec<_> = rows.variants.iter().map(|row| row.stock).collect();
+        let had: Vec<_> = before.variants.iter().map(|variant| stock.get(&variant.sku).copied()).collect();
+        prop_assert_eq!(said, had);
+
+        prop_assert_eq!(import(&mut Product::default(), rows, currency), ImportOutcome::Created);
+        let mut copy = Product::default();
+        import(&mut copy, rows, currency);
+        prop_assert_eq!(view(&mut copy), before.clone(), "the same in an empty shop");
+        // The context's command is known to the original: as another one it is decided afresh.
+        let again = Context { command_id: CommandId(2), ..context };
+        let command = ProductCommand::Import { tenant: tenant(), currency, change: Box::new(rows.change.clone()) };
+        prop_assert_eq!(original.decide(&command, &again).unwrap().events, vec![], "nothing new in its own");
+    }
+}
+
+#[test]
+fn an_export_has_the_newer_headers() {
+    let file = Exporter::new(Vec::new()).unwrap().finish().unwrap();
+    let text = String::from_utf8(file.clone()).unwrap();
+    assert!(text.starts_with("Title,URL handle,Description,Vendor,Type,Tags,Published on online store,Status,SKU,Option1 name,"), "{text}");
+    let reader = Reader::new(&file[..], currency()).unwrap();
+    assert!(reader.warnings().is_empty(), "and knows all of them itself");
+}

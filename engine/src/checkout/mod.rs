@@ -1,0 +1,591 @@
+//! A checkout: one attempt of a buyer to pay for claims or for a cart.
+//!
+//! It asks others to do things, one step after the other, and takes back what it did when a later step is refused:
+//!
+//! ```text
+//!             claims: pin each ──────────────┐
+//!             cart:   lock ▶ quote ▶ reserve ┴▶ authorise ▶ sell, number ▶ place ▶ capture ▶ finish ▶ completed
+//!                       │        │        │       │  ▲          │            │        │
+//!                       │        │        │       ▼  │ confirm  │            │        │
+//!                       │        │        │     challenge        │            │        │
+//!                       ▼        ▼        ▼          ▼           ▼            ▼        ▼
+//!                       undo: unpin, release, take back, void, unlock ▶ failed, or refused
+//! ```
+//!
+//! A step is over when everything it asked for has a definite answer; only then does the next begin, or the undoing, so
+//! that nothing is taken back before it is known whether it was done. Money apart: giving up a payment whose
+//! authorisation is unknown is the payment's to get right. What this attempt did is undone, nothing else.
+//!
+//! Until the caller has heard an answer, what fails before the money is asked for is a *refusal*: the checkout is as if
+//! it had never been, and may be tried again under its id, as another attempt. Afterwards it *fails*, for good.
+
+mod answer;
+mod decide;
+mod fold;
+mod outcome;
+mod paying;
+mod phase;
+mod preparing;
+mod pricing;
+mod problem;
+mod selling;
+mod slots;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+mod undoing;
+
+use minicbor::{Decode, Encode};
+
+pub use self::{fold::Checkout, problem::CheckoutProblem, snapshot::FrozenCheckout};
+use crate::{
+    aggregate::KeyReused,
+    cart::CartLine,
+    drop::Buyer,
+    id::{
+        CartId, CheckoutId, ClaimRef, ContactId, EmailHash, HoldId, OrderId, PaymentId, ProductId, Sku, SubjectId,
+        TenantId,
+    },
+    money::{Currency, Money},
+    quantity::Quantity,
+    receipts::Receipt,
+    time::Timestamp,
+};
+
+/// The most claims of one checkout.
+pub const CLAIMS_MAX: usize = 20;
+/// How long a caller waits for more than `pending`.
+pub const ANSWER_WITHIN_MS: u64 = 2_000;
+/// How long a buyer has, from the start, until the payment is authorised.
+pub const GIVE_UP_MS: u64 = 15 * 60 * 1_000;
+/// How long a request to pin, lock or hold may take to arrive: a node's failure and its successor's start, ten times.
+pub const ARRIVE_WITHIN_MS: u64 = 30_000;
+/// How long after that deadline the clock of every node is past it too: ten times what they may differ.
+pub const CLOCKS_DIFFER_MS_MAX: u64 = 5_000;
+/// How long a hold lives if nobody ends it: past the time in which a provider knows a payment by its key, so that an
+/// authorisation which is found late still finds its goods.
+pub const HOLD_MS: u64 = 48 * 60 * 60 * 1_000;
+/// The most refused attempts of one checkout whose late copies may still be on their way.
+pub const SWEEPS_MAX: usize = 16;
+/// The most times that a buyer can say that the challenge is passed.
+pub const CONFIRMS_MAX: usize = crate::payment::CONFIRMS_MAX;
+
+/// What can be asked of a checkout.
+#[derive(Debug, Clone)]
+pub enum CheckoutCommand {
+    /// Make it and begin. Answered when it has completed, failed or needs the buyer, or after [`ANSWER_WITHIN_MS`].
+    Start(Box<StartCheckout>),
+    /// The buyer passed the challenge. Answered as [`Start`](CheckoutCommand::Start) is.
+    Confirm {
+        /// Who asks.
+        buyer: Buyer,
+    },
+    /// The buyer does not want to pay any more. Answered as [`Start`](CheckoutCommand::Start) is.
+    Cancel {
+        /// Who asks.
+        buyer: Buyer,
+    },
+    /// Read it. `buyer` is `None` for the vendor, who sees all.
+    View {
+        /// Who asks.
+        buyer: Option<Buyer>,
+    },
+}
+
+/// What a checkout needs to begin.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StartCheckout {
+    /// Whose shop.
+    pub tenant: TenantId,
+    /// Its id, derived from the command's.
+    pub checkout: CheckoutId,
+    /// Who pays.
+    pub buyer: Buyer,
+    /// What for.
+    pub source: Source,
+    /// Where the buyer's e-mail and address live; committed before this is asked.
+    pub contact: ContactId,
+    /// The keyed hash of the buyer's e-mail, for the caps of drops.
+    pub email: EmailHash,
+    /// The payment provider, by the name it is configured under.
+    pub provider: String,
+    /// The buyer's means of payment, as the provider named it.
+    pub token: String,
+    /// The total that the buyer has seen. Another one is refused.
+    pub expected_total: Option<Money>,
+    /// What is added to the goods' prices.
+    pub terms: CheckoutTerms,
+}
+
+/// What is paid for.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum Source {
+    /// Claims of drops: 1 to [`CLAIMS_MAX`] different ones.
+    #[n(0)]
+    Claims(#[n(0)] Vec<ClaimRef>),
+    /// Everything in a cart.
+    #[n(1)]
+    Cart(#[n(0)] CartId),
+}
+
+/// What is added to the goods' prices.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
+pub struct CheckoutTerms {
+    /// Getting it there, in minor units.
+    #[n(0)]
+    pub shipping_flat: i64,
+    /// Taxes on the goods, in hundredths of a percent.
+    #[n(1)]
+    pub tax_basis_points: u32,
+    /// The currency of `shipping_flat`. `None`: the goods', whichever that is.
+    #[n(2)]
+    pub currency: Option<Currency>,
+}
+
+/// A checkout's beginning, as it stays.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub struct Sheet {
+    /// Whose shop.
+    #[n(0)]
+    pub tenant: TenantId,
+    /// Its id.
+    #[n(1)]
+    pub checkout: CheckoutId,
+    /// Which attempt it is, from 1 on.
+    #[n(2)]
+    pub attempt: u32,
+    /// Who pays.
+    #[n(3)]
+    pub buyer: SubjectId,
+    /// The guests that the buyer was before.
+    #[n(4)]
+    pub former: Vec<SubjectId>,
+    /// Whether the buyer has an account.
+    #[n(5)]
+    pub customer: bool,
+    /// What for.
+    #[n(6)]
+    pub source: Source,
+    /// Where the buyer's e-mail and address live.
+    #[n(7)]
+    pub contact: ContactId,
+    /// The keyed hash of the buyer's e-mail.
+    #[n(8)]
+    pub email: EmailHash,
+    /// The payment provider.
+    #[n(9)]
+    pub provider: String,
+    /// The buyer's means of payment.
+    #[n(10)]
+    pub token: String,
+    /// The total that the buyer has seen.
+    #[n(11)]
+    pub expected_total: Option<Money>,
+    /// What is added to the goods' prices.
+    #[n(12)]
+    pub terms: CheckoutTerms,
+    /// The command that began it, and when.
+    #[n(13)]
+    pub receipt: Receipt,
+}
+
+/// What can happen to a checkout. `slot` names what a step asked for; see the `slots` module.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub enum CheckoutEvent {
+    /// It began: its claims are to be pinned, or its cart locked.
+    #[n(0)]
+    Started {
+        /// What it began with.
+        #[n(0)]
+        sheet: Box<Sheet>,
+    },
+    /// A drop has pinned a claim.
+    #[n(1)]
+    Pinned {
+        /// Which, by its place in the list.
+        #[n(0)]
+        slot: u64,
+        /// What is claimed.
+        #[n(1)]
+        sku: Sku,
+        /// How many units.
+        #[n(2)]
+        quantity: Quantity,
+        /// For how much each.
+        #[n(3)]
+        price: Money,
+    },
+    /// A drop said what it is.
+    #[n(2)]
+    DropSeen {
+        /// Which.
+        #[n(0)]
+        slot: u64,
+        /// What it is called.
+        #[n(1)]
+        title: String,
+        /// The product that it sells.
+        #[n(2)]
+        product: Option<ProductId>,
+    },
+    /// The cart is locked.
+    #[n(3)]
+    Locked {
+        /// What is in it.
+        #[n(0)]
+        lines: Vec<CartLine>,
+    },
+    /// The catalogue said what a line costs.
+    #[n(4)]
+    Quoted {
+        /// Which line.
+        #[n(0)]
+        slot: u64,
+        /// For how much each.
+        #[n(1)]
+        price: Money,
+    },
+    /// Something that the step asked for is done.
+    #[n(5)]
+    Done {
+        /// What.
+        #[n(0)]
+        slot: u64,
+    },
+    /// Something that the step asked for is refused.
+    #[n(6)]
+    Denied {
+        /// What.
+        #[n(0)]
+        slot: u64,
+        /// Why.
+        #[n(1)]
+        problem: CheckoutProblem,
+    },
+    /// The order has its number.
+    #[n(7)]
+    Numbered {
+        /// The number in the tenant's count.
+        #[n(0)]
+        number: u64,
+    },
+    /// The catalogue is asked what the cart's lines cost.
+    #[n(8)]
+    QuotesAsked,
+    /// The inventory is asked to hold the cart's lines.
+    #[n(9)]
+    HoldsAsked {
+        /// What it all comes to.
+        #[n(0)]
+        totals: Totals,
+        /// When.
+        #[n(1)]
+        at: Timestamp,
+    },
+    /// The money is to be set aside.
+    #[n(10)]
+    AuthorisationAsked {
+        /// What it all comes to.
+        #[n(0)]
+        totals: Totals,
+        /// When.
+        #[n(1)]
+        at: Timestamp,
+    },
+    /// The buyer has to pass a challenge.
+    #[n(11)]
+    ActionRequired {
+        /// Where.
+        #[n(0)]
+        url: String,
+        /// Until when.
+        #[n(1)]
+        expires_at: Timestamp,
+        /// When this was known.
+        #[n(2)]
+        at: Timestamp,
+    },
+    /// The buyer says that the challenge is passed.
+    #[n(12)]
+    ConfirmationAsked {
+        /// The buyer's command.
+        #[n(0)]
+        receipt: Receipt,
+    },
+    /// The money is set aside: the goods are to be sold, and the order to be numbered.
+    #[n(13)]
+    SaleAsked {
+        /// When.
+        #[n(0)]
+        at: Timestamp,
+    },
+    /// The goods are sold: the order is to be placed.
+    #[n(14)]
+    OrderAsked {
+        /// When.
+        #[n(0)]
+        at: Timestamp,
+    },
+    /// The order is placed: its money is to be taken.
+    #[n(15)]
+    CaptureAsked {
+        /// When.
+        #[n(0)]
+        at: Timestamp,
+    },
+    /// The money is taken: the order and the cart are to be told.
+    #[n(16)]
+    FinishAsked {
+        /// When.
+        #[n(0)]
+        at: Timestamp,
+    },
+    /// It is done.
+    #[n(17)]
+    Completed {
+        /// The order.
+        #[n(0)]
+        order: OrderId,
+        /// When.
+        #[n(1)]
+        at: Timestamp,
+    },
+    /// The buyer or the clock wants it to end. It is undone as soon as the step at hand allows.
+    #[n(18)]
+    Stopped {
+        /// Why.
+        #[n(0)]
+        problem: CheckoutProblem,
+        /// The buyer's command, if it was the buyer.
+        #[n(1)]
+        receipt: Option<Receipt>,
+        /// When.
+        #[n(2)]
+        at: Timestamp,
+    },
+    /// What it did is to be undone.
+    #[n(19)]
+    UndoAsked {
+        /// Why.
+        #[n(0)]
+        problem: CheckoutProblem,
+        /// When.
+        #[n(1)]
+        at: Timestamp,
+    },
+    /// It failed, and nothing of it is left.
+    #[n(20)]
+    Failed {
+        /// Why.
+        #[n(0)]
+        problem: CheckoutProblem,
+        /// When.
+        #[n(1)]
+        at: Timestamp,
+    },
+    /// It was refused, and nothing of it is left; it may be tried again under its id.
+    #[n(21)]
+    Refused {
+        /// Why.
+        #[n(0)]
+        problem: CheckoutProblem,
+        /// When.
+        #[n(1)]
+        at: Timestamp,
+    },
+    /// Those who have waited for [`ANSWER_WITHIN_MS`] hear that it is pending.
+    #[n(22)]
+    StillPending {
+        /// When.
+        #[n(0)]
+        at: Timestamp,
+    },
+    /// No late copy of an attempt's pins can take hold any more: those that did are to be undone.
+    #[n(23)]
+    SweepAsked {
+        /// Whose pins.
+        #[n(0)]
+        attempt: u32,
+        /// When.
+        #[n(1)]
+        at: Timestamp,
+    },
+    /// A claim is free of an attempt's pin for good.
+    #[n(24)]
+    Swept {
+        /// Which.
+        #[n(0)]
+        slot: u64,
+    },
+}
+
+/// What is sold on one line.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub struct CheckoutLine {
+    /// What.
+    #[n(0)]
+    pub sku: Sku,
+    /// The product that it belongs to, if that is known.
+    #[n(1)]
+    pub product: Option<ProductId>,
+    /// What it is called.
+    #[n(2)]
+    pub title: String,
+    /// How many units.
+    #[n(3)]
+    pub quantity: Quantity,
+    /// For how much each.
+    #[n(4)]
+    pub unit_price: Money,
+    /// What keeps its units for the buyer.
+    #[n(5)]
+    pub grip: Grip,
+}
+
+/// What keeps units for the buyer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum Grip {
+    /// A pinned claim of a drop.
+    #[n(0)]
+    Claim(#[n(0)] ClaimRef),
+    /// A hold on ordinary inventory.
+    #[n(1)]
+    Hold(#[n(0)] HoldId),
+}
+
+/// What a checkout comes to. `total = subtotal + shipping + tax`, in one currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Totals {
+    /// The lines.
+    #[n(0)]
+    pub subtotal: Money,
+    /// Getting it there.
+    #[n(1)]
+    pub shipping: Money,
+    /// Taxes on the lines.
+    #[n(2)]
+    pub tax: Money,
+    /// All of it.
+    #[n(3)]
+    pub total: Money,
+}
+
+/// Where a checkout stands, as its buyer sees it.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub enum CheckoutState {
+    /// Under way.
+    #[n(0)]
+    Pending,
+    /// The buyer has to pass a challenge.
+    #[n(1)]
+    RequiresAction {
+        /// Where.
+        #[n(0)]
+        url: String,
+        /// Until when.
+        #[n(1)]
+        expires_at: Timestamp,
+    },
+    /// Paid.
+    #[n(2)]
+    Completed {
+        /// The order.
+        #[n(0)]
+        order: OrderId,
+    },
+    /// Over, and nothing of it is left.
+    #[n(3)]
+    Failed {
+        /// Why.
+        #[n(0)]
+        problem: CheckoutProblem,
+    },
+}
+
+/// A checkout as its buyer sees it.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub struct CheckoutView {
+    /// Its id.
+    #[n(0)]
+    pub id: CheckoutId,
+    /// Who pays.
+    #[n(1)]
+    pub buyer: SubjectId,
+    /// Where it stands.
+    #[n(2)]
+    pub state: CheckoutState,
+    /// What is sold; empty until that is known.
+    #[n(3)]
+    pub lines: Vec<CheckoutLine>,
+    /// What it comes to, once that is known.
+    #[n(4)]
+    pub totals: Option<Totals>,
+    /// The payment, once one was asked for.
+    #[n(5)]
+    pub payment: Option<PaymentId>,
+    /// When it began.
+    #[n(6)]
+    pub started_at: Timestamp,
+    /// When it is given up, unless the payment is authorised by then.
+    #[n(7)]
+    pub expires_at: Timestamp,
+}
+
+impl CheckoutView {
+    /// The order, once it is paid.
+    pub fn order(&self) -> Option<OrderId> {
+        match self.state {
+            CheckoutState::Completed { order } => Some(order),
+            _ => None,
+        }
+    }
+
+    /// Why it failed, if it did.
+    pub fn problem(&self) -> Option<&CheckoutProblem> {
+        match &self.state {
+            CheckoutState::Failed { problem } => Some(problem),
+            _ => None,
+        }
+    }
+}
+
+/// What a checkout answers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CheckoutReply {
+    /// The checkout as it stands, or stood when the command was answered first.
+    Checkout(Box<CheckoutView>),
+}
+
+/// Why a checkout refuses.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum CheckoutRejection {
+    /// There is no such checkout, or it is not the caller's.
+    #[error("no such checkout")]
+    NotFound,
+    /// The idempotency key was used for another command.
+    #[error(transparent)]
+    KeyReused(#[from] KeyReused),
+    /// It could not begin. Nothing of it is left; it may be tried again under the same key.
+    #[error(transparent)]
+    Refused(#[from] CheckoutProblem),
+    /// The state does not allow it.
+    #[error("{why}")]
+    NotAllowed {
+        /// Why, in a sentence for the buyer.
+        why: &'static str,
+    },
+    /// Too many attempts under one key; try again after a while.
+    #[error("too many attempts under this key; try again at {retry_at}")]
+    TooManyAttempts {
+        /// When.
+        retry_at: Timestamp,
+    },
+    /// A value is out of its range.
+    #[error("{pointer}: {why}")]
+    Invalid {
+        /// Where in the request, as a JSON pointer.
+        pointer: &'static str,
+        /// Why.
+        why: &'static str,
+    },
+}

@@ -1,0 +1,77 @@
+//! Setting the money aside, and taking it.
+
+use super::{
+    CheckoutEvent, CheckoutProblem,
+    phase::{Attempt, Goods, Paying},
+    slots,
+};
+use crate::{
+    effect::{Outcome, Request},
+    payment::{PaymentCommand, PaymentRejection, PaymentReply, PaymentState},
+    time::Timestamp,
+};
+
+impl Attempt {
+    /// What the provider is asked; nothing while the buyer is at the challenge.
+    pub(super) fn to_pay(&self, goods: &Goods, step: &Paying) -> Option<(u64, Request)> {
+        let sheet = &self.sheet;
+        let command = match step {
+            Paying::Authorising => PaymentCommand::Authorise {
+                tenant: sheet.tenant.clone(),
+                payment: sheet.payment(),
+                provider: sheet.provider.clone(),
+                token: sheet.token.clone(),
+                amount: goods.totals.total,
+            },
+            Paying::Confirming => PaymentCommand::Confirm,
+            Paying::Challenged { .. } => return None,
+        };
+        Some((slots::PAYMENT, Request::Payment(sheet.payment(), command)))
+    }
+
+    pub(super) fn to_capture(&self) -> (u64, Request) {
+        (slots::PAYMENT, Request::Payment(self.sheet.payment(), PaymentCommand::Capture))
+    }
+
+    /// What an authorisation, or the confirmation of a challenge, came to.
+    pub(super) fn paid(&self, step: &Paying, outcome: &Outcome, at: Timestamp) -> Option<CheckoutEvent> {
+        let Outcome::Payment(answer) = outcome else { return None };
+        if matches!(step, Paying::Challenged { .. }) {
+            return None;
+        }
+        let undo = |problem| Some(CheckoutEvent::UndoAsked { problem, at });
+        let view = match answer {
+            Ok(PaymentReply::Payment(view)) => view,
+            Ok(_) => return None,
+            Err(_) => return undo(CheckoutProblem::Unavailable),
+        };
+        match &view.state {
+            PaymentState::Pending => None,
+            PaymentState::RequiresAction { url, expires_at } => {
+                Some(CheckoutEvent::ActionRequired { url: url.clone(), expires_at: *expires_at, at })
+            }
+            PaymentState::Authorised => Some(CheckoutEvent::SaleAsked { at }),
+            PaymentState::Declined { code } => undo(CheckoutProblem::PaymentDeclined { code: code.clone() }),
+            PaymentState::Captured | PaymentState::Voided | PaymentState::Failed { .. } => {
+                undo(CheckoutProblem::Unavailable)
+            }
+        }
+    }
+
+    /// What a capture came to.
+    pub(super) fn captured(&self, outcome: &Outcome, at: Timestamp) -> Option<CheckoutEvent> {
+        let Outcome::Payment(answer) = outcome else { return None };
+        let problem = match answer {
+            Ok(PaymentReply::Payment(view)) => match &view.state {
+                PaymentState::Captured => return Some(CheckoutEvent::FinishAsked { at }),
+                PaymentState::Failed { code } => CheckoutProblem::CaptureFailed { code: code.clone() },
+                PaymentState::Voided | PaymentState::Declined { .. } => CheckoutProblem::Unavailable,
+                PaymentState::Pending | PaymentState::Authorised | PaymentState::RequiresAction { .. } => return None,
+            },
+            Ok(_) => return None,
+            Err(PaymentRejection::CaptureFailed { code }) => CheckoutProblem::CaptureFailed { code: code.clone() },
+            Err(_) => CheckoutProblem::Unavailable,
+        };
+        Some(CheckoutEvent::UndoAsked { problem, at })
+    }
+}

@@ -1,0 +1,82 @@
+//! A checkout's state as it is written down, and the aggregate as the runtime sees it.
+
+use wincode::{SchemaRead, SchemaWrite};
+
+use super::{Checkout, CheckoutCommand, CheckoutEvent, CheckoutRejection, CheckoutReply};
+use crate::{
+    aggregate::{Aggregate, Context, Decision, SnapshotError, Ticket, read_snapshot, write_snapshot},
+    effect::{Effect, EffectId, Outcome},
+    id::Kind,
+    time::Timestamp,
+};
+
+/// A checkout's state at one version.
+#[derive(Debug, SchemaRead, SchemaWrite)]
+pub struct FrozenCheckout {
+    /// All of it, as events spell it: most of it came with them.
+    state: Vec<u8>,
+}
+
+impl Aggregate for Checkout {
+    const KIND: Kind = Kind::Checkout;
+    type Command = CheckoutCommand;
+    type Event = CheckoutEvent;
+    type Reply = CheckoutReply;
+    type Rejection = CheckoutRejection;
+    type Frozen = FrozenCheckout;
+
+    fn decide(
+        &self,
+        command: &CheckoutCommand,
+        context: &Context,
+    ) -> Result<Decision<CheckoutEvent, CheckoutReply>, CheckoutRejection> {
+        self.decide_command(command, context)
+    }
+
+    fn settled(&self, ticket: &Ticket, _now: Timestamp) -> Option<Result<CheckoutReply, CheckoutRejection>> {
+        self.answer(ticket)
+    }
+
+    fn on_wake(&self, now: Timestamp) -> Vec<CheckoutEvent> {
+        self.on_time(now)
+    }
+
+    fn on_outcome(&self, effect: EffectId, outcome: &Outcome, now: Timestamp) -> Vec<CheckoutEvent> {
+        self.take_outcome(effect, outcome, now)
+    }
+
+    fn apply(&mut self, event: &CheckoutEvent) {
+        self.fold(event);
+    }
+
+    fn wake_at(&self) -> Option<Timestamp> {
+        self.next_wake()
+    }
+
+    fn effects(&self, event: &CheckoutEvent) -> Vec<Effect> {
+        self.effects_of(event)
+    }
+
+    fn outstanding(&self) -> Vec<Effect> {
+        let mut effects = self.asked_now();
+        effects.extend(self.to_sweep(None));
+        effects
+    }
+
+    fn has_outstanding(&self) -> bool {
+        self.is_anything_outstanding()
+    }
+
+    fn freeze(&self) -> FrozenCheckout {
+        FrozenCheckout { state: minicbor::to_vec(self).unwrap_or_default() }
+    }
+
+    fn encode_frozen(frozen: &FrozenCheckout) -> Vec<u8> {
+        write_snapshot(frozen)
+    }
+
+    fn thaw(bytes: &[u8]) -> Result<Self, SnapshotError> {
+        let frozen: FrozenCheckout = read_snapshot(bytes)?;
+        minicbor::decode(&frozen.state).map_err(|error| SnapshotError(error.to_string()))
+    }
+}

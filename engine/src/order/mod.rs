@@ -1,0 +1,449 @@
+//! An order: what a buyer has bought, and what became of it.
+//!
+//! ```text
+//! Place ─▶ authorized ─ MarkPaid ─▶ paid ─ Refund ─▶ partially refunded ─▶ refunded
+//!              └─ CaptureFailed ─▶ failed
+//! unfulfilled ─ Fulfil ─▶ fulfilled
+//!      └─ Cancel (gives the rest of the money back first) ─▶ cancelled
+//! ```
+//!
+//! One refund at a time goes to the payment; a cancellation or a refund is answered when its money is back. Units that
+//! come back do so by totals that only grow, each line at most once. Who the buyer is stands in `contacts`; here are
+//! ids.
+
+mod decide;
+mod fold;
+pub mod number;
+mod settle;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+
+use minicbor::{Decode, Encode};
+use serde::Serialize;
+use wincode::{SchemaRead, SchemaWrite};
+
+pub use self::{fold::Order, snapshot::FrozenOrder};
+use crate::{
+    aggregate::KeyReused,
+    drop::Buyer,
+    id::{CheckoutId, ClaimRef, ContactId, HoldId, OrderId, PaymentId, ProductId, RefundId, Sku, SubjectId, TenantId},
+    money::Money,
+    quantity::Quantity,
+    receipts::Receipt,
+    time::Timestamp,
+};
+
+/// The most lines of an order: as many as a cart has.
+pub const LINES_MAX: usize = 100;
+/// The most attempts to refund one order: as many as its payment takes.
+pub const REFUNDS_MAX: u64 = crate::payment::REFUNDS_MAX as u64;
+/// The longest reason that a merchant can give, in bytes.
+pub const REASON_BYTES_MAX: usize = 500;
+/// The longest tracking code or link, in bytes.
+pub const TRACKING_BYTES_MAX: usize = 500;
+
+/// What was bought on one line.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub struct OrderLine {
+    /// What.
+    #[n(0)]
+    pub sku: Sku,
+    /// The product that it belonged to.
+    #[n(1)]
+    pub product: Option<ProductId>,
+    /// What it was called.
+    #[n(2)]
+    pub title: String,
+    /// How many units.
+    #[n(3)]
+    pub quantity: Quantity,
+    /// For how much each.
+    #[n(4)]
+    pub unit_price: Money,
+    /// Where the units came from.
+    #[n(5)]
+    pub source: LineSource,
+}
+
+/// Where an order line's units came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum LineSource {
+    /// A claim of a drop.
+    #[n(0)]
+    Claim(#[n(0)] ClaimRef),
+    /// A hold on ordinary inventory.
+    #[n(1)]
+    Hold(#[n(0)] HoldId),
+}
+
+/// What an order comes to. `total = subtotal + shipping + tax`, in one currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct OrderTotals {
+    /// The lines.
+    #[n(0)]
+    pub subtotal: Money,
+    /// Getting it there.
+    #[n(1)]
+    pub shipping: Money,
+    /// Taxes.
+    #[n(2)]
+    pub tax: Money,
+    /// All of it.
+    #[n(3)]
+    pub total: Money,
+}
+
+/// What can be asked of an order.
+#[derive(Debug, Clone)]
+pub enum OrderCommand {
+    /// Make it: its units are sold, and its money is set aside.
+    Place {
+        /// Whose shop.
+        tenant: TenantId,
+        /// Its id, derived from the checkout.
+        order: OrderId,
+        /// Its number in the tenant's count.
+        number: u64,
+        /// Who bought.
+        buyer: SubjectId,
+        /// Where the buyer's e-mail and address live.
+        contact: ContactId,
+        /// The checkout that placed it.
+        checkout: CheckoutId,
+        /// The payment that pays for it.
+        payment: PaymentId,
+        /// What was bought.
+        lines: Vec<OrderLine>,
+        /// For how much.
+        totals: OrderTotals,
+    },
+    /// The payment is captured.
+    MarkPaid,
+    /// The payment cannot be captured: there is no order any more, and its checkout takes the sale back.
+    CaptureFailed,
+    /// Call it off and give the rest of its money back. Answered when the money is back.
+    Cancel {
+        /// Why, for the merchant's books. No personal data.
+        reason: String,
+        /// Whether its units come back to the inventory.
+        restock: bool,
+    },
+    /// Give money back. Answered when it is back.
+    Refund {
+        /// How much.
+        amount: Money,
+        /// Why, for the merchant's books. No personal data.
+        reason: String,
+        /// Whether its units come back to the inventory: all lines that have not come back.
+        restock: bool,
+    },
+    /// It is on its way.
+    Fulfil {
+        /// Where its way can be followed.
+        tracking: Option<String>,
+    },
+    /// Read it. `viewer` is `None` for the vendor, who sees all.
+    View {
+        /// Who asks.
+        viewer: Option<Buyer>,
+    },
+}
+
+/// What can happen to an order.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub enum OrderEvent {
+    /// It was made.
+    #[n(0)]
+    Placed {
+        /// What was placed.
+        #[n(0)]
+        sheet: Sheet,
+    },
+    /// Its payment is captured.
+    #[n(1)]
+    Paid {
+        /// When.
+        #[n(0)]
+        at: Timestamp,
+    },
+    /// Its payment could not be captured.
+    #[n(2)]
+    CaptureFailed {
+        /// When.
+        #[n(0)]
+        at: Timestamp,
+    },
+    /// Its payment was asked to give money back.
+    #[n(3)]
+    RefundAsked {
+        /// Under which id.
+        #[n(0)]
+        refund: RefundId,
+        /// How much.
+        #[n(1)]
+        amount: Money,
+        /// Why.
+        #[n(2)]
+        reason: String,
+        /// Whether its units come back with it.
+        #[n(3)]
+        restock: bool,
+        /// Whether it is called off once the money is back.
+        #[n(4)]
+        cancel: bool,
+        /// The command that asked.
+        #[n(5)]
+        receipt: Receipt,
+    },
+    /// Money was given back. That of a cancellation is followed by `Cancelled`.
+    #[n(4)]
+    Refunded {
+        /// Under which id.
+        #[n(0)]
+        refund: RefundId,
+        /// How much.
+        #[n(1)]
+        amount: Money,
+        /// Whether its units come back with it; of a cancellation, `Cancelled` says so.
+        #[n(2)]
+        restock: bool,
+        /// When.
+        #[n(3)]
+        at: Timestamp,
+    },
+    /// Money could not be given back: the command that asked is refused.
+    #[n(5)]
+    RefundFailed {
+        /// Under which id.
+        #[n(0)]
+        refund: RefundId,
+        /// Why.
+        #[n(1)]
+        code: String,
+        /// When.
+        #[n(2)]
+        at: Timestamp,
+    },
+    /// It was called off; its money is back.
+    #[n(6)]
+    Cancelled {
+        /// Why.
+        #[n(0)]
+        reason: String,
+        /// Whether its units come back.
+        #[n(1)]
+        restock: bool,
+        /// The command that called it off.
+        #[n(2)]
+        receipt: Receipt,
+        /// When.
+        #[n(3)]
+        at: Timestamp,
+    },
+    /// It is on its way.
+    #[n(7)]
+    Fulfilled {
+        /// Where its way can be followed.
+        #[n(0)]
+        tracking: Option<String>,
+        /// The command that said so.
+        #[n(1)]
+        receipt: Receipt,
+    },
+    /// The buyer's receipt was handed to the mail.
+    #[n(8)]
+    ReceiptMailed {
+        /// When.
+        #[n(0)]
+        at: Timestamp,
+    },
+    /// The inventory has booked units that came back.
+    #[n(9)]
+    Restocked {
+        /// Of what.
+        #[n(0)]
+        sku: Sku,
+        /// Units of this order that came back in all.
+        #[n(1)]
+        total: u64,
+        /// When.
+        #[n(2)]
+        at: Timestamp,
+    },
+}
+
+/// What is said of an order when it is placed. It never changes.
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+pub struct Sheet {
+    /// Whose shop.
+    #[n(0)]
+    pub tenant: TenantId,
+    /// Its id.
+    #[n(1)]
+    pub order: OrderId,
+    /// Its number in the tenant's count.
+    #[n(2)]
+    pub number: u64,
+    /// Who bought.
+    #[n(3)]
+    pub buyer: SubjectId,
+    /// Where the buyer's e-mail and address live.
+    #[n(4)]
+    pub contact: ContactId,
+    /// The checkout that placed it.
+    #[n(5)]
+    pub checkout: CheckoutId,
+    /// The payment that pays for it.
+    #[n(6)]
+    pub payment: PaymentId,
+    /// What was bought.
+    #[n(7)]
+    pub lines: Vec<OrderLine>,
+    /// For how much.
+    #[n(8)]
+    pub totals: OrderTotals,
+    /// When.
+    #[n(9)]
+    pub at: Timestamp,
+}
+
+/// Where an order's money stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, SchemaRead, SchemaWrite)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderPaymentState {
+    /// Set aside, and not taken yet.
+    #[default]
+    Authorized,
+    /// Taken.
+    Paid,
+    /// A part of it was given back.
+    PartiallyRefunded,
+    /// All of it was given back.
+    Refunded,
+    /// It could not be taken.
+    Failed,
+}
+
+/// Where an order's goods stand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, SchemaRead, SchemaWrite)]
+#[serde(rename_all = "snake_case")]
+pub enum FulfillmentState {
+    /// Still here.
+    #[default]
+    Unfulfilled,
+    /// On their way.
+    Fulfilled,
+    /// They stay here.
+    Cancelled,
+}
+
+/// What changes of an order once it is placed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub struct Standing {
+    /// Its money.
+    pub payment_state: OrderPaymentState,
+    /// Its goods.
+    pub fulfillment_state: FulfillmentState,
+    /// Minor units given back, in the currency of its totals.
+    pub refunded: i64,
+    /// When it was paid.
+    pub paid_at: Option<Timestamp>,
+    /// When it was put on its way.
+    pub fulfilled_at: Option<Timestamp>,
+    /// When it was called off, or failed.
+    pub cancelled_at: Option<Timestamp>,
+    /// Where its way can be followed.
+    pub tracking: Option<String>,
+    /// Whether its units came back, or are on their way back.
+    pub restocked: bool,
+}
+
+/// An order as its buyer and the vendor see it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OrderView {
+    /// Its id.
+    pub id: OrderId,
+    /// Its number in the tenant's count, to be [`spell`](number::spell)ed for people.
+    pub number: u64,
+    /// Who bought.
+    pub buyer: SubjectId,
+    /// Where the buyer's e-mail and address live.
+    pub contact: ContactId,
+    /// The checkout that placed it.
+    pub checkout: CheckoutId,
+    /// The payment that pays for it.
+    pub payment: PaymentId,
+    /// What was bought.
+    pub lines: Vec<OrderLine>,
+    /// For how much.
+    pub totals: OrderTotals,
+    /// How much was given back.
+    pub refunded: Money,
+    /// When it was placed.
+    pub placed_at: Timestamp,
+    /// What has changed since.
+    pub standing: Standing,
+}
+
+impl OrderView {
+    /// Where its money stands.
+    pub fn payment_state(&self) -> OrderPaymentState {
+        self.standing.payment_state
+    }
+
+    /// Where its goods stand.
+    pub fn fulfillment_state(&self) -> FulfillmentState {
+        self.standing.fulfillment_state
+    }
+}
+
+/// What an order answers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OrderReply {
+    /// The order as it stands, or stood when the command was settled.
+    Order(Box<OrderView>),
+}
+
+/// Why an order refuses.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum OrderRejection {
+    /// There is no such order, or none that the caller may see.
+    #[error("no such order")]
+    NotFound,
+    /// The id or the idempotency key was used for another command.
+    #[error(transparent)]
+    KeyReused(#[from] KeyReused),
+    /// The state does not allow it.
+    #[error("{why}")]
+    NotAllowed {
+        /// Why, in a sentence for the merchant.
+        why: &'static str,
+    },
+    /// Money is being given back: try again when that is settled.
+    #[error("a refund of this order is in progress")]
+    RefundInProgress,
+    /// More than is left of what was paid.
+    #[error("at most {refundable} can be refunded")]
+    RefundTooLarge {
+        /// What is left.
+        refundable: Money,
+    },
+    /// As many refunds as one order takes.
+    #[error("at most {REFUNDS_MAX} refunds")]
+    TooManyRefunds,
+    /// The provider refuses to give the money back. Nothing has changed; it can be tried again.
+    #[error("the refund failed: {code}")]
+    RefundFailed {
+        /// Why, in the provider's words for machines.
+        code: String,
+    },
+    /// A value is out of its range.
+    #[error("{pointer}: {why}")]
+    Invalid {
+        /// Where in the request, as a JSON pointer.
+        pointer: &'static str,
+        /// Why.
+        why: &'static str,
+    },
+}

@@ -1,0 +1,331 @@
+//! How a payment decides, what it asks of its provider, and what the answers change.
+
+use super::{
+    CODE_BYTES_MAX, CONFIRMS_MAX, PROVIDER_BYTES_MAX, Payment, PaymentCommand, PaymentEvent, PaymentRejection,
+    PaymentReply, PaymentState, ProviderAnswer, ProviderOperation, ProviderRequest, REFUNDS_MAX, TOKEN_BYTES_MAX,
+    fold::{Line, Refund, RefundState, Sheet},
+};
+use crate::{
+    aggregate::{Context, Decision, KeyReused},
+    effect::{Effect, EffectId, Request},
+    id::{CommandId, PaymentId, RefundId, TenantId},
+    money::{AMOUNT_MAX, Money},
+    time::Timestamp,
+};
+
+type Decided = Result<Decision<PaymentEvent, PaymentReply>, PaymentRejection>;
+
+/// The slot of the operations of which one at a time is open. Refunds have the slots after it, in their order.
+const LINE_SLOT: u64 = 0;
+
+impl Payment {
+    pub(super) fn decide_command(&self, command: &PaymentCommand, context: &Context) -> Decided {
+        match command {
+            PaymentCommand::Authorise { tenant, payment, provider, token, amount } => {
+                self.authorise(tenant, *payment, provider, token, *amount, context)
+            }
+            PaymentCommand::Void => self.give_up(context),
+            PaymentCommand::Confirm => self.confirm(self.existing()?, context),
+            PaymentCommand::Capture => self.take(self.existing()?, context),
+            PaymentCommand::Refund { refund, amount } => self.refund(self.existing()?, *refund, *amount, context),
+            PaymentCommand::View => Ok(Decision::read(self.reply(self.existing()?))),
+        }
+    }
+
+    /// The sheet of a payment that was asked for.
+    fn existing(&self) -> Result<&Sheet, PaymentRejection> {
+        self.sheet.as_ref().ok_or(PaymentRejection::NotFound)
+    }
+
+    /// The payment as it stands.
+    fn reply(&self, sheet: &Sheet) -> PaymentReply {
+        let state = self.state.clone().unwrap_or(PaymentState::Pending);
+        PaymentReply::Payment(Self::view(sheet, state, self.captured(), self.refunded))
+    }
+
+    fn authorise(
+        &self,
+        tenant: &TenantId,
+        payment: PaymentId,
+        provider: &str,
+        token: &str,
+        amount: Money,
+        context: &Context,
+    ) -> Decided {
+        if let Some(sheet) = &self.sheet {
+            if (&*sheet.provider, &*sheet.token, sheet.amount) != (provider, token, amount) {
+                return Err(KeyReused.into());
+            }
+            return Ok(self.repeat(sheet.command));
+        }
+        if self.void.is_some() {
+            return Err(PaymentRejection::Voided);
+        }
+        if !(0..=AMOUNT_MAX).contains(&amount.amount) {
+            return Err(invalid("/amount", "lies from 0 to 2^53 - 1"));
+        }
+        if provider.is_empty() || provider.len() > PROVIDER_BYTES_MAX {
+            return Err(invalid("/payment/provider", "has from 1 to 64 bytes"));
+        }
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(invalid("/payment/token", "is longer than 1024 bytes"));
+        }
+        let (command, at) = (context.command_id, context.now);
+        let asked = PaymentEvent::AuthoriseAsked {
+            tenant: tenant.clone(),
+            payment,
+            provider: provider.to_owned(),
+            token: token.to_owned(),
+            amount,
+            command,
+            at,
+        };
+        Ok(Decision::later(with_answer(asked, amount, PaymentEvent::Authorised { at }), command))
+    }
+
+    fn confirm(&self, sheet: &Sheet, context: &Context) -> Decided {
+        if let Some(known) = context.ids().find(|&id| self.confirms.iter().any(|confirm| confirm.command == id)) {
+            return Ok(self.repeat(known));
+        }
+        if self.void.is_some() {
+            return Err(PaymentRejection::Voided);
+        }
+        match (&self.state, self.open) {
+            (_, Some(Line::Confirm)) => {
+                let open = self.confirms.last().map_or(context.command_id, |confirm| confirm.command);
+                Ok(Decision::later_again(open))
+            }
+            (Some(PaymentState::RequiresAction { .. }), None) => {
+                if self.confirms.len() >= CONFIRMS_MAX {
+                    return Err(not_allowed("the challenge was confirmed too often"));
+                }
+                let asked = PaymentEvent::ConfirmAsked { command: context.command_id, at: context.now };
+                Ok(Decision::later(vec![asked], context.command_id))
+            }
+            (Some(PaymentState::Declined { .. }), _) => Ok(Decision::read(self.reply(sheet))),
+            // The answer is the same whatever became of the money since.
+            (Some(PaymentState::Authorised | PaymentState::Captured | PaymentState::Failed { .. }), _) => {
+                Ok(Decision::read(PaymentReply::Payment(Self::view(sheet, PaymentState::Authorised, 0, 0))))
+            }
+            _ => Err(not_allowed("the payment has no challenge to confirm")),
+        }
+    }
+
+    fn take(&self, sheet: &Sheet, context: &Context) -> Decided {
+        if let Some(capture) = &self.capture {
+            return match &capture.failed {
+                Some(code) => Err(PaymentRejection::CaptureFailed { code: code.clone() }),
+                None => Ok(self.repeat(capture.command)),
+            };
+        }
+        if self.void.is_some() {
+            return Err(PaymentRejection::Voided);
+        }
+        if self.state != Some(PaymentState::Authorised) {
+            return Err(not_allowed("the payment is not authorised"));
+        }
+        let (command, at) = (context.command_id, context.now);
+        let captured = PaymentEvent::Captured { amount: sheet.amount, at };
+        Ok(Decision::later(with_answer(PaymentEvent::CaptureAsked { command, at }, sheet.amount, captured), command))
+    }
+
+    fn give_up(&self, context: &Context) -> Decided {
+        if let (Some(known), true) = (self.void, self.state != Some(PaymentState::Captured)) {
+            return Ok(self.repeat(known));
+        }
+        let (command, at) = (context.command_id, context.now);
+        let asked = PaymentEvent::VoidAsked { command, at };
+        let events = match (&self.state, &self.sheet) {
+            (Some(PaymentState::Captured), _) => return Err(PaymentRejection::AlreadyCaptured),
+            (Some(PaymentState::Declined { .. }), _) => return Ok(Decision::read(PaymentReply::Voided)),
+            (_, Some(sheet)) => with_answer(asked, sheet.amount, PaymentEvent::Voided { at }),
+            (_, None) => vec![asked, PaymentEvent::Voided { at }],
+        };
+        Ok(Decision::later(events, command))
+    }
+
+    fn refund(&self, sheet: &Sheet, id: RefundId, amount: Money, context: &Context) -> Decided {
+        if let Some(known) = self.refunds.iter().find(|refund| refund.id == id) {
+            if known.amount != amount.amount || sheet.amount.currency != amount.currency {
+                return Err(KeyReused.into());
+            }
+            return match &known.state {
+                RefundState::Failed { code } => Err(PaymentRejection::RefundFailed { code: code.clone() }),
+                RefundState::Open | RefundState::Done { .. } => Ok(self.repeat(known.command)),
+            };
+        }
+        if self.state != Some(PaymentState::Captured) {
+            return Err(not_allowed("the payment is not captured"));
+        }
+        if amount.currency != sheet.amount.currency {
+            return Err(invalid("/amount/currency", "is not the payment's"));
+        }
+        if amount.amount < 1 {
+            return Err(invalid("/amount/amount", "is less than 1"));
+        }
+        let refundable = self.captured() - self.refunded - self.refunding;
+        if amount.amount > refundable {
+            return Err(PaymentRejection::RefundTooLarge { refundable: Money { amount: refundable, ..amount } });
+        }
+        if self.refunds.len() >= REFUNDS_MAX {
+            return Err(PaymentRejection::TooManyRefunds);
+        }
+        let command = context.command_id;
+        let asked = PaymentEvent::RefundAsked { refund: id, amount, command, at: context.now };
+        Ok(Decision::later(vec![asked], command))
+    }
+
+    /// The answer to a command that was accepted before, or the wait for it.
+    fn repeat(&self, command: CommandId) -> Decision<PaymentEvent, PaymentReply> {
+        match self.answer(command) {
+            Some(Ok(reply)) => Decision::again(reply),
+            Some(Err(_)) | None => Decision::later_again(command),
+        }
+    }
+
+    /// What a command came to that waited for the provider.
+    pub(super) fn answer(&self, command: CommandId) -> Option<Result<PaymentReply, PaymentRejection>> {
+        let voided = || match self.state {
+            _ if self.open.is_some() => None,
+            Some(PaymentState::Captured) => Some(Err(PaymentRejection::AlreadyCaptured)),
+            _ => Some(Ok(PaymentReply::Voided)),
+        };
+        let Some(sheet) = &self.sheet else { return if self.void == Some(command) { voided() } else { None } };
+        let reply = |state: &PaymentState, captured, refunded| {
+            Ok(PaymentReply::Payment(Self::view(sheet, state.clone(), captured, refunded)))
+        };
+        if sheet.command == command {
+            return self.first_answer.as_ref().map(|state| reply(state, 0, 0));
+        }
+        if let Some(confirm) = self.confirms.iter().find(|confirm| confirm.command == command) {
+            return confirm.answer.as_ref().map(|state| reply(state, 0, 0));
+        }
+        if let Some(capture) = self.capture.as_ref().filter(|capture| capture.command == command) {
+            return match (&capture.failed, capture.at) {
+                (Some(code), _) => Some(Err(PaymentRejection::CaptureFailed { code: code.clone() })),
+                (None, Some(_)) => Some(reply(&PaymentState::Captured, sheet.amount.amount, 0)),
+                (None, None) => None,
+            };
+        }
+        if let Some(refund) = self.refunds.iter().find(|refund| refund.command == command) {
+            return match &refund.state {
+                RefundState::Open => None,
+                RefundState::Done { refunded } => Some(reply(&PaymentState::Captured, sheet.amount.amount, *refunded)),
+                RefundState::Failed { code } => Some(Err(PaymentRejection::RefundFailed { code: code.clone() })),
+            };
+        }
+        if self.void == Some(command) { voided() } else { None }
+    }
+
+    /// What a provider's answer changes. One to an older operation, or that is none to this one, changes nothing.
+    pub(super) fn answered(&self, effect: EffectId, answer: &ProviderAnswer, at: Timestamp) -> Vec<PaymentEvent> {
+        let Some(sheet) = &self.sheet else { return Vec::new() };
+        if effect.slot != LINE_SLOT {
+            return self.refund_answered(sheet, effect, answer, at);
+        }
+        let Some(open) = self.open.filter(|_| effect.turn == self.turn) else { return Vec::new() };
+        let event = match (open, answer) {
+            (Line::Authorise | Line::Confirm, ProviderAnswer::Authorised) => PaymentEvent::Authorised { at },
+            (Line::Authorise | Line::Confirm, ProviderAnswer::RequiresAction { url, expires_at }) => {
+                PaymentEvent::ActionRequired { url: url.clone(), expires_at: *expires_at, at }
+            }
+            (Line::Authorise | Line::Confirm, ProviderAnswer::Declined { code }) => {
+                PaymentEvent::Declined { code: cut(code), at }
+            }
+            (Line::Capture, ProviderAnswer::Captured) => PaymentEvent::Captured { amount: sheet.amount, at },
+            (Line::Capture, ProviderAnswer::CaptureFailed { code } | ProviderAnswer::Declined { code }) => {
+                PaymentEvent::CaptureFailed { code: cut(code), at }
+            }
+            (Line::Void, ProviderAnswer::Voided | ProviderAnswer::Declined { .. }) => PaymentEvent::Voided { at },
+            _ => return Vec::new(),
+        };
+        vec![event]
+    }
+
+    fn refund_answered(&self, sheet: &Sheet, effect: EffectId, answer: &ProviderAnswer, at: Timestamp) -> Vec<PaymentEvent> {
+        let index = usize::try_from(effect.slot - 1).unwrap_or(usize::MAX);
+        let open = |refund: &&Refund| matches!(refund.state, RefundState::Open);
+        let Some(refund) = self.refunds.get(index).filter(open) else { return Vec::new() };
+        let amount = Money { amount: refund.amount, currency: sheet.amount.currency };
+        match answer {
+            ProviderAnswer::Refunded => vec![PaymentEvent::Refunded { refund: refund.id, amount, at }],
+            ProviderAnswer::RefundFailed { code } | ProviderAnswer::Declined { code } => {
+                vec![PaymentEvent::RefundFailed { refund: refund.id, code: cut(code), at }]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn effects_of(&self, event: &PaymentEvent) -> Vec<Effect> {
+        let asks = match event {
+            PaymentEvent::RefundAsked { .. } => return self.refund_effect(self.refunds.len().saturating_sub(1)).into_iter().collect(),
+            PaymentEvent::Refunded { .. } | PaymentEvent::RefundFailed { .. } => false,
+            // It may wait for an operation that was asked for before it.
+            PaymentEvent::VoidAsked { .. } => self.open == Some(Line::Void),
+            _ => true,
+        };
+        if asks { self.line_effect().into_iter().collect() } else { Vec::new() }
+    }
+
+    pub(super) fn outstanding_effects(&self) -> Vec<Effect> {
+        if self.refunds_open == 0 {
+            return self.line_effect().into_iter().collect();
+        }
+        self.line_effect().into_iter().chain((0..self.refunds.len()).filter_map(|index| self.refund_effect(index))).collect()
+    }
+
+    fn line_effect(&self) -> Option<Effect> {
+        // Of nothing, no provider is asked: the answer stands beside the question.
+        let sheet = self.sheet.as_ref().filter(|sheet| sheet.amount.amount > 0)?;
+        let (name, operation) = match self.open? {
+            Line::Authorise => {
+                ("authorise".to_owned(), ProviderOperation::Authorise { token: sheet.token.clone(), amount: sheet.amount })
+            }
+            // Each time is another operation: under the same key the provider would only repeat what it said before.
+            Line::Confirm => (format!("confirm-{}", self.confirms.len()), ProviderOperation::Confirm),
+            Line::Capture => ("capture".to_owned(), ProviderOperation::Capture { amount: sheet.amount }),
+            Line::Void => ("void".to_owned(), ProviderOperation::Void),
+        };
+        Some(provider_effect(sheet, EffectId { slot: LINE_SLOT, turn: self.turn }, &name, operation))
+    }
+
+    fn refund_effect(&self, index: usize) -> Option<Effect> {
+        let (sheet, refund) = (self.sheet.as_ref()?, self.refunds.get(index)?);
+        if !matches!(refund.state, RefundState::Open) {
+            return None;
+        }
+        let amount = Money { amount: refund.amount, currency: sheet.amount.currency };
+        let id = EffectId { slot: LINE_SLOT + 1 + index as u64, turn: 0 };
+        let operation = ProviderOperation::Refund { refund: refund.id, amount };
+        Some(provider_effect(sheet, id, &format!("refund-{}", refund.id), operation))
+    }
+}
+
+fn provider_effect(sheet: &Sheet, id: EffectId, name: &str, operation: ProviderOperation) -> Effect {
+    let request = ProviderRequest {
+        provider: sheet.provider.clone(),
+        tenant: sheet.tenant.clone(),
+        payment: sheet.payment,
+        key: format!("{}-{name}", sheet.payment),
+        operation,
+    };
+    Effect { id, request: Request::Provider(request) }
+}
+
+/// What was asked for, and at once its answer when there is no money in it.
+fn with_answer(asked: PaymentEvent, amount: Money, answer: PaymentEvent) -> Vec<PaymentEvent> {
+    if amount.amount == 0 { vec![asked, answer] } else { vec![asked] }
+}
+
+/// At most [`CODE_BYTES_MAX`] bytes of a provider's code.
+fn cut(code: &str) -> String {
+    code[..code.floor_char_boundary(CODE_BYTES_MAX)].to_owned()
+}
+
+fn invalid(pointer: &'static str, why: &'static str) -> PaymentRejection {
+    PaymentRejection::Invalid { pointer, why }
+}
+
+fn not_allowed(why: &'static str) -> PaymentRejection {
+    PaymentRejection::NotAllowed { why }
+}

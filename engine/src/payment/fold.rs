@@ -1,0 +1,236 @@
+//! What a payment remembers, and how events change it. Nothing here can fail or refuse.
+
+use minicbor::{Decode, Encode};
+use wincode::{SchemaRead, SchemaWrite};
+
+use super::{PaymentEvent, PaymentState, PaymentView};
+use crate::{
+    id::{CommandId, PaymentId, RefundId, TenantId},
+    money::Money,
+    time::Timestamp,
+};
+
+/// Money asked of a provider. `Default` is a payment that no one has asked for.
+#[derive(Debug, Default)]
+pub struct Payment {
+    pub(super) sheet: Option<Sheet>,
+    /// `None` until it is asked for. A payment without a sheet can only be `Voided`.
+    pub(super) state: Option<PaymentState>,
+    /// What the provider is asked for now; refunds have slots of their own.
+    pub(super) open: Option<Line>,
+    /// How many such operations there were.
+    pub(super) turn: u64,
+    /// What the authorisation came to at first: the answer to whoever asked for it.
+    pub(super) first_answer: Option<PaymentState>,
+    pub(super) confirms: Vec<Confirm>,
+    pub(super) capture: Option<Capture>,
+    pub(super) void: Option<CommandId>,
+    pub(super) refunds: Vec<Refund>,
+    // What follows is derived from the refunds, and not in snapshots.
+    /// Minor units given back.
+    pub(super) refunded: i64,
+    /// Minor units that are being given back.
+    pub(super) refunding: i64,
+    pub(super) refunds_open: u32,
+}
+
+/// What is said of a payment when it is asked for.
+#[derive(Debug, Clone, Encode, Decode)]
+pub(super) struct Sheet {
+    #[n(0)]
+    pub(super) tenant: TenantId,
+    #[n(1)]
+    pub(super) payment: PaymentId,
+    #[n(2)]
+    pub(super) provider: String,
+    #[n(3)]
+    pub(super) token: String,
+    #[n(4)]
+    pub(super) amount: Money,
+    #[n(5)]
+    pub(super) command: CommandId,
+}
+
+/// The operations of which one at a time is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub(super) enum Line {
+    Authorise,
+    Confirm,
+    Capture,
+    Void,
+}
+
+/// A time that the buyer said the challenge is passed.
+#[derive(Debug, Clone, SchemaRead, SchemaWrite)]
+pub(super) struct Confirm {
+    pub(super) command: CommandId,
+    pub(super) answer: Option<PaymentState>,
+}
+
+#[derive(Debug, Clone, SchemaRead, SchemaWrite)]
+pub(super) struct Capture {
+    pub(super) command: CommandId,
+    pub(super) at: Option<Timestamp>,
+    /// Why it failed.
+    pub(super) failed: Option<String>,
+}
+
+#[derive(Debug, Clone, SchemaRead, SchemaWrite)]
+pub(super) struct Refund {
+    pub(super) id: RefundId,
+    /// Minor units.
+    pub(super) amount: i64,
+    pub(super) command: CommandId,
+    pub(super) state: RefundState,
+}
+
+#[derive(Debug, Clone, SchemaRead, SchemaWrite)]
+pub(super) enum RefundState {
+    Open,
+    /// Done, when so many minor units had been given back in all.
+    Done { refunded: i64 },
+    Failed { code: String },
+}
+
+impl Payment {
+    pub(super) fn fold(&mut self, event: &PaymentEvent) {
+        match event {
+            PaymentEvent::AuthoriseAsked { tenant, payment, provider, token, amount, command, .. } => {
+                self.sheet = Some(Sheet {
+                    tenant: tenant.clone(),
+                    payment: *payment,
+                    provider: provider.clone(),
+                    token: token.clone(),
+                    amount: *amount,
+                    command: *command,
+                });
+                self.state = Some(PaymentState::Pending);
+                self.start(Line::Authorise);
+            }
+            PaymentEvent::Authorised { .. } => self.settle(PaymentState::Authorised),
+            PaymentEvent::ActionRequired { url, expires_at, .. } => {
+                self.settle(PaymentState::RequiresAction { url: url.clone(), expires_at: *expires_at });
+            }
+            PaymentEvent::Declined { code, .. } => self.settle(PaymentState::Declined { code: code.clone() }),
+            PaymentEvent::ConfirmAsked { command, .. } => {
+                self.confirms.push(Confirm { command: *command, answer: None });
+                self.start(Line::Confirm);
+            }
+            PaymentEvent::CaptureAsked { command, .. } => {
+                self.capture = Some(Capture { command: *command, at: None, failed: None });
+                self.start(Line::Capture);
+            }
+            PaymentEvent::Captured { at, .. } => {
+                if let Some(capture) = &mut self.capture {
+                    capture.at = Some(*at);
+                }
+                self.settle(PaymentState::Captured);
+            }
+            PaymentEvent::CaptureFailed { code, .. } => {
+                if let Some(capture) = &mut self.capture {
+                    capture.failed = Some(code.clone());
+                }
+                self.settle(PaymentState::Failed { code: code.clone() });
+            }
+            PaymentEvent::VoidAsked { command, .. } => {
+                self.void = Some(*command);
+                if self.sheet.is_some() && self.open.is_none() {
+                    self.start(Line::Void);
+                }
+            }
+            PaymentEvent::Voided { .. } => self.settle(PaymentState::Voided),
+            PaymentEvent::RefundAsked { refund, amount, command, .. } => self.index_refund(Refund {
+                id: *refund,
+                amount: amount.amount,
+                command: *command,
+                state: RefundState::Open,
+            }),
+            PaymentEvent::Refunded { refund, .. } => {
+                let refunded = self.refunded;
+                let amount = self.settle_refund(*refund, |amount| RefundState::Done { refunded: refunded + amount });
+                self.refunded += amount;
+            }
+            PaymentEvent::RefundFailed { refund, code, .. } => {
+                self.settle_refund(*refund, |_| RefundState::Failed { code: code.clone() });
+            }
+        }
+        #[cfg(debug_assertions)]
+        self.assert_balanced();
+    }
+
+    fn start(&mut self, line: Line) {
+        self.turn += 1;
+        self.open = Some(line);
+    }
+
+    /// The open operation came to this. A void that waited for it begins.
+    fn settle(&mut self, state: PaymentState) {
+        match self.open.take() {
+            Some(Line::Authorise) => self.first_answer = Some(state.clone()),
+            Some(Line::Confirm) => {
+                if let Some(confirm) = self.confirms.last_mut() {
+                    confirm.answer = Some(state.clone());
+                }
+            }
+            Some(Line::Capture | Line::Void) | None => {}
+        }
+        let to_give_up = matches!(
+            state,
+            PaymentState::Authorised | PaymentState::RequiresAction { .. } | PaymentState::Failed { .. }
+        );
+        self.state = Some(state);
+        if self.void.is_some() && to_give_up {
+            self.start(Line::Void);
+        }
+    }
+
+    /// Adds a refund to the list and to what is derived from it.
+    pub(super) fn index_refund(&mut self, refund: Refund) {
+        match refund.state {
+            RefundState::Open => {
+                self.refunding += refund.amount;
+                self.refunds_open += 1;
+            }
+            RefundState::Done { .. } => self.refunded += refund.amount,
+            RefundState::Failed { .. } => {}
+        }
+        self.refunds.push(refund);
+    }
+
+    /// Ends an open refund, and says how much it was about.
+    fn settle_refund(&mut self, id: RefundId, state: impl FnOnce(i64) -> RefundState) -> i64 {
+        let open = |refund: &&mut Refund| refund.id == id && matches!(refund.state, RefundState::Open);
+        let Some(refund) = self.refunds.iter_mut().find(open) else { return 0 };
+        refund.state = state(refund.amount);
+        let amount = refund.amount;
+        self.refunding -= amount;
+        self.refunds_open -= 1;
+        amount
+    }
+
+    /// Minor units that were taken.
+    pub(super) fn captured(&self) -> i64 {
+        match (&self.state, &self.sheet) {
+            (Some(PaymentState::Captured), Some(sheet)) => sheet.amount.amount,
+            _ => 0,
+        }
+    }
+
+    pub(super) fn view(sheet: &Sheet, state: PaymentState, captured: i64, refunded: i64) -> PaymentView {
+        let money = |amount| Money { amount, currency: sheet.amount.currency };
+        PaymentView {
+            id: sheet.payment,
+            provider: sheet.provider.clone(),
+            state,
+            amount: sheet.amount,
+            captured: money(captured),
+            refunded: money(refunded),
+        }
+    }
+
+    /// Asserts what must hold at every event: no more is given back than was taken.
+    pub fn assert_balanced(&self) {
+        assert!(self.refunded >= 0 && self.refunding >= 0, "refunds below nothing");
+        assert!(self.refunded + self.refunding <= self.captured(), "more given back than was taken");
+    }
+}

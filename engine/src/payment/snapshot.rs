@@ -1,0 +1,111 @@
+//! A payment's state as it is written down, and the aggregate as the runtime sees it.
+
+use wincode::{SchemaRead, SchemaWrite};
+
+use super::{
+    Payment, PaymentCommand, PaymentEvent, PaymentRejection, PaymentReply, PaymentState,
+    fold::{Capture, Confirm, Line, Refund},
+};
+use crate::{
+    aggregate::{Aggregate, Context, Decision, SnapshotError, Ticket, read_snapshot, write_snapshot},
+    effect::{Effect, EffectId, Outcome},
+    id::{CommandId, Kind},
+    time::Timestamp,
+};
+
+/// A payment's state at one version.
+#[derive(Debug, SchemaRead, SchemaWrite)]
+pub struct FrozenPayment {
+    /// The sheet as events spell it.
+    sheet: Option<Vec<u8>>,
+    state: Option<PaymentState>,
+    open: Option<Line>,
+    turn: u64,
+    first_answer: Option<PaymentState>,
+    confirms: Vec<Confirm>,
+    capture: Option<Capture>,
+    void: Option<CommandId>,
+    refunds: Vec<Refund>,
+}
+
+impl Aggregate for Payment {
+    const KIND: Kind = Kind::Payment;
+    type Command = PaymentCommand;
+    type Event = PaymentEvent;
+    type Reply = PaymentReply;
+    type Rejection = PaymentRejection;
+    type Frozen = FrozenPayment;
+
+    fn decide(
+        &self,
+        command: &PaymentCommand,
+        context: &Context,
+    ) -> Result<Decision<PaymentEvent, PaymentReply>, PaymentRejection> {
+        self.decide_command(command, context)
+    }
+
+    fn settled(&self, ticket: &Ticket, _now: Timestamp) -> Option<Result<PaymentReply, PaymentRejection>> {
+        self.answer(ticket.command_id)
+    }
+
+    fn on_outcome(&self, effect: EffectId, outcome: &Outcome, now: Timestamp) -> Vec<PaymentEvent> {
+        match outcome {
+            Outcome::Provider(answer) => self.answered(effect, answer, now),
+            _ => Vec::new(),
+        }
+    }
+
+    fn apply(&mut self, event: &PaymentEvent) {
+        self.fold(event);
+    }
+
+    fn effects(&self, event: &PaymentEvent) -> Vec<Effect> {
+        self.effects_of(event)
+    }
+
+    fn outstanding(&self) -> Vec<Effect> {
+        self.outstanding_effects()
+    }
+
+    fn has_outstanding(&self) -> bool {
+        self.open.is_some() || self.refunds_open > 0
+    }
+
+    fn freeze(&self) -> FrozenPayment {
+        FrozenPayment {
+            sheet: self.sheet.as_ref().and_then(|sheet| minicbor::to_vec(sheet).ok()),
+            state: self.state.clone(),
+            open: self.open,
+            turn: self.turn,
+            first_answer: self.first_answer.clone(),
+            confirms: self.confirms.clone(),
+            capture: self.capture.clone(),
+            void: self.void,
+            refunds: self.refunds.clone(),
+        }
+    }
+
+    fn encode_frozen(frozen: &FrozenPayment) -> Vec<u8> {
+        write_snapshot(frozen)
+    }
+
+    fn thaw(bytes: &[u8]) -> Result<Self, SnapshotError> {
+        let frozen: FrozenPayment = read_snapshot(bytes)?;
+        let sheet = frozen.sheet.map(|bytes| minicbor::decode(&bytes)).transpose();
+        let mut payment = Payment {
+            sheet: sheet.map_err(|error| SnapshotError(error.to_string()))?,
+            state: frozen.state,
+            open: frozen.open,
+            turn: frozen.turn,
+            first_answer: frozen.first_answer,
+            confirms: frozen.confirms,
+            capture: frozen.capture,
+            void: frozen.void,
+            ..Payment::default()
+        };
+        for refund in frozen.refunds {
+            payment.index_refund(refund);
+        }
+        Ok(payment)
+    }
+}

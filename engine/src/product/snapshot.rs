@@ -1,0 +1,326 @@
+//! A product's state as it is written down, and the aggregate as the runtime sees it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use minicbor::{Decode, Encode};
+use wincode::{SchemaRead, SchemaWrite};
+
+use super::{
+    Handle, Image, ImportedVariant, Product, ProductCommand, ProductEvent, ProductRejection, ProductReply, SafeHtml,
+    Status, Variant,
+    fold::{Grip, Left, Pending, RefusedSku, Stage},
+    sheet::Sheet,
+};
+use crate::{
+    aggregate::{Aggregate, Context, Decision, SnapshotError, Ticket, read_snapshot, write_snapshot},
+    effect::{Effect, EffectId, Outcome},
+    id::{CommandId, Kind, ProductId, Sku, TenantId, VariantId},
+    money::Currency,
+    receipts::{Receipt, Receipts},
+    time::Timestamp,
+};
+
+/// A product's state at one version.
+#[derive(Debug)]
+pub struct FrozenProduct {
+    sheet: Option<Arc<Sheet>>,
+    grips: BTreeMap<u64, Grip>,
+    next_slot: u64,
+    pending: Option<Pending>,
+    refused: Option<RefusedSku>,
+    receipts: Vec<(Receipt, Left)>,
+}
+
+#[derive(SchemaRead, SchemaWrite)]
+struct ProductForm {
+    /// The versions that receipts refer to, and the one there is, each once.
+    sheets: Vec<SheetForm>,
+    current: Option<u32>,
+    grips: Vec<GripForm>,
+    next_slot: u64,
+    pending: Option<PendingForm>,
+    refused: Option<(CommandId, String, Option<ProductId>)>,
+    receipts: Vec<(Receipt, u32, Option<Vec<ImportedVariant>>)>,
+}
+
+#[derive(SchemaRead, SchemaWrite)]
+struct SheetForm {
+    tenant: String,
+    product: ProductId,
+    handle: String,
+    currency: Currency,
+    title: String,
+    description: String,
+    vendor: String,
+    product_type: String,
+    tags: Vec<String>,
+    images: Vec<Image>,
+    options: Vec<String>,
+    status: Status,
+    variants: Vec<VariantForm>,
+    version: u64,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+#[derive(SchemaRead, SchemaWrite)]
+struct VariantForm {
+    id: VariantId,
+    sku: String,
+    options: Vec<String>,
+    price: i64,
+    compare_at: Option<i64>,
+}
+
+#[derive(SchemaRead, SchemaWrite)]
+struct GripForm {
+    slot: u64,
+    sku: String,
+    variant: VariantId,
+    stage: StageForm,
+}
+
+#[derive(SchemaRead, SchemaWrite)]
+enum StageForm {
+    Waiting,
+    Asked,
+    Refused(Option<ProductId>),
+    Held,
+    Disowning,
+}
+
+#[derive(SchemaRead, SchemaWrite)]
+struct PendingForm {
+    /// The creation, as events spell it.
+    creation: Option<Vec<u8>>,
+    /// The change, as events spell it.
+    change: Vec<u8>,
+    imported: Option<Vec<ImportedVariant>>,
+    receipt: Receipt,
+    first_slot: u64,
+    unanswered: u64,
+}
+
+impl Aggregate for Product {
+    const KIND: Kind = Kind::Product;
+    type Command = ProductCommand;
+    type Event = ProductEvent;
+    type Reply = ProductReply;
+    type Rejection = ProductRejection;
+    type Frozen = FrozenProduct;
+
+    fn decide(
+        &self,
+        command: &ProductCommand,
+        context: &Context,
+    ) -> Result<Decision<ProductEvent, ProductReply>, ProductRejection> {
+        self.decide_command(command, context)
+    }
+
+    fn settled(&self, ticket: &Ticket, _: Timestamp) -> Option<Result<ProductReply, ProductRejection>> {
+        self.answer(ticket)
+    }
+
+    fn on_outcome(&self, effect: EffectId, outcome: &Outcome, _: Timestamp) -> Vec<ProductEvent> {
+        self.on_inventory(effect, outcome)
+    }
+
+    fn apply(&mut self, event: &ProductEvent) {
+        self.fold(event);
+    }
+
+    fn effects(&self, event: &ProductEvent) -> Vec<Effect> {
+        self.effects_of(event)
+    }
+
+    fn outstanding(&self) -> Vec<Effect> {
+        self.outstanding_effects()
+    }
+
+    fn has_outstanding(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    fn freeze(&self) -> FrozenProduct {
+        FrozenProduct {
+            sheet: self.sheet.clone(),
+            grips: self.grips.clone(),
+            next_slot: self.next_slot,
+            pending: self.pending.clone(),
+            refused: self.refused.clone(),
+            receipts: self.receipts.to_list(),
+        }
+    }
+
+    fn encode_frozen(frozen: &FrozenProduct) -> Vec<u8> {
+        let mut sheets: Vec<&Arc<Sheet>> = Vec::new();
+        let mut number = |sheet| match sheets.iter().rposition(|known| Arc::ptr_eq(known, sheet)) {
+            Some(index) => index as u32,
+            None => {
+                sheets.push(sheet);
+                (sheets.len() - 1) as u32
+            }
+        };
+        let receipts = frozen.receipts.iter();
+        let receipts = receipts
+            .map(|(receipt, left)| (*receipt, number(&left.sheet), left.imported.as_ref().map(|list| list.to_vec())))
+            .collect();
+        let current = frozen.sheet.as_ref().map(&mut number);
+        write_snapshot(&ProductForm {
+            sheets: sheets.into_iter().map(|sheet| SheetForm::of(sheet)).collect(),
+            current,
+            grips: frozen.grips.iter().map(GripForm::of).collect(),
+            next_slot: frozen.next_slot,
+            pending: frozen.pending.as_ref().map(PendingForm::of),
+            refused: frozen.refused.as_ref().map(|refused| (refused.command_id, refused.sku.to_string(), refused.product)),
+            receipts,
+        })
+    }
+
+    fn thaw(bytes: &[u8]) -> Result<Self, SnapshotError> {
+        let form: ProductForm = read_snapshot(bytes)?;
+        let sheets = form.sheets.into_iter().map(|sheet| sheet.into_sheet().map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
+        let sheet = |index: u32| sheets.get(index as usize).cloned().ok_or_else(|| damaged("no such version"));
+        let mut receipts = Vec::with_capacity(form.receipts.len());
+        for (receipt, index, imported) in form.receipts {
+            receipts.push((receipt, Left { sheet: sheet(index)?, imported: imported.map(Arc::new) }));
+        }
+        let refused = form.refused.map(|(command_id, sku, product)| {
+            Ok::<_, SnapshotError>(RefusedSku { command_id, sku: read_sku(&sku)?, product })
+        });
+        let mut product = Product {
+            sheet: form.current.map(sheet).transpose()?,
+            next_slot: form.next_slot,
+            pending: form.pending.map(PendingForm::into_pending).transpose()?,
+            refused: refused.transpose()?,
+            receipts: Receipts::from_list(receipts),
+            ..Product::default()
+        };
+        for grip in form.grips {
+            let (slot, grip) = grip.into_grip()?;
+            product.set_grip(slot, grip);
+        }
+        Ok(product)
+    }
+}
+
+fn damaged(error: impl ToString) -> SnapshotError {
+    SnapshotError(error.to_string())
+}
+
+fn read_sku(text: &str) -> Result<Sku, SnapshotError> {
+    Sku::new(text).map_err(damaged)
+}
+
+fn to_cbor<T: Encode<()>>(value: &T) -> Vec<u8> {
+    minicbor::to_vec(value).expect("encoding to memory cannot fail")
+}
+
+fn from_cbor<T: for<'b> Decode<'b, ()>>(bytes: &[u8]) -> Result<T, SnapshotError> {
+    minicbor::decode(bytes).map_err(damaged)
+}
+
+impl SheetForm {
+    fn of(sheet: &Sheet) -> Self {
+        let sheet = sheet.clone();
+        Self {
+            tenant: sheet.tenant.to_string(),
+            product: sheet.product,
+            handle: sheet.handle.to_string(),
+            currency: sheet.currency,
+            title: sheet.title,
+            description: sheet.description.as_str().to_owned(),
+            vendor: sheet.vendor,
+            product_type: sheet.product_type,
+            tags: sheet.tags,
+            images: sheet.images,
+            options: sheet.options,
+            status: sheet.status,
+            variants: sheet.variants.into_iter().map(VariantForm::of).collect(),
+            version: sheet.version,
+            created_at: sheet.created_at,
+            updated_at: sheet.updated_at,
+        }
+    }
+
+    fn into_sheet(self) -> Result<Sheet, SnapshotError> {
+        Ok(Sheet {
+            tenant: TenantId::new(&self.tenant).map_err(damaged)?,
+            product: self.product,
+            handle: Handle::known(&self.handle),
+            currency: self.currency,
+            title: self.title,
+            description: SafeHtml::known(&self.description),
+            vendor: self.vendor,
+            product_type: self.product_type,
+            tags: self.tags,
+            images: self.images,
+            options: self.options,
+            status: self.status,
+            variants: self.variants.into_iter().map(VariantForm::into_variant).collect::<Result<_, _>>()?,
+            version: self.version,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+        })
+    }
+}
+
+impl VariantForm {
+    fn of(variant: Variant) -> Self {
+        let Variant { id, sku, options, price, compare_at } = variant;
+        Self { id, sku: sku.to_string(), options, price, compare_at }
+    }
+
+    fn into_variant(self) -> Result<Variant, SnapshotError> {
+        let Self { id, sku, options, price, compare_at } = self;
+        Ok(Variant { id, sku: read_sku(&sku)?, options, price, compare_at })
+    }
+}
+
+impl GripForm {
+    fn of((&slot, grip): (&u64, &Grip)) -> Self {
+        let stage = match grip.stage {
+            Stage::Waiting => StageForm::Waiting,
+            Stage::Asked => StageForm::Asked,
+            Stage::Refused(product) => StageForm::Refused(product),
+            Stage::Held => StageForm::Held,
+            Stage::Disowning => StageForm::Disowning,
+        };
+        Self { slot, sku: grip.sku.to_string(), variant: grip.variant, stage }
+    }
+
+    fn into_grip(self) -> Result<(u64, Grip), SnapshotError> {
+        let stage = match self.stage {
+            StageForm::Waiting => Stage::Waiting,
+            StageForm::Asked => Stage::Asked,
+            StageForm::Refused(product) => Stage::Refused(product),
+            StageForm::Held => Stage::Held,
+            StageForm::Disowning => Stage::Disowning,
+        };
+        Ok((self.slot, Grip { sku: read_sku(&self.sku)?, variant: self.variant, stage }))
+    }
+}
+
+impl PendingForm {
+    fn of(pending: &Pending) -> Self {
+        Self {
+            creation: pending.creation.as_ref().map(to_cbor),
+            change: to_cbor(&pending.change),
+            imported: pending.imported.clone(),
+            receipt: pending.receipt,
+            first_slot: pending.first_slot,
+            unanswered: pending.unanswered,
+        }
+    }
+
+    fn into_pending(self) -> Result<Pending, SnapshotError> {
+        Ok(Pending {
+            creation: self.creation.map(|bytes| from_cbor(&bytes)).transpose()?,
+            change: from_cbor(&self.change)?,
+            imported: self.imported,
+            receipt: self.receipt,
+            first_slot: self.first_slot,
+            unanswered: self.unanswered,
+        })
+    }
+}

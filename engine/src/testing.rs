@@ -1,0 +1,174 @@
+//! A history of one aggregate, as tests live through it: commands, answers from elsewhere, and after each step the
+//! promises that every aggregate keeps.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+
+use crate::{
+    aggregate::{Aggregate, Answer, Context, Decision, Ticket},
+    effect::{Effect, EffectId, Outcome},
+    id::{CommandId, Fingerprint},
+    time::Timestamp,
+};
+
+/// What an accepted command was told, at once or later.
+type Told<A> = Result<<A as Aggregate>::Reply, <A as Aggregate>::Rejection>;
+
+/// An aggregate, its journal, and what it has asked of others.
+pub(crate) struct History<A: Aggregate> {
+    pub(crate) state: A,
+    pub(crate) events: Vec<A::Event>,
+    pub(crate) now: Timestamp,
+    /// Every effect that was asked for, by its slot: the newest turn, unless it is settled.
+    pub(crate) open: BTreeMap<u64, Effect>,
+    /// Every effect that was ever asked for: late answers may come to any.
+    pub(crate) asked: Vec<Effect>,
+    /// Commands that changed something, and what they were told.
+    accepted: Vec<(A::Command, CommandId, Option<Told<A>>)>,
+    next_id: u128,
+}
+
+impl<A: Aggregate> Default for History<A> {
+    fn default() -> Self {
+        Self {
+            state: A::default(),
+            events: Vec::new(),
+            now: Timestamp(1_000_000),
+            open: BTreeMap::new(),
+            asked: Vec::new(),
+            accepted: Vec::new(),
+            next_id: 1,
+        }
+    }
+}
+
+impl<A: Aggregate> History<A> {
+    /// This has happened before the test begins.
+    pub(crate) fn given(&mut self, event: A::Event) {
+        self.happen(vec![event]);
+        self.check();
+    }
+
+    /// A command under a new id, and what its caller is told if that is known.
+    pub(crate) fn ask(&mut self, command: A::Command) -> Option<Told<A>> {
+        self.next_id += 1;
+        self.ask_as(CommandId(self.next_id), command)
+    }
+
+    /// A command under this id. `None`: its answer waits for another's.
+    pub(crate) fn ask_as(&mut self, id: CommandId, command: A::Command) -> Option<Told<A>> {
+        let decision = match self.state.decide(&command, &self.context(id)) {
+            Ok(decision) => decision,
+            Err(rejection) => return Some(Err(rejection)),
+        };
+        let Decision { events, answer } = decision;
+        let changed = !events.is_empty();
+        // What was accepted and then refused for want of another's consent is decided afresh.
+        self.accepted.retain(|(_, known, told)| *known != id || !(changed && matches!(told, Some(Err(_)))));
+        let known = self.accepted.iter().any(|(_, known, _)| *known == id);
+        self.happen(events);
+        let told = match answer {
+            Answer::Now(reply) | Answer::Again(reply) => Some(Ok(reply)),
+            Answer::Later(ticket) => self.state.settled(&ticket, self.now),
+        };
+        if changed {
+            assert!(!known, "a repeat of {command:?} changed something");
+            self.accepted.push((command, id, told.clone()));
+        }
+        self.check();
+        told
+    }
+
+    /// What the caller of the newest accepted command was told.
+    pub(crate) fn told(&self) -> Option<Told<A>> {
+        self.accepted.last().and_then(|(_, _, told)| told.clone())
+    }
+
+    /// An answer to this effect. It settles the effect if it changes anything.
+    pub(crate) fn answer(&mut self, effect: EffectId, outcome: &Outcome) {
+        let events = self.state.on_outcome(effect, outcome, self.now);
+        if !events.is_empty() {
+            let settled = self.open.remove(&effect.slot).map(|open| open.id);
+            assert_eq!(settled, Some(effect), "an answer counted to what is not open");
+        }
+        self.happen(events);
+        self.check();
+    }
+
+    /// An answer to the only effect there is.
+    pub(crate) fn answer_open(&mut self, outcome: &Outcome) {
+        let open: Vec<_> = self.open.values().map(|effect| effect.id).collect();
+        let [effect] = open[..] else { panic!("not one effect is open: {:?}", self.open) };
+        self.answer(effect, outcome);
+    }
+
+    /// The actor is gone, and comes back from a snapshot.
+    pub(crate) fn reload(&mut self) {
+        self.state = A::thaw(&A::encode_frozen(&self.state.freeze())).unwrap();
+        self.check();
+    }
+
+    /// Repeats every accepted command: nothing changes, and each is told what it was told before. One that was refused
+    /// in the end is decided afresh.
+    pub(crate) fn repeat_all(&self) {
+        for (command, id, told) in self.accepted.iter().filter(|(_, _, told)| !matches!(told, Some(Err(_)))) {
+            let again = self.state.decide(command, &self.context(*id));
+            let again = again.map(|decision| {
+                assert!(decision.events.is_empty(), "a repeat of {command:?} changed something");
+                match decision.answer {
+                    Answer::Now(reply) | Answer::Again(reply) => Some(Ok(reply)),
+                    Answer::Later(ticket) => self.state.settled(&ticket, self.now),
+                }
+            });
+            let again = again.unwrap_or_else(|rejection| Some(Err(rejection)));
+            assert_eq!(&again, told, "a repeat of {command:?} was told something else");
+        }
+    }
+
+    fn context(&self, id: CommandId) -> Context {
+        Context { now: self.now, command_id: id, former_ids: Vec::new(), fingerprint: Fingerprint(id.0) }
+    }
+
+    fn happen(&mut self, events: Vec<A::Event>) {
+        for event in events {
+            self.state.apply(&event);
+            for effect in self.state.effects(&event) {
+                self.asked.push(effect.clone());
+                self.open.insert(effect.id.slot, effect);
+            }
+            self.events.push(event);
+        }
+        for (_, id, told) in &mut self.accepted {
+            let settled = self.state.settled(&Ticket { command_id: *id, again: true }, self.now);
+            if told.is_none() {
+                *told = settled;
+            }
+        }
+    }
+
+    /// What every aggregate promises, after each step.
+    fn check(&self) {
+        let named = |effects: Vec<Effect>| -> BTreeMap<u64, String> {
+            effects.into_iter().map(|effect| (effect.id.slot, format!("{effect:?}"))).collect()
+        };
+        let outstanding = named(self.state.outstanding());
+        assert_eq!(outstanding, named(self.open.values().cloned().collect()), "effects less settled ones = outstanding");
+        assert_eq!(self.state.has_outstanding(), !outstanding.is_empty(), "the flag knows what is outstanding");
+
+        let written = A::encode_frozen(&self.state.freeze());
+        let thawed = A::thaw(&written).unwrap();
+        let mut folded = A::default();
+        for event in &self.events {
+            let bytes = minicbor::to_vec(event).unwrap();
+            let read: A::Event = minicbor::decode(&bytes).unwrap();
+            assert_eq!(read, *event, "events read as they were written");
+            folded.apply(&read);
+        }
+        for (same, what) in [(thawed, "snapshot"), (folded, "fold")] {
+            assert_eq!(A::encode_frozen(&same.freeze()), written, "the {what} gives the state");
+            assert_eq!(named(same.outstanding()), outstanding, "the {what} gives what is outstanding");
+            assert_eq!(same.has_outstanding(), self.state.has_outstanding(), "the {what} gives the flag");
+            assert_eq!(same.wake_at(), self.state.wake_at(), "the {what} gives the wake");
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! What is written stays readable: every event ever written, and the snapshots of the present format.
+//!
+//! `golden/` holds one file for each variant of each aggregate's event, `drop.claimed.hex`, and one for each aggregate's
+//! snapshot, `drop.snapshot.1.hex` (its format). The tests encode fixed samples and compare them with the files byte by
+//! byte, and decode every file there is.
+//!
+//! **A new variant**: name it in its list, add a sample, and run once with `FUSION_WRITE_GOLDEN=1`, which writes files
+//! that are missing and never touches one that is there.
+//!
+//! **An event has got a new optional field**: rename its file to `drop.claimed.before-gifts.hex`, add the field to the
+//! sample, and write again. Old files are never deleted: journals hold such events for ever.
+//!
+//! **A state is written otherwise**: raise `SNAPSHOT_FORMAT`, and give `thaw`'s caller an upcaster from the older one.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
+};
+
+use engine::aggregate::{Aggregate, SNAPSHOT_FORMAT};
+
+/// The names of an event's variants: a variant that is not listed does not compile, one without a sample fails.
+macro_rules! variants {
+    ($event:ident: $($variant:ident),* $(,)?) => {
+        impl crate::Named for $event {
+            const ALL: &'static [&'static str] = &[$(stringify!($variant)),*];
+
+            fn name(&self) -> &'static str {
+                match self {
+                    $($event::$variant { .. } => stringify!($variant),)*
+                }
+            }
+        }
+    };
+}
+
+#[path = "golden/drops.rs"]
+mod drops;
+#[path = "golden/inventories.rs"]
+mod inventories;
+#[path = "golden/orders.rs"]
+mod orders;
+#[path = "golden/payments.rs"]
+mod payments;
+#[path = "golden/samples.rs"]
+mod samples;
+
+/// An event whose variants have names.
+pub(crate) trait Named {
+    const ALL: &'static [&'static str];
+
+    fn name(&self) -> &'static str;
+}
+
+/// What is checked of an aggregate.
+struct Golden<A: Aggregate> {
+    /// Events that follow each other; the snapshot is of what they come to.
+    history: Vec<A::Event>,
+    /// Samples of variants that cannot be in that history.
+    others: Vec<A::Event>,
+}
+
+/// The files of one aggregate, checked in one go: all that is wrong is said at once.
+fn check<A>(golden: Golden<A>)
+where
+    A: Aggregate,
+    A::Event: Named,
+{
+    let kind = A::KIND.name();
+    let mut faults = Vec::new();
+
+    let mut samples: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    for event in golden.history.iter().chain(&golden.others) {
+        let bytes = minicbor::to_vec(event).unwrap();
+        assert_eq!(minicbor::decode::<A::Event>(&bytes).unwrap(), *event, "{kind} reads as it was written");
+        samples.entry(file_name(kind, event.name())).or_insert(bytes);
+    }
+    let sampled: BTreeSet<&str> = golden.history.iter().chain(&golden.others).map(Named::name).collect();
+    faults.extend(A::Event::ALL.iter().filter(|name| !sampled.contains(*name)).map(|name| format!("{kind}: no sample of {name}")));
+
+    let mut state = A::default();
+    golden.history.iter().for_each(|event| state.apply(event));
+    let snapshot = A::encode_frozen(&state.freeze());
+    samples.insert(format!("{kind}.snapshot.{SNAPSHOT_FORMAT}.hex"), snapshot);
+
+    for (name, bytes) in &samples {
+        let path = folder().join(name);
+        match fs::read_to_string(&path) {
+            Ok(text) if text == to_hex(bytes) => {}
+            Ok(text) => faults.push(format!("{name}: written otherwise\n  file {}\n  now  {}", text.trim(), to_hex(bytes).trim())),
+            Err(_) if std::env::var_os("FUSION_WRITE_GOLDEN").is_some() => fs::write(&path, to_hex(bytes)).unwrap(),
+            Err(error) => faults.push(format!("{name}: {error}; FUSION_WRITE_GOLDEN=1 writes it")),
+        }
+    }
+    for (name, bytes) in files_of(kind) {
+        faults.extend(unreadable::<A>(&name, &bytes).map(|why| format!("{name}: {why}")));
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Why a file does not read as its name says.
+fn unreadable<A>(name: &str, bytes: &[u8]) -> Option<String>
+where
+    A: Aggregate,
+    A::Event: Named,
+{
+    let parts: Vec<&str> = name.split('.').collect();
+    if parts[1] == "snapshot" {
+        if parts[2] != SNAPSHOT_FORMAT.to_string() {
+            return Some("an older format: read it here through its upcaster".to_owned());
+        }
+        let thawed = match A::thaw(bytes) {
+            Ok(thawed) => thawed,
+            Err(error) => return Some(error.to_string()),
+        };
+        return (A::encode_frozen(&thawed.freeze()) != bytes).then(|| "thaws to another state".to_owned());
+    }
+    let mut decoder = minicbor::Decoder::new(bytes);
+    match decoder.decode::<A::Event>() {
+        Ok(event) if file_name(A::KIND.name(), event.name()) != format!("{}.{}.hex", parts[0], parts[1]) => {
+            Some(format!("reads as {}", event.name()))
+        }
+        Ok(_) if decoder.position() != bytes.len() => Some("has bytes that no one reads".to_owned()),
+        Ok(_) => None,
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+/// `drop.units_asked.hex` for the variant `UnitsAsked`.
+fn file_name(kind: &str, variant: &str) -> String {
+    let mut snake = String::new();
+    for letter in variant.chars() {
+        if letter.is_ascii_uppercase() && !snake.is_empty() {
+            snake.push('_');
+        }
+        snake.push(letter.to_ascii_lowercase());
+    }
+    format!("{kind}.{snake}.hex")
+}
+
+/// Every file of this aggregate, older ones included.
+fn files_of(kind: &str) -> Vec<(String, Vec<u8>)> {
+    let entries = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap());
+    let named = entries.map(|entry| (entry.file_name().into_string().unwrap(), entry.path()));
+    let ours = named.filter(|(name, _)| name.ends_with(".hex") && name.split('.').next() == Some(kind));
+    ours.map(|(name, path)| (name, from_hex(&fs::read_to_string(path).unwrap()))).collect()
+}
+
+/// Lines of 32 bytes.
+fn to_hex(bytes: &[u8]) -> String {
+    let line = |line: &[u8]| line.iter().map(|byte| format!("{byte:02x}")).collect::<String>() + "\n";
+    bytes.chunks(32).map(line).collect()
+}
+
+fn from_hex(text: &str) -> Vec<u8> {
+    let digits: Vec<char> = text.chars().filter(|letter| !letter.is_whitespace()).collect();
+    digits.chunks(2).map(|pair| u8::from_str_radix(&pair.iter().collect::<String>(), 16).unwrap()).collect()
+}
+
+#[test]
+fn drops_stay_readable() {
+    check(drops::golden());
+}
+
+#[test]
+fn inventories_stay_readable() {
+    check(inventories::golden());
+}
+
+#[test]
+fn payments_stay_readable() {
+    check(payments::golden());
+}
+
+#[test]
+fn orders_stay_readable() {
+    check(orders::golden());
+}
+
+#[test]
+fn order_numbers_stay_readable() {
+    check(orders::golden_numbers());
+}
+
+#[test]
+fn every_file_belongs_to_an_aggregate() {
+    let known: BTreeSet<&str> = engine::id::Kind::ALL.into_iter().map(|kind| kind.name()).collect();
+    for entry in fs::read_dir(folder()).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let kind = name.split('.').next().unwrap();
+        assert!(!name.ends_with(".hex") || known.contains(kind), "{name} is checked by no one");
+    }
+}

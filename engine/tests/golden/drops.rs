@@ -1,0 +1,112 @@
+//! Samples of drops.
+
+use engine::{
+    drop::{Audience, Drop, DropEdit, DropEvent, ItemEdit, ItemTerms, Pin, Terms, Totals},
+    id::{CheckoutId, ClaimId, DropId, EmailHash, Fingerprint, OrderId, ProductId, SubjectId},
+    money::Currency,
+};
+
+use crate::{
+    Golden,
+    samples::{at, id, receipt, sku, tenant, units},
+};
+
+variants! {
+    DropEvent: Created, UnitsAsked, UnitsCame, UnitsRefused, Published, Edited, Ended, Cancelled, Claimed, Released, Expired,
+    Pinned, Unpinned, Sold, Unsold, SettlementAsked, Settled,
+}
+
+fn created() -> DropEvent {
+    DropEvent::Created {
+        tenant: tenant(),
+        drop: DropId(id(1)),
+        terms: Terms {
+            title: "Friday night".to_owned(),
+            product: Some(ProductId(id(2))),
+            per_buyer_max: units(4),
+            hold_seconds: 120,
+            starts_at: Some(at(60)),
+            ends_at: at(3_600),
+            audience: Audience::Customers,
+            currency: Currency::USD,
+        },
+        items: vec![
+            ItemTerms { sku: sku("SHIRT-S"), quantity: units(100), price: 2_500, compare_at: Some(3_000) },
+            ItemTerms { sku: sku("SHIRT-M"), quantity: units(50), price: 2_600, compare_at: None },
+        ],
+        draft: true,
+        receipt: receipt(10, 0),
+    }
+}
+
+fn edit() -> DropEdit {
+    let item = ItemEdit {
+        sku: sku("SHIRT-S"),
+        add_quantity: Some(units(5)),
+        quantity: Some(110),
+        price: Some(2_400),
+        compare_at: Some(2_900),
+    };
+    DropEdit {
+        title: Some("Saturday night".to_owned()),
+        starts_at: Some(at(70)),
+        ends_at: Some(at(7_200)),
+        per_buyer_max: Some(units(3)),
+        hold_seconds: Some(180),
+        audience: Some(Audience::Anyone),
+        items: vec![item],
+    }
+}
+
+fn claimed(claim: u8, item: u16, quantity: i64, seconds: u64) -> DropEvent {
+    DropEvent::Claimed {
+        claim: ClaimId(id(claim)),
+        buyer: SubjectId(id(claim + 100)),
+        item,
+        quantity: units(quantity),
+        price: 2_500,
+        fingerprint: Fingerprint(id(claim + 50)),
+        at: at(seconds),
+        until: at(seconds + 120),
+    }
+}
+
+pub(crate) fn golden() -> Golden<Drop> {
+    let claim = |number| ClaimId(id(number));
+    let pin = |attempt| Pin { checkout: CheckoutId(id(60)), attempt };
+    let pinned = |number, attempt| DropEvent::Pinned { claim: claim(number), pin: pin(attempt), email: EmailHash(id(61)) };
+    let asked_units = |receipt, edit, units: &[(u16, u64)]| DropEvent::UnitsAsked { receipt, edit, units: units.to_vec() };
+    let history = vec![
+        created(),
+        asked_units(receipt(11, 1), Some(edit()), &[(0, 100), (1, 50)]),
+        DropEvent::UnitsCame { item: 0, at: at(2) },
+        DropEvent::UnitsRefused { item: 1, available: 49, at: at(3) },
+        asked_units(receipt(12, 10), None, &[(0, 100), (1, 50)]),
+        DropEvent::UnitsCame { item: 0, at: at(11) },
+        DropEvent::UnitsCame { item: 1, at: at(12) },
+        DropEvent::Published { at: at(12) },
+        DropEvent::Edited { edit: edit(), receipt: receipt(13, 20) },
+        claimed(1, 0, 1, 80),
+        claimed(2, 1, 2, 81),
+        claimed(3, 0, 3, 82),
+        claimed(4, 0, 1, 83),
+        claimed(5, 1, 1, 84),
+        DropEvent::Released { claim: claim(1), at: at(90) },
+        pinned(2, 1),
+        DropEvent::Unpinned { claim: claim(2), pin: pin(1), until: at(690) },
+        pinned(3, 2),
+        DropEvent::Sold { claim: claim(3), order: OrderId(id(62)), at: at(92) },
+        pinned(4, 3),
+        DropEvent::Sold { claim: claim(4), order: OrderId(id(63)), at: at(93) },
+        DropEvent::Unsold { claim: claim(4), at: at(94) },
+        DropEvent::SettlementAsked { at: at(95) },
+        DropEvent::Settled { item: 0, totals: Totals { sold: 4, unsold: 100, returned: 1 } },
+        DropEvent::Expired { claims: vec![4, 1], at: at(700) },
+        claimed(6, 0, 2, 710),
+    ];
+    let others = vec![
+        DropEvent::Ended { at: at(7_200), receipt: Some(receipt(14, 7_200)) },
+        DropEvent::Cancelled { receipt: receipt(15, 7_300) },
+    ];
+    Golden { history, others }
+}

@@ -1,0 +1,87 @@
+//! Samples of orders and of their numbers.
+
+use engine::{
+    id::{
+        CheckoutId, ClaimId, ClaimRef, ContactId, DropId, HoldId, OrderId, PaymentId, ProductId, RefundId, SubjectId,
+    },
+    order::{LineSource, Order, OrderEvent, OrderLine, OrderTotals, Sheet},
+    order_numbers::{OrderNumbers, OrderNumbersEvent},
+};
+
+use crate::{
+    Golden,
+    samples::{at, dollars, id, receipt, sku, tenant, units},
+};
+
+variants! {
+    OrderEvent: Placed, Paid, CaptureFailed, RefundAsked, Refunded, RefundFailed, Cancelled, Fulfilled, ReceiptMailed,
+    Restocked,
+}
+
+variants! { OrderNumbersEvent: Assigned }
+
+fn sheet() -> Sheet {
+    let claim = ClaimRef { drop: DropId(id(8)), claim: ClaimId(id(9)) };
+    Sheet {
+        tenant: tenant(),
+        order: OrderId(id(1)),
+        number: 1_234,
+        buyer: SubjectId(id(2)),
+        contact: ContactId(id(3)),
+        checkout: CheckoutId(id(4)),
+        payment: PaymentId(id(5)),
+        lines: vec![
+            OrderLine {
+                sku: sku("SHIRT-S"),
+                product: Some(ProductId(id(6))),
+                title: "Shirt, small".to_owned(),
+                quantity: units(2),
+                unit_price: dollars(2_500),
+                source: LineSource::Claim(claim),
+            },
+            OrderLine {
+                sku: sku("MUG"),
+                product: None,
+                title: "Mug".to_owned(),
+                quantity: units(1),
+                unit_price: dollars(900),
+                source: LineSource::Hold(HoldId(id(10))),
+            },
+        ],
+        totals: OrderTotals { subtotal: dollars(5_900), shipping: dollars(500), tax: dollars(1_121), total: dollars(7_521) },
+        at: at(0),
+    }
+}
+
+pub(crate) fn golden() -> Golden<Order> {
+    let refund = |number, amount, cancel, receipt| OrderEvent::RefundAsked {
+        refund: RefundId(id(number)),
+        amount: dollars(amount),
+        reason: "a scratch".to_owned(),
+        restock: true,
+        cancel,
+        receipt,
+    };
+    let history = vec![
+        OrderEvent::Placed { sheet: sheet() },
+        OrderEvent::Paid { at: at(1) },
+        OrderEvent::ReceiptMailed { at: at(2) },
+        refund(11, 521, false, receipt(20, 10)),
+        OrderEvent::RefundFailed { refund: RefundId(id(11)), code: "try_later".to_owned(), at: at(11) },
+        refund(12, 521, false, receipt(21, 20)),
+        OrderEvent::Refunded { refund: RefundId(id(12)), amount: dollars(521), restock: true, at: at(21) },
+        OrderEvent::Restocked { sku: sku("SHIRT-S"), total: 2, at: at(22) },
+        refund(13, 7_000, true, receipt(22, 30)),
+    ];
+    let others = vec![
+        OrderEvent::CaptureFailed { at: at(1) },
+        OrderEvent::Cancelled { reason: "out of paint".to_owned(), restock: true, receipt: receipt(22, 30), at: at(31) },
+        OrderEvent::Fulfilled { tracking: Some("1Z999AA10123456784".to_owned()), receipt: receipt(23, 40) },
+    ];
+    Golden { history, others }
+}
+
+pub(crate) fn golden_numbers() -> Golden<OrderNumbers> {
+    let assigned = |order, number, seconds| OrderNumbersEvent::Assigned { order: OrderId(id(order)), number, at: at(seconds) };
+    Golden { history: vec![assigned(1, 1, 0), assigned(2, 2, 1), assigned(3, 3, 5)], others: Vec::new() }
+}

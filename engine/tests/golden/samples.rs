@@ -1,0 +1,45 @@
+//! Values that the samples share. They never change: the files hold them.
+
+use engine::{
+    aggregate::Context,
+    id::{CommandId, Fingerprint, Sku, TenantId},
+    money::{Currency, Money},
+    quantity::Quantity,
+    receipts::Receipt,
+    time::Timestamp,
+};
+
+pub(crate) fn tenant() -> TenantId {
+    TenantId::new("demo").unwrap()
+}
+
+pub(crate) fn sku(name: &str) -> Sku {
+    Sku::new(name).unwrap()
+}
+
+pub(crate) fn units(units: i64) -> Quantity {
+    Quantity::new(units).unwrap()
+}
+
+pub(crate) fn dollars(amount: i64) -> Money {
+    Money::new(amount, Currency::USD).unwrap()
+}
+
+/// So many seconds into the history.
+pub(crate) fn at(seconds: u64) -> Timestamp {
+    Timestamp(1_790_000_000_000).plus_seconds(seconds)
+}
+
+/// A 128-bit id whose bytes all count.
+pub(crate) fn id(number: u8) -> u128 {
+    u128::from_be_bytes([number; 16])
+}
+
+pub(crate) fn receipt(number: u8, seconds: u64) -> Receipt {
+    Receipt::of(&Context {
+        now: at(seconds),
+        command_id: CommandId(id(number)),
+        former_ids: Vec::new(),
+        fingerprint: Fingerprint(id(number.wrapping_add(100))),
+    })
+}

@@ -1,0 +1,33 @@
+//! Who asks: tokens, sessions, accounts, shops.
+//!
+//! ```text
+//!   Authorization ─► token cache ─► Session {tenant, role} ─► Cell ─► Standing {subject, former guests, account}
+//!                        │ miss                               ▲
+//!                        └─► signature, revocations ─► SQL ───┘◄── sign-in, registration, erasure
+//! ```
+//!
+//! A token says who it was given to. What that subject is *by now* stands in its [`Cell`], which all its tokens share:
+//! a guest's token becomes its account's the moment the guest signs in.
+
+pub mod email;
+mod cache;
+mod error;
+mod identity;
+pub mod keys;
+pub mod mail;
+pub mod password;
+mod sessions;
+mod standing;
+mod tenants;
+mod token;
+
+pub use self::{
+    identity::{Caller, Identity, Shop, Vendor},
+    keys::{KeyError, Keys},
+    mail::{Mail, MailError, Mailer, NoMailer},
+    password::Passwords,
+    sessions::{Grant, Sessions},
+    standing::Standing,
+    tenants::Tenants,
+    token::{InvalidToken, Issuer, Minted, Role, TOKEN_BYTES_MAX},
+};

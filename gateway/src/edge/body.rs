@@ -1,0 +1,56 @@
+//! Bodies, with a bound on their bytes and on the time they take.
+
+use std::{error::Error, pin::pin, task::Poll, time::Duration};
+
+use axum::{
+    body::Body,
+    extract::Request,
+    http::header,
+};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Collected, LengthLimitError, Limited};
+
+use crate::problem::{Code, FieldCode, Problem};
+
+/// How long a body may take from its first byte to its last. Whole requests arrive at once, save from those who mean to
+/// hold a connection.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Reads the whole body, `bytes_max` at the most.
+pub(crate) async fn read(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
+    let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if declared.is_some_and(|length: u64| length > bytes_max as u64) {
+        return Err(too_large(bytes_max));
+    }
+    let mut whole = pin!(Limited::new(request.into_body(), bytes_max).collect());
+    // Most bodies came with their head: a timer is set only for those that did not.
+    let read = match futures::poll!(&mut whole) {
+        Poll::Ready(read) => read,
+        Poll::Pending => match tokio::time::timeout(BODY_TIMEOUT, whole).await {
+            Ok(read) => read,
+            Err(_) => return Err(Problem::new(Code::RequestTimeout)),
+        },
+    };
+    read.map(Collected::to_bytes).map_err(|error| broken(error.as_ref(), bytes_max))
+}
+
+/// What a body's error means: too long, or broken off.
+pub(crate) fn broken(error: &(dyn Error + 'static), bytes_max: usize) -> Problem {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<LengthLimitError>() {
+            return too_large(bytes_max);
+        }
+        cause = error.source();
+    }
+    Problem::invalid("", FieldCode::Malformed, "the body broke off")
+}
+
+fn too_large(bytes_max: usize) -> Problem {
+    Problem::new(Code::BodyTooLarge).with("bytes_max", bytes_max)
+}
+
+/// The body as it arrives, `bytes_max` at the most: an error of the stream is explained by [`broken`].
+pub(crate) fn stream(request: Request, bytes_max: usize) -> Body {
+    Body::new(Limited::new(request.into_body(), bytes_max))
+}

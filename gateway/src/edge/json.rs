@@ -1,0 +1,184 @@
+//! Bodies in JSON.
+
+use axum::{
+    extract::{FromRequest, Request},
+    http::{HeaderMap, header},
+};
+use serde::de::DeserializeOwned;
+
+use super::{body, strict::Strict};
+use crate::problem::{Code, FieldCode, Problem};
+
+/// The most bytes of a JSON body, unless a route says otherwise: a cart or a drop of 100 items takes some 16 KiB.
+pub const JSON_BYTES_MAX: usize = 64 * 1024;
+/// The most bytes of a product as JSON: an event that holds all of it has at most one megabyte.
+pub const PRODUCT_JSON_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// How deep arrays and objects may lie in each other: serde_json's bound on its recursion.
+pub const JSON_DEPTH_MAX: usize = 128;
+
+/// A body that is JSON and fits `T`, of `BYTES_MAX` bytes at the most.
+///
+/// 415 for another type, 413 for a longer body, 400 with pointers for what does not fit.
+#[derive(Debug)]
+pub struct Json<T, const BYTES_MAX: usize = JSON_BYTES_MAX>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync, const BYTES_MAX: usize> FromRequest<S> for Json<T, BYTES_MAX> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        check_type(request.headers(), is_json, "application/json")?;
+        let bytes = body::read(request, BYTES_MAX).await?;
+        parse(&bytes).map(Self)
+    }
+}
+
+/// Refuses a body whose type is another, or that is encoded.
+pub(crate) fn check_type(headers: &HeaderMap, fits: fn(&str) -> bool, expected: &'static str) -> Result<(), Problem> {
+    let said = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let essence = said.split(';').next().unwrap_or("").trim();
+    let encoded = headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
+    if fits(essence) && !encoded {
+        return Ok(());
+    }
+    Err(Problem::new(Code::UnsupportedMediaType).with_detail(format!("the body must be {expected}, not encoded")))
+}
+
+fn is_json(essence: &str) -> bool {
+    let essence = essence.to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// Reads `bytes` as JSON that fits `T`.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let parsed = T::deserialize(Strict(&mut deserializer)).and_then(|value| deserializer.end().map(|()| value));
+    parsed.map_err(|error| explain::<T>(bytes, &error))
+}
+
+/// Reads once more, slowly, to say where it does not fit.
+fn explain<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> Problem {
+    if bytes.is_empty() {
+        return Problem::invalid("", FieldCode::Malformed, "the body is empty");
+    }
+    if !error.is_data() {
+        return Problem::invalid("", FieldCode::Malformed, error.to_string());
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let Err(found) = serde_path_to_error::deserialize::<_, T>(Strict(&mut deserializer)) else {
+        return Problem::invalid("", FieldCode::Malformed, error.to_string());
+    };
+    let message = found.inner().to_string();
+    let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
+    let pointer = pointer_of(found.path());
+    let named = |prefix: &str| message.strip_prefix(prefix).and_then(|rest| rest.split('`').next());
+    let child = |name: &str| format!("{}/{}", pointer.trim_end_matches('/'), escape(name));
+    if let Some(name) = named("missing field `") {
+        Problem::invalid(child(name), FieldCode::Missing, "is required")
+    } else if let Some(name) = named("unknown field `") {
+        let parent = parent_of(&pointer, name);
+        Problem::invalid(format!("{parent}/{}", escape(name)), FieldCode::Unknown, "there is no such field")
+    } else if let Some(name) = named("duplicate field `") {
+        let parent = parent_of(&pointer, name);
+        Problem::invalid(format!("{parent}/{}", escape(name)), FieldCode::Doubled, "stands twice")
+    } else if message.starts_with("invalid value: integer") || message.starts_with("invalid value: floating point") {
+        Problem::out_of_range(pointer, "is beyond what a number here can be")
+    } else {
+        Problem::invalid(pointer, FieldCode::WrongType, message.to_owned())
+    }
+}
+
+/// Some versions of the path name the field itself, others its parent: the pointer must name it once.
+fn parent_of<'a>(pointer: &'a str, name: &str) -> &'a str {
+    pointer.strip_suffix(&format!("/{}", escape(name))).unwrap_or(pointer)
+}
+
+fn pointer_of(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let mut pointer = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            Segment::Map { key } => pointer.push_str(&format!("/{}", escape(key))),
+            Segment::Enum { .. } | Segment::Unknown => {}
+        }
+    }
+    pointer
+}
+
+/// A name as a part of a JSON pointer: RFC 6901, section 3.
+fn escape(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Order {
+        lines: Vec<Line>,
+        note: Option<String>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Line {
+        sku: String,
+        quantity: i64,
+    }
+
+    fn fault(json: &str) -> (u16, String, &'static str) {
+        let problem = parse::<Order>(json.as_bytes()).unwrap_err();
+        let error = problem.errors()[0].clone();
+        (problem.status().as_u16(), error.pointer, error.code.name())
+    }
+
+    #[test]
+    fn each_fault_is_named_with_its_place() {
+        let cases = [
+            (r#"{"lines": [{"sku": "A", "quantity": 1}, {"sku": "B"}]}"#, 400, "/lines/1/quantity", "missing"),
+            (r#"{"note": "x"}"#, 400, "/lines", "missing"),
+            (r#"{"lines": [], "colour": 1}"#, 400, "/colour", "unknown"),
+            (r#"{"lines": [{"sku": "A", "quantity": 1, "a/b~": 2}]}"#, 400, "/lines/0/a~1b~0", "unknown"),
+            (r#"{"lines": [], "lines": []}"#, 400, "/lines", "doubled"),
+            (r#"{"lines": [{"sku": "A", "sku": "B", "quantity": 1}]}"#, 400, "/lines/0/sku", "doubled"),
+            (r#"{"lines": [{"sku": 7, "quantity": 1}]}"#, 400, "/lines/0/sku", "wrong_type"),
+            (r#"{"lines": [{"sku": "A", "quantity": "1"}]}"#, 400, "/lines/0/quantity", "wrong_type"),
+            (r#"{"lines": [{"sku": "A", "quantity": 1.5}]}"#, 400, "/lines/0/quantity", "wrong_type"),
+            (r#"{"lines": [{"sku": "A", "quantity": 1e99}]}"#, 422, "/lines/0/quantity", "out_of_range"),
+            (r#"{"lines": [{"sku": "A", "quantity": 99999999999999999999}]}"#, 422, "/lines/0/quantity", "out_of_range"),
+            (r#"{"lines": [[]]}"#, 400, "/lines/0", "wrong_type"),
+            (r#"{"lines": {}}"#, 400, "/lines", "wrong_type"),
+            (r"[]", 400, "", "wrong_type"),
+            (r"null", 400, "", "wrong_type"),
+            (r#"{"lines": []"#, 400, "", "malformed"),
+            (r#"{"lines": []} x"#, 400, "", "malformed"),
+            (r"", 400, "", "malformed"),
+        ];
+        for (json, status, pointer, code) in cases {
+            assert_eq!(fault(json), (status, pointer.to_owned(), code), "{json}");
+        }
+    }
+
+    #[test]
+    fn depth_has_an_end() {
+        let deep = format!("{{\"note\": {}{}}}", "[".repeat(JSON_DEPTH_MAX), "]".repeat(JSON_DEPTH_MAX));
+        assert_eq!(parse::<serde_json::Value>(deep.as_bytes()).unwrap_err().errors()[0].code, FieldCode::Malformed);
+    }
+
+    #[test]
+    fn text_that_is_not_utf8_is_malformed() {
+        let problem = parse::<Order>(b"{\"lines\": [], \"note\": \"\xff\"}").unwrap_err();
+        assert_eq!((problem.status().as_u16(), problem.errors()[0].code), (400, FieldCode::Malformed));
+    }
+
+    #[test]
+    fn json_has_several_names() {
+        assert!(is_json("application/json") && is_json("Application/JSON") && is_json("application/merge-patch+json"));
+        assert!(!is_json("text/json") && !is_json("") && !is_json("application/jsonp"));
+    }
+}

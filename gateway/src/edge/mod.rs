@@ -1,0 +1,235 @@
+//! What every request passes on its way in and out.
+//!
+//! ```text
+//!   connection ─► Door: request id, address, limit ─► routes ─► handler
+//!                  ▲                                              │
+//!                  └── problem body, headers, CORS, metrics ◄─────┘
+//! ```
+//!
+//! The way is written out by hand, not stacked from layers: each layer of a router costs every request an allocation or
+//! two, and a claim has some 4 µs for all that is not HTTP, JSON or the drop itself.
+
+mod address;
+mod body;
+mod cors;
+mod json;
+mod path;
+mod query;
+mod request_id;
+mod serve;
+mod strict;
+
+use std::{
+    convert::Infallible,
+    net::{IpAddr, SocketAddr},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{FromRequestParts, Request},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use futures::FutureExt;
+use tower::Service;
+use tower_http::compression::{
+    Compression, CompressionLevel,
+    predicate::{DefaultPredicate, Predicate, SizeAbove, And},
+};
+
+pub use self::{
+    address::{InvalidNetwork, Network},
+    body::BODY_TIMEOUT,
+    cors::Origins,
+    json::{JSON_BYTES_MAX, JSON_DEPTH_MAX, Json, PRODUCT_JSON_BYTES_MAX, parse},
+    path::Path,
+    query::{FromQuery, PARAMETERS_MAX, Parameters, Query},
+    request_id::{REQUEST_ID_BYTES_MAX, RequestId},
+    serve::serve,
+};
+pub(crate) use self::{
+    address::subscriber,
+    body::{broken, stream},
+    json::check_type,
+};
+use crate::{
+    Gateway,
+    ops::metrics::Meters,
+    problem::{Code, Problem},
+};
+
+/// Answers below this size are not worth compressing: they fit one packet.
+const COMPRESS_BYTES_MIN: u64 = 1_400;
+/// When to ask again after a read took too long.
+const SLOW_WAIT: Duration = Duration::from_secs(1);
+
+/// What the edge knows of a request. Every handler can extract it.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    /// Its name.
+    pub id: RequestId,
+    /// Where it came from, behind trusted proxies.
+    pub address: IpAddr,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Arrival {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        // Only a router that is used without its door has none: in tests of one route.
+        let known = parts.extensions.get::<Arrival>().cloned();
+        Ok(known.unwrap_or_else(|| Self { id: RequestId::next(), address: IpAddr::V4([127, 0, 0, 1].into()) }))
+    }
+}
+
+/// The front door: takes a request, gives an answer. Cheap to clone.
+#[derive(Clone)]
+pub struct Door {
+    inner: Arc<Inner>,
+    routes: Router,
+    compressed: Compression<Router, And<DefaultPredicate, SizeAbove>>,
+}
+
+struct Inner {
+    gateway: Gateway,
+    meters: Meters,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Door {
+    /// The door to everything that `gateway` serves.
+    pub fn new(gateway: Gateway) -> Self {
+        let (routes, api) = crate::routes::all(gateway.clone());
+        let compressed = Compression::new(routes.clone())
+            .quality(CompressionLevel::Fastest)
+            .compress_when(DefaultPredicate::new().and(SizeAbove::new(COMPRESS_BYTES_MIN)));
+        let headers = security_headers(&gateway);
+        Self { inner: Arc::new(Inner { meters: Meters::of(&api), headers, gateway }), routes, compressed }
+    }
+
+    /// Answers one request that came from `peer`.
+    pub async fn answer(&self, request: Request, peer: SocketAddr) -> Response {
+        let started = Instant::now();
+        let inner = &*self.inner;
+        let (mut parts, body) = request.into_parts();
+        let id = RequestId::of(&parts.headers);
+        let origin = parts.headers.get(header::ORIGIN).cloned();
+        let meter = inner.meters.of_request(&parts.method, parts.uri.path());
+        let settings = &inner.gateway.settings;
+        let address = address::caller(peer.ip(), &parts.headers, &settings.trusted_proxies);
+        parts.extensions.insert(Arrival { id: id.clone(), address });
+
+        let early = match settings.origins.preflight(&parts) {
+            Some(response) => Some(response),
+            None => inner.gateway.limits.address(address).err().map(IntoResponse::into_response),
+        };
+        let mut response = match early {
+            Some(response) => response,
+            None => self.route(Request::from_parts(parts, body), &id).await,
+        };
+        self.finish(&mut response, &id, origin.as_ref());
+        meter.record(response.status(), started.elapsed());
+        response
+    }
+
+    /// Lets the routes answer, but not for ever, and survives their panics.
+    async fn route(&self, request: Request, id: &RequestId) -> Response {
+        let settings = &self.inner.gateway.settings;
+        let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        let patience = match request.uri().path().starts_with("/v1/imports") {
+            true => settings.upload_timeout,
+            false => settings.request_timeout,
+        };
+        let compress = is_safe && request.headers().contains_key(header::ACCEPT_ENCODING);
+        let answer = async {
+            if compress {
+                let Ok(response) = self.compressed.clone().call(request).await;
+                return response.map(Body::new);
+            }
+            let Ok(response) = self.routes.clone().call(request).await;
+            response
+        };
+        match tokio::time::timeout(patience, AssertUnwindSafe(answer).catch_unwind()).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(panic)) => {
+                tracing::error!(request_id = id.as_str(), panic = panic_text(&*panic), "a handler panicked");
+                Problem::new(Code::Internal).into_response()
+            }
+            Err(_) if is_safe => Problem::new(Code::Unavailable).retry_after(SLOW_WAIT).into_response(),
+            Err(_) => Problem::new(Code::OutcomeUnknown).into_response(),
+        }
+    }
+
+    /// Writes a problem's body, and the headers that every answer has.
+    fn finish(&self, response: &mut Response, id: &RequestId, origin: Option<&HeaderValue>) {
+        if response.status().as_u16() >= 400 {
+            self.write_problem(response, id);
+        }
+        let headers = response.headers_mut();
+        headers.reserve(self.inner.headers.len() + 4);
+        headers.insert(request_id::REQUEST_ID, id.header());
+        for (name, value) in &self.inner.headers {
+            if !headers.contains_key(name) {
+                headers.insert(name.clone(), value.clone());
+            }
+        }
+        self.inner.gateway.settings.origins.mark(origin, headers);
+    }
+
+    fn write_problem(&self, response: &mut Response, id: &RequestId) {
+        let problem = match response.extensions_mut().remove::<Problem>() {
+            Some(problem) => problem,
+            None => Problem::new(code_of(response.status())),
+        };
+        *response.status_mut() = problem.status();
+        if problem.status().is_server_error() {
+            tracing::warn!(request_id = id.as_str(), code = problem.code().entry().code, "answered with a server's problem");
+        }
+        let headers = response.headers_mut();
+        headers.remove(header::CONTENT_LENGTH);
+        headers.remove(header::CONTENT_ENCODING);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        *response.body_mut() = Body::from(problem.to_json(id.as_str()));
+    }
+}
+
+/// The code for an error that a library of ours answered with.
+fn code_of(status: StatusCode) -> Code {
+    match status {
+        StatusCode::UNAUTHORIZED => Code::AuthenticationRequired,
+        StatusCode::FORBIDDEN => Code::Forbidden,
+        StatusCode::NOT_FOUND => Code::NotFound,
+        StatusCode::METHOD_NOT_ALLOWED => Code::MethodNotAllowed,
+        StatusCode::REQUEST_TIMEOUT => Code::RequestTimeout,
+        StatusCode::PAYLOAD_TOO_LARGE => Code::BodyTooLarge,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::UnsupportedMediaType,
+        StatusCode::TOO_MANY_REQUESTS => Code::RateLimited,
+        StatusCode::SERVICE_UNAVAILABLE => Code::Unavailable,
+        status if status.is_client_error() => Code::InvalidRequest,
+        _ => Code::Internal,
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a value that is no text")
+}
+
+fn security_headers(gateway: &Gateway) -> Vec<(HeaderName, HeaderValue)> {
+    let mut headers = vec![
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
+        (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    ];
+    if gateway.settings.public_url.starts_with("https://") {
+        let year = HeaderValue::from_static("max-age=31536000");
+        headers.push((header::STRICT_TRANSPORT_SECURITY, year));
+    }
+    headers
+}

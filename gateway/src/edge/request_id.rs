@@ -1,0 +1,110 @@
+//! The name of a request, in its answer, in the logs and in the journal.
+
+use std::{
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use engine::id::CommandId;
+
+/// The header that carries it, both ways.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The longest name that is taken from a caller: two UUIDs. It stands in every log line.
+pub const REQUEST_ID_BYTES_MAX: usize = 64;
+
+/// A request's name: what the caller said if that is sane, else a new one of 26 Crockford base32 characters.
+#[derive(Debug, Clone)]
+pub struct RequestId {
+    header: HeaderValue,
+    number: u128,
+}
+
+impl RequestId {
+    /// The name of the request with these headers.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        match headers.get(REQUEST_ID) {
+            Some(said) if is_sane(said.as_bytes()) => Self { number: number_of(said), header: said.clone() },
+            _ => Self::next(),
+        }
+    }
+
+    /// A new name: 48 bits of the clock, 40 of this process, 40 that count. Sorts by time.
+    pub(crate) fn next() -> Self {
+        static PROCESS: LazyLock<u128> = LazyLock::new(|| {
+            let mut bits = [0u8; 5];
+            // Without randomness names may repeat after a restart in the same millisecond, which harms no one.
+            let _ = aws_lc_rs::rand::fill(&mut bits);
+            bits.iter().fold(0, |all, &byte| (all << 8) | u128::from(byte))
+        });
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let millis = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+        let count = u128::from(COUNT.fetch_add(1, Ordering::Relaxed)) & ((1 << 40) - 1);
+        let number = ((millis & ((1 << 48) - 1)) << 80) | (*PROCESS << 40) | count;
+        let header = HeaderValue::from_bytes(&spell(number)).unwrap_or(HeaderValue::from_static("0"));
+        Self { header, number }
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        self.header.to_str().unwrap_or("")
+    }
+
+    /// As the journal keeps it: the number itself if it was spelled as ours are, else a hash.
+    pub fn number(&self) -> u128 {
+        self.number
+    }
+
+    pub(crate) fn header(&self) -> HeaderValue {
+        self.header.clone()
+    }
+}
+
+fn is_sane(said: &[u8]) -> bool {
+    !said.is_empty() && said.len() <= REQUEST_ID_BYTES_MAX && said.iter().all(u8::is_ascii_graphic)
+}
+
+fn number_of(said: &HeaderValue) -> u128 {
+    let own = said.to_str().ok().and_then(|text| text.parse::<CommandId>().ok());
+    own.map_or_else(|| xxhash_rust::xxh3::xxh3_128(said.as_bytes()), |id| id.0)
+}
+
+fn spell(number: u128) -> [u8; 26] {
+    const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    let mut text = [0; 26];
+    for (index, place) in text.iter_mut().rev().enumerate() {
+        *place = CROCKFORD[((number >> (index * 5)) & 31) as usize];
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(said: &[u8]) -> RequestId {
+        let mut headers = HeaderMap::new();
+        headers.insert(REQUEST_ID, HeaderValue::from_bytes(said).unwrap());
+        RequestId::of(&headers)
+    }
+
+    #[test]
+    fn a_sane_name_is_kept_and_others_are_replaced() {
+        assert_eq!(of(b"checkout-42").as_str(), "checkout-42");
+        assert_eq!(of(&[b'a'; REQUEST_ID_BYTES_MAX]).as_str().len(), 64);
+        for odd in [&[b'a'; REQUEST_ID_BYTES_MAX + 1][..], b"", b"a b", b"a\tb", "ä".as_bytes()] {
+            assert_eq!(of(odd).as_str().len(), 26, "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn names_of_ours_are_different_and_keep_their_number() {
+        let (one, two) = (RequestId::next(), RequestId::next());
+        assert_ne!(one.as_str(), two.as_str());
+        assert_eq!(of(one.as_str().as_bytes()).number(), one.number());
+        assert_eq!(CommandId(one.number()).to_string(), one.as_str());
+    }
+}

@@ -1,0 +1,126 @@
+//! Connections: accepted, bounded, and ended in order.
+
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use axum::body::Body;
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    io::AsyncWriteExt,
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::Door;
+use crate::Gateway;
+
+/// The most headers of a request: browsers send some 20.
+const HEADERS_MAX: usize = 64;
+/// The most bytes of a request's head, and of what is read ahead of it.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// How long to pause when the system has no more sockets.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long a connection beyond the bound may take to hear so.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
+/// Refusals under way at once; connections beyond that are closed without a word.
+const REFUSALS_MAX: usize = 256;
+
+const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
+    content-type: application/problem+json\r\ncontent-length: 161\r\n\r\n\
+    {\"type\":\"/problems/overloaded\",\"code\":\"overloaded\",\"title\":\"Too much is waiting\",\"status\":503,\
+    \"detail\":\"too many connections\",\"request_id\":\"connection-refused\"}";
+
+/// Serves `gateway` on `listener` until `shutdown` ends, and then until every request under way is answered, or
+/// [`drain_timeout`](crate::Settings::drain_timeout) has passed.
+pub async fn serve(gateway: Gateway, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+    let settings = gateway.settings.clone();
+    let upkeep = tokio::spawn(crate::ops::upkeep(gateway.clone()));
+    let door = Door::new(gateway);
+    let connections = Arc::new(Semaphore::new(settings.connections_max));
+    let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
+    let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(settings.idle_timeout)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .pipeline_flush(true);
+
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let (stream, peer) = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "accepting a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            },
+            () = &mut shutdown => break,
+        };
+        let _ = stream.set_nodelay(true);
+        match connections.clone().try_acquire_owned() {
+            Ok(permit) => {
+                let serving = connection(http.clone(), door.clone(), stream, peer, stop.clone());
+                tracker.spawn(async move {
+                    serving.await;
+                    drop(permit);
+                });
+            }
+            Err(_) => {
+                if let Ok(permit) = refusals.clone().try_acquire_owned() {
+                    tracker.spawn(async move {
+                        refuse(stream).await;
+                        drop(permit);
+                    });
+                }
+            }
+        }
+    }
+    drop(listener);
+    let open = tracker.len();
+    tracing::info!(open, "draining connections");
+    stop.cancel();
+    tracker.close();
+    if tokio::time::timeout(settings.drain_timeout, tracker.wait()).await.is_err() {
+        tracing::warn!(open = tracker.len(), "connections cut after the drain timeout");
+    }
+    upkeep.abort();
+}
+
+async fn connection(http: http1::Builder, door: Door, stream: TcpStream, peer: SocketAddr, stop: CancellationToken) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let door = door.clone();
+        async move { Ok::<_, Infallible>(door.answer(request.map(Body::new), peer).await) }
+    });
+    let mut serving = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
+    tokio::select! {
+        // Errors here are the peer's: it broke off, or did not speak HTTP, and has been told what could be told.
+        _ = serving.as_mut() => return,
+        () = stop.cancelled() => serving.as_mut().graceful_shutdown(),
+    }
+    let _ = serving.await;
+}
+
+async fn refuse(mut stream: TcpStream) {
+    let _ = tokio::time::timeout(REFUSAL_TIMEOUT, async {
+        stream.write_all(REFUSAL).await?;
+        stream.shutdown().await
+    })
+    .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_refusal_says_how_long_it_is() {
+        let text = std::str::from_utf8(REFUSAL).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-length: {}\r\n", body.len())) || head.ends_with(&format!("content-length: {}", body.len())), "{}", body.len());
+        assert!(serde_json::from_str::<serde_json::Value>(body).is_ok());
+    }
+}

@@ -1,0 +1,111 @@
+//! A problem as JSON, and as OpenAPI describes it.
+
+use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde_json::json;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, schema::Schema},
+};
+
+use super::{Code, Inner};
+
+struct Written<'a> {
+    problem: &'a Inner,
+    request_id: &'a str,
+}
+
+impl Serialize for Written<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Inner { code, detail, errors, members, .. } = self.problem;
+        let entry = code.entry();
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("type", &format_args!("/problems/{}", entry.code))?;
+        map.serialize_entry("code", entry.code)?;
+        map.serialize_entry("title", entry.title)?;
+        map.serialize_entry("status", &entry.status)?;
+        map.serialize_entry("detail", detail.as_deref().unwrap_or(entry.meaning))?;
+        map.serialize_entry("request_id", self.request_id)?;
+        if !errors.is_empty() {
+            map.serialize_entry("errors", errors)?;
+        }
+        for (name, value) in members {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+pub(super) fn write(problem: &Inner, request_id: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(320);
+    // Strings, numbers and booleans under string keys: writing them to memory cannot fail.
+    let _ = serde_json::to_writer(&mut bytes, &Written { problem, request_id });
+    bytes
+}
+
+/// `Problem` in the OpenAPI document: the table's codes are its enumeration.
+pub(crate) struct ProblemDoc;
+
+impl PartialSchema for ProblemDoc {
+    fn schema() -> RefOr<Schema> {
+        let codes: Vec<_> = Code::ALL.iter().map(|code| code.entry().code).collect();
+        from_json(json!({
+            "type": "object",
+            "description": "What went wrong (RFC 9457). Members beyond these depend on the code; its page says which.",
+            "required": ["type", "code", "title", "status", "detail", "request_id"],
+            "properties": {
+                "type": {"type": "string", "format": "uri-reference", "description": "The page that explains the code.",
+                         "examples": ["/problems/sold_out"]},
+                "code": {"type": "string", "enum": codes, "description": "What clients branch on."},
+                "title": {"type": "string", "description": "What it is, the same at every occurrence."},
+                "status": {"type": "integer", "format": "int32", "minimum": 400, "maximum": 599},
+                "detail": {"type": "string", "description": "What happened this time."},
+                "request_id": {"type": "string", "description": "Names this request in the server's logs."},
+                "errors": {"type": "array", "items": {"$ref": "#/components/schemas/FieldError"},
+                           "description": "What is wrong with which field."}
+            }
+        }))
+    }
+}
+
+impl ToSchema for ProblemDoc {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "Problem".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((FieldErrorDoc::name().into_owned(), FieldErrorDoc::schema()));
+    }
+}
+
+/// `FieldError` in the OpenAPI document.
+pub(crate) struct FieldErrorDoc;
+
+impl PartialSchema for FieldErrorDoc {
+    fn schema() -> RefOr<Schema> {
+        use super::FieldCode::{Doubled, Malformed, Missing, OutOfRange, Unknown, WrongType};
+        let codes: Vec<_> =
+            [Malformed, Missing, Unknown, Doubled, WrongType, OutOfRange].into_iter().map(super::FieldCode::name).collect();
+        from_json(json!({
+            "type": "object",
+            "description": "What is wrong with one field.",
+            "required": ["pointer", "code", "detail"],
+            "properties": {
+                "pointer": {"type": "string", "description": "A JSON pointer into the body, or `?name` for a query parameter.",
+                            "examples": ["/items/0/quantity"]},
+                "code": {"type": "string", "enum": codes},
+                "detail": {"type": "string"}
+            }
+        }))
+    }
+}
+
+impl ToSchema for FieldErrorDoc {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "FieldError".into()
+    }
+}
+
+/// A schema from its JSON. The callers' literals are valid, which the OpenAPI test shows.
+pub(crate) fn from_json(schema: serde_json::Value) -> RefOr<Schema> {
+    serde_json::from_value(schema).unwrap_or_else(|_| RefOr::T(Schema::default()))
+}

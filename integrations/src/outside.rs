@@ -1,0 +1,225 @@
+//! The world outside, as the runtime asks for it.
+
+use std::{sync::Arc, time::Duration};
+
+use actors::ports::{Outside, OutcomeUnknown};
+use engine::{
+    effect::{Outcome, Request},
+    id::{ContactId, OrderId, TenantId},
+    mail::{MailKind, MailRequest},
+};
+use futures::future::BoxFuture;
+
+use crate::{
+    mail::{Letter, PostOffice},
+    payments::Providers,
+    receipt::Receipt,
+};
+
+/// How long a letter may take to be written and handed over, before it is asked for again.
+const MAIL_MAX: Duration = Duration::from_secs(60);
+
+/// Knows what letters need: who a contact is, and what an order says. Requests carry only ids, so that personal data
+/// can be erased.
+pub trait Correspondence: Send + Sync + 'static {
+    /// What the receipt of an order says. `None`: there is no one to get it, or the address was erased.
+    ///
+    /// An error when that cannot be known now: it is asked for again.
+    fn receipt<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        contact: ContactId,
+        order: OrderId,
+    ) -> BoxFuture<'a, Result<Option<Receipt>, String>>;
+}
+
+/// Payment providers and the post.
+pub struct World {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    providers: Providers,
+    post: Arc<PostOffice>,
+    correspondence: Arc<dyn Correspondence>,
+}
+
+impl World {
+    /// The world with these in it.
+    pub fn new(providers: Providers, post: Arc<PostOffice>, correspondence: Arc<dyn Correspondence>) -> Self {
+        Self { inner: Arc::new(Inner { providers, post, correspondence }) }
+    }
+}
+
+impl Outside for World {
+    fn perform(&self, tenant: &TenantId, request: &Request) -> BoxFuture<'_, Result<Outcome, OutcomeUnknown>> {
+        let (inner, tenant) = (self.inner.clone(), tenant.clone());
+        match request.clone() {
+            Request::Provider(request) => {
+                Box::pin(async move { inner.providers.perform(&request).await.map(Outcome::Provider) })
+            }
+            Request::Mail(request) => Box::pin(async move {
+                let mailed = tokio::time::timeout(MAIL_MAX, inner.mail(&tenant, request));
+                mailed.await.unwrap_or_else(|_| Err(OutcomeUnknown(format!("no letter within {MAIL_MAX:?}"))))
+            }),
+            // The runtime asks its own entities itself; what does not belong here is never settled by a guess.
+            other => Box::pin(async move { Err(OutcomeUnknown(format!("nothing outside does {other:?}"))) }),
+        }
+    }
+}
+
+impl Inner {
+    /// A letter that can never arrive is done with, as one that has.
+    async fn mail(&self, tenant: &TenantId, request: MailRequest) -> Result<Outcome, OutcomeUnknown> {
+        let Some(letter) = self.letter(tenant, request).await.map_err(OutcomeUnknown)? else {
+            tracing::info!(contact = %request.contact, "nobody to write to");
+            return Ok(Outcome::Mail);
+        };
+        match self.post.send(&letter).await {
+            Ok(()) => {
+                tracing::info!(letter = letter.name, "letter handed over");
+                Ok(Outcome::Mail)
+            }
+            Err(error) if error.is_passing() => Err(OutcomeUnknown(error.to_string())),
+            Err(error) => {
+                tracing::warn!(letter = letter.name, %error, "letter given up");
+                Ok(Outcome::Mail)
+            }
+        }
+    }
+
+    async fn letter(&self, tenant: &TenantId, request: MailRequest) -> Result<Option<Letter>, String> {
+        match request.kind {
+            MailKind::Receipt { order } => {
+                let receipt = self.correspondence.receipt(tenant, request.contact, order).await?;
+                Ok(receipt.map(|receipt| receipt.letter()))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use engine::{
+        id::{CheckoutId, HoldId, PaymentId, Sku, SubjectId},
+        money::{Currency, Money},
+        order::{LineSource, OrderLine, OrderTotals, OrderView, Standing},
+        payment::{ProviderAnswer, ProviderOperation, ProviderRequest},
+        quantity::Quantity,
+        time::Timestamp,
+    };
+
+    use super::*;
+    use crate::{mail::MailRoute, payments::ANSWER_MAX};
+
+    fn dollars(amount: i64) -> Money {
+        Money::new(amount, Currency::USD).unwrap()
+    }
+
+    fn order() -> OrderView {
+        OrderView {
+            id: OrderId(42),
+            number: 1,
+            buyer: SubjectId(1),
+            contact: ContactId(9),
+            checkout: CheckoutId(2),
+            payment: PaymentId(3),
+            lines: vec![OrderLine {
+                sku: Sku::new("SHIRT-S").unwrap(),
+                product: None,
+                title: "Shirt".into(),
+                quantity: Quantity::new(2).unwrap(),
+                unit_price: dollars(1_950),
+                source: LineSource::Hold(HoldId(5)),
+            }],
+            totals: OrderTotals {
+                subtotal: dollars(3_900),
+                shipping: dollars(0),
+                tax: dollars(741),
+                total: dollars(4_641),
+            },
+            refunded: dollars(0),
+            placed_at: Timestamp(0),
+            standing: Standing::default(),
+        }
+    }
+
+    /// Does not know at first; then knows everyone but contact 1, whose data is erased.
+    #[derive(Default)]
+    struct Files {
+        asked: AtomicUsize,
+    }
+
+    impl Correspondence for Files {
+        fn receipt<'a>(
+            &'a self,
+            _: &'a TenantId,
+            contact: ContactId,
+            _: OrderId,
+        ) -> BoxFuture<'a, Result<Option<Receipt>, String>> {
+            let first = self.asked.fetch_add(1, Ordering::SeqCst) == 0;
+            Box::pin(async move {
+                if first {
+                    return Err("starting".to_owned());
+                }
+                Ok((contact != ContactId(1)).then(|| Receipt {
+                    email: "ada@example.com".into(),
+                    number: "7ZX3K9QD".into(),
+                    order: order(),
+                    access_url: None,
+                }))
+            })
+        }
+    }
+
+    fn world() -> (tempfile::TempDir, World) {
+        let folder = tempfile::tempdir().unwrap();
+        let route = MailRoute::Outbox { folder: folder.path().to_owned() };
+        let post = Arc::new(PostOffice::open("no-reply@shop.example", &route).unwrap());
+        (folder, World::new(Providers::new(ANSWER_MAX), post, Arc::new(Files::default())))
+    }
+
+    async fn mail(world: &World, contact: u128) -> Result<Outcome, OutcomeUnknown> {
+        let kind = MailKind::Receipt { order: OrderId(42) };
+        let request = Request::Mail(MailRequest { contact: ContactId(contact), kind });
+        world.perform(&TenantId::new("demo").unwrap(), &request).await
+    }
+
+    #[tokio::test]
+    async fn a_receipt_is_written_once_what_it_needs_is_known() {
+        let (folder, world) = world();
+        assert_eq!(mail(&world, 9).await.unwrap_err().0, "starting");
+        assert_eq!(mail(&world, 9).await.unwrap(), Outcome::Mail);
+        let letter = std::fs::read_to_string(folder.path().join(format!("receipt-{}.eml", OrderId(42)))).unwrap();
+        for part in ["Subject: Your order 7ZX3K9QD", "19.50 USD", "Tax", "46.41 USD"] {
+            assert!(letter.contains(part), "{part} is missing: {letter}");
+        }
+        assert!(!letter.contains("Shipping"), "nothing to pay is not named");
+    }
+
+    #[tokio::test]
+    async fn whoever_was_erased_gets_none_and_that_is_settled() {
+        let (folder, world) = world();
+        let _ = mail(&world, 1).await;
+        assert_eq!(mail(&world, 1).await.unwrap(), Outcome::Mail);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_payment_goes_to_its_provider() {
+        let (_folder, world) = world();
+        let tenant = TenantId::new("demo").unwrap();
+        let request = Request::Provider(ProviderRequest {
+            provider: "nobody".into(),
+            tenant: tenant.clone(),
+            payment: PaymentId(3),
+            key: "3-authorise".into(),
+            operation: ProviderOperation::Authorise { token: "tok_approve".into(), amount: dollars(100) },
+        });
+        let declined = ProviderAnswer::Declined { code: "unknown_provider".into() };
+        assert_eq!(world.perform(&tenant, &request).await.unwrap(), Outcome::Provider(declined));
+    }
+}

@@ -1,0 +1,245 @@
+//! Payment providers, and how one is asked so that money never moves twice.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use actors::ports::OutcomeUnknown;
+use engine::{
+    id::{PaymentId, RefundId, TenantId},
+    money::Money,
+    payment::{ProviderAnswer, ProviderOperation, ProviderRequest},
+};
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+
+/// How long a provider may take before its outcome is called unknown. The sandbox's slowest token takes 5 s, and the
+/// well-known providers advise their clients to wait for a minute at most.
+pub const ANSWER_MAX: Duration = Duration::from_secs(30);
+/// Operations without an outcome that are remembered, to be looked up before they are repeated. One that is forgotten
+/// is only repeated, under the same key.
+const UNSETTLED_MAX: usize = 100_000;
+
+/// What a provider says, or that its answer is not known.
+pub type Answer = Result<ProviderAnswer, OutcomeUnknown>;
+
+/// A payment at a provider, and the operation on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Charge {
+    /// Whose money.
+    pub tenant: TenantId,
+    /// Which payment.
+    pub payment: PaymentId,
+    /// The idempotency key of the operation: the same at each repetition, and of no other operation.
+    pub key: String,
+}
+
+/// Someone who moves money.
+///
+/// Every operation is repeated under its key until the answer is definite, and a provider does it once: a repetition
+/// gets the first one's answer. `Err` says that it may have happened or not, and nothing else; a refusal is an answer.
+/// Which answers settle which operation stands at [`ProviderOperation`].
+pub trait PaymentProvider: Send + Sync + 'static {
+    /// Sets money aside.
+    fn authorise<'a>(&'a self, charge: &'a Charge, token: &'a str, amount: Money) -> BoxFuture<'a, Answer>;
+
+    /// Goes on with an authorisation whose challenge the buyer says to have passed.
+    fn confirm<'a>(&'a self, charge: &'a Charge) -> BoxFuture<'a, Answer>;
+
+    /// Takes money that was set aside.
+    fn capture<'a>(&'a self, charge: &'a Charge, amount: Money) -> BoxFuture<'a, Answer>;
+
+    /// Gives up what was set aside, or may come to be.
+    fn void<'a>(&'a self, charge: &'a Charge) -> BoxFuture<'a, Answer>;
+
+    /// Gives captured money back.
+    fn refund<'a>(&'a self, charge: &'a Charge, refund: RefundId, amount: Money) -> BoxFuture<'a, Answer>;
+
+    /// What came of the operation with this key. `None`: it has not come here, or not yet; that is not definite.
+    fn look_up<'a>(&'a self, charge: &'a Charge) -> BoxFuture<'a, Result<Option<ProviderAnswer>, OutcomeUnknown>>;
+}
+
+/// The providers of this installation, by the name that a checkout asks for.
+pub struct Providers {
+    by_name: Vec<(String, Arc<dyn PaymentProvider>)>,
+    answer_max: Duration,
+    unsettled: Mutex<HashSet<(TenantId, String)>>,
+}
+
+impl std::fmt::Debug for Providers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Providers").field("names", &self.names().collect::<Vec<_>>()).finish_non_exhaustive()
+    }
+}
+
+impl Providers {
+    /// None yet.
+    pub fn new(answer_max: Duration) -> Self {
+        Self { by_name: Vec::new(), answer_max, unsettled: Mutex::default() }
+    }
+
+    /// Adds one. A payment names its provider for ever, so one may be taken away again only when its payments are
+    /// settled: what is still open stays open until it is back.
+    #[must_use]
+    pub fn with(mut self, name: &str, provider: Arc<dyn PaymentProvider>) -> Self {
+        self.by_name.retain(|(known, _)| known != name);
+        self.by_name.push((name.to_owned(), provider));
+        self
+    }
+
+    /// What they are called.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Does what is asked, and says what came of it once that is definite.
+    ///
+    /// What had no outcome before is looked up first; one that is not found is repeated under its key.
+    pub async fn perform(&self, request: &ProviderRequest) -> Answer {
+        let Some((_, provider)) = self.by_name.iter().find(|(name, _)| *name == request.provider) else {
+            return unknown_provider(request);
+        };
+        let charge =
+            Charge { tenant: request.tenant.clone(), payment: request.payment, key: request.key.clone() };
+        let name = (charge.tenant.clone(), charge.key.clone());
+        let was_unsettled = self.unsettled.lock().contains(&name);
+        let asked = async {
+            if was_unsettled && let Some(found) = provider.look_up(&charge).await? {
+                return Ok(found);
+            }
+            ask(provider.as_ref(), &charge, &request.operation).await
+        };
+        let answer = match tokio::time::timeout(self.answer_max, asked).await {
+            Ok(answer) => answer,
+            Err(_) => Err(OutcomeUnknown(format!("{} did not answer within {:?}", request.provider, self.answer_max))),
+        };
+        let mut unsettled = self.unsettled.lock();
+        match &answer {
+            Ok(_) => {
+                unsettled.remove(&name);
+            }
+            Err(unknown) => {
+                tracing::warn!(provider = request.provider, key = request.key, %unknown, "payment has no outcome yet");
+                if unsettled.len() < UNSETTLED_MAX {
+                    unsettled.insert(name);
+                }
+            }
+        }
+        answer
+    }
+}
+
+async fn ask(provider: &dyn PaymentProvider, charge: &Charge, operation: &ProviderOperation) -> Answer {
+    match operation {
+        ProviderOperation::Authorise { token, amount } => provider.authorise(charge, token, *amount).await,
+        ProviderOperation::Confirm => provider.confirm(charge).await,
+        ProviderOperation::Capture { amount } => provider.capture(charge, *amount).await,
+        ProviderOperation::Void => provider.void(charge).await,
+        ProviderOperation::Refund { refund, amount } => provider.refund(charge, *refund, *amount).await,
+    }
+}
+
+/// Nobody is there to be asked. A buyer who names a provider that never was hears so; whatever else a payment asks for
+/// may concern money that moved while the provider was configured, and waits for it to be so again.
+fn unknown_provider(request: &ProviderRequest) -> Answer {
+    match request.operation {
+        ProviderOperation::Authorise { .. } => Ok(ProviderAnswer::Declined { code: "unknown_provider".into() }),
+        _ => Err(OutcomeUnknown(format!("no payment provider is called {:?} here", request.provider))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use engine::money::Currency;
+
+    use super::*;
+
+    /// Takes the money and says nothing, as often as it is told to; counts how often it was asked.
+    #[derive(Default)]
+    struct Mute {
+        silent: AtomicUsize,
+        authorised: AtomicUsize,
+        looked_up: AtomicUsize,
+        found: bool,
+    }
+
+    impl PaymentProvider for Mute {
+        fn authorise<'a>(&'a self, _: &'a Charge, _: &'a str, _: Money) -> BoxFuture<'a, Answer> {
+            Box::pin(async {
+                self.authorised.fetch_add(1, Ordering::SeqCst);
+                let left = self.silent.load(Ordering::SeqCst);
+                if left > 0 {
+                    self.silent.store(left - 1, Ordering::SeqCst);
+                    std::future::pending::<()>().await;
+                }
+                Ok(ProviderAnswer::Authorised)
+            })
+        }
+
+        fn confirm<'a>(&'a self, _: &'a Charge) -> BoxFuture<'a, Answer> {
+            Box::pin(async { Ok(ProviderAnswer::Authorised) })
+        }
+
+        fn capture<'a>(&'a self, _: &'a Charge, _: Money) -> BoxFuture<'a, Answer> {
+            Box::pin(async { Ok(ProviderAnswer::Captured) })
+        }
+
+        fn void<'a>(&'a self, _: &'a Charge) -> BoxFuture<'a, Answer> {
+            Box::pin(async { Ok(ProviderAnswer::Voided) })
+        }
+
+        fn refund<'a>(&'a self, _: &'a Charge, _: RefundId, _: Money) -> BoxFuture<'a, Answer> {
+            Box::pin(async { Ok(ProviderAnswer::Refunded) })
+        }
+
+        fn look_up<'a>(&'a self, _: &'a Charge) -> BoxFuture<'a, Result<Option<ProviderAnswer>, OutcomeUnknown>> {
+            Box::pin(async {
+                self.looked_up.fetch_add(1, Ordering::SeqCst);
+                Ok(self.found.then_some(ProviderAnswer::Authorised))
+            })
+        }
+    }
+
+    fn request(provider: &str, operation: ProviderOperation) -> ProviderRequest {
+        let tenant = TenantId::new("demo").unwrap();
+        ProviderRequest { provider: provider.into(), tenant, payment: PaymentId(7), key: "7-authorise".into(), operation }
+    }
+
+    fn authorise(provider: &str) -> ProviderRequest {
+        let amount = Money::new(1_000, Currency::USD).unwrap();
+        request(provider, ProviderOperation::Authorise { token: "card".into(), amount })
+    }
+
+    async fn ask_twice(found: bool) -> (Arc<Mute>, Answer, Answer) {
+        let mute = Arc::new(Mute { silent: AtomicUsize::new(1), found, ..Mute::default() });
+        let providers = Providers::new(ANSWER_MAX).with("mute", mute.clone());
+        let first = providers.perform(&authorise("mute")).await;
+        let second = providers.perform(&authorise("mute")).await;
+        (mute, first, second)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_an_unknown_outcome_and_is_looked_up_before_it_is_repeated() {
+        let (mute, first, second) = ask_twice(true).await;
+        assert!(first.unwrap_err().0.contains("did not answer within 30s"));
+        assert_eq!(second.unwrap(), ProviderAnswer::Authorised);
+        assert_eq!((mute.authorised.load(Ordering::SeqCst), mute.looked_up.load(Ordering::SeqCst)), (1, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_found_is_repeated_and_not_taken_for_a_no() {
+        let (mute, first, second) = ask_twice(false).await;
+        assert!(first.is_err());
+        assert_eq!(second.unwrap(), ProviderAnswer::Authorised);
+        assert_eq!(mute.authorised.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn a_provider_that_never_was_declines_and_one_that_is_gone_is_waited_for() {
+        let providers = Providers::new(ANSWER_MAX);
+        let declined = providers.perform(&authorise("nobody")).await.unwrap();
+        assert_eq!(declined, ProviderAnswer::Declined { code: "unknown_provider".into() });
+        assert!(providers.perform(&request("nobody", ProviderOperation::Void)).await.is_err());
+    }
+}

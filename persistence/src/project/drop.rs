@@ -1,0 +1,269 @@
+//! Flash sales, for lists. Their counts are not here: those change with each claim, and are read from memory.
+
+use std::collections::BTreeMap;
+
+use engine::{
+    drop::{DropEdit, DropEvent, ItemTerms, Terms},
+    id::{CommandId, DropId, EntityKey},
+    time::Timestamp,
+};
+use sqlx::SqliteConnection;
+
+use super::{
+    Place, ProjectError, Projection, Record,
+    decode::{Gathered, Happened, each_event},
+    members::{self, Members},
+};
+use crate::sql::{
+    Cell, Column, RowExt, Table, cells,
+    lists::{DropPhase, ListedItem, read_terms, spell},
+};
+
+const DROPS: Table = Table {
+    name: "drops",
+    columns: &[
+        Column::Plain("tenant"),
+        Column::Id("drop_id"),
+        Column::Plain("title"),
+        Column::Id("product"),
+        Column::Plain("per_buyer_max"),
+        Column::Plain("hold_seconds"),
+        Column::Plain("starts_at"),
+        Column::Plain("ends_at"),
+        Column::Plain("audience"),
+        Column::Plain("currency"),
+        Column::Plain("items"),
+        Column::Plain("phase"),
+        Column::Plain("published_at"),
+        Column::Plain("version"),
+        Column::Plain("created_at"),
+        Column::Id("created_command"),
+        Column::Id("pending_command"),
+    ],
+    key: 2,
+};
+
+/// Projects drops, and who has claimed in them.
+#[derive(Debug, Default)]
+pub(super) struct Drops {
+    gathered: Gathered<DropEvent>,
+    members: Members,
+}
+
+/// A drop's row while events are folded into it.
+#[derive(Debug)]
+struct Sheet {
+    terms: Terms,
+    items: Vec<ListedItem>,
+    phase: DropPhase,
+    published_at: Option<Timestamp>,
+    version: u64,
+    created_at: Timestamp,
+    created: CommandId,
+    pending: Option<CommandId>,
+}
+
+impl Projection for Drops {
+    const TABLES: &'static [&'static str] = &[members::TABLES[0], members::TABLES[1], DROPS.name];
+
+    fn gather(&mut self, place: Place, record: &Record<'_>) -> Result<(), ProjectError> {
+        let Self { gathered, members } = self;
+        each_event(place, record, |event: DropEvent| match event {
+            DropEvent::Claimed { buyer, .. } => members.note(&record.key, buyer),
+            DropEvent::Created { .. }
+            | DropEvent::UnitsAsked { .. }
+            | DropEvent::UnitsRefused { .. }
+            | DropEvent::Published { .. }
+            | DropEvent::Edited { .. }
+            | DropEvent::Ended { .. }
+            | DropEvent::Cancelled { .. } => gathered.keep(place, record, event),
+            DropEvent::UnitsCame { .. }
+            | DropEvent::Released { .. }
+            | DropEvent::Expired { .. }
+            | DropEvent::Pinned { .. }
+            | DropEvent::Unpinned { .. }
+            | DropEvent::Sold { .. }
+            | DropEvent::Unsold { .. }
+            | DropEvent::SettlementAsked { .. }
+            | DropEvent::Settled { .. } => {}
+        })
+    }
+
+    async fn write(&mut self, connection: &mut SqliteConnection) -> Result<(), ProjectError> {
+        self.members.write(connection).await?;
+        let gathered = self.gathered.take();
+        if gathered.is_empty() {
+            return Ok(());
+        }
+        let keys = gathered.keys().map(|key| cells![key.tenant().as_str(), key.id128().unwrap_or_default()]);
+        let mut sheets = BTreeMap::new();
+        for row in DROPS.read(connection, keys.collect()).await? {
+            let sheet = Sheet {
+                terms: read_terms(&row)?,
+                items: row.json("items")?,
+                phase: row.named("phase")?,
+                published_at: row.opt_time("published_at")?,
+                version: row.count("version")?,
+                created_at: row.time("created_at")?,
+                created: CommandId(row.id("created_command")?),
+                pending: row.opt_id("pending_command")?.map(CommandId),
+            };
+            sheets.insert(DropId(row.id("drop_id")?).key(&row.parsed("tenant")?), sheet);
+        }
+        for (key, events) in gathered {
+            for happened in events {
+                fold(&mut sheets, &key, happened)?;
+            }
+        }
+        let rows = sheets.iter().map(|(key, sheet)| sheet.cells(key));
+        DROPS.put(connection, rows.collect()).await?;
+        Ok(())
+    }
+
+    fn committed(&mut self) {
+        self.members.committed();
+    }
+
+    fn abandon(&mut self) {
+        self.gathered.clear();
+        self.members.abandon();
+    }
+}
+
+fn fold(
+    sheets: &mut BTreeMap<EntityKey, Sheet>,
+    key: &EntityKey,
+    happened: Happened<DropEvent>,
+) -> Result<(), ProjectError> {
+    if let DropEvent::Created { terms, items, receipt, .. } = happened.event {
+        // A refused creation leaves its id free; what it sold before stays in the list of items, out of sight.
+        let old = sheets.remove(key).map(|sheet| sheet.items).unwrap_or_default();
+        let sheet = Sheet {
+            terms,
+            items: merge_items(&items, old),
+            phase: DropPhase::Draft,
+            published_at: None,
+            version: 1,
+            created_at: receipt.at,
+            created: receipt.command_id,
+            pending: None,
+        };
+        sheets.insert(key.clone(), sheet);
+        return Ok(());
+    }
+    let sheet = sheets.get_mut(key);
+    let sheet = sheet.ok_or_else(|| happened.place.impossible("something happened to a drop that was never made"))?;
+    sheet.fold(happened.event);
+    Ok(())
+}
+
+/// The items of a new creation, then those of earlier attempts that it does not name.
+fn merge_items(items: &[ItemTerms], old: Vec<ListedItem>) -> Vec<ListedItem> {
+    let new = items.iter().map(|item| ListedItem {
+        sku: item.sku.clone(),
+        price: item.price,
+        compare_at: item.compare_at,
+        quantity: item.quantity.units(),
+    });
+    let mut merged: Vec<ListedItem> = new.collect();
+    let unnamed = old.into_iter().filter(|old| items.iter().all(|item| item.sku != old.sku));
+    merged.extend(unnamed.map(|old| ListedItem { quantity: 0, ..old }).collect::<Vec<_>>());
+    merged
+}
+
+impl Sheet {
+    /// What an event changes, as the aggregate itself would.
+    fn fold(&mut self, event: DropEvent) {
+        match event {
+            DropEvent::UnitsAsked { receipt, edit, .. } => {
+                if let Some(edit) = &edit {
+                    self.add_new_items(edit);
+                }
+                self.pending = Some(receipt.command_id);
+            }
+            DropEvent::UnitsRefused { .. } => {
+                if self.pending.take() == Some(self.created) {
+                    self.phase = DropPhase::Void;
+                }
+            }
+            DropEvent::Published { at } => {
+                let pending = self.pending.take();
+                if pending.is_some_and(|command| command != self.created) {
+                    self.version += 1;
+                }
+                self.phase = DropPhase::Published;
+                self.published_at = Some(at);
+            }
+            DropEvent::Edited { edit, .. } => {
+                self.add_new_items(&edit);
+                self.edit(edit);
+                self.pending = None;
+                self.version += 1;
+            }
+            DropEvent::Ended { receipt, .. } => {
+                self.phase = DropPhase::Ended;
+                self.version += u64::from(receipt.is_some());
+            }
+            DropEvent::Cancelled { .. } => {
+                self.phase = DropPhase::Cancelled;
+                self.version += 1;
+            }
+            _ => {}
+        }
+    }
+
+    fn add_new_items(&mut self, edit: &DropEdit) {
+        for change in &edit.items {
+            if self.items.iter().all(|item| item.sku != change.sku) {
+                self.items.push(ListedItem {
+                    sku: change.sku.clone(),
+                    price: change.price.unwrap_or(0),
+                    compare_at: change.compare_at,
+                    quantity: 0,
+                });
+            }
+        }
+    }
+
+    fn edit(&mut self, edit: DropEdit) {
+        let terms = &mut self.terms;
+        if let Some(title) = edit.title {
+            terms.title = title;
+        }
+        terms.starts_at = edit.starts_at.or(terms.starts_at);
+        terms.ends_at = edit.ends_at.unwrap_or(terms.ends_at);
+        terms.per_buyer_max = edit.per_buyer_max.unwrap_or(terms.per_buyer_max);
+        terms.hold_seconds = edit.hold_seconds.unwrap_or(terms.hold_seconds);
+        terms.audience = edit.audience.unwrap_or(terms.audience);
+        for change in edit.items {
+            let Some(item) = self.items.iter_mut().find(|item| item.sku == change.sku) else { continue };
+            item.price = change.price.unwrap_or(item.price);
+            item.compare_at = change.compare_at.or(item.compare_at);
+            let quantity = change.quantity.map_or(item.quantity, u64::from);
+            item.quantity = quantity + change.add_quantity.map_or(0, |more| more.units());
+        }
+    }
+
+    fn cells(&self, key: &EntityKey) -> Vec<Cell> {
+        let terms = &self.terms;
+        cells![
+            key.tenant().as_str(),
+            key.id128().unwrap_or_default(),
+            terms.title.as_str(),
+            terms.product.map(|product| product.0),
+            terms.per_buyer_max.units(),
+            terms.hold_seconds,
+            terms.starts_at.map(|at| at.0),
+            terms.ends_at.0,
+            spell(&terms.audience),
+            terms.currency.code(),
+            serde_json::json!(self.items).to_string(),
+            spell(&self.phase),
+            self.published_at.map(|at| at.0),
+            self.version,
+            self.created_at.0,
+            self.created.0,
+            self.pending.map(|command| command.0),
+        ]
+    }
+}

@@ -1,0 +1,182 @@
+//! Orders, for lists and export.
+
+use std::collections::BTreeMap;
+
+use engine::{
+    id::{EntityKey, OrderId},
+    order::{FulfillmentState, OrderEvent, OrderPaymentState, OrderView, Standing},
+};
+use sqlx::SqliteConnection;
+
+use super::{
+    Place, ProjectError, Projection, Record,
+    decode::{Gathered, Happened},
+};
+use crate::sql::{
+    Cell, Column, RowExt, Table, cells,
+    lists::{read_order, spell, write_lines},
+};
+
+const ORDERS: Table = Table {
+    name: "orders",
+    columns: &[
+        Column::Plain("tenant"),
+        Column::Id("order_id"),
+        Column::Plain("number"),
+        Column::Id("buyer"),
+        Column::Id("contact"),
+        Column::Id("checkout"),
+        Column::Id("payment"),
+        Column::Plain("lines"),
+        Column::Plain("currency"),
+        Column::Plain("subtotal"),
+        Column::Plain("shipping"),
+        Column::Plain("tax"),
+        Column::Plain("total"),
+        Column::Plain("refunded"),
+        Column::Plain("payment_state"),
+        Column::Plain("fulfillment_state"),
+        Column::Plain("tracking"),
+        Column::Plain("restocked"),
+        Column::Plain("placed_at"),
+        Column::Plain("paid_at"),
+        Column::Plain("fulfilled_at"),
+        Column::Plain("cancelled_at"),
+    ],
+    key: 2,
+};
+
+/// Projects orders.
+#[derive(Debug, Default)]
+pub(super) struct Orders {
+    gathered: Gathered<OrderEvent>,
+}
+
+impl Projection for Orders {
+    const TABLES: &'static [&'static str] = &[ORDERS.name];
+
+    fn gather(&mut self, place: Place, record: &Record<'_>) -> Result<(), ProjectError> {
+        self.gathered.gather(place, record)
+    }
+
+    async fn write(&mut self, connection: &mut SqliteConnection) -> Result<(), ProjectError> {
+        let gathered = self.gathered.take();
+        if gathered.is_empty() {
+            return Ok(());
+        }
+        let is_new = |events: &Vec<Happened<OrderEvent>>| {
+            matches!(events.first(), Some(Happened { event: OrderEvent::Placed { .. }, .. }))
+        };
+        let known = gathered.iter().filter(|(_, events)| !is_new(events));
+        let known = known.map(|(key, _)| cells![key.tenant().as_str(), key.id128().unwrap_or_default()]);
+        let mut orders = BTreeMap::new();
+        for row in ORDERS.read(connection, known.collect()).await? {
+            orders.insert(OrderId(row.id("order_id")?).key(&row.parsed("tenant")?), read_order(&row)?);
+        }
+        for (key, events) in gathered {
+            for happened in events {
+                fold(&mut orders, &key, happened)?;
+            }
+        }
+        let rows = orders.iter().map(|(key, order)| cells_of(key, order));
+        ORDERS.put(connection, rows.collect()).await?;
+        Ok(())
+    }
+
+    fn abandon(&mut self) {
+        self.gathered.clear();
+    }
+}
+
+/// What an event changes, as the aggregate itself would.
+fn fold(
+    orders: &mut BTreeMap<EntityKey, OrderView>,
+    key: &EntityKey,
+    happened: Happened<OrderEvent>,
+) -> Result<(), ProjectError> {
+    if let OrderEvent::Placed { sheet } = happened.event {
+        let refunded = engine::money::Money::zero(sheet.totals.total.currency);
+        let order = OrderView {
+            id: sheet.order,
+            number: sheet.number,
+            buyer: sheet.buyer,
+            contact: sheet.contact,
+            checkout: sheet.checkout,
+            payment: sheet.payment,
+            lines: sheet.lines,
+            totals: sheet.totals,
+            refunded,
+            placed_at: sheet.at,
+            standing: Standing::default(),
+        };
+        orders.insert(key.clone(), order);
+        return Ok(());
+    }
+    let order = orders.get_mut(key);
+    let order = order.ok_or_else(|| happened.place.impossible("something happened to an order that was never placed"))?;
+    let standing = &mut order.standing;
+    match happened.event {
+        OrderEvent::Paid { at } => {
+            standing.payment_state = OrderPaymentState::Paid;
+            standing.paid_at = Some(at);
+        }
+        OrderEvent::CaptureFailed { at } => {
+            standing.payment_state = OrderPaymentState::Failed;
+            standing.fulfillment_state = FulfillmentState::Cancelled;
+            standing.cancelled_at = Some(at);
+        }
+        OrderEvent::Refunded { amount, restock, .. } => {
+            standing.refunded += amount.amount;
+            order.refunded.amount = standing.refunded;
+            let paid = if standing.paid_at.is_some() { order.totals.total.amount } else { 0 };
+            let is_whole = standing.refunded >= paid;
+            standing.payment_state =
+                if is_whole { OrderPaymentState::Refunded } else { OrderPaymentState::PartiallyRefunded };
+            standing.restocked |= restock;
+        }
+        OrderEvent::Cancelled { restock, at, .. } => {
+            standing.fulfillment_state = FulfillmentState::Cancelled;
+            standing.cancelled_at = Some(at);
+            standing.restocked |= restock;
+        }
+        OrderEvent::Fulfilled { tracking, receipt } => {
+            standing.fulfillment_state = FulfillmentState::Fulfilled;
+            standing.fulfilled_at = Some(receipt.at);
+            standing.tracking = tracking;
+        }
+        OrderEvent::Placed { .. }
+        | OrderEvent::RefundAsked { .. }
+        | OrderEvent::RefundFailed { .. }
+        | OrderEvent::ReceiptMailed { .. }
+        | OrderEvent::Restocked { .. } => {}
+    }
+    Ok(())
+}
+
+fn cells_of(key: &EntityKey, order: &OrderView) -> Vec<Cell> {
+    let (totals, standing) = (&order.totals, &order.standing);
+    cells![
+        key.tenant().as_str(),
+        order.id.0,
+        order.number,
+        order.buyer.0,
+        order.contact.0,
+        order.checkout.0,
+        order.payment.0,
+        write_lines(&order.lines),
+        totals.total.currency.code(),
+        totals.subtotal.amount,
+        totals.shipping.amount,
+        totals.tax.amount,
+        totals.total.amount,
+        standing.refunded,
+        spell(&standing.payment_state),
+        spell(&standing.fulfillment_state),
+        standing.tracking.as_deref(),
+        standing.restocked,
+        order.placed_at.0,
+        standing.paid_at.map(|at| at.0),
+        standing.fulfilled_at.map(|at| at.0),
+        standing.cancelled_at.map(|at| at.0),
+    ]
+}

@@ -1,0 +1,318 @@
+//! People with an account.
+
+use std::{fmt, str::FromStr};
+
+use engine::{
+    id::{SubjectId, TenantId},
+    time::Timestamp,
+};
+use sqlx::{Row, sqlite::SqliteRow};
+
+use super::{
+    List, Page, PageRequest, ReadSide, RowExt, StoreError, blob,
+    error::{is_orphan, is_taken, store_errors},
+    number,
+};
+
+/// What someone may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Buys.
+    Customer,
+    /// Runs the catalogue, the drops and the orders.
+    Vendor,
+    /// Runs live rooms.
+    Host,
+    /// Everything.
+    Admin,
+}
+
+impl Role {
+    /// Its name, as tokens and rows spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Customer => "customer",
+            Role::Vendor => "vendor",
+            Role::Host => "host",
+            Role::Admin => "admin",
+        }
+    }
+}
+
+/// Not a role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a role is customer, vendor, host or admin")]
+pub struct InvalidRole;
+
+impl FromStr for Role {
+    type Err = InvalidRole;
+
+    fn from_str(text: &str) -> Result<Self, InvalidRole> {
+        [Role::Customer, Role::Vendor, Role::Host, Role::Admin]
+            .into_iter()
+            .find(|role| role.as_str() == text)
+            .ok_or(InvalidRole)
+    }
+}
+
+/// Someone's account.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Who it is.
+    pub subject: SubjectId,
+    /// The address, as its owner spells it. `None` once erased.
+    pub email: Option<String>,
+    /// The password's hash as a PHC string. `None`: cannot sign in by password.
+    pub password: Option<String>,
+    /// What it may do.
+    pub role: Role,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When its owner had it erased.
+    pub erased_at: Option<Timestamp>,
+}
+
+impl fmt::Debug for Account {
+    /// Without what is personal or secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account")
+            .field("subject", &self.subject)
+            .field("role", &self.role)
+            .field("created_at", &self.created_at)
+            .field("erased_at", &self.erased_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An account to be made.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NewAccount {
+    /// Who it is: a new subject, or the guest who registers.
+    pub subject: SubjectId,
+    /// The address, as its owner spells it.
+    pub email: String,
+    /// The password's hash as a PHC string.
+    pub password: Option<String>,
+    /// What it may do.
+    pub role: Role,
+    /// When it is made.
+    pub created_at: Timestamp,
+}
+
+/// Why an account cannot be made or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// Another account of the tenant has this address.
+    #[error("another account has this e-mail address")]
+    EmailTaken,
+    /// The subject has an account, had one that was erased, or is an account's former guest.
+    #[error("the subject has an account")]
+    SubjectTaken,
+    /// There is no such account, or it was erased.
+    #[error("no such account")]
+    NotFound,
+    /// There is no such tenant.
+    #[error("no such tenant")]
+    NoTenant,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+store_errors!(AccountError);
+
+/// An address as it is compared: without surrounding white space, in lower case. Whether it is an address at all is
+/// for the gateway to say.
+pub fn normalise_email(email: &str) -> String {
+    email.trim().to_lowercase()
+}
+
+impl ReadSide {
+    /// Makes an account.
+    pub async fn create_account(&self, tenant: &TenantId, new: &NewAccount) -> Result<(), AccountError> {
+        let mut tx = self.begin().await?;
+        let is_subject_taken: bool = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM accounts WHERE tenant = ?1 AND subject = ?2)
+                 OR EXISTS (SELECT 1 FROM aliases WHERE tenant = ?1 AND guest = ?2)",
+        )
+        .bind(tenant.as_str())
+        .bind(blob(new.subject.0))
+        .fetch_one(&mut *tx)
+        .await?;
+        if is_subject_taken {
+            return Err(AccountError::SubjectTaken);
+        }
+        sqlx::query(
+            "INSERT INTO accounts (tenant, subject, email, email_norm, password, role, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )
+        .bind(tenant.as_str())
+        .bind(blob(new.subject.0))
+        .bind(&new.email)
+        .bind(normalise_email(&new.email))
+        .bind(&new.password)
+        .bind(new.role.as_str())
+        .bind(number(new.created_at.0))
+        .execute(&mut *tx)
+        .await
+        .map_err(|error| match error {
+            error if is_taken(&error) => AccountError::EmailTaken,
+            error if is_orphan(&error) => AccountError::NoTenant,
+            error => error.into(),
+        })?;
+        Ok(tx.commit().await?)
+    }
+
+    /// The account of this subject, erased ones included.
+    pub async fn account(&self, tenant: &TenantId, subject: SubjectId) -> Result<Option<Account>, StoreError> {
+        let sql = "SELECT * FROM accounts WHERE tenant = ?1 AND subject = ?2";
+        let query = sqlx::query(sql).bind(tenant.as_str()).bind(blob(subject.0));
+        Ok(query.fetch_optional(&self.readers).await?.as_ref().map(read_account).transpose()?)
+    }
+
+    /// The account with this address, however it is spelled.
+    pub async fn account_by_email(&self, tenant: &TenantId, email: &str) -> Result<Option<Account>, StoreError> {
+        let sql = "SELECT * FROM accounts WHERE tenant = ?1 AND email_norm = ?2";
+        let query = sqlx::query(sql).bind(tenant.as_str()).bind(normalise_email(email));
+        Ok(query.fetch_optional(&self.readers).await?.as_ref().map(read_account).transpose()?)
+    }
+
+    /// The accounts of a tenant, newest first, erased ones included; of one role if that is given.
+    pub async fn accounts(
+        &self,
+        tenant: &TenantId,
+        role: Option<Role>,
+        page: PageRequest,
+    ) -> Result<Page<Account>, StoreError> {
+        let (at, id) = page.newest_first(List::Accounts);
+        let rows = sqlx::query(
+            "SELECT * FROM accounts
+             WHERE tenant = ?1 AND (created_at, subject) < (?2, ?3) AND role = coalesce(?4, role)
+             ORDER BY created_at DESC, subject DESC LIMIT ?5",
+        )
+        .bind(tenant.as_str())
+        .bind(at)
+        .bind(id)
+        .bind(role.map(Role::as_str))
+        .bind(page.limit.with_next())
+        .fetch_all(&self.readers)
+        .await?;
+        let accounts = rows.iter().map(read_account).collect::<sqlx::Result<_>>()?;
+        Ok(Page::cut(accounts, page.limit, List::Accounts, |account| (account.created_at, account.subject.0)))
+    }
+
+    /// Gives an account a new password, as a PHC string. Sessions go on: end them with
+    /// [`end_sessions`](ReadSide::end_sessions) where the password was lost rather than changed.
+    pub async fn set_password(&self, tenant: &TenantId, subject: SubjectId, password: &str) -> Result<(), AccountError> {
+        let sql = "UPDATE accounts SET password = ?3 WHERE tenant = ?1 AND subject = ?2 AND erased_at IS NULL";
+        self.change_account(sqlx::query(sql).bind(tenant.as_str()).bind(blob(subject.0)).bind(password)).await
+    }
+
+    /// Changes what an account may do. Tokens that were given out keep their old role until they expire.
+    pub async fn set_role(&self, tenant: &TenantId, subject: SubjectId, role: Role) -> Result<(), AccountError> {
+        let sql = "UPDATE accounts SET role = ?3 WHERE tenant = ?1 AND subject = ?2 AND erased_at IS NULL";
+        self.change_account(sqlx::query(sql).bind(tenant.as_str()).bind(blob(subject.0)).bind(role.as_str())).await
+    }
+
+    async fn change_account(
+        &self,
+        query: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>,
+    ) -> Result<(), AccountError> {
+        let done = query.execute(&self.writer).await?;
+        if done.rows_affected() == 0 { Err(AccountError::NotFound) } else { Ok(()) }
+    }
+}
+
+pub(super) fn read_account(row: &SqliteRow) -> sqlx::Result<Account> {
+    Ok(Account {
+        subject: SubjectId(row.id("subject")?),
+        email: row.try_get("email")?,
+        password: row.try_get("password")?,
+        role: row.parsed("role")?,
+        created_at: row.time("created_at")?,
+        erased_at: row.opt_time("erased_at")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::{
+        Limit,
+        testing::{Shop, subject, tenant},
+    };
+
+    fn ada(email: &str) -> NewAccount {
+        NewAccount {
+            subject: subject(email),
+            email: email.to_owned(),
+            password: None,
+            role: Role::Vendor,
+            created_at: Timestamp(5),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_account_is_found_by_its_address_however_it_is_spelled() {
+        let shop = Shop::open().await;
+        let acme = tenant("acme");
+        shop.read_side.create_account(&acme, &ada("Ada@Example.com")).await.unwrap();
+        let found = shop.read_side.account_by_email(&acme, " ADA@example.COM ").await.unwrap().unwrap();
+        assert_eq!((found.email.as_deref(), found.role), (Some("Ada@Example.com"), Role::Vendor));
+        assert_eq!(shop.read_side.account(&acme, found.subject).await.unwrap(), Some(found));
+    }
+
+    #[tokio::test]
+    async fn an_address_is_unique_within_a_tenant_only() {
+        let shop = Shop::open().await;
+        shop.read_side.create_account(&tenant("acme"), &ada("ada@example.com")).await.unwrap();
+        let mut other = ada("ADA@example.com");
+        let taken = shop.read_side.create_account(&tenant("acme"), &other).await;
+        assert!(matches!(taken, Err(AccountError::EmailTaken)));
+        other.subject = subject("ada@example.com");
+        let taken = shop.read_side.create_account(&tenant("acme"), &other).await;
+        assert!(matches!(taken, Err(AccountError::SubjectTaken)));
+        shop.read_side.create_account(&tenant("bolt"), &other).await.unwrap();
+        let nowhere = shop.read_side.create_account(&tenant("nowhere"), &other).await;
+        assert!(matches!(nowhere, Err(AccountError::NoTenant)));
+    }
+
+    #[tokio::test]
+    async fn tenants_never_see_each_others_accounts() {
+        let shop = Shop::open().await;
+        let (acme, bolt) = (tenant("acme"), tenant("bolt"));
+        let ada = shop.customer_of("acme", "ada").await;
+        assert_eq!(shop.read_side.account(&bolt, ada).await.unwrap(), None);
+        assert_eq!(shop.read_side.account_by_email(&bolt, "ada@example.com").await.unwrap(), None);
+        assert!(matches!(shop.read_side.set_password(&bolt, ada, "x").await, Err(AccountError::NotFound)));
+        assert!(matches!(shop.read_side.set_role(&bolt, ada, Role::Admin).await, Err(AccountError::NotFound)));
+        let page = shop.read_side.accounts(&bolt, None, PageRequest::default()).await.unwrap();
+        assert_eq!(page.items, []);
+
+        shop.read_side.set_password(&acme, ada, "x").await.unwrap();
+        shop.read_side.set_role(&acme, ada, Role::Admin).await.unwrap();
+        let found = shop.read_side.account(&acme, ada).await.unwrap().unwrap();
+        assert_eq!((found.password.as_deref(), found.role), (Some("x"), Role::Admin));
+    }
+
+    #[tokio::test]
+    async fn accounts_are_listed_in_pages() {
+        let shop = Shop::open().await;
+        let acme = tenant("acme");
+        for n in 0..5 {
+            let new = NewAccount { created_at: Timestamp(10 + n / 2), ..ada(&format!("{n}@example.com")) };
+            shop.read_side.create_account(&acme, &new).await.unwrap();
+        }
+        shop.customer("late").await;
+        let mut page = PageRequest { limit: Limit::new(2).unwrap(), after: None };
+        let mut seen = Vec::new();
+        loop {
+            let found = shop.read_side.accounts(&acme, Some(Role::Vendor), page).await.unwrap();
+            seen.extend(found.items.into_iter().map(|account| account.created_at.0));
+            page.after = found.next;
+            if page.after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, [12, 11, 11, 10, 10]);
+    }
+}

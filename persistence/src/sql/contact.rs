@@ -1,0 +1,184 @@
+//! Where buyers are reached. The journal knows a contact by its id only.
+
+use std::fmt;
+
+use engine::{
+    id::{ContactId, SubjectId, TenantId},
+    time::Timestamp,
+};
+use serde_json::{Map, Value};
+use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
+
+use super::{
+    ReadSide, RowExt, StoreError, blob,
+    error::{is_orphan, store_errors},
+    number,
+};
+
+/// Where a buyer is reached.
+#[derive(Clone, PartialEq)]
+pub struct Contact {
+    /// Its id, which events carry.
+    pub contact: ContactId,
+    /// Whose it is, as known when it was written down: perhaps a guest that is an account by now.
+    pub subject: SubjectId,
+    /// The address for mail. `None` once erased.
+    pub email: Option<String>,
+    /// The name, for the parcel.
+    pub name: Option<String>,
+    /// The address for the parcel, as the gateway took it; a JSON object.
+    pub address: Option<Map<String, Value>>,
+    /// When it was written down.
+    pub created_at: Timestamp,
+    /// When its owner had it erased.
+    pub erased_at: Option<Timestamp>,
+}
+
+impl fmt::Debug for Contact {
+    /// Without what is personal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Contact")
+            .field("contact", &self.contact)
+            .field("subject", &self.subject)
+            .field("created_at", &self.created_at)
+            .field("erased_at", &self.erased_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a contact cannot be written down.
+#[derive(Debug, thiserror::Error)]
+pub enum ContactError {
+    /// The id stands for something else, or for what was erased.
+    #[error("the contact id stands for something else")]
+    IdTaken,
+    /// There is no such tenant.
+    #[error("no such tenant")]
+    NoTenant,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+store_errors!(ContactError);
+
+impl ReadSide {
+    /// Writes a contact down; it is on the disk when this returns, and an event may refer to it. Again is the same.
+    ///
+    /// Derive the id from the command *and* from what the contact says: a repeat finds its row, and the same
+    /// idempotency key with another address cannot change what an order refers to.
+    pub async fn put_contact(&self, tenant: &TenantId, new: &Contact) -> Result<(), ContactError> {
+        let mut tx = self.begin().await?;
+        sqlx::query(
+            "INSERT INTO contacts (tenant, contact, subject, email, name, address, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (tenant, contact) DO NOTHING",
+        )
+        .bind(tenant.as_str())
+        .bind(blob(new.contact.0))
+        .bind(blob(new.subject.0))
+        .bind(&new.email)
+        .bind(&new.name)
+        .bind(new.address.clone().map(|address| Value::Object(address).to_string()))
+        .bind(number(new.created_at.0))
+        .execute(&mut *tx)
+        .await
+        .map_err(|error| if is_orphan(&error) { ContactError::NoTenant } else { error.into() })?;
+        let row = sqlx::query("SELECT * FROM contacts WHERE tenant = ?1 AND contact = ?2")
+            .bind(tenant.as_str())
+            .bind(blob(new.contact.0))
+            .fetch_one(&mut *tx)
+            .await?;
+        let kept = read_contact(&row)?;
+        let same = Contact { created_at: kept.created_at, erased_at: None, ..new.clone() };
+        if kept != same {
+            return Err(ContactError::IdTaken);
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// The contact with this id; an erased one has nothing but its ids.
+    pub async fn contact(&self, tenant: &TenantId, contact: ContactId) -> Result<Option<Contact>, StoreError> {
+        let row = sqlx::query("SELECT * FROM contacts WHERE tenant = ?1 AND contact = ?2")
+            .bind(tenant.as_str())
+            .bind(blob(contact.0))
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(row.as_ref().map(read_contact).transpose()?)
+    }
+
+    /// Several contacts at once, for a page of orders. Those that are not there are left out.
+    pub async fn contacts(&self, tenant: &TenantId, contacts: &[ContactId]) -> Result<Vec<Contact>, StoreError> {
+        let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM contacts WHERE tenant = ");
+        query.push_bind(tenant.as_str().to_owned()).push(" AND contact IN (");
+        let mut list = query.separated(", ");
+        for contact in contacts {
+            list.push_bind(blob(contact.0));
+        }
+        query.push(")");
+        let rows = query.build().fetch_all(&self.readers).await?;
+        Ok(rows.iter().map(read_contact).collect::<sqlx::Result<_>>()?)
+    }
+}
+
+pub(super) fn read_contact(row: &SqliteRow) -> sqlx::Result<Contact> {
+    let address: Option<&str> = row.try_get("address")?;
+    Ok(Contact {
+        contact: ContactId(row.id("contact")?),
+        subject: SubjectId(row.id("subject")?),
+        email: row.try_get("email")?,
+        name: row.try_get("name")?,
+        address: if address.is_some() { Some(row.json("address")?) } else { None },
+        created_at: row.time("created_at")?,
+        erased_at: row.opt_time("erased_at")?,
+    })
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::sql::testing::{Shop, subject, tenant};
+
+    pub(crate) fn contact_of(owner: SubjectId, street: &str) -> Contact {
+        Contact {
+            contact: ContactId::derive(&[&owner.to_bytes(), street.as_bytes()]),
+            subject: owner,
+            email: Some("ada@example.com".to_owned()),
+            name: Some("Ada L.".to_owned()),
+            address: Some(Map::from_iter([("line1".to_owned(), Value::from(street))])),
+            created_at: Timestamp(9),
+            erased_at: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_contact_is_written_once_and_never_changed() {
+        let shop = Shop::open().await;
+        let acme = tenant("acme");
+        let contact = contact_of(subject("guest"), "1 Long Lane");
+        shop.read_side.put_contact(&acme, &contact).await.unwrap();
+        let later = Contact { created_at: Timestamp(99), ..contact.clone() };
+        shop.read_side.put_contact(&acme, &later).await.unwrap();
+        let other = Contact { name: Some("Eve".to_owned()), ..contact.clone() };
+        assert!(matches!(shop.read_side.put_contact(&acme, &other).await, Err(ContactError::IdTaken)));
+        assert_eq!(shop.read_side.contact(&acme, contact.contact).await.unwrap(), Some(contact));
+    }
+
+    #[tokio::test]
+    async fn tenants_never_see_each_others_contacts() {
+        let shop = Shop::open().await;
+        let (acme, bolt) = (tenant("acme"), tenant("bolt"));
+        let contact = contact_of(subject("guest"), "1 Long Lane");
+        shop.read_side.put_contact(&acme, &contact).await.unwrap();
+        assert_eq!(shop.read_side.contact(&bolt, contact.contact).await.unwrap(), None);
+        assert_eq!(shop.read_side.contacts(&bolt, &[contact.contact]).await.unwrap(), []);
+        assert_eq!(shop.read_side.contacts(&acme, &[contact.contact, ContactId(1)]).await.unwrap(), [contact.clone()]);
+        assert_eq!(shop.read_side.contacts(&acme, &[]).await.unwrap(), []);
+        let nowhere = shop.read_side.put_contact(&tenant("nowhere"), &contact).await;
+        assert!(matches!(nowhere, Err(ContactError::NoTenant)));
+    }
+
+    #[test]
+    fn what_is_personal_is_not_in_logs() {
+        let shown = format!("{:?}", contact_of(subject("guest"), "1 Long Lane"));
+        assert!(!shown.contains("Ada") && !shown.contains("Lane") && !shown.contains('@'), "{shown}");
+    }
+}

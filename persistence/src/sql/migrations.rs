@@ -1,0 +1,56 @@
+//! The tables' history, inside the program.
+
+use sqlx::{
+    SqlStr, SqlitePool,
+    migrate::{Migration, MigrationType, Migrator},
+};
+
+/// Every migration there is, oldest first. A released file never changes; a new layout of projected tables also raises
+/// [`LAYOUT`](crate::project::LAYOUT).
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "tenants and accounts", include_str!("../../../migrations/sqlite/0001_tenants_and_accounts.sql")),
+    (2, "imports", include_str!("../../../migrations/sqlite/0002_imports.sql")),
+    (3, "projections", include_str!("../../../migrations/sqlite/0003_projections.sql")),
+    (4, "product search", include_str!("../../../migrations/sqlite/0004_product_search.sql")),
+    (5, "orders and checkouts", include_str!("../../../migrations/sqlite/0005_orders_and_checkouts.sql")),
+];
+
+/// Tables that could not be brought to this program's layout.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrationError {
+    /// A newer program has changed the tables. Use that program, or restore a copy from before.
+    #[error("database is at migration {found}, but this program knows only {known}: use the newer program")]
+    Newer {
+        /// The newest migration in the database.
+        found: i64,
+        /// The newest that this program has.
+        known: i64,
+    },
+    /// A migration failed, or one that was applied differs from this program's.
+    #[error("migration: {0}")]
+    Failed(#[from] sqlx::migrate::MigrateError),
+    /// The database could not be asked.
+    #[error("migration: {0}")]
+    Store(#[from] sqlx::Error),
+}
+
+/// Brings the tables to this program's layout. Changes nothing when a newer program has been here.
+pub(super) async fn migrate(writer: &SqlitePool) -> Result<(), MigrationError> {
+    refuse_newer(writer).await?;
+    let migrations = MIGRATIONS.iter().map(|&(version, name, sql)| {
+        Migration::new(version, name.into(), MigrationType::Simple, SqlStr::from_static(sql), false)
+    });
+    Migrator::with_migrations(migrations.collect()).run(writer).await?;
+    Ok(())
+}
+
+async fn refuse_newer(writer: &SqlitePool) -> Result<(), MigrationError> {
+    let has_history = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = '_sqlx_migrations')";
+    if !sqlx::query_scalar::<_, bool>(has_history).fetch_one(writer).await? {
+        return Ok(());
+    }
+    let found: i64 =
+        sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM _sqlx_migrations").fetch_one(writer).await?;
+    let known = MIGRATIONS.last().map_or(0, |&(version, ..)| version);
+    if found > known { Err(MigrationError::Newer { found, known }) } else { Ok(()) }
+}

@@ -1,0 +1,64 @@
+//! The SQL read side: accounts and lists in one SQLite file.
+//!
+//! ```text
+//!   gateway ──► tenants, accounts, contacts, tokens, imports ──┐
+//!                                                              ├──► one writer ──► fusion.sqlite ──► readers ──► lists
+//!   journal ──► Projector (crate::project) ────────────────────┘
+//! ```
+//!
+//! Two kinds of tables live here. What the gateway writes (who there is, and where they are reached) exists nowhere
+//! else, and [rebuilding](crate::project::Projector::clear_for_rebuild) never touches it. What projections write can
+//! be made again from the journal. Every function takes the tenant, and no query crosses from one to another.
+
+mod account;
+mod alias;
+mod bulk;
+mod column;
+mod contact;
+pub(crate) mod error;
+mod import;
+pub mod lists;
+mod migrations;
+mod page;
+mod password_reset;
+mod personal_data;
+mod read_side;
+mod refresh_token;
+pub(crate) mod search;
+mod summary;
+mod tenant;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub(crate) use self::{
+    bulk::{Cell, Column, Table, cells},
+    column::{RowExt, blob, number},
+    error::store_errors,
+};
+pub use self::{
+    account::{Account, AccountError, NewAccount, Role, normalise_email},
+    alias::{ALIASES_MAX, AliasError},
+    contact::{Contact, ContactError},
+    error::StoreError,
+    import::{
+        BeginImportError, Begun, Import, ImportState, NewImport, REJECTED_ROWS_MAX, RejectedRow, WARNINGS_MAX,
+    },
+    migrations::MigrationError,
+    page::{Cursor, InvalidCursor, InvalidLimit, LIMIT_DEFAULT, LIMIT_MAX, Limit, List, Page, PageRequest},
+    password_reset::{RESETS_OPEN_MAX, ResetError},
+    personal_data::PersonalData,
+    read_side::{OpenError, READERS, ReadSide},
+    refresh_token::{NewRefreshToken, RotateError, Rotated},
+    summary::{ProjectionSummary, Summary},
+    tenant::{HOSTS_MAX, Tenant, TenantError},
+};
+
+/// A hash of a token, as the gateway makes it. The token itself is never here.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TokenHash(pub [u8; 32]);
+
+impl std::fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TokenHash(…)")
+    }
+}

@@ -1,0 +1,208 @@
+//! Pages of lists: a limit, and where to go on.
+
+use std::fmt;
+
+use engine::time::Timestamp;
+
+/// How many a page has when nothing is said.
+pub const LIMIT_DEFAULT: u32 = 50;
+/// The most that a page has.
+pub const LIMIT_MAX: u32 = 200;
+
+/// How many a page has at the most: 1 to [`LIMIT_MAX`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit(u32);
+
+/// Not 1 to [`LIMIT_MAX`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a limit is 1 to {LIMIT_MAX}")]
+pub struct InvalidLimit;
+
+impl Limit {
+    /// Takes `limit` if it is within bounds.
+    pub fn new(limit: u32) -> Result<Self, InvalidLimit> {
+        if (1..=LIMIT_MAX).contains(&limit) { Ok(Self(limit)) } else { Err(InvalidLimit) }
+    }
+
+    /// The number.
+    pub fn get(self) -> u32 {
+        self.0
+    }
+
+    /// One more than asked for, which shows whether there is another page.
+    pub(super) fn with_next(self) -> i64 {
+        i64::from(self.0) + 1
+    }
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(LIMIT_DEFAULT)
+    }
+}
+
+/// The place after the last item of a page: what the list is ordered by. Opaque outside.
+///
+/// A list goes on from the same place however much was added or taken away in between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor {
+    pub(super) list: List,
+    pub(super) at: u64,
+    pub(super) id: u128,
+}
+
+/// Which list a cursor belongs to. The numbers are in cursors that clients keep for a while: never reuse one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum List {
+    /// [`ReadSide::products`](super::ReadSide::products).
+    Products = 1,
+    /// [`ReadSide::drops`](super::ReadSide::drops).
+    Drops = 2,
+    /// [`ReadSide::checkouts`](super::ReadSide::checkouts).
+    Checkouts = 3,
+    /// [`ReadSide::orders`](super::ReadSide::orders).
+    Orders = 4,
+    /// [`ReadSide::accounts`](super::ReadSide::accounts).
+    Accounts = 5,
+    /// [`ReadSide::rejected_rows`](super::ReadSide::rejected_rows).
+    RejectedRows = 6,
+    /// [`ReadSide::imports`](super::ReadSide::imports).
+    Imports = 7,
+}
+
+/// Not a cursor of this list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a cursor of this list")]
+pub struct InvalidCursor;
+
+/// RFC 4648's "base32hex" alphabet, section 7, in lower case and without padding: safe in a URL.
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
+/// List, instant and id: 25 bytes are 40 characters without a rest.
+const CURSOR_BYTES: usize = 1 + 8 + 16;
+const CURSOR_CHARS: usize = CURSOR_BYTES * 8 / 5;
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut bytes = [0u8; CURSOR_BYTES];
+        bytes[0] = self.list as u8;
+        bytes[1..9].copy_from_slice(&self.at.to_be_bytes());
+        bytes[9..].copy_from_slice(&self.id.to_be_bytes());
+        for five in bytes.chunks_exact(5) {
+            let word = five.iter().fold(0u64, |word, &byte| (word << 8) | u64::from(byte));
+            for digit in (0..8).rev() {
+                write!(f, "{}", ALPHABET[((word >> (digit * 5)) & 31) as usize] as char)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Cursor {
+    /// Reads a cursor that a page of `list` gave out.
+    pub fn read(list: List, text: &str) -> Result<Self, InvalidCursor> {
+        if text.len() != CURSOR_CHARS {
+            return Err(InvalidCursor);
+        }
+        let mut bytes = Vec::with_capacity(CURSOR_BYTES);
+        for eight in text.as_bytes().chunks_exact(8) {
+            let mut word = 0u64;
+            for byte in eight {
+                let digit = ALPHABET.iter().position(|known| known == byte).ok_or(InvalidCursor)?;
+                word = (word << 5) | digit as u64;
+            }
+            bytes.extend_from_slice(&word.to_be_bytes()[3..]);
+        }
+        if bytes[0] != list as u8 {
+            return Err(InvalidCursor);
+        }
+        let at = bytes[1..9].try_into().map_err(|_| InvalidCursor)?;
+        let id = bytes[9..].try_into().map_err(|_| InvalidCursor)?;
+        Ok(Self { list, at: u64::from_be_bytes(at), id: u128::from_be_bytes(id) })
+    }
+}
+
+/// Which page is asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PageRequest {
+    /// How many items at the most.
+    pub limit: Limit,
+    /// The place to go on from; `None` for the first page. One of another list finds nothing.
+    pub after: Option<Cursor>,
+}
+
+impl PageRequest {
+    /// Where to go on in `list`: before an instant and id in lists that are newest first. Without a cursor, a place
+    /// that everything comes after; with one of another list, a place that nothing comes after.
+    pub(super) fn newest_first(&self, list: List) -> (i64, Vec<u8>) {
+        match self.after {
+            None => (i64::MAX, vec![0xff; 17]),
+            Some(cursor) if cursor.list == list => (super::number(cursor.at), super::blob(cursor.id)),
+            Some(_) => (-1, Vec::new()),
+        }
+    }
+
+    /// Where to go on in a `list` that counts its items from 1.
+    pub(super) fn oldest_first(&self, list: List) -> i64 {
+        match self.after {
+            None => 0,
+            Some(cursor) if cursor.list == list => super::number(cursor.at),
+            Some(_) => i64::MAX,
+        }
+    }
+}
+
+/// Some items of a list, and where it goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// The place to go on from; `None` when this is the end.
+    pub next: Option<Cursor>,
+}
+
+impl<T> Page<T> {
+    /// The page of `limit` out of items of which one more was asked for.
+    pub(super) fn cut(mut items: Vec<T>, limit: Limit, list: List, place: impl Fn(&T) -> (Timestamp, u128)) -> Self {
+        let more = items.len() > limit.0 as usize;
+        items.truncate(limit.0 as usize);
+        let next = items.last().filter(|_| more).map(|last| {
+            let (at, id) = place(last);
+            Cursor { list, at: at.0, id }
+        });
+        Self { items, next }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_has_edges() {
+        assert!(Limit::new(0).is_err() && Limit::new(LIMIT_MAX + 1).is_err());
+        assert!(Limit::new(1).is_ok() && Limit::new(LIMIT_MAX).is_ok());
+        assert_eq!(Limit::default().get(), LIMIT_DEFAULT);
+    }
+
+    #[test]
+    fn a_cursor_reads_back_and_nothing_else_does() {
+        let cursor = Cursor { list: List::Orders, at: 1_700_000_000_123, id: u128::MAX / 7 };
+        let text = cursor.to_string();
+        assert_eq!(Cursor::read(List::Orders, &text), Ok(cursor));
+        assert_eq!(Cursor::read(List::Drops, &text), Err(InvalidCursor));
+        assert_eq!(text.len(), CURSOR_CHARS);
+        for wrong in ["", "x", &text[1..], &text.to_uppercase(), &format!("{text}0"), &"0".repeat(40), &"é".repeat(20)] {
+            assert_eq!(Cursor::read(List::Orders, wrong), Err(InvalidCursor), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_page_goes_on_only_when_there_is_more() {
+        let limit = Limit::new(2).unwrap();
+        let place = |n: &u64| (Timestamp(*n), u128::from(*n));
+        assert_eq!(Page::cut(vec![3, 2], limit, List::Drops, place).next, None);
+        let page = Page::cut(vec![3, 2, 1], limit, List::Drops, place);
+        assert_eq!((page.items, page.next.map(|cursor| cursor.id)), (vec![3, 2], Some(2)));
+    }
+}

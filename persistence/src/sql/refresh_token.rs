@@ -1,0 +1,271 @@
+//! Sessions that last: families of refresh tokens.
+//!
+//! A refresh token is good for one use, which gives the next one of its family. Whoever uses an old one has stolen it,
+//! or was stolen from: the family ends (RFC 9700, section 4.14.2).
+
+use engine::{
+    id::{SubjectId, TenantId},
+    time::Timestamp,
+};
+
+use super::{ReadSide, RowExt, StoreError, TokenHash, blob, error::store_errors, number};
+
+/// Expired tokens that one call of [`ReadSide::forget_expired_tokens`] removes: a short transaction.
+const FORGOTTEN_AT_ONCE: i64 = 5_000;
+
+/// The first token of a family, made with a sign-in.
+#[derive(Debug, Clone)]
+pub struct NewRefreshToken {
+    /// The token's hash.
+    pub token: TokenHash,
+    /// The family: a random number, or one derived from the sign-in.
+    pub family: u128,
+    /// Who has signed in.
+    pub subject: SubjectId,
+    /// When.
+    pub created_at: Timestamp,
+    /// The first instant at which it is no longer good.
+    pub expires_at: Timestamp,
+}
+
+/// A token that was good: its successor is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rotated {
+    /// Whose it is.
+    pub subject: SubjectId,
+    /// Its family.
+    pub family: u128,
+}
+
+/// Why a token is not good.
+#[derive(Debug, thiserror::Error)]
+pub enum RotateError {
+    /// It was never given out, its family has ended, or it was long ago.
+    #[error("unknown refresh token")]
+    Unknown,
+    /// Its time is over.
+    #[error("the refresh token has expired")]
+    Expired,
+    /// It was used before. Its family has ended by this.
+    #[error("the refresh token was used before")]
+    Reused {
+        /// Whose it was.
+        subject: SubjectId,
+        /// The family that has ended.
+        family: u128,
+    },
+    /// The database failed; whether the token was used is unknown.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+store_errors!(RotateError);
+
+impl ReadSide {
+    /// Starts a family.
+    pub async fn start_session(&self, tenant: &TenantId, new: &NewRefreshToken) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        insert_token(&mut tx, tenant, new).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Uses the token `old` up and puts `next` in its place.
+    pub async fn rotate_session(
+        &self,
+        tenant: &TenantId,
+        old: TokenHash,
+        next: TokenHash,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<Rotated, RotateError> {
+        let mut tx = self.begin().await?;
+        let row = sqlx::query("SELECT * FROM refresh_tokens WHERE tenant = ?1 AND token_hash = ?2")
+            .bind(tenant.as_str())
+            .bind(old.0.as_slice())
+            .fetch_optional(&mut *tx)
+            .await?
+            .ok_or(RotateError::Unknown)?;
+        let rotated = Rotated { subject: SubjectId(row.id("subject")?), family: row.id("family")? };
+        if row.opt_time("rotated_at")?.is_some() {
+            delete_family(&mut tx, tenant, rotated.family).await?;
+            tx.commit().await?;
+            return Err(RotateError::Reused { subject: rotated.subject, family: rotated.family });
+        }
+        if row.time("expires_at")? <= now {
+            return Err(RotateError::Expired);
+        }
+        sqlx::query("UPDATE refresh_tokens SET rotated_at = ?3 WHERE tenant = ?1 AND token_hash = ?2")
+            .bind(tenant.as_str())
+            .bind(old.0.as_slice())
+            .bind(number(now.0))
+            .execute(&mut *tx)
+            .await?;
+        let successor = NewRefreshToken {
+            token: next,
+            family: rotated.family,
+            subject: rotated.subject,
+            created_at: now,
+            expires_at,
+        };
+        insert_token(&mut tx, tenant, &successor).await?;
+        tx.commit().await?;
+        Ok(rotated)
+    }
+
+    /// Ends one session, the one of `family`. Again is the same.
+    pub async fn end_session(&self, tenant: &TenantId, family: u128) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        delete_family(&mut tx, tenant, family).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Ends every session of `subject`.
+    pub async fn end_sessions(&self, tenant: &TenantId, subject: SubjectId) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM refresh_tokens WHERE tenant = ?1 AND subject = ?2")
+            .bind(tenant.as_str())
+            .bind(blob(subject.0))
+            .execute(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    /// Whether the session of `family` goes on: its newest token has not expired.
+    pub async fn has_session(&self, tenant: &TenantId, family: u128, now: Timestamp) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM refresh_tokens
+                   WHERE tenant = ?1 AND family = ?2 AND rotated_at IS NULL AND expires_at > ?3)";
+        let query = sqlx::query_scalar(sql).bind(tenant.as_str()).bind(blob(family)).bind(number(now.0));
+        Ok(query.fetch_one(&self.readers).await?)
+    }
+
+    /// Removes some of the refresh and reset tokens, of all tenants, that expired before `now`; says how many. Call it
+    /// now and then, and again at once while it removes any.
+    pub async fn forget_expired_tokens(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let mut removed = 0;
+        for sql in [
+            "DELETE FROM refresh_tokens WHERE (tenant, token_hash) IN
+             (SELECT tenant, token_hash FROM refresh_tokens WHERE expires_at <= ?1 LIMIT ?2)",
+            "DELETE FROM password_resets WHERE (tenant, token_hash) IN
+             (SELECT tenant, token_hash FROM password_resets WHERE expires_at <= ?1 LIMIT ?2)",
+        ] {
+            let query = sqlx::query(sql).bind(number(now.0)).bind(FORGOTTEN_AT_ONCE);
+            removed += query.execute(&self.writer).await?.rows_affected();
+        }
+        Ok(removed)
+    }
+}
+
+async fn insert_token(
+    connection: &mut sqlx::SqliteConnection,
+    tenant: &TenantId,
+    new: &NewRefreshToken,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "INSERT INTO refresh_tokens (tenant, token_hash, family, subject, created_at, expires_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )
+    .bind(tenant.as_str())
+    .bind(new.token.0.as_slice())
+    .bind(blob(new.family))
+    .bind(blob(new.subject.0))
+    .bind(number(new.created_at.0))
+    .bind(number(new.expires_at.0))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn delete_family(connection: &mut sqlx::SqliteConnection, tenant: &TenantId, family: u128) -> sqlx::Result<()> {
+    sqlx::query("DELETE FROM refresh_tokens WHERE tenant = ?1 AND family = ?2")
+        .bind(tenant.as_str())
+        .bind(blob(family))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::testing::{Shop, subject, tenant};
+
+    const NOW: Timestamp = Timestamp(1_000);
+    const END: Timestamp = Timestamp(5_000);
+
+    fn token(n: u8) -> TokenHash {
+        TokenHash([n; 32])
+    }
+
+    async fn signed_in() -> Shop {
+        let shop = Shop::open().await;
+        let new = NewRefreshToken {
+            token: token(1),
+            family: 77,
+            subject: subject("ada"),
+            created_at: NOW,
+            expires_at: END,
+        };
+        shop.read_side.start_session(&tenant("acme"), &new).await.unwrap();
+        shop
+    }
+
+    #[tokio::test]
+    async fn each_token_gives_the_next_one() {
+        let shop = signed_in().await;
+        let acme = tenant("acme");
+        for n in 1..5 {
+            let rotated = shop.read_side.rotate_session(&acme, token(n), token(n + 1), NOW, END).await.unwrap();
+            assert_eq!(rotated, Rotated { subject: subject("ada"), family: 77 });
+        }
+        assert!(shop.read_side.has_session(&acme, 77, NOW).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn an_old_token_ends_the_family() {
+        let shop = signed_in().await;
+        let acme = tenant("acme");
+        shop.read_side.rotate_session(&acme, token(1), token(2), NOW, END).await.unwrap();
+        shop.read_side.rotate_session(&acme, token(2), token(3), NOW, END).await.unwrap();
+        let stolen = shop.read_side.rotate_session(&acme, token(1), token(9), NOW, END).await;
+        assert!(matches!(stolen, Err(RotateError::Reused { family: 77, .. })));
+        for n in [1, 2, 3, 9] {
+            let over = shop.read_side.rotate_session(&acme, token(n), token(10 + n), NOW, END).await;
+            assert!(matches!(over, Err(RotateError::Unknown)), "{n}");
+        }
+        assert!(!shop.read_side.has_session(&acme, 77, NOW).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn of_two_uses_at_once_one_wins_and_the_family_ends() {
+        let shop = signed_in().await;
+        let acme = tenant("acme");
+        let (one, two) = tokio::join!(
+            shop.read_side.rotate_session(&acme, token(1), token(2), NOW, END),
+            shop.read_side.rotate_session(&acme, token(1), token(3), NOW, END),
+        );
+        assert!(one.is_ok() != two.is_ok());
+        assert!(!shop.read_side.has_session(&acme, 77, NOW).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_token_expires_and_is_forgotten() {
+        let shop = signed_in().await;
+        let acme = tenant("acme");
+        let late = shop.read_side.rotate_session(&acme, token(1), token(2), END, Timestamp(9_000)).await;
+        assert!(matches!(late, Err(RotateError::Expired)));
+        assert_eq!(shop.read_side.forget_expired_tokens(Timestamp(END.0 - 1)).await.unwrap(), 0);
+        assert_eq!(shop.read_side.forget_expired_tokens(END).await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn tenants_never_share_sessions() {
+        let shop = signed_in().await;
+        let bolt = tenant("bolt");
+        let foreign = shop.read_side.rotate_session(&bolt, token(1), token(2), NOW, END).await;
+        assert!(matches!(foreign, Err(RotateError::Unknown)));
+        shop.read_side.end_session(&bolt, 77).await.unwrap();
+        shop.read_side.end_sessions(&bolt, subject("ada")).await.unwrap();
+        assert!(!shop.read_side.has_session(&bolt, 77, NOW).await.unwrap());
+        assert!(shop.read_side.has_session(&tenant("acme"), 77, NOW).await.unwrap());
+        shop.read_side.end_sessions(&tenant("acme"), subject("ada")).await.unwrap();
+        assert!(!shop.read_side.has_session(&tenant("acme"), 77, NOW).await.unwrap());
+    }
+}

@@ -1,0 +1,97 @@
+//! What `fusion doctor` shows of the read side.
+
+use std::collections::BTreeMap;
+
+use super::{ReadSide, StoreError};
+use crate::project;
+
+/// How much there is, and how far projections have come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// The next position of each shard: everything before it is in the lists.
+    pub positions: BTreeMap<u16, u64>,
+    /// Rows of each projection's tables, of all tenants.
+    pub projections: Vec<ProjectionSummary>,
+    /// Rows of the tables that are not derived, of all tenants, by table.
+    pub kept: Vec<(&'static str, u64)>,
+}
+
+/// How much one projection holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjectionSummary {
+    /// Its name: that of the kind it projects.
+    pub name: &'static str,
+    /// Rows by table.
+    pub rows: Vec<(&'static str, u64)>,
+}
+
+/// The tables that exist nowhere else.
+const KEPT: [&str; 9] = [
+    "tenants",
+    "tenant_hosts",
+    "accounts",
+    "aliases",
+    "contacts",
+    "refresh_tokens",
+    "password_resets",
+    "imports",
+    "import_rejected_rows",
+];
+
+impl ReadSide {
+    /// Counts everything, at one instant. Walks through all rows: for people who ask, not for metrics.
+    pub async fn summary(&self) -> Result<Summary, StoreError> {
+        let mut tx = self.readers.begin().await?;
+        let positions = project::read_positions(&mut tx).await?;
+        let mut projections = Vec::new();
+        for (name, tables) in project::tables() {
+            projections.push(ProjectionSummary { name, rows: count_rows(&mut tx, tables).await? });
+        }
+        let kept = count_rows(&mut tx, &KEPT).await?;
+        Ok(Summary { positions, projections, kept })
+    }
+
+    /// The next position of each shard that projections have seen anything of. The journal must reach at least there.
+    pub async fn positions(&self) -> Result<BTreeMap<u16, u64>, StoreError> {
+        let mut connection = self.readers.acquire().await?;
+        Ok(project::read_positions(&mut connection).await?)
+    }
+}
+
+async fn count_rows(
+    connection: &mut sqlx::SqliteConnection,
+    tables: &[&'static str],
+) -> sqlx::Result<Vec<(&'static str, u64)>> {
+    let mut counts = Vec::new();
+    for table in tables {
+        let sql = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+        let rows: i64 = sqlx::query_scalar(sql).fetch_one(&mut *connection).await?;
+        counts.push((*table, rows.unsigned_abs()));
+    }
+    Ok(counts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::testing::Shop;
+
+    #[tokio::test]
+    async fn every_table_is_counted() {
+        let shop = Shop::open().await;
+        let summary = shop.read_side.summary().await.unwrap();
+        let mut counted: Vec<&str> = summary.kept.iter().map(|(table, _)| *table).collect();
+        counted.extend(summary.projections.iter().flat_map(|projection| &projection.rows).map(|(table, _)| *table));
+        counted.sort_unstable();
+        let ours: Vec<String> = sqlx::query_scalar(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE
+             '_sqlx_%' AND name NOT LIKE 'products_search_%' AND name NOT LIKE 'projection_%' ORDER BY name",
+        )
+        .fetch_all(&shop.read_side.readers)
+        .await
+        .unwrap();
+        assert_eq!(counted, ours);
+        assert_eq!(summary.kept[0], ("tenants", 2));
+        assert!(summary.positions.is_empty());
+    }
+}

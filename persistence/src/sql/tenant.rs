@@ -1,0 +1,215 @@
+//! Merchants on this installation.
+
+use engine::{id::TenantId, money::Currency, time::Timestamp};
+use serde_json::{Map, Value};
+use sqlx::{SqliteConnection, sqlite::SqliteRow};
+
+use super::{
+    ReadSide, RowExt, StoreError,
+    error::{is_taken, store_errors},
+    number,
+};
+
+/// The most host names of one tenant.
+pub const HOSTS_MAX: usize = 32;
+
+/// A merchant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tenant {
+    /// The name, in every key.
+    pub tenant: TenantId,
+    /// The currency that prices are said in when nothing else is.
+    pub currency: Currency,
+    /// The host names of the shop, in lower case and in order, without a port.
+    pub hosts: Vec<String>,
+    /// What the gateway keeps about the merchant; a JSON object.
+    pub settings: Map<String, Value>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// Why a tenant cannot be made or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum TenantError {
+    /// There is one of this name.
+    #[error("there is a tenant of this name")]
+    NameTaken,
+    /// There is none of this name.
+    #[error("no such tenant")]
+    NotFound,
+    /// Another tenant has this host name.
+    #[error("another tenant has the host name {host}")]
+    HostTaken {
+        /// Which.
+        host: String,
+    },
+    /// More host names than [`HOSTS_MAX`].
+    #[error("at most {HOSTS_MAX} host names")]
+    TooManyHosts,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+store_errors!(TenantError);
+
+impl ReadSide {
+    /// Makes a tenant. Its host names are taken in lower case.
+    pub async fn create_tenant(&self, new: &Tenant) -> Result<(), TenantError> {
+        let mut tx = self.begin().await?;
+        let settings = Value::Object(new.settings.clone()).to_string();
+        sqlx::query("INSERT INTO tenants (tenant, currency, settings, created_at) VALUES (?1, ?2, ?3, ?4)")
+            .bind(new.tenant.as_str())
+            .bind(new.currency.code())
+            .bind(settings)
+            .bind(number(new.created_at.0))
+            .execute(&mut *tx)
+            .await
+            .map_err(|error| if is_taken(&error) { TenantError::NameTaken } else { error.into() })?;
+        add_hosts(&mut tx, &new.tenant, &new.hosts).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// The tenant of this name.
+    pub async fn tenant(&self, tenant: &TenantId) -> Result<Option<Tenant>, StoreError> {
+        let sql = "SELECT *, (SELECT json_group_array(host) FROM (SELECT host FROM tenant_hosts h WHERE h.tenant = t.tenant
+                   ORDER BY host)) AS hosts FROM tenants t WHERE tenant = ?1";
+        let row = sqlx::query(sql).bind(tenant.as_str()).fetch_optional(&self.readers).await?;
+        Ok(row.as_ref().map(read_tenant).transpose()?)
+    }
+
+    /// The name of the tenant whose shop is at this host name. Case and a port do not matter.
+    pub async fn tenant_of_host(&self, host: &str) -> Result<Option<TenantId>, StoreError> {
+        let sql = "SELECT tenant FROM tenant_hosts WHERE host = ?1";
+        let row = sqlx::query(sql).bind(plain_host(host)).fetch_optional(&self.readers).await?;
+        Ok(row.map(|row| row.parsed("tenant")).transpose()?)
+    }
+
+    /// Every tenant, by name. An installation has few; each of a larger one has its own page of this list.
+    pub async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
+        let sql = "SELECT *, (SELECT json_group_array(host) FROM (SELECT host FROM tenant_hosts h WHERE h.tenant = t.tenant
+                   ORDER BY host)) AS hosts FROM tenants t ORDER BY tenant";
+        let rows = sqlx::query(sql).fetch_all(&self.readers).await?;
+        Ok(rows.iter().map(read_tenant).collect::<sqlx::Result<_>>()?)
+    }
+
+    /// Gives a tenant these host names, and takes away all others.
+    pub async fn set_tenant_hosts(&self, tenant: &TenantId, hosts: &[String]) -> Result<(), TenantError> {
+        let mut tx = self.begin().await?;
+        let found: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM tenants WHERE tenant = ?1)")
+            .bind(tenant.as_str())
+            .fetch_one(&mut *tx)
+            .await?;
+        if !found {
+            return Err(TenantError::NotFound);
+        }
+        sqlx::query("DELETE FROM tenant_hosts WHERE tenant = ?1").bind(tenant.as_str()).execute(&mut *tx).await?;
+        add_hosts(&mut tx, tenant, hosts).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Replaces a tenant's settings.
+    pub async fn set_tenant_settings(&self, tenant: &TenantId, settings: &Map<String, Value>) -> Result<(), TenantError> {
+        let done = sqlx::query("UPDATE tenants SET settings = ?2 WHERE tenant = ?1")
+            .bind(tenant.as_str())
+            .bind(Value::Object(settings.clone()).to_string())
+            .execute(&self.writer)
+            .await?;
+        if done.rows_affected() == 0 { Err(TenantError::NotFound) } else { Ok(()) }
+    }
+}
+
+async fn add_hosts(connection: &mut SqliteConnection, tenant: &TenantId, hosts: &[String]) -> Result<(), TenantError> {
+    if hosts.len() > HOSTS_MAX {
+        return Err(TenantError::TooManyHosts);
+    }
+    for host in hosts {
+        let host = plain_host(host);
+        let sql = "INSERT INTO tenant_hosts (host, tenant) VALUES (?1, ?2)
+                   ON CONFLICT (host) DO UPDATE SET tenant = tenant WHERE tenant = excluded.tenant";
+        let done = sqlx::query(sql).bind(&host).bind(tenant.as_str()).execute(&mut *connection).await?;
+        if done.rows_affected() == 0 {
+            return Err(TenantError::HostTaken { host });
+        }
+    }
+    Ok(())
+}
+
+/// A host name as it is compared: lower case, without a port. An IPv6 address keeps its brackets.
+fn plain_host(host: &str) -> String {
+    let host = host.trim();
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if !name.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    name.trim_end_matches('.').to_ascii_lowercase()
+}
+
+fn read_tenant(row: &SqliteRow) -> sqlx::Result<Tenant> {
+    Ok(Tenant {
+        tenant: row.parsed("tenant")?,
+        currency: row.parsed("currency")?,
+        hosts: row.json("hosts")?,
+        settings: row.json("settings")?,
+        created_at: row.time("created_at")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::testing::{Shop, tenant};
+
+    fn merchant(name: &str, hosts: &[&str]) -> Tenant {
+        Tenant {
+            tenant: tenant(name),
+            currency: Currency::USD,
+            hosts: hosts.iter().map(|host| host.to_string()).collect(),
+            settings: Map::new(),
+            created_at: Timestamp(1_000),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_shop_is_found_by_its_host_name() {
+        let shop = Shop::open().await;
+        shop.read_side.create_tenant(&merchant("zeta", &["Zeta.example", "shop.zeta.example"])).await.unwrap();
+        for host in ["zeta.example", "ZETA.EXAMPLE:8080", "zeta.example."] {
+            assert_eq!(shop.read_side.tenant_of_host(host).await.unwrap(), Some(tenant("zeta")), "{host}");
+        }
+        for host in ["other.example", "", ":80", "[::1]:8080"] {
+            assert_eq!(shop.read_side.tenant_of_host(host).await.unwrap(), None, "{host}");
+        }
+        let found = shop.read_side.tenant(&tenant("zeta")).await.unwrap().unwrap();
+        assert_eq!(found.hosts, ["shop.zeta.example", "zeta.example"]);
+    }
+
+    #[tokio::test]
+    async fn names_and_hosts_belong_to_one_tenant() {
+        let shop = Shop::open().await;
+        shop.read_side.create_tenant(&merchant("zeta", &["zeta.example"])).await.unwrap();
+        let again = shop.read_side.create_tenant(&merchant("zeta", &[])).await;
+        assert!(matches!(again, Err(TenantError::NameTaken)));
+        let thief = shop.read_side.create_tenant(&merchant("thief", &["thief.example", "zeta.example"])).await;
+        assert!(matches!(thief, Err(TenantError::HostTaken { host }) if host == "zeta.example"));
+        assert_eq!(shop.read_side.tenant(&tenant("thief")).await.unwrap(), None, "nothing of a refused one stays");
+        assert_eq!(shop.read_side.tenant_of_host("thief.example").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn hosts_and_settings_change() {
+        let shop = Shop::open().await;
+        shop.read_side.create_tenant(&merchant("zeta", &["old.example"])).await.unwrap();
+        let hosts = ["new.example".to_owned(), "new.example".to_owned()];
+        shop.read_side.set_tenant_hosts(&tenant("zeta"), &hosts).await.unwrap();
+        let settings = Map::from_iter([("tax_basis_points".to_owned(), Value::from(1_900))]);
+        shop.read_side.set_tenant_settings(&tenant("zeta"), &settings).await.unwrap();
+        let found = shop.read_side.tenant(&tenant("zeta")).await.unwrap().unwrap();
+        assert_eq!((found.hosts, found.settings), (vec!["new.example".to_owned()], settings.clone()));
+        assert_eq!(shop.read_side.tenant_of_host("old.example").await.unwrap(), None);
+
+        let nobody = shop.read_side.set_tenant_settings(&tenant("nobody"), &settings).await;
+        assert!(matches!(nobody, Err(TenantError::NotFound)));
+        let nobody = shop.read_side.set_tenant_hosts(&tenant("nobody"), &[]).await;
+        assert!(matches!(nobody, Err(TenantError::NotFound)));
+    }
+}

@@ -1,0 +1,224 @@
+//! Whether fjall's files are those that it wrote, before it opens them.
+//!
+//! fjall trusts some of its files more than a damaged disk deserves: a length that a flipped bit made up is allocated
+//! before anything is checked, and a keyspace whose name it cannot find is deleted. Its files carry what is needed to
+//! look first:
+//!
+//! ```text
+//!  keyspaces/<n>/current ──► v<id>, with its xxh3-128
+//!                 v<id>  ──► tables/<id> and blobs/<id>, each with its xxh3-128
+//! ```
+//!
+//! `current`: id u64 | xxh3-128 | 0 (lsm-tree's `version/persist.rs`). `v<id>`, tables and blob files are archives of
+//! the `sfa` crate: sections, then a table of contents `TOC!` | count u32 | (position u64 | length u64 | name length
+//! u16 | name)*, then `SFA!` | 1 | 0 | its xxh3-128 | its position u64 | its length u64.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+
+use crate::journal::JournalError;
+
+const TRAILER_BYTES: u64 = 38;
+/// A table of contents has a handful of sections.
+const CONTENTS_BYTES_MAX: u64 = 64 << 10;
+/// A file that says which files there are: 33 bytes for each.
+const MANIFEST_BYTES_MAX: u64 = 256 << 20;
+
+/// What is wrong with which file.
+struct Wrong {
+    path: PathBuf,
+    why: String,
+}
+
+impl Wrong {
+    fn new(path: &Path, why: impl ToString) -> Self {
+        Self { path: path.to_path_buf(), why: why.to_string() }
+    }
+}
+
+/// A table or a blob file that a keyspace consists of.
+struct Part {
+    path: PathBuf,
+    id: u64,
+    checksum: u128,
+    bytes: u64,
+}
+
+/// Checks the files of a fjall folder: all of their frames, and of the newest `bytes_max` bytes every one.
+pub(super) fn check(folder: &Path, bytes_max: u64) -> Result<(), JournalError> {
+    let keyspaces = folder.join("keyspaces");
+    if !keyspaces.is_dir() {
+        return Ok(());
+    }
+    let damaged = |wrong: Wrong| JournalError::DamagedStore { path: wrong.path.display().to_string(), why: wrong.why };
+    check_keyspaces(&keyspaces, bytes_max).map_err(damaged)
+}
+
+fn check_keyspaces(keyspaces: &Path, bytes_max: u64) -> Result<(), Wrong> {
+    let mut parts = Vec::new();
+    for folder in list(keyspaces)? {
+        parts.extend(parts_of(&folder)?);
+    }
+    // The names of the keyspaces come first whatever their age: fjall deletes a keyspace that has none.
+    parts.sort_by_key(|part| (!part.path.starts_with(keyspaces.join("0")), u64::MAX - part.id));
+    let mut left = bytes_max;
+    for part in parts {
+        check_frame(&part.path)?;
+        if part.bytes <= left {
+            left -= part.bytes;
+            check_whole(&part)?;
+        }
+    }
+    Ok(())
+}
+
+fn list(folder: &Path) -> Result<Vec<PathBuf>, Wrong> {
+    let files = std::fs::read_dir(folder).and_then(|files| files.map(|file| Ok(file?.path())).collect());
+    let mut files: Vec<PathBuf> = files.map_err(|error: io::Error| Wrong::new(folder, error))?;
+    files.sort();
+    Ok(files)
+}
+
+/// What a keyspace consists of by now. Files that are not named are left from a crash; fjall removes them.
+fn parts_of(folder: &Path) -> Result<Vec<Part>, Wrong> {
+    let current = folder.join("current");
+    let current_bytes = match std::fs::read(&current) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let used = |kind: &str| std::fs::read_dir(folder.join(kind)).is_ok_and(|mut files| files.next().is_some());
+            // Without it fjall takes the keyspace for one whose making was cut off, and deletes it.
+            return if used("tables") || used("blobs") { Err(Wrong::new(&current, error)) } else { Ok(Vec::new()) };
+        }
+        Err(error) => return Err(Wrong::new(&current, error)),
+    };
+    let mut fields = Fields { bytes: &current_bytes };
+    let (Some(id), Some(checksum)) = (fields.u64(), fields.u128()) else {
+        return Err(Wrong::new(&current, "it is cut short"));
+    };
+    let manifest = folder.join(format!("v{id}"));
+    let bytes = std::fs::metadata(&manifest).map_err(|error| Wrong::new(&manifest, error))?.len();
+    if bytes > MANIFEST_BYTES_MAX {
+        return Err(Wrong::new(&manifest, format!("it has {bytes} bytes")));
+    }
+    let bytes = std::fs::read(&manifest).map_err(|error| Wrong::new(&manifest, error))?;
+    if xxh3_128(&bytes) != checksum {
+        return Err(Wrong::new(&manifest, "its checksum is not the one in `current`"));
+    }
+    let listed = listed(&bytes).ok_or_else(|| Wrong::new(&manifest, "it cannot be read"))?;
+    let part = |(kind, id, checksum): (&str, u64, u128)| {
+        let path = folder.join(kind).join(id.to_string());
+        let bytes = std::fs::metadata(&path).map_err(|error| Wrong::new(&path, error))?.len();
+        Ok(Part { path, id, checksum, bytes })
+    };
+    listed.into_iter().map(part).collect()
+}
+
+/// The tables and blob files that a manifest names: lsm-tree's `version/recovery.rs`.
+fn listed(manifest: &[u8]) -> Option<Vec<(&'static str, u64, u128)>> {
+    let at = manifest.len().checked_sub(TRAILER_BYTES as usize)?;
+    let mut trailer = Fields { bytes: manifest.get(at + 22..)? };
+    let contents = manifest.get(trailer.u64()? as usize..at)?;
+    let section = |wanted: &[u8]| {
+        let mut fields = Fields { bytes: contents.get(4..)? };
+        for _ in 0..fields.u32()? {
+            let (position, bytes) = (fields.u64()? as usize, fields.u64()? as usize);
+            let name_bytes = fields.u16()?;
+            if fields.take(usize::from(name_bytes))? == wanted {
+                return Some(Fields { bytes: manifest.get(position..position.checked_add(bytes)?)? });
+            }
+        }
+        None
+    };
+    let mut parts = Vec::new();
+    let mut tables = section(b"tables")?;
+    for _level in 0..tables.u8()? {
+        for _run in 0..tables.u8()? {
+            for _table in 0..tables.u32()? {
+                let (id, _, checksum, _) = (tables.u64()?, tables.u8()?, tables.u128()?, tables.u64()?);
+                parts.push(("tables", id, checksum));
+            }
+        }
+    }
+    let mut blobs = section(b"blob_files")?;
+    for _file in 0..blobs.u32()? {
+        let (id, _, checksum) = (blobs.u64()?, blobs.u8()?, blobs.u128()?);
+        parts.push(("blobs", id, checksum));
+    }
+    Some(parts)
+}
+
+/// Whether the table of contents of a file is the one that was written.
+fn check_frame(path: &Path) -> Result<(), Wrong> {
+    let wrong = |why: &dyn ToString| Wrong::new(path, why.to_string());
+    let file = File::open(path).map_err(|error| wrong(&error))?;
+    let bytes = file.metadata().map_err(|error| wrong(&error))?.len();
+    let at = bytes.checked_sub(TRAILER_BYTES).ok_or_else(|| wrong(&"it is cut short"))?;
+    let mut trailer = [0; TRAILER_BYTES as usize];
+    file.read_exact_at(&mut trailer, at).map_err(|error| wrong(&error))?;
+    let mut fields = Fields { bytes: &trailer };
+    let broken = || wrong(&"it does not end as it was written");
+    let (magic, _, checksum, position) = (fields.take(4), fields.u16(), fields.u128(), fields.u64());
+    let (Some(b"SFA!"), Some(checksum), Some(position)) = (magic, checksum, position) else {
+        return Err(broken());
+    };
+    let contents_bytes = at.checked_sub(position).filter(|bytes| *bytes <= CONTENTS_BYTES_MAX).ok_or_else(broken)?;
+    let mut contents = vec![0; contents_bytes as usize];
+    file.read_exact_at(&mut contents, position).map_err(|error| wrong(&error))?;
+    if xxh3_128(&contents) == checksum { Ok(()) } else { Err(broken()) }
+}
+
+fn check_whole(part: &Part) -> Result<(), Wrong> {
+    let hash = || {
+        let (mut file, mut hasher, mut chunk) = (File::open(&part.path)?, Xxh3::new(), vec![0; 1 << 18]);
+        loop {
+            match file.read(&mut chunk)? {
+                0 => return Ok(hasher.digest128()),
+                count => hasher.update(&chunk[..count]),
+            }
+        }
+    };
+    let found = hash().map_err(|error: io::Error| Wrong::new(&part.path, error))?;
+    if found == part.checksum { Ok(()) } else { Err(Wrong::new(&part.path, "its checksum is not what it was")) }
+}
+
+struct Fields<'b> {
+    bytes: &'b [u8],
+}
+
+impl<'b> Fields<'b> {
+    fn take(&mut self, count: usize) -> Option<&'b [u8]> {
+        let (taken, rest) = self.bytes.split_at_checked(count)?;
+        self.bytes = rest;
+        Some(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.try_into().ok()
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        self.array::<1>().map(|[byte]| byte)
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        self.array().map(u16::from_le_bytes)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    fn u128(&mut self) -> Option<u128> {
+        self.array().map(u128::from_le_bytes)
+    }
+}

@@ -1,0 +1,84 @@
+//! The thread that keeps the witness, and watches that the appender moves.
+
+use std::{io, sync::Arc, thread::JoinHandle, time::Duration};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::{appender::Watermarks, options::EmbeddedOptions, witness::Witness};
+
+/// The running thread.
+pub(super) struct Witnessing {
+    stop: Arc<Stop>,
+    thread: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Stop {
+    stopped: Mutex<bool>,
+    changed: Condvar,
+}
+
+struct Keeper {
+    witness: Witness,
+    watermarks: Arc<Watermarks>,
+    every: Duration,
+    stall_max: Duration,
+    on_fatal: Arc<dyn Fn(&str) + Send + Sync>,
+}
+
+impl Witnessing {
+    pub(super) fn start(witness: Witness, watermarks: Arc<Watermarks>, options: &EmbeddedOptions) -> io::Result<Self> {
+        let stop = Arc::<Stop>::default();
+        let (every, stall_max) = (options.witness_every, options.stall_max);
+        let keeper = Keeper { witness, watermarks, every, stall_max, on_fatal: Arc::clone(&options.on_fatal) };
+        let thread = std::thread::Builder::new().name("journal-witness".into());
+        let thread = thread.spawn({
+            let stop = Arc::clone(&stop);
+            move || keeper.run(&stop)
+        })?;
+        Ok(Self { stop, thread })
+    }
+
+    /// Writes the witness once more and ends the thread.
+    pub(super) fn stop(self) {
+        *self.stop.stopped.lock() = true;
+        self.stop.changed.notify_one();
+        // A panic was reported where it happened.
+        let _ = self.thread.join();
+    }
+}
+
+impl Keeper {
+    fn run(mut self, stop: &Stop) {
+        loop {
+            let stopped = {
+                let mut stopped = stop.stopped.lock();
+                if !*stopped {
+                    stop.changed.wait_for(&mut stopped, self.every);
+                }
+                *stopped
+            };
+            self.write();
+            if stopped {
+                return;
+            }
+            let busy_ms = self.watermarks.busy_ms();
+            if u128::from(busy_ms) > self.stall_max.as_millis() {
+                let why = format!("a write has been stuck for {} s", busy_ms / 1000);
+                tracing::error!(busy_ms, "journal failed: {why}");
+                return (self.on_fatal)(&why);
+            }
+        }
+    }
+
+    fn write(&mut self) {
+        let accepted = self.watermarks.all();
+        if accepted == self.witness.newest() {
+            return;
+        }
+        // The journal itself is sound: only what the witness guards against is unguarded for now.
+        if let Err(error) = self.witness.write(&accepted) {
+            tracing::error!(%error, "journal witness could not be written");
+        }
+    }
+}
