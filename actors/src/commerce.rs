@@ -88,17 +88,12 @@ impl Commerce {
 
     /// The leadership that answers for a key, waiting for one if there is none now.
     async fn leading<J>(&self, key: &EntityKey, deadline: Instant) -> Result<Arc<Leading>, AskError<J>> {
-        let mut current = self.node.shard_of(key).current.clone();
-        if let Some(leading) = current.borrow().as_ref().filter(|leading| !leading.is_over()) {
-            return Ok(leading.clone());
+        let current = &self.node.shard_of(key).current;
+        if let Some(leading) = current.get_going() {
+            return Ok(leading);
         }
-        let waited = tokio::time::timeout_at(deadline, async {
-            current.wait_for(|leading| leading.as_ref().is_some_and(|leading| !leading.is_over())).await.map(|found| found.clone())
-        });
-        match waited.await {
-            Ok(Ok(Some(leading))) => Ok(leading),
-            _ => Err(AskError::Unavailable { retry_after: UNAVAILABLE_RETRY }),
-        }
+        let led = tokio::time::timeout_at(deadline, current.led()).await;
+        led.map_err(|_| AskError::Unavailable { retry_after: UNAVAILABLE_RETRY })
     }
 
     async fn hand_over<A: Aggregate>(
@@ -126,8 +121,7 @@ impl Commerce {
 
     /// Delivers what came of an effect. False: not now.
     pub(crate) async fn deliver(&self, key: &EntityKey, effect: EffectId, outcome: Outcome) -> bool {
-        let current = self.node.shard_of(key).current.borrow().clone();
-        match current.filter(|leading| !leading.is_over()) {
+        match self.node.shard_of(key).current.get_going() {
             Some(leading) => leading.deliver(key, effect, outcome).await.is_ok(),
             None => false,
         }
@@ -151,7 +145,7 @@ impl Commerce {
 
     /// Whether every shard is led.
     pub fn is_ready(&self) -> bool {
-        !self.node.is_stopping() && self.node.shards().iter().all(|shard| shard.current.borrow().is_some())
+        !self.node.is_stopping() && self.node.shards().iter().all(|shard| shard.current.get_going().is_some())
     }
 }
 

@@ -16,6 +16,7 @@ use engine::{
     sabotage::{Rule, is_broken},
     time::Timestamp,
 };
+use futures::{FutureExt, future::BoxFuture};
 use persistence::snapshots::Snapshot;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use streaming::Entry;
@@ -83,6 +84,8 @@ pub trait Live: Send + Sync {
     fn retire(&self);
     /// Ends it once its mailbox is empty. Its leadership is over, so it decides nothing more.
     fn stop(&self);
+    /// Ends when its actor has ended.
+    fn ended(&self) -> BoxFuture<'_, ()>;
     /// Its gate.
     fn gate(&self) -> &Arc<Gate>;
     /// The mailbox with its type.
@@ -133,6 +136,13 @@ impl<A: Aggregate> Live for Mailbox<A> {
         let _ = self.actor.drain();
     }
 
+    fn ended(&self) -> BoxFuture<'_, ()> {
+        async {
+            let _ = self.actor.wait(None).await;
+        }
+        .boxed()
+    }
+
     fn gate(&self) -> &Arc<Gate> {
         &self.gate
     }
@@ -162,6 +172,7 @@ pub struct Resident<A: Aggregate> {
     tenant: TenantId,
     aggregate: A,
     version: u64,
+    from_snapshot: bool,
     accepted: Arc<AtomicU64>,
     wake_told: Option<Timestamp>,
     waiting: Vec<Waiting<A>>,
@@ -188,6 +199,7 @@ pub async fn start<A: Aggregate>(
         key_bytes: Bytes::copy_from_slice(key.as_bytes()),
         tenant: key.tenant(),
         version: loaded.version,
+        from_snapshot: loaded.from_snapshot,
         accepted: Arc::new(AtomicU64::new(loaded.version)),
         wake_told: None,
         waiting: Vec::new(),
@@ -195,9 +207,7 @@ pub async fn start<A: Aggregate>(
         gate: gate.clone(),
         leading: leading.clone(),
     };
-    if !(loaded.from_snapshot && is_broken(Rule::EffectLostAfterCheckpoint)) {
-        resident.resume();
-    }
+    resident.resume();
     let entity = Entity::<A>(std::marker::PhantomData);
     let (actor, _) = Actor::spawn_linked(None, entity, resident, leading.supervisor()).await?;
     leading.note_actor(actor.get_id(), key);
@@ -369,6 +379,9 @@ impl<A: Aggregate> Resident<A> {
 
     /// Asks for everything that is still open. The runtime knows what is under way.
     fn resume(&self) {
+        if self.from_snapshot && is_broken(Rule::EffectLostAfterCheckpoint) {
+            return;
+        }
         if self.aggregate.has_outstanding() {
             for effect in self.aggregate.outstanding() {
                 self.leading.dispatch(&self.tenant, &self.key, effect);

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use persistence::snapshots::SnapshotStore;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use streaming::{Journal, ShardId};
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::{
     ask::{Answered, AskError},
@@ -23,7 +23,7 @@ use crate::{
     gate::Gate,
     ports::Outside,
     projector::{Projection, keep_projected},
-    shard::{LeadError, Shard, ShardArguments, ShardHandle, ShardMessage},
+    shard::{Current, LeadError, Shard, ShardArguments, ShardHandle, ShardMessage},
     views::Views,
 };
 
@@ -209,17 +209,17 @@ impl Node {
         let (fatal_sender, mut fatal) = mpsc::unbounded_channel();
         let mut handles = Vec::new();
         for shard in (0..shards).map(ShardId) {
-            let (sender, current) = watch::channel(None);
+            let current = Arc::new(Current::default());
             let arguments =
-                ShardArguments { shard, node: shared.clone(), current: sender, fatal: fatal_sender.clone() };
+                ShardArguments { shard, node: shared.clone(), current: current.clone(), fatal: fatal_sender.clone() };
             let (actor, _) = Actor::spawn_linked(None, Shard, arguments, supervisor.get_cell()).await?;
             handles.push(ShardHandle { current, actor });
         }
-        let mut led: Vec<_> = handles.iter().map(|handle| handle.current.clone()).collect();
+        let led: Vec<_> = handles.iter().map(|handle| handle.current.clone()).collect();
         let _ = shared.handles.set(handles);
         let all_led = async {
-            for current in &mut led {
-                let _ = current.wait_for(Option::is_some).await;
+            for current in &led {
+                current.led().await;
             }
         };
         tokio::select! {
@@ -279,8 +279,9 @@ impl Node {
             projector.abort();
         }
         for shard in self.shared.shards() {
-            if let Some(leading) = &*shard.current.borrow() {
-                leading.end();
+            let leading = shard.current.get();
+            if let Some(leading) = leading {
+                leading.end().await;
             }
             let _ = shard.actor.stop_and_wait(None, None).await;
         }

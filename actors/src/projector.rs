@@ -112,8 +112,7 @@ async fn step(node: &NodeShared, projection: &dyn Projection, next: &mut [u64]) 
 }
 
 fn accepted_of(node: &NodeShared, shard: u16) -> Option<u64> {
-    let current = node.shards().get(usize::from(shard))?.current.borrow();
-    current.as_ref().map(|leading| leading.accepted_position())
+    node.shards().get(usize::from(shard))?.current.get().map(|leading| leading.accepted_position())
 }
 
 async fn read_shard(node: &NodeShared, shard: u16, from: u64, room: usize, records: &mut Vec<Accepted>) -> Result<u64, ()> {

@@ -20,6 +20,8 @@ use crate::{
 const FIRST_CLAIM_MAX: Duration = Duration::from_secs(180);
 /// How often the server is asked whether it has made a snapshot.
 const SEGMENT: Duration = Duration::from_secs(5);
+/// A hold takes at least this in a snapshot.
+const SNAPSHOT_BYTES_EACH_MIN: f64 = 20.0;
 /// The server's own figure for a drop's stall.
 const FREEZE: &str = "fusion_snapshot_freeze_seconds";
 
@@ -45,7 +47,7 @@ pub(crate) struct Stall {
     pub(crate) without_ms_max: Option<f64>,
     /// p99.9 over all segments, in milliseconds.
     pub(crate) p999_ms: f64,
-    /// The longest freeze that the server itself reports, in milliseconds.
+    /// What no freeze exceeded by the server's own metric, in milliseconds; infinite beyond its last bucket.
     pub(crate) reported_ms_max: Option<f64>,
     /// How long was watched.
     pub(crate) seconds: f64,
@@ -112,7 +114,8 @@ pub(crate) fn cold_start(options: &Options, wanted: &ColdStartOptions) -> Result
 
     eprintln!("cold start: watching claims across a snapshot, at most {stall_seconds} s");
     let mut stall = watch(options, wanted.stall_rate, stall_seconds, &server, &mut claims, &mut held)?;
-    stall.reported_ms_max = stall.reported_ms_max.into_iter().chain(freeze_before.map(|s| s * 1e3)).reduce(f64::max);
+    let reported = [stall.reported_ms_max, freeze_before.map(|seconds| seconds * 1e3)];
+    stall.reported_ms_max = reported.into_iter().flatten().reduce(f64::max);
     shop.expect_held(&drop, held)?;
 
     let stop_seconds = server.stop()?.as_secs_f64();
@@ -194,23 +197,26 @@ fn watch(
         reported_ms_max: None,
         seconds: 0.0,
     };
-    let mut snapshots = server.metrics()?.snapshots();
-    let mut over = false;
+    let first = server.metrics()?;
+    // Other entities are frozen too, but only the drop's snapshot is that large. A server that does not count the
+    // bytes is believed to have made it at its first freeze.
+    let drop_bytes_min = *held as f64 * SNAPSHOT_BYTES_EACH_MIN;
+    let (mut freezes, mut seen, mut over) = (first.freezes(), false, false);
     while !over && started.elapsed().as_secs() < seconds_max {
         // One segment more after the snapshot was seen: it may have been under way between two looks.
-        over = stall.with_snapshot_ms_max.is_some();
+        over = seen;
         let window =
             Driver::connect(server.address(), options.clients)?.run(&mut Http { work: claims }, &plan, server.pid())?;
         *held += window.done_in_all;
         let metrics = server.metrics()?;
-        let made = metrics.snapshots() > snapshots;
-        snapshots = metrics.snapshots();
+        let made = metrics.freezes() > freezes;
+        freezes = metrics.freezes();
+        seen |= match (metrics.snapshot_bytes(), first.snapshot_bytes()) {
+            (Some(bytes), before) => bytes - before.unwrap_or(0.0) >= drop_bytes_min,
+            (None, _) => made,
+        };
         let longest_ms = window.latency.max() as f64 / 1e6;
-        eprintln!(
-            "  {:.0}/s, longest {longest_ms:.1} ms{}",
-            window.per_second(),
-            if made { ", a snapshot" } else { "" }
-        );
+        eprintln!("  {:.0}/s, longest {longest_ms:.1} ms{}", window.per_second(), if made { ", frozen" } else { "" });
         let side = if made || over { &mut stall.with_snapshot_ms_max } else { &mut stall.without_ms_max };
         *side = Some(side.unwrap_or(0.0).max(longest_ms));
         // Both have the same bounds.

@@ -32,22 +32,39 @@ impl Metrics {
         (!values.is_empty()).then(|| values.iter().sum())
     }
 
-    /// The greatest observation of a metric: its `_max`, else its highest quantile, else its plain value. A
-    /// histogram's buckets give only a bound, and are not used.
+    /// The least value that no observation of a metric exceeded: its `_max` or its highest quantile if it has one, else
+    /// the bound of the highest bucket of its histogram that is not empty (infinite beyond the last bound).
     pub(crate) fn greatest(&self, name: &str) -> Option<f64> {
-        let max = format!("{name}_max");
+        let (max, bucket) = (format!("{name}_max"), format!("{name}_bucket"));
         let of = |wanted: &str| {
             let values = self.samples.iter().filter(|(sample, _, _)| sample == wanted).map(|(_, _, value)| *value);
             values.filter(|value| value.is_finite()).reduce(f64::max)
         };
-        of(&max).or_else(|| of(name))
+        of(&max).or_else(|| of(name)).or_else(|| {
+            let buckets = self.samples.iter().filter(|(sample, _, _)| *sample == bucket);
+            let mut counts: Vec<(f64, f64)> =
+                buckets.filter_map(|(_, labels, at_most)| Some((le(labels)?, *at_most))).collect();
+            counts.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+            let all = counts.last()?.1;
+            counts.iter().find(|(_, at_most)| *at_most >= all && all > 0.0).map(|(bound, _)| *bound)
+        })
     }
 
-    /// How many snapshots have been made, by whichever of the server's counters is there.
-    pub(crate) fn snapshots(&self) -> Option<f64> {
-        let counters = ["fusion_snapshots_total", "fusion_snapshot_freeze_seconds_count", "fusion_checkpoints_total"];
-        counters.iter().find_map(|name| self.sum(name))
+    /// How often an entity was frozen for a snapshot.
+    pub(crate) fn freezes(&self) -> f64 {
+        self.sum("fusion_snapshot_freeze_seconds_count").unwrap_or(0.0)
     }
+
+    /// Bytes of snapshots written, if the server counts them.
+    pub(crate) fn snapshot_bytes(&self) -> Option<f64> {
+        self.sum("fusion_snapshot_bytes_total")
+    }
+}
+
+/// The bound of a histogram's bucket.
+fn le(labels: &str) -> Option<f64> {
+    let bound = labels.split(',').find_map(|label| label.trim().strip_prefix("le=\"")?.strip_suffix('"'))?;
+    bound.parse().ok()
 }
 
 #[cfg(test)]
@@ -62,7 +79,22 @@ mod tests {
         let metrics = Metrics::parse(page);
         assert_eq!(metrics.sum("fusion_journal_bytes_total"), Some(60.0));
         assert_eq!(metrics.greatest("fusion_snapshot_freeze_seconds"), Some(0.004));
-        assert_eq!(metrics.snapshots(), Some(7.0));
+        assert_eq!(metrics.freezes(), 7.0);
         assert_eq!(metrics.sum("missing"), None);
+        assert_eq!(metrics.greatest("missing"), None);
+    }
+
+    #[test]
+    fn of_a_histogram_the_highest_bucket_in_use_bounds_the_greatest() {
+        let page = |counts: [u32; 3]| {
+            let [a, b, all] = counts;
+            Metrics::parse(&format!(
+                "s_bucket{{le=\"0.001\"}} {a}\ns_bucket{{le=\"0.005\"}} {b}\ns_bucket{{le=\"+Inf\"}} {all}\n"
+            ))
+        };
+        assert_eq!(page([3, 7, 7]).greatest("s"), Some(0.005));
+        assert_eq!(page([7, 7, 7]).greatest("s"), Some(0.001));
+        assert_eq!(page([3, 7, 8]).greatest("s"), Some(f64::INFINITY));
+        assert_eq!(page([0, 0, 0]).greatest("s"), None);
     }
 }

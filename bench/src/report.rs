@@ -243,7 +243,7 @@ fn cold_start_facts(cold_start: &ColdStart, facts: &mut Vec<[String; 3]>) {
     facts.push(plain("the same in 5 s without one", ms(stall.without_ms_max, "no such time")));
     facts.push(plain("p99.9 of all of them", ms(Some(stall.p999_ms), "")));
     facts.push([
-        "longest freeze by the server's own metric".to_owned(),
+        "no freeze longer than, by the server's own metric".to_owned(),
         ms(stall.reported_ms_max, "no such metric"),
         format!("≤ {FREEZE_MS_MAX} ms"),
     ]);

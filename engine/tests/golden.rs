@@ -36,6 +36,10 @@ macro_rules! variants {
     };
 }
 
+#[path = "golden/carts.rs"]
+mod carts;
+#[path = "golden/checkouts.rs"]
+mod checkouts;
 #[path = "golden/drops.rs"]
 mod drops;
 #[path = "golden/inventories.rs"]
@@ -44,6 +48,8 @@ mod inventories;
 mod orders;
 #[path = "golden/payments.rs"]
 mod payments;
+#[path = "golden/products.rs"]
+mod products;
 #[path = "golden/samples.rs"]
 mod samples;
 
@@ -60,6 +66,12 @@ struct Golden<A: Aggregate> {
     history: Vec<A::Event>,
     /// Samples of variants that cannot be in that history.
     others: Vec<A::Event>,
+    /// More samples of a variant, for the sorts of things within it.
+    sorts: Vec<(&'static str, A::Event)>,
+}
+
+fn written<E: minicbor::Encode<()>>(event: &E) -> Vec<u8> {
+    minicbor::to_vec(event).unwrap()
 }
 
 /// The files of one aggregate, checked in one go: all that is wrong is said at once.
@@ -73,9 +85,11 @@ where
 
     let mut samples: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     for event in golden.history.iter().chain(&golden.others) {
-        let bytes = minicbor::to_vec(event).unwrap();
-        assert_eq!(minicbor::decode::<A::Event>(&bytes).unwrap(), *event, "{kind} reads as it was written");
-        samples.entry(file_name(kind, event.name())).or_insert(bytes);
+        assert_eq!(minicbor::decode::<A::Event>(&written(event)).unwrap(), *event, "{kind} reads as it was written");
+        samples.entry(file_name(kind, event.name(), "")).or_insert_with(|| written(event));
+    }
+    for (sort, event) in &golden.sorts {
+        samples.insert(file_name(kind, event.name(), sort), written(event));
     }
     let sampled: BTreeSet<&str> = golden.history.iter().chain(&golden.others).map(Named::name).collect();
     faults.extend(A::Event::ALL.iter().filter(|name| !sampled.contains(*name)).map(|name| format!("{kind}: no sample of {name}")));
@@ -119,7 +133,7 @@ where
     }
     let mut decoder = minicbor::Decoder::new(bytes);
     match decoder.decode::<A::Event>() {
-        Ok(event) if file_name(A::KIND.name(), event.name()) != format!("{}.{}.hex", parts[0], parts[1]) => {
+        Ok(event) if file_name(A::KIND.name(), event.name(), "") != format!("{}.{}.hex", parts[0], parts[1]) => {
             Some(format!("reads as {}", event.name()))
         }
         Ok(_) if decoder.position() != bytes.len() => Some("has bytes that no one reads".to_owned()),
@@ -132,8 +146,8 @@ fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
 
-/// `drop.units_asked.hex` for the variant `UnitsAsked`.
-fn file_name(kind: &str, variant: &str) -> String {
+/// `drop.units_asked.hex` for the variant `UnitsAsked`; a sort of it has its name too.
+fn file_name(kind: &str, variant: &str, sort: &str) -> String {
     let mut snake = String::new();
     for letter in variant.chars() {
         if letter.is_ascii_uppercase() && !snake.is_empty() {
@@ -141,7 +155,7 @@ fn file_name(kind: &str, variant: &str) -> String {
         }
         snake.push(letter.to_ascii_lowercase());
     }
-    format!("{kind}.{snake}.hex")
+    if sort.is_empty() { format!("{kind}.{snake}.hex") } else { format!("{kind}.{snake}.{sort}.hex") }
 }
 
 /// Every file of this aggregate, older ones included.
@@ -186,6 +200,21 @@ fn orders_stay_readable() {
 #[test]
 fn order_numbers_stay_readable() {
     check(orders::golden_numbers());
+}
+
+#[test]
+fn products_stay_readable() {
+    check(products::golden());
+}
+
+#[test]
+fn carts_stay_readable() {
+    check(carts::golden());
+}
+
+#[test]
+fn checkouts_stay_readable() {
+    check(checkouts::golden());
 }
 
 #[test]

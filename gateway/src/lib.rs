@@ -1,1 +1,141 @@
-//! gateway
+//! The front door: REST, tokens, limits, and the document that describes them.
+//!
+//! ```text
+//!   serve ─► edge::Door ─► routes/* ─► actors::Commerce        (what is true now)
+//!               │             └──────► persistence::ReadSide   (lists, accounts)
+//!               └── auth, limits, idempotency, problem: what every route shares
+//! ```
+//!
+//! A request's way in is one of parsing: [`edge`] turns bytes into typed requests, a route turns them into commands of
+//! the engine, and every refusal on the way is a [`problem::Problem`].
+
+pub mod auth;
+pub mod edge;
+pub mod idempotency;
+pub mod limits;
+pub mod ops;
+pub mod problem;
+mod routes;
+pub mod settings;
+#[cfg(test)]
+mod testing;
+mod wire;
+
+use std::{ops::Deref, sync::Arc};
+
+use actors::{Clock, Commerce};
+use engine::time::Timestamp;
+use metrics_exporter_prometheus::PrometheusHandle;
+use persistence::sql::ReadSide;
+
+use crate::auth::{Issuer, Keys, Mailer, Passwords, Sessions, Tenants};
+pub use crate::{
+    edge::{Door, serve},
+    problem::Problem,
+    settings::{Rate, Rates, SettingFault, Settings},
+};
+
+/// What a gateway is made of.
+pub struct GatewayOptions {
+    /// The entities.
+    pub commerce: Commerce,
+    /// Accounts and lists.
+    pub read_side: ReadSide,
+    /// What the operator has chosen.
+    pub settings: Settings,
+    /// The installation's secrets.
+    pub keys: Keys,
+    /// Who sends mail.
+    pub mailer: Arc<dyn Mailer>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// What `/metrics` shows: [`ops::metrics::install`].
+    pub metrics: PrometheusHandle,
+}
+
+/// A gateway that cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Settings that cannot be; all of them.
+    #[error("settings: {}", .0.iter().map(SettingFault::to_string).collect::<Vec<_>>().join("; "))]
+    Settings(Vec<SettingFault>),
+    /// The password settings are out of argon2's bounds.
+    #[error(transparent)]
+    Password(#[from] auth::password::PasswordError),
+}
+
+/// Everything that the routes need. Cheap to clone.
+#[derive(Clone)]
+pub struct Gateway(Arc<Parts>);
+
+/// The parts of a [`Gateway`].
+pub struct Parts {
+    /// The entities.
+    pub commerce: Commerce,
+    /// Accounts and lists.
+    pub read_side: ReadSide,
+    /// What the operator has chosen.
+    pub settings: Settings,
+    /// Who asks.
+    pub sessions: Sessions,
+    /// Whose shop it is about.
+    pub tenants: Tenants,
+    /// How often.
+    pub limits: limits::Limits,
+    /// Who sends mail.
+    pub mailer: Arc<dyn Mailer>,
+    /// The key of the hashes that the journal knows e-mail addresses by.
+    pub email_key: [u8; 32],
+    /// The key that order numbers are spelled with.
+    pub order_number_key: [u8; 32],
+    clock: Arc<dyn Clock>,
+    metrics: PrometheusHandle,
+}
+
+impl Deref for Gateway {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl Gateway {
+    /// A gateway made of these parts. It serves nothing yet: see [`serve`].
+    pub fn new(options: GatewayOptions) -> Result<Self, StartError> {
+        let GatewayOptions { commerce, read_side, settings, keys, mailer, clock, metrics } = options;
+        let faults = settings.faults();
+        if !faults.is_empty() {
+            return Err(StartError::Settings(faults));
+        }
+        let passwords = Passwords::new(settings.password_memory_kib, settings.passwords_at_once)?;
+        let issuer = Issuer::new(&settings.issuer, &keys);
+        Ok(Self(Arc::new(Parts {
+            sessions: Sessions::new(issuer, read_side.clone(), passwords, &settings),
+            tenants: Tenants::default(),
+            limits: limits::Limits::new(&settings.rates, settings.dev),
+            email_key: keys.derive("e-mail hashes"),
+            order_number_key: keys.derive("order numbers"),
+            commerce,
+            read_side,
+            settings,
+            mailer,
+            clock,
+            metrics,
+        })))
+    }
+
+    /// The present instant.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The OpenAPI 3.1 document of everything that is served.
+    pub fn openapi() -> serde_json::Value {
+        routes::document()
+    }
+
+    pub(crate) fn metrics(&self) -> &PrometheusHandle {
+        &self.metrics
+    }
+}

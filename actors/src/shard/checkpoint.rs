@@ -15,8 +15,6 @@ use wincode::{SchemaRead, SchemaWrite};
 
 use super::leading::{Dirty, Leading, LeadGone, MailboxError};
 
-/// The tail may always grow to this before a checkpoint is due.
-pub const CHECKPOINT_TAIL_BYTES: u64 = 16 << 20;
 /// Snapshots of a checkpoint that are taken at once.
 const SNAPSHOTS_AT_ONCE: usize = 16;
 /// Snapshots that are kept of an entity: the newest, and one to fall back to.
@@ -49,7 +47,7 @@ impl CheckpointForm {
 }
 
 impl Leading {
-    /// Whether the tail has grown past what a checkpoint would cost: the larger of [`CHECKPOINT_TAIL_BYTES`] and the
+    /// Whether the tail has grown past what a checkpoint would cost: the larger of [`Tuning::checkpoint_tail_bytes`](crate::node::Tuning) and the
     /// bytes that the dirty snapshots would take, so that a drop with a million holds is not rewritten every few seconds.
     pub(super) fn checkpoint_due(&self) -> bool {
         let threshold = self.node.tuning.checkpoint_tail_bytes.max(self.node.snapshot_bytes_last(self.shard));
@@ -150,4 +148,4 @@ impl Leading {
 /// A checkpoint that was not taken.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("checkpoint not taken: {0}")]
-pub struct CheckpointError(String);
+pub(super) struct CheckpointError(String);

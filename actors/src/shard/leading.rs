@@ -192,10 +192,12 @@ impl Leading {
         self.accepted.load(Ordering::Acquire)
     }
 
-    /// Ends it as a crash would.
-    pub fn end(&self) {
+    /// Ends it as a crash would, and waits until its entities are gone.
+    pub async fn end(&self) {
         self.set_over();
-        self.stop_entities();
+        for live in self.stop_entities() {
+            live.ended().await;
+        }
     }
 
     /// The highest version of an entity that the log is known to have since the checkpoint.
@@ -254,7 +256,9 @@ impl Leading {
         let cell = self.loading.lock().entry(key.clone()).or_default().clone();
         let loaded = cell.get_or_try_init(|| self.load_now::<A>(key)).await;
         let mut loading = self.loading.lock();
-        if loading.get(key).is_some_and(|known| Arc::ptr_eq(known, &cell)) {
+        // After a failure the next who waits tries, in the same cell: it may go only with the last of them.
+        let last = Arc::strong_count(&cell) <= 2;
+        if (loaded.is_ok() || last) && loading.get(key).is_some_and(|known| Arc::ptr_eq(known, &cell)) {
             loading.remove(key);
         }
         loaded.map(|_| ())
@@ -274,6 +278,7 @@ impl Leading {
                 return Err(MailboxError::Parked(why));
             }
         };
+        tracing::debug!(%key, version = loaded.version, from_snapshot = loaded.from_snapshot, "entity loaded");
         let mailbox = start::<A>(self, key, loaded).await.map_err(|_| MailboxError::Gone)?;
         self.live.insert(key.clone(), mailbox);
         metrics::gauge!("fusion_live_entities", "kind" => A::KIND.name()).increment(1.0);
@@ -309,16 +314,16 @@ impl Leading {
         }
     }
 
-    /// Stops every entity; what they had not proposed is gone.
-    pub(super) fn stop_entities(&self) {
+    /// Stops every entity, in the order of their keys; what they had not proposed is gone.
+    pub(super) fn stop_entities(&self) -> Vec<Arc<dyn Live>> {
         let mut keys: Vec<EntityKey> = self.live.iter().map(|live| live.key().clone()).collect();
         keys.sort_unstable();
-        for key in keys {
-            if let Some(live) = self.live.get(&key).map(|live| live.value().clone()) {
-                live.stop();
-            }
-            self.remove_live(&key);
+        let lives: Vec<_> = keys.iter().filter_map(|key| self.live.get(key).map(|live| live.value().clone())).collect();
+        for (key, live) in keys.iter().zip(&lives) {
+            live.stop();
+            self.remove_live(key);
         }
+        lives
     }
 }
 

@@ -13,5 +13,5 @@ pub use self::{
     checkpoint::CheckpointForm,
     leading::{Fate, LeadGone, Leading, MailboxError, Proposal},
     recovery::LeadError,
-    supervisor::{Shard, ShardArguments, ShardHandle, ShardMessage},
+    supervisor::{Current, Shard, ShardArguments, ShardHandle, ShardMessage},
 };

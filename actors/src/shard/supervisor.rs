@@ -7,10 +7,11 @@ use std::{
 };
 
 use engine::{id::EntityKey, time::Timestamp};
+use parking_lot::RwLock;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use streaming::ShardId;
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{Notify, mpsc, oneshot},
     task::JoinHandle,
 };
 
@@ -22,9 +23,9 @@ use super::{
 use crate::{kinds::with_kind, node::NodeShared};
 
 /// Failures of one entity within [`PARK_WITHIN_MS`] after which it is parked.
-pub const FAILURES_MAX: usize = 3;
+const FAILURES_MAX: usize = 3;
 /// See [`FAILURES_MAX`].
-pub const PARK_WITHIN_MS: u64 = 60_000;
+const PARK_WITHIN_MS: u64 = 60_000;
 /// The pause before a lead is taken again after it failed.
 const LEAD_AGAIN: Duration = Duration::from_millis(100);
 /// How often idle entities are looked for.
@@ -48,11 +49,49 @@ pub enum ShardMessage {
     Drain(oneshot::Sender<()>),
 }
 
+/// The leadership that a shard has at present, if any.
+///
+/// A `watch` channel would do, but wakes those who wait in a random order, and then no simulation replays.
+#[derive(Default)]
+pub struct Current {
+    leading: RwLock<Option<Arc<Leading>>>,
+    changed: Notify,
+}
+
+impl Current {
+    /// The leadership there is.
+    pub fn get(&self) -> Option<Arc<Leading>> {
+        self.leading.read().clone()
+    }
+
+    /// The leadership there is, unless it has ended.
+    pub fn get_going(&self) -> Option<Arc<Leading>> {
+        self.get().filter(|leading| !leading.is_over())
+    }
+
+    fn set(&self, leading: Option<Arc<Leading>>) -> Option<Arc<Leading>> {
+        let old = std::mem::replace(&mut *self.leading.write(), leading);
+        self.changed.notify_waiters();
+        old
+    }
+
+    /// Waits for a leadership that has not ended.
+    pub async fn led(&self) -> Arc<Leading> {
+        loop {
+            let changed = self.changed.notified();
+            if let Some(leading) = self.get_going() {
+                return leading;
+            }
+            changed.await;
+        }
+    }
+}
+
 /// A shard as the rest of the node sees it.
 #[derive(Clone)]
 pub struct ShardHandle {
     /// The leadership there is, if any.
-    pub current: watch::Receiver<Option<Arc<Leading>>>,
+    pub current: Arc<Current>,
     /// Its actor.
     pub actor: ActorRef<ShardMessage>,
 }
@@ -65,7 +104,7 @@ pub struct ShardState {
     shard: ShardId,
     node: Arc<NodeShared>,
     term: u64,
-    current: watch::Sender<Option<Arc<Leading>>>,
+    current: Arc<Current>,
     tasks: Vec<JoinHandle<()>>,
     checkpointing: bool,
     failures: BTreeMap<EntityKey, VecDeque<Timestamp>>,
@@ -80,7 +119,7 @@ pub struct ShardArguments {
     /// What it shares with the others.
     pub node: Arc<NodeShared>,
     /// Where it says whether it leads.
-    pub current: watch::Sender<Option<Arc<Leading>>>,
+    pub current: Arc<Current>,
     /// Where it says that it cannot lead and waiting will not help.
     pub fatal: mpsc::UnboundedSender<LeadError>,
 }
@@ -135,6 +174,11 @@ impl Actor for Shard {
         Ok(())
     }
 
+    async fn post_stop(&self, _: ActorRef<ShardMessage>, state: &mut ShardState) -> Result<(), ActorProcessingErr> {
+        state.end_term();
+        Ok(())
+    }
+
     async fn handle_supervisor_evt(
         &self,
         _: ActorRef<ShardMessage>,
@@ -144,7 +188,7 @@ impl Actor for Shard {
         match event {
             SupervisionEvent::ActorFailed(actor, error) => state.entity_failed(actor.get_id(), &error.to_string()),
             SupervisionEvent::ActorTerminated(actor, _, _) => {
-                if let Some(leading) = &*state.current.borrow() {
+                if let Some(leading) = state.current.get() {
                     leading.actors.remove(&actor.get_id());
                 }
             }
@@ -156,7 +200,7 @@ impl Actor for Shard {
 
 impl ShardState {
     async fn lead(&mut self, myself: &ActorRef<ShardMessage>) {
-        if self.current.borrow().is_some() || self.node.is_stopping() {
+        if self.current.get().is_some() || self.node.is_stopping() {
             return;
         }
         self.term += 1;
@@ -170,7 +214,7 @@ impl ShardState {
                 self.tasks.push(tokio::spawn(keep_agenda(leading.clone())));
                 self.checkpointing = false;
                 self.node.accepted_changed(self.shard);
-                self.current.send_replace(Some(leading));
+                self.current.set(Some(leading));
             }
             Err(error) if error.is_passing() => {
                 tracing::warn!(shard = %self.shard, %error, "cannot lead now; trying again");
@@ -184,7 +228,7 @@ impl ShardState {
     }
 
     fn end_term(&mut self) {
-        if let Some(leading) = self.current.send_replace(None) {
+        if let Some(leading) = self.current.set(None) {
             leading.set_over();
             leading.stop_entities();
         }
@@ -195,7 +239,7 @@ impl ShardState {
     }
 
     fn checkpoint(&mut self, myself: &ActorRef<ShardMessage>) {
-        let Some(leading) = self.current.borrow().clone() else { return };
+        let Some(leading) = self.current.get() else { return };
         self.checkpointing = true;
         let (myself, term) = (myself.clone(), self.term);
         self.tasks.push(tokio::spawn(async move {
@@ -209,7 +253,7 @@ impl ShardState {
 
     /// Asks idle entities to leave memory, the longest idle first, when there are too many or they are idle for long.
     fn retire_idle(&self) {
-        let Some(leading) = self.current.borrow().clone() else { return };
+        let Some(leading) = self.current.get() else { return };
         let (now, tuning) = (leading.now().0, &self.node.tuning);
         let idle_ms = u64::try_from(tuning.idle_after.as_millis()).unwrap_or(u64::MAX);
         let mut idle: Vec<(u64, EntityKey)> =
@@ -229,7 +273,7 @@ impl ShardState {
 
     /// An entity's actor died: it is dropped with what it speculated. The third time in a minute it is parked.
     fn entity_failed(&mut self, actor: ractor::ActorId, error: &str) {
-        let Some(leading) = self.current.borrow().clone() else { return };
+        let Some(leading) = self.current.get() else { return };
         let Some((_, key)) = leading.actors.remove(&actor) else { return };
         leading.remove_live(&key);
         let now = leading.now();
@@ -251,7 +295,7 @@ impl ShardState {
     }
 
     async fn drain(&mut self) {
-        let Some(leading) = self.current.borrow().clone() else { return };
+        let Some(leading) = self.current.get() else { return };
         let (sender, receiver) = oneshot::channel();
         leading.propose(Proposal::barrier(Box::new(move |fate| {
             let _ = sender.send(matches!(fate, Fate::Accepted(_)));

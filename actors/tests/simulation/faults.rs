@@ -123,7 +123,9 @@ impl SnapshotStore for Snapshots {
     fn put(&self, snapshot: Snapshot) -> BoxFuture<'_, Result<(), SnapshotStoreError>> {
         async move {
             self.pause().await?;
-            self.rows.lock().snapshots.insert((snapshot.key.clone(), snapshot.version), (snapshot, false));
+            // A row is immutable: putting it again does not take away that it is durable.
+            let at = (snapshot.key.clone(), snapshot.version);
+            self.rows.lock().snapshots.entry(at).or_insert((snapshot, false));
             Ok(())
         }
         .boxed()

@@ -46,6 +46,9 @@ fn seeds() -> Vec<u64> {
 #[test]
 fn no_history_breaks_a_promise() {
     break_rule(None);
+    if std::env::var("FUSION_SEED").is_ok() {
+        tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).without_time().init();
+    }
     let (mut total, seeds) = (Report::default(), seeds());
     for seed in &seeds {
         match run(*seed) {

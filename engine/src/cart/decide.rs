@@ -59,10 +59,11 @@ impl Cart {
             | CartCommand::ChangeLine { buyer, .. }
             | CartCommand::RemoveLine { buyer, .. }
             | CartCommand::Delete { buyer } => {
-                self.owned_by(buyer)?;
+                self.sheet.as_ref().filter(|sheet| buyer.is(sheet.buyer)).ok_or(CartRejection::NotFound)?;
                 if let Some(view) = self.earlier(context)? {
                     return Ok(Decision::again(CartReply::Cart(view)));
                 }
+                self.existing().ok_or(CartRejection::NotFound)?;
                 if let Some(grip) = self.lock {
                     return Err(CartRejection::CheckoutInProgress { checkout: grip.checkout });
                 }

@@ -108,5 +108,5 @@ pub(crate) fn golden() -> Golden<Drop> {
         DropEvent::Ended { at: at(7_200), receipt: Some(receipt(14, 7_200)) },
         DropEvent::Cancelled { receipt: receipt(15, 7_300) },
     ];
-    Golden { history, others }
+    Golden { history, others, sorts: Vec::new() }
 }

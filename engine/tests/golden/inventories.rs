@@ -17,7 +17,7 @@ variants! {
 }
 
 pub(crate) fn golden() -> Golden<Inventory> {
-    let reserved = |hold, quantity, seconds| InventoryEvent::Reserved {
+    let reserved = |hold, quantity, seconds: u64| InventoryEvent::Reserved {
         hold: HoldId(id(hold)),
         quantity: units(quantity),
         expires_at: at(seconds + 900),
@@ -42,5 +42,5 @@ pub(crate) fn golden() -> Golden<Inventory> {
         InventoryEvent::Disowned,
         InventoryEvent::Expired { holds: vec![HoldId(id(8)), HoldId(id(7))], at: at(913) },
     ];
-    Golden { history, others }
+    Golden { history, others, sorts: Vec::new() }
 }

@@ -78,10 +78,10 @@ pub(crate) fn golden() -> Golden<Order> {
         OrderEvent::Cancelled { reason: "out of paint".to_owned(), restock: true, receipt: receipt(22, 30), at: at(31) },
         OrderEvent::Fulfilled { tracking: Some("1Z999AA10123456784".to_owned()), receipt: receipt(23, 40) },
     ];
-    Golden { history, others }
+    Golden { history, others, sorts: Vec::new() }
 }
 
 pub(crate) fn golden_numbers() -> Golden<OrderNumbers> {
     let assigned = |order, number, seconds| OrderNumbersEvent::Assigned { order: OrderId(id(order)), number, at: at(seconds) };
-    Golden { history: vec![assigned(1, 1, 0), assigned(2, 2, 1), assigned(3, 3, 5)], others: Vec::new() }
+    Golden { history: vec![assigned(1, 1, 0), assigned(2, 2, 1), assigned(3, 3, 5)], others: Vec::new(), sorts: Vec::new() }
 }

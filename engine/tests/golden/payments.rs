@@ -50,5 +50,5 @@ pub(crate) fn golden() -> Golden<Payment> {
         PaymentEvent::VoidAsked { command: CommandId(id(8)), at: at(64) },
         PaymentEvent::Voided { at: at(65) },
     ];
-    Golden { history, others }
+    Golden { history, others, sorts: Vec::new() }
 }

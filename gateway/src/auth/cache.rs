@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use engine::{id::SubjectId, time::Timestamp};
+use engine::{
+    id::{SubjectId, TenantId},
+    time::Timestamp,
+};
 use parking_lot::{Mutex, RwLock};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -46,7 +49,7 @@ struct Ended {
     /// Sessions, and until when their tokens would have been good.
     sessions: HashMap<u128, Timestamp>,
     /// Subjects: tokens given out before the first instant are worthless; the second is when they expire.
-    subjects: HashMap<SubjectId, (Timestamp, Timestamp)>,
+    subjects: HashMap<(TenantId, SubjectId), (Timestamp, Timestamp)>,
 }
 
 impl Default for TokenCache {
@@ -100,7 +103,10 @@ impl TokenCache {
     fn has_ended(&self, bearer: &Bearer) -> bool {
         let ended = self.ended.lock();
         bearer.session.is_some_and(|session| ended.sessions.contains_key(&session))
-            || ended.subjects.get(&bearer.subject).is_some_and(|(before, _)| bearer.issued_at < *before)
+            || ended
+                .subjects
+                .get(&(bearer.tenant.clone(), bearer.subject))
+                .is_some_and(|(before, _)| bearer.issued_at < *before)
     }
 
     /// Makes the tokens of a session worthless. The longest-lived would be good until `until`.
@@ -115,14 +121,14 @@ impl TokenCache {
     }
 
     /// Makes the tokens worthless that a subject was given before `before`.
-    pub(crate) fn end_subject(&self, subject: SubjectId, before: Timestamp, until: Timestamp) {
+    pub(crate) fn end_subject(&self, tenant: &TenantId, subject: SubjectId, before: Timestamp, until: Timestamp) {
         {
             let mut ended = self.ended.lock();
             if ended.subjects.len() < ENDED_MAX {
-                ended.subjects.insert(subject, (before, until));
+                ended.subjects.insert((tenant.clone(), subject), (before, until));
             }
         }
-        self.forget(|bearer| bearer.subject == subject && bearer.issued_at < before);
+        self.forget(|bearer| bearer.subject == subject && bearer.tenant == *tenant && bearer.issued_at < before);
     }
 
     fn forget(&self, which: impl Fn(&Bearer) -> bool) {
@@ -143,7 +149,6 @@ impl TokenCache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use engine::id::TenantId;
 
     fn known(subject: u128, session: u128, issued_at: u64) -> Arc<Known> {
         let bearer = Bearer {
@@ -181,7 +186,7 @@ mod tests {
     fn a_subjects_older_tokens_end_and_newer_ones_do_not() {
         let cache = TokenCache::default();
         cache.keep("old", known(1, 1, 10), Timestamp(0)).unwrap();
-        cache.end_subject(SubjectId(1), Timestamp(20), Timestamp(1_000));
+        cache.end_subject(&TenantId::new("acme").unwrap(), SubjectId(1), Timestamp(20), Timestamp(1_000));
         assert!(cache.find("old", Timestamp(0)).is_none());
         assert!(cache.keep("new", known(1, 1, 20), Timestamp(0)).is_ok());
         cache.sweep(Timestamp(1_000));

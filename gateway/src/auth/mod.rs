@@ -21,6 +21,7 @@ mod standing;
 mod tenants;
 mod token;
 
+pub(crate) use self::sessions::{hash as token_hash, new_secret};
 pub use self::{
     identity::{Caller, Identity, Shop, Vendor},
     keys::{KeyError, Keys},

@@ -108,15 +108,22 @@ impl Standings {
         account: SubjectId,
     ) -> Result<Arc<Standing>, StoreError> {
         // Whoever reads from here on reads the change; whoever has read before will notice, and read again.
-        self.changes.fetch_add(1, Ordering::AcqRel);
-        let standing = Arc::new(read(read_side, tenant, account).await?);
-        let cells = self.cells.lock();
-        for subject in std::iter::once(standing.subject).chain(standing.former.iter().copied()) {
-            if let Some(cell) = cells.get(&(tenant.clone(), subject)).and_then(Weak::upgrade) {
-                *cell.standing.write() = standing.clone();
+        let mut seen = self.changes.fetch_add(1, Ordering::AcqRel) + 1;
+        loop {
+            let standing = Arc::new(read(read_side, tenant, account).await?);
+            let cells = self.cells.lock();
+            let latest = self.changes.load(Ordering::Acquire);
+            if latest != seen {
+                seen = latest;
+                continue;
             }
+            for subject in std::iter::once(standing.subject).chain(standing.former.iter().copied()) {
+                if let Some(cell) = cells.get(&(tenant.clone(), subject)).and_then(Weak::upgrade) {
+                    *cell.standing.write() = standing.clone();
+                }
+            }
+            return Ok(standing);
         }
-        Ok(standing)
     }
 
     /// Forgets the cells that no token holds any more.

@@ -69,6 +69,10 @@ pub(crate) struct Claims {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sid: Option<String>,
     iat: u64,
+    /// The milliseconds that `iat` has beyond its second: a password that is reset ends the tokens from before, and not
+    /// those from right after.
+    #[serde(default)]
+    iat_ms: u16,
     exp: u64,
     jti: String,
 }
@@ -157,10 +161,9 @@ impl Issuer {
         now: Timestamp,
         ttl: Duration,
     ) -> Bearer {
-        // Tokens count whole seconds.
-        let issued_at = Timestamp(now.0 / 1_000 * 1_000);
-        let expires_at = issued_at.plus_seconds(ttl.as_secs());
-        Bearer { tenant: tenant.clone(), subject, role, session, issued_at, expires_at }
+        // `exp` counts whole seconds.
+        let expires_at = Timestamp(now.0 / 1_000 * 1_000).plus_seconds(ttl.as_secs());
+        Bearer { tenant: tenant.clone(), subject, role, session, issued_at: now, expires_at }
     }
 
     pub(crate) fn sign_access(&self, bearer: &Bearer) -> Result<Minted, KeyError> {
@@ -180,6 +183,7 @@ impl Issuer {
             role: bearer.role,
             sid: bearer.session.map(spell),
             iat: bearer.issued_at.0 / 1_000,
+            iat_ms: (bearer.issued_at.0 % 1_000) as u16,
             exp: bearer.expires_at.0 / 1_000,
             jti: spell(random128()?),
         };
@@ -218,7 +222,7 @@ fn read(claims: &Claims) -> Option<Bearer> {
             Some(text) => Some(SubjectId::from_str(text).ok()?.0),
             None => None,
         },
-        issued_at: Timestamp(claims.iat.checked_mul(1_000)?),
+        issued_at: Timestamp(claims.iat.checked_mul(1_000)?.checked_add(u64::from(claims.iat_ms))?),
         expires_at: Timestamp(claims.exp.checked_mul(1_000)?),
     })
 }

@@ -25,7 +25,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use self::table::Code;
-pub(crate) use self::body::{FieldErrorDoc, ProblemDoc};
+pub(crate) use self::body::{FieldErrorDoc, ProblemDoc, from_json as schema_of};
 
 /// The most field errors that one problem lists: a body of 64 KiB can hold thousands.
 pub const FIELD_ERRORS_MAX: usize = 50;

@@ -65,6 +65,7 @@ impl Projection for Checkouts {
             | CheckoutEvent::ActionRequired { .. }
             | CheckoutEvent::ConfirmationAsked { .. }
             | CheckoutEvent::SaleAsked { .. }
+            | CheckoutEvent::Stopped { .. }
             | CheckoutEvent::UndoAsked { .. }
             | CheckoutEvent::Completed { .. }
             | CheckoutEvent::Failed { .. }
@@ -80,7 +81,6 @@ impl Projection for Checkouts {
             | CheckoutEvent::OrderAsked { .. }
             | CheckoutEvent::CaptureAsked { .. }
             | CheckoutEvent::FinishAsked { .. }
-            | CheckoutEvent::Stopped { .. }
             | CheckoutEvent::StillPending { .. }
             | CheckoutEvent::SweepAsked { .. }
             | CheckoutEvent::Swept { .. } => {}
@@ -150,6 +150,7 @@ fn fold(
         CheckoutEvent::ActionRequired { .. } => sheet.state = CheckoutStanding::RequiresAction,
         CheckoutEvent::ConfirmationAsked { .. }
         | CheckoutEvent::SaleAsked { .. }
+        | CheckoutEvent::Stopped { .. }
         | CheckoutEvent::UndoAsked { .. } => sheet.state = CheckoutStanding::Pending,
         CheckoutEvent::Completed { order, .. } => {
             sheet.state = CheckoutStanding::Completed;
@@ -184,3 +185,6 @@ impl Sheet {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -267,3 +267,6 @@ impl Sheet {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -325,3 +325,6 @@ fn move_units(from: &mut u64, to: &mut u64, units: u64) -> Option<()> {
     *to = to.checked_add(units)?;
     Some(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -141,6 +141,7 @@ async fn insert(
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use engine::id::DropId;
 

@@ -109,7 +109,7 @@ trait Projection: Default {
 
 /// Names each kind with its projection, or among those that no list shows.
 macro_rules! projections {
-    (shown: $($kind:ident => $field:ident: $type:ty,)* hidden: $($hidden:ident),* $(,)?) => {
+    (shown { $($kind:ident => $field:ident: $type:ty,)* } hidden { $($hidden:ident),* }) => {
         #[derive(Debug, Default)]
         struct Projections { $($field: $type,)* }
 
@@ -143,13 +143,14 @@ macro_rules! projections {
 }
 
 projections! {
-    shown:
+    shown {
         Product => products: product::Products,
         Inventory => stock: inventory::Stock,
         Drop => drops: drop::Drops,
         Checkout => checkouts: checkout::Checkouts,
         Order => orders: order::Orders,
-    hidden: Cart, Payment, OrderNumbers
+    }
+    hidden { Cart, Payment, OrderNumbers }
 }
 
 /// Takes accepted records in. There is one for each database: a second one would only find its positions moved.

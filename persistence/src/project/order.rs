@@ -180,3 +180,6 @@ fn cells_of(key: &EntityKey, order: &OrderView) -> Vec<Cell> {
         standing.cancelled_at.map(|at| at.0),
     ]
 }
+
+#[cfg(test)]
+mod tests;

@@ -287,3 +287,6 @@ fn set<T>(field: &mut T, value: Option<T>) {
         *field = value;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,16 @@
 //!
 //! A snapshot is a cache of the journal: it can be made again. A checkpoint is a promise that everything before its
 //! position is covered by snapshots that are durable.
+//!
+//! Every provider passes [`conformance`].
+
+pub mod conformance;
+pub mod embedded;
+pub mod memory;
+mod row;
+
+pub use embedded::EmbeddedSnapshots;
+pub use memory::MemorySnapshots;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;

@@ -234,6 +234,7 @@ pub(super) fn read_account(row: &SqliteRow) -> sqlx::Result<Account> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::sql::{

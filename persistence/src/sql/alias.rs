@@ -96,6 +96,7 @@ impl ReadSide {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::sql::testing::{Shop, subject, tenant};

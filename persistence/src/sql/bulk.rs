@@ -181,6 +181,7 @@ fn values(columns: &[Column]) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::sql::{RowExt, testing::Shop};

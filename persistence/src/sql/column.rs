@@ -17,7 +17,8 @@ pub(crate) fn number(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-fn damaged(column: &str, why: impl Into<Box<dyn Error + Send + Sync>>) -> sqlx::Error {
+/// The error for a column that does not read.
+pub(crate) fn damaged(column: &str, why: impl Into<Box<dyn Error + Send + Sync>>) -> sqlx::Error {
     sqlx::Error::ColumnDecode { index: column.to_owned(), source: why.into() }
 }
 
@@ -37,6 +38,10 @@ pub(crate) trait RowExt {
     fn opt_time(&self, column: &str) -> sqlx::Result<Option<Timestamp>>;
     /// Text.
     fn text(&self, column: &str) -> sqlx::Result<String>;
+    /// Text that may be missing.
+    fn opt_text(&self, column: &str) -> sqlx::Result<Option<String>>;
+    /// Text that names a variant of an enum, as its serialisation does.
+    fn named<T: DeserializeOwned>(&self, column: &str) -> sqlx::Result<T>;
     /// Text that spells a name or a code.
     fn parsed<T>(&self, column: &str) -> sqlx::Result<T>
     where
@@ -81,6 +86,14 @@ impl RowExt for SqliteRow {
 
     fn text(&self, column: &str) -> sqlx::Result<String> {
         self.try_get(column)
+    }
+
+    fn opt_text(&self, column: &str) -> sqlx::Result<Option<String>> {
+        self.try_get(column)
+    }
+
+    fn named<T: DeserializeOwned>(&self, column: &str) -> sqlx::Result<T> {
+        serde_json::from_value(self.text(column)?.into()).map_err(|error| damaged(column, error))
     }
 
     fn parsed<T>(&self, column: &str) -> sqlx::Result<T>

@@ -133,6 +133,7 @@ pub(super) fn read_contact(row: &SqliteRow) -> sqlx::Result<Contact> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 pub(super) mod tests {
     use super::*;
     use crate::sql::testing::{Shop, subject, tenant};

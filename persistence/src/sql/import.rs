@@ -315,6 +315,7 @@ fn read_import(row: &SqliteRow) -> sqlx::Result<Import> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::sql::{

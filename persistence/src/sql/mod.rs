@@ -32,7 +32,7 @@ pub(crate) mod testing;
 
 pub(crate) use self::{
     bulk::{Cell, Column, Table, cells},
-    column::{RowExt, blob, number},
+    column::{RowExt, blob, damaged, number},
     error::store_errors,
 };
 pub use self::{

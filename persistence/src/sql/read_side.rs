@@ -116,6 +116,7 @@ fn make_private(path: &Path) -> std::io::Result<()> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::sql::testing::{self, Shop};

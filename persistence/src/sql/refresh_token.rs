@@ -183,6 +183,7 @@ async fn delete_family(connection: &mut sqlx::SqliteConnection, tenant: &TenantI
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::sql::testing::{Shop, subject, tenant};

@@ -37,6 +37,7 @@ pub(crate) fn expression(tenant: &TenantId, text: &str) -> Option<String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::sql::testing::tenant;

@@ -72,8 +72,8 @@ async fn count_rows(
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
-    use super::*;
     use crate::sql::testing::Shop;
 
     #[tokio::test]

@@ -155,6 +155,7 @@ fn read_tenant(row: &SqliteRow) -> sqlx::Result<Tenant> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::sql::testing::{Shop, tenant};

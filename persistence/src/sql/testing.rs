@@ -1,5 +1,7 @@
 //! What the tests of this crate share: a database in a folder of its own, with two tenants.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::PathBuf;
 
 use engine::{

@@ -79,23 +79,22 @@ fn product() -> impl Strategy<Value = NewProduct> {
     let lists = (prop::collection::vec(tag(), 0..4), prop::collection::vec(image(), 0..8));
     let status = prop::sample::select(vec![Status::Active, Status::Draft, Status::Archived]);
     let currency = prop::sample::select(vec!["USD", "JPY", "KWD"]);
-    names.prop_flat_map(move |names| {
-        let names: Vec<String> = names.into_iter().map(ToOwned::to_owned).collect();
-        let variants = variants(names.len());
-        (Just(names), variants, texts.clone(), (prop::collection::vec(tag(), 0..4), prop::collection::vec(image(), 0..8)), status.clone(), currency.clone())
-    })
-    .prop_map(|(options, variants, ([title, vendor, product_type], html, handle), (tags, images), status, currency)| NewProduct {
-        handle: Handle::new(&handle).unwrap(),
-        title,
-        description: SafeHtml::clean(&html).unwrap(),
-        vendor,
-        product_type,
-        tags,
-        images,
-        options,
-        status,
-        currency: Currency::new(currency).unwrap(),
-        variants,
+    let options = names.prop_flat_map(|names| (variants(names.len()), Just(names)));
+    (options, texts, lists, status, currency).prop_map(|((variants, names), (lines, html, handle), (tags, images), status, code)| {
+        let [title, vendor, product_type] = lines;
+        NewProduct {
+            handle: Handle::new(&handle).unwrap(),
+            title,
+            description: SafeHtml::clean(&html).unwrap(),
+            vendor,
+            product_type,
+            tags,
+            images,
+            options: names.into_iter().map(ToOwned::to_owned).collect(),
+            status,
+            currency: Currency::new(code).unwrap(),
+            variants,
+        }
     })
 }
 

@@ -70,7 +70,7 @@ async fn a_flipped_byte_in_any_file_is_refused_or_harmless() {
     for (kind, file) in kinds(data.path()) {
         let bytes = std::fs::read(data.path().join(&file)).unwrap();
         let used = bytes.iter().rposition(|byte| *byte != 0).unwrap_or(0) + 1;
-        for at in (0..used).step_by((used / 40).max(1)) {
+        for at in (0..used).step_by((used / 20).max(1)) {
             let copy = crashed(data.path());
             // Linked files are shared with the original: replace, never write through.
             let mut flipped = bytes.clone();

@@ -1,0 +1,54 @@
+//! Samples of carts.
+
+use engine::{
+    cart::{Cart, CartEvent, CartLine, NewPrice},
+    id::{CartId, CheckoutId, LineId, ProductId, SubjectId, VariantId},
+    money::Currency,
+};
+
+use crate::{
+    Golden,
+    samples::{at, dollars, id, receipt, sku, tenant, units},
+};
+
+variants! { CartEvent: Created, LinePut, LineChanged, LineRemoved, Deleted, CheckoutBegan, CheckoutEnded }
+
+pub(crate) fn line(number: u8, name: &str) -> CartLine {
+    CartLine {
+        id: LineId(id(number)),
+        sku: sku(name),
+        product: ProductId(id(number + 20)),
+        variant: VariantId(id(number + 40)),
+        title: format!("{name} of the shop"),
+        quantity: units(2),
+        price: dollars(1_250),
+    }
+}
+
+pub(crate) fn golden() -> Golden<Cart> {
+    let history = vec![
+        CartEvent::Created {
+            tenant: tenant(),
+            cart: CartId(id(1)),
+            buyer: SubjectId(id(2)),
+            currency: Some(Currency::USD),
+            receipt: receipt(70, 0),
+        },
+        CartEvent::LinePut { line: line(3, "MUG"), receipt: receipt(71, 1) },
+        CartEvent::LinePut { line: line(4, "POSTER"), receipt: receipt(72, 2) },
+        CartEvent::LinePut { line: line(5, "SHIRT-S"), receipt: receipt(73, 3) },
+        CartEvent::LineChanged { line: LineId(id(3)), quantity: units(7), receipt: receipt(74, 4) },
+        CartEvent::LineRemoved { line: LineId(id(4)), receipt: receipt(75, 5) },
+        CartEvent::CheckoutBegan { checkout: CheckoutId(id(60)), attempt: 1, at: at(10) },
+        CartEvent::CheckoutEnded {
+            checkout: CheckoutId(id(60)),
+            attempt: 1,
+            sold: false,
+            prices: vec![NewPrice { sku: sku("MUG"), price: dollars(1_300) }],
+            until: at(40),
+            at: at(11),
+        },
+        CartEvent::CheckoutBegan { checkout: CheckoutId(id(61)), attempt: 2, at: at(20) },
+    ];
+    Golden { history, others: vec![CartEvent::Deleted { receipt: receipt(76, 30) }], sorts: Vec::new() }
+}

@@ -1,0 +1,121 @@
+//! Samples of checkouts.
+
+use engine::{
+    checkout::{Checkout, CheckoutEvent, CheckoutProblem, CheckoutTerms, Sheet, Source, Totals},
+    id::{CartId, CheckoutId, ClaimId, ClaimRef, ContactId, DropId, EmailHash, OrderId, ProductId, SubjectId},
+    money::Currency,
+};
+
+use crate::{
+    Golden, Named, carts,
+    samples::{at, dollars, id, receipt, sku, tenant, units},
+};
+
+variants! {
+    CheckoutEvent: Started, Pinned, DropSeen, Locked, Quoted, Done, Denied, Numbered, QuotesAsked, HoldsAsked,
+    AuthorisationAsked, ActionRequired, ConfirmationAsked, SaleAsked, OrderAsked, CaptureAsked, FinishAsked, Completed,
+    Stopped, UndoAsked, Failed, Refused, StillPending, SweepAsked, Swept,
+}
+
+variants! {
+    CheckoutProblem: ClaimNotFound, ClaimReleased, AlreadySold, CheckoutInProgress, TooManyCheckouts, LimitReached,
+    CartNotFound, CartEmpty, NotForSale, InsufficientStock, PriceChanged, MixedCurrencies, TotalTooLarge, PaymentDeclined,
+    CaptureFailed, GoodsLost, Cancelled, Expired, Unavailable,
+}
+
+#[test]
+fn every_problem_has_a_sample() {
+    let sampled: Vec<_> = problems().iter().map(|(_, problem)| problem.name()).collect();
+    assert_eq!(sampled, CheckoutProblem::ALL);
+}
+
+fn claim(number: u8) -> ClaimRef {
+    ClaimRef { drop: DropId(id(8)), claim: ClaimId(id(number)) }
+}
+
+fn sheet(source: Source) -> Box<Sheet> {
+    Box::new(Sheet {
+        tenant: tenant(),
+        checkout: CheckoutId(id(1)),
+        attempt: 2,
+        buyer: SubjectId(id(2)),
+        former: vec![SubjectId(id(3)), SubjectId(id(4))],
+        customer: true,
+        source,
+        contact: ContactId(id(5)),
+        email: EmailHash(id(6)),
+        provider: "sandbox".to_owned(),
+        token: "tok_challenge".to_owned(),
+        expected_total: Some(dollars(6_450)),
+        terms: CheckoutTerms { shipping_flat: 500, tax_basis_points: 1_900, currency: Some(Currency::USD) },
+        receipt: receipt(80, 0),
+    })
+}
+
+fn totals() -> Totals {
+    Totals { subtotal: dollars(5_000), shipping: dollars(500), tax: dollars(950), total: dollars(6_450) }
+}
+
+/// Every problem there is: each is written within `Denied`, `Failed`, and others.
+fn problems() -> Vec<(&'static str, CheckoutProblem)> {
+    let all = vec![
+        CheckoutProblem::ClaimNotFound { claim: claim(9) },
+        CheckoutProblem::ClaimReleased { claim: claim(9) },
+        CheckoutProblem::AlreadySold { claim: claim(9) },
+        CheckoutProblem::CheckoutInProgress { checkout: CheckoutId(id(7)) },
+        CheckoutProblem::TooManyCheckouts,
+        CheckoutProblem::LimitReached { remaining: 3 },
+        CheckoutProblem::CartNotFound,
+        CheckoutProblem::CartEmpty,
+        CheckoutProblem::NotForSale { sku: sku("MUG") },
+        CheckoutProblem::InsufficientStock { sku: sku("MUG"), available: 1 },
+        CheckoutProblem::PriceChanged { total: dollars(6_500) },
+        CheckoutProblem::MixedCurrencies,
+        CheckoutProblem::TotalTooLarge,
+        CheckoutProblem::PaymentDeclined { code: "card_declined".to_owned() },
+        CheckoutProblem::CaptureFailed { code: "expired".to_owned() },
+        CheckoutProblem::GoodsLost,
+        CheckoutProblem::Cancelled,
+        CheckoutProblem::Expired,
+        CheckoutProblem::Unavailable,
+    ];
+    all.into_iter().map(|problem| (problem.code(), problem)).collect()
+}
+
+pub(crate) fn golden() -> Golden<Checkout> {
+    let pinned = |slot, name| CheckoutEvent::Pinned { slot, sku: sku(name), quantity: units(1), price: dollars(2_500) };
+    let history = vec![
+        CheckoutEvent::Started { sheet: sheet(Source::Claims(vec![claim(9), claim(10)])) },
+        pinned(16, "SHIRT-S"),
+        CheckoutEvent::DropSeen { slot: 256, title: "Friday night".to_owned(), product: Some(ProductId(id(11))) },
+        pinned(17, "SHIRT-M"),
+        CheckoutEvent::AuthorisationAsked { totals: totals(), at: at(1) },
+        CheckoutEvent::ActionRequired { url: "https://bank.test/3ds/1".to_owned(), expires_at: at(900), at: at(2) },
+        CheckoutEvent::ConfirmationAsked { receipt: receipt(81, 60) },
+        CheckoutEvent::SaleAsked { at: at(61) },
+        CheckoutEvent::Done { slot: 16 },
+        CheckoutEvent::Numbered { number: 1_234 },
+    ];
+    let others = vec![
+        CheckoutEvent::Locked { lines: vec![carts::line(3, "MUG"), carts::line(4, "POSTER")] },
+        CheckoutEvent::Quoted { slot: 16, price: dollars(1_300) },
+        CheckoutEvent::QuotesAsked,
+        CheckoutEvent::HoldsAsked { totals: totals(), at: at(1) },
+        CheckoutEvent::OrderAsked { at: at(62) },
+        CheckoutEvent::CaptureAsked { at: at(63) },
+        CheckoutEvent::FinishAsked { at: at(64) },
+        CheckoutEvent::Completed { order: OrderId(id(12)), at: at(65) },
+        CheckoutEvent::Stopped { problem: CheckoutProblem::Cancelled, receipt: Some(receipt(82, 70)), at: at(70) },
+        CheckoutEvent::UndoAsked { problem: CheckoutProblem::Expired, at: at(900) },
+        CheckoutEvent::Failed { problem: CheckoutProblem::GoodsLost, at: at(901) },
+        CheckoutEvent::Refused { problem: CheckoutProblem::TooManyCheckouts, at: at(3) },
+        CheckoutEvent::StillPending { at: at(2) },
+        CheckoutEvent::SweepAsked { attempt: 1, at: at(35) },
+        CheckoutEvent::Swept { slot: (1 << 63) | (1 << 8) },
+        CheckoutEvent::Denied { slot: 17, problem: CheckoutProblem::ClaimReleased { claim: claim(10) } },
+    ];
+    let denied = |problem| CheckoutEvent::Denied { slot: 16, problem };
+    let mut sorts: Vec<_> = problems().into_iter().map(|(code, problem)| (code, denied(problem))).collect();
+    sorts.push(("of-a-cart", CheckoutEvent::Started { sheet: sheet(Source::Cart(CartId(id(13)))) }));
+    Golden { history, others, sorts }
+}

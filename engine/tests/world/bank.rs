@@ -1,0 +1,111 @@
+//! A payment provider with a memory by key, whose answers sometimes get lost.
+
+use std::collections::BTreeMap;
+
+use engine::{
+    id::PaymentId,
+    money::Money,
+    payment::{ProviderAnswer, ProviderOperation, ProviderRequest},
+    time::Timestamp,
+};
+
+use super::Chance;
+
+/// What the bank has done for one payment, in minor units.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Account {
+    /// Set aside and neither taken nor given up.
+    pub authorised: i64,
+    /// Taken.
+    pub captured: i64,
+    /// Given back.
+    pub refunded: i64,
+    /// How often money was taken.
+    pub captures: u32,
+}
+
+/// The provider. `tok_approve`, `tok_decline`, `tok_challenge` (a challenge, then approval), `tok_refused_challenge` (a
+/// challenge, then none), `tok_unknown` (its answers are mostly lost), `tok_no_capture` (sets aside, cannot take).
+#[derive(Default)]
+pub struct Bank {
+    /// By payment.
+    pub accounts: BTreeMap<PaymentId, Account>,
+    /// Whether every answer arrives now.
+    pub patient: bool,
+    tokens: BTreeMap<PaymentId, (String, Money)>,
+    answers: BTreeMap<String, ProviderAnswer>,
+}
+
+impl Bank {
+    /// Everything that was taken, less what was given back.
+    pub fn taken(&self) -> i64 {
+        self.accounts.values().map(|account| account.captured - account.refunded).sum()
+    }
+
+    /// `None`: the operation may have been done, and the answer was lost.
+    pub(super) fn ask(&mut self, asked: &ProviderRequest, now: Timestamp, chance: &mut Chance) -> Option<ProviderAnswer> {
+        let answer = match self.answers.get(&asked.key) {
+            Some(answer) => answer.clone(),
+            None => {
+                let answer = self.act(asked, now);
+                self.answers.insert(asked.key.clone(), answer.clone());
+                answer
+            }
+        };
+        let token = self.tokens.get(&asked.payment).map_or("", |(token, _)| token.as_str());
+        let lost = !self.patient && token == "tok_unknown" && chance.percent(80);
+        (!lost).then_some(answer)
+    }
+
+    fn act(&mut self, asked: &ProviderRequest, now: Timestamp) -> ProviderAnswer {
+        if let ProviderOperation::Authorise { token, amount } = &asked.operation {
+            self.tokens.insert(asked.payment, (token.clone(), *amount));
+        }
+        let Some((token, amount)) = self.tokens.get(&asked.payment).cloned() else {
+            return declined("no_such_payment");
+        };
+        let account = self.accounts.entry(asked.payment).or_default();
+        match &asked.operation {
+            ProviderOperation::Authorise { .. } => match token.as_str() {
+                "tok_decline" => declined("card_declined"),
+                "tok_challenge" | "tok_refused_challenge" => ProviderAnswer::RequiresAction {
+                    url: "https://bank.test/3ds".to_owned(),
+                    expires_at: now.plus_seconds(3_600),
+                },
+                _ => {
+                    account.authorised = amount.amount;
+                    ProviderAnswer::Authorised
+                }
+            },
+            ProviderOperation::Confirm if token == "tok_challenge" => {
+                account.authorised = amount.amount;
+                ProviderAnswer::Authorised
+            }
+            ProviderOperation::Confirm => declined("challenge_failed"),
+            ProviderOperation::Capture { .. } if token == "tok_no_capture" => {
+                ProviderAnswer::CaptureFailed { code: "insufficient_funds".to_owned() }
+            }
+            ProviderOperation::Capture { amount } => {
+                assert_eq!(account.authorised, amount.amount, "what is taken was set aside: {asked:?}");
+                account.authorised = 0;
+                account.captured += amount.amount;
+                account.captures += 1;
+                ProviderAnswer::Captured
+            }
+            ProviderOperation::Void => {
+                assert_eq!(account.captured, 0, "what is taken is not given up: {asked:?}");
+                account.authorised = 0;
+                ProviderAnswer::Voided
+            }
+            ProviderOperation::Refund { amount, .. } => {
+                account.refunded += amount.amount;
+                assert!(account.refunded <= account.captured, "no more is given back than was taken: {asked:?}");
+                ProviderAnswer::Refunded
+            }
+        }
+    }
+}
+
+fn declined(code: &str) -> ProviderAnswer {
+    ProviderAnswer::Declined { code: code.to_owned() }
+}

@@ -1,0 +1,223 @@
+//! An entity and what the runtime keeps for it.
+
+use std::collections::BTreeMap;
+
+use engine::{
+    aggregate::{Aggregate, Answer, Context, Ticket},
+    cart::Cart,
+    checkout::Checkout,
+    drop::Drop,
+    effect::{Effect, EffectId, Outcome, Request},
+    id::Kind,
+    inventory::Inventory,
+    order::Order,
+    order_numbers::OrderNumbers,
+    payment::Payment,
+    product::Product,
+    time::Timestamp,
+};
+
+use super::Caller;
+
+/// What a step of an entity makes others do.
+#[derive(Default)]
+pub(super) struct Step {
+    pub(super) effects: Vec<Effect>,
+    pub(super) told: Vec<(Caller, Outcome)>,
+}
+
+/// An entity, whatever its kind.
+pub(super) trait Host {
+    fn command(&mut self, request: &Request, context: &Context, caller: Caller) -> Step;
+    fn outcome(&mut self, id: EffectId, outcome: &Outcome, now: Timestamp) -> Step;
+    fn wake(&mut self, now: Timestamp) -> Step;
+    fn read(&self, request: &Request, context: &Context) -> Outcome;
+    fn wake_at(&self) -> Option<Timestamp>;
+    fn outstanding(&self) -> Vec<Effect>;
+    fn has_outstanding(&self) -> bool;
+    fn events(&self) -> usize;
+    fn snapshot(&mut self);
+    fn crash(&mut self, from_snapshot: bool);
+}
+
+/// How an aggregate's commands and answers look among the others'.
+trait Wired: Aggregate {
+    fn command(request: &Request) -> Option<&Self::Command>;
+    fn outcome(result: Result<Self::Reply, Self::Rejection>) -> Outcome;
+    fn check(&self) {}
+}
+
+macro_rules! wired {
+    ($($aggregate:ident: $($field:pat_param),* => $command:ident $(, check $check:ident)?;)*) => {
+        $(impl Wired for $aggregate {
+            fn command(request: &Request) -> Option<&Self::Command> {
+                match request {
+                    Request::$aggregate($($field),*) => Some($command),
+                    _ => None,
+                }
+            }
+
+            fn outcome(result: Result<Self::Reply, Self::Rejection>) -> Outcome {
+                Outcome::$aggregate(result)
+            }
+
+            $(fn check(&self) {
+                self.$check();
+            })?
+        })*
+
+        /// An entity of this kind to which nothing has happened.
+        pub(super) fn host(kind: Kind) -> Box<dyn Host> {
+            match kind {
+                $(Kind::$aggregate => Box::new(Entity::<$aggregate>::default()),)*
+            }
+        }
+    };
+}
+
+wired! {
+    Inventory: _, command => command, check assert_balanced;
+    Drop: _, command => command, check assert_balanced;
+    Cart: _, command => command;
+    Checkout: _, command => command;
+    Order: _, command => command, check assert_balanced;
+    Payment: _, command => command, check assert_balanced;
+    Product: _, command => command;
+    OrderNumbers: command => command;
+}
+
+struct Entity<A: Aggregate> {
+    live: A,
+    journal: Vec<Vec<u8>>,
+    /// The newest snapshot, and how many events it covers.
+    written: Option<(usize, Vec<u8>)>,
+    waiting: Vec<(Ticket, Caller)>,
+    /// What was asked for and is not settled, by slot.
+    asked: BTreeMap<u64, Effect>,
+}
+
+impl<A: Aggregate> Default for Entity<A> {
+    fn default() -> Self {
+        Self {
+            live: A::default(),
+            journal: Vec::new(),
+            written: None,
+            waiting: Vec::new(),
+            asked: BTreeMap::new(),
+        }
+    }
+}
+
+impl<A: Wired> Entity<A> {
+    fn happen(&mut self, events: Vec<A::Event>, settled: Option<EffectId>, now: Timestamp) -> Step {
+        let mut step = Step::default();
+        if let Some(id) = settled.filter(|_| !events.is_empty()) {
+            if self.asked.get(&id.slot).is_some_and(|asked| asked.id == id) {
+                self.asked.remove(&id.slot);
+            }
+        }
+        for event in events {
+            let bytes = minicbor::to_vec(&event).unwrap();
+            let read: A::Event = minicbor::decode(&bytes).unwrap();
+            assert_eq!(read, event, "an event reads as it was written");
+            self.journal.push(bytes);
+            self.live.apply(&read);
+            for effect in self.live.effects(&read) {
+                self.asked.insert(effect.id.slot, effect.clone());
+                step.effects.push(effect);
+            }
+        }
+        self.live.check();
+        let named = |effects: Vec<Effect>| -> BTreeMap<u64, String> {
+            effects.into_iter().map(|effect| (effect.id.slot, format!("{effect:?}"))).collect()
+        };
+        let outstanding = named(self.live.outstanding());
+        assert_eq!(outstanding, named(self.asked.values().cloned().collect()), "{:?}: asked less settled", A::KIND);
+        assert_eq!(self.live.has_outstanding(), !outstanding.is_empty(), "{:?}: the flag", A::KIND);
+        let live = &self.live;
+        self.waiting.retain(|(ticket, caller)| match live.settled(ticket, now) {
+            Some(told) => {
+                step.told.push((caller.clone(), A::outcome(told)));
+                false
+            }
+            None => true,
+        });
+        step
+    }
+
+    fn image(state: &A) -> Vec<u8> {
+        A::encode_frozen(&state.freeze())
+    }
+}
+
+impl<A: Wired> Host for Entity<A> {
+    fn command(&mut self, request: &Request, context: &Context, caller: Caller) -> Step {
+        let command = A::command(request).expect("a request reaches the kind that it is for");
+        match self.live.decide(command, context) {
+            Err(rejection) => Step { effects: Vec::new(), told: vec![(caller, A::outcome(Err(rejection)))] },
+            Ok(decision) => {
+                if let Answer::Later(ticket) = decision.answer {
+                    self.waiting.push((ticket, caller.clone()));
+                }
+                let mut step = self.happen(decision.events, None, context.now);
+                if let Answer::Now(reply) | Answer::Again(reply) = decision.answer {
+                    step.told.push((caller, A::outcome(Ok(reply))));
+                }
+                step
+            }
+        }
+    }
+
+    fn outcome(&mut self, id: EffectId, outcome: &Outcome, now: Timestamp) -> Step {
+        let events = self.live.on_outcome(id, outcome, now);
+        self.happen(events, Some(id), now)
+    }
+
+    fn wake(&mut self, now: Timestamp) -> Step {
+        let events = self.live.on_wake(now);
+        self.happen(events, None, now)
+    }
+
+    fn read(&self, request: &Request, context: &Context) -> Outcome {
+        let command = A::command(request).expect("a request reaches the kind that it is for");
+        A::outcome(self.live.decide(command, context).map(|decision| match decision.answer {
+            Answer::Now(reply) | Answer::Again(reply) if decision.events.is_empty() => reply,
+            _ => panic!("not a read: {command:?}"),
+        }))
+    }
+
+    fn wake_at(&self) -> Option<Timestamp> {
+        self.live.wake_at()
+    }
+
+    fn outstanding(&self) -> Vec<Effect> {
+        self.live.outstanding()
+    }
+
+    fn has_outstanding(&self) -> bool {
+        self.live.has_outstanding()
+    }
+
+    fn events(&self) -> usize {
+        self.journal.len()
+    }
+
+    fn snapshot(&mut self) {
+        self.written = Some((self.journal.len(), Self::image(&self.live)));
+    }
+
+    fn crash(&mut self, from_snapshot: bool) {
+        self.waiting.clear();
+        let written = self.written.as_ref().filter(|_| from_snapshot);
+        let (covered, mut state) = match written {
+            Some((covered, bytes)) => (*covered, A::thaw(bytes).unwrap()),
+            None => (0, A::default()),
+        };
+        for bytes in &self.journal[covered..] {
+            state.apply(&minicbor::decode(bytes).unwrap());
+        }
+        assert_eq!(Self::image(&state), Self::image(&self.live), "{:?}: the state is what its events make it", A::KIND);
+        assert_eq!(state.wake_at(), self.live.wake_at(), "{:?}: so is when it wakes", A::KIND);
+        self.live = state;
+    }
+}

@@ -1,0 +1,155 @@
+//! Who asks, as handlers see it.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, header, request::Parts},
+};
+use engine::{
+    drop::Buyer,
+    id::{SubjectId, TenantId},
+};
+
+use super::{cache::Known, standing::Standing, token::Role};
+use crate::{
+    Gateway,
+    edge::Arrival,
+    problem::{Code, Problem},
+};
+
+/// Someone with a token: a guest, a customer, or staff. As an extractor: 401 without one.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    known: Arc<Known>,
+    standing: Arc<Standing>,
+}
+
+impl Identity {
+    pub(crate) fn new(known: Arc<Known>, standing: Arc<Standing>) -> Self {
+        Self { known, standing }
+    }
+
+    /// Whose shop it is about.
+    pub fn tenant(&self) -> &TenantId {
+        &self.known.bearer.tenant
+    }
+
+    /// Who it is by now: the guest, or the account.
+    pub fn subject(&self) -> SubjectId {
+        self.standing.subject
+    }
+
+    /// What it is by now.
+    pub fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// The buyer as the engine knows one. A member of staff who buys is a customer.
+    pub fn buyer(&self) -> Buyer {
+        let customer = self.standing.customer || self.known.bearer.role.is_some();
+        Buyer { customer, ..self.standing.buyer() }
+    }
+
+    /// What it may do. `None`: what guests may.
+    pub fn role(&self) -> Option<Role> {
+        match self.known.bearer.role {
+            None if self.standing.customer => Some(Role::Customer),
+            role => role,
+        }
+    }
+
+    /// Whether it has no account.
+    pub fn is_guest(&self) -> bool {
+        self.role().is_none()
+    }
+
+    /// Whether it runs the catalogue, the drops and the orders.
+    pub fn is_vendor(&self) -> bool {
+        matches!(self.role(), Some(Role::Vendor | Role::Admin))
+    }
+
+    /// Its session, unless the token is from the command line.
+    pub(crate) fn session(&self) -> Option<u128> {
+        self.known.bearer.session
+    }
+}
+
+/// The bearer token of a request, if it has an `Authorization` header.
+fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
+    let text = value.to_str().map_err(|_| Problem::new(Code::InvalidToken))?;
+    match text.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim())),
+        _ => Err(Problem::new(Code::InvalidToken).with_detail("the scheme of Authorization must be Bearer")),
+    }
+}
+
+async fn identify(parts: &mut Parts, gateway: &Gateway) -> Result<Option<Identity>, Problem> {
+    let Some(token) = bearer_token(&parts.headers)? else { return Ok(None) };
+    let identity = gateway.sessions.identify(token, gateway.now()).await?;
+    let address = parts.extensions.get::<Arrival>().map(|arrival| arrival.address);
+    gateway.limits.identity(&identity, address)?;
+    Ok(Some(identity))
+}
+
+impl FromRequestParts<Gateway> for Identity {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
+        identify(parts, gateway).await?.ok_or_else(|| Problem::new(Code::AuthenticationRequired))
+    }
+}
+
+/// Someone who runs the shop. As an extractor: 401 without a token, 403 for others.
+#[derive(Debug, Clone)]
+pub struct Vendor(pub Identity);
+
+impl FromRequestParts<Gateway> for Vendor {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
+        let identity = Identity::from_request_parts(parts, gateway).await?;
+        if identity.is_vendor() { Ok(Self(identity)) } else { Err(Problem::new(Code::Forbidden)) }
+    }
+}
+
+/// Anyone, with or without a token. A token that is not good is refused nevertheless.
+#[derive(Debug, Clone)]
+pub struct Caller(pub Option<Identity>);
+
+impl FromRequestParts<Gateway> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
+        identify(parts, gateway).await.map(Self)
+    }
+}
+
+/// Whose shop a public request is about: by the token, else by host name, header or default.
+#[derive(Debug, Clone)]
+pub struct Shop {
+    /// The shop's tenant.
+    pub tenant: TenantId,
+    /// Who asks, if there is a token.
+    pub identity: Option<Identity>,
+}
+
+impl Shop {
+    /// Whether someone who runs the shop asks.
+    pub fn is_vendors(&self) -> bool {
+        self.identity.as_ref().is_some_and(Identity::is_vendor)
+    }
+}
+
+impl FromRequestParts<Gateway> for Shop {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
+        if let Some(identity) = identify(parts, gateway).await? {
+            return Ok(Self { tenant: identity.tenant().clone(), identity: Some(identity) });
+        }
+        let tenant = gateway.tenants.of_request(&gateway.read_side, &gateway.settings, &parts.uri, &parts.headers).await?;
+        Ok(Self { tenant, identity: None })
+    }
+}

@@ -1,0 +1,348 @@
+//! Sessions: how they start, go on, change hands and end.
+//!
+//! A session is a family of refresh tokens, each good for one use. A stored one is `r1.{tenant}.{secret}`. A guest's
+//! first one is signed instead and stands in no table: a rush of guests costs signatures, not transactions. It is
+//! written down when it is used, and refused once its family was ended, or its guest has an account.
+
+use std::{sync::Arc, time::Duration};
+
+use engine::{
+    id::{SubjectId, TenantId},
+    time::Timestamp,
+};
+use persistence::sql::{AliasError, NewAccount, NewRefreshToken, ReadSide, RotateError, TokenHash};
+use sha2::{Digest, Sha256};
+
+use super::{
+    cache::{Known, TokenCache},
+    email::Email,
+    identity::Identity,
+    keys::{KeyError, random, random128},
+    password::Passwords,
+    standing::{Standing, Standings},
+    token::{InvalidToken, Issuer, Role},
+};
+use crate::{
+    Settings,
+    problem::{Code, Problem},
+};
+
+/// What a stored refresh token starts with.
+const STORED: &str = "r1";
+/// How long a token lives, and how long its session may go on without being used.
+#[derive(Debug, Clone, Copy)]
+struct Lifetimes {
+    access: Duration,
+    refresh: Duration,
+}
+
+/// What someone who starts or renews a session is given.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// The access token.
+    pub token: String,
+    /// The first instant at which it is no longer good.
+    pub expires_at: Timestamp,
+    /// What buys the next one, once.
+    pub refresh_token: String,
+    /// Who it is: the guest, or the account.
+    pub subject: SubjectId,
+    /// What it may do.
+    pub role: Option<Role>,
+}
+
+/// Starts sessions, and knows who asks.
+pub struct Sessions {
+    issuer: Issuer,
+    cache: TokenCache,
+    standings: Standings,
+    read_side: ReadSide,
+    passwords: Passwords,
+    lifetimes: Lifetimes,
+}
+
+impl Sessions {
+    pub(crate) fn new(issuer: Issuer, read_side: ReadSide, passwords: Passwords, settings: &Settings) -> Self {
+        let lifetimes = Lifetimes { access: settings.token_ttl, refresh: settings.refresh_ttl };
+        let (cache, standings) = (TokenCache::default(), Standings::default());
+        Self { issuer, cache, standings, read_side, passwords, lifetimes }
+    }
+
+    /// Signs tokens.
+    pub fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
+    /// Whose token it is.
+    pub(crate) async fn identify(&self, token: &str, now: Timestamp) -> Result<Identity, Problem> {
+        let known = match self.cache.find(token, now) {
+            Some(known) => known,
+            None => self.look_closer(token, now).await?,
+        };
+        let standing = known.standing();
+        if standing.erased {
+            return Err(invalid(InvalidToken::Ended));
+        }
+        Ok(Identity::new(known, standing))
+    }
+
+    /// Checks a token that is not known yet.
+    async fn look_closer(&self, token: &str, now: Timestamp) -> Result<Arc<Known>, Problem> {
+        let bearer = self.issuer.verify_access(token, now).map_err(invalid)?;
+        let cell = self.standings.cell(&self.read_side, &bearer.tenant, bearer.subject).await?;
+        let known = Arc::new(Known { bearer, cell });
+        self.cache.keep(token, known.clone(), now).map_err(invalid)?;
+        Ok(known)
+    }
+
+    /// A session of a new guest.
+    pub(crate) fn start_guest(&self, tenant: &TenantId, now: Timestamp) -> Result<Grant, Problem> {
+        let subject = SubjectId(random128().map_err(no_key)?);
+        let family = random128().map_err(no_key)?;
+        let bearer = Issuer::bearer(tenant, subject, None, Some(family), now, self.lifetimes.refresh);
+        let refresh_token = self.issuer.sign_refresh(&bearer).map_err(no_key)?.token;
+        let bearer = Issuer::bearer(tenant, subject, None, Some(family), now, self.lifetimes.access);
+        let minted = self.issuer.sign_access(&bearer).map_err(no_key)?;
+        // We have signed it: there is no need to check it when it comes back.
+        let known = Known { bearer, cell: self.standings.new_guest(tenant, subject) };
+        self.cache.keep(&minted.token, Arc::new(known), now).map_err(invalid)?;
+        Ok(Grant { token: minted.token, expires_at: minted.expires_at, refresh_token, subject, role: None })
+    }
+
+    /// Signs in. What the guest has is the account's from now on, unless the guest is someone else's already or the
+    /// account has been too many guests.
+    pub(crate) async fn sign_in(
+        &self,
+        tenant: &TenantId,
+        email: &Email,
+        password: String,
+        guest: Option<&Identity>,
+        now: Timestamp,
+    ) -> Result<Grant, Problem> {
+        let account = self.read_side.account_by_email(tenant, email.as_str()).await?;
+        let hash = account.as_ref().and_then(|account| account.password.clone());
+        let fits = self.passwords.verify(password, hash).await?;
+        let account = account.filter(|_| fits).ok_or_else(|| Problem::new(Code::InvalidCredentials))?;
+        if let Some(guest) = guest.filter(|guest| guest.is_guest() && guest.tenant() == tenant) {
+            self.hand_over(tenant, guest.subject(), account.subject, now).await?;
+        }
+        self.start_stored(tenant, account.subject, Some(account.role.into()), now).await
+    }
+
+    async fn hand_over(&self, tenant: &TenantId, guest: SubjectId, account: SubjectId, now: Timestamp) -> Result<(), Problem> {
+        match self.read_side.add_alias(tenant, guest, account, now).await {
+            Ok(()) => {}
+            Err(AliasError::Taken | AliasError::TooMany) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+        self.read_side.end_sessions(tenant, guest).await?;
+        self.standings.changed(&self.read_side, tenant, account).await?;
+        Ok(())
+    }
+
+    /// Makes an account of a guest: the same subject, now a customer.
+    pub(crate) async fn register(
+        &self,
+        guest: &Identity,
+        email: &Email,
+        password: String,
+        now: Timestamp,
+    ) -> Result<Grant, Problem> {
+        if !guest.is_guest() {
+            return Err(Problem::new(Code::AlreadyCustomer));
+        }
+        let (tenant, subject) = (guest.tenant(), guest.subject());
+        let password = self.passwords.hash(password).await?;
+        let new = NewAccount {
+            subject,
+            email: email.as_str().to_owned(),
+            password: Some(password),
+            role: persistence::sql::Role::Customer,
+            created_at: now,
+        };
+        self.read_side.create_account(tenant, &new).await?;
+        self.read_side.end_sessions(tenant, subject).await?;
+        self.standings.changed(&self.read_side, tenant, subject).await?;
+        self.start_stored(tenant, subject, Some(Role::Customer), now).await
+    }
+
+    async fn start_stored(
+        &self,
+        tenant: &TenantId,
+        subject: SubjectId,
+        role: Option<Role>,
+        now: Timestamp,
+    ) -> Result<Grant, Problem> {
+        let family = random128().map_err(no_key)?;
+        let refresh_token = new_refresh_token(tenant)?;
+        let stored = self.stored(&refresh_token, family, subject, now);
+        self.read_side.start_session(tenant, &stored).await?;
+        self.grant(tenant, subject, role, family, refresh_token, now).await
+    }
+
+    fn stored(&self, token: &str, family: u128, subject: SubjectId, now: Timestamp) -> NewRefreshToken {
+        let expires_at = now.plus_seconds(self.lifetimes.refresh.as_secs());
+        NewRefreshToken { token: hash(token), family, subject, created_at: now, expires_at }
+    }
+
+    async fn grant(
+        &self,
+        tenant: &TenantId,
+        subject: SubjectId,
+        role: Option<Role>,
+        family: u128,
+        refresh_token: String,
+        now: Timestamp,
+    ) -> Result<Grant, Problem> {
+        let bearer = Issuer::bearer(tenant, subject, role, Some(family), now, self.lifetimes.access);
+        let minted = self.issuer.sign_access(&bearer).map_err(no_key)?;
+        let cell = self.standings.cell(&self.read_side, tenant, subject).await?;
+        self.cache.keep(&minted.token, Arc::new(Known { bearer, cell }), now).map_err(invalid)?;
+        Ok(Grant { token: minted.token, expires_at: minted.expires_at, refresh_token, subject, role })
+    }
+
+    /// The next tokens for a refresh token, which is used up. A second use ends the session.
+    pub(crate) async fn refresh(&self, token: &str, now: Timestamp) -> Result<Grant, Problem> {
+        let (tenant, signed) = match token.split_once('.') {
+            Some((STORED, rest)) => (rest.split_once('.').and_then(|(name, _)| TenantId::new(name).ok()), None),
+            _ => match self.issuer.verify_refresh(token, now) {
+                Ok(bearer) => (Some(bearer.tenant.clone()), bearer.session.map(|family| (family, bearer.subject))),
+                Err(_) => (None, None),
+            },
+        };
+        let tenant = tenant.ok_or_else(|| Problem::new(Code::InvalidRefreshToken))?;
+        let next = new_refresh_token(&tenant)?;
+        let expires_at = now.plus_seconds(self.lifetimes.refresh.as_secs());
+        let rotate = || self.read_side.rotate_session(&tenant, hash(token), hash(&next), now, expires_at);
+        let mut rotated = rotate().await;
+        if let (Err(RotateError::Unknown), Some((family, subject))) = (&rotated, signed) {
+            self.write_down(&tenant, token, family, subject, now).await?;
+            rotated = rotate().await;
+        }
+        let rotated = match rotated {
+            Ok(rotated) => rotated,
+            Err(RotateError::Reused { subject, family }) => {
+                tracing::warn!(%tenant, %subject, "a refresh token was used twice: its session has ended");
+                self.end_family(&tenant, family, now).await?;
+                return Err(Problem::new(Code::InvalidRefreshToken));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let role = match self.read_side.account(&tenant, rotated.subject).await? {
+            Some(account) if account.erased_at.is_some() => return Err(Problem::new(Code::InvalidRefreshToken)),
+            Some(account) => Some(account.role.into()),
+            None => None,
+        };
+        self.grant(&tenant, rotated.subject, role, rotated.family, next, now).await
+    }
+
+    /// Writes a guest's first refresh token down, unless it is worthless by now.
+    async fn write_down(
+        &self,
+        tenant: &TenantId,
+        token: &str,
+        family: u128,
+        subject: SubjectId,
+        now: Timestamp,
+    ) -> Result<(), Problem> {
+        let standing = self.standings.cell(&self.read_side, tenant, subject).await?.standing();
+        let has_account = standing.customer || standing.subject != subject;
+        if has_account || self.read_side.has_session(tenant, end_of(family), now).await? {
+            return Err(Problem::new(Code::InvalidRefreshToken));
+        }
+        let stored = self.stored(token, family, subject, now);
+        if let Err(error) = self.read_side.start_session(tenant, &stored).await {
+            // Someone else uses the same token at this moment: that is for the rotation to find out.
+            tracing::debug!(%error, "a guest's refresh token was not written down");
+        }
+        Ok(())
+    }
+
+    /// Ends the session of a token.
+    pub(crate) async fn end_current(&self, identity: &Identity, now: Timestamp) -> Result<(), Problem> {
+        match identity.session() {
+            Some(family) => self.end_family(identity.tenant(), family, now).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn end_family(&self, tenant: &TenantId, family: u128, now: Timestamp) -> Result<(), Problem> {
+        // A guest's first token could be written down again: this row says that its family has ended.
+        let mark = self.stored(&format!("ended {family}"), end_of(family), SubjectId(0), now);
+        if !self.read_side.has_session(tenant, end_of(family), now).await? {
+            self.read_side.start_session(tenant, &mark).await?;
+        }
+        self.read_side.end_session(tenant, family).await?;
+        self.cache.end_session(family, self.tokens_expire(now));
+        Ok(())
+    }
+
+    /// Makes every token worthless that a subject was given before now.
+    pub(crate) fn end_tokens(&self, tenant: &TenantId, standing: &Standing, now: Timestamp) {
+        for subject in std::iter::once(standing.subject).chain(standing.former.iter().copied()) {
+            self.cache.end_subject(tenant, subject, now, self.tokens_expire(now));
+        }
+    }
+
+    fn tokens_expire(&self, now: Timestamp) -> Timestamp {
+        now.plus_seconds(self.lifetimes.access.as_secs())
+    }
+
+    /// Erases what is kept of someone, and ends its sessions.
+    pub(crate) async fn erase(&self, identity: &Identity, now: Timestamp) -> Result<(), Problem> {
+        let tenant = identity.tenant();
+        self.end_tokens(tenant, identity.standing(), now);
+        self.read_side.erase_personal_data(tenant, identity.subject(), now).await?;
+        self.standings.changed(&self.read_side, tenant, identity.subject()).await?;
+        self.end_current(identity, now).await
+    }
+
+    /// Sets the password that a mailed link allows to set, and ends all sessions of its account.
+    pub(crate) async fn reset_password(
+        &self,
+        tenant: &TenantId,
+        token: &str,
+        password: String,
+        now: Timestamp,
+    ) -> Result<(), Problem> {
+        let password = self.passwords.hash(password).await?;
+        let subject = self.read_side.use_password_reset(tenant, hash(token), &password, now).await?;
+        let standing = self.standings.changed(&self.read_side, tenant, subject).await?;
+        self.end_tokens(tenant, &standing, now);
+        Ok(())
+    }
+
+    /// Forgets what has expired.
+    pub(crate) fn sweep(&self, now: Timestamp) {
+        self.cache.sweep(now);
+        self.standings.sweep();
+    }
+}
+
+/// A secret of 256 random bits in hexadecimal digits.
+pub(crate) fn new_secret() -> Result<String, Problem> {
+    let bytes = random::<32>().map_err(no_key)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn new_refresh_token(tenant: &TenantId) -> Result<String, Problem> {
+    Ok(format!("{STORED}.{tenant}.{}", new_secret()?))
+}
+
+/// How the database knows a token: its secret has 256 random bits, so that a plain hash is enough.
+pub(crate) fn hash(token: &str) -> TokenHash {
+    TokenHash(Sha256::digest(token.as_bytes()).into())
+}
+
+/// The family that stands for the end of another.
+fn end_of(family: u128) -> u128 {
+    engine::id::digest128(&[b"the end of", &family.to_be_bytes()])
+}
+
+fn invalid(why: InvalidToken) -> Problem {
+    Problem::new(Code::InvalidToken).with_detail(why.to_string())
+}
+
+fn no_key(error: KeyError) -> Problem {
+    Problem::internal("keys", &error)
+}

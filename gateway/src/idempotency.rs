@@ -1,0 +1,128 @@
+//! Commands that come again: the key that tells, and the names that are derived from it.
+
+use actors::Call;
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, HeaderName, HeaderValue, request::Parts},
+};
+use engine::id::{CommandId, Fingerprint, SubjectId};
+use serde::Serialize;
+
+use crate::{
+    auth::Identity,
+    edge::Arrival,
+    problem::{Code, Problem},
+};
+
+/// The header that carries the key.
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// The header that says of an answer that it was given before.
+pub(crate) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+/// The longest key.
+pub const KEY_BYTES_MAX: usize = 255;
+
+/// What a request says of its repetition, and its own name. As an extractor: 400 without a key.
+#[derive(Debug, Clone)]
+pub struct Key {
+    text: String,
+    request_id: u128,
+}
+
+/// The same where a key is welcome, but not required: a change that names the version it is based on repeats
+/// harmlessly. Without a key every request is a command of its own.
+#[derive(Debug, Clone)]
+pub struct OptionalKey(pub Key);
+
+fn read(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let mut said = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(key) = said.next() else { return Ok(None) };
+    let is_printable = |key: &HeaderValue| key.as_bytes().iter().all(|byte| (b' '..=b'~').contains(byte));
+    let fits = (1..=KEY_BYTES_MAX).contains(&key.len()) && is_printable(key);
+    match key.to_str() {
+        Ok(text) if fits && said.next().is_none() => Ok(Some(text)),
+        _ => Err(Problem::new(Code::IdempotencyKeyInvalid)),
+    }
+}
+
+impl Key {
+    fn of(text: String, parts: &Parts) -> Self {
+        let request_id = parts.extensions.get::<Arrival>().map_or(0, |arrival| arrival.id.number());
+        Self { text, request_id }
+    }
+
+    /// The key of a command that comes by another way than HTTP.
+    pub fn new(text: &str, request_id: u128) -> Result<Self, Problem> {
+        let value = HeaderValue::from_str(text).map_err(|_| Problem::new(Code::IdempotencyKeyInvalid))?;
+        let headers = HeaderMap::from_iter([(IDEMPOTENCY_KEY, value)]);
+        read(&headers)?;
+        Ok(Self { text: text.to_owned(), request_id })
+    }
+
+    /// The call of `operation` on `target` by `identity`, which says `command`.
+    ///
+    /// The same operation, target and key by the same person have the same name; `target` is empty for what makes
+    /// something new.
+    pub fn call(&self, identity: &Identity, operation: &str, target: &[u8], command: &impl Serialize) -> Call {
+        let name = |subject: SubjectId| {
+            CommandId::derive(&[
+                identity.tenant().as_str().as_bytes(),
+                &subject.to_bytes(),
+                operation.as_bytes(),
+                target,
+                self.text.as_bytes(),
+            ])
+        };
+        Call {
+            command_id: name(identity.subject()),
+            former_ids: identity.standing().former.iter().copied().map(name).collect(),
+            fingerprint: Fingerprint::of(command),
+            request_id: self.request_id,
+            timeout: actors::ask::ASK_TIMEOUT,
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Key {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let text = read(&parts.headers)?.ok_or_else(|| Problem::new(Code::IdempotencyKeyRequired))?.to_owned();
+        Ok(Self::of(text, parts))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for OptionalKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let text = match read(&parts.headers)? {
+            Some(text) => text.to_owned(),
+            // A new name has a control character in it, so that no caller can have chosen it.
+            None => format!("\u{1}{}", crate::auth::keys::random128().map_err(|error| Problem::internal("keys", &error))?),
+        };
+        Ok(Self(Key::of(text, parts)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(keys: &[&[u8]]) -> Result<Option<String>, Code> {
+        let values = keys.iter().map(|key| (IDEMPOTENCY_KEY, HeaderValue::from_bytes(key).unwrap()));
+        let mut headers = HeaderMap::new();
+        values.for_each(|(name, value)| drop(headers.append(name, value)));
+        read(&headers).map(|key| key.map(str::to_owned)).map_err(|problem| problem.code())
+    }
+
+    #[test]
+    fn a_key_has_rules() {
+        assert_eq!(said(&[]), Ok(None));
+        assert_eq!(said(&[b"order 7~"]), Ok(Some("order 7~".to_owned())));
+        assert!(said(&[&[b'k'; KEY_BYTES_MAX]]).is_ok());
+        for odd in [&[b'k'; KEY_BYTES_MAX + 1][..], b"", b"a\tb", "ä".as_bytes(), b"\xff"] {
+            assert_eq!(said(&[odd]), Err(Code::IdempotencyKeyInvalid), "{odd:?}");
+        }
+        assert_eq!(said(&[b"a", b"b"]), Err(Code::IdempotencyKeyInvalid));
+    }
+}

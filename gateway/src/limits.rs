@@ -1,0 +1,155 @@
+//! How often callers may ask.
+
+use std::{
+    net::IpAddr,
+    num::NonZeroU32,
+    time::Duration,
+};
+
+use aws_lc_rs::rand;
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::{
+    auth::Identity,
+    edge::subscriber,
+    problem::{Code, Problem},
+    settings::{Rate, Rates},
+};
+
+/// Callers that a limiter tells apart. Beyond a fraction of that, some share a place: callers choose addresses, and
+/// memory must not follow them.
+const PLACES: u64 = 1 << 18;
+
+/// The limits of this process. Loopback is unlimited under `--dev`.
+pub struct Limits {
+    loopback_free: bool,
+    seed: u64,
+    identity: Limiter,
+    staff: Limiter,
+    address: Limiter,
+    sessions: Limiter,
+    passwords: Limiter,
+}
+
+struct Limiter(DefaultKeyedRateLimiter<u32>);
+
+impl Limiter {
+    fn new(rate: Rate) -> Self {
+        let Rate { per_second, burst } = rate;
+        Self(RateLimiter::keyed(Quota::per_second(per_second).allow_burst(burst)))
+    }
+
+    fn check(&self, place: u32) -> Result<(), Problem> {
+        self.0.check_key(&place).map_err(|not_until| {
+            let wait = not_until.wait_time_from(self.0.clock().now());
+            Problem::new(Code::RateLimited).retry_after(wait.max(Duration::from_millis(1)))
+        })
+    }
+
+    fn sweep(&self) {
+        self.0.retain_recent();
+        self.0.shrink_to_fit();
+    }
+}
+
+impl Limits {
+    /// Limits at these rates.
+    pub fn new(rates: &Rates, loopback_free: bool) -> Self {
+        let mut seed = [0; 8];
+        // Without randomness callers could choose whom they share a place with, which is no reason not to start.
+        let _ = rand::fill(&mut seed);
+        Self {
+            loopback_free,
+            seed: u64::from_ne_bytes(seed),
+            identity: Limiter::new(rates.identity),
+            staff: Limiter::new(rates.staff),
+            address: Limiter::new(rates.address),
+            sessions: Limiter::new(rates.sessions),
+            passwords: Limiter::new(rates.passwords),
+        }
+    }
+
+    fn place(&self, key: u128) -> u32 {
+        // Below 2¹⁸, so it fits.
+        (xxh3_64_with_seed(&key.to_ne_bytes(), self.seed) % PLACES) as u32
+    }
+
+    fn is_free(&self, address: IpAddr) -> bool {
+        self.loopback_free && address.to_canonical().is_loopback()
+    }
+
+    fn check_address(&self, limiter: &Limiter, address: IpAddr) -> Result<(), Problem> {
+        if self.is_free(address) { Ok(()) } else { limiter.check(self.place(subscriber(address))) }
+    }
+
+    /// Counts a request from an address.
+    pub(crate) fn address(&self, address: IpAddr) -> Result<(), Problem> {
+        self.check_address(&self.address, address)
+    }
+
+    /// Counts a new session from an address.
+    pub(crate) fn session(&self, address: IpAddr) -> Result<(), Problem> {
+        self.check_address(&self.sessions, address)
+    }
+
+    /// Counts a password, or a mail, that someone at an address asks for.
+    pub(crate) fn password(&self, address: IpAddr) -> Result<(), Problem> {
+        self.check_address(&self.passwords, address)
+    }
+
+    /// Counts a request of a guest, an account or a member of staff.
+    pub(crate) fn identity(&self, identity: &Identity, address: Option<IpAddr>) -> Result<(), Problem> {
+        if address.is_some_and(|address| self.is_free(address)) {
+            return Ok(());
+        }
+        let limiter = if identity.is_vendor() { &self.staff } else { &self.identity };
+        limiter.check(self.place(identity.subject().0))
+    }
+
+    /// Forgets those who have not asked lately.
+    pub(crate) fn sweep(&self) {
+        [&self.identity, &self.staff, &self.address, &self.sessions, &self.passwords].map(Limiter::sweep);
+    }
+}
+
+/// A rate of `per_second` and `burst`; zero counts as one.
+pub fn rate(per_second: u32, burst: u32) -> Rate {
+    let at_least_one = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+    Rate { per_second: at_least_one(per_second), burst: at_least_one(burst) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const AWAY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 9));
+
+    #[test]
+    fn a_burst_is_taken_and_the_next_is_told_when_to_come_back() {
+        let limits = Limits::new(&Rates { sessions: rate(1, 3), ..Rates::default() }, false);
+        assert!((0..3).all(|_| limits.session(AWAY).is_ok()));
+        let problem = limits.session(AWAY).unwrap_err();
+        assert_eq!(problem.code(), Code::RateLimited);
+        assert!(limits.session(HOME).is_ok(), "another address has its own count");
+    }
+
+    #[test]
+    fn loopback_is_free_only_for_developers() {
+        let rates = Rates { address: rate(1, 1), ..Rates::default() };
+        let (dev, production) = (Limits::new(&rates, true), Limits::new(&rates, false));
+        assert!((0..100).all(|_| dev.address(HOME).is_ok()));
+        assert!((0..100).any(|_| production.address(HOME).is_err()));
+        assert!((0..100).any(|_| dev.address(AWAY).is_err()));
+    }
+
+    #[test]
+    fn memory_does_not_follow_callers() {
+        let limits = Limits::new(&Rates::default(), false);
+        for n in 0..2 * PLACES {
+            let _ = limits.address(IpAddr::V6(std::net::Ipv6Addr::from_bits(u128::from(n) << 64)));
+        }
+        assert!(limits.address.0.len() as u64 <= PLACES);
+    }
+}

@@ -1,0 +1,67 @@
+//! Whether the server lives, whether it is ready, and its numbers.
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use std::time::Duration;
+use subtle::ConstantTimeEq;
+use utoipa::ToSchema;
+
+use crate::{
+    Gateway, Problem,
+    problem::Code,
+    wire::ok,
+};
+
+const STARTING_WAIT: Duration = Duration::from_secs(1);
+
+/// How the server is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Health {
+    /// `ok`, or `ready`.
+    #[schema(example = "ok")]
+    status: &'static str,
+}
+
+/// Whether the process lives
+///
+/// Answers as long as the process can answer at all.
+#[utoipa::path(get, path = "/livez", operation_id = "get_liveness", tag = "operations", security(),
+    responses((status = 200, description = "It lives", body = Health)))]
+pub(crate) async fn live() -> Response {
+    ok(&Health { status: "ok" })
+}
+
+/// Whether requests will be served
+///
+/// 503 while the server starts, stops, or does not lead all of its shards.
+#[utoipa::path(get, path = "/readyz", operation_id = "get_readiness", tag = "operations", security(),
+    responses((status = 200, description = "It is ready", body = Health)))]
+pub(crate) async fn ready(State(gateway): State<Gateway>) -> Result<Response, Problem> {
+    if gateway.commerce.is_ready() {
+        return Ok(ok(&Health { status: "ready" }));
+    }
+    Err(Problem::new(Code::Unavailable).with_detail("starting, stopping, or not leading all shards").retry_after(STARTING_WAIT))
+}
+
+/// The server's numbers, for Prometheus
+///
+/// Wants a bearer token of its own when the operator has set `metrics_token`.
+#[utoipa::path(get, path = "/metrics", operation_id = "get_metrics", tag = "operations", security(),
+    responses((status = 200, description = "Prometheus' text format", body = String, content_type = "text/plain")))]
+pub(crate) async fn metrics(State(gateway): State<Gateway>, headers: HeaderMap) -> Result<Response, Problem> {
+    if let Some(token) = &gateway.settings.metrics_token {
+        let said = headers.get(header::AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
+        let expected = format!("Bearer {token}");
+        if !bool::from(said.ct_eq(expected.as_bytes())) {
+            return Err(Problem::new(Code::AuthenticationRequired));
+        }
+    }
+    let page = tokio::task::spawn_blocking(move || gateway.metrics().render()).await;
+    let page = page.map_err(|error| Problem::internal("metrics", &error))?;
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    Ok(([(header::CONTENT_TYPE, kind)], page).into_response())
+}

@@ -1,0 +1,55 @@
+//! What operators and developers look at: health, metrics, documentation; and what is done now and then.
+
+pub(crate) mod docs;
+pub(crate) mod health;
+pub mod metrics;
+pub(crate) mod openapi;
+
+use std::time::Duration;
+
+use crate::Gateway;
+
+/// How often histograms are emptied of their samples: at 100,000 requests a second that is 4 MB of them.
+const METRICS_EVERY: Duration = Duration::from_secs(5);
+/// How often what has expired is forgotten.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// How often expired refresh tokens are deleted.
+const TOKENS_EVERY: Duration = Duration::from_secs(600);
+
+/// Does what is to be done now and then, for ever.
+pub(crate) async fn upkeep(gateway: Gateway) {
+    let mut metrics = tokio::time::interval(METRICS_EVERY);
+    let mut sweep = tokio::time::interval(SWEEP_EVERY);
+    let mut tokens = tokio::time::interval(TOKENS_EVERY);
+    loop {
+        let gateway = gateway.clone();
+        // Each walks through large tables: not on the threads that serve requests.
+        let done = tokio::select! {
+            _ = metrics.tick() => tokio::task::spawn_blocking(move || gateway.metrics().run_upkeep()).await,
+            _ = sweep.tick() => tokio::task::spawn_blocking(move || {
+                gateway.sessions.sweep(gateway.now());
+                gateway.limits.sweep();
+            }).await,
+            _ = tokens.tick() => {
+                forget_tokens(&gateway).await;
+                Ok(())
+            }
+        };
+        if let Err(error) = done {
+            tracing::error!(%error, "upkeep");
+        }
+    }
+}
+
+async fn forget_tokens(gateway: &Gateway) {
+    loop {
+        match gateway.read_side.forget_expired_tokens(gateway.now()).await {
+            Ok(0) => return,
+            Ok(removed) => tracing::debug!(removed, "forgot expired tokens"),
+            Err(error) => {
+                tracing::warn!(%error, "forgetting expired tokens");
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! `/v1/accounts` and `/v1/password-resets`.
+
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use engine::id::TenantId;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::sessions::SessionWire;
+use crate::{
+    Gateway, Problem,
+    auth::{Identity, Mail, Shop, email::Email, new_secret, password, token_hash},
+    edge::{Arrival, Json, Path},
+    ops::openapi::ShopHeader,
+    problem::{Code, Faults},
+    wire::{created, done},
+};
+
+/// An account to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewAccount {
+    /// The address to sign in with, and to be reached at.
+    #[schema(format = "email", max_length = 254)]
+    email: String,
+    /// The password: at least 8 characters, whatever they are.
+    #[schema(min_length = 8, max_length = 256)]
+    password: String,
+}
+
+/// Whose password is to be set anew.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewPasswordReset {
+    /// The account's e-mail address.
+    #[schema(format = "email", max_length = 254)]
+    email: String,
+}
+
+/// A new password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewPassword {
+    /// The password: at least 8 characters, whatever they are.
+    #[schema(min_length = 8, max_length = 256)]
+    password: String,
+}
+
+/// Make an account
+///
+/// The guest of the token becomes a customer, with the same subject: everything it has stays its own.
+#[utoipa::path(post, path = "/v1/accounts", operation_id = "create_account", tag = "sessions", request_body = NewAccount,
+    responses((status = 201, description = "A session of the account", body = SessionWire),
+        (status = 409, description = "`email_taken`, `already_customer`")))]
+pub(crate) async fn create_account(
+    State(gateway): State<Gateway>,
+    arrival: Arrival,
+    identity: Identity,
+    Json(body): Json<NewAccount>,
+) -> Result<Response, Problem> {
+    gateway.limits.password(arrival.address)?;
+    let mut faults = Faults::default();
+    let email = faults.range("/email", Email::new(&body.email));
+    faults.range("/password", password::check_length(&body.password));
+    let email = faults.give(email)?;
+    let grant = gateway.sessions.register(&identity, &email, body.password, gateway.now()).await?;
+    Ok(created("/v1/me", &SessionWire::from(grant)))
+}
+
+/// Ask for a new password
+///
+/// If there is an account with this address, it is sent a link. The answer is the same when there is none.
+#[utoipa::path(post, path = "/v1/password-resets", operation_id = "create_password_reset", tag = "sessions",
+    security((), ("bearer" = [])), params(ShopHeader), request_body = NewPasswordReset,
+    responses((status = 202, description = "A link is on its way, if there is such an account")))]
+pub(crate) async fn create_password_reset(
+    State(gateway): State<Gateway>,
+    arrival: Arrival,
+    shop: Shop,
+    Json(body): Json<NewPasswordReset>,
+) -> Result<Response, Problem> {
+    gateway.limits.password(arrival.address)?;
+    let mut faults = Faults::default();
+    let email = faults.range("/email", Email::new(&body.email));
+    let email = faults.give(email)?;
+    // Aside, so that the answer takes as long for an address that nobody has.
+    tokio::spawn(async move {
+        if let Err(problem) = send_link(&gateway, &shop.tenant, &email).await {
+            tracing::warn!(tenant = %shop.tenant, code = problem.code().entry().code, "a password link was not sent");
+        }
+    });
+    Ok(StatusCode::ACCEPTED.into_response())
+}
+
+async fn send_link(gateway: &Gateway, tenant: &TenantId, email: &Email) -> Result<(), Problem> {
+    let Some(account) = gateway.read_side.account_by_email(tenant, email.as_str()).await? else { return Ok(()) };
+    let Some(to) = account.email else { return Ok(()) };
+    let (now, secret) = (gateway.now(), new_secret()?);
+    let expires_at = now.plus_seconds(gateway.settings.reset_ttl.as_secs());
+    gateway.read_side.create_password_reset(tenant, account.subject, token_hash(&secret), now, expires_at).await?;
+    // In the fragment: it reaches no server's log, and no other site by a Referer.
+    let link = format!("{}/reset-password#token={secret}", gateway.settings.public_url);
+    let minutes = gateway.settings.reset_ttl.as_secs() / 60;
+    let mail = Mail {
+        to,
+        subject: "Set a new password".to_owned(),
+        body: format!(
+            "Someone, probably you, has asked for a new password for your account.\n\nSet one here, within {minutes} \
+             minutes:\n\n{link}\n\nIf it was not you, do nothing: your password stays as it is.\n"
+        ),
+    };
+    gateway.mailer.send(mail).await.map_err(|error| Problem::new(Code::Unavailable).with_detail(error.to_string()))
+}
+
+/// Set a new password
+///
+/// With the token from the mailed link. Every session of the account ends.
+#[utoipa::path(put, path = "/v1/password-resets/{token}", operation_id = "set_password", tag = "sessions",
+    security((), ("bearer" = [])),
+    params(("token" = String, Path, description = "From the mailed link.", max_length = 64), ShopHeader),
+    request_body = NewPassword,
+    responses((status = 204, description = "The password is set"), (status = 409, description = "`reset_ended`")))]
+pub(crate) async fn set_password(
+    State(gateway): State<Gateway>,
+    arrival: Arrival,
+    shop: Shop,
+    Path(token): Path<String>,
+    Json(body): Json<NewPassword>,
+) -> Result<Response, Problem> {
+    gateway.limits.password(arrival.address)?;
+    let mut faults = Faults::default();
+    faults.range("/password", password::check_length(&body.password));
+    faults.into_result()?;
+    gateway.sessions.reset_password(&shop.tenant, &token, body.password, gateway.now()).await?;
+    Ok(done())
+}

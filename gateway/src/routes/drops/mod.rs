@@ -1,0 +1,208 @@
+//! `/v1/drops`: flash sales.
+
+mod read;
+mod view;
+
+use actors::{Answered, Call};
+use axum::{extract::State, response::Response};
+use engine::{
+    drop::{Drop, DropCommand, DropRejection, DropReply, DropState, DropView},
+    id::{DropId, TenantId},
+};
+use futures::{StreamExt, stream};
+use persistence::sql::List;
+use utoipa::ToSchema;
+
+use self::{
+    read::{DropPatch, NewDrop},
+    view::DropWire,
+};
+use crate::{
+    Gateway, Problem,
+    auth::{Shop, Vendor},
+    edge::{Json, Path, Query},
+    idempotency::{Key, OptionalKey},
+    ops::openapi::{KeyHeader, KnownHeader, OptionalKeyHeader, ShopHeader, VersionHeader},
+    wire::{IdSchema, IfMatch, IfNoneMatch, PageQuery, PageWire, created, fresh, ok, replayed},
+};
+
+pub(super) use self::read::refinements;
+
+/// Drops of a page that are asked for their numbers at once.
+const VIEWS_AT_ONCE: usize = 16;
+
+/// A page of drops.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes `PageWire<DropWire>`")]
+pub(crate) struct DropPage {
+    /// The drops, newest first.
+    items: Vec<DropWire>,
+    /// What to send as `cursor` for the next page; null at the end.
+    next_cursor: Option<String>,
+}
+
+/// Asks a drop, and expects to hear of it as a whole.
+async fn ask(gateway: &Gateway, tenant: &TenantId, drop: DropId, command: DropCommand, call: Call) -> Result<(DropView, bool), Problem> {
+    let Answered { reply, again } = gateway.commerce.ask::<Drop>(&drop.key(tenant), command, call).await?;
+    match reply {
+        DropReply::Drop(view) => Ok((*view, again)),
+        DropReply::Claim(_) | DropReply::Claims(..) | DropReply::Done => {
+            Err(Problem::internal("drop", &"an answer to another question"))
+        }
+    }
+}
+
+/// Make a drop
+///
+/// It is published at once, when the inventory has given it its units: 409 `insufficient_stock` otherwise. A `draft` gets
+/// its units when it is published. A drop of one item may name it without `items`.
+#[utoipa::path(post, path = "/v1/drops", operation_id = "create_drop", tag = "drops", security(("bearer" = ["vendor"])),
+    params(KeyHeader), request_body(content = NewDrop, example = json!({"title": "Black Friday", "sku": "SHIRT-S", "quantity": 100,
+        "price": {"amount": 1999, "currency": "USD"}, "per_buyer_max": 2, "hold_seconds": 300, "ends_at": "2030-11-29T23:00:00Z"})),
+    responses((status = 201, description = "The drop", body = DropWire),
+        (status = 409, description = "`insufficient_stock`, `not_allowed`")))]
+pub(crate) async fn create_drop(
+    State(gateway): State<Gateway>,
+    vendor: Vendor,
+    idempotency: Key,
+    Json(body): Json<NewDrop>,
+) -> Result<Response, Problem> {
+    let (terms, items) = body.read()?;
+    let call = idempotency.call(&vendor.0, "create_drop", b"", &body);
+    let tenant = vendor.0.tenant();
+    let drop = DropId(call.command_id.0);
+    let command = DropCommand::Create { tenant: tenant.clone(), drop, terms, items, draft: body.is_draft() };
+    let (view, again) = ask(&gateway, tenant, drop, command, call).await?;
+    Ok(replayed(created(&format!("/v1/drops/{drop}"), &DropWire::of(&view)), again))
+}
+
+/// Drops, newest first
+///
+/// Vendors see drafts too. A new drop may be missing for a moment.
+#[utoipa::path(get, path = "/v1/drops", operation_id = "list_drops", tag = "drops", security((), ("bearer" = [])),
+    params(PageQuery, ShopHeader), responses((status = 200, description = "A page of drops", body = DropPage)))]
+pub(crate) async fn list_drops(
+    State(gateway): State<Gateway>,
+    shop: Shop,
+    Query(page): Query<PageQuery>,
+) -> Result<Response, Problem> {
+    let page = gateway.read_side.drops(&shop.tenant, shop.is_vendors(), page.request(List::Drops)?).await?;
+    let next_cursor = page.next.map(|cursor| cursor.to_string());
+    let views = page.items.into_iter().map(|listed| gateway.commerce.drop_view(&shop.tenant, listed.id));
+    let views: Vec<_> = stream::iter(views).buffered(VIEWS_AT_ONCE).collect().await;
+    let mut items = Vec::with_capacity(views.len());
+    for view in views {
+        match view {
+            Ok(view) => items.push(DropWire::of(&view)),
+            // One that is put aside must not hide the others.
+            Err(actors::AskError::Parked | actors::AskError::Rejected(DropRejection::NotFound)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(ok(&PageWire { items, next_cursor }))
+}
+
+/// A drop
+///
+/// As it was at `as_of`, at most 50 ms ago. Poll with `If-None-Match`: while nothing but `as_of` changes the answer is 304.
+#[utoipa::path(get, path = "/v1/drops/{id}", operation_id = "get_drop", tag = "drops", security((), ("bearer" = [])),
+    params(("id" = IdSchema, Path, description = "The drop."), ShopHeader, KnownHeader),
+    responses((status = 200, description = "The drop", body = DropWire, headers(("ETag" = String))),
+        (status = 304, description = "It is as the caller knows it")))]
+pub(crate) async fn get_drop(
+    State(gateway): State<Gateway>,
+    shop: Shop,
+    known: IfNoneMatch,
+    Path(drop): Path<DropId>,
+) -> Result<Response, Problem> {
+    let view = gateway.commerce.drop_view(&shop.tenant, drop).await?;
+    if view.state == DropState::Draft && !shop.is_vendors() {
+        return Err(Problem::not_found());
+    }
+    let wire = DropWire::of(&view);
+    Ok(fresh(&known, &wire.etag(), wire.to_json(), shop.identity.is_none()))
+}
+
+/// Change a drop
+///
+/// Before it opens: everything; new items too. While it is open: `ends_at`, `per_buyer_max`, and of its items
+/// `add_quantity` and `price`, which is for new claims. More units are got from the inventory first.
+#[utoipa::path(patch, path = "/v1/drops/{id}", operation_id = "update_drop", tag = "drops",
+    security(("bearer" = ["vendor"])), params(("id" = IdSchema, Path, description = "The drop."), VersionHeader, OptionalKeyHeader),
+    request_body(content = DropPatch, example = json!({"per_buyer_max": 3})),
+    responses((status = 200, description = "The drop", body = DropWire),
+        (status = 409, description = "`ended`, `insufficient_stock`, `not_allowed`")))]
+pub(crate) async fn update_drop(
+    State(gateway): State<Gateway>,
+    vendor: Vendor,
+    idempotency: OptionalKey,
+    IfMatch(version): IfMatch,
+    Path(drop): Path<DropId>,
+    Json(body): Json<DropPatch>,
+) -> Result<Response, Problem> {
+    let tenant = vendor.0.tenant();
+    let present = gateway.commerce.drop_view(tenant, drop).await?;
+    let edit = body.read(present.terms.currency)?;
+    let call = idempotency.0.call(&vendor.0, "update_drop", &drop.to_bytes(), &body);
+    let (view, again) = ask(&gateway, tenant, drop, DropCommand::Edit { version, edit }, call).await?;
+    Ok(replayed(ok(&DropWire::of(&view)), again))
+}
+
+async fn command(
+    gateway: &Gateway,
+    vendor: &Vendor,
+    key: &Key,
+    drop: DropId,
+    operation: &'static str,
+    command: DropCommand,
+) -> Result<Response, Problem> {
+    let call = key.call(&vendor.0, operation, &drop.to_bytes(), &operation);
+    let (view, again) = ask(gateway, vendor.0.tenant(), drop, command, call).await?;
+    Ok(replayed(ok(&DropWire::of(&view)), again))
+}
+
+/// Publish a draft
+///
+/// It gets its units from the inventory, and takes claims from its start on.
+#[utoipa::path(post, path = "/v1/drops/{id}/publish", operation_id = "publish_drop", tag = "drops",
+    security(("bearer" = ["vendor"])), params(("id" = IdSchema, Path, description = "The drop."), KeyHeader),
+    responses((status = 200, description = "The drop", body = DropWire),
+        (status = 409, description = "`insufficient_stock`, `not_allowed`")))]
+pub(crate) async fn publish_drop(
+    State(gateway): State<Gateway>,
+    vendor: Vendor,
+    key: Key,
+    Path(drop): Path<DropId>,
+) -> Result<Response, Problem> {
+    command(&gateway, &vendor, &key, drop, "publish_drop", DropCommand::Publish).await
+}
+
+/// End a drop now
+///
+/// No more claims are taken; those that are held stay payable until they expire.
+#[utoipa::path(post, path = "/v1/drops/{id}/end", operation_id = "end_drop", tag = "drops",
+    security(("bearer" = ["vendor"])), params(("id" = IdSchema, Path, description = "The drop."), KeyHeader),
+    responses((status = 200, description = "The drop", body = DropWire), (status = 409, description = "`ended`, `not_allowed`")))]
+pub(crate) async fn end_drop(
+    State(gateway): State<Gateway>,
+    vendor: Vendor,
+    key: Key,
+    Path(drop): Path<DropId>,
+) -> Result<Response, Problem> {
+    command(&gateway, &vendor, &key, drop, "end_drop", DropCommand::End).await
+}
+
+/// Cancel a drop
+///
+/// It ends now, and every hold that no checkout has pinned is released. Orders stay.
+#[utoipa::path(post, path = "/v1/drops/{id}/cancel", operation_id = "cancel_drop", tag = "drops",
+    security(("bearer" = ["vendor"])), params(("id" = IdSchema, Path, description = "The drop."), KeyHeader),
+    responses((status = 200, description = "The drop", body = DropWire), (status = 409, description = "`not_allowed`")))]
+pub(crate) async fn cancel_drop(
+    State(gateway): State<Gateway>,
+    vendor: Vendor,
+    key: Key,
+    Path(drop): Path<DropId>,
+) -> Result<Response, Problem> {
+    command(&gateway, &vendor, &key, drop, "cancel_drop", DropCommand::Cancel).await
+}

@@ -1,0 +1,172 @@
+//! A drop as it is written in answers.
+
+use engine::{
+    drop::{Audience, DropState, DropView, ItemView},
+    id::{DropId, ProductId, Sku},
+    time::Timestamp,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::wire::{IdSchema, MoneyWire, SkuSchema, etag};
+
+/// A flash sale.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Drop)]
+pub(crate) struct DropWire {
+    /// Its id.
+    #[schema(value_type = IdSchema)]
+    id: DropId,
+    /// Where it stands. `sold_out`: every unit is sold; a sale taken back opens it again.
+    #[schema(inline)]
+    state: DropStateWire,
+    /// Raised by each of the vendor's edits: what `If-Match` takes.
+    #[schema(minimum = 1)]
+    version: u64,
+    /// What it is called.
+    title: String,
+    /// The product that it sells, for its page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<IdSchema>, nullable = false)]
+    product_id: Option<ProductId>,
+    /// Who may claim.
+    #[schema(inline)]
+    audience: AudienceWire,
+    /// The most units that one buyer may have, over all items.
+    #[schema(minimum = 1)]
+    per_buyer_max: u64,
+    /// How long a claim holds its units.
+    #[schema(minimum = 5, maximum = 86400)]
+    hold_seconds: u32,
+    /// When claims are taken first; absent while that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
+    starts_at: Option<Timestamp>,
+    /// When claims are no longer taken.
+    #[schema(value_type = String, format = DateTime)]
+    ends_at: Timestamp,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// What it sells.
+    #[schema(max_items = 100)]
+    items: Vec<DropItemWire>,
+    /// Units of all items.
+    quantity: u64,
+    /// Units that can be claimed.
+    available: u64,
+    /// Units in claims.
+    held: u64,
+    /// Units sold.
+    sold: u64,
+    /// The instant that this was true at.
+    #[schema(value_type = String, format = DateTime)]
+    as_of: Timestamp,
+}
+
+/// An item of a drop.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DropItem)]
+pub(crate) struct DropItemWire {
+    /// What is sold.
+    #[schema(value_type = SkuSchema)]
+    sku: Sku,
+    /// Units in all.
+    quantity: u64,
+    /// For how much each.
+    price: MoneyWire,
+    /// What it costs elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    compare_at_price: Option<MoneyWire>,
+    /// Units that can be claimed.
+    available: u64,
+    /// Units in claims.
+    held: u64,
+    /// Units sold.
+    sold: u64,
+}
+
+/// Where a drop stands.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum DropStateWire {
+    Draft,
+    Scheduled,
+    Open,
+    SoldOut,
+    Ended,
+    Cancelled,
+}
+
+/// Who may claim.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum AudienceWire {
+    Anyone,
+    Customers,
+}
+
+impl DropWire {
+    pub(super) fn of(view: &DropView) -> Self {
+        let DropView { id, state, version, terms, starts_at, created_at, items, as_of } = view;
+        let sum = |count: fn(&ItemView) -> u64| items.iter().map(count).sum();
+        Self {
+            id: *id,
+            state: match state {
+                DropState::Draft => DropStateWire::Draft,
+                DropState::Scheduled => DropStateWire::Scheduled,
+                DropState::Open => DropStateWire::Open,
+                DropState::SoldOut => DropStateWire::SoldOut,
+                DropState::Ended => DropStateWire::Ended,
+                DropState::Cancelled => DropStateWire::Cancelled,
+            },
+            version: *version,
+            title: terms.title.clone(),
+            product_id: terms.product,
+            audience: match terms.audience {
+                Audience::Anyone => AudienceWire::Anyone,
+                Audience::Customers => AudienceWire::Customers,
+            },
+            per_buyer_max: terms.per_buyer_max.units(),
+            hold_seconds: terms.hold_seconds,
+            starts_at: *starts_at,
+            ends_at: terms.ends_at,
+            created_at: *created_at,
+            items: items.iter().map(DropItemWire::of).collect(),
+            quantity: sum(|item| item.quantity),
+            available: sum(|item| item.available),
+            held: sum(|item| item.held),
+            sold: sum(|item| item.sold),
+            as_of: *as_of,
+        }
+    }
+
+    /// Of everything but `as_of`.
+    pub(super) fn etag(&self) -> String {
+        let mut bytes = self.to_json();
+        // `as_of` is the last field: what comes before it is what may change.
+        if let Some(at) = bytes.windows(9).rposition(|window| window == b",\"as_of\":") {
+            bytes.truncate(at);
+        }
+        etag(self.version, &bytes)
+    }
+
+    pub(super) fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}
+
+impl DropItemWire {
+    fn of(item: &ItemView) -> Self {
+        Self {
+            sku: item.sku.clone(),
+            quantity: item.quantity,
+            price: item.price.into(),
+            compare_at_price: item.compare_at.map(MoneyWire::from),
+            available: item.available,
+            held: item.held,
+            sold: item.sold,
+        }
+    }
+}

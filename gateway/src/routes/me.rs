@@ -1,0 +1,117 @@
+//! `/v1/me`: who one is, what is kept of one, and having it erased.
+
+use axum::{extract::State, response::Response};
+use engine::{
+    id::{ContactId, SubjectId},
+    time::Timestamp,
+};
+use persistence::sql::Contact;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::{
+    Gateway, Problem,
+    auth::{Identity, Role},
+    wire::{IdSchema, done, ok},
+};
+
+/// Who asks.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Me {
+    /// The guest, or the account.
+    #[schema(value_type = IdSchema)]
+    subject: SubjectId,
+    /// The shop.
+    tenant: String,
+    /// What it may do; absent for guests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, pattern = "^(customer|vendor|host|admin)$", nullable = false)]
+    role: Option<Role>,
+    /// The account's e-mail address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    email: Option<String>,
+    /// When the account was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
+    created_at: Option<Timestamp>,
+}
+
+/// Everything personal that is kept of someone.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Export {
+    /// Who it is.
+    me: Me,
+    /// Every subject that is this person: itself, and the guests that it was.
+    #[schema(value_type = Vec<IdSchema>)]
+    subjects: Vec<SubjectId>,
+    /// Where orders went.
+    contacts: Vec<ContactWire>,
+    /// When the sessions that go on were started or last renewed.
+    #[schema(value_type = Vec<String>)]
+    sessions: Vec<Timestamp>,
+}
+
+/// Where a buyer was reached.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ContactWire {
+    /// Its id, by which orders refer to it.
+    #[schema(value_type = IdSchema)]
+    id: ContactId,
+    /// The e-mail address.
+    email: Option<String>,
+    /// The name on the parcel.
+    name: Option<String>,
+    /// The address of the parcel.
+    #[schema(value_type = Option<Object>)]
+    address: Option<Map<String, Value>>,
+    /// When it was written down.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+}
+
+impl From<Contact> for ContactWire {
+    fn from(contact: Contact) -> Self {
+        let Contact { contact: id, subject: _, email, name, address, created_at, erased_at: _ } = contact;
+        Self { id, email, name, address, created_at }
+    }
+}
+
+fn me(identity: &Identity, account: Option<&persistence::sql::Account>) -> Me {
+    Me {
+        subject: identity.subject(),
+        tenant: identity.tenant().to_string(),
+        role: identity.role(),
+        email: account.and_then(|account| account.email.clone()),
+        created_at: account.map(|account| account.created_at),
+    }
+}
+
+/// Who one is
+#[utoipa::path(get, path = "/v1/me", operation_id = "get_me", tag = "sessions",
+    responses((status = 200, description = "Who asks", body = Me)))]
+pub(crate) async fn get_me(State(gateway): State<Gateway>, identity: Identity) -> Result<Response, Problem> {
+    let account = gateway.read_side.account(identity.tenant(), identity.subject()).await?;
+    Ok(ok(&me(&identity, account.as_ref())))
+}
+
+/// Have one's personal data erased
+///
+/// Addresses, names and the password are gone, and every session ends. Orders keep their numbers.
+#[utoipa::path(delete, path = "/v1/me", operation_id = "erase_me", tag = "sessions",
+    responses((status = 204, description = "It is erased")))]
+pub(crate) async fn erase_me(State(gateway): State<Gateway>, identity: Identity) -> Result<Response, Problem> {
+    gateway.sessions.erase(&identity, gateway.now()).await?;
+    Ok(done())
+}
+
+/// What is kept of one
+#[utoipa::path(get, path = "/v1/me/export", operation_id = "export_me", tag = "sessions",
+    responses((status = 200, description = "All of it", body = Export)))]
+pub(crate) async fn export_me(State(gateway): State<Gateway>, identity: Identity) -> Result<Response, Problem> {
+    let data = gateway.read_side.personal_data(identity.tenant(), identity.subject()).await?;
+    let me = me(&identity, data.account.as_ref());
+    let contacts = data.contacts.into_iter().map(ContactWire::from).collect();
+    Ok(ok(&Export { me, subjects: data.subjects, contacts, sessions: data.sessions }))
+}

@@ -1,0 +1,17 @@
+//! What requests and answers have in common: money, times, names, pages, versions.
+
+mod conditional;
+mod money;
+mod names;
+mod page;
+mod reply;
+mod time;
+
+pub(crate) use self::{
+    conditional::{IfMatch, IfNoneMatch, etag, fresh},
+    money::{MoneyWire, price_in},
+    names::{IdSchema, SkuSchema, read_claim, read_sku},
+    page::{PageQuery, PageWire},
+    reply::{created, done, ok, replayed},
+    time::read_time,
+};

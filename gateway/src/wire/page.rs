@@ -1,0 +1,84 @@
+//! Pages of lists.
+
+use persistence::sql::{Cursor, LIMIT_DEFAULT, LIMIT_MAX, Limit, List, Page, PageRequest};
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{
+    edge::{FromQuery, Parameters},
+    problem::{Faults, FieldCode},
+};
+
+/// Which page of a list.
+#[derive(Debug, Clone, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "read by `PageQuery::request`; the fields describe the parameters")]
+pub(crate) struct PageQuery {
+    /// How many items at the most.
+    #[param(minimum = 1, maximum = 200, default = 50, nullable = false)]
+    pub(crate) limit: Option<u32>,
+    /// Where to go on: `next_cursor` of the page before.
+    #[param(max_length = 256, nullable = false)]
+    pub(crate) cursor: Option<String>,
+}
+
+impl PageQuery {
+    /// The page of `list` that is asked for.
+    pub(crate) fn request(&self, list: List) -> Result<PageRequest, crate::Problem> {
+        let after = match &self.cursor {
+            Some(text) => match Cursor::read(list, text) {
+                Ok(cursor) => Some(cursor),
+                Err(error) => return Err(crate::Problem::out_of_range("?cursor", error.to_string())),
+            },
+            None => None,
+        };
+        Ok(PageRequest { limit: Limit::new(self.limit()).unwrap_or_default(), after })
+    }
+
+    /// How many items at the most.
+    pub(crate) fn limit(&self) -> u32 {
+        self.limit.unwrap_or(LIMIT_DEFAULT)
+    }
+
+    /// Reads both parameters.
+    pub(crate) fn of(parameters: &Parameters, faults: &mut Faults) -> Self {
+        let limit = match parameters.text("limit").map(str::parse::<i128>) {
+            None => None,
+            Some(Ok(limit)) if (1..=i128::from(LIMIT_MAX)).contains(&limit) => u32::try_from(limit).ok(),
+            Some(Ok(_)) => {
+                faults.add("?limit", FieldCode::OutOfRange, format!("lies from 1 to {LIMIT_MAX}"));
+                None
+            }
+            Some(Err(_)) => {
+                faults.add("?limit", FieldCode::WrongType, "is not a whole number");
+                None
+            }
+        };
+        Self { limit, cursor: parameters.text("cursor").map(str::to_owned) }
+    }
+}
+
+impl FromQuery for PageQuery {
+    const NAMES: &'static [&'static str] = &["limit", "cursor"];
+
+    fn read(parameters: &Parameters, faults: &mut Faults) -> Option<Self> {
+        Some(Self::of(parameters, faults))
+    }
+}
+
+/// Some items of a list, and where it goes on.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct PageWire<T> {
+    /// The items.
+    pub(crate) items: Vec<T>,
+    /// What to send as `cursor` for the next page; null at the end.
+    pub(crate) next_cursor: Option<String>,
+}
+
+impl<T> PageWire<T> {
+    /// A page of the read side, each item written by `write`.
+    pub(crate) fn of<S>(page: Page<S>, write: impl FnMut(S) -> T) -> Self {
+        let next_cursor = page.next.map(|cursor| cursor.to_string());
+        Self { items: page.items.into_iter().map(write).collect(), next_cursor }
+    }
+}

@@ -1,0 +1,139 @@
+#![allow(clippy::unwrap_used)]
+
+use engine::{
+    aggregate::Aggregate,
+    id::{TenantId, digest128},
+    inventory::{Inventory, InventoryCommand, InventoryReply, StockChange},
+    quantity::Quantity,
+};
+
+use super::{
+    super::testing::{Actor, World, nobody},
+    *,
+};
+use crate::sql::{Limit, testing::tenant};
+
+fn sku(n: u64) -> Sku {
+    Sku::new(&format!("sku-{n}")).unwrap()
+}
+
+/// Random numbers that a seed repeats.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: u64) -> u64 {
+        self.0 += 1;
+        digest128(&[b"dice", &self.0.to_be_bytes()]) as u64 % below
+    }
+}
+
+/// A command that a shop's life could bring next: mostly sensible ones, some repeated or late.
+fn command(dice: &mut Dice, tenant: &TenantId, n: u64, now: Timestamp, seen: &mut HashMap<u64, Totals>) -> InventoryCommand {
+    let hold = HoldId(u128::from(dice.roll(30)));
+    let drop = dice.roll(4);
+    match dice.roll(10) {
+        0 => InventoryCommand::Adopt {
+            tenant: tenant.clone(),
+            sku: sku(n),
+            product: ProductId(1),
+            variant: VariantId(u128::from(n)),
+        },
+        1 | 2 => InventoryCommand::Adjust {
+            change: StockChange::By(dice.roll(40) as i64 - 8),
+            reason: "count".to_owned(),
+        },
+        3 => InventoryCommand::Allocate { drop: DropId(u128::from(drop)), total: dice.roll(60) },
+        4 => {
+            let totals = seen.entry(drop).or_default();
+            match dice.roll(3) {
+                0 => totals.sold += dice.roll(5),
+                1 => totals.unsold += dice.roll(5),
+                _ => totals.returned = (totals.returned + 1).min(totals.sold),
+            }
+            InventoryCommand::Settle { drop: DropId(u128::from(drop)), totals: *totals }
+        }
+        5 | 6 => InventoryCommand::Reserve {
+            hold,
+            quantity: Quantity::new(1 + dice.roll(4) as i64).unwrap(),
+            expires_at: now.plus_ms(1 + dice.roll(500)),
+            deadline: now.plus_ms(dice.roll(100)),
+        },
+        7 => InventoryCommand::Confirm { hold },
+        8 => InventoryCommand::Release { hold },
+        _ if dice.roll(2) == 0 => InventoryCommand::Unsell { hold },
+        _ => InventoryCommand::Restock { order: OrderId(u128::from(dice.roll(5))), total: dice.roll(20) },
+    }
+}
+
+fn levels_of(actor: &mut Actor<Inventory>) -> Option<StockLevels> {
+    let context = engine::aggregate::Context {
+        now: Timestamp(0),
+        command_id: engine::id::CommandId(0),
+        former_ids: Vec::new(),
+        fingerprint: engine::id::Fingerprint(0),
+    };
+    match actor.state.decide(&InventoryCommand::View, &context).ok()?.answer {
+        engine::aggregate::Answer::Now(InventoryReply::Levels(levels)) => Some(levels),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn rows_show_what_the_shards_themselves_say() {
+    let mut world = World::new().await;
+    let acme = tenant("acme");
+    let mut dice = Dice(0);
+    let mut actors: Vec<_> = (0..4).map(|n| Actor::<Inventory>::new(sku(n).key(&acme))).collect();
+    let mut reports = vec![HashMap::new(); actors.len()];
+    let mut now = Timestamp(1_000);
+    for round in 0..60 {
+        for _ in 0..=dice.roll(60) {
+            now = now.plus_ms(dice.roll(40));
+            let n = dice.roll(actors.len() as u64);
+            let next = command(&mut dice, &acme, n, now, &mut reports[n as usize]);
+            actors[n as usize].ask(&mut world.journal, now, &next, nobody);
+            actors.iter_mut().for_each(|actor| actor.wake(&mut world.journal, now));
+        }
+        world.project().await.unwrap();
+        for (n, actor) in actors.iter_mut().enumerate() {
+            let row = world.read_side().stock(&acme, &sku(n as u64)).await.unwrap();
+            assert_eq!(row.map(|row| row.levels), levels_of(actor), "round {round}, sku {n}");
+        }
+    }
+    let levels = levels_of(&mut actors[0]).unwrap();
+    assert!(levels.sold > 0 && levels.available > 0, "the life was a rich one: {levels:?}");
+
+    // Taken in at once, after a rebuild, it comes to the same.
+    let before = world.read_side().stock_after(&acme, None, Limit::default()).await.unwrap();
+    world.projector.clear_for_rebuild().await.unwrap();
+    world.project().await.unwrap();
+    assert_eq!(world.read_side().stock_after(&acme, None, Limit::default()).await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn stock_is_read_page_by_page_and_tenant_by_tenant() {
+    let mut world = World::new().await;
+    let (acme, bolt) = (tenant("acme"), tenant("bolt"));
+    for (tenant, units) in [(&acme, 5), (&bolt, 9)] {
+        for n in 0..5 {
+            let mut actor = Actor::<Inventory>::new(sku(n).key(tenant));
+            let first =
+                InventoryCommand::Adopt { tenant: tenant.clone(), sku: sku(n), product: ProductId(1), variant: VariantId(2) };
+            actor.ask(&mut world.journal, Timestamp(1), &first, nobody);
+            let change = InventoryCommand::Adjust { change: StockChange::By(units), reason: "delivery".to_owned() };
+            actor.ask(&mut world.journal, Timestamp(2), &change, nobody);
+        }
+    }
+    world.project().await.unwrap();
+    let read_side = world.read_side();
+    let limit = Limit::new(3).unwrap();
+    let first = read_side.stock_after(&acme, None, limit).await.unwrap();
+    let second = read_side.stock_after(&acme, first.last().map(|row| &row.sku), limit).await.unwrap();
+    let skus: Vec<_> = first.iter().chain(&second).map(|row| row.sku.clone()).collect();
+    assert_eq!(skus, (0..5).map(sku).collect::<Vec<_>>());
+    assert!(first.iter().all(|row| row.levels.available == 5 && row.owner == Some((ProductId(1), VariantId(2)))));
+
+    let available = read_side.available_units(&bolt, &[sku(1), sku(7)]).await.unwrap();
+    assert_eq!(available, HashMap::from([(sku(1), 9)]));
+    assert_eq!(read_side.stock(&tenant("none"), &sku(1)).await.unwrap(), None);
+}

@@ -1,0 +1,161 @@
+//! What the tests of projections share: a journal in memory, and aggregates that write to it.
+
+#![allow(clippy::unwrap_used)]
+
+use engine::{
+    aggregate::{Aggregate, Answer, Context, Ticket},
+    effect::{Effect, Outcome},
+    id::{CommandId, EntityKey, Fingerprint},
+    time::Timestamp,
+};
+use minicbor::Encode;
+
+use super::{Applied, ProjectError, Projector, Record, Stretch};
+use crate::sql::{ReadSide, testing::Shop};
+
+/// Accepted entries of one shard.
+#[derive(Debug)]
+pub(super) struct Journal {
+    pub(super) shard: u16,
+    next: u64,
+    entries: Vec<(u64, EntityKey, Timestamp, Vec<u8>)>,
+}
+
+impl Journal {
+    pub(super) fn new(shard: u16) -> Self {
+        Self { shard, next: 0, entries: Vec::new() }
+    }
+
+    /// An entry: what happened to `key` at `at`, by one command.
+    pub(super) fn append<E: Encode<()>>(&mut self, key: &EntityKey, at: Timestamp, events: &[E]) {
+        let mut bytes = Vec::new();
+        for event in events {
+            minicbor::encode(event, &mut bytes).unwrap();
+        }
+        self.append_bytes(key, at, bytes);
+    }
+
+    pub(super) fn append_bytes(&mut self, key: &EntityKey, at: Timestamp, bytes: Vec<u8>) {
+        self.entries.push((self.next, key.clone(), at, bytes));
+        self.next += 1;
+    }
+
+    /// A Lead, or a batch without entries.
+    pub(super) fn append_nothing(&mut self) {
+        self.next += 1;
+    }
+
+    pub(super) fn end(&self) -> u64 {
+        self.next
+    }
+
+    pub(super) fn all(&self) -> Stretch<'_> {
+        self.stretch(0, self.next)
+    }
+
+    pub(super) fn stretch(&self, first: u64, end: u64) -> Stretch<'_> {
+        let within = self.entries.iter().filter(|(position, ..)| (first..end).contains(position));
+        let records = within.map(|(position, key, at, events)| Record {
+            position: *position,
+            key: key.clone(),
+            at: *at,
+            events,
+        });
+        Stretch { shard: self.shard, first, end, records: records.collect() }
+    }
+}
+
+/// A database, its projector, and a journal.
+pub(super) struct World {
+    pub(super) shop: Shop,
+    pub(super) projector: Projector,
+    pub(super) journal: Journal,
+}
+
+impl World {
+    pub(super) async fn new() -> Self {
+        let shop = Shop::open().await;
+        let projector = Projector::open(shop.read_side.clone()).await.unwrap();
+        Self { shop, projector, journal: Journal::new(0) }
+    }
+
+    pub(super) fn read_side(&self) -> &ReadSide {
+        &self.shop.read_side
+    }
+
+    /// Hands in all that is new.
+    pub(super) async fn project(&mut self) -> Result<Applied, ProjectError> {
+        let next = self.projector.positions().await?.get(&self.journal.shard).copied().unwrap_or(0);
+        self.projector.apply(&[self.journal.stretch(next, self.journal.end())]).await
+    }
+}
+
+/// An aggregate whose events go to a journal.
+pub(super) struct Actor<A: Aggregate> {
+    pub(super) key: EntityKey,
+    pub(super) state: A,
+    commands: u128,
+}
+
+impl<A: Aggregate> Actor<A> {
+    pub(super) fn new(key: EntityKey) -> Self {
+        Self { key, state: A::default(), commands: 0 }
+    }
+
+    /// Asks a command; its effects get the outcomes that `elsewhere` gives them. A refusal is `None`.
+    pub(super) fn ask(
+        &mut self,
+        journal: &mut Journal,
+        now: Timestamp,
+        command: &A::Command,
+        elsewhere: impl Fn(&Effect) -> Option<Outcome>,
+    ) -> Option<A::Reply> {
+        self.commands += 1;
+        let context = Context {
+            now,
+            command_id: CommandId(self.commands),
+            former_ids: Vec::new(),
+            fingerprint: Fingerprint(self.commands),
+        };
+        let decision = self.state.decide(command, &context).ok()?;
+        self.happen(journal, now, decision.events);
+        loop {
+            let answered = self.state.outstanding().into_iter().find_map(|effect| {
+                let outcome = elsewhere(&effect)?;
+                Some(self.state.on_outcome(effect.id, &outcome, now)).filter(|events| !events.is_empty())
+            });
+            match answered {
+                Some(events) => self.happen(journal, now, events),
+                None => break,
+            }
+        }
+        match decision.answer {
+            Answer::Now(reply) | Answer::Again(reply) => Some(reply),
+            Answer::Later(_) => {
+                let ticket = Ticket { command_id: CommandId(self.commands), again: false };
+                self.state.settled(&ticket, now)?.ok()
+            }
+        }
+    }
+
+    /// Lets time pass.
+    pub(super) fn wake(&mut self, journal: &mut Journal, now: Timestamp) {
+        let events = self.state.on_wake(now);
+        self.happen(journal, now, events);
+    }
+
+    pub(super) fn happen(&mut self, journal: &mut Journal, now: Timestamp, events: Vec<A::Event>) {
+        if events.is_empty() {
+            return;
+        }
+        for event in &events {
+            self.state.apply(event);
+        }
+        journal.append(&self.key, now, &events);
+    }
+}
+
+/// Nobody answers.
+pub(super) fn nobody(_: &Effect) -> Option<Outcome> {
+    None
+}

@@ -1,0 +1,313 @@
+//! Snapshots in the data folder: a fjall database of its own, apart from the journal's.
+//!
+//! Snapshots are a cache of the journal, so what matters is that a checkpoint is never there without the snapshots
+//! that it rests on. fjall cuts its log at the first entry that it cannot read, so rows that are only in the log can
+//! go missing without a word. A checkpoint therefore first has everything before it written to tables, which carry
+//! checksums and are listed in a manifest: what is then missing or damaged is an error, never an older state.
+//!
+//! ```text
+//!  put ─ put ─ put ──► put_checkpoint: memtable to tables ──► checkpoint's row ──► sync
+//!  one keyspace: whoever loses the snapshots loses the checkpoints too, and replays the journal
+//! ```
+
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
+use futures::{FutureExt, future::BoxFuture};
+
+use super::{Checkpoint, Snapshot, SnapshotStore, SnapshotStoreError, row};
+
+/// The database's folder in the data folder.
+pub const SNAPSHOTS_FOLDER: &str = "snapshots";
+
+const KEYSPACE: &str = "snapshots";
+const CACHE_BYTES: u64 = 16 << 20;
+const LOG_BYTES_MAX: u64 = 128 << 20;
+const MEMTABLE_BYTES: u64 = 32 << 20;
+/// Larger states are kept apart from their keys, and are not written again when the keys are sorted.
+const SEPARATED_BYTES_MIN: u32 = 4096;
+/// How long writing a memtable to tables may take before a checkpoint gives up.
+const FLUSH_WAIT_MAX: Duration = Duration::from_secs(60);
+const FLUSH_POLL: Duration = Duration::from_millis(2);
+
+/// The snapshot store in the data folder. Clones share it; its files are closed with the last one.
+#[derive(Clone)]
+pub struct EmbeddedSnapshots {
+    store: Arc<Store>,
+}
+
+struct Store {
+    db: Database,
+    rows: Keyspace,
+}
+
+impl std::fmt::Debug for EmbeddedSnapshots {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EmbeddedSnapshots").finish_non_exhaustive()
+    }
+}
+
+impl EmbeddedSnapshots {
+    /// Opens the store in the folder `data`, which this process must own, or makes it. It blocks.
+    ///
+    /// A log that cannot be read is set aside: what checkpoints rest on is in tables. When even that does not open,
+    /// the error is `Damaged`, and [`set_aside`](Self::set_aside) lets the journal be replayed from its start.
+    pub fn open(data: &Path) -> Result<Self, SnapshotStoreError> {
+        let path = data.join(SNAPSHOTS_FOLDER);
+        let io = |error: io::Error| SnapshotStoreError::Store(format!("{}: {error}", path.display()));
+        prepare(&path).map_err(io)?;
+        let opened = match open_database(&path) {
+            Err(Refusal::Log(why)) => {
+                let aside = set_logs_aside(&path).map_err(io)?;
+                tracing::error!(why, aside = %aside.display(), "log of the snapshots is damaged; set aside");
+                open_database(&path)
+            }
+            opened => opened,
+        };
+        match opened {
+            Ok(store) => Ok(Self { store: Arc::new(store) }),
+            Err(Refusal::Passing(why)) => Err(SnapshotStoreError::Store(format!("{}: {why}", path.display()))),
+            Err(Refusal::Log(why) | Refusal::Damaged(why)) => {
+                Err(SnapshotStoreError::Damaged { key: format!("all ({})", path.display()), why })
+            }
+        }
+    }
+
+    /// Renames the store's folder in `data`, so that an empty one is made, and says to what. For when the store is
+    /// damaged beyond use; everything in it can be made again from the journal.
+    pub fn set_aside(data: &Path) -> io::Result<PathBuf> {
+        let aside = free_name(data, "snapshots.damaged")?;
+        std::fs::rename(data.join(SNAPSHOTS_FOLDER), &aside)?;
+        Ok(aside)
+    }
+
+    /// Bytes that the store takes on the disk.
+    pub fn on_disk_bytes(&self) -> Result<u64, SnapshotStoreError> {
+        self.store.db.disk_space().map_err(|error| failed(&error))
+    }
+
+    /// Runs `act` where blocking is allowed.
+    fn ask<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&Store) -> Result<T, SnapshotStoreError> + Send + 'static,
+    ) -> BoxFuture<'_, Result<T, SnapshotStoreError>> {
+        let store = Arc::clone(&self.store);
+        async move {
+            let done = tokio::task::spawn_blocking(move || act(&store)).await;
+            done.unwrap_or_else(|error| Err(SnapshotStoreError::Store(error.to_string())))
+        }
+        .boxed()
+    }
+}
+
+impl Store {
+    fn insert(&self, key: Vec<u8>, value: Vec<u8>) -> Result<(), SnapshotStoreError> {
+        let mut batch = self.db.batch();
+        batch.insert(&self.rows, key, value);
+        batch.commit().map_err(|error| failed(&error))
+    }
+
+    fn sync(&self) -> Result<(), SnapshotStoreError> {
+        self.db.persist(PersistMode::SyncData).map_err(|error| failed(&error))
+    }
+
+    /// Writes all that was put so far to tables, durably.
+    fn to_tables(&self) -> Result<(), SnapshotStoreError> {
+        self.rows.rotate_memtable().map_err(|error| failed(&error))?;
+        let began = Instant::now();
+        while self.rows.sealed_memtable_count() > 0 {
+            if began.elapsed() > FLUSH_WAIT_MAX {
+                let why = format!("tables were not written within {} s", FLUSH_WAIT_MAX.as_secs());
+                return Err(SnapshotStoreError::Store(why));
+            }
+            std::thread::sleep(FLUSH_POLL);
+        }
+        Ok(())
+    }
+
+    fn newest(&self, key: &[u8], at_most: u64) -> Result<Option<Snapshot>, SnapshotStoreError> {
+        let range = row::snapshot_key(key, 0, 0)..=row::snapshot_key(key, at_most, u64::MAX);
+        let Some(guard) = self.rows.range(range).next_back() else {
+            return Ok(None);
+        };
+        let (key, value) = guard.into_inner().map_err(|error| unreadable(&row::snapshot_key(key, 0, 0), &error))?;
+        row::decode_snapshot(&key, &Bytes::from_owner(value)).map(Some)
+    }
+
+    fn newest_checkpoints(&self, shard: u16, limit: usize) -> Result<Vec<Checkpoint>, SnapshotStoreError> {
+        let range = row::checkpoint_key(shard, 0)..=row::checkpoint_key(shard, u64::MAX);
+        let checkpoint = |guard: fjall::Guard| {
+            let unreadable = |error| unreadable(&row::checkpoint_key(shard, 0), &error);
+            let (key, value) = guard.into_inner().map_err(unreadable)?;
+            row::decode_checkpoint(&key, &Bytes::from_owner(value))
+        };
+        self.rows.range(range).rev().take(limit).map(checkpoint).collect()
+    }
+
+    fn prune(&self, key: &[u8], keep: usize) -> Result<(), SnapshotStoreError> {
+        let mut batch = self.db.batch();
+        for guard in self.rows.prefix(row::snapshots_of(key)).rev().skip(keep) {
+            batch.remove(&self.rows, guard.key().map_err(|error| unreadable(&row::snapshot_key(key, 0, 0), &error))?);
+        }
+        batch.commit().map_err(|error| failed(&error))
+    }
+}
+
+impl SnapshotStore for EmbeddedSnapshots {
+    fn put(&self, snapshot: Snapshot) -> BoxFuture<'_, Result<(), SnapshotStoreError>> {
+        self.ask(move |store| {
+            let (key, value) = row::encode_snapshot(&snapshot)?;
+            store.insert(key, value)
+        })
+    }
+
+    fn newest(
+        &self,
+        key: Bytes,
+        at_most_version: Option<u64>,
+    ) -> BoxFuture<'_, Result<Option<Snapshot>, SnapshotStoreError>> {
+        self.ask(move |store| store.newest(&key, at_most_version.unwrap_or(u64::MAX)))
+    }
+
+    fn sync(&self) -> BoxFuture<'_, Result<(), SnapshotStoreError>> {
+        self.ask(Store::sync)
+    }
+
+    fn put_checkpoint(&self, shard: u16, checkpoint: Checkpoint) -> BoxFuture<'_, Result<(), SnapshotStoreError>> {
+        self.ask(move |store| {
+            let (key, value) = row::encode_checkpoint(shard, &checkpoint)?;
+            store.to_tables()?;
+            store.insert(key, value)?;
+            store.sync()
+        })
+    }
+
+    fn newest_checkpoints(
+        &self,
+        shard: u16,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Checkpoint>, SnapshotStoreError>> {
+        self.ask(move |store| store.newest_checkpoints(shard, limit))
+    }
+
+    fn prune(&self, key: Bytes, keep: usize) -> BoxFuture<'_, Result<(), SnapshotStoreError>> {
+        self.ask(move |store| store.prune(&key, keep))
+    }
+}
+
+/// Why the database did not open.
+enum Refusal {
+    Log(String),
+    Damaged(String),
+    Passing(String),
+}
+
+/// Puts a folder in order that fjall itself would refuse for ever: a first making that was cut off, a copy without
+/// its lock file.
+fn prepare(path: &Path) -> io::Result<()> {
+    if !path.try_exists()? {
+        return Ok(());
+    }
+    let made = std::fs::metadata(path.join("version")).is_ok_and(|version| version.len() >= 4);
+    if made {
+        std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(path.join("lock")).map(drop)
+    } else {
+        std::fs::remove_dir_all(path)
+    }
+}
+
+fn open_database(path: &Path) -> Result<Store, Refusal> {
+    let open = || {
+        let db = Database::builder(path)
+            .cache_size(CACHE_BYTES)
+            .journal_compression(CompressionType::None)
+            .manual_journal_persist(true)
+            .max_journaling_size(LOG_BYTES_MAX)
+            .worker_threads(1)
+            .open()?;
+        let separation = KvSeparationOptions::default()
+            .separation_threshold(SEPARATED_BYTES_MIN)
+            .compression(CompressionType::Lz4);
+        let made = || {
+            KeyspaceCreateOptions::default()
+                .manual_journal_persist(true)
+                .max_memtable_size(MEMTABLE_BYTES)
+                .with_kv_separation(Some(separation))
+        };
+        let rows = db.keyspace(KEYSPACE, made)?;
+        Ok(Store { db, rows })
+    };
+    // Damaged files can make fjall panic; that is a refusal like any other.
+    match catch_unwind(AssertUnwindSafe(open)) {
+        Ok(Ok(store)) => Ok(store),
+        Ok(Err(error @ (fjall::Error::JournalRecovery(_) | fjall::Error::Unrecoverable))) => {
+            Err(Refusal::Log(words(&error)))
+        }
+        Ok(Err(error @ fjall::Error::Locked)) => Err(Refusal::Passing(words(&error))),
+        Ok(Err(fjall::Error::Io(error))) if error.kind() != io::ErrorKind::UnexpectedEof => {
+            Err(Refusal::Passing(error.to_string()))
+        }
+        Ok(Err(error)) => Err(Refusal::Damaged(words(&error))),
+        Err(_) => Err(Refusal::Log("fjall panicked (see above)".into())),
+    }
+}
+
+/// Moves fjall's logs out of the store's folder, and says where to.
+fn set_logs_aside(path: &Path) -> io::Result<PathBuf> {
+    let aside = free_name(path.parent().unwrap_or(path), "snapshots.logs-damaged")?;
+    std::fs::create_dir(&aside)?;
+    for file in std::fs::read_dir(path)? {
+        let file = file?;
+        if Path::new(&file.file_name()).extension().is_some_and(|extension| extension == "jnl") {
+            std::fs::rename(file.path(), aside.join(file.file_name()))?;
+        }
+    }
+    Ok(aside)
+}
+
+/// `name`, or `name` with the first number behind it that is free.
+fn free_name(folder: &Path, name: &str) -> io::Result<PathBuf> {
+    let mut path = folder.join(name);
+    let mut number = 1;
+    while path.try_exists()? {
+        number += 1;
+        path = folder.join(format!("{name}-{number}"));
+    }
+    Ok(path)
+}
+
+/// What fjall says to people: the cause, not the nesting.
+fn words(error: &fjall::Error) -> String {
+    match error {
+        fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => error.to_string(),
+        fjall::Error::Poisoned => "an earlier write failed in the background (see the log; often a full disk)".into(),
+        other => format!("{other:?}"),
+    }
+}
+
+fn failed(error: &fjall::Error) -> SnapshotStoreError {
+    SnapshotStoreError::Store(words(error))
+}
+
+/// A row that could not be read: damage, unless the system refused.
+fn unreadable(row: &[u8], error: &fjall::Error) -> SnapshotStoreError {
+    match error {
+        fjall::Error::Io(cause) | fjall::Error::Storage(fjall::LsmError::Io(cause))
+            if cause.kind() != io::ErrorKind::UnexpectedEof =>
+        {
+            failed(error)
+        }
+        _ => row::damaged(row, words(error)),
+    }
+}
+
+#[cfg(test)]
+#[path = "embedded_tests.rs"]
+mod tests;

@@ -1,0 +1,172 @@
+//! How a snapshot or a checkpoint is kept: immutable rows, in the order of what they are asked for by, each checked.
+//!
+//! ```text
+//!  snapshot    key    's' | len(key) u16 | key | version u64 | position u64      big-endian
+//!              value  1 | rules u16 | format u8 | crc32c u32 | state             little-endian
+//!  checkpoint  key    'c' | shard u16 | position u64                             big-endian
+//!              value  1 | 0 | 0 | 0 | crc32c u32 | bytes                         little-endian
+//! ```
+//!
+//! The checksum covers the row's key and all of its value but itself: a row in the wrong place is damage too.
+
+use bytes::Bytes;
+
+use super::{Checkpoint, Snapshot, SnapshotStoreError};
+
+const FORMAT: u8 = 1;
+const CHECKSUM_AT: usize = 4;
+const HEADER_BYTES: usize = 8;
+
+/// The longest key of an entity, in bytes: as long as the journal takes.
+pub(super) const KEY_BYTES_MAX: usize = 512;
+/// The largest snapshot or checkpoint, in bytes.
+pub(super) const BYTES_MAX: usize = 1 << 30;
+
+/// What all rows of an entity begin with, and no others.
+pub(super) fn snapshots_of(key: &[u8]) -> Vec<u8> {
+    let mut row = Vec::with_capacity(3 + key.len() + 16);
+    row.push(b's');
+    row.extend_from_slice(&(key.len() as u16).to_be_bytes());
+    row.extend_from_slice(key);
+    row
+}
+
+/// The key of a snapshot's row.
+pub(super) fn snapshot_key(key: &[u8], version: u64, position: u64) -> Vec<u8> {
+    let mut row = snapshots_of(key);
+    row.extend_from_slice(&version.to_be_bytes());
+    row.extend_from_slice(&position.to_be_bytes());
+    row
+}
+
+/// The key of a checkpoint's row.
+pub(super) fn checkpoint_key(shard: u16, position: u64) -> Vec<u8> {
+    let mut row = vec![b'c'];
+    row.extend_from_slice(&shard.to_be_bytes());
+    row.extend_from_slice(&position.to_be_bytes());
+    row
+}
+
+/// A snapshot's row: its key and its value.
+pub(super) fn encode_snapshot(snapshot: &Snapshot) -> Result<(Vec<u8>, Vec<u8>), SnapshotStoreError> {
+    let Snapshot { key, version, position, rules, format, bytes } = snapshot;
+    if key.len() > KEY_BYTES_MAX {
+        let why = format!("a key has {} bytes, at most {KEY_BYTES_MAX} are allowed", key.len());
+        return Err(SnapshotStoreError::Store(why));
+    }
+    let row = snapshot_key(key, *version, *position);
+    let value = seal(&row, *rules, *format, bytes)?;
+    Ok((row, value))
+}
+
+/// A checkpoint's row: its key and its value.
+pub(super) fn encode_checkpoint(
+    shard: u16,
+    checkpoint: &Checkpoint,
+) -> Result<(Vec<u8>, Vec<u8>), SnapshotStoreError> {
+    let row = checkpoint_key(shard, checkpoint.position);
+    let value = seal(&row, 0, 0, &checkpoint.bytes)?;
+    Ok((row, value))
+}
+
+/// The snapshot of a row; it shares the value's memory.
+pub(super) fn decode_snapshot(row: &[u8], value: &Bytes) -> Result<Snapshot, SnapshotStoreError> {
+    let misplaced = || damaged(row, "its place cannot be read");
+    let (prefix, position) = row.split_last_chunk::<8>().ok_or_else(misplaced)?;
+    let (prefix, version) = prefix.split_last_chunk::<8>().ok_or_else(misplaced)?;
+    let key = prefix.get(3..).ok_or_else(misplaced)?;
+    let (rules, format, bytes) = open(row, value)?;
+    let (version, position) = (u64::from_be_bytes(*version), u64::from_be_bytes(*position));
+    Ok(Snapshot { key: Bytes::copy_from_slice(key), version, position, rules, format, bytes })
+}
+
+/// The checkpoint of a row; it shares the value's memory.
+pub(super) fn decode_checkpoint(row: &[u8], value: &Bytes) -> Result<Checkpoint, SnapshotStoreError> {
+    let (_, position) = row.split_last_chunk::<8>().ok_or_else(|| damaged(row, "its place cannot be read"))?;
+    let (_, _, bytes) = open(row, value)?;
+    Ok(Checkpoint { position: u64::from_be_bytes(*position), bytes })
+}
+
+/// A row that is not what was written.
+pub(super) fn damaged(row: &[u8], why: impl ToString) -> SnapshotStoreError {
+    let key = match row {
+        [b's', _, _, rest @ ..] => hex(&rest[..rest.len().saturating_sub(16)]),
+        [b'c', high, low, ..] => format!("shard {} (a checkpoint)", u16::from_be_bytes([*high, *low])),
+        _ => hex(row),
+    };
+    SnapshotStoreError::Damaged { key, why: why.to_string() }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn seal(row: &[u8], rules: u16, format: u8, bytes: &[u8]) -> Result<Vec<u8>, SnapshotStoreError> {
+    if bytes.len() > BYTES_MAX {
+        let why = format!("a snapshot has {} bytes, at most {BYTES_MAX} are allowed", bytes.len());
+        return Err(SnapshotStoreError::Store(why));
+    }
+    let mut value = Vec::with_capacity(HEADER_BYTES + bytes.len());
+    value.push(FORMAT);
+    value.extend_from_slice(&rules.to_le_bytes());
+    value.push(format);
+    value.extend_from_slice(&[0; 4]);
+    value.extend_from_slice(bytes);
+    let checksum = checksum(row, &value);
+    value[CHECKSUM_AT..HEADER_BYTES].copy_from_slice(&checksum.to_le_bytes());
+    Ok(value)
+}
+
+fn open(row: &[u8], value: &Bytes) -> Result<(u16, u8, Bytes), SnapshotStoreError> {
+    let Some(&[made, low, high, format, c0, c1, c2, c3]) = value.first_chunk::<HEADER_BYTES>() else {
+        return Err(damaged(row, "the row is cut short"));
+    };
+    let (expected, found) = (u32::from_le_bytes([c0, c1, c2, c3]), checksum(row, value));
+    if found != expected {
+        return Err(damaged(row, format!("checksum {found:#010x}, expected {expected:#010x}")));
+    }
+    if made != FORMAT {
+        return Err(damaged(row, format!("the row has format {made}, which this program does not know")));
+    }
+    Ok((u16::from_le_bytes([low, high]), format, value.slice(HEADER_BYTES..)))
+}
+
+fn checksum(row: &[u8], value: &[u8]) -> u32 {
+    let sum = crc32c::crc32c_append(crc32c::crc32c(row), &value[..CHECKSUM_AT]);
+    crc32c::crc32c_append(sum, &value[HEADER_BYTES..])
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn snapshot() -> Snapshot {
+        let (key, bytes) = (Bytes::from_static(b"cart"), Bytes::from_static(b"state"));
+        Snapshot { key, version: 3, position: 900, rules: 7, format: 2, bytes }
+    }
+
+    #[test]
+    fn rows_read_back() {
+        let (row, value) = encode_snapshot(&snapshot()).unwrap();
+        assert_eq!(decode_snapshot(&row, &value.into()).unwrap(), snapshot());
+        let checkpoint = Checkpoint { position: 5, bytes: Bytes::from_static(b"agenda") };
+        let (row, value) = encode_checkpoint(3, &checkpoint).unwrap();
+        assert_eq!(decode_checkpoint(&row, &value.into()).unwrap(), checkpoint);
+    }
+
+    #[test]
+    fn every_flip_and_cut_is_noticed_and_names_the_entity() {
+        let (row, value) = encode_snapshot(&snapshot()).unwrap();
+        for at in 0..value.len() {
+            let mut flipped = value.clone();
+            flipped[at] ^= 0x10;
+            for wrong in [flipped, value[..at].to_vec()] {
+                let error = decode_snapshot(&row, &wrong.into()).unwrap_err();
+                assert!(matches!(&error, SnapshotStoreError::Damaged { key, .. } if key == "63617274"), "at {at}");
+            }
+        }
+        let elsewhere = snapshot_key(b"cart", 4, 900);
+        assert!(decode_snapshot(&elsewhere, &value.into()).is_err(), "another version's row");
+    }
+}

@@ -1,0 +1,197 @@
+//! Lists of drops.
+
+use engine::{
+    drop::{DropState, Terms},
+    id::{DropId, ProductId, Sku, SubjectId, TenantId},
+    quantity::Quantity,
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use sqlx::{QueryBuilder, Sqlite, sqlite::SqliteRow};
+
+use super::push_subjects;
+use crate::sql::{Limit, List, Page, PageRequest, ReadSide, RowExt, StoreError, blob, damaged};
+
+/// The most drops of one buyer that are looked into for claims, the newest ones.
+pub const DROPS_OF_BUYER_MAX: u32 = 200;
+
+/// A drop in a list: what the merchant said of it. Its counts, and whether it is sold out, come from its view.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListedDrop {
+    /// Its id.
+    pub id: DropId,
+    /// What the merchant says of it.
+    pub terms: Terms,
+    /// What it sells.
+    pub items: Vec<ListedItem>,
+    /// What the merchant has done with it.
+    pub phase: ListedDropPhase,
+    /// Raised by each of the merchant's edits.
+    pub version: u64,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// What a merchant has done with a drop. Time does the rest: see [`ListedDrop::state_at`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListedDropPhase {
+    /// Not published.
+    Draft,
+    /// Published at this instant.
+    Published(Timestamp),
+    /// Over, by its time or by the merchant.
+    Ended,
+    /// Called off.
+    Cancelled,
+}
+
+
+
+
+/// An item of a drop as its row keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedItem {
+    /// What is sold.
+    pub sku: Sku,
+    /// For how much, in minor units of the drop's currency.
+    pub price: i64,
+    /// What it costs elsewhere.
+    pub compare_at: Option<i64>,
+    /// Units that the merchant wants it to have.
+    pub quantity: u64,
+}
+
+/// A drop's phase as its row spells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum DropPhase {
+    Draft,
+    Published,
+    Ended,
+    Cancelled,
+    /// Its creation was refused: nobody sees it.
+    Void,
+}
+
+impl ListedDrop {
+    /// When claims are taken first, once that is known.
+    pub fn starts_at(&self) -> Option<Timestamp> {
+        match (self.terms.starts_at, self.phase) {
+            (Some(at), _) => Some(at),
+            (None, ListedDropPhase::Published(at)) => Some(at),
+            (None, _) => None,
+        }
+    }
+
+    /// Where it stands at `now`, as far as the list knows: `Open` may be sold out.
+    pub fn state_at(&self, now: Timestamp) -> DropState {
+        match self.phase {
+            ListedDropPhase::Draft => DropState::Draft,
+            ListedDropPhase::Ended => DropState::Ended,
+            ListedDropPhase::Cancelled => DropState::Cancelled,
+            ListedDropPhase::Published(_) if now >= self.terms.ends_at => DropState::Ended,
+            ListedDropPhase::Published(_) if self.starts_at().is_some_and(|start| now < start) => DropState::Scheduled,
+            ListedDropPhase::Published(_) => DropState::Open,
+        }
+    }
+}
+
+impl ReadSide {
+    /// Drops, newest first; `with_drafts` for the vendor.
+    pub async fn drops(
+        &self,
+        tenant: &TenantId,
+        with_drafts: bool,
+        page: PageRequest,
+    ) -> Result<Page<ListedDrop>, StoreError> {
+        let (at, id) = page.newest_first(List::Drops);
+        let rows = sqlx::query(
+            "SELECT * FROM drops WHERE tenant = ?1 AND (created_at, drop_id) < (?2, ?3)
+             AND phase <> 'void' AND (?4 OR phase <> 'draft')
+             ORDER BY created_at DESC, drop_id DESC LIMIT ?5",
+        )
+        .bind(tenant.as_str())
+        .bind(at)
+        .bind(id)
+        .bind(with_drafts)
+        .bind(page.limit.with_next())
+        .fetch_all(&self.readers)
+        .await?;
+        let drops = rows.iter().map(read_drop).collect::<sqlx::Result<_>>()?;
+        Ok(Page::cut(drops, page.limit, List::Drops, |drop| (drop.created_at, drop.id.0)))
+    }
+
+    /// The drop with this id.
+    pub async fn drop_sheet(&self, tenant: &TenantId, drop: DropId) -> Result<Option<ListedDrop>, StoreError> {
+        let row = sqlx::query("SELECT * FROM drops WHERE tenant = ?1 AND drop_id = ?2 AND phase <> 'void'")
+            .bind(tenant.as_str())
+            .bind(blob(drop.0))
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(row.as_ref().map(read_drop).transpose()?)
+    }
+
+    /// The drops in which any of these subjects (a buyer and the guests that it was before) has ever claimed, newest
+    /// first, at most [`DROPS_OF_BUYER_MAX`]. Which claims, and where they stand, the drops themselves say.
+    pub async fn drops_of_buyer(
+        &self,
+        tenant: &TenantId,
+        subjects: &[SubjectId],
+        limit: Limit,
+    ) -> Result<Vec<DropId>, StoreError> {
+        // Walks through the generations of `drop_buyers` (see its migration) and looks each subject up in each.
+        let mut query = QueryBuilder::<Sqlite>::new(
+            "WITH RECURSIVE g (generation) AS (
+                 SELECT generation FROM drop_buyer_generations WHERE tenant = ",
+        );
+        query.push_bind(tenant.as_str().to_owned());
+        query.push(
+            " UNION ALL SELECT generation - 1 FROM g WHERE generation > 0)
+             SELECT d.drop_id FROM drops d JOIN (
+                 SELECT DISTINCT b.drop_id FROM g CROSS JOIN drop_buyers b
+                 WHERE b.generation = g.generation AND b.tenant = ",
+        );
+        query.push_bind(tenant.as_str().to_owned());
+        push_subjects(&mut query, "b.subject", subjects);
+        query.push(") c ON c.drop_id = d.drop_id WHERE d.tenant = ").push_bind(tenant.as_str().to_owned());
+        query.push(" ORDER BY d.created_at DESC, d.drop_id DESC LIMIT ");
+        query.push_bind(limit.get().min(DROPS_OF_BUYER_MAX));
+        let rows = query.build().fetch_all(&self.readers).await?;
+        Ok(rows.iter().map(|row| row.id("drop_id").map(DropId)).collect::<sqlx::Result<_>>()?)
+    }
+}
+
+fn read_drop(row: &SqliteRow) -> sqlx::Result<ListedDrop> {
+    let items: Vec<ListedItem> = row.json("items")?;
+    let phase = match (row.named("phase")?, row.opt_time("published_at")?) {
+        (DropPhase::Published, Some(at)) => ListedDropPhase::Published(at),
+        (DropPhase::Published, None) => return Err(damaged("published_at", "missing")),
+        (DropPhase::Ended, _) => ListedDropPhase::Ended,
+        (DropPhase::Cancelled, _) => ListedDropPhase::Cancelled,
+        (DropPhase::Draft | DropPhase::Void, _) => ListedDropPhase::Draft,
+    };
+    Ok(ListedDrop {
+        id: DropId(row.id("drop_id")?),
+        terms: read_terms(row)?,
+        // One that an edit took out, or that never got its units, is not for people.
+        items: items.into_iter().filter(|item| item.quantity > 0).collect(),
+        phase,
+        version: row.count("version")?,
+        created_at: row.time("created_at")?,
+    })
+}
+
+/// What the merchant said of a drop.
+pub(crate) fn read_terms(row: &SqliteRow) -> sqlx::Result<Terms> {
+    let per_buyer_max = Quantity::new(i64::from(row.count32("per_buyer_max")?));
+    Ok(Terms {
+        title: row.text("title")?,
+        product: row.opt_id("product")?.map(ProductId),
+        per_buyer_max: per_buyer_max.map_err(|error| damaged("per_buyer_max", error))?,
+        hold_seconds: row.count32("hold_seconds")?,
+        starts_at: row.opt_time("starts_at")?,
+        ends_at: row.time("ends_at")?,
+        audience: row.named("audience")?,
+        currency: row.parsed("currency")?,
+    })
+}

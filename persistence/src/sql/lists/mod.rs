@@ -1,0 +1,48 @@
+//! The queries behind lists, one file for each kind. Rows come from [`crate::project`] and lag behind the journal by
+//! its delay: what must be current is asked of the entity itself.
+
+mod checkout;
+mod drop;
+mod order;
+mod product;
+mod stock;
+
+use engine::id::SubjectId;
+use serde::Serialize;
+use sqlx::{QueryBuilder, Sqlite};
+
+pub(crate) use self::{
+    checkout::read_total,
+    drop::{DropPhase, read_terms},
+    order::{read_order, write_lines},
+};
+pub use self::{
+    checkout::{CheckoutStanding, ListedCheckout},
+    drop::{DROPS_OF_BUYER_MAX, ListedDrop, ListedItem, ListedDropPhase},
+    order::OrderFilter,
+    product::{ListedProduct, ProductFilter},
+    stock::{SKUS_AT_ONCE_MAX, StockRow},
+};
+
+/// Text as filters compare it: case and surrounding white space do not matter.
+pub(crate) fn fold_text(text: &str) -> String {
+    text.trim().to_lowercase()
+}
+
+/// The name of an enum's variant, as its serialisation spells it.
+pub(crate) fn spell(variant: &impl Serialize) -> String {
+    match serde_json::to_value(variant) {
+        Ok(serde_json::Value::String(name)) => name,
+        other => format!("{other:?}"),
+    }
+}
+
+/// Adds ` AND column IN (…)` for a buyer and the guests that it was before.
+fn push_subjects(query: &mut QueryBuilder<Sqlite>, column: &str, subjects: &[SubjectId]) {
+    query.push(format!(" AND {column} IN ("));
+    let mut list = query.separated(", ");
+    for subject in subjects {
+        list.push_bind(super::blob(subject.0));
+    }
+    query.push(")");
+}

@@ -1,0 +1,187 @@
+//! Lists of orders, and what export reads.
+
+use engine::{
+    id::{CheckoutId, ClaimRef, ContactId, HoldId, OrderId, PaymentId, ProductId, Sku, SubjectId, TenantId},
+    money::{Currency, Money},
+    order::{FulfillmentState, LineSource, OrderLine, OrderPaymentState, OrderTotals, OrderView, Standing},
+    quantity::Quantity,
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
+
+use super::{push_subjects, spell};
+use crate::sql::{List, Page, PageRequest, ReadSide, RowExt, StoreError, blob, damaged, number};
+
+/// Which orders are wanted. What is `None` does not matter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OrderFilter {
+    /// Those of this buyer: the subject and the guests that it was before. `None` for the vendor, who sees all.
+    pub buyer: Option<Vec<SubjectId>>,
+    /// Those whose money stands so.
+    pub payment_state: Option<OrderPaymentState>,
+    /// Those whose goods stand so.
+    pub fulfillment_state: Option<FulfillmentState>,
+    /// Those placed at this instant or later.
+    pub placed_from: Option<Timestamp>,
+    /// Those placed before this instant.
+    pub placed_before: Option<Timestamp>,
+}
+
+/// An order's line as its row keeps it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Line {
+    sku: Sku,
+    product: Option<ProductId>,
+    title: String,
+    quantity: Quantity,
+    unit_price: i64,
+    currency: Currency,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claim: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold: Option<HoldId>,
+}
+
+impl ReadSide {
+    /// Orders, newest first.
+    pub async fn orders(
+        &self,
+        tenant: &TenantId,
+        filter: &OrderFilter,
+        page: PageRequest,
+    ) -> Result<Page<OrderView>, StoreError> {
+        let (at, id) = page.newest_first(List::Orders);
+        let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM orders WHERE tenant = ");
+        query.push_bind(tenant.as_str().to_owned());
+        query.push(" AND (placed_at, order_id) < (").push_bind(at).push(", ").push_bind(id).push(")");
+        if let Some(buyer) = &filter.buyer {
+            push_subjects(&mut query, "buyer", buyer);
+        }
+        if let Some(state) = &filter.payment_state {
+            query.push(" AND payment_state = ").push_bind(spell(state));
+        }
+        if let Some(state) = &filter.fulfillment_state {
+            query.push(" AND fulfillment_state = ").push_bind(spell(state));
+        }
+        if let Some(from) = filter.placed_from {
+            query.push(" AND placed_at >= ").push_bind(number(from.0));
+        }
+        if let Some(before) = filter.placed_before {
+            query.push(" AND placed_at < ").push_bind(number(before.0));
+        }
+        query.push(" ORDER BY placed_at DESC, order_id DESC LIMIT ").push_bind(page.limit.with_next());
+        let rows = query.build().fetch_all(&self.readers).await?;
+        let orders = rows.iter().map(read_order).collect::<sqlx::Result<_>>()?;
+        Ok(Page::cut(orders, page.limit, List::Orders, |order| (order.placed_at, order.id.0)))
+    }
+
+    /// The order with this id.
+    pub async fn order(&self, tenant: &TenantId, order: OrderId) -> Result<Option<OrderView>, StoreError> {
+        let row = sqlx::query("SELECT * FROM orders WHERE tenant = ?1 AND order_id = ?2")
+            .bind(tenant.as_str())
+            .bind(blob(order.0))
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(row.as_ref().map(read_order).transpose()?)
+    }
+
+    /// The order with this number in the tenant's count: what people read, parsed.
+    pub async fn order_by_number(&self, tenant: &TenantId, count: u64) -> Result<Option<OrderView>, StoreError> {
+        let row = sqlx::query("SELECT * FROM orders WHERE tenant = ?1 AND number = ?2 ORDER BY order_id LIMIT 1")
+            .bind(tenant.as_str())
+            .bind(number(count))
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(row.as_ref().map(read_order).transpose()?)
+    }
+}
+
+/// An order's lines as a column keeps them.
+pub(crate) fn write_lines(lines: &[OrderLine]) -> String {
+    let lines = lines.iter().map(|line| Line {
+        sku: line.sku.clone(),
+        product: line.product,
+        title: line.title.clone(),
+        quantity: line.quantity,
+        unit_price: line.unit_price.amount,
+        currency: line.unit_price.currency,
+        claim: match line.source {
+            LineSource::Claim(claim) => Some(claim.to_string()),
+            LineSource::Hold(_) => None,
+        },
+        hold: match line.source {
+            LineSource::Hold(hold) => Some(hold),
+            LineSource::Claim(_) => None,
+        },
+    });
+    serde_json::json!(lines.collect::<Vec<_>>()).to_string()
+}
+
+fn read_lines(row: &SqliteRow) -> sqlx::Result<Vec<OrderLine>> {
+    let lines: Vec<Line> = row.json("lines")?;
+    let read = |line: Line| {
+        let claim = line.claim.and_then(|claim| claim.parse::<ClaimRef>().ok()).map(LineSource::Claim);
+        let source = claim.or(line.hold.map(LineSource::Hold));
+        Ok(OrderLine {
+            sku: line.sku,
+            product: line.product,
+            title: line.title,
+            quantity: line.quantity,
+            unit_price: Money { amount: line.unit_price, currency: line.currency },
+            source: source.ok_or_else(|| damaged("lines", "a line without a source"))?,
+        })
+    };
+    lines.into_iter().map(read).collect()
+}
+
+/// An order's row.
+pub(crate) fn read_order(row: &SqliteRow) -> sqlx::Result<OrderView> {
+    let currency = row.parsed("currency")?;
+    let money = |column| Ok::<_, sqlx::Error>(Money { amount: row.try_get(column)?, currency });
+    Ok(OrderView {
+        id: OrderId(row.id("order_id")?),
+        number: row.count("number")?,
+        buyer: SubjectId(row.id("buyer")?),
+        contact: ContactId(row.id("contact")?),
+        checkout: CheckoutId(row.id("checkout")?),
+        payment: PaymentId(row.id("payment")?),
+        lines: read_lines(row)?,
+        totals: OrderTotals {
+            subtotal: money("subtotal")?,
+            shipping: money("shipping")?,
+            tax: money("tax")?,
+            total: money("total")?,
+        },
+        refunded: money("refunded")?,
+        placed_at: row.time("placed_at")?,
+        standing: Standing {
+            payment_state: read_payment_state(row)?,
+            fulfillment_state: read_fulfillment_state(row)?,
+            refunded: row.try_get("refunded")?,
+            paid_at: row.opt_time("paid_at")?,
+            fulfilled_at: row.opt_time("fulfilled_at")?,
+            cancelled_at: row.opt_time("cancelled_at")?,
+            tracking: row.opt_text("tracking")?,
+            restocked: row.try_get("restocked")?,
+        },
+    })
+}
+
+fn read_payment_state(row: &SqliteRow) -> sqlx::Result<OrderPaymentState> {
+    let text = row.text("payment_state")?;
+    let all = [
+        OrderPaymentState::Authorized,
+        OrderPaymentState::Paid,
+        OrderPaymentState::PartiallyRefunded,
+        OrderPaymentState::Refunded,
+        OrderPaymentState::Failed,
+    ];
+    all.into_iter().find(|state| spell(state) == text).ok_or_else(|| damaged("payment_state", text))
+}
+
+fn read_fulfillment_state(row: &SqliteRow) -> sqlx::Result<FulfillmentState> {
+    let text = row.text("fulfillment_state")?;
+    let all = [FulfillmentState::Unfulfilled, FulfillmentState::Fulfilled, FulfillmentState::Cancelled];
+    all.into_iter().find(|state| spell(state) == text).ok_or_else(|| damaged("fulfillment_state", text))
+}

@@ -1,0 +1,199 @@
+//! Lists of products, and their search.
+
+use std::collections::HashMap;
+
+use engine::{
+    id::{ProductId, Sku, TenantId, VariantId},
+    money::Money,
+    product::{OptionView, ProductView, SafeHtml, Status, VariantView},
+};
+use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, sqlite::SqliteRow};
+
+use super::fold_text;
+use crate::sql::{
+    Column, List, Page, PageRequest, ReadSide, RowExt, StoreError, Table, blob, cells, damaged, search,
+};
+
+const VARIANTS: Table = Table {
+    name: "product_variants",
+    columns: &[Column::Plain("tenant"), Column::Id("product"), Column::Id("variant")],
+    key: 3,
+};
+
+/// Which products are wanted. What is `None` does not matter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProductFilter {
+    /// Words; each begins a word of the title, the vendor, the type or a tag. Text without a word finds nothing.
+    pub query: Option<String>,
+    /// This type, in any case.
+    pub product_type: Option<String>,
+    /// With this tag, in any case.
+    pub tag: Option<String>,
+    /// This vendor, in any case.
+    pub vendor: Option<String>,
+    /// With this status: `Active` for the public.
+    pub status: Option<Status>,
+}
+
+/// A product in a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListedProduct {
+    /// The product.
+    pub product: ProductView,
+    /// For each of its variants, in their order, whether units are available.
+    pub in_stock: Vec<bool>,
+}
+
+impl ReadSide {
+    /// Products, newest first.
+    pub async fn products(
+        &self,
+        tenant: &TenantId,
+        filter: &ProductFilter,
+        page: PageRequest,
+    ) -> Result<Page<ListedProduct>, StoreError> {
+        let (at, id) = page.newest_first(List::Products);
+        let mut query = QueryBuilder::<Sqlite>::new("SELECT p.* FROM products p WHERE p.tenant = ");
+        query.push_bind(tenant.as_str().to_owned());
+        query.push(" AND (p.created_at, p.product) < (").push_bind(at).push(", ").push_bind(id).push(")");
+        if let Some(text) = &filter.query {
+            let Some(words) = search::expression(tenant, text) else { return Ok(Page { items: vec![], next: None }) };
+            query.push(" AND p.number IN (SELECT rowid FROM products_search WHERE products_search MATCH ");
+            query.push_bind(words).push(")");
+        }
+        if let Some(product_type) = &filter.product_type {
+            query.push(" AND p.type_folded = ").push_bind(fold_text(product_type));
+        }
+        if let Some(vendor) = &filter.vendor {
+            query.push(" AND p.vendor_folded = ").push_bind(fold_text(vendor));
+        }
+        if let Some(status) = &filter.status {
+            query.push(" AND p.status = ").push_bind(super::spell(status));
+        }
+        if let Some(tag) = &filter.tag {
+            query.push(" AND p.product IN (SELECT product FROM product_tags WHERE tenant = ");
+            query.push_bind(tenant.as_str().to_owned());
+            query.push(" AND tag_folded = ").push_bind(fold_text(tag)).push(")");
+        }
+        query.push(" ORDER BY p.created_at DESC, p.product DESC LIMIT ").push_bind(page.limit.with_next());
+
+        // One transaction: products and their variants are those of the same instant.
+        let mut tx = self.readers.begin().await?;
+        let rows = query.build().fetch_all(&mut *tx).await?;
+        let page = Page::cut(rows, page.limit, List::Products, |row| {
+            (row.time("created_at").unwrap_or_default(), row.id("product").unwrap_or_default())
+        });
+        Ok(Page { items: read_products(&mut tx, tenant, &page.items).await?, next: page.next })
+    }
+
+    /// The product with this id, whatever its status.
+    pub async fn product(&self, tenant: &TenantId, product: ProductId) -> Result<Option<ListedProduct>, StoreError> {
+        let mut tx = self.readers.begin().await?;
+        let rows = sqlx::query("SELECT * FROM products WHERE tenant = ?1 AND product = ?2")
+            .bind(tenant.as_str())
+            .bind(blob(product.0))
+            .fetch_all(&mut *tx)
+            .await?;
+        Ok(read_products(&mut tx, tenant, &rows).await?.pop())
+    }
+
+    /// The product and the variant that have a SKU. While a SKU moves from one variant to another both may have it for
+    /// a moment; then it is the one that the inventory counts it for.
+    pub async fn variant_of_sku(
+        &self,
+        tenant: &TenantId,
+        sku: &Sku,
+    ) -> Result<Option<(ProductId, VariantId)>, StoreError> {
+        let row = sqlx::query(
+            "SELECT v.product, v.variant FROM product_variants v
+             LEFT JOIN stock s ON s.tenant = v.tenant AND s.sku = v.sku AND s.variant = v.variant
+             WHERE v.tenant = ?1 AND v.sku = ?2 ORDER BY s.variant IS NULL, v.product LIMIT 1",
+        )
+        .bind(tenant.as_str())
+        .bind(sku.as_str())
+        .fetch_optional(&self.readers)
+        .await?;
+        let read = |row: SqliteRow| Ok((ProductId(row.id("product")?), VariantId(row.id("variant")?)));
+        Ok(row.map(read).transpose().map_err(|error: sqlx::Error| error)?)
+    }
+}
+
+/// The products of these rows, with their variants.
+async fn read_products(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    rows: &[SqliteRow],
+) -> sqlx::Result<Vec<ListedProduct>> {
+    let keys = rows.iter().map(|row| Ok(cells![tenant.as_str(), row.id("product")?]));
+    let keys = keys.collect::<sqlx::Result<Vec<_>>>()?;
+    let mut variants: HashMap<u128, Vec<(u64, SqliteRow)>> = HashMap::new();
+    for row in VARIANTS.read(connection, keys).await? {
+        variants.entry(row.id("product")?).or_default().push((row.count("ordinal")?, row));
+    }
+    let skus = variants.values().flatten().map(|(_, row)| row.parsed("sku")).collect::<sqlx::Result<Vec<Sku>>>()?;
+    let available = super::stock::read_available(connection, tenant, &skus).await?;
+    let mut products = Vec::with_capacity(rows.len());
+    for row in rows {
+        let mut variants = variants.remove(&row.id("product")?).unwrap_or_default();
+        variants.sort_by_key(|(ordinal, _)| *ordinal);
+        let product = read_product(row, &variants)?;
+        let is_in_stock = |variant: &VariantView| available.get(&variant.sku).is_some_and(|&units| units > 0);
+        products.push(ListedProduct { in_stock: product.variants.iter().map(is_in_stock).collect(), product });
+    }
+    Ok(products)
+}
+
+fn read_product(row: &SqliteRow, variants: &[(u64, SqliteRow)]) -> sqlx::Result<ProductView> {
+    let currency = row.parsed("currency")?;
+    let money = |amount| Money { amount, currency };
+    let read_variant = |(_, row): &(u64, SqliteRow)| {
+        let options: Vec<String> = row.json("options")?;
+        Ok(VariantView {
+            id: VariantId(row.id("variant")?),
+            sku: row.parsed("sku")?,
+            title: options.join(" / "),
+            options,
+            price: money(row.try_get("price")?),
+            compare_at: row.try_get::<Option<i64>, _>("compare_at")?.map(money),
+        })
+    };
+    let variants = variants.iter().map(read_variant).collect::<sqlx::Result<Vec<_>>>()?;
+    let names: Vec<String> = row.json("options")?;
+    let options = names.into_iter().enumerate().map(|(index, name)| option_view(name, index, &variants));
+    Ok(ProductView {
+        id: ProductId(row.id("product")?),
+        handle: row.parsed("handle")?,
+        title: row.text("title")?,
+        description: read_html(&row.text("description_html")?)?,
+        vendor: row.text("vendor")?,
+        product_type: row.text("product_type")?,
+        tags: row.json("tags")?,
+        images: row.json("images")?,
+        options: options.collect(),
+        status: row.named("status")?,
+        currency,
+        version: row.count("version")?,
+        variants,
+        created_at: row.time("created_at")?,
+        updated_at: row.time("updated_at")?,
+    })
+}
+
+fn option_view(name: String, index: usize, variants: &[VariantView]) -> OptionView {
+    let mut values: Vec<String> = Vec::new();
+    for value in variants.iter().filter_map(|variant| variant.options.get(index)) {
+        if !values.contains(value) {
+            values.push(value.clone());
+        }
+    }
+    OptionView { name, values }
+}
+
+/// HTML that an event carried, which is clean. Its own encoding is the way in that does not clean it again.
+fn read_html(html: &str) -> sqlx::Result<SafeHtml> {
+    let mut bytes = Vec::with_capacity(html.len() + 5);
+    let written = minicbor::encode(html, &mut bytes).map_err(|error| error.to_string());
+    written
+        .and_then(|()| minicbor::decode(&bytes).map_err(|error| error.to_string()))
+        .map_err(|why| damaged("description_html", why))
+}

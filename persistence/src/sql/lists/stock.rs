@@ -1,0 +1,92 @@
+//! The numbers of SKUs.
+
+use std::collections::HashMap;
+
+use engine::{
+    id::{ProductId, Sku, TenantId, VariantId},
+    inventory::StockLevels,
+    time::Timestamp,
+};
+use sqlx::{SqliteConnection, sqlite::SqliteRow};
+
+use crate::sql::{Column, Limit, ReadSide, RowExt, StoreError, Table, cells};
+
+/// The most SKUs that can be asked for at once: the variants of a page of products, mostly.
+pub const SKUS_AT_ONCE_MAX: usize = 10_000;
+
+const STOCK: Table = Table { name: "stock", columns: &[Column::Plain("tenant"), Column::Plain("sku")], key: 2 };
+
+/// What is counted of one SKU.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StockRow {
+    /// What is counted.
+    pub sku: Sku,
+    /// The variant that has it, if any does.
+    pub owner: Option<(ProductId, VariantId)>,
+    /// The numbers.
+    pub levels: StockLevels,
+    /// When they last changed.
+    pub updated_at: Timestamp,
+}
+
+impl ReadSide {
+    /// The numbers of one SKU; `None` when nobody ever counted it.
+    pub async fn stock(&self, tenant: &TenantId, sku: &Sku) -> Result<Option<StockRow>, StoreError> {
+        let sql = "SELECT * FROM stock WHERE tenant = ?1 AND sku = ?2 AND (counted = 1 OR product IS NOT NULL)";
+        let row = sqlx::query(sql).bind(tenant.as_str()).bind(sku.as_str()).fetch_optional(&self.readers).await?;
+        Ok(row.as_ref().map(read_stock).transpose()?)
+    }
+
+    /// The numbers of all SKUs, in the order of the SKUs, those after `after`. For `doctor` and export.
+    pub async fn stock_after(
+        &self,
+        tenant: &TenantId,
+        after: Option<&Sku>,
+        limit: Limit,
+    ) -> Result<Vec<StockRow>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT * FROM stock WHERE tenant = ?1 AND sku > ?2 AND (counted = 1 OR product IS NOT NULL)
+             ORDER BY sku LIMIT ?3",
+        )
+        .bind(tenant.as_str())
+        .bind(after.map_or("", Sku::as_str))
+        .bind(limit.get())
+        .fetch_all(&self.readers)
+        .await?;
+        Ok(rows.iter().map(read_stock).collect::<sqlx::Result<_>>()?)
+    }
+
+    /// Units available of each of these SKUs, at most [`SKUS_AT_ONCE_MAX`]; one that nobody counted is left out.
+    pub async fn available_units(&self, tenant: &TenantId, skus: &[Sku]) -> Result<HashMap<Sku, u64>, StoreError> {
+        let mut connection = self.readers.acquire().await?;
+        let skus = &skus[..skus.len().min(SKUS_AT_ONCE_MAX)];
+        Ok(read_available(&mut connection, tenant, skus).await?)
+    }
+}
+
+/// Units available of each of these SKUs.
+pub(super) async fn read_available(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    skus: &[Sku],
+) -> sqlx::Result<HashMap<Sku, u64>> {
+    let keys = skus.iter().map(|sku| cells![tenant.as_str(), sku.as_str()]).collect();
+    let rows = STOCK.read(connection, keys).await?;
+    rows.iter().map(|row| Ok((row.parsed("sku")?, row.count("available")?))).collect()
+}
+
+fn read_stock(row: &SqliteRow) -> sqlx::Result<StockRow> {
+    let owner = row.opt_id("product")?.zip(row.opt_id("variant")?);
+    Ok(StockRow {
+        sku: row.parsed("sku")?,
+        owner: owner.map(|(product, variant)| (ProductId(product), VariantId(variant))),
+        levels: StockLevels {
+            on_hand: row.count("on_hand")?,
+            available: row.count("available")?,
+            held: row.count("held")?,
+            allocated: row.count("allocated")?,
+            sold: row.count("sold")?,
+        },
+        updated_at: row.time("updated_at")?,
+    })
+}

@@ -1,0 +1,233 @@
+//! What an operator can choose: by flag, by `FUSION_…` in the environment, or by a key in the file; in that order.
+//!
+//! Every setting is one entry of [`SETTINGS`]. Everything that is wrong is said in one message before anything starts.
+
+mod said;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use actors::node::Tuning;
+use engine::id::TenantId;
+use integrations::mail::MailRoute;
+
+pub(crate) use self::{
+    said::{FolderSettings, Said, ServeSettings},
+    values::{duration, parse_tenant},
+};
+use self::{
+    said::Reading,
+    values::{bytes, flag, listen_address, origins, positive, rate, tenant_hosts},
+};
+
+/// The name of the tenant that `--dev` makes.
+pub(crate) const DEMO_TENANT: &str = "demo";
+/// How many shards an embedded journal has. Fixed when a data folder is made.
+pub(crate) const SHARDS: u16 = 8;
+
+/// What was chosen, checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    /// Whether this is a developer's machine.
+    pub(crate) dev: bool,
+    /// Where it listens.
+    pub(crate) listen: SocketAddr,
+    /// Where everything is kept.
+    pub(crate) data_dir: PathBuf,
+    /// Whose shop a command is for.
+    pub(crate) tenant: Option<TenantId>,
+    /// Threads that serve.
+    pub(crate) workers: usize,
+    /// What is logged.
+    pub(crate) log: LogOptions,
+    /// The doors.
+    pub(crate) doors: gateway::Settings,
+    /// The runtime.
+    pub(crate) tuning: Tuning,
+    /// Where letters go.
+    pub(crate) mail: MailRoute,
+    /// Whom letters are from.
+    pub(crate) mail_from: String,
+    /// Whether checkouts may pay with the sandbox.
+    pub(crate) sandbox: bool,
+    /// How long a payment provider may take to answer.
+    pub(crate) provider_timeout: Duration,
+    /// Whether to open a journal whose witness file is missing, once, after a person has looked.
+    pub(crate) rewitness: bool,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LogOptions {
+    /// Which events: `info`, `warn,gateway=debug` …
+    pub(crate) filter: String,
+    /// How they look.
+    pub(crate) format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A configuration that cannot be used, with everything that is wrong.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", list(.0))]
+pub(crate) struct ConfigError(Vec<String>);
+
+fn list(faults: &[String]) -> String {
+    let count = match faults.len() {
+        1 => "1 thing is wrong".to_owned(),
+        many => format!("{many} things are wrong"),
+    };
+    let faults: Vec<_> = faults.iter().map(|fault| format!("  - {fault}")).collect();
+    format!("{count} with the configuration:\n{}", faults.join("\n"))
+}
+
+impl Config {
+    /// Checks everything that was said, in flags, the environment and the file.
+    pub(crate) fn of(said: &Said) -> Result<Self, ConfigError> {
+        Self::read(said, |name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
+    }
+
+    fn read(said: &Said, environment: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut given = Reading::new(said, environment);
+        let dev = given.or("dev", false, flag);
+        let listen = given.or("listen", SocketAddr::from(([127, 0, 0, 1], 8080)), listen_address);
+        let data_dir = given.or("data_dir", PathBuf::from("./data"), |text| Ok(PathBuf::from(text)));
+        let tenant = given.optional("tenant", parse_tenant);
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let workers = given.or("workers", cores.max(2), |text| positive(text).map(|count| count as usize));
+        let log = LogOptions {
+            filter: given.or("log", "info".to_owned(), |text| Ok(text.to_owned())),
+            format: given.or("log_format", LogFormat::Text, |text| match text {
+                "text" => Ok(LogFormat::Text),
+                "json" => Ok(LogFormat::Json),
+                _ => Err("must be text or json".to_owned()),
+            }),
+        };
+        if let Err(error) = tracing_subscriber::EnvFilter::try_new(&log.filter) {
+            given.fault("log", &error.to_string());
+        }
+        let doors = doors(&mut given, dev, listen);
+        let defaults = Tuning::default();
+        let tuning = Tuning {
+            checkpoint_tail_bytes: given.or("checkpoint_tail_bytes", defaults.checkpoint_tail_bytes, bytes),
+            entities_max: given.or("entities_max", defaults.entities_max, |text| positive(text).map(|n| n as usize)),
+            idle_after: given.or("idle_after", defaults.idle_after, duration),
+            ..defaults
+        };
+        let outbox = data_dir.join("outbox");
+        let mail = given.optional("smtp_url", |url| Ok(MailRoute::Smtp { url: url.to_owned() }));
+        let mail_from = given.or("mail_from", "Fusion <no-reply@localhost>".to_owned(), |text| Ok(text.to_owned()));
+        let mail = mail.unwrap_or(MailRoute::Outbox { folder: outbox });
+        if let MailRoute::Smtp { .. } = &mail
+            && let Err(error) = integrations::mail::PostOffice::open(&mail_from, &mail)
+        {
+            given.fault("smtp_url", &error.to_string());
+        }
+        let sandbox = given.or("sandbox_payments", true, flag);
+        let provider_timeout =
+            given.or("provider_timeout", integrations::payments::ANSWER_MAX, duration);
+        let rewitness = given.or("rewitness", false, flag);
+        let faults = given.faults();
+        if !faults.is_empty() {
+            return Err(ConfigError(faults));
+        }
+        Ok(Self {
+            dev,
+            listen,
+            data_dir,
+            tenant,
+            workers,
+            log,
+            doors,
+            tuning,
+            mail,
+            mail_from,
+            sandbox,
+            provider_timeout,
+            rewitness,
+        })
+    }
+
+    /// Whose shop a command is for: the one that is named, or the demo shop in a folder of `--dev`.
+    pub(crate) fn tenant_or_demo(&self, demo: bool) -> Result<TenantId, NoTenant> {
+        match &self.tenant {
+            Some(tenant) => Ok(tenant.clone()),
+            None if demo => TenantId::new(DEMO_TENANT).map_err(|_| NoTenant),
+            None => Err(NoTenant),
+        }
+    }
+}
+
+/// Nobody said whose shop it is about.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("say whose shop it is: --tenant NAME, or FUSION_TENANT")]
+pub(crate) struct NoTenant;
+
+fn doors<E: Fn(&str) -> Option<String>>(given: &mut Reading<'_, E>, dev: bool, listen: SocketAddr) -> gateway::Settings {
+    let defaults = gateway::Settings::default();
+    let demo = TenantId::new(DEMO_TENANT).ok().filter(|_| dev);
+    let here = format!("http://{}", if listen.ip().is_unspecified() { local(listen) } else { listen });
+    let rates = defaults.rates;
+    let settings = gateway::Settings {
+        dev,
+        default_tenant: given.optional("default_tenant", parse_tenant).or(demo),
+        hosts: given.or("hosts", defaults.hosts, tenant_hosts),
+        public_url: given.or("public_url", here, |text| Ok(text.to_owned())),
+        trusted_proxies: given.or("trusted_proxies", defaults.trusted_proxies, |text| {
+            let networks = text.split(',').map(str::trim).filter(|network| !network.is_empty());
+            networks.map(|network| network.parse().map_err(|error| format!("{network}: {error}"))).collect()
+        }),
+        origins: given.or("origins", defaults.origins, origins),
+        rates: gateway::Rates {
+            identity: given.or("rate_identity", rates.identity, rate),
+            staff: given.or("rate_staff", rates.staff, rate),
+            address: given.or("rate_address", rates.address, rate),
+            sessions: given.or("rate_sessions", rates.sessions, rate),
+            passwords: given.or("rate_passwords", rates.passwords, rate),
+        },
+        issuer: given.or("issuer", defaults.issuer, |text| Ok(text.to_owned())),
+        token_ttl: given.or("token_ttl", defaults.token_ttl, duration),
+        refresh_ttl: given.or("refresh_ttl", defaults.refresh_ttl, duration),
+        reset_ttl: given.or("reset_ttl", defaults.reset_ttl, duration),
+        password_memory_kib: given.or("password_memory_kib", defaults.password_memory_kib, |text| {
+            positive(text).and_then(|kib| u32::try_from(kib).map_err(|_| "is too large".to_owned()))
+        }),
+        passwords_at_once: given.or("passwords_at_once", defaults.passwords_at_once, |text| positive(text).map(|n| n as usize)),
+        request_timeout: given.or("request_timeout", defaults.request_timeout, duration),
+        upload_timeout: given.or("upload_timeout", defaults.upload_timeout, duration),
+        upload_bytes_max: given.or("upload_bytes_max", defaults.upload_bytes_max, |text| bytes(text).map(|n| n as usize)),
+        connections_max: given.or("connections_max", defaults.connections_max, |text| positive(text).map(|n| n as usize)),
+        idle_timeout: given.or("idle_timeout", defaults.idle_timeout, duration),
+        drain_timeout: given.or("drain_timeout", defaults.drain_timeout, duration),
+        metrics_token: given.optional("metrics_token", |text| Ok(text.to_owned())),
+        shipping_flat: given.or("shipping_flat", defaults.shipping_flat, |text| {
+            text.parse().map_err(|_| "must be a whole number of minor units".to_owned())
+        }),
+        tax_basis_points: given.or("tax_basis_points", defaults.tax_basis_points, |text| {
+            text.parse().map_err(|_| "must be a whole number: 1900 is 19 %".to_owned())
+        }),
+    };
+    for fault in settings.faults() {
+        given.fault(fault.setting, fault.why);
+    }
+    settings
+}
+
+/// Where people on this machine reach a server that listens everywhere.
+fn local(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen {
+        SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+        SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+    };
+    SocketAddr::new(ip, listen.port())
+}

@@ -1,0 +1,205 @@
+//! What was said, where: flags, environment, file.
+
+use std::{collections::BTreeMap, path::Path};
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use super::settings::{Flag, SETTINGS, Setting, find};
+
+/// What was said on the command line.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Said {
+    flags: BTreeMap<&'static str, String>,
+    has_tenant: bool,
+}
+
+/// The flags of `fusion serve`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ServeSettings(pub(crate) Said);
+
+/// The flags of every other command.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FolderSettings(pub(crate) Said);
+
+macro_rules! flags_of {
+    ($settings:ident, $which:expr) => {
+        impl clap::FromArgMatches for $settings {
+            fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+                Ok(Self(Said::of(matches, $which)))
+            }
+
+            fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+                self.0 = Said::of(matches, $which);
+                Ok(())
+            }
+        }
+
+        impl clap::Args for $settings {
+            fn augment_args(command: Command) -> Command {
+                flags($which).fold(command, |command, setting| command.arg(arg(setting)))
+            }
+
+            fn augment_args_for_update(command: Command) -> Command {
+                Self::augment_args(command)
+            }
+        }
+    };
+}
+
+flags_of!(ServeSettings, &[Flag::Everywhere, Flag::Serve]);
+flags_of!(FolderSettings, &[Flag::Everywhere, Flag::Commands]);
+
+fn flags(which: &'static [Flag]) -> impl Iterator<Item = &'static Setting> {
+    SETTINGS.iter().filter(|setting| which.contains(&setting.flag))
+}
+
+fn arg(setting: &'static Setting) -> Arg {
+    let help = format!("{} [env: {}] [default: {}]", setting.help, setting.variable(), setting.default);
+    let arg = Arg::new(setting.name).long(setting.long()).value_name(setting.value).help(help).action(ArgAction::Set);
+    match setting.value {
+        // `--dev` alone says true.
+        "true|false" => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
+        _ => arg,
+    }
+}
+
+impl Said {
+    fn of(matches: &ArgMatches, which: &'static [Flag]) -> Self {
+        let said = |setting: &'static Setting| {
+            let text = matches.get_one::<String>(setting.name)?;
+            Some((setting.name, text.clone()))
+        };
+        Self { flags: flags(which).filter_map(said).collect(), has_tenant: which.contains(&Flag::Commands) }
+    }
+
+    #[cfg(test)]
+    pub(super) fn flags(flags: &[(&'static str, &str)]) -> Self {
+        let flags = flags.iter().map(|(name, text)| (*name, (*text).to_owned())).collect();
+        Self { flags, has_tenant: true }
+    }
+}
+
+/// Reads settings one by one, and gathers what is wrong with them.
+pub(super) struct Reading<'a, E> {
+    said: &'a Said,
+    environment: E,
+    file: BTreeMap<String, String>,
+    file_name: String,
+    faults: Vec<String>,
+}
+
+impl<'a, E: Fn(&str) -> Option<String>> Reading<'a, E> {
+    pub(super) fn new(said: &'a Said, environment: E) -> Self {
+        let mut reading =
+            Self { said, environment, file: BTreeMap::new(), file_name: String::new(), faults: Vec::new() };
+        if let Some((path, place)) = reading.find("config") {
+            match read_file(Path::new(&path)) {
+                Ok(file) => reading.take_file(&path, file),
+                Err(why) => reading.faults.push(format!("{place}: {path}: {why}")),
+            }
+        }
+        reading
+    }
+
+    fn take_file(&mut self, path: &str, file: BTreeMap<String, Result<String, String>>) {
+        path.clone_into(&mut self.file_name);
+        for (name, value) in file {
+            match (find(&name), value) {
+                (Some(setting), Ok(value)) if setting.name != "config" => {
+                    self.file.insert(name, value);
+                }
+                (Some(_), Ok(_)) => self.faults.push(format!("{path}: {name} is not for the file itself")),
+                (Some(_), Err(why)) => self.faults.push(format!("{path}: {name} {why}")),
+                (None, _) => self.faults.push(format!("{path}: there is no setting {name:?}{}", like(&name))),
+            }
+        }
+    }
+
+    /// What was said of a setting, and where.
+    fn find(&self, name: &'static str) -> Option<(String, String)> {
+        let setting = find(name)?;
+        // `serve` is for every shop: what the environment says for commands is not meant for it.
+        if setting.flag == Flag::Commands && !self.said.has_tenant {
+            return None;
+        }
+        if let Some(text) = self.said.flags.get(name) {
+            return Some((text.clone(), format!("--{}", setting.long())));
+        }
+        let variable = setting.variable();
+        if let Some(text) = (self.environment)(&variable).filter(|text| !text.is_empty()) {
+            return Some((text, variable));
+        }
+        self.file.get(name).map(|text| (text.clone(), format!("{}: {name}", self.file_name)))
+    }
+
+    /// The setting, if anything was said of it.
+    pub(super) fn optional<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let (text, place) = self.find(name)?;
+        let is_secret = find(name).is_some_and(|setting| setting.flag == Flag::Secret);
+        match parse(&text) {
+            Ok(value) => Some(value),
+            Err(why) => {
+                let shown = if is_secret { String::new() } else { format!(" {text:?}") };
+                self.faults.push(format!("{place}{shown}: {why}"));
+                None
+            }
+        }
+    }
+
+    /// The setting, or what holds when nothing was said.
+    pub(super) fn or<T>(
+        &mut self,
+        name: &'static str,
+        default: T,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> T {
+        self.optional(name, parse).unwrap_or(default)
+    }
+
+    /// Notes what is wrong with a setting that could be read.
+    pub(super) fn fault(&mut self, name: &'static str, why: &str) {
+        let place = find(name).and_then(|_| self.find(name)).map_or(name.to_owned(), |(_, place)| place);
+        self.faults.push(format!("{place}: {why}"));
+    }
+
+    pub(super) fn faults(self) -> Vec<String> {
+        self.faults
+    }
+}
+
+/// Every key of a TOML file as text, or what is wrong with it. Lists are joined by commas, tables as `key=value`.
+fn read_file(path: &Path) -> Result<BTreeMap<String, Result<String, String>>, String> {
+    use config::{Source, Value, ValueKind};
+    fn text(value: Value) -> Result<String, String> {
+        match value.kind {
+            ValueKind::Array(items) => Ok(items.into_iter().map(text).collect::<Result<Vec<_>, _>>()?.join(",")),
+            ValueKind::Table(table) => {
+                let mut pairs = Vec::new();
+                for (name, value) in table {
+                    pairs.push(format!("{name}={}", text(value)?));
+                }
+                pairs.sort();
+                Ok(pairs.join(","))
+            }
+            ValueKind::Nil => Err("says nothing".to_owned()),
+            _ => value.into_string().map_err(|error| error.to_string()),
+        }
+    }
+    let text_of_file = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let file = config::File::from_str(&text_of_file, config::FileFormat::Toml);
+    let keys = file.collect().map_err(|error| error.to_string())?;
+    Ok(keys.into_iter().map(|(name, value)| (name, text(value))).collect())
+}
+
+/// A setting that may have been meant.
+fn like(name: &str) -> String {
+    let close = |setting: &&Setting| {
+        let shared = setting.name.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
+        shared >= 4 && shared * 2 >= setting.name.len()
+    };
+    SETTINGS.iter().find(close).map_or(String::new(), |setting| format!(" (did you mean {}?)", setting.name))
+}

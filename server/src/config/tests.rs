@@ -1,0 +1,100 @@
+#![allow(clippy::unwrap_used)]
+use super::*;
+
+fn read(flags: &[(&'static str, &str)], environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let environment = |name: &str| {
+        let found = environment.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| (*value).to_owned())
+    };
+    Config::read(&Said::flags(flags), environment)
+}
+
+fn file(text: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("fusion.toml");
+    std::fs::write(&path, text).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (folder, path)
+}
+
+#[test]
+fn defaults_work() {
+    let config = read(&[], &[]).unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.doors.public_url, "http://127.0.0.1:8080");
+    assert_eq!(config.mail, MailRoute::Outbox { folder: "./data/outbox".into() });
+    assert!(!config.dev && config.doors.default_tenant.is_none());
+}
+
+#[test]
+fn a_flag_goes_before_the_environment_and_that_before_the_file() {
+    let (_folder, path) = file("listen = \"127.0.0.1:1\"\nworkers = 3\ntax_basis_points = 1900\n");
+    let environment = [("FUSION_CONFIG", path.as_str()), ("FUSION_LISTEN", "127.0.0.1:2"), ("FUSION_WORKERS", "4")];
+    let config = read(&[("listen", "127.0.0.1:3")], &environment).unwrap();
+    assert_eq!((config.listen.port(), config.workers, config.doors.tax_basis_points), (3, 4, 1_900));
+}
+
+#[test]
+fn a_file_has_lists_and_tables() {
+    let (_folder, path) = file(
+        "trusted_proxies = [\"10.0.0.0/8\", \"::1\"]\ndev = true\n[hosts]\n\"Shop.example\" = \"acme\"\n\"b.example\" = \"bolt\"\n",
+    );
+    let config = read(&[("config", &path)], &[]).unwrap();
+    assert_eq!(config.doors.trusted_proxies.len(), 2);
+    let hosts: Vec<_> = config.doors.hosts.keys().map(String::as_str).collect();
+    assert_eq!(hosts, ["b.example", "shop.example"]);
+    assert!(config.dev);
+    assert_eq!(config.doors.default_tenant.unwrap().as_str(), DEMO_TENANT);
+}
+
+#[test]
+fn everything_that_is_wrong_is_said_at_once_and_where() {
+    let (_folder, path) = file("lisen = \"x\"\nlisten_adress = \"x\"\nworkers = 0\nupload_bytes_max = \"1 parsec\"\n");
+    let environment = [("FUSION_CONFIG", path.as_str()), ("FUSION_RATE_ADDRESS", "fast"), ("FUSION_TOKEN_TTL", "1s")];
+    let error = read(&[("listen", "here")], &environment).unwrap_err().to_string();
+    for part in [
+        "7 things are wrong",
+        "--listen \"here\": must be an address and a port",
+        "FUSION_RATE_ADDRESS \"fast\": must be requests a second",
+        "FUSION_TOKEN_TTL: must be at least a minute",
+        ": there is no setting \"lisen\" (did you mean listen?)",
+        ": there is no setting \"listen_adress\"",
+        ": workers \"0\": must be a whole number from 1 on",
+        ": upload_bytes_max \"1 parsec\": must be a size",
+    ] {
+        assert!(error.contains(part), "{part} is missing in:\n{error}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_or_no_toml_is_a_fault() {
+    let error = read(&[("config", "/nowhere/fusion.toml")], &[]).unwrap_err().to_string();
+    assert!(error.contains("--config: /nowhere/fusion.toml: "), "{error}");
+    let (_folder, path) = file("listen = \n");
+    assert!(read(&[("config", &path)], &[]).is_err());
+}
+
+#[test]
+fn a_secret_is_not_repeated_when_it_is_wrong() {
+    let error = read(&[], &[("FUSION_SMTP_URL", "http://user:hunter2@mail.example")]).unwrap_err().to_string();
+    assert!(error.contains("FUSION_SMTP_URL") && !error.contains("hunter2"), "{error}");
+}
+
+#[test]
+fn a_default_tenant_is_for_development_only() {
+    let error = read(&[], &[("FUSION_DEFAULT_TENANT", "acme")]).unwrap_err().to_string();
+    assert!(error.contains("only under --dev"), "{error}");
+    assert!(read(&[("dev", "true")], &[("FUSION_DEFAULT_TENANT", "acme")]).is_ok());
+}
+
+#[test]
+fn values_have_units() {
+    assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+    assert_eq!(duration("2h"), Ok(Duration::from_secs(7_200)));
+    assert!(duration("5").is_err() && duration("h").is_err() && duration("-1s").is_err());
+    assert_eq!(bytes("16MiB"), Ok(16 << 20));
+    assert!(bytes("0").is_err() && bytes("99999999999GiB").is_err());
+    assert_eq!(rate("5/50").map(|rate| rate.burst.get()), Ok(50));
+    assert!(rate("5").is_err() && rate("0/1").is_err());
+    assert!(origins("https://shop.example/").is_err() && origins("any").is_ok());
+}

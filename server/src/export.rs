@@ -1,0 +1,386 @@
+//! The catalogue and the orders, given out page by page.
+
+use std::{
+    io::Write,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use axum::body::{Body, Bytes};
+use engine::{
+    catalogue::Exporter,
+    id::{Sku, TenantId},
+    order::{OrderView, number},
+    product::ProductView,
+};
+use http_body_util::BodyExt;
+use persistence::sql::{
+    Cursor, Limit, PageRequest, StoreError,
+    lists::{OrderFilter, ProductFilter},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use streaming::{Journal, ShardId};
+
+use crate::{
+    cli::{Export, ExportTo, Format},
+    config::Config,
+    local::{Way, WayError, request},
+    wiring::{Rooms, is_development},
+};
+
+/// How long to wait until the read side has everything that was accepted when the export began.
+const CATCH_UP_MAX: Duration = Duration::from_secs(30);
+
+/// What can be given out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Exported {
+    /// The catalogue.
+    Products,
+    /// The orders.
+    Orders,
+}
+
+/// How it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ExportFormat {
+    /// Comma-separated values.
+    Csv,
+    /// A JSON object a line.
+    Jsonl,
+}
+
+impl ExportFormat {
+    pub(crate) fn content_type(self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv; charset=utf-8",
+            Self::Jsonl => "application/jsonl",
+        }
+    }
+}
+
+/// An export that did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ExportError {
+    /// The shop was not reached, or refused.
+    #[error(transparent)]
+    Way(#[from] WayError),
+    /// What was given out cannot be written.
+    #[error("cannot write {path}: {why}")]
+    Write {
+        /// Where to.
+        path: String,
+        /// What the system says.
+        why: std::io::Error,
+    },
+    /// The read side does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A row cannot be written as CSV.
+    #[error(transparent)]
+    Csv(#[from] csv::Error),
+    /// Nobody said whose.
+    #[error(transparent)]
+    NoTenant(#[from] crate::config::NoTenant),
+    /// The read side did not catch up.
+    #[error("the read side is behind the journal by more than {CATCH_UP_MAX:?} of work: try again later")]
+    Behind,
+}
+
+/// `fusion export`.
+pub(crate) async fn run(what: Export, config: &Config) -> Result<(), ExportError> {
+    let (what, to) = match &what {
+        Export::Products(to) => ("products", to),
+        Export::Orders(to) => ("orders", to),
+    };
+    let tenant = config.tenant_or_demo(is_development(&config.data_dir))?;
+    let format = match to.format {
+        Format::Csv => "csv",
+        Format::Jsonl => "jsonl",
+    };
+    let way = Way::open(config).await?;
+    let path = format!("/local/export?what={what}&tenant={tenant}&format={format}");
+    let done = copy(&way, &path, to).await;
+    way.close().await;
+    done
+}
+
+async fn copy(way: &Way, path: &str, to: &ExportTo) -> Result<(), ExportError> {
+    let answer = way.send(request(axum::http::Method::GET, None, path, Body::empty())?).await?.accepted().await?;
+    let name = to.output.as_ref().map_or("standard output".to_owned(), |path| path.display().to_string());
+    let failed = |why| ExportError::Write { path: name.clone(), why };
+    let mut output: Box<dyn Write + Send> = match &to.output {
+        Some(path) => Box::new(std::fs::File::create(path).map_err(failed)?),
+        None => Box::new(std::io::stdout()),
+    };
+    let mut body = answer.body;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| WayError::Broken(error.to_string()))?;
+        if let Ok(bytes) = frame.into_data() {
+            output.write_all(&bytes).map_err(failed)?;
+        }
+    }
+    output.flush().map_err(failed)
+}
+
+/// The export as it is written, page by page: a reader who is slow makes it wait, and nothing piles up.
+pub(crate) fn stream(rooms: Arc<Rooms>, what: Exported, tenant: TenantId, format: ExportFormat) -> Body {
+    let exporting = Exporting { rooms, what, tenant, writer: None, format, cursor: Some(None) };
+    Body::from_stream(futures::stream::try_unfold(exporting, |mut exporting| async move {
+        let page = exporting.next_page().await.inspect_err(|error| tracing::error!(%error, "export broken off"))?;
+        Ok::<_, ExportError>(page.map(|bytes| (bytes, exporting)))
+    }))
+}
+
+struct Exporting {
+    rooms: Arc<Rooms>,
+    what: Exported,
+    tenant: TenantId,
+    format: ExportFormat,
+    writer: Option<Writer>,
+    /// Where the next page begins; `None` after the last.
+    cursor: Option<Option<Cursor>>,
+}
+
+impl Exporting {
+    /// What the next page comes to. `None`: there is no more.
+    async fn next_page(&mut self) -> Result<Option<Bytes>, ExportError> {
+        let Some(after) = self.cursor else { return self.finish() };
+        if self.writer.is_none() {
+            wait_for_read_side(&self.rooms).await?;
+            self.writer = Some(Writer::new(self.what, self.format)?);
+        }
+        let page = PageRequest { limit: Limit::MAX, after };
+        let Some(writer) = &mut self.writer else { return Ok(None) };
+        let (read_side, tenant) = (&self.rooms.read_side, &self.tenant);
+        self.cursor = match self.what {
+            Exported::Products => {
+                let page = read_side.products(tenant, &ProductFilter::default(), page).await?;
+                for listed in page.items {
+                    let mut stock = std::collections::HashMap::new();
+                    for variant in &listed.product.variants {
+                        if let Some(row) = read_side.stock(tenant, &variant.sku).await? {
+                            stock.insert(variant.sku.clone(), row.levels.on_hand);
+                        }
+                    }
+                    writer.product(&listed.product, |sku| stock.get(sku).copied())?;
+                }
+                page.next.map(Some)
+            }
+            Exported::Orders => {
+                let page = read_side.orders(tenant, &OrderFilter::default(), page).await?;
+                for order in &page.items {
+                    writer.order(order, &number::spell(&self.rooms.gateway.order_number_key, order.number))?;
+                }
+                page.next.map(Some)
+            }
+        };
+        Ok(Some(writer.take()))
+    }
+
+    fn finish(&mut self) -> Result<Option<Bytes>, ExportError> {
+        self.writer.take().map(Writer::finish).transpose()
+    }
+}
+
+/// Bytes on their way out of a CSV writer.
+#[derive(Clone, Default)]
+struct Pipe(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Pipe {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Pipe {
+    fn take(&self) -> Bytes {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).into()
+    }
+}
+
+struct Writer {
+    pipe: Pipe,
+    form: Form,
+}
+
+enum Form {
+    Catalogue(Exporter<Pipe>),
+    Orders(csv::Writer<Pipe>),
+    Lines,
+}
+
+/// A row for each line of an order; its numbers are in minor units of the currency.
+const ORDER_COLUMNS: [&str; 18] = [
+    "Number", "Id", "Placed at", "Payment state", "Fulfillment state", "Currency", "Subtotal", "Shipping", "Tax", "Total",
+    "Refunded", "Tracking", "Line sku", "Line title", "Line quantity", "Line unit price", "Line source", "Buyer",
+];
+
+impl Writer {
+    fn new(what: Exported, format: ExportFormat) -> Result<Self, ExportError> {
+        let pipe = Pipe::default();
+        let form = match (what, format) {
+            (_, ExportFormat::Jsonl) => Form::Lines,
+            (Exported::Products, ExportFormat::Csv) => Form::Catalogue(Exporter::new(pipe.clone())?),
+            (Exported::Orders, ExportFormat::Csv) => {
+                let mut csv = csv::Writer::from_writer(pipe.clone());
+                csv.write_record(ORDER_COLUMNS)?;
+                Form::Orders(csv)
+            }
+        };
+        Ok(Self { pipe, form })
+    }
+
+    fn product(&mut self, product: &ProductView, stock: impl Fn(&Sku) -> Option<u64>) -> Result<(), ExportError> {
+        match &mut self.form {
+            Form::Catalogue(exporter) => exporter.product(product, stock)?,
+            Form::Orders(_) | Form::Lines => self.line(&product_json(product, stock)),
+        }
+        Ok(())
+    }
+
+    fn order(&mut self, order: &OrderView, number: &str) -> Result<(), ExportError> {
+        let Form::Orders(csv) = &mut self.form else {
+            self.line(&order_json(order, number));
+            return Ok(());
+        };
+        for line in &order.lines {
+            csv.write_record(order_row(order, line, number))?;
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, value: &serde_json::Value) {
+        // Writing to memory does not fail.
+        let _ = writeln!(self.pipe, "{value}");
+    }
+
+    fn take(&mut self) -> Bytes {
+        self.pipe.take()
+    }
+
+    fn finish(self) -> Result<Bytes, ExportError> {
+        let failed = |why| ExportError::Write { path: "the export".into(), why };
+        match self.form {
+            Form::Catalogue(exporter) => drop(exporter.finish().map_err(failed)?),
+            Form::Orders(mut csv) => csv.flush().map_err(failed)?,
+            Form::Lines => {}
+        }
+        Ok(self.pipe.take())
+    }
+}
+
+fn product_json(product: &ProductView, stock: impl Fn(&Sku) -> Option<u64>) -> serde_json::Value {
+    let variant = |variant: &engine::product::VariantView| {
+        json!({
+            "id": variant.id, "sku": variant.sku, "options": variant.options, "price": variant.price,
+            "compare_at_price": variant.compare_at, "on_hand": stock(&variant.sku),
+        })
+    };
+    json!({
+        "id": product.id, "handle": product.handle, "title": product.title,
+        "description_html": product.description.as_str(), "vendor": product.vendor, "type": product.product_type,
+        "tags": product.tags, "images": product.images, "options": product.options, "status": product.status,
+        "version": product.version, "variants": product.variants.iter().map(variant).collect::<Vec<_>>(),
+    })
+}
+
+fn order_json(order: &OrderView, number: &str) -> serde_json::Value {
+    let line = |line: &engine::order::OrderLine| {
+        json!({
+            "sku": line.sku, "product_id": line.product, "title": line.title, "quantity": line.quantity.units(),
+            "unit_price": line.unit_price,
+        })
+    };
+    let totals = &order.totals;
+    json!({
+        "id": order.id, "number": number, "placed_at": order.placed_at, "buyer": order.buyer,
+        "payment_state": order.payment_state(), "fulfillment_state": order.fulfillment_state(),
+        "lines": order.lines.iter().map(line).collect::<Vec<_>>(),
+        "totals": {"subtotal": totals.subtotal, "shipping": totals.shipping, "tax": totals.tax, "total": totals.total},
+        "refunded": order.refunded, "tracking": order.standing.tracking,
+    })
+}
+
+fn order_row(order: &OrderView, line: &engine::order::OrderLine, number: &str) -> Vec<String> {
+    let word = |state: serde_json::Value| state.as_str().unwrap_or_default().to_owned();
+    let source = match line.source {
+        engine::order::LineSource::Claim(claim) => format!("claim {claim}"),
+        engine::order::LineSource::Hold(_) => "inventory".to_owned(),
+    };
+    let totals = &order.totals;
+    vec![
+        number.to_owned(),
+        order.id.to_string(),
+        order.placed_at.to_string(),
+        word(json!(order.payment_state())),
+        word(json!(order.fulfillment_state())),
+        totals.total.currency.to_string(),
+        totals.subtotal.amount.to_string(),
+        totals.shipping.amount.to_string(),
+        totals.tax.amount.to_string(),
+        totals.total.amount.to_string(),
+        order.refunded.amount.to_string(),
+        order.standing.tracking.clone().unwrap_or_default(),
+        line.sku.to_string(),
+        unfold(&line.title),
+        line.quantity.units().to_string(),
+        line.unit_price.amount.to_string(),
+        source,
+        order.buyer.to_string(),
+    ]
+}
+
+/// A text that no spreadsheet takes for a formula (OWASP, "CSV injection").
+fn unfold(text: &str) -> String {
+    match text.chars().next() {
+        Some('=' | '+' | '-' | '@' | '\t' | '\r') => format!("'{text}"),
+        _ => text.to_owned(),
+    }
+}
+
+/// Waits until everything that is accepted now is in the lists: whoever exports sees the last change.
+pub(crate) async fn wait_for_read_side(rooms: &Rooms) -> Result<(), ExportError> {
+    let journal = &rooms.journal;
+    let mut wanted = Vec::new();
+    for shard in (0..journal.shards()).map(ShardId) {
+        let end = journal.accepted_now(shard).map(|position| position.0).unwrap_or_default();
+        wanted.push((shard.0, end));
+    }
+    let began = Instant::now();
+    loop {
+        let reached = rooms.read_side.positions().await?;
+        if wanted.iter().all(|(shard, end)| reached.get(shard).copied().unwrap_or_default() >= *end) {
+            return Ok(());
+        }
+        if began.elapsed() > CATCH_UP_MAX {
+            return Err(ExportError::Behind);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_is_no_formula() {
+        assert_eq!(unfold("=HYPERLINK(\"http://evil\")"), "'=HYPERLINK(\"http://evil\")");
+        assert_eq!(unfold("Shirt = 2"), "Shirt = 2");
+    }
+
+    #[test]
+    fn what_is_written_comes_out_once() {
+        let mut pipe = Pipe::default();
+        pipe.write_all(b"ab").expect("memory");
+        assert_eq!((&pipe.take()[..], &pipe.take()[..]), (&b"ab"[..], &b""[..]));
+    }
+}

@@ -1,0 +1,16 @@
+//! Logs: events with fields, on standard error; what a command says stands on standard output.
+
+use tracing_subscriber::{EnvFilter, fmt};
+
+use crate::config::{LogFormat, LogOptions};
+
+/// Starts logging. A filter that was checked before cannot fail here.
+pub(crate) fn start(options: &LogOptions) {
+    let filter = EnvFilter::try_new(&options.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second start, in tests, changes nothing.
+    let _ = match options.format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Json => log.json().flatten_event(true).with_current_span(false).try_init(),
+    };
+}

@@ -1,0 +1,101 @@
+//! The SQL read side as the runtime hands accepted entries to it.
+
+use std::collections::BTreeMap;
+
+use actors::projector::{Accepted, Projection, Reached};
+use futures::future::BoxFuture;
+use persistence::project::{Projector, Record, Stretch};
+use tokio::sync::Mutex;
+
+/// Takes accepted entries into the read side.
+pub(crate) struct ReadSideProjection {
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    projector: Projector,
+    next: BTreeMap<u16, u64>,
+}
+
+impl ReadSideProjection {
+    /// Through this projector, of which there is one for each database.
+    pub(crate) fn new(projector: Projector) -> Self {
+        Self { inner: Mutex::new(Inner { projector, next: BTreeMap::new() }) }
+    }
+}
+
+impl Projection for ReadSideProjection {
+    fn reached(&self) -> BoxFuture<'_, Result<Vec<Reached>, String>> {
+        Box::pin(async {
+            let mut inner = self.inner.lock().await;
+            inner.next = inner.projector.positions().await.map_err(|error| error.to_string())?;
+            Ok(inner.next.iter().map(|(&shard, &next)| Reached { shard, next }).collect())
+        })
+    }
+
+    fn project(&self, records: Vec<Accepted>, reached: Vec<Reached>) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async move {
+            let mut inner = self.inner.lock().await;
+            let stretches = stretches(&inner.next, &records, &reached);
+            inner.projector.apply(&stretches).await.map_err(|error| error.to_string())?;
+            for Reached { shard, next } in reached {
+                inner.next.insert(shard, next);
+            }
+            Ok(())
+        })
+    }
+}
+
+/// One stretch for each shard, from where it stood to what it has reached.
+pub(crate) fn stretches<'a>(
+    before: &BTreeMap<u16, u64>,
+    records: &'a [Accepted],
+    reached: &[Reached],
+) -> Vec<Stretch<'a>> {
+    let stretch = |&Reached { shard, next: end }: &Reached| Stretch {
+        shard,
+        first: before.get(&shard).copied().unwrap_or_default(),
+        end,
+        records: records.iter().filter(|accepted| accepted.shard == shard).map(record).collect(),
+    };
+    reached.iter().map(stretch).collect()
+}
+
+fn record(accepted: &Accepted) -> Record<'_> {
+    Record {
+        position: accepted.position,
+        key: accepted.key.clone(),
+        at: accepted.at,
+        events: &accepted.events,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use bytes::Bytes;
+    use engine::{
+        id::{DropId, TenantId},
+        time::Timestamp,
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_stretch_begins_where_its_shard_stood() {
+        let key = DropId(1).key(&TenantId::new("demo").unwrap());
+        let accepted = |shard, position| Accepted {
+            shard,
+            position,
+            key: key.clone(),
+            version: 1,
+            at: Timestamp(0),
+            events: Bytes::new(),
+        };
+        let records = [accepted(0, 6), accepted(3, 1), accepted(0, 8)];
+        let reached = [Reached { shard: 0, next: 9 }, Reached { shard: 3, next: 2 }];
+        let stretches = stretches(&BTreeMap::from([(0, 5)]), &records, &reached);
+        let shapes: Vec<_> = stretches.iter().map(|s| (s.shard, s.first, s.end, s.records.len())).collect();
+        assert_eq!(shapes, [(0, 5, 9, 2), (3, 0, 2, 1)]);
+    }
+}
