@@ -12,6 +12,7 @@
 pub mod auth;
 pub mod edge;
 pub mod idempotency;
+pub mod imports;
 pub mod limits;
 pub mod ops;
 pub mod problem;

@@ -109,7 +109,7 @@ impl Limits {
 
     /// Forgets those who have not asked lately.
     pub(crate) fn sweep(&self) {
-        [&self.identity, &self.staff, &self.address, &self.sessions, &self.passwords].map(Limiter::sweep);
+        [&self.identity, &self.staff, &self.address, &self.sessions, &self.passwords].into_iter().for_each(Limiter::sweep);
     }
 }
 

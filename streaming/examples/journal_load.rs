@@ -2,6 +2,9 @@
 //!
 //! `cargo run --release -p streaming --example journal_load -- [entries a batch] [batches in flight] [shards] [seconds]
 //! [bytes of an entry's events] [folder]`
+//!
+//! With `JOURNAL_LOAD_KEEP` set, it goes on with what is in the folder and leaves it there: kill it, and start it
+//! again.
 
 #![allow(clippy::unwrap_used)]
 
@@ -70,7 +73,10 @@ async fn main() {
     };
     let shards = argument(3, 8) as u16;
     let folder = std::env::args().nth(6).map_or_else(|| std::env::temp_dir().join("journal-load"), PathBuf::from);
-    let _ = std::fs::remove_dir_all(&folder);
+    let keep = std::env::var_os("JOURNAL_LOAD_KEEP").is_some();
+    if !keep {
+        let _ = std::fs::remove_dir_all(&folder);
+    }
     let open = || EmbeddedJournal::open(DataFolder::lock(&folder).unwrap(), EmbeddedOptions::new(shards)).unwrap();
 
     let journal = Arc::new(open());
@@ -111,5 +117,7 @@ async fn main() {
     let elapsed = began.elapsed().as_secs_f64();
     println!("reopened and verified in {opened:.2?}; read {:.0} entries/s", read as f64 / elapsed);
     drop(journal);
-    let _ = std::fs::remove_dir_all(&folder);
+    if !keep {
+        let _ = std::fs::remove_dir_all(&folder);
+    }
 }

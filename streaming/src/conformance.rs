@@ -10,9 +10,7 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, future::join_all};
 
 use crate::{
-    batch::{
-        self, BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, Batch, Content, Entry, Epoch, Header, Nonce, Position, ShardId,
-    },
+    batch::{self, BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, Batch, Content, Entry, Epoch, Header, Nonce, Position, ShardId},
     journal::{AppendError, Journal, JournalError, Leadership},
 };
 
@@ -81,7 +79,15 @@ async fn all_that_is_written_reads_back(mut house: impl Harness) {
             request_id: u128::MAX - 1,
             events: Bytes::from(vec![7; 70_000]),
         },
-        Entry { key: Bytes::new(), version: 0, at_ms: 0, command_id: 0, request_id: 0, events: Bytes::new(), ..entry(0) },
+        Entry {
+            key: Bytes::new(),
+            version: 0,
+            at_ms: 0,
+            command_id: 0,
+            request_id: 0,
+            events: Bytes::new(),
+            ..entry(0)
+        },
     ];
     owner.append(9, written.clone()).await.unwrap();
 

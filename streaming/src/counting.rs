@@ -92,6 +92,9 @@ mod tests {
 
     #[test]
     fn a_lead_that_did_not_see_the_newest_batch_never_counts() {
-        assert_eq!(judge(&[lead(1, 1, 0), batch(1, 1, 1), lead(2, 2, 1), lead(2, 3, 2)]), [Counts, Counts, OutOfPlace, Counts]);
+        assert_eq!(
+            judge(&[lead(1, 1, 0), batch(1, 1, 1), lead(2, 2, 1), lead(2, 3, 2)]),
+            [Counts, Counts, OutOfPlace, Counts]
+        );
     }
 }

@@ -166,4 +166,3 @@ pub trait Journal: Send + Sync + 'static {
     /// The position after the newest accepted batch: what a reader may rely on.
     fn accepted(&self, shard: ShardId) -> BoxFuture<'_, Result<Position, JournalError>>;
 }
-

@@ -36,6 +36,9 @@ impl SafeHtml {
             return Err(DescriptionTooLong);
         }
         let mut clean = ammonia::clean(html).trim().to_owned();
+        if clean.len() > DESCRIPTION_BYTES_MAX {
+            return Err(DescriptionTooLong);
+        }
         // A parser drops a line break at the start of a `pre`, so one pass is not always the last.
         let mut stable = false;
         for _ in 0..PASSES_MAX {

@@ -13,32 +13,32 @@ use super::Chance;
 
 /// What the bank has done for one payment, in minor units.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Account {
+pub(crate) struct Account {
     /// Set aside and neither taken nor given up.
-    pub authorised: i64,
+    pub(crate) authorised: i64,
     /// Taken.
-    pub captured: i64,
+    pub(crate) captured: i64,
     /// Given back.
-    pub refunded: i64,
+    pub(crate) refunded: i64,
     /// How often money was taken.
-    pub captures: u32,
+    pub(crate) captures: u32,
 }
 
 /// The provider. `tok_approve`, `tok_decline`, `tok_challenge` (a challenge, then approval), `tok_refused_challenge` (a
 /// challenge, then none), `tok_unknown` (its answers are mostly lost), `tok_no_capture` (sets aside, cannot take).
 #[derive(Default)]
-pub struct Bank {
+pub(crate) struct Bank {
     /// By payment.
-    pub accounts: BTreeMap<PaymentId, Account>,
+    pub(crate) accounts: BTreeMap<PaymentId, Account>,
     /// Whether every answer arrives now.
-    pub patient: bool,
+    pub(crate) patient: bool,
     tokens: BTreeMap<PaymentId, (String, Money)>,
     answers: BTreeMap<String, ProviderAnswer>,
 }
 
 impl Bank {
     /// Everything that was taken, less what was given back.
-    pub fn taken(&self) -> i64 {
+    pub(crate) fn taken(&self) -> i64 {
         self.accounts.values().map(|account| account.captured - account.refunded).sum()
     }
 

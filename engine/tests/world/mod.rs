@@ -8,6 +8,7 @@
 
 mod bank;
 mod host;
+pub(crate) mod shop;
 
 use std::collections::BTreeMap;
 
@@ -19,18 +20,18 @@ use engine::{
     time::Timestamp,
 };
 
-pub use self::bank::Bank;
+pub(crate) use self::bank::Bank;
 use self::host::{Host, Step, host};
 
 /// When the world begins.
-pub const BEGINNING: Timestamp = Timestamp(1_800_000_000_000);
+pub(crate) const BEGINNING: Timestamp = Timestamp(1_800_000_000_000);
 
 /// Luck that can be had again: splitmix64 of a seed.
-pub struct Chance(pub u64);
+pub(crate) struct Chance(pub u64);
 
 impl Chance {
     /// A number below `bound`.
-    pub fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -39,23 +40,23 @@ impl Chance {
     }
 
     /// True in so many of a hundred cases.
-    pub fn percent(&mut self, percent: usize) -> bool {
+    pub(crate) fn percent(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 }
 
 /// How bad the network is, in percent of the messages.
 #[derive(Clone, Copy, Default)]
-pub struct Faults {
+pub(crate) struct Faults {
     /// A message arrives, and a copy of it stays on its way.
-    pub copied: usize,
+    pub(crate) copied: usize,
     /// A message does not arrive.
-    pub lost: usize,
+    pub(crate) lost: usize,
 }
 
 /// Who waits for an answer.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Caller {
+pub(crate) enum Caller {
     /// An entity that asked for an effect.
     Effect(EntityKey, EffectId),
     /// Someone outside, by the number of the call.
@@ -63,13 +64,13 @@ pub enum Caller {
 }
 
 /// What someone outside asked, and was told.
-pub struct Call {
+pub(crate) struct Call {
     /// What.
-    pub request: Request,
+    pub(crate) request: Request,
     /// Under which name.
-    pub key: CommandId,
+    pub(crate) key: CommandId,
     /// The answer. `None`: not yet, or never, when the entity crashed meanwhile.
-    pub told: Option<Outcome>,
+    pub(crate) told: Option<Outcome>,
 }
 
 /// A message on its way.
@@ -80,28 +81,28 @@ enum Flying {
 }
 
 /// All there is.
-pub struct World {
+pub(crate) struct World {
     /// The clock of every node.
-    pub now: Timestamp,
+    pub(crate) now: Timestamp,
     /// The only shop.
-    pub tenant: TenantId,
+    pub(crate) tenant: TenantId,
     /// The payment provider.
-    pub bank: Bank,
+    pub(crate) bank: Bank,
     /// Letters that were handed over.
-    pub mails: Vec<MailRequest>,
+    pub(crate) mails: Vec<MailRequest>,
     /// Everything that was asked from outside.
-    pub calls: Vec<Call>,
+    pub(crate) calls: Vec<Call>,
     /// What decides by chance.
-    pub chance: Chance,
+    pub(crate) chance: Chance,
     /// How bad the network is.
-    pub faults: Faults,
+    pub(crate) faults: Faults,
     entities: BTreeMap<EntityKey, Box<dyn Host>>,
     flying: Vec<Flying>,
 }
 
 impl World {
     /// A world in which nothing has happened and nothing goes wrong.
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self {
             now: BEGINNING,
             tenant: TenantId::new("demo").unwrap(),
@@ -116,7 +117,7 @@ impl World {
     }
 
     /// Asks as someone outside would, and says the number of the call. The answer is in `calls` when it is known.
-    pub fn send(&mut self, key: CommandId, request: Request) -> usize {
+    pub(crate) fn send(&mut self, key: CommandId, request: Request) -> usize {
         let call = self.calls.len();
         self.calls.push(Call { request: request.clone(), key, told: None });
         let context = self.context(key, &request);
@@ -125,7 +126,7 @@ impl World {
     }
 
     /// Asks, and lets the world go on until there is an answer.
-    pub fn ask(&mut self, key: CommandId, request: Request) -> Outcome {
+    pub(crate) fn ask(&mut self, key: CommandId, request: Request) -> Outcome {
         let call = self.send(key, request);
         for _ in 0..10_000 {
             if let Some(told) = &self.calls[call].told {
@@ -139,7 +140,7 @@ impl World {
     }
 
     /// Reads, without a trace.
-    pub fn read(&self, request: Request) -> Outcome {
+    pub(crate) fn read(&self, request: Request) -> Outcome {
         let context = self.context(CommandId(0), &request);
         let key = request.target(&self.tenant).unwrap();
         match self.entities.get(&key) {
@@ -149,7 +150,7 @@ impl World {
     }
 
     /// Delivers one message, whichever. `false` when there is none.
-    pub fn deliver_one(&mut self) -> bool {
+    pub(crate) fn deliver_one(&mut self) -> bool {
         if self.flying.is_empty() {
             return false;
         }
@@ -166,7 +167,7 @@ impl World {
 
     /// Nothing is on its way: what is still wanted is asked for again, or the clock goes on to where something is due.
     /// `false` when nothing will ever happen again.
-    pub fn pass_time(&mut self) -> bool {
+    pub(crate) fn pass_time(&mut self) -> bool {
         if self.resume() {
             self.now = self.now.plus_ms(200);
             self.wake();
@@ -183,13 +184,13 @@ impl World {
     }
 
     /// Lets so much time pass, whatever is on its way.
-    pub fn wait(&mut self, ms: u64) {
+    pub(crate) fn wait(&mut self, ms: u64) {
         self.now = self.now.plus_ms(ms);
         self.wake();
     }
 
     /// Goes on, without faults, until nothing is on its way or wanted, and nothing is due before `horizon`.
-    pub fn settle(&mut self, horizon: Timestamp) {
+    pub(crate) fn settle(&mut self, horizon: Timestamp) {
         self.faults = Faults::default();
         self.bank.patient = true;
         for _ in 0..200_000 {
@@ -207,7 +208,7 @@ impl World {
     }
 
     /// Asks again for everything that is not settled. `false` when there is nothing.
-    pub fn resume(&mut self) -> bool {
+    pub(crate) fn resume(&mut self) -> bool {
         let outstanding = self.outstanding();
         let any = !outstanding.is_empty();
         self.flying.extend(outstanding.into_iter().map(|(from, effect)| Flying::Ask { from, effect }));
@@ -215,7 +216,7 @@ impl World {
     }
 
     /// An entity, whichever, loses its state and comes back from what is written.
-    pub fn crash_one(&mut self) {
+    pub(crate) fn crash_one(&mut self) {
         let which = self.chance.below(self.entities.len());
         let from_snapshot = self.chance.percent(50);
         if let Some((key, entity)) = self.entities.iter_mut().nth(which) {
@@ -227,7 +228,7 @@ impl World {
     }
 
     /// An entity, whichever, is written to a snapshot.
-    pub fn snapshot_one(&mut self) {
+    pub(crate) fn snapshot_one(&mut self) {
         let which = self.chance.below(self.entities.len());
         if let Some(entity) = self.entities.values_mut().nth(which) {
             entity.snapshot();
@@ -235,12 +236,12 @@ impl World {
     }
 
     /// The keys of everything of this kind.
-    pub fn keys(&self, kind: Kind) -> Vec<EntityKey> {
+    pub(crate) fn keys(&self, kind: Kind) -> Vec<EntityKey> {
         self.entities.keys().filter(|key| key.kind() == kind).cloned().collect()
     }
 
     /// How many events there were, for tests that count what a way costs.
-    pub fn events(&self, key: &EntityKey) -> usize {
+    pub(crate) fn events(&self, key: &EntityKey) -> usize {
         self.entities.get(key).map_or(0, |entity| entity.events())
     }
 

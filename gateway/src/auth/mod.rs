@@ -20,6 +20,8 @@ mod sessions;
 mod standing;
 mod tenants;
 mod token;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use self::sessions::{hash as token_hash, new_secret};
 pub use self::{

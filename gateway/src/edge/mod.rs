@@ -18,6 +18,8 @@ mod query;
 mod request_id;
 mod serve;
 mod strict;
+#[cfg(test)]
+mod tests;
 
 use std::{
     convert::Infallible,

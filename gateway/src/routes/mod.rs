@@ -6,6 +6,8 @@ mod drops;
 mod inventory;
 mod me;
 mod sessions;
+#[cfg(test)]
+mod tests;
 
 use actors::Call;
 use axum::{

@@ -1,1 +1,278 @@
-//! What the tests of the doors share.
+//! What the tests of the doors share: a shop with everything behind it, and someone who asks.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod answer;
+mod outside;
+
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+
+use actors::{
+    Clock, Node, NodeOptions, SystemClock,
+    projector::{Accepted, Projection, Reached},
+};
+use axum::{
+    body::Body,
+    http::{Request, request::Builder},
+};
+use engine::{
+    id::{SubjectId, TenantId},
+    money::Currency,
+};
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use persistence::{
+    project::{Projector, Record, Stretch},
+    snapshots::MemorySnapshots,
+    sql::{ReadSide, Tenant},
+};
+use serde_json::{Value, json};
+use streaming::memory::MemoryJournal;
+
+pub(crate) use self::answer::Answer;
+use crate::{
+    Door, Gateway, GatewayOptions, Settings,
+    auth::{Keys, Mail, MailError, Mailer, Role},
+};
+
+/// An address that is not loopback: limits count it.
+pub(crate) const AWAY: &str = "203.0.113.9:40000";
+const HERE: &str = "127.0.0.1:40000";
+
+/// Sales that never end during a test.
+pub(crate) const FAR: &str = "2099-01-01T00:00:00.000Z";
+
+/// A shop named `acme`, and another named `bolt`, behind one door.
+pub(crate) struct Shop {
+    pub(crate) door: Door,
+    pub(crate) gateway: Gateway,
+    pub(crate) mails: Arc<Outbox>,
+    _node: Node,
+    _folder: tempfile::TempDir,
+}
+
+/// Mails that were sent.
+#[derive(Default)]
+pub(crate) struct Outbox(pub(crate) Mutex<Vec<Mail>>);
+
+impl Mailer for Outbox {
+    fn send(&self, mail: Mail) -> BoxFuture<'_, Result<(), MailError>> {
+        self.0.lock().push(mail);
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// The settings of tests: a developer's machine, where limits hold for others than loopback, and cheap passwords.
+pub(crate) fn settings() -> Settings {
+    let tenant = TenantId::new("acme").unwrap();
+    Settings { dev: true, default_tenant: Some(tenant), password_memory_kib: 8, ..Settings::default() }
+}
+
+impl Shop {
+    pub(crate) async fn open() -> Self {
+        Self::open_with(settings()).await
+    }
+
+    pub(crate) async fn open_with(settings: Settings) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let read_side = ReadSide::open(&folder.path().join("fusion.sqlite")).await.unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        for name in ["acme", "bolt"] {
+            let tenant = Tenant {
+                tenant: TenantId::new(name).unwrap(),
+                currency: Currency::USD,
+                hosts: vec![format!("{name}.example")],
+                settings: serde_json::Map::new(),
+                created_at: clock.now(),
+            };
+            read_side.create_tenant(&tenant).await.unwrap();
+        }
+        let projector = Projector::open(read_side.clone()).await.unwrap();
+        let node = Node::start(NodeOptions {
+            name: "test".to_owned(),
+            journal: Arc::new(MemoryJournal::new(2)),
+            snapshots: Arc::new(MemorySnapshots::new()),
+            outside: outside::world(folder.path(), clock.clone()),
+            clock: clock.clone(),
+            projection: Some(Arc::new(ReadSideProjection(tokio::sync::Mutex::new((projector, BTreeMap::new()))))),
+            tuning: actors::node::Tuning::default(),
+        })
+        .await
+        .unwrap();
+        let mails = Arc::new(Outbox::default());
+        let gateway = Gateway::new(GatewayOptions {
+            commerce: node.commerce(),
+            read_side,
+            settings,
+            keys: Keys::ephemeral().unwrap(),
+            mailer: mails.clone(),
+            clock,
+            metrics: crate::ops::metrics::detached(),
+        })
+        .unwrap();
+        Self { door: Door::new(gateway.clone()), gateway, mails, _node: node, _folder: folder }
+    }
+
+    /// Sends a request as it is.
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        self.send_from(HERE, request).await
+    }
+
+    pub(crate) async fn send_from(&self, peer: &str, request: Request<Body>) -> Answer {
+        let peer: SocketAddr = peer.parse().unwrap();
+        Answer::read(self.door.answer(request, peer).await).await
+    }
+
+    /// Someone with a token.
+    pub(crate) fn with(&self, token: &str) -> Visitor<'_> {
+        Visitor { shop: self, token: Some(token.to_owned()) }
+    }
+
+    /// Someone without a token.
+    pub(crate) fn nobody(&self) -> Visitor<'_> {
+        Visitor { shop: self, token: None }
+    }
+
+    /// A new guest.
+    pub(crate) async fn guest(&self) -> Visitor<'_> {
+        let session = self.nobody().post("/v1/sessions", "", json!({})).await.has(201);
+        self.with(session.text("/token"))
+    }
+
+    /// A member of staff of `acme`.
+    pub(crate) fn staff(&self, role: Role) -> Visitor<'_> {
+        self.staff_of("acme", role)
+    }
+
+    pub(crate) fn vendor(&self) -> Visitor<'_> {
+        self.staff(Role::Vendor)
+    }
+
+    pub(crate) fn staff_of(&self, tenant: &str, role: Role) -> Visitor<'_> {
+        let subject = SubjectId::derive(&[b"staff", tenant.as_bytes(), role.as_str().as_bytes()]);
+        let issuer = self.gateway.sessions.issuer();
+        let tenant = TenantId::new(tenant).unwrap();
+        let minted = issuer.mint(&tenant, subject, Some(role), self.gateway.now(), Duration::from_secs(3_600));
+        self.with(&minted.unwrap().token)
+    }
+
+    /// Puts `units` of each SKU on the shelf, each SKU as a product of its own.
+    pub(crate) async fn stock(&self, units: u64, skus: &[&str]) {
+        use engine::{
+            id::{ProductId, Sku, VariantId},
+            inventory::{Inventory, InventoryCommand, StockChange},
+        };
+        let tenant = TenantId::new("acme").unwrap();
+        for name in skus {
+            let sku = Sku::new(name).unwrap();
+            let (product, variant) = (ProductId::derive(&[name.as_bytes()]), VariantId::derive(&[name.as_bytes()]));
+            let adopt = InventoryCommand::Adopt { tenant: tenant.clone(), sku: sku.clone(), product, variant };
+            let call = actors::Call::read;
+            self.gateway.commerce.ask::<Inventory>(&sku.key(&tenant), adopt, call()).await.unwrap();
+            let set = InventoryCommand::Adjust { change: StockChange::First(units), reason: "test".into() };
+            self.gateway.commerce.ask::<Inventory>(&sku.key(&tenant), set, call()).await.unwrap();
+        }
+    }
+
+    /// An open drop of `units` of SKU `S`, two for each buyer.
+    pub(crate) async fn open_drop(&self, units: u64) -> String {
+        self.stock(units, &["S"]).await;
+        let body = json!({"title": "Sale", "sku": "S", "quantity": units, "price": {"amount": 1999, "currency": "USD"},
+            "per_buyer_max": 2, "hold_seconds": 300, "ends_at": FAR});
+        self.vendor().post("/v1/drops", "make", body).await.has(201).text("/id").to_owned()
+    }
+}
+
+/// Someone who asks.
+#[derive(Clone)]
+pub(crate) struct Visitor<'a> {
+    shop: &'a Shop,
+    pub(crate) token: Option<String>,
+}
+
+impl Visitor<'_> {
+    fn request(&self, method: &str, path: &str) -> Builder {
+        let builder = Request::builder().method(method).uri(path);
+        match &self.token {
+            Some(token) => builder.header("authorization", format!("Bearer {token}")),
+            None => builder,
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.shop.send(self.request("GET", path).body(Body::empty()).unwrap()).await
+    }
+
+    pub(crate) async fn get_unless(&self, path: &str, etag: &str) -> Answer {
+        self.shop.send(self.request("GET", path).header("if-none-match", etag).body(Body::empty()).unwrap()).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.shop.send(self.request("DELETE", path).body(Body::empty()).unwrap()).await
+    }
+
+    /// Posts with a key, unless that is empty.
+    pub(crate) async fn post(&self, path: &str, key: &str, body: Value) -> Answer {
+        let builder = self.request("POST", path).header("content-type", "application/json");
+        let builder = if key.is_empty() { builder } else { builder.header("idempotency-key", key) };
+        self.shop.send(builder.body(Body::from(body.to_string())).unwrap()).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
+        let builder = self.request("PUT", path).header("content-type", "application/json");
+        self.shop.send(builder.body(Body::from(body.to_string())).unwrap()).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, version: &str, body: Value) -> Answer {
+        let builder = self.request("PATCH", path).header("content-type", "application/json");
+        let builder = if version.is_empty() { builder } else { builder.header("if-match", version) };
+        self.shop.send(builder.body(Body::from(body.to_string())).unwrap()).await
+    }
+}
+
+/// The read side as the runtime feeds it; `server` has the real one.
+struct ReadSideProjection(tokio::sync::Mutex<(Projector, BTreeMap<u16, u64>)>);
+
+impl Projection for ReadSideProjection {
+    fn reached(&self) -> BoxFuture<'_, Result<Vec<Reached>, String>> {
+        Box::pin(async {
+            let mut inner = self.0.lock().await;
+            inner.1 = inner.0.positions().await.map_err(|error| error.to_string())?;
+            Ok(inner.1.iter().map(|(&shard, &next)| Reached { shard, next }).collect())
+        })
+    }
+
+    fn project(&self, records: Vec<Accepted>, reached: Vec<Reached>) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async move {
+            let (projector, next) = &mut *self.0.lock().await;
+            let stretches: Vec<Stretch<'_>> = reached
+                .iter()
+                .map(|&Reached { shard, next: end }| Stretch {
+                    shard,
+                    first: next.get(&shard).copied().unwrap_or_default(),
+                    end,
+                    records: records
+                        .iter()
+                        .filter(|one| one.shard == shard)
+                        .map(|one| Record { position: one.position, key: one.key.clone(), at: one.at, events: &one.events })
+                        .collect(),
+                })
+                .collect();
+            projector.apply(&stretches).await.map_err(|error| error.to_string())?;
+            next.extend(reached.iter().map(|reached| (reached.shard, reached.next)));
+            Ok(())
+        })
+    }
+}
+
+/// Asks until the answer fits: lists lag behind.
+pub(crate) async fn eventually<F: Future<Output = Answer>>(ask: impl Fn() -> F, fits: impl Fn(&Answer) -> bool) -> Answer {
+    for _ in 0..500 {
+        let answer = ask().await;
+        if fits(&answer) {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("not within five seconds; the last answer was {:?}", ask().await);
+}

@@ -1,6 +1,6 @@
 //! Pages of lists.
 
-use persistence::sql::{Cursor, LIMIT_DEFAULT, LIMIT_MAX, Limit, List, Page, PageRequest};
+use persistence::sql::{Cursor, LIMIT_DEFAULT, LIMIT_MAX, Limit, List, PageRequest};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -73,12 +73,4 @@ pub(crate) struct PageWire<T> {
     pub(crate) items: Vec<T>,
     /// What to send as `cursor` for the next page; null at the end.
     pub(crate) next_cursor: Option<String>,
-}
-
-impl<T> PageWire<T> {
-    /// A page of the read side, each item written by `write`.
-    pub(crate) fn of<S>(page: Page<S>, write: impl FnMut(S) -> T) -> Self {
-        let next_cursor = page.next.map(|cursor| cursor.to_string());
-        Self { items: page.items.into_iter().map(write).collect(), next_cursor }
-    }
 }

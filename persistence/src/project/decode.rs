@@ -9,11 +9,7 @@ use super::{Place, ProjectError, Record};
 
 /// Hands each event of a record to `take`, in order. The events of an entry are CBOR items one after the other; an
 /// item that is no event of `E` is an error, and so are bytes that are left over.
-pub(super) fn each_event<E>(
-    place: Place,
-    record: &Record<'_>,
-    mut take: impl FnMut(E),
-) -> Result<(), ProjectError>
+pub(super) fn each_event<E>(place: Place, record: &Record<'_>, mut take: impl FnMut(E)) -> Result<(), ProjectError>
 where
     E: for<'b> Decode<'b, ()>,
 {

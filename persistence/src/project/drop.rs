@@ -182,9 +182,8 @@ impl Sheet {
                 self.pending = Some(receipt.command_id);
             }
             DropEvent::UnitsRefused { .. } => {
-                if self.pending.take() == Some(self.created) {
-                    self.phase = DropPhase::Void;
-                }
+                let is_creation = self.pending.take() == Some(self.created);
+                self.phase = if is_creation { DropPhase::Void } else { self.phase };
             }
             DropEvent::Published { at } => {
                 let pending = self.pending.take();

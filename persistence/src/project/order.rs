@@ -113,7 +113,8 @@ fn fold(
         return Ok(());
     }
     let order = orders.get_mut(key);
-    let order = order.ok_or_else(|| happened.place.impossible("something happened to an order that was never placed"))?;
+    let order =
+        order.ok_or_else(|| happened.place.impossible("something happened to an order that was never placed"))?;
     let standing = &mut order.standing;
     match happened.event {
         OrderEvent::Paid { at } => {

@@ -26,9 +26,11 @@ pub(super) async fn move_positions(
                 .bind(shard)
                 .bind(number(next))
                 .bind(number(present)),
-            None => sqlx::query("INSERT INTO projection_positions (shard, next) VALUES (?1, ?2) ON CONFLICT DO NOTHING")
-                .bind(shard)
-                .bind(number(next)),
+            None => {
+                sqlx::query("INSERT INTO projection_positions (shard, next) VALUES (?1, ?2) ON CONFLICT DO NOTHING")
+                    .bind(shard)
+                    .bind(number(next))
+            }
         };
         if query.execute(&mut *connection).await?.rows_affected() != 1 {
             return Err(ProjectError::Moved { shard });

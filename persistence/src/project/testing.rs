@@ -55,12 +55,8 @@ impl Journal {
 
     pub(super) fn stretch(&self, first: u64, end: u64) -> Stretch<'_> {
         let within = self.entries.iter().filter(|(position, ..)| (first..end).contains(position));
-        let records = within.map(|(position, key, at, events)| Record {
-            position: *position,
-            key: key.clone(),
-            at: *at,
-            events,
-        });
+        let records =
+            within.map(|(position, key, at, events)| Record { position: *position, key: key.clone(), at: *at, events });
         Stretch { shard: self.shard, first, end, records: records.collect() }
     }
 }

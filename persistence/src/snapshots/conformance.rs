@@ -40,7 +40,7 @@ pub async fn run<H: Harness>(make: impl AsyncFn() -> H) {
 
 async fn an_empty_store_has_nothing(mut house: impl Harness) {
     let store = house.open().await;
-    assert_eq!(versions(&store, b"cart").await, []);
+    assert!(versions(&store, b"cart").await.is_empty());
     assert_eq!(store.newest_checkpoints(0, 5).await.unwrap(), []);
     store.prune(Bytes::from_static(b"cart"), 1).await.unwrap();
     store.sync().await.unwrap();
@@ -74,7 +74,8 @@ async fn an_older_one_can_be_asked_for(mut house: impl Harness) {
     for version in [3, 5, 9] {
         store.put(snapshot(b"cart", version, version * 10, b"x")).await.unwrap();
     }
-    for (at_most, expected) in [(u64::MAX, Some(9)), (9, Some(9)), (8, Some(5)), (5, Some(5)), (3, Some(3)), (2, None)] {
+    for (at_most, expected) in [(u64::MAX, Some(9)), (9, Some(9)), (8, Some(5)), (5, Some(5)), (3, Some(3)), (2, None)]
+    {
         let found = store.newest(Bytes::from_static(b"cart"), Some(at_most)).await.unwrap();
         assert_eq!(found.map(|found| found.version), expected, "at most {at_most}");
     }
@@ -131,7 +132,7 @@ async fn pruning_keeps_the_newest(mut house: impl Harness) {
     store.prune(Bytes::from_static(b"cart"), 5).await.unwrap();
     assert_eq!(versions(&store, b"cart").await, [300, 299]);
     store.prune(Bytes::from_static(b"cart"), 0).await.unwrap();
-    assert_eq!(versions(&store, b"cart").await, []);
+    assert!(versions(&store, b"cart").await.is_empty());
 }
 
 async fn checkpoints_come_newest_first(mut house: impl Harness) {

@@ -218,6 +218,10 @@ fn prepare(path: &Path) -> io::Result<()> {
     let made = std::fs::metadata(path.join("version")).is_ok_and(|version| version.len() >= 4);
     if made {
         std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(path.join("lock")).map(drop)
+    } else if path.join("keyspaces/0").exists() {
+        let aside = free_name(path.parent().unwrap_or(path), "snapshots.damaged")?;
+        tracing::error!(aside = %aside.display(), "snapshots have lost their version file; set aside");
+        std::fs::rename(path, aside)
     } else {
         std::fs::remove_dir_all(path)
     }
@@ -232,9 +236,8 @@ fn open_database(path: &Path) -> Result<Store, Refusal> {
             .max_journaling_size(LOG_BYTES_MAX)
             .worker_threads(1)
             .open()?;
-        let separation = KvSeparationOptions::default()
-            .separation_threshold(SEPARATED_BYTES_MIN)
-            .compression(CompressionType::Lz4);
+        let separation =
+            KvSeparationOptions::default().separation_threshold(SEPARATED_BYTES_MIN).compression(CompressionType::Lz4);
         let made = || {
             KeyspaceCreateOptions::default()
                 .manual_journal_persist(true)

@@ -131,3 +131,22 @@ async fn damaged_tables_are_told_and_can_be_set_aside() {
     assert_eq!(store.newest_checkpoints(0, 9).await.unwrap(), []);
     assert!(store.on_disk_bytes().unwrap() > 0);
 }
+
+/// `cargo test --release -p persistence -- --ignored --nocapture how_fast`
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn how_fast() {
+    let data = tempfile::tempdir().unwrap();
+    let store = EmbeddedSnapshots::open(data.path()).unwrap();
+    for (count, size) in [(10_000_u64, 1_000), (1_000, 20_000), (4, 8 << 20)] {
+        let began = Instant::now();
+        for version in 0..count {
+            let key = Bytes::from(version.to_be_bytes().to_vec());
+            let state: Vec<u8> = (0..size).map(|at: usize| (at.wrapping_mul(0x9e37_79b9) >> 13) as u8).collect();
+            store.put(Snapshot { key, bytes: state.into(), ..snapshot(version) }).await.unwrap();
+        }
+        let (put, began) = (began.elapsed(), Instant::now());
+        store.put_checkpoint(0, checkpoint(count)).await.unwrap();
+        println!("{count} snapshots of {size} B: put {put:.1?}, checkpoint {:.1?}", began.elapsed());
+    }
+}

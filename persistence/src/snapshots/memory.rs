@@ -102,7 +102,9 @@ impl MemorySnapshots {
 
     /// Flips a bit of each snapshot of an entity that has this version.
     pub fn damage(&self, key: &[u8], version: u64) {
-        for (_, row) in self.rows().range_mut(row::snapshot_key(key, version, 0)..=row::snapshot_key(key, version, u64::MAX)) {
+        for (_, row) in
+            self.rows().range_mut(row::snapshot_key(key, version, 0)..=row::snapshot_key(key, version, u64::MAX))
+        {
             let mut value = row.value.to_vec();
             if let Some(last) = value.last_mut() {
                 *last ^= 1;

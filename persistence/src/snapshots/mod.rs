@@ -71,7 +71,11 @@ pub trait SnapshotStore: Send + Sync + 'static {
     fn put(&self, snapshot: Snapshot) -> BoxFuture<'_, Result<(), SnapshotStoreError>>;
 
     /// The newest snapshot of an entity, of at most this version if one is named.
-    fn newest(&self, key: Bytes, at_most_version: Option<u64>) -> BoxFuture<'_, Result<Option<Snapshot>, SnapshotStoreError>>;
+    fn newest(
+        &self,
+        key: Bytes,
+        at_most_version: Option<u64>,
+    ) -> BoxFuture<'_, Result<Option<Snapshot>, SnapshotStoreError>>;
 
     /// Makes every snapshot put so far durable.
     fn sync(&self) -> BoxFuture<'_, Result<(), SnapshotStoreError>>;
@@ -80,7 +84,11 @@ pub trait SnapshotStore: Send + Sync + 'static {
     fn put_checkpoint(&self, shard: u16, checkpoint: Checkpoint) -> BoxFuture<'_, Result<(), SnapshotStoreError>>;
 
     /// The newest checkpoints of a shard, newest first.
-    fn newest_checkpoints(&self, shard: u16, limit: usize) -> BoxFuture<'_, Result<Vec<Checkpoint>, SnapshotStoreError>>;
+    fn newest_checkpoints(
+        &self,
+        shard: u16,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Checkpoint>, SnapshotStoreError>>;
 
     /// Removes all but the newest `keep` snapshots of an entity.
     fn prune(&self, key: Bytes, keep: usize) -> BoxFuture<'_, Result<(), SnapshotStoreError>>;

@@ -60,10 +60,7 @@ pub(super) fn encode_snapshot(snapshot: &Snapshot) -> Result<(Vec<u8>, Vec<u8>),
 }
 
 /// A checkpoint's row: its key and its value.
-pub(super) fn encode_checkpoint(
-    shard: u16,
-    checkpoint: &Checkpoint,
-) -> Result<(Vec<u8>, Vec<u8>), SnapshotStoreError> {
+pub(super) fn encode_checkpoint(shard: u16, checkpoint: &Checkpoint) -> Result<(Vec<u8>, Vec<u8>), SnapshotStoreError> {
     let row = checkpoint_key(shard, checkpoint.position);
     let value = seal(&row, 0, 0, &checkpoint.bytes)?;
     Ok((row, value))

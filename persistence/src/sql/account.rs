@@ -202,7 +202,12 @@ impl ReadSide {
 
     /// Gives an account a new password, as a PHC string. Sessions go on: end them with
     /// [`end_sessions`](ReadSide::end_sessions) where the password was lost rather than changed.
-    pub async fn set_password(&self, tenant: &TenantId, subject: SubjectId, password: &str) -> Result<(), AccountError> {
+    pub async fn set_password(
+        &self,
+        tenant: &TenantId,
+        subject: SubjectId,
+        password: &str,
+    ) -> Result<(), AccountError> {
         let sql = "UPDATE accounts SET password = ?3 WHERE tenant = ?1 AND subject = ?2 AND erased_at IS NULL";
         self.change_account(sqlx::query(sql).bind(tenant.as_str()).bind(blob(subject.0)).bind(password)).await
     }

@@ -113,7 +113,8 @@ impl Table {
             .filter(|column| !matches!(column, Column::Kept(_)))
             .map(|column| format!("{0} = excluded.{0}", column.name()))
             .collect();
-        let conflict = if changes.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", changes.join(", ")) };
+        let conflict =
+            if changes.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", changes.join(", ")) };
         // `WHERE TRUE`: without it SQLite reads ON CONFLICT as a join's ON.
         let sql = format!(
             "INSERT INTO {} ({}) SELECT {} FROM json_each(?1) j WHERE TRUE ON CONFLICT ({}) DO {conflict}",
@@ -144,7 +145,8 @@ impl Table {
         keys: Vec<Vec<Cell>>,
     ) -> sqlx::Result<Vec<SqliteRow>> {
         let key = self.key_prefix(&keys).iter().enumerate();
-        let same: Vec<_> = key.map(|(index, column)| format!("t.{} = {}", column.name(), column.value(index))).collect();
+        let same: Vec<_> =
+            key.map(|(index, column)| format!("t.{} = {}", column.name(), column.value(index))).collect();
         let sql = format!("SELECT t.* FROM json_each(?1) j CROSS JOIN {} t ON {}", self.name, same.join(" AND "));
         let mut rows = Vec::new();
         for chunk in keys.chunks(ROWS_PER_STATEMENT) {
@@ -196,7 +198,8 @@ mod tests {
     async fn many_rows_are_written_read_and_removed_at_once() {
         let shop = Shop::open().await;
         let mut tx = shop.read_side.begin().await.unwrap();
-        let table = "CREATE TABLE pairs (tenant TEXT, id BLOB, units INTEGER, first INTEGER, PRIMARY KEY (tenant, id)) STRICT";
+        let table =
+            "CREATE TABLE pairs (tenant TEXT, id BLOB, units INTEGER, first INTEGER, PRIMARY KEY (tenant, id)) STRICT";
         sqlx::query(table).execute(&mut *tx).await.unwrap();
 
         let rows = |units: u64| (0..5_000u128).map(|id| cells!["it's \"acme\"", id, units, units]).collect();

@@ -171,7 +171,8 @@ pub(super) mod tests {
         shop.read_side.put_contact(&acme, &contact).await.unwrap();
         assert_eq!(shop.read_side.contact(&bolt, contact.contact).await.unwrap(), None);
         assert_eq!(shop.read_side.contacts(&bolt, &[contact.contact]).await.unwrap(), []);
-        assert_eq!(shop.read_side.contacts(&acme, &[contact.contact, ContactId(1)]).await.unwrap(), [contact.clone()]);
+        let found = shop.read_side.contacts(&acme, &[contact.contact, ContactId(1)]).await.unwrap();
+        assert_eq!(found, std::slice::from_ref(&contact));
         assert_eq!(shop.read_side.contacts(&acme, &[]).await.unwrap(), []);
         let nowhere = shop.read_side.put_contact(&tenant("nowhere"), &contact).await;
         assert!(matches!(nowhere, Err(ContactError::NoTenant)));

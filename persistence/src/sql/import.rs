@@ -12,7 +12,8 @@ use serde_json::{Map, Value};
 use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{
-    Column, List, Page, PageRequest, ReadSide, RowExt, StoreError, Table, blob, bulk::cells, error::store_errors, number,
+    Column, List, Page, PageRequest, ReadSide, RowExt, StoreError, Table, blob, bulk::cells, error::store_errors,
+    number,
 };
 
 /// The most warnings that are kept of one import; the gateway says in the last one how many more there were.
@@ -185,7 +186,12 @@ impl ReadSide {
     }
 
     /// Keeps refused rows of a running import, after those that are there.
-    pub async fn reject_rows(&self, tenant: &TenantId, import: CommandId, rows: &[RejectedRow]) -> Result<(), StoreError> {
+    pub async fn reject_rows(
+        &self,
+        tenant: &TenantId,
+        import: CommandId,
+        rows: &[RejectedRow],
+    ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         let after: Option<i64> = sqlx::query_scalar(
             "UPDATE imports SET rejected = rejected + ?3

@@ -30,19 +30,12 @@ mod tenant;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub(crate) use self::{
-    bulk::{Cell, Column, Table, cells},
-    column::{RowExt, blob, damaged, number},
-    error::store_errors,
-};
 pub use self::{
     account::{Account, AccountError, NewAccount, Role, normalise_email},
     alias::{ALIASES_MAX, AliasError},
     contact::{Contact, ContactError},
     error::StoreError,
-    import::{
-        BeginImportError, Begun, Import, ImportState, NewImport, REJECTED_ROWS_MAX, RejectedRow, WARNINGS_MAX,
-    },
+    import::{BeginImportError, Begun, Import, ImportState, NewImport, REJECTED_ROWS_MAX, RejectedRow, WARNINGS_MAX},
     migrations::MigrationError,
     page::{Cursor, InvalidCursor, InvalidLimit, LIMIT_DEFAULT, LIMIT_MAX, Limit, List, Page, PageRequest},
     password_reset::{RESETS_OPEN_MAX, ResetError},
@@ -51,6 +44,11 @@ pub use self::{
     refresh_token::{NewRefreshToken, RotateError, Rotated},
     summary::{ProjectionSummary, Summary},
     tenant::{HOSTS_MAX, Tenant, TenantError},
+};
+pub(crate) use self::{
+    bulk::{Cell, Column, Table, cells},
+    column::{RowExt, blob, damaged, number},
+    error::store_errors,
 };
 
 /// A hash of a token, as the gateway makes it. The token itself is never here.

@@ -193,7 +193,8 @@ mod tests {
         assert_eq!(Cursor::read(List::Orders, &text), Ok(cursor));
         assert_eq!(Cursor::read(List::Drops, &text), Err(InvalidCursor));
         assert_eq!(text.len(), CURSOR_CHARS);
-        for wrong in ["", "x", &text[1..], &text.to_uppercase(), &format!("{text}0"), &"0".repeat(40), &"é".repeat(20)] {
+        for wrong in ["", "x", &text[1..], &text.to_uppercase(), &format!("{text}0"), &"0".repeat(40), &"é".repeat(20)]
+        {
             assert_eq!(Cursor::read(List::Orders, wrong), Err(InvalidCursor), "{wrong}");
         }
     }

@@ -85,14 +85,13 @@ impl ReadSide {
         .fetch_optional(&mut *tx)
         .await?;
         let subject = SubjectId(row.ok_or(ResetError::NotGood)?.id("subject")?);
-        let changed = sqlx::query(
-            "UPDATE accounts SET password = ?3 WHERE tenant = ?1 AND subject = ?2 AND erased_at IS NULL",
-        )
-        .bind(tenant.as_str())
-        .bind(blob(subject.0))
-        .bind(password)
-        .execute(&mut *tx)
-        .await?;
+        let changed =
+            sqlx::query("UPDATE accounts SET password = ?3 WHERE tenant = ?1 AND subject = ?2 AND erased_at IS NULL")
+                .bind(tenant.as_str())
+                .bind(blob(subject.0))
+                .bind(password)
+                .execute(&mut *tx)
+                .await?;
         if changed.rows_affected() == 0 {
             return Err(ResetError::NotGood);
         }

@@ -5,9 +5,7 @@ use engine::{
     time::Timestamp,
 };
 
-use super::{
-    Account, Contact, ReadSide, StoreError, account::read_account, blob, contact::read_contact, number,
-};
+use super::{Account, Contact, ReadSide, StoreError, account::read_account, blob, contact::read_contact, number};
 
 /// Everything personal that is kept of someone. Orders and claims know them by ids only.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,7 +33,8 @@ impl ReadSide {
             .bind(blob(subject.0))
             .fetch_optional(&mut *tx)
             .await?;
-        let contacts = format!("SELECT * FROM contacts WHERE tenant = ?1 AND subject IN {EVERYONE} ORDER BY created_at");
+        let contacts =
+            format!("SELECT * FROM contacts WHERE tenant = ?1 AND subject IN {EVERYONE} ORDER BY created_at");
         let contacts = sqlx::query(sqlx::AssertSqlSafe(contacts))
             .bind(tenant.as_str())
             .bind(blob(subject.0))
@@ -50,12 +49,13 @@ impl ReadSide {
             .bind(blob(subject.0))
             .fetch_all(&mut *tx)
             .await?;
-        let guests: Vec<Vec<u8>> =
-            sqlx::query_scalar("SELECT guest FROM aliases WHERE tenant = ?1 AND account = ?2 ORDER BY created_at, guest")
-                .bind(tenant.as_str())
-                .bind(blob(subject.0))
-                .fetch_all(&mut *tx)
-                .await?;
+        let guests: Vec<Vec<u8>> = sqlx::query_scalar(
+            "SELECT guest FROM aliases WHERE tenant = ?1 AND account = ?2 ORDER BY created_at, guest",
+        )
+        .bind(tenant.as_str())
+        .bind(blob(subject.0))
+        .fetch_all(&mut *tx)
+        .await?;
         let guests = guests.into_iter().filter_map(|guest| <[u8; 16]>::try_from(guest).ok());
         Ok(PersonalData {
             account: account.as_ref().map(read_account).transpose()?,
@@ -122,13 +122,8 @@ mod tests {
             read_side.put_contact(&acme, &contact_of(owner, street)).await.unwrap();
         }
         read_side.put_contact(&tenant("bolt"), &contact_of(ada, "4 Far Away")).await.unwrap();
-        let session = NewRefreshToken {
-            token: TokenHash([1; 32]),
-            family: 7,
-            subject: ada,
-            created_at: NOW,
-            expires_at: END,
-        };
+        let session =
+            NewRefreshToken { token: TokenHash([1; 32]), family: 7, subject: ada, created_at: NOW, expires_at: END };
         read_side.start_session(&acme, &session).await.unwrap();
         read_side.create_password_reset(&acme, ada, TokenHash([2; 32]), NOW, END).await.unwrap();
         (shop, ada)

@@ -197,13 +197,8 @@ mod tests {
 
     async fn signed_in() -> Shop {
         let shop = Shop::open().await;
-        let new = NewRefreshToken {
-            token: token(1),
-            family: 77,
-            subject: subject("ada"),
-            created_at: NOW,
-            expires_at: END,
-        };
+        let new =
+            NewRefreshToken { token: token(1), family: 77, subject: subject("ada"), created_at: NOW, expires_at: END };
         shop.read_side.start_session(&tenant("acme"), &new).await.unwrap();
         shop
     }

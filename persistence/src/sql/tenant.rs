@@ -71,7 +71,8 @@ impl ReadSide {
 
     /// The tenant of this name.
     pub async fn tenant(&self, tenant: &TenantId) -> Result<Option<Tenant>, StoreError> {
-        let sql = "SELECT *, (SELECT json_group_array(host) FROM (SELECT host FROM tenant_hosts h WHERE h.tenant = t.tenant
+        let sql =
+            "SELECT *, (SELECT json_group_array(host) FROM (SELECT host FROM tenant_hosts h WHERE h.tenant = t.tenant
                    ORDER BY host)) AS hosts FROM tenants t WHERE tenant = ?1";
         let row = sqlx::query(sql).bind(tenant.as_str()).fetch_optional(&self.readers).await?;
         Ok(row.as_ref().map(read_tenant).transpose()?)
@@ -86,7 +87,8 @@ impl ReadSide {
 
     /// Every tenant, by name. An installation has few; each of a larger one has its own page of this list.
     pub async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
-        let sql = "SELECT *, (SELECT json_group_array(host) FROM (SELECT host FROM tenant_hosts h WHERE h.tenant = t.tenant
+        let sql =
+            "SELECT *, (SELECT json_group_array(host) FROM (SELECT host FROM tenant_hosts h WHERE h.tenant = t.tenant
                    ORDER BY host)) AS hosts FROM tenants t ORDER BY tenant";
         let rows = sqlx::query(sql).fetch_all(&self.readers).await?;
         Ok(rows.iter().map(read_tenant).collect::<sqlx::Result<_>>()?)
@@ -108,7 +110,11 @@ impl ReadSide {
     }
 
     /// Replaces a tenant's settings.
-    pub async fn set_tenant_settings(&self, tenant: &TenantId, settings: &Map<String, Value>) -> Result<(), TenantError> {
+    pub async fn set_tenant_settings(
+        &self,
+        tenant: &TenantId,
+        settings: &Map<String, Value>,
+    ) -> Result<(), TenantError> {
         let done = sqlx::query("UPDATE tenants SET settings = ?2 WHERE tenant = ?1")
             .bind(tenant.as_str())
             .bind(Value::Object(settings.clone()).to_string())

@@ -67,7 +67,8 @@ pub(super) fn copy_store(from: &Path, to: &Path) -> io::Result<()> {
             copy_store(&source, &target)?;
         } else if file.file_name() == "lock" {
             // Its owner's, not ours; opening makes another.
-        } else if !(from.ends_with("tables") || from.ends_with("blobs")) || std::fs::hard_link(&source, &target).is_err()
+        } else if !(from.ends_with("tables") || from.ends_with("blobs"))
+            || std::fs::hard_link(&source, &target).is_err()
         {
             copy_sparse(&source, &target)?;
         }

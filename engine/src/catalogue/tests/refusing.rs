@@ -55,6 +55,15 @@ fn what_belongs_to_a_refused_product_is_refused_with_it() {
 }
 
 #[test]
+fn a_refused_product_may_come_again() {
+    let file = read(&shop("mug,Mug,,,,,x,1\nmug,Mug,,,,,5,1\n"));
+    assert_eq!((file.refusal().0, file.products[0].first_line), (2, 3));
+    // Once another product stands above, rows of the refused one speak for themselves again.
+    let file = read(&shop("mug,Mug,,,,,x,1\nbowl,Bowl,,,,,5,1\nmug,,,,,,6,1\n"));
+    assert_eq!((file.refusal().0, file.handles()), (2, vec!["bowl", "mug"]));
+}
+
+#[test]
 fn a_row_that_belongs_to_nothing_is_refused() {
     assert_eq!(read(&shop(",,,,M,,6,1\n")).refusal(), (2, "", &Refusal::NoProduct));
 }
@@ -73,6 +82,8 @@ fn a_sku_that_comes_twice_is_refused_naming_the_first_row() {
     assert_eq!(file.refusal(), (4, "Variant SKU", &Refusal::DuplicateSku { sku, first_line: 2 }));
     let file = read(&shop("mug,Mug,,,,,5,1\nbowl,Bowl,,,,mug,5,1\n"));
     assert!(matches!(file.refusal().2, Refusal::DuplicateSku { first_line: 2, .. }), "a derived sku counts too");
+    let file = read(&shop("ab,A,,Size,c,X,5,1\na,A,,Size,bc,X,5,1\n"));
+    assert!(matches!(file.refusal().2, Refusal::DuplicateSku { first_line: 2, .. }), "names do not run into each other");
 }
 
 #[test]

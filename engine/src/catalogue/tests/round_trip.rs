@@ -146,3 +146,32 @@ fn an_export_has_the_newer_headers() {
     let reader = Reader::new(&file[..], currency()).unwrap();
     assert!(reader.warnings().is_empty(), "and knows all of them itself");
 }
+
+#[test]
+fn an_export_says_what_shopify_needs_to_be_told() {
+    let mut mug = Product::default();
+    let new = NewProduct {
+        handle: Handle::new("mug").unwrap(),
+        title: "Mug".into(),
+        description: SafeHtml::default(),
+        vendor: "Kiln, Yard".into(),
+        product_type: String::new(),
+        tags: vec!["a".into(), "b".into()],
+        images: ["/a", "/b"].map(|src| Image { src: src.into(), alt: String::new(), position: 1 }).into(),
+        options: Vec::new(),
+        status: Status::Draft,
+        currency: currency(),
+        variants: vec![NewVariant { sku: None, options: Vec::new(), price: 1_805, compare_at: None }],
+    };
+    ask(&mut mug, ProductCommand::Create { tenant: tenant(), new: Box::new(new) });
+    let stock = HashMap::from([(Sku::new("mug").unwrap(), 7)]);
+    let file = String::from_utf8(written(&view(&mut mug), &stock)).unwrap();
+    let rows: Vec<_> = file.lines().skip(1).collect();
+    assert_eq!(
+        rows,
+        [
+            "Mug,mug,,\"Kiln, Yard\",,\"a, b\",FALSE,Draft,mug,Title,Default Title,,,,,18.05,,shopify,7,deny,/a,1,,FALSE",
+            ",mug,,,,,,,,,,,,,,,,,,,/b,2,,",
+        ]
+    );
+}

@@ -73,7 +73,7 @@ async fn a_row_follows_a_checkout_to_its_end() {
     let mut world = World::new().await;
     let key = CheckoutId(1).key(&tenant("acme"));
     for (event, state) in steps {
-        world.journal.append(&key, at, &[event.clone()]);
+        world.journal.append(&key, at, std::slice::from_ref(&event));
         world.project().await.unwrap();
         let shown = if state == Refused { vec![] } else { vec![(1, state)] };
         assert_eq!(states(&world, None).await, shown, "after {event:?}");

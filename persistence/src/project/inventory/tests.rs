@@ -28,7 +28,13 @@ impl Dice {
 }
 
 /// A command that a shop's life could bring next: mostly sensible ones, some repeated or late.
-fn command(dice: &mut Dice, tenant: &TenantId, n: u64, now: Timestamp, seen: &mut HashMap<u64, Totals>) -> InventoryCommand {
+fn command(
+    dice: &mut Dice,
+    tenant: &TenantId,
+    n: u64,
+    now: Timestamp,
+    seen: &mut HashMap<u64, Totals>,
+) -> InventoryCommand {
     let hold = HoldId(u128::from(dice.roll(30)));
     let drop = dice.roll(4);
     match dice.roll(10) {
@@ -38,10 +44,9 @@ fn command(dice: &mut Dice, tenant: &TenantId, n: u64, now: Timestamp, seen: &mu
             product: ProductId(1),
             variant: VariantId(u128::from(n)),
         },
-        1 | 2 => InventoryCommand::Adjust {
-            change: StockChange::By(dice.roll(40) as i64 - 8),
-            reason: "count".to_owned(),
-        },
+        1 | 2 => {
+            InventoryCommand::Adjust { change: StockChange::By(dice.roll(40) as i64 - 8), reason: "count".to_owned() }
+        }
         3 => InventoryCommand::Allocate { drop: DropId(u128::from(drop)), total: dice.roll(60) },
         4 => {
             let totals = seen.entry(drop).or_default();
@@ -117,8 +122,12 @@ async fn stock_is_read_page_by_page_and_tenant_by_tenant() {
     for (tenant, units) in [(&acme, 5), (&bolt, 9)] {
         for n in 0..5 {
             let mut actor = Actor::<Inventory>::new(sku(n).key(tenant));
-            let first =
-                InventoryCommand::Adopt { tenant: tenant.clone(), sku: sku(n), product: ProductId(1), variant: VariantId(2) };
+            let first = InventoryCommand::Adopt {
+                tenant: tenant.clone(),
+                sku: sku(n),
+                product: ProductId(1),
+                variant: VariantId(2),
+            };
             actor.ask(&mut world.journal, Timestamp(1), &first, nobody);
             let change = InventoryCommand::Adjust { change: StockChange::By(units), reason: "delivery".to_owned() };
             actor.ask(&mut world.journal, Timestamp(2), &change, nobody);

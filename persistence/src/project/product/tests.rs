@@ -110,12 +110,10 @@ async fn a_row_shows_what_the_product_itself_says_after_every_change() {
             ..ProductEdit::default()
         },
     ];
-    let mut versions = 1;
-    for edit in edits {
+    for (version, edit) in (1..).zip(edits) {
         world.project().await.unwrap();
-        let command = ProductCommand::Edit { version: versions, edit: Box::new(edit) };
+        let command = ProductCommand::Edit { version, edit: Box::new(edit) };
         actor.ask(&mut world.journal, Timestamp(20), &command, giving).unwrap();
-        versions += 1;
         let truth = view(&mut actor, &mut world.journal);
         world.project().await.unwrap();
         let listed = world.read_side().product(&acme, truth.id).await.unwrap().unwrap();

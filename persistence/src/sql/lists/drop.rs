@@ -45,9 +45,6 @@ pub enum ListedDropPhase {
     Cancelled,
 }
 
-
-
-
 /// An item of a drop as its row keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListedItem {

@@ -10,9 +10,7 @@ use engine::{
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, sqlite::SqliteRow};
 
 use super::fold_text;
-use crate::sql::{
-    Column, List, Page, PageRequest, ReadSide, RowExt, StoreError, Table, blob, cells, damaged, search,
-};
+use crate::sql::{Column, List, Page, PageRequest, ReadSide, RowExt, StoreError, Table, blob, cells, damaged, search};
 
 const VARIANTS: Table = Table {
     name: "product_variants",

@@ -46,7 +46,11 @@ fn kinds(data: &Path) -> BTreeMap<String, PathBuf> {
         format!("{meta}{folder}/{}", name.trim_matches(|c: char| c.is_ascii_digit()))
     };
     let relative = |path: &Path| path.strip_prefix(data).unwrap().to_path_buf();
-    found.iter().filter(|path| !path.ends_with("LOCK") && !path.ends_with("lock")).map(|path| (kind(path), relative(path))).collect()
+    found
+        .iter()
+        .filter(|path| !path.ends_with("LOCK") && !path.ends_with("lock"))
+        .map(|path| (kind(path), relative(path)))
+        .collect()
 }
 
 /// Opens a damaged copy; what opens must hold all of `log`.

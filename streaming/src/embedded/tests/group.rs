@@ -215,6 +215,9 @@ async fn a_crash_between_any_two_steps_keeps_what_was_answered() {
         let kept = read(&reopened, SHARD).await;
         assert!(reopened.accepted_now(SHARD).unwrap() >= answered, "{step} after {answered}");
         assert_eq!(kept, log[..kept.len()], "{step} after {answered}");
-        assert_eq!(reopened.lead(SHARD, "b").await.unwrap().lead().at, kept.last().map_or(Position(0), |b| b.header.end()));
+        assert_eq!(
+            reopened.lead(SHARD, "b").await.unwrap().lead().at,
+            kept.last().map_or(Position(0), |b| b.header.end())
+        );
     }
 }

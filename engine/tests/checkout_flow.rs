@@ -1,0 +1,392 @@
+//! Buyers, claims, carts, checkouts, payments and orders together: the real aggregates in a world where messages are
+//! lost, late and doubled, and entities crash. Goods and money go together, always.
+#![allow(clippy::unwrap_used)]
+
+mod world;
+
+use std::collections::BTreeMap;
+
+use engine::{
+    checkout::{CheckoutCommand, CheckoutProblem, CheckoutRejection, CheckoutReply, CheckoutState, Source},
+    drop::{Buyer, ClaimState, DropCommand},
+    effect::{Outcome, Request},
+    id::{CartId, CheckoutId, ClaimRef},
+    order::{OrderCommand, OrderPaymentState},
+};
+use proptest::prelude::*;
+
+use self::world::{
+    Faults,
+    shop::{SHIRTS, Shop, buyer, cents},
+};
+
+fn state(told: &Outcome) -> CheckoutState {
+    match told {
+        Outcome::Checkout(Ok(CheckoutReply::Checkout(view))) => view.state.clone(),
+        other => panic!("no checkout was told, but {other:?}"),
+    }
+}
+
+fn refusal(told: &Outcome) -> CheckoutProblem {
+    match told {
+        Outcome::Checkout(Err(CheckoutRejection::Refused(problem))) => problem.clone(),
+        other => panic!("not refused, but {other:?}"),
+    }
+}
+
+fn given_shirts_in_a_cart(shop: &mut Shop, buyer: &Buyer, quantity: u64) -> CartId {
+    let cart = shop.new_cart(buyer);
+    shop.add_line(buyer, cart, "SHIRT", quantity).unwrap();
+    cart
+}
+
+#[test]
+fn a_claim_is_bought() {
+    let mut shop = Shop::open(1);
+    let claim = shop.claim(&buyer(1), 2).unwrap();
+    let (checkout, told) = shop.check_out(&buyer(1), Source::Claims(vec![claim]), "tok_approve");
+    let CheckoutState::Completed { order } = state(&told) else { panic!("{told:?}") };
+    let order = shop.order_view(order).unwrap();
+    assert_eq!((order.checkout, order.number, order.lines[0].title.as_str()), (checkout, 1, "Friday sneakers"));
+    // 2 × 49.00, 3.00 for shipping, 7 % of 98.00.
+    assert_eq!(order.totals.total, cents(9_800 + 300 + 686));
+    assert_eq!(order.payment_state(), OrderPaymentState::Paid);
+    assert_eq!(shop.world.bank.taken(), 10_786);
+    shop.settle();
+    shop.assert_settled();
+    assert_eq!(shop.levels("SNEAKER").sold, 2);
+    assert_eq!(shop.world.mails.len(), 1, "one receipt");
+}
+
+#[test]
+fn a_cart_is_bought_and_empty_afterwards() {
+    let mut shop = Shop::open(2);
+    let cart = given_shirts_in_a_cart(&mut shop, &buyer(1), 2);
+    shop.add_line(&buyer(1), cart, "SOCKS", 1).unwrap();
+    let (_, told) = shop.check_out(&buyer(1), Source::Cart(cart), "tok_approve");
+    assert!(matches!(state(&told), CheckoutState::Completed { .. }));
+    assert_eq!(shop.cart_view(cart).unwrap().lines.len(), 0);
+    assert_eq!((shop.levels("SHIRT").sold, shop.levels("SOCKS").sold), (2, 1));
+    shop.settle();
+    shop.assert_settled();
+}
+
+#[test]
+fn a_declined_card_leaves_the_claim_for_another_checkout() {
+    let mut shop = Shop::open(3);
+    let claim = shop.claim(&buyer(1), 1).unwrap();
+    let (_, told) = shop.check_out(&buyer(1), Source::Claims(vec![claim]), "tok_decline");
+    assert!(matches!(state(&told), CheckoutState::Failed { problem: CheckoutProblem::PaymentDeclined { .. } }));
+    assert!(matches!(shop.claim_view(claim).state, ClaimState::Held { pin: None, .. }));
+    let (_, told) = shop.check_out(&buyer(1), Source::Claims(vec![claim]), "tok_approve");
+    assert!(matches!(state(&told), CheckoutState::Completed { .. }));
+    shop.settle();
+    shop.assert_settled();
+}
+
+#[test]
+fn a_claim_is_in_at_most_five_checkouts() {
+    let mut shop = Shop::open(4);
+    let claim = shop.claim(&buyer(1), 1).unwrap();
+    for _ in 0..5 {
+        shop.check_out(&buyer(1), Source::Claims(vec![claim]), "tok_decline");
+    }
+    let (_, told) = shop.check_out(&buyer(1), Source::Claims(vec![claim]), "tok_approve");
+    assert_eq!(refusal(&told), CheckoutProblem::TooManyCheckouts);
+    shop.settle();
+    shop.assert_settled();
+}
+
+#[test]
+fn a_failed_checkout_keeps_the_claim_for_ten_minutes_from_its_start() {
+    let mut shop = Shop::open(5);
+    let claim = shop.claim(&buyer(1), 1).unwrap();
+    let started_at = shop.world.now;
+    shop.check_out(&buyer(1), Source::Claims(vec![claim]), "tok_decline");
+    assert_eq!(shop.claim_view(claim).expires_at, started_at.plus_seconds(600));
+}
+
+#[test]
+fn a_claim_or_cart_is_in_one_unfinished_checkout_at_a_time() {
+    let mut shop = Shop::open(6);
+    let claim = shop.claim(&buyer(1), 1).unwrap();
+    let cart = given_shirts_in_a_cart(&mut shop, &buyer(1), 1);
+    for source in [Source::Claims(vec![claim]), Source::Cart(cart)] {
+        let (first, told) = shop.check_out(&buyer(1), source.clone(), "tok_challenge");
+        assert!(matches!(state(&told), CheckoutState::RequiresAction { .. }));
+        let (_, told) = shop.check_out(&buyer(1), source.clone(), "tok_approve");
+        assert_eq!(refusal(&told), CheckoutProblem::CheckoutInProgress { checkout: first });
+        let confirmed = shop.ask(Request::Checkout(first, CheckoutCommand::Confirm { buyer: buyer(1) }));
+        assert!(matches!(state(&confirmed), CheckoutState::Completed { .. }));
+    }
+    shop.settle();
+    shop.assert_settled();
+}
+
+#[test]
+fn a_challenge_that_nobody_passes_is_given_up_after_fifteen_minutes() {
+    let mut shop = Shop::open(7);
+    let claim = shop.claim(&buyer(1), 1).unwrap();
+    let (checkout, _) = shop.check_out(&buyer(1), Source::Claims(vec![claim]), "tok_challenge");
+    let started_at = shop.checkout_view(checkout).unwrap().started_at;
+    shop.world.settle(started_at.plus_seconds(15 * 60 - 1));
+    assert!(matches!(shop.claim_view(claim).state, ClaimState::Held { pin: Some(_), .. }), "pinned, past its hold");
+    shop.world.settle(started_at.plus_seconds(15 * 60));
+    assert_eq!(shop.checkout_view(checkout).unwrap().problem(), Some(&CheckoutProblem::Expired));
+    shop.settle();
+    shop.assert_settled();
+}
+
+#[test]
+fn a_price_that_has_changed_is_told_and_then_accepted() {
+    let mut shop = Shop::open(8);
+    let cart = given_shirts_in_a_cart(&mut shop, &buyer(1), 2);
+    shop.set_price("SHIRT", 2_000);
+    let (key, _, request) = shop.checkout_of(&buyer(1), Source::Cart(cart), "tok_approve");
+    let total = cents(4_000 + 300 + 280);
+    assert_eq!(refusal(&shop.world.ask(key, request.clone())), CheckoutProblem::PriceChanged { total });
+    assert_eq!(shop.cart_view(cart).unwrap().subtotal, Some(cents(4_000)), "the cart shows it");
+    assert_eq!(shop.levels("SHIRT").held, 0);
+    let told = shop.world.ask(key, request);
+    assert!(matches!(state(&told), CheckoutState::Completed { .. }), "decided afresh under the same key: {told:?}");
+    shop.settle();
+    shop.assert_settled();
+}
+
+#[test]
+fn a_cart_with_more_than_there_is_holds_nothing() {
+    let mut shop = Shop::open(9);
+    let cart = shop.new_cart(&buyer(1));
+    shop.add_line(&buyer(1), cart, "SOCKS", 1).unwrap();
+    shop.add_line(&buyer(1), cart, "SHIRT", SHIRTS + 1).unwrap();
+    let (_, told) = shop.check_out(&buyer(1), Source::Cart(cart), "tok_approve");
+    let sku = world::shop::sku("SHIRT");
+    assert_eq!(refusal(&told), CheckoutProblem::InsufficientStock { sku, available: SHIRTS });
+    assert_eq!((shop.levels("SOCKS").held, shop.cart_view(cart).unwrap().checkout), (0, None));
+    shop.settle();
+    shop.assert_settled();
+}
+
+#[test]
+fn a_capture_that_fails_brings_everything_back() {
+    let mut shop = Shop::open(10);
+    let claim = shop.claim(&buyer(1), 2).unwrap();
+    let cart = given_shirts_in_a_cart(&mut shop, &buyer(1), 1);
+    for source in [Source::Claims(vec![claim]), Source::Cart(cart)] {
+        let (_, told) = shop.check_out(&buyer(1), source, "tok_no_capture");
+        assert!(matches!(state(&told), CheckoutState::Failed { problem: CheckoutProblem::CaptureFailed { .. } }));
+    }
+    assert_eq!((shop.levels("SHIRT").available, shop.drop_view().items[0].available), (SHIRTS, 6));
+    assert_eq!(shop.cart_view(cart).unwrap().lines.len(), 1, "the buyer may try another card");
+    shop.settle();
+    shop.assert_settled();
+}
+
+#[test]
+fn a_repeated_start_is_answered_as_the_first_was() {
+    let mut shop = Shop::open(11);
+    let claim = shop.claim(&buyer(1), 1).unwrap();
+    let (key, _, request) = shop.checkout_of(&buyer(1), Source::Claims(vec![claim]), "tok_approve");
+    let first = shop.world.ask(key, request.clone());
+    assert_eq!(shop.world.ask(key, request.clone()), first);
+    shop.settle();
+    assert_eq!(shop.world.ask(key, request), first);
+    assert_eq!(shop.world.bank.taken(), 4_900 + 300 + 343, "charged once");
+}
+
+/// A few buyers who do what comes to their minds, in a world that fails as it likes.
+struct Crowd {
+    shop: Shop,
+    claims: Vec<(Buyer, ClaimRef)>,
+    carts: Vec<(Buyer, CartId)>,
+    /// Checkouts that were begun, by their calls.
+    begun: Vec<(Buyer, CheckoutId, usize)>,
+}
+
+impl Crowd {
+    fn new(seed: u64) -> Self {
+        Self { shop: Shop::open(seed), claims: Vec::new(), carts: Vec::new(), begun: Vec::new() }
+    }
+
+    fn anyone(&mut self) -> Buyer {
+        buyer(1 + self.shop.world.chance.below(3) as u128)
+    }
+
+    fn some<T: Clone>(&mut self, of: fn(&Self) -> &Vec<T>) -> Option<T> {
+        let count = of(self).len();
+        let which = self.shop.world.chance.below(count);
+        of(self).get(which).cloned()
+    }
+
+    fn act(&mut self) {
+        let what = self.shop.world.chance.below(100);
+        match what {
+            0..10 => {
+                let (buyer, quantity) = (self.anyone(), 1 + self.shop.world.chance.below(3) as u64);
+                let claim = self.shop.claim(&buyer, quantity);
+                self.claims.extend(claim.map(|claim| (buyer, claim)));
+            }
+            10..18 => {
+                let (buyer, quantity) = (self.anyone(), 1 + self.shop.world.chance.below(3) as u64);
+                let name = ["SHIRT", "SOCKS", "SNEAKER"][self.shop.world.chance.below(3)];
+                let cart = match self.some(|crowd| &crowd.carts).filter(|(owner, _)| *owner == buyer) {
+                    Some((_, cart)) => cart,
+                    None => self.shop.new_cart(&buyer),
+                };
+                let _ = self.shop.add_line(&buyer, cart, name, quantity);
+                self.carts.push((buyer, cart));
+            }
+            18..40 => self.begin(),
+            40..46 => self.begin_again(),
+            46..52 => {
+                if let Some((buyer, checkout, _)) = self.some(|crowd| &crowd.begun) {
+                    let key = self.shop.new_key();
+                    self.shop.world.send(key, Request::Checkout(checkout, CheckoutCommand::Confirm { buyer }));
+                }
+            }
+            52..55 => {
+                if let Some((buyer, checkout, _)) = self.some(|crowd| &crowd.begun) {
+                    let key = self.shop.new_key();
+                    self.shop.world.send(key, Request::Checkout(checkout, CheckoutCommand::Cancel { buyer }));
+                }
+            }
+            55..58 => {
+                if let Some((buyer, claim)) = self.some(|crowd| &crowd.claims) {
+                    let release = DropCommand::Release { claim: claim.claim, buyer };
+                    self.shop.ask(Request::Drop(claim.drop, release));
+                }
+            }
+            58..60 => {
+                let price = 1_000 + self.shop.world.chance.below(1_000) as i64;
+                self.shop.set_price("SHIRT", price);
+            }
+            60..63 => {
+                let orders = self.shop.orders();
+                let which = self.shop.world.chance.below(orders.len());
+                if let Some(order) = orders.get(which) {
+                    let restock = self.shop.world.chance.percent(50);
+                    let cancel = OrderCommand::Cancel { reason: "changed my mind".to_owned(), restock };
+                    let key = self.shop.new_key();
+                    self.shop.world.send(key, Request::Order(order.id, cancel));
+                }
+            }
+            63..67 => self.shop.world.snapshot_one(),
+            67..73 => self.shop.world.crash_one(),
+            73..80 => {
+                let ms = [50, 2_000, 20_000, 100_000, 400_000][self.shop.world.chance.below(5)];
+                self.shop.world.wait(ms);
+            }
+            80..84 => {
+                self.shop.world.resume();
+            }
+            _ => {
+                for _ in 0..self.shop.world.chance.below(12) {
+                    self.shop.world.deliver_one();
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self) {
+        let from_cart = self.shop.world.chance.percent(40);
+        let (buyer, source) = match from_cart {
+            true => {
+                let Some((buyer, cart)) = self.some(|crowd| &crowd.carts) else { return };
+                (buyer, Source::Cart(cart))
+            }
+            false => {
+                let Some((buyer, claim)) = self.some(|crowd| &crowd.claims) else { return };
+                let mut claims = vec![claim];
+                let other = self.some(|crowd| &crowd.claims).map(|(_, claim)| claim);
+                claims.extend(other.filter(|other| *other != claim));
+                (buyer, Source::Claims(claims))
+            }
+        };
+        let tokens = ["tok_approve", "tok_approve", "tok_decline", "tok_challenge", "tok_refused_challenge", "tok_unknown", "tok_no_capture"];
+        let token = tokens[self.shop.world.chance.below(tokens.len())];
+        let (key, checkout, request) = self.shop.checkout_of(&buyer, source, token);
+        let call = self.shop.world.send(key, request);
+        self.begun.push((buyer, checkout, call));
+    }
+
+    fn begin_again(&mut self) {
+        let Some((buyer, checkout, call)) = self.some(|crowd| &crowd.begun) else { return };
+        let (key, request) = (self.shop.world.calls[call].key, self.shop.world.calls[call].request.clone());
+        let call = self.shop.world.send(key, request);
+        self.begun.push((buyer, checkout, call));
+    }
+
+    /// Every acceptance under a key said the same.
+    fn assert_answers_are_the_same(&self) {
+        for (index, (_, checkout, call)) in self.begun.iter().enumerate() {
+            let Some(first @ Outcome::Checkout(Ok(_))) = &self.shop.world.calls[*call].told else { continue };
+            for (_, other, call) in &self.begun[index + 1..] {
+                if let Some(again @ Outcome::Checkout(Ok(_))) = &self.shop.world.calls[*call].told {
+                    assert!(other != checkout || first == again, "{first:?}\n{again:?}");
+                }
+            }
+        }
+    }
+}
+
+/// Whether the crowd gets everywhere: a test that never completes a checkout would not notice much.
+#[test]
+fn a_crowd_meets_everything() {
+    let mut met = BTreeMap::<&str, u32>::new();
+    for seed in 0..60 {
+        let mut crowd = Crowd::new(seed);
+        crowd.shop.world.faults = Faults { copied: 20, lost: 15 };
+        for _ in 0..120 {
+            crowd.act();
+        }
+        crowd.shop.settle();
+        for checkout in crowd.shop.checkouts() {
+            let what = checkout.problem().map_or("completed", CheckoutProblem::code);
+            *met.entry(what).or_default() += 1;
+        }
+        for call in &crowd.shop.world.calls {
+            match &call.told {
+                Some(Outcome::Checkout(Err(CheckoutRejection::Refused(problem)))) => {
+                    *met.entry(problem.code()).or_default() += 1;
+                }
+                Some(Outcome::Checkout(Ok(CheckoutReply::Checkout(view)))) => {
+                    let what = match view.state {
+                        CheckoutState::Pending => "heard pending",
+                        CheckoutState::RequiresAction { .. } => "heard requires_action",
+                        CheckoutState::Completed { .. } => "heard completed",
+                        CheckoutState::Failed { .. } => "heard failed",
+                    };
+                    *met.entry(what).or_default() += 1;
+                }
+                _ => {}
+            }
+        }
+    }
+    println!("{met:#?}");
+    let expected = [
+        "already_sold", "cancelled", "capture_failed", "cart_empty", "checkout_in_progress", "claim_not_found",
+        "claim_released", "completed", "expired", "heard completed", "heard failed", "heard pending",
+        "heard requires_action", "insufficient_stock", "payment_declined", "price_changed", "too_many_checkouts",
+        "unavailable",
+    ];
+    for what in expected {
+        assert!(met.contains_key(what), "the crowd never meets {what}: {met:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_goods_and_money_go_together(seed in any::<u64>(), copied in 0..40usize, lost in 0..30usize) {
+        let mut crowd = Crowd::new(seed);
+        crowd.shop.world.faults = Faults { copied, lost };
+        for _ in 0..120 {
+            crowd.act();
+            crowd.shop.assert_sound();
+        }
+        crowd.shop.settle();
+        crowd.assert_answers_are_the_same();
+        crowd.shop.assert_settled();
+    }
+}

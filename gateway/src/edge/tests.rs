@@ -1,0 +1,172 @@
+//! The manners that every route shares.
+
+use axum::{body::Body, http::Request};
+use serde_json::json;
+
+use super::JSON_BYTES_MAX;
+use crate::{
+    Rates, Settings,
+    auth::Role,
+    limits::rate,
+    testing::{AWAY, Shop, settings},
+};
+
+fn request(method: &str, path: &str) -> axum::http::request::Builder {
+    Request::builder().method(method).uri(path)
+}
+
+fn empty(builder: axum::http::request::Builder) -> Request<Body> {
+    builder.body(Body::empty()).unwrap()
+}
+
+#[tokio::test]
+async fn what_is_nowhere_is_a_problem_and_so_is_a_wrong_method() {
+    let shop = Shop::open().await;
+    shop.nobody().get("/v1/nonsense").await.is_problem(404, "not_found");
+    shop.nobody().get("/").await.is_problem(404, "not_found");
+    let answer = shop.nobody().delete("/v1/drops").await.is_problem(405, "method_not_allowed");
+    assert_eq!(answer.header("allow"), "GET,HEAD,POST");
+}
+
+#[tokio::test]
+async fn head_is_get_without_a_body_and_options_tells_the_methods() {
+    let shop = Shop::open().await;
+    let answer = shop.send(empty(request("HEAD", "/livez"))).await.has(200);
+    assert!(answer.bytes.is_empty());
+    let answer = shop.send(empty(request("OPTIONS", "/v1/drops"))).await.has(204);
+    assert_eq!(answer.header("allow"), "GET,HEAD,POST");
+}
+
+#[tokio::test]
+async fn a_sane_request_id_comes_back_and_others_are_replaced() {
+    let shop = Shop::open().await;
+    let answer = shop.send(empty(request("GET", "/livez").header("x-request-id", "trace-42"))).await;
+    assert_eq!(answer.header("x-request-id"), "trace-42");
+    let answer = shop.send(empty(request("GET", "/v1/nonsense").header("x-request-id", "a b"))).await;
+    assert_eq!(answer.header("x-request-id").len(), 26);
+    answer.is_problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn every_answer_has_the_security_headers() {
+    let shop = Shop::open().await;
+    for path in ["/livez", "/v1/nonsense", "/docs", "/problems/sold_out"] {
+        let answer = shop.nobody().get(path).await;
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+        assert!(answer.header("content-security-policy").starts_with("default-src 'none'"), "{path}");
+        assert_eq!(answer.header("strict-transport-security"), "", "only where there is TLS");
+    }
+    assert_eq!(shop.guest().await.get("/v1/me").await.header("cache-control"), "no-store");
+}
+
+#[tokio::test]
+async fn pages_of_other_origins_may_read_what_they_need() {
+    let shop = Shop::open().await;
+    let origin = "https://shop.example";
+    let preflight = request("OPTIONS", "/v1/drops").header("origin", origin).header("access-control-request-method", "POST");
+    let answer = shop.send(empty(preflight)).await.has(204);
+    assert_eq!(answer.header("access-control-allow-origin"), "*");
+    assert!(answer.header("access-control-allow-headers").contains("idempotency-key"));
+    let answer = shop.send(empty(request("GET", "/v1/drops").header("origin", origin))).await.has(200);
+    for name in ["location", "etag", "retry-after", "idempotency-replayed"] {
+        assert!(answer.header("access-control-expose-headers").contains(name));
+    }
+}
+
+#[tokio::test]
+async fn only_known_origins_may_read_when_the_operator_names_them() {
+    let origins = super::Origins::These(vec!["https://shop.example".into()]);
+    let shop = Shop::open_with(Settings { origins, ..settings() }).await;
+    let from = |origin: &str| empty(request("GET", "/livez").header("origin", origin));
+    let known = shop.send(from("https://shop.example")).await;
+    assert_eq!((known.header("access-control-allow-origin"), known.header("vary")), ("https://shop.example", "origin"));
+    assert_eq!(shop.send(from("https://evil.example")).await.header("access-control-allow-origin"), "");
+}
+
+#[tokio::test]
+async fn bodies_have_a_type_and_a_size() {
+    let shop = Shop::open().await;
+    let post = |kind: &str, body: String| request("POST", "/v1/sessions").header("content-type", kind).body(Body::from(body)).unwrap();
+    shop.send(post("text/plain", "{}".into())).await.is_problem(415, "unsupported_media_type");
+    shop.send(request("POST", "/v1/sessions").body(Body::from("{}")).unwrap()).await.is_problem(415, "unsupported_media_type");
+    let encoded = request("POST", "/v1/sessions").header("content-type", "application/json").header("content-encoding", "gzip");
+    shop.send(encoded.body(Body::from("{}")).unwrap()).await.is_problem(415, "unsupported_media_type");
+    shop.send(post("application/json; charset=utf-8", "{}".into())).await.has(201);
+    let long = format!("{{\"email\": \"{}\"}}", "a".repeat(JSON_BYTES_MAX));
+    shop.send(post("application/json", long)).await.is_problem(413, "body_too_large");
+}
+
+#[tokio::test]
+async fn what_does_not_fit_the_schema_is_named_by_a_pointer() {
+    let shop = Shop::open().await;
+    let guest = shop.guest().await;
+    let answer = guest.post("/v1/accounts", "", json!({"email": "ann@example.com", "passwort": "x"})).await;
+    let answer = answer.is_problem(400, "invalid_request");
+    assert_eq!((answer.text("/errors/0/pointer"), answer.text("/errors/0/code")), ("/passwort", "unknown"));
+    let answer = guest.post("/v1/accounts", "", json!({"email": "ann", "password": "short"})).await;
+    let answer = answer.is_problem(422, "out_of_range");
+    assert_eq!((answer.text("/errors/0/pointer"), answer.text("/errors/1/pointer")), ("/email", "/password"));
+    let answer = shop.nobody().get("/v1/drops?limit=0").await.is_problem(422, "out_of_range");
+    assert_eq!(answer.text("/errors/0/pointer"), "?limit");
+    shop.nobody().get("/v1/drops?limit=x").await.is_problem(400, "invalid_request");
+    shop.nobody().get("/v1/drops?colour=red").await.is_problem(400, "invalid_request");
+    shop.nobody().get("/v1/drops?cursor=x").await.is_problem(422, "out_of_range");
+}
+
+#[tokio::test]
+async fn another_spelling_of_an_id_names_nothing() {
+    let shop = Shop::open().await;
+    let drop = shop.open_drop(5).await;
+    shop.nobody().get(&format!("/v1/drops/{drop}")).await.has(200);
+    for odd in [drop.to_lowercase(), format!("{drop}0"), "x".into(), format!("{drop}/"), "%FF".into()] {
+        shop.nobody().get(&format!("/v1/drops/{odd}")).await.is_problem(404, "not_found");
+    }
+}
+
+#[tokio::test]
+async fn a_shop_is_found_by_token_host_header_or_default() {
+    let production = Settings { dev: false, default_tenant: None, ..settings() };
+    let shop = Shop::open_with(production).await;
+    let ask = |name: &str, value: &str| empty(request("GET", "/v1/drops").header(name, value));
+    shop.nobody().get("/v1/drops").await.is_problem(400, "tenant_required");
+    shop.send(ask("host", "Bolt.example:8080")).await.has(200);
+    shop.send(ask("host", "other.example")).await.is_problem(400, "tenant_required");
+    shop.send(ask("fusion-tenant", "bolt")).await.has(200);
+    shop.send(ask("fusion-tenant", "nobody")).await.is_problem(404, "not_found");
+    shop.send(ask("fusion-tenant", "No Body")).await.is_problem(400, "tenant_required");
+    shop.staff_of("bolt", Role::Vendor).get("/v1/drops").await.has(200);
+}
+
+#[tokio::test]
+async fn another_tenants_thing_is_not_there() {
+    let shop = Shop::open().await;
+    let drop = shop.open_drop(5).await;
+    let stranger = shop.staff_of("bolt", Role::Admin);
+    stranger.get(&format!("/v1/drops/{drop}")).await.is_problem(404, "not_found");
+    stranger.post(&format!("/v1/drops/{drop}/end"), "k", json!(null)).await.is_problem(404, "not_found");
+    stranger.get("/v1/inventory/S").await.is_problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn those_who_ask_too_much_are_told_when_to_come_back() {
+    let rates = Rates { address: rate(1, 3), ..Rates::default() };
+    let shop = Shop::open_with(Settings { rates, ..settings() }).await;
+    let ask = || shop.send_from(AWAY, empty(request("GET", "/v1/drops")));
+    for _ in 0..3 {
+        ask().await.has(200);
+    }
+    let answer = ask().await.is_problem(429, "rate_limited");
+    assert_eq!(answer.header("retry-after"), "1");
+    shop.nobody().get("/v1/drops").await.has(200);
+}
+
+#[tokio::test]
+async fn large_answers_are_compressed_for_those_who_can_read_them() {
+    let shop = Shop::open().await;
+    let ask = |encoding: &str| empty(request("GET", "/openapi.json").header("accept-encoding", encoding));
+    assert_eq!(shop.send(ask("br")).await.header("content-encoding"), "br");
+    assert_eq!(shop.send(ask("gzip")).await.header("content-encoding"), "gzip");
+    assert_eq!(shop.send(empty(request("GET", "/openapi.json"))).await.header("content-encoding"), "");
+    let small = shop.send(empty(request("GET", "/livez").header("accept-encoding", "br"))).await;
+    assert_eq!(small.header("content-encoding"), "");
+}

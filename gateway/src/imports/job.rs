@@ -1,0 +1,211 @@
+//! The run of an import: from the first row to the last.
+
+use std::{
+    collections::HashSet,
+    io::Read,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use actors::{Clock, Commerce};
+use engine::{
+    catalogue::{CatalogueError, Item, ProductRows, Reader, Warning},
+    id::{CommandId, TenantId},
+    money::Currency,
+    product::Handle,
+};
+use futures::{StreamExt, stream::FuturesUnordered};
+use persistence::sql::{ReadSide, StoreError};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior},
+};
+
+use super::{
+    intake::{Intake, Stopped, Taken},
+    notes::{Counts, Notes},
+};
+
+/// Products under way at once: enough for the journal to write them in large groups.
+pub const AT_ONCE: usize = 64;
+/// Products that were read and wait: with one's bounds, what memory an import may take.
+const READ_AHEAD: usize = 64;
+/// Refused rows that are written down together.
+const REJECTED_AT_ONCE: usize = 500;
+/// How often the import's record shows how far it is.
+const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+
+/// An import of a catalogue file. Its record exists: [`ReadSide::begin_import`] has said `New`.
+#[derive(Clone)]
+pub struct ImportJob {
+    /// The entities.
+    pub commerce: Commerce,
+    /// Where its record is.
+    pub read_side: ReadSide,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Whose catalogue.
+    pub tenant: TenantId,
+    /// Its id. Every command of it is named after it and a line.
+    pub import: CommandId,
+    /// The currency of the file's prices.
+    pub currency: Currency,
+    /// Only say what would be done.
+    pub dry_run: bool,
+    /// Set the stock of variants that are known already, too.
+    pub set_stock: bool,
+    /// The request that it came with.
+    pub request_id: u128,
+}
+
+/// What an import came to. Its record says the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// The numbers.
+    pub counts: Counts,
+    /// What the merchant should know.
+    pub warnings: Vec<String>,
+    /// Why it ended before the last row. What was taken in stays.
+    pub problem: Option<String>,
+}
+
+/// What the reading thread hands over.
+enum FromFile {
+    Item(Item),
+    Warnings(Vec<Warning>),
+    Failed(CatalogueError),
+}
+
+impl ImportJob {
+    /// Runs to the end of `file`, or to what stops it, and ends the import's record. Refused rows stop nothing.
+    ///
+    /// An error only when the record itself cannot be written.
+    pub async fn run(self, file: impl Read + Send + 'static) -> Result<Ended, StoreError> {
+        let (sender, receiver) = mpsc::channel(READ_AHEAD);
+        let rows = Arc::new(AtomicU64::new(0));
+        let (currency, read) = (self.currency, rows.clone());
+        // Dropping the receiver ends the thread at its next row.
+        let reading = tokio::task::spawn_blocking(move || read_file(file, currency, &read, &sender));
+        let mut run = Run { notes: Notes::default(), rows, job: &self, intake: Intake::new(&self) };
+        let problem = run.take_all(receiver).await?.map(|stopped| stopped.0);
+        // The thread has nothing to say: what went wrong came through the channel.
+        drop(reading);
+        run.write_rejected().await?;
+        run.count_rows();
+        let (counts, warnings) = (run.notes.counts, run.notes.all_warnings());
+        let now = self.clock.now();
+        self.read_side
+            .end_import(&self.tenant, self.import, &counts.to_json(), &warnings, problem.as_deref(), now)
+            .await?;
+        tracing::info!(import = %self.import, rows = counts.rows, rejected = counts.rows_rejected, problem, "import ended");
+        Ok(Ended { counts, warnings, problem })
+    }
+}
+
+struct Run<'a> {
+    job: &'a ImportJob,
+    intake: Intake<'a>,
+    notes: Notes,
+    rows: Arc<AtomicU64>,
+}
+
+impl Run<'_> {
+    async fn take_all(&mut self, mut items: mpsc::Receiver<FromFile>) -> Result<Option<Stopped>, StoreError> {
+        let mut under_way = FuturesUnordered::new();
+        let mut handles: HashSet<Handle> = HashSet::new();
+        let mut waiting: Option<Box<ProductRows>> = None;
+        let mut file_ended = false;
+        let mut stopped = None;
+        let mut progress = tokio::time::interval_at(Instant::now() + PROGRESS_EVERY, PROGRESS_EVERY);
+        progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let intake = self.intake.clone();
+        loop {
+            // A product that is under way must be done before the file says more of it.
+            if let Some(product) = waiting.take_if(|product| !handles.contains(&product.change.handle)) {
+                handles.insert(product.change.handle.clone());
+                under_way.push(intake.take(product));
+            }
+            if stopped.is_some() {
+                file_ended = true;
+                waiting = None;
+            }
+            if file_ended && waiting.is_none() && under_way.is_empty() {
+                return Ok(stopped);
+            }
+            let may_read = !file_ended && waiting.is_none() && under_way.len() < AT_ONCE;
+            tokio::select! {
+                biased;
+                Some((handle, taken)) = under_way.next() => {
+                    handles.remove(&handle);
+                    match taken {
+                        Ok(taken) => self.note(taken),
+                        Err(error) => stopped = stopped.or(Some(error)),
+                    }
+                }
+                item = items.recv(), if may_read => match item {
+                    None => file_ended = true,
+                    Some(FromFile::Item(Item::Product(product))) => waiting = Some(product),
+                    Some(FromFile::Item(Item::Refused(row))) => self.notes.refused(&row),
+                    Some(FromFile::Warnings(warnings)) => warnings.iter().for_each(|warning| self.notes.warn(warning)),
+                    Some(FromFile::Failed(error)) => stopped = Some(Stopped(error.to_string())),
+                },
+                _ = progress.tick() => self.show_progress().await?,
+            }
+            if self.notes.rejected.len() >= REJECTED_AT_ONCE {
+                self.write_rejected().await?;
+            }
+        }
+    }
+
+    fn note(&mut self, taken: Taken) {
+        taken.warnings.iter().for_each(|warning| self.notes.warn(warning));
+        if let Some((outcome, variants_created)) = taken.product {
+            self.notes.product(outcome, variants_created);
+        }
+        self.notes.counts.stock_set += taken.stock_set;
+        taken.rejected.into_iter().for_each(|row| self.notes.reject(row));
+    }
+
+    fn count_rows(&mut self) {
+        self.notes.counts.rows = self.rows.load(Ordering::Relaxed);
+    }
+
+    async fn show_progress(&mut self) -> Result<(), StoreError> {
+        self.count_rows();
+        let counts = self.notes.counts.to_json();
+        self.job.read_side.note_import_progress(&self.job.tenant, self.job.import, &counts).await
+    }
+
+    async fn write_rejected(&mut self) -> Result<(), StoreError> {
+        let rows = std::mem::take(&mut self.notes.rejected);
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.job.read_side.reject_rows(&self.job.tenant, self.job.import, &rows).await
+    }
+}
+
+/// Reads the file to its end, or until nobody listens any more.
+fn read_file(file: impl Read, currency: Currency, rows: &AtomicU64, items: &mpsc::Sender<FromFile>) {
+    let mut reader = match Reader::new(file, currency) {
+        Ok(reader) => reader,
+        Err(error) => {
+            let _ = items.blocking_send(FromFile::Failed(error));
+            return;
+        }
+    };
+    if items.blocking_send(FromFile::Warnings(reader.warnings().to_vec())).is_err() {
+        return;
+    }
+    while let Some(item) = reader.next() {
+        rows.store(reader.rows(), Ordering::Relaxed);
+        let item = item.map_or_else(FromFile::Failed, FromFile::Item);
+        if items.blocking_send(item).is_err() {
+            return;
+        }
+    }
+    rows.store(reader.rows(), Ordering::Relaxed);
+}

@@ -1,0 +1,23 @@
+//! Catalogue files on their way into the shop, in one pass and bounded memory.
+//!
+//! ```text
+//!   file ─► engine::catalogue::Reader (its own thread) ─► products, at most AT_ONCE under way
+//!             └─► refused rows                              │ one change of a product at a time
+//!                                                           ├─► Product::Import, then Inventory::Adjust for each variant
+//!                                                           └─► counts, warnings, refused rows ─► the import's record
+//! ```
+//!
+//! Every command of an import is named after the import and the line, so that an import that is run again under the
+//! same id adds nothing.
+
+mod feed;
+mod intake;
+mod job;
+mod notes;
+mod rehearsal;
+
+pub use self::{
+    feed::{FEED_CHUNKS_MAX, Feed, FeedEnded, feed},
+    job::{AT_ONCE, Ended, ImportJob},
+    notes::Counts,
+};

@@ -1,0 +1,52 @@
+//! Inventory.
+
+use serde_json::json;
+
+use crate::testing::Shop;
+
+#[tokio::test]
+async fn stock_is_changed_by_a_delta_or_to_a_number_that_was_seen() {
+    let shop = Shop::open().await;
+    shop.stock(10, &["S"]).await;
+    let (vendor, path) = (shop.vendor(), "/v1/inventory/S/adjustments");
+    let levels = vendor.post(path, "1", json!({"delta": 5, "reason": "delivery"})).await.has(200);
+    assert_eq!((levels.text("/sku"), levels.number("/on_hand"), levels.number("/available")), ("S", 15, 15));
+    let again = vendor.post(path, "1", json!({"delta": 5, "reason": "delivery"})).await.has(200);
+    assert_eq!((again.number("/on_hand"), again.header("idempotency-replayed")), (15, "true"));
+    let count = json!({"set_to": 7, "expected": 15, "reason": "count"});
+    assert_eq!(vendor.post(path, "2", count.clone()).await.has(200).number("/on_hand"), 7);
+    assert_eq!(vendor.post(path, "3", count).await.is_problem(409, "unexpected_level").number("/on_hand"), 7);
+    let answer = vendor.post(path, "4", json!({"delta": -8, "reason": "loss"})).await;
+    assert_eq!(answer.is_problem(409, "insufficient_available").number("/available"), 7);
+    vendor.post(path, "", json!({"delta": 1, "reason": "x"})).await.is_problem(400, "idempotency_key_required");
+}
+
+#[tokio::test]
+async fn an_adjustment_is_one_or_the_other() {
+    let shop = Shop::open().await;
+    shop.stock(10, &["S"]).await;
+    let (vendor, path) = (shop.vendor(), "/v1/inventory/S/adjustments");
+    for (body, status, pointer) in [
+        (json!({"delta": 1, "set_to": 2, "expected": 10, "reason": "x"}), 400, "/set_to"),
+        (json!({"reason": "x"}), 400, "/delta"),
+        (json!({"set_to": 2, "reason": "x"}), 400, "/expected"),
+        (json!({"delta": 1, "expected": 2, "reason": "x"}), 400, "/expected"),
+        (json!({"delta": 1}), 400, "/reason"),
+        (json!({"delta": 1, "reason": ""}), 422, "/reason"),
+        (json!({"set_to": -1, "expected": 10, "reason": "x"}), 422, "/set_to"),
+        (json!({"delta": 9_007_199_254_740_991i64, "reason": "x"}), 422, "/delta"),
+    ] {
+        let answer = vendor.post(path, "k", body.clone()).await;
+        assert_eq!((answer.status.as_u16(), answer.text("/errors/0/pointer")), (status, pointer), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_sku_may_need_escaping_and_an_unknown_one_is_not_there() {
+    let shop = Shop::open().await;
+    shop.stock(3, &["Größe/M 2"]).await;
+    let levels = shop.vendor().get("/v1/inventory/Gr%C3%B6%C3%9Fe%2FM%202").await.has(200);
+    assert_eq!(levels.text("/sku"), "Größe/M 2");
+    shop.vendor().get("/v1/inventory/NOPE").await.is_problem(404, "not_found");
+    shop.vendor().get("/v1/inventory/%20").await.is_problem(404, "not_found");
+}

@@ -1,0 +1,6 @@
+//! The routes, from the outside.
+
+mod claims;
+mod document;
+mod drops;
+mod inventory;

@@ -1,0 +1,35 @@
+//! The world outside in tests: the sandbox provider, and a post office that keeps letters in a folder.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use actors::{Clock, ports::Outside};
+use engine::id::{ContactId, OrderId, TenantId};
+use futures::future::BoxFuture;
+use integrations::{
+    mail::{MailRoute, PostOffice},
+    outside::{Correspondence, World},
+    payments::Providers,
+    receipt::Receipt,
+    sandbox::Sandbox,
+};
+
+struct Nobody;
+
+impl Correspondence for Nobody {
+    fn receipt<'a>(
+        &'a self,
+        _: &'a TenantId,
+        _: ContactId,
+        _: OrderId,
+    ) -> BoxFuture<'a, Result<Option<Receipt>, String>> {
+        Box::pin(async { Ok(None) })
+    }
+}
+
+pub(super) fn world(folder: &Path, clock: Arc<dyn Clock>) -> Arc<dyn Outside> {
+    let sandbox = Arc::new(Sandbox::in_memory("http://shop.example", clock));
+    let providers = Providers::new(Duration::from_secs(5)).with("sandbox", sandbox);
+    let route = MailRoute::Outbox { folder: folder.join("outbox") };
+    let post = Arc::new(PostOffice::open("Shop <shop@acme.example>", &route).unwrap());
+    Arc::new(World::new(providers, post, Arc::new(Nobody)))
+}
