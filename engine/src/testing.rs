@@ -152,7 +152,11 @@ impl<A: Aggregate> History<A> {
             effects.into_iter().map(|effect| (effect.id.slot, format!("{effect:?}"))).collect()
         };
         let outstanding = named(self.state.outstanding());
-        assert_eq!(outstanding, named(self.open.values().cloned().collect()), "effects less settled ones = outstanding");
+        assert_eq!(
+            outstanding,
+            named(self.open.values().cloned().collect()),
+            "effects less settled ones = outstanding"
+        );
         assert_eq!(self.state.has_outstanding(), !outstanding.is_empty(), "the flag knows what is outstanding");
 
         let written = A::encode_frozen(&self.state.freeze());

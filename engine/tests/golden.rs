@@ -92,7 +92,9 @@ where
         samples.insert(file_name(kind, event.name(), sort), written(event));
     }
     let sampled: BTreeSet<&str> = golden.history.iter().chain(&golden.others).map(Named::name).collect();
-    faults.extend(A::Event::ALL.iter().filter(|name| !sampled.contains(*name)).map(|name| format!("{kind}: no sample of {name}")));
+    faults.extend(
+        A::Event::ALL.iter().filter(|name| !sampled.contains(*name)).map(|name| format!("{kind}: no sample of {name}")),
+    );
 
     let mut state = A::default();
     golden.history.iter().for_each(|event| state.apply(event));
@@ -103,7 +105,11 @@ where
         let path = folder().join(name);
         match fs::read_to_string(&path) {
             Ok(text) if text == to_hex(bytes) => {}
-            Ok(text) => faults.push(format!("{name}: written otherwise\n  file {}\n  now  {}", text.trim(), to_hex(bytes).trim())),
+            Ok(text) => faults.push(format!(
+                "{name}: written otherwise\n  file {}\n  now  {}",
+                text.trim(),
+                to_hex(bytes).trim()
+            )),
             Err(_) if std::env::var_os("FUSION_WRITE_GOLDEN").is_some() => fs::write(&path, to_hex(bytes)).unwrap(),
             Err(error) => faults.push(format!("{name}: {error}; FUSION_WRITE_GOLDEN=1 writes it")),
         }

@@ -111,7 +111,9 @@ mod tests {
     fn said(keys: &[&[u8]]) -> Result<Option<String>, Code> {
         let values = keys.iter().map(|key| (IDEMPOTENCY_KEY, HeaderValue::from_bytes(key).unwrap()));
         let mut headers = HeaderMap::new();
-        values.for_each(|(name, value)| drop(headers.append(name, value)));
+        for (name, value) in values {
+            headers.append(name, value);
+        }
         read(&headers).map(|key| key.map(str::to_owned)).map_err(|problem| problem.code())
     }
 

@@ -25,9 +25,14 @@ mod wire;
 use std::{ops::Deref, sync::Arc};
 
 use actors::{Clock, Commerce};
-use engine::time::Timestamp;
+use engine::{
+    id::{OrderId, TenantId},
+    time::Timestamp,
+};
 use metrics_exporter_prometheus::PrometheusHandle;
 use persistence::sql::ReadSide;
+use subtle::ConstantTimeEq;
+use tokio::sync::Semaphore;
 
 use crate::auth::{Issuer, Keys, Mailer, Passwords, Sessions, Tenants};
 pub use crate::{
@@ -35,6 +40,9 @@ pub use crate::{
     problem::Problem,
     settings::{Rate, Rates, SettingFault, Settings},
 };
+
+/// Catalogue files that are taken in at once: each takes memory for 64 products, and a share of the journal.
+const IMPORTS_AT_ONCE: usize = 4;
 
 /// What a gateway is made of.
 pub struct GatewayOptions {
@@ -89,6 +97,9 @@ pub struct Parts {
     pub email_key: [u8; 32],
     /// The key that order numbers are spelled with.
     pub order_number_key: [u8; 32],
+    /// The catalogue files that may be taken in at once.
+    pub(crate) imports: Arc<Semaphore>,
+    order_access_key: [u8; 32],
     clock: Arc<dyn Clock>,
     metrics: PrometheusHandle,
 }
@@ -117,6 +128,8 @@ impl Gateway {
             limits: limits::Limits::new(&settings.rates, settings.dev),
             email_key: keys.derive("e-mail hashes"),
             order_number_key: keys.derive("order numbers"),
+            order_access_key: keys.derive("order links"),
+            imports: Arc::new(Semaphore::new(IMPORTS_AT_ONCE)),
             commerce,
             read_side,
             settings,
@@ -129,6 +142,26 @@ impl Gateway {
     /// The present instant.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        self.clock.clone()
+    }
+
+    /// The page that shows an order to whoever has its address, without what is personal.
+    pub fn order_access_url(&self, tenant: &TenantId, order: OrderId) -> String {
+        // In the fragment: it reaches no server's log, and no other site by a Referer.
+        format!("{}/orders/{order}#access={}", self.settings.public_url, self.order_access(tenant, order))
+    }
+
+    fn order_access(&self, tenant: &TenantId, order: OrderId) -> String {
+        let hash = auth::keys::keyed_hash(&self.order_access_key, &[tenant.as_str().as_bytes(), &order.to_bytes()]);
+        hash[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Whether `access` is what an order's [address](Gateway::order_access_url) says.
+    pub(crate) fn is_order_access(&self, tenant: &TenantId, order: OrderId, access: &str) -> bool {
+        self.order_access(tenant, order).as_bytes().ct_eq(access.as_bytes()).into()
     }
 
     /// The OpenAPI 3.1 document of everything that is served.

@@ -134,19 +134,22 @@ CREATE TABLE drops (
 
 CREATE INDEX drops_by_age ON drops (tenant, created_at, drop_id);
 
--- Who has claimed in which drop. Generations keep the rows that a rush inserts side by side, so that a batch of
--- thousands touches few pages; a pair may stand in several.
+-- Who has claimed in which drop, one by one.
 CREATE TABLE drop_buyers (
-    tenant     TEXT    NOT NULL,
-    generation INTEGER NOT NULL,
-    subject    BLOB    NOT NULL,
-    drop_id    BLOB    NOT NULL,
-    PRIMARY KEY (tenant, generation, subject, drop_id)
+    tenant  TEXT NOT NULL,
+    subject BLOB NOT NULL,
+    drop_id BLOB NOT NULL,
+    PRIMARY KEY (tenant, subject, drop_id)
 ) STRICT, WITHOUT ROWID;
 
--- The generation that takes new pairs, and how many it has.
-CREATE TABLE drop_buyer_generations (
-    tenant     TEXT    NOT NULL PRIMARY KEY,
-    generation INTEGER NOT NULL,
-    pairs      INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+-- The same for those who came in a rush: thousands of subjects at once, side by side in few rows. A subject's bucket
+-- follows from its id. A pair may stand in several rows, and here and above.
+CREATE TABLE drop_crowds (
+    number   INTEGER NOT NULL PRIMARY KEY,
+    tenant   TEXT    NOT NULL,
+    bucket   INTEGER NOT NULL,
+    drop_id  BLOB    NOT NULL,
+    subjects BLOB    NOT NULL                        -- 16 bytes each
+) STRICT;
+
+CREATE INDEX drop_crowds_by_bucket ON drop_crowds (tenant, bucket);

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use actors::{AskError, Call};
 use engine::{
+    checkout::{Checkout, CheckoutCommand, CheckoutReply, CheckoutState, CheckoutTerms, Source, StartCheckout},
     drop::{
         Audience, Buyer, Drop, DropCommand, DropRejection, DropReply, ItemTerms, Terms,
     },
-    effect::{Outcome, Request},
-    id::{ClaimId, CommandId, Fingerprint, ProductId, SubjectId, VariantId},
+    id::{CheckoutId, ClaimId, ClaimRef, CommandId, ContactId, EmailHash, Fingerprint, ProductId, SubjectId, VariantId},
     inventory::{Inventory, InventoryCommand, StockChange},
     money::Currency,
     quantity::Quantity,
@@ -18,11 +18,6 @@ use crate::{
     checker::Heard,
     world::{BEGIN, HOLD_SECONDS, OPEN_SECONDS, World},
 };
-
-/// What the outside world answers when it answers.
-pub fn outside_answer(request: &Request) -> Result<Outcome, actors::ports::OutcomeUnknown> {
-    Err(actors::ports::OutcomeUnknown(format!("nobody does {request:?} here")))
-}
 
 pub fn call(world: &World, id: u128) -> Call {
     let timeout = Duration::from_millis(200 + world.dice.below(3_000));
@@ -86,6 +81,38 @@ pub async fn insist<A: engine::aggregate::Aggregate>(
     None
 }
 
+/// Pays for a claim with a card that does what it does.
+async fn pay(world: &World, buyer: &Buyer, claim: ClaimRef, id: u128) {
+    let checkout = CheckoutId(id);
+    let cards = ["tok_approve", "tok_approve", "tok_decline", "tok_challenge", "tok_no_capture"];
+    let start = StartCheckout {
+        tenant: world.tenant.clone(),
+        checkout,
+        buyer: buyer.clone(),
+        source: Source::Claims(vec![claim]),
+        contact: ContactId(id),
+        email: EmailHash(buyer.subject.0),
+        provider: "sandbox".into(),
+        token: cards[world.dice.below(cards.len() as u64) as usize].into(),
+        expected_total: None,
+        terms: CheckoutTerms::default(),
+    };
+    let key = checkout.key(&world.tenant);
+    let command = CheckoutCommand::Start(Box::new(start));
+    let first = insist::<Checkout>(world, &key, command.clone(), id).await;
+    if world.dice.chance(300) {
+        let again = insist::<Checkout>(world, &key, command, id).await;
+        if let (Some(Ok(first)), Some(Ok(again))) = (&first, &again) {
+            assert_eq!(first, again, "a checkout answered differently when it was asked again");
+        }
+    }
+    let Some(Ok(CheckoutReply::Checkout(view))) = first else { return };
+    world.hear(Heard::CheckedOut { checkout, claim: claim.claim });
+    if matches!(view.state, CheckoutState::RequiresAction { .. }) && world.dice.chance(700) {
+        insist::<Checkout>(world, &key, CheckoutCommand::Confirm { buyer: buyer.clone() }, id + 700).await;
+    }
+}
+
 /// A buyer: claims, repeats, gives back, looks, comes again.
 pub async fn buy(world: World, number: u64) {
     let buyer = Buyer { subject: SubjectId(u128::from(number) + 1), former: Vec::new(), customer: false };
@@ -102,12 +129,15 @@ pub async fn buy(world: World, number: u64) {
         let answered_at = world.journal.accepted_now(shard(&world)).0;
         match answer {
             Ok(DropReply::Claim(view)) => {
+                let name = view.id;
                 world.hear(Heard::Claimed { view: Box::new(view.clone()), answered_at });
                 if world.dice.chance(300) {
                     let again = insist::<Drop>(&world, &key, command, id).await;
                     world.hear(Heard::Again { first: Box::new(view), again: Box::new(again) });
                 }
-                if world.dice.chance(400) {
+                if world.dice.chance(500) {
+                    pay(&world, &buyer, name, id).await;
+                } else if world.dice.chance(500) {
                     let release = DropCommand::Release { claim: ClaimId(id), buyer: buyer.clone() };
                     let released = insist::<Drop>(&world, &key, release, id + 500).await;
                     if matches!(released, Some(Ok(_))) {

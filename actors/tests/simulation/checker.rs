@@ -6,7 +6,7 @@ use actors::{AskError, Call};
 use engine::{
     aggregate::Aggregate,
     drop::{ClaimView, Drop, DropCommand, DropEvent, DropRejection, DropReply, DropView},
-    id::{ClaimId, EntityKey, Kind, Sku},
+    id::{CheckoutId, ClaimId, EntityKey, Kind, Sku},
     inventory::{Inventory, InventoryCommand, InventoryEvent, InventoryReply, StockLevels},
 };
 use streaming::memory::MemoryJournal;
@@ -14,6 +14,7 @@ use streaming::memory::MemoryJournal;
 use crate::{
     buyers::shard,
     faults::accepted_everywhere,
+    money::check_money,
     world::{Report, World},
 };
 
@@ -25,6 +26,7 @@ pub enum Heard {
     Released { claim: ClaimId, answered_at: u64 },
     SoldOut { sku: Sku, wanted: u64, available: u64, may_return: bool, asked_at: u64, answered_at: u64 },
     Viewed { view: Box<DropView>, answered_at: u64 },
+    CheckedOut { checkout: CheckoutId, claim: ClaimId },
     Unknown,
 }
 
@@ -83,11 +85,13 @@ pub async fn check(world: &World, journal: &MemoryJournal) -> Result<Report, Str
                     return Err(format!("a view showed numbers that were never accepted: {seen:?}"));
                 }
             }
+            Heard::CheckedOut { .. } => {}
             Heard::Unknown => report.unknown += 1,
         }
     }
     check_units(world, &logs)?;
     check_settled(world).await?;
+    report.orders = check_money(world, &heard).await?;
     Ok(report)
 }
 

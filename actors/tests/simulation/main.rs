@@ -7,9 +7,11 @@
 //! `FUSION_SEEDS=500` runs so many; `FUSION_SEED=17` runs one again, exactly.
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
+mod bank;
 mod buyers;
 mod checker;
 mod faults;
+mod money;
 mod world;
 
 use engine::sabotage::{Rule, break_rule};

@@ -10,21 +10,17 @@ use std::{
 };
 
 use actors::{
-    Clock, Commerce, Node, NodeOptions,
-    clock::TokioClock,
-    node::Tuning,
-    ports::{OutcomeUnknown, Outside},
+    Clock, Commerce, Node, NodeOptions, clock::TokioClock, node::Tuning,
 };
 use engine::{
-    effect::{Outcome, Request},
     id::{DropId, Sku, TenantId},
     time::Timestamp,
 };
-use futures::{FutureExt, future::BoxFuture};
 use parking_lot::{Mutex, RwLock};
 use streaming::memory::MemoryJournal;
 
 use crate::{
+    bank::Bank,
     buyers::{buy, run_shop},
     checker::{Heard, check},
     faults::{Dice, Snapshots, Trouble},
@@ -48,6 +44,7 @@ pub struct World {
     pub journal: MemoryJournal,
     pub dice: Dice,
     pub heard: Arc<Mutex<Vec<Heard>>>,
+    pub bank: Bank,
     commerce: Arc<RwLock<Option<Commerce>>>,
 }
 
@@ -101,6 +98,7 @@ impl Report {
             ("unknown outcomes", self.unknown),
             ("crashes", self.crashes),
             ("checkpoints", self.checkpoints),
+            ("orders", self.orders),
         ] {
             assert!(count >= 100, "only {count} {what}");
         }
@@ -118,25 +116,6 @@ impl fmt::Display for Report {
     }
 }
 
-/// Payments and mail that answer late, and at times not at all.
-struct FaultyOutside {
-    trouble: Trouble,
-}
-
-impl Outside for FaultyOutside {
-    fn perform(&self, _: &TenantId, request: &Request) -> BoxFuture<'_, Result<Outcome, OutcomeUnknown>> {
-        let request = request.clone();
-        async move {
-            tokio::time::sleep(self.trouble.dice.ms(50)).await;
-            if self.trouble.on.load(Ordering::Acquire) && self.trouble.dice.chance(200) {
-                return Err(OutcomeUnknown("no answer".into()));
-            }
-            crate::buyers::outside_answer(&request)
-        }
-        .boxed()
-    }
-}
-
 /// Lives one history and checks it.
 pub async fn simulate(seed: u64) -> Result<Report, String> {
     let dice = Dice::new(seed);
@@ -147,6 +126,7 @@ pub async fn simulate(seed: u64) -> Result<Report, String> {
     let snapshots = Snapshots::new(trouble.clone());
     let clock: Arc<dyn Clock> = Arc::new(TokioClock::starting_at(BEGIN));
     let commerce = Arc::new(RwLock::new(None));
+    let bank = Bank { books: Arc::default(), trouble: trouble.clone() };
     let world = World {
         tenant: TenantId::new("sim").unwrap(),
         drop: DropId(u128::from(seed) + 1),
@@ -155,6 +135,7 @@ pub async fn simulate(seed: u64) -> Result<Report, String> {
         journal: journal.clone(),
         dice: dice.clone(),
         heard: Arc::default(),
+        bank: bank.clone(),
         commerce: commerce.clone(),
     };
     let start = || async {
@@ -162,7 +143,7 @@ pub async fn simulate(seed: u64) -> Result<Report, String> {
             name: "sim".into(),
             journal: Arc::new(journal.clone()),
             snapshots: Arc::new(snapshots.clone()),
-            outside: Arc::new(FaultyOutside { trouble: trouble.clone() }),
+            outside: Arc::new(bank.clone()),
             clock: clock.clone(),
             projection: None,
             tuning: Tuning {

@@ -84,7 +84,7 @@ impl ProductCells {
     fn read(cells: &Cells<'_>, warn: &mut impl FnMut(WarningKind)) -> Result<Self, Refused> {
         let line = |column| cells.parsed(column, |text| parse_line(text, TEXT_CHARS_MAX));
         let description = cells.raw(Column::Description)?.map(SafeHtml::clean).transpose();
-        let description = description.map_err(|_| (Some(Column::Description), Refusal::DescriptionTooLong))?;
+        let description = description.map_err(|refusal| (Some(Column::Description), refusal.into()))?;
         let status = cells.parsed(Column::Status, parse_status)?;
         if status.is_some_and(|(_, changed)| changed) {
             warn(WarningKind::Unlisted);

@@ -32,7 +32,7 @@ use crate::{
     id::Sku,
     money::{AMOUNT_MAX, Currency},
     product::{
-        DESCRIPTION_BYTES_MAX, Handle, IMAGES_MAX, ImportChange, InvalidHandle, ProductRejection, TAGS_MAX, VARIANTS_MAX,
+        Handle, IMAGES_MAX, ImportChange, InvalidDescription, InvalidHandle, ProductRejection, TAGS_MAX, VARIANTS_MAX,
         derived_sku,
     },
     quantity::QUANTITY_MAX,
@@ -280,9 +280,9 @@ pub enum Refusal {
         /// How many characters it may have.
         max: usize,
     },
-    /// The description is too long, before or after it was cleaned.
-    #[error("more than {DESCRIPTION_BYTES_MAX} bytes")]
-    DescriptionTooLong,
+    /// The description is too long or too much work.
+    #[error(transparent)]
+    Description(#[from] InvalidDescription),
     /// More than [`TAGS_MAX`].
     #[error("more than {TAGS_MAX} tags")]
     TooManyTags,

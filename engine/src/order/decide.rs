@@ -14,7 +14,8 @@ type Decided = Result<Decision<OrderEvent, OrderReply>, OrderRejection>;
 
 impl Order {
     pub(super) fn decide_command(&self, command: &OrderCommand, context: &Context) -> Decided {
-        if let OrderCommand::Place { tenant, order, number, buyer, contact, checkout, payment, lines, totals } = command {
+        if let OrderCommand::Place { tenant, order, number, buyer, contact, checkout, payment, lines, totals } = command
+        {
             let (tenant, lines) = (tenant.clone(), lines.clone());
             let (order, number, buyer, contact) = (*order, *number, *buyer, *contact);
             let (checkout, payment, totals, at) = (*checkout, *payment, *totals, context.now);
@@ -39,7 +40,11 @@ impl Order {
         let as_placed = reply(&placed, &Standing::default());
         if let Some(sheet) = &self.sheet {
             let same = Sheet { at: sheet.at, ..placed };
-            return if same == *sheet { Ok(Decision::again(reply(sheet, &Standing::default()))) } else { Err(KeyReused.into()) };
+            return if same == *sheet {
+                Ok(Decision::again(reply(sheet, &Standing::default())))
+            } else {
+                Err(KeyReused.into())
+            };
         }
         if placed.lines.is_empty() || placed.lines.len() > LINES_MAX {
             return Err(invalid("/lines", "has from 1 to 100 lines"));
@@ -55,7 +60,8 @@ impl Order {
 
     fn mark_paid(&self, sheet: &Sheet, context: &Context) -> Decided {
         let paid_at = self.standing.paid_at.unwrap_or(context.now);
-        let as_paid = Standing { payment_state: OrderPaymentState::Paid, paid_at: Some(paid_at), ..Standing::default() };
+        let as_paid =
+            Standing { payment_state: OrderPaymentState::Paid, paid_at: Some(paid_at), ..Standing::default() };
         match self.standing.payment_state {
             OrderPaymentState::Authorized => {
                 Ok(Decision::accept(vec![OrderEvent::Paid { at: paid_at }], reply(sheet, &as_paid)))

@@ -74,7 +74,8 @@ impl Order {
             (RESTOCK_SLOTS.., Outcome::Inventory(Ok(_))) => {
                 let index = usize::try_from(effect.slot - RESTOCK_SLOTS).unwrap_or(usize::MAX);
                 let open = self.restocks.get(index).filter(|restock| !restock.booked && restock.total == effect.turn);
-                let booked = open.map(|restock| OrderEvent::Restocked { sku: restock.sku.clone(), total: restock.total, at });
+                let booked =
+                    open.map(|restock| OrderEvent::Restocked { sku: restock.sku.clone(), total: restock.total, at });
                 booked.into_iter().collect()
             }
             // An inventory that refuses is full; it is asked again, since no unit may be mislaid.

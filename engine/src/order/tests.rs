@@ -12,7 +12,8 @@ use crate::{
     drop::Buyer,
     effect::{EffectId, Outcome, Request},
     id::{
-        CheckoutId, ClaimId, ClaimRef, CommandId, ContactId, DropId, HoldId, OrderId, PaymentId, Sku, SubjectId, TenantId,
+        CheckoutId, ClaimId, ClaimRef, CommandId, ContactId, DropId, HoldId, OrderId, PaymentId, Sku, SubjectId,
+        TenantId,
     },
     inventory::{InventoryCommand, InventoryRejection, InventoryReply},
     mail::{MailKind, MailRequest},
@@ -140,7 +141,9 @@ fn states(view: &OrderView) -> (OrderPaymentState, FulfillmentState) {
 /// The open restocks: how many units of what have come back in all.
 fn coming_back(order: &Order) -> BTreeMap<String, u64> {
     let restock = |request: &Request| match request {
-        Request::Inventory(sku, InventoryCommand::Restock { order: OrderId(7), total }) => Some((sku.to_string(), *total)),
+        Request::Inventory(sku, InventoryCommand::Restock { order: OrderId(7), total }) => {
+            Some((sku.to_string(), *total))
+        }
         _ => None,
     };
     order.open.values().filter_map(|effect| restock(&effect.request)).collect()
@@ -284,8 +287,10 @@ fn a_refund_that_fails_changes_nothing_and_can_be_tried_again() {
     assert_eq!(states(&seen(&mut order)), (OrderPaymentState::Paid, FulfillmentState::Unfulfilled));
 
     assert_eq!(order.ask_as(key, cancel(true)), None, "under the same key");
-    let (Request::Payment(_, PaymentCommand::Refund { refund: one, .. }), Request::Payment(_, PaymentCommand::Refund { refund: two, .. })) =
-        (&first.request, &order.open[&REFUND].request)
+    let (
+        Request::Payment(_, PaymentCommand::Refund { refund: one, .. }),
+        Request::Payment(_, PaymentCommand::Refund { refund: two, .. }),
+    ) = (&first.request, &order.open[&REFUND].request)
     else {
         panic!("no refunds")
     };
@@ -346,11 +351,17 @@ fn an_order_is_its_buyers_alone() {
 
 #[test]
 fn the_same_key_with_another_command_is_refused() {
-    use crate::{aggregate::{Aggregate, Context}, id::Fingerprint};
+    use crate::{
+        aggregate::{Aggregate, Context},
+        id::Fingerprint,
+    };
     let mut order = given_paid();
     order.ask_as(CommandId(99), refund(10, false));
     let other = Context { now: order.now, command_id: CommandId(99), former_ids: vec![], fingerprint: Fingerprint(1) };
-    assert!(matches!(order.state.decide(&refund(11, false), &other), Err(OrderRejection::KeyReused(_))), "while it waits");
+    assert!(
+        matches!(order.state.decide(&refund(11, false), &other), Err(OrderRejection::KeyReused(_))),
+        "while it waits"
+    );
     order.answer_open(&refunded());
     assert!(matches!(order.state.decide(&fulfil(), &other), Err(OrderRejection::KeyReused(_))), "and afterwards");
 }

@@ -4,9 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use wincode::{SchemaRead, SchemaWrite};
 
-use super::{
-    ORDERS_REMEMBERED_MAX, OrderNumbersCommand, OrderNumbersEvent, OrderNumbersRejection, OrderNumbersReply,
-};
+use super::{ORDERS_REMEMBERED_MAX, OrderNumbersCommand, OrderNumbersEvent, OrderNumbersRejection, OrderNumbersReply};
 use crate::{
     aggregate::{Aggregate, Context, Decision, SnapshotError, read_snapshot, write_snapshot},
     id::{Kind, OrderId},

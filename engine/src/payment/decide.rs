@@ -242,7 +242,13 @@ impl Payment {
         vec![event]
     }
 
-    fn refund_answered(&self, sheet: &Sheet, effect: EffectId, answer: &ProviderAnswer, at: Timestamp) -> Vec<PaymentEvent> {
+    fn refund_answered(
+        &self,
+        sheet: &Sheet,
+        effect: EffectId,
+        answer: &ProviderAnswer,
+        at: Timestamp,
+    ) -> Vec<PaymentEvent> {
         let index = usize::try_from(effect.slot - 1).unwrap_or(usize::MAX);
         let open = |refund: &&Refund| matches!(refund.state, RefundState::Open);
         let Some(refund) = self.refunds.get(index).filter(open) else { return Vec::new() };
@@ -258,7 +264,9 @@ impl Payment {
 
     pub(super) fn effects_of(&self, event: &PaymentEvent) -> Vec<Effect> {
         let asks = match event {
-            PaymentEvent::RefundAsked { .. } => return self.refund_effect(self.refunds.len().saturating_sub(1)).into_iter().collect(),
+            PaymentEvent::RefundAsked { .. } => {
+                return self.refund_effect(self.refunds.len().saturating_sub(1)).into_iter().collect();
+            }
             PaymentEvent::Refunded { .. } | PaymentEvent::RefundFailed { .. } => false,
             // It may wait for an operation that was asked for before it.
             PaymentEvent::VoidAsked { .. } => self.open == Some(Line::Void),
@@ -271,16 +279,20 @@ impl Payment {
         if self.refunds_open == 0 {
             return self.line_effect().into_iter().collect();
         }
-        self.line_effect().into_iter().chain((0..self.refunds.len()).filter_map(|index| self.refund_effect(index))).collect()
+        self.line_effect()
+            .into_iter()
+            .chain((0..self.refunds.len()).filter_map(|index| self.refund_effect(index)))
+            .collect()
     }
 
     fn line_effect(&self) -> Option<Effect> {
         // Of nothing, no provider is asked: the answer stands beside the question.
         let sheet = self.sheet.as_ref().filter(|sheet| sheet.amount.amount > 0)?;
         let (name, operation) = match self.open? {
-            Line::Authorise => {
-                ("authorise".to_owned(), ProviderOperation::Authorise { token: sheet.token.clone(), amount: sheet.amount })
-            }
+            Line::Authorise => (
+                "authorise".to_owned(),
+                ProviderOperation::Authorise { token: sheet.token.clone(), amount: sheet.amount },
+            ),
             // Each time is another operation: under the same key the provider would only repeat what it said before.
             Line::Confirm => (format!("confirm-{}", self.confirms.len()), ProviderOperation::Confirm),
             Line::Capture => ("capture".to_owned(), ProviderOperation::Capture { amount: sheet.amount }),

@@ -88,8 +88,12 @@ pub(super) struct Refund {
 pub(super) enum RefundState {
     Open,
     /// Done, when so many minor units had been given back in all.
-    Done { refunded: i64 },
-    Failed { code: String },
+    Done {
+        refunded: i64,
+    },
+    Failed {
+        code: String,
+    },
 }
 
 impl Payment {

@@ -88,7 +88,10 @@ fn asked_now(payment: &mut Payment, command: PaymentCommand) -> Result<PaymentRe
 #[test]
 fn money_is_set_aside_and_taken() {
     let mut payment = given_asked();
-    assert_eq!(request(&payment, 0).operation, ProviderOperation::Authorise { token: "tok_approve".to_owned(), amount: dollars(1_000) });
+    assert_eq!(
+        request(&payment, 0).operation,
+        ProviderOperation::Authorise { token: "tok_approve".to_owned(), amount: dollars(1_000) }
+    );
     payment.answer_open(&says(ProviderAnswer::Authorised));
     assert_eq!(state(payment.told()), PaymentState::Authorised);
 
@@ -247,7 +250,10 @@ fn a_refund_has_edges() {
     let mut payment = given_captured();
     let euros = Money { amount: 1, currency: Currency::new("EUR").unwrap() };
     let command = PaymentCommand::Refund { refund: RefundId(1), amount: euros };
-    assert!(matches!(asked_now(&mut payment, command), Err(PaymentRejection::Invalid { pointer: "/amount/currency", .. })));
+    assert!(matches!(
+        asked_now(&mut payment, command),
+        Err(PaymentRejection::Invalid { pointer: "/amount/currency", .. })
+    ));
     assert!(matches!(asked_now(&mut payment, refund(1, 0)), Err(PaymentRejection::Invalid { .. })));
     assert!(matches!(asked_now(&mut payment, refund(1, -1)), Err(PaymentRejection::Invalid { .. })));
     assert!(matches!(asked_now(&mut payment, refund(1, i64::MAX)), Err(PaymentRejection::RefundTooLarge { .. })));

@@ -11,10 +11,21 @@ pub const DESCRIPTION_BYTES_MAX: usize = 512 * 1_024;
 /// How often the cleaner may look at its own output: what is not stable by then becomes plain text.
 const PASSES_MAX: usize = 8;
 
-/// A description longer than [`DESCRIPTION_BYTES_MAX`], before or after it was cleaned.
+/// The most elements of a description. A parser's work grows with the square of how deep they are nested, and of how
+/// many are left open: 512 KB of `<div>` took 58 s (measured, release build); the worst that is
+/// allowed here takes a quarter of a second.
+pub const DESCRIPTION_ELEMENTS_MAX: usize = 2_000;
+
+/// A description that is too long, or too much work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a description has at most {DESCRIPTION_BYTES_MAX} bytes")]
-pub struct DescriptionTooLong;
+pub enum InvalidDescription {
+    /// Longer than [`DESCRIPTION_BYTES_MAX`], before or after it was cleaned.
+    #[error("a description has at most {DESCRIPTION_BYTES_MAX} bytes")]
+    TooLong,
+    /// More than [`DESCRIPTION_ELEMENTS_MAX`] elements.
+    #[error("a description has at most {DESCRIPTION_ELEMENTS_MAX} html elements")]
+    TooManyElements,
+}
 
 /// HTML without scripts, styles, forms and handlers, at most [`DESCRIPTION_BYTES_MAX`] bytes.
 ///
@@ -31,13 +42,22 @@ impl Default for SafeHtml {
 
 impl SafeHtml {
     /// Takes out of `html` all that could act on the page which shows it.
-    pub fn clean(html: &str) -> Result<Self, DescriptionTooLong> {
-        if html.len() > DESCRIPTION_BYTES_MAX {
-            return Err(DescriptionTooLong);
+    pub fn clean(html: &str) -> Result<Self, InvalidDescription> {
+        // Each ampersand comes out as four bytes at least, and many of them are slow to parse.
+        let ampersands = html.bytes().filter(|&byte| byte == b'&').count();
+        if html.len() > DESCRIPTION_BYTES_MAX || ampersands > DESCRIPTION_BYTES_MAX / 4 {
+            return Err(InvalidDescription::TooLong);
+        }
+        // An end tag alone makes an element too: `</p>`.
+        let tags = |starts: fn(u8) -> bool| {
+            html.as_bytes().windows(2).filter(|pair| pair[0] == b'<' && starts(pair[1])).count()
+        };
+        if tags(|byte| byte.is_ascii_alphabetic()) > DESCRIPTION_ELEMENTS_MAX || tags(|byte| byte == b'/') > DESCRIPTION_ELEMENTS_MAX {
+            return Err(InvalidDescription::TooManyElements);
         }
         let mut clean = ammonia::clean(html).trim().to_owned();
         if clean.len() > DESCRIPTION_BYTES_MAX {
-            return Err(DescriptionTooLong);
+            return Err(InvalidDescription::TooLong);
         }
         // A parser drops a line break at the start of a `pre`, so one pass is not always the last.
         let mut stable = false;
@@ -53,7 +73,7 @@ impl SafeHtml {
             clean = plain_text(&clean);
         }
         if clean.len() > DESCRIPTION_BYTES_MAX {
-            return Err(DescriptionTooLong);
+            return Err(InvalidDescription::TooLong);
         }
         Ok(Self(clean.into()))
     }
@@ -120,8 +140,10 @@ mod tests {
     #[test]
     fn a_description_has_an_edge_before_and_after_cleaning() {
         assert!(SafeHtml::clean(&"a".repeat(DESCRIPTION_BYTES_MAX)).is_ok());
-        assert_eq!(SafeHtml::clean(&"a".repeat(DESCRIPTION_BYTES_MAX + 1)), Err(DescriptionTooLong));
-        assert_eq!(SafeHtml::clean(&"&".repeat(DESCRIPTION_BYTES_MAX / 2)), Err(DescriptionTooLong));
+        assert_eq!(SafeHtml::clean(&"a".repeat(DESCRIPTION_BYTES_MAX + 1)), Err(InvalidDescription::TooLong));
+        assert!(SafeHtml::clean(&"<".repeat(1_000)).unwrap().as_str().len() == 4_000);
+        assert_eq!(SafeHtml::clean(&"<".repeat(DESCRIPTION_BYTES_MAX / 4 + 1)), Err(InvalidDescription::TooLong));
+        assert_eq!(SafeHtml::clean(&"&".repeat(DESCRIPTION_BYTES_MAX / 2)), Err(InvalidDescription::TooLong));
     }
 
     #[test]
@@ -130,6 +152,14 @@ mod tests {
             let once = clean(&format!("<pre>{}x</pre>", "\n".repeat(breaks)));
             assert_eq!(clean(&once), once);
         }
+    }
+
+    #[test]
+    fn a_description_that_is_slow_to_parse_is_refused() {
+        assert!(SafeHtml::clean(&"<br>".repeat(DESCRIPTION_ELEMENTS_MAX)).is_ok());
+        let refused = Err(InvalidDescription::TooManyElements);
+        assert_eq!(SafeHtml::clean(&"<DIV>".repeat(DESCRIPTION_ELEMENTS_MAX + 1)), refused);
+        assert_eq!(SafeHtml::clean(&"</p>".repeat(DESCRIPTION_ELEMENTS_MAX + 1)), refused);
     }
 
     proptest! {

@@ -74,8 +74,10 @@ fn claimed(claim: u8, item: u16, quantity: i64, seconds: u64) -> DropEvent {
 pub(crate) fn golden() -> Golden<Drop> {
     let claim = |number| ClaimId(id(number));
     let pin = |attempt| Pin { checkout: CheckoutId(id(60)), attempt };
-    let pinned = |number, attempt| DropEvent::Pinned { claim: claim(number), pin: pin(attempt), email: EmailHash(id(61)) };
-    let asked_units = |receipt, edit, units: &[(u16, u64)]| DropEvent::UnitsAsked { receipt, edit, units: units.to_vec() };
+    let pinned =
+        |number, attempt| DropEvent::Pinned { claim: claim(number), pin: pin(attempt), email: EmailHash(id(61)) };
+    let asked_units =
+        |receipt, edit, units: &[(u16, u64)]| DropEvent::UnitsAsked { receipt, edit, units: units.to_vec() };
     let history = vec![
         created(),
         asked_units(receipt(11, 1), Some(edit()), &[(0, 100), (1, 50)]),

@@ -24,7 +24,12 @@ pub(crate) fn golden() -> Golden<Inventory> {
         deadline: at(seconds + 30),
     };
     let history = vec![
-        InventoryEvent::Adopted { tenant: tenant(), sku: sku("SHIRT-S"), product: ProductId(id(1)), variant: VariantId(id(2)) },
+        InventoryEvent::Adopted {
+            tenant: tenant(),
+            sku: sku("SHIRT-S"),
+            product: ProductId(id(1)),
+            variant: VariantId(id(2)),
+        },
         InventoryEvent::Adjusted { delta: 1_000, reason: "delivery".to_owned(), receipt: receipt(3, 0) },
         InventoryEvent::Allocated { drop: DropId(id(4)), total: 300 },
         InventoryEvent::Settled { drop: DropId(id(4)), totals: Totals { sold: 120, unsold: 50, returned: 7 } },

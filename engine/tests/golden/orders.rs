@@ -48,7 +48,12 @@ fn sheet() -> Sheet {
                 source: LineSource::Hold(HoldId(id(10))),
             },
         ],
-        totals: OrderTotals { subtotal: dollars(5_900), shipping: dollars(500), tax: dollars(1_121), total: dollars(7_521) },
+        totals: OrderTotals {
+            subtotal: dollars(5_900),
+            shipping: dollars(500),
+            tax: dollars(1_121),
+            total: dollars(7_521),
+        },
         at: at(0),
     }
 }
@@ -75,13 +80,23 @@ pub(crate) fn golden() -> Golden<Order> {
     ];
     let others = vec![
         OrderEvent::CaptureFailed { at: at(1) },
-        OrderEvent::Cancelled { reason: "out of paint".to_owned(), restock: true, receipt: receipt(22, 30), at: at(31) },
+        OrderEvent::Cancelled {
+            reason: "out of paint".to_owned(),
+            restock: true,
+            receipt: receipt(22, 30),
+            at: at(31),
+        },
         OrderEvent::Fulfilled { tracking: Some("1Z999AA10123456784".to_owned()), receipt: receipt(23, 40) },
     ];
     Golden { history, others, sorts: Vec::new() }
 }
 
 pub(crate) fn golden_numbers() -> Golden<OrderNumbers> {
-    let assigned = |order, number, seconds| OrderNumbersEvent::Assigned { order: OrderId(id(order)), number, at: at(seconds) };
-    Golden { history: vec![assigned(1, 1, 0), assigned(2, 2, 1), assigned(3, 3, 5)], others: Vec::new(), sorts: Vec::new() }
+    let assigned =
+        |order, number, seconds| OrderNumbersEvent::Assigned { order: OrderId(id(order)), number, at: at(seconds) };
+    Golden {
+        history: vec![assigned(1, 1, 0), assigned(2, 2, 1), assigned(3, 3, 5)],
+        others: Vec::new(),
+        sorts: Vec::new(),
+    }
 }

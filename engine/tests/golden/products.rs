@@ -16,7 +16,12 @@ use crate::{
 variants! { ProductEvent: Asked, SkuAdopted, SkuRefused, Created, Changed, Refused, SkuDisowned }
 
 fn creation() -> Creation {
-    Creation { tenant: tenant(), product: ProductId(id(1)), handle: Handle::new("shirt").unwrap(), currency: Currency::USD }
+    Creation {
+        tenant: tenant(),
+        product: ProductId(id(1)),
+        handle: Handle::new("shirt").unwrap(),
+        currency: Currency::USD,
+    }
 }
 
 fn variant(number: u8, name: &str, size: &str) -> Variant {
@@ -45,12 +50,29 @@ pub(crate) fn golden() -> Golden<Product> {
     let imported = |new| Some(vec![ImportedVariant { variant: VariantId(id(2)), new }]);
     let more = Change { put: vec![variant(4, "SHIRT-L", "L")], removed: vec![VariantId(id(3))], ..Change::default() };
     let most = Change { put: vec![variant(5, "SHIRT-XL", "XL")], ..Change::default() };
-    let asked = |creation, change, imported, adoptions, receipt| ProductEvent::Asked { creation, change, imported, adoptions, receipt };
+    let asked = |creation, change, imported, adoptions, receipt| ProductEvent::Asked {
+        creation,
+        change,
+        imported,
+        adoptions,
+        receipt,
+    };
     let history = vec![
-        asked(Some(creation()), everything(), imported(true), vec![adoption("SHIRT-S", 2), adoption("SHIRT-M", 3)], receipt(20, 0)),
+        asked(
+            Some(creation()),
+            everything(),
+            imported(true),
+            vec![adoption("SHIRT-S", 2), adoption("SHIRT-M", 3)],
+            receipt(20, 0),
+        ),
         ProductEvent::SkuAdopted { slot: 0 },
         ProductEvent::SkuAdopted { slot: 1 },
-        ProductEvent::Created { creation: creation(), change: everything(), imported: imported(true), receipt: receipt(20, 0) },
+        ProductEvent::Created {
+            creation: creation(),
+            change: everything(),
+            imported: imported(true),
+            receipt: receipt(20, 0),
+        },
         asked(None, most.clone(), None, vec![adoption("SHIRT-XL", 5)], receipt(21, 10)),
         ProductEvent::SkuRefused { slot: 2, product: Some(ProductId(id(8))) },
         ProductEvent::Refused { disown: vec![] },

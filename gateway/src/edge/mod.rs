@@ -13,6 +13,7 @@ mod address;
 mod body;
 mod cors;
 mod json;
+mod maybe;
 mod path;
 mod query;
 mod request_id;
@@ -48,6 +49,7 @@ pub use self::{
     body::BODY_TIMEOUT,
     cors::Origins,
     json::{JSON_BYTES_MAX, JSON_DEPTH_MAX, Json, PRODUCT_JSON_BYTES_MAX, parse},
+    maybe::MaybeJson,
     path::Path,
     query::{FromQuery, PARAMETERS_MAX, Parameters, Query},
     request_id::{REQUEST_ID_BYTES_MAX, RequestId},

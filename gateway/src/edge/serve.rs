@@ -27,7 +27,7 @@ const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 const REFUSALS_MAX: usize = 256;
 
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
-    content-type: application/problem+json\r\ncontent-length: 161\r\n\r\n\
+    content-type: application/problem+json\r\ncontent-length: 160\r\n\r\n\
     {\"type\":\"/problems/overloaded\",\"code\":\"overloaded\",\"title\":\"Too much is waiting\",\"status\":503,\
     \"detail\":\"too many connections\",\"request_id\":\"connection-refused\"}";
 
@@ -120,7 +120,7 @@ mod tests {
     fn the_refusal_says_how_long_it_is() {
         let text = std::str::from_utf8(REFUSAL).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("content-length: {}\r\n", body.len())) || head.ends_with(&format!("content-length: {}", body.len())), "{}", body.len());
+        assert!(head.ends_with(&format!("content-length: {}", body.len())));
         assert!(serde_json::from_str::<serde_json::Value>(body).is_ok());
     }
 }

@@ -114,6 +114,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     async fn take_all(&mut self, mut items: mpsc::Receiver<FromFile>) -> Result<Option<Stopped>, StoreError> {
+        let intake = self.intake.clone();
         let mut under_way = FuturesUnordered::new();
         let mut handles: HashSet<Handle> = HashSet::new();
         let mut waiting: Option<Box<ProductRows>> = None;
@@ -121,7 +122,6 @@ impl Run<'_> {
         let mut stopped = None;
         let mut progress = tokio::time::interval_at(Instant::now() + PROGRESS_EVERY, PROGRESS_EVERY);
         progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let intake = self.intake.clone();
         loop {
             // A product that is under way must be done before the file says more of it.
             if let Some(product) = waiting.take_if(|product| !handles.contains(&product.change.handle)) {

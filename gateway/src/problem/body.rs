@@ -11,7 +11,8 @@ use super::{Code, Inner};
 
 struct Written<'a> {
     problem: &'a Inner,
-    request_id: &'a str,
+    /// `None` where the problem is a part of an answer.
+    request_id: Option<&'a str>,
 }
 
 impl Serialize for Written<'_> {
@@ -24,7 +25,9 @@ impl Serialize for Written<'_> {
         map.serialize_entry("title", entry.title)?;
         map.serialize_entry("status", &entry.status)?;
         map.serialize_entry("detail", detail.as_deref().unwrap_or(entry.meaning))?;
-        map.serialize_entry("request_id", self.request_id)?;
+        if let Some(request_id) = self.request_id {
+            map.serialize_entry("request_id", request_id)?;
+        }
         if !errors.is_empty() {
             map.serialize_entry("errors", errors)?;
         }
@@ -38,8 +41,12 @@ impl Serialize for Written<'_> {
 pub(super) fn write(problem: &Inner, request_id: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(320);
     // Strings, numbers and booleans under string keys: writing them to memory cannot fail.
-    let _ = serde_json::to_writer(&mut bytes, &Written { problem, request_id });
+    let _ = serde_json::to_writer(&mut bytes, &Written { problem, request_id: Some(request_id) });
     bytes
+}
+
+pub(super) fn part(problem: &Inner) -> serde_json::Value {
+    serde_json::to_value(Written { problem, request_id: None }).unwrap_or_default()
 }
 
 /// `Problem` in the OpenAPI document: the table's codes are its enumeration.
@@ -51,7 +58,7 @@ impl PartialSchema for ProblemDoc {
         from_json(json!({
             "type": "object",
             "description": "What went wrong (RFC 9457). Members beyond these depend on the code; its page says which.",
-            "required": ["type", "code", "title", "status", "detail", "request_id"],
+            "required": ["type", "code", "title", "status", "detail"],
             "properties": {
                 "type": {"type": "string", "format": "uri-reference", "description": "The page that explains the code.",
                          "examples": ["/problems/sold_out"]},
@@ -59,7 +66,7 @@ impl PartialSchema for ProblemDoc {
                 "title": {"type": "string", "description": "What it is, the same at every occurrence."},
                 "status": {"type": "integer", "format": "int32", "minimum": 400, "maximum": 599},
                 "detail": {"type": "string", "description": "What happened this time."},
-                "request_id": {"type": "string", "description": "Names this request in the server's logs."},
+                "request_id": {"type": "string", "description": "Names this request in the server's logs; absent where the problem is a part of another answer."},
                 "errors": {"type": "array", "items": {"$ref": "#/components/schemas/FieldError"},
                            "description": "What is wrong with which field."}
             }

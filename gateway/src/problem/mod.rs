@@ -8,8 +8,11 @@
 
 mod ask;
 mod body;
+mod carts;
+mod checkouts;
 mod drops;
 mod inventory;
+mod orders;
 mod products;
 mod store;
 pub(crate) mod pages;
@@ -158,6 +161,11 @@ impl Problem {
     /// What is wrong with which field.
     pub fn errors(&self) -> &[FieldError] {
         &self.0.errors
+    }
+
+    /// What happened, as a part of another answer: of something that has failed.
+    pub(crate) fn to_part(&self) -> Value {
+        body::part(&self.0)
     }
 
     /// The body, with the id of the request that it answers.

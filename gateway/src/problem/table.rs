@@ -161,6 +161,30 @@ codes! {
     PriceChanged = "price_changed", 409, false, "The price has changed",
         "What is to be paid is not what was shown. `total` is what it would be now.",
         "Show the buyer the new total, and check out again.";
+    CartEmpty = "cart_empty", 409, false, "The cart is empty",
+        "There is nothing in the cart to be paid.",
+        "Put something into it first.";
+    NotForSale = "not_for_sale", 409, false, "This is not for sale",
+        "The catalogue no longer sells `sku`.",
+        "Take it out of the cart.";
+    MixedCurrencies = "mixed_currencies", 409, false, "Prices in different currencies",
+        "What is to be paid together has prices in different currencies.",
+        "Pay for each currency by itself.";
+    GoodsLost = "goods_lost", 409, false, "The goods were no longer held",
+        "The goods were gone when the money was there. The money was given back.",
+        "Start again with what is available now.";
+    CheckoutCancelled = "cancelled", 409, false, "The buyer called it off",
+        "The checkout was cancelled by its buyer.",
+        "Start another checkout.";
+    CheckoutExpired = "expired", 409, false, "The buyer took too long",
+        "The checkout was given up because it was not paid in time.",
+        "Start another checkout.";
+    RefundTooLarge = "refund_too_large", 409, false, "More than can be refunded",
+        "`refundable` is what is left of what was paid.",
+        "Refund at most `refundable`.";
+    RefundFailed = "refund_failed", 409, true, "The refund failed",
+        "The payment provider refuses to give the money back; `reason` says why, as far as it told. Nothing has changed.",
+        "Try again later, or give the money back another way.";
     EmailTaken = "email_taken", 409, false, "There is an account with this e-mail address",
         "E-mail addresses are unique among the accounts of a shop.",
         "Sign in, or ask for a new password.";
@@ -174,7 +198,7 @@ codes! {
         "The provider has declined the payment; `reason` says why, as far as it told.",
         "Try another means of payment. The claims stay held until they expire.";
     PaymentFailed = "payment_failed", 409, false, "The payment could not be taken",
-        "The payment was authorised, but could not be captured or refunded.",
+        "The payment was authorised, but the money could not be taken; `reason` says why, as far as the provider told.",
         "Try again, or another means of payment.";
     // 412 … 428
     StaleVersion = "stale_version", 412, false, "There is a newer version",

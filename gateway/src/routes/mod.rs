@@ -1,10 +1,15 @@
 //! The routes: one file for each kind of thing. A route reads a request, asks an entity, and writes its answer.
 
 mod accounts;
+mod carts;
+mod checkouts;
 mod claims;
 mod drops;
+mod imports;
 mod inventory;
 mod me;
+mod orders;
+mod products;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -17,6 +22,10 @@ use axum::{
     routing::get,
 };
 use bytes::Bytes;
+use engine::{
+    aggregate::Aggregate,
+    id::{CommandId, EntityKey},
+};
 use utoipa::{OpenApi, openapi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -47,6 +56,29 @@ fn read_call(arrival: &Arrival) -> Call {
     Call { request_id: arrival.id.number(), ..Call::read() }
 }
 
+/// The former guests of an account that are looked at for a thing that a repeated command has made: those of one device
+/// are few.
+const FORMER_LOOKED_AT_MAX: usize = 32;
+
+/// The name under which a command that makes something is known: its own, or the one that it had when its caller was a
+/// guest, if what it made then is there.
+async fn known_former<A: Aggregate>(
+    gateway: &Gateway,
+    call: &Call,
+    key: impl Fn(CommandId) -> EntityKey + Send,
+    view: A::Command,
+) -> CommandId {
+    if call.former_ids.is_empty() {
+        return call.command_id;
+    }
+    for id in std::iter::once(call.command_id).chain(call.former_ids.iter().copied().take(FORMER_LOOKED_AT_MAX)) {
+        if gateway.commerce.ask::<A>(&key(id), view.clone(), Call::read()).await.is_ok() {
+            return id;
+        }
+    }
+    call.command_id
+}
+
 /// The OpenAPI document.
 pub(crate) fn document() -> serde_json::Value {
     document::complete(&documented().into_openapi(), refinements())
@@ -72,6 +104,24 @@ fn documented() -> OpenApiRouter<Gateway> {
         .routes(routes!(claims::list_claims))
         .routes(routes!(inventory::get_inventory))
         .routes(routes!(inventory::adjust_inventory))
+        .routes(routes!(products::create_product, products::list_products))
+        .routes(routes!(products::get_product, products::update_product, products::archive_product))
+        .routes(routes!(imports::create_import))
+        .routes(routes!(imports::get_import))
+        .routes(routes!(imports::list_rejected_rows))
+        .routes(routes!(carts::create_cart))
+        .routes(routes!(carts::get_cart, carts::delete_cart))
+        .routes(routes!(carts::add_cart_line))
+        .routes(routes!(carts::update_cart_line, carts::remove_cart_line))
+        .routes(routes!(checkouts::create_checkout, checkouts::list_checkouts))
+        .routes(routes!(checkouts::get_checkout))
+        .routes(routes!(checkouts::confirm_checkout))
+        .routes(routes!(checkouts::cancel_checkout))
+        .routes(routes!(orders::list_orders))
+        .routes(routes!(orders::get_order))
+        .routes(routes!(orders::cancel_order))
+        .routes(routes!(orders::create_refund))
+        .routes(routes!(orders::create_fulfillment))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics))
@@ -81,7 +131,7 @@ fn documented() -> OpenApiRouter<Gateway> {
 }
 
 fn refinements() -> Vec<document::Refinement> {
-    [sessions::refinements(), drops::refinements(), inventory::refinements()].concat()
+    [sessions::refinements(), drops::refinements(), inventory::refinements(), checkouts::refinements()].concat()
 }
 
 /// There is something at this address, but not for this method. To `OPTIONS` that is the answer: `Allow`.

@@ -1,5 +1,6 @@
 //! What requests and answers have in common: money, times, names, pages, versions.
 
+mod address;
 mod conditional;
 mod money;
 mod names;
@@ -8,6 +9,7 @@ mod reply;
 mod time;
 
 pub(crate) use self::{
+    address::Address,
     conditional::{IfMatch, IfNoneMatch, etag, fresh},
     money::{MoneyWire, price_in},
     names::{IdSchema, SkuSchema, read_claim, read_sku},

@@ -1,6 +1,7 @@
 //! What is refused, where, and what that does to the rest.
 
 use super::*;
+use crate::product::{DESCRIPTION_BYTES_MAX, InvalidDescription};
 
 #[test]
 fn a_bad_cell_is_refused_with_its_line_and_column() {
@@ -20,7 +21,7 @@ fn a_bad_cell_is_refused_with_its_line_and_column() {
     assert_eq!(refused("Image Src", "javascript:x"), Refusal::InvalidImage);
     assert_eq!(refused("Vendor", &"x".repeat(256)), Refusal::TextTooLong { max: 255 });
     assert_eq!(refused("SKU", &"x".repeat(256)), Refusal::InvalidSku);
-    assert_eq!(refused("Description", &"x".repeat(DESCRIPTION_BYTES_MAX + 1)), Refusal::DescriptionTooLong);
+    assert_eq!(refused("Description", &"x".repeat(DESCRIPTION_BYTES_MAX + 1)), Refusal::Description(InvalidDescription::TooLong));
 }
 
 #[test]

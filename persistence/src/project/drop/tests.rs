@@ -235,26 +235,38 @@ async fn a_buyer_finds_the_drops_that_it_claimed_in_also_as_a_former_guest() {
 }
 
 #[tokio::test]
-async fn buyers_are_found_in_every_generation() {
+async fn buyers_of_a_rush_are_found_beside_those_who_came_one_by_one() {
     let mut world = World::new().await;
-    let acme = tenant("acme");
-    let actor = create(&mut world.journal, "acme", 1, "rush", 10);
-    for batch in 0..6u128 {
-        let claims: Vec<_> = (0..16_384).map(|n| claimed(n, SubjectId(batch * 16_384 + n))).collect();
-        world.journal.append(&actor.key, Timestamp(50), &claims);
+    let (acme, bolt) = (tenant("acme"), tenant("bolt"));
+    let (rush, calm) =
+        (create(&mut world.journal, "acme", 1, "rush", 10).key, create(&mut world.journal, "acme", 2, "calm", 20).key);
+    let buyer = |n: u128| SubjectId::derive(&[&n.to_be_bytes()]);
+    for batch in 0..3 {
+        let claims: Vec<_> = (0..5_000).map(|n| claimed(n, buyer(batch * 5_000 + n))).collect();
+        world.journal.append(&rush, Timestamp(50), &claims);
+        // Far apart from the first: known, and not written again.
+        world.journal.append(&rush, Timestamp(50), &[claimed(0, buyer(0))]);
+        world.journal.append(&calm, Timestamp(50), &[claimed(0, buyer(batch))]);
         world.project().await.unwrap();
     }
-    for n in [0, 16_383, 40_000, 6 * 16_384 - 1] {
-        let found = world.read_side().drops_of_buyer(&acme, &[SubjectId(n)], Limit::default()).await.unwrap();
-        assert_eq!(found, [DropId(1)], "{n}");
+    let drops = async |tenant, buyers: &[SubjectId]| {
+        world.read_side().drops_of_buyer(tenant, buyers, Limit::default()).await.unwrap()
+    };
+    for n in [0, 1, 2] {
+        assert_eq!(drops(&acme, &[buyer(n)]).await, [DropId(2), DropId(1)], "{n}");
     }
-    let other = world.read_side().drops_of_buyer(&acme, &[SubjectId(6 * 16_384)], Limit::default()).await.unwrap();
-    assert_eq!(other, []);
-    let generations: i64 = sqlx::query_scalar("SELECT count(DISTINCT generation) FROM drop_buyers")
-        .fetch_one(&mut *world.read_side().begin().await.unwrap())
-        .await
-        .unwrap();
-    assert_eq!(generations, 3);
+    for n in [3, 5_000, 14_999] {
+        assert_eq!(drops(&acme, &[buyer(99_999), buyer(n)]).await, [DropId(1)], "{n}");
+        assert_eq!(drops(&bolt, &[buyer(n)]).await, []);
+    }
+    assert_eq!(drops(&acme, &[buyer(15_000)]).await, []);
+    let rows: Vec<i64> = sqlx::query_scalar(
+        "SELECT count(*) FROM drop_buyers UNION ALL SELECT sum(length(subjects)) / 16 FROM drop_crowds",
+    )
+    .fetch_all(&mut *world.read_side().begin().await.unwrap())
+    .await
+    .unwrap();
+    assert_eq!(rows, [3, 15_000], "each pair once");
 }
 
 /// What a rush costs: run by hand, `cargo test -p persistence --release -- --ignored rush --nocapture`.

@@ -13,7 +13,7 @@ use sqlx::{QueryBuilder, Sqlite};
 
 pub(crate) use self::{
     checkout::read_total,
-    drop::{DropPhase, read_terms},
+    drop::{DropPhase, crowd_bucket, read_terms},
     order::{read_order, write_lines},
 };
 pub use self::{

@@ -210,7 +210,8 @@ async fn a_crash_between_any_two_steps_keeps_what_was_answered() {
     }
     let log = read(&journal, SHARD).await;
     drop(journal);
-    for (step, answered, copy) in probe.copies.lock().drain(..) {
+    let copies = std::mem::take(&mut *probe.copies.lock());
+    for (step, answered, copy) in copies {
         let reopened = open(copy.path());
         let kept = read(&reopened, SHARD).await;
         assert!(reopened.accepted_now(SHARD).unwrap() >= answered, "{step} after {answered}");

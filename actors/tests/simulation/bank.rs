@@ -1,0 +1,115 @@
+//! A payment provider that answers late, at times not at all, and never does a thing twice under one key.
+
+use std::{collections::BTreeMap, sync::Arc, sync::atomic::Ordering};
+
+use actors::ports::{OutcomeUnknown, Outside};
+use engine::{
+    effect::{Outcome, Request},
+    id::{PaymentId, TenantId},
+    payment::{ProviderAnswer, ProviderOperation},
+    time::Timestamp,
+};
+use futures::{FutureExt, future::BoxFuture};
+use parking_lot::Mutex;
+
+use crate::faults::Trouble;
+
+/// What the bank holds for one payment, in minor units.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Account {
+    token: String,
+    pub authorised: i64,
+    pub captured: i64,
+    pub refunded: i64,
+}
+
+/// The bank. Clones share its books.
+#[derive(Clone)]
+pub struct Bank {
+    pub books: Arc<Mutex<Books>>,
+    pub trouble: Trouble,
+}
+
+#[derive(Default)]
+pub struct Books {
+    answered: BTreeMap<String, ProviderAnswer>,
+    pub accounts: BTreeMap<PaymentId, Account>,
+    pub letters: u64,
+}
+
+impl Books {
+    fn operate(&mut self, payment: PaymentId, key: &str, operation: &ProviderOperation) -> ProviderAnswer {
+        if let Some(known) = self.answered.get(key) {
+            return known.clone();
+        }
+        let account = self.accounts.entry(payment).or_default();
+        let answer = match operation {
+            ProviderOperation::Authorise { token, amount } => {
+                account.token = token.clone();
+                match token.as_str() {
+                    "tok_decline" => ProviderAnswer::Declined { code: "declined".into() },
+                    "tok_challenge" => {
+                        account.authorised = -amount.amount;
+                        ProviderAnswer::RequiresAction { url: "https://bank".into(), expires_at: Timestamp(u64::MAX >> 12) }
+                    }
+                    _ => {
+                        account.authorised = amount.amount;
+                        ProviderAnswer::Authorised
+                    }
+                }
+            }
+            ProviderOperation::Confirm => {
+                account.authorised = account.authorised.abs();
+                ProviderAnswer::Authorised
+            }
+            ProviderOperation::Capture { .. } if account.token == "tok_no_capture" => {
+                account.authorised = 0;
+                ProviderAnswer::CaptureFailed { code: "expired".into() }
+            }
+            ProviderOperation::Capture { amount } => {
+                assert!(account.authorised >= amount.amount, "captured {amount} of {account:?}");
+                account.authorised -= amount.amount;
+                account.captured += amount.amount;
+                ProviderAnswer::Captured
+            }
+            ProviderOperation::Void => {
+                account.authorised = 0;
+                ProviderAnswer::Voided
+            }
+            ProviderOperation::Refund { amount, .. } => {
+                account.refunded += amount.amount;
+                assert!(account.refunded <= account.captured, "refunded more than was captured: {account:?}");
+                ProviderAnswer::Refunded
+            }
+        };
+        self.answered.insert(key.to_owned(), answer.clone());
+        answer
+    }
+}
+
+impl Outside for Bank {
+    fn perform(&self, _: &TenantId, request: &Request) -> BoxFuture<'_, Result<Outcome, OutcomeUnknown>> {
+        let request = request.clone();
+        async move {
+            let lost = self.trouble.on.load(Ordering::Acquire) && self.trouble.dice.chance(200);
+            let before = lost && self.trouble.dice.chance(500);
+            tokio::time::sleep(self.trouble.dice.ms(50)).await;
+            let unknown = || Err(OutcomeUnknown("no answer".into()));
+            if before {
+                return unknown();
+            }
+            let outcome = match &request {
+                Request::Provider(request) => {
+                    Outcome::Provider(self.books.lock().operate(request.payment, &request.key, &request.operation))
+                }
+                Request::Mail(_) => {
+                    self.books.lock().letters += 1;
+                    Outcome::Mail
+                }
+                other => panic!("not for the world outside: {other:?}"),
+            };
+            if lost { unknown() } else { Ok(outcome) }
+        }
+        .boxed()
+    }
+}

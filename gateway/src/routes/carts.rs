@@ -1,0 +1,319 @@
+//! `/v1/carts`: what a buyer means to buy.
+
+use std::{sync::Arc, time::Duration};
+
+use actors::{Answered, AskError, Call};
+use axum::{extract::State, response::Response};
+use engine::{
+    cart::{Cart, CartCommand, CartLine, CartReply, CartView},
+    drop::Buyer,
+    id::{CartId, CheckoutId, CommandId, LineId, ProductId, Sku, TenantId, VariantId},
+    inventory::{Inventory, InventoryCommand},
+    money::Currency,
+    product::{Product, ProductCommand, ProductRejection, ProductReply, Quote, Wanted},
+    quantity::Quantity,
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{known_former, read_call};
+use crate::{
+    Gateway, Problem,
+    auth::Identity,
+    edge::{Arrival, Json, MaybeJson, Path},
+    idempotency::{Key, OptionalKey},
+    ops::openapi::{KeyHeader, OptionalKeyHeader},
+    problem::Faults,
+    wire::{IdSchema, MoneyWire, SkuSchema, created, done, ok, read_sku, replayed},
+};
+
+/// How long the lists may lag behind a SKU that the inventory knows, before it counts as not for sale.
+const LISTS_WAIT: Duration = Duration::from_millis(1_500);
+const LISTS_EVERY: Duration = Duration::from_millis(50);
+
+/// A cart to be made.
+#[derive(Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewCart {
+    /// The currency of its prices; that of its first line when it is left out.
+    #[schema(min_length = 3, max_length = 3)]
+    currency: Option<String>,
+}
+
+/// Something to be put into a cart.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewLine {
+    /// What.
+    #[schema(value_type = SkuSchema)]
+    sku: String,
+    /// How many units; more of them when the cart has some.
+    #[schema(minimum = 1, maximum = 100_000_000)]
+    quantity: i64,
+}
+
+/// Another number of units.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LinePatch {
+    /// How many units.
+    #[schema(minimum = 1, maximum = 100_000_000)]
+    quantity: i64,
+}
+
+/// What a buyer means to buy.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Cart)]
+pub(crate) struct CartWire {
+    /// Its id.
+    #[schema(value_type = IdSchema)]
+    id: CartId,
+    /// The currency of its prices, once that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    currency: Option<Currency>,
+    /// What is in it, first added first.
+    #[schema(max_items = 100)]
+    lines: Vec<LineWire>,
+    /// What the lines come to; absent for an empty cart of no currency.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    subtotal: Option<MoneyWire>,
+    /// The checkout that has it, while one has: it cannot be changed then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<IdSchema>, nullable = false)]
+    checkout_id: Option<CheckoutId>,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// When its buyer last changed it.
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+}
+
+/// A line of a cart.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CartLine)]
+pub(crate) struct LineWire {
+    /// Its id.
+    #[schema(value_type = IdSchema)]
+    id: LineId,
+    /// What.
+    #[schema(value_type = SkuSchema)]
+    sku: Sku,
+    /// The product that it belongs to.
+    #[schema(value_type = IdSchema)]
+    product_id: ProductId,
+    /// The variant that has the SKU.
+    #[schema(value_type = IdSchema)]
+    variant_id: VariantId,
+    /// What it is called.
+    title: String,
+    /// How many units.
+    #[schema(minimum = 1)]
+    quantity: u64,
+    /// For how much each, when it was added. Checkout compares it with the catalogue.
+    price: MoneyWire,
+}
+
+impl LineWire {
+    fn of(line: &CartLine) -> Self {
+        let CartLine { id, sku, product, variant, title, quantity, price } = line;
+        Self {
+            id: *id,
+            sku: sku.clone(),
+            product_id: *product,
+            variant_id: *variant,
+            title: title.clone(),
+            quantity: quantity.units(),
+            price: (*price).into(),
+        }
+    }
+}
+
+impl CartWire {
+    fn of(view: &CartView) -> Self {
+        let CartView { id, buyer: _, currency, lines, subtotal, checkout, created_at, updated_at } = view;
+        Self {
+            id: *id,
+            currency: *currency,
+            lines: lines.iter().map(|line| LineWire::of(line)).collect(),
+            subtotal: subtotal.map(MoneyWire::from),
+            checkout_id: *checkout,
+            created_at: *created_at,
+            updated_at: *updated_at,
+        }
+    }
+}
+
+async fn ask(
+    gateway: &Gateway,
+    tenant: &TenantId,
+    cart: CartId,
+    command: CartCommand,
+    call: Call,
+) -> Result<(Arc<CartView>, bool), Problem> {
+    let Answered { reply, again } = gateway.commerce.ask::<Cart>(&cart.key(tenant), command, call).await?;
+    match reply {
+        CartReply::Cart(view) => Ok((view, again)),
+        CartReply::Done => Err(Problem::internal("cart", &"an answer to another question")),
+    }
+}
+
+/// Make a cart
+///
+/// Empty. It is the guest's or the account's that makes it.
+#[utoipa::path(post, path = "/v1/carts", operation_id = "create_cart", tag = "carts", params(KeyHeader),
+    request_body(content = Option<NewCart>, example = json!({})),
+    responses((status = 201, description = "The cart", body = CartWire)))]
+pub(crate) async fn create_cart(
+    State(gateway): State<Gateway>,
+    identity: Identity,
+    idempotency: Key,
+    MaybeJson(body): MaybeJson<NewCart>,
+) -> Result<Response, Problem> {
+    let mut faults = Faults::default();
+    let currency = body.currency.as_deref().and_then(|code| faults.range("/currency", Currency::new(code)));
+    faults.into_result()?;
+    let (tenant, buyer) = (identity.tenant(), identity.buyer());
+    let mut call = idempotency.call(&identity, "create_cart", b"", &body);
+    let view = CartCommand::View { buyer: Some(buyer.clone()) };
+    call.command_id = known_former::<Cart>(&gateway, &call, |id| CartId(id.0).key(tenant), view).await;
+    let cart = CartId(call.command_id.0);
+    let command = CartCommand::Create { tenant: tenant.clone(), cart, buyer: buyer.clone(), currency };
+    let (view, again) = ask(&gateway, tenant, cart, command, call).await?;
+    Ok(replayed(created(&format!("/v1/carts/{cart}"), &CartWire::of(&view)), again))
+}
+
+/// A cart
+#[utoipa::path(get, path = "/v1/carts/{id}", operation_id = "get_cart", tag = "carts",
+    params(("id" = IdSchema, Path, description = "The cart.")), responses((status = 200, description = "The cart", body = CartWire)))]
+pub(crate) async fn get_cart(
+    State(gateway): State<Gateway>,
+    arrival: Arrival,
+    identity: Identity,
+    Path(cart): Path<CartId>,
+) -> Result<Response, Problem> {
+    let buyer: Option<Buyer> = (!identity.is_vendor()).then(|| identity.buyer());
+    let (view, _) = ask(&gateway, identity.tenant(), cart, CartCommand::View { buyer }, read_call(&arrival)).await?;
+    Ok(ok(&CartWire::of(&view)))
+}
+
+/// Throw a cart away
+#[utoipa::path(delete, path = "/v1/carts/{id}", operation_id = "delete_cart", tag = "carts",
+    params(("id" = IdSchema, Path, description = "The cart."), OptionalKeyHeader),
+    responses((status = 204, description = "It is gone"), (status = 409, description = "`checkout_in_progress` {checkout_id}")))]
+pub(crate) async fn delete_cart(
+    State(gateway): State<Gateway>,
+    identity: Identity,
+    idempotency: OptionalKey,
+    Path(cart): Path<CartId>,
+) -> Result<Response, Problem> {
+    let call = idempotency.0.call(&identity, "delete_cart", &cart.to_bytes(), &"delete_cart");
+    let command = CartCommand::Delete { buyer: identity.buyer() };
+    gateway.commerce.ask::<Cart>(&cart.key(identity.tenant()), command, call).await?;
+    Ok(done())
+}
+
+/// Put something into a cart
+///
+/// At the price that the catalogue has now. A SKU that the cart has already gets more units. Nothing is held: that is
+/// for the checkout.
+#[utoipa::path(post, path = "/v1/carts/{id}/lines", operation_id = "add_cart_line", tag = "carts",
+    params(("id" = IdSchema, Path, description = "The cart."), KeyHeader),
+    request_body(content = NewLine, example = json!({"sku": "SHIRT-S", "quantity": 1})),
+    responses((status = 201, description = "The cart", body = CartWire),
+        (status = 409, description = "`not_for_sale` {sku}, `checkout_in_progress` {checkout_id}, `mixed_currencies`, `limit_exceeded`")))]
+pub(crate) async fn add_cart_line(
+    State(gateway): State<Gateway>,
+    identity: Identity,
+    idempotency: Key,
+    Path(cart): Path<CartId>,
+    Json(body): Json<NewLine>,
+) -> Result<Response, Problem> {
+    let mut faults = Faults::default();
+    let sku = read_sku(&body.sku, "/sku", &mut faults);
+    let quantity = faults.range("/quantity", Quantity::new(body.quantity));
+    let (sku, quantity) = faults.give(sku.zip(quantity))?;
+    let call = idempotency.call(&identity, "add_cart_line", &cart.to_bytes(), &body);
+    let tenant = identity.tenant();
+    let quote = quote(&gateway, tenant, &sku).await?;
+    let title = match quote.variant_title.as_str() {
+        "" => quote.title,
+        variant => format!("{} – {variant}", quote.title),
+    };
+    let Quote { product, variant, price, .. } = quote;
+    let command = CartCommand::AddLine { buyer: identity.buyer(), sku, product, variant, title, quantity, price };
+    let (view, again) = ask(&gateway, tenant, cart, command, call).await?;
+    Ok(replayed(created(&format!("/v1/carts/{cart}"), &CartWire::of(&view)), again))
+}
+
+/// What a SKU costs now. Its product comes from the lists, the price from the product itself.
+async fn quote(gateway: &Gateway, tenant: &TenantId, sku: &Sku) -> Result<Quote, Problem> {
+    let not_for_sale = || Problem::new(crate::problem::Code::NotForSale).with("sku", sku.as_str());
+    let (product, _) = find(gateway, tenant, sku).await?.ok_or_else(not_for_sale)?;
+    let wanted = ProductCommand::Quote(Wanted::Sku(sku.clone()));
+    match gateway.commerce.ask::<Product>(&product.key(tenant), wanted, Call::read()).await {
+        Ok(Answered { reply: ProductReply::Quote(quote), .. }) => Ok(quote),
+        Ok(_) => Err(Problem::internal("product", &"an answer to another question")),
+        Err(AskError::Rejected(
+            ProductRejection::NotFound | ProductRejection::VariantNotFound | ProductRejection::NotActive { .. },
+        )) => Err(not_for_sale()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The product that has a SKU. The lists may not have it yet when the inventory does.
+async fn find(gateway: &Gateway, tenant: &TenantId, sku: &Sku) -> Result<Option<(ProductId, VariantId)>, Problem> {
+    let deadline = tokio::time::Instant::now() + LISTS_WAIT;
+    loop {
+        if let Some(found) = gateway.read_side.variant_of_sku(tenant, sku).await? {
+            return Ok(Some(found));
+        }
+        let asked = gateway.commerce.ask::<Inventory>(&sku.key(tenant), InventoryCommand::View, Call::read()).await;
+        if matches!(asked, Err(AskError::Rejected(_))) || tokio::time::Instant::now() >= deadline {
+            return Ok(None);
+        }
+        tokio::time::sleep(LISTS_EVERY).await;
+    }
+}
+
+/// Change the number of units of a line
+#[utoipa::path(patch, path = "/v1/carts/{id}/lines/{line_id}", operation_id = "update_cart_line", tag = "carts",
+    params(("id" = IdSchema, Path, description = "The cart."), ("line_id" = IdSchema, Path, description = "The line."), OptionalKeyHeader),
+    request_body(content = LinePatch, example = json!({"quantity": 2})),
+    responses((status = 200, description = "The cart", body = CartWire), (status = 409, description = "`checkout_in_progress` {checkout_id}")))]
+pub(crate) async fn update_cart_line(
+    State(gateway): State<Gateway>,
+    identity: Identity,
+    idempotency: OptionalKey,
+    Path((cart, line)): Path<(CartId, LineId)>,
+    Json(body): Json<LinePatch>,
+) -> Result<Response, Problem> {
+    let mut faults = Faults::default();
+    let quantity = faults.range("/quantity", Quantity::new(body.quantity));
+    let quantity = faults.give(quantity)?;
+    let call = idempotency.0.call(&identity, "update_cart_line", &line.to_bytes(), &body);
+    let command = CartCommand::ChangeLine { buyer: identity.buyer(), line, quantity };
+    let (view, again) = ask(&gateway, identity.tenant(), cart, command, call).await?;
+    Ok(replayed(ok(&CartWire::of(&view)), again))
+}
+
+/// Take a line out of a cart
+///
+/// Again is the same.
+#[utoipa::path(delete, path = "/v1/carts/{id}/lines/{line_id}", operation_id = "remove_cart_line", tag = "carts",
+    params(("id" = IdSchema, Path, description = "The cart."), ("line_id" = IdSchema, Path, description = "The line."), OptionalKeyHeader),
+    responses((status = 204, description = "It is out"), (status = 409, description = "`checkout_in_progress` {checkout_id}")))]
+pub(crate) async fn remove_cart_line(
+    State(gateway): State<Gateway>,
+    identity: Identity,
+    idempotency: OptionalKey,
+    Path((cart, line)): Path<(CartId, LineId)>,
+) -> Result<Response, Problem> {
+    let call = idempotency.0.call(&identity, "remove_cart_line", &line.to_bytes(), &"remove_cart_line");
+    let command = CartCommand::RemoveLine { buyer: identity.buyer(), line };
+    gateway.commerce.ask::<Cart>(&cart.key(identity.tenant()), command, call).await?;
+    Ok(done())
+}

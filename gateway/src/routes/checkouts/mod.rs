@@ -1,0 +1,259 @@
+//! `/v1/checkouts`: paying.
+
+mod read;
+mod view;
+
+use actors::{Answered, AskError, Call};
+use axum::{extract::State, response::Response};
+use engine::{
+    checkout::{Checkout, CheckoutCommand, CheckoutReply, CheckoutTerms, CheckoutView, StartCheckout},
+    drop::Buyer,
+    id::{CheckoutId, ContactId, TenantId},
+};
+use futures::{StreamExt, stream};
+use persistence::sql::{
+    Contact, ContactError, List,
+    lists::CheckoutStanding,
+};
+use utoipa::{IntoParams, ToSchema};
+
+use self::{
+    read::{NewCheckout, Said},
+    view::CheckoutWire,
+};
+use super::{known_former, read_call};
+use crate::{
+    Gateway, Problem,
+    auth::Identity,
+    edge::{Arrival, FromQuery, Json, Parameters, Path, Query},
+    idempotency::Key,
+    ops::openapi::KeyHeader,
+    problem::{Faults, FieldCode},
+    wire::{IdSchema, PageQuery, PageWire, created, ok, replayed},
+};
+
+pub(super) use self::read::refinements;
+
+/// Checkouts of a page that are asked where they stand at once.
+const ASKED_AT_ONCE: usize = 16;
+
+/// A page of checkouts.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes `PageWire<CheckoutWire>`")]
+pub(crate) struct CheckoutPage {
+    /// The checkouts, newest first.
+    items: Vec<CheckoutWire>,
+    /// What to send as `cursor` for the next page; null at the end.
+    next_cursor: Option<String>,
+}
+
+async fn ask(
+    gateway: &Gateway,
+    tenant: &TenantId,
+    checkout: CheckoutId,
+    command: CheckoutCommand,
+    call: Call,
+) -> Result<(CheckoutView, bool), Problem> {
+    let Answered { reply, again } = gateway.commerce.ask::<Checkout>(&checkout.key(tenant), command, call).await?;
+    let CheckoutReply::Checkout(view) = reply;
+    Ok((*view, again))
+}
+
+/// Pay
+///
+/// For claims, or for everything in a cart. Answered when it has completed, failed or needs the buyer, or after two
+/// seconds as `pending`. A failed payment is an answer (201, `failed`), and leaves the claims held until they expire.
+#[utoipa::path(post, path = "/v1/checkouts", operation_id = "create_checkout", tag = "checkouts", params(KeyHeader),
+    request_body(content = NewCheckout, example = json!({"claims": ["01K3ZV8QJ6M4T9XW2RBD5HCNEF-01K3ZV8QJ6M4T9XW2RBD5HCNEG"],
+        "payment": {"provider": "sandbox", "token": "tok_approve"}, "email": "ann@example.com",
+        "shipping_address": {"name": "Ann", "line1": "1 Main St", "city": "Springfield", "postal_code": "12345", "country": "US"}})),
+    responses((status = 201, description = "The checkout", body = CheckoutWire),
+        (status = 409, description = "`price_changed` {total}, `checkout_in_progress` {checkout_id}, `already_released` {claim_id}, \
+            `already_sold` {claim_id}, `limit_reached` {remaining}, `insufficient_stock` {sku, available}, `cart_empty`, \
+            `not_for_sale` {sku}, `mixed_currencies`, `too_many_checkouts`")))]
+pub(crate) async fn create_checkout(
+    State(gateway): State<Gateway>,
+    identity: Identity,
+    idempotency: Key,
+    Json(body): Json<NewCheckout>,
+) -> Result<Response, Problem> {
+    let Said { source, email, expected_total } = body.read()?;
+    let (tenant, buyer) = (identity.tenant(), identity.buyer());
+    let mut call = idempotency.call(&identity, "create_checkout", b"", &body);
+    let view = CheckoutCommand::View { buyer: Some(buyer.clone()) };
+    call.command_id = known_former::<Checkout>(&gateway, &call, |id| CheckoutId(id.0).key(tenant), view).await;
+    let checkout = CheckoutId(call.command_id.0);
+    let address = body.shipping_address.to_map();
+    let said = serde_json::to_vec(&(email.as_str(), &address)).unwrap_or_default();
+    let contact = Contact {
+        contact: ContactId::derive(&[b"contact", &checkout.to_bytes(), &said]),
+        subject: identity.subject(),
+        email: Some(email.as_str().to_owned()),
+        name: body.shipping_address.name(),
+        address: Some(address),
+        created_at: gateway.now(),
+        erased_at: None,
+    };
+    match gateway.read_side.put_contact(tenant, &contact).await {
+        // It is there already, from when the buyer was a guest.
+        Ok(()) | Err(ContactError::IdTaken) => {}
+        Err(ContactError::NoTenant) => return Err(Problem::not_found()),
+        Err(ContactError::Store(error)) => return Err(error.into()),
+    }
+    let settings = &gateway.settings;
+    let command = CheckoutCommand::Start(Box::new(StartCheckout {
+        tenant: tenant.clone(),
+        checkout,
+        buyer: buyer.clone(),
+        source,
+        contact: contact.contact,
+        email: email.hash(&gateway.email_key, tenant),
+        provider: body.payment.provider.clone(),
+        token: body.payment.token.clone(),
+        expected_total,
+        terms: CheckoutTerms {
+            shipping_flat: settings.shipping_flat,
+            tax_basis_points: settings.tax_basis_points,
+            currency: None,
+        },
+    }));
+    let (view, again) = ask(&gateway, tenant, checkout, command, call).await?;
+    Ok(replayed(created(&format!("/v1/checkouts/{checkout}"), &CheckoutWire::of(&view)), again))
+}
+
+/// The buyer that a checkout is looked up for: vendors see everyone's.
+fn viewer(identity: &Identity) -> Option<Buyer> {
+    (!identity.is_vendor()).then(|| identity.buyer())
+}
+
+/// A checkout
+#[utoipa::path(get, path = "/v1/checkouts/{id}", operation_id = "get_checkout", tag = "checkouts",
+    params(("id" = IdSchema, Path, description = "The checkout.")),
+    responses((status = 200, description = "The checkout", body = CheckoutWire)))]
+pub(crate) async fn get_checkout(
+    State(gateway): State<Gateway>,
+    arrival: Arrival,
+    identity: Identity,
+    Path(checkout): Path<CheckoutId>,
+) -> Result<Response, Problem> {
+    let command = CheckoutCommand::View { buyer: viewer(&identity) };
+    let (view, _) = ask(&gateway, identity.tenant(), checkout, command, read_call(&arrival)).await?;
+    Ok(ok(&CheckoutWire::of(&view)))
+}
+
+/// Which checkouts.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "the fields describe the parameters")]
+pub(crate) struct CheckoutQuery {
+    /// Only those in this state.
+    #[param(pattern = "^(pending|requires_action|completed|failed)$", nullable = false)]
+    state: Option<String>,
+    /// How many items at the most.
+    #[param(minimum = 1, maximum = 200, default = 50, nullable = false)]
+    limit: Option<u32>,
+    /// Where to go on: `next_cursor` of the page before.
+    #[param(max_length = 256, nullable = false)]
+    cursor: Option<String>,
+    #[param(ignore)]
+    standing: Option<CheckoutStanding>,
+    #[param(ignore)]
+    page: PageQuery,
+}
+
+impl FromQuery for CheckoutQuery {
+    const NAMES: &'static [&'static str] = &["state", "limit", "cursor"];
+
+    fn read(parameters: &Parameters, faults: &mut Faults) -> Option<Self> {
+        let standing = parameters.text("state").and_then(|text| match text {
+            "pending" => Some(CheckoutStanding::Pending),
+            "requires_action" => Some(CheckoutStanding::RequiresAction),
+            "completed" => Some(CheckoutStanding::Completed),
+            "failed" => Some(CheckoutStanding::Failed),
+            _ => {
+                faults.add("?state", FieldCode::WrongType, "is pending, requires_action, completed or failed");
+                None
+            }
+        });
+        let page = PageQuery::of(parameters, faults);
+        Some(Self { state: None, limit: None, cursor: None, standing, page })
+    }
+}
+
+/// One's own checkouts, newest first
+///
+/// Vendors see all. A new one may be missing for a moment.
+#[utoipa::path(get, path = "/v1/checkouts", operation_id = "list_checkouts", tag = "checkouts", params(CheckoutQuery),
+    responses((status = 200, description = "A page of checkouts", body = CheckoutPage)))]
+pub(crate) async fn list_checkouts(
+    State(gateway): State<Gateway>,
+    arrival: Arrival,
+    identity: Identity,
+    Query(query): Query<CheckoutQuery>,
+) -> Result<Response, Problem> {
+    let (tenant, viewer) = (identity.tenant(), viewer(&identity));
+    let subjects = viewer.as_ref().map(|buyer| buyer.subjects().collect::<Vec<_>>());
+    let page = query.page.request(List::Checkouts)?;
+    let page = gateway.read_side.checkouts(tenant, subjects.as_deref(), query.standing, page).await?;
+    let asked = page.items.into_iter().map(|listed| {
+        let command = CheckoutCommand::View { buyer: viewer.clone() };
+        let call = read_call(&arrival);
+        let commerce = &gateway.commerce;
+        async move { commerce.ask::<Checkout>(&listed.id.key(tenant), command, call).await }
+    });
+    let asked: Vec<_> = stream::iter(asked).buffered(ASKED_AT_ONCE).collect().await;
+    let mut items = Vec::with_capacity(asked.len());
+    for answered in asked {
+        match answered {
+            Ok(Answered { reply: CheckoutReply::Checkout(view), .. }) => items.push(CheckoutWire::of(&view)),
+            Err(AskError::Parked | AskError::Rejected(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(ok(&PageWire { items, next_cursor: page.next.map(|cursor| cursor.to_string()) }))
+}
+
+async fn command(
+    gateway: &Gateway,
+    identity: &Identity,
+    key: &Key,
+    checkout: CheckoutId,
+    operation: &'static str,
+    command: CheckoutCommand,
+) -> Result<Response, Problem> {
+    let call = key.call(identity, operation, &checkout.to_bytes(), &operation);
+    let (view, again) = ask(gateway, identity.tenant(), checkout, command, call).await?;
+    Ok(replayed(ok(&CheckoutWire::of(&view)), again))
+}
+
+/// Go on after the challenge
+///
+/// When the buyer has done what `next_action` asked for.
+#[utoipa::path(post, path = "/v1/checkouts/{id}/confirm", operation_id = "confirm_checkout", tag = "checkouts",
+    params(("id" = IdSchema, Path, description = "The checkout."), KeyHeader),
+    responses((status = 200, description = "The checkout", body = CheckoutWire), (status = 409, description = "`not_allowed`")))]
+pub(crate) async fn confirm_checkout(
+    State(gateway): State<Gateway>,
+    identity: Identity,
+    key: Key,
+    Path(checkout): Path<CheckoutId>,
+) -> Result<Response, Problem> {
+    let confirm = CheckoutCommand::Confirm { buyer: identity.buyer() };
+    command(&gateway, &identity, &key, checkout, "confirm_checkout", confirm).await
+}
+
+/// Call a checkout off
+///
+/// While the payment is not authorised. Claims stay held until they expire.
+#[utoipa::path(post, path = "/v1/checkouts/{id}/cancel", operation_id = "cancel_checkout", tag = "checkouts",
+    params(("id" = IdSchema, Path, description = "The checkout."), KeyHeader),
+    responses((status = 200, description = "The checkout", body = CheckoutWire), (status = 409, description = "`not_allowed`")))]
+pub(crate) async fn cancel_checkout(
+    State(gateway): State<Gateway>,
+    identity: Identity,
+    key: Key,
+    Path(checkout): Path<CheckoutId>,
+) -> Result<Response, Problem> {
+    let cancel = CheckoutCommand::Cancel { buyer: identity.buyer() };
+    command(&gateway, &identity, &key, checkout, "cancel_checkout", cancel).await
+}

@@ -1,0 +1,138 @@
+//! A checkout as it is written in requests.
+
+use engine::{
+    checkout::{CLAIMS_MAX, Source},
+    id::{CartId, ClaimRef},
+    money::Money,
+    payment::{PROVIDER_BYTES_MAX, TOKEN_BYTES_MAX},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::{
+    Problem,
+    auth::email::Email,
+    ops::openapi::Refinement,
+    problem::{Faults, FieldCode},
+    wire::{Address, IdSchema, MoneyWire},
+};
+
+/// What is to be paid, and how.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewCheckout {
+    /// Everything in this cart.
+    #[schema(value_type = Option<IdSchema>)]
+    cart_id: Option<CartId>,
+    /// In place of a cart: these claims of drops.
+    #[schema(min_items = 1, max_items = 20)]
+    claims: Option<Vec<String>>,
+    /// The means of payment.
+    pub(super) payment: PaymentMeans,
+    /// Where the receipt goes.
+    #[schema(format = "email", max_length = 254)]
+    email: String,
+    /// Where the parcel goes.
+    #[schema(value_type = ShippingAddress)]
+    pub(super) shipping_address: Address,
+    /// The total that the buyer has seen: 409 `price_changed` when it is another.
+    expected_total: Option<MoneyWire>,
+}
+
+/// A means of payment.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PaymentMeans {
+    /// The payment provider; `sandbox` is built in.
+    #[schema(min_length = 1, max_length = 64)]
+    pub(super) provider: String,
+    /// What the provider calls the means of payment. The sandbox has `tok_approve`, `tok_decline`, `tok_slow`,
+    /// `tok_unknown` and `tok_challenge`.
+    #[schema(min_length = 1, max_length = 1024)]
+    pub(super) token: String,
+}
+
+/// What a request said.
+pub(super) struct Said {
+    pub(super) source: Source,
+    pub(super) email: Email,
+    pub(super) expected_total: Option<Money>,
+}
+
+/// An address for a parcel. Other members, for what a country needs, are texts too.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes `Address`")]
+pub(crate) struct ShippingAddress {
+    /// Who gets it.
+    #[schema(max_length = 255)]
+    name: Option<String>,
+    /// The first line.
+    #[schema(max_length = 255)]
+    line1: Option<String>,
+    /// The second line.
+    #[schema(max_length = 255)]
+    line2: Option<String>,
+    /// The city.
+    #[schema(max_length = 255)]
+    city: Option<String>,
+    /// The state or province.
+    #[schema(max_length = 255)]
+    region: Option<String>,
+    /// The postal code.
+    #[schema(max_length = 255)]
+    postal_code: Option<String>,
+    /// The country, as ISO 3166-1 spells it in two letters.
+    #[schema(max_length = 255)]
+    country: Option<String>,
+    /// Whom to call.
+    #[schema(max_length = 255)]
+    phone: Option<String>,
+}
+
+pub(crate) fn refinements() -> Vec<Refinement> {
+    let either = json!([
+        {"required": ["cart_id"], "properties": {"claims": false}},
+        {"required": ["claims"], "properties": {"cart_id": false}}
+    ]);
+    let others = json!({"type": ["string", "null"], "maxLength": 255});
+    vec![("NewCheckout", json!({"oneOf": either})), ("ShippingAddress", json!({"additionalProperties": others, "maxProperties": 20}))]
+}
+
+impl NewCheckout {
+    /// What is said, or everything that is wrong with it.
+    pub(super) fn read(&self) -> Result<Said, Problem> {
+        let mut faults = Faults::default();
+        let source = self.source(&mut faults);
+        let email = faults.range("/email", Email::new(&self.email));
+        let PaymentMeans { provider, token } = &self.payment;
+        faults.check("/payment/provider", (1..=PROVIDER_BYTES_MAX).contains(&provider.len()), "has from 1 to 64 bytes");
+        faults.check("/payment/token", (1..=TOKEN_BYTES_MAX).contains(&token.len()), "has from 1 to 1024 bytes");
+        self.shipping_address.check("/shipping_address", &mut faults);
+        let expected_total = self.expected_total.as_ref().and_then(|total| total.read("/expected_total", &mut faults));
+        let said = source.zip(email).map(|(source, email)| Said { source, email, expected_total });
+        faults.give(said)
+    }
+
+    fn source(&self, faults: &mut Faults) -> Option<Source> {
+        match (self.cart_id, &self.claims) {
+            (Some(cart), None) => Some(Source::Cart(cart)),
+            (None, Some(claims)) => {
+                faults.check("/claims", (1..=CLAIMS_MAX).contains(&claims.len()), "names from 1 to 20 claims");
+                let claims = claims.iter().take(CLAIMS_MAX).enumerate();
+                let claims: Option<Vec<ClaimRef>> =
+                    claims.map(|(index, claim)| faults.range(format!("/claims/{index}"), claim.parse())).collect();
+                let claims = claims?;
+                for (index, claim) in claims.iter().enumerate() {
+                    faults.check(format!("/claims/{index}"), !claims[..index].contains(claim), "stands twice");
+                }
+                Some(Source::Claims(claims))
+            }
+            (Some(_), Some(_)) => {
+                faults.add("/claims", FieldCode::Unknown, "stands in place of cart_id");
+                None
+            }
+            (None, None) => faults.present("/cart_id", None),
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! `/v1/imports`: catalogues from files.
+
+mod upload;
+
+use std::time::Duration;
+
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
+use engine::{
+    id::{CommandId, TenantId},
+    money::Currency,
+    time::Timestamp,
+};
+use persistence::sql::{BeginImportError, Begun, Import, ImportState, List, NewImport, RejectedRow};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{
+    Gateway, Problem,
+    auth::Vendor,
+    edge::{FromQuery, Parameters, Path, Query, check_type},
+    idempotency::Key,
+    imports::{Counts, ImportJob},
+    ops::openapi::KeyHeader,
+    problem::{Code, Faults, FieldCode},
+    wire::{IdSchema, PageQuery, PageWire, created, ok, replayed},
+};
+
+/// How long the answer waits for a file that is taken in quickly.
+const ANSWER_WITHIN: Duration = Duration::from_millis(1_000);
+/// When to try again when too many files are taken in at once.
+const BUSY_WAIT: Duration = Duration::from_secs(10);
+
+/// How a file is taken in.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "the fields describe the parameters")]
+pub(crate) struct ImportQuery {
+    /// The currency of the file's prices; the shop's when it is left out.
+    #[param(min_length = 3, max_length = 3, nullable = false)]
+    currency: Option<String>,
+    /// `true`: only say what would be done.
+    #[param(nullable = false)]
+    dry_run: Option<bool>,
+    /// `set`: set the stock of variants that are known already, too.
+    #[param(pattern = "^set$", nullable = false)]
+    stock: Option<String>,
+    #[param(ignore)]
+    said: Said,
+}
+
+/// What the query says.
+#[derive(Debug, Clone, Copy, Default)]
+struct Said {
+    currency: Option<Currency>,
+    dry_run: bool,
+    set_stock: bool,
+}
+
+impl FromQuery for ImportQuery {
+    const NAMES: &'static [&'static str] = &["currency", "dry_run", "stock"];
+
+    fn read(parameters: &Parameters, faults: &mut Faults) -> Option<Self> {
+        let currency = parameters.text("currency").and_then(|code| faults.range("?currency", Currency::new(code)));
+        let dry_run = parameters.parsed::<bool>("dry_run", faults).unwrap_or(false);
+        let set_stock = match parameters.text("stock") {
+            None => false,
+            Some("set") => true,
+            Some(_) => {
+                faults.add("?stock", FieldCode::WrongType, "is set, or left out");
+                false
+            }
+        };
+        let said = Said { currency, dry_run, set_stock };
+        Some(Self { currency: None, dry_run: None, stock: None, said })
+    }
+}
+
+/// A catalogue file that is taken in, or was.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Import)]
+pub(crate) struct ImportWire {
+    /// Its id.
+    #[schema(value_type = IdSchema)]
+    id: CommandId,
+    /// Where it stands. `failed`: it ended before the last row; what was taken in stays.
+    #[schema(value_type = String, pattern = "^(running|completed|failed)$")]
+    state: &'static str,
+    /// The currency of its prices.
+    #[schema(value_type = String)]
+    currency: Currency,
+    /// Whether it only said what it would do.
+    dry_run: bool,
+    /// Whether it set stock that was counted before.
+    set_stock: bool,
+    /// What it has come to.
+    counts: CountsWire,
+    /// What the merchant should know; the first 1,000.
+    warnings: Vec<String>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    problem: Option<String>,
+    /// When it began.
+    #[schema(value_type = String, format = DateTime)]
+    started_at: Timestamp,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
+    ended_at: Option<Timestamp>,
+}
+
+/// Numbers of an import. Of a dry run: what they would be.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ImportCounts)]
+pub(crate) struct CountsWire {
+    /// Rows that were read, refused ones included.
+    rows: u64,
+    /// Products that are new.
+    products_created: u64,
+    /// Products that changed.
+    products_updated: u64,
+    /// Products of which the file said nothing new.
+    products_unchanged: u64,
+    /// Variants that are new.
+    variants_created: u64,
+    /// SKUs whose stock was set.
+    stock_set: u64,
+    /// Rows that were refused: see `rejected-rows`.
+    rows_rejected: u64,
+    /// Warnings, those that were not kept included.
+    warnings: u64,
+}
+
+impl CountsWire {
+    fn of(counts: Map<String, Value>) -> Self {
+        let counts: Counts = serde_json::from_value(Value::Object(counts)).unwrap_or_default();
+        let Counts { rows, products_created, products_updated, products_unchanged, variants_created, stock_set, rows_rejected, warnings } =
+            counts;
+        Self { rows, products_created, products_updated, products_unchanged, variants_created, stock_set, rows_rejected, warnings }
+    }
+}
+
+impl From<Import> for ImportWire {
+    fn from(import: Import) -> Self {
+        let Import { new, state, counts, warnings, problem, rejected: _, ended_at } = import;
+        Self {
+            id: new.import,
+            state: match state {
+                ImportState::Running => "running",
+                ImportState::Completed => "completed",
+                ImportState::Failed => "failed",
+            },
+            currency: new.currency,
+            dry_run: new.dry_run,
+            set_stock: new.set_stock,
+            counts: CountsWire::of(counts),
+            warnings,
+            problem,
+            started_at: new.started_at,
+            ended_at,
+        }
+    }
+}
+
+/// A row that was refused.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RejectedRow)]
+pub(crate) struct RejectedRowWire {
+    /// Its line in the file, from 1 on.
+    #[schema(minimum = 1)]
+    line: u64,
+    /// The column at fault; null: the whole row.
+    column: Option<String>,
+    /// Why.
+    reason: String,
+}
+
+impl From<RejectedRow> for RejectedRowWire {
+    fn from(row: RejectedRow) -> Self {
+        let RejectedRow { line, column, reason } = row;
+        Self { line, column, reason }
+    }
+}
+
+/// A page of refused rows.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes `PageWire<RejectedRowWire>`")]
+pub(crate) struct RejectedRowPage {
+    /// The rows, in the order they were refused.
+    items: Vec<RejectedRowWire>,
+    /// What to send as `cursor` for the next page; null at the end.
+    next_cursor: Option<String>,
+}
+
+fn is_csv(essence: &str) -> bool {
+    let essence = essence.to_ascii_lowercase();
+    essence == "text/csv" || essence == "application/csv"
+}
+
+/// Take a catalogue file in
+///
+/// Shopify's product CSV, of either generation. Refused rows stop nothing, and are listed. Answered when the file has
+/// arrived and was taken in, or soon as `running`.
+#[utoipa::path(post, path = "/v1/imports", operation_id = "create_import", tag = "imports", security(("bearer" = ["vendor"])),
+    params(ImportQuery, KeyHeader), request_body(content = String, content_type = "text/csv", description = "The file."),
+    responses((status = 201, description = "The import", body = ImportWire)))]
+pub(crate) async fn create_import(
+    State(gateway): State<Gateway>,
+    vendor: Vendor,
+    idempotency: Key,
+    Query(ImportQuery { said, .. }): Query<ImportQuery>,
+    request: Request,
+) -> Result<Response, Problem> {
+    check_type(request.headers(), is_csv, "text/csv")?;
+    let (tenant, subject) = (vendor.0.tenant().clone(), vendor.0.subject());
+    let currency = match said.currency {
+        Some(currency) => currency,
+        None => gateway.tenants.currency(&gateway.read_side, &tenant).await?.ok_or_else(Problem::not_found)?,
+    };
+    let place = gateway.imports.clone().try_acquire_owned();
+    let place = place.map_err(|_| Problem::new(Code::Overloaded).retry_after(BUSY_WAIT))?;
+    let file = upload::receive(request, gateway.settings.upload_bytes_max).await?;
+    let command = (currency.code(), said.dry_run, said.set_stock, &file.hash);
+    let call = idempotency.call(&vendor.0, "create_import", b"", &command);
+    let new = NewImport {
+        import: call.command_id,
+        fingerprint: call.fingerprint,
+        subject,
+        currency,
+        dry_run: said.dry_run,
+        set_stock: said.set_stock,
+        started_at: gateway.now(),
+    };
+    let begun = gateway.read_side.begin_import(&tenant, &new).await.map_err(|error| match error {
+        BeginImportError::KeyReused(reused) => Problem::from(reused),
+        BeginImportError::Store(error) => error.into(),
+    })?;
+    let place_of = format!("/v1/imports/{}", call.command_id);
+    if let Begun::Again(import) = begun {
+        return Ok(replayed(created(&place_of, &ImportWire::from(*import)), true));
+    }
+    let job = ImportJob {
+        commerce: gateway.commerce.clone(),
+        read_side: gateway.read_side.clone(),
+        clock: gateway.clock(),
+        tenant: tenant.clone(),
+        import: call.command_id,
+        currency,
+        dry_run: said.dry_run,
+        set_stock: said.set_stock,
+        request_id: call.request_id,
+    };
+    let running = tokio::spawn(async move {
+        if let Err(error) = job.run(file.content).await {
+            tracing::error!(%error, "an import's record could not be written");
+        }
+        drop(place);
+    });
+    // Dropping the handle does not end the import.
+    let _ = tokio::time::timeout(ANSWER_WITHIN, running).await;
+    Ok(created(&place_of, &find(&gateway, &tenant, call.command_id).await?))
+}
+
+async fn find(gateway: &Gateway, tenant: &TenantId, import: CommandId) -> Result<ImportWire, Problem> {
+    let import = gateway.read_side.import(tenant, import).await?;
+    import.map(ImportWire::from).ok_or_else(Problem::not_found)
+}
+
+/// An import
+#[utoipa::path(get, path = "/v1/imports/{id}", operation_id = "get_import", tag = "imports", security(("bearer" = ["vendor"])),
+    params(("id" = IdSchema, Path, description = "The import.")), responses((status = 200, description = "The import", body = ImportWire)))]
+pub(crate) async fn get_import(
+    State(gateway): State<Gateway>,
+    vendor: Vendor,
+    Path(import): Path<CommandId>,
+) -> Result<Response, Problem> {
+    Ok(ok(&find(&gateway, vendor.0.tenant(), import).await?))
+}
+
+/// The rows of an import that were refused
+///
+/// In the order they were refused; at most 100,000 are kept.
+#[utoipa::path(get, path = "/v1/imports/{id}/rejected-rows", operation_id = "list_rejected_rows", tag = "imports",
+    security(("bearer" = ["vendor"])), params(("id" = IdSchema, Path, description = "The import."), PageQuery),
+    responses((status = 200, description = "A page of rows", body = RejectedRowPage)))]
+pub(crate) async fn list_rejected_rows(
+    State(gateway): State<Gateway>,
+    vendor: Vendor,
+    Path(import): Path<CommandId>,
+    Query(page): Query<PageQuery>,
+) -> Result<Response, Problem> {
+    let tenant = vendor.0.tenant();
+    find(&gateway, tenant, import).await?;
+    let page = gateway.read_side.rejected_rows(tenant, import, page.request(List::RejectedRows)?).await?;
+    let items: Vec<_> = page.items.into_iter().map(RejectedRowWire::from).collect();
+    Ok(ok(&PageWire { items, next_cursor: page.next.map(|cursor| cursor.to_string()) }))
+}

@@ -1,0 +1,168 @@
+//! An order as it is written in answers.
+
+use engine::{
+    id::{CheckoutId, OrderId, ProductId, Sku, TenantId},
+    order::{FulfillmentState, LineSource, OrderLine, OrderPaymentState, OrderView, number},
+    time::Timestamp,
+};
+use persistence::sql::Contact;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::{
+    Gateway,
+    wire::{IdSchema, MoneyWire, SkuSchema},
+};
+
+/// What was bought.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Order)]
+pub(crate) struct OrderWire {
+    /// Its id.
+    #[schema(value_type = IdSchema)]
+    id: OrderId,
+    /// Its number, for people.
+    #[schema(pattern = "^[0-9A-HJKMNP-TV-Z]{8}$")]
+    number: String,
+    /// Where its money stands.
+    #[schema(value_type = String, pattern = "^(authorized|paid|partially_refunded|refunded|failed)$")]
+    payment_state: &'static str,
+    /// Where its goods stand.
+    #[schema(value_type = String, pattern = "^(unfulfilled|fulfilled|cancelled)$")]
+    fulfillment_state: &'static str,
+    /// What was bought.
+    lines: Vec<OrderLineWire>,
+    /// For how much.
+    totals: OrderTotalsWire,
+    /// The checkout that placed it.
+    #[schema(value_type = IdSchema)]
+    checkout_id: CheckoutId,
+    /// A page that shows it to whoever has the address, without what is personal.
+    access_url: String,
+    /// Where the receipt went; absent once erased.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    email: Option<String>,
+    /// Where the parcel goes; absent once erased.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>, nullable = false)]
+    shipping_address: Option<Map<String, Value>>,
+    /// Where its way can be followed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    tracking: Option<String>,
+    /// When it was placed.
+    #[schema(value_type = String, format = DateTime)]
+    placed_at: Timestamp,
+    /// When it was paid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
+    paid_at: Option<Timestamp>,
+    /// When it was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
+    fulfilled_at: Option<Timestamp>,
+    /// When it was called off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
+    cancelled_at: Option<Timestamp>,
+}
+
+/// A line of an order.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OrderLine)]
+pub(crate) struct OrderLineWire {
+    /// What.
+    #[schema(value_type = SkuSchema)]
+    sku: Sku,
+    /// The product that it belonged to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<IdSchema>, nullable = false)]
+    product_id: Option<ProductId>,
+    /// What it was called.
+    title: String,
+    /// How many units.
+    #[schema(minimum = 1)]
+    quantity: u64,
+    /// For how much each.
+    unit_price: MoneyWire,
+    /// The claim that it was bought by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    claim_id: Option<String>,
+}
+
+/// What an order comes to.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OrderTotals)]
+pub(crate) struct OrderTotalsWire {
+    /// The lines.
+    subtotal: MoneyWire,
+    /// Getting it there.
+    shipping: MoneyWire,
+    /// Taxes.
+    tax: MoneyWire,
+    /// All of it.
+    total: MoneyWire,
+    /// What was given back.
+    refunded: MoneyWire,
+}
+
+impl OrderLineWire {
+    fn of(line: &OrderLine) -> Self {
+        let OrderLine { sku, product, title, quantity, unit_price, source } = line;
+        Self {
+            sku: sku.clone(),
+            product_id: *product,
+            title: title.clone(),
+            quantity: quantity.units(),
+            unit_price: (*unit_price).into(),
+            claim_id: match source {
+                LineSource::Claim(claim) => Some(claim.to_string()),
+                LineSource::Hold(_) => None,
+            },
+        }
+    }
+}
+
+impl OrderWire {
+    /// Without `contact`: as whoever has its address sees it.
+    pub(super) fn of(gateway: &Gateway, tenant: &TenantId, view: &OrderView, contact: Option<&Contact>) -> Self {
+        let standing = &view.standing;
+        let totals = &view.totals;
+        Self {
+            id: view.id,
+            number: number::spell(&gateway.order_number_key, view.number),
+            payment_state: match standing.payment_state {
+                OrderPaymentState::Authorized => "authorized",
+                OrderPaymentState::Paid => "paid",
+                OrderPaymentState::PartiallyRefunded => "partially_refunded",
+                OrderPaymentState::Refunded => "refunded",
+                OrderPaymentState::Failed => "failed",
+            },
+            fulfillment_state: match standing.fulfillment_state {
+                FulfillmentState::Unfulfilled => "unfulfilled",
+                FulfillmentState::Fulfilled => "fulfilled",
+                FulfillmentState::Cancelled => "cancelled",
+            },
+            lines: view.lines.iter().map(OrderLineWire::of).collect(),
+            totals: OrderTotalsWire {
+                subtotal: totals.subtotal.into(),
+                shipping: totals.shipping.into(),
+                tax: totals.tax.into(),
+                total: totals.total.into(),
+                refunded: view.refunded.into(),
+            },
+            checkout_id: view.checkout,
+            access_url: gateway.order_access_url(tenant, view.id),
+            email: contact.and_then(|contact| contact.email.clone()),
+            shipping_address: contact.and_then(|contact| contact.address.clone()),
+            tracking: standing.tracking.clone(),
+            placed_at: view.placed_at,
+            paid_at: standing.paid_at,
+            fulfilled_at: standing.fulfilled_at,
+            cancelled_at: standing.cancelled_at,
+        }
+    }
+}

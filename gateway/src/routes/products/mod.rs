@@ -1,0 +1,235 @@
+//! `/v1/products`: the catalogue.
+
+mod read;
+mod view;
+
+use actors::{Answered, Call};
+use axum::{extract::State, response::Response};
+use engine::{
+    id::{ProductId, Sku, TenantId},
+    product::{Product, ProductCommand, ProductReply, ProductView, Status},
+};
+use persistence::sql::{List, lists::ProductFilter};
+use std::{collections::HashMap, sync::Arc};
+use utoipa::{IntoParams, ToSchema};
+
+use self::{
+    read::{NewProductBody, ProductPatch},
+    view::ProductWire,
+};
+use super::read_call;
+use crate::{
+    Gateway, Problem,
+    auth::{Shop, Vendor},
+    edge::{Arrival, FromQuery, Json, PRODUCT_JSON_BYTES_MAX, Parameters, Path, Query},
+    idempotency::{Key, OptionalKey},
+    ops::openapi::{KeyHeader, KnownHeader, OptionalKeyHeader, ShopHeader, VersionHeader},
+    problem::{Faults, FieldCode},
+    wire::{IdSchema, IfMatch, IfNoneMatch, PageQuery, PageWire, created, done, fresh, ok, replayed},
+};
+
+/// The longest text that a filter takes, in characters.
+const FILTER_CHARS_MAX: usize = 255;
+
+/// A page of products.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes `PageWire<ProductWire>`")]
+pub(crate) struct ProductPage {
+    /// The products, newest first.
+    items: Vec<ProductWire>,
+    /// What to send as `cursor` for the next page; null at the end.
+    next_cursor: Option<String>,
+}
+
+/// Which products.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "the fields describe the parameters")]
+pub(crate) struct ProductQuery {
+    /// Words; each begins a word of the title, the vendor, the type or a tag.
+    #[param(max_length = 255, nullable = false)]
+    query: Option<String>,
+    /// This type, in any case.
+    #[param(rename = "type", max_length = 255, nullable = false)]
+    kind: Option<String>,
+    /// With this tag, in any case.
+    #[param(max_length = 255, nullable = false)]
+    tag: Option<String>,
+    /// This vendor, in any case.
+    #[param(max_length = 255, nullable = false)]
+    vendor: Option<String>,
+    /// With this status; for vendors, all others see active ones.
+    #[param(pattern = "^(active|draft|archived)$", nullable = false)]
+    status: Option<String>,
+    /// How many items at the most.
+    #[param(minimum = 1, maximum = 200, default = 50, nullable = false)]
+    limit: Option<u32>,
+    /// Where to go on: `next_cursor` of the page before.
+    #[param(max_length = 256, nullable = false)]
+    cursor: Option<String>,
+    #[param(ignore)]
+    filter: ProductFilter,
+    #[param(ignore)]
+    page: PageQuery,
+}
+
+impl FromQuery for ProductQuery {
+    const NAMES: &'static [&'static str] = &["query", "type", "tag", "vendor", "status", "limit", "cursor"];
+
+    fn read(parameters: &Parameters, faults: &mut Faults) -> Option<Self> {
+        for name in &Self::NAMES[..4] {
+            let fits = parameters.text(name).is_none_or(|text| text.chars().count() <= FILTER_CHARS_MAX);
+            faults.check(format!("?{name}"), fits, "is longer than 255 characters");
+        }
+        let status = parameters.text("status").and_then(|text| match text {
+            "active" => Some(Status::Active),
+            "draft" => Some(Status::Draft),
+            "archived" => Some(Status::Archived),
+            _ => {
+                faults.add("?status", FieldCode::WrongType, "is active, draft or archived");
+                None
+            }
+        });
+        let text = |name: &str| parameters.text(name).filter(|text| !text.is_empty()).map(str::to_owned);
+        let filter =
+            ProductFilter { query: text("query"), product_type: text("type"), tag: text("tag"), vendor: text("vendor"), status };
+        let page = PageQuery::of(parameters, faults);
+        let none = || None::<String>;
+        Some(Self { query: none(), kind: none(), tag: none(), vendor: none(), status: none(), limit: None, cursor: none(), filter, page })
+    }
+}
+
+async fn ask(
+    gateway: &Gateway,
+    tenant: &TenantId,
+    product: ProductId,
+    command: ProductCommand,
+    call: Call,
+) -> Result<(Arc<ProductView>, bool), Problem> {
+    let Answered { reply, again } = gateway.commerce.ask::<Product>(&product.key(tenant), command, call).await?;
+    match reply {
+        ProductReply::Product(view) => Ok((view, again)),
+        ProductReply::Imported(_) | ProductReply::Quote(_) => Err(Problem::internal("product", &"an answer to another question")),
+    }
+}
+
+/// The product as it is written, with what the lists know of its stock.
+async fn write(gateway: &Gateway, tenant: &TenantId, view: &ProductView) -> Result<ProductWire, Problem> {
+    let skus: Vec<Sku> = view.variants.iter().map(|variant| variant.sku.clone()).collect();
+    let mut available = HashMap::new();
+    for some in skus.chunks(persistence::sql::lists::SKUS_AT_ONCE_MAX) {
+        available.extend(gateway.read_side.available_units(tenant, some).await?);
+    }
+    Ok(ProductWire::of(view, |_, sku| available.get(sku).is_some_and(|&units| units > 0)))
+}
+
+/// Products, newest first
+///
+/// Everyone sees active ones, vendors all. A change may be missing for a moment.
+#[utoipa::path(get, path = "/v1/products", operation_id = "list_products", tag = "products", security((), ("bearer" = [])),
+    params(ProductQuery, ShopHeader), responses((status = 200, description = "A page of products", body = ProductPage)))]
+pub(crate) async fn list_products(
+    State(gateway): State<Gateway>,
+    shop: Shop,
+    Query(query): Query<ProductQuery>,
+) -> Result<Response, Problem> {
+    let mut filter = query.filter;
+    if !shop.is_vendors() {
+        filter.status = match filter.status {
+            None | Some(Status::Active) => Some(Status::Active),
+            Some(Status::Draft | Status::Archived) => {
+                return Ok(ok(&PageWire::<ProductWire> { items: Vec::new(), next_cursor: None }));
+            }
+        };
+    }
+    let page = gateway.read_side.products(&shop.tenant, &filter, query.page.request(List::Products)?).await?;
+    let items = page.items.iter().map(|listed| ProductWire::of(&listed.product, |index, _| listed.in_stock.get(index) == Some(&true)));
+    Ok(ok(&PageWire { items: items.collect(), next_cursor: page.next.map(|cursor| cursor.to_string()) }))
+}
+
+/// A product
+#[utoipa::path(get, path = "/v1/products/{id}", operation_id = "get_product", tag = "products", security((), ("bearer" = [])),
+    params(("id" = IdSchema, Path, description = "The product."), ShopHeader, KnownHeader),
+    responses((status = 200, description = "The product", body = ProductWire, headers(("ETag" = String))),
+        (status = 304, description = "It is as the caller knows it")))]
+pub(crate) async fn get_product(
+    State(gateway): State<Gateway>,
+    arrival: Arrival,
+    shop: Shop,
+    known: IfNoneMatch,
+    Path(product): Path<ProductId>,
+) -> Result<Response, Problem> {
+    let (view, _) = ask(&gateway, &shop.tenant, product, ProductCommand::View, read_call(&arrival)).await?;
+    if view.status != Status::Active && !shop.is_vendors() {
+        return Err(Problem::not_found());
+    }
+    let wire = write(&gateway, &shop.tenant, &view).await?;
+    let body = serde_json::to_vec(&wire).unwrap_or_default();
+    Ok(fresh(&known, &crate::wire::etag(view.version, &body), body, shop.identity.is_none()))
+}
+
+/// Make a product
+///
+/// Its id follows from its handle, which follows from its title when it is left out. A variant without a SKU gets one.
+#[utoipa::path(post, path = "/v1/products", operation_id = "create_product", tag = "products", security(("bearer" = ["vendor"])),
+    params(KeyHeader), request_body(content = NewProductBody, example = json!({"title": "Ocean Blue Shirt", "options": ["Size"],
+        "variants": [{"options": ["S"], "sku": "SHIRT-S", "price": {"amount": 1999, "currency": "USD"}}]})),
+    responses((status = 201, description = "The product", body = ProductWire),
+        (status = 409, description = "`handle_taken`, `sku_taken` {product_id}, `limit_exceeded`")))]
+pub(crate) async fn create_product(
+    State(gateway): State<Gateway>,
+    vendor: Vendor,
+    idempotency: Key,
+    Json(body): Json<NewProductBody, PRODUCT_JSON_BYTES_MAX>,
+) -> Result<Response, Problem> {
+    let new = body.read()?;
+    let call = idempotency.call(&vendor.0, "create_product", b"", &body);
+    let tenant = vendor.0.tenant();
+    let product = new.handle.product(tenant);
+    let command = ProductCommand::Create { tenant: tenant.clone(), new: Box::new(new) };
+    let (view, again) = ask(&gateway, tenant, product, command, call).await?;
+    let wire = write(&gateway, tenant, &view).await?;
+    Ok(replayed(created(&format!("/v1/products/{product}"), &wire), again))
+}
+
+/// Change a product
+///
+/// What is left out stays. Of its variants those that are named by `id` change, those without one are new, those in
+/// `remove_variants` go, and the others stay.
+#[utoipa::path(patch, path = "/v1/products/{id}", operation_id = "update_product", tag = "products",
+    security(("bearer" = ["vendor"])),
+    params(("id" = IdSchema, Path, description = "The product."), VersionHeader, OptionalKeyHeader),
+    request_body(content = ProductPatch, example = json!({"title": "Ocean Blue T-Shirt"})),
+    responses((status = 200, description = "The product", body = ProductWire),
+        (status = 409, description = "`sku_taken` {product_id}, `busy`, `limit_exceeded`")))]
+pub(crate) async fn update_product(
+    State(gateway): State<Gateway>,
+    vendor: Vendor,
+    idempotency: OptionalKey,
+    IfMatch(version): IfMatch,
+    Path(product): Path<ProductId>,
+    Json(body): Json<ProductPatch, PRODUCT_JSON_BYTES_MAX>,
+) -> Result<Response, Problem> {
+    let edit = Box::new(body.read()?);
+    let call = idempotency.0.call(&vendor.0, "update_product", &product.to_bytes(), &body);
+    let tenant = vendor.0.tenant();
+    let (view, again) = ask(&gateway, tenant, product, ProductCommand::Edit { version, edit }, call).await?;
+    Ok(replayed(ok(&write(&gateway, tenant, &view).await?), again))
+}
+
+/// Take a product out of the shop
+///
+/// It is archived: it keeps its handle and its SKUs, and a change of `status` brings it back.
+#[utoipa::path(delete, path = "/v1/products/{id}", operation_id = "archive_product", tag = "products",
+    security(("bearer" = ["vendor"])), params(("id" = IdSchema, Path, description = "The product."), OptionalKeyHeader),
+    responses((status = 204, description = "It is out of the shop"), (status = 409, description = "`busy`")))]
+pub(crate) async fn archive_product(
+    State(gateway): State<Gateway>,
+    vendor: Vendor,
+    idempotency: OptionalKey,
+    Path(product): Path<ProductId>,
+) -> Result<Response, Problem> {
+    let call = idempotency.0.call(&vendor.0, "archive_product", &product.to_bytes(), &"archive_product");
+    ask(&gateway, vendor.0.tenant(), product, ProductCommand::Archive, call).await?;
+    Ok(done())
+}

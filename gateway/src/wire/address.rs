@@ -1,0 +1,82 @@
+//! Addresses of parcels: a handful of texts, since every country has its own.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error, MapAccess, Visitor},
+};
+use serde_json::{Map, Value};
+
+use crate::problem::Faults;
+
+/// The most members of an address.
+const MEMBERS_MAX: usize = 20;
+/// The longest member, in characters, and the longest name of one.
+const TEXT_CHARS_MAX: usize = 255;
+
+/// An address for a parcel.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Address(BTreeMap<String, String>);
+
+impl Address {
+    /// Notes what is too long, or too much.
+    pub(crate) fn check(&self, pointer: &str, faults: &mut Faults) {
+        faults.check(pointer, self.0.len() <= MEMBERS_MAX, "has at most 20 members");
+        for (name, text) in self.0.iter().take(MEMBERS_MAX) {
+            let fits = name.chars().count() <= TEXT_CHARS_MAX && text.chars().count() <= TEXT_CHARS_MAX;
+            faults.check(format!("{pointer}/{name}"), fits, "is longer than 255 characters");
+        }
+    }
+
+    /// As a row keeps it.
+    pub(crate) fn to_map(&self) -> Map<String, Value> {
+        self.0.iter().map(|(name, text)| (name.clone(), Value::String(text.clone()))).collect()
+    }
+
+    /// Who gets the parcel.
+    pub(crate) fn name(&self) -> Option<String> {
+        self.0.get("name").cloned()
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Address;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of texts")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Address, A::Error> {
+                let mut members = BTreeMap::new();
+                while let Some((name, text)) = entries.next_entry::<String, Option<String>>()? {
+                    if members.contains_key(&name) {
+                        return Err(A::Error::custom(format_args!("duplicate field `{name}`")));
+                    }
+                    members.insert(name, text);
+                }
+                Ok(Address(members.into_iter().filter_map(|(name, text)| text.map(|text| (name, text))).collect()))
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_an_object_of_texts() {
+        let read = |json: &str| serde_json::from_str::<Address>(json);
+        assert_eq!(read(r#"{"name": "Ann", "line2": null}"#).unwrap().name().as_deref(), Some("Ann"));
+        assert!(read(r#"{"line2": null}"#).unwrap().to_map().is_empty());
+        assert!(read(r#"{"name": 7}"#).is_err() && read("[]").is_err());
+        assert!(read(r#"{"name": "a", "name": "b"}"#).unwrap_err().to_string().contains("duplicate field `name`"));
+    }
+}
