@@ -111,10 +111,9 @@ impl<A: Aggregate> Default for Entity<A> {
 impl<A: Wired> Entity<A> {
     fn happen(&mut self, events: Vec<A::Event>, settled: Option<EffectId>, now: Timestamp) -> Step {
         let mut step = Step::default();
-        if let Some(id) = settled.filter(|_| !events.is_empty()) {
-            if self.asked.get(&id.slot).is_some_and(|asked| asked.id == id) {
-                self.asked.remove(&id.slot);
-            }
+        let settled = settled.filter(|_| !events.is_empty());
+        if let Some(id) = settled.filter(|id| self.asked.get(&id.slot).is_some_and(|asked| asked.id == *id)) {
+            self.asked.remove(&id.slot);
         }
         for event in events {
             let bytes = minicbor::to_vec(&event).unwrap();

@@ -246,11 +246,10 @@ impl World {
     }
 
     fn outstanding(&self) -> Vec<(EntityKey, Effect)> {
-        let of = |(key, entity): (&EntityKey, &Box<dyn Host>)| {
-            let key = key.clone();
-            entity.outstanding().into_iter().map(move |effect| (key.clone(), effect)).collect::<Vec<_>>()
-        };
-        self.entities.iter().filter(|(_, entity)| entity.has_outstanding()).flat_map(of).collect()
+        let with_any = self.entities.iter().filter(|(_, entity)| entity.has_outstanding());
+        with_any
+            .flat_map(|(key, entity)| entity.outstanding().into_iter().map(move |effect| (key.clone(), effect)))
+            .collect()
     }
 
     fn has_outstanding(&self) -> bool {

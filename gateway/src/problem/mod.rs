@@ -190,6 +190,12 @@ impl IntoResponse for Problem {
     }
 }
 
+/// All of `values`, if each is there. Unlike `collect`, it looks at every one, so that every fault is noted.
+pub(crate) fn all_of<T>(values: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
+    let values: Vec<Option<T>> = values.collect();
+    values.into_iter().collect()
+}
+
 /// Gathers what is wrong with the values of a request, so that the caller hears it all at once.
 #[derive(Debug, Default)]
 pub struct Faults {

@@ -14,7 +14,7 @@ use crate::{
     Problem,
     auth::email::Email,
     ops::openapi::Refinement,
-    problem::{Faults, FieldCode},
+    problem::{Faults, FieldCode, all_of},
     wire::{Address, IdSchema, MoneyWire},
 };
 
@@ -120,9 +120,8 @@ impl NewCheckout {
             (None, Some(claims)) => {
                 faults.check("/claims", (1..=CLAIMS_MAX).contains(&claims.len()), "names from 1 to 20 claims");
                 let claims = claims.iter().take(CLAIMS_MAX).enumerate();
-                let claims: Option<Vec<ClaimRef>> =
-                    claims.map(|(index, claim)| faults.range(format!("/claims/{index}"), claim.parse())).collect();
-                let claims = claims?;
+                let read = |(index, claim): (usize, &String)| faults.range(format!("/claims/{index}"), claim.parse::<ClaimRef>());
+                let claims = all_of(claims.map(read))?;
                 for (index, claim) in claims.iter().enumerate() {
                     faults.check(format!("/claims/{index}"), !claims[..index].contains(claim), "stands twice");
                 }

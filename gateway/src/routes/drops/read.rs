@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use crate::{
     Problem,
     ops::openapi::Refinement,
-    problem::{Faults, FieldCode},
+    problem::{Faults, FieldCode, all_of},
     wire::{IdSchema, MoneyWire, SkuSchema, price_in, read_sku, read_time},
 };
 
@@ -188,7 +188,7 @@ impl NewDrop {
             }
             faults.check("/items", (1..=ITEMS_MAX).contains(&items.len()), "has from 1 to 100 items");
             let items = items.iter().take(ITEMS_MAX).enumerate();
-            return items.map(|(index, item)| item.read(&format!("/items/{index}"), currency, faults)).collect();
+            return all_of(items.map(|(index, item)| item.read(&format!("/items/{index}"), currency, faults)));
         }
         if self.sku.is_none() && self.quantity.is_none() && self.price.is_none() {
             faults.add("/items", FieldCode::Missing, "is required, or sku, quantity and price");
@@ -226,10 +226,9 @@ impl DropPatch {
         let items = self.items.as_deref().unwrap_or_default();
         faults.check("/items", items.len() <= ITEMS_MAX, "has at most 100 items");
         let items = items.iter().take(ITEMS_MAX).enumerate();
-        let items = items.map(|(index, item)| item.read(&format!("/items/{index}"), currency, &mut faults)).collect();
+        let items = all_of(items.map(|(index, item)| item.read(&format!("/items/{index}"), currency, &mut faults)));
         let audience = self.audience;
         let edit = |items| DropEdit { title, starts_at, ends_at, per_buyer_max, hold_seconds, audience, items };
-        let items: Option<Vec<_>> = items;
         faults.give(items.map(edit))
     }
 }

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::{
     Problem,
-    problem::{Faults, FieldCode},
+    problem::{Faults, FieldCode, all_of},
     wire::{IdSchema, MoneyWire, SkuSchema, price_in, read_sku},
 };
 
@@ -175,8 +175,8 @@ impl NewProductBody {
         faults.check("/variants", (1..=VARIANTS_MAX).contains(&self.variants.len()), "has from 1 to 2048 variants");
         let mut currency = None;
         let variants = self.variants.iter().take(VARIANTS_MAX).enumerate();
-        let variants: Option<Vec<_>> =
-            variants.map(|(index, variant)| variant.read(&format!("/variants/{index}"), &mut currency, &mut faults)).collect();
+        let variants =
+            all_of(variants.map(|(index, variant)| variant.read(&format!("/variants/{index}"), &mut currency, &mut faults)));
         let parts = handle.zip(description).zip(variants).zip(currency);
         let new = parts.map(|(((handle, description), variants), currency)| NewProduct {
             handle,

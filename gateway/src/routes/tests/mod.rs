@@ -3,4 +3,6 @@
 mod claims;
 mod document;
 mod drops;
+mod imports;
 mod inventory;
+mod shop;

@@ -1,0 +1,186 @@
+//! Whether the lists are what the journal comes to: a second read side is made of it, and both are read side by side.
+
+use std::{collections::BTreeSet, fmt::Debug, path::Path};
+
+use engine::id::{Sku, TenantId};
+use persistence::{
+    project::Projector,
+    sql::{
+        Cursor, LIMIT_MAX, Limit, Page, PageRequest, ReadSide, StoreError,
+        lists::{OrderFilter, ProductFilter},
+    },
+};
+use streaming::Journal;
+
+use super::Check;
+use crate::replay::{ends, replay};
+
+/// How often a running server may move on while it is looked at, before the doctor settles for a smaller promise.
+const TRIES: usize = 5;
+
+/// Compares the read side with one made from the journal in `scratch`.
+pub(super) async fn check(
+    journal: &dyn Journal,
+    read_side: &ReadSide,
+    tenants: &BTreeSet<TenantId>,
+    scratch: &Path,
+) -> Check {
+    let mut check = Check::new("read side");
+    if let Err(problem) = compare(journal, read_side, tenants, scratch, &mut check).await {
+        check.problem(problem);
+    }
+    check
+}
+
+async fn compare(
+    journal: &dyn Journal,
+    read_side: &ReadSide,
+    tenants: &BTreeSet<TenantId>,
+    scratch: &Path,
+    check: &mut Check,
+) -> Result<(), String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    std::fs::create_dir_all(scratch).map_err(|error| text(&error))?;
+    // One of an earlier look would be ahead of itself.
+    let file = scratch.join(format!("{}.sqlite", std::process::id()));
+    for name in ["sqlite", "sqlite-wal", "sqlite-shm"] {
+        let _ = std::fs::remove_file(file.with_extension(name));
+    }
+    let fresh = ReadSide::open(&file).await.map_err(|error| text(&error))?;
+    let compared = compare_with(journal, read_side, &fresh, tenants, check).await;
+    fresh.close().await;
+    compared
+}
+
+async fn compare_with(
+    journal: &dyn Journal,
+    read_side: &ReadSide,
+    fresh: &ReadSide,
+    tenants: &BTreeSet<TenantId>,
+    check: &mut Check,
+) -> Result<(), String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let mut projector = Projector::open(fresh.clone()).await.map_err(|error| text(&error))?;
+    for _ in 0..TRIES {
+        let before = read_side.positions().await.map_err(|error| text(&error))?;
+        let ends = ends(journal).await.map_err(|error| text(&error))?;
+        for (shard, next) in &before {
+            let end = ends.get(shard).copied().unwrap_or_default();
+            if *next > end {
+                return Err(format!("shard {shard}: has taken in up to {next}, but the journal ends at {end}"));
+            }
+        }
+        replay(journal, &mut projector, &before, |_| {}).await.map_err(|error| text(&error))?;
+        let mut found = Check::new("read side");
+        for tenant in tenants {
+            compare_tenant(tenant, read_side, fresh, &mut found).await.map_err(|error| text(&error))?;
+        }
+        let rows = compare_counts(read_side, fresh, &mut found).await.map_err(|error| text(&error))?;
+        let after = read_side.positions().await.map_err(|error| text(&error))?;
+        let behind: u64 = ends.iter().map(|(shard, end)| end - before.get(shard).copied().unwrap_or_default().min(*end)).sum();
+        check.found = format!("{rows} rows, {behind} entries behind the journal");
+        // What differs while it moves may only have moved.
+        if found.problems.is_empty() || before == after {
+            check.problems = found.problems;
+            check.more = found.more;
+            return Ok(());
+        }
+    }
+    check.found.push_str(" (moves too fast to be compared row by row; try again when it is quieter)");
+    Ok(())
+}
+
+async fn compare_counts(read_side: &ReadSide, fresh: &ReadSide, check: &mut Check) -> Result<u64, StoreError> {
+    let (ours, theirs) = (read_side.summary().await?, fresh.summary().await?);
+    let mut rows = 0;
+    for (ours, theirs) in ours.projections.iter().zip(&theirs.projections) {
+        for ((table, ours), (_, theirs)) in ours.rows.iter().zip(&theirs.rows) {
+            rows += ours;
+            // Which of the generations a buyer stands in depends on how the entries came; it may stand in two.
+            if ours != theirs && !table.starts_with("drop_buyer") {
+                check.problem(format!("{table}: {ours} rows, but the journal comes to {theirs}"));
+            }
+        }
+    }
+    Ok(rows)
+}
+
+async fn compare_tenant(
+    tenant: &TenantId,
+    read_side: &ReadSide,
+    fresh: &ReadSide,
+    check: &mut Check,
+) -> Result<(), StoreError> {
+    let products = ProductFilter::default();
+    let orders = OrderFilter::default();
+    pages(tenant, "products", check, async |page| {
+        Ok((read_side.products(tenant, &products, page).await?, fresh.products(tenant, &products, page).await?))
+    })
+    .await?;
+    pages(tenant, "drops", check, async |page| {
+        Ok((read_side.drops(tenant, true, page).await?, fresh.drops(tenant, true, page).await?))
+    })
+    .await?;
+    pages(tenant, "checkouts", check, async |page| {
+        Ok((read_side.checkouts(tenant, None, None, page).await?, fresh.checkouts(tenant, None, None, page).await?))
+    })
+    .await?;
+    pages(tenant, "orders", check, async |page| {
+        Ok((read_side.orders(tenant, &orders, page).await?, fresh.orders(tenant, &orders, page).await?))
+    })
+    .await?;
+    stock(tenant, read_side, fresh, check).await
+}
+
+fn limit() -> Limit {
+    Limit::new(LIMIT_MAX).unwrap_or_default()
+}
+
+/// Reads two lists page by page, and tells where they differ first.
+async fn pages<T: PartialEq + Debug>(
+    tenant: &TenantId,
+    list: &str,
+    check: &mut Check,
+    mut read: impl AsyncFnMut(PageRequest) -> Result<(Page<T>, Page<T>), StoreError>,
+) -> Result<(), StoreError> {
+    let mut after: Option<Cursor> = None;
+    loop {
+        let (ours, theirs) = read(PageRequest { limit: limit(), after }).await?;
+        for (index, expected) in theirs.items.iter().enumerate() {
+            match ours.items.get(index) {
+                Some(found) if found == expected => {}
+                Some(found) => check.problem(format!("{tenant} {list}: {found:?} should be {expected:?}")),
+                None => check.problem(format!("{tenant} {list}: {expected:?} is missing")),
+            }
+        }
+        if ours.items.len() > theirs.items.len() {
+            check.problem(format!("{tenant} {list}: {} more than the journal comes to", ours.items.len() - theirs.items.len()));
+        }
+        // Once they differ, the pages no longer have the same items.
+        match theirs.next {
+            Some(next) if check.problems.is_empty() => after = Some(next),
+            _ => return Ok(()),
+        }
+    }
+}
+
+async fn stock(tenant: &TenantId, read_side: &ReadSide, fresh: &ReadSide, check: &mut Check) -> Result<(), StoreError> {
+    let mut after: Option<Sku> = None;
+    loop {
+        let ours = read_side.stock_after(tenant, after.as_ref(), limit()).await?;
+        let theirs = fresh.stock_after(tenant, after.as_ref(), limit()).await?;
+        for expected in &theirs {
+            if !ours.contains(expected) {
+                let found = ours.iter().find(|found| found.sku == expected.sku);
+                check.problem(format!("{tenant} stock of {}: {found:?} should be {expected:?}", expected.sku));
+            }
+        }
+        for odd in ours.iter().filter(|ours| !theirs.iter().any(|theirs| theirs.sku == ours.sku)) {
+            check.problem(format!("{tenant} stock of {}: not in the journal", odd.sku));
+        }
+        match theirs.last() {
+            Some(last) if check.problems.is_empty() => after = Some(last.sku.clone()),
+            _ => return Ok(()),
+        }
+    }
+}
