@@ -389,3 +389,23 @@ proptest! {
         crowd.shop.assert_settled();
     }
 }
+
+#[test]
+#[ignore]
+fn debug_seed() {
+    let mut crowd = Crowd::new(13119951806313911867);
+    crowd.shop.world.faults = Faults { copied: 18, lost: 25 };
+    for _ in 0..120 {
+        crowd.act();
+    }
+    crowd.shop.settle();
+    let tenant = crowd.shop.world.tenant.clone();
+    for key in crowd.shop.world.keys(engine::id::Kind::Checkout) {
+        if key.to_string().ends_with("1D") {
+            for line in crowd.shop.world.history(&key) { println!("{line}"); }
+        }
+    }
+    println!("---- drop");
+    for line in crowd.shop.world.history(&crowd.shop.drop.key(&tenant)) { if line.contains("00000011)") || line.contains("Expired") || line.contains("Ended") { println!("{line}"); } }
+    crowd.shop.assert_settled();
+}

@@ -18,6 +18,8 @@ CREATE TABLE imports (
     PRIMARY KEY (tenant, import)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX imports_by_age ON imports (tenant, started_at, import);
+
 CREATE TABLE import_rejected_rows (
     tenant  TEXT    NOT NULL,
     import  BLOB    NOT NULL,

@@ -44,5 +44,6 @@ CREATE TABLE checkouts (
     PRIMARY KEY (tenant, checkout)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX checkouts_by_age ON checkouts (tenant, state, started_at, checkout);
+CREATE INDEX checkouts_by_age ON checkouts (tenant, started_at, checkout);
+CREATE INDEX checkouts_by_state ON checkouts (tenant, state, started_at, checkout);
 CREATE INDEX checkouts_by_buyer ON checkouts (tenant, buyer, state, started_at, checkout);

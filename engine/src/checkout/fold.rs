@@ -8,7 +8,7 @@ use super::{
     slots,
 };
 use crate::{
-    checkout::{ARRIVE_WITHIN_MS, CLOCKS_DIFFER_MS_MAX, CheckoutLine},
+    checkout::CheckoutLine,
     id::ClaimRef,
     time::Timestamp,
 };
@@ -244,8 +244,8 @@ impl Attempt {
     /// The claims that a late copy of this attempt's pins could still take hold of.
     fn sweep(&self) -> Option<Sweep> {
         let Phase::Undoing(undoing) = &self.phase else { return None };
-        let due = self.sheet.started_at().plus_ms(ARRIVE_WITHIN_MS + CLOCKS_DIFFER_MS_MAX);
-        // What was undone after that instant was undone for good.
+        let due = self.sheet.sweep_due();
+        // What is undone after that instant is undone for good.
         if undoing.sweep.is_empty() || undoing.asked_at > due {
             return None;
         }

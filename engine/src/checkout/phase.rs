@@ -3,7 +3,7 @@
 use minicbor::{Decode, Encode};
 
 use super::{
-    ARRIVE_WITHIN_MS, CheckoutLine, CheckoutProblem, CheckoutState, GIVE_UP_MS, Sheet, Totals, slots,
+    ARRIVE_WITHIN_MS, CLOCKS_DIFFER_MS_MAX, CheckoutLine, CheckoutProblem, CheckoutState, GIVE_UP_MS, Sheet, Totals, slots,
 };
 use crate::{
     cart::{CartLine, NewPrice},
@@ -342,6 +342,11 @@ impl Sheet {
     /// After this instant its pins and its lock are refused.
     pub(super) fn arrive_by(&self) -> Timestamp {
         self.started_at().plus_ms(ARRIVE_WITHIN_MS)
+    }
+
+    /// After this instant no copy of its pins is accepted, whatever clock its drops go by.
+    pub(super) fn sweep_due(&self) -> Timestamp {
+        self.arrive_by().plus_ms(CLOCKS_DIFFER_MS_MAX)
     }
 
     pub(super) fn pin(&self) -> Pin {

@@ -40,7 +40,7 @@ impl Attempt {
                 match step {
                     Preparation::Pinning { pins, .. } => {
                         for (index, (claim, pin)) in claims.iter().zip(pins).enumerate() {
-                            undoing.unpin(index, *claim, pin);
+                            undoing.unpin(index, *claim, pin, at > self.sheet.sweep_due());
                         }
                     }
                     Preparation::Locking { .. } => undoing.unlock(&self.sheet, Vec::new()),
@@ -102,7 +102,7 @@ impl Undoing {
         self.steps.push(UndoStep { slot, undo, done: false });
     }
 
-    fn unpin(&mut self, index: usize, claim: ClaimRef, pin: &Asked<super::phase::Pinned>) {
+    fn unpin(&mut self, index: usize, claim: ClaimRef, pin: &Asked<super::phase::Pinned>, late: bool) {
         match pin {
             Asked::Yes(_) => self.push(slots::line(index), Undo::Unpin(claim)),
             // These will never be pinned, by no copy.
@@ -111,6 +111,8 @@ impl Undoing {
                 | CheckoutProblem::AlreadySold { .. }
                 | CheckoutProblem::TooManyCheckouts,
             ) => return,
+            // A late copy of the pin may have been accepted meanwhile, or may yet be: then the sweep finds it.
+            Asked::No(_) | Asked::Open if late => self.push(slots::line(index), Undo::Unpin(claim)),
             Asked::No(_) | Asked::Open => {}
         }
         self.sweep.push(claim);

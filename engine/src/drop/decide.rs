@@ -78,7 +78,7 @@ impl Drop {
         }
         let index = match sku {
             Some(sku) => self.item_index(sku),
-            None => (self.items.len() == 1).then_some(0),
+            None => self.only_item(),
         };
         let index = index.ok_or(DropRejection::ItemNotFound { sku: sku.cloned() })?;
         let (item, units) = (&self.items[index as usize], quantity.units());

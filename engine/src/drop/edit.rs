@@ -2,8 +2,8 @@
 
 use minicbor::{Decode, Encode};
 
-use super::{Audience, SkuName};
-use crate::{quantity::Quantity, time::Timestamp};
+use super::Audience;
+use crate::{id::Sku, quantity::Quantity, time::Timestamp};
 
 /// Changes of a drop; what is `None` stays.
 #[derive(Debug, Clone, Default, PartialEq, Encode, Decode)]
@@ -36,7 +36,7 @@ pub struct DropEdit {
 pub struct ItemEdit {
     /// Which.
     #[n(0)]
-    pub sku: SkuName,
+    pub sku: Sku,
     /// This many units more.
     #[n(1)]
     pub add_quantity: Option<Quantity>,

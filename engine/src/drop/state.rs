@@ -78,6 +78,11 @@ impl Item {
         self.totals.sold - self.totals.returned
     }
 
+    /// Whether the drop sells it: not one that an edit took out, nor one of a refused attempt to make the drop.
+    pub(super) fn is_offered(&self) -> bool {
+        self.wanted > 0 || self.quantity() > 0
+    }
+
     /// Units that the drop has, sold ones included.
     pub(super) fn quantity(&self) -> u64 {
         self.allocated - self.totals.unsold
@@ -124,6 +129,13 @@ impl Drop {
         self.items.iter().position(|item| item.sku == *sku).map(|index| index as u16)
     }
 
+    /// The item that is meant when none is named: there is only one.
+    pub(super) fn only_item(&self) -> Option<u16> {
+        let mut offered = (0u16..).zip(&self.items).filter(|(_, item)| item.is_offered());
+        let first = offered.next()?.0;
+        offered.next().is_none().then_some(first)
+    }
+
     /// The claim of this id, with its number.
     pub(super) fn claim(&self, id: ClaimId) -> Option<(u32, &Claim)> {
         let number = *self.by_id.get(&id)?;
@@ -165,7 +177,7 @@ impl Drop {
     pub(super) fn view(&self, sheet: &Sheet, now: Timestamp) -> DropView {
         let money = |amount| Money { amount, currency: sheet.terms.currency };
         let waiting = matches!(sheet.phase, Phase::Draft | Phase::Void);
-        let items: Vec<_> = self.items.iter().filter(|item| item.wanted > 0 || item.quantity() > 0).collect();
+        let items: Vec<_> = self.items.iter().filter(|item| item.is_offered()).collect();
         DropView {
             id: sheet.drop,
             state: self.state_at(sheet, now),

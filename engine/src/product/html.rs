@@ -11,9 +11,8 @@ pub const DESCRIPTION_BYTES_MAX: usize = 512 * 1_024;
 /// How often the cleaner may look at its own output: what is not stable by then becomes plain text.
 const PASSES_MAX: usize = 8;
 
-/// The most elements of a description. A parser's work grows with the square of how deep they are nested, and of how
-/// many are left open: 512 KB of `<div>` took 58 s (measured, release build); the worst that is
-/// allowed here takes a quarter of a second.
+/// The most elements of a description. A parser's work grows with the square of how deep they are nested: 512 KB of
+/// `<div>` took 58 s (measured, release build), the worst found within this bound a quarter of a second.
 pub const DESCRIPTION_ELEMENTS_MAX: usize = 2_000;
 
 /// A description that is too long, or too much work.

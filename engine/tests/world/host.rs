@@ -35,7 +35,7 @@ pub(super) trait Host {
     fn wake_at(&self) -> Option<Timestamp>;
     fn outstanding(&self) -> Vec<Effect>;
     fn has_outstanding(&self) -> bool;
-    fn events(&self) -> usize;
+    fn history(&self) -> Vec<String>;
     fn snapshot(&mut self);
     fn crash(&mut self, from_snapshot: bool);
 }
@@ -197,8 +197,9 @@ impl<A: Wired> Host for Entity<A> {
         self.live.has_outstanding()
     }
 
-    fn events(&self) -> usize {
-        self.journal.len()
+    fn history(&self) -> Vec<String> {
+        let read = |bytes: &Vec<u8>| format!("{:?}", minicbor::decode::<A::Event>(bytes).unwrap());
+        self.journal.iter().map(read).collect()
     }
 
     fn snapshot(&mut self) {

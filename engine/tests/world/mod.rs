@@ -240,9 +240,9 @@ impl World {
         self.entities.keys().filter(|key| key.kind() == kind).cloned().collect()
     }
 
-    /// How many events there were, for tests that count what a way costs.
-    pub(crate) fn events(&self, key: &EntityKey) -> usize {
-        self.entities.get(key).map_or(0, |entity| entity.events())
+    /// What has happened to an entity, for whoever looks into a failing seed.
+    pub(crate) fn history(&self, key: &EntityKey) -> Vec<String> {
+        self.entities.get(key).map(|entity| entity.history()).unwrap_or_default()
     }
 
     fn outstanding(&self) -> Vec<(EntityKey, Effect)> {

@@ -7,7 +7,7 @@ use axum::{extract::State, response::Response};
 use engine::{
     cart::{Cart, CartCommand, CartLine, CartReply, CartView},
     drop::Buyer,
-    id::{CartId, CheckoutId, CommandId, LineId, ProductId, Sku, TenantId, VariantId},
+    id::{CartId, CheckoutId, LineId, ProductId, Sku, TenantId, VariantId},
     inventory::{Inventory, InventoryCommand},
     money::Currency,
     product::{Product, ProductCommand, ProductRejection, ProductReply, Quote, Wanted},

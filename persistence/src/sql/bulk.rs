@@ -45,6 +45,14 @@ impl Column {
             _ => format!("j.value ->> {index}"),
         }
     }
+
+    /// Its value in the one row that is bound as a JSON list, where it is the cell with this index.
+    fn bound(self, index: usize) -> String {
+        match self {
+            Column::Id(_) => format!("unhex(?1 ->> {index})"),
+            _ => format!("?1 ->> {index}"),
+        }
+    }
 }
 
 /// A value on its way into a column.
@@ -128,14 +136,15 @@ impl Table {
 
     /// Removes the rows whose key begins with one of `keys`. All of these have the same number of cells.
     pub(crate) async fn remove(&self, connection: &mut SqliteConnection, keys: Vec<Vec<Cell>>) -> sqlx::Result<()> {
-        let key = self.key_prefix(&keys);
-        let sql = format!(
-            "DELETE FROM {} WHERE ({}) IN (SELECT {} FROM json_each(?1) j)",
-            self.name,
-            names(key),
-            values(key)
-        );
-        run(connection, sql, keys).await
+        // One by one: `WHERE (a, b) IN (SELECT …)` would find its rows by `a` alone, and walk through all of a tenant's.
+        let key = self.key_prefix(&keys).iter().enumerate();
+        let same: Vec<_> = key.map(|(index, column)| format!("{} = {}", column.name(), column.bound(index))).collect();
+        let sql = format!("DELETE FROM {} WHERE {}", self.name, same.join(" AND "));
+        for cells in keys {
+            let row = Value::Array(cells.into_iter().map(|cell| cell.0).collect()).to_string();
+            sqlx::query(AssertSqlSafe(sql.clone())).bind(row).execute(&mut *connection).await?;
+        }
+        Ok(())
     }
 
     /// The rows whose key begins with one of `keys`. All of these have the same number of cells.

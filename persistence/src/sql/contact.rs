@@ -49,9 +49,12 @@ impl fmt::Debug for Contact {
 /// Why a contact cannot be written down.
 #[derive(Debug, thiserror::Error)]
 pub enum ContactError {
-    /// The id stands for something else, or for what was erased.
+    /// The id stands for something else, or for what a guest had erased.
     #[error("the contact id stands for something else")]
     IdTaken,
+    /// The subject's account was erased: nothing is written down of it any more.
+    #[error("the account was erased")]
+    Erased,
     /// There is no such tenant.
     #[error("no such tenant")]
     NoTenant,
@@ -68,6 +71,17 @@ impl ReadSide {
     /// idempotency key with another address cannot change what an order refers to.
     pub async fn put_contact(&self, tenant: &TenantId, new: &Contact) -> Result<(), ContactError> {
         let mut tx = self.begin().await?;
+        let is_erased: bool = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM accounts WHERE tenant = ?1 AND erased_at IS NOT NULL AND subject IN
+                 (SELECT ?2 UNION ALL SELECT account FROM aliases WHERE tenant = ?1 AND guest = ?2))",
+        )
+        .bind(tenant.as_str())
+        .bind(blob(new.subject.0))
+        .fetch_one(&mut *tx)
+        .await?;
+        if is_erased {
+            return Err(ContactError::Erased);
+        }
         sqlx::query(
             "INSERT INTO contacts (tenant, contact, subject, email, name, address, created_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (tenant, contact) DO NOTHING",
@@ -108,7 +122,7 @@ impl ReadSide {
     /// Several contacts at once, for a page of orders. Those that are not there are left out.
     pub async fn contacts(&self, tenant: &TenantId, contacts: &[ContactId]) -> Result<Vec<Contact>, StoreError> {
         let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM contacts WHERE tenant = ");
-        query.push_bind(tenant.as_str().to_owned()).push(" AND contact IN (");
+        query.push_bind(tenant.as_str()).push(" AND contact IN (");
         let mut list = query.separated(", ");
         for contact in contacts {
             list.push_bind(blob(contact.0));

@@ -128,6 +128,17 @@ fn a_pin_that_could_come_late_is_swept_away() {
 }
 
 #[test]
+fn a_refused_pin_that_is_heard_of_late_is_undone_with_the_others() {
+    let mut shop = given(of_claims());
+    wake(&mut shop, ARRIVE_WITHIN_MS + CLOCKS_DIFFER_MS_MAX + 1);
+    let other = CheckoutId(99);
+    answer(&mut shop, "Drop Pin", &Outcome::Drop(Err(DropRejection::CheckoutInProgress { checkout: other })));
+    assert_eq!(asks(&shop), ["Drop Unpin", "Drop Unpin"], "a copy of it may have been accepted after the refusal");
+    finish(&mut shop);
+    assert_eq!(shop.state.wake_at(), None, "no copy can come any more");
+}
+
+#[test]
 fn a_claim_that_can_never_be_pinned_is_not_swept() {
     let mut shop = given(start(Source::Claims(vec![claim(11)])));
     answer(&mut shop, "Drop Pin", &Outcome::Drop(Err(DropRejection::AlreadySold)));

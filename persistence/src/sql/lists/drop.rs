@@ -145,17 +145,18 @@ impl ReadSide {
         subjects: &[SubjectId],
         limit: Limit,
     ) -> Result<Vec<DropId>, StoreError> {
-        let mut query =
-            QueryBuilder::<Sqlite>::new("SELECT d.drop_id FROM drops d WHERE d.phase <> 'void' AND d.tenant = ");
+        let mut query = QueryBuilder::<Sqlite>::new(
+            "SELECT d.drop_id FROM (SELECT DISTINCT drop_id FROM (SELECT drop_id FROM drop_buyers WHERE tenant = ",
+        );
         query.push_bind(tenant.as_str());
-        query.push(" AND d.drop_id IN (SELECT drop_id FROM drop_buyers WHERE tenant = ").push_bind(tenant.as_str());
         push_subjects(&mut query, "subject", subjects);
         for subject in subjects.iter().take(ALIASES_MAX + 1) {
             query.push(" UNION ALL SELECT drop_id FROM drop_crowds WHERE tenant = ").push_bind(tenant.as_str());
             query.push(" AND bucket = ").push_bind(crowd_bucket(*subject));
             query.push(" AND instr(subjects, ").push_bind(blob(subject.0)).push(") > 0");
         }
-        query.push(")");
+        query.push(")) c CROSS JOIN drops d WHERE d.drop_id = c.drop_id AND d.phase <> 'void' AND d.tenant = ");
+        query.push_bind(tenant.as_str());
         query.push(" ORDER BY d.created_at DESC, d.drop_id DESC LIMIT ");
         query.push_bind(limit.get().min(DROPS_OF_BUYER_MAX));
         let rows = query.build().fetch_all(&self.readers).await?;

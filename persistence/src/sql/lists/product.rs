@@ -52,7 +52,7 @@ impl ReadSide {
     ) -> Result<Page<ListedProduct>, StoreError> {
         let (at, id) = page.newest_first(List::Products);
         let mut query = QueryBuilder::<Sqlite>::new("SELECT p.* FROM products p WHERE p.tenant = ");
-        query.push_bind(tenant.as_str().to_owned());
+        query.push_bind(tenant.as_str());
         query.push(" AND (p.created_at, p.product) < (").push_bind(at).push(", ").push_bind(id).push(")");
         if let Some(text) = &filter.query {
             let Some(words) = search::expression(tenant, text) else { return Ok(Page { items: vec![], next: None }) };
@@ -70,7 +70,7 @@ impl ReadSide {
         }
         if let Some(tag) = &filter.tag {
             query.push(" AND p.product IN (SELECT product FROM product_tags WHERE tenant = ");
-            query.push_bind(tenant.as_str().to_owned());
+            query.push_bind(tenant.as_str());
             query.push(" AND tag_folded = ").push_bind(fold_text(tag)).push(")");
         }
         query.push(" ORDER BY p.created_at DESC, p.product DESC LIMIT ").push_bind(page.limit.with_next());
