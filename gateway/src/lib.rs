@@ -18,11 +18,15 @@ pub mod ops;
 pub mod problem;
 mod routes;
 pub mod settings;
+mod skus;
 #[cfg(test)]
 mod testing;
 mod wire;
 
-use std::{ops::Deref, sync::Arc};
+use std::{
+    ops::Deref,
+    sync::{Arc, OnceLock},
+};
 
 use actors::{Clock, Commerce};
 use engine::{
@@ -97,9 +101,11 @@ pub struct Parts {
     pub email_key: [u8; 32],
     /// The key that order numbers are spelled with.
     pub order_number_key: [u8; 32],
+    pub(crate) skus: skus::SkuIndex,
     /// The catalogue files that may be taken in at once.
     pub(crate) imports: Arc<Semaphore>,
     order_access_key: [u8; 32],
+    pages: OnceLock<axum::Router>,
     clock: Arc<dyn Clock>,
     metrics: PrometheusHandle,
 }
@@ -125,10 +131,12 @@ impl Gateway {
         Ok(Self(Arc::new(Parts {
             sessions: Sessions::new(issuer, read_side.clone(), passwords, &settings),
             tenants: Tenants::default(),
+            skus: skus::SkuIndex::default(),
             limits: limits::Limits::new(&settings.rates, settings.dev),
             email_key: keys.derive("e-mail hashes"),
             order_number_key: keys.derive("order numbers"),
             order_access_key: keys.derive("order links"),
+            pages: OnceLock::new(),
             imports: Arc::new(Semaphore::new(IMPORTS_AT_ONCE)),
             commerce,
             read_side,
@@ -137,6 +145,17 @@ impl Gateway {
             clock,
             metrics,
         })))
+    }
+
+    /// Serves pages that are not the API's beside it: a payment provider's own. Once, and before [`serve`].
+    pub fn add_pages(&self, pages: axum::Router) {
+        // A second time would be a mistake of the wiring; the first pages stay.
+        let _ = self.0.pages.set(pages);
+    }
+
+    /// The pages that are not the API's.
+    pub(crate) fn pages(&self) -> axum::Router {
+        self.0.pages.get().cloned().unwrap_or_default()
     }
 
     /// The present instant.

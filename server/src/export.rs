@@ -15,7 +15,7 @@ use engine::{
 };
 use http_body_util::BodyExt;
 use persistence::sql::{
-    Cursor, Limit, PageRequest, StoreError,
+    Cursor, LIMIT_MAX, Limit, PageRequest, StoreError,
     lists::{OrderFilter, ProductFilter},
 };
 use serde::{Deserialize, Serialize};
@@ -90,8 +90,8 @@ pub(crate) enum ExportError {
 }
 
 /// `fusion export`.
-pub(crate) async fn run(what: Export, config: &Config) -> Result<(), ExportError> {
-    let (what, to) = match &what {
+pub(crate) async fn run(what: &Export, config: &Config) -> Result<(), ExportError> {
+    let (what, to) = match what {
         Export::Products(to) => ("products", to),
         Export::Orders(to) => ("orders", to),
     };
@@ -152,7 +152,7 @@ impl Exporting {
             wait_for_read_side(&self.rooms).await?;
             self.writer = Some(Writer::new(self.what, self.format)?);
         }
-        let page = PageRequest { limit: Limit::MAX, after };
+        let page = PageRequest { limit: Limit::new(LIMIT_MAX).unwrap_or_default(), after };
         let Some(writer) = &mut self.writer else { return Ok(None) };
         let (read_side, tenant) = (&self.rooms.read_side, &self.tenant);
         self.cursor = match self.what {

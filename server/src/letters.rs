@@ -1,54 +1,59 @@
 //! What letters need to know, and how the doors send theirs.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use actors::{AskError, Call, Commerce};
+use actors::{AskError, Call};
 use engine::{
     id::{ContactId, OrderId, TenantId, digest128},
     order::{Order, OrderCommand, OrderReply, number},
 };
 use futures::future::BoxFuture;
-use gateway::auth::{Mail, MailError, Mailer};
+use gateway::{
+    Gateway,
+    auth::{Mail, MailError, Mailer},
+};
 use integrations::{
     mail::{Letter, PostOffice},
     outside::Correspondence,
     receipt::Receipt,
 };
+use parking_lot::Mutex;
 use persistence::sql::ReadSide;
 
 /// Looks up who a receipt goes to, and what it says.
 pub(crate) struct Letters {
     read_side: ReadSide,
-    shop: OnceLock<Shop>,
-}
-
-/// What is known once the node runs. Effects that ask for a letter before are told to ask again.
-struct Shop {
-    commerce: Commerce,
-    order_number_key: [u8; 32],
+    /// Known once the node runs: effects that ask for a letter before are told to ask again. Forgotten when it stops,
+    /// because the node that the gateway has also has these letters.
+    gateway: Mutex<Option<Gateway>>,
 }
 
 impl Letters {
     pub(crate) fn new(read_side: ReadSide) -> Self {
-        Self { read_side, shop: OnceLock::new() }
+        Self { read_side, gateway: Mutex::new(None) }
     }
 
     /// From now on letters can be written.
-    pub(crate) fn open(&self, commerce: Commerce, order_number_key: [u8; 32]) {
-        // Opened once, by the wiring; a second time would say the same.
-        let _ = self.shop.set(Shop { commerce, order_number_key });
+    pub(crate) fn open(&self, gateway: Gateway) {
+        *self.gateway.lock() = Some(gateway);
+    }
+
+    /// From now on none can be.
+    pub(crate) fn close(&self) {
+        *self.gateway.lock() = None;
     }
 
     async fn look_up(&self, tenant: &TenantId, contact: ContactId, order: OrderId) -> Result<Option<Receipt>, String> {
-        let shop = self.shop.get().ok_or("starting")?;
+        let gateway = self.gateway.lock().clone().ok_or("starting")?;
         let contact = self.read_side.contact(tenant, contact).await.map_err(|error| error.to_string())?;
         let Some(email) = contact.and_then(|contact| contact.email) else { return Ok(None) };
-        let asked = shop.commerce.ask::<Order>(&order.key(tenant), OrderCommand::View { viewer: None }, Call::read());
-        match asked.await {
+        let view = OrderCommand::View { viewer: None };
+        match gateway.commerce.ask::<Order>(&order.key(tenant), view, Call::read()).await {
             Ok(answered) => {
                 let OrderReply::Order(order) = answered.reply;
-                let number = number::spell(&shop.order_number_key, order.number);
-                Ok(Some(Receipt { email, number, order: *order, access_url: None }))
+                let number = number::spell(&gateway.order_number_key, order.number);
+                let access_url = Some(gateway.order_access_url(tenant, order.id));
+                Ok(Some(Receipt { email, number, order: *order, access_url }))
             }
             Err(AskError::Rejected(rejection)) => Err(rejection.to_string()),
             Err(error) => Err(error.to_string()),

@@ -1,1 +1,110 @@
-fn main(){}
+//! `fusion`: live commerce in one program.
+//!
+//! ```text
+//!   cli ─► config ─► serve ─► wiring ─► gateway, node, journal, snapshots, read side
+//!              │        └─► demo (--dev), local (the socket in the data folder)
+//!              └─► import, export, token, users, tenants, migrate, rebuild, doctor, crowd
+//! ```
+
+mod cli;
+mod config;
+mod crowd;
+mod demo;
+mod doctor;
+mod export;
+mod import;
+mod letters;
+mod local;
+mod log;
+mod migrate;
+mod projection;
+mod rebuild;
+mod replay;
+mod sandbox_page;
+mod serve;
+mod tenants;
+mod token;
+mod users;
+mod wiring;
+
+use std::{error::Error, process::ExitCode};
+
+use clap::Parser;
+
+use crate::{
+    cli::{Cli, Command, Demo, Export, Import, Tenants, Users},
+    config::{Config, Said},
+};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What the process ends with when its configuration is wrong: what `clap` uses for wrong arguments.
+const EXIT_MISUSE: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let config = match Config::of(cli.command.said()) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("fusion: {error}");
+            return ExitCode::from(EXIT_MISUSE);
+        }
+    };
+    log::start(&config.log);
+    match run(&cli.command, config) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("fusion: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &Command, mut config: Config) -> Result<ExitCode, Box<dyn Error>> {
+    if let Command::Token(token) = command {
+        token::run(token, &config)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(config.workers).enable_all().build()?;
+    if !matches!(command, Command::Serve(_)) {
+        // A command takes a folder as it finds it; only a server is started for one purpose or the other.
+        config.dev = wiring::is_development(&config.data_dir);
+        config.doors.dev = config.dev;
+    }
+    let code = runtime.block_on(async {
+        match command {
+            Command::Serve(_) => serve::run(&config).await?,
+            Command::Import(Import::Products(import)) => return Ok(import::run(import, &config).await?),
+            Command::Export(what) => export::run(what, &config).await?,
+            Command::Users(users) => users::run(users, &config).await?,
+            Command::Tenants(tenants) => tenants::run(tenants, &config).await?,
+            Command::Migrate(_) => migrate::run(&config).await?,
+            Command::Rebuild(_) => rebuild::run(&config).await?,
+            Command::Doctor(doctor) => return Ok(doctor::run(doctor, &config).await?),
+            Command::Demo(Demo::Crowd(crowd)) => crowd::run(crowd, &config).await?,
+            Command::Token(_) => {}
+        }
+        Ok::<_, Box<dyn Error>>(ExitCode::SUCCESS)
+    })?;
+    // A blocking read that still runs must not keep the process.
+    runtime.shutdown_background();
+    Ok(code)
+}
+
+impl Command {
+    /// The settings that were given with it.
+    fn said(&self) -> &Said {
+        match self {
+            Command::Serve(settings) => &settings.0,
+            Command::Import(Import::Products(import)) => &import.settings.0,
+            Command::Export(Export::Products(to) | Export::Orders(to)) => &to.settings.0,
+            Command::Token(token) => &token.settings.0,
+            Command::Users(Users::Add(user)) => &user.settings.0,
+            Command::Tenants(Tenants::Add(tenant)) => &tenant.settings.0,
+            Command::Migrate(settings) | Command::Rebuild(settings) => &settings.0,
+            Command::Doctor(doctor) => &doctor.settings.0,
+            Command::Demo(Demo::Crowd(crowd)) => &crowd.settings.0,
+        }
+    }
+}

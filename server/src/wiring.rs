@@ -28,7 +28,7 @@ use integrations::{
 use metrics_exporter_prometheus::PrometheusHandle;
 use persistence::{
     project::{ProjectError, Projector},
-    snapshots::{SnapshotStore, SnapshotStoreError},
+    snapshots::{EmbeddedSnapshots, SnapshotStore, SnapshotStoreError},
     sql::{OpenError as SqlError, ReadSide, StoreError},
 };
 use streaming::{
@@ -44,8 +44,6 @@ use crate::{
 
 /// The read side's file in the data folder.
 pub(crate) const READ_SIDE_FILE: &str = "fusion.sqlite";
-/// The snapshots' folder in the data folder.
-pub(crate) const SNAPSHOTS_FOLDER: &str = "snapshots";
 /// The installation's secrets.
 pub(crate) const KEYS_FOLDER: &str = "keys";
 /// The sandbox provider's ledger.
@@ -126,6 +124,7 @@ pub(crate) struct House {
     /// What is in it.
     pub(crate) rooms: Arc<Rooms>,
     node: Node,
+    letters: Arc<Letters>,
     folder: DataFolder,
 }
 
@@ -172,13 +171,14 @@ impl House {
             clock,
             metrics,
         })?;
-        letters.open(node.commerce(), gateway.order_number_key);
+        letters.open(gateway.clone());
         let recovery_ms = began.elapsed().as_millis() as u64;
         tracing::info!(path = %config.data_dir.display(), recovery_ms, "data folder open, all shards led");
         let data_dir = config.data_dir.clone();
         Ok(Self {
             rooms: Arc::new(Rooms { data_dir, journal, snapshots, read_side, gateway, sandbox }),
             node,
+            letters,
             folder,
         })
     }
@@ -192,6 +192,7 @@ impl House {
     pub(crate) async fn close(self, within: Duration) {
         let began = Instant::now();
         self.node.stop(within).await;
+        self.letters.close();
         self.rooms.read_side.close().await;
         // The journal is closed by whoever lets go of it last: here, when no request is left.
         drop(self.rooms);
@@ -208,8 +209,8 @@ async fn open_journal(folder: &DataFolder, rewitness: bool) -> Result<EmbeddedJo
 
 async fn open_snapshots(data_dir: &Path) -> Result<Arc<dyn SnapshotStore>, OpenError> {
     let began = Instant::now();
-    let path = data_dir.join(SNAPSHOTS_FOLDER);
-    let opened = tokio::task::spawn_blocking(move || persistence::snapshots::EmbeddedSnapshots::open(&path)).await??;
+    let data_dir = data_dir.to_owned();
+    let opened = tokio::task::spawn_blocking(move || EmbeddedSnapshots::open(&data_dir)).await??;
     tracing::info!(elapsed_ms = began.elapsed().as_millis() as u64, "snapshots open");
     Ok(Arc::new(opened))
 }

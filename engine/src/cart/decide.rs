@@ -37,9 +37,13 @@ impl Cart {
                 };
                 self.accept(created)
             }
-            CartCommand::EndCheckout { checkout, attempt, sold, prices, deadline } => {
-                Ok(self.end_checkout(Grip { checkout: *checkout, attempt: *attempt }, *sold, prices, *deadline, context.now))
-            }
+            CartCommand::EndCheckout { checkout, attempt, sold, prices, deadline } => Ok(self.end_checkout(
+                Grip { checkout: *checkout, attempt: *attempt },
+                *sold,
+                prices,
+                *deadline,
+                context.now,
+            )),
             CartCommand::Delete { buyer } if self.deleted => {
                 self.sheet.as_ref().filter(|sheet| buyer.is(sheet.buyer)).ok_or(CartRejection::NotFound)?;
                 Ok(Decision::again(CartReply::Done))
@@ -117,9 +121,7 @@ impl Cart {
                 self.line(*line).ok_or(CartRejection::LineNotFound)?;
                 self.accept(CartEvent::LineRemoved { line: *line, receipt })
             }
-            CartCommand::Delete { .. } => {
-                Ok(Decision::accept(vec![CartEvent::Deleted { receipt }], CartReply::Done))
-            }
+            CartCommand::Delete { .. } => Ok(Decision::accept(vec![CartEvent::Deleted { receipt }], CartReply::Done)),
             CartCommand::Create { .. }
             | CartCommand::View { .. }
             | CartCommand::BeginCheckout { .. }

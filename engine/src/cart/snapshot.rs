@@ -87,7 +87,11 @@ impl Aggregate for Cart {
     type Rejection = CartRejection;
     type Frozen = FrozenCart;
 
-    fn decide(&self, command: &CartCommand, context: &Context) -> Result<Decision<CartEvent, CartReply>, CartRejection> {
+    fn decide(
+        &self,
+        command: &CartCommand,
+        context: &Context,
+    ) -> Result<Decision<CartEvent, CartReply>, CartRejection> {
         self.decide_command(command, context)
     }
 

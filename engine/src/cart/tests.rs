@@ -119,7 +119,8 @@ fn a_cart_has_edges() {
     assert_eq!(shop.ask(add("ONE-MORE", 1, dollars(1))), Some(Err(CartRejection::TooManyLines)));
     assert!(shop.ask(add("SKU-0", 1, dollars(1))).unwrap().is_ok(), "more of a line it has");
     let most = i64::from(QUANTITY_MAX);
-    let too_much = Some(Err(CartRejection::Invalid { pointer: "/quantity", why: "makes the cart more than can be counted" }));
+    let too_much =
+        Some(Err(CartRejection::Invalid { pointer: "/quantity", why: "makes the cart more than can be counted" }));
     assert_eq!(shop.ask(add("SKU-0", most, dollars(1))), too_much);
     assert_eq!(shop.ask(add("SKU-1", most - 1, dollars(crate::money::AMOUNT_MAX))), too_much);
     let euros = Money::new(1, Currency::new("EUR").unwrap()).unwrap();
@@ -135,11 +136,8 @@ fn changes_are_bounded_within_a_day() {
     // The history checks everything at each step, which takes too long for a thousand: these come straight.
     let line = line(&mut shop);
     for number in 2..CHANGES_MAX as u128 {
-        let receipt = Receipt {
-            command_id: CommandId(1_000_000 + number),
-            fingerprint: crate::id::Fingerprint(1),
-            at: shop.now,
-        };
+        let receipt =
+            Receipt { command_id: CommandId(1_000_000 + number), fingerprint: crate::id::Fingerprint(1), at: shop.now };
         shop.events.push(CartEvent::LineChanged { line, quantity: Quantity::ONE, receipt });
         crate::aggregate::Aggregate::apply(&mut shop.state, shop.events.last().unwrap());
     }

@@ -78,7 +78,9 @@ impl Checkout {
             return Ok(again);
         }
         match &attempt.phase {
-            Phase::Paying { step: Paying::Challenged { .. }, .. } if self.stop_due().is_some_and(|due| due <= context.now) => {
+            Phase::Paying { step: Paying::Challenged { .. }, .. }
+                if self.stop_due().is_some_and(|due| due <= context.now) =>
+            {
                 Err(CheckoutRejection::NotAllowed { why: "the checkout has expired" })
             }
             Phase::Paying { step: Paying::Challenged { .. }, .. } if attempt.callers.len() > CONFIRMS_MAX => {

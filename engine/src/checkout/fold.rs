@@ -7,11 +7,7 @@ use super::{
     phase::{Asked, Attempt, Caller, DropSeen, Goods, Paying, Phase, Pinned, Preparation, Sweep, open},
     slots,
 };
-use crate::{
-    checkout::CheckoutLine,
-    id::ClaimRef,
-    time::Timestamp,
-};
+use crate::{checkout::CheckoutLine, id::ClaimRef, time::Timestamp};
 
 /// A buyer's checkout. `Default` is one that nobody has begun.
 #[derive(Debug, Clone, Default, PartialEq, Encode, Decode)]
@@ -137,7 +133,8 @@ impl Attempt {
     fn begin_step(&mut self, event: &CheckoutEvent) {
         let phase = match event {
             CheckoutEvent::QuotesAsked => {
-                let Phase::Preparing { step: Preparation::Locking { cart: Asked::Yes(lines) }, .. } = &self.phase else {
+                let Phase::Preparing { step: Preparation::Locking { cart: Asked::Yes(lines) }, .. } = &self.phase
+                else {
                     return;
                 };
                 let step = Preparation::Quoting { lines: lines.clone(), quotes: open(lines.len()) };
@@ -212,7 +209,8 @@ impl Attempt {
                 let seen = slots::drops_of(claims);
                 let line = |(claim, pinned): (&ClaimRef, &Asked<Pinned>)| {
                     let pinned = pinned.yes()?;
-                    let drop = seen.iter().position(|drop| *drop == claim.drop).and_then(|index| drops.get(index)?.yes());
+                    let drop =
+                        seen.iter().position(|drop| *drop == claim.drop).and_then(|index| drops.get(index)?.yes());
                     let title = drop.map(|drop| drop.title.clone()).filter(|title| !title.is_empty());
                     Some(CheckoutLine {
                         sku: pinned.sku.clone(),
@@ -274,7 +272,9 @@ impl Preparation {
                 put(pins, slots::line_index(*slot), Asked::No(problem.clone()));
             }
             (Preparation::Locking { cart }, CheckoutEvent::Locked { lines }) => *cart = Asked::Yes(lines.clone()),
-            (Preparation::Locking { cart }, CheckoutEvent::Denied { problem, .. }) => *cart = Asked::No(problem.clone()),
+            (Preparation::Locking { cart }, CheckoutEvent::Denied { problem, .. }) => {
+                *cart = Asked::No(problem.clone())
+            }
             (Preparation::Quoting { quotes, .. }, CheckoutEvent::Quoted { slot, price }) => {
                 put(quotes, slots::line_index(*slot), Asked::Yes(*price));
             }

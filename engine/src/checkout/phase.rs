@@ -3,7 +3,8 @@
 use minicbor::{Decode, Encode};
 
 use super::{
-    ARRIVE_WITHIN_MS, CLOCKS_DIFFER_MS_MAX, CheckoutLine, CheckoutProblem, CheckoutState, GIVE_UP_MS, Sheet, Totals, slots,
+    ARRIVE_WITHIN_MS, CLOCKS_DIFFER_MS_MAX, CheckoutLine, CheckoutProblem, CheckoutState, GIVE_UP_MS, Sheet, Totals,
+    slots,
 };
 use crate::{
     cart::{CartLine, NewPrice},

@@ -135,13 +135,15 @@ impl Attempt {
                 };
                 Some(CheckoutEvent::DropSeen { slot, title, product })
             }
-            (Preparation::Locking { cart: Asked::Open }, Outcome::Cart(answer)) if slot == slots::CART => match answer {
-                Ok(CartReply::Cart(cart)) => {
-                    Some(CheckoutEvent::Locked { lines: cart.lines.iter().map(|line| (**line).clone()).collect() })
+            (Preparation::Locking { cart: Asked::Open }, Outcome::Cart(answer)) if slot == slots::CART => {
+                match answer {
+                    Ok(CartReply::Cart(cart)) => {
+                        Some(CheckoutEvent::Locked { lines: cart.lines.iter().map(|line| (**line).clone()).collect() })
+                    }
+                    Ok(CartReply::Done) => None,
+                    Err(rejection) => denied(self.lock_problem(rejection)),
                 }
-                Ok(CartReply::Done) => None,
-                Err(rejection) => denied(self.lock_problem(rejection)),
-            },
+            }
             (Preparation::Quoting { lines, quotes }, Outcome::Product(answer)) => {
                 let index = slots::line_index(slot)?;
                 if !is_open(quotes.get(index).map(Asked::is_open)) {
@@ -165,7 +167,9 @@ impl Attempt {
                     Err(InventoryRejection::InsufficientAvailable { available, .. }) => {
                         denied(CheckoutProblem::InsufficientStock { sku, available: *available })
                     }
-                    Err(InventoryRejection::NotFound) => denied(CheckoutProblem::InsufficientStock { sku, available: 0 }),
+                    Err(InventoryRejection::NotFound) => {
+                        denied(CheckoutProblem::InsufficientStock { sku, available: 0 })
+                    }
                     Err(_) => denied(CheckoutProblem::Unavailable),
                 }
             }
@@ -230,9 +234,7 @@ impl Attempt {
 /// The lines whose prices have changed since they were put into the cart.
 pub(super) fn changed_prices(lines: &[CartLine], quotes: &[Asked<Money>]) -> Vec<crate::cart::NewPrice> {
     let changed = lines.iter().zip(quotes).filter_map(|(line, quote)| match quote.yes() {
-        Some(price) if *price != line.price => {
-            Some(crate::cart::NewPrice { sku: line.sku.clone(), price: *price })
-        }
+        Some(price) if *price != line.price => Some(crate::cart::NewPrice { sku: line.sku.clone(), price: *price }),
         _ => None,
     });
     changed.collect()

@@ -23,7 +23,8 @@ impl Attempt {
             .map(|(index, (line, _))| {
                 let request = match line.grip {
                     Grip::Claim(claim) => {
-                        let confirm = DropCommand::Confirm { claim: claim.claim, pin: sheet.pin(), order: sheet.order() };
+                        let confirm =
+                            DropCommand::Confirm { claim: claim.claim, pin: sheet.pin(), order: sheet.order() };
                         Request::Drop(claim.drop, confirm)
                     }
                     Grip::Hold(hold) => Request::Inventory(line.sku.clone(), InventoryCommand::Confirm { hold }),
@@ -135,7 +136,13 @@ impl Attempt {
     }
 
     /// The order or the cart has heard. Whatever they say to it: the money is taken and the goods are sold.
-    pub(super) fn told(&self, order_told: bool, cart_told: bool, slot: u64, outcome: &Outcome) -> Option<CheckoutEvent> {
+    pub(super) fn told(
+        &self,
+        order_told: bool,
+        cart_told: bool,
+        slot: u64,
+        outcome: &Outcome,
+    ) -> Option<CheckoutEvent> {
         match (outcome, slot) {
             (Outcome::Order(_), slots::ORDER) if !order_told => Some(CheckoutEvent::Done { slot }),
             (Outcome::Cart(_), slots::CART) if !cart_told => Some(CheckoutEvent::Done { slot }),

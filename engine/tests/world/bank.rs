@@ -43,7 +43,12 @@ impl Bank {
     }
 
     /// `None`: the operation may have been done, and the answer was lost.
-    pub(super) fn ask(&mut self, asked: &ProviderRequest, now: Timestamp, chance: &mut Chance) -> Option<ProviderAnswer> {
+    pub(super) fn ask(
+        &mut self,
+        asked: &ProviderRequest,
+        now: Timestamp,
+        chance: &mut Chance,
+    ) -> Option<ProviderAnswer> {
         let answer = match self.answers.get(&asked.key) {
             Some(answer) => answer.clone(),
             None => {

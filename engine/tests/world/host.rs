@@ -98,13 +98,7 @@ struct Entity<A: Aggregate> {
 
 impl<A: Aggregate> Default for Entity<A> {
     fn default() -> Self {
-        Self {
-            live: A::default(),
-            journal: Vec::new(),
-            written: None,
-            waiting: Vec::new(),
-            asked: BTreeMap::new(),
-        }
+        Self { live: A::default(), journal: Vec::new(), written: None, waiting: Vec::new(), asked: BTreeMap::new() }
     }
 }
 

@@ -263,7 +263,8 @@ impl World {
 
     fn command(&mut self, request: &Request, context: &Context, caller: Caller) {
         let key = request.target(&self.tenant).unwrap();
-        let step = self.entities.entry(key.clone()).or_insert_with(|| host(key.kind())).command(request, context, caller);
+        let step =
+            self.entities.entry(key.clone()).or_insert_with(|| host(key.kind())).command(request, context, caller);
         self.take(&key, step);
     }
 

@@ -17,7 +17,10 @@ use engine::{
     money::{Currency, Money},
     order::{LineSource, OrderCommand, OrderReply, OrderView},
     payment::{PaymentCommand, PaymentReply, PaymentView},
-    product::{Handle, NewProduct, NewVariant, ProductCommand, ProductEdit, ProductReply, ProductView, SafeHtml, Status, VariantEdit, Wanted},
+    product::{
+        Handle, NewProduct, NewVariant, ProductCommand, ProductEdit, ProductReply, ProductView, SafeHtml, Status,
+        VariantEdit, Wanted,
+    },
     quantity::Quantity,
     time::Timestamp,
 };
@@ -83,7 +86,12 @@ impl Shop {
                 audience: Audience::Anyone,
                 currency: Currency::USD,
             },
-            items: vec![ItemTerms { sku: sku("SNEAKER"), quantity: units(SNEAKERS), price: 4_900, compare_at: Some(9_900) }],
+            items: vec![ItemTerms {
+                sku: sku("SNEAKER"),
+                quantity: units(SNEAKERS),
+                price: 4_900,
+                compare_at: Some(9_900),
+            }],
             draft: false,
         };
         let drop = shop.drop;
@@ -135,7 +143,8 @@ impl Shop {
     /// Another price for a product.
     pub(crate) fn set_price(&mut self, name: &str, price: i64) {
         let product = product_of(name, &self.world);
-        let Outcome::Product(Ok(ProductReply::Product(view))) = self.ask(Request::Product(product, ProductCommand::View))
+        let Outcome::Product(Ok(ProductReply::Product(view))) =
+            self.ask(Request::Product(product, ProductCommand::View))
         else {
             panic!("no product")
         };
@@ -166,7 +175,13 @@ impl Shop {
     }
 
     /// Puts something into a cart at the price that the catalogue says.
-    pub(crate) fn add_line(&mut self, buyer: &Buyer, cart: CartId, name: &str, quantity: u64) -> Result<(), CartRejection> {
+    pub(crate) fn add_line(
+        &mut self,
+        buyer: &Buyer,
+        cart: CartId,
+        name: &str,
+        quantity: u64,
+    ) -> Result<(), CartRejection> {
         let product = product_of(name, &self.world);
         let quote = self.world.read(Request::Product(product, ProductCommand::Quote(Wanted::Sku(sku(name)))));
         let Outcome::Product(Ok(ProductReply::Quote(quote))) = quote else { panic!("not for sale: {quote:?}") };
@@ -186,7 +201,12 @@ impl Shop {
     }
 
     /// What it takes to begin a checkout under a new key.
-    pub(crate) fn checkout_of(&mut self, buyer: &Buyer, source: Source, token: &str) -> (CommandId, CheckoutId, Request) {
+    pub(crate) fn checkout_of(
+        &mut self,
+        buyer: &Buyer,
+        source: Source,
+        token: &str,
+    ) -> (CommandId, CheckoutId, Request) {
         let key = self.new_key();
         let checkout = CheckoutId(key.0);
         let start = StartCheckout {
@@ -237,7 +257,10 @@ impl Shop {
 
     /// Every claim of the drop.
     pub(crate) fn claims(&self) -> Vec<ClaimView> {
-        match self.world.read(Request::Drop(self.drop, DropCommand::ListClaims { buyer: None, before: None, limit: 10_000 })) {
+        match self
+            .world
+            .read(Request::Drop(self.drop, DropCommand::ListClaims { buyer: None, before: None, limit: 10_000 }))
+        {
             Outcome::Drop(Ok(DropReply::Claims(claims, None))) => claims,
             other => panic!("no claims: {other:?}"),
         }
@@ -290,7 +313,8 @@ impl Shop {
     /// What must hold at every moment: no money is taken but for an order whose claims are all sold, and no unit is made
     /// or lost.
     pub(crate) fn assert_sound(&self) {
-        let orders: BTreeMap<PaymentId, OrderView> = self.orders().into_iter().map(|order| (order.payment, order)).collect();
+        let orders: BTreeMap<PaymentId, OrderView> =
+            self.orders().into_iter().map(|order| (order.payment, order)).collect();
         for (payment, account) in self.world.bank.accounts.iter().filter(|(_, account)| account.captures > 0) {
             let order = orders.get(payment).expect("money is taken for an order alone");
             assert_eq!((account.captures, account.captured), (1, order.totals.total.amount), "once, and all of it");
@@ -337,7 +361,9 @@ impl Shop {
                         }
                         if let Grip::Claim(claim) = line.grip {
                             claimed += line.quantity.units();
-                            assert!(matches!(self.claim_view(claim).state, ClaimState::Sold { order: to } if to == order.id));
+                            assert!(
+                                matches!(self.claim_view(claim).state, ClaimState::Sold { order: to } if to == order.id)
+                            );
                         }
                     }
                 }

@@ -34,19 +34,19 @@ async fn a_guest_gets_a_session_and_has_no_role() {
 #[tokio::test]
 async fn a_token_that_is_not_good_is_refused_everywhere() {
     let shop = Shop::open().await;
-    shop.nobody().get("/v1/me").await.is_problem(401, "authentication_required");
-    let answer = shop.with("nonsense").get("/v1/me").await.is_problem(401, "invalid_token");
+    shop.nobody().get("/v1/me").await.refuses(401, "authentication_required");
+    let answer = shop.with("nonsense").get("/v1/me").await.refuses(401, "invalid_token");
     assert_eq!(answer.header("www-authenticate"), "Bearer");
-    shop.with("nonsense").get("/v1/drops").await.is_problem(401, "invalid_token");
+    shop.with("nonsense").get("/v1/drops").await.refuses(401, "invalid_token");
 }
 
 #[tokio::test]
 async fn roles_open_doors() {
     let shop = Shop::open().await;
     shop.stock(5, &["S"]).await;
-    shop.guest().await.get("/v1/inventory/S").await.is_problem(403, "forbidden");
+    shop.guest().await.get("/v1/inventory/S").await.refuses(403, "forbidden");
     for role in [Role::Customer, Role::Host] {
-        shop.staff(role).get("/v1/inventory/S").await.is_problem(403, "forbidden");
+        shop.staff(role).get("/v1/inventory/S").await.refuses(403, "forbidden");
     }
     for role in [Role::Vendor, Role::Admin] {
         shop.staff(role).get("/v1/inventory/S").await.has(200);
@@ -63,8 +63,8 @@ async fn a_guest_who_makes_an_account_stays_the_same_subject() {
     let me = guest.get("/v1/me").await.has(200);
     assert_eq!((me.text("/role"), me.text("/email")), ("customer", "Ann@Example.com"), "the guest's token is a customer's now");
     let again = json!({"email": "ann@example.com", "password": PASSWORD});
-    guest.post("/v1/accounts", "", again.clone()).await.is_problem(409, "already_customer");
-    shop.guest().await.post("/v1/accounts", "", again).await.is_problem(409, "email_taken");
+    guest.post("/v1/accounts", "", again.clone()).await.refuses(409, "already_customer");
+    shop.guest().await.post("/v1/accounts", "", again).await.refuses(409, "email_taken");
 }
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn a_sign_in_hands_the_guests_claims_over() {
     // The key and the cap are the account's too.
     let again = ann.post(&claims, "k", json!({"quantity": 1})).await.has(201);
     assert_eq!((again.text("/id"), again.header("idempotency-replayed")), (claim.as_str(), "true"));
-    let answer = ann.post(&claims, "k2", json!({"quantity": 2})).await.is_problem(409, "limit_reached");
+    let answer = ann.post(&claims, "k2", json!({"quantity": 2})).await.refuses(409, "limit_reached");
     assert_eq!(answer.number("/remaining"), 1);
 }
 
@@ -97,10 +97,10 @@ async fn wrong_credentials_are_one_answer() {
         let body = json!({"email": email, "password": password});
         async { shop.nobody().post("/v1/sessions", "", body).await }
     };
-    ask("ann@example.com", "wrong horse").await.is_problem(401, "invalid_credentials");
-    ask("bob@example.com", PASSWORD).await.is_problem(401, "invalid_credentials");
+    ask("ann@example.com", "wrong horse").await.refuses(401, "invalid_credentials");
+    ask("bob@example.com", PASSWORD).await.refuses(401, "invalid_credentials");
     let answer = shop.nobody().post("/v1/sessions", "", json!({"email": "ann@example.com"})).await;
-    assert_eq!(answer.is_problem(400, "invalid_request").text("/errors/0/pointer"), "/password");
+    assert_eq!(answer.refuses(400, "invalid_request").text("/errors/0/pointer"), "/password");
 }
 
 #[tokio::test]
@@ -111,10 +111,10 @@ async fn a_refresh_token_is_good_once_and_its_reuse_ends_the_session() {
         let second = refresh(&shop, first).await.has(200);
         assert_eq!(second.text("/subject"), session.text("/subject"));
         let third = refresh(&shop, second.text("/refresh_token")).await.has(200);
-        refresh(&shop, second.text("/refresh_token")).await.is_problem(401, "invalid_refresh_token");
-        refresh(&shop, third.text("/refresh_token")).await.is_problem(401, "invalid_refresh_token");
-        refresh(&shop, first).await.is_problem(401, "invalid_refresh_token");
-        shop.with(third.text("/token")).get("/v1/me").await.is_problem(401, "invalid_token");
+        refresh(&shop, second.text("/refresh_token")).await.refuses(401, "invalid_refresh_token");
+        refresh(&shop, third.text("/refresh_token")).await.refuses(401, "invalid_refresh_token");
+        refresh(&shop, first).await.refuses(401, "invalid_refresh_token");
+        shop.with(third.text("/token")).get("/v1/me").await.refuses(401, "invalid_token");
     }
 }
 
@@ -123,12 +123,12 @@ async fn a_guests_first_refresh_token_is_worthless_once_its_session_or_guesthood
     let shop = Shop::open().await;
     let session = shop.nobody().post("/v1/sessions", "", json!({})).await;
     shop.with(session.text("/token")).delete("/v1/sessions/current").await.has(204);
-    refresh(&shop, session.text("/refresh_token")).await.is_problem(401, "invalid_refresh_token");
+    refresh(&shop, session.text("/refresh_token")).await.refuses(401, "invalid_refresh_token");
 
     let session = shop.nobody().post("/v1/sessions", "", json!({})).await;
     let guest = shop.with(session.text("/token"));
     guest.post("/v1/accounts", "", json!({"email": "ann@example.com", "password": PASSWORD})).await.has(201);
-    refresh(&shop, session.text("/refresh_token")).await.is_problem(401, "invalid_refresh_token");
+    refresh(&shop, session.text("/refresh_token")).await.refuses(401, "invalid_refresh_token");
 }
 
 #[tokio::test]
@@ -149,8 +149,8 @@ async fn an_ended_session_is_over_at_once_and_others_go_on() {
     let credentials = json!({"email": "ann@example.com", "password": PASSWORD});
     let two = shop.nobody().post("/v1/sessions", "", credentials).await.has(201);
     shop.with(one.text("/token")).delete("/v1/sessions/current").await.has(204);
-    shop.with(one.text("/token")).get("/v1/me").await.is_problem(401, "invalid_token");
-    refresh(&shop, one.text("/refresh_token")).await.is_problem(401, "invalid_refresh_token");
+    shop.with(one.text("/token")).get("/v1/me").await.refuses(401, "invalid_token");
+    refresh(&shop, one.text("/refresh_token")).await.refuses(401, "invalid_refresh_token");
     shop.with(two.text("/token")).get("/v1/me").await.has(200);
 }
 
@@ -168,12 +168,12 @@ async fn a_forgotten_password_is_set_by_a_mailed_link_once() {
     let token = mails[0].body.split("#token=").nth(1).unwrap().split_whitespace().next().unwrap();
 
     let (path, new) = (format!("/v1/password-resets/{token}"), "another horse");
-    shop.nobody().put(&path, json!({"password": "short"})).await.is_problem(422, "out_of_range");
+    shop.nobody().put(&path, json!({"password": "short"})).await.refuses(422, "out_of_range");
     shop.nobody().put(&path, json!({"password": new})).await.has(204);
-    shop.nobody().put(&path, json!({"password": new})).await.is_problem(409, "reset_ended");
-    me.get("/v1/me").await.is_problem(401, "invalid_token");
+    shop.nobody().put(&path, json!({"password": new})).await.refuses(409, "reset_ended");
+    me.get("/v1/me").await.refuses(401, "invalid_token");
     let sign_in = |password: &str| json!({"email": "ann@example.com", "password": password});
-    shop.nobody().post("/v1/sessions", "", sign_in(PASSWORD)).await.is_problem(401, "invalid_credentials");
+    shop.nobody().post("/v1/sessions", "", sign_in(PASSWORD)).await.refuses(401, "invalid_credentials");
     let session = shop.nobody().post("/v1/sessions", "", sign_in(new)).await.has(201);
     shop.with(session.text("/token")).get("/v1/me").await.has(200);
 }
@@ -186,10 +186,10 @@ async fn erasing_oneself_leaves_nothing_personal_and_no_session() {
     let export = me.get("/v1/me/export").await.has(200);
     assert_eq!(export.text("/me/email"), "ann@example.com");
     me.delete("/v1/me").await.has(204);
-    me.get("/v1/me").await.is_problem(401, "invalid_token");
-    refresh(&shop, session.text("/refresh_token")).await.is_problem(401, "invalid_refresh_token");
+    me.get("/v1/me").await.refuses(401, "invalid_token");
+    refresh(&shop, session.text("/refresh_token")).await.refuses(401, "invalid_refresh_token");
     let credentials = json!({"email": "ann@example.com", "password": PASSWORD});
-    shop.nobody().post("/v1/sessions", "", credentials).await.is_problem(401, "invalid_credentials");
+    shop.nobody().post("/v1/sessions", "", credentials).await.refuses(401, "invalid_credentials");
     register(&shop, "ann@example.com").await;
 }
 
@@ -203,10 +203,10 @@ async fn sessions_of_one_address_are_limited() {
     };
     start("{}").await.has(201);
     start("{}").await.has(201);
-    start("{}").await.is_problem(429, "rate_limited");
+    start("{}").await.refuses(429, "rate_limited");
     let credentials = r#"{"email": "ann@example.com", "password": "correct horse"}"#;
-    start(credentials).await.is_problem(401, "invalid_credentials");
-    start(credentials).await.is_problem(429, "rate_limited");
+    start(credentials).await.refuses(401, "invalid_credentials");
+    start(credentials).await.refuses(429, "rate_limited");
 }
 
 #[tokio::test]

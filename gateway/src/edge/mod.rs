@@ -20,6 +20,8 @@ mod request_id;
 mod serve;
 mod strict;
 #[cfg(test)]
+mod serve_tests;
+#[cfg(test)]
 mod tests;
 
 use std::{
@@ -108,11 +110,16 @@ impl Door {
     /// The door to everything that `gateway` serves.
     pub fn new(gateway: Gateway) -> Self {
         let (routes, api) = crate::routes::all(gateway.clone());
+        Self::to(gateway, routes, &api)
+    }
+
+    /// The door to `routes`, which `api` describes.
+    fn to(gateway: Gateway, routes: Router, api: &utoipa::openapi::OpenApi) -> Self {
         let compressed = Compression::new(routes.clone())
             .quality(CompressionLevel::Fastest)
             .compress_when(DefaultPredicate::new().and(SizeAbove::new(COMPRESS_BYTES_MIN)));
         let headers = security_headers(&gateway);
-        Self { inner: Arc::new(Inner { meters: Meters::of(&api), headers, gateway }), routes, compressed }
+        Self { inner: Arc::new(Inner { meters: Meters::of(api), headers, gateway }), routes, compressed }
     }
 
     /// Answers one request that came from `peer`.
@@ -160,7 +167,7 @@ impl Door {
         match tokio::time::timeout(patience, AssertUnwindSafe(answer).catch_unwind()).await {
             Ok(Ok(response)) => response,
             Ok(Err(panic)) => {
-                tracing::error!(request_id = id.as_str(), panic = panic_text(&*panic), "a handler panicked");
+                tracing::error!(request_id = id.text(), panic = panic_text(&*panic), "a handler panicked");
                 Problem::new(Code::Internal).into_response()
             }
             Err(_) if is_safe => Problem::new(Code::Unavailable).retry_after(SLOW_WAIT).into_response(),
@@ -177,9 +184,7 @@ impl Door {
         headers.reserve(self.inner.headers.len() + 4);
         headers.insert(request_id::REQUEST_ID, id.header());
         for (name, value) in &self.inner.headers {
-            if !headers.contains_key(name) {
-                headers.insert(name.clone(), value.clone());
-            }
+            headers.entry(name).or_insert_with(|| value.clone());
         }
         self.inner.gateway.settings.origins.mark(origin, headers);
     }
@@ -191,13 +196,13 @@ impl Door {
         };
         *response.status_mut() = problem.status();
         if problem.status().is_server_error() {
-            tracing::warn!(request_id = id.as_str(), code = problem.code().entry().code, "answered with a server's problem");
+            tracing::warn!(request_id = id.text(), code = problem.code().entry().code, "answered with a server's problem");
         }
         let headers = response.headers_mut();
         headers.remove(header::CONTENT_LENGTH);
         headers.remove(header::CONTENT_ENCODING);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        *response.body_mut() = Body::from(problem.to_json(id.as_str()));
+        *response.body_mut() = Body::from(problem.to_json(&id.text()));
     }
 }
 

@@ -18,16 +18,21 @@ pub const REQUEST_ID_BYTES_MAX: usize = 64;
 
 /// A request's name: what the caller said if that is sane, else a new one of 26 Crockford base32 characters.
 #[derive(Debug, Clone)]
-pub struct RequestId {
-    header: HeaderValue,
-    number: u128,
+pub struct RequestId(Name);
+
+#[derive(Debug, Clone)]
+enum Name {
+    /// A new one; spelled when it is needed.
+    Ours(u128),
+    /// What the caller said.
+    Theirs(HeaderValue),
 }
 
 impl RequestId {
     /// The name of the request with these headers.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         match headers.get(REQUEST_ID) {
-            Some(said) if is_sane(said.as_bytes()) => Self { number: number_of(said), header: said.clone() },
+            Some(said) if is_sane(said.as_bytes()) => Self(Name::Theirs(said.clone())),
             _ => Self::next(),
         }
     }
@@ -43,23 +48,31 @@ impl RequestId {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let millis = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
         let count = u128::from(COUNT.fetch_add(1, Ordering::Relaxed)) & ((1 << 40) - 1);
-        let number = ((millis & ((1 << 48) - 1)) << 80) | (*PROCESS << 40) | count;
-        let header = HeaderValue::from_bytes(&spell(number)).unwrap_or(HeaderValue::from_static("0"));
-        Self { header, number }
+        Self(Name::Ours(((millis & ((1 << 48) - 1)) << 80) | (*PROCESS << 40) | count))
     }
 
     /// As text.
-    pub fn as_str(&self) -> &str {
-        self.header.to_str().unwrap_or("")
+    pub fn text(&self) -> String {
+        match &self.0 {
+            Name::Ours(number) => String::from_utf8_lossy(&spell(*number)).into_owned(),
+            Name::Theirs(said) => said.to_str().unwrap_or_default().to_owned(),
+        }
     }
 
     /// As the journal keeps it: the number itself if it was spelled as ours are, else a hash.
     pub fn number(&self) -> u128 {
-        self.number
+        match &self.0 {
+            Name::Ours(number) => *number,
+            Name::Theirs(said) => number_of(said),
+        }
     }
 
     pub(crate) fn header(&self) -> HeaderValue {
-        self.header.clone()
+        match &self.0 {
+            // 26 letters and digits.
+            Name::Ours(number) => HeaderValue::from_bytes(&spell(*number)).unwrap_or(HeaderValue::from_static("0")),
+            Name::Theirs(said) => said.clone(),
+        }
     }
 }
 
@@ -93,18 +106,18 @@ mod tests {
 
     #[test]
     fn a_sane_name_is_kept_and_others_are_replaced() {
-        assert_eq!(of(b"checkout-42").as_str(), "checkout-42");
-        assert_eq!(of(&[b'a'; REQUEST_ID_BYTES_MAX]).as_str().len(), 64);
+        assert_eq!(of(b"checkout-42").text(), "checkout-42");
+        assert_eq!(of(&[b'a'; REQUEST_ID_BYTES_MAX]).text().len(), 64);
         for odd in [&[b'a'; REQUEST_ID_BYTES_MAX + 1][..], b"", b"a b", b"a\tb", "ä".as_bytes()] {
-            assert_eq!(of(odd).as_str().len(), 26, "{odd:?}");
+            assert_eq!(of(odd).text().len(), 26, "{odd:?}");
         }
     }
 
     #[test]
     fn names_of_ours_are_different_and_keep_their_number() {
         let (one, two) = (RequestId::next(), RequestId::next());
-        assert_ne!(one.as_str(), two.as_str());
-        assert_eq!(of(one.as_str().as_bytes()).number(), one.number());
-        assert_eq!(CommandId(one.number()).to_string(), one.as_str());
+        assert_ne!(one.text(), two.text());
+        assert_eq!(of(one.text().as_bytes()).number(), one.number());
+        assert_eq!(CommandId(one.number()).to_string(), one.text());
     }
 }

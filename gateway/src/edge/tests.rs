@@ -28,9 +28,9 @@ fn empty(builder: axum::http::request::Builder) -> Request<Body> {
 #[tokio::test]
 async fn what_is_nowhere_is_a_problem_and_so_is_a_wrong_method() {
     let shop = Shop::open().await;
-    shop.nobody().get("/v1/nonsense").await.is_problem(404, "not_found");
-    shop.nobody().get("/").await.is_problem(404, "not_found");
-    let answer = shop.nobody().delete("/v1/drops").await.is_problem(405, "method_not_allowed");
+    shop.nobody().get("/v1/nonsense").await.refuses(404, "not_found");
+    shop.nobody().get("/").await.refuses(404, "not_found");
+    let answer = shop.nobody().delete("/v1/drops").await.refuses(405, "method_not_allowed");
     assert_eq!(methods(&answer), ["GET", "HEAD", "POST"]);
 }
 
@@ -50,7 +50,7 @@ async fn a_sane_request_id_comes_back_and_others_are_replaced() {
     assert_eq!(answer.header("x-request-id"), "trace-42");
     let answer = shop.send(empty(request("GET", "/v1/nonsense").header("x-request-id", "a b"))).await;
     assert_eq!(answer.header("x-request-id").len(), 26);
-    answer.is_problem(404, "not_found");
+    answer.refuses(404, "not_found");
 }
 
 #[tokio::test]
@@ -93,13 +93,13 @@ async fn only_known_origins_may_read_when_the_operator_names_them() {
 async fn bodies_have_a_type_and_a_size() {
     let shop = Shop::open().await;
     let post = |kind: &str, body: String| request("POST", "/v1/sessions").header("content-type", kind).body(Body::from(body)).unwrap();
-    shop.send(post("text/plain", "{}".into())).await.is_problem(415, "unsupported_media_type");
-    shop.send(request("POST", "/v1/sessions").body(Body::from("{}")).unwrap()).await.is_problem(415, "unsupported_media_type");
+    shop.send(post("text/plain", "{}".into())).await.refuses(415, "unsupported_media_type");
+    shop.send(request("POST", "/v1/sessions").body(Body::from("{}")).unwrap()).await.refuses(415, "unsupported_media_type");
     let encoded = request("POST", "/v1/sessions").header("content-type", "application/json").header("content-encoding", "gzip");
-    shop.send(encoded.body(Body::from("{}")).unwrap()).await.is_problem(415, "unsupported_media_type");
+    shop.send(encoded.body(Body::from("{}")).unwrap()).await.refuses(415, "unsupported_media_type");
     shop.send(post("application/json; charset=utf-8", "{}".into())).await.has(201);
     let long = format!("{{\"email\": \"{}\"}}", "a".repeat(JSON_BYTES_MAX));
-    shop.send(post("application/json", long)).await.is_problem(413, "body_too_large");
+    shop.send(post("application/json", long)).await.refuses(413, "body_too_large");
 }
 
 #[tokio::test]
@@ -107,16 +107,16 @@ async fn what_does_not_fit_the_schema_is_named_by_a_pointer() {
     let shop = Shop::open().await;
     let guest = shop.guest().await;
     let answer = guest.post("/v1/accounts", "", json!({"email": "ann@example.com", "passwort": "x"})).await;
-    let answer = answer.is_problem(400, "invalid_request");
+    let answer = answer.refuses(400, "invalid_request");
     assert_eq!((answer.text("/errors/0/pointer"), answer.text("/errors/0/code")), ("/passwort", "unknown"));
     let answer = guest.post("/v1/accounts", "", json!({"email": "ann", "password": "short"})).await;
-    let answer = answer.is_problem(422, "out_of_range");
+    let answer = answer.refuses(422, "out_of_range");
     assert_eq!((answer.text("/errors/0/pointer"), answer.text("/errors/1/pointer")), ("/email", "/password"));
-    let answer = shop.nobody().get("/v1/drops?limit=0").await.is_problem(422, "out_of_range");
+    let answer = shop.nobody().get("/v1/drops?limit=0").await.refuses(422, "out_of_range");
     assert_eq!(answer.text("/errors/0/pointer"), "?limit");
-    shop.nobody().get("/v1/drops?limit=x").await.is_problem(400, "invalid_request");
-    shop.nobody().get("/v1/drops?colour=red").await.is_problem(400, "invalid_request");
-    shop.nobody().get("/v1/drops?cursor=x").await.is_problem(422, "out_of_range");
+    shop.nobody().get("/v1/drops?limit=x").await.refuses(400, "invalid_request");
+    shop.nobody().get("/v1/drops?colour=red").await.refuses(400, "invalid_request");
+    shop.nobody().get("/v1/drops?cursor=x").await.refuses(422, "out_of_range");
 }
 
 #[tokio::test]
@@ -125,7 +125,7 @@ async fn another_spelling_of_an_id_names_nothing() {
     let drop = shop.open_drop(5).await;
     shop.nobody().get(&format!("/v1/drops/{drop}")).await.has(200);
     for odd in [drop.to_lowercase(), format!("{drop}0"), "x".into(), format!("{drop}/"), "%FF".into()] {
-        shop.nobody().get(&format!("/v1/drops/{odd}")).await.is_problem(404, "not_found");
+        shop.nobody().get(&format!("/v1/drops/{odd}")).await.refuses(404, "not_found");
     }
 }
 
@@ -134,12 +134,12 @@ async fn a_shop_is_found_by_token_host_header_or_default() {
     let production = Settings { dev: false, default_tenant: None, ..settings() };
     let shop = Shop::open_with(production).await;
     let ask = |name: &str, value: &str| empty(request("GET", "/v1/drops").header(name, value));
-    shop.nobody().get("/v1/drops").await.is_problem(400, "tenant_required");
+    shop.nobody().get("/v1/drops").await.refuses(400, "tenant_required");
     shop.send(ask("host", "Bolt.example:8080")).await.has(200);
-    shop.send(ask("host", "other.example")).await.is_problem(400, "tenant_required");
+    shop.send(ask("host", "other.example")).await.refuses(400, "tenant_required");
     shop.send(ask("fusion-tenant", "bolt")).await.has(200);
-    shop.send(ask("fusion-tenant", "nobody")).await.is_problem(404, "not_found");
-    shop.send(ask("fusion-tenant", "No Body")).await.is_problem(400, "tenant_required");
+    shop.send(ask("fusion-tenant", "nobody")).await.refuses(404, "not_found");
+    shop.send(ask("fusion-tenant", "No Body")).await.refuses(400, "tenant_required");
     shop.staff_of("bolt", Role::Vendor).get("/v1/drops").await.has(200);
 }
 
@@ -148,9 +148,9 @@ async fn another_tenants_thing_is_not_there() {
     let shop = Shop::open().await;
     let drop = shop.open_drop(5).await;
     let stranger = shop.staff_of("bolt", Role::Admin);
-    stranger.get(&format!("/v1/drops/{drop}")).await.is_problem(404, "not_found");
-    stranger.post(&format!("/v1/drops/{drop}/end"), "k", json!(null)).await.is_problem(404, "not_found");
-    stranger.get("/v1/inventory/S").await.is_problem(404, "not_found");
+    stranger.get(&format!("/v1/drops/{drop}")).await.refuses(404, "not_found");
+    stranger.post(&format!("/v1/drops/{drop}/end"), "k", json!(null)).await.refuses(404, "not_found");
+    stranger.get("/v1/inventory/S").await.refuses(404, "not_found");
 }
 
 #[tokio::test]
@@ -161,7 +161,7 @@ async fn those_who_ask_too_much_are_told_when_to_come_back() {
     for _ in 0..3 {
         ask().await.has(200);
     }
-    let answer = ask().await.is_problem(429, "rate_limited");
+    let answer = ask().await.refuses(429, "rate_limited");
     assert_eq!(answer.header("retry-after"), "1");
     shop.nobody().get("/v1/drops").await.has(200);
 }

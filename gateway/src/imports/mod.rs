@@ -10,14 +10,12 @@
 //! Every command of an import is named after the import and the line, so that an import that is run again under the
 //! same id adds nothing.
 
-mod feed;
 mod intake;
 mod job;
 mod notes;
 mod rehearsal;
 
 pub use self::{
-    feed::{FEED_CHUNKS_MAX, Feed, FeedEnded, feed},
     job::{AT_ONCE, Ended, ImportJob},
     notes::Counts,
 };

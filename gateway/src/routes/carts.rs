@@ -24,7 +24,7 @@ use crate::{
     edge::{Arrival, Json, MaybeJson, Path},
     idempotency::{Key, OptionalKey},
     ops::openapi::{KeyHeader, OptionalKeyHeader},
-    problem::Faults,
+    problem::{Code, Faults},
     wire::{IdSchema, MoneyWire, SkuSchema, created, done, ok, read_sku, replayed},
 };
 
@@ -251,15 +251,30 @@ pub(crate) async fn add_cart_line(
 
 /// What a SKU costs now. Its product comes from the lists, the price from the product itself.
 async fn quote(gateway: &Gateway, tenant: &TenantId, sku: &Sku) -> Result<Quote, Problem> {
-    let not_for_sale = || Problem::new(crate::problem::Code::NotForSale).with("sku", sku.as_str());
-    let (product, _) = find(gateway, tenant, sku).await?.ok_or_else(not_for_sale)?;
+    if let Some(product) = gateway.skus.find(tenant, sku) {
+        if let Some(quote) = ask_price(gateway, tenant, product, sku).await? {
+            return Ok(quote);
+        }
+        gateway.skus.forget(tenant, sku);
+    }
+    let quote = match find(gateway, tenant, sku).await? {
+        Some((product, _)) => ask_price(gateway, tenant, product, sku).await?,
+        None => None,
+    };
+    let quote = quote.ok_or_else(|| Problem::new(Code::NotForSale).with("sku", sku.as_str()))?;
+    gateway.skus.keep(tenant, sku, quote.product);
+    Ok(quote)
+}
+
+/// What a product takes for a SKU; `None` when it does not sell it.
+async fn ask_price(gateway: &Gateway, tenant: &TenantId, product: ProductId, sku: &Sku) -> Result<Option<Quote>, Problem> {
     let wanted = ProductCommand::Quote(Wanted::Sku(sku.clone()));
     match gateway.commerce.ask::<Product>(&product.key(tenant), wanted, Call::read()).await {
-        Ok(Answered { reply: ProductReply::Quote(quote), .. }) => Ok(quote),
+        Ok(Answered { reply: ProductReply::Quote(quote), .. }) => Ok(Some(quote)),
         Ok(_) => Err(Problem::internal("product", &"an answer to another question")),
         Err(AskError::Rejected(
             ProductRejection::NotFound | ProductRejection::VariantNotFound | ProductRejection::NotActive { .. },
-        )) => Err(not_for_sale()),
+        )) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

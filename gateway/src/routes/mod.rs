@@ -48,7 +48,8 @@ pub(crate) fn all(gateway: Gateway) -> (Router, openapi::OpenApi) {
         .route("/docs/reader.css", get(docs::reader_style))
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(wrong_method);
-    (router.with_state(gateway), api)
+    let pages = gateway.pages();
+    (router.with_state(gateway).merge(pages), api)
 }
 
 /// The call of a read.

@@ -105,62 +105,60 @@ async fn compare_counts(read_side: &ReadSide, fresh: &ReadSide, check: &mut Chec
     Ok(rows)
 }
 
+/// Reads a list of both page by page, and tells where they differ first.
+macro_rules! compare_pages {
+    ($check:ident, $what:expr, $ours:expr, $theirs:expr, |$side:ident, $page:ident| $read:expr) => {
+        let mut after: Option<Cursor> = None;
+        loop {
+            let $page = PageRequest { limit: limit(), after };
+            let ours = {
+                let $side = $ours;
+                $read.await?
+            };
+            let theirs = {
+                let $side = $theirs;
+                $read.await?
+            };
+            compare_page($what, &ours, &theirs, $check);
+            // Once they differ, the pages no longer have the same items.
+            match theirs.next {
+                Some(next) if $check.problems.is_empty() => after = Some(next),
+                _ => break,
+            }
+        }
+    };
+}
+
 async fn compare_tenant(
     tenant: &TenantId,
-    read_side: &ReadSide,
-    fresh: &ReadSide,
+    ours: &ReadSide,
+    theirs: &ReadSide,
     check: &mut Check,
 ) -> Result<(), StoreError> {
     let products = ProductFilter::default();
     let orders = OrderFilter::default();
-    pages(tenant, "products", check, async |page| {
-        Ok((read_side.products(tenant, &products, page).await?, fresh.products(tenant, &products, page).await?))
-    })
-    .await?;
-    pages(tenant, "drops", check, async |page| {
-        Ok((read_side.drops(tenant, true, page).await?, fresh.drops(tenant, true, page).await?))
-    })
-    .await?;
-    pages(tenant, "checkouts", check, async |page| {
-        Ok((read_side.checkouts(tenant, None, None, page).await?, fresh.checkouts(tenant, None, None, page).await?))
-    })
-    .await?;
-    pages(tenant, "orders", check, async |page| {
-        Ok((read_side.orders(tenant, &orders, page).await?, fresh.orders(tenant, &orders, page).await?))
-    })
-    .await?;
-    stock(tenant, read_side, fresh, check).await
+    compare_pages!(check, "products", ours, theirs, |side, page| side.products(tenant, &products, page));
+    compare_pages!(check, "drops", ours, theirs, |side, page| side.drops(tenant, true, page));
+    compare_pages!(check, "checkouts", ours, theirs, |side, page| side.checkouts(tenant, None, None, page));
+    compare_pages!(check, "orders", ours, theirs, |side, page| side.orders(tenant, &orders, page));
+    stock(tenant, ours, theirs, check).await
 }
 
 fn limit() -> Limit {
     Limit::new(LIMIT_MAX).unwrap_or_default()
 }
 
-/// Reads two lists page by page, and tells where they differ first.
-async fn pages<T: PartialEq + Debug>(
-    tenant: &TenantId,
-    list: &str,
-    check: &mut Check,
-    mut read: impl AsyncFnMut(PageRequest) -> Result<(Page<T>, Page<T>), StoreError>,
-) -> Result<(), StoreError> {
-    let mut after: Option<Cursor> = None;
-    loop {
-        let (ours, theirs) = read(PageRequest { limit: limit(), after }).await?;
-        for (index, expected) in theirs.items.iter().enumerate() {
-            match ours.items.get(index) {
-                Some(found) if found == expected => {}
-                Some(found) => check.problem(format!("{tenant} {list}: {found:?} should be {expected:?}")),
-                None => check.problem(format!("{tenant} {list}: {expected:?} is missing")),
-            }
+fn compare_page<T: PartialEq + Debug>(list: &str, ours: &Page<T>, theirs: &Page<T>, check: &mut Check) {
+    for (index, expected) in theirs.items.iter().enumerate() {
+        match ours.items.get(index) {
+            Some(found) if found == expected => {}
+            Some(found) => check.problem(format!("{list}: {found:?} should be {expected:?}")),
+            None => check.problem(format!("{list}: {expected:?} is missing")),
         }
-        if ours.items.len() > theirs.items.len() {
-            check.problem(format!("{tenant} {list}: {} more than the journal comes to", ours.items.len() - theirs.items.len()));
-        }
-        // Once they differ, the pages no longer have the same items.
-        match theirs.next {
-            Some(next) if check.problems.is_empty() => after = Some(next),
-            _ => return Ok(()),
-        }
+    }
+    if ours.items.len() > theirs.items.len() {
+        let more = ours.items.len() - theirs.items.len();
+        check.problem(format!("{list}: {more} more than the journal comes to"));
     }
 }
 

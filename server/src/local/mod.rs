@@ -28,7 +28,7 @@ use tower::ServiceExt;
 pub(crate) use self::{
     routes::{MadeTenant, MadeUser, NewTenant, NewUser},
     socket::{LocalSocket, SOCKET_FILE, SocketError},
-    way::{Answer, Way, WayError},
+    way::{Way, WayError, request},
 };
 use crate::wiring::Rooms;
 

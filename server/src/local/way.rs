@@ -7,7 +7,7 @@ use std::{
 
 use axum::{
     body::{Body, Bytes},
-    http::{HeaderMap, Method, Request, StatusCode, header},
+    http::{Method, Request, StatusCode, header},
 };
 use http_body_util::BodyExt;
 use hyper::client::conn::http1;
@@ -68,8 +68,6 @@ pub(crate) enum WayError {
 pub(crate) struct Answer {
     /// Its status.
     pub(crate) status: StatusCode,
-    /// Its headers.
-    pub(crate) headers: HeaderMap,
     /// Its body.
     pub(crate) body: Body,
 }
@@ -107,7 +105,7 @@ impl Way {
             Self::Socket(socket) => through(socket, request).await?,
         };
         let (parts, body) = response.into_parts();
-        Ok(Answer { status: parts.status, headers: parts.headers, body })
+        Ok(Answer { status: parts.status, body })
     }
 
     /// Sends a request without a body and reads the JSON that it is answered with.

@@ -86,7 +86,9 @@ fn consent(request: &Request) -> Outcome {
         Request::Drop(drop, crate::drop::DropCommand::Pin { claim, pin, .. }) => {
             Outcome::Drop(Ok(DropReply::Claim(pinned(*drop, *claim, *pin))))
         }
-        Request::Drop(drop, crate::drop::DropCommand::View) => Outcome::Drop(Ok(DropReply::Drop(Box::new(drop_view(*drop))))),
+        Request::Drop(drop, crate::drop::DropCommand::View) => {
+            Outcome::Drop(Ok(DropReply::Drop(Box::new(drop_view(*drop)))))
+        }
         Request::Drop(..) => Outcome::Drop(Ok(DropReply::Done)),
         Request::Cart(_, crate::cart::CartCommand::BeginCheckout { .. }) => {
             Outcome::Cart(Ok(CartReply::Cart(std::sync::Arc::new(cart_view()))))

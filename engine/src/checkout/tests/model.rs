@@ -71,19 +71,28 @@ impl Targets {
         }
     }
 
-    fn drop(&mut self, drop: DropId, command: &DropCommand, now: Timestamp, mood: u8) -> Result<DropReply, DropRejection> {
+    fn drop(
+        &mut self,
+        drop: DropId,
+        command: &DropCommand,
+        now: Timestamp,
+        mood: u8,
+    ) -> Result<DropReply, DropRejection> {
         let of = |claim: &ClaimId| ClaimRef { drop, claim: *claim };
         match command {
             DropCommand::Pin { claim, pin, deadline, .. } => {
                 let (at, undone) = self.claims.entry(of(claim)).or_default();
-                let late = undone.is_some_and(|undone| undone.checkout == pin.checkout && undone.attempt >= pin.attempt);
+                let late =
+                    undone.is_some_and(|undone| undone.checkout == pin.checkout && undone.attempt >= pin.attempt);
                 match at {
                     ClaimAt::Pinned(held) if held == pin => {}
                     ClaimAt::Pinned(held) => return Err(DropRejection::CheckoutInProgress { checkout: held.checkout }),
                     ClaimAt::Sold(_) => return Err(DropRejection::AlreadySold),
                     ClaimAt::Gone => return Err(DropRejection::AlreadyReleased),
                     ClaimAt::Free if late || now > *deadline => return Err(DropRejection::TooLate),
-                    ClaimAt::Free if mood.is_multiple_of(4) => return Err(DropRejection::LimitReached { remaining: 0 }),
+                    ClaimAt::Free if mood.is_multiple_of(4) => {
+                        return Err(DropRejection::LimitReached { remaining: 0 });
+                    }
                     ClaimAt::Free => *at = ClaimAt::Pinned(*pin),
                 }
                 Ok(DropReply::Claim(pinned(drop, *claim, *pin)))
@@ -193,15 +202,12 @@ impl Targets {
         }
     }
 
-    fn payment(
-        &mut self,
-        id: PaymentId,
-        command: &PaymentCommand,
-        mood: u8,
-    ) -> Result<PaymentReply, PaymentRejection> {
+    fn payment(&mut self, id: PaymentId, command: &PaymentCommand, mood: u8) -> Result<PaymentReply, PaymentRejection> {
         let declined = PaymentState::Declined { code: "card_declined".into() };
-        let challenged =
-            PaymentState::RequiresAction { url: "https://bank.test".into(), expires_at: Timestamp(1_000_000 + 700_000) };
+        let challenged = PaymentState::RequiresAction {
+            url: "https://bank.test".into(),
+            expires_at: Timestamp(1_000_000 + 700_000),
+        };
         let known = self.payments.get(&id).cloned();
         let state = match (command, known) {
             (PaymentCommand::Void, Some(PaymentState::Captured)) => return Err(PaymentRejection::AlreadyCaptured),

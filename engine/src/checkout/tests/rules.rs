@@ -20,7 +20,9 @@ fn claims_are_pinned_paid_sold_and_ordered() {
     assert_eq!(asks(&shop), ["OrderNumbers Assign", "Drop Confirm", "Drop Confirm"]);
     consent_all(&mut shop);
     let place = consent_until(&mut shop, "Order Place");
-    let Request::Order(order, OrderCommand::Place { number, lines, totals, payment, .. }) = place.request else { panic!() };
+    let Request::Order(order, OrderCommand::Place { number, lines, totals, payment, .. }) = place.request else {
+        panic!()
+    };
     assert_eq!((number, totals.total, lines.len()), (42, dollars(4_000), 2));
     assert_eq!(lines[0].source, LineSource::Claim(claim(11)));
     assert_eq!((lines[0].title.as_str(), lines[0].product), ("Friday", Some(ProductId(8))));
@@ -100,7 +102,10 @@ fn a_refused_checkout_may_be_tried_again_under_its_key() {
     let pin = shop.open.values().next().unwrap().clone();
     answer(&mut shop, "Drop Pin", &Outcome::Drop(Err(DropRejection::AlreadyReleased)));
     finish(&mut shop);
-    assert!(matches!(settled(&shop, START), Some(Err(CheckoutRejection::Refused(CheckoutProblem::ClaimReleased { .. })))));
+    assert!(matches!(
+        settled(&shop, START),
+        Some(Err(CheckoutRejection::Refused(CheckoutProblem::ClaimReleased { .. })))
+    ));
     assert_eq!(begin(&mut shop, start(Source::Claims(vec![claim(12)]))), None, "decided afresh");
     let again = consent_until(&mut shop, "Drop Pin");
     let Request::Drop(_, DropCommand::Pin { pin: grip, .. }) = &again.request else { panic!() };
@@ -299,7 +304,9 @@ fn a_capture_that_fails_takes_the_sale_and_the_order_back() {
 fn holds_outlive_any_authorisation_that_can_still_be_found() {
     let mut shop = given(of_cart());
     let reserve = consent_until(&mut shop, "Inventory Reserve");
-    let Request::Inventory(_, InventoryCommand::Reserve { expires_at, deadline, .. }) = reserve.request else { panic!() };
+    let Request::Inventory(_, InventoryCommand::Reserve { expires_at, deadline, .. }) = reserve.request else {
+        panic!()
+    };
     assert_eq!((expires_at.ms_since(shop.now), deadline.ms_since(shop.now)), (HOLD_MS, ARRIVE_WITHIN_MS));
 }
 

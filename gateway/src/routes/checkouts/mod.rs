@@ -28,7 +28,7 @@ use crate::{
     edge::{Arrival, FromQuery, Json, Parameters, Path, Query},
     idempotency::Key,
     ops::openapi::KeyHeader,
-    problem::{Faults, FieldCode},
+    problem::{Code, Faults, FieldCode},
     wire::{IdSchema, PageQuery, PageWire, created, ok, replayed},
 };
 
@@ -97,6 +97,7 @@ pub(crate) async fn create_checkout(
     match gateway.read_side.put_contact(tenant, &contact).await {
         // It is there already, from when the buyer was a guest.
         Ok(()) | Err(ContactError::IdTaken) => {}
+        Err(ContactError::Erased) => return Err(Problem::new(Code::InvalidToken)),
         Err(ContactError::NoTenant) => return Err(Problem::not_found()),
         Err(ContactError::Store(error)) => return Err(error.into()),
     }

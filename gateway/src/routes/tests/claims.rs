@@ -27,8 +27,8 @@ async fn the_same_key_is_the_same_claim() {
     let again = guest.post(&path, "k", json!({"quantity": 1})).await.has(201);
     assert_eq!((again.header("idempotency-replayed"), &again.body), ("true", &first.body));
     assert_eq!(again.header("location"), first.header("location"));
-    guest.post(&path, "k", json!({"quantity": 2})).await.is_problem(422, "idempotency_key_reused");
-    guest.post(&path, "", json!({"quantity": 1})).await.is_problem(400, "idempotency_key_required");
+    guest.post(&path, "k", json!({"quantity": 2})).await.refuses(422, "idempotency_key_reused");
+    guest.post(&path, "", json!({"quantity": 1})).await.refuses(400, "idempotency_key_required");
     let other = shop.guest().await.post(&path, "k", json!({"quantity": 1})).await.has(201);
     assert_ne!(other.text("/id"), first.text("/id"), "another buyer's key is another key");
 }
@@ -40,7 +40,7 @@ async fn a_rejection_does_not_bind_its_key() {
     let path = format!("/v1/drops/{drop}/claims");
     let (ann, bob) = (shop.guest().await, shop.guest().await);
     let held = ann.post(&path, "a", json!({"quantity": 2})).await.has(201);
-    let answer = bob.post(&path, "k", json!({"quantity": 1})).await.is_problem(409, "sold_out");
+    let answer = bob.post(&path, "k", json!({"quantity": 1})).await.refuses(409, "sold_out");
     assert_eq!((answer.number("/available"), &answer.body["may_return"]), (0, &json!(true)));
     ann.delete(held.header("location")).await.has(204);
     ann.delete(held.header("location")).await.has(204);
@@ -53,11 +53,11 @@ async fn what_is_out_of_range_is_refused_before_it_is_asked() {
     let drop = shop.open_drop(2).await;
     let (guest, path) = (shop.guest().await, format!("/v1/drops/{drop}/claims"));
     for quantity in [json!(0), json!(-1), json!(100_000_001), json!(1e30)] {
-        let answer = guest.post(&path, "k", json!({"quantity": quantity})).await.is_problem(422, "out_of_range");
+        let answer = guest.post(&path, "k", json!({"quantity": quantity})).await.refuses(422, "out_of_range");
         assert_eq!(answer.text("/errors/0/pointer"), "/quantity");
     }
-    guest.post(&path, "k", json!({"quantity": "1"})).await.is_problem(400, "invalid_request");
-    let answer = guest.post(&path, "k", json!({"quantity": 1, "sku": "XL"})).await.is_problem(422, "out_of_range");
+    guest.post(&path, "k", json!({"quantity": "1"})).await.refuses(400, "invalid_request");
+    let answer = guest.post(&path, "k", json!({"quantity": 1, "sku": "XL"})).await.refuses(422, "out_of_range");
     assert_eq!(answer.text("/errors/0/pointer"), "/sku");
     guest.post(&path, "k", json!({"quantity": 1, "sku": "S"})).await.has(201);
 }
@@ -69,10 +69,10 @@ async fn a_claim_is_its_buyers_and_the_vendors() {
     let (ann, bob) = (shop.guest().await, shop.guest().await);
     let claim = ann.post(&format!("/v1/drops/{drop}/claims"), "k", json!({"quantity": 1})).await.has(201);
     let place = claim.header("location");
-    bob.get(place).await.is_problem(404, "not_found");
-    bob.delete(place).await.is_problem(404, "not_found");
+    bob.get(place).await.refuses(404, "not_found");
+    bob.delete(place).await.refuses(404, "not_found");
     shop.vendor().get(place).await.has(200);
-    shop.nobody().get(place).await.is_problem(401, "authentication_required");
+    shop.nobody().get(place).await.refuses(401, "authentication_required");
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn a_drop_for_customers_wants_an_account() {
         "hold_seconds": 60, "ends_at": FAR, "audience": "customers"});
     let drop = shop.vendor().post("/v1/drops", "d", body).await.has(201).text("/id").to_owned();
     let (guest, path) = (shop.guest().await, format!("/v1/drops/{drop}/claims"));
-    guest.post(&path, "k", json!({"quantity": 1})).await.is_problem(403, "account_required");
+    guest.post(&path, "k", json!({"quantity": 1})).await.refuses(403, "account_required");
     guest.post("/v1/accounts", "", json!({"email": "ann@example.com", "password": "correct horse"})).await.has(201);
     guest.post(&path, "k", json!({"quantity": 1})).await.has(201);
 }
@@ -102,7 +102,7 @@ async fn one_finds_ones_own_claims_and_pages_through_them() {
     assert_eq!(all.items()[0]["id"], two.body["id"], "newest first");
     assert_eq!(ann.get("/v1/claims?state=held").await.items().len(), 1);
     assert_eq!(ann.get("/v1/claims?state=released").await.items()[0]["released"], "given_back");
-    ann.get("/v1/claims?state=lost").await.is_problem(400, "invalid_request");
+    ann.get("/v1/claims?state=lost").await.refuses(400, "invalid_request");
     let first = ann.get("/v1/claims?limit=1").await.has(200);
     let next = ann.get(&format!("/v1/claims?limit=1&cursor={}", first.text("/next_cursor"))).await.has(200);
     assert_eq!((next.items()[0]["id"].as_str(), next.body["next_cursor"].is_null()), (Some(one.text("/id")), true));
@@ -111,5 +111,5 @@ async fn one_finds_ones_own_claims_and_pages_through_them() {
     assert_eq!(page.items().len(), 2);
     let rest = shop.vendor().get(&format!("{path}?limit=2&cursor={}", page.text("/next_cursor"))).await.has(200);
     assert_eq!((rest.items().len(), rest.body["next_cursor"].is_null()), (1, true));
-    ann.get(&path).await.is_problem(403, "forbidden");
+    ann.get(&path).await.refuses(403, "forbidden");
 }

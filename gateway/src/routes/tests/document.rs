@@ -77,7 +77,7 @@ async fn problems_have_pages() {
     let page = shop.nobody().get("/problems/sold_out").await.has(200);
     assert!(String::from_utf8_lossy(&page.bytes).contains("may_return"));
     shop.nobody().get("/problems").await.has(200);
-    shop.nobody().get("/problems/nonsense").await.is_problem(404, "not_found");
+    shop.nobody().get("/problems/nonsense").await.refuses(404, "not_found");
 }
 
 #[tokio::test]

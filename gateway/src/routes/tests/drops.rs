@@ -26,7 +26,7 @@ async fn a_drop_takes_its_units_from_the_inventory_or_is_not_made() {
     assert_eq!((levels.number("/available"), levels.number("/allocated")), (4, 6));
 
     let answer = vendor.post("/v1/drops", "k2", sale(json!([{"sku": "M", "quantity": 5, "price": usd(1)}]))).await;
-    let answer = answer.is_problem(409, "insufficient_stock");
+    let answer = answer.refuses(409, "insufficient_stock");
     assert_eq!((answer.text("/sku"), answer.number("/available")), ("M", 4));
     let again = vendor.post("/v1/drops", "k", sale(items)).await.has(201);
     assert_eq!((again.text("/id"), again.header("idempotency-replayed")), (drop.text("/id"), "true"));
@@ -41,7 +41,7 @@ async fn everything_that_is_wrong_with_a_drop_is_said_at_once() {
     let mut odd = sale(json!([{"sku": " S", "quantity": 0, "price": {"amount": -1, "currency": "USD"}},
                               {"sku": "M", "quantity": 1, "price": {"amount": 1, "currency": "EUR"}}]));
     odd["hold_seconds"] = json!(1);
-    let answer = vendor.post("/v1/drops", "k", odd).await.is_problem(422, "out_of_range");
+    let answer = vendor.post("/v1/drops", "k", odd).await.refuses(422, "out_of_range");
     let pointers: Vec<_> = answer.body["errors"].as_array().unwrap().iter().map(|error| error["pointer"].as_str().unwrap()).collect();
     assert_eq!(
         pointers,
@@ -49,14 +49,14 @@ async fn everything_that_is_wrong_with_a_drop_is_said_at_once() {
     );
     let mut both = sale(json!([{"sku": "S", "quantity": 1, "price": usd(1)}]));
     both["sku"] = json!("S");
-    let answer = vendor.post("/v1/drops", "k", both).await.is_problem(400, "invalid_request");
+    let answer = vendor.post("/v1/drops", "k", both).await.refuses(400, "invalid_request");
     assert_eq!((answer.text("/errors/0/pointer"), answer.text("/errors/0/code")), ("/sku", "unknown"));
     let neither = json!({"per_buyer_max": 1, "hold_seconds": 60, "ends_at": FAR});
-    let answer = vendor.post("/v1/drops", "k", neither).await.is_problem(400, "invalid_request");
+    let answer = vendor.post("/v1/drops", "k", neither).await.refuses(400, "invalid_request");
     assert_eq!((answer.text("/errors/0/pointer"), answer.text("/errors/0/code")), ("/items", "missing"));
     let mut past = sale(json!([{"sku": "S", "quantity": 1, "price": usd(1)}]));
     past["ends_at"] = json!("2001-01-01T00:00:00Z");
-    let answer = vendor.post("/v1/drops", "k", past).await.is_problem(422, "out_of_range");
+    let answer = vendor.post("/v1/drops", "k", past).await.refuses(422, "out_of_range");
     assert_eq!(answer.text("/errors/0/pointer"), "/ends_at");
 }
 
@@ -70,18 +70,18 @@ async fn a_draft_is_the_vendors_until_it_is_published() {
     let draft = vendor.post("/v1/drops", "k", body).await.has(201);
     assert_eq!(draft.text("/state"), "draft");
     let place = draft.header("location").to_owned();
-    shop.nobody().get(&place).await.is_problem(404, "not_found");
-    shop.guest().await.get(&place).await.is_problem(404, "not_found");
+    shop.nobody().get(&place).await.refuses(404, "not_found");
+    shop.guest().await.get(&place).await.refuses(404, "not_found");
     vendor.get(&place).await.has(200);
     eventually(|| vendor.get("/v1/drops"), |answer| answer.items().len() == 1).await;
     assert!(shop.nobody().get("/v1/drops").await.items().is_empty());
 
-    vendor.post(&format!("{place}/publish"), "", json!(null)).await.is_problem(400, "idempotency_key_required");
+    vendor.post(&format!("{place}/publish"), "", json!(null)).await.refuses(400, "idempotency_key_required");
     let published = vendor.post(&format!("{place}/publish"), "p", json!(null)).await.has(200);
     assert_eq!(published.text("/state"), "open");
     let again = vendor.post(&format!("{place}/publish"), "p", json!(null)).await.has(200);
     assert_eq!(again.header("idempotency-replayed"), "true");
-    vendor.post(&format!("{place}/publish"), "p2", json!(null)).await.is_problem(409, "not_allowed");
+    vendor.post(&format!("{place}/publish"), "p2", json!(null)).await.refuses(409, "not_allowed");
     let nobody = shop.nobody();
     eventually(|| nobody.get("/v1/drops"), |answer| answer.items().len() == 1).await;
 }
@@ -92,17 +92,17 @@ async fn an_edit_names_the_version_that_it_is_based_on() {
     let drop = shop.open_drop(5).await;
     let (vendor, place) = (shop.vendor(), format!("/v1/drops/{drop}"));
     let change = json!({"per_buyer_max": 3});
-    vendor.patch(&place, "", change.clone()).await.is_problem(428, "version_required");
-    vendor.patch(&place, "x", change.clone()).await.is_problem(400, "invalid_request");
+    vendor.patch(&place, "", change.clone()).await.refuses(428, "version_required");
+    vendor.patch(&place, "x", change.clone()).await.refuses(400, "invalid_request");
     let changed = vendor.patch(&place, "\"1\"", change.clone()).await.has(200);
     assert_eq!((changed.number("/version"), changed.number("/per_buyer_max")), (2, 3));
-    let answer = vendor.patch(&place, "\"1\"", change.clone()).await.is_problem(412, "stale_version");
+    let answer = vendor.patch(&place, "\"1\"", change.clone()).await.refuses(412, "stale_version");
     assert_eq!(answer.number("/version"), 2);
     let etag = eventually(|| vendor.get(&place), |answer| answer.number("/version") == 2).await.header("etag").to_owned();
     vendor.patch(&place, &etag, json!({"items": [{"sku": "S", "price": usd(5)}]})).await.has(200);
-    let answer = vendor.patch(&place, "3", json!({"title": "New"})).await.is_problem(409, "not_allowed");
+    let answer = vendor.patch(&place, "3", json!({"title": "New"})).await.refuses(409, "not_allowed");
     assert!(answer.text("/detail").contains("open drop"));
-    shop.guest().await.patch(&place, "3", change).await.is_problem(403, "forbidden");
+    shop.guest().await.patch(&place, "3", change).await.refuses(403, "forbidden");
 }
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn a_drop_ends_or_is_cancelled() {
     let (vendor, guest, place) = (shop.vendor(), shop.guest().await, format!("/v1/drops/{drop}"));
     let claim = guest.post(&format!("{place}/claims"), "k", json!({"quantity": 1})).await.has(201);
     assert_eq!(vendor.post(&format!("{place}/end"), "e", json!(null)).await.has(200).text("/state"), "ended");
-    guest.post(&format!("{place}/claims"), "k2", json!({"quantity": 1})).await.is_problem(409, "ended");
+    guest.post(&format!("{place}/claims"), "k2", json!({"quantity": 1})).await.refuses(409, "ended");
     assert_eq!(guest.get(claim.header("location")).await.text("/state"), "held", "made before the end, it stays payable");
     assert_eq!(vendor.post(&format!("{place}/cancel"), "c", json!(null)).await.has(200).text("/state"), "cancelled");
     assert_eq!(guest.get(claim.header("location")).await.text("/state"), "released");
@@ -144,7 +144,7 @@ async fn a_drop_that_has_not_begun_says_when_it_will() {
     let drop = shop.vendor().post("/v1/drops", "k", body).await.has(201);
     assert_eq!(drop.text("/state"), "scheduled");
     let claims = format!("{}/claims", drop.header("location"));
-    let answer = shop.guest().await.post(&claims, "k", json!({"quantity": 1})).await.is_problem(409, "not_open");
+    let answer = shop.guest().await.post(&claims, "k", json!({"quantity": 1})).await.refuses(409, "not_open");
     assert_eq!(answer.text("/starts_at"), "2098-01-01T00:00:00.000Z");
 }
 

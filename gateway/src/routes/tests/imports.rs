@@ -34,7 +34,7 @@ async fn a_file_is_taken_in_and_its_refused_rows_are_listed() {
 
     let again = import(&shop, "?currency=USD", "k", "text/csv", FILE).await.has(201);
     assert_eq!((again.text("/id"), again.header("idempotency-replayed")), (done.text("/id"), "true"));
-    import(&shop, "?currency=USD", "k", "text/csv", "Handle\r\n").await.is_problem(422, "idempotency_key_reused");
+    import(&shop, "?currency=USD", "k", "text/csv", "Handle\r\n").await.refuses(422, "idempotency_key_reused");
 }
 
 #[tokio::test]
@@ -45,16 +45,16 @@ async fn a_dry_run_changes_nothing() {
     let place = begun.header("location").to_owned();
     let done = eventually(|| vendor.get(&place), |answer| answer.text("/state") == "completed").await;
     assert_eq!((done.body["dry_run"].clone(), done.number("/counts/products_created")), (json!(true), 1));
-    vendor.get("/v1/inventory/SHIRT-M").await.is_problem(404, "not_found");
+    vendor.get("/v1/inventory/SHIRT-M").await.refuses(404, "not_found");
 }
 
 #[tokio::test]
 async fn an_import_has_manners() {
     let shop = Shop::open().await;
-    import(&shop, "", "k", "application/json", "{}").await.is_problem(415, "unsupported_media_type");
-    import(&shop, "?currency=usd", "k", "text/csv", FILE).await.is_problem(422, "out_of_range");
-    import(&shop, "?dry_run=perhaps", "k", "text/csv", FILE).await.is_problem(400, "invalid_request");
-    import(&shop, "?stock=add", "k", "text/csv", FILE).await.is_problem(400, "invalid_request");
-    shop.guest().await.post("/v1/imports", "k", json!({})).await.is_problem(403, "forbidden");
-    shop.vendor().get("/v1/imports/00000000000000000000000000").await.is_problem(404, "not_found");
+    import(&shop, "", "k", "application/json", "{}").await.refuses(415, "unsupported_media_type");
+    import(&shop, "?currency=usd", "k", "text/csv", FILE).await.refuses(422, "out_of_range");
+    import(&shop, "?dry_run=perhaps", "k", "text/csv", FILE).await.refuses(400, "invalid_request");
+    import(&shop, "?stock=add", "k", "text/csv", FILE).await.refuses(400, "invalid_request");
+    shop.guest().await.post("/v1/imports", "k", json!({})).await.refuses(403, "forbidden");
+    shop.vendor().get("/v1/imports/00000000000000000000000000").await.refuses(404, "not_found");
 }

@@ -15,10 +15,10 @@ async fn stock_is_changed_by_a_delta_or_to_a_number_that_was_seen() {
     assert_eq!((again.number("/on_hand"), again.header("idempotency-replayed")), (15, "true"));
     let count = json!({"set_to": 7, "expected": 15, "reason": "count"});
     assert_eq!(vendor.post(path, "2", count.clone()).await.has(200).number("/on_hand"), 7);
-    assert_eq!(vendor.post(path, "3", count).await.is_problem(409, "unexpected_level").number("/on_hand"), 7);
+    assert_eq!(vendor.post(path, "3", count).await.refuses(409, "unexpected_level").number("/on_hand"), 7);
     let answer = vendor.post(path, "4", json!({"delta": -8, "reason": "loss"})).await;
-    assert_eq!(answer.is_problem(409, "insufficient_available").number("/available"), 7);
-    vendor.post(path, "", json!({"delta": 1, "reason": "x"})).await.is_problem(400, "idempotency_key_required");
+    assert_eq!(answer.refuses(409, "insufficient_available").number("/available"), 7);
+    vendor.post(path, "", json!({"delta": 1, "reason": "x"})).await.refuses(400, "idempotency_key_required");
 }
 
 #[tokio::test]
@@ -47,6 +47,6 @@ async fn a_sku_may_need_escaping_and_an_unknown_one_is_not_there() {
     shop.stock(3, &["Größe/M 2"]).await;
     let levels = shop.vendor().get("/v1/inventory/Gr%C3%B6%C3%9Fe%2FM%202").await.has(200);
     assert_eq!(levels.text("/sku"), "Größe/M 2");
-    shop.vendor().get("/v1/inventory/NOPE").await.is_problem(404, "not_found");
-    shop.vendor().get("/v1/inventory/%20").await.is_problem(404, "not_found");
+    shop.vendor().get("/v1/inventory/NOPE").await.refuses(404, "not_found");
+    shop.vendor().get("/v1/inventory/%20").await.refuses(404, "not_found");
 }

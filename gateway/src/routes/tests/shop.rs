@@ -48,23 +48,23 @@ async fn a_product_is_made_shown_changed_and_archived() {
     nobody.get_unless(&place, product.header("etag")).await;
 
     let again = json!({"title": "Ocean Blue Shirt", "variants": [{"price": usd(1)}]});
-    let taken = vendor.post("/v1/products", "other", again).await.is_problem(409, "handle_taken");
+    let taken = vendor.post("/v1/products", "other", again).await.refuses(409, "handle_taken");
     assert_eq!(taken.text("/product_id"), id);
     let other = json!({"title": "Other", "variants": [{"sku": "SHIRT-S", "price": usd(1)}]});
-    vendor.post("/v1/products", "sku", other).await.is_problem(409, "sku_taken");
+    vendor.post("/v1/products", "sku", other).await.refuses(409, "sku_taken");
 
-    vendor.patch(&place, "", json!({"title": "New"})).await.is_problem(428, "version_required");
+    vendor.patch(&place, "", json!({"title": "New"})).await.refuses(428, "version_required");
     let variant = product.text("/variants/0/id");
     let change = json!({"title": "New", "variants": [{"id": variant, "price": usd(1500), "compare_at_price": null}]});
     let changed = vendor.patch(&place, "\"1\"", change).await.has(200);
     assert_eq!((changed.text("/title"), changed.number("/version")), ("New", 2));
     assert_eq!(changed.body["variants"][0].get("compare_at_price"), None);
-    vendor.patch(&place, "\"1\"", json!({"title": "Newer"})).await.is_problem(412, "stale_version");
+    vendor.patch(&place, "\"1\"", json!({"title": "Newer"})).await.refuses(412, "stale_version");
 
     let listed = eventually(|| nobody.get("/v1/products?query=new&tag=summer"), |answer| answer.items().len() == 1).await;
     assert_eq!(listed.items()[0]["id"], id.as_str());
     vendor.delete(&place).await.has(204);
-    nobody.get(&place).await.is_problem(404, "not_found");
+    nobody.get(&place).await.refuses(404, "not_found");
     assert_eq!(vendor.get(&place).await.has(200).text("/status"), "archived");
     eventually(|| nobody.get("/v1/products"), |answer| answer.items().is_empty()).await;
     eventually(|| vendor.get("/v1/products?status=archived"), |answer| answer.items().len() == 1).await;
@@ -74,11 +74,11 @@ async fn a_product_is_made_shown_changed_and_archived() {
 async fn everything_that_is_wrong_with_a_product_is_said_at_once() {
     let shop = Shop::open().await;
     let odd = json!({"title": "???", "variants": [{"price": usd(-1)}, {"sku": " x", "price": {"amount": 1, "currency": "EUR"}}]});
-    let answer = shop.vendor().post("/v1/products", "k", odd).await.is_problem(422, "out_of_range");
+    let answer = shop.vendor().post("/v1/products", "k", odd).await.refuses(422, "out_of_range");
     let pointers: Vec<_> = answer.body["errors"].as_array().unwrap().iter().map(|error| error["pointer"].as_str().unwrap()).collect();
     assert_eq!(pointers, ["/title", "/variants/0/price/amount", "/variants/1/sku", "/variants/1/price/currency"]);
     let answer = shop.vendor().post("/v1/products", "k", json!({"title": "A", "variants": []})).await;
-    assert_eq!(answer.is_problem(422, "out_of_range").text("/errors/0/pointer"), "/variants");
+    assert_eq!(answer.refuses(422, "out_of_range").text("/errors/0/pointer"), "/variants");
 }
 
 #[tokio::test]
@@ -94,14 +94,14 @@ async fn a_cart_is_filled_and_changed_by_its_buyer_alone() {
     assert_eq!((again.header("idempotency-replayed"), again.number("/lines/0/quantity")), ("true", 2));
     let line = format!("{place}/lines/{}", shown.text("/lines/0/id"));
     assert_eq!(ann.patch(&line, "", json!({"quantity": 3})).await.has(200).number("/lines/0/quantity"), 3);
-    bob.get(&place).await.is_problem(404, "not_found");
-    bob.patch(&line, "", json!({"quantity": 1})).await.is_problem(404, "not_found");
+    bob.get(&place).await.refuses(404, "not_found");
+    bob.patch(&line, "", json!({"quantity": 1})).await.refuses(404, "not_found");
     let unknown = ann.post(&format!("{place}/lines"), "no", json!({"sku": "NOPE", "quantity": 1})).await;
-    assert_eq!(unknown.is_problem(409, "not_for_sale").text("/sku"), "NOPE");
+    assert_eq!(unknown.refuses(409, "not_for_sale").text("/sku"), "NOPE");
     ann.delete(&line).await.has(204);
     assert!(ann.get(&place).await.body["lines"].as_array().unwrap().is_empty());
     ann.delete(&place).await.has(204);
-    ann.get(&place).await.is_problem(404, "not_found");
+    ann.get(&place).await.refuses(404, "not_found");
 }
 
 #[tokio::test]
@@ -134,8 +134,8 @@ async fn a_cart_is_paid_and_becomes_an_order() {
     let shown = eventually(|| ann.get(&order), |answer| answer.text("/payment_state") == "paid").await;
     assert_eq!((shown.text("/number").len(), shown.text("/email")), (8, "ann@example.com"));
     assert_eq!((shown.text("/shipping_address/line1"), shown.number("/lines/0/quantity")), ("1 Main St", 2));
-    shop.guest().await.get(&order).await.is_problem(404, "not_found");
-    shop.nobody().get(&order).await.is_problem(401, "authentication_required");
+    shop.guest().await.get(&order).await.refuses(404, "not_found");
+    shop.nobody().get(&order).await.refuses(401, "authentication_required");
     let access = shown.text("/access_url").split("#access=").nth(1).unwrap().to_owned();
     let linked = shop.nobody().get(&format!("{order}?access={access}")).await.has(200);
     assert!(linked.body.get("email").is_none() && linked.body.get("shipping_address").is_none());
@@ -149,13 +149,13 @@ async fn a_cart_is_paid_and_becomes_an_order() {
     let refunded = vendor.post(&format!("{order}/refunds"), "r", refund).await.has(201);
     assert_eq!((refunded.text("/payment_state"), refunded.number("/totals/refunded/amount")), ("partially_refunded", 1000));
     let too_much = json!({"amount": usd(9000), "reason": "more"});
-    let answer = vendor.post(&format!("{order}/refunds"), "r2", too_much).await.is_problem(409, "refund_too_large");
+    let answer = vendor.post(&format!("{order}/refunds"), "r2", too_much).await.refuses(409, "refund_too_large");
     assert_eq!(answer.body["refundable"], usd(2998));
     let sent = vendor.post(&format!("{order}/fulfillments"), "f", json!({"tracking": "T1"})).await.has(201);
     assert_eq!((sent.text("/fulfillment_state"), sent.text("/tracking")), ("fulfilled", "T1"));
     let cancel = json!({"reason": "late", "restock": true});
-    vendor.post(&format!("{order}/cancel"), "c", cancel).await.is_problem(409, "not_allowed");
-    ann.post(&format!("{order}/fulfillments"), "f", json!({})).await.is_problem(403, "forbidden");
+    vendor.post(&format!("{order}/cancel"), "c", cancel).await.refuses(409, "not_allowed");
+    ann.post(&format!("{order}/fulfillments"), "f", json!({})).await.refuses(403, "forbidden");
 }
 
 #[tokio::test]
@@ -171,12 +171,12 @@ async fn a_declined_payment_is_an_answer_and_leaves_the_claim_held() {
     assert_eq!(ann.get(claim.header("location")).await.text("/state"), "held");
 
     let wrong = payment("tok_approve", json!({"claims": [claim.text("/id")], "expected_total": usd(1)}));
-    assert_eq!(ann.post("/v1/checkouts", "2", wrong).await.is_problem(409, "price_changed").body["total"], usd(1999));
+    assert_eq!(ann.post("/v1/checkouts", "2", wrong).await.refuses(409, "price_changed").body["total"], usd(1999));
     let paid = ann.post("/v1/checkouts", "3", payment("tok_approve", claims.clone())).await.has(201);
     eventually(|| ann.get(paid.header("location")), |answer| answer.text("/state") == "completed").await;
     assert_eq!(ann.get(claim.header("location")).await.text("/state"), "sold");
-    ann.post("/v1/checkouts", "4", payment("tok_approve", claims)).await.is_problem(409, "already_sold");
-    ann.delete(claim.header("location")).await.is_problem(409, "already_sold");
+    ann.post("/v1/checkouts", "4", payment("tok_approve", claims)).await.refuses(409, "already_sold");
+    ann.delete(claim.header("location")).await.refuses(409, "already_sold");
 }
 
 #[tokio::test]
@@ -190,7 +190,7 @@ async fn a_challenge_is_passed_or_the_checkout_called_off() {
     let place = checkout.header("location").to_owned();
     let waiting = eventually(|| ann.get(&place), |answer| answer.text("/state") == "requires_action").await;
     assert_eq!(waiting.text("/next_action/type"), "redirect");
-    let busy = ann.post("/v1/checkouts", "2", body.clone()).await.is_problem(409, "checkout_in_progress");
+    let busy = ann.post("/v1/checkouts", "2", body.clone()).await.refuses(409, "checkout_in_progress");
     assert_eq!(busy.text("/checkout_id"), waiting.text("/id"));
     let cancelled = ann.post(&format!("{place}/cancel"), "c", json!(null)).await.has(200);
     assert_eq!(cancelled.text("/state"), "failed");
@@ -219,8 +219,8 @@ async fn a_checkout_says_what_it_needs() {
     }
     let mut odd = payment("tok_approve", json!({"cart_id": "00000000000000000000000000"}));
     odd["shipping_address"]["name"] = json!(7);
-    let answer = ann.post("/v1/checkouts", "k", odd.clone()).await.is_problem(400, "invalid_request");
+    let answer = ann.post("/v1/checkouts", "k", odd.clone()).await.refuses(400, "invalid_request");
     assert_eq!(answer.text("/errors/0/pointer"), "/shipping_address/name");
     odd["shipping_address"]["name"] = json!("Ann");
-    ann.post("/v1/checkouts", "k", odd).await.is_problem(404, "not_found");
+    ann.post("/v1/checkouts", "k", odd).await.refuses(404, "not_found");
 }

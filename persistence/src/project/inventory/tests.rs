@@ -8,7 +8,10 @@ use engine::{
 };
 
 use super::{
-    super::testing::{Actor, World, nobody},
+    super::{
+        decode::each_event,
+        testing::{Actor, World, nobody},
+    },
     *,
 };
 use crate::sql::{Limit, testing::tenant};
@@ -27,29 +30,31 @@ impl Dice {
     }
 }
 
+/// What a shop has done with one SKU so far.
+#[derive(Default)]
+struct Past {
+    holds: u64,
+    reports: HashMap<u64, Totals>,
+}
+
 /// A command that a shop's life could bring next: mostly sensible ones, some repeated or late.
-fn command(
-    dice: &mut Dice,
-    tenant: &TenantId,
-    n: u64,
-    now: Timestamp,
-    seen: &mut HashMap<u64, Totals>,
-) -> InventoryCommand {
-    let hold = HoldId(u128::from(dice.roll(30)));
+fn command(dice: &mut Dice, tenant: &TenantId, n: u64, now: Timestamp, past: &mut Past) -> InventoryCommand {
+    let hold = HoldId(u128::from(past.holds.saturating_sub(dice.roll(4))));
     let drop = dice.roll(4);
-    match dice.roll(10) {
+    match dice.roll(14) {
         0 => InventoryCommand::Adopt {
             tenant: tenant.clone(),
             sku: sku(n),
             product: ProductId(1),
             variant: VariantId(u128::from(n)),
         },
-        1 | 2 => {
+        1 => InventoryCommand::Disown { variant: VariantId(u128::from(n)) },
+        2 | 3 => {
             InventoryCommand::Adjust { change: StockChange::By(dice.roll(40) as i64 - 8), reason: "count".to_owned() }
         }
-        3 => InventoryCommand::Allocate { drop: DropId(u128::from(drop)), total: dice.roll(60) },
-        4 => {
-            let totals = seen.entry(drop).or_default();
+        4 => InventoryCommand::Allocate { drop: DropId(u128::from(drop)), total: dice.roll(60) },
+        5 => {
+            let totals = past.reports.entry(drop).or_default();
             match dice.roll(3) {
                 0 => totals.sold += dice.roll(5),
                 1 => totals.unsold += dice.roll(5),
@@ -57,17 +62,30 @@ fn command(
             }
             InventoryCommand::Settle { drop: DropId(u128::from(drop)), totals: *totals }
         }
-        5 | 6 => InventoryCommand::Reserve {
-            hold,
-            quantity: Quantity::new(1 + dice.roll(4) as i64).unwrap(),
-            expires_at: now.plus_ms(1 + dice.roll(500)),
-            deadline: now.plus_ms(dice.roll(100)),
-        },
-        7 => InventoryCommand::Confirm { hold },
-        8 => InventoryCommand::Release { hold },
-        _ if dice.roll(2) == 0 => InventoryCommand::Unsell { hold },
+        6..=8 => {
+            past.holds += 1;
+            InventoryCommand::Reserve {
+                hold: HoldId(u128::from(past.holds)),
+                quantity: Quantity::new(1 + dice.roll(4) as i64).unwrap(),
+                expires_at: now.plus_ms(1 + dice.roll(2_000)),
+                deadline: now.plus_ms(dice.roll(100)),
+            }
+        }
+        9 | 10 => InventoryCommand::Confirm { hold },
+        11 => InventoryCommand::Release { hold },
+        12 => InventoryCommand::Unsell { hold },
         _ => InventoryCommand::Restock { order: OrderId(u128::from(dice.roll(5))), total: dice.roll(20) },
     }
+}
+
+/// How often each kind of event stands in a journal.
+fn kinds_of_events(world: &World) -> HashMap<std::mem::Discriminant<InventoryEvent>, u32> {
+    let mut kinds = HashMap::new();
+    for record in &world.journal.all().records {
+        let count = |event| *kinds.entry(std::mem::discriminant(&event)).or_default() += 1;
+        each_event(Place { shard: 0, position: record.position }, record, count).unwrap();
+    }
+    kinds
 }
 
 fn levels_of(actor: &mut Actor<Inventory>) -> Option<StockLevels> {
@@ -89,13 +107,13 @@ async fn rows_show_what_the_shards_themselves_say() {
     let acme = tenant("acme");
     let mut dice = Dice(0);
     let mut actors: Vec<_> = (0..4).map(|n| Actor::<Inventory>::new(sku(n).key(&acme))).collect();
-    let mut reports = vec![HashMap::new(); actors.len()];
+    let mut pasts: Vec<_> = actors.iter().map(|_| Past::default()).collect();
     let mut now = Timestamp(1_000);
     for round in 0..60 {
         for _ in 0..=dice.roll(60) {
             now = now.plus_ms(dice.roll(40));
             let n = dice.roll(actors.len() as u64);
-            let next = command(&mut dice, &acme, n, now, &mut reports[n as usize]);
+            let next = command(&mut dice, &acme, n, now, &mut pasts[n as usize]);
             actors[n as usize].ask(&mut world.journal, now, &next, nobody);
             actors.iter_mut().for_each(|actor| actor.wake(&mut world.journal, now));
         }
@@ -105,8 +123,8 @@ async fn rows_show_what_the_shards_themselves_say() {
             assert_eq!(row.map(|row| row.levels), levels_of(actor), "round {round}, sku {n}");
         }
     }
-    let levels = levels_of(&mut actors[0]).unwrap();
-    assert!(levels.sold > 0 && levels.available > 0, "the life was a rich one: {levels:?}");
+    let kinds = kinds_of_events(&world);
+    assert!(kinds.len() == 11 && kinds.values().all(|&count| count >= 5), "the life was a rich one: {kinds:?}");
 
     // Taken in at once, after a rebuild, it comes to the same.
     let before = world.read_side().stock_after(&acme, None, Limit::default()).await.unwrap();

@@ -1,0 +1,142 @@
+//! Connections, panics and patience.
+
+use std::{net::SocketAddr, time::Duration};
+
+use axum::{Router, body::Body, extract::Request, routing::{get, post}};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+    task::JoinHandle,
+    time::Instant,
+};
+
+use super::{Door, serve, serve::REFUSAL_TEXT};
+use crate::{
+    Settings,
+    testing::{Answer, Shop, settings},
+};
+
+/// A server of a whole shop, and the way to stop it.
+struct Server {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    running: JoinHandle<()>,
+    _shop: Shop,
+}
+
+async fn start(settings: Settings) -> Server {
+    let shop = Shop::open_with(settings).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel();
+    let gateway = shop.gateway.clone();
+    let running = tokio::spawn(serve(gateway, listener, async move { stopped.await.unwrap_or_default() }));
+    Server { address, stop, running, _shop: shop }
+}
+
+async fn connect(server: &Server, request: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream
+}
+
+/// Everything until the server hangs up.
+async fn rest(mut stream: TcpStream) -> String {
+    let mut text = String::new();
+    let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_string(&mut text));
+    read.await.expect("the server hangs up").unwrap();
+    text
+}
+
+async fn once(server: &Server, request: &str) -> String {
+    rest(connect(server, request).await).await
+}
+
+#[tokio::test]
+async fn a_server_answers_and_keeps_the_connection() {
+    let server = start(settings()).await;
+    let two = "GET /livez HTTP/1.1\r\nhost: x\r\n\r\nGET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let text = once(&server, two).await;
+    assert_eq!(text.matches("HTTP/1.1 200 OK").count(), 2, "{text}");
+    assert!(once(&server, "nonsense\r\n\r\n").await.starts_with("HTTP/1.1 400"));
+}
+
+#[tokio::test]
+async fn a_server_that_stops_answers_what_it_has_begun() {
+    let server = start(settings()).await;
+    let half = "POST /v1/sessions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{";
+    let (idle, mut begun) = (connect(&server, "").await, connect(&server, half).await);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    server.stop.send(()).unwrap();
+    assert_eq!(rest(idle).await, "", "an idle connection ends at once");
+    begun.write_all(b"}").await.unwrap();
+    assert!(rest(begun).await.starts_with("HTTP/1.1 201"));
+    server.running.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_does_not_wait_for_ever_to_stop() {
+    let server = start(Settings { drain_timeout: Duration::from_millis(200), ..settings() }).await;
+    let half = "POST /v1/sessions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{";
+    let _held = connect(&server, half).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let began = Instant::now();
+    server.stop.send(()).unwrap();
+    server.running.await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn who_does_not_finish_a_head_is_cut() {
+    let server = start(Settings { idle_timeout: Duration::from_secs(1), ..settings() }).await;
+    let began = Instant::now();
+    once(&server, "GET /livez HTTP/1.1\r\nhost: x\r\nx-slow: ").await;
+    assert!(began.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn connections_beyond_the_bound_are_told_to_come_back() {
+    let server = start(Settings { connections_max: 1, ..settings() }).await;
+    let _first = connect(&server, "").await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let text = once(&server, "").await;
+    assert_eq!(text.as_bytes(), REFUSAL_TEXT);
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    assert!(head.ends_with(&format!("content-length: {}", body.len())) && head.contains("retry-after: 1"));
+    assert_eq!(serde_json::from_str::<serde_json::Value>(body).unwrap()["code"], "overloaded");
+}
+
+async fn panics() -> &'static str {
+    panic!("a test's own panic")
+}
+
+async fn sleeps() {
+    std::future::pending::<()>().await;
+}
+
+async fn ask(door: &Door, method: &str, path: &str) -> Answer {
+    let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+    Answer::read(door.answer(request, "127.0.0.1:1".parse().unwrap()).await).await
+}
+
+#[tokio::test]
+async fn panics_and_endless_handlers_are_problems() {
+    let shop = Shop::open().await;
+    let routes = Router::new().route("/panics", get(panics)).route("/sleeps", get(sleeps)).route("/sleeps-too", post(sleeps));
+    let door = Door::to(shop.gateway.clone(), routes, &utoipa::openapi::OpenApi::default());
+    ask(&door, "GET", "/panics").await.refuses(500, "internal");
+    tokio::time::pause();
+    let answer = ask(&door, "GET", "/sleeps").await.refuses(503, "unavailable");
+    assert_eq!(answer.header("retry-after"), "1");
+    ask(&door, "POST", "/sleeps-too").await.refuses(504, "outcome_unknown");
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let shop = Shop::open().await;
+    tokio::time::pause();
+    let body = Body::from_stream(futures::stream::pending::<Result<bytes::Bytes, std::io::Error>>());
+    let request = Request::post("/v1/sessions").header("content-type", "application/json").body(body).unwrap();
+    shop.send(request).await.refuses(408, "request_timeout");
+}

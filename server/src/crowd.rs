@@ -1,0 +1,287 @@
+//! `fusion demo crowd`: many guests who want the same thing at once.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use comfy_table::{Table, presets::UTF8_BORDERS_ONLY};
+use indicatif::{ProgressBar, ProgressStyle};
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::{
+    sync::{Barrier, Semaphore},
+    task::JoinSet,
+};
+
+use crate::{cli::Crowd, config::Config, import::fresh_key, wiring::is_development};
+
+/// Connections at once: below the number of open files that a shell allows.
+const CONNECTIONS_MAX: usize = 500;
+/// How long a buyer waits for one answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often a buyer who is told to wait comes again.
+const TRIES: usize = 20;
+
+/// A crowd that did not come about.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CrowdError {
+    /// The server was not reached.
+    #[error("{0}: is the server running? Its address is --listen, or --url")]
+    Http(#[from] reqwest::Error),
+    /// The server answered otherwise than its contract says.
+    #[error("{what}: {status} {body}")]
+    Unexpected {
+        /// What was asked.
+        what: &'static str,
+        /// Its status.
+        status: StatusCode,
+        /// What it said.
+        body: String,
+    },
+    /// There is nothing to be had.
+    #[error("no drop is open: `fusion serve --dev` opens one at each start, or name one with --drop")]
+    NoDrop,
+}
+
+/// The shop, as a guest sees it.
+#[derive(Clone)]
+struct Shop {
+    client: Client,
+    url: Arc<str>,
+    tenant: Option<Arc<str>>,
+}
+
+/// How a buyer fared.
+struct Fared {
+    /// The API's code, or `claimed`.
+    outcome: String,
+    took: Duration,
+}
+
+/// `fusion demo crowd`.
+pub(crate) async fn run(crowd: &Crowd, config: &Config) -> Result<(), CrowdError> {
+    let url = crowd.url.clone().unwrap_or_else(|| config.doors.public_url.clone());
+    let tenant = config.tenant_or_demo(is_development(&config.data_dir)).ok();
+    let shop = Shop {
+        client: Client::builder().timeout(PATIENCE).pool_max_idle_per_host(CONNECTIONS_MAX).build()?,
+        url: url.trim_end_matches('/').into(),
+        tenant: tenant.map(|tenant| tenant.as_str().into()),
+    };
+    let drop = shop.open_drop(crowd.drop.as_deref()).await?;
+    let skus: Vec<String> = texts(&drop["items"], "sku");
+    let id = drop["id"].as_str().unwrap_or_default().to_owned();
+    let (title, units) = (drop["title"].as_str().unwrap_or("the drop"), &drop["available"]);
+    println!("{} buyers for {units} units of {title:?} ({id})", crowd.buyers);
+
+    let tokens = shop.guests(crowd.buyers as usize).await?;
+    let began = Instant::now();
+    let fared = shop.rush(&id, &skus, crowd.quantity, tokens).await?;
+    let elapsed = began.elapsed();
+    let after = shop.get(&format!("/v1/drops/{id}")).await?;
+    println!("{}", summary(&fared, elapsed));
+    println!(
+        "the drop now: {} available, {} held, {} sold of {}",
+        after["available"], after["held"], after["sold"], after["quantity"]
+    );
+    Ok(())
+}
+
+impl Shop {
+    /// The newest drop that is open, or the one that is named.
+    async fn open_drop(&self, named: Option<&str>) -> Result<Value, CrowdError> {
+        if let Some(id) = named {
+            return self.get(&format!("/v1/drops/{id}")).await;
+        }
+        let drops = self.get("/v1/drops?limit=200").await?;
+        let open = drops["items"].as_array().into_iter().flatten().find(|drop| drop["state"] == "open");
+        open.cloned().ok_or(CrowdError::NoDrop)
+    }
+
+    /// So many fresh guests.
+    async fn guests(&self, count: usize) -> Result<Vec<String>, CrowdError> {
+        let bar = bar(count, "coming in");
+        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let mut coming = JoinSet::new();
+        for _ in 0..count {
+            let (shop, places, bar) = (self.clone(), places.clone(), bar.clone());
+            coming.spawn(async move {
+                let _place = places.acquire().await;
+                let session = shop.ask("POST /v1/sessions", Method::POST, "/v1/sessions", None, &json!({})).await;
+                bar.inc(1);
+                session
+            });
+        }
+        let mut tokens = Vec::with_capacity(count);
+        while let Some(came) = coming.join_next().await {
+            let Ok(came) = came else { continue };
+            let (status, body) = came?;
+            match body["token"].as_str() {
+                Some(token) => tokens.push(token.to_owned()),
+                None => {
+                    let (what, body) = ("POST /v1/sessions", body.to_string());
+                    return Err(CrowdError::Unexpected { what, status, body });
+                }
+            }
+        }
+        bar.finish_and_clear();
+        Ok(tokens)
+    }
+
+    /// All of them claim, from the same moment on; each any of the items.
+    async fn rush(&self, drop: &str, skus: &[String], quantity: u32, tokens: Vec<String>) -> Result<Vec<Fared>, CrowdError> {
+        let bar = bar(tokens.len(), "claiming");
+        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let gate = Arc::new(Barrier::new(tokens.len().min(CONNECTIONS_MAX)));
+        let path: Arc<str> = format!("/v1/drops/{drop}/claims").into();
+        let mut claiming = JoinSet::new();
+        for (number, token) in tokens.into_iter().enumerate() {
+            let sku = skus.get(number % skus.len().max(1)).cloned();
+            let (shop, places, gate, bar, path) =
+                (self.clone(), places.clone(), gate.clone(), bar.clone(), path.clone());
+            claiming.spawn(async move {
+                let _place = places.acquire().await;
+                if number < CONNECTIONS_MAX {
+                    gate.wait().await;
+                }
+                let fared = shop.claim(&path, &token, sku, quantity).await;
+                bar.inc(1);
+                fared
+            });
+        }
+        let mut fared = Vec::new();
+        while let Some(claimed) = claiming.join_next().await {
+            if let Ok(claimed) = claimed {
+                fared.push(claimed?);
+            }
+        }
+        bar.finish_and_clear();
+        Ok(fared)
+    }
+
+    async fn claim(&self, path: &str, token: &str, sku: Option<String>, quantity: u32) -> Result<Fared, CrowdError> {
+        let body = match sku {
+            Some(sku) => json!({"sku": sku, "quantity": quantity}),
+            None => json!({"quantity": quantity}),
+        };
+        let began = Instant::now();
+        let (status, answer) = self.ask("claim", Method::POST, path, Some(token), &body).await?;
+        let outcome = match status {
+            StatusCode::CREATED => "claimed".to_owned(),
+            status => answer["code"].as_str().map_or_else(|| status.to_string(), str::to_owned),
+        };
+        Ok(Fared { outcome, took: began.elapsed() })
+    }
+
+    async fn get(&self, path: &str) -> Result<Value, CrowdError> {
+        let (status, body) = self.ask("GET", Method::GET, path, None, &Value::Null).await?;
+        match status.is_success() {
+            true => Ok(body),
+            false => Err(CrowdError::Unexpected { what: "GET /v1/drops", status, body: body.to_string() }),
+        }
+    }
+
+    /// Asks, and comes again under the same key when it is told to wait.
+    async fn ask(
+        &self,
+        what: &'static str,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: &Value,
+    ) -> Result<(StatusCode, Value), CrowdError> {
+        let key = fresh_key();
+        let mut tries = 0;
+        loop {
+            let mut request = self.client.request(method.clone(), format!("{}{path}", self.url));
+            if let Some(tenant) = &self.tenant {
+                request = request.header("fusion-tenant", &**tenant);
+            }
+            if let Some(token) = token {
+                request = request.bearer_auth(token).header("idempotency-key", &key);
+            }
+            if method != Method::GET {
+                request = request.json(body);
+            }
+            let response = request.send().await?;
+            let status = response.status();
+            let wait = response.headers().get("retry-after").and_then(|wait| wait.to_str().ok()?.parse().ok());
+            let text = response.text().await?;
+            tries += 1;
+            match wait {
+                Some(seconds) if tries < TRIES => tokio::time::sleep(Duration::from_secs(seconds)).await,
+                _ => {
+                    let read = serde_json::from_str(&text);
+                    let read = read.map_err(|_| CrowdError::Unexpected { what, status, body: text })?;
+                    return Ok((status, read));
+                }
+            }
+        }
+    }
+}
+
+fn texts(items: &Value, name: &str) -> Vec<String> {
+    items.as_array().into_iter().flatten().filter_map(|item| item[name].as_str().map(str::to_owned)).collect()
+}
+
+fn bar(length: usize, message: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new(length as u64);
+    let style = ProgressStyle::with_template("{msg:12} {wide_bar} {pos}/{len} {per_sec}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.with_message(message)
+}
+
+/// What came of it, and how long it took.
+fn summary(fared: &[Fared], elapsed: Duration) -> String {
+    let mut by_outcome: BTreeMap<&str, Vec<Duration>> = BTreeMap::new();
+    for Fared { outcome, took } in fared {
+        by_outcome.entry(outcome).or_default().push(*took);
+    }
+    let mut table = Table::new();
+    table.load_preset(UTF8_BORDERS_ONLY).set_header(["Outcome", "Buyers", "p50", "p99", "Longest"]);
+    for (outcome, mut took) in by_outcome {
+        took.sort_unstable();
+        let row = [
+            outcome.replace('_', " "),
+            took.len().to_string(),
+            ms(quantile(&took, 0.5)),
+            ms(quantile(&took, 0.99)),
+            ms(quantile(&took, 1.0)),
+        ];
+        table.add_row(row);
+    }
+    let per_second = fared.len() as f64 / elapsed.as_secs_f64().max(0.001);
+    format!("{table}\n{} answers in {}, {per_second:.0} a second", fared.len(), ms(elapsed))
+}
+
+/// The value that this part of the sorted `values` does not exceed.
+fn quantile(values: &[Duration], part: f64) -> Duration {
+    let rank = (values.len() as f64 * part).ceil() as usize;
+    values.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+}
+
+fn ms(duration: Duration) -> String {
+    format!("{:.1} ms", duration.as_secs_f64() * 1_000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_of_what_was_measured() {
+        let values: Vec<_> = (1..=100).map(Duration::from_millis).collect();
+        assert_eq!(quantile(&values, 0.5), Duration::from_millis(50));
+        assert_eq!(quantile(&values, 0.99), Duration::from_millis(99));
+        assert_eq!(quantile(&values, 1.0), Duration::from_millis(100));
+        assert_eq!(quantile(&[], 0.5), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_summary_names_each_outcome() {
+        let fared = |outcome: &str| Fared { outcome: outcome.into(), took: Duration::from_millis(3) };
+        let text = summary(&[fared("claimed"), fared("sold_out"), fared("sold_out")], Duration::from_secs(1));
+        assert!(text.contains("sold out") && text.contains("3 answers"), "{text}");
+    }
+}

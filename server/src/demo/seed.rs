@@ -1,0 +1,303 @@
+//! How the demo shop is set up. Everything goes the way that a merchant's own requests go.
+
+use std::time::Duration;
+
+use actors::{AskError, Call};
+use axum::{
+    body::Body,
+    http::{HeaderValue, Method, Request, StatusCode, header},
+};
+use engine::{
+    catalogue::{Item, Reader},
+    id::TenantId,
+    money::Currency,
+    product::{Handle, Product, ProductCommand, ProductRejection},
+    time::Timestamp,
+};
+use gateway::auth::{KeyError, Role};
+use http_body_util::BodyExt;
+use persistence::sql::{Tenant, TenantError};
+use serde_json::{Value, json};
+
+use crate::{
+    config::DEMO_TENANT,
+    export::{ExportError, wait_for_read_side},
+    import::{Options, fresh_key},
+    local::{LocalDoors, TENANT_HEADER},
+    token::staff,
+    wiring::Rooms,
+};
+
+/// The catalogue.
+const CATALOGUE: &str = include_str!("catalogue.csv");
+/// How long development tokens are good for.
+const TOKEN_TTL: Duration = Duration::from_secs(24 * 3_600);
+/// When the next drop opens.
+const OPENS_IN_MS: u64 = 2 * 60 * 1_000;
+/// How long a demo drop lasts. What it does not sell goes back into the stock then.
+const DROP_MS: u64 = 6 * 3_600 * 1_000;
+/// Units of each item of a drop.
+const UNITS_EACH: u64 = 30;
+/// Items (sizes) of a drop.
+const ITEMS: usize = 4;
+/// How long a claim of a demo drop holds.
+const HOLD_SECONDS: u32 = 300;
+/// How long the catalogue may take to be imported.
+const IMPORT_MAX: Duration = Duration::from_secs(60);
+
+/// A demo shop that could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DemoError {
+    /// A request was answered otherwise than it should be.
+    #[error("setting up the demo shop: {what}: {status} {body}")]
+    Unexpected {
+        /// What was asked.
+        what: String,
+        /// The status.
+        status: StatusCode,
+        /// What was said.
+        body: String,
+    },
+    /// The built-in catalogue is not what it should be.
+    #[error("the built-in catalogue: {0}")]
+    Catalogue(String),
+    /// The shop could not be made.
+    #[error("setting up the demo shop: {0}")]
+    Tenant(#[from] TenantError),
+    /// Tokens cannot be signed.
+    #[error("setting up the demo shop: {0}")]
+    Keys(#[from] KeyError),
+    /// The lists are not there.
+    #[error("setting up the demo shop: {0}")]
+    Lists(#[from] ExportError),
+}
+
+/// The demo shop, as it is told of.
+#[derive(Debug)]
+pub(crate) struct Demo {
+    /// How many products it has.
+    pub(super) products: usize,
+    /// A vendor's token.
+    pub(super) vendor: String,
+    /// A customer's.
+    pub(super) customer: String,
+    /// The drop that is open.
+    pub(super) open: Value,
+    /// The drop that opens soon.
+    pub(super) next: Value,
+}
+
+/// Makes sure of the demo shop: its catalogue if there is none, one drop that is open, and one that opens in two minutes.
+pub(crate) async fn set_up(rooms: &Rooms, doors: &LocalDoors) -> Result<Demo, DemoError> {
+    let tenant = TenantId::new(DEMO_TENANT).map_err(|error| DemoError::Catalogue(error.to_string()))?;
+    let shop = Shop { rooms, doors, tenant };
+    shop.ensure_tenant().await?;
+    let products = shop.ensure_catalogue().await?;
+    wait_for_read_side(rooms).await?;
+    let (open, next) = shop.ensure_drops().await?;
+    let token = |role: Role, name: &[u8]| {
+        let issuer = rooms.gateway.sessions.issuer();
+        let minted = issuer.mint(&shop.tenant, staff(name, &shop.tenant), Some(role), rooms.gateway.now(), TOKEN_TTL);
+        minted.map(|minted| minted.token)
+    };
+    let (vendor, customer) = (token(Role::Vendor, b"vendor")?, token(Role::Customer, b"demo customer")?);
+    Ok(Demo { products, vendor, customer, open, next })
+}
+
+struct Shop<'a> {
+    rooms: &'a Rooms,
+    doors: &'a LocalDoors,
+    tenant: TenantId,
+}
+
+impl Shop<'_> {
+    async fn ensure_tenant(&self) -> Result<(), DemoError> {
+        let tenant = Tenant {
+            tenant: self.tenant.clone(),
+            currency: Currency::USD,
+            hosts: Vec::new(),
+            settings: serde_json::Map::new(),
+            created_at: self.rooms.gateway.now(),
+        };
+        match self.rooms.read_side.create_tenant(&tenant).await {
+            Ok(()) | Err(TenantError::NameTaken) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Imports the catalogue, unless every product of it is there: what a vendor changed since stays.
+    async fn ensure_catalogue(&self) -> Result<usize, DemoError> {
+        let handles = handles()?;
+        let mut missing = 0;
+        for handle in &handles {
+            let key = handle.product(&self.tenant).key(&self.tenant);
+            let seen = self.rooms.gateway.commerce.ask::<Product>(&key, ProductCommand::View, Call::read()).await;
+            missing += usize::from(matches!(seen, Err(AskError::Rejected(ProductRejection::NotFound))));
+        }
+        if missing == 0 {
+            return Ok(handles.len());
+        }
+        let path = Options::default().path();
+        let mut import = self.call(Method::POST, &path, "text/csv", Body::from(CATALOGUE)).await?;
+        let deadline = tokio::time::Instant::now() + IMPORT_MAX;
+        while import["state"] == "running" && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            import = self.get(&format!("/v1/imports/{}", import["id"].as_str().unwrap_or_default())).await?;
+        }
+        if import["state"] != "completed" || import["counts"]["rows_rejected"] != 0 {
+            return Err(DemoError::Catalogue(import.to_string()));
+        }
+        tracing::info!(products = handles.len(), "demo catalogue imported");
+        Ok(handles.len())
+    }
+
+    /// The drop that is open, and the one that opens soon.
+    async fn ensure_drops(&self) -> Result<(Value, Value), DemoError> {
+        let now = self.rooms.gateway.now();
+        let drops = self.get("/v1/drops?limit=200").await?;
+        let drops = drops["items"].as_array().cloned().unwrap_or_default();
+        let open = drops.iter().find(|drop| drop["state"] == "open" && drop["available"].as_u64() > Some(0));
+        let soon = drops.iter().find(|drop| drop["state"] == "scheduled" && opens_soon(drop, now));
+        let products = self.get("/v1/products?limit=200").await?;
+        let products = products["items"].as_array().cloned().unwrap_or_default();
+        // Those with the most sizes make the best drops.
+        let mut products: Vec<&Value> = products.iter().collect();
+        products.sort_by_key(|product| std::cmp::Reverse(product["variants"].as_array().map_or(0, Vec::len)));
+        let of = |index: usize| products.get(index).or(products.first()).copied();
+        let none = || DemoError::Catalogue("it has no products".into());
+        let open = match open {
+            Some(open) => open.clone(),
+            None => self.drop_of(of(0).ok_or_else(none)?, "Open now", None, now).await?,
+        };
+        let soon = match soon {
+            Some(soon) => soon.clone(),
+            None => self.drop_of(of(1).ok_or_else(none)?, "Opening soon", Some(now.plus_ms(OPENS_IN_MS)), now).await?,
+        };
+        Ok((open, soon))
+    }
+
+    /// A drop of a product's first variants, at four fifths of their prices.
+    async fn drop_of(&self, product: &Value, title: &str, starts: Option<Timestamp>, now: Timestamp) -> Result<Value, DemoError> {
+        let mut items = Vec::new();
+        for variant in product["variants"].as_array().into_iter().flatten().take(ITEMS) {
+            let sku = variant["sku"].as_str().unwrap_or_default();
+            self.ensure_stock(sku, UNITS_EACH).await?;
+            let price = variant["price"]["amount"].as_i64().unwrap_or_default();
+            let money = |amount: i64| json!({"amount": amount, "currency": variant["price"]["currency"]});
+            items.push(json!({
+                "sku": sku, "quantity": UNITS_EACH, "price": money(price * 4 / 5), "compare_at_price": money(price),
+            }));
+        }
+        let mut drop = json!({
+            "title": format!("{title}: {}", product["title"].as_str().unwrap_or_default()),
+            "product_id": product["id"],
+            "items": items,
+            "per_buyer_max": 2,
+            "hold_seconds": HOLD_SECONDS,
+            "ends_at": starts.unwrap_or(now).plus_ms(DROP_MS),
+        });
+        if let Some(starts) = starts {
+            drop["starts_at"] = json!(starts);
+        }
+        self.post("/v1/drops", &drop).await
+    }
+
+    /// Makes sure that units are there to be had.
+    async fn ensure_stock(&self, sku: &str, units: u64) -> Result<(), DemoError> {
+        let path = format!("/v1/inventory/{}", encoded(sku));
+        let available = self.get(&path).await?["available"].as_u64().unwrap_or_default();
+        if available < units {
+            let change = json!({"delta": units - available, "reason": "demo drop"});
+            self.post(&format!("{path}/adjustments"), &change).await?;
+        }
+        Ok(())
+    }
+
+    async fn get(&self, path: &str) -> Result<Value, DemoError> {
+        self.call(Method::GET, path, "application/json", Body::empty()).await
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Result<Value, DemoError> {
+        self.call(Method::POST, path, "application/json", Body::from(body.to_string())).await
+    }
+
+    async fn call(&self, method: Method, path: &str, kind: &'static str, body: Body) -> Result<Value, DemoError> {
+        let what = format!("{method} {path}");
+        let unexpected = |status, body: String| DemoError::Unexpected { what: what.clone(), status, body };
+        let key = HeaderValue::from_str(&fresh_key());
+        let key = key.map_err(|error| unexpected(StatusCode::BAD_REQUEST, error.to_string()))?;
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(TENANT_HEADER, self.tenant.as_str())
+            .header(header::CONTENT_TYPE, kind)
+            .header("idempotency-key", key)
+            .body(body)
+            .map_err(|error| unexpected(StatusCode::BAD_REQUEST, error.to_string()))?;
+        let response = self.doors.answer(request).await;
+        let status = response.status();
+        let bytes = response.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        match serde_json::from_slice(&bytes) {
+            Ok(body) if status.is_success() => Ok(body),
+            _ => Err(unexpected(status, String::from_utf8_lossy(&bytes).into_owned())),
+        }
+    }
+}
+
+fn opens_soon(drop: &Value, now: Timestamp) -> bool {
+    let starts: Option<Timestamp> = drop["starts_at"].as_str().and_then(|at| at.parse().ok());
+    starts.is_some_and(|starts| starts > now && starts <= now.plus_ms(OPENS_IN_MS))
+}
+
+/// A SKU as a part of a path (RFC 3986, section 2.3: what is unreserved stays).
+fn encoded(sku: &str) -> String {
+    use std::fmt::Write;
+    sku.bytes().fold(String::new(), |mut path, byte| {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => path.push(byte as char),
+            // Writing to a string does not fail.
+            _ => drop(write!(path, "%{byte:02X}")),
+        }
+        path
+    })
+}
+
+/// The handles of the built-in catalogue.
+fn handles() -> Result<Vec<Handle>, DemoError> {
+    let reader = Reader::new(CATALOGUE.as_bytes(), Currency::USD).map_err(|error| DemoError::Catalogue(error.to_string()))?;
+    let mut handles = Vec::new();
+    for item in reader {
+        match item {
+            Ok(Item::Product(product)) => handles.push(product.change.handle),
+            Ok(Item::Refused(row)) => return Err(DemoError::Catalogue(format!("line {}: {}", row.line, row.reason))),
+            Err(error) => return Err(DemoError::Catalogue(error.to_string())),
+        }
+    }
+    handles.dedup();
+    Ok(handles)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_catalogue_has_products_and_no_refused_row() {
+        assert!(handles().unwrap().len() >= 10);
+    }
+
+    #[test]
+    fn a_sku_is_one_part_of_a_path() {
+        assert_eq!(encoded("A/B 1"), "A%2FB%201");
+        assert_eq!(encoded("NQ-HRJ_S.1"), "NQ-HRJ_S.1");
+    }
+
+    #[test]
+    fn a_drop_opens_soon_within_two_minutes() {
+        let drop = |at: u64| json!({"starts_at": Timestamp(at)});
+        let now = Timestamp(1_000_000_000_000);
+        assert!(opens_soon(&drop(now.0 + 60_000), now));
+        assert!(!opens_soon(&drop(now.0), now) && !opens_soon(&drop(now.0 + 180_000), now));
+    }
+}

@@ -1,0 +1,241 @@
+//! `fusion import products`: a file on its way to the shop, with a bar that grows.
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use axum::{
+    body::{Body, Bytes},
+    http::{HeaderValue, Method, header},
+};
+use comfy_table::{ContentArrangement, Table, presets::UTF8_BORDERS_ONLY};
+use gateway::imports::Counts;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Deserialize;
+use tokio::io::AsyncReadExt;
+
+use crate::{
+    cli::{ImportProducts, Stock},
+    config::{Config, NoTenant},
+    local::{Way, WayError, request},
+    wiring::is_development,
+};
+
+/// Bytes of the file that are sent at once.
+const CHUNK_BYTES: usize = 64 << 10;
+/// How often a running import is asked how far it is.
+const ASK_EVERY: Duration = Duration::from_millis(200);
+/// Refused rows and warnings that are shown; the API has the others.
+const SHOWN_MAX: usize = 100;
+
+/// An import that did not begin, or did not end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ImportError {
+    /// The file cannot be read.
+    #[error("{path}: {why}", path = .path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        why: std::io::Error,
+    },
+    /// The shop was not reached, or refused.
+    #[error(transparent)]
+    Way(#[from] WayError),
+    /// Nobody said whose.
+    #[error(transparent)]
+    NoTenant(#[from] NoTenant),
+}
+
+/// An import as the API tells of it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Import {
+    id: String,
+    state: String,
+    dry_run: bool,
+    counts: Counts,
+    warnings: Vec<String>,
+    problem: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RejectedRows {
+    items: Vec<RejectedRow>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RejectedRow {
+    line: u64,
+    column: Option<String>,
+    reason: String,
+}
+
+/// `fusion import products`.
+pub(crate) async fn run(import: &ImportProducts, config: &Config) -> Result<ExitCode, ImportError> {
+    let tenant = config.tenant_or_demo(is_development(&config.data_dir))?;
+    let failed = |why| ImportError::File { path: import.file.clone(), why };
+    let file = tokio::fs::File::open(&import.file).await.map_err(failed)?;
+    let bytes = file.metadata().await.map_err(failed)?.len();
+    let way = Way::open(config).await?;
+    let options = Options {
+        currency: import.currency.map(|currency| currency.to_string()),
+        dry_run: import.dry_run,
+        set_stock: import.stock == Stock::Set,
+    };
+    let imported = through(&way, tenant.as_str(), file, bytes, &options).await;
+    way.close().await;
+    imported.map_err(ImportError::from)
+}
+
+/// How a file is taken in.
+#[derive(Debug, Default)]
+pub(crate) struct Options {
+    pub(crate) currency: Option<String>,
+    pub(crate) dry_run: bool,
+    pub(crate) set_stock: bool,
+}
+
+impl Options {
+    pub(crate) fn path(&self) -> String {
+        let mut query = format!("/v1/imports?dry_run={}", self.dry_run);
+        if let Some(currency) = &self.currency {
+            query.push_str(&format!("&currency={currency}"));
+        }
+        if self.set_stock {
+            query.push_str("&stock=set");
+        }
+        query
+    }
+}
+
+async fn through(
+    way: &Way,
+    tenant: &str,
+    file: tokio::fs::File,
+    bytes: u64,
+    options: &Options,
+) -> Result<ExitCode, WayError> {
+    let bar = ProgressBar::new(bytes.max(1));
+    let style = ProgressStyle::with_template("{msg:12} {wide_bar} {binary_bytes}/{binary_total_bytes} {elapsed}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_message("sending");
+    let mut request = request(Method::POST, Some(tenant), &options.path(), body_of(file, bar.clone()))?;
+    let headers = request.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv"));
+    let key = HeaderValue::from_str(&fresh_key()).map_err(|error| WayError::Unreadable(error.to_string()))?;
+    headers.insert("idempotency-key", key);
+    let mut import: Import = way.send(request).await?.json().await?;
+
+    bar.finish_and_clear();
+    let bar = ProgressBar::new_spinner();
+    while import.state == "running" {
+        let counts = import.counts;
+        let products = counts.products_created + counts.products_updated + counts.products_unchanged;
+        bar.set_message(format!("{products} products of {} rows so far", counts.rows));
+        bar.tick();
+        tokio::time::sleep(ASK_EVERY).await;
+        import = way.get(Some(tenant), &format!("/v1/imports/{}", import.id)).await?;
+    }
+    bar.finish_and_clear();
+    let path = format!("/v1/imports/{}/rejected-rows?limit={SHOWN_MAX}", import.id);
+    let rejected: RejectedRows = way.get(Some(tenant), &path).await?;
+    print!("{}", told(&import, &rejected.items));
+    Ok(if import.state == "completed" { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The file in pieces; the bar moves as they leave.
+fn body_of(file: tokio::fs::File, bar: ProgressBar) -> Body {
+    Body::from_stream(futures::stream::try_unfold((file, bar), |(mut file, bar)| async move {
+        let mut chunk = vec![0; CHUNK_BYTES];
+        let count = file.read(&mut chunk).await?;
+        chunk.truncate(count);
+        bar.inc(count as u64);
+        Ok::<_, std::io::Error>((count > 0).then(|| (Bytes::from(chunk), (file, bar))))
+    }))
+}
+
+/// A key that no other run has: whoever runs the command again wants it run again.
+pub(crate) fn fresh_key() -> String {
+    use std::hash::BuildHasher;
+    let random = std::hash::RandomState::new();
+    let now = std::time::SystemTime::now();
+    format!("fusion-{:016x}{:016x}", random.hash_one(now), random.hash_one(std::process::id()))
+}
+
+/// Counts, warnings and refused rows, for people.
+fn told(import: &Import, rejected: &[RejectedRow]) -> String {
+    use std::fmt::Write;
+    let counts = import.counts;
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    if import.dry_run {
+        let _ = writeln!(text, "A dry run: nothing was changed. It would be:");
+    }
+    let mut table = Table::new();
+    table.load_preset(UTF8_BORDERS_ONLY).set_header(["Rows", "Created", "Updated", "Unchanged", "Variants", "Stock set", "Refused"]);
+    table.add_row(
+        [
+            counts.rows,
+            counts.products_created,
+            counts.products_updated,
+            counts.products_unchanged,
+            counts.variants_created,
+            counts.stock_set,
+            counts.rows_rejected,
+        ]
+        .map(|count| count.to_string()),
+    );
+    let _ = writeln!(text, "{table}");
+    if counts.warnings > 0 {
+        let _ = writeln!(text, "\n{} warnings", counts.warnings);
+        for warning in import.warnings.iter().take(SHOWN_MAX) {
+            let _ = writeln!(text, "  {warning}");
+        }
+        if import.warnings.len() > SHOWN_MAX {
+            let _ = writeln!(text, "  … GET /v1/imports/{} has the others", import.id);
+        }
+    }
+    if !rejected.is_empty() {
+        let mut table = Table::new();
+        table.load_preset(UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_header(["Line", "Column", "Refused because"]);
+        for row in rejected {
+            table.add_row([row.line.to_string(), row.column.clone().unwrap_or_default(), row.reason.clone()]);
+        }
+        let _ = writeln!(text, "\n{} refused rows\n{table}", counts.rows_rejected);
+        if counts.rows_rejected > rejected.len() as u64 {
+            let _ = writeln!(text, "… GET /v1/imports/{}/rejected-rows has the others", import.id);
+        }
+    }
+    if let Some(problem) = &import.problem {
+        let _ = writeln!(text, "\nThe import ended before the last row: {problem}\nWhat was taken in stays.");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_run_says_what_came_of_it() {
+        let import = Import {
+            id: "X".into(),
+            state: "failed".into(),
+            dry_run: true,
+            counts: Counts { rows: 7, products_created: 3, rows_rejected: 2, warnings: 1, ..Counts::default() },
+            warnings: vec!["line 2: odd".into()],
+            problem: Some("the file broke off".into()),
+        };
+        let row = RejectedRow { line: 5, column: Some("Price".into()), reason: "below zero".into() };
+        let text = told(&import, &[row]);
+        for part in ["dry run", "7", "1 warnings", "line 2: odd", "2 refused rows", "Price", "below zero", "the others", "broke off"] {
+            assert!(text.contains(part), "{part} is missing in\n{text}");
+        }
+    }
+
+    #[test]
+    fn options_are_parameters_of_the_api() {
+        let options = Options { currency: Some("EUR".into()), dry_run: true, set_stock: true };
+        assert_eq!(options.path(), "/v1/imports?dry_run=true&currency=EUR&stock=set");
+        assert_ne!(fresh_key(), fresh_key());
+    }
+}

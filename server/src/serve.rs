@@ -1,0 +1,165 @@
+//! `fusion serve`: from the first lock to the last checkpoint.
+
+use std::{io, net::SocketAddr, time::Instant};
+
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::Config,
+    demo::{self, DemoError},
+    local::{LocalDoors, LocalSocket, SocketError},
+    sandbox_page,
+    wiring::{House, OpenError},
+};
+
+/// Connections that the system keeps for us while we are busy.
+const BACKLOG: u32 = 4_096;
+/// What a process ends with that a second signal stopped: the shell's way of saying so.
+const EXIT_INTERRUPTED: i32 = 130;
+/// What a process ends with that could not go on.
+const EXIT_FATAL: i32 = 70;
+
+/// A server that did not start, or did not end as it should.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServeError {
+    /// Someone else listens there.
+    #[error(
+        "{0} is in use by another program: stop that one, or listen elsewhere with --listen ADDRESS:PORT, FUSION_LISTEN, \
+         or `listen` in the configuration file"
+    )]
+    PortInUse(SocketAddr),
+    /// It cannot listen there.
+    #[error("cannot listen on {address}: {why}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What the system says.
+        why: io::Error,
+    },
+    /// The numbers cannot be counted.
+    #[error("metrics: {0}")]
+    Metrics(#[from] metrics_exporter_prometheus::BuildError),
+    /// The data folder does not open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The socket for this machine's commands does not open.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// The demo shop could not be set up.
+    #[error(transparent)]
+    Demo(#[from] DemoError),
+    /// The system gives no signals.
+    #[error("signals: {0}")]
+    Signals(io::Error),
+}
+
+/// Serves until it is told to stop.
+pub(crate) async fn run(config: &Config) -> Result<(), ServeError> {
+    let began = Instant::now();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), pid = std::process::id(), dev = config.dev, "starting");
+    let stop = stop_on_signals()?;
+    // Bound before the folder is opened: that may take long, and would be for nothing.
+    let socket = bind(config.listen)?;
+    let metrics = gateway::ops::metrics::install()?;
+    let mut house = House::open(config, metrics).await?;
+    let rooms = house.rooms.clone();
+    if let Some(sandbox) = &rooms.sandbox {
+        rooms.gateway.add_pages(sandbox_page::routes(sandbox.clone()));
+    }
+    let doors = LocalDoors::new(rooms.clone());
+    let demo = match config.dev {
+        true => Some(demo::set_up(&rooms, &doors).await?),
+        false => None,
+    };
+    let listener = listen(socket, config.listen)?;
+    let address = listener.local_addr().unwrap_or(config.listen);
+    let local = LocalSocket::open(&config.data_dir, doors)?;
+    let serving = tokio::spawn(gateway::serve(rooms.gateway.clone(), listener, stop.clone().cancelled_owned()));
+    tracing::info!(%address, start_ms = began.elapsed().as_millis() as u64, "ready");
+    match &demo {
+        Some(demo) => println!("{}", demo.banner(config, address)),
+        None => println!("fusion serves on http://{address}"),
+    }
+
+    tokio::select! {
+        () = stop.cancelled() => {}
+        error = house.failed() => {
+            tracing::error!(error, "a shard cannot go on");
+            eprintln!("fusion: cannot go on: {error}");
+            eprintln!("fusion: nothing that was answered is lost. Look at it with `fusion doctor`, then start again.");
+            std::process::exit(EXIT_FATAL);
+        }
+    }
+    tracing::info!("stopping: no new requests; those under way are finished");
+    drop(local);
+    if let Err(error) = serving.await {
+        tracing::error!(%error, "the door ended badly");
+    }
+    drop(rooms);
+    house.close(config.doors.drain_timeout).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Takes the address, without taking connections yet.
+fn bind(address: SocketAddr) -> Result<TcpSocket, ServeError> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+    let bound = socket.and_then(|socket| {
+        // A port whose last connections are still being closed is free.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        Ok(socket)
+    });
+    bound.map_err(|why| refused(address, why))
+}
+
+fn listen(socket: TcpSocket, address: SocketAddr) -> Result<TcpListener, ServeError> {
+    socket.listen(BACKLOG).map_err(|why| refused(address, why))
+}
+
+fn refused(address: SocketAddr, why: io::Error) -> ServeError {
+    match why.kind() {
+        io::ErrorKind::AddrInUse => ServeError::PortInUse(address),
+        _ => ServeError::Listen { address, why },
+    }
+}
+
+/// The first SIGTERM or SIGINT stops the server in order, a second one at once.
+fn stop_on_signals() -> Result<CancellationToken, ServeError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if told.is_cancelled() {
+                eprintln!("fusion: stopping at once; nothing that was answered is lost");
+                std::process::exit(EXIT_INTERRUPTED);
+            }
+            told.cancel();
+        }
+    });
+    Ok(stop)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_in_use_is_named_with_the_way_to_change_it() {
+        let first = listen(bind(([127, 0, 0, 1], 0).into()).unwrap(), ([127, 0, 0, 1], 0).into()).unwrap();
+        let address = first.local_addr().unwrap();
+        let refused = bind(address).unwrap_err().to_string();
+        assert!(refused.contains(&address.to_string()) && refused.contains("--listen"), "{refused}");
+    }
+}

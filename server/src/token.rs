@@ -1,0 +1,65 @@
+//! `fusion token`: a token for the API, signed with the folder's own key.
+
+use std::{path::PathBuf, time::Duration};
+
+use actors::{Clock, SystemClock};
+use engine::id::{SubjectId, TenantId};
+use gateway::auth::{Issuer, KeyError, Keys};
+
+use crate::{
+    cli::{Role, Token},
+    config::{Config, NoTenant},
+    wiring::{KEYS_FOLDER, is_development},
+};
+
+/// The longest that a token may be good for: it cannot be taken back.
+const TTL_MAX: Duration = Duration::from_secs(366 * 24 * 3_600);
+
+/// A token that is not made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TokenError {
+    /// There are no keys to sign with.
+    #[error("{} has no keys yet: start `fusion serve` once, or name another --data-dir", .0.display())]
+    NoKeys(PathBuf),
+    /// The keys cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// It would be good for no time, or too long.
+    #[error("--ttl must be from 1s to 366d")]
+    Ttl,
+    /// Nobody said whose shop it is for.
+    #[error(transparent)]
+    NoTenant(#[from] NoTenant),
+}
+
+/// `fusion token`.
+pub(crate) fn run(token: &Token, config: &Config) -> Result<(), TokenError> {
+    let tenant = config.tenant_or_demo(is_development(&config.data_dir))?;
+    let folder = config.data_dir.join(KEYS_FOLDER);
+    if !folder.is_dir() {
+        return Err(TokenError::NoKeys(config.data_dir.clone()));
+    }
+    if token.ttl < Duration::from_secs(1) || token.ttl > TTL_MAX {
+        return Err(TokenError::Ttl);
+    }
+    let issuer = Issuer::new(&config.doors.issuer, &Keys::open(&folder)?);
+    let subject = token.subject.unwrap_or_else(|| subject_of(token.role, &tenant));
+    let minted = issuer.mint(&tenant, subject, Some(token.role.into()), SystemClock.now(), token.ttl)?;
+    println!("{}", minted.token);
+    Ok(())
+}
+
+/// Staff of the command line are always the same, so that idempotency keys find what they made; customers are not.
+fn subject_of(role: Role, tenant: &TenantId) -> SubjectId {
+    match role {
+        Role::Customer => SubjectId::derive(&[b"customer", crate::import::fresh_key().as_bytes()]),
+        Role::Vendor => staff(b"vendor", tenant),
+        Role::Host => staff(b"host", tenant),
+        Role::Admin => staff(b"admin", tenant),
+    }
+}
+
+/// A member of staff who is known by the role alone.
+pub(crate) fn staff(role: &[u8], tenant: &TenantId) -> SubjectId {
+    SubjectId::derive(&[b"staff", role, tenant.as_str().as_bytes()])
+}
