@@ -56,11 +56,22 @@ impl Commerce {
     }
 
     /// The same on a place that is kept for effects, so that a flood of callers cannot starve them.
-    pub(crate) async fn ask_reserved<A: Aggregate>(&self, key: &EntityKey, command: A::Command, call: Call) -> Asked<A> {
+    pub(crate) async fn ask_reserved<A: Aggregate>(
+        &self,
+        key: &EntityKey,
+        command: A::Command,
+        call: Call,
+    ) -> Asked<A> {
         self.ask_within::<A>(key, command, call, true).await
     }
 
-    async fn ask_within<A: Aggregate>(&self, key: &EntityKey, command: A::Command, call: Call, reserved: bool) -> Asked<A> {
+    async fn ask_within<A: Aggregate>(
+        &self,
+        key: &EntityKey,
+        command: A::Command,
+        call: Call,
+        reserved: bool,
+    ) -> Asked<A> {
         debug_assert_eq!(key.kind(), A::KIND, "the key of another kind");
         let deadline = Instant::now() + call.timeout;
         loop {
@@ -148,4 +159,3 @@ impl Commerce {
         !self.node.is_stopping() && self.node.shards().iter().all(|shard| shard.current.get_going().is_some())
     }
 }
-

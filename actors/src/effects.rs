@@ -1,10 +1,6 @@
 //! Carries out effects, each until its outcome is definite.
 
-use std::{
-    collections::BTreeSet,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use backon::BackoffBuilder;
 use engine::{

@@ -36,8 +36,7 @@ pub const EFFECT_RETRY_MS: u64 = 10_000;
 const WAKE_PAUSE_MS: u64 = 10;
 
 /// What a caller hears of a command: an answer, or that nothing was decided and it has to be asked again.
-pub type Heard<A> =
-    Result<Result<Answered<<A as Aggregate>::Reply>, AskError<<A as Aggregate>::Rejection>>, Undecided>;
+pub type Heard<A> = Result<Result<Answered<<A as Aggregate>::Reply>, AskError<<A as Aggregate>::Rejection>>, Undecided>;
 
 /// The entity went away with its shard's leadership before it had decided anything durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -219,7 +218,11 @@ impl<A: Aggregate> Actor for Entity<A> {
     type State = Resident<A>;
     type Arguments = Resident<A>;
 
-    async fn pre_start(&self, _: ActorRef<Message<A>>, resident: Resident<A>) -> Result<Resident<A>, ActorProcessingErr> {
+    async fn pre_start(
+        &self,
+        _: ActorRef<Message<A>>,
+        resident: Resident<A>,
+    ) -> Result<Resident<A>, ActorProcessingErr> {
         Ok(resident)
     }
 
@@ -264,8 +267,12 @@ impl<A: Aggregate> Resident<A> {
             Err(rejection) => return self.answer_unchanged(Err(AskError::Rejected(rejection)), reply, permit),
         };
         match (events.is_empty(), answer) {
-            (true, Answer::Now(answer)) => self.answer_unchanged(Ok(Answered { reply: answer, again: false }), reply, permit),
-            (true, Answer::Again(answer)) => self.answer_unchanged(Ok(Answered { reply: answer, again: true }), reply, permit),
+            (true, Answer::Now(answer)) => {
+                self.answer_unchanged(Ok(Answered { reply: answer, again: false }), reply, permit)
+            }
+            (true, Answer::Again(answer)) => {
+                self.answer_unchanged(Ok(Answered { reply: answer, again: true }), reply, permit)
+            }
             (true, Answer::Later(ticket)) => match self.aggregate.settled(&ticket, context.now) {
                 Some(settled) => self.answer_unchanged(answered(settled, ticket.again), reply, permit),
                 None => self.waiting.push(Waiting { ticket, reply, permit }),

@@ -13,14 +13,38 @@ use crate::{
 macro_rules! with_kind {
     ($kind:expr, $aggregate:ident => $body:expr) => {
         match $kind {
-            engine::id::Kind::Inventory => { type $aggregate = engine::inventory::Inventory; $body }
-            engine::id::Kind::Drop => { type $aggregate = engine::drop::Drop; $body }
-            engine::id::Kind::Cart => { type $aggregate = engine::cart::Cart; $body }
-            engine::id::Kind::Checkout => { type $aggregate = engine::checkout::Checkout; $body }
-            engine::id::Kind::Order => { type $aggregate = engine::order::Order; $body }
-            engine::id::Kind::Payment => { type $aggregate = engine::payment::Payment; $body }
-            engine::id::Kind::Product => { type $aggregate = engine::product::Product; $body }
-            engine::id::Kind::OrderNumbers => { type $aggregate = engine::order_numbers::OrderNumbers; $body }
+            engine::id::Kind::Inventory => {
+                type $aggregate = engine::inventory::Inventory;
+                $body
+            }
+            engine::id::Kind::Drop => {
+                type $aggregate = engine::drop::Drop;
+                $body
+            }
+            engine::id::Kind::Cart => {
+                type $aggregate = engine::cart::Cart;
+                $body
+            }
+            engine::id::Kind::Checkout => {
+                type $aggregate = engine::checkout::Checkout;
+                $body
+            }
+            engine::id::Kind::Order => {
+                type $aggregate = engine::order::Order;
+                $body
+            }
+            engine::id::Kind::Payment => {
+                type $aggregate = engine::payment::Payment;
+                $body
+            }
+            engine::id::Kind::Product => {
+                type $aggregate = engine::product::Product;
+                $body
+            }
+            engine::id::Kind::OrderNumbers => {
+                type $aggregate = engine::order_numbers::OrderNumbers;
+                $body
+            }
         }
     };
 }

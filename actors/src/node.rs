@@ -153,7 +153,8 @@ impl Default for Counters {
     fn default() -> Self {
         let outcomes = ["accepted", "again", "rejected", "overloaded", "unknown", "unavailable"];
         let handles = |kind: Kind| {
-            outcomes.map(|outcome| metrics::counter!("fusion_commands_total", "kind" => kind.name(), "outcome" => outcome))
+            outcomes
+                .map(|outcome| metrics::counter!("fusion_commands_total", "kind" => kind.name(), "outcome" => outcome))
         };
         Self { by_kind: Kind::ALL.into_iter().map(handles).collect() }
     }
@@ -228,8 +229,7 @@ impl Node {
             () = all_led => {}
             () = tokio::time::sleep(START_MAX) => return Err(NodeError::TooSlow(START_MAX)),
         }
-        let projector =
-            options.projection.map(|projection| tokio::spawn(keep_projected(shared.clone(), projection)));
+        let projector = options.projection.map(|projection| tokio::spawn(keep_projected(shared.clone(), projection)));
         Ok(Self { shared, supervisor, projector, fatal })
     }
 
@@ -262,7 +262,10 @@ impl Node {
             }
         };
         if tokio::time::timeout(within, drained).await.is_err() {
-            tracing::warn!(waiting = self.shared.gate.inside(), "stopping before everything was finished; nothing accepted is lost");
+            tracing::warn!(
+                waiting = self.shared.gate.inside(),
+                "stopping before everything was finished; nothing accepted is lost"
+            );
         }
         self.end().await;
     }

@@ -115,13 +115,20 @@ fn accepted_of(node: &NodeShared, shard: u16) -> Option<u64> {
     node.shards().get(usize::from(shard))?.current.get().map(|leading| leading.accepted_position())
 }
 
-async fn read_shard(node: &NodeShared, shard: u16, from: u64, room: usize, records: &mut Vec<Accepted>) -> Result<u64, ()> {
+async fn read_shard(
+    node: &NodeShared,
+    shard: u16,
+    from: u64,
+    room: usize,
+    records: &mut Vec<Accepted>,
+) -> Result<u64, ()> {
     let mut batches = node.journal.read(ShardId(shard), Position(from));
     let (mut to, first) = (from, records.len());
     while let Some(batch) = batches.next().await {
         let batch = batch.map_err(|error| tracing::error!(shard, %error, "journal does not read"))?;
         for (position, entry) in batch.entries().filter(|(position, _)| position.0 >= from) {
-            let key = EntityKey::from_bytes(&entry.key).ok_or_else(|| tracing::error!(shard, %position, "unknown kind"))?;
+            let key =
+                EntityKey::from_bytes(&entry.key).ok_or_else(|| tracing::error!(shard, %position, "unknown kind"))?;
             records.push(Accepted {
                 shard,
                 position: position.0,

@@ -26,7 +26,10 @@ fn main() {
     let (frozen, freeze) = once(|| drop.freeze());
     let (_, longest_after) = timed_from(CLAIMS, 100_000, |n| claim(&mut drop, n));
     let (bytes, encode) = once(|| Drop::encode_frozen(&frozen));
-    println!("freeze {freeze:?}, longest claim after it {longest_after:?}; encode {encode:?}, {} MB", bytes.len() >> 20);
+    println!(
+        "freeze {freeze:?}, longest claim after it {longest_after:?}; encode {encode:?}, {} MB",
+        bytes.len() >> 20
+    );
     std::mem::drop(frozen);
     let (thawed, thaw) = once(|| Drop::thaw(&bytes).unwrap());
     println!("thaw {thaw:?}, next wake {:?}", thawed.wake_at());
@@ -76,10 +79,16 @@ fn open_drop() -> Drop {
 }
 
 fn claim(drop: &mut Drop, n: u64) {
-    let buyer = Buyer { subject: SubjectId(digest128(&[b"buyer", &n.to_be_bytes()])), former: Vec::new(), customer: false };
+    let buyer =
+        Buyer { subject: SubjectId(digest128(&[b"buyer", &n.to_be_bytes()])), former: Vec::new(), customer: false };
     let command = DropCommand::Claim { claim: claim_id(n), buyer, sku: None, quantity: Quantity::ONE };
     let id = claim_id(n).0;
-    let context = Context { now: T0.plus_ms(n / 50), command_id: CommandId(id), former_ids: Vec::new(), fingerprint: Fingerprint(id) };
+    let context = Context {
+        now: T0.plus_ms(n / 50),
+        command_id: CommandId(id),
+        former_ids: Vec::new(),
+        fingerprint: Fingerprint(id),
+    };
     for event in drop.decide(&command, &context).unwrap().events {
         drop.apply(&event);
     }

@@ -77,7 +77,9 @@ impl<C> Encode<C> for Currency {
 impl<'b, C> Decode<'b, C> for Currency {
     fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
         // Whatever was once accepted stays readable, also when ISO 4217 withdraws the code.
-        <[u8; 3]>::try_from(d.str()?.as_bytes()).map(Self).map_err(|_| decode::Error::message("currency is not 3 letters"))
+        <[u8; 3]>::try_from(d.str()?.as_bytes())
+            .map(Self)
+            .map_err(|_| decode::Error::message("currency is not 3 letters"))
     }
 }
 
@@ -144,7 +146,14 @@ impl fmt::Display for Money {
         let (sign, amount) = (if self.amount < 0 { "-" } else { "" }, self.amount.unsigned_abs());
         match decimals {
             0 => write!(f, "{sign}{amount} {}", self.currency),
-            _ => write!(f, "{sign}{}.{:0width$} {}", amount / scale, amount % scale, self.currency, width = decimals as usize),
+            _ => write!(
+                f,
+                "{sign}{}.{:0width$} {}",
+                amount / scale,
+                amount % scale,
+                self.currency,
+                width = decimals as usize
+            ),
         }
     }
 }

@@ -7,7 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use wincode::{SchemaRead, SchemaWrite};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, SchemaRead, SchemaWrite)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, SchemaRead, SchemaWrite,
+)]
 #[cbor(transparent)]
 pub struct Timestamp(#[n(0)] pub u64);
 

@@ -98,7 +98,9 @@ impl<S: Send + Sync> FromRequestParts<S> for OptionalKey {
         let text = match read(&parts.headers)? {
             Some(text) => text.to_owned(),
             // A new name has a control character in it, so that no caller can have chosen it.
-            None => format!("\u{1}{}", crate::auth::keys::random128().map_err(|error| Problem::internal("keys", &error))?),
+            None => {
+                format!("\u{1}{}", crate::auth::keys::random128().map_err(|error| Problem::internal("keys", &error))?)
+            }
         };
         Ok(Self(Key::of(text, parts)))
     }

@@ -1,10 +1,6 @@
 //! How often callers may ask.
 
-use std::{
-    net::IpAddr,
-    num::NonZeroU32,
-    time::Duration,
-};
+use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 
 use aws_lc_rs::rand;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
@@ -109,7 +105,9 @@ impl Limits {
 
     /// Forgets those who have not asked lately.
     pub(crate) fn sweep(&self) {
-        [&self.identity, &self.staff, &self.address, &self.sessions, &self.passwords].into_iter().for_each(Limiter::sweep);
+        [&self.identity, &self.staff, &self.address, &self.sessions, &self.passwords]
+            .into_iter()
+            .for_each(Limiter::sweep);
     }
 }
 

@@ -148,7 +148,11 @@ impl Settings {
                 faults.push(SettingFault { setting, why });
             }
         };
-        check("default_tenant", self.dev || self.default_tenant.is_none(), "there is a default tenant only under --dev");
+        check(
+            "default_tenant",
+            self.dev || self.default_tenant.is_none(),
+            "there is a default tenant only under --dev",
+        );
         check(
             "public_url",
             (self.public_url.starts_with("http://") || self.public_url.starts_with("https://"))

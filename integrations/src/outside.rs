@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use actors::ports::{Outside, OutcomeUnknown};
+use actors::ports::{OutcomeUnknown, Outside};
 use engine::{
     effect::{Outcome, Request},
     id::{ContactId, OrderId, TenantId},

@@ -97,8 +97,7 @@ impl Providers {
         let Some((_, provider)) = self.by_name.iter().find(|(name, _)| *name == request.provider) else {
             return unknown_provider(request);
         };
-        let charge =
-            Charge { tenant: request.tenant.clone(), payment: request.payment, key: request.key.clone() };
+        let charge = Charge { tenant: request.tenant.clone(), payment: request.payment, key: request.key.clone() };
         let name = (charge.tenant.clone(), charge.key.clone());
         let was_unsettled = self.unsettled.lock().contains(&name);
         let asked = async {
@@ -203,7 +202,13 @@ mod tests {
 
     fn request(provider: &str, operation: ProviderOperation) -> ProviderRequest {
         let tenant = TenantId::new("demo").unwrap();
-        ProviderRequest { provider: provider.into(), tenant, payment: PaymentId(7), key: "7-authorise".into(), operation }
+        ProviderRequest {
+            provider: provider.into(),
+            tenant,
+            payment: PaymentId(7),
+            key: "7-authorise".into(),
+            operation,
+        }
     }
 
     fn authorise(provider: &str) -> ProviderRequest {

@@ -270,7 +270,12 @@ mod tests {
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}: {:?}", Cli::try_parse_from(line.split(' ')));
         }
-        for line in ["fusion token --role king", "fusion demo crowd --buyers 0", "fusion serve --smtp-url x", "fusion serve --tenant a"] {
+        for line in [
+            "fusion token --role king",
+            "fusion demo crowd --buyers 0",
+            "fusion serve --smtp-url x",
+            "fusion serve --tenant a",
+        ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
     }

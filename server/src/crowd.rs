@@ -130,7 +130,13 @@ impl Shop {
     }
 
     /// All of them claim, from the same moment on; each any of the items.
-    async fn rush(&self, drop: &str, skus: &[String], quantity: u32, tokens: Vec<String>) -> Result<Vec<Fared>, CrowdError> {
+    async fn rush(
+        &self,
+        drop: &str,
+        skus: &[String],
+        quantity: u32,
+        tokens: Vec<String>,
+    ) -> Result<Vec<Fared>, CrowdError> {
         let bar = bar(tokens.len(), "claiming");
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let gate = Arc::new(Barrier::new(tokens.len().min(CONNECTIONS_MAX)));

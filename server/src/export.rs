@@ -219,8 +219,24 @@ enum Form {
 
 /// A row for each line of an order; its numbers are in minor units of the currency.
 const ORDER_COLUMNS: [&str; 18] = [
-    "Number", "Id", "Placed at", "Payment state", "Fulfillment state", "Currency", "Subtotal", "Shipping", "Tax", "Total",
-    "Refunded", "Tracking", "Line sku", "Line title", "Line quantity", "Line unit price", "Line source", "Buyer",
+    "Number",
+    "Id",
+    "Placed at",
+    "Payment state",
+    "Fulfillment state",
+    "Currency",
+    "Subtotal",
+    "Shipping",
+    "Tax",
+    "Total",
+    "Refunded",
+    "Tracking",
+    "Line sku",
+    "Line title",
+    "Line quantity",
+    "Line unit price",
+    "Line source",
+    "Buyer",
 ];
 
 impl Writer {

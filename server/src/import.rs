@@ -170,7 +170,15 @@ fn told(import: &Import, rejected: &[RejectedRow]) -> String {
         let _ = writeln!(text, "A dry run: nothing was changed. It would be:");
     }
     let mut table = Table::new();
-    table.load_preset(UTF8_BORDERS_ONLY).set_header(["Rows", "Created", "Updated", "Unchanged", "Variants", "Stock set", "Refused"]);
+    table.load_preset(UTF8_BORDERS_ONLY).set_header([
+        "Rows",
+        "Created",
+        "Updated",
+        "Unchanged",
+        "Variants",
+        "Stock set",
+        "Refused",
+    ]);
     table.add_row(
         [
             counts.rows,
@@ -227,7 +235,17 @@ mod tests {
         };
         let row = RejectedRow { line: 5, column: Some("Price".into()), reason: "below zero".into() };
         let text = told(&import, &[row]);
-        for part in ["dry run", "7", "1 warnings", "line 2: odd", "2 refused rows", "Price", "below zero", "the others", "broke off"] {
+        for part in [
+            "dry run",
+            "7",
+            "1 warnings",
+            "line 2: odd",
+            "2 refused rows",
+            "Price",
+            "below zero",
+            "the others",
+            "broke off",
+        ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
     }

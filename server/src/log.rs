@@ -1,5 +1,7 @@
 //! Logs: events with fields, on standard error; what a command says stands on standard output.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::config::{LogFormat, LogOptions};
@@ -7,7 +9,8 @@ use crate::config::{LogFormat, LogOptions};
 /// Starts logging. A filter that was checked before cannot fail here.
 pub(crate) fn start(options: &LogOptions) {
     let filter = EnvFilter::try_new(&options.filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let ansi = std::io::stderr().is_terminal();
+    let log = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi);
     // A second start, in tests, changes nothing.
     let _ = match options.format {
         LogFormat::Text => log.try_init(),

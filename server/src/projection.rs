@@ -62,12 +62,7 @@ pub(crate) fn stretches<'a>(
 }
 
 fn record(accepted: &Accepted) -> Record<'_> {
-    Record {
-        position: accepted.position,
-        key: accepted.key.clone(),
-        at: accepted.at,
-        events: &accepted.events,
-    }
+    Record { position: accepted.position, key: accepted.key.clone(), at: accepted.at, events: &accepted.events }
 }
 
 #[cfg(test)]

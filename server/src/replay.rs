@@ -70,8 +70,8 @@ fn take(
     records: &mut Vec<Accepted>,
 ) -> Result<(), ReplayError> {
     for (position, entry) in batch.entries().filter(|(position, _)| wanted.contains(&position.0)) {
-        let key = EntityKey::from_bytes(&entry.key)
-            .ok_or(ReplayError::UnknownKind { shard: ShardId(shard), position })?;
+        let key =
+            EntityKey::from_bytes(&entry.key).ok_or(ReplayError::UnknownKind { shard: ShardId(shard), position })?;
         records.push(Accepted {
             shard,
             position: position.0,

@@ -14,7 +14,8 @@ use integrations::sandbox::{CHALLENGE_PATH, Challenge, ChallengeState, Sandbox};
 use serde::Deserialize;
 
 /// No script, no foreign content; the form goes back to this page.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'";
+const CONTENT_SECURITY_POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'";
 
 /// The page's routes.
 pub(crate) fn routes(sandbox: Arc<Sandbox>) -> Router {
@@ -126,7 +127,11 @@ mod tests {
         assert!(text.contains("approved"), "{text}");
         let (_, text) = ask(&routes, Method::POST, &path, "answer=refuse").await;
         assert!(text.contains("approved"), "said once: {text}");
-        for odd in ["/sandbox/challenge/other/00000000000000000000000007", "/sandbox/challenge/demo/x", "/sandbox/challenge/%2e%2e/x"] {
+        for odd in [
+            "/sandbox/challenge/other/00000000000000000000000007",
+            "/sandbox/challenge/demo/x",
+            "/sandbox/challenge/%2e%2e/x",
+        ] {
             assert_eq!(ask(&routes, Method::GET, odd, "").await.0, StatusCode::NOT_FOUND, "{odd}");
         }
     }

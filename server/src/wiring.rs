@@ -11,10 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actors::{
-    Node, NodeError, NodeOptions, SystemClock,
-    clock::Clock,
-};
+use actors::{Node, NodeError, NodeOptions, SystemClock, clock::Clock};
 use gateway::{
     Gateway, GatewayOptions,
     auth::{KeyError, Keys},

@@ -13,7 +13,7 @@ use futures::StreamExt;
 use persistence::snapshots::{Checkpoint, Snapshot};
 use wincode::{SchemaRead, SchemaWrite};
 
-use super::leading::{Dirty, Leading, LeadGone, MailboxError};
+use super::leading::{Dirty, LeadGone, Leading, MailboxError};
 
 /// Snapshots of a checkpoint that are taken at once.
 const SNAPSHOTS_AT_ONCE: usize = 16;
@@ -110,7 +110,11 @@ impl Leading {
         let wakes = self.agenda.to_list().into_iter().map(|(key, at)| (key.as_bytes().to_vec(), at.0)).collect();
         let form = CheckpointForm { position, newest_ms, wakes };
         let checkpoint = Checkpoint { position, bytes: form.encode() };
-        self.node.snapshots.put_checkpoint(self.shard.0, checkpoint).await.map_err(|error| CheckpointError(error.to_string()))?;
+        self.node
+            .snapshots
+            .put_checkpoint(self.shard.0, checkpoint)
+            .await
+            .map_err(|error| CheckpointError(error.to_string()))?;
         for key in dirty.keys() {
             let key = bytes::Bytes::copy_from_slice(key.as_bytes());
             self.node.snapshots.prune(key, SNAPSHOTS_KEPT).await.map_err(|error| CheckpointError(error.to_string()))?;
@@ -129,7 +133,9 @@ impl Leading {
             let live = match self.any(key).await {
                 Ok(live) => live,
                 // A parked entity's last good snapshot and its entries must stay: the tail cannot be given up.
-                Err(error @ (MailboxError::Parked(_) | MailboxError::Store(_))) => return Err(failed(error.to_string())),
+                Err(error @ (MailboxError::Parked(_) | MailboxError::Store(_))) => {
+                    return Err(failed(error.to_string()));
+                }
                 Err(MailboxError::Gone) => return Err(failed(LeadGone.to_string())),
             };
             let Ok(frozen) = live.freeze() else {

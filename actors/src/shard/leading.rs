@@ -202,7 +202,8 @@ impl Leading {
 
     /// The highest version of an entity that the log is known to have since the checkpoint.
     pub(super) fn version_in_tail(&self, key: &EntityKey) -> u64 {
-        let version = |dirty: &Mutex<BTreeMap<EntityKey, Dirty>>| dirty.lock().get(key).map_or(0, |dirty| dirty.version);
+        let version =
+            |dirty: &Mutex<BTreeMap<EntityKey, Dirty>>| dirty.lock().get(key).map_or(0, |dirty| dirty.version);
         version(&self.dirty).max(version(&self.covering))
     }
 
@@ -290,7 +291,12 @@ impl Leading {
     }
 
     /// Delivers what came of an effect.
-    pub async fn deliver(self: &Arc<Self>, key: &EntityKey, effect: EffectId, outcome: Outcome) -> Result<(), MailboxError> {
+    pub async fn deliver(
+        self: &Arc<Self>,
+        key: &EntityKey,
+        effect: EffectId,
+        outcome: Outcome,
+    ) -> Result<(), MailboxError> {
         self.any(key).await?.outcome(effect, outcome).map_err(|_| MailboxError::Gone)
     }
 

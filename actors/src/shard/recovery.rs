@@ -30,7 +30,9 @@ pub enum LeadError {
     #[error(transparent)]
     Snapshots(#[from] SnapshotStoreError),
     /// A newer program wrote the log.
-    #[error("shard {shard} has rules of version {found}, and this program knows {known}: it was written by a newer one")]
+    #[error(
+        "shard {shard} has rules of version {found}, and this program knows {known}: it was written by a newer one"
+    )]
     NewerRules {
         /// Which shard.
         shard: ShardId,
@@ -77,10 +79,7 @@ pub(super) enum LoadError {
 }
 
 /// Takes the lead and reads everything before it.
-pub(super) async fn lead(
-    node: &NodeShared,
-    shard: ShardId,
-) -> Result<(Box<dyn Leadership>, Beginning), LeadError> {
+pub(super) async fn lead(node: &NodeShared, shard: ShardId) -> Result<(Box<dyn Leadership>, Beginning), LeadError> {
     let started = std::time::Instant::now();
     let leadership = node.journal.lead(shard, &node.name).await?;
     let (epoch, at) = (leadership.lead().epoch, leadership.lead().at);
@@ -104,7 +103,9 @@ async fn newest_checkpoint(node: &NodeShared, shard: ShardId) -> Result<Checkpoi
     for stored in node.snapshots.newest_checkpoints(shard.0, 2).await? {
         match CheckpointForm::decode(&stored.bytes) {
             Ok(form) => return Ok(form),
-            Err(why) => tracing::warn!(%shard, position = stored.position, why, "checkpoint does not decode; taking the one before"),
+            Err(why) => {
+                tracing::warn!(%shard, position = stored.position, why, "checkpoint does not decode; taking the one before")
+            }
         }
     }
     Ok(CheckpointForm::default())
@@ -150,7 +151,11 @@ async fn read_tail(
         }
     }
     if next < end {
-        return Err(LeadError::Damaged { shard, position: next, why: format!("the log ends before its Lead at {end}") });
+        return Err(LeadError::Damaged {
+            shard,
+            position: next,
+            why: format!("the log ends before its Lead at {end}"),
+        });
     }
     Ok(Beginning {
         agenda: wakes.into_iter().collect(),
@@ -198,7 +203,9 @@ impl Leading {
             if format == SNAPSHOT_FORMAT && rules <= engine::RULES_VERSION {
                 match A::thaw(&bytes) {
                     Ok(aggregate) => return Ok(Loaded { aggregate, version, from_snapshot: true }),
-                    Err(error) => tracing::warn!(%key, version, %error, "snapshot does not decode; taking the one before"),
+                    Err(error) => {
+                        tracing::warn!(%key, version, %error, "snapshot does not decode; taking the one before")
+                    }
                 }
             }
             at_most = Some(version.saturating_sub(1));
@@ -213,7 +220,8 @@ impl Leading {
         let mut batches = self.node.journal.read(self.shard, from);
         while let Some(batch) = batches.next().await {
             let batch = batch.map_err(|error| LoadError::Store(error.to_string()))?;
-            entries.extend(batch.entries().map(|(_, entry)| entry).filter(|entry| entry.key == key.as_bytes()).cloned());
+            entries
+                .extend(batch.entries().map(|(_, entry)| entry).filter(|entry| entry.key == key.as_bytes()).cloned());
         }
         Ok(entries)
     }

@@ -162,7 +162,9 @@ impl Actor for Shard {
                 state.end_term();
                 myself.cast(ShardMessage::Lead)?;
             }
-            ShardMessage::CheckpointDue(term) if term == state.term && !state.checkpointing => state.checkpoint(&myself),
+            ShardMessage::CheckpointDue(term) if term == state.term && !state.checkpointing => {
+                state.checkpoint(&myself)
+            }
             ShardMessage::CheckpointDone(term) if term == state.term => state.checkpointing = false,
             ShardMessage::LeadEnded(_) | ShardMessage::CheckpointDue(_) | ShardMessage::CheckpointDone(_) => {}
             ShardMessage::Tick => state.retire_idle(),

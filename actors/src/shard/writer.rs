@@ -68,7 +68,8 @@ fn append(leadership: &mut dyn Leadership, waiting: &mut VecDeque<Proposal>) -> 
         bytes += size;
         let Some(mut proposal) = waiting.pop_front() else { break };
         // The writer needs of the entry only what the proposal does not say; the rest goes to the journal.
-        let shell = proposal.entry.as_ref().map(|entry| streaming::Entry { events: bytes::Bytes::new(), ..entry.clone() });
+        let shell =
+            proposal.entry.as_ref().map(|entry| streaming::Entry { events: bytes::Bytes::new(), ..entry.clone() });
         entries.extend(proposal.entry.take());
         proposal.entry = shell;
         proposals.push(proposal);

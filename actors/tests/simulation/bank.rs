@@ -50,7 +50,10 @@ impl Books {
                     "tok_decline" => ProviderAnswer::Declined { code: "declined".into() },
                     "tok_challenge" => {
                         account.authorised = -amount.amount;
-                        ProviderAnswer::RequiresAction { url: "https://bank".into(), expires_at: Timestamp(u64::MAX >> 12) }
+                        ProviderAnswer::RequiresAction {
+                            url: "https://bank".into(),
+                            expires_at: Timestamp(u64::MAX >> 12),
+                        }
                     }
                     _ => {
                         account.authorised = amount.amount;

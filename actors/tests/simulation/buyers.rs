@@ -5,10 +5,10 @@ use std::time::Duration;
 use actors::{AskError, Call};
 use engine::{
     checkout::{Checkout, CheckoutCommand, CheckoutReply, CheckoutState, CheckoutTerms, Source, StartCheckout},
-    drop::{
-        Audience, Buyer, Drop, DropCommand, DropRejection, DropReply, ItemTerms, Terms,
+    drop::{Audience, Buyer, Drop, DropCommand, DropRejection, DropReply, ItemTerms, Terms},
+    id::{
+        CheckoutId, ClaimId, ClaimRef, CommandId, ContactId, EmailHash, Fingerprint, ProductId, SubjectId, VariantId,
     },
-    id::{CheckoutId, ClaimId, ClaimRef, CommandId, ContactId, EmailHash, Fingerprint, ProductId, SubjectId, VariantId},
     inventory::{Inventory, InventoryCommand, StockChange},
     money::Currency,
     quantity::Quantity,
@@ -55,8 +55,13 @@ pub async fn run_shop(world: World) {
         price: 1_000,
         compare_at: None,
     });
-    let create =
-        DropCommand::Create { tenant: world.tenant.clone(), drop: world.drop, terms, items: items.collect(), draft: false };
+    let create = DropCommand::Create {
+        tenant: world.tenant.clone(),
+        drop: world.drop,
+        terms,
+        items: items.collect(),
+        draft: false,
+    };
     insist::<Drop>(&world, &world.drop.key(&world.tenant), create, 2_000).await;
 }
 
@@ -122,8 +127,7 @@ pub async fn buy(world: World, number: u64) {
         let id = 1_000_000 + u128::from(number) * 1_000 + u128::from(round);
         let sku = world.skus[world.dice.below(world.skus.len() as u64) as usize].clone();
         let quantity = Quantity::new(1 + world.dice.below(2) as i64).unwrap();
-        let command =
-            DropCommand::Claim { claim: ClaimId(id), buyer: buyer.clone(), sku: Some(sku.clone()), quantity };
+        let command = DropCommand::Claim { claim: ClaimId(id), buyer: buyer.clone(), sku: Some(sku.clone()), quantity };
         let asked_at = world.journal.accepted_now(shard(&world)).0;
         let Some(answer) = insist::<Drop>(&world, &key, command.clone(), id).await else { continue };
         let answered_at = world.journal.accepted_now(shard(&world)).0;

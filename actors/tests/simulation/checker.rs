@@ -72,7 +72,10 @@ pub async fn check(world: &World, journal: &MemoryJournal) -> Result<Report, Str
                 // Some accepted state between the question and the answer said so.
                 let first = moments.partition_point(|moment| moment.end <= *asked_at).saturating_sub(1);
                 let true_once = moments[first..].iter().take_while(|moment| moment.end <= *answered_at).any(|moment| {
-                    moment.numbers.get(sku).is_some_and(|&(free, held, _)| free == *available && (held > 0) == *may_return)
+                    moment
+                        .numbers
+                        .get(sku)
+                        .is_some_and(|&(free, held, _)| free == *available && (held > 0) == *may_return)
                 });
                 if !true_once || available >= wanted {
                     return Err(format!("sold_out with {available} of {sku} available was never true ({told:?})"));
@@ -81,7 +84,8 @@ pub async fn check(world: &World, journal: &MemoryJournal) -> Result<Report, Str
             Heard::Viewed { view, answered_at } => {
                 let seen: BTreeMap<Sku, (u64, u64, u64)> =
                     view.items.iter().map(|item| (item.sku.clone(), (item.available, item.held, item.sold))).collect();
-                if !moments.iter().take_while(|moment| moment.end <= *answered_at).any(|moment| moment.numbers == seen) {
+                if !moments.iter().take_while(|moment| moment.end <= *answered_at).any(|moment| moment.numbers == seen)
+                {
                     return Err(format!("a view showed numbers that were never accepted: {seen:?}"));
                 }
             }

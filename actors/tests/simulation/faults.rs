@@ -160,7 +160,11 @@ impl SnapshotStore for Snapshots {
         .boxed()
     }
 
-    fn newest_checkpoints(&self, shard: u16, limit: usize) -> BoxFuture<'_, Result<Vec<Checkpoint>, SnapshotStoreError>> {
+    fn newest_checkpoints(
+        &self,
+        shard: u16,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Checkpoint>, SnapshotStoreError>> {
         async move {
             self.pause().await?;
             let rows = self.rows.lock();

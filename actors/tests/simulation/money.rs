@@ -58,7 +58,11 @@ fn order_of(checkout: CheckoutId) -> OrderId {
 async fn claim_state(world: &World, claim: ClaimId) -> Result<ClaimState, String> {
     let command = DropCommand::ViewClaim { claim, buyer: None };
     let commerce = world.commerce().await;
-    match commerce.ask::<Drop>(&world.drop.key(&world.tenant), command, Call::read()).await.map(|answered| answered.reply) {
+    match commerce
+        .ask::<Drop>(&world.drop.key(&world.tenant), command, Call::read())
+        .await
+        .map(|answered| answered.reply)
+    {
         Ok(DropReply::Claim(view)) => Ok(view.state),
         other => Err(format!("claim {claim}: {other:?}")),
     }
@@ -77,7 +81,11 @@ async fn checkout_state(world: &World, checkout: CheckoutId) -> Result<CheckoutS
 
 async fn order_total(world: &World, order: OrderId) -> Result<i64, String> {
     let (commerce, key) = (world.commerce().await, order.key(&world.tenant));
-    match commerce.ask::<Order>(&key, OrderCommand::View { viewer: None }, Call::read()).await.map(|answered| answered.reply) {
+    match commerce
+        .ask::<Order>(&key, OrderCommand::View { viewer: None }, Call::read())
+        .await
+        .map(|answered| answered.reply)
+    {
         Ok(OrderReply::Order(view)) => Ok(view.totals.total.amount),
         other => Err(format!("order {order}: {other:?}")),
     }

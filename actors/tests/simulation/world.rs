@@ -9,9 +9,7 @@ use std::{
     time::Duration,
 };
 
-use actors::{
-    Clock, Commerce, Node, NodeOptions, clock::TokioClock, node::Tuning,
-};
+use actors::{Clock, Commerce, Node, NodeOptions, clock::TokioClock, node::Tuning};
 use engine::{
     id::{DropId, Sku, TenantId},
     time::Timestamp,

@@ -9,7 +9,10 @@ use super::{
     Column, ProductRows, Refusal, RefusedRow, VariantRow, Warning, WarningKind,
     header::Header,
     record::Record,
-    rules::{SeenSkus, parse_flag, parse_line, parse_policy, parse_price, parse_quantity, parse_status, parse_tags, status_of},
+    rules::{
+        SeenSkus, parse_flag, parse_line, parse_policy, parse_price, parse_quantity, parse_status, parse_tags,
+        status_of,
+    },
 };
 use crate::{
     id::Sku,
@@ -214,7 +217,9 @@ impl Group {
         if let Some(names) = names {
             match options.len() {
                 few if few < names.len() => return Err((Some(Column::OptionValue(few)), Refusal::OptionMissing)),
-                many if many > names.len() => return Err((Some(Column::OptionValue(names.len())), Refusal::OptionUnknown)),
+                many if many > names.len() => {
+                    return Err((Some(Column::OptionValue(names.len())), Refusal::OptionUnknown));
+                }
                 _ => {}
             }
         }

@@ -141,7 +141,10 @@ impl<R: Read> Reader<R> {
         let fresh = match (&handle, above) {
             (None, Some(_)) => None,
             (None, None) => {
-                let refusal = self.refused.as_ref().map_or(Refusal::NoProduct, |refused| Refusal::ProductRefused { line: refused.line });
+                let refusal = self
+                    .refused
+                    .as_ref()
+                    .map_or(Refusal::NoProduct, |refused| Refusal::ProductRefused { line: refused.line });
                 return Err((None, refusal));
             }
             (Some(handle), Some(above)) if handle == above => None,

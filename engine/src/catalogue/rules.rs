@@ -29,7 +29,10 @@ pub fn parse_price(text: &str, currency: Currency) -> Result<i64, Refusal> {
     let mut amount: i64 = 0;
     let padding = std::iter::repeat_n(b'0', decimals - kept.len());
     for digit in whole.bytes().chain(kept.bytes()).chain(padding) {
-        amount = amount.checked_mul(10).and_then(|tens| tens.checked_add(i64::from(digit - b'0'))).ok_or(Refusal::PriceTooLarge)?;
+        amount = amount
+            .checked_mul(10)
+            .and_then(|tens| tens.checked_add(i64::from(digit - b'0')))
+            .ok_or(Refusal::PriceTooLarge)?;
     }
     match amount * sign {
         amount if amount < 0 => Err(Refusal::NegativePrice),

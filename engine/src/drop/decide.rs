@@ -1,8 +1,8 @@
 //! How a drop decides about claims.
 
 use super::{
-    Buyer, CHECKOUTS_PER_CLAIM_MAX, CLAIMS_PER_BUYER_MAX, CLAIMS_PER_DROP_MAX, CHECKOUT_SECONDS, Claim, ClaimState,
-    Audience, Drop, DropCommand, DropEvent, DropRejection, DropReply, Pin,
+    Audience, Buyer, CHECKOUT_SECONDS, CHECKOUTS_PER_CLAIM_MAX, CLAIMS_PER_BUYER_MAX, CLAIMS_PER_DROP_MAX, Claim,
+    ClaimState, Drop, DropCommand, DropEvent, DropRejection, DropReply, Pin,
     state::{Phase, Sheet},
 };
 use crate::{
@@ -136,11 +136,14 @@ impl Drop {
     }
 
     fn release(&self, claim: ClaimId, buyer: &Buyer, now: Timestamp) -> Decided {
-        let (_, known) = self.claim(claim).filter(|(_, known)| buyer.is(known.buyer)).ok_or(DropRejection::ClaimNotFound)?;
+        let (_, known) =
+            self.claim(claim).filter(|(_, known)| buyer.is(known.buyer)).ok_or(DropRejection::ClaimNotFound)?;
         match known.state {
             ClaimState::Sold { .. } => Err(DropRejection::AlreadySold),
             ClaimState::Released { .. } => Ok(Decision::again(DropReply::Done)),
-            ClaimState::Held { pin: Some(pin), .. } => Err(DropRejection::CheckoutInProgress { checkout: pin.checkout }),
+            ClaimState::Held { pin: Some(pin), .. } => {
+                Err(DropRejection::CheckoutInProgress { checkout: pin.checkout })
+            }
             ClaimState::Held { pin: None, .. } => {
                 Ok(Decision::accept(vec![DropEvent::Released { claim, at: now }], DropReply::Done))
             }
@@ -158,16 +161,20 @@ impl Drop {
         deadline: Timestamp,
         now: Timestamp,
     ) -> Decided {
-        let (_, known) = self.claim(claim).filter(|(_, known)| buyer.is(known.buyer)).ok_or(DropRejection::ClaimNotFound)?;
+        let (_, known) =
+            self.claim(claim).filter(|(_, known)| buyer.is(known.buyer)).ok_or(DropRejection::ClaimNotFound)?;
         let view = || DropReply::Claim(self.claim_view(sheet, known));
         match known.state {
             ClaimState::Sold { .. } => Err(DropRejection::AlreadySold),
             ClaimState::Released { .. } => Err(DropRejection::AlreadyReleased),
             ClaimState::Held { pin: Some(held), .. } if held == pin => Ok(Decision::again(view())),
-            ClaimState::Held { pin: Some(held), .. } => Err(DropRejection::CheckoutInProgress { checkout: held.checkout }),
+            ClaimState::Held { pin: Some(held), .. } => {
+                Err(DropRejection::CheckoutInProgress { checkout: held.checkout })
+            }
             ClaimState::Held { until, .. } if now >= until => Err(DropRejection::AlreadyReleased),
             ClaimState::Held { .. } => {
-                let undone = known.undone.is_some_and(|undone| undone.checkout == pin.checkout && undone.attempt >= pin.attempt);
+                let undone =
+                    known.undone.is_some_and(|undone| undone.checkout == pin.checkout && undone.attempt >= pin.attempt);
                 if now > deadline || undone {
                     return Err(DropRejection::TooLate);
                 }
@@ -225,7 +232,8 @@ impl Drop {
         let mut numbers: Vec<u32> = match buyer {
             None => (0..before).rev().take(limit + 1).collect(),
             Some(buyer) => {
-                let mut own: Vec<u32> = buyer.subjects().filter_map(|subject| self.by_buyer.get(&subject)).flatten().copied().collect();
+                let mut own: Vec<u32> =
+                    buyer.subjects().filter_map(|subject| self.by_buyer.get(&subject)).flatten().copied().collect();
                 own.sort_unstable_by(|a, b| b.cmp(a));
                 own.into_iter().filter(|&number| number < before).take(limit + 1).collect()
             }

@@ -81,7 +81,10 @@ impl Drop {
                     self.release_claim(number, ReleaseReason::Expired, *at);
                 }
             }
-            DropEvent::Pinned { .. } | DropEvent::Unpinned { .. } | DropEvent::Sold { .. } | DropEvent::Unsold { .. } => {
+            DropEvent::Pinned { .. }
+            | DropEvent::Unpinned { .. }
+            | DropEvent::Sold { .. }
+            | DropEvent::Unsold { .. } => {
                 self.fold_checkout(event);
             }
             DropEvent::SettlementAsked { .. } => {
@@ -255,7 +258,8 @@ impl Drop {
     fn finish_pending(&mut self) {
         if let Some(pending) = self.pending.take() {
             self.receipts.keep(pending.receipt, ());
-            let creation = self.sheet.as_ref().is_some_and(|sheet| sheet.created.command_id == pending.receipt.command_id);
+            let creation =
+                self.sheet.as_ref().is_some_and(|sheet| sheet.created.command_id == pending.receipt.command_id);
             if !creation {
                 self.raise_version();
             }

@@ -53,7 +53,9 @@ pub const CHECKOUT_SECONDS: u64 = 600;
 pub const HOLD_SECONDS: std::ops::RangeInclusive<u32> = 5..=86_400;
 
 /// Who may claim.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, SchemaRead, SchemaWrite)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, SchemaRead, SchemaWrite,
+)]
 #[serde(rename_all = "snake_case")]
 #[cbor(index_only)]
 pub enum Audience {

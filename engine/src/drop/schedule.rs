@@ -70,7 +70,8 @@ impl Drop {
         if sheet.terms.ends_at <= context.now {
             return Err(invalid("/ends_at", "lies in the past"));
         }
-        let units = (0u16..).zip(&self.items).filter(|(_, item)| item.wanted > 0).map(|(index, item)| (index, item.wanted));
+        let units =
+            (0u16..).zip(&self.items).filter(|(_, item)| item.wanted > 0).map(|(index, item)| (index, item.wanted));
         let asked = DropEvent::UnitsAsked { receipt: Receipt::of(context), edit: None, units: units.collect() };
         Ok(Decision::later(vec![asked], context.command_id))
     }
@@ -121,7 +122,8 @@ impl Drop {
             Phase::Published(_) => Self::starts_at(sheet).is_none_or(|start| now >= start),
             Phase::Ended | Phase::Cancelled | Phase::Void => return Err(DropRejection::Ended),
         };
-        let fixed = edit.title.is_some() || edit.starts_at.is_some() || edit.hold_seconds.is_some() || edit.audience.is_some();
+        let fixed =
+            edit.title.is_some() || edit.starts_at.is_some() || edit.hold_seconds.is_some() || edit.audience.is_some();
         if open && (fixed || edit.items.iter().any(|item| item.quantity.is_some() || item.compare_at.is_some())) {
             return Err(DropRejection::NotAllowed {
                 why: "an open drop can change its end, its cap, and its items' prices and added units",
@@ -192,7 +194,9 @@ impl Drop {
 
     fn check_free(&self) -> Result<(), DropRejection> {
         match self.pending {
-            Some(_) => Err(DropRejection::NotAllowed { why: "the drop waits for units of an earlier change; try again" }),
+            Some(_) => {
+                Err(DropRejection::NotAllowed { why: "the drop waits for units of an earlier change; try again" })
+            }
             None => Ok(()),
         }
     }
@@ -202,7 +206,9 @@ impl Drop {
         if self.receipts.find(context)?.is_some() {
             return Ok(Some(Decision::later_again(context.command_id)));
         }
-        if let Some(pending) = self.pending.as_ref().filter(|pending| context.ids().any(|id| id == pending.receipt.command_id)) {
+        if let Some(pending) =
+            self.pending.as_ref().filter(|pending| context.ids().any(|id| id == pending.receipt.command_id))
+        {
             if pending.receipt.fingerprint != context.fingerprint {
                 return Err(crate::aggregate::KeyReused.into());
             }

@@ -65,7 +65,8 @@ impl Drop {
     }
 
     pub(super) fn is_anything_outstanding(&self) -> bool {
-        self.settlement.open > 0 || self.pending.as_ref().is_some_and(|pending| pending.units.iter().any(|(_, _, came)| !came))
+        self.settlement.open > 0
+            || self.pending.as_ref().is_some_and(|pending| pending.units.iter().any(|(_, _, came)| !came))
     }
 
     /// What the inventory's answer changes. An answer to an older turn changes nothing.
@@ -127,7 +128,8 @@ impl Drop {
     pub(super) fn next_wake(&self) -> Option<Timestamp> {
         let sheet = self.sheet.as_ref()?;
         let end = matches!(sheet.phase, Phase::Published(_)).then_some(sheet.terms.ends_at);
-        let expiry = self.expiries.first().map(|&(until, _)| if sheet.phase == Phase::Cancelled { Timestamp(1) } else { until });
+        let expiry =
+            self.expiries.first().map(|&(until, _)| if sheet.phase == Phase::Cancelled { Timestamp(1) } else { until });
         let report = if self.settlement.open == 0 { self.settlement.due } else { None };
         [end, expiry, report].into_iter().flatten().min()
     }

@@ -98,7 +98,11 @@ impl Aggregate for Drop {
     type Rejection = DropRejection;
     type Frozen = FrozenDrop;
 
-    fn decide(&self, command: &DropCommand, context: &Context) -> Result<Decision<DropEvent, DropReply>, DropRejection> {
+    fn decide(
+        &self,
+        command: &DropCommand,
+        context: &Context,
+    ) -> Result<Decision<DropEvent, DropReply>, DropRejection> {
         self.decide_command(command, context)
     }
 
@@ -144,7 +148,10 @@ impl Aggregate for Drop {
                 edit: pending.edit.as_ref().and_then(|edit| minicbor::to_vec(edit).ok()),
                 units: pending.units.clone(),
             }),
-            refused: self.refused.as_ref().map(|refused| (refused.command_id, refused.sku.to_string(), refused.available)),
+            refused: self
+                .refused
+                .as_ref()
+                .map(|refused| (refused.command_id, refused.sku.to_string(), refused.available)),
             settlement_due: self.settlement.due,
             settlement_turn: self.settlement.turn,
         };
@@ -191,7 +198,14 @@ impl SheetForm {
             Phase::Void => PhaseForm::Void,
         };
         let tenant = sheet.tenant.to_string();
-        Self { tenant, drop: sheet.drop, terms: sheet.terms.clone(), created: sheet.created, version: sheet.version, phase }
+        Self {
+            tenant,
+            drop: sheet.drop,
+            terms: sheet.terms.clone(),
+            created: sheet.created,
+            version: sheet.version,
+            phase,
+        }
     }
 
     fn into_sheet(self) -> Result<Sheet, SnapshotError> {
@@ -209,7 +223,8 @@ impl SheetForm {
 
 impl ItemForm {
     fn of(item: &Item) -> Self {
-        let Item { sku, price, compare_at, wanted, allocated, available, held, totals, reporting, booked } = item.clone();
+        let Item { sku, price, compare_at, wanted, allocated, available, held, totals, reporting, booked } =
+            item.clone();
         let sku = sku.to_string();
         Self { sku, price, compare_at, wanted, allocated, available, held, totals, reporting, booked }
     }

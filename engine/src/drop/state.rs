@@ -209,7 +209,9 @@ impl Drop {
             Phase::Ended => DropState::Ended,
             Phase::Published(_) if now >= sheet.terms.ends_at => DropState::Ended,
             Phase::Published(_) if Self::starts_at(sheet).is_some_and(|start| now < start) => DropState::Scheduled,
-            Phase::Published(_) if self.items.iter().all(|item| item.available == 0 && item.held == 0) => DropState::SoldOut,
+            Phase::Published(_) if self.items.iter().all(|item| item.available == 0 && item.held == 0) => {
+                DropState::SoldOut
+            }
             Phase::Published(_) => DropState::Open,
         }
     }

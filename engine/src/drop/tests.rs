@@ -97,7 +97,9 @@ impl Given {
     fn inventory_gives_all(&mut self, now: Timestamp) {
         for effect in std::mem::take(&mut self.asked) {
             let reply = match &effect.request {
-                Request::Inventory(_, crate::inventory::InventoryCommand::Settle { totals, .. }) => InventoryReply::Settled(*totals),
+                Request::Inventory(_, crate::inventory::InventoryCommand::Settle { totals, .. }) => {
+                    InventoryReply::Settled(*totals)
+                }
                 _ => InventoryReply::Done,
             };
             self.outcome(now, &effect, Ok(reply));
@@ -112,7 +114,14 @@ impl Given {
         }
     }
 
-    fn pinned(&mut self, now: Timestamp, claim: u128, who: Buyer, checkout: u128, email: u128) -> Result<(), DropRejection> {
+    fn pinned(
+        &mut self,
+        now: Timestamp,
+        claim: u128,
+        who: Buyer,
+        checkout: u128,
+        email: u128,
+    ) -> Result<(), DropRejection> {
         let command = DropCommand::Pin {
             claim: ClaimId(claim),
             buyer: who,
@@ -168,12 +177,16 @@ fn a_refused_creation_gives_back_what_came_and_leaves_its_id_free() {
     assert_eq!(given.when(T0, 2, DropCommand::View).unwrap_err(), DropRejection::NotFound);
 
     given.when(T0, 1, create(terms(), vec![item("S", 3)])).unwrap();
-    let Request::Inventory(_, crate::inventory::InventoryCommand::Allocate { total, .. }) = &given.asked[0].request else {
+    let Request::Inventory(_, crate::inventory::InventoryCommand::Allocate { total, .. }) = &given.asked[0].request
+    else {
         panic!("asked for something else")
     };
     assert_eq!(*total, 6, "totals go on growing over attempts");
     given.inventory_gives_all(T0);
-    assert_eq!(given.claim(T0, 3, buyer(1), 2).unwrap().state, ClaimState::Held { until: T0.plus_seconds(60), pin: None });
+    assert_eq!(
+        given.claim(T0, 3, buyer(1), 2).unwrap().state,
+        ClaimState::Held { until: T0.plus_seconds(60), pin: None }
+    );
 }
 
 #[test]
@@ -351,7 +364,8 @@ fn a_cancelled_drop_releases_unpinned_holds_only() {
 #[test]
 fn an_open_drop_takes_more_units_and_other_prices_and_nothing_else() {
     let mut given = Given::open(1);
-    let change = ItemEdit { sku: sku("S"), add_quantity: Some(units(2)), quantity: None, price: Some(100), compare_at: None };
+    let change =
+        ItemEdit { sku: sku("S"), add_quantity: Some(units(2)), quantity: None, price: Some(100), compare_at: None };
     let edit = DropEdit { items: vec![change.clone()], ..DropEdit::default() };
     given.when(T0, 30, DropCommand::Edit { version: 1, edit }).unwrap();
     assert_eq!(given.numbers().0, 1, "not before they have come");

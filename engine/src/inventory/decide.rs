@@ -167,7 +167,9 @@ impl Inventory {
     fn confirm(&self, hold: HoldId, now: Timestamp) -> Decided {
         match self.holds.get(&hold) {
             Some(HoldState::Sold { .. }) => Ok(Decision::again(DONE)),
-            Some(HoldState::Held { .. }) => Ok(Decision::accept(vec![InventoryEvent::Confirmed { hold, at: now }], DONE)),
+            Some(HoldState::Held { .. }) => {
+                Ok(Decision::accept(vec![InventoryEvent::Confirmed { hold, at: now }], DONE))
+            }
             None | Some(HoldState::Over { .. }) => Err(InventoryRejection::HoldEnded),
         }
     }

@@ -37,11 +37,20 @@ pub(super) struct Allocation {
 
 #[derive(Debug, Clone, Copy, SchemaRead, SchemaWrite)]
 pub(super) enum HoldState {
-    Held { units: u64, expires_at: Timestamp, deadline: Timestamp },
+    Held {
+        units: u64,
+        expires_at: Timestamp,
+        deadline: Timestamp,
+    },
     /// Sold; remembered for a while, so that its sale can be taken back and repeats are known.
-    Sold { units: u64, forget_at: Timestamp },
+    Sold {
+        units: u64,
+        forget_at: Timestamp,
+    },
     /// Released, expired, or never to come; remembered until no late copy can.
-    Over { forget_at: Timestamp },
+    Over {
+        forget_at: Timestamp,
+    },
 }
 
 impl Inventory {
@@ -85,7 +94,9 @@ impl Inventory {
             Some(HoldState::Held { deadline, .. }) => (*deadline).max(at),
             _ => at.plus_ms(RECEIPT_MS),
         };
-        if let Some(HoldState::Held { units, .. }) = self.change_hold(hold, HoldState::Over { forget_at: forget_at.plus_ms(1) }) {
+        if let Some(HoldState::Held { units, .. }) =
+            self.change_hold(hold, HoldState::Over { forget_at: forget_at.plus_ms(1) })
+        {
             self.levels.held -= units;
             self.levels.available += units;
         }
@@ -111,8 +122,13 @@ impl Inventory {
     /// Asserts what must hold at every event: no unit is lost or made.
     pub fn assert_balanced(&self) {
         let levels = self.levels;
-        assert_eq!(levels.on_hand, levels.available + levels.held + levels.allocated, "units do not add up: {levels:?}");
-        let held: u64 = self.holds.values().map(|state| if let HoldState::Held { units, .. } = state { *units } else { 0 }).sum();
+        assert_eq!(
+            levels.on_hand,
+            levels.available + levels.held + levels.allocated,
+            "units do not add up: {levels:?}"
+        );
+        let held: u64 =
+            self.holds.values().map(|state| if let HoldState::Held { units, .. } = state { *units } else { 0 }).sum();
         assert_eq!(levels.held, held, "holds do not add up");
     }
 }
@@ -249,6 +265,10 @@ impl Inventory {
     #[cfg(debug_assertions)]
     fn assert_balanced_cheaply(&self) {
         let levels = self.levels;
-        assert_eq!(levels.on_hand, levels.available + levels.held + levels.allocated, "units do not add up: {levels:?}");
+        assert_eq!(
+            levels.on_hand,
+            levels.available + levels.held + levels.allocated,
+            "units do not add up: {levels:?}"
+        );
     }
 }

@@ -26,7 +26,12 @@ impl Given {
         given
     }
 
-    fn at(&mut self, now: Timestamp, id: u128, command: InventoryCommand) -> Result<Answer<InventoryReply>, InventoryRejection> {
+    fn at(
+        &mut self,
+        now: Timestamp,
+        id: u128,
+        command: InventoryCommand,
+    ) -> Result<Answer<InventoryReply>, InventoryRejection> {
         let context = Context { now, command_id: CommandId(id), former_ids: Vec::new(), fingerprint: Fingerprint(id) };
         let decision = self.0.decide(&command, &context)?;
         for event in &decision.events {
@@ -148,7 +153,10 @@ fn a_hold_is_sold_once_or_expires() {
     given.when(6, InventoryCommand::Confirm { hold: HoldId(1) }).unwrap();
     given.wake(T0.plus_seconds(60));
     assert_eq!(given.levels(), (8, 8, 0, 0, 2));
-    assert_eq!(given.when(7, InventoryCommand::Confirm { hold: HoldId(2) }).unwrap_err(), InventoryRejection::HoldEnded);
+    assert_eq!(
+        given.when(7, InventoryCommand::Confirm { hold: HoldId(2) }).unwrap_err(),
+        InventoryRejection::HoldEnded
+    );
     given.when(8, InventoryCommand::Unsell { hold: HoldId(1) }).unwrap();
     given.when(9, InventoryCommand::Unsell { hold: HoldId(1) }).unwrap();
     assert_eq!(given.levels(), (10, 10, 0, 0, 0));
@@ -159,7 +167,8 @@ fn a_report_that_comes_twice_or_late_adds_nothing() {
     let mut given = Given::units(10);
     given.when(3, InventoryCommand::Allocate { drop: DropId(1), total: 6 }).unwrap();
     given.when(4, InventoryCommand::Allocate { drop: DropId(1), total: 6 }).unwrap();
-    let report = |sold, unsold| InventoryCommand::Settle { drop: DropId(1), totals: Totals { sold, unsold, returned: 0 } };
+    let report =
+        |sold, unsold| InventoryCommand::Settle { drop: DropId(1), totals: Totals { sold, unsold, returned: 0 } };
     given.when(5, report(2, 0)).unwrap();
     given.when(6, report(3, 3)).unwrap();
     given.when(7, report(2, 0)).unwrap();

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     ANSWERS_BYTES_MAX, Adoption, Change, Creation, ImportChange, ImportOutcome, Imported, ImportedVariant, NewProduct,
-    Product, ProductEdit, ProductEvent, ProductRejection, ProductReply, ProductCommand, Status, Wanted,
+    Product, ProductCommand, ProductEdit, ProductEvent, ProductRejection, ProductReply, Status, Wanted,
     fold::{Left, Stage},
     sheet::Sheet,
 };
@@ -70,7 +70,8 @@ impl Product {
         let blank = creation.as_ref().map(|creation| Arc::new(Sheet::blank(creation, context.now)));
         let base = blank.as_ref().map_or_else(|| self.existing(), Ok)?;
         let (change, named) = base.revise(&wish.as_edit(base, currency))?;
-        let imported = named.iter().map(|&variant| ImportedVariant { variant, new: base.variant(variant).is_none() }).collect();
+        let imported =
+            named.iter().map(|&variant| ImportedVariant { variant, new: base.variant(variant).is_none() }).collect();
         if creation.is_none() && change == Change::default() {
             return Ok(Decision::read(imported_reply(base, imported, ImportOutcome::Unchanged)));
         }
@@ -205,5 +206,10 @@ impl Left {
 fn imported_reply(sheet: &Sheet, variants: Vec<ImportedVariant>, outcome: ImportOutcome) -> ProductReply {
     let skus: HashMap<VariantId, &Sku> = sheet.variants.iter().map(|variant| (variant.id, &variant.sku)).collect();
     let variants = variants.into_iter().filter_map(|named| skus.get(&named.variant).map(|&sku| (named, sku.clone())));
-    ProductReply::Imported(Arc::new(Imported { product: sheet.product, outcome, version: sheet.version, variants: variants.collect() }))
+    ProductReply::Imported(Arc::new(Imported {
+        product: sheet.product,
+        outcome,
+        version: sheet.version,
+        variants: variants.collect(),
+    }))
 }

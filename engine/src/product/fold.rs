@@ -168,13 +168,17 @@ impl Product {
     }
 
     pub(super) fn on_inventory(&self, effect: EffectId, outcome: &Outcome) -> Vec<ProductEvent> {
-        let (Some(grip), Outcome::Inventory(answer)) = (self.grips.get(&effect.slot), outcome) else { return Vec::new() };
+        let (Some(grip), Outcome::Inventory(answer)) = (self.grips.get(&effect.slot), outcome) else {
+            return Vec::new();
+        };
         let slot = effect.slot;
         match (grip.stage, effect.turn) {
             (Stage::Asked, ADOPT) => {
                 let event = match answer {
                     Ok(_) => ProductEvent::SkuAdopted { slot },
-                    Err(InventoryRejection::SkuTaken { product }) => ProductEvent::SkuRefused { slot, product: Some(*product) },
+                    Err(InventoryRejection::SkuTaken { product }) => {
+                        ProductEvent::SkuRefused { slot, product: Some(*product) }
+                    }
                     Err(_) => ProductEvent::SkuRefused { slot, product: None },
                 };
                 let end = self.pending.as_ref().and_then(|pending| self.end(pending, slot, answer.is_ok()));
@@ -209,8 +213,12 @@ impl Product {
 
     /// The slots of the SKUs that the product has and `next` has not.
     pub(super) fn lost(&self, next: &Sheet) -> Vec<u64> {
-        let wanted: BTreeSet<(&Sku, VariantId)> = next.variants.iter().map(|variant| (&variant.sku, variant.id)).collect();
-        let lost = self.grips.iter().filter(|(_, grip)| grip.stage == Stage::Held && !wanted.contains(&(&grip.sku, grip.variant)));
+        let wanted: BTreeSet<(&Sku, VariantId)> =
+            next.variants.iter().map(|variant| (&variant.sku, variant.id)).collect();
+        let lost = self
+            .grips
+            .iter()
+            .filter(|(_, grip)| grip.stage == Stage::Held && !wanted.contains(&(&grip.sku, grip.variant)));
         lost.map(|(&slot, _)| slot).collect()
     }
 
@@ -248,7 +256,9 @@ impl Product {
                 let next = self.open.iter().filter(|slot| in_stage(slot, Stage::Asked) && self.grips[slot].sku == *sku);
                 next.filter_map(|&slot| self.effect(slot)).collect()
             }
-            ProductEvent::SkuAdopted { .. } | ProductEvent::SkuRefused { .. } | ProductEvent::Created { .. } => Vec::new(),
+            ProductEvent::SkuAdopted { .. } | ProductEvent::SkuRefused { .. } | ProductEvent::Created { .. } => {
+                Vec::new()
+            }
         }
     }
 
@@ -258,7 +268,12 @@ impl Product {
 
     /// Asserts what must hold when nothing is under way: the product has its variants' SKUs, and no others.
     pub fn assert_settled(&self) {
-        assert!(self.open.is_empty() && self.pending.is_none(), "something is under way: {:?} {:?}", self.open, self.pending);
+        assert!(
+            self.open.is_empty() && self.pending.is_none(),
+            "something is under way: {:?} {:?}",
+            self.open,
+            self.pending
+        );
         let held: BTreeSet<_> = self.grips.values().map(|grip| (&grip.sku, grip.variant)).collect();
         let variants = self.sheet.iter().flat_map(|sheet| &sheet.variants);
         let wanted: BTreeSet<_> = variants.map(|variant| (&variant.sku, variant.id)).collect();

@@ -134,7 +134,8 @@ pub fn derived_sku(handle: &Handle, options: &[String]) -> Sku {
     }
     let bytes: Vec<&[u8]> = parts().map(str::as_bytes).collect();
     let hash = crockford(digest128(&bytes) >> 63, 13);
-    let plain: String = readable.chars().map(|c| if plain(c) || c == '.' { c } else { '-' }).take(READABLE_SKU_BYTES_MAX).collect();
+    let plain: String =
+        readable.chars().map(|c| if plain(c) || c == '.' { c } else { '-' }).take(READABLE_SKU_BYTES_MAX).collect();
     Sku::new(&format!("{plain}.{hash}")).expect("plain characters, and short")
 }
 
@@ -148,12 +149,15 @@ mod tests {
     use super::*;
 
     fn sku(handle: &str, options: &[&str]) -> String {
-        derived_sku(&Handle::new(handle).unwrap(), &options.iter().map(ToString::to_string).collect::<Vec<_>>()).to_string()
+        derived_sku(&Handle::new(handle).unwrap(), &options.iter().map(ToString::to_string).collect::<Vec<_>>())
+            .to_string()
     }
 
     #[test]
     fn a_handle_has_edges() {
-        assert!(Handle::new("ocean-blue_shirt-2").is_ok() && Handle::new("größe").is_ok() && Handle::new("抹茶").is_ok());
+        assert!(
+            Handle::new("ocean-blue_shirt-2").is_ok() && Handle::new("größe").is_ok() && Handle::new("抹茶").is_ok()
+        );
         assert!(Handle::new(&"a".repeat(HANDLE_BYTES_MAX)).is_ok());
         assert!(Handle::new(&"a".repeat(HANDLE_BYTES_MAX + 1)).is_err());
         for wrong in ["", "Shirt", "a b", "a/b", "a.b", "a,b"] {

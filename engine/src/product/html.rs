@@ -51,7 +51,9 @@ impl SafeHtml {
         let tags = |starts: fn(u8) -> bool| {
             html.as_bytes().windows(2).filter(|pair| pair[0] == b'<' && starts(pair[1])).count()
         };
-        if tags(|byte| byte.is_ascii_alphabetic()) > DESCRIPTION_ELEMENTS_MAX || tags(|byte| byte == b'/') > DESCRIPTION_ELEMENTS_MAX {
+        if tags(|byte| byte.is_ascii_alphabetic()) > DESCRIPTION_ELEMENTS_MAX
+            || tags(|byte| byte == b'/') > DESCRIPTION_ELEMENTS_MAX
+        {
             return Err(InvalidDescription::TooManyElements);
         }
         let mut clean = ammonia::clean(html).trim().to_owned();

@@ -33,13 +33,13 @@ pub use self::{
     sheet::{Change, Image, OptionView, ProductView, Status, Variant, VariantView},
     wish::{ImageChange, ImportChange, ImportVariant, NewProduct, NewVariant, ProductEdit, VariantEdit},
 };
-pub(crate) use revise::NO_OPTION;
 use crate::{
     aggregate::KeyReused,
     id::{ProductId, Sku, TenantId, VariantId},
     money::{Currency, Money},
     receipts::Receipt,
 };
+pub(crate) use revise::NO_OPTION;
 
 /// The most variants of one product: Shopify's bound.
 pub const VARIANTS_MAX: usize = 2_048;

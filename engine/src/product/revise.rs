@@ -26,7 +26,9 @@ pub fn single_line(text: &str) -> String {
 pub fn image_src_fits(src: &str) -> bool {
     let place = src.strip_prefix("https://").or_else(|| src.strip_prefix("http://"));
     let known = place.is_some_and(|place| !place.is_empty()) || (src.starts_with('/') && !src.starts_with("//"));
-    known && src.len() <= IMAGE_SRC_BYTES_MAX && !src.chars().any(|c| c.is_whitespace() || c.is_control() || "\"<>\\".contains(c))
+    known
+        && src.len() <= IMAGE_SRC_BYTES_MAX
+        && !src.chars().any(|c| c.is_whitespace() || c.is_control() || "\"<>\\".contains(c))
 }
 
 pub(super) fn invalid(pointer: impl Into<String>, why: &'static str) -> ProductRejection {
@@ -137,7 +139,8 @@ impl Sheet {
         if edit.variants.len() > VARIANTS_MAX {
             return Err(invalid("/variants", "a product has at most 2,048 variants"));
         }
-        let priced = edit.variants.iter().any(|variant| variant.price.is_some() || matches!(variant.compare_at, Some(Some(_))));
+        let priced =
+            edit.variants.iter().any(|variant| variant.price.is_some() || matches!(variant.compare_at, Some(Some(_))));
         if priced && edit.currency.is_some_and(|currency| currency != self.currency) {
             return Err(ProductRejection::OtherCurrency { currency: self.currency });
         }
@@ -192,7 +195,10 @@ impl Sheet {
         let (mut values, mut skus) = (HashMap::new(), HashMap::new());
         for variant in &self.variants {
             if variant.options.len() != self.options.len() {
-                return Err(invalid(at(variant.id, "/options"), "each variant needs one value for each of the product's options"));
+                return Err(invalid(
+                    at(variant.id, "/options"),
+                    "each variant needs one value for each of the product's options",
+                ));
             }
             if *self.options == [NO_OPTION.0] && variant.options == [NO_OPTION.1] {
                 return Err(invalid(at(variant.id, "/options"), "this title stands for a product without options"));
@@ -217,7 +223,10 @@ impl Sheet {
 /// A product with the one option `Title` and the one value `Default Title` has no options: it is how Shopify says so.
 fn without_default_title(edit: &ProductEdit) -> ProductEdit {
     let mut edit = edit.clone();
-    let named = edit.options.as_ref().is_some_and(|names| matches!(names.as_slice(), [name] if single_line(name) == NO_OPTION.0));
+    let named = edit
+        .options
+        .as_ref()
+        .is_some_and(|names| matches!(names.as_slice(), [name] if single_line(name) == NO_OPTION.0));
     if let ([variant], true) = (edit.variants.as_mut_slice(), named)
         && matches!(variant.options.as_deref(), Some([value]) if single_line(value) == NO_OPTION.1)
     {
@@ -308,7 +317,9 @@ fn check_images(images: &[Image]) -> Result<Vec<Image>, ProductRejection> {
 
 fn check_amount(pointer: &str, amount: Option<i64>) -> Result<(), ProductRejection> {
     match amount {
-        Some(amount) if !(0..=AMOUNT_MAX).contains(&amount) => Err(invalid(pointer, "an amount from 0 to 2⁵³ − 1 minor units")),
+        Some(amount) if !(0..=AMOUNT_MAX).contains(&amount) => {
+            Err(invalid(pointer, "an amount from 0 to 2⁵³ − 1 minor units"))
+        }
         _ => Ok(()),
     }
 }

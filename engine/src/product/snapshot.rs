@@ -172,14 +172,18 @@ impl Aggregate for Product {
             grips: frozen.grips.iter().map(GripForm::of).collect(),
             next_slot: frozen.next_slot,
             pending: frozen.pending.as_ref().map(PendingForm::of),
-            refused: frozen.refused.as_ref().map(|refused| (refused.command_id, refused.sku.to_string(), refused.product)),
+            refused: frozen
+                .refused
+                .as_ref()
+                .map(|refused| (refused.command_id, refused.sku.to_string(), refused.product)),
             receipts,
         })
     }
 
     fn thaw(bytes: &[u8]) -> Result<Self, SnapshotError> {
         let form: ProductForm = read_snapshot(bytes)?;
-        let sheets = form.sheets.into_iter().map(|sheet| sheet.into_sheet().map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
+        let sheets =
+            form.sheets.into_iter().map(|sheet| sheet.into_sheet().map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
         let sheet = |index: u32| sheets.get(index as usize).cloned().ok_or_else(|| damaged("no such version"));
         let mut receipts = Vec::with_capacity(form.receipts.len());
         for (receipt, index, imported) in form.receipts {

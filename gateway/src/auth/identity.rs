@@ -149,7 +149,8 @@ impl FromRequestParts<Gateway> for Shop {
         if let Some(identity) = identify(parts, gateway).await? {
             return Ok(Self { tenant: identity.tenant().clone(), identity: Some(identity) });
         }
-        let tenant = gateway.tenants.of_request(&gateway.read_side, &gateway.settings, &parts.uri, &parts.headers).await?;
+        let tenant =
+            gateway.tenants.of_request(&gateway.read_side, &gateway.settings, &parts.uri, &parts.headers).await?;
         Ok(Self { tenant, identity: None })
     }
 }

@@ -9,8 +9,8 @@
 //! A token says who it was given to. What that subject is *by now* stands in its [`Cell`], which all its tokens share:
 //! a guest's token becomes its account's the moment the guest signs in.
 
-pub mod email;
 mod cache;
+pub mod email;
 mod error;
 mod identity;
 pub mod keys;
@@ -19,9 +19,9 @@ pub mod password;
 mod sessions;
 mod standing;
 mod tenants;
-mod token;
 #[cfg(test)]
 mod tests;
+mod token;
 
 pub(crate) use self::sessions::{hash as token_hash, new_secret};
 pub use self::{

@@ -57,7 +57,8 @@ impl Passwords {
 
     /// The hash of a password, as a PHC string.
     pub async fn hash(&self, password: String) -> Result<String, Problem> {
-        let hashed = self.run(move |inner| inner.argon2.hash_password(password.as_bytes()).map(|hash| hash.to_string()));
+        let hashed =
+            self.run(move |inner| inner.argon2.hash_password(password.as_bytes()).map(|hash| hash.to_string()));
         hashed.await?.map_err(|error| Problem::internal("hashing a password", &error))
     }
 

@@ -129,7 +129,13 @@ impl Sessions {
         self.start_stored(tenant, account.subject, Some(account.role.into()), now).await
     }
 
-    async fn hand_over(&self, tenant: &TenantId, guest: SubjectId, account: SubjectId, now: Timestamp) -> Result<(), Problem> {
+    async fn hand_over(
+        &self,
+        tenant: &TenantId,
+        guest: SubjectId,
+        account: SubjectId,
+        now: Timestamp,
+    ) -> Result<(), Problem> {
         match self.read_side.add_alias(tenant, guest, account, now).await {
             Ok(()) => {}
             Err(AliasError::Taken | AliasError::TooMany) => return Ok(()),

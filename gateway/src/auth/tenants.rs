@@ -1,6 +1,9 @@
 //! Which shop a request is for, when no token says so.
 
-use std::{collections::HashMap, time::{Duration, Instant}};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use axum::http::{HeaderMap, HeaderName, Uri, header};
 use engine::{id::TenantId, money::Currency};
@@ -47,7 +50,8 @@ impl Tenants {
         }
         if let Some(named) = headers.get(FUSION_TENANT) {
             let named = named.to_str().ok().and_then(|name| TenantId::new(name).ok());
-            let tenant = named.ok_or_else(|| Problem::new(Code::TenantRequired).with_detail("Fusion-Tenant names no tenant"))?;
+            let tenant =
+                named.ok_or_else(|| Problem::new(Code::TenantRequired).with_detail("Fusion-Tenant names no tenant"))?;
             return match self.currency(read_side, &tenant).await? {
                 Some(_) => Ok(tenant),
                 None => Err(Problem::not_found().with_detail("there is no such tenant")),
@@ -60,7 +64,9 @@ impl Tenants {
     }
 
     async fn of_host(&self, read_side: &ReadSide, host: &str) -> Result<Option<TenantId>, Problem> {
-        if let Some((at, tenant)) = self.hosts.read().get(host) && at.elapsed() < REMEMBERED {
+        if let Some((at, tenant)) = self.hosts.read().get(host)
+            && at.elapsed() < REMEMBERED
+        {
             return Ok(tenant.clone());
         }
         let tenant = read_side.tenant_of_host(host).await?;
@@ -70,7 +76,9 @@ impl Tenants {
 
     /// The currency that a shop's prices are said in when nothing else is; `None` when there is no such shop.
     pub async fn currency(&self, read_side: &ReadSide, tenant: &TenantId) -> Result<Option<Currency>, Problem> {
-        if let Some((at, currency)) = self.names.read().get(tenant) && at.elapsed() < REMEMBERED {
+        if let Some((at, currency)) = self.names.read().get(tenant)
+            && at.elapsed() < REMEMBERED
+        {
             return Ok(*currency);
         }
         let currency = read_side.tenant(tenant).await?.map(|tenant| tenant.currency);

@@ -58,10 +58,15 @@ async fn a_guest_who_makes_an_account_stays_the_same_subject() {
     let shop = Shop::open().await;
     let guest = shop.guest().await;
     let subject = guest.get("/v1/me").await.text("/subject").to_owned();
-    let account = guest.post("/v1/accounts", "", json!({"email": "Ann@Example.com", "password": PASSWORD})).await.has(201);
+    let account =
+        guest.post("/v1/accounts", "", json!({"email": "Ann@Example.com", "password": PASSWORD})).await.has(201);
     assert_eq!((account.text("/subject"), account.text("/role")), (subject.as_str(), "customer"));
     let me = guest.get("/v1/me").await.has(200);
-    assert_eq!((me.text("/role"), me.text("/email")), ("customer", "Ann@Example.com"), "the guest's token is a customer's now");
+    assert_eq!(
+        (me.text("/role"), me.text("/email")),
+        ("customer", "Ann@Example.com"),
+        "the guest's token is a customer's now"
+    );
     let again = json!({"email": "ann@example.com", "password": PASSWORD});
     guest.post("/v1/accounts", "", again.clone()).await.refuses(409, "already_customer");
     shop.guest().await.post("/v1/accounts", "", again).await.refuses(409, "email_taken");

@@ -187,7 +187,8 @@ impl Issuer {
             exp: bearer.expires_at.0 / 1_000,
             jti: spell(random128()?),
         };
-        let token = encode(&Header::new(Algorithm::EdDSA), &claims, &self.signing).map_err(|_| KeyError::NoRandomness)?;
+        let token =
+            encode(&Header::new(Algorithm::EdDSA), &claims, &self.signing).map_err(|_| KeyError::NoRandomness)?;
         Ok(Minted { token, expires_at: bearer.expires_at })
     }
 

@@ -2,11 +2,7 @@
 
 use std::{error::Error, pin::pin, task::Poll, time::Duration};
 
-use axum::{
-    body::Body,
-    extract::Request,
-    http::header,
-};
+use axum::{body::Body, extract::Request, http::header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Collected, LengthLimitError, Limited};
 

@@ -150,7 +150,12 @@ mod tests {
             (r#"{"lines": [{"sku": "A", "quantity": "1"}]}"#, 400, "/lines/0/quantity", "wrong_type"),
             (r#"{"lines": [{"sku": "A", "quantity": 1.5}]}"#, 400, "/lines/0/quantity", "wrong_type"),
             (r#"{"lines": [{"sku": "A", "quantity": 1e99}]}"#, 422, "/lines/0/quantity", "out_of_range"),
-            (r#"{"lines": [{"sku": "A", "quantity": 99999999999999999999}]}"#, 422, "/lines/0/quantity", "out_of_range"),
+            (
+                r#"{"lines": [{"sku": "A", "quantity": 99999999999999999999}]}"#,
+                422,
+                "/lines/0/quantity",
+                "out_of_range",
+            ),
             (r#"{"lines": [[]]}"#, 400, "/lines/0", "wrong_type"),
             (r#"{"lines": {}}"#, 400, "/lines", "wrong_type"),
             (r"[]", 400, "", "wrong_type"),

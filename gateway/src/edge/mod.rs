@@ -18,9 +18,9 @@ mod path;
 mod query;
 mod request_id;
 mod serve;
-mod strict;
 #[cfg(test)]
 mod serve_tests;
+mod strict;
 #[cfg(test)]
 mod tests;
 
@@ -43,9 +43,14 @@ use futures::FutureExt;
 use tower::Service;
 use tower_http::compression::{
     Compression, CompressionLevel,
-    predicate::{DefaultPredicate, Predicate, SizeAbove, And},
+    predicate::{And, DefaultPredicate, Predicate, SizeAbove},
 };
 
+pub(crate) use self::{
+    address::subscriber,
+    body::{broken, stream},
+    json::check_type,
+};
 pub use self::{
     address::{InvalidNetwork, Network},
     body::BODY_TIMEOUT,
@@ -56,11 +61,6 @@ pub use self::{
     query::{FromQuery, PARAMETERS_MAX, Parameters, Query},
     request_id::{REQUEST_ID_BYTES_MAX, RequestId},
     serve::serve,
-};
-pub(crate) use self::{
-    address::subscriber,
-    body::{broken, stream},
-    json::check_type,
 };
 use crate::{
     Gateway,
@@ -196,7 +196,11 @@ impl Door {
         };
         *response.status_mut() = problem.status();
         if problem.status().is_server_error() {
-            tracing::warn!(request_id = id.text(), code = problem.code().entry().code, "answered with a server's problem");
+            tracing::warn!(
+                request_id = id.text(),
+                code = problem.code().entry().code,
+                "answered with a server's problem"
+            );
         }
         let headers = response.headers_mut();
         headers.remove(header::CONTENT_LENGTH);

@@ -71,7 +71,9 @@ fn split(uri: &Uri, names: &[&str]) -> Result<Parameters, Problem> {
             None
         };
         match fault {
-            Some((code, detail)) => errors.push(FieldError { pointer: format!("?{name}"), code, detail: detail.into() }),
+            Some((code, detail)) => {
+                errors.push(FieldError { pointer: format!("?{name}"), code, detail: detail.into() })
+            }
             None => drop(parameters.insert(name, value)),
         }
     }

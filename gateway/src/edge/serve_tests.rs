@@ -2,7 +2,12 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use axum::{Router, body::Body, extract::Request, routing::{get, post}};
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    routing::{get, post},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -123,7 +128,8 @@ async fn ask(door: &Door, method: &str, path: &str) -> Answer {
 #[tokio::test]
 async fn panics_and_endless_handlers_are_problems() {
     let shop = Shop::open().await;
-    let routes = Router::new().route("/panics", get(panics)).route("/sleeps", get(sleeps)).route("/sleeps-too", post(sleeps));
+    let routes =
+        Router::new().route("/panics", get(panics)).route("/sleeps", get(sleeps)).route("/sleeps-too", post(sleeps));
     let door = Door::to(shop.gateway.clone(), routes, &utoipa::openapi::OpenApi::default());
     ask(&door, "GET", "/panics").await.refuses(500, "internal");
     tokio::time::pause();

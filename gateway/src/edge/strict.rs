@@ -5,11 +5,11 @@
 
 use std::{borrow::Cow, fmt};
 
-use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, Error, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
-    value::CowStrDeserializer,
-};
 use serde::Deserialize;
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, Error, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
+    Visitor, value::CowStrDeserializer,
+};
 
 /// Wraps deserializers, visitors, seeds and accessors alike.
 pub(super) struct Strict<T>(pub(super) T);
@@ -264,6 +264,8 @@ mod tests {
     fn numbers_are_whole_or_refused() {
         assert!(read(r#"{"items": [{"count": 1.5}]}"#).unwrap_err().contains("invalid type: floating point"));
         assert!(read(r#"{"items": [{"count": 1e30}]}"#).unwrap_err().contains("invalid value: floating point"));
-        assert!(read(r#"{"items": [{"count": 18446744073709551615}]}"#).unwrap_err().contains("invalid value: integer"));
+        assert!(
+            read(r#"{"items": [{"count": 18446744073709551615}]}"#).unwrap_err().contains("invalid value: integer")
+        );
     }
 }

@@ -69,7 +69,8 @@ async fn every_answer_has_the_security_headers() {
 async fn pages_of_other_origins_may_read_what_they_need() {
     let shop = Shop::open().await;
     let origin = "https://shop.example";
-    let preflight = request("OPTIONS", "/v1/drops").header("origin", origin).header("access-control-request-method", "POST");
+    let preflight =
+        request("OPTIONS", "/v1/drops").header("origin", origin).header("access-control-request-method", "POST");
     let answer = shop.send(empty(preflight)).await.has(204);
     assert_eq!(answer.header("access-control-allow-origin"), "*");
     assert!(answer.header("access-control-allow-headers").contains("idempotency-key"));
@@ -92,10 +93,15 @@ async fn only_known_origins_may_read_when_the_operator_names_them() {
 #[tokio::test]
 async fn bodies_have_a_type_and_a_size() {
     let shop = Shop::open().await;
-    let post = |kind: &str, body: String| request("POST", "/v1/sessions").header("content-type", kind).body(Body::from(body)).unwrap();
+    let post = |kind: &str, body: String| {
+        request("POST", "/v1/sessions").header("content-type", kind).body(Body::from(body)).unwrap()
+    };
     shop.send(post("text/plain", "{}".into())).await.refuses(415, "unsupported_media_type");
-    shop.send(request("POST", "/v1/sessions").body(Body::from("{}")).unwrap()).await.refuses(415, "unsupported_media_type");
-    let encoded = request("POST", "/v1/sessions").header("content-type", "application/json").header("content-encoding", "gzip");
+    shop.send(request("POST", "/v1/sessions").body(Body::from("{}")).unwrap())
+        .await
+        .refuses(415, "unsupported_media_type");
+    let encoded =
+        request("POST", "/v1/sessions").header("content-type", "application/json").header("content-encoding", "gzip");
     shop.send(encoded.body(Body::from("{}")).unwrap()).await.refuses(415, "unsupported_media_type");
     shop.send(post("application/json; charset=utf-8", "{}".into())).await.has(201);
     let long = format!("{{\"email\": \"{}\"}}", "a".repeat(JSON_BYTES_MAX));

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use actors::{AskError, Call, Commerce};
+use engine::id::Fingerprint;
 use engine::{
     aggregate::Aggregate,
     catalogue::{ProductRows, Warning},
@@ -10,7 +11,6 @@ use engine::{
     inventory::{Inventory, InventoryCommand, InventoryReply, StockChange},
     product::{Handle, ImportOutcome, Imported, Product, ProductCommand, ProductRejection, ProductReply},
 };
-use engine::id::Fingerprint;
 use persistence::sql::RejectedRow;
 use tokio::time::Instant;
 

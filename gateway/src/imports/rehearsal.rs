@@ -99,7 +99,9 @@ async fn play(
     }
     match decision.answer {
         Answer::Now(reply) | Answer::Again(reply) => Ok(Ok(reply)),
-        Answer::Later(ticket) => product.settled(&ticket, now).ok_or_else(|| "a dry run did not come to an end".to_owned()),
+        Answer::Later(ticket) => {
+            product.settled(&ticket, now).ok_or_else(|| "a dry run did not come to an end".to_owned())
+        }
     }
 }
 

@@ -10,11 +10,7 @@ use std::time::Duration;
 use subtle::ConstantTimeEq;
 use utoipa::ToSchema;
 
-use crate::{
-    Gateway, Problem,
-    problem::Code,
-    wire::ok,
-};
+use crate::{Gateway, Problem, problem::Code, wire::ok};
 
 const STARTING_WAIT: Duration = Duration::from_secs(1);
 
@@ -44,7 +40,9 @@ pub(crate) async fn ready(State(gateway): State<Gateway>) -> Result<Response, Pr
     if gateway.commerce.is_ready() {
         return Ok(ok(&Health { status: "ready" }));
     }
-    Err(Problem::new(Code::Unavailable).with_detail("starting, stopping, or not leading all shards").retry_after(STARTING_WAIT))
+    Err(Problem::new(Code::Unavailable)
+        .with_detail("starting, stopping, or not leading all shards")
+        .retry_after(STARTING_WAIT))
 }
 
 /// The server's numbers, for Prometheus

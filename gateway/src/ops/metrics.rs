@@ -39,9 +39,7 @@ pub(crate) struct Meter {
 impl Meter {
     fn new(method: &str, route: &str) -> Self {
         let (method, route) = (method.to_owned(), route.to_owned());
-        let counter = |class: &'static str| {
-            metrics::counter!("http_requests_total", "method" => method.clone(), "route" => route.clone(), "status" => class)
-        };
+        let counter = |class: &'static str| metrics::counter!("http_requests_total", "method" => method.clone(), "route" => route.clone(), "status" => class);
         Self {
             by_class: [counter("1xx"), counter("2xx"), counter("3xx"), counter("4xx"), counter("5xx")],
             seconds: metrics::histogram!("http_request_seconds", "method" => method.clone(), "route" => route.clone()),

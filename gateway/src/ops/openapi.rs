@@ -90,7 +90,9 @@ pub(crate) fn complete(api: &utoipa::openapi::OpenApi, refinements: Vec<Refineme
 fn complete_operation(path: &str, method: &str, operation: &mut Map<String, Value>) {
     let has_parameter = |place: &str, name: Option<&str>| {
         operation.get("parameters").and_then(Value::as_array).is_some_and(|parameters| {
-            parameters.iter().any(|parameter| parameter["in"] == place && name.is_none_or(|name| parameter["name"] == name))
+            parameters
+                .iter()
+                .any(|parameter| parameter["in"] == place && name.is_none_or(|name| parameter["name"] == name))
         })
     };
     let has_key = has_parameter("header", Some("Idempotency-Key"));
@@ -99,11 +101,15 @@ fn complete_operation(path: &str, method: &str, operation: &mut Map<String, Valu
     let has_body = operation.contains_key("requestBody");
     let security = operation.get("security").and_then(Value::as_array);
     let is_public = security.is_some_and(|security| security.is_empty());
-    let is_optional = security.is_some_and(|security| security.iter().any(|one| one.as_object().is_some_and(Map::is_empty)));
-    let roles = security.is_some_and(|security| security.iter().any(|one| one["bearer"].as_array().is_some_and(|scopes| !scopes.is_empty())));
+    let is_optional =
+        security.is_some_and(|security| security.iter().any(|one| one.as_object().is_some_and(Map::is_empty)));
+    let roles = security.is_some_and(|security| {
+        security.iter().any(|one| one["bearer"].as_array().is_some_and(|scopes| !scopes.is_empty()))
+    });
     let changes = matches!(method, "post" | "put" | "patch" | "delete");
 
-    let mut errors: Vec<(&str, &str)> = vec![("429", "Too many requests: `rate_limited`"), ("503", "Not now: `overloaded`, `unavailable`")];
+    let mut errors: Vec<(&str, &str)> =
+        vec![("429", "Too many requests: `rate_limited`"), ("503", "Not now: `overloaded`, `unavailable`")];
     let mut add = |when: bool, status, description| {
         if when {
             errors.push((status, description));
@@ -111,7 +117,11 @@ fn complete_operation(path: &str, method: &str, operation: &mut Map<String, Valu
     };
     let is_api = path.starts_with("/v1/");
     add(is_api, "400", "What the schema refuses: `invalid_request` and others");
-    add(is_api && !is_public, "401", if is_optional { "A token that is not good" } else { "No token, or one that is not good" });
+    add(
+        is_api && !is_public,
+        "401",
+        if is_optional { "A token that is not good" } else { "No token, or one that is not good" },
+    );
     add(roles, "403", "The role does not allow it: `forbidden`");
     add(has_path, "404", "`not_found`");
     add(has_body, "408", "The body came too slowly");
@@ -173,7 +183,11 @@ pub(crate) struct KeyHeader {
 pub(crate) struct OptionalKeyHeader {
     /// Names the command, so that its repetition is recognised. Printable ASCII.
     #[param(
-        rename = "Idempotency-Key", min_length = 1, max_length = 255, pattern = "^[!-~](?:[ -~]*[!-~])?$", nullable = false
+        rename = "Idempotency-Key",
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[!-~](?:[ -~]*[!-~])?$",
+        nullable = false
     )]
     key: Option<String>,
 }

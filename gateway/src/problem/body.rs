@@ -90,8 +90,10 @@ pub(crate) struct FieldErrorDoc;
 impl PartialSchema for FieldErrorDoc {
     fn schema() -> RefOr<Schema> {
         use super::FieldCode::{Doubled, Malformed, Missing, OutOfRange, Unknown, WrongType};
-        let codes: Vec<_> =
-            [Malformed, Missing, Unknown, Doubled, WrongType, OutOfRange].into_iter().map(super::FieldCode::name).collect();
+        let codes: Vec<_> = [Malformed, Missing, Unknown, Doubled, WrongType, OutOfRange]
+            .into_iter()
+            .map(super::FieldCode::name)
+            .collect();
         from_json(json!({
             "type": "object",
             "description": "What is wrong with one field.",

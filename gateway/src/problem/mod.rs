@@ -13,9 +13,9 @@ mod checkouts;
 mod drops;
 mod inventory;
 mod orders;
+pub(crate) mod pages;
 mod products;
 mod store;
-pub(crate) mod pages;
 pub mod table;
 
 use std::{borrow::Cow, time::Duration};
@@ -27,8 +27,8 @@ use axum::{
 use serde::Serialize;
 use serde_json::Value;
 
-pub use self::table::Code;
 pub(crate) use self::body::{FieldErrorDoc, ProblemDoc, from_json as schema_of};
+pub use self::table::Code;
 
 /// The most field errors that one problem lists: a body of 64 KiB can hold thousands.
 pub const FIELD_ERRORS_MAX: usize = 50;
@@ -261,7 +261,11 @@ mod tests {
             .with_detail("3 units are available")
             .with("available", 3)
             .with("may_return", true)
-            .with_error(FieldError { pointer: "/quantity".into(), code: FieldCode::OutOfRange, detail: "a \"b\"".into() });
+            .with_error(FieldError {
+                pointer: "/quantity".into(),
+                code: FieldCode::OutOfRange,
+                detail: "a \"b\"".into(),
+            });
         let written: Value = serde_json::from_slice(&problem.to_json("REQ")).unwrap();
         assert_eq!(
             written,

@@ -21,7 +21,8 @@ fn page(title: &str, main: &str) -> String {
 /// The page of one code.
 pub(crate) fn of(code: Code) -> String {
     let Entry { code, status, title, meaning, remedy, retryable } = *code.entry();
-    let again = if retryable { "The same request may succeed later." } else { "The same request will be refused again." };
+    let again =
+        if retryable { "The same request may succeed later." } else { "The same request will be refused again." };
     let main = format!(
         "<h1>{title}</h1><p><code>{code}</code>, with status {status}.</p>\
          <dl><dt>What has happened</dt><dd>{}</dd><dt>What to do</dt><dd>{}</dd><dt>Trying again</dt><dd>{again}</dd></dl>\
@@ -37,7 +38,10 @@ pub(crate) fn index() -> String {
     let mut rows = String::new();
     for code in Code::ALL {
         let Entry { code, status, title, .. } = code.entry();
-        let _ = write!(rows, "<tr><td>{status}</td><td><a href=\"/problems/{code}\"><code>{code}</code></a></td><td>{title}</td></tr>");
+        let _ = write!(
+            rows,
+            "<tr><td>{status}</td><td><a href=\"/problems/{code}\"><code>{code}</code></a></td><td>{title}</td></tr>"
+        );
     }
     page(
         "Problems",
@@ -54,7 +58,13 @@ fn marked(text: &str) -> String {
     let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let mut html = String::with_capacity(escaped.len() + 32);
     for (index, part) in escaped.split('`').enumerate() {
-        html.push_str(if index == 0 { "" } else if index % 2 == 1 { "<code>" } else { "</code>" });
+        html.push_str(if index == 0 {
+            ""
+        } else if index % 2 == 1 {
+            "<code>"
+        } else {
+            "</code>"
+        });
         html.push_str(part);
     }
     html

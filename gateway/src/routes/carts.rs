@@ -267,7 +267,12 @@ async fn quote(gateway: &Gateway, tenant: &TenantId, sku: &Sku) -> Result<Quote,
 }
 
 /// What a product takes for a SKU; `None` when it does not sell it.
-async fn ask_price(gateway: &Gateway, tenant: &TenantId, product: ProductId, sku: &Sku) -> Result<Option<Quote>, Problem> {
+async fn ask_price(
+    gateway: &Gateway,
+    tenant: &TenantId,
+    product: ProductId,
+    sku: &Sku,
+) -> Result<Option<Quote>, Problem> {
     let wanted = ProductCommand::Quote(Wanted::Sku(sku.clone()));
     match gateway.commerce.ask::<Product>(&product.key(tenant), wanted, Call::read()).await {
         Ok(Answered { reply: ProductReply::Quote(quote), .. }) => Ok(Some(quote)),

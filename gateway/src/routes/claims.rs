@@ -284,8 +284,7 @@ pub(crate) async fn list_claims(
     let subjects: Vec<_> = buyer.subjects().collect();
     let drops = gateway.read_side.drops_of_buyer(tenant, &subjects, Limit::new(200).unwrap_or_default()).await?;
     let asked = drops.into_iter().map(|drop| {
-        let command =
-            DropCommand::ListClaims { buyer: Some(buyer.clone()), before: None, limit: CLAIMS_OF_DROP_MAX };
+        let command = DropCommand::ListClaims { buyer: Some(buyer.clone()), before: None, limit: CLAIMS_OF_DROP_MAX };
         ask_claims(&gateway, tenant, drop, command, read_call(&arrival))
     });
     let mut asked = stream::iter(asked).buffered(DROPS_AT_ONCE);

@@ -86,7 +86,10 @@ pub(crate) fn refinements() -> Vec<Refinement> {
             "reason": reason
         }
     });
-    vec![("NewAdjustment", json!({"oneOf": [by, to], "type": "object", "properties": {}, "required": [], "additionalProperties": true}))]
+    vec![(
+        "NewAdjustment",
+        json!({"oneOf": [by, to], "type": "object", "properties": {}, "required": [], "additionalProperties": true}),
+    )]
 }
 
 impl NewAdjustment {
@@ -133,7 +136,8 @@ pub(crate) async fn get_inventory(
     vendor: Vendor,
     Path(sku): Path<Sku>,
 ) -> Result<Response, Problem> {
-    let answered = gateway.commerce.ask::<Inventory>(&key(&sku, &vendor), InventoryCommand::View, read_call(&arrival)).await?;
+    let answered =
+        gateway.commerce.ask::<Inventory>(&key(&sku, &vendor), InventoryCommand::View, read_call(&arrival)).await?;
     Ok(ok(&Levels::of(sku, levels(answered.reply)?)))
 }
 
@@ -162,6 +166,8 @@ pub(crate) async fn adjust_inventory(
 fn levels(reply: InventoryReply) -> Result<StockLevels, Problem> {
     match reply {
         InventoryReply::Levels(levels) => Ok(levels),
-        InventoryReply::Done | InventoryReply::Settled(_) => Err(Problem::internal("inventory", &"an answer to another question")),
+        InventoryReply::Done | InventoryReply::Settled(_) => {
+            Err(Problem::internal("inventory", &"an answer to another question"))
+        }
     }
 }

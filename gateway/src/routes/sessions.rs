@@ -61,14 +61,18 @@ pub(crate) struct Renewal {
 }
 
 pub(crate) fn refinements() -> Vec<Refinement> {
-    let email = json!({"type": "string", "format": "email", "maxLength": 254, "description": "The account's e-mail address."});
+    let email =
+        json!({"type": "string", "format": "email", "maxLength": 254, "description": "The account's e-mail address."});
     let password = json!({"type": "string", "minLength": 1, "maxLength": 256, "description": "Its password."});
     let account = json!({
         "type": "object", "title": "account", "required": ["email", "password"], "additionalProperties": false,
         "properties": {"email": email, "password": password}
     });
     let guest = json!({"type": "object", "title": "guest", "additionalProperties": false, "maxProperties": 0});
-    vec![("NewSession", json!({"oneOf": [guest, account], "type": "object", "properties": {}, "additionalProperties": true}))]
+    vec![(
+        "NewSession",
+        json!({"oneOf": [guest, account], "type": "object", "properties": {}, "additionalProperties": true}),
+    )]
 }
 
 /// Start a session

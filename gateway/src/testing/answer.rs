@@ -1,6 +1,9 @@
 //! What came back.
 
-use axum::{http::{HeaderMap, StatusCode}, response::Response};
+use axum::{
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
 use serde_json::Value;
 
 /// An answer, read to its end.
@@ -40,12 +43,18 @@ impl Answer {
 
     #[track_caller]
     pub(crate) fn text(&self, pointer: &str) -> &str {
-        self.body.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("no text at {pointer}: {}", self.body))
+        self.body
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_else(|| panic!("no text at {pointer}: {}", self.body))
     }
 
     #[track_caller]
     pub(crate) fn number(&self, pointer: &str) -> i64 {
-        self.body.pointer(pointer).and_then(Value::as_i64).unwrap_or_else(|| panic!("no number at {pointer}: {}", self.body))
+        self.body
+            .pointer(pointer)
+            .and_then(Value::as_i64)
+            .unwrap_or_else(|| panic!("no number at {pointer}: {}", self.body))
     }
 
     pub(crate) fn items(&self) -> &[Value] {

@@ -254,7 +254,12 @@ impl Projection for ReadSideProjection {
                     records: records
                         .iter()
                         .filter(|one| one.shard == shard)
-                        .map(|one| Record { position: one.position, key: one.key.clone(), at: one.at, events: &one.events })
+                        .map(|one| Record {
+                            position: one.position,
+                            key: one.key.clone(),
+                            at: one.at,
+                            events: &one.events,
+                        })
                         .collect(),
                 })
                 .collect();
@@ -266,7 +271,10 @@ impl Projection for ReadSideProjection {
 }
 
 /// Asks until the answer fits: lists lag behind.
-pub(crate) async fn eventually<F: Future<Output = Answer>>(ask: impl Fn() -> F, fits: impl Fn(&Answer) -> bool) -> Answer {
+pub(crate) async fn eventually<F: Future<Output = Answer>>(
+    ask: impl Fn() -> F,
+    fits: impl Fn(&Answer) -> bool,
+) -> Answer {
     for _ in 0..500 {
         let answer = ask().await;
         if fits(&answer) {

@@ -28,7 +28,9 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let value = parts.headers.get(header::IF_MATCH).ok_or_else(|| Problem::new(Code::VersionRequired))?;
         let version = version_of(value);
-        version.map(Self).ok_or_else(|| Problem::invalid("If-Match", FieldCode::WrongType, "is not the version of something"))
+        version
+            .map(Self)
+            .ok_or_else(|| Problem::invalid("If-Match", FieldCode::WrongType, "is not the version of something"))
     }
 }
 

@@ -33,13 +33,23 @@ pub(super) struct Line {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub(super) enum Operation {
-    Authorise { token: String, amount: Money },
+    Authorise {
+        token: String,
+        amount: Money,
+    },
     Confirm,
-    Capture { amount: Money },
+    Capture {
+        amount: Money,
+    },
     Void,
-    Refund { refund: RefundId, amount: Money },
+    Refund {
+        refund: RefundId,
+        amount: Money,
+    },
     /// The buyer answers the challenge page.
-    Page { passes: bool },
+    Page {
+        passes: bool,
+    },
 }
 
 /// What is answered.
@@ -48,14 +58,24 @@ pub(super) enum Operation {
 pub(super) enum Answer {
     Authorised,
     /// Authorised, and that is said only then.
-    ApprovesAt { at_ms: u64 },
-    RequiresAction { expires_ms: u64 },
-    Declined { code: String },
+    ApprovesAt {
+        at_ms: u64,
+    },
+    RequiresAction {
+        expires_ms: u64,
+    },
+    Declined {
+        code: String,
+    },
     Captured,
-    CaptureFailed { code: String },
+    CaptureFailed {
+        code: String,
+    },
     Voided,
     Refunded,
-    RefundFailed { code: String },
+    RefundFailed {
+        code: String,
+    },
 }
 
 /// What came of an operation.
@@ -141,13 +161,8 @@ impl Books {
             return Noted::Again(if same { answer.clone() } else { operation.refused("idempotency_key_reused") });
         }
         let answer = self.decide(charge, &operation, now);
-        let line = Line {
-            tenant: charge.tenant.clone(),
-            payment: charge.payment,
-            key: charge.key.clone(),
-            operation,
-            answer,
-        };
+        let line =
+            Line { tenant: charge.tenant.clone(), payment: charge.payment, key: charge.key.clone(), operation, answer };
         self.note(line.clone());
         Noted::New(line)
     }

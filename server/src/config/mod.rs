@@ -14,19 +14,22 @@ use actors::node::Tuning;
 use engine::id::TenantId;
 use integrations::mail::MailRoute;
 
-pub(crate) use self::{
-    said::{FolderSettings, Said, ServeSettings},
-    values::{duration, parse_tenant},
-};
 use self::{
     said::Reading,
     values::{bytes, flag, listen_address, origins, positive, rate, tenant_hosts},
+};
+pub(crate) use self::{
+    said::{FolderSettings, Said, ServeSettings},
+    values::{duration, parse_tenant},
 };
 
 /// The name of the tenant that `--dev` makes.
 pub(crate) const DEMO_TENANT: &str = "demo";
 /// How many shards an embedded journal has. Fixed when a data folder is made.
 pub(crate) const SHARDS: u16 = 8;
+
+/// What is logged unless said: of the libraries below us only what is wrong.
+pub(crate) const LOG_DEFAULT: &str = "info,fjall=warn,lsm_tree=warn,ractor=warn";
 
 /// What was chosen, checked.
 #[derive(Debug, Clone)]
@@ -106,7 +109,7 @@ impl Config {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let workers = given.or("workers", cores.max(2), |text| positive(text).map(|count| count as usize));
         let log = LogOptions {
-            filter: given.or("log", "info".to_owned(), |text| Ok(text.to_owned())),
+            filter: given.or("log", LOG_DEFAULT.to_owned(), |text| Ok(text.to_owned())),
             format: given.or("log_format", LogFormat::Text, |text| match text {
                 "text" => Ok(LogFormat::Text),
                 "json" => Ok(LogFormat::Json),
@@ -134,8 +137,7 @@ impl Config {
             given.fault("smtp_url", &error.to_string());
         }
         let sandbox = given.or("sandbox_payments", true, flag);
-        let provider_timeout =
-            given.or("provider_timeout", integrations::payments::ANSWER_MAX, duration);
+        let provider_timeout = given.or("provider_timeout", integrations::payments::ANSWER_MAX, duration);
         let rewitness = given.or("rewitness", false, flag);
         let faults = given.faults();
         if !faults.is_empty() {
@@ -173,7 +175,11 @@ impl Config {
 #[error("say whose shop it is: --tenant NAME, or FUSION_TENANT")]
 pub(crate) struct NoTenant;
 
-fn doors<E: Fn(&str) -> Option<String>>(given: &mut Reading<'_, E>, dev: bool, listen: SocketAddr) -> gateway::Settings {
+fn doors<E: Fn(&str) -> Option<String>>(
+    given: &mut Reading<'_, E>,
+    dev: bool,
+    listen: SocketAddr,
+) -> gateway::Settings {
     let defaults = gateway::Settings::default();
     let demo = TenantId::new(DEMO_TENANT).ok().filter(|_| dev);
     let here = format!("http://{}", if listen.ip().is_unspecified() { local(listen) } else { listen });
@@ -202,11 +208,14 @@ fn doors<E: Fn(&str) -> Option<String>>(given: &mut Reading<'_, E>, dev: bool, l
         password_memory_kib: given.or("password_memory_kib", defaults.password_memory_kib, |text| {
             positive(text).and_then(|kib| u32::try_from(kib).map_err(|_| "is too large".to_owned()))
         }),
-        passwords_at_once: given.or("passwords_at_once", defaults.passwords_at_once, |text| positive(text).map(|n| n as usize)),
+        passwords_at_once: given
+            .or("passwords_at_once", defaults.passwords_at_once, |text| positive(text).map(|n| n as usize)),
         request_timeout: given.or("request_timeout", defaults.request_timeout, duration),
         upload_timeout: given.or("upload_timeout", defaults.upload_timeout, duration),
-        upload_bytes_max: given.or("upload_bytes_max", defaults.upload_bytes_max, |text| bytes(text).map(|n| n as usize)),
-        connections_max: given.or("connections_max", defaults.connections_max, |text| positive(text).map(|n| n as usize)),
+        upload_bytes_max: given
+            .or("upload_bytes_max", defaults.upload_bytes_max, |text| bytes(text).map(|n| n as usize)),
+        connections_max: given
+            .or("connections_max", defaults.connections_max, |text| positive(text).map(|n| n as usize)),
         idle_timeout: given.or("idle_timeout", defaults.idle_timeout, duration),
         drain_timeout: given.or("drain_timeout", defaults.drain_timeout, duration),
         metrics_token: given.optional("metrics_token", |text| Ok(text.to_owned())),

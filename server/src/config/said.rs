@@ -151,12 +151,7 @@ impl<'a, E: Fn(&str) -> Option<String>> Reading<'a, E> {
     }
 
     /// The setting, or what holds when nothing was said.
-    pub(super) fn or<T>(
-        &mut self,
-        name: &'static str,
-        default: T,
-        parse: impl FnOnce(&str) -> Result<T, String>,
-    ) -> T {
+    pub(super) fn or<T>(&mut self, name: &'static str, default: T, parse: impl FnOnce(&str) -> Result<T, String>) -> T {
         self.optional(name, parse).unwrap_or(default)
     }
 

@@ -177,7 +177,13 @@ impl Shop<'_> {
     }
 
     /// A drop of a product's first variants, at four fifths of their prices.
-    async fn drop_of(&self, product: &Value, title: &str, starts: Option<Timestamp>, now: Timestamp) -> Result<Value, DemoError> {
+    async fn drop_of(
+        &self,
+        product: &Value,
+        title: &str,
+        starts: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Value, DemoError> {
         let mut items = Vec::new();
         for variant in product["variants"].as_array().into_iter().flatten().take(ITEMS) {
             let sku = variant["sku"].as_str().unwrap_or_default();
@@ -264,7 +270,8 @@ fn encoded(sku: &str) -> String {
 
 /// The handles of the built-in catalogue.
 fn handles() -> Result<Vec<Handle>, DemoError> {
-    let reader = Reader::new(CATALOGUE.as_bytes(), Currency::USD).map_err(|error| DemoError::Catalogue(error.to_string()))?;
+    let reader =
+        Reader::new(CATALOGUE.as_bytes(), Currency::USD).map_err(|error| DemoError::Catalogue(error.to_string()))?;
     let mut handles = Vec::new();
     for item in reader {
         match item {

@@ -249,7 +249,10 @@ fn scan_check(scanned: Result<streaming::embedded::JournalReport, JournalError>)
     match scanned {
         Err(error) => check.problem(error.to_string()),
         Ok(report) => {
-            let (batches, bytes) = (report.shards.iter().map(|s| s.batches).sum::<u64>(), report.shards.iter().map(|s| s.bytes).sum::<u64>());
+            let (batches, bytes) = (
+                report.shards.iter().map(|s| s.batches).sum::<u64>(),
+                report.shards.iter().map(|s| s.bytes).sum::<u64>(),
+            );
             check.found = format!("{batches} batches, {} KiB", bytes.div_ceil(1 << 10));
             report.problems.into_iter().for_each(|problem| check.problem(problem));
             for (shard, report) in report.shards.into_iter().enumerate() {

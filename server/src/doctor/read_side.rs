@@ -77,7 +77,8 @@ async fn compare_with(
         }
         let rows = compare_counts(read_side, fresh, &mut found).await.map_err(|error| text(&error))?;
         let after = read_side.positions().await.map_err(|error| text(&error))?;
-        let behind: u64 = ends.iter().map(|(shard, end)| end - before.get(shard).copied().unwrap_or_default().min(*end)).sum();
+        let behind: u64 =
+            ends.iter().map(|(shard, end)| end - before.get(shard).copied().unwrap_or_default().min(*end)).sum();
         check.found = format!("{rows} rows, {behind} entries behind the journal");
         // What differs while it moves may only have moved.
         if found.problems.is_empty() || before == after {

@@ -74,7 +74,10 @@ impl Stock {
             let (total, booked) = shard.and_then(|shard| shard.drops.get(&id)).copied().unwrap_or_default();
             // Units that are on their way to the drop have left the shard already; none arrive from nowhere.
             if total < item.quantity || (settled && total != item.quantity) {
-                check.problem(format!("{tenant} drop {id} {sku}: has had {} units, its shard gave {total}", item.quantity));
+                check.problem(format!(
+                    "{tenant} drop {id} {sku}: has had {} units, its shard gave {total}",
+                    item.quantity
+                ));
             }
             let sold = i128::from(booked.sold) - i128::from(booked.returned);
             if settled && (sold != i128::from(item.sold) || booked.unsold != item.returned) {

@@ -93,8 +93,9 @@ impl Walk<'_> {
             next = batch.header.end();
             for (position, entry) in batch.entries() {
                 newest = newest.max(Timestamp(entry.at_ms));
-                let key = EntityKey::from_bytes(&entry.key)
-                    .ok_or_else(|| format!("position {position}: an entry of a kind that this program does not know"))?;
+                let key = EntityKey::from_bytes(&entry.key).ok_or_else(|| {
+                    format!("position {position}: an entry of a kind that this program does not know")
+                })?;
                 if part(&key, passes) == pass {
                     self.entry(shard, position, key, entry, &mut walking).await;
                 }
@@ -111,7 +112,9 @@ impl Walk<'_> {
             let beyond = |snapshot: &Snapshot| !walked.broken && snapshot.position < end.0;
             if let Some(snapshot) = walked.snapshot.filter(beyond) {
                 let (version, last) = (snapshot.version, walked.version);
-                self.found.snapshots.problem(format!("{key}: a snapshot of version {version}, but the journal ends at {last}"));
+                self.found
+                    .snapshots
+                    .problem(format!("{key}: a snapshot of version {version}, but the journal ends at {last}"));
             }
         }
         Ok(())
@@ -148,7 +151,9 @@ impl Walk<'_> {
         if entry.version != walked.version + 1 {
             let (expected, found) = (walked.version + 1, entry.version);
             walked.broken = true;
-            self.found.journal.problem(format!("shard {shard} position {position}: {key} has entry {found} after {}", expected - 1));
+            self.found
+                .journal
+                .problem(format!("shard {shard} position {position}: {key} has entry {found} after {}", expected - 1));
             return;
         }
         walked.version = entry.version;
@@ -183,7 +188,9 @@ impl Walk<'_> {
             Ok(checkpoints) => {
                 for checkpoint in checkpoints.iter().filter(|checkpoint| checkpoint.position > end.0) {
                     let at = checkpoint.position;
-                    self.found.snapshots.problem(format!("shard {shard}: a checkpoint at {at}, but the journal ends at {end}"));
+                    self.found
+                        .snapshots
+                        .problem(format!("shard {shard}: a checkpoint at {at}, but the journal ends at {end}"));
                 }
             }
             Err(error) => self.found.snapshots.problem(error.to_string()),

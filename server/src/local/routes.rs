@@ -84,7 +84,8 @@ async fn add_user(State(rooms): Shared, Json(new): Json<NewUser>) -> Result<Json
     let email = Email::new(&new.email).map_err(|error| Refusal::refused(&format!("{} {error}", new.email)))?;
     let now = rooms.gateway.now();
     // Unique by address, so that a second `users add` after a lost answer says that there is one.
-    let subject = SubjectId::derive(&[new.tenant.as_str().as_bytes(), email.mailbox().as_bytes(), &now.0.to_be_bytes()]);
+    let subject =
+        SubjectId::derive(&[new.tenant.as_str().as_bytes(), email.mailbox().as_bytes(), &now.0.to_be_bytes()]);
     let password = crate::users::hash(&rooms, new.password).await.map_err(|why| Refusal::refused(&why))?;
     let account = NewAccount {
         subject,

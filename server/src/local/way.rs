@@ -131,12 +131,7 @@ impl Way {
 }
 
 /// A request for a tenant.
-pub(crate) fn request(
-    method: Method,
-    tenant: Option<&str>,
-    path: &str,
-    body: Body,
-) -> Result<Request<Body>, WayError> {
+pub(crate) fn request(method: Method, tenant: Option<&str>, path: &str, body: Body) -> Result<Request<Body>, WayError> {
     let mut request = Request::builder().method(method).uri(path).header(header::HOST, "local");
     if let Some(tenant) = tenant {
         request = request.header(TENANT_HEADER, tenant);
@@ -179,7 +174,8 @@ impl Answer {
 
 /// What a problem document says, for people: its detail or title, and each field's.
 fn refusal(status: StatusCode, problem: &serde_json::Value) -> String {
-    let text = |value: &serde_json::Value, name: &str| value.get(name).and_then(|text| text.as_str()).map(str::to_owned);
+    let text =
+        |value: &serde_json::Value, name: &str| value.get(name).and_then(|text| text.as_str()).map(str::to_owned);
     let mut said = text(problem, "detail").or_else(|| text(problem, "title")).unwrap_or_else(|| status.to_string());
     let fields = problem.get("errors").and_then(|errors| errors.as_array()).into_iter().flatten();
     for field in fields {

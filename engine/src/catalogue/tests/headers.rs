@@ -14,8 +14,16 @@ fn both_generations_of_headers_say_the_same() {
     assert_eq!(older.product().change, newer.product().change);
     assert_eq!(older.product().variants, newer.product().variants);
     let change = &newer.product().change;
-    assert_eq!((change.title.as_deref(), change.vendor.as_deref(), change.status), (Some("Shirt"), Some("Loom"), Some(Status::Draft)));
-    let size = ImportVariant { options: vec!["S".into()], sku: Sku::new("S-1").ok(), price: Some(999), compare_at: Some(Some(1_200)) };
+    assert_eq!(
+        (change.title.as_deref(), change.vendor.as_deref(), change.status),
+        (Some("Shirt"), Some("Loom"), Some(Status::Draft))
+    );
+    let size = ImportVariant {
+        options: vec!["S".into()],
+        sku: Sku::new("S-1").ok(),
+        price: Some(999),
+        compare_at: Some(Some(1_200)),
+    };
     assert_eq!(change.variants, [size]);
     assert_eq!(newer.product().variants, [VariantRow { line: 2, stock: Some(7) }]);
     assert!(matches!(&change.images, ImageChange::Replace(images) if images[0].alt == "front"));
@@ -25,7 +33,10 @@ fn both_generations_of_headers_say_the_same() {
 #[test]
 fn columns_come_in_any_order_and_any_case() {
     let file = read("variant price, TITLE ,handle\n5,Mug,mug\n");
-    assert_eq!((file.product().change.title.as_deref(), file.product().change.variants[0].price), (Some("Mug"), Some(500)));
+    assert_eq!(
+        (file.product().change.title.as_deref(), file.product().change.variants[0].price),
+        (Some("Mug"), Some(500))
+    );
 }
 
 #[test]
@@ -61,7 +72,9 @@ fn a_file_without_handles_gets_them_from_its_titles() {
 #[test]
 fn two_columns_that_say_the_same_are_refused() {
     let doubled = error(b"Handle,Title,Price,Variant Price\n");
-    assert!(matches!(doubled, CatalogueError::DoubledColumn { first, second } if first == "Price" && second == "Variant Price"));
+    assert!(
+        matches!(doubled, CatalogueError::DoubledColumn { first, second } if first == "Price" && second == "Variant Price")
+    );
 }
 
 #[test]

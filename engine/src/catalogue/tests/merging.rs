@@ -53,19 +53,29 @@ fn a_title_on_each_row_makes_one_product() {
 
 #[test]
 fn an_absent_column_says_nothing_and_a_blank_cell_clears() {
-    let change = read("Handle,Title,Vendor,Tags,Status,Variant Compare At Price,Variant Price\nmug,Mug,,,,,5\n").product().change.clone();
-    assert_eq!((change.vendor.as_deref(), change.tags, change.status), (Some(""), Some(Vec::new()), Some(Status::Active)));
+    let change = read("Handle,Title,Vendor,Tags,Status,Variant Compare At Price,Variant Price\nmug,Mug,,,,,5\n")
+        .product()
+        .change
+        .clone();
+    assert_eq!(
+        (change.vendor.as_deref(), change.tags, change.status),
+        (Some(""), Some(Vec::new()), Some(Status::Active))
+    );
     assert_eq!((change.description, change.product_type, change.images), (None, None, ImageChange::Keep));
     assert_eq!(change.variants[0].compare_at, Some(None));
     let change = read("Handle,Title,Variant SKU\nmug,Mug,M-1\n").product().change.clone();
-    assert_eq!((change.vendor, change.status, change.variants[0].price, change.variants[0].compare_at), (None, None, None, None));
+    assert_eq!(
+        (change.vendor, change.status, change.variants[0].price, change.variants[0].compare_at),
+        (None, None, None, None)
+    );
     let blank_image = read("Handle,Title,Image Src\nmug,Mug,\n").product().change.images.clone();
     assert_eq!(blank_image, ImageChange::Replace(Vec::new()));
 }
 
 #[test]
 fn a_row_without_variant_cells_is_no_variant() {
-    let file = read("Handle,Title,Option1 Name,Option1 Value,Variant Price,Variant Inventory Policy\nmug,Mug,,,,deny\n");
+    let file =
+        read("Handle,Title,Option1 Name,Option1 Value,Variant Price,Variant Inventory Policy\nmug,Mug,,,,deny\n");
     assert_eq!(file.product().change.variants, []);
 }
 
@@ -99,8 +109,13 @@ fn stock_is_what_the_file_says_or_nothing() {
 
 #[test]
 fn a_blank_tracker_takes_the_quantity_with_a_warning() {
-    let file = read("Handle,Title,Variant Price,Variant Inventory Qty,Variant Inventory Tracker\nmug,Mug,5,12,\nbowl,Bowl,5,12,shopify\n");
-    assert_eq!((file.products[0].variants[0].stock, warnings(&file.products[0])), (Some(12), vec![&WarningKind::Untracked]));
+    let file = read(
+        "Handle,Title,Variant Price,Variant Inventory Qty,Variant Inventory Tracker\nmug,Mug,5,12,\nbowl,Bowl,5,12,shopify\n",
+    );
+    assert_eq!(
+        (file.products[0].variants[0].stock, warnings(&file.products[0])),
+        (Some(12), vec![&WarningKind::Untracked])
+    );
     assert!(file.products[1].warnings.is_empty());
 }
 

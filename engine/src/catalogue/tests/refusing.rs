@@ -6,7 +6,9 @@ use crate::product::{DESCRIPTION_BYTES_MAX, InvalidDescription};
 #[test]
 fn a_bad_cell_is_refused_with_its_line_and_column() {
     let refused = |header: &str, cell: &str| {
-        let file = read(&format!("Handle,Title,{header}\nbowl,Bowl,\nmug,Mug,{cell}\n").replace("bowl,Bowl,\n", "bowl,Bowl\n"));
+        let file = read(
+            &format!("Handle,Title,{header}\nbowl,Bowl,\nmug,Mug,{cell}\n").replace("bowl,Bowl,\n", "bowl,Bowl\n"),
+        );
         let (line, column, reason) = file.refusal();
         assert_eq!((line, column), (3, header));
         reason.clone()
@@ -21,7 +23,10 @@ fn a_bad_cell_is_refused_with_its_line_and_column() {
     assert_eq!(refused("Image Src", "javascript:x"), Refusal::InvalidImage);
     assert_eq!(refused("Vendor", &"x".repeat(256)), Refusal::TextTooLong { max: 255 });
     assert_eq!(refused("SKU", &"x".repeat(256)), Refusal::InvalidSku);
-    assert_eq!(refused("Description", &"x".repeat(DESCRIPTION_BYTES_MAX + 1)), Refusal::Description(InvalidDescription::TooLong));
+    assert_eq!(
+        refused("Description", &"x".repeat(DESCRIPTION_BYTES_MAX + 1)),
+        Refusal::Description(InvalidDescription::TooLong)
+    );
 }
 
 #[test]
@@ -48,7 +53,8 @@ fn a_refused_variant_leaves_the_others_of_its_product() {
 
 #[test]
 fn what_belongs_to_a_refused_product_is_refused_with_it() {
-    let file = read(&shop("mug,Mug,,,,,5,1\nshirt,Shirt,,Size,S,,x,1\nshirt,,,,M,,6,1\n,,,,L,,6,1\nbowl,Bowl,,,,,5,1\n"));
+    let file =
+        read(&shop("mug,Mug,,,,,5,1\nshirt,Shirt,,Size,S,,x,1\nshirt,,,,M,,6,1\n,,,,L,,6,1\nbowl,Bowl,,,,,5,1\n"));
     assert_eq!(file.handles(), ["mug", "bowl"]);
     let lines: Vec<_> = file.refused.iter().map(|row| row.line).collect();
     assert_eq!(lines, [3, 4, 5]);
@@ -84,7 +90,10 @@ fn a_sku_that_comes_twice_is_refused_naming_the_first_row() {
     let file = read(&shop("mug,Mug,,,,,5,1\nbowl,Bowl,,,,mug,5,1\n"));
     assert!(matches!(file.refusal().2, Refusal::DuplicateSku { first_line: 2, .. }), "a derived sku counts too");
     let file = read(&shop("ab,A,,Size,c,X,5,1\na,A,,Size,bc,X,5,1\n"));
-    assert!(matches!(file.refusal().2, Refusal::DuplicateSku { first_line: 2, .. }), "names do not run into each other");
+    assert!(
+        matches!(file.refusal().2, Refusal::DuplicateSku { first_line: 2, .. }),
+        "names do not run into each other"
+    );
 }
 
 #[test]
@@ -117,7 +126,10 @@ fn options_and_values_must_fit() {
 #[test]
 fn bytes_that_are_no_text_refuse_their_row_alone() {
     let file = read_bytes(b"Handle,Title,Vendor\nmug,Mug,Caf\xe9\nmug,,\nbowl,Bowl,Caf\xc3\xa9\n");
-    assert_eq!((file.refused[0].line, file.refused[0].column.as_deref(), &file.refused[0].reason), (2, Some("Vendor"), &Refusal::NotUtf8));
+    assert_eq!(
+        (file.refused[0].line, file.refused[0].column.as_deref(), &file.refused[0].reason),
+        (2, Some("Vendor"), &Refusal::NotUtf8)
+    );
     assert_eq!(file.refused[1].reason, Refusal::ProductRefused { line: 2 });
     assert_eq!((file.handles(), file.products[0].change.vendor.as_deref()), (vec!["bowl"], Some("Café")));
     let file = read_bytes(b"Handle,Title\nmug,M\xffg\nmug,\nb\xffwl,Bowl\n,\xff\n");
@@ -142,10 +154,12 @@ fn a_quote_left_open_refuses_the_row_that_it_is_in() {
 
 #[test]
 fn a_product_has_at_most_so_many_variants_and_images() {
-    let rows: String = (0..=VARIANTS_MAX).map(|n| format!("shirt,{},,Size,{n},,5,1\n", if n == 0 { "Shirt" } else { "" })).collect();
+    let rows: String =
+        (0..=VARIANTS_MAX).map(|n| format!("shirt,{},,Size,{n},,5,1\n", if n == 0 { "Shirt" } else { "" })).collect();
     let file = read(&shop(&rows));
     assert_eq!(file.refusal(), (VARIANTS_MAX as u64 + 2, "", &Refusal::TooManyVariants));
-    let rows: String = (0..=IMAGES_MAX).map(|n| format!("mug,{},https://x.example/{n}\n", if n == 0 { "Mug" } else { "" })).collect();
+    let rows: String =
+        (0..=IMAGES_MAX).map(|n| format!("mug,{},https://x.example/{n}\n", if n == 0 { "Mug" } else { "" })).collect();
     let file = read(&format!("Handle,Title,Image Src\n{rows}"));
     assert_eq!(file.refusal(), (IMAGES_MAX as u64 + 2, "Image Src", &Refusal::TooManyImages));
 }
@@ -171,7 +185,8 @@ fn a_file_has_at_most_so_many_rows() {
 fn what_the_product_refuses_is_shown_at_its_row() {
     let file = read(&shop("shirt,Shirt,,Size,S,A,5,1\nshirt,,,,M,,5,1\n"));
     let product = file.product();
-    let taken = |sku: &str| ProductRejection::SkuTaken { sku: Sku::new(sku).unwrap(), product: crate::id::ProductId(1) };
+    let taken =
+        |sku: &str| ProductRejection::SkuTaken { sku: Sku::new(sku).unwrap(), product: crate::id::ProductId(1) };
     let place = |rejection| {
         let row = product.refusal(&rejection);
         (row.line, row.column)

@@ -22,11 +22,15 @@ fn tenant() -> TenantId {
 
 /// Asks a product whose SKUs nobody else wants.
 fn ask(product: &mut Product, command: ProductCommand) -> ProductReply {
-    let context = Context { now: Timestamp(0), command_id: CommandId(1), former_ids: Vec::new(), fingerprint: Fingerprint(1) };
+    let context =
+        Context { now: Timestamp(0), command_id: CommandId(1), former_ids: Vec::new(), fingerprint: Fingerprint(1) };
     let decision = product.decide(&command, &context).unwrap();
     decision.events.iter().for_each(|event| product.apply(event));
     while let Some(effect) = product.outstanding().pop() {
-        let Request::Inventory(_, InventoryCommand::Adopt { .. } | InventoryCommand::Disown { .. }) = effect.request else { panic!() };
+        let Request::Inventory(_, InventoryCommand::Adopt { .. } | InventoryCommand::Disown { .. }) = effect.request
+        else {
+            panic!()
+        };
         for event in product.on_outcome(effect.id, &Outcome::Inventory(Ok(InventoryReply::Done)), Timestamp(0)) {
             product.apply(&event);
         }
@@ -49,7 +53,12 @@ fn import(product: &mut Product, rows: &ProductRows, currency: Currency) -> Impo
 }
 
 fn text() -> impl Strategy<Value = String> {
-    prop_oneof!["[a-z]{1,8}", "[ \"',;=@<&\n\r\té抹-]{0,6}[A-Z][ \"',;\n]{0,6}", Just("Default Title".to_owned()), Just("Title".to_owned())]
+    prop_oneof![
+        "[a-z]{1,8}",
+        "[ \"',;=@<&\n\r\té抹-]{0,6}[A-Z][ \"',;\n]{0,6}",
+        Just("Default Title".to_owned()),
+        Just("Title".to_owned())
+    ]
 }
 
 fn tag() -> impl Strategy<Value = String> {
@@ -57,7 +66,11 @@ fn tag() -> impl Strategy<Value = String> {
 }
 
 fn image() -> impl Strategy<Value = Image> {
-    ("https://x\\.example/[a-z0-9,']{1,3}", text(), 1..9u32).prop_map(|(src, alt, position)| Image { src, alt, position })
+    ("https://x\\.example/[a-z0-9,']{1,3}", text(), 1..9u32).prop_map(|(src, alt, position)| Image {
+        src,
+        alt,
+        position,
+    })
 }
 
 prop_compose! {
@@ -80,22 +93,24 @@ fn product() -> impl Strategy<Value = NewProduct> {
     let status = prop::sample::select(vec![Status::Active, Status::Draft, Status::Archived]);
     let currency = prop::sample::select(vec!["USD", "JPY", "KWD"]);
     let options = names.prop_flat_map(|names| (variants(names.len()), Just(names)));
-    (options, texts, lists, status, currency).prop_map(|((variants, names), (lines, html, handle), (tags, images), status, code)| {
-        let [title, vendor, product_type] = lines;
-        NewProduct {
-            handle: Handle::new(&handle).unwrap(),
-            title,
-            description: SafeHtml::clean(&html).unwrap(),
-            vendor,
-            product_type,
-            tags,
-            images,
-            options: names.into_iter().map(ToOwned::to_owned).collect(),
-            status,
-            currency: Currency::new(code).unwrap(),
-            variants,
-        }
-    })
+    (options, texts, lists, status, currency).prop_map(
+        |((variants, names), (lines, html, handle), (tags, images), status, code)| {
+            let [title, vendor, product_type] = lines;
+            NewProduct {
+                handle: Handle::new(&handle).unwrap(),
+                title,
+                description: SafeHtml::clean(&html).unwrap(),
+                vendor,
+                product_type,
+                tags,
+                images,
+                options: names.into_iter().map(ToOwned::to_owned).collect(),
+                status,
+                currency: Currency::new(code).unwrap(),
+                variants,
+            }
+        },
+    )
 }
 
 fn written(view: &ProductView, stock: &HashMap<Sku, u64>) -> Vec<u8> {
@@ -142,7 +157,12 @@ proptest! {
 fn an_export_has_the_newer_headers() {
     let file = Exporter::new(Vec::new()).unwrap().finish().unwrap();
     let text = String::from_utf8(file.clone()).unwrap();
-    assert!(text.starts_with("Title,URL handle,Description,Vendor,Type,Tags,Published on online store,Status,SKU,Option1 name,"), "{text}");
+    assert!(
+        text.starts_with(
+            "Title,URL handle,Description,Vendor,Type,Tags,Published on online store,Status,SKU,Option1 name,"
+        ),
+        "{text}"
+    );
     let reader = Reader::new(&file[..], currency()).unwrap();
     assert!(reader.warnings().is_empty(), "and knows all of them itself");
 }

@@ -5,7 +5,9 @@ use super::*;
 #[test]
 fn a_product_is_there_when_the_inventory_has_adopted_its_skus() {
     let mut shop = Shop::default();
-    let Answer::Later(ticket) = shop.send(1, create(shirt())).unwrap() else { panic!("the inventory has to answer first") };
+    let Answer::Later(ticket) = shop.send(1, create(shirt())).unwrap() else {
+        panic!("the inventory has to answer first")
+    };
     shop.answer_one();
     assert_eq!(shop.product.settled(&ticket, Timestamp(0)), None);
     assert_eq!(shop.ask(9, ProductCommand::View), Err(ProductRejection::NotFound));
@@ -85,7 +87,8 @@ fn a_variant_without_a_sku_gets_a_derived_one() {
 #[test]
 fn default_title_stands_for_no_option() {
     let mut shop = Shop::default();
-    let new = NewProduct { options: strings(&["Title"]), variants: vec![new_variant("A", &["Default Title"], 1)], ..shirt() };
+    let new =
+        NewProduct { options: strings(&["Title"]), variants: vec![new_variant("A", &["Default Title"], 1)], ..shirt() };
     shop.ask(1, create(new)).unwrap();
     let view = shop.view();
     assert!(view.options.is_empty() && view.variants[0].options.is_empty() && view.variants[0].title.is_empty());
@@ -116,7 +119,8 @@ fn values_out_of_range_are_refused_where_they_stand() {
     assert_eq!(refused(&|new| new.variants[1].compare_at = Some(-1)), "/variants/1/compare_at_price");
     assert_eq!(refused(&|new| new.variants.clear()), "/variants");
     let image = |src: &str| Image { src: src.into(), alt: String::new(), position: 1 };
-    for wrong in ["javascript:steal()", "data:image/png;base64,x", "//evil.example/a", "https://", "https://a/b c", ""] {
+    for wrong in ["javascript:steal()", "data:image/png;base64,x", "//evil.example/a", "https://", "https://a/b c", ""]
+    {
         assert_eq!(refused(&|new| new.images = vec![image(wrong)]), "/images/0/src", "{wrong}");
     }
     assert_eq!(refused(&|new| new.images = (0..=IMAGES_MAX).map(|n| image(&format!("/{n}"))).collect()), "/images");

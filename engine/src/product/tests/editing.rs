@@ -6,13 +6,17 @@ use super::*;
 fn an_edit_raises_the_version_and_changes_what_it_names() {
     let mut shop = Shop::with_shirt();
     let small = shop.variant(&["S"]);
-    let price = VariantEdit { id: Some(small.id), price: Some(900), compare_at: Some(Some(1_000)), ..VariantEdit::default() };
+    let price =
+        VariantEdit { id: Some(small.id), price: Some(900), compare_at: Some(Some(1_000)), ..VariantEdit::default() };
     let wish = ProductEdit { title: Some("Tee".into()), tags: Some(Vec::new()), ..with_variants(vec![price]) };
     shop.ask(2, edit(1, wish)).unwrap();
     let view = shop.view();
     assert_eq!((view.title.as_str(), view.vendor.as_str(), view.version), ("Tee", "Loom", 2));
     assert!(view.tags.is_empty());
-    assert_eq!((view.variants[0].price.amount, view.variants[0].compare_at.map(|money| money.amount)), (900, Some(1_000)));
+    assert_eq!(
+        (view.variants[0].price.amount, view.variants[0].compare_at.map(|money| money.amount)),
+        (900, Some(1_000))
+    );
     assert_eq!(view.variants[1].price.amount, 1_200);
 }
 

@@ -26,7 +26,8 @@ fn a_file_that_says_nothing_new_changes_nothing() {
 #[test]
 fn an_absent_column_stays_and_a_blank_cell_clears() {
     let mut shop = Shop::with_shirt();
-    let change = ImportChange { vendor: Some(String::new()), title: None, tags: None, variants: Vec::new(), ..shirt_file() };
+    let change =
+        ImportChange { vendor: Some(String::new()), title: None, tags: None, variants: Vec::new(), ..shirt_file() };
     let reply = imported(shop.ask(2, import(change)).unwrap());
     assert_eq!((reply.outcome, reply.version), (ImportOutcome::Updated, 2));
     let view = shop.view();
@@ -40,7 +41,10 @@ fn variants_merge_by_their_values_and_the_others_stay() {
     let variants = vec![variant("M", Some(1_300)), variant("L", Some(1_400))];
     let change = ImportChange { variants, ..ImportChange::new(Handle::new("shirt").unwrap()) };
     let reply = imported(shop.ask(2, import(change)).unwrap());
-    assert_eq!(reply.variants.iter().map(|(variant, sku)| (variant.new, sku.as_str())).collect::<Vec<_>>(), [(false, "M-1"), (true, "shirt.L")]);
+    assert_eq!(
+        reply.variants.iter().map(|(variant, sku)| (variant.new, sku.as_str())).collect::<Vec<_>>(),
+        [(false, "M-1"), (true, "shirt.L")]
+    );
     let seen: Vec<_> = shop.view().variants.into_iter().map(|variant| (variant.title, variant.price.amount)).collect();
     assert_eq!(seen, [("S".into(), 1_000), ("M".into(), 1_300), ("L".into(), 1_400)]);
 }
@@ -78,7 +82,8 @@ fn images_are_replaced_or_added() {
     let with = |images| ImportChange { images, ..ImportChange::new(Handle::new("shirt").unwrap()) };
     shop.ask(2, import(with(ImageChange::Add(vec![image("/a", ""), image("/b", "")])))).unwrap();
     shop.ask(3, import(with(ImageChange::Add(vec![image("/c", ""), image("/a", "front")])))).unwrap();
-    let seen = |shop: &Shop| shop.view().images.iter().map(|image| format!("{}{}", image.src, image.alt)).collect::<Vec<_>>();
+    let seen =
+        |shop: &Shop| shop.view().images.iter().map(|image| format!("{}{}", image.src, image.alt)).collect::<Vec<_>>();
     assert_eq!(seen(&shop), ["/afront", "/b", "/c"]);
     shop.ask(4, import(with(ImageChange::Replace(vec![image("/c", "")])))).unwrap();
     assert_eq!(seen(&shop), ["/c"]);

@@ -33,11 +33,21 @@ fn take(shop: &mut Shop, number: u128, step: Step) {
     let variants = if exists { shop.view().variants } else { Vec::new() };
     let command = match step {
         Step::Create(values) => {
-            let variants = values.iter().map(|&n| NewVariant { sku: Some(name(n)), options: value(n), price: 1, compare_at: None });
+            let variants = values.iter().map(|&n| NewVariant {
+                sku: Some(name(n)),
+                options: value(n),
+                price: 1,
+                compare_at: None,
+            });
             create(NewProduct { variants: variants.collect(), ..shirt() })
         }
         Step::Import(rows) => {
-            let row = |(v, s, price)| ImportVariant { options: value(v), sku: Some(name(s)), price: Some(price), compare_at: None };
+            let row = |(v, s, price)| ImportVariant {
+                options: value(v),
+                sku: Some(name(s)),
+                price: Some(price),
+                compare_at: None,
+            };
             import(ImportChange { variants: rows.into_iter().map(row).collect(), ..shirt_file() })
         }
         Step::Edit(put, gone) => {

@@ -48,7 +48,11 @@ impl Shop {
             self.history.push(event);
         }
         let ids = |effects: Vec<Effect>| effects.iter().map(|effect| format!("{effect:?}")).collect::<Vec<_>>();
-        assert_eq!(ids(self.product.outstanding()), ids(self.asked.values().cloned().collect()), "outstanding = asked − settled");
+        assert_eq!(
+            ids(self.product.outstanding()),
+            ids(self.asked.values().cloned().collect()),
+            "outstanding = asked − settled"
+        );
         assert_eq!(self.product.has_outstanding(), !self.asked.is_empty());
     }
 
@@ -80,7 +84,11 @@ impl Shop {
         Outcome::Inventory(match command {
             InventoryCommand::Adopt { product, variant, .. } => {
                 let holder = *self.skus.entry(sku.to_owned()).or_insert((product, variant));
-                if holder == (product, variant) { Ok(InventoryReply::Done) } else { Err(InventoryRejection::SkuTaken { product: holder.0 }) }
+                if holder == (product, variant) {
+                    Ok(InventoryReply::Done)
+                } else {
+                    Err(InventoryRejection::SkuTaken { product: holder.0 })
+                }
             }
             InventoryCommand::Disown { variant } => {
                 if self.skus.get(sku).is_some_and(|holder| holder.1 == variant) {
@@ -176,7 +184,12 @@ fn import(change: ImportChange) -> ProductCommand {
 
 /// What a file says that says the shirt again.
 fn shirt_file() -> ImportChange {
-    let size = |sku_text, value, price| ImportVariant { options: strings(&[value]), sku: Some(sku(sku_text)), price: Some(price), compare_at: Some(None) };
+    let size = |sku_text, value, price| ImportVariant {
+        options: strings(&[value]),
+        sku: Some(sku(sku_text)),
+        price: Some(price),
+        compare_at: Some(None),
+    };
     ImportChange {
         title: Some("Shirt".into()),
         description: Some(SafeHtml::clean("<p>Soft</p>").unwrap()),

@@ -11,10 +11,7 @@ use engine::{
     id::{CheckoutId, ContactId, TenantId},
 };
 use futures::{StreamExt, stream};
-use persistence::sql::{
-    Contact, ContactError, List,
-    lists::CheckoutStanding,
-};
+use persistence::sql::{Contact, ContactError, List, lists::CheckoutStanding};
 use utoipa::{IntoParams, ToSchema};
 
 use self::{

@@ -96,7 +96,10 @@ pub(crate) fn refinements() -> Vec<Refinement> {
         {"required": ["claims"], "properties": {"cart_id": false}}
     ]);
     let others = json!({"type": ["string", "null"], "maxLength": 255});
-    vec![("NewCheckout", json!({"oneOf": either})), ("ShippingAddress", json!({"additionalProperties": others, "maxProperties": 20}))]
+    vec![
+        ("NewCheckout", json!({"oneOf": either})),
+        ("ShippingAddress", json!({"additionalProperties": others, "maxProperties": 20})),
+    ]
 }
 
 impl NewCheckout {
@@ -120,7 +123,9 @@ impl NewCheckout {
             (None, Some(claims)) => {
                 faults.check("/claims", (1..=CLAIMS_MAX).contains(&claims.len()), "names from 1 to 20 claims");
                 let claims = claims.iter().take(CLAIMS_MAX).enumerate();
-                let read = |(index, claim): (usize, &String)| faults.range(format!("/claims/{index}"), claim.parse::<ClaimRef>());
+                let read = |(index, claim): (usize, &String)| {
+                    faults.range(format!("/claims/{index}"), claim.parse::<ClaimRef>())
+                };
                 let claims = all_of(claims.map(read))?;
                 for (index, claim) in claims.iter().enumerate() {
                     faults.check(format!("/claims/{index}"), !claims[..index].contains(claim), "stands twice");

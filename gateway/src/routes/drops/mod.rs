@@ -42,7 +42,13 @@ pub(crate) struct DropPage {
 }
 
 /// Asks a drop, and expects to hear of it as a whole.
-async fn ask(gateway: &Gateway, tenant: &TenantId, drop: DropId, command: DropCommand, call: Call) -> Result<(DropView, bool), Problem> {
+async fn ask(
+    gateway: &Gateway,
+    tenant: &TenantId,
+    drop: DropId,
+    command: DropCommand,
+    call: Call,
+) -> Result<(DropView, bool), Problem> {
     let Answered { reply, again } = gateway.commerce.ask::<Drop>(&drop.key(tenant), command, call).await?;
     match reply {
         DropReply::Drop(view) => Ok((*view, again)),

@@ -209,7 +209,8 @@ impl NewDropItem {
         let quantity = quantity(self.quantity, format!("{at}/quantity"), faults);
         let price = price_in(&self.price, &format!("{at}/price"), currency, faults);
         let compare_at = self.compare_at_price.as_ref();
-        let compare_at = compare_at.and_then(|price| price_in(price, &format!("{at}/compare_at_price"), currency, faults));
+        let compare_at =
+            compare_at.and_then(|price| price_in(price, &format!("{at}/compare_at_price"), currency, faults));
         Some(ItemTerms { sku: sku?, quantity: quantity?, price: price?, compare_at })
     }
 }

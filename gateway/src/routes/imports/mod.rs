@@ -138,9 +138,26 @@ pub(crate) struct CountsWire {
 impl CountsWire {
     fn of(counts: Map<String, Value>) -> Self {
         let counts: Counts = serde_json::from_value(Value::Object(counts)).unwrap_or_default();
-        let Counts { rows, products_created, products_updated, products_unchanged, variants_created, stock_set, rows_rejected, warnings } =
-            counts;
-        Self { rows, products_created, products_updated, products_unchanged, variants_created, stock_set, rows_rejected, warnings }
+        let Counts {
+            rows,
+            products_created,
+            products_updated,
+            products_unchanged,
+            variants_created,
+            stock_set,
+            rows_rejected,
+            warnings,
+        } = counts;
+        Self {
+            rows,
+            products_created,
+            products_updated,
+            products_unchanged,
+            variants_created,
+            stock_set,
+            rows_rejected,
+            warnings,
+        }
     }
 }
 

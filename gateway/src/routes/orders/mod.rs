@@ -6,7 +6,10 @@ use actors::{Answered, Call};
 use axum::{extract::State, response::Response};
 use engine::{
     id::{OrderId, TenantId},
-    order::{FulfillmentState, Order, OrderCommand, OrderPaymentState, OrderReply, OrderView, REASON_BYTES_MAX, TRACKING_BYTES_MAX},
+    order::{
+        FulfillmentState, Order, OrderCommand, OrderPaymentState, OrderReply, OrderView, REASON_BYTES_MAX,
+        TRACKING_BYTES_MAX,
+    },
 };
 use persistence::sql::{List, lists::OrderFilter};
 use serde::{Deserialize, Serialize};

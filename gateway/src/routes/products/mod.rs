@@ -91,11 +91,26 @@ impl FromQuery for ProductQuery {
             }
         });
         let text = |name: &str| parameters.text(name).filter(|text| !text.is_empty()).map(str::to_owned);
-        let filter =
-            ProductFilter { query: text("query"), product_type: text("type"), tag: text("tag"), vendor: text("vendor"), status };
+        let filter = ProductFilter {
+            query: text("query"),
+            product_type: text("type"),
+            tag: text("tag"),
+            vendor: text("vendor"),
+            status,
+        };
         let page = PageQuery::of(parameters, faults);
         let none = || None::<String>;
-        Some(Self { query: none(), kind: none(), tag: none(), vendor: none(), status: none(), limit: None, cursor: none(), filter, page })
+        Some(Self {
+            query: none(),
+            kind: none(),
+            tag: none(),
+            vendor: none(),
+            status: none(),
+            limit: None,
+            cursor: none(),
+            filter,
+            page,
+        })
     }
 }
 
@@ -109,7 +124,9 @@ async fn ask(
     let Answered { reply, again } = gateway.commerce.ask::<Product>(&product.key(tenant), command, call).await?;
     match reply {
         ProductReply::Product(view) => Ok((view, again)),
-        ProductReply::Imported(_) | ProductReply::Quote(_) => Err(Problem::internal("product", &"an answer to another question")),
+        ProductReply::Imported(_) | ProductReply::Quote(_) => {
+            Err(Problem::internal("product", &"an answer to another question"))
+        }
     }
 }
 
@@ -143,7 +160,10 @@ pub(crate) async fn list_products(
         };
     }
     let page = gateway.read_side.products(&shop.tenant, &filter, query.page.request(List::Products)?).await?;
-    let items = page.items.iter().map(|listed| ProductWire::of(&listed.product, |index, _| listed.in_stock.get(index) == Some(&true)));
+    let items = page
+        .items
+        .iter()
+        .map(|listed| ProductWire::of(&listed.product, |index, _| listed.in_stock.get(index) == Some(&true)));
     Ok(ok(&PageWire { items: items.collect(), next_cursor: page.next.map(|cursor| cursor.to_string()) }))
 }
 

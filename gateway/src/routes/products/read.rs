@@ -3,7 +3,9 @@
 use engine::{
     id::VariantId,
     money::Currency,
-    product::{Handle, IMAGES_MAX, Image, NewProduct, NewVariant, ProductEdit, SafeHtml, Status, VARIANTS_MAX, VariantEdit},
+    product::{
+        Handle, IMAGES_MAX, Image, NewProduct, NewVariant, ProductEdit, SafeHtml, Status, VARIANTS_MAX, VariantEdit,
+    },
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
@@ -161,7 +163,10 @@ fn images(images: &[NewImage], faults: &mut Faults) -> Vec<Image> {
 fn handle(said: Option<&str>, title: &str, faults: &mut Faults) -> Option<Handle> {
     match said {
         Some(handle) => faults.range("/handle", Handle::new(handle)),
-        None => faults.range("/title", Handle::from_title(title).map_err(|_| "has no letter or digit to make a handle of: give a handle")),
+        None => faults.range(
+            "/title",
+            Handle::from_title(title).map_err(|_| "has no letter or digit to make a handle of: give a handle"),
+        ),
     }
 }
 
@@ -175,8 +180,9 @@ impl NewProductBody {
         faults.check("/variants", (1..=VARIANTS_MAX).contains(&self.variants.len()), "has from 1 to 2048 variants");
         let mut currency = None;
         let variants = self.variants.iter().take(VARIANTS_MAX).enumerate();
-        let variants =
-            all_of(variants.map(|(index, variant)| variant.read(&format!("/variants/{index}"), &mut currency, &mut faults)));
+        let variants = all_of(
+            variants.map(|(index, variant)| variant.read(&format!("/variants/{index}"), &mut currency, &mut faults)),
+        );
         let parts = handle.zip(description).zip(variants).zip(currency);
         let new = parts.map(|(((handle, description), variants), currency)| NewProduct {
             handle,
@@ -200,8 +206,14 @@ impl NewVariantBody {
         let sku = self.sku.as_deref().map(|sku| read_sku(sku, &format!("{at}/sku"), faults));
         let price = price_in(&self.price, &format!("{at}/price"), currency, faults);
         let compare_at = self.compare_at_price.as_ref();
-        let compare_at = compare_at.and_then(|price| price_in(price, &format!("{at}/compare_at_price"), currency, faults));
-        Some(NewVariant { sku: sku.flatten(), options: self.options.clone().unwrap_or_default(), price: price?, compare_at })
+        let compare_at =
+            compare_at.and_then(|price| price_in(price, &format!("{at}/compare_at_price"), currency, faults));
+        Some(NewVariant {
+            sku: sku.flatten(),
+            options: self.options.clone().unwrap_or_default(),
+            price: price?,
+            compare_at,
+        })
     }
 }
 
@@ -217,8 +229,9 @@ impl ProductPatch {
         faults.check("/remove_variants", remove.len() <= VARIANTS_MAX, "has at most 2048 variants");
         let mut currency = None;
         let variants = variants.iter().take(VARIANTS_MAX).enumerate();
-        let variants =
-            variants.map(|(index, variant)| variant.read(&format!("/variants/{index}"), &mut currency, &mut faults)).collect();
+        let variants = variants
+            .map(|(index, variant)| variant.read(&format!("/variants/{index}"), &mut currency, &mut faults))
+            .collect();
         let edit = ProductEdit {
             title: self.title.clone(),
             description,

@@ -99,7 +99,11 @@ pub(crate) struct VariantWire {
 impl ProductWire {
     /// `in_stock` tells of a variant, by its place and SKU, whether units are available.
     pub(super) fn of(view: &ProductView, in_stock: impl Fn(usize, &Sku) -> bool) -> Self {
-        let image = |Image { src, alt, position }: &Image| ImageWire { src: src.clone(), alt: alt.clone(), position: *position };
+        let image = |Image { src, alt, position }: &Image| ImageWire {
+            src: src.clone(),
+            alt: alt.clone(),
+            position: *position,
+        };
         let variants = view.variants.iter().enumerate().map(|(index, variant)| VariantWire {
             id: variant.id,
             sku: variant.sku.clone(),
@@ -109,7 +113,8 @@ impl ProductWire {
             compare_at_price: variant.compare_at.map(MoneyWire::from),
             in_stock: in_stock(index, &variant.sku),
         });
-        let options = view.options.iter().map(|option| OptionWire { name: option.name.clone(), values: option.values.clone() });
+        let options =
+            view.options.iter().map(|option| OptionWire { name: option.name.clone(), values: option.values.clone() });
         Self {
             id: view.id,
             handle: view.handle.to_string(),

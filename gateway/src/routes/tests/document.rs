@@ -39,8 +39,10 @@ fn operations_are_named_once_and_documented() {
             assert!(names.insert(name.to_owned()), "{name} twice");
             assert!(operation["summary"].is_string(), "{method} {path}");
             let is_command = method == "post" && path.starts_with("/v1/");
-            let has_key = operation["parameters"].as_array().into_iter().flatten().any(|one| one["name"] == "Idempotency-Key");
-            let needs_none = ["/v1/sessions", "/v1/accounts", "/v1/password-resets"].iter().any(|free| path.starts_with(free));
+            let has_key =
+                operation["parameters"].as_array().into_iter().flatten().any(|one| one["name"] == "Idempotency-Key");
+            let needs_none =
+                ["/v1/sessions", "/v1/accounts", "/v1/password-resets"].iter().any(|free| path.starts_with(free));
             assert!(!is_command || has_key != needs_none, "{method} {path}");
         }
     }

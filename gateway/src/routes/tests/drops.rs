@@ -42,7 +42,8 @@ async fn everything_that_is_wrong_with_a_drop_is_said_at_once() {
                               {"sku": "M", "quantity": 1, "price": {"amount": 1, "currency": "EUR"}}]));
     odd["hold_seconds"] = json!(1);
     let answer = vendor.post("/v1/drops", "k", odd).await.refuses(422, "out_of_range");
-    let pointers: Vec<_> = answer.body["errors"].as_array().unwrap().iter().map(|error| error["pointer"].as_str().unwrap()).collect();
+    let pointers: Vec<_> =
+        answer.body["errors"].as_array().unwrap().iter().map(|error| error["pointer"].as_str().unwrap()).collect();
     assert_eq!(
         pointers,
         ["/items/0/sku", "/items/0/quantity", "/items/0/price/amount", "/items/1/price/currency", "/hold_seconds"]
@@ -98,7 +99,8 @@ async fn an_edit_names_the_version_that_it_is_based_on() {
     assert_eq!((changed.number("/version"), changed.number("/per_buyer_max")), (2, 3));
     let answer = vendor.patch(&place, "\"1\"", change.clone()).await.refuses(412, "stale_version");
     assert_eq!(answer.number("/version"), 2);
-    let etag = eventually(|| vendor.get(&place), |answer| answer.number("/version") == 2).await.header("etag").to_owned();
+    let etag =
+        eventually(|| vendor.get(&place), |answer| answer.number("/version") == 2).await.header("etag").to_owned();
     vendor.patch(&place, &etag, json!({"items": [{"sku": "S", "price": usd(5)}]})).await.has(200);
     let answer = vendor.patch(&place, "3", json!({"title": "New"})).await.refuses(409, "not_allowed");
     assert!(answer.text("/detail").contains("open drop"));
@@ -130,7 +132,11 @@ async fn a_drop_ends_or_is_cancelled() {
     let claim = guest.post(&format!("{place}/claims"), "k", json!({"quantity": 1})).await.has(201);
     assert_eq!(vendor.post(&format!("{place}/end"), "e", json!(null)).await.has(200).text("/state"), "ended");
     guest.post(&format!("{place}/claims"), "k2", json!({"quantity": 1})).await.refuses(409, "ended");
-    assert_eq!(guest.get(claim.header("location")).await.text("/state"), "held", "made before the end, it stays payable");
+    assert_eq!(
+        guest.get(claim.header("location")).await.text("/state"),
+        "held",
+        "made before the end, it stays payable"
+    );
     assert_eq!(vendor.post(&format!("{place}/cancel"), "c", json!(null)).await.has(200).text("/state"), "cancelled");
     assert_eq!(guest.get(claim.header("location")).await.text("/state"), "released");
 }

@@ -61,7 +61,8 @@ async fn a_product_is_made_shown_changed_and_archived() {
     assert_eq!(changed.body["variants"][0].get("compare_at_price"), None);
     vendor.patch(&place, "\"1\"", json!({"title": "Newer"})).await.refuses(412, "stale_version");
 
-    let listed = eventually(|| nobody.get("/v1/products?query=new&tag=summer"), |answer| answer.items().len() == 1).await;
+    let listed =
+        eventually(|| nobody.get("/v1/products?query=new&tag=summer"), |answer| answer.items().len() == 1).await;
     assert_eq!(listed.items()[0]["id"], id.as_str());
     vendor.delete(&place).await.has(204);
     nobody.get(&place).await.refuses(404, "not_found");
@@ -75,7 +76,8 @@ async fn everything_that_is_wrong_with_a_product_is_said_at_once() {
     let shop = Shop::open().await;
     let odd = json!({"title": "???", "variants": [{"price": usd(-1)}, {"sku": " x", "price": {"amount": 1, "currency": "EUR"}}]});
     let answer = shop.vendor().post("/v1/products", "k", odd).await.refuses(422, "out_of_range");
-    let pointers: Vec<_> = answer.body["errors"].as_array().unwrap().iter().map(|error| error["pointer"].as_str().unwrap()).collect();
+    let pointers: Vec<_> =
+        answer.body["errors"].as_array().unwrap().iter().map(|error| error["pointer"].as_str().unwrap()).collect();
     assert_eq!(pointers, ["/title", "/variants/0/price/amount", "/variants/1/sku", "/variants/1/price/currency"]);
     let answer = shop.vendor().post("/v1/products", "k", json!({"title": "A", "variants": []})).await;
     assert_eq!(answer.refuses(422, "out_of_range").text("/errors/0/pointer"), "/variants");
@@ -147,7 +149,10 @@ async fn a_cart_is_paid_and_becomes_an_order() {
     let vendor = shop.vendor();
     let refund = json!({"amount": usd(1000), "reason": "scratched"});
     let refunded = vendor.post(&format!("{order}/refunds"), "r", refund).await.has(201);
-    assert_eq!((refunded.text("/payment_state"), refunded.number("/totals/refunded/amount")), ("partially_refunded", 1000));
+    assert_eq!(
+        (refunded.text("/payment_state"), refunded.number("/totals/refunded/amount")),
+        ("partially_refunded", 1000)
+    );
     let too_much = json!({"amount": usd(9000), "reason": "more"});
     let answer = vendor.post(&format!("{order}/refunds"), "r2", too_much).await.refuses(409, "refund_too_large");
     assert_eq!(answer.body["refundable"], usd(2998));
@@ -167,7 +172,10 @@ async fn a_declined_payment_is_an_answer_and_leaves_the_claim_held() {
     let claims = json!({"claims": [claim.text("/id")]});
     let failed = ann.post("/v1/checkouts", "1", payment("tok_decline", claims.clone())).await.has(201);
     let failed = eventually(|| ann.get(failed.header("location")), |answer| answer.text("/state") == "failed").await;
-    assert_eq!((failed.text("/problem/code"), failed.text("/problem/type")), ("payment_declined", "/problems/payment_declined"));
+    assert_eq!(
+        (failed.text("/problem/code"), failed.text("/problem/type")),
+        ("payment_declined", "/problems/payment_declined")
+    );
     assert_eq!(ann.get(claim.header("location")).await.text("/state"), "held");
 
     let wrong = payment("tok_approve", json!({"claims": [claim.text("/id")], "expected_total": usd(1)}));

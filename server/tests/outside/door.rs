@@ -1,0 +1,150 @@
+//! Requests and answers.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+
+/// Longer than the server lets a request take.
+const REQUEST_MAX: Duration = Duration::from_secs(40);
+
+/// An answer that came in whole.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Its `Content-Type`.
+    pub kind: String,
+    /// Whether it was given before.
+    pub replayed: bool,
+    /// Its body; null when it has none.
+    pub body: Value,
+}
+
+impl Answer {
+    /// The problem's code, or nothing.
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+
+    /// Its body, which must have come with this status.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.body);
+        self.body
+    }
+
+    /// It must be this refusal, as a whole problem document.
+    #[track_caller]
+    pub fn expect_problem(&self, status: u16, code: &str) {
+        assert_eq!((self.status, self.code()), (status, code), "{}", self.body);
+        assert_eq!(self.kind, "application/problem+json");
+        assert_eq!(self.body["status"], status);
+        assert_eq!(self.body["type"], format!("/problems/{code}"));
+        for name in ["title", "request_id"] {
+            assert!(self.body[name].is_string(), "no {name}: {}", self.body);
+        }
+    }
+}
+
+/// Where a server is. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Door {
+    /// `http://127.0.0.1:…`.
+    pub url: String,
+    client: Client,
+}
+
+impl Door {
+    pub fn new(url: &str) -> Self {
+        Self { url: url.to_owned(), client: Client::builder().timeout(REQUEST_MAX).build().unwrap() }
+    }
+
+    /// Asks. An error means that the outcome is not known: the connection was refused or cut.
+    pub async fn try_ask(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        key: Option<&str>,
+        body: Option<&str>,
+    ) -> Result<Answer, reqwest::Error> {
+        let mut request = self.client.request(method, format!("{}{path}", self.url));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_owned());
+        }
+        let response = request.send().await?;
+        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let (kind, replayed) = (header("content-type").to_owned(), header("idempotency-replayed") == "true");
+        let status = response.status().as_u16();
+        let bytes = response.bytes().await?;
+        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap_or(Value::Null) };
+        Ok(Answer { status, kind, replayed, body })
+    }
+
+    /// A new guest.
+    pub async fn guest(&self) -> Buyer {
+        let answer = self.try_ask(Method::POST, "/v1/sessions", None, None, Some("{}")).await.unwrap();
+        let session = answer.expect(201);
+        Buyer { door: self.clone(), token: session["token"].as_str().unwrap().to_owned() }
+    }
+}
+
+/// Someone with a token.
+#[derive(Debug, Clone)]
+pub struct Buyer {
+    /// Where they go.
+    pub door: Door,
+    /// Who they are.
+    pub token: String,
+}
+
+/// A key that was never used.
+pub fn fresh_key() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("key-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+impl Buyer {
+    /// Asks a server that stays up.
+    pub async fn ask(&self, method: Method, path: &str, key: Option<&str>, body: Option<&Value>) -> Answer {
+        let body = body.map(Value::to_string);
+        let asked = self.door.try_ask(method.clone(), path, Some(&self.token), key, body.as_deref()).await;
+        asked.unwrap_or_else(|error| panic!("{method} {path}: {error:?}"))
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.ask(Method::GET, path, None, None).await
+    }
+
+    /// Posts with a key of its own.
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.ask(Method::POST, path, Some(&fresh_key()), Some(body)).await
+    }
+
+    pub async fn claim(&self, drop: &str, quantity: u64) -> Answer {
+        self.post(&format!("/v1/drops/{drop}/claims"), &json!({"quantity": quantity})).await
+    }
+
+    /// Pays for claims.
+    pub async fn pay(&self, claims: &[&str], token: &str, email: &str) -> Answer {
+        self.post("/v1/checkouts", &payment(claims, token, email)).await
+    }
+}
+
+/// The body of a checkout.
+pub fn payment(claims: &[&str], token: &str, email: &str) -> Value {
+    json!({
+        "claims": claims, "payment": {"provider": "sandbox", "token": token}, "email": email,
+        "shipping_address": {"name": "Ann", "line1": "1 Main St", "city": "Springfield", "postal_code": "12345", "country": "US"},
+    })
+}

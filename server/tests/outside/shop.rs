@@ -1,0 +1,205 @@
+//! A server process with a data folder of its own.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{Buyer, Door, LOOK, PATIENCE, in_seconds, until};
+
+/// Bytes of the log that are shown when a test fails.
+const LOG_TAIL_BYTES: usize = 4_000;
+
+/// The program with these arguments, and nothing said by the environment.
+pub fn command(arguments: &[&str], data: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fusion"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FUSION_")) {
+        command.env_remove(name);
+    }
+    command.args(arguments).arg("--data-dir").arg(data).stdin(Stdio::null());
+    command
+}
+
+/// What a vendor sells.
+#[derive(Debug, Clone)]
+pub struct Sale {
+    /// The drop's id.
+    pub drop: String,
+    /// What it sells.
+    pub sku: String,
+}
+
+/// A server under `--dev`, ended with the test.
+pub struct Shop {
+    folder: TempDir,
+    child: Option<Child>,
+    door: Door,
+    /// A token of the demo shop's vendor.
+    pub vendor: Buyer,
+}
+
+impl Shop {
+    /// Starts one in a new folder.
+    pub async fn open() -> Self {
+        let door = Door::new("");
+        let vendor = Buyer { door: door.clone(), token: String::new() };
+        let mut shop = Self { folder: tempfile::tempdir().unwrap(), child: None, door, vendor };
+        shop.start().await;
+        shop.vendor.token = shop.token("vendor", "demo");
+        shop
+    }
+
+    /// Where it keeps everything.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Where it is.
+    pub fn door(&self) -> &Door {
+        &self.door
+    }
+
+    /// Starts the program on the folder, and waits until it serves.
+    pub async fn start(&mut self) {
+        assert!(self.child.is_none(), "it runs");
+        let (out, log) = (self.folder.path().join("stdout"), self.folder.path().join("stderr"));
+        let child = command(&["serve", "--dev", "--listen", "127.0.0.1:0"], &self.data())
+            .stdout(File::create(&out).unwrap())
+            .stderr(File::options().create(true).append(true).open(&log).unwrap())
+            .spawn();
+        self.child = Some(child.unwrap());
+        let url = until("the address is printed", async || {
+            let ended = self.child.as_mut().unwrap().try_wait().unwrap();
+            assert!(ended.is_none(), "the server did not start: {ended:?}\n{}", fs::read_to_string(&log).unwrap());
+            let said = fs::read_to_string(&out).unwrap_or_default();
+            said.lines().find(|line| line.starts_with("http://")).map(str::to_owned)
+        })
+        .await;
+        self.door = Door::new(&url);
+        self.vendor.door = self.door.clone();
+        until("it is ready", async || {
+            let answer = self.door.try_ask(Method::GET, "/readyz", None, None, None).await;
+            answer.ok().filter(|answer| answer.status == 200)
+        })
+        .await;
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// SIGTERM, without waiting.
+    pub fn tell_to_stop(&self) {
+        let id = self.child.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    }
+
+    /// Waits for its end.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let mut child = self.child.take().unwrap();
+        let ended = until("the server ends", async || child.try_wait().unwrap()).await;
+        ended
+    }
+
+    /// Stops it in order.
+    pub async fn stop(&mut self) {
+        self.tell_to_stop();
+        assert_eq!(self.ended().await.code(), Some(0), "a server that was told to stop ends well");
+    }
+
+    /// Another command of the program, on the same folder.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        command(arguments, &self.data()).output().unwrap()
+    }
+
+    /// `fusion token`.
+    pub fn token(&self, role: &str, tenant: &str) -> String {
+        let output = self.run(&["token", "--role", role, "--tenant", tenant]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// What the server has logged.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.folder.path().join("stderr")).unwrap_or_default()).into_owned()
+    }
+
+    /// A product with stock, all of it in an open drop.
+    pub async fn sell(&self, sku: &str, quantity: u64, per_buyer_max: u64) -> Sale {
+        self.sell_with(sku, quantity, per_buyer_max, json!({})).await
+    }
+
+    /// The same, with more said of the drop.
+    pub async fn sell_with(&self, sku: &str, quantity: u64, per_buyer_max: u64, more: Value) -> Sale {
+        let price = json!({"amount": 2500, "currency": "USD"});
+        let product = json!({"title": format!("Shirt {sku}"), "variants": [{"sku": sku, "price": price}]});
+        self.vendor.post("/v1/products", &product).await.expect(201);
+        let delivery = json!({"delta": quantity, "reason": "delivery"});
+        self.vendor.post(&format!("/v1/inventory/{sku}/adjustments"), &delivery).await.expect(200);
+        let mut drop = json!({
+            "sku": sku, "quantity": quantity, "price": price, "per_buyer_max": per_buyer_max,
+            "hold_seconds": 3600, "ends_at": in_seconds(86_400),
+        });
+        drop.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let drop = self.vendor.post("/v1/drops", &drop).await.expect(201);
+        Sale { drop: drop["id"].as_str().unwrap().to_owned(), sku: sku.to_owned() }
+    }
+
+    /// So many guests.
+    pub async fn guests(&self, count: usize) -> Vec<Buyer> {
+        use futures::StreamExt;
+        futures::stream::iter(0..count).map(|_| self.door.guest()).buffer_unordered(32).collect().await
+    }
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            let log = self.log();
+            let from = (log.len().saturating_sub(LOG_TAIL_BYTES)..log.len()).find(|at| log.is_char_boundary(*at));
+            eprintln!("the server's log ends with:\n{}", &log[from.unwrap_or(0)..]);
+        }
+    }
+}
+
+/// Starts the program on a folder that it must refuse, and gives what it says.
+pub fn expect_refusal(data: &Path, what: &str) -> String {
+    let out = data.with_extension("stdout");
+    let log = data.with_extension("stderr");
+    let mut child = command(&["serve", "--dev", "--listen", "127.0.0.1:0"], data)
+        .stdout(File::create(&out).unwrap())
+        .stderr(File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let deadline = std::time::Instant::now() + PATIENCE;
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break Some(status);
+        }
+        let serves = fs::read_to_string(&out).unwrap_or_default().lines().any(|line| line.starts_with("http://"));
+        if serves || std::time::Instant::now() > deadline {
+            let _ = child.kill();
+            let _ = child.wait();
+            break None;
+        }
+        std::thread::sleep(LOOK);
+    };
+    let said = String::from_utf8_lossy(&fs::read(&log).unwrap()).into_owned();
+    let Some(status) = status else { panic!("it serves, or hangs, although {what}:\n{said}") };
+    assert!(!status.success(), "it ended well although {what}:\n{said}");
+    assert!(status.code().is_some(), "it was ended by a signal ({status}) although {what}:\n{said}");
+    assert!(!said.contains("panicked at"), "it panicked when {what}:\n{said}");
+    said
+}
