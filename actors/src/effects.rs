@@ -62,10 +62,10 @@ async fn carry_out(node: &Arc<NodeShared>, tenant: &TenantId, source: &EntityKey
                 Err(unknown) => tracing::debug!(%source, slot = effect.id.slot, %unknown, "effect has no outcome yet"),
             }
         }
-        if let Some(definite) = outcome.clone() {
-            if commerce.deliver(source, effect.id, definite).await {
-                return;
-            }
+        if let Some(definite) = outcome.clone()
+            && commerce.deliver(source, effect.id, definite).await
+        {
+            return;
         }
         tokio::time::sleep(pause).await;
     }

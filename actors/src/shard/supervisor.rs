@@ -302,10 +302,10 @@ impl ShardState {
         leading.propose(Proposal::barrier(Box::new(move |fate| {
             let _ = sender.send(matches!(fate, Fate::Accepted(_)));
         })));
-        if receiver.await.unwrap_or(false) {
-            if let Err(error) = leading.checkpoint().await {
-                tracing::warn!(shard = %self.shard, %error, "stopping without a checkpoint; the next start reads the log");
-            }
+        if receiver.await.unwrap_or(false)
+            && let Err(error) = leading.checkpoint().await
+        {
+            tracing::warn!(shard = %self.shard, %error, "stopping without a checkpoint; the next start reads the log");
         }
         self.end_term();
     }

@@ -1,0 +1,246 @@
+//! Keeps every answer that buyers were given, and compares it with what is there afterwards.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{Buyer, Sale, Shop, fresh_key, payment, until};
+
+/// Units that one buyer may have of one drop.
+pub const CAP: u64 = 3;
+
+/// What a buyer knows of a claim.
+#[derive(Debug, Clone, PartialEq)]
+enum Standing {
+    Held,
+    Released,
+    /// With the order.
+    Sold(String),
+}
+
+#[derive(Debug)]
+struct Known {
+    /// The 201 that it was made with.
+    body: Value,
+    key: String,
+    standing: Standing,
+}
+
+/// A request whose answer did not come.
+#[derive(Debug, Clone)]
+enum Asked {
+    Claim { quantity: u64, key: String },
+    Release { claim: String },
+    Pay { claim: String, token: &'static str, key: String },
+}
+
+/// How many answers were given, and whether to go on.
+#[derive(Debug, Clone, Default)]
+pub struct Load {
+    pub answers: Arc<AtomicU64>,
+    pub over: Arc<AtomicBool>,
+}
+
+/// One buyer at one drop, with everything that it was told.
+pub struct Customer {
+    pub buyer: Buyer,
+    sale: Sale,
+    claims: HashMap<String, Known>,
+    /// Checkouts that completed, with their order's number once it was read.
+    orders: HashMap<String, (String, Option<String>)>,
+    unknown: Option<Asked>,
+    random: fastrand::Rng,
+    email: String,
+}
+
+impl Customer {
+    pub fn new(buyer: Buyer, sale: &Sale, seed: u64) -> Self {
+        Self {
+            buyer,
+            sale: sale.clone(),
+            claims: HashMap::new(),
+            orders: HashMap::new(),
+            unknown: None,
+            random: fastrand::Rng::with_seed(seed),
+            email: format!("{}@example.com", fresh_key()),
+        }
+    }
+
+    fn path(&self, claim: &str) -> String {
+        format!("/v1/drops/{}/claims/{claim}", self.sale.drop)
+    }
+
+    /// Units held and sold.
+    pub fn units(&self) -> (u64, u64) {
+        let units = |met: fn(&Standing) -> bool| {
+            let claims = self.claims.values().filter(|known| met(&known.standing));
+            claims.map(|known| known.body["quantity"].as_u64().unwrap()).sum()
+        };
+        (units(|standing| *standing == Standing::Held), units(|standing| matches!(standing, Standing::Sold(_))))
+    }
+
+    /// Shops until the load is over or an answer does not come.
+    pub async fn shop(mut self, load: Load) -> Self {
+        while !load.over.load(Ordering::Relaxed) && self.unknown.is_none() {
+            let asked = self.choose();
+            if self.ask(asked, false).await {
+                load.answers.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        self
+    }
+
+    fn choose(&mut self) -> Asked {
+        let held: Vec<_> = self.claims.iter().filter(|(_, known)| known.standing == Standing::Held).map(|(id, _)| id.clone()).collect();
+        let some = (!held.is_empty()).then(|| held[self.random.usize(..held.len())].clone());
+        match (some, self.random.u8(..10)) {
+            (Some(claim), 0) => {
+                let token = if self.random.bool() { "tok_approve" } else { "tok_decline" };
+                Asked::Pay { claim, token, key: fresh_key() }
+            }
+            (Some(claim), 1..=5) => Asked::Release { claim },
+            _ => Asked::Claim { quantity: self.random.u64(1..=2), key: fresh_key() },
+        }
+    }
+
+    /// Asks what has no answer yet again, as it was asked.
+    pub async fn settle(&mut self) {
+        let Some(asked) = self.unknown.take() else { return };
+        assert!(self.ask(asked.clone(), true).await, "no answer from a server that is ready: {asked:?}");
+    }
+
+    /// Asks, and keeps what it is told. Whether there was an answer.
+    async fn ask(&mut self, asked: Asked, again: bool) -> bool {
+        let (method, path, key, body) = match &asked {
+            Asked::Claim { quantity, key } => {
+                (Method::POST, format!("/v1/drops/{}/claims", self.sale.drop), Some(key.as_str()), Some(json!({"quantity": quantity})))
+            }
+            Asked::Release { claim } => (Method::DELETE, self.path(claim), None, None),
+            Asked::Pay { claim, token, key } => {
+                (Method::POST, "/v1/checkouts".to_owned(), Some(key.as_str()), Some(payment(&[claim], token, &self.email)))
+            }
+        };
+        let body = body.map(|body| body.to_string());
+        let answer = self.buyer.door.try_ask(method, &path, Some(&self.buyer.token), key, body.as_deref()).await;
+        let answer = match answer {
+            // 503 and 504 say that nothing is known: ask again.
+            Ok(answer) if !matches!(answer.status, 503 | 504) => answer,
+            Ok(_) | Err(_) => {
+                self.unknown = Some(asked);
+                return false;
+            }
+        };
+        assert!(answer.status < 500, "{asked:?}: {}", answer.body);
+        let (held, sold) = self.units();
+        match (&asked, answer.status, answer.code()) {
+            (Asked::Claim { quantity, key }, 201, _) => {
+                assert!(held + sold + quantity <= CAP, "beyond the cap with {held} held and {sold} sold: {}", answer.body);
+                assert_eq!(answer.body["quantity"], *quantity);
+                let id = answer.body["id"].as_str().unwrap().to_owned();
+                let known = Known { body: answer.body, key: key.clone(), standing: Standing::Held };
+                assert!(self.claims.insert(id, known).is_none(), "two claims of one id");
+            }
+            (Asked::Claim { quantity, .. }, 409, "sold_out") => {
+                assert!(answer.body["available"].as_u64().unwrap() < *quantity, "sold out, with units: {}", answer.body);
+            }
+            (Asked::Claim { quantity, .. }, 409, "limit_reached") => {
+                assert!(held + sold + quantity > CAP, "limited with {held} held, {sold} sold: {}", answer.body);
+                assert_eq!(answer.body["remaining"], CAP - held - sold, "{}", answer.body);
+            }
+            (Asked::Release { claim }, 204, _) => self.claims.get_mut(claim).unwrap().standing = Standing::Released,
+            (Asked::Pay { claim, token, key }, 201, _) => {
+                let (claim, token, key) = (claim.clone(), *token, key.clone());
+                return self.paid(answer.body, Asked::Pay { claim, token, key }).await;
+            }
+            _ => panic!("{asked:?} (again: {again}) with {held} held and {sold} sold, {:?}: {} {}", self.claims, answer.status, answer.body),
+        }
+        true
+    }
+
+    /// Waits for a checkout's end.
+    async fn paid(&mut self, mut checkout: Value, asked: Asked) -> bool {
+        let Asked::Pay { claim, token, .. } = &asked else { unreachable!() };
+        let path = format!("/v1/checkouts/{}", checkout["id"].as_str().unwrap());
+        let deadline = tokio::time::Instant::now() + super::PATIENCE;
+        while checkout["state"] == "pending" {
+            assert!(tokio::time::Instant::now() < deadline, "a checkout stays pending: {checkout}");
+            match self.buyer.door.try_ask(Method::GET, &path, Some(&self.buyer.token), None, None).await {
+                Ok(answer) if answer.status == 200 => checkout = answer.body,
+                Ok(answer) if answer.status < 500 => panic!("{path}: {} {}", answer.status, answer.body),
+                _ => {
+                    self.unknown = Some(asked);
+                    return false;
+                }
+            }
+        }
+        match (*token, checkout["state"].as_str().unwrap()) {
+            ("tok_approve", "completed") => {
+                let order = checkout["order_id"].as_str().unwrap().to_owned();
+                self.claims.get_mut(claim).unwrap().standing = Standing::Sold(order.clone());
+                self.orders.insert(checkout["id"].as_str().unwrap().to_owned(), (order, None));
+            }
+            ("tok_decline", "failed") => assert_eq!(checkout["problem"]["code"], "payment_declined", "{checkout}"),
+            _ => panic!("{asked:?}: {checkout}"),
+        }
+        true
+    }
+
+    /// Whether everything is as it was told.
+    pub async fn check(&mut self) {
+        for (id, known) in &self.claims {
+            let now = self.buyer.get(&self.path(id)).await;
+            assert_eq!(now.status, 200, "{:?} is gone: {}", known, now.body);
+            for field in ["id", "drop_id", "sku", "quantity", "unit_price"] {
+                assert_eq!(now.body[field], known.body[field], "{field} of {}", now.body);
+            }
+            let state = match &known.standing {
+                Standing::Held => "held",
+                Standing::Released => "released",
+                Standing::Sold(order) => {
+                    assert_eq!(now.body["order_id"], *order, "{}", now.body);
+                    "sold"
+                }
+            };
+            assert_eq!(now.body["state"], state, "{known:?} is {}", now.body);
+            if known.standing == Standing::Held {
+                assert_eq!(now.body["expires_at"], known.body["expires_at"], "a hold ends when it was said to");
+                let body = json!({"quantity": known.body["quantity"]});
+                let path = format!("/v1/drops/{}/claims", self.sale.drop);
+                let again = self.buyer.ask(Method::POST, &path, Some(&known.key), Some(&body)).await;
+                assert_eq!((again.status, again.replayed, &again.body["id"]), (201, true, &known.body["id"]), "{}", again.body);
+            }
+        }
+        for (checkout, (order, number)) in &mut self.orders {
+            let seen = self.buyer.get(&format!("/v1/checkouts/{checkout}")).await.expect(200);
+            assert_eq!((&seen["state"], &seen["order_id"]), (&json!("completed"), &json!(order)), "{seen}");
+            let seen = self.buyer.get(&format!("/v1/orders/{order}")).await.expect(200);
+            let now = seen["number"].as_str().unwrap();
+            assert_eq!(now, number.get_or_insert_with(|| now.to_owned()), "an order keeps its number");
+        }
+    }
+}
+
+/// What a drop says of itself must be what its buyers were told, to the unit.
+pub async fn check_numbers(shop: &Shop, sale: &Sale, quantity: u64, held: u64, sold: u64) {
+    let path = format!("/v1/drops/{}", sale.drop);
+    let told = (quantity, quantity - held - sold, held, sold);
+    let mut seen = (0, 0, 0, 0);
+    let as_told = async || {
+        let drop = shop.vendor.get(&path).await.expect(200);
+        let number = |name: &str| drop[name].as_u64().unwrap();
+        seen = (number("quantity"), number("available"), number("held"), number("sold"));
+        (seen == told || seen.0 != seen.1 + seen.2 + seen.3).then_some(seen)
+    };
+    let now = until(&format!("quantity, available, held and sold are {told:?}"), as_told).await;
+    assert_eq!(now, told, "the drop's numbers do not add up");
+    let stock = shop.vendor.get(&format!("/v1/inventory/{}", sale.sku)).await.expect(200);
+    let number = |name: &str| stock[name].as_u64().unwrap();
+    assert_eq!(number("on_hand"), number("available") + number("held") + number("allocated"), "{stock}");
+}
