@@ -13,8 +13,8 @@ use wincode::{SchemaRead, SchemaWrite};
 #[cbor(transparent)]
 pub struct Timestamp(#[n(0)] pub u64);
 
-/// The last instant that is accepted, 9999-12-31T23:59:59Z: what RFC 3339 can write.
-pub const TIMESTAMP_MAX: Timestamp = Timestamp(253_402_300_799_000);
+/// The last instant that is accepted, 9999-12-30T22:00:00Z: what RFC 3339 can write in every time zone.
+pub const TIMESTAMP_MAX: Timestamp = Timestamp(253_402_207_200_000);
 
 /// Not an RFC 3339 time between 1970 and 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -40,10 +40,10 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match i64::try_from(self.0).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok()) {
-            Some(instant) => write!(f, "{instant:.3}"),
-            None => write!(f, "{}", TIMESTAMP_MAX),
-        }
+        // Later instants are not made; should one come from a damaged file, it shows as the last that can be written.
+        let ms = i64::try_from(self.0.min(TIMESTAMP_MAX.0)).map_err(|_| fmt::Error)?;
+        let instant = jiff::Timestamp::from_millisecond(ms).map_err(|_| fmt::Error)?;
+        write!(f, "{instant:.3}")
     }
 }
 
@@ -79,7 +79,10 @@ mod tests {
     fn times_are_rfc_3339() {
         let at: Timestamp = "2026-11-22T08:00:00+02:00".parse().unwrap();
         assert_eq!(at.to_string(), "2026-11-22T06:00:00.000Z");
-        assert_eq!(TIMESTAMP_MAX.to_string(), "9999-12-31T23:59:59.000Z");
+        assert_eq!(TIMESTAMP_MAX.to_string(), "9999-12-30T22:00:00.000Z");
+        assert_eq!(Timestamp(u64::MAX).to_string(), TIMESTAMP_MAX.to_string());
+        assert_eq!(TIMESTAMP_MAX.to_string().parse(), Ok(TIMESTAMP_MAX));
+        assert!("9999-12-30T22:00:01Z".parse::<Timestamp>().is_err());
         assert!("1969-12-31T23:59:59Z".parse::<Timestamp>().is_err());
         assert!("yesterday".parse::<Timestamp>().is_err());
     }

@@ -160,6 +160,27 @@ pub(crate) fn fresh_key() -> String {
     format!("fusion-{:016x}{:016x}", random.hash_one(now), random.hash_one(std::process::id()))
 }
 
+/// Warnings of the same words as one, with the first of their lines.
+fn together(warnings: &[String]) -> Vec<String> {
+    let mut by_words: Vec<(&str, Vec<&str>)> = Vec::new();
+    for warning in warnings {
+        let (line, words) = warning.split_once(": ").unwrap_or(("", warning));
+        match by_words.iter_mut().find(|(known, _)| *known == words) {
+            Some((_, lines)) => lines.push(line),
+            // Whatever the file says, the table stays one that a person reads.
+            None if by_words.len() < SHOWN_MAX => by_words.push((words, vec![line])),
+            None => {}
+        }
+    }
+    let told = |(words, lines): (&str, Vec<&str>)| match lines.as_slice() {
+        [""] => words.to_owned(),
+        [line] => format!("{line}: {words}"),
+        [first, .., last] => format!("{first} to {last}, {} times: {words}", lines.len()),
+        [] => String::new(),
+    };
+    by_words.into_iter().map(told).collect()
+}
+
 /// Counts, warnings and refused rows, for people.
 fn told(import: &Import, rejected: &[RejectedRow]) -> String {
     use std::fmt::Write;
@@ -194,11 +215,8 @@ fn told(import: &Import, rejected: &[RejectedRow]) -> String {
     let _ = writeln!(text, "{table}");
     if counts.warnings > 0 {
         let _ = writeln!(text, "\n{} warnings", counts.warnings);
-        for warning in import.warnings.iter().take(SHOWN_MAX) {
+        for warning in together(&import.warnings) {
             let _ = writeln!(text, "  {warning}");
-        }
-        if import.warnings.len() > SHOWN_MAX {
-            let _ = writeln!(text, "  … GET /v1/imports/{} has the others", import.id);
         }
     }
     if !rejected.is_empty() {
@@ -248,6 +266,12 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
+    }
+
+    #[test]
+    fn warnings_of_the_same_words_are_one() {
+        let warnings = ["line 2: odd", "line 3: even", "line 9: odd", "and 7 more"].map(str::to_owned);
+        assert_eq!(together(&warnings), ["line 2 to line 9, 2 times: odd", "line 3: even", "and 7 more"]);
     }
 
     #[test]

@@ -34,7 +34,7 @@ fn number(name: &str, default: u64) -> u64 {
 
 fn seed() -> u64 {
     let seed = number("FUSION_SEED", fastrand::u64(..));
-    println!("FUSION_SEED={seed}");
+    println!("FUSION_SEED={seed} repeats the buyers' choices");
     seed
 }
 
@@ -45,7 +45,13 @@ struct Round {
 }
 
 /// Buyers at a new drop, until some number of answers was given and `end` has ended the server.
-async fn round(shop: &mut Shop, buyers: &[Buyer], name: &str, random: &mut fastrand::Rng, end: impl AsyncFnOnce(&mut Shop)) -> Round {
+async fn round(
+    shop: &mut Shop,
+    buyers: &[Buyer],
+    name: &str,
+    random: &mut fastrand::Rng,
+    end: impl AsyncFnOnce(&mut Shop),
+) -> Round {
     let sale = shop.sell(name, UNITS, CAP).await;
     let load = Load::default();
     let customers: Vec<_> = buyers.iter().map(|buyer| Customer::new(buyer.clone(), &sale, random.u64(..))).collect();
@@ -58,8 +64,9 @@ async fn round(shop: &mut Shop, buyers: &[Buyer], name: &str, random: &mut fastr
     .await;
     end(shop).await;
     load.over.store(true, Ordering::Relaxed);
-    let customers = join_all(shopping).await.into_iter().map(|ended| ended.unwrap()).collect();
-    println!("{name}: ended after {} answers", load.answers.load(Ordering::Relaxed));
+    let customers: Vec<_> = join_all(shopping).await.into_iter().map(|ended| ended.unwrap()).collect();
+    let open = customers.iter().filter(|customer| customer.has_no_answer()).count();
+    println!("{name}: ended after {} answers, {open} requests without one", load.answers.load(Ordering::Relaxed));
     Round { sale, customers }
 }
 
@@ -100,7 +107,9 @@ async fn nothing_that_was_answered_is_lost_when_the_server_is_killed() {
     let mut buyers = shop.guests(BUYERS).await;
     let mut rounds = Vec::new();
     for crash in 0..number("FUSION_CRASHES", 5) {
-        let ended = round(&mut shop, &buyers, &format!("CRASH-{crash}"), &mut random, async |shop: &mut Shop| shop.kill()).await;
+        let ended =
+            round(&mut shop, &buyers, &format!("CRASH-{crash}"), &mut random, async |shop: &mut Shop| shop.kill())
+                .await;
         rounds.push(ended);
         shop.start().await;
         buyers.iter_mut().for_each(|buyer| buyer.door = shop.door().clone());
@@ -133,7 +142,8 @@ async fn a_server_that_is_told_to_stop_answers_what_it_has_taken() {
     let claims = format!("/v1/drops/{}/claims?limit=200", slow.drop);
     until("sixteen are paying", async || {
         let claims = shop.vendor.get(&claims).await.expect(200);
-        let pinned = claims["items"].as_array().unwrap().iter().filter(|claim| claim["checkout_id"].is_string()).count();
+        let pinned =
+            claims["items"].as_array().unwrap().iter().filter(|claim| claim["checkout_id"].is_string()).count();
         (pinned == 16).then_some(())
     })
     .await;

@@ -24,17 +24,28 @@ async fn five_hundred_buyers_get_fifty_units_and_not_one_more() {
     let answers = join_all(buyers.iter().map(|buyer| buyer.claim(&sale.drop, 1))).await;
 
     assert_eq!(count(&answers, 201, ""), 50);
-    assert_eq!(count(&answers, 409, "sold_out"), 450, "{:?}", answers.iter().find(|a| a.status != 201 && a.code() != "sold_out"));
+    assert_eq!(
+        count(&answers, 409, "sold_out"),
+        450,
+        "{:?}",
+        answers.iter().find(|a| a.status != 201 && a.code() != "sold_out")
+    );
     for refused in answers.iter().filter(|answer| answer.status == 409) {
         refused.expect_problem(409, "sold_out");
-        assert_eq!((&refused.body["available"], &refused.body["may_return"]), (&json!(0), &json!(true)), "{}", refused.body);
+        assert_eq!(
+            (&refused.body["available"], &refused.body["may_return"]),
+            (&json!(0), &json!(true)),
+            "{}",
+            refused.body
+        );
     }
     let ids: HashSet<_> = answers.iter().filter_map(|answer| answer.body["id"].as_str()).collect();
     assert_eq!(ids.len(), 50, "every claim is another one");
     let drop = shop.vendor.get(&format!("/v1/drops/{}", sale.drop)).await.expect(200);
     assert_eq!((&drop["available"], &drop["held"], &drop["sold"]), (&json!(0), &json!(50), &json!(0)));
     let claims = shop.vendor.get(&format!("/v1/drops/{}/claims?limit=200", sale.drop)).await.expect(200);
-    let listed: HashSet<_> = claims["items"].as_array().unwrap().iter().filter_map(|claim| claim["id"].as_str()).collect();
+    let listed: HashSet<_> =
+        claims["items"].as_array().unwrap().iter().filter_map(|claim| claim["id"].as_str()).collect();
     assert_eq!(listed, ids);
 }
 
@@ -122,7 +133,11 @@ async fn a_purchase_ends_in_an_order_and_a_declined_one_leaves_the_claim() {
     let path = format!("/v1/drops/{}/claims/{id}", sale.drop);
 
     let declined = buyer.pay(&[id], "tok_decline", "buyer@example.com").await.expect(201);
-    assert_eq!((&declined["state"], &declined["problem"]["code"]), (&json!("failed"), &json!("payment_declined")), "{declined}");
+    assert_eq!(
+        (&declined["state"], &declined["problem"]["code"]),
+        (&json!("failed"), &json!("payment_declined")),
+        "{declined}"
+    );
     let held = buyer.get(&path).await.expect(200);
     assert_eq!((&held["state"], held.get("checkout_id")), (&json!("held"), None), "{held}");
 
@@ -130,7 +145,10 @@ async fn a_purchase_ends_in_an_order_and_a_declined_one_leaves_the_claim() {
     assert_eq!((&paid["state"], &paid["total"]["amount"]), (&json!("completed"), &json!(5000)), "{paid}");
     let order = buyer.get(&format!("/v1/orders/{}", paid["order_id"].as_str().unwrap())).await.expect(200);
     let number = order["number"].as_str().unwrap();
-    assert!(number.len() == 8 && number.bytes().all(|byte| b"0123456789ABCDEFGHJKMNPQRSTVWXYZ".contains(&byte)), "{number}");
+    assert!(
+        number.len() == 8 && number.bytes().all(|byte| b"0123456789ABCDEFGHJKMNPQRSTVWXYZ".contains(&byte)),
+        "{number}"
+    );
     assert_eq!((&order["payment_state"], &order["checkout_id"]), (&json!("paid"), &paid["id"]), "{order}");
     let sold = buyer.get(&path).await.expect(200);
     assert_eq!((&sold["state"], &sold["order_id"]), (&json!("sold"), &paid["order_id"]));

@@ -60,10 +60,11 @@ async fn a_damaged_data_folder_is_not_served_and_the_damage_is_named() {
         fs::write(&path, bytes).unwrap();
 
         let said = expect_refusal(&data, &format!("bytes of {} are flipped", name.display()));
-        let last = said.lines().rfind(|line| line.starts_with("fusion:")).unwrap_or_else(|| panic!("no last word:\n{said}"));
+        let last =
+            said.lines().rfind(|line| line.starts_with("fusion:")).unwrap_or_else(|| panic!("no last word:\n{said}"));
         println!("{}: {last}", name.display());
-        let what = last.contains("damaged") || last.contains("ends at") || last.contains("version") || last.contains("checksum");
-        let where_it_is = last.contains("shard") || last.contains(&*journal.file_name().unwrap().to_string_lossy());
+        let what = ["damaged", "cannot be opened", "checksum", "ends at"].iter().any(|word| last.contains(word));
+        let where_it_is = last.contains("shard") || last.contains(&format!("{}", data.join("journal").display()));
         assert!(what && where_it_is, "it does not name what and where: {last}");
     }
 
@@ -92,14 +93,15 @@ async fn a_body_that_does_not_fit_is_refused_and_changes_nothing() {
         (r#"{"quantity": 1"#, 400, "invalid_request"),
         ("", 400, "invalid_request"),
         (&deep, 400, "invalid_request"),
-        (r#"{"quantity": 123456789012345678901234567890}"#, 400, "invalid_request"),
+        (r#"{"quantity": 123456789012345678901234567890}"#, 422, "out_of_range"),
         (r#"{"quantity": -1}"#, 422, "out_of_range"),
         (r#"{"quantity": 0}"#, 422, "out_of_range"),
         (r#"{"quantity": 9007199254740993}"#, 422, "out_of_range"),
         (&long, 413, "body_too_large"),
     ];
     for (body, status, code) in refused {
-        let asked = shop.door().try_ask(Method::POST, &claims, Some(&buyer.token), Some(&fresh_key()), Some(body)).await;
+        let asked =
+            shop.door().try_ask(Method::POST, &claims, Some(&buyer.token), Some(&fresh_key()), Some(body)).await;
         println!("{}", body.get(..body.len().min(60)).unwrap());
         asked.unwrap().expect_problem(status, code);
     }
@@ -165,7 +167,10 @@ async fn a_token_that_was_not_issued_here_opens_nothing() {
     let asked = shop.door().try_ask(Method::GET, "/v1/me", Some(&other.vendor.token), None, None).await;
     asked.unwrap().expect_problem(401, "invalid_token");
     let guest = shop.door().guest().await;
-    guest.post("/v1/inventory/X/adjustments", &json!({"delta": 1, "reason": "mine"})).await.expect_problem(403, "forbidden");
+    guest
+        .post("/v1/inventory/X/adjustments", &json!({"delta": 1, "reason": "mine"}))
+        .await
+        .expect_problem(403, "forbidden");
 }
 
 #[tokio::test]
@@ -197,7 +202,9 @@ async fn what_belongs_to_another_shop_is_not_there() {
     acme.claim(&sale.drop, 1).await.expect_problem(404, "not_found");
     acme.ask(Method::DELETE, &claim, None, None).await.expect_problem(404, "not_found");
     acme.post(&format!("/v1/drops/{}/cancel", sale.drop), &json!({})).await.expect_problem(404, "not_found");
-    acme.post(&format!("/v1/orders/{order}/cancel"), &json!({"reason": "x", "restock": true})).await.expect_problem(404, "not_found");
+    acme.post(&format!("/v1/orders/{order}/cancel"), &json!({"reason": "x", "restock": true}))
+        .await
+        .expect_problem(404, "not_found");
 
     // Nor what belongs to another buyer of the same one.
     let stranger = shop.door().guest().await;

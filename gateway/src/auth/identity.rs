@@ -11,7 +11,7 @@ use engine::{
     id::{SubjectId, TenantId},
 };
 
-use super::{cache::Known, standing::Standing, token::Role};
+use super::{cache::Known, standing::Standing, tenants::Tenants, token::Role};
 use crate::{
     Gateway,
     edge::Arrival,
@@ -146,6 +146,8 @@ impl FromRequestParts<Gateway> for Shop {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
+        // Said for nothing beside a token, but not said wrongly.
+        Tenants::named(&parts.headers)?;
         if let Some(identity) = identify(parts, gateway).await? {
             return Ok(Self { tenant: identity.tenant().clone(), identity: Some(identity) });
         }

@@ -48,10 +48,7 @@ impl Tenants {
                 return Ok(tenant);
             }
         }
-        if let Some(named) = headers.get(FUSION_TENANT) {
-            let named = named.to_str().ok().and_then(|name| TenantId::new(name).ok());
-            let tenant =
-                named.ok_or_else(|| Problem::new(Code::TenantRequired).with_detail("Fusion-Tenant names no tenant"))?;
+        if let Some(tenant) = Self::named(headers)? {
             return match self.currency(read_side, &tenant).await? {
                 Some(_) => Ok(tenant),
                 None => Err(Problem::not_found().with_detail("there is no such tenant")),
@@ -61,6 +58,13 @@ impl Tenants {
             Some(tenant) if settings.dev => Ok(tenant.clone()),
             _ => Err(Problem::new(Code::TenantRequired)),
         }
+    }
+
+    /// The tenant that `Fusion-Tenant` names, if there is one: 400 when what it says names none.
+    pub(super) fn named(headers: &HeaderMap) -> Result<Option<TenantId>, Problem> {
+        let Some(said) = headers.get(FUSION_TENANT) else { return Ok(None) };
+        let named = said.to_str().ok().and_then(|name| TenantId::new(name).ok());
+        named.map(Some).ok_or_else(|| Problem::new(Code::TenantRequired).with_detail("Fusion-Tenant names no tenant"))
     }
 
     async fn of_host(&self, read_side: &ReadSide, host: &str) -> Result<Option<TenantId>, Problem> {

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::Json;
 use crate::problem::Problem;
 
-/// A body in JSON, or none: then everything in it is left out.
+/// A body in JSON, or none, or null: then everything in it is left out.
 #[derive(Debug)]
 pub struct MaybeJson<T>(pub T);
 
@@ -20,6 +20,6 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for MaybeJson
         if request.body().is_end_stream() {
             return Ok(Self(T::default()));
         }
-        Json::<T>::from_request(request, state).await.map(|Json(body)| Self(body))
+        Json::<Option<T>>::from_request(request, state).await.map(|Json(body)| Self(body.unwrap_or_default()))
     }
 }

@@ -3,12 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use actors::{AskError, Call, Commerce};
-use engine::id::Fingerprint;
 use engine::{
     aggregate::Aggregate,
     catalogue::{ProductRows, Warning},
-    id::{CommandId, EntityKey, Sku},
-    inventory::{Inventory, InventoryCommand, InventoryReply, StockChange},
+    id::{CommandId, EntityKey, Fingerprint, Sku},
+    inventory::{Inventory, InventoryCommand, StockChange},
     product::{Handle, ImportOutcome, Imported, Product, ProductCommand, ProductRejection, ProductReply},
 };
 use persistence::sql::RejectedRow;
@@ -107,25 +106,20 @@ impl<'a> Intake<'a> {
                 continue;
             }
             match self.adjust(row.line, sku, change).await? {
-                Ok(true) => taken.stock_set += 1,
-                Ok(false) => {}
+                Ok(()) => taken.stock_set += u64::from(variant.new || self.job.set_stock),
                 Err(reason) => taken.rejected.push(RejectedRow { line: row.line, column: None, reason }),
             }
         }
         Ok(())
     }
 
-    /// Whether the number is now the file's, or why not.
-    async fn adjust(&self, line: u64, sku: &Sku, change: StockChange) -> Result<Result<bool, String>, Stopped> {
+    /// Done, or why not.
+    async fn adjust(&self, line: u64, sku: &Sku, change: StockChange) -> Result<Result<(), String>, Stopped> {
         let command = InventoryCommand::Adjust { change, reason: REASON.to_owned() };
-        let wanted = match change {
-            StockChange::First(units) | StockChange::To { units, .. } => units,
-            StockChange::By(_) => return Ok(Ok(false)),
-        };
-        let call = self.call(line, b"stock", Fingerprint::derive(&[sku.as_str().as_bytes(), &wanted.to_be_bytes()]));
+        let said = format!("{sku} {change:?}");
+        let call = self.call(line, b"stock", Fingerprint::derive(&[said.as_bytes()]));
         match ask::<Inventory>(&self.job.commerce, &sku.key(&self.job.tenant), &command, &call).await? {
-            Ok(InventoryReply::Levels(levels)) => Ok(Ok(levels.on_hand == wanted)),
-            Ok(_) => Ok(Ok(true)),
+            Ok(_) => Ok(Ok(())),
             Err(rejection) => Ok(Err(format!("the stock cannot be set: {rejection}"))),
         }
     }

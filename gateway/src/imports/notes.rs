@@ -44,8 +44,8 @@ impl Counts {
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     pub(super) counts: Counts,
-    /// The first [`WARNINGS_MAX`].
-    pub(super) warnings: Vec<String>,
+    /// The first [`WARNINGS_MAX`], with their lines.
+    warnings: Vec<(u64, String)>,
     /// Refused rows that are not written down yet.
     pub(super) rejected: Vec<RejectedRow>,
 }
@@ -73,14 +73,16 @@ impl Notes {
     pub(super) fn warn(&mut self, warning: &Warning) {
         self.counts.warnings += 1;
         if self.warnings.len() < WARNINGS_MAX - 1 {
-            self.warnings.push(format!("line {}: {}", warning.line, warning.kind));
+            self.warnings.push((warning.line, warning.kind.to_string()));
         }
     }
 
-    /// The warnings, with a last one about those that were not kept.
-    pub(super) fn all_warnings(&self) -> Vec<String> {
+    /// The warnings by line, with a last one about those that were not kept.
+    pub(super) fn all_warnings(&mut self) -> Vec<String> {
         let more = self.counts.warnings - self.warnings.len() as u64;
-        let mut warnings = self.warnings.clone();
+        // Products come out in another order than they went in.
+        self.warnings.sort();
+        let mut warnings: Vec<_> = self.warnings.iter().map(|(line, what)| format!("line {line}: {what}")).collect();
         if more > 0 {
             warnings.push(format!("and {more} more"));
         }

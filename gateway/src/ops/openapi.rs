@@ -8,7 +8,7 @@ use utoipa::{
 
 use crate::{
     problem::{FieldErrorDoc, ProblemDoc},
-    wire::{IdSchema, MoneyWire, SkuSchema},
+    wire::{CurrencySchema, IdSchema, MoneyWire, SkuSchema},
 };
 
 /// What the document says of the API as a whole.
@@ -35,7 +35,7 @@ use crate::{
         (name = "orders", description = "What was bought"),
         (name = "operations", description = "Health, metrics, documentation"),
     ),
-    components(schemas(ProblemDoc, FieldErrorDoc, IdSchema, SkuSchema, MoneyWire)),
+    components(schemas(ProblemDoc, FieldErrorDoc, IdSchema, SkuSchema, MoneyWire, CurrencySchema)),
     security(("bearer" = [])),
     modifiers(&Bearer),
 )]
@@ -87,7 +87,74 @@ pub(crate) fn complete(api: &utoipa::openapi::OpenApi, refinements: Vec<Refineme
     document
 }
 
+/// What leads from one answer to the next request: from an operation's answer, the operation, and its parameters in the
+/// answer's body.
+type Link = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+const BY_ID: &[(&str, &str)] = &[("id", "/id")];
+const BY_CLAIM: &[(&str, &str)] = &[("id", "/drop_id"), ("claim_id", "/id")];
+const BY_LINE: &[(&str, &str)] = &[("id", "/id"), ("line_id", "/lines/0/id")];
+
+const LINKS: &[Link] = &[
+    ("create_product", "get_product", BY_ID),
+    ("create_product", "update_product", BY_ID),
+    ("create_product", "archive_product", BY_ID),
+    ("create_import", "get_import", BY_ID),
+    ("create_import", "list_rejected_rows", BY_ID),
+    ("create_drop", "get_drop", BY_ID),
+    ("create_drop", "update_drop", BY_ID),
+    ("create_drop", "publish_drop", BY_ID),
+    ("create_drop", "create_claim", BY_ID),
+    ("create_drop", "list_drop_claims", BY_ID),
+    ("create_drop", "end_drop", BY_ID),
+    ("create_drop", "cancel_drop", BY_ID),
+    ("create_claim", "get_claim", BY_CLAIM),
+    ("create_claim", "release_claim", BY_CLAIM),
+    ("create_cart", "get_cart", BY_ID),
+    ("create_cart", "add_cart_line", BY_ID),
+    ("create_cart", "delete_cart", BY_ID),
+    ("add_cart_line", "update_cart_line", BY_LINE),
+    ("add_cart_line", "remove_cart_line", BY_LINE),
+    ("create_checkout", "get_checkout", BY_ID),
+    ("create_checkout", "confirm_checkout", BY_ID),
+    ("create_checkout", "cancel_checkout", BY_ID),
+    ("get_checkout", "get_order", &[("id", "/order_id")]),
+];
+
+fn links_of(operation: &str) -> Map<String, Value> {
+    let leads = LINKS.iter().filter(|(from, ..)| *from == operation);
+    leads
+        .map(|(_, to, parameters)| {
+            let parameters: Map<_, _> =
+                parameters.iter().map(|(name, place)| ((*name).to_owned(), json!(format!("$response.body#{place}")))).collect();
+            ((*to).to_owned(), json!({"operationId": to, "parameters": parameters}))
+        })
+        .collect()
+}
+
+/// How the cursors of a list look: those of the read side begin with the number of their list.
+fn cursor_pattern(operation: &str) -> Option<&'static str> {
+    Some(match operation {
+        "list_products" => "^0[4-7][0-9a-v]{38}$",
+        "list_drops" => "^0[89ab][0-9a-v]{38}$",
+        "list_checkouts" => "^0[c-f][0-9a-v]{38}$",
+        "list_orders" => "^0[g-j][0-9a-v]{38}$",
+        "list_rejected_rows" => "^0[o-r][0-9a-v]{38}$",
+        "list_drop_claims" => "^[0-9]{1,9}$",
+        "list_claims" => "^[0-7][0-9A-HJKMNP-TV-Z]{25}-[0-7][0-9A-HJKMNP-TV-Z]{25}$",
+        _ => return None,
+    })
+}
+
 fn complete_operation(path: &str, method: &str, operation: &mut Map<String, Value>) {
+    let name = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
+    if let (Some(pattern), Some(parameters)) =
+        (cursor_pattern(&name), operation.get_mut("parameters").and_then(Value::as_array_mut))
+    {
+        for parameter in parameters.iter_mut().filter(|parameter| parameter["name"] == "cursor") {
+            parameter["schema"]["pattern"] = json!(pattern);
+        }
+    }
     let has_parameter = |place: &str, name: Option<&str>| {
         operation.get("parameters").and_then(Value::as_array).is_some_and(|parameters| {
             parameters
@@ -139,6 +206,10 @@ fn complete_operation(path: &str, method: &str, operation: &mut Map<String, Valu
     }
     for (status, response) in responses.iter_mut() {
         complete_response(status, response, has_key);
+        let links = links_of(&name);
+        if !links.is_empty() && status.starts_with('2') {
+            response["links"] = Value::Object(links);
+        }
     }
     responses.insert("default".to_owned(), json!({"$ref": "#/components/responses/Problem"}));
 }

@@ -25,7 +25,7 @@ use crate::{
     idempotency::{Key, OptionalKey},
     ops::openapi::{KeyHeader, OptionalKeyHeader},
     problem::{Code, Faults},
-    wire::{IdSchema, MoneyWire, SkuSchema, created, done, ok, read_sku, replayed},
+    wire::{CurrencySchema, IdSchema, MoneyWire, SkuSchema, created, done, ok, read_sku, replayed},
 };
 
 /// How long the lists may lag behind a SKU that the inventory knows, before it counts as not for sale.
@@ -37,7 +37,7 @@ const LISTS_EVERY: Duration = Duration::from_millis(50);
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewCart {
     /// The currency of its prices; that of its first line when it is left out.
-    #[schema(min_length = 3, max_length = 3)]
+    #[schema(value_type = Option<CurrencySchema>)]
     currency: Option<String>,
 }
 
@@ -71,7 +71,7 @@ pub(crate) struct CartWire {
     id: CartId,
     /// The currency of its prices, once that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, nullable = false)]
+    #[schema(value_type = Option<CurrencySchema>, nullable = false)]
     currency: Option<Currency>,
     /// What is in it, first added first.
     #[schema(max_items = 100)]

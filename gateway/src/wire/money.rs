@@ -67,7 +67,7 @@ impl PartialSchema for MoneyWire {
             "properties": {
                 "amount": {"type": "integer", "format": "int64", "minimum": -AMOUNT_MAX, "maximum": AMOUNT_MAX,
                            "description": "Minor units.", "examples": [1999]},
-                "currency": {"type": "string", "enum": currency_codes(), "description": "ISO 4217.", "examples": ["USD"]}
+                "currency": {"$ref": "#/components/schemas/Currency"}
             }
         }))
     }
@@ -76,6 +76,23 @@ impl PartialSchema for MoneyWire {
 impl ToSchema for MoneyWire {
     fn name() -> std::borrow::Cow<'static, str> {
         "Money".into()
+    }
+}
+
+/// The schema of currencies.
+pub(crate) struct CurrencySchema;
+
+impl PartialSchema for CurrencySchema {
+    fn schema() -> RefOr<Schema> {
+        schema_of(serde_json::json!({
+            "type": "string", "enum": currency_codes(), "description": "A currency: an ISO 4217 code.", "examples": ["USD"]
+        }))
+    }
+}
+
+impl ToSchema for CurrencySchema {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "Currency".into()
     }
 }
 

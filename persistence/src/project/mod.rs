@@ -14,7 +14,7 @@
 //! again, and what is handed in twice is skipped. A projection never guesses: an event that it does not know, or that
 //! does not fit what went before, stops it with an error.
 //!
-//! **A new kind** is one file with a [`Projection`], and one line in [`projections!`] below.
+//! **A new kind** is one file with a `Projection`, and one line in `projections!` below.
 
 mod checkout;
 mod decode;

@@ -28,7 +28,7 @@ pub(crate) const DEMO_TENANT: &str = "demo";
 /// How many shards an embedded journal has. Fixed when a data folder is made.
 pub(crate) const SHARDS: u16 = 8;
 
-/// What is logged unless said: of the libraries below us only what is wrong.
+/// What a server logs unless said: of the libraries below us only what is wrong. Commands log what is wrong.
 pub(crate) const LOG_DEFAULT: &str = "info,fjall=warn,lsm_tree=warn,ractor=warn";
 
 /// What was chosen, checked.
@@ -109,7 +109,7 @@ impl Config {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let workers = given.or("workers", cores.max(2), |text| positive(text).map(|count| count as usize));
         let log = LogOptions {
-            filter: given.or("log", LOG_DEFAULT.to_owned(), |text| Ok(text.to_owned())),
+            filter: given.or("log", if said.is_for_serve() { LOG_DEFAULT } else { "warn" }.to_owned(), |text| Ok(text.to_owned())),
             format: given.or("log_format", LogFormat::Text, |text| match text {
                 "text" => Ok(LogFormat::Text),
                 "json" => Ok(LogFormat::Json),

@@ -10,7 +10,7 @@ use super::settings::{Flag, SETTINGS, Setting, find};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Said {
     flags: BTreeMap<&'static str, String>,
-    has_tenant: bool,
+    for_serve: bool,
 }
 
 /// The flags of `fusion serve`.
@@ -69,13 +69,18 @@ impl Said {
             let text = matches.get_one::<String>(setting.name)?;
             Some((setting.name, text.clone()))
         };
-        Self { flags: flags(which).filter_map(said).collect(), has_tenant: which.contains(&Flag::Commands) }
+        Self { flags: flags(which).filter_map(said).collect(), for_serve: which.contains(&Flag::Serve) }
+    }
+
+    /// Whether a server is to be started.
+    pub(super) fn is_for_serve(&self) -> bool {
+        self.for_serve
     }
 
     #[cfg(test)]
     pub(super) fn flags(flags: &[(&'static str, &str)]) -> Self {
         let flags = flags.iter().map(|(name, text)| (*name, (*text).to_owned())).collect();
-        Self { flags, has_tenant: true }
+        Self { flags, for_serve: false }
     }
 }
 
@@ -119,7 +124,7 @@ impl<'a, E: Fn(&str) -> Option<String>> Reading<'a, E> {
     fn find(&self, name: &'static str) -> Option<(String, String)> {
         let setting = find(name)?;
         // `serve` is for every shop: what the environment says for commands is not meant for it.
-        if setting.flag == Flag::Commands && !self.said.has_tenant {
+        if setting.flag == Flag::Commands && self.said.for_serve {
             return None;
         }
         if let Some(text) = self.said.flags.get(name) {

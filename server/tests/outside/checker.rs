@@ -73,6 +73,11 @@ impl Customer {
         }
     }
 
+    /// Whether its last request was cut off.
+    pub fn has_no_answer(&self) -> bool {
+        self.unknown.is_some()
+    }
+
     fn path(&self, claim: &str) -> String {
         format!("/v1/drops/{}/claims/{claim}", self.sale.drop)
     }
@@ -98,7 +103,12 @@ impl Customer {
     }
 
     fn choose(&mut self) -> Asked {
-        let held: Vec<_> = self.claims.iter().filter(|(_, known)| known.standing == Standing::Held).map(|(id, _)| id.clone()).collect();
+        let held: Vec<_> = self
+            .claims
+            .iter()
+            .filter(|(_, known)| known.standing == Standing::Held)
+            .map(|(id, _)| id.clone())
+            .collect();
         let some = (!held.is_empty()).then(|| held[self.random.usize(..held.len())].clone());
         match (some, self.random.u8(..10)) {
             (Some(claim), 0) => {
@@ -119,13 +129,19 @@ impl Customer {
     /// Asks, and keeps what it is told. Whether there was an answer.
     async fn ask(&mut self, asked: Asked, again: bool) -> bool {
         let (method, path, key, body) = match &asked {
-            Asked::Claim { quantity, key } => {
-                (Method::POST, format!("/v1/drops/{}/claims", self.sale.drop), Some(key.as_str()), Some(json!({"quantity": quantity})))
-            }
+            Asked::Claim { quantity, key } => (
+                Method::POST,
+                format!("/v1/drops/{}/claims", self.sale.drop),
+                Some(key.as_str()),
+                Some(json!({"quantity": quantity})),
+            ),
             Asked::Release { claim } => (Method::DELETE, self.path(claim), None, None),
-            Asked::Pay { claim, token, key } => {
-                (Method::POST, "/v1/checkouts".to_owned(), Some(key.as_str()), Some(payment(&[claim], token, &self.email)))
-            }
+            Asked::Pay { claim, token, key } => (
+                Method::POST,
+                "/v1/checkouts".to_owned(),
+                Some(key.as_str()),
+                Some(payment(&[claim], token, &self.email)),
+            ),
         };
         let body = body.map(|body| body.to_string());
         let answer = self.buyer.door.try_ask(method, &path, Some(&self.buyer.token), key, body.as_deref()).await;
@@ -141,14 +157,22 @@ impl Customer {
         let (held, sold) = self.units();
         match (&asked, answer.status, answer.code()) {
             (Asked::Claim { quantity, key }, 201, _) => {
-                assert!(held + sold + quantity <= CAP, "beyond the cap with {held} held and {sold} sold: {}", answer.body);
+                assert!(
+                    held + sold + quantity <= CAP,
+                    "beyond the cap with {held} held and {sold} sold: {}",
+                    answer.body
+                );
                 assert_eq!(answer.body["quantity"], *quantity);
                 let id = answer.body["id"].as_str().unwrap().to_owned();
                 let known = Known { body: answer.body, key: key.clone(), standing: Standing::Held };
                 assert!(self.claims.insert(id, known).is_none(), "two claims of one id");
             }
             (Asked::Claim { quantity, .. }, 409, "sold_out") => {
-                assert!(answer.body["available"].as_u64().unwrap() < *quantity, "sold out, with units: {}", answer.body);
+                assert!(
+                    answer.body["available"].as_u64().unwrap() < *quantity,
+                    "sold out, with units: {}",
+                    answer.body
+                );
             }
             (Asked::Claim { quantity, .. }, 409, "limit_reached") => {
                 assert!(held + sold + quantity > CAP, "limited with {held} held, {sold} sold: {}", answer.body);
@@ -159,7 +183,10 @@ impl Customer {
                 let (claim, token, key) = (claim.clone(), *token, key.clone());
                 return self.paid(answer.body, Asked::Pay { claim, token, key }).await;
             }
-            _ => panic!("{asked:?} (again: {again}) with {held} held and {sold} sold, {:?}: {} {}", self.claims, answer.status, answer.body),
+            _ => panic!(
+                "{asked:?} (again: {again}) with {held} held and {sold} sold, {:?}: {} {}",
+                self.claims, answer.status, answer.body
+            ),
         }
         true
     }
@@ -214,7 +241,12 @@ impl Customer {
                 let body = json!({"quantity": known.body["quantity"]});
                 let path = format!("/v1/drops/{}/claims", self.sale.drop);
                 let again = self.buyer.ask(Method::POST, &path, Some(&known.key), Some(&body)).await;
-                assert_eq!((again.status, again.replayed, &again.body["id"]), (201, true, &known.body["id"]), "{}", again.body);
+                assert_eq!(
+                    (again.status, again.replayed, &again.body["id"]),
+                    (201, true, &known.body["id"]),
+                    "{}",
+                    again.body
+                );
             }
         }
         for (checkout, (order, number)) in &mut self.orders {

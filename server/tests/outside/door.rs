@@ -83,7 +83,8 @@ impl Door {
             request = request.header("content-type", "application/json").body(body.to_owned());
         }
         let response = request.send().await?;
-        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let header =
+            |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let (kind, replayed) = (header("content-type").to_owned(), header("idempotency-replayed") == "true");
         let status = response.status().as_u16();
         let bytes = response.bytes().await?;

@@ -18,8 +18,8 @@ pub(crate) struct DropWire {
     #[schema(value_type = IdSchema)]
     id: DropId,
     /// Where it stands. `sold_out`: every unit is sold; a sale taken back opens it again.
-    #[schema(inline)]
-    state: DropStateWire,
+    #[schema(value_type = String, pattern = "^(draft|scheduled|open|sold_out|ended|cancelled)$")]
+    state: &'static str,
     /// Raised by each of the vendor's edits: what `If-Match` takes.
     #[schema(minimum = 1)]
     version: u64,
@@ -30,8 +30,8 @@ pub(crate) struct DropWire {
     #[schema(value_type = Option<IdSchema>, nullable = false)]
     product_id: Option<ProductId>,
     /// Who may claim.
-    #[schema(inline)]
-    audience: AudienceWire,
+    #[schema(value_type = String, pattern = "^(anyone|customers)$")]
+    audience: Audience,
     /// The most units that one buyer may have, over all items.
     #[schema(minimum = 1)]
     per_buyer_max: u64,
@@ -87,26 +87,6 @@ pub(crate) struct DropItemWire {
     sold: u64,
 }
 
-/// Where a drop stands.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum DropStateWire {
-    Draft,
-    Scheduled,
-    Open,
-    SoldOut,
-    Ended,
-    Cancelled,
-}
-
-/// Who may claim.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum AudienceWire {
-    Anyone,
-    Customers,
-}
-
 impl DropWire {
     pub(super) fn of(view: &DropView) -> Self {
         let DropView { id, state, version, terms, starts_at, created_at, items, as_of } = view;
@@ -114,20 +94,17 @@ impl DropWire {
         Self {
             id: *id,
             state: match state {
-                DropState::Draft => DropStateWire::Draft,
-                DropState::Scheduled => DropStateWire::Scheduled,
-                DropState::Open => DropStateWire::Open,
-                DropState::SoldOut => DropStateWire::SoldOut,
-                DropState::Ended => DropStateWire::Ended,
-                DropState::Cancelled => DropStateWire::Cancelled,
+                DropState::Draft => "draft",
+                DropState::Scheduled => "scheduled",
+                DropState::Open => "open",
+                DropState::SoldOut => "sold_out",
+                DropState::Ended => "ended",
+                DropState::Cancelled => "cancelled",
             },
             version: *version,
             title: terms.title.clone(),
             product_id: terms.product,
-            audience: match terms.audience {
-                Audience::Anyone => AudienceWire::Anyone,
-                Audience::Customers => AudienceWire::Customers,
-            },
+            audience: terms.audience,
             per_buyer_max: terms.per_buyer_max.units(),
             hold_seconds: terms.hold_seconds,
             starts_at: *starts_at,

@@ -26,7 +26,7 @@ use crate::{
     imports::{Counts, ImportJob},
     ops::openapi::KeyHeader,
     problem::{Code, Faults, FieldCode},
-    wire::{IdSchema, PageQuery, PageWire, created, ok, replayed},
+    wire::{CurrencySchema, IdSchema, PageQuery, PageWire, created, ok, replayed},
 };
 
 /// How long the answer waits for a file that is taken in quickly.
@@ -40,7 +40,7 @@ const BUSY_WAIT: Duration = Duration::from_secs(10);
 #[allow(dead_code, reason = "the fields describe the parameters")]
 pub(crate) struct ImportQuery {
     /// The currency of the file's prices; the shop's when it is left out.
-    #[param(min_length = 3, max_length = 3, nullable = false)]
+    #[param(value_type = Option<CurrencySchema>, nullable = false)]
     currency: Option<String>,
     /// `true`: only say what would be done.
     #[param(nullable = false)]
@@ -90,7 +90,7 @@ pub(crate) struct ImportWire {
     #[schema(value_type = String, pattern = "^(running|completed|failed)$")]
     state: &'static str,
     /// The currency of its prices.
-    #[schema(value_type = String)]
+    #[schema(value_type = CurrencySchema)]
     currency: Currency,
     /// Whether it only said what it would do.
     dry_run: bool,

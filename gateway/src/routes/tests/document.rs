@@ -50,6 +50,18 @@ fn operations_are_named_once_and_documented() {
 }
 
 #[test]
+fn links_lead_to_operations_that_are_there() {
+    let document = crate::Gateway::openapi();
+    let operations: Vec<&Value> =
+        document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values()).collect();
+    let names: HashSet<_> = operations.iter().filter_map(|operation| operation["operationId"].as_str()).collect();
+    let answers = operations.iter().flat_map(|operation| operation["responses"].as_object().unwrap().values());
+    let links: Vec<_> = answers.filter_map(|answer| answer["links"].as_object()).flat_map(|links| links.values()).collect();
+    assert!(links.len() >= 20);
+    assert!(links.iter().all(|link| names.contains(link["operationId"].as_str().unwrap())));
+}
+
+#[test]
 fn request_schemas_refuse_what_they_do_not_know() {
     let document = crate::Gateway::openapi();
     for name in ["NewClaim", "NewDropItem", "DropPatch", "ItemPatch", "NewAccount", "Money", "Renewal"] {

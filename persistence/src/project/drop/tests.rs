@@ -4,9 +4,10 @@ use engine::{
     aggregate::{Answer, Context, Decision},
     drop::{Audience, Drop, DropCommand, DropReply, DropState, DropView, ItemEdit},
     effect::{Effect, Outcome, Request},
-    id::{ClaimId, Fingerprint, Sku, SubjectId},
+    id::{ClaimId, Fingerprint, OrderId, Sku, SubjectId},
     inventory::{InventoryCommand, InventoryRejection, InventoryReply, StockLevels},
     money::Currency,
+    order::OrderEvent,
     quantity::Quantity,
 };
 
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::sql::{
     Limit, PageRequest,
-    lists::ListedDrop,
+    lists::{ListedDrop, ListedDropPhase},
     testing::{subject, tenant},
 };
 
@@ -155,6 +156,33 @@ async fn a_row_shows_what_the_drop_itself_says_at_every_step() {
         let listed = world.read_side().drop_sheet(&acme, drop).await.unwrap().unwrap();
         assert_same(&listed, &truth, now);
     }
+}
+
+#[tokio::test]
+async fn a_drop_that_ends_by_its_time_has_the_same_version() {
+    let mut world = World::new().await;
+    let mut actor = create(&mut world.journal, "acme", 7, "Tea", 10);
+    let now = Timestamp(1_000_000);
+    actor.wake(&mut world.journal, now);
+    world.project().await.unwrap();
+    let listed = world.read_side().drop_sheet(&tenant("acme"), DropId(7)).await.unwrap().unwrap();
+    assert_eq!((listed.phase, listed.version), (ListedDropPhase::Ended, 1));
+    assert_same(&listed, &view(&actor, now).unwrap(), now);
+}
+
+#[tokio::test]
+async fn a_buyer_whose_claim_was_not_taken_in_is_written_the_next_time() {
+    let mut world = World::new().await;
+    let (acme, ada) = (tenant("acme"), subject("ada"));
+    let actor = create(&mut world.journal, "acme", 7, "Tea", 10);
+    world.journal.append(&actor.key, Timestamp(50), &[claimed(1, ada)]);
+    let mut broken = Journal::new(1);
+    broken.append(&OrderId(1).key(&acme), Timestamp(50), &[OrderEvent::Paid { at: Timestamp(50) }]);
+    let stopped = world.projector.apply(&[world.journal.all(), broken.all()]).await;
+    assert!(matches!(stopped, Err(ProjectError::Impossible { .. })));
+    world.project().await.unwrap();
+    let found = world.read_side().drops_of_buyer(&acme, &[ada], Limit::default()).await.unwrap();
+    assert_eq!(found, [DropId(7)]);
 }
 
 #[tokio::test]

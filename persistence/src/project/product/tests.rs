@@ -84,11 +84,12 @@ async fn a_row_shows_what_the_product_itself_says_after_every_change() {
     let mut world = World::new().await;
     let acme = tenant("acme");
     let mut actor = create(&mut world.journal, &acme, shirt("shirt", "Shirt"), 10);
-    let medium = view(&mut actor, &mut world.journal).variants[1].id;
+    let [small, medium] = [0, 1].map(|n| view(&mut actor, &mut world.journal).variants[n].id);
     let edits = [
         ProductEdit { title: Some("Better shirt".to_owned()), ..ProductEdit::default() },
         ProductEdit {
             variants: vec![
+                VariantEdit { id: Some(small), price: Some(2), ..VariantEdit::default() },
                 VariantEdit { id: Some(medium), price: Some(1), compare_at: Some(Some(5)), ..VariantEdit::default() },
                 VariantEdit {
                     sku: Some(Sku::new("shirt-xl").unwrap()),
