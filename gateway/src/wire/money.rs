@@ -1,5 +1,7 @@
 //! Money as requests and answers spell it.
 
+use std::sync::LazyLock;
+
 use engine::money::{AMOUNT_MAX, Currency, Money};
 use serde::{Deserialize, Serialize};
 use utoipa::{
@@ -47,15 +49,15 @@ pub(crate) fn price_in(
     (money.amount >= 0 && expected == money.currency).then_some(money.amount)
 }
 
-/// Every code that [`Currency::new`] takes.
-fn currency_codes() -> Vec<String> {
+/// Every code that [`Currency::new`] takes. Found once: there are 17,576 to be tried.
+static CURRENCY_CODES: LazyLock<Vec<String>> = LazyLock::new(|| {
     let letters = || b'A'..=b'Z';
     letters()
         .flat_map(|a| letters().flat_map(move |b| letters().map(move |c| [a, b, c])))
         .filter_map(|code| String::from_utf8(code.to_vec()).ok())
         .filter(|code| Currency::new(code).is_ok())
         .collect()
-}
+});
 
 impl PartialSchema for MoneyWire {
     fn schema() -> RefOr<Schema> {
@@ -85,7 +87,7 @@ pub(crate) struct CurrencySchema;
 impl PartialSchema for CurrencySchema {
     fn schema() -> RefOr<Schema> {
         schema_of(serde_json::json!({
-            "type": "string", "enum": currency_codes(), "description": "A currency: an ISO 4217 code.", "examples": ["USD"]
+            "type": "string", "enum": *CURRENCY_CODES, "description": "A currency: an ISO 4217 code.", "examples": ["USD"]
         }))
     }
 }
@@ -113,6 +115,6 @@ mod tests {
         assert_eq!(read(AMOUNT_MAX + 1, "USD"), Err(Code::OutOfRange));
         assert_eq!(read(i64::MIN, "USD"), Err(Code::OutOfRange));
         assert_eq!(read(1, "usd"), Err(Code::OutOfRange));
-        assert!(currency_codes().contains(&"JPY".to_owned()) && currency_codes().len() > 100);
+        assert!(CURRENCY_CODES.contains(&"JPY".to_owned()) && CURRENCY_CODES.len() > 100);
     }
 }

@@ -1,1 +1,242 @@
+#![allow(clippy::unwrap_used)]
+use bytes::Bytes;
+use engine::{
+    aggregate::{Aggregate, SNAPSHOT_FORMAT},
+    drop::{DropEvent, ItemTerms, Terms},
+    id::{CommandId, Fingerprint, ProductId, Sku, TenantId, VariantId},
+    inventory::{Inventory, InventoryEvent},
+    money::Currency,
+    quantity::Quantity,
+    receipts::Receipt,
+    time::Timestamp,
+};
+use persistence::{
+    project::Projector,
+    snapshots::{MemorySnapshots, Snapshot},
+};
+use streaming::{Entry, ShardId, memory::MemoryJournal};
 
+use super::*;
+use crate::replay::{ends, replay};
+
+/// A journal of one shard, written by hand.
+struct Shop {
+    journal: MemoryJournal,
+    snapshots: MemorySnapshots,
+    tenant: TenantId,
+    sku: Sku,
+    folder: tempfile::TempDir,
+}
+
+const DROP: engine::id::DropId = engine::id::DropId(77);
+
+fn receipt(command: u128) -> Receipt {
+    Receipt { command_id: CommandId(command), fingerprint: Fingerprint(0), at: Timestamp(1_000) }
+}
+
+fn entry<E: minicbor::Encode<()>>(key: &engine::id::EntityKey, version: u64, events: &[E]) -> Entry {
+    let mut bytes = Vec::new();
+    for event in events {
+        minicbor::encode(event, &mut bytes).unwrap();
+    }
+    Entry {
+        key: Bytes::copy_from_slice(key.as_bytes()),
+        version,
+        at_ms: 1_000,
+        wake_at_ms: None,
+        command_id: 0,
+        request_id: 0,
+        events: bytes.into(),
+    }
+}
+
+impl Shop {
+    fn new() -> Self {
+        Self {
+            journal: MemoryJournal::new(1),
+            snapshots: MemorySnapshots::new(),
+            tenant: TenantId::new("demo").unwrap(),
+            sku: Sku::new("SHIRT-S").unwrap(),
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// A SKU with ten units.
+    fn stock(&self) -> Vec<InventoryEvent> {
+        vec![
+            InventoryEvent::Adopted {
+                tenant: self.tenant.clone(),
+                sku: self.sku.clone(),
+                product: ProductId(1),
+                variant: VariantId(2),
+            },
+            InventoryEvent::Adjusted { delta: 10, reason: "import".into(), receipt: receipt(1) },
+        ]
+    }
+
+    fn allocated(&self, total: u64) -> InventoryEvent {
+        InventoryEvent::Allocated { drop: DROP, total }
+    }
+
+    fn inventory(&self, version: u64, events: &[InventoryEvent]) -> Entry {
+        entry(&self.sku.key(&self.tenant), version, events)
+    }
+
+    /// A drop that has got four units.
+    fn drop_of_four(&self) -> Entry {
+        let terms = Terms {
+            title: "Drop".into(),
+            product: None,
+            per_buyer_max: Quantity::ONE,
+            hold_seconds: 60,
+            starts_at: None,
+            ends_at: Timestamp(10_000_000),
+            audience: engine::drop::Audience::Anyone,
+            currency: Currency::USD,
+        };
+        let items = vec![ItemTerms { sku: self.sku.clone(), quantity: Quantity::new(4).unwrap(), price: 100, compare_at: None }];
+        let created = DropEvent::Created {
+            tenant: self.tenant.clone(),
+            drop: DROP,
+            terms,
+            items,
+            draft: false,
+            receipt: receipt(2),
+        };
+        let asked = DropEvent::UnitsAsked { receipt: receipt(2), edit: None, units: vec![(0, 4)] };
+        let came = DropEvent::UnitsCame { item: 0, at: Timestamp(1_000) };
+        let published = DropEvent::Published { at: Timestamp(1_000) };
+        entry(&DROP.key(&self.tenant), 1, &[created, asked, came, published])
+    }
+
+    async fn append(&self, entries: Vec<Entry>) {
+        let mut leadership = self.journal.lead(ShardId(0), "test").await.unwrap();
+        leadership.append(engine::RULES_VERSION, entries).await.unwrap();
+    }
+
+    async fn snapshot(&self, version: u64, position: u64, events: &[InventoryEvent]) {
+        let mut state = Inventory::default();
+        events.iter().for_each(|event| state.apply(event));
+        let snapshot = Snapshot {
+            key: Bytes::copy_from_slice(self.sku.key(&self.tenant).as_bytes()),
+            version,
+            position,
+            rules: engine::RULES_VERSION,
+            format: SNAPSHOT_FORMAT,
+            bytes: Inventory::encode_frozen(&state.freeze()).into(),
+        };
+        self.snapshots.put(snapshot).await.unwrap();
+    }
+
+    async fn examine(&self, read_side: Option<&ReadSide>) -> Report {
+        let found = Examined {
+            journal: &self.journal,
+            snapshots: Some(&self.snapshots),
+            read_side,
+            scratch: &self.folder.path().join("scratch"),
+        };
+        Report { checks: examine(&found).await }
+    }
+
+    async fn problems(&self) -> Vec<String> {
+        self.examine(None).await.checks.into_iter().flat_map(|check| check.problems).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_sound_shop_is_sound() {
+    let shop = Shop::new();
+    let stock = shop.stock();
+    let mut with_drop = stock.clone();
+    with_drop.push(shop.allocated(4));
+    shop.append(vec![shop.inventory(1, &stock), shop.inventory(2, &[shop.allocated(4)]), shop.drop_of_four()]).await;
+    shop.snapshot(2, 2, &with_drop).await;
+    let report = shop.examine(None).await;
+    assert!(report.is_sound(), "{}", report.show());
+    assert!(report.show().contains("1 compared with the journal"), "{}", report.show());
+    assert!(report.show().contains("10 units of 1 skus, 1 drops"), "{}", report.show());
+}
+
+#[tokio::test]
+async fn a_snapshot_that_is_not_the_journal_is_told() {
+    let shop = Shop::new();
+    shop.append(vec![shop.inventory(1, &shop.stock())]).await;
+    let mut other = shop.stock();
+    other.push(InventoryEvent::Adjusted { delta: 1, reason: "theft".into(), receipt: receipt(9) });
+    shop.snapshot(1, 1, &other).await;
+    let problems = shop.problems().await;
+    assert!(matches!(&problems[..], [problem] if problem.contains("SHIRT-S") && problem.contains("not what the journal comes to")), "{problems:?}");
+}
+
+#[tokio::test]
+async fn a_snapshot_beyond_the_journal_is_told() {
+    let shop = Shop::new();
+    shop.append(vec![shop.inventory(1, &shop.stock())]).await;
+    shop.snapshot(5, 1, &shop.stock()).await;
+    let problems = shop.problems().await;
+    assert!(matches!(&problems[..], [problem] if problem.contains("version 5, but the journal ends at 1")), "{problems:?}");
+}
+
+#[tokio::test]
+async fn a_missing_entry_is_told() {
+    let shop = Shop::new();
+    shop.append(vec![shop.inventory(1, &shop.stock()), shop.inventory(3, &[shop.allocated(0)])]).await;
+    let problems = shop.problems().await;
+    assert!(matches!(&problems[..], [problem] if problem.contains("has entry 3 after 1")), "{problems:?}");
+}
+
+#[tokio::test]
+async fn an_event_that_does_not_read_is_told() {
+    let shop = Shop::new();
+    let odd = Entry { events: Bytes::from_static(&[0x82, 0x18, 0x63, 0x80]), ..shop.inventory(1, &[]) };
+    shop.append(vec![odd]).await;
+    assert_eq!(shop.problems().await.len(), 1);
+}
+
+#[tokio::test]
+async fn units_that_no_drop_has_are_told() {
+    let shop = Shop::new();
+    shop.append(vec![shop.inventory(1, &shop.stock()), shop.inventory(2, &[shop.allocated(4)])]).await;
+    let problems = shop.problems().await;
+    assert!(matches!(&problems[..], [problem] if problem.contains("4 units went to drop")), "{problems:?}");
+}
+
+#[tokio::test]
+async fn units_that_came_from_nowhere_are_told() {
+    let shop = Shop::new();
+    shop.append(vec![shop.inventory(1, &shop.stock()), shop.inventory(2, &[shop.allocated(3)]), shop.drop_of_four()]).await;
+    let problems = shop.problems().await;
+    assert!(matches!(&problems[..], [problem] if problem.contains("has had 4 units, its shard gave 3")), "{problems:?}");
+}
+
+#[tokio::test]
+async fn a_read_side_that_differs_is_told() {
+    let shop = Shop::new();
+    shop.append(vec![shop.inventory(1, &shop.stock())]).await;
+    let read_side = ReadSide::open(&shop.folder.path().join("fusion.sqlite")).await.unwrap();
+    let mut projector = Projector::open(read_side.clone()).await.unwrap();
+    assert!(shop.examine(Some(&read_side)).await.is_sound(), "behind is not wrong");
+
+    let other = Shop::new();
+    let less = [shop.stock(), vec![InventoryEvent::Adjusted { delta: -1, reason: "lost".into(), receipt: receipt(3) }]].concat();
+    other.append(vec![other.inventory(1, &less)]).await;
+    replay(&other.journal, &mut projector, &ends(&other.journal).await.unwrap(), |_| {}).await.unwrap();
+    let problems: Vec<_> = shop.examine(Some(&read_side)).await.checks.into_iter().flat_map(|check| check.problems).collect();
+    assert!(matches!(&problems[..], [problem] if problem.contains("stock of SHIRT-S")), "{problems:?}");
+
+    other.append(vec![other.inventory(2, &[other.allocated(0)])]).await;
+    replay(&other.journal, &mut projector, &ends(&other.journal).await.unwrap(), |_| {}).await.unwrap();
+    let problems: Vec<_> = shop.examine(Some(&read_side)).await.checks.into_iter().flat_map(|check| check.problems).collect();
+    assert!(problems.iter().any(|problem| problem.contains("but the journal ends at")), "{problems:?}");
+}
+
+#[test]
+fn problems_that_pass_are_none() {
+    let check = |problems: &[&str]| Check {
+        problems: problems.iter().map(|problem| (*problem).to_owned()).collect(),
+        ..Check::new("stock")
+    };
+    let mut first = Report { checks: vec![check(&["passing", "staying"])] };
+    first.keep_what_stays(&Report { checks: vec![check(&["staying", "new"])] });
+    assert_eq!(first.checks[0].problems, ["staying"]);
+}

@@ -1,0 +1,179 @@
+//! The commands beside `serve`, as an operator types them: through a running server, and on a folder of a stopped one.
+
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
+
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn fusion(folder: &Path, arguments: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fusion"));
+    command.args(arguments.split_ascii_whitespace()).arg("--data-dir").arg(folder).stdin(Stdio::null());
+    command.env("FUSION_PASSWORD_MEMORY_KIB", "64");
+    command
+}
+
+fn run(folder: &Path, arguments: &str) -> Output {
+    fusion(folder, arguments).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn succeed(folder: &Path, arguments: &str) -> String {
+    let output = run(folder, arguments);
+    assert!(output.status.success(), "fusion {arguments}: {}", said(&output));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn refuse(folder: &Path, arguments: &str) -> String {
+    let output = run(folder, arguments);
+    assert!(!output.status.success(), "fusion {arguments} was not refused: {}", said(&output));
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// A server of `--dev`, and what it printed.
+struct Server {
+    child: Child,
+    printed: Vec<String>,
+}
+
+impl Server {
+    fn start(folder: &Path) -> Self {
+        let mut child = fusion(folder, "serve --dev --listen 127.0.0.1:0 --log warn").stdout(Stdio::piped()).spawn().unwrap();
+        let mut printed = Vec::new();
+        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+            printed.push(line.unwrap());
+            // The address comes last.
+            if printed.last().unwrap().starts_with("http://") {
+                break;
+            }
+        }
+        Self { child, printed }
+    }
+
+    fn curls(&self) -> Vec<&str> {
+        self.printed.iter().map(String::as_str).filter(|line| line.starts_with("curl ")).collect()
+    }
+
+    fn stop(mut self) {
+        Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                assert!(status.success(), "SIGTERM ends in order: {status}");
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("the server did not stop");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A catalogue of two products, one with two sizes, and a row that is refused.
+const CATALOGUE: &str = "Handle,Title,Option1 Name,Option1 Value,Variant SKU,Variant Price,Variant Inventory Qty\n\
+    test-shirt,Test Shirt,Size,S,TEST-S,19.90,5\n\
+    test-shirt,,,M,TEST-M,19.90,7\n\
+    test-mug,Test Mug,Title,Default Title,TEST-MUG,-1,3\n\
+    test-cap,Test Cap,Title,Default Title,TEST-CAP,9.00,4\n";
+
+#[test]
+fn a_shop_is_run_from_the_command_line() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    let file = home.path().join("catalogue.csv");
+    std::fs::write(&file, CATALOGUE).unwrap();
+    let import = format!("import products {}", file.display());
+    let server = Server::start(&data);
+
+    // The lines of the banner work when they are pasted.
+    assert_eq!(server.curls().len(), 3, "{:?}", server.printed);
+    for line in server.curls() {
+        let output = Command::new("bash").args(["-c", line]).output().unwrap();
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(answer.get("code").is_none(), "{line}\n{answer}");
+    }
+
+    // Through the server.
+    assert!(succeed(&data, &format!("{import} --dry-run")).contains("nothing was changed"));
+    let told = succeed(&data, &import);
+    assert!(told.contains("1 refused rows") && told.contains("below zero"), "{told}");
+    let exported = succeed(&data, "export products");
+    assert!(exported.contains("TEST-M") && !exported.contains("TEST-MUG"), "{exported}");
+    assert_eq!(succeed(&data, "export products --format jsonl").lines().count(), 17);
+    succeed(&data, "tenants add acme --currency EUR");
+    assert!(refuse(&data, "tenants add acme --currency EUR").contains("there is a tenant of this name"));
+    assert!(refuse(&data, "import products /nowhere.csv").contains("/nowhere.csv"));
+    assert_eq!(succeed(&data, "token --role vendor --tenant acme --ttl 5m").trim().split('.').count(), 3);
+    assert!(succeed(&data, "doctor").contains("everything agrees"));
+    for command in ["rebuild", "migrate"] {
+        let refused = refuse(&data, command);
+        assert!(refused.contains(&format!("in use by process {}", server.child.id())), "{refused}");
+    }
+    server.stop();
+
+    // On the folder itself.
+    assert!(succeed(&data, "doctor").contains("everything agrees"));
+    let again = home.path().join("again.csv");
+    succeed(&data, &format!("export products --output {}", again.display()));
+    let told = succeed(&data, &format!("import products {}", again.display()));
+    let numbers: Vec<_> = told.split_whitespace().filter_map(|word| word.parse::<u64>().ok()).collect();
+    // Rows, created, updated, unchanged, variants, stock set, refused: what was given out comes in as the same.
+    assert!(matches!(numbers[..], [_, 0, 0, 17, 0, 0, 0]), "{told}");
+    succeed(&data, "rebuild");
+    assert!(succeed(&data, "doctor").contains("everything agrees"));
+    assert!(!data.join("fusion.sock").exists(), "the socket goes with the server");
+    assert!(refuse(&data, "serve --listen 127.0.0.1:0").contains("development secrets"));
+}
+
+#[test]
+fn an_account_needs_a_tenant_and_a_password() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    succeed(&data, "tenants add acme --currency EUR");
+    let add = |password: &str, arguments: &str| {
+        let output = fusion(&data, arguments).env("FUSION_PASSWORD", password).output().unwrap();
+        (output.status.success(), said(&output))
+    };
+    let whom = "users add --role vendor --email ann@example.com";
+    assert!(add("correct horse", &format!("{whom} --tenant acme")).0);
+    let (done, told) = add("correct horse", &format!("{whom} --tenant acme"));
+    assert!(!done && told.contains("another account has this e-mail address"), "{told}");
+    let (done, told) = add("short", "users add --role vendor --email bob@example.com --tenant acme");
+    assert!(!done && told.contains("a password has"), "{told}");
+    let (done, told) = add("correct horse", "users add --role vendor --email bob@example.com --tenant bolt");
+    assert!(!done && told.contains("no such tenant"), "{told}");
+    let (done, told) = add("correct horse", whom);
+    assert!(!done && told.contains("--tenant"), "{told}");
+}
+
+#[test]
+fn what_cannot_be_is_said_before_anything_starts() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    let output = fusion(&data, "serve --workers 0 --token-ttl 1s").env("FUSION_LISTEN", "here").output().unwrap();
+    let told = said(&output);
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("3 things are wrong") && told.contains("FUSION_LISTEN \"here\""), "{told}");
+    assert!(!data.exists(), "nothing was made");
+
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let told = refuse(&data, &format!("serve --dev --listen {address} --log warn"));
+    assert!(told.contains(&format!("{address} is in use")) && told.contains("--listen"), "{told}");
+    assert!(refuse(&data, "token --role vendor --tenant acme").contains("has no keys yet"));
+    assert!(refuse(&data, "doctor").contains("there is no data folder"));
+}
