@@ -28,7 +28,7 @@ simulate: ## live SEEDS histories of the simulated world, or SEED=n again, with 
 	$(if $(SEED),FUSION_SEED=$(SEED),FUSION_SEEDS=$(SEEDS)) $(CARGO) test --profile simulate -p actors --features sabotage --test simulation -- --nocapture no_history
 
 crash: ## the real binary under load, killed at random moments
-	$(CARGO) test -p server --test crash -- --nocapture
+	FUSION_CRASHES=20 $(CARGO) test -p server --test crash -- --nocapture
 
 bench: ## speed, as ratios against Redis and PostgreSQL in the same run; writes bench/RESULTS.md
 	$(CARGO) build --release -p server -p bench

@@ -165,8 +165,9 @@ fn together(warnings: &[String]) -> Vec<String> {
     let mut by_words: Vec<(&str, Vec<&str>)> = Vec::new();
     for warning in warnings {
         let (line, words) = warning.split_once(": ").unwrap_or(("", warning));
-        match by_words.iter_mut().find(|(known, _)| *known == words) {
-            Some((_, lines)) => lines.push(line),
+        let known = by_words.iter().position(|(known, _)| *known == words);
+        match known {
+            Some(index) => by_words[index].1.push(line),
             // Whatever the file says, the table stays one that a person reads.
             None if by_words.len() < SHOWN_MAX => by_words.push((words, vec![line])),
             None => {}

@@ -46,7 +46,8 @@ struct Server {
 
 impl Server {
     fn start(folder: &Path) -> Self {
-        let mut child = fusion(folder, "serve --dev --listen 127.0.0.1:0 --log warn").stdout(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            fusion(folder, "serve --dev --listen 127.0.0.1:0 --log warn").stdout(Stdio::piped()).spawn().unwrap();
         let mut printed = Vec::new();
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {
             printed.push(line.unwrap());

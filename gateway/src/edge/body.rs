@@ -12,10 +12,16 @@ use crate::problem::{Code, FieldCode, Problem};
 /// hold a connection.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How much of a body that is too large is read, and thrown away, before its connection ends.
+const DISCARD_BYTES_MAX: usize = 16 << 20;
+/// How long that may take.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Reads the whole body, `bytes_max` at the most.
 pub(crate) async fn read(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
     let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if declared.is_some_and(|length: u64| length > bytes_max as u64) {
+        discard(request.into_body()).await;
         return Err(too_large(bytes_max));
     }
     let mut whole = pin!(Limited::new(request.into_body(), bytes_max).collect());
@@ -28,6 +34,20 @@ pub(crate) async fn read(request: Request, bytes_max: usize) -> Result<Bytes, Pr
         },
     };
     read.map(Collected::to_bytes).map_err(|error| broken(error.as_ref(), bytes_max))
+}
+
+/// Reads on for a while and keeps nothing: a client that is still writing would not hear the answer.
+async fn discard(body: Body) {
+    let whole = async {
+        let (mut body, mut read) = (body, 0);
+        while let Some(Ok(frame)) = body.frame().await {
+            read += frame.data_ref().map_or(0, Bytes::len);
+            if read > DISCARD_BYTES_MAX {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(DISCARD_TIMEOUT, whole).await;
 }
 
 /// What a body's error means: too long, or broken off.

@@ -187,6 +187,10 @@ impl Door {
             headers.entry(name).or_insert_with(|| value.clone());
         }
         self.inner.gateway.settings.origins.mark(origin, headers);
+        if response.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            // The rest of the body is not read, so the connection ends here: its client should know.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
     }
 
     fn write_problem(&self, response: &mut Response, id: &RequestId) {

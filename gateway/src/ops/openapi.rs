@@ -125,8 +125,10 @@ fn links_of(operation: &str) -> Map<String, Value> {
     let leads = LINKS.iter().filter(|(from, ..)| *from == operation);
     leads
         .map(|(_, to, parameters)| {
-            let parameters: Map<_, _> =
-                parameters.iter().map(|(name, place)| ((*name).to_owned(), json!(format!("$response.body#{place}")))).collect();
+            let parameters: Map<_, _> = parameters
+                .iter()
+                .map(|(name, place)| ((*name).to_owned(), json!(format!("$response.body#{place}"))))
+                .collect();
             ((*to).to_owned(), json!({"operationId": to, "parameters": parameters}))
         })
         .collect()

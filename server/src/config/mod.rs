@@ -109,7 +109,9 @@ impl Config {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let workers = given.or("workers", cores.max(2), |text| positive(text).map(|count| count as usize));
         let log = LogOptions {
-            filter: given.or("log", if said.is_for_serve() { LOG_DEFAULT } else { "warn" }.to_owned(), |text| Ok(text.to_owned())),
+            filter: given.or("log", if said.is_for_serve() { LOG_DEFAULT } else { "warn" }.to_owned(), |text| {
+                Ok(text.to_owned())
+            }),
             format: given.or("log_format", LogFormat::Text, |text| match text {
                 "text" => Ok(LogFormat::Text),
                 "json" => Ok(LogFormat::Json),

@@ -195,11 +195,13 @@ fn read_file(path: &Path) -> Result<BTreeMap<String, Result<String, String>>, St
     Ok(keys.into_iter().map(|(name, value)| (name, text(value))).collect())
 }
 
+/// How alike two names are, from 0 to 1, of which one may have been meant for the other.
+const LIKE_MIN: f64 = 0.85;
+
 /// A setting that may have been meant.
 fn like(name: &str) -> String {
-    let close = |setting: &&Setting| {
-        let shared = setting.name.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
-        shared >= 4 && shared * 2 >= setting.name.len()
-    };
-    SETTINGS.iter().find(close).map_or(String::new(), |setting| format!(" (did you mean {}?)", setting.name))
+    let alike = |setting: &&Setting| strsim::jaro_winkler(setting.name, name);
+    let nearest =
+        SETTINGS.iter().max_by(|a, b| alike(a).total_cmp(&alike(b))).filter(|nearest| alike(nearest) >= LIKE_MIN);
+    nearest.map_or(String::new(), |setting| format!(" (did you mean {}?)", setting.name))
 }

@@ -94,7 +94,12 @@ impl Shop {
             audience: engine::drop::Audience::Anyone,
             currency: Currency::USD,
         };
-        let items = vec![ItemTerms { sku: self.sku.clone(), quantity: Quantity::new(4).unwrap(), price: 100, compare_at: None }];
+        let items = vec![ItemTerms {
+            sku: self.sku.clone(),
+            quantity: Quantity::new(4).unwrap(),
+            price: 100,
+            compare_at: None,
+        }];
         let created = DropEvent::Created {
             tenant: self.tenant.clone(),
             drop: DROP,
@@ -165,7 +170,10 @@ async fn a_snapshot_that_is_not_the_journal_is_told() {
     other.push(InventoryEvent::Adjusted { delta: 1, reason: "theft".into(), receipt: receipt(9) });
     shop.snapshot(1, 1, &other).await;
     let problems = shop.problems().await;
-    assert!(matches!(&problems[..], [problem] if problem.contains("SHIRT-S") && problem.contains("not what the journal comes to")), "{problems:?}");
+    assert!(
+        matches!(&problems[..], [problem] if problem.contains("SHIRT-S") && problem.contains("not what the journal comes to")),
+        "{problems:?}"
+    );
 }
 
 #[tokio::test]
@@ -174,7 +182,10 @@ async fn a_snapshot_beyond_the_journal_is_told() {
     shop.append(vec![shop.inventory(1, &shop.stock())]).await;
     shop.snapshot(5, 1, &shop.stock()).await;
     let problems = shop.problems().await;
-    assert!(matches!(&problems[..], [problem] if problem.contains("version 5, but the journal ends at 1")), "{problems:?}");
+    assert!(
+        matches!(&problems[..], [problem] if problem.contains("version 5, but the journal ends at 1")),
+        "{problems:?}"
+    );
 }
 
 #[tokio::test]
@@ -204,9 +215,13 @@ async fn units_that_no_drop_has_are_told() {
 #[tokio::test]
 async fn units_that_came_from_nowhere_are_told() {
     let shop = Shop::new();
-    shop.append(vec![shop.inventory(1, &shop.stock()), shop.inventory(2, &[shop.allocated(3)]), shop.drop_of_four()]).await;
+    shop.append(vec![shop.inventory(1, &shop.stock()), shop.inventory(2, &[shop.allocated(3)]), shop.drop_of_four()])
+        .await;
     let problems = shop.problems().await;
-    assert!(matches!(&problems[..], [problem] if problem.contains("has had 4 units, its shard gave 3")), "{problems:?}");
+    assert!(
+        matches!(&problems[..], [problem] if problem.contains("has had 4 units, its shard gave 3")),
+        "{problems:?}"
+    );
 }
 
 #[tokio::test]
@@ -218,15 +233,18 @@ async fn a_read_side_that_differs_is_told() {
     assert!(shop.examine(Some(&read_side)).await.is_sound(), "behind is not wrong");
 
     let other = Shop::new();
-    let less = [shop.stock(), vec![InventoryEvent::Adjusted { delta: -1, reason: "lost".into(), receipt: receipt(3) }]].concat();
+    let less = [shop.stock(), vec![InventoryEvent::Adjusted { delta: -1, reason: "lost".into(), receipt: receipt(3) }]]
+        .concat();
     other.append(vec![other.inventory(1, &less)]).await;
     replay(&other.journal, &mut projector, &ends(&other.journal).await.unwrap(), |_| {}).await.unwrap();
-    let problems: Vec<_> = shop.examine(Some(&read_side)).await.checks.into_iter().flat_map(|check| check.problems).collect();
+    let problems: Vec<_> =
+        shop.examine(Some(&read_side)).await.checks.into_iter().flat_map(|check| check.problems).collect();
     assert!(matches!(&problems[..], [problem] if problem.contains("stock of SHIRT-S")), "{problems:?}");
 
     other.append(vec![other.inventory(2, &[other.allocated(0)])]).await;
     replay(&other.journal, &mut projector, &ends(&other.journal).await.unwrap(), |_| {}).await.unwrap();
-    let problems: Vec<_> = shop.examine(Some(&read_side)).await.checks.into_iter().flat_map(|check| check.problems).collect();
+    let problems: Vec<_> =
+        shop.examine(Some(&read_side)).await.checks.into_iter().flat_map(|check| check.problems).collect();
     assert!(problems.iter().any(|problem| problem.contains("but the journal ends at")), "{problems:?}");
 }
 

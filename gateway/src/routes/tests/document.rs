@@ -56,7 +56,8 @@ fn links_lead_to_operations_that_are_there() {
         document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values()).collect();
     let names: HashSet<_> = operations.iter().filter_map(|operation| operation["operationId"].as_str()).collect();
     let answers = operations.iter().flat_map(|operation| operation["responses"].as_object().unwrap().values());
-    let links: Vec<_> = answers.filter_map(|answer| answer["links"].as_object()).flat_map(|links| links.values()).collect();
+    let links: Vec<_> =
+        answers.filter_map(|answer| answer["links"].as_object()).flat_map(|links| links.values()).collect();
     assert!(links.len() >= 20);
     assert!(links.iter().all(|link| names.contains(link["operationId"].as_str().unwrap())));
 }
