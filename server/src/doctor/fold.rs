@@ -100,7 +100,7 @@ impl<A: Aggregate> Folding for Fold<A> {
         // A settlement that is due soon is on its way.
         let soon = now.plus_ms(2 * engine::drop::SETTLE_GATHER_MS);
         let settled = !drop.has_outstanding() && drop.wake_at().is_none_or(|wake| wake > soon);
-        Told::Drop { view: view.into(), settled }
+        Told::Drop { view, settled }
     }
 }
 

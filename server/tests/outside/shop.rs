@@ -105,8 +105,7 @@ impl Shop {
     /// Waits for its end.
     pub async fn ended(&mut self) -> ExitStatus {
         let mut child = self.child.take().unwrap();
-        let ended = until("the server ends", async || child.try_wait().unwrap()).await;
-        ended
+        until("the server ends", async || child.try_wait().unwrap()).await
     }
 
     /// Stops it in order.
