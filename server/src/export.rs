@@ -1,6 +1,7 @@
 //! The catalogue and the orders, given out page by page.
 
 use std::{
+    collections::HashMap,
     io::Write,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -13,9 +14,10 @@ use engine::{
     order::{OrderView, number},
     product::ProductView,
 };
+use futures::{StreamExt, TryStreamExt};
 use http_body_util::BodyExt;
 use persistence::sql::{
-    Cursor, LIMIT_MAX, Limit, PageRequest, StoreError,
+    Cursor, LIMIT_MAX, Limit, PageRequest, READERS, ReadSide, StoreError,
     lists::{OrderFilter, ProductFilter},
 };
 use serde::{Deserialize, Serialize};
@@ -158,13 +160,9 @@ impl Exporting {
         self.cursor = match self.what {
             Exported::Products => {
                 let page = read_side.products(tenant, &ProductFilter::default(), page).await?;
+                let skus = page.items.iter().flat_map(|listed| &listed.product.variants).map(|variant| &variant.sku);
+                let stock = on_hand(read_side, tenant, skus.cloned().collect()).await?;
                 for listed in page.items {
-                    let mut stock = std::collections::HashMap::new();
-                    for variant in &listed.product.variants {
-                        if let Some(row) = read_side.stock(tenant, &variant.sku).await? {
-                            stock.insert(variant.sku.clone(), row.levels.on_hand);
-                        }
-                    }
                     writer.product(&listed.product, |sku| stock.get(sku).copied())?;
                 }
                 page.next.map(Some)
@@ -183,6 +181,13 @@ impl Exporting {
     fn finish(&mut self) -> Result<Option<Bytes>, ExportError> {
         self.writer.take().map(Writer::finish).transpose()
     }
+}
+
+/// Units on hand of these SKUs; one that nobody counted is left out.
+async fn on_hand(read_side: &ReadSide, tenant: &TenantId, skus: Vec<Sku>) -> Result<HashMap<Sku, u64>, StoreError> {
+    let asked = futures::stream::iter(skus).map(|sku| async move { read_side.stock(tenant, &sku).await });
+    let rows: Vec<_> = asked.buffer_unordered(READERS as usize).try_collect().await?;
+    Ok(rows.into_iter().flatten().map(|row| (row.sku, row.levels.on_hand)).collect())
 }
 
 /// Bytes on their way out of a CSV writer.

@@ -61,6 +61,9 @@ pub(crate) enum ServeError {
 pub(crate) async fn run(config: &Config) -> Result<(), ServeError> {
     let began = Instant::now();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), pid = std::process::id(), dev = config.dev, "starting");
+    if config.dev && !config.listen.ip().is_loopback() {
+        tracing::warn!(address = %config.listen, "a development server can be reached from other machines");
+    }
     let stop = stop_on_signals()?;
     // Bound before the folder is opened: that may take long, and would be for nothing.
     let socket = bind(config.listen)?;

@@ -8,7 +8,7 @@ use utoipa::{
 
 use crate::{
     problem::{FieldErrorDoc, ProblemDoc},
-    wire::{CurrencySchema, IdSchema, MoneyWire, SkuSchema},
+    wire::{AmountSchema, CurrencySchema, IdSchema, MoneyWire, PriceSchema, SkuSchema},
 };
 
 /// What the document says of the API as a whole.
@@ -35,7 +35,7 @@ use crate::{
         (name = "orders", description = "What was bought"),
         (name = "operations", description = "Health, metrics, documentation"),
     ),
-    components(schemas(ProblemDoc, FieldErrorDoc, IdSchema, SkuSchema, MoneyWire, CurrencySchema)),
+    components(schemas(ProblemDoc, FieldErrorDoc, IdSchema, SkuSchema, MoneyWire, PriceSchema, AmountSchema, CurrencySchema)),
     security(("bearer" = [])),
     modifiers(&Bearer),
 )]
@@ -142,7 +142,7 @@ fn cursor_pattern(operation: &str) -> Option<&'static str> {
         "list_checkouts" => "^0[c-f][0-9a-v]{38}$",
         "list_orders" => "^0[g-j][0-9a-v]{38}$",
         "list_rejected_rows" => "^0[o-r][0-9a-v]{38}$",
-        "list_drop_claims" => "^[0-9]{1,9}$",
+        "list_drop_claims" => "^(?:0|[1-9][0-9]{0,8})$",
         "list_claims" => "^[0-7][0-9A-HJKMNP-TV-Z]{25}-[0-7][0-9A-HJKMNP-TV-Z]{25}$",
         _ => return None,
     })
@@ -271,7 +271,11 @@ pub(crate) struct OptionalKeyHeader {
 #[allow(dead_code, reason = "describes a header that `wire::IfMatch` reads")]
 pub(crate) struct VersionHeader {
     /// The `version` that the change is based on, in quotes: `"3"`.
-    #[param(rename = "If-Match", pattern = "^\"[0-9]{1,18}\"$", example = "\"3\"")]
+    #[param(
+        rename = "If-Match",
+        pattern = "^(?:[0-9]{1,18}|(?:W/)?\"[0-9]{1,18}(?:-[0-9a-f]{16})?\")$",
+        example = "\"3\""
+    )]
     version: String,
 }
 
@@ -291,6 +295,6 @@ pub(crate) struct ShopHeader {
 #[allow(dead_code, reason = "describes a header that `wire::IfNoneMatch` reads")]
 pub(crate) struct KnownHeader {
     /// ETags of answers that the caller has: 304 when one is still right.
-    #[param(rename = "If-None-Match", max_length = 1024, nullable = false)]
+    #[param(rename = "If-None-Match", nullable = false)]
     known: Option<String>,
 }

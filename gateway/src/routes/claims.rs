@@ -184,8 +184,8 @@ pub(crate) async fn list_drop_claims(
 ) -> Result<Response, Problem> {
     let before = match page.cursor.as_deref().map(str::parse::<u32>) {
         None => None,
-        Some(Ok(number)) => Some(number),
-        Some(Err(_)) => return Err(Problem::out_of_range("?cursor", "not a cursor of this list")),
+        Some(Ok(number)) if page.cursor == Some(number.to_string()) => Some(number),
+        Some(_) => return Err(Problem::out_of_range("?cursor", "not a cursor of this list")),
     };
     let command = DropCommand::ListClaims { buyer: None, before, limit: page.limit() };
     let (claims, next) = ask_claims(&gateway, vendor.0.tenant(), drop, command, read_call(&arrival)).await?;

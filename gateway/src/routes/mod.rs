@@ -132,7 +132,14 @@ fn documented() -> OpenApiRouter<Gateway> {
 }
 
 fn refinements() -> Vec<document::Refinement> {
-    [sessions::refinements(), drops::refinements(), inventory::refinements(), checkouts::refinements()].concat()
+    [
+        sessions::refinements(),
+        drops::refinements(),
+        inventory::refinements(),
+        checkouts::refinements(),
+        products::refinements(),
+    ]
+    .concat()
 }
 
 /// There is something at this address, but not for this method. To `OPTIONS` that is the answer: `Allow`.

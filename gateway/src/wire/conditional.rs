@@ -17,9 +17,17 @@ pub(crate) struct IfMatch(pub(crate) u64);
 
 fn version_of(value: &HeaderValue) -> Option<u64> {
     let text = value.to_str().ok()?.trim();
-    let text = text.strip_prefix("W/").unwrap_or(text);
-    let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
-    text.split('-').next()?.parse().ok()
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number(text) {
+        return text.parse().ok();
+    }
+    let quoted = text.strip_prefix("W/").unwrap_or(text).strip_prefix('"')?.strip_suffix('"')?;
+    let number = match quoted.split_once('-') {
+        Some((number, hash)) if hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) => number,
+        Some(_) => return None,
+        None => quoted,
+    };
+    if is_number(number) { number.parse().ok() } else { None }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
@@ -84,10 +92,10 @@ mod tests {
 
     #[test]
     fn a_version_is_read_from_every_spelling() {
-        for text in ["3", "\"3\"", "W/\"3-0123456789abcdef\"", "\"3-0\""] {
+        for text in ["3", "\"3\"", "W/\"3-0123456789abcdef\"", "\"3-0123456789abcdef\""] {
             assert_eq!(version_of(&HeaderValue::from_str(text).unwrap()), Some(3), "{text}");
         }
-        for text in ["*", "", "\"\"", "\"x\"", "-3", "\"3"] {
+        for text in ["*", "", "\"\"", "\"x\"", "-3", "+3", "\"3", "3-0", "\"3-0\""] {
             assert_eq!(version_of(&HeaderValue::from_str(text).unwrap()), None, "{text}");
         }
     }

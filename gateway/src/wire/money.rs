@@ -59,19 +59,54 @@ static CURRENCY_CODES: LazyLock<Vec<String>> = LazyLock::new(|| {
         .collect()
 });
 
+/// The schema of an amount of money from `least` minor units on.
+fn money_from(least: i64, description: &str) -> RefOr<Schema> {
+    schema_of(serde_json::json!({
+        "type": "object",
+        "description": description,
+        "required": ["amount", "currency"],
+        "additionalProperties": false,
+        "properties": {
+            "amount": {"type": "integer", "format": "int64", "minimum": least, "maximum": AMOUNT_MAX,
+                       "description": "Minor units.", "examples": [1999]},
+            "currency": {"$ref": "#/components/schemas/Currency"}
+        }
+    }))
+}
+
+/// The schema of amounts that are not negative.
+pub(crate) struct PriceSchema;
+
+impl PartialSchema for PriceSchema {
+    fn schema() -> RefOr<Schema> {
+        money_from(0, "An amount of money that is not negative.")
+    }
+}
+
+impl ToSchema for PriceSchema {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "Price".into()
+    }
+}
+
+/// The schema of amounts that are more than nothing.
+pub(crate) struct AmountSchema;
+
+impl PartialSchema for AmountSchema {
+    fn schema() -> RefOr<Schema> {
+        money_from(1, "An amount of money that is more than nothing.")
+    }
+}
+
+impl ToSchema for AmountSchema {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "Amount".into()
+    }
+}
+
 impl PartialSchema for MoneyWire {
     fn schema() -> RefOr<Schema> {
-        schema_of(serde_json::json!({
-            "type": "object",
-            "description": "An amount of money in minor units (cents): no floats, ever.",
-            "required": ["amount", "currency"],
-            "additionalProperties": false,
-            "properties": {
-                "amount": {"type": "integer", "format": "int64", "minimum": -AMOUNT_MAX, "maximum": AMOUNT_MAX,
-                           "description": "Minor units.", "examples": [1999]},
-                "currency": {"$ref": "#/components/schemas/Currency"}
-            }
-        }))
+        money_from(-AMOUNT_MAX, "An amount of money in minor units (cents): no floats, ever.")
     }
 }
 

@@ -9,6 +9,9 @@ use crate::{
     problem::{Faults, FieldCode},
 };
 
+/// The longest cursor of any list.
+const CURSOR_BYTES_MAX: usize = 256;
+
 /// Which page of a list.
 #[derive(Debug, Clone, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -54,7 +57,10 @@ impl PageQuery {
                 None
             }
         };
-        Self { limit, cursor: parameters.text("cursor").map(str::to_owned) }
+        let cursor = parameters.text("cursor").map(str::to_owned);
+        let fits = cursor.as_ref().is_none_or(|cursor| (1..=CURSOR_BYTES_MAX).contains(&cursor.len()));
+        faults.check("?cursor", fits, "is not a cursor of this list");
+        Self { limit, cursor }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     auth::email::Email,
     ops::openapi::Refinement,
     problem::{Faults, FieldCode, all_of},
-    wire::{Address, IdSchema, MoneyWire},
+    wire::{Address, IdSchema, MoneyWire, PriceSchema},
 };
 
 /// What is to be paid, and how.
@@ -26,7 +26,7 @@ pub(crate) struct NewCheckout {
     #[schema(value_type = Option<IdSchema>)]
     cart_id: Option<CartId>,
     /// In place of a cart: these claims of drops.
-    #[schema(min_items = 1, max_items = 20)]
+    #[schema(min_items = 1, max_items = 20, pattern = "^[0-7][0-9A-HJKMNP-TV-Z]{25}-[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
     claims: Option<Vec<String>>,
     /// The means of payment.
     pub(super) payment: PaymentMeans,
@@ -37,6 +37,7 @@ pub(crate) struct NewCheckout {
     #[schema(value_type = ShippingAddress)]
     pub(super) shipping_address: Address,
     /// The total that the buyer has seen: 409 `price_changed` when it is another.
+    #[schema(value_type = Option<PriceSchema>)]
     expected_total: Option<MoneyWire>,
 }
 
@@ -92,8 +93,8 @@ pub(crate) struct ShippingAddress {
 
 pub(crate) fn refinements() -> Vec<Refinement> {
     let either = json!([
-        {"required": ["cart_id"], "properties": {"claims": false}},
-        {"required": ["claims"], "properties": {"cart_id": false}}
+        {"title": "cart", "required": ["cart_id"], "properties": {"cart_id": {"type": "string"}, "claims": {"type": "null"}}},
+        {"title": "claims", "required": ["claims"], "properties": {"claims": {"type": "array"}, "cart_id": {"type": "null"}}}
     ]);
     let others = json!({"type": ["string", "null"], "maxLength": 255});
     vec![

@@ -14,7 +14,7 @@ use crate::{
     Problem,
     ops::openapi::Refinement,
     problem::{Faults, FieldCode, all_of},
-    wire::{IdSchema, MoneyWire, SkuSchema, price_in, read_sku, read_time},
+    wire::{IdSchema, MoneyWire, PriceSchema, SkuSchema, price_in, read_sku, read_time},
 };
 
 /// The longest title, in bytes.
@@ -40,8 +40,10 @@ pub(crate) struct NewDrop {
     #[schema(minimum = 1, maximum = 100_000_000)]
     quantity: Option<i64>,
     /// In place of `items`: for how much.
+    #[schema(value_type = Option<PriceSchema>)]
     price: Option<MoneyWire>,
     /// In place of `items`: what it costs elsewhere.
+    #[schema(value_type = Option<PriceSchema>)]
     compare_at_price: Option<MoneyWire>,
     /// The most units that one buyer may hold and have bought, over all items.
     #[schema(minimum = 1, maximum = 100_000_000)]
@@ -73,8 +75,10 @@ pub(crate) struct NewDropItem {
     #[schema(minimum = 1, maximum = 100_000_000)]
     quantity: i64,
     /// For how much each.
+    #[schema(value_type = PriceSchema)]
     price: MoneyWire,
     /// What it costs elsewhere, for show.
+    #[schema(value_type = Option<PriceSchema>)]
     compare_at_price: Option<MoneyWire>,
 }
 
@@ -119,15 +123,21 @@ pub(crate) struct ItemPatch {
     #[schema(minimum = 0, maximum = 100_000_000)]
     quantity: Option<i64>,
     /// For how much, for new claims.
+    #[schema(value_type = Option<PriceSchema>)]
     price: Option<MoneyWire>,
     /// What it costs elsewhere, for show.
+    #[schema(value_type = Option<PriceSchema>)]
     compare_at_price: Option<MoneyWire>,
 }
 
 pub(crate) fn refinements() -> Vec<Refinement> {
+    let none = || json!({"type": "null"});
+    let some = |kind: &str| json!({"type": kind});
     let either = json!([
-        {"required": ["items"], "properties": {"sku": false, "quantity": false, "price": false, "compare_at_price": false}},
-        {"required": ["sku", "quantity", "price"], "properties": {"items": false}}
+        {"title": "items", "required": ["items"], "properties": {
+            "items": some("array"), "sku": none(), "quantity": none(), "price": none(), "compare_at_price": none()}},
+        {"title": "one item", "required": ["sku", "quantity", "price"], "properties": {
+            "sku": some("string"), "quantity": some("integer"), "price": some("object"), "items": none()}}
     ]);
     vec![("NewDrop", json!({"oneOf": either}))]
 }

@@ -24,7 +24,7 @@ use crate::{
     idempotency::Key,
     ops::openapi::{KeyHeader, ShopHeader},
     problem::{Code, Faults, FieldCode},
-    wire::{IdSchema, MoneyWire, PageQuery, PageWire, created, ok, replayed},
+    wire::{AmountSchema, IdSchema, MoneyWire, PageQuery, PageWire, created, ok, replayed},
 };
 
 /// A page of orders.
@@ -188,6 +188,7 @@ pub(crate) struct Cancellation {
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewRefund {
     /// How much.
+    #[schema(value_type = AmountSchema)]
     amount: MoneyWire,
     /// Why, for the merchant's books. No personal data.
     #[schema(max_length = 500)]

@@ -28,6 +28,8 @@ use crate::{
     wire::{IdSchema, IfMatch, IfNoneMatch, PageQuery, PageWire, created, done, fresh, ok, replayed},
 };
 
+pub(super) use self::read::refinements;
+
 /// The longest text that a filter takes, in characters.
 const FILTER_CHARS_MAX: usize = 255;
 

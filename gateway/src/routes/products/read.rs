@@ -8,12 +8,14 @@ use engine::{
     },
 };
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::{
     Problem,
+    ops::openapi::Refinement,
     problem::{Faults, FieldCode, all_of},
-    wire::{IdSchema, MoneyWire, SkuSchema, price_in, read_sku},
+    wire::{IdSchema, MoneyWire, PriceSchema, SkuSchema, price_in, read_sku},
 };
 
 /// A product to be made.
@@ -25,7 +27,7 @@ pub(crate) struct NewProductBody {
     #[schema(min_length = 1, max_length = 255)]
     handle: Option<String>,
     /// What it is called.
-    #[schema(min_length = 1, max_length = 255)]
+    #[schema(min_length = 1, max_length = 255, pattern = "[^\\s\\u0000-\\u001f\\u007f-\\u009f]")]
     title: String,
     /// What is said of it, as HTML. Whatever could act on a page is taken out.
     #[schema(max_length = 524_288)]
@@ -38,7 +40,7 @@ pub(crate) struct NewProductBody {
     #[schema(max_length = 255)]
     kind: Option<String>,
     /// Words to find it by, without commas.
-    #[schema(max_items = 250, max_length = 255)]
+    #[schema(max_items = 250, max_length = 255, pattern = "^[^,]*[^,\\s\\u0000-\\u001f\\u007f-\\u009f][^,]*$")]
     tags: Option<Vec<String>>,
     /// How it looks, in order.
     #[schema(max_items = 250)]
@@ -66,8 +68,10 @@ pub(crate) struct NewVariantBody {
     #[schema(max_items = 3, max_length = 255)]
     options: Option<Vec<String>>,
     /// For how much.
+    #[schema(value_type = PriceSchema)]
     price: MoneyWire,
     /// What it costs elsewhere, for show.
+    #[schema(value_type = Option<PriceSchema>)]
     compare_at_price: Option<MoneyWire>,
 }
 
@@ -76,7 +80,11 @@ pub(crate) struct NewVariantBody {
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewImage {
     /// Its address: `https://…`, `http://…`, or a path on this server.
-    #[schema(min_length = 1, max_length = 2048)]
+    #[schema(
+        min_length = 1,
+        max_length = 2048,
+        pattern = "^(?:https?://[^\\s\"<>\\\\\\u0000-\\u001f\\u007f-\\u009f]+|/(?:[^/\\s\"<>\\\\\\u0000-\\u001f\\u007f-\\u009f][^\\s\"<>\\\\\\u0000-\\u001f\\u007f-\\u009f]*)?)$"
+    )]
     src: String,
     /// What it shows, in words.
     #[schema(max_length = 512)]
@@ -88,7 +96,7 @@ pub(crate) struct NewImage {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ProductPatch {
     /// What it is called.
-    #[schema(min_length = 1, max_length = 255)]
+    #[schema(min_length = 1, max_length = 255, pattern = "[^\\s\\u0000-\\u001f\\u007f-\\u009f]")]
     title: Option<String>,
     /// What is said of it, as HTML.
     #[schema(max_length = 524_288)]
@@ -101,7 +109,7 @@ pub(crate) struct ProductPatch {
     #[schema(max_length = 255)]
     kind: Option<String>,
     /// All its tags.
-    #[schema(max_items = 250, max_length = 255)]
+    #[schema(max_items = 250, max_length = 255, pattern = "^[^,]*[^,\\s\\u0000-\\u001f\\u007f-\\u009f][^,]*$")]
     tags: Option<Vec<String>>,
     /// All its images, in order.
     #[schema(max_items = 250)]
@@ -134,16 +142,25 @@ pub(crate) struct VariantPatch {
     #[schema(max_items = 3, max_length = 255)]
     options: Option<Vec<String>>,
     /// For how much.
+    #[schema(value_type = Option<PriceSchema>)]
     price: Option<MoneyWire>,
     /// What it costs elsewhere; null takes it away.
     #[serde(default, deserialize_with = "said", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<MoneyWire>)]
+    #[schema(value_type = Option<PriceSchema>)]
     compare_at_price: Option<Option<MoneyWire>>,
 }
 
 /// Tells null from nothing.
 fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<MoneyWire>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
+}
+
+pub(crate) fn refinements() -> Vec<Refinement> {
+    let either = json!([
+        {"title": "a known variant", "required": ["id"], "properties": {"id": {"type": "string"}}},
+        {"title": "a new variant", "required": ["price"], "properties": {"price": {"type": "object"}}}
+    ]);
+    vec![("VariantPatch", json!({"anyOf": either}))]
 }
 
 fn description(html: &str, faults: &mut Faults) -> Option<SafeHtml> {
