@@ -103,7 +103,8 @@ impl Commerce {
         if let Some(leading) = current.get_going() {
             return Ok(leading);
         }
-        let led = tokio::time::timeout_at(deadline, current.led()).await;
+        // On the heap, as everything is that a command seldom needs: a caller's future is moved several times.
+        let led = Box::pin(tokio::time::timeout_at(deadline, current.led())).await;
         led.map_err(|_| AskError::Unavailable { retry_after: UNAVAILABLE_RETRY })
     }
 
@@ -117,7 +118,11 @@ impl Commerce {
         reply: oneshot::Sender<crate::entity::Heard<A>>,
     ) -> Result<(), Obstacle> {
         use crate::{entity::Live, shard::MailboxError};
-        let mailbox = leading.mailbox::<A>(key).await.map_err(|error| match error {
+        let mailbox = match leading.mailbox_in_memory::<A>(key) {
+            Some(mailbox) => mailbox,
+            None => Box::pin(leading.mailbox::<A>(key)).await,
+        };
+        let mailbox = mailbox.map_err(|error| match error {
             MailboxError::Gone | MailboxError::Store(_) => Obstacle::Again,
             MailboxError::Parked(_) => Obstacle::Parked,
         })?;

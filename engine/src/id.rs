@@ -21,22 +21,46 @@ pub struct InvalidName {
 
 const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// Writes `value` in Crockford base32, `digits` characters, most significant first.
-pub(crate) fn crockford(value: u128, digits: usize) -> String {
-    (0..digits).rev().map(|digit| CROCKFORD[((value >> (digit * 5)) & 31) as usize] as char).collect()
+/// The value of each character as a Crockford digit; 255: none.
+const DIGITS: [u8; 256] = {
+    let mut digits = [255; 256];
+    let mut value = 0;
+    while value < CROCKFORD.len() {
+        digits[CROCKFORD[value] as usize] = value as u8;
+        value += 1;
+    }
+    digits
+};
+
+/// A number as text in memory of its own: ids are written several times for each answer.
+pub struct Spelled<const DIGITS: usize>([u8; DIGITS]);
+
+impl<const DIGITS: usize> Spelled<DIGITS> {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// Writes `value` in Crockford base32, `DIGITS` characters, most significant first.
+pub fn crockford<const DIGITS: usize>(value: u128) -> Spelled<DIGITS> {
+    let (mut text, mut rest) = ([0; DIGITS], value);
+    for place in text.iter_mut().rev() {
+        *place = CROCKFORD[(rest & 31) as usize];
+        rest >>= 5;
+    }
+    Spelled(text)
 }
 
 /// Reads what [`crockford`] wrote. Upper case only: an id has exactly one spelling.
 pub(crate) fn from_crockford(text: &str) -> Option<u128> {
-    let mut value: u128 = 0;
-    for (index, byte) in text.bytes().enumerate() {
-        let digit = CROCKFORD.iter().position(|&known| known == byte)? as u128;
-        if index == 0 && text.len() == 26 && digit > 7 {
-            return None;
-        }
-        value = (value << 5) | digit;
+    if text.len() == 26 && !matches!(text.as_bytes()[0], b'0'..=b'7') {
+        return None;
     }
-    Some(value)
+    text.bytes().try_fold(0, |value: u128, byte| match DIGITS[byte as usize] {
+        255 => None,
+        digit => Some((value << 5) | u128::from(digit)),
+    })
 }
 
 /// Hashes `parts` to 128 bits. Each part is preceded by its length, so that no two lists of parts read alike.
@@ -72,7 +96,7 @@ macro_rules! ids {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&crockford(self.0, 26))
+                f.write_str(crockford::<26>(self.0).as_str())
             }
         }
 
@@ -108,7 +132,7 @@ macro_rules! ids {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                serializer.serialize_str(crockford::<26>(self.0).as_str())
             }
         }
 
@@ -168,7 +192,9 @@ pub struct ClaimRef {
 
 impl fmt::Display for ClaimRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.drop, self.claim)
+        f.write_str(crockford::<26>(self.drop.0).as_str())?;
+        f.write_str("-")?;
+        f.write_str(crockford::<26>(self.claim.0).as_str())
     }
 }
 
@@ -393,7 +419,7 @@ impl fmt::Display for EntityKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/", self.tenant(), self.kind().name())?;
         match self.id128() {
-            Some(id) if self.kind() != Kind::Inventory => f.write_str(&crockford(id, 26)),
+            Some(id) if self.kind() != Kind::Inventory => f.write_str(crockford::<26>(id).as_str()),
             _ => write!(f, "{}", String::from_utf8_lossy(self.id())),
         }
     }

@@ -229,11 +229,17 @@ impl Leading {
     /// The mailbox of an entity, loaded if need be. `Err(Some(why))`: it is parked.
     pub async fn mailbox<A: Aggregate>(self: &Arc<Self>, key: &EntityKey) -> Result<Arc<Mailbox<A>>, MailboxError> {
         loop {
-            if let Some(live) = self.live.get(key).map(|live| live.value().clone()) {
-                return live.as_any().downcast().map_err(|_| MailboxError::Parked("of another kind".into()));
+            if let Some(mailbox) = self.mailbox_in_memory(key) {
+                return mailbox;
             }
             self.load::<A>(key).await?;
         }
+    }
+
+    /// The mailbox of an entity that is in memory.
+    pub fn mailbox_in_memory<A: Aggregate>(&self, key: &EntityKey) -> Option<Result<Arc<Mailbox<A>>, MailboxError>> {
+        let live = self.live.get(key).map(|live| live.value().clone())?;
+        Some(live.as_any().downcast().map_err(|_| MailboxError::Parked("of another kind".into())))
     }
 
     /// An entity of whatever kind its key says, loaded if need be.

@@ -38,6 +38,11 @@ pub(super) async fn run(
     let mut open = true;
     while open || !in_flight.is_empty() || !waiting.is_empty() {
         if !waiting.is_empty() && in_flight.len() < BATCHES_IN_FLIGHT_MAX {
+            // Everyone who is ready speaks first, so that a busy node syncs for many at once. An idle one waits for nobody.
+            tokio::task::yield_now().await;
+            while let Ok(proposal) = queue.try_recv() {
+                waiting.push_back(proposal);
+            }
             in_flight.push_back(append(leadership.as_mut(), &mut waiting));
         }
         let room = waiting.is_empty() && in_flight.len() < BATCHES_IN_FLIGHT_MAX;

@@ -82,8 +82,10 @@ impl Drop {
         };
         let index = index.ok_or(DropRejection::ItemNotFound { sku: sku.cloned() })?;
         let (item, units) = (&self.items[index as usize], quantity.units());
-        let remaining = sheet.terms.per_buyer_max.units().saturating_sub(self.units_of(buyer));
-        let claims_made: usize = buyer.subjects().filter_map(|subject| self.by_buyer.get(&subject)).map(Vec::len).sum();
+        let (has, claims_made) = self
+            .standings(buyer)
+            .fold((0, 0), |(units, claims), standing| (units + standing.units, claims + standing.claims.len()));
+        let remaining = sheet.terms.per_buyer_max.units().saturating_sub(has);
         if units > remaining || claims_made >= CLAIMS_PER_BUYER_MAX {
             return Err(DropRejection::LimitReached { remaining });
         }
@@ -232,8 +234,7 @@ impl Drop {
         let mut numbers: Vec<u32> = match buyer {
             None => (0..before).rev().take(limit + 1).collect(),
             Some(buyer) => {
-                let mut own: Vec<u32> =
-                    buyer.subjects().filter_map(|subject| self.by_buyer.get(&subject)).flatten().copied().collect();
+                let mut own: Vec<u32> = self.standings(buyer).flat_map(|standing| &standing.claims).copied().collect();
                 own.sort_unstable_by(|a, b| b.cmp(a));
                 own.into_iter().filter(|&number| number < before).take(limit + 1).collect()
             }

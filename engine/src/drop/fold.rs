@@ -22,6 +22,7 @@ impl Drop {
                 }
                 self.items.append(&mut old);
                 self.receipts.keep(*receipt, ());
+                self.pending = None;
                 self.refused = None;
                 self.sheet = Some(Sheet {
                     tenant: tenant.clone(),
@@ -152,6 +153,7 @@ impl Drop {
                 let Some(known) = self.claims.get_mut(number) else { return };
                 known.state = ClaimState::Released { why: ReleaseReason::CaptureFailed };
                 let (item, units) = (&mut self.items[known.item as usize], known.quantity.units());
+                self.by_buyer.entry_or_default(known.buyer).units -= units;
                 item.totals.returned += units;
                 give_back(item, units, over);
                 self.totals_changed(*at);
@@ -170,13 +172,17 @@ impl Drop {
 
     /// Adds a claim to the list and to what is derived from it.
     pub(super) fn index_claim(&mut self, claim: Claim) {
-        let (id, buyer, state) = (claim.id, claim.buyer, claim.state);
+        let (id, buyer, state, units) = (claim.id, claim.buyer, claim.state, claim.quantity.units());
         if let (Some(email), ClaimState::Held { pin: Some(_), .. } | ClaimState::Sold { .. }) = (claim.email, state) {
             *self.by_email.entry(email).or_default() += claim.quantity.units();
         }
         let number = self.claims.push(claim);
         self.by_id.insert(id, number);
-        self.by_buyer.entry_or_default(buyer).push(number);
+        let standing = self.by_buyer.entry_or_default(buyer);
+        standing.claims.push(number);
+        if !matches!(state, ClaimState::Released { .. }) {
+            standing.units += units;
+        }
         if let ClaimState::Held { until, pin: None } = state {
             self.expiries.insert((until, number));
         }
@@ -192,6 +198,7 @@ impl Drop {
         claim.state = ClaimState::Released { why };
         let (item, units) = (&mut self.items[claim.item as usize], claim.quantity.units());
         item.held -= units;
+        self.by_buyer.entry_or_default(claim.buyer).units -= units;
         if over && is_broken(Rule::UnitLostAfterEnd) {
             return;
         }
@@ -236,23 +243,39 @@ impl Drop {
         if over {
             self.totals_changed(at);
         }
+        self.give_up(at);
     }
 
-    /// What came already for this command goes back, and the command is refused.
+    /// The command is refused; its first refusal is the one that is told.
     fn units_refused(&mut self, index: u16, available: u64, at: Timestamp) {
-        let Some(pending) = self.pending.take() else { return };
-        for (item, more, _) in pending.units.iter().filter(|(_, _, came)| *came) {
-            let item = &mut self.items[*item as usize];
-            item.available -= more;
-            item.totals.unsold += more;
-        }
+        let Some(pending) = &mut self.pending else { return };
+        pending.units.retain(|(item, ..)| *item != index);
         let sku = self.items[index as usize].sku.clone();
-        self.refused = Some(Refused { command_id: pending.receipt.command_id, sku, available });
+        self.refused.get_or_insert(Refused { command_id: pending.receipt.command_id, sku, available });
+        self.give_up(at);
+    }
+
+    /// Ends a refused command once all that was asked for it is answered: units that come later would have no place to
+    /// go back from. What came goes back at once, save what has been claimed meanwhile.
+    fn give_up(&mut self, at: Timestamp) {
+        if self.refused.is_none() {
+            return;
+        }
+        let answered = |pending: &mut Pending| pending.units.iter().all(|(.., came)| *came);
+        let Some(pending) = self.pending.take_if(answered) else { return };
+        for (item, more, _) in pending.units {
+            let item = &mut self.items[item as usize];
+            let back = more.min(item.available);
+            item.available -= back;
+            item.totals.unsold += back;
+            if back > 0 {
+                self.settlement.due = Some(at);
+            }
+        }
         let creation = self.sheet.as_ref().is_some_and(|sheet| sheet.created.command_id == pending.receipt.command_id);
         if creation {
             self.set_phase(Phase::Void);
         }
-        self.totals_changed(at);
     }
 
     fn finish_pending(&mut self) {

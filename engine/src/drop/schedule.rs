@@ -223,7 +223,9 @@ impl Drop {
             return None;
         }
         if let Some(refused) = self.refused.as_ref().filter(|refused| refused.command_id == ticket.command_id) {
-            let settling = self.is_anything_outstanding() || self.settlement.due.is_some();
+            // A creation leaves nothing behind; an open drop goes on reporting its sales.
+            let void = self.existing().is_none();
+            let settling = void && (self.is_anything_outstanding() || self.settlement.due.is_some());
             let rejection = DropRejection::InsufficientStock { sku: refused.sku.clone(), available: refused.available };
             return if settling { None } else { Some(Err(rejection)) };
         }

@@ -97,7 +97,7 @@ impl Drop {
             Err(_) => return vec![DropEvent::UnitsRefused { item: index, available: 0, at: now }],
         };
         let all_came = pending.units.iter().all(|&(item, _, came)| came || item == index);
-        if all_came {
+        if all_came && self.refused.is_none() {
             events.push(match &pending.edit {
                 Some(edit) => DropEvent::Edited { edit: edit.clone(), receipt: pending.receipt },
                 None => DropEvent::Published { at: now },

@@ -26,9 +26,18 @@ pub struct Drop {
     pub(super) settlement: Settlement,
     // What follows is derived from the claims, and not in snapshots.
     pub(super) by_id: ShardedMap<ClaimId, u32>,
-    pub(super) by_buyer: ShardedMap<SubjectId, Vec<u32>>,
+    pub(super) by_buyer: ShardedMap<SubjectId, Standing>,
     pub(super) by_email: HashMap<EmailHash, u64>,
     pub(super) expiries: BTreeSet<(Timestamp, u32)>,
+}
+
+/// What one subject has of a drop.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    /// Its claims, oldest first, released ones included.
+    pub(super) claims: Vec<u32>,
+    /// Units that it holds and has bought.
+    pub(super) units: u64,
 }
 
 /// What is said of a drop once it is made.
@@ -142,14 +151,9 @@ impl Drop {
         Some((number, &self.claims[number]))
     }
 
-    /// Units that the buyer holds and has bought.
-    pub(super) fn units_of(&self, buyer: &Buyer) -> u64 {
-        let claims = buyer.subjects().filter_map(|subject| self.by_buyer.get(&subject)).flatten();
-        claims
-            .map(|&number| &self.claims[number])
-            .filter(|claim| !matches!(claim.state, ClaimState::Released { .. }))
-            .map(|claim| claim.quantity.units())
-            .sum()
+    /// What a buyer has, under each of its subjects.
+    pub(super) fn standings(&self, buyer: &Buyer) -> impl Iterator<Item = &Standing> {
+        buyer.subjects().filter_map(|subject| self.by_buyer.get(&subject))
     }
 
     pub(super) fn claim_view(&self, sheet: &Sheet, claim: &Claim) -> ClaimView {

@@ -190,6 +190,57 @@ fn a_refused_creation_gives_back_what_came_and_leaves_its_id_free() {
 }
 
 #[test]
+fn units_that_come_after_a_refusal_go_back_too() {
+    let mut given = Given::created(terms(), vec![item("S", 3), item("M", 2)]);
+    let ticket = crate::aggregate::Ticket { command_id: CommandId(1), again: false };
+    let asked = std::mem::take(&mut given.asked);
+    let refusal = InventoryRejection::InsufficientAvailable { available: 1, levels: StockLevels::default() };
+    given.outcome(T0, &asked[1], Err(refusal));
+    assert_eq!(given.drop.settled(&ticket, T0), None, "the inventory may have given the other item its units");
+    assert_eq!(given.drop.outstanding().len(), 1, "a restart asks for them again");
+    given.outcome(T0, &asked[0], Ok(InventoryReply::Done));
+    given.time_passes(T0);
+    given.inventory_gives_all(T0);
+    assert_eq!(given.drop.items[0].booked, Totals { sold: 0, unsold: 3, returned: 0 });
+    let refused = DropRejection::InsufficientStock { sku: sku("M"), available: 1 };
+    assert_eq!(given.drop.settled(&ticket, T0), Some(Err(refused)));
+}
+
+#[test]
+fn a_refusal_without_units_is_answered_at_once() {
+    let mut given = Given::created(terms(), vec![item("S", 3)]);
+    let asked = std::mem::take(&mut given.asked);
+    let refusal = InventoryRejection::InsufficientAvailable { available: 1, levels: StockLevels::default() };
+    given.outcome(T0, &asked[0], Err(refusal));
+    let ticket = crate::aggregate::Ticket { command_id: CommandId(1), again: false };
+    let refused = DropRejection::InsufficientStock { sku: sku("S"), available: 1 };
+    assert_eq!(given.drop.settled(&ticket, T0), Some(Err(refused)));
+    assert_eq!(given.drop.wake_at(), None, "there is nothing to report");
+}
+
+#[test]
+fn units_of_a_refused_edit_stay_with_those_who_claimed_them_meanwhile() {
+    let mut given = Given::created(terms(), vec![item("S", 1), item("M", 1)]);
+    given.inventory_gives_all(T0);
+    let more = |name| {
+        let (sku, add_quantity) = (sku(name), Some(units(2)));
+        ItemEdit { sku, add_quantity, quantity: None, price: None, compare_at: None }
+    };
+    let edit = DropEdit { items: vec![more("S"), more("M")], ..DropEdit::default() };
+    given.when(T0, 2, DropCommand::Edit { version: 1, edit }).unwrap();
+    let asked = std::mem::take(&mut given.asked);
+    given.outcome(T0, &asked[0], Ok(InventoryReply::Done));
+    let claim = DropCommand::Claim { claim: ClaimId(10), buyer: buyer(1), sku: Some(sku("S")), quantity: units(2) };
+    given.when(T0, 10, claim).unwrap();
+    let refusal = InventoryRejection::InsufficientAvailable { available: 0, levels: StockLevels::default() };
+    given.outcome(T0, &asked[1], Err(refusal));
+    assert_eq!(given.numbers(), (0, 2, 0, 1), "one of the three is free, and goes back");
+    let ticket = crate::aggregate::Ticket { command_id: CommandId(2), again: false };
+    let refused = DropRejection::InsufficientStock { sku: sku("M"), available: 0 };
+    assert_eq!(given.drop.settled(&ticket, T0), Some(Err(refused)), "an open drop does not wait for its reports");
+}
+
+#[test]
 fn the_last_unit_is_claimed_once() {
     let mut given = Given::open(1);
     given.claim(T0, 10, buyer(1), 1).unwrap();

@@ -25,7 +25,7 @@ pub fn spell(key: &[u8; 32], counter: u64) -> String {
     for round in 0..ROUNDS {
         (left, right) = (right, left ^ mix(key, round, right));
     }
-    crockford(u128::from(left) << HALF_BITS | u128::from(right), DIGITS)
+    crockford::<DIGITS>(u128::from(left) << HALF_BITS | u128::from(right)).as_str().to_owned()
 }
 
 /// The number of the order that people call so. As Crockford proposes, small letters, `O` for `0`, `I` and `L` for `1`

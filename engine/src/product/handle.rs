@@ -133,10 +133,10 @@ pub fn derived_sku(handle: &Handle, options: &[String]) -> Sku {
         return Sku::new(&readable).expect("plain characters, and short");
     }
     let bytes: Vec<&[u8]> = parts().map(str::as_bytes).collect();
-    let hash = crockford(digest128(&bytes) >> 63, 13);
+    let hash = crockford::<13>(digest128(&bytes) >> 63);
     let plain: String =
         readable.chars().map(|c| if plain(c) || c == '.' { c } else { '-' }).take(READABLE_SKU_BYTES_MAX).collect();
-    Sku::new(&format!("{plain}.{hash}")).expect("plain characters, and short")
+    Sku::new(&format!("{plain}.{}", hash.as_str())).expect("plain characters, and short")
 }
 
 const _: () = assert!(READABLE_SKU_BYTES_MAX + 14 <= SKU_BYTES_MAX);

@@ -25,8 +25,13 @@ pub(crate) async fn read(request: Request, bytes_max: usize) -> Result<Bytes, Pr
         return Err(too_large(bytes_max));
     }
     let mut whole = pin!(Limited::new(request.into_body(), bytes_max).collect());
-    // Most bodies came with their head: a timer is set only for those that did not.
-    let read = match futures::poll!(&mut whole) {
+    // Most bodies came with their head, and are there on the second look: a timer is set only for those that are not.
+    let mut early = futures::poll!(&mut whole);
+    if early.is_pending() {
+        tokio::task::yield_now().await;
+        early = futures::poll!(&mut whole);
+    }
+    let read = match early {
         Poll::Ready(read) => read,
         Poll::Pending => match tokio::time::timeout(BODY_TIMEOUT, whole).await {
             Ok(read) => read,

@@ -9,7 +9,7 @@ use std::{
 };
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use engine::id::CommandId;
+use engine::id::{CommandId, crockford};
 
 /// The header that carries it, both ways.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -54,7 +54,7 @@ impl RequestId {
     /// As text.
     pub fn text(&self) -> String {
         match &self.0 {
-            Name::Ours(number) => String::from_utf8_lossy(&spell(*number)).into_owned(),
+            Name::Ours(number) => crockford::<26>(*number).as_str().to_owned(),
             Name::Theirs(said) => said.to_str().unwrap_or_default().to_owned(),
         }
     }
@@ -70,7 +70,9 @@ impl RequestId {
     pub(crate) fn header(&self) -> HeaderValue {
         match &self.0 {
             // 26 letters and digits.
-            Name::Ours(number) => HeaderValue::from_bytes(&spell(*number)).unwrap_or(HeaderValue::from_static("0")),
+            Name::Ours(number) => {
+                HeaderValue::from_str(crockford::<26>(*number).as_str()).unwrap_or(HeaderValue::from_static("0"))
+            }
             Name::Theirs(said) => said.clone(),
         }
     }
@@ -83,15 +85,6 @@ fn is_sane(said: &[u8]) -> bool {
 fn number_of(said: &HeaderValue) -> u128 {
     let own = said.to_str().ok().and_then(|text| text.parse::<CommandId>().ok());
     own.map_or_else(|| xxhash_rust::xxh3::xxh3_128(said.as_bytes()), |id| id.0)
-}
-
-fn spell(number: u128) -> [u8; 26] {
-    const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-    let mut text = [0; 26];
-    for (index, place) in text.iter_mut().rev().enumerate() {
-        *place = CROCKFORD[((number >> (index * 5)) & 31) as usize];
-    }
-    text
 }
 
 #[cfg(test)]

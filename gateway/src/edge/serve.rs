@@ -44,6 +44,7 @@ pub async fn serve(gateway: Gateway, listener: TcpListener, shutdown: impl Futur
     http.timer(TokioTimer::new())
         .header_read_timeout(settings.idle_timeout)
         .max_headers(HEADERS_MAX)
+        .writev(false)
         .max_buf_size(HEAD_BYTES_MAX);
 
     let mut shutdown = pin!(shutdown);

@@ -2,6 +2,7 @@
 
 pub(crate) mod docs;
 pub(crate) mod health;
+mod links;
 pub mod metrics;
 pub(crate) mod openapi;
 

@@ -6,6 +6,7 @@ use utoipa::{
     openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
+use super::links::links_of;
 use crate::{
     problem::{FieldErrorDoc, ProblemDoc},
     wire::{AmountSchema, CurrencySchema, IdSchema, MoneyWire, PriceSchema, SkuSchema},
@@ -54,7 +55,8 @@ impl Modify for Bearer {
     }
 }
 
-/// A schema that says more than the derived one: its name, and the members that are added or replaced.
+/// A schema that says more than the derived one: its name, or that of a part of it (`Order/properties/lines`), and the
+/// members that are added or replaced.
 pub(crate) type Refinement = (&'static str, Value);
 
 const METHODS: [&str; 6] = ["get", "put", "post", "patch", "delete", "options"];
@@ -63,9 +65,9 @@ const METHODS: [&str; 6] = ["get", "put", "post", "patch", "delete", "options"];
 pub(crate) fn complete(api: &utoipa::openapi::OpenApi, refinements: Vec<Refinement>) -> Value {
     let mut document = serde_json::to_value(api).unwrap_or_default();
     for (name, members) in refinements {
-        let schema = &mut document["components"]["schemas"][name];
-        debug_assert!(schema.is_object(), "no schema {name} to refine");
-        if let (Some(schema), Value::Object(members)) = (schema.as_object_mut(), members) {
+        let schema = document.pointer_mut(&format!("/components/schemas/{name}")).and_then(Value::as_object_mut);
+        debug_assert!(schema.is_some(), "no schema {name} to refine");
+        if let (Some(schema), Value::Object(members)) = (schema, members) {
             schema.extend(members);
         }
     }
@@ -85,53 +87,6 @@ pub(crate) fn complete(api: &utoipa::openapi::OpenApi, refinements: Vec<Refineme
         }
     }
     document
-}
-
-/// What leads from one answer to the next request: from an operation's answer, the operation, and its parameters in the
-/// answer's body.
-type Link = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
-
-const BY_ID: &[(&str, &str)] = &[("id", "/id")];
-const BY_CLAIM: &[(&str, &str)] = &[("id", "/drop_id"), ("claim_id", "/id")];
-const BY_LINE: &[(&str, &str)] = &[("id", "/id"), ("line_id", "/lines/0/id")];
-
-const LINKS: &[Link] = &[
-    ("create_product", "get_product", BY_ID),
-    ("create_product", "update_product", BY_ID),
-    ("create_product", "archive_product", BY_ID),
-    ("create_import", "get_import", BY_ID),
-    ("create_import", "list_rejected_rows", BY_ID),
-    ("create_drop", "get_drop", BY_ID),
-    ("create_drop", "update_drop", BY_ID),
-    ("create_drop", "publish_drop", BY_ID),
-    ("create_drop", "create_claim", BY_ID),
-    ("create_drop", "list_drop_claims", BY_ID),
-    ("create_drop", "end_drop", BY_ID),
-    ("create_drop", "cancel_drop", BY_ID),
-    ("create_claim", "get_claim", BY_CLAIM),
-    ("create_claim", "release_claim", BY_CLAIM),
-    ("create_cart", "get_cart", BY_ID),
-    ("create_cart", "add_cart_line", BY_ID),
-    ("create_cart", "delete_cart", BY_ID),
-    ("add_cart_line", "update_cart_line", BY_LINE),
-    ("add_cart_line", "remove_cart_line", BY_LINE),
-    ("create_checkout", "get_checkout", BY_ID),
-    ("create_checkout", "confirm_checkout", BY_ID),
-    ("create_checkout", "cancel_checkout", BY_ID),
-    ("get_checkout", "get_order", &[("id", "/order_id")]),
-];
-
-fn links_of(operation: &str) -> Map<String, Value> {
-    let leads = LINKS.iter().filter(|(from, ..)| *from == operation);
-    leads
-        .map(|(_, to, parameters)| {
-            let parameters: Map<_, _> = parameters
-                .iter()
-                .map(|(name, place)| ((*name).to_owned(), json!(format!("$response.body#{place}"))))
-                .collect();
-            ((*to).to_owned(), json!({"operationId": to, "parameters": parameters}))
-        })
-        .collect()
 }
 
 /// How the cursors of a list look: those of the read side begin with the number of their list.
@@ -270,11 +225,11 @@ pub(crate) struct OptionalKeyHeader {
 #[into_params(parameter_in = Header)]
 #[allow(dead_code, reason = "describes a header that `wire::IfMatch` reads")]
 pub(crate) struct VersionHeader {
-    /// The `version` that the change is based on, in quotes: `"3"`.
+    /// The `version` that the change is based on, in quotes: `"1"`.
     #[param(
         rename = "If-Match",
         pattern = "^(?:[0-9]{1,18}|(?:W/)?\"[0-9]{1,18}(?:-[0-9a-f]{16})?\")$",
-        example = "\"3\""
+        example = "\"1\""
     )]
     version: String,
 }

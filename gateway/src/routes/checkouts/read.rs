@@ -99,6 +99,7 @@ pub(crate) fn refinements() -> Vec<Refinement> {
     let others = json!({"type": ["string", "null"], "maxLength": 255});
     vec![
         ("NewCheckout", json!({"oneOf": either})),
+        ("NewCheckout/properties/claims", json!({"uniqueItems": true})),
         ("ShippingAddress", json!({"additionalProperties": others, "maxProperties": 20})),
     ]
 }
