@@ -14,7 +14,7 @@ use crate::{
     ask::{Answered, AskError, Call},
     entity::Undecided,
     gate::Refused,
-    node::NodeShared,
+    node::{Ailing, NodeShared},
     ports::Outside,
     shard::Leading,
 };
@@ -157,6 +157,11 @@ impl Commerce {
     /// How many callers wait on this node.
     pub fn waiting(&self) -> usize {
         self.node.gate.inside()
+    }
+
+    /// Entities that need somebody's eyes.
+    pub fn ailing(&self) -> Vec<Ailing> {
+        self.node.ailing()
     }
 
     /// Whether every shard is led.

@@ -26,4 +26,4 @@ pub mod views;
 pub use ask::{Answered, AskError, Call};
 pub use clock::{Clock, SystemClock};
 pub use commerce::Commerce;
-pub use node::{Node, NodeError, NodeOptions};
+pub use node::{Ailing, Node, NodeError, NodeOptions};

@@ -62,7 +62,7 @@ impl Default for Tuning {
     fn default() -> Self {
         Self {
             checkpoint_tail_bytes: 16 << 20,
-            entities_max: 200_000,
+            entities_max: 50_000,
             idle_after: Duration::from_secs(300),
             inline: false,
         }
@@ -103,6 +103,17 @@ pub struct NodeShared {
     dead_letters: Mutex<std::collections::VecDeque<(EntityKey, String)>>,
 }
 
+/// An entity that needs somebody's eyes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ailing {
+    /// Which.
+    pub key: EntityKey,
+    /// What happened to it.
+    pub why: String,
+    /// Whether it is put aside, and answers nobody until the process starts anew. If not, it failed once and went on.
+    pub parked: bool,
+}
+
 /// Dead letters that are kept for an operator to look at.
 const DEAD_LETTERS_MAX: usize = 1_000;
 
@@ -133,6 +144,14 @@ impl NodeShared {
 
     pub(crate) fn set_snapshot_bytes(&self, shard: ShardId, bytes: u64) {
         self.snapshot_bytes[usize::from(shard.0)].store(bytes, Ordering::Release);
+    }
+
+    /// What an operator should look at: entities that are put aside, and failures, the newest last.
+    pub(crate) fn ailing(&self) -> Vec<Ailing> {
+        let leading = self.shards().iter().filter_map(|shard| shard.current.get());
+        let parked = leading.flat_map(|leading| leading.parked()).map(|(key, why)| Ailing { key, why, parked: true });
+        let failed = self.dead_letters.lock().iter().cloned().collect::<Vec<_>>();
+        parked.chain(failed.into_iter().map(|(key, why)| Ailing { key, why, parked: false })).collect()
     }
 
     pub(crate) fn dead_letter(&self, key: &EntityKey, error: &str) {

@@ -11,6 +11,8 @@ pub(crate) fn start(options: &LogOptions) {
     let filter = EnvFilter::try_new(&options.filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let ansi = std::io::stderr().is_terminal();
     let log = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi);
+    // Saying that a line could not be written panics when standard error is a file on a full disk.
+    let log = log.log_internal_errors(false);
     // A second start, in tests, changes nothing.
     let _ = match options.format {
         LogFormat::Text => log.try_init(),

@@ -7,6 +7,8 @@ use futures::future::BoxFuture;
 use persistence::project::{Projector, Record, Stretch};
 use tokio::sync::Mutex;
 
+use crate::read_side::ReadSideWitness;
+
 /// Takes accepted entries into the read side.
 pub(crate) struct ReadSideProjection {
     inner: Mutex<Inner>,
@@ -14,13 +16,14 @@ pub(crate) struct ReadSideProjection {
 
 struct Inner {
     projector: Projector,
+    witness: ReadSideWitness,
     next: BTreeMap<u16, u64>,
 }
 
 impl ReadSideProjection {
-    /// Through this projector, of which there is one for each database.
-    pub(crate) fn new(projector: Projector) -> Self {
-        Self { inner: Mutex::new(Inner { projector, next: BTreeMap::new() }) }
+    /// Through this projector, of which there is one for each database; the witness hears how far it has got.
+    pub(crate) fn new(projector: Projector, witness: ReadSideWitness) -> Self {
+        Self { inner: Mutex::new(Inner { projector, witness, next: BTreeMap::new() }) }
     }
 }
 
@@ -40,7 +43,9 @@ impl Projection for ReadSideProjection {
             inner.projector.apply(&stretches).await.map_err(|error| error.to_string())?;
             for Reached { shard, next } in reached {
                 inner.next.insert(shard, next);
+                inner.witness.note(shard, next);
             }
+            inner.witness.write();
             Ok(())
         })
     }

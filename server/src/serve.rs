@@ -1,6 +1,10 @@
 //! `fusion serve`: from the first lock to the last checkpoint.
 
-use std::{io, net::SocketAddr, time::Instant};
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    time::Instant,
+};
 
 use tokio::{
     net::{TcpListener, TcpSocket},
@@ -44,8 +48,13 @@ pub(crate) enum ServeError {
     #[error("metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
     /// The data folder does not open.
-    #[error(transparent)]
-    Open(#[from] OpenError),
+    #[error("{why}{}", .advice.as_ref().map(|advice| format!("\nfusion: {advice}")).unwrap_or_default())]
+    Open {
+        /// What is wrong.
+        why: Box<OpenError>,
+        /// What to do.
+        advice: Option<String>,
+    },
     /// The socket for this machine's commands does not open.
     #[error(transparent)]
     Socket(#[from] SocketError),
@@ -68,7 +77,9 @@ pub(crate) async fn run(config: &Config) -> Result<(), ServeError> {
     // Bound before the folder is opened: that may take long, and would be for nothing.
     let socket = bind(config.listen)?;
     let metrics = gateway::ops::metrics::install()?;
-    let mut house = House::open(config, metrics).await?;
+    let mut house = House::open(config, metrics)
+        .await
+        .map_err(|why| ServeError::Open { advice: why.advice(&config.data_dir), why: Box::new(why) })?;
     let rooms = house.rooms.clone();
     if let Some(sandbox) = &rooms.sandbox {
         rooms.gateway.add_pages(sandbox_page::routes(sandbox.clone()));
@@ -81,7 +92,11 @@ pub(crate) async fn run(config: &Config) -> Result<(), ServeError> {
     let listener = listen(socket, config.listen)?;
     let address = listener.local_addr().unwrap_or(config.listen);
     let local = LocalSocket::open(&config.data_dir, doors)?;
-    let serving = tokio::spawn(gateway::serve(rooms.gateway.clone(), listener, stop.clone().cancelled_owned()));
+    let serving = gateway::serve(rooms.gateway.clone(), listener, stop.clone().cancelled_owned());
+    let mut serving = Box::pin(futures::future::maybe_done(serving));
+    // The first poll builds the door, which takes a while: nobody hears of it before it stands.
+    let _ = futures::poll!(serving.as_mut());
+    let serving = tokio::spawn(serving);
     tracing::info!(%address, start_ms = began.elapsed().as_millis() as u64, "ready");
     match &demo {
         Some(demo) => println!("{}", demo.banner(config, address)),
@@ -92,8 +107,12 @@ pub(crate) async fn run(config: &Config) -> Result<(), ServeError> {
         () = stop.cancelled() => {}
         error = house.failed() => {
             tracing::error!(error, "a shard cannot go on");
-            eprintln!("fusion: cannot go on: {error}");
-            eprintln!("fusion: nothing that was answered is lost. Look at it with `fusion doctor`, then start again.");
+            // Standard error may be a file on a full disk: what cannot be said must not keep the process.
+            let _ = writeln!(
+                io::stderr(),
+                "fusion: cannot go on: {error}\n\
+                 fusion: nothing that was answered is lost. Look at it with `fusion doctor`, then start again."
+            );
             std::process::exit(EXIT_FATAL);
         }
     }

@@ -25,22 +25,25 @@ use integrations::{
 use metrics_exporter_prometheus::PrometheusHandle;
 use persistence::{
     project::{ProjectError, Projector},
-    snapshots::{EmbeddedSnapshots, SnapshotStore, SnapshotStoreError},
+    snapshots::{EmbeddedSnapshots, SnapshotStore, SnapshotStoreError, embedded::SNAPSHOTS_FOLDER},
     sql::{OpenError as SqlError, ReadSide, StoreError},
 };
 use streaming::{
-    Journal, JournalError, Position, ShardId,
-    embedded::{DataFolder, EmbeddedJournal, EmbeddedOptions, FolderError},
+    JournalError, ShardId,
+    embedded::{DataFolder, EmbeddedJournal, EmbeddedOptions, FilesError, FolderError, JOURNAL_FOLDER, check_files},
 };
 
+pub(crate) use crate::read_side::READ_SIDE_FILE;
 use crate::{
     config::{Config, SHARDS},
+    fingerprints::{self, FingerprintError},
     letters::{DoorPost, Letters},
     projection::ReadSideProjection,
+    read_side::{self, MustBe, ReadSideError, ReadSideWitness},
 };
 
-/// The read side's file in the data folder.
-pub(crate) const READ_SIDE_FILE: &str = "fusion.sqlite";
+/// How many of the snapshots' newest bytes are compared with their checksums at the start: a second for each 2 GiB.
+const SNAPSHOT_BYTES_CHECKED_MAX: u64 = 4 << 30;
 /// The installation's secrets.
 pub(crate) const KEYS_FOLDER: &str = "keys";
 /// The sandbox provider's ledger.
@@ -71,9 +74,12 @@ pub(crate) enum OpenError {
     /// The snapshots do not open.
     #[error(transparent)]
     Snapshots(#[from] SnapshotStoreError),
-    /// The read side does not open.
+    /// Their files cannot be read.
     #[error(transparent)]
-    Sql(#[from] SqlError),
+    Files(#[from] FilesError),
+    /// The read side does not open, or lost something.
+    #[error(transparent)]
+    ReadSide(#[from] ReadSideError),
     /// The read side does not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -83,6 +89,9 @@ pub(crate) enum OpenError {
     /// The secrets cannot be used.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// They are not those that the folder was made with.
+    #[error(transparent)]
+    Fingerprints(#[from] FingerprintError),
     /// Letters cannot be sent.
     #[error(transparent)]
     Post(#[from] PostOfficeError),
@@ -98,6 +107,51 @@ pub(crate) enum OpenError {
     /// A thread of ours ended before its work was done.
     #[error("a thread failed: {0}")]
     Thread(#[from] tokio::task::JoinError),
+}
+
+impl OpenError {
+    /// What an operator can do about it, if it is for an operator to do.
+    pub(crate) fn advice(&self, data_dir: &Path) -> Option<String> {
+        use {ReadSideError as Side, SqlError as Sql};
+        let data = data_dir.display();
+        match self {
+            OpenError::Journal(
+                JournalError::Damaged { .. } | JournalError::Truncated { .. } | JournalError::DamagedStore { .. },
+            )
+            | OpenError::ReadSide(Side::Journal(_)) => {
+                let kept = data_dir.join(format!("{JOURNAL_FOLDER}.before-open"));
+                let kept = match kept.exists() {
+                    true => format!(" (the journal as it was found is in {})", kept.display()),
+                    false => String::new(),
+                };
+                Some(format!(
+                    "nothing was served or given up{kept}: restore {data} whole, from one copy of it; `fusion doctor` tells \
+                     what can be read"
+                ))
+            }
+            OpenError::Keys(KeyError::Damaged { .. }) | OpenError::Fingerprints(FingerprintError::Missing(_)) => {
+                Some("restore it from a copy: tokens, order numbers and the caps by e-mail rest on it".into())
+            }
+            OpenError::Fingerprints(FingerprintError::Changed(_)) => Some(format!(
+                "restore it from a copy: tokens, order numbers and the caps by e-mail rest on it; if it was replaced on \
+                 purpose, remove {data}/{KEYS_FOLDER}/fingerprints"
+            )),
+            OpenError::ReadSide(Side::Lost { .. }) => Some(format!(
+                "restore {READ_SIDE_FILE} and {READ_SIDE_FILE}-wal together, from one copy; without one, run `fusion \
+                 rebuild --data-dir {data}`: the lists come from the journal, but accounts and addresses of the missing \
+                 transactions are given up"
+            )),
+            OpenError::ReadSide(Side::Missing(_) | Side::Sql(Sql::Database { .. })) => Some(format!(
+                "restore {READ_SIDE_FILE} and {READ_SIDE_FILE}-wal together, from one copy; without one, move both away \
+                 and run `fusion rebuild --data-dir {data}`: the lists come from the journal, but accounts and addresses \
+                 are given up"
+            )),
+            OpenError::Sandbox(_) => {
+                Some("restore it from a copy, or move it away: then the sandbox has forgotten its payments".into())
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What commands and doors look into. Cheap to share.
@@ -131,10 +185,11 @@ impl House {
         let began = Instant::now();
         let folder = DataFolder::lock(&config.data_dir)?;
         check_development(&config.data_dir, config.dev)?;
-        let keys = Keys::open(&config.data_dir.join(KEYS_FOLDER))?;
         let journal = Arc::new(open_journal(&folder, config.rewitness).await?);
+        let in_use = has_history(&journal);
+        let keys = open_keys(&config.data_dir, in_use)?;
         let snapshots = open_snapshots(&config.data_dir).await?;
-        let read_side = open_read_side(&config.data_dir, &journal).await?;
+        let read_side = open_read_side(config, &journal, in_use).await?;
 
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ended = read_side.fail_running_imports("the server stopped before the import ended", clock.now()).await?;
@@ -148,14 +203,16 @@ impl House {
         if let Some(sandbox) = &sandbox {
             providers = providers.with(sandbox::NAME, sandbox.clone());
         }
+        ReadSideWitness::retire(&config.data_dir)?;
         let projector = Projector::open(read_side.clone()).await?;
+        let witness = ReadSideWitness::begin(&config.data_dir, &read_side, SHARDS).await?;
         let node = Node::start(NodeOptions {
             name: format!("fusion-{}", std::process::id()),
             journal: journal.clone(),
             snapshots: snapshots.clone(),
             outside: Arc::new(World::new(providers, post.clone(), letters.clone())),
             clock: clock.clone(),
-            projection: Some(Arc::new(ReadSideProjection::new(projector))),
+            projection: Some(Arc::new(ReadSideProjection::new(projector, witness))),
             tuning: config.tuning.clone(),
         })
         .await?;
@@ -207,22 +264,50 @@ async fn open_journal(folder: &DataFolder, rewitness: bool) -> Result<EmbeddedJo
 async fn open_snapshots(data_dir: &Path) -> Result<Arc<dyn SnapshotStore>, OpenError> {
     let began = Instant::now();
     let data_dir = data_dir.to_owned();
-    let opened = tokio::task::spawn_blocking(move || EmbeddedSnapshots::open(&data_dir)).await??;
+    let opened = tokio::task::spawn_blocking(move || open_or_replace_snapshots(&data_dir)).await??;
     tracing::info!(elapsed_ms = began.elapsed().as_millis() as u64, "snapshots open");
     Ok(Arc::new(opened))
 }
 
-/// Opens and migrates the read side. A journal that ends before what it has seen has lost something.
-async fn open_read_side(data_dir: &Path, journal: &EmbeddedJournal) -> Result<ReadSide, OpenError> {
+/// Snapshots are a cache of the journal: a damaged store is set aside, and what was in it comes from the journal, which
+/// is then read from its start.
+fn open_or_replace_snapshots(data_dir: &Path) -> Result<EmbeddedSnapshots, OpenError> {
+    let why = match check_files(&data_dir.join(SNAPSHOTS_FOLDER), SNAPSHOT_BYTES_CHECKED_MAX) {
+        Ok(()) => match EmbeddedSnapshots::open(data_dir) {
+            Err(error @ SnapshotStoreError::Damaged { .. }) => error.to_string(),
+            opened => return Ok(opened?),
+        },
+        Err(error @ FilesError::Damaged { .. }) => error.to_string(),
+        Err(error @ FilesError::Unreadable { .. }) => return Err(error.into()),
+    };
+    let path = data_dir.join(SNAPSHOTS_FOLDER);
+    let aside = EmbeddedSnapshots::set_aside(data_dir).map_err(|why| OpenError::File { path, why })?;
+    tracing::error!(why, aside = %aside.display(), "snapshots are damaged; set aside, and made again from the journal");
+    Ok(EmbeddedSnapshots::open(data_dir)?)
+}
+
+async fn open_read_side(config: &Config, journal: &EmbeddedJournal, in_use: bool) -> Result<ReadSide, OpenError> {
     let began = Instant::now();
-    let read_side = ReadSide::open(&data_dir.join(READ_SIDE_FILE)).await?;
-    let positions = read_side.positions().await?;
-    let seen: Vec<_> =
-        positions.iter().map(|(&shard, &next)| (ShardId(shard), Position(next), "the read side")).collect();
-    let known = seen.into_iter().filter(|(shard, ..)| shard.0 < journal.shards()).collect::<Vec<_>>();
-    journal.check_reaches(&known)?;
+    let must_be = if in_use && !config.rewitness { MustBe::Whole } else { MustBe::AsItIs };
+    let read_side = read_side::open(&config.data_dir, journal, must_be).await?;
     tracing::info!(elapsed_ms = began.elapsed().as_millis() as u64, "read side open and migrated");
     Ok(read_side)
+}
+
+/// Whether anything was ever accepted here: then everything else was made before it, and must be there.
+fn has_history(journal: &EmbeddedJournal) -> bool {
+    (0..SHARDS).any(|shard| journal.accepted_now(ShardId(shard)).is_ok_and(|end| end.0 > 0))
+}
+
+/// Opens the installation's secrets, or makes them in a new folder.
+fn open_keys(data_dir: &Path, in_use: bool) -> Result<Keys, OpenError> {
+    let folder = data_dir.join(KEYS_FOLDER);
+    if in_use {
+        fingerprints::expect_all(&folder)?;
+    }
+    let keys = Keys::open(&folder)?;
+    fingerprints::check(&folder, &keys)?;
+    Ok(keys)
 }
 
 async fn open_sandbox(config: &Config, clock: Arc<dyn Clock>) -> Result<Option<Arc<Sandbox>>, OpenError> {

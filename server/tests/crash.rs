@@ -12,93 +12,18 @@
 
 mod outside;
 
-use std::{env, sync::atomic::Ordering};
+use std::io::ErrorKind;
 
 use futures::future::join_all;
 use outside::{
-    Buyer, Sale, Shop,
-    checker::{CAP, Customer, Load, check_numbers},
+    Buyer, RawRequest, Shop,
+    round::{ANSWERS_MAX, BUYERS, Round, number, seed},
     until,
 };
 use serde_json::json;
 
-const BUYERS: usize = 32;
-/// Fewer than the buyers may have: 32 × 3.
-const UNITS: u64 = 70;
-/// A round ends after some number of answers up to this.
-const ANSWERS_MAX: u64 = 500;
-
-fn number(name: &str, default: u64) -> u64 {
-    env::var(name).ok().map_or(default, |text| text.parse().unwrap())
-}
-
-fn seed() -> u64 {
-    let seed = number("FUSION_SEED", fastrand::u64(..));
-    println!("FUSION_SEED={seed} repeats the buyers' choices");
-    seed
-}
-
-/// A drop, and everyone who was there.
-struct Round {
-    sale: Sale,
-    customers: Vec<Customer>,
-}
-
-/// Buyers at a new drop, until some number of answers was given and `end` has ended the server.
-async fn round(
-    shop: &mut Shop,
-    buyers: &[Buyer],
-    name: &str,
-    random: &mut fastrand::Rng,
-    end: impl AsyncFnOnce(&mut Shop),
-) -> Round {
-    let sale = shop.sell(name, UNITS, CAP).await;
-    let load = Load::default();
-    let customers: Vec<_> = buyers.iter().map(|buyer| Customer::new(buyer.clone(), &sale, random.u64(..))).collect();
-    let shopping: Vec<_> = customers.into_iter().map(|customer| tokio::spawn(customer.shop(load.clone()))).collect();
-    let moment = random.u64(1..=ANSWERS_MAX);
-    until("enough answers", async || {
-        let failed = shopping.iter().any(tokio::task::JoinHandle::is_finished);
-        (failed || load.answers.load(Ordering::Relaxed) >= moment).then_some(())
-    })
-    .await;
-    end(shop).await;
-    load.over.store(true, Ordering::Relaxed);
-    let customers: Vec<_> = join_all(shopping).await.into_iter().map(|ended| ended.unwrap()).collect();
-    let open = customers.iter().filter(|customer| customer.has_no_answer()).count();
-    println!("{name}: ended after {} answers, {open} requests without one", load.answers.load(Ordering::Relaxed));
-    Round { sale, customers }
-}
-
-impl Round {
-    /// After a start: finds out what is not known, and compares all that is.
-    async fn check(&mut self, shop: &Shop) {
-        let door = shop.door();
-        join_all(self.customers.iter_mut().map(|customer| async {
-            customer.buyer.door = door.clone();
-            customer.settle().await;
-            customer.check().await;
-        }))
-        .await;
-        let units: Vec<_> = self.customers.iter().map(Customer::units).collect();
-        let (held, sold) = (units.iter().map(|units| units.0).sum(), units.iter().map(|units| units.1).sum());
-        check_numbers(shop, &self.sale, UNITS, held, sold).await;
-    }
-
-    /// What is left can be had by others, and not a unit more.
-    async fn sell_the_rest(&self, shop: &Shop) {
-        let drop = shop.vendor.get(&format!("/v1/drops/{}", self.sale.drop)).await.expect(200);
-        let left = drop["available"].as_u64().unwrap();
-        let guests = shop.guests(left as usize + 4).await;
-        let answers = join_all(guests.iter().map(|guest| guest.claim(&self.sale.drop, 1))).await;
-        let had = answers.iter().filter(|answer| answer.status == 201).count() as u64;
-        assert_eq!(had, left, "{answers:?}");
-        for answer in answers.iter().filter(|answer| answer.status != 201) {
-            answer.expect_problem(409, "sold_out");
-            assert_eq!(answer.body["available"], 0);
-        }
-    }
-}
+/// Requests under way when the server is told to stop.
+const UNDER_WAY: usize = 24;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_that_was_answered_is_lost_when_the_server_is_killed() {
@@ -107,10 +32,11 @@ async fn nothing_that_was_answered_is_lost_when_the_server_is_killed() {
     let mut buyers = shop.guests(BUYERS).await;
     let mut rounds = Vec::new();
     for crash in 0..number("FUSION_CRASHES", 5) {
-        let ended =
-            round(&mut shop, &buyers, &format!("CRASH-{crash}"), &mut random, async |shop: &mut Shop| shop.kill())
-                .await;
-        rounds.push(ended);
+        let name = format!("CRASH-{crash}");
+        let round =
+            Round::run(&mut shop, &buyers, &name, &mut random, ANSWERS_MAX, async |shop: &mut Shop| shop.kill()).await;
+        round.expect_no_faults();
+        rounds.push(round);
         shop.start().await;
         buyers.iter_mut().for_each(|buyer| buyer.door = shop.door().clone());
         for round in &mut rounds {
@@ -148,11 +74,12 @@ async fn a_server_that_is_told_to_stop_answers_what_it_has_taken() {
     })
     .await;
     // The others come and go meanwhile.
-    let mut under_load = round(&mut shop, &buyers, "STOP", &mut random, async |shop: &mut Shop| {
+    let mut under_load = Round::run(&mut shop, &buyers, "STOP", &mut random, ANSWERS_MAX, async |shop: &mut Shop| {
         shop.tell_to_stop();
         assert_eq!(shop.ended().await.code(), Some(0), "it ends well");
     })
     .await;
+    under_load.expect_no_faults();
     let checkouts: Vec<_> = join_all(paying).await.into_iter().map(|answered| answered.unwrap()).collect();
 
     shop.start().await;
@@ -169,4 +96,45 @@ async fn a_server_that_is_told_to_stop_answers_what_it_has_taken() {
     }
     let drop = shop.vendor.get(&format!("/v1/drops/{}", slow.drop)).await.expect(200);
     assert_eq!((&drop["sold"], &drop["state"]), (&json!(16), &json!("sold_out")), "{drop}");
+}
+
+/// The disk syncs nothing from before the requests are taken until the server has been told to stop and takes no more:
+/// so none can have been answered before the signal, and each was under way at it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_under_way_at_the_signal_are_answered_and_durable_and_new_ones_find_no_door() {
+    let (mut shop, disk) = Shop::open_behind_shim().await;
+    let sale = shop.sell("SIGNAL", UNDER_WAY as u64, 1).await;
+    let buyers = shop.guests(UNDER_WAY).await;
+    let before = disk.held("journal/");
+    disk.hold("journal/");
+    let (path, one) = (format!("/v1/drops/{}/claims", sale.drop), json!({"quantity": 1}));
+    let claims = buyers.iter().map(|buyer| RawRequest::taken(buyer, &path, &one));
+    let mut claims = join_all(claims).await;
+    disk.until_one_waits("journal/", before).await;
+
+    shop.tell_to_stop();
+    until("new connections are refused", async || {
+        let refused = shop.door().connect().await.err().filter(|error| error.kind() == ErrorKind::ConnectionRefused);
+        refused.map(drop)
+    })
+    .await;
+    assert!(shop.is_running(), "it waits for what it has taken");
+    for claim in &mut claims {
+        assert!(claim.has_no_answer(), "answered before its sync");
+    }
+    disk.release();
+
+    let mut given = Vec::new();
+    for claim in claims {
+        given.push(claim.answer().await.expect(201));
+    }
+    assert_eq!(shop.ended().await.code(), Some(0), "it ends well");
+    shop.start().await;
+    for (buyer, claim) in buyers.iter().zip(&given) {
+        let buyer = Buyer { door: shop.door().clone(), ..buyer.clone() };
+        let path = format!("/v1/drops/{}/claims/{}", sale.drop, claim["id"].as_str().unwrap());
+        assert_eq!(buyer.get(&path).await.expect(200), *claim, "it is as it was told");
+    }
+    let drop = shop.vendor.get(&format!("/v1/drops/{}", sale.drop)).await.expect(200);
+    assert_eq!((&drop["held"], &drop["available"]), (&json!(UNDER_WAY), &json!(0)), "{drop}");
 }

@@ -1,78 +1,12 @@
-//! What the built program refuses: damaged folders, and requests that no door should let in.
+//! What the built program refuses: requests that no door should let in.
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
 mod outside;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
-
-use outside::{Shop, expect_refusal, fresh_key, in_seconds};
+use outside::{Shop, fresh_key, in_seconds};
 use reqwest::Method;
 use serde_json::json;
-
-/// Bytes that are flipped.
-const FLIPPED: usize = 16;
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
-}
-
-/// A copy of the folder. The journal's log is mostly a hole: `cp` keeps it one.
-fn copy(from: &Path, to: &Path) {
-    let copied = std::process::Command::new("cp").args(["-a", "--sparse=always"]).arg(from).arg(to).status().unwrap();
-    assert!(copied.success());
-}
-
-#[tokio::test]
-async fn a_damaged_data_folder_is_not_served_and_the_damage_is_named() {
-    let mut shop = Shop::open().await;
-    let sale = shop.sell("DAMAGE", 20, 1).await;
-    for buyer in shop.guests(10).await {
-        buyer.claim(&sale.drop, 1).await.expect(201);
-    }
-    shop.stop().await;
-    let journal = shop.data().join("journal");
-    let tables: Vec<_> = files(&journal.join("keyspaces"));
-    let one = |named: fn(&str) -> bool| {
-        let found = tables.iter().filter(|path| named(path.strip_prefix(&journal).unwrap().to_str().unwrap()));
-        found.max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap().clone()
-    };
-    let damaged = [
-        journal.join("0.jnl"),
-        journal.join("version"),
-        one(|path| path.contains("/tables/")),
-        one(|path| path.ends_with("/current")),
-    ];
-    for file in damaged {
-        let copied = tempfile::tempdir().unwrap();
-        let data = copied.path().join("data");
-        copy(&shop.data(), &data);
-        let name = file.strip_prefix(shop.data()).unwrap();
-        let path = data.join(name);
-        let mut bytes = fs::read(&path).unwrap();
-        let used = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
-        let middle = used / 2;
-        bytes[middle..used.min(middle + FLIPPED)].iter_mut().for_each(|byte| *byte = !*byte);
-        fs::write(&path, bytes).unwrap();
-
-        let said = expect_refusal(&data, &format!("bytes of {} are flipped", name.display()));
-        let last =
-            said.lines().rfind(|line| line.starts_with("fusion:")).unwrap_or_else(|| panic!("no last word:\n{said}"));
-        println!("{}: {last}", name.display());
-        let what = ["damaged", "cannot be opened", "checksum", "ends at"].iter().any(|word| last.contains(word));
-        let where_it_is = last.contains("shard") || last.contains(&format!("{}", data.join("journal").display()));
-        assert!(what && where_it_is, "it does not name what and where: {last}");
-    }
-
-    // The untouched folder still opens.
-    shop.start().await;
-    let drop = shop.vendor.get(&format!("/v1/drops/{}", sale.drop)).await.expect(200);
-    assert_eq!(drop["held"], 10);
-}
 
 #[tokio::test]
 async fn a_body_that_does_not_fit_is_refused_and_changes_nothing() {

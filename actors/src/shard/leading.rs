@@ -296,6 +296,11 @@ impl Leading {
         Ok(())
     }
 
+    /// The entities that are put aside, and why.
+    pub(crate) fn parked(&self) -> Vec<(EntityKey, String)> {
+        self.parked.lock().iter().map(|(key, why)| (key.clone(), why.clone())).collect()
+    }
+
     /// Delivers what came of an effect.
     pub async fn deliver(
         self: &Arc<Self>,

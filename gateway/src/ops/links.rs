@@ -19,14 +19,12 @@ const BY_ID: &[(&str, &str)] = &[("id", "/id")];
 const BY_VERSION: &[(&str, &str)] = &[("id", "/id"), ("header.If-Match", "/version")];
 const BY_CLAIM: &[(&str, &str)] = &[("id", "/drop_id"), ("claim_id", "/id")];
 const BY_LINE: &[(&str, &str)] = &[("id", "/id"), ("line_id", "/lines/0/id")];
-const FIRST: &[(&str, &str)] = &[("id", "/items/0/id")];
 
 const LINKS: &[Link] = &[
     link("create_product", "get_product", BY_ID),
     link("create_product", "update_product", BY_VERSION),
     link("create_product", "archive_product", BY_ID),
     link("update_product", "update_product", BY_VERSION),
-    link("list_products", "get_product", FIRST),
     link("create_import", "get_import", BY_ID),
     link("create_import", "list_rejected_rows", BY_ID),
     link("create_drop", "get_drop", BY_ID),
@@ -37,8 +35,6 @@ const LINKS: &[Link] = &[
     link("create_drop", "end_drop", BY_ID),
     link("create_drop", "cancel_drop", BY_ID),
     link("update_drop", "update_drop", BY_VERSION),
-    link("list_drops", "get_drop", FIRST),
-    Link { from: "list_drops", to: "create_claim", parameters: FIRST, body: &[("sku", "/items/0/items/0/sku")] },
     link("create_claim", "get_claim", BY_CLAIM),
     link("create_claim", "release_claim", BY_CLAIM),
     Link { from: "create_claim", to: "create_checkout", parameters: &[], body: &[("claims[]", "/id")] },
@@ -51,13 +47,14 @@ const LINKS: &[Link] = &[
     link("create_checkout", "get_checkout", BY_ID),
     link("create_checkout", "confirm_checkout", BY_ID),
     link("create_checkout", "cancel_checkout", BY_ID),
-    link("get_checkout", "get_order", &[("id", "/order_id")]),
-    link("list_orders", "get_order", FIRST),
-    link("list_orders", "cancel_order", FIRST),
-    link("list_orders", "create_refund", FIRST),
-    link("list_orders", "create_fulfillment", FIRST),
+    // Not to its order: most answers of a checkout have none yet.
     link("create_refund", "get_order", BY_ID),
-    Link { from: "create_session", to: "refresh_session", parameters: &[], body: &[("refresh_token", "/refresh_token")] },
+    Link {
+        from: "create_session",
+        to: "refresh_session",
+        parameters: &[],
+        body: &[("refresh_token", "/refresh_token")],
+    },
 ];
 
 fn place(pointer: &str) -> Value {

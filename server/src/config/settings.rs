@@ -135,7 +135,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "16MiB",
         "Journal that a shard may always have to read again at the next start",
     ),
-    setting(Serve, "entities_max", "COUNT", "200000", "Entities in memory, at some 8 KB each besides their state"),
+    setting(Serve, "entities_max", "COUNT", "50000", "Entities in memory, at some 8 KB each besides their state"),
     setting(Serve, "idle_after", "DURATION", "5m", "How long an entity may be idle in memory"),
 ];
 

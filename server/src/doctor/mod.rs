@@ -24,6 +24,7 @@ use std::{
     time::Duration,
 };
 
+use actors::Ailing;
 use comfy_table::{Table, presets::UTF8_BORDERS_ONLY};
 use persistence::{
     snapshots::{EmbeddedSnapshots, SnapshotStore},
@@ -277,14 +278,28 @@ pub(crate) async fn examine_running(rooms: &Rooms) -> Report {
         scratch: &scratch.join("read-side"),
     };
     let mut report = Report { checks: examine(&found).await };
+    report.checks.push(entities_check(&rooms.gateway.commerce.ailing()));
     if !report.is_sound() {
         // Shards are read one after the other while they go on: what is wrong only in passing is not wrong.
         tokio::time::sleep(LOOK_AGAIN_AFTER).await;
-        let again = Report { checks: examine(&found).await };
+        let mut again = Report { checks: examine(&found).await };
+        again.checks.push(entities_check(&rooms.gateway.commerce.ailing()));
         report.keep_what_stays(&again);
     }
     drop(removed);
     report
+}
+
+/// Entities that failed since the server started.
+fn entities_check(ailing: &[Ailing]) -> Check {
+    let mut check = Check::new("entities");
+    let parked = ailing.iter().filter(|ailing| ailing.parked).count();
+    check.found = format!("{parked} put aside, {} failures since the start", ailing.len() - parked);
+    for Ailing { key, why, parked } in ailing {
+        let what = if *parked { "is put aside until the server starts anew" } else { "failed, and went on" };
+        check.problem(format!("{key} {what}: {why}"));
+    }
+    check
 }
 
 /// What is looked at.

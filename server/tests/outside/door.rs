@@ -5,8 +5,9 @@ use std::{
     time::Duration,
 };
 
-use reqwest::{Client, Method};
+use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 
 /// Longer than the server lets a request take.
 const REQUEST_MAX: Duration = Duration::from_secs(40);
@@ -18,6 +19,8 @@ pub struct Answer {
     pub status: u16,
     /// Its `Content-Type`.
     pub kind: String,
+    /// Its `ETag`.
+    pub version: String,
     /// Whether it was given before.
     pub replayed: bool,
     /// Its body; null when it has none.
@@ -72,6 +75,17 @@ impl Door {
         key: Option<&str>,
         body: Option<&str>,
     ) -> Result<Answer, reqwest::Error> {
+        self.try_send(self.request(method, path, token, key, body)).await
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        key: Option<&str>,
+        body: Option<&str>,
+    ) -> RequestBuilder {
         let mut request = self.client.request(method, format!("{}{path}", self.url));
         if let Some(token) = token {
             request = request.bearer_auth(token);
@@ -82,14 +96,24 @@ impl Door {
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_owned());
         }
+        request
+    }
+
+    async fn try_send(&self, request: RequestBuilder) -> Result<Answer, reqwest::Error> {
         let response = request.send().await?;
         let header =
             |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let (kind, replayed) = (header("content-type").to_owned(), header("idempotency-replayed") == "true");
+        let version = header("etag").to_owned();
         let status = response.status().as_u16();
         let bytes = response.bytes().await?;
         let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap_or(Value::Null) };
-        Ok(Answer { status, kind, replayed, body })
+        Ok(Answer { status, kind, version, replayed, body })
+    }
+
+    /// A connection and no more.
+    pub async fn connect(&self) -> std::io::Result<TcpStream> {
+        TcpStream::connect(self.url.strip_prefix("http://").unwrap()).await
     }
 
     /// A new guest.
@@ -121,6 +145,14 @@ impl Buyer {
         let body = body.map(Value::to_string);
         let asked = self.door.try_ask(method.clone(), path, Some(&self.token), key, body.as_deref()).await;
         asked.unwrap_or_else(|error| panic!("{method} {path}: {error:?}"))
+    }
+
+    /// Changes a thing that is at this version.
+    pub async fn change(&self, path: &str, version: &str, body: &Value) -> Answer {
+        let body = body.to_string();
+        let request = self.door.request(Method::PATCH, path, Some(&self.token), Some(&fresh_key()), Some(&body));
+        let asked = self.door.try_send(request.header("if-match", version)).await;
+        asked.unwrap_or_else(|error| panic!("PATCH {path}: {error:?}"))
     }
 
     pub async fn get(&self, path: &str) -> Answer {

@@ -2,13 +2,20 @@
 
 #![allow(dead_code, unused_imports, reason = "each test file uses a part of it")]
 
+mod books;
 pub mod checker;
 mod door;
+mod raw;
+pub mod round;
+mod shim;
 mod shop;
 
 pub use self::{
+    books::Books,
     door::{Answer, Buyer, Door, fresh_key, payment},
-    shop::{Sale, Shop, command, expect_refusal},
+    raw::RawRequest,
+    shim::Shim,
+    shop::{Refused, Sale, Shop, command},
 };
 
 use std::time::Duration;
@@ -27,13 +34,18 @@ pub fn in_seconds(seconds: u64) -> String {
 }
 
 /// Looks until `met` says so.
-pub async fn until<T>(what: &str, mut met: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+pub async fn until<T>(what: &str, met: impl AsyncFnMut() -> Option<T>) -> T {
+    until_within(PATIENCE, what, met).await
+}
+
+/// The same, for as long as that.
+pub async fn until_within<T>(patience: Duration, what: &str, mut met: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = tokio::time::Instant::now() + patience;
     loop {
         if let Some(value) = met().await {
             return value;
         }
-        assert!(tokio::time::Instant::now() < deadline, "in {PATIENCE:?} it was not so: {what}");
+        assert!(tokio::time::Instant::now() < deadline, "in {patience:?} it was not so: {what}");
         tokio::time::sleep(LOOK).await;
     }
 }

@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Buyer, Door, LOOK, PATIENCE, in_seconds, until};
+use super::{Buyer, Door, Shim, in_seconds, until};
 
 /// Bytes of the log that are shown when a test fails.
 const LOG_TAIL_BYTES: usize = 4_000;
@@ -39,6 +39,8 @@ pub struct Shop {
     folder: TempDir,
     child: Option<Child>,
     door: Door,
+    shim: Option<Shim>,
+    log: PathBuf,
     /// A token of the demo shop's vendor.
     pub vendor: Buyer,
 }
@@ -46,12 +48,46 @@ pub struct Shop {
 impl Shop {
     /// Starts one in a new folder.
     pub async fn open() -> Self {
+        let mut shop = Self::new();
+        shop.begin().await;
+        shop
+    }
+
+    /// Starts one whose disk is what the shim makes of it.
+    pub async fn open_behind_shim() -> (Self, Shim) {
+        let mut shop = Self::new();
+        let shim = shop.put_shim();
+        shop.begin().await;
+        (shop, shim)
+    }
+
+    /// From the next start on the disk is what the shim makes of it.
+    pub fn put_shim(&mut self) -> Shim {
+        let shim = Shim::build(self.folder.path(), &self.data());
+        self.shim.insert(shim).clone()
+    }
+
+    fn new() -> Self {
+        Self::over(tempfile::tempdir().unwrap())
+    }
+
+    /// One that is not started yet, with its data folder in `folder`.
+    pub fn over(folder: TempDir) -> Self {
         let door = Door::new("");
         let vendor = Buyer { door: door.clone(), token: String::new() };
-        let mut shop = Self { folder: tempfile::tempdir().unwrap(), child: None, door, vendor };
-        shop.start().await;
-        shop.vendor.token = shop.token("vendor", "demo");
-        shop
+        let log = folder.path().join("stderr");
+        Self { folder, child: None, door, shim: None, log, vendor }
+    }
+
+    /// Starts it for the first time.
+    pub async fn begin(&mut self) {
+        self.start().await;
+        self.vendor.token = self.token("vendor", "demo");
+    }
+
+    /// From the next start on the log is on the disk that the shim fills.
+    pub fn log_into_the_data_folder(&mut self) {
+        self.log = self.data().join("server.log");
     }
 
     /// Where it keeps everything.
@@ -66,27 +102,40 @@ impl Shop {
 
     /// Starts the program on the folder, and waits until it serves.
     pub async fn start(&mut self) {
+        let started = self.try_start().await;
+        started.unwrap_or_else(|refused| panic!("the server did not start: {}\n{}", refused.status, refused.said));
+    }
+
+    /// Starts the program on the folder, and waits until it serves or refuses to.
+    pub async fn try_start(&mut self) -> Result<(), Refused> {
         assert!(self.child.is_none(), "it runs");
-        let (out, log) = (self.folder.path().join("stdout"), self.folder.path().join("stderr"));
-        let child = command(&["serve", "--dev", "--listen", "127.0.0.1:0"], &self.data())
-            .stdout(File::create(&out).unwrap())
-            .stderr(File::options().create(true).append(true).open(&log).unwrap())
-            .spawn();
+        let out = self.folder.path().join("stdout");
+        let mut server = command(&["serve", "--dev", "--listen", "127.0.0.1:0"], &self.data());
+        if let Some(shim) = &self.shim {
+            shim.stand_before(&mut server);
+        }
+        let log = File::options().create(true).append(true).open(&self.log).unwrap();
+        let said_before = log.metadata().unwrap().len() as usize;
+        let child = server.stdout(File::create(&out).unwrap()).stderr(log).spawn();
         self.child = Some(child.unwrap());
         let url = until("the address is printed", async || {
-            let ended = self.child.as_mut().unwrap().try_wait().unwrap();
-            assert!(ended.is_none(), "the server did not start: {ended:?}\n{}", fs::read_to_string(&log).unwrap());
+            if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
+                let log = fs::read(&self.log).unwrap();
+                let said = String::from_utf8_lossy(log.get(said_before..).unwrap_or_default()).into_owned();
+                return Some(Err(Refused { status, said }));
+            }
             let said = fs::read_to_string(&out).unwrap_or_default();
-            said.lines().find(|line| line.starts_with("http://")).map(str::to_owned)
+            said.lines().find(|line| line.starts_with("http://")).map(|url| Ok(url.to_owned()))
         })
         .await;
-        self.door = Door::new(&url);
+        self.door = Door::new(&url.inspect_err(|_| self.child = None)?);
         self.vendor.door = self.door.clone();
         until("it is ready", async || {
             let answer = self.door.try_ask(Method::GET, "/readyz", None, None, None).await;
             answer.ok().filter(|answer| answer.status == 200)
         })
         .await;
+        Ok(())
     }
 
     /// `kill -9`.
@@ -100,6 +149,11 @@ impl Shop {
     pub fn tell_to_stop(&self) {
         let id = self.child.as_ref().unwrap().id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    }
+
+    /// Whether it has not ended.
+    pub fn is_running(&mut self) -> bool {
+        self.child.as_mut().unwrap().try_wait().unwrap().is_none()
     }
 
     /// Waits for its end.
@@ -128,7 +182,7 @@ impl Shop {
 
     /// What the server has logged.
     pub fn log(&self) -> String {
-        String::from_utf8_lossy(&fs::read(self.folder.path().join("stderr")).unwrap_or_default()).into_owned()
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
     /// A product with stock, all of it in an open drop.
@@ -173,32 +227,25 @@ impl Drop for Shop {
     }
 }
 
-/// Starts the program on a folder that it must refuse, and gives what it says.
-pub fn expect_refusal(data: &Path, what: &str) -> String {
-    let out = data.with_extension("stdout");
-    let log = data.with_extension("stderr");
-    let mut child = command(&["serve", "--dev", "--listen", "127.0.0.1:0"], data)
-        .stdout(File::create(&out).unwrap())
-        .stderr(File::create(&log).unwrap())
-        .spawn()
-        .unwrap();
-    let deadline = std::time::Instant::now() + PATIENCE;
-    let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break Some(status);
-        }
-        let serves = fs::read_to_string(&out).unwrap_or_default().lines().any(|line| line.starts_with("http://"));
-        if serves || std::time::Instant::now() > deadline {
-            let _ = child.kill();
-            let _ = child.wait();
-            break None;
-        }
-        std::thread::sleep(LOOK);
-    };
-    let said = String::from_utf8_lossy(&fs::read(&log).unwrap()).into_owned();
-    let Some(status) = status else { panic!("it serves, or hangs, although {what}:\n{said}") };
-    assert!(!status.success(), "it ended well although {what}:\n{said}");
-    assert!(status.code().is_some(), "it was ended by a signal ({status}) although {what}:\n{said}");
-    assert!(!said.contains("panicked at"), "it panicked when {what}:\n{said}");
-    said
+/// What a program says that does not start.
+#[derive(Debug)]
+pub struct Refused {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// All of its log.
+    pub said: String,
+}
+
+impl Refused {
+    /// The last words to the operator, of a program that ended by its own decision.
+    #[track_caller]
+    pub fn last_words(&self) -> String {
+        let Self { status, said } = self;
+        assert!(!status.success(), "it ended well:\n{said}");
+        assert!(status.code().is_some(), "it was ended by a signal ({status}):\n{said}");
+        assert!(!said.contains("panicked"), "it panicked:\n{said}");
+        let words: Vec<_> = said.lines().filter(|line| line.starts_with("fusion: ")).collect();
+        assert!(!words.is_empty(), "it says nothing to the operator:\n{said}");
+        words.join("\n")
+    }
 }

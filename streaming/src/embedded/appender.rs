@@ -142,7 +142,8 @@ impl Appender {
             Ok(Err(why)) => why,
             Err(_) => "the appender panicked (see above)".to_owned(),
         };
-        tracing::error!(why, "journal failed");
+        // Whoever writes the log may panic too, when it is on the same full disk; the end must come all the same.
+        let _ = catch_unwind(|| tracing::error!(why, "journal failed"));
         on_fatal(&why);
         queue.abandon();
     }

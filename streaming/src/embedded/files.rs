@@ -22,23 +22,44 @@ use std::{
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
-use crate::journal::JournalError;
-
 const TRAILER_BYTES: u64 = 38;
 /// A table of contents has a handful of sections.
 const CONTENTS_BYTES_MAX: u64 = 64 << 10;
 /// A file that says which files there are: 33 bytes for each.
 const MANIFEST_BYTES_MAX: u64 = 256 << 20;
 
-/// What is wrong with which file.
-struct Wrong {
-    path: PathBuf,
-    why: String,
+/// Files of a fjall folder that it should not be opened with.
+#[derive(Debug, thiserror::Error)]
+pub enum FilesError {
+    /// A file is gone, or is not what was written.
+    #[error("{}: {why}", .path.display())]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The system does not let it be read. Its cause is elsewhere; try again when it is gone.
+    #[error("{}: {why}", .path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        why: io::Error,
+    },
 }
 
-impl Wrong {
+impl FilesError {
     fn new(path: &Path, why: impl ToString) -> Self {
-        Self { path: path.to_path_buf(), why: why.to_string() }
+        Self::Damaged { path: path.to_path_buf(), why: why.to_string() }
+    }
+
+    fn io(path: &Path, why: io::Error) -> Self {
+        use io::ErrorKind::{IsADirectory, NotADirectory, NotFound, UnexpectedEof};
+        match why.kind() {
+            NotFound | UnexpectedEof | IsADirectory | NotADirectory => Self::new(path, why),
+            _ => Self::Unreadable { path: path.to_path_buf(), why },
+        }
     }
 }
 
@@ -50,17 +71,17 @@ struct Part {
     bytes: u64,
 }
 
-/// Checks the files of a fjall folder: all of their frames, and of the newest `bytes_max` bytes every one.
-pub(super) fn check(folder: &Path, bytes_max: u64) -> Result<(), JournalError> {
+/// Checks the files of a fjall folder that nobody has open: all of their frames, and of the newest `bytes_max` bytes
+/// every one. Its logs are not looked at.
+pub fn check_files(folder: &Path, bytes_max: u64) -> Result<(), FilesError> {
     let keyspaces = folder.join("keyspaces");
     if !keyspaces.is_dir() {
         return Ok(());
     }
-    let damaged = |wrong: Wrong| JournalError::DamagedStore { path: wrong.path.display().to_string(), why: wrong.why };
-    check_keyspaces(&keyspaces, bytes_max).map_err(damaged)
+    check_keyspaces(&keyspaces, bytes_max)
 }
 
-fn check_keyspaces(keyspaces: &Path, bytes_max: u64) -> Result<(), Wrong> {
+fn check_keyspaces(keyspaces: &Path, bytes_max: u64) -> Result<(), FilesError> {
     let mut parts = Vec::new();
     for folder in list(keyspaces)? {
         parts.extend(parts_of(&folder)?);
@@ -78,42 +99,42 @@ fn check_keyspaces(keyspaces: &Path, bytes_max: u64) -> Result<(), Wrong> {
     Ok(())
 }
 
-fn list(folder: &Path) -> Result<Vec<PathBuf>, Wrong> {
+fn list(folder: &Path) -> Result<Vec<PathBuf>, FilesError> {
     let files = std::fs::read_dir(folder).and_then(|files| files.map(|file| Ok(file?.path())).collect());
-    let mut files: Vec<PathBuf> = files.map_err(|error: io::Error| Wrong::new(folder, error))?;
+    let mut files: Vec<PathBuf> = files.map_err(|error| FilesError::io(folder, error))?;
     files.sort();
     Ok(files)
 }
 
 /// What a keyspace consists of by now. Files that are not named are left from a crash; fjall removes them.
-fn parts_of(folder: &Path) -> Result<Vec<Part>, Wrong> {
+fn parts_of(folder: &Path) -> Result<Vec<Part>, FilesError> {
     let current = folder.join("current");
     let current_bytes = match std::fs::read(&current) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let used = |kind: &str| std::fs::read_dir(folder.join(kind)).is_ok_and(|mut files| files.next().is_some());
             // Without it fjall takes the keyspace for one whose making was cut off, and deletes it.
-            return if used("tables") || used("blobs") { Err(Wrong::new(&current, error)) } else { Ok(Vec::new()) };
+            return if used("tables") || used("blobs") { Err(FilesError::io(&current, error)) } else { Ok(Vec::new()) };
         }
-        Err(error) => return Err(Wrong::new(&current, error)),
+        Err(error) => return Err(FilesError::io(&current, error)),
     };
     let mut fields = Fields { bytes: &current_bytes };
     let (Some(id), Some(checksum)) = (fields.u64(), fields.u128()) else {
-        return Err(Wrong::new(&current, "it is cut short"));
+        return Err(FilesError::new(&current, "it is cut short"));
     };
     let manifest = folder.join(format!("v{id}"));
-    let bytes = std::fs::metadata(&manifest).map_err(|error| Wrong::new(&manifest, error))?.len();
+    let bytes = std::fs::metadata(&manifest).map_err(|error| FilesError::io(&manifest, error))?.len();
     if bytes > MANIFEST_BYTES_MAX {
-        return Err(Wrong::new(&manifest, format!("it has {bytes} bytes")));
+        return Err(FilesError::new(&manifest, format!("it has {bytes} bytes")));
     }
-    let bytes = std::fs::read(&manifest).map_err(|error| Wrong::new(&manifest, error))?;
+    let bytes = std::fs::read(&manifest).map_err(|error| FilesError::io(&manifest, error))?;
     if xxh3_128(&bytes) != checksum {
-        return Err(Wrong::new(&manifest, "its checksum is not the one in `current`"));
+        return Err(FilesError::new(&manifest, "its checksum is not the one in `current`"));
     }
-    let listed = listed(&bytes).ok_or_else(|| Wrong::new(&manifest, "it cannot be read"))?;
+    let listed = listed(&bytes).ok_or_else(|| FilesError::new(&manifest, "it cannot be read"))?;
     let part = |(kind, id, checksum): (&str, u64, u128)| {
         let path = folder.join(kind).join(id.to_string());
-        let bytes = std::fs::metadata(&path).map_err(|error| Wrong::new(&path, error))?.len();
+        let bytes = std::fs::metadata(&path).map_err(|error| FilesError::io(&path, error))?.len();
         Ok(Part { path, id, checksum, bytes })
     };
     listed.into_iter().map(part).collect()
@@ -154,26 +175,26 @@ fn listed(manifest: &[u8]) -> Option<Vec<(&'static str, u64, u128)>> {
 }
 
 /// Whether the table of contents of a file is the one that was written.
-fn check_frame(path: &Path) -> Result<(), Wrong> {
-    let wrong = |why: &dyn ToString| Wrong::new(path, why.to_string());
-    let file = File::open(path).map_err(|error| wrong(&error))?;
-    let bytes = file.metadata().map_err(|error| wrong(&error))?.len();
-    let at = bytes.checked_sub(TRAILER_BYTES).ok_or_else(|| wrong(&"it is cut short"))?;
+fn check_frame(path: &Path) -> Result<(), FilesError> {
+    let io = |error| FilesError::io(path, error);
+    let file = File::open(path).map_err(io)?;
+    let bytes = file.metadata().map_err(io)?.len();
+    let at = bytes.checked_sub(TRAILER_BYTES).ok_or_else(|| FilesError::new(path, "it is cut short"))?;
     let mut trailer = [0; TRAILER_BYTES as usize];
-    file.read_exact_at(&mut trailer, at).map_err(|error| wrong(&error))?;
+    file.read_exact_at(&mut trailer, at).map_err(io)?;
     let mut fields = Fields { bytes: &trailer };
-    let broken = || wrong(&"it does not end as it was written");
+    let broken = || FilesError::new(path, "it does not end as it was written");
     let (magic, _, checksum, position) = (fields.take(4), fields.u16(), fields.u128(), fields.u64());
     let (Some(b"SFA!"), Some(checksum), Some(position)) = (magic, checksum, position) else {
         return Err(broken());
     };
     let contents_bytes = at.checked_sub(position).filter(|bytes| *bytes <= CONTENTS_BYTES_MAX).ok_or_else(broken)?;
     let mut contents = vec![0; contents_bytes as usize];
-    file.read_exact_at(&mut contents, position).map_err(|error| wrong(&error))?;
+    file.read_exact_at(&mut contents, position).map_err(io)?;
     if xxh3_128(&contents) == checksum { Ok(()) } else { Err(broken()) }
 }
 
-fn check_whole(part: &Part) -> Result<(), Wrong> {
+fn check_whole(part: &Part) -> Result<(), FilesError> {
     let hash = || {
         let (mut file, mut hasher, mut chunk) = (File::open(&part.path)?, Xxh3::new(), vec![0; 1 << 18]);
         loop {
@@ -183,8 +204,8 @@ fn check_whole(part: &Part) -> Result<(), Wrong> {
             }
         }
     };
-    let found = hash().map_err(|error: io::Error| Wrong::new(&part.path, error))?;
-    if found == part.checksum { Ok(()) } else { Err(Wrong::new(&part.path, "its checksum is not what it was")) }
+    let found = hash().map_err(|error: io::Error| FilesError::io(&part.path, error))?;
+    if found == part.checksum { Ok(()) } else { Err(FilesError::new(&part.path, "its checksum is not what it was")) }
 }
 
 struct Fields<'b> {

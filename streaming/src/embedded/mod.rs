@@ -44,9 +44,11 @@ use futures::{
 };
 use tokio::sync::oneshot;
 
+pub use files::{FilesError, check_files};
 pub use folder::{DataFolder, FolderError, LOCK_FILE};
 pub use options::{EmbeddedOptions, NoProbe, SyncProbe};
 pub use scan::{JournalReport, PROBLEMS_MAX, ShardReport, scan};
+pub use witness::{Testimony, Witness, WitnessError};
 
 use self::{
     appender::{Appender, Watermarks},
@@ -54,7 +56,6 @@ use self::{
     preserve::Preserved,
     queue::{Queue, Request},
     store::Store,
-    witness::{Testimony, Witness, WitnessError},
     witnessing::Witnessing,
 };
 use crate::{
@@ -93,15 +94,16 @@ impl EmbeddedJournal {
     pub fn open(folder: DataFolder, options: EmbeddedOptions) -> Result<Self, JournalError> {
         let began = Instant::now();
         let path = folder.path().join(JOURNAL_FOLDER);
+        let options = naming_the_folder(options, &path);
         let witness_path = folder.path().join(WITNESS_FILE);
         let testimony = testimony(&witness_path, &options)?;
         let nothing_accepted = testimony.as_ref().is_none_or(|said| said.positions.iter().all(|at| at.0 == 0));
         store::clear_unfinished(&path, nothing_accepted)?;
         let preserved = Preserved::take(&path);
         let note = |error| kept(error, &preserved);
-        files::check(&path, options.verify_bytes_max).map_err(note)?;
+        check_files(&path, options.verify_bytes_max).map_err(|error| note(error.into()))?;
         let store = Store::open(&path, Some(folder), &options).map_err(note)?;
-        let tails = check(&store, testimony.as_ref(), &options).map_err(note)?;
+        let tails = check(&store, testimony.as_ref(), &witness_path, &options).map_err(note)?;
         preserved.release();
 
         let positions: Vec<Position> = tails.iter().map(|tail| tail.next).collect();
@@ -219,6 +221,12 @@ fn fresh_nonce() -> Nonce {
     Nonce((u128::from(random.hash_one(now)) << 64) | u128::from(random.hash_one((now, std::process::id()))))
 }
 
+/// Whoever is told of the end of the journal is told where it is.
+fn naming_the_folder(options: EmbeddedOptions, path: &std::path::Path) -> EmbeddedOptions {
+    let (told, path) = (options.on_fatal, path.display().to_string());
+    EmbeddedOptions { on_fatal: Arc::new(move |why| told(&format!("{path}: {why}"))), ..options }
+}
+
 /// What the witness says, unless an operator has decided to begin a new one.
 fn testimony(path: &std::path::Path, options: &EmbeddedOptions) -> Result<Option<Testimony>, JournalError> {
     if options.rewitness {
@@ -236,6 +244,7 @@ fn testimony(path: &std::path::Path, options: &EmbeddedOptions) -> Result<Option
 fn check(
     store: &Store,
     testimony: Option<&Testimony>,
+    witness_path: &std::path::Path,
     options: &EmbeddedOptions,
 ) -> Result<Vec<Counting>, JournalError> {
     let asked = options.shards;
@@ -270,9 +279,18 @@ fn check(
     if testimony.is_none() && !options.rewitness && tails.iter().any(|tail| tail.next.0 > 0) {
         let why = "it is missing, so nobody knows how far the journal reached; if that is right, open it once with \
                    `rewitness`";
-        return Err(JournalError::DamagedStore { path: WITNESS_FILE.into(), why: why.into() });
+        return Err(JournalError::DamagedStore { path: witness_path.display().to_string(), why: why.into() });
     }
     Ok(tails)
+}
+
+impl From<FilesError> for JournalError {
+    fn from(error: FilesError) -> Self {
+        match error {
+            FilesError::Damaged { path, why } => Self::DamagedStore { path: path.display().to_string(), why },
+            FilesError::Unreadable { .. } => Self::Store(error.to_string()),
+        }
+    }
 }
 
 /// Tells whoever reads the refusal where the files are as they were.

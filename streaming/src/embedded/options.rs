@@ -1,8 +1,15 @@
 //! What can be chosen about the embedded journal.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io::{self, Write},
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::batch::{Position, ShardId};
+
+/// What the process ends with when its journal cannot go on (`EX_SOFTWARE` of sysexits.h).
+const EXIT_FATAL: i32 = 70;
 
 /// How an embedded journal is opened.
 #[derive(Clone)]
@@ -22,7 +29,7 @@ pub struct EmbeddedOptions {
     /// How long a write may hang before the process is given up. 60 s.
     pub stall_max: Duration,
     /// What to do when a write or a sync failed, so that memory and disk disagree. It must not return in production:
-    /// the default prints why to stderr and aborts.
+    /// the default prints why, and in which folder, to stderr and ends the process with exit code 70.
     pub on_fatal: Arc<dyn Fn(&str) + Send + Sync>,
     /// Looks at each write and sync: for tests.
     pub probe: Arc<dyn SyncProbe>,
@@ -38,7 +45,7 @@ impl EmbeddedOptions {
             rewitness: false,
             memtable_bytes: 32 << 20,
             stall_max: Duration::from_secs(60),
-            on_fatal: Arc::new(abort),
+            on_fatal: Arc::new(stop_at_once),
             probe: Arc::new(NoProbe),
         }
     }
@@ -56,10 +63,15 @@ impl std::fmt::Debug for EmbeddedOptions {
 }
 
 /// After a failed write or sync nobody can say what is on the disk: stop at once, and find out by reopening.
-fn abort(why: &str) {
-    eprintln!("fusion: the journal cannot go on: {why}");
-    eprintln!("fusion: stopping at once; nothing that was answered is lost. Start again when the cause is gone.");
-    std::process::abort();
+fn stop_at_once(why: &str) {
+    // Standard error may be a file on the same full disk: what cannot be said must not keep the process.
+    let _ = writeln!(
+        io::stderr(),
+        "fusion: the journal cannot go on: {why}\n\
+         fusion: stopping at once; nothing that was answered is lost. If the disk is full make room on it, if it fails \
+         replace it; then start again."
+    );
+    std::process::exit(EXIT_FATAL);
 }
 
 /// Sees each step of a group of appends, in this order, and may make one fail. It runs on the journal's own thread.

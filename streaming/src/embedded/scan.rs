@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{
-    JOURNAL_FOLDER, WITNESS_FILE, files, options::EmbeddedOptions, preserve, store::RowKey, store::Store, verify,
+    JOURNAL_FOLDER, WITNESS_FILE, check_files, options::EmbeddedOptions, preserve, store::RowKey, store::Store, verify,
     witness::Witness,
 };
 use crate::{
@@ -67,7 +67,7 @@ fn scan_copy(data: &Path, copy: &Path) -> Result<JournalReport, JournalError> {
         report.problems.push(format!("{WITNESS_FILE}: {error}"));
         None
     });
-    files::check(copy, u64::MAX)?;
+    check_files(copy, u64::MAX)?;
     let store = Store::open(copy, None, &EmbeddedOptions::new(1))?;
     let Some(shards) = store.made_with()? else {
         report.problems.push("its making was never finished".into());

@@ -154,6 +154,7 @@ impl Store {
 pub(super) fn words(error: &fjall::Error) -> String {
     match error {
         fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => error.to_string(),
+        fjall::Error::InvalidVersion(_) => "its file `version` is not what this program writes".into(),
         fjall::Error::Poisoned => "an earlier write failed in the background (see the log; often a full disk)".into(),
         other => format!("{other:?}"),
     }

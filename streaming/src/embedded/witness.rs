@@ -28,31 +28,33 @@ const PAGE: usize = 4096;
 
 /// What a witness file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Testimony {
-    /// The accepted position of each shard.
-    pub(super) positions: Vec<Position>,
+pub struct Testimony {
+    /// The position that each shard had reached.
+    pub positions: Vec<Position>,
     sequence: u64,
 }
 
 /// A witness file that does not speak.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum WitnessError {
+pub enum WitnessError {
+    /// The system does not let it be read.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// Both slots are damaged, or it is something else.
     #[error("neither slot of the witness file can be read")]
     Damaged,
 }
 
-/// The open witness file of a running journal.
+/// The open witness file of whoever reaches positions: the journal, the read side.
 #[derive(Debug)]
-pub(super) struct Witness {
+pub struct Witness {
     file: File,
     newest: Testimony,
 }
 
 impl Witness {
     /// What the file says; None when there is none.
-    pub(super) fn read(path: &Path) -> Result<Option<Testimony>, WitnessError> {
+    pub fn read(path: &Path) -> Result<Option<Testimony>, WitnessError> {
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -64,7 +66,7 @@ impl Witness {
     }
 
     /// Opens the file, or makes it: both slots say `positions`, durably, before it returns.
-    pub(super) fn begin(path: &Path, positions: &[Position]) -> io::Result<Self> {
+    pub fn begin(path: &Path, positions: &[Position]) -> io::Result<Self> {
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
         let slot = slot_bytes(positions.len());
         let sequence = Self::read(path).ok().flatten().map_or(0, |old| old.sequence);
@@ -79,13 +81,24 @@ impl Witness {
     }
 
     /// Makes `positions` durable, over the older of the two slots.
-    pub(super) fn write(&mut self, positions: &[Position]) -> io::Result<()> {
-        let next = Testimony { positions: positions.to_vec(), sequence: self.newest.sequence + 1 };
-        let slot = slot_bytes(positions.len());
-        self.file.write_all_at(&encode(&next), (next.sequence % 2) * slot as u64)?;
+    pub fn write(&mut self, positions: &[Position]) -> io::Result<()> {
+        let next = self.put(positions)?;
         self.file.sync_data()?;
         self.newest = next;
         Ok(())
+    }
+
+    /// Writes `positions` over the older of the two slots: there after a crash of the process, not of the machine.
+    pub fn write_unsynced(&mut self, positions: &[Position]) -> io::Result<()> {
+        self.newest = self.put(positions)?;
+        Ok(())
+    }
+
+    fn put(&self, positions: &[Position]) -> io::Result<Testimony> {
+        let next = Testimony { positions: positions.to_vec(), sequence: self.newest.sequence + 1 };
+        let slot = slot_bytes(positions.len());
+        self.file.write_all_at(&encode(&next), (next.sequence % 2) * slot as u64)?;
+        Ok(next)
     }
 
     /// What was written last.

@@ -1,6 +1,6 @@
 //! The thread that keeps the witness, and watches that the appender moves.
 
-use std::{io, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{io, panic::catch_unwind, sync::Arc, thread::JoinHandle, time::Duration};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -65,7 +65,7 @@ impl Keeper {
             let busy_ms = self.watermarks.busy_ms();
             if u128::from(busy_ms) > self.stall_max.as_millis() {
                 let why = format!("a write has been stuck for {} s", busy_ms / 1000);
-                tracing::error!(busy_ms, "journal failed: {why}");
+                let _ = catch_unwind(|| tracing::error!(busy_ms, "journal failed: {why}"));
                 return (self.on_fatal)(&why);
             }
         }

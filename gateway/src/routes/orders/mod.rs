@@ -90,6 +90,9 @@ impl FromQuery for OrderQuery {
     }
 }
 
+/// The longest `access` that is looked at: twice what one has.
+const ACCESS_BYTES_MAX: usize = 64;
+
 /// How an order is looked at without a session.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -102,8 +105,10 @@ pub(crate) struct Access {
 impl FromQuery for Access {
     const NAMES: &'static [&'static str] = &["access"];
 
-    fn read(parameters: &Parameters, _: &mut Faults) -> Option<Self> {
-        Some(Self { access: parameters.text("access").map(str::to_owned) })
+    fn read(parameters: &Parameters, faults: &mut Faults) -> Option<Self> {
+        let access = parameters.text("access");
+        faults.check("?access", access.is_none_or(|text| text.len() <= ACCESS_BYTES_MAX), "is longer than any was");
+        Some(Self { access: access.map(str::to_owned) })
     }
 }
 

@@ -46,7 +46,7 @@ pub(crate) struct NewProductBody {
     #[schema(max_items = 250)]
     images: Option<Vec<NewImage>>,
     /// What its variants differ in: size, colour, … None for a product with one variant.
-    #[schema(max_items = 3, max_length = 255)]
+    #[schema(max_items = 3, max_length = 255, pattern = "[^\\s\\u0000-\\u001f\\u007f-\\u009f]")]
     options: Option<Vec<String>>,
     /// Whether it is in the shop; active when it is left out.
     #[schema(value_type = Option<String>, pattern = "^(active|draft|archived)$")]
@@ -65,7 +65,7 @@ pub(crate) struct NewVariantBody {
     #[schema(value_type = Option<SkuSchema>)]
     sku: Option<String>,
     /// A value for each of the product's options.
-    #[schema(max_items = 3, max_length = 255)]
+    #[schema(max_items = 3, max_length = 255, pattern = "[^\\s\\u0000-\\u001f\\u007f-\\u009f]")]
     options: Option<Vec<String>>,
     /// For how much.
     #[schema(value_type = PriceSchema)]
@@ -115,7 +115,7 @@ pub(crate) struct ProductPatch {
     #[schema(max_items = 250)]
     images: Option<Vec<NewImage>>,
     /// The names of its options.
-    #[schema(max_items = 3, max_length = 255)]
+    #[schema(max_items = 3, max_length = 255, pattern = "[^\\s\\u0000-\\u001f\\u007f-\\u009f]")]
     options: Option<Vec<String>>,
     /// Whether it is in the shop.
     #[schema(value_type = Option<String>, pattern = "^(active|draft|archived)$")]
@@ -139,7 +139,7 @@ pub(crate) struct VariantPatch {
     #[schema(value_type = Option<SkuSchema>)]
     sku: Option<String>,
     /// A value for each of the product's options.
-    #[schema(max_items = 3, max_length = 255)]
+    #[schema(max_items = 3, max_length = 255, pattern = "[^\\s\\u0000-\\u001f\\u007f-\\u009f]")]
     options: Option<Vec<String>>,
     /// For how much.
     #[schema(value_type = Option<PriceSchema>)]

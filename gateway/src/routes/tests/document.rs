@@ -54,12 +54,20 @@ fn links_lead_to_operations_that_are_there() {
     let document = crate::Gateway::openapi();
     let operations: Vec<&Value> =
         document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values()).collect();
-    let names: HashSet<_> = operations.iter().filter_map(|operation| operation["operationId"].as_str()).collect();
     let answers = operations.iter().flat_map(|operation| operation["responses"].as_object().unwrap().values());
     let links: Vec<_> =
         answers.filter_map(|answer| answer["links"].as_object()).flat_map(|links| links.values()).collect();
-    assert!(links.len() >= 20);
-    assert!(links.iter().all(|link| names.contains(link["operationId"].as_str().unwrap())));
+    assert!(links.len() >= 30);
+    for link in links {
+        let next = operations.iter().find(|operation| operation["operationId"] == link["operationId"]);
+        let next = next.unwrap_or_else(|| panic!("{link} leads nowhere"));
+        for name in link["parameters"].as_object().unwrap().keys() {
+            let name = name.rsplit('.').next().unwrap();
+            let known = next["parameters"].as_array().into_iter().flatten().any(|parameter| parameter["name"] == name);
+            assert!(known, "{link}: no parameter {name}");
+        }
+        assert!(link["requestBody"].is_null() || next["requestBody"].is_object(), "{link}: no body is expected");
+    }
 }
 
 #[test]

@@ -1,0 +1,338 @@
+//! Damaged data folders: after a `kill -9` under load each kind of file has bytes flipped, is cut short, emptied and
+//! taken away. The program refuses such a folder and says what is wrong where, or serves it and everything is right.
+//!
+//! ```text
+//!   prepared once ─► a copy for each case ─► damage ─► start ─┬─► refused: the file or shard is named
+//!                                                             └─► serves: the checker and the lists agree
+//! ```
+
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
+
+mod outside;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    panic::AssertUnwindSafe,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use futures::{FutureExt, StreamExt, future::join_all, stream};
+use outside::{
+    Buyer, Sale, Shop,
+    round::{Round, seed},
+    until, until_within,
+};
+use serde_json::{Value, json};
+use streaming::embedded::{DataFolder, EmbeddedJournal, EmbeddedOptions};
+use tempfile::TempDir;
+
+/// Buyers whose answers are checked in each case, and how many of these there are in each of two rounds.
+const BUYERS: usize = 6;
+const ANSWERS_MAX: u64 = 80;
+/// So little fits in the journal's memory that it has tables and blob files after some claims, as a large one has.
+const MEMTABLE_BYTES: u64 = 16 << 10;
+/// As many as the program makes.
+const SHARDS: u16 = 8;
+/// Cases at once.
+const AT_ONCE: usize = 3;
+/// How long lists may take to show what was accepted.
+const LISTS_LAG: Duration = Duration::from_secs(5);
+/// After that long without a change a witness, which is at most 100 ms late, has seen everything.
+const WITNESS_RESTS: Duration = Duration::from_millis(300);
+/// A drop with so many claims is kept in a blob file among the snapshots.
+const CROWD: usize = 100;
+/// Bytes that are flipped at once.
+const FLIPPED: usize = 8;
+/// How many sixteenths into the used part of a file bytes are flipped.
+const FLIPPED_AT: [usize; 3] = [0, 8, 16];
+
+/// Files that come only after a while, and must be among those that are damaged.
+const KINDS: [&str; 6] = [
+    "journal/keyspaces/1/tables/N",
+    "journal/keyspaces/1/blobs/N",
+    "snapshots/keyspaces/1/tables/N",
+    "snapshots/keyspaces/1/blobs/N",
+    "fusion.sqlite-wal",
+    "sandbox.jsonl",
+];
+
+/// What is done to a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Damage {
+    /// Some bytes, so many sixteenths into what is used of it.
+    Flipped(usize),
+    Halved,
+    Emptied,
+    Removed,
+}
+
+/// What the program must do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Must {
+    /// What is lost is nowhere else.
+    Refuse,
+    /// What is lost can be made again, or is not looked at.
+    Serve,
+    /// It depends on what the bytes are: one or the other.
+    DoEither,
+}
+
+/// What must come of a damage to a kind of file; `None`: it is not tried.
+fn must(kind: &str, damage: Damage) -> Option<Must> {
+    use {Damage::*, Must::*};
+    Some(match (kind, damage) {
+        // The last group may be one that was not synced yet, and nobody was answered.
+        ("journal/.jnl", Flipped(16)) => DoEither,
+        ("journal/lock" | "LOCK", _) => Serve,
+        (journal, _) if journal.starts_with("journal/") => Refuse,
+        // The other of its two slots speaks.
+        ("journal.witness", Flipped(_) | Halved) => Serve,
+        ("journal.witness", _) => Refuse,
+        // A cache of the journal.
+        (snapshots, _) if snapshots.starts_with("snapshots/") => Serve,
+        // SQLite's pages carry no checksums, and what is newer than they are is in its log.
+        ("fusion.sqlite", Flipped(1..)) => return None,
+        ("fusion.sqlite", Flipped(_)) => DoEither,
+        ("fusion.sqlite", _) => Refuse,
+        // Transactions from the damaged one on are lost. The newest may be of addresses that nobody was answered for.
+        ("fusion.sqlite-wal", Flipped(0) | Halved | Emptied | Removed) => Refuse,
+        ("fusion.sqlite-wal", _) => DoEither,
+        // An index that SQLite makes anew; a guard that is none.
+        ("fusion.sqlite-shm" | "fusion.sqlite.witness", _) => Serve,
+        ("keys/fingerprints", Removed) => Serve,
+        (keys, _) if keys.starts_with("keys/") => Refuse,
+        // A ledger without its last lines is a ledger: the sandbox moves no money, and forgets.
+        ("sandbox.jsonl", Halved | Emptied | Removed) => return None,
+        ("sandbox.jsonl", _) => Refuse,
+        // It is there or not.
+        ("development", Removed) => Refuse,
+        ("development", _) => Serve,
+        // Letters that were sent.
+        ("outbox/.eml", _) => Serve,
+        (unknown, _) => panic!("{unknown}: what must come of damage to it?"),
+    })
+}
+
+/// A data folder as a kill left it, and what everyone had been told.
+struct Prepared {
+    shop: Shop,
+    rounds: Vec<Round>,
+    /// Whom lists are read as, their path, and what was in them.
+    lists: Vec<(Buyer, &'static str, Vec<Value>)>,
+    /// A drop with units left.
+    open: Sale,
+}
+
+fn data(folder: &TempDir) -> PathBuf {
+    folder.path().join("data")
+}
+
+/// A copy of the folder. Logs are mostly holes: `cp` keeps them so.
+fn copy(from: &Path) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let copied = Command::new("cp").args(["-a", "--sparse=always"]).arg(from).arg(data(&folder)).status().unwrap();
+    assert!(copied.success());
+    folder
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] });
+    files.filter(|path| path.is_file()).collect()
+}
+
+/// One file of each kind, by its path below the data folder: the newest where they are numbered.
+fn kinds(data: &Path) -> BTreeMap<String, PathBuf> {
+    let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
+    let mut found: Vec<_> = files(data).iter().map(|path| path.strip_prefix(data).unwrap().to_path_buf()).collect();
+    found.sort_by_key(|path| (digits(path.to_str().unwrap()), path.clone()));
+    let kind = |path: &Path| {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let name = name.strip_prefix("receipt-").map_or(name, |letter| &letter[letter.find('.').unwrap()..]);
+        let name = name.trim_matches(|letter: char| letter.is_ascii_digit());
+        path.with_file_name(if name.is_empty() { "N" } else { name }).display().to_string()
+    };
+    found.into_iter().map(|path| (kind(&path), path)).collect()
+}
+
+/// A folder with everything in it that a server keeps, ended by a kill under load.
+async fn prepared() -> Prepared {
+    let mut random = fastrand::Rng::with_seed(seed());
+    let folder = tempfile::tempdir().unwrap();
+    let made = EmbeddedOptions { memtable_bytes: MEMTABLE_BYTES, ..EmbeddedOptions::new(SHARDS) };
+    drop(EmbeddedJournal::open(DataFolder::lock(data(&folder)).unwrap(), made).unwrap());
+    let mut shop = Shop::over(folder);
+    let disk = shop.put_shim();
+    shop.begin().await;
+    let mut buyers = shop.guests(BUYERS).await;
+    let mut first =
+        Round::run(&mut shop, &buyers, "FIRST", &mut random, ANSWERS_MAX, async |shop: &mut Shop| shop.kill()).await;
+    shop.start().await;
+    first.check(&shop).await;
+    let guest = shop.door().guest().await;
+    let account = json!({"email": "ann@example.com", "password": "correct horse"});
+    let session = guest.post("/v1/accounts", &account).await.expect(201);
+    let mut account = Buyer { token: session["token"].as_str().unwrap().to_owned(), ..guest };
+    let open = shop.sell("OPEN", 1_000, 1_000).await;
+    let crowd = shop.guests(CROWD).await;
+    join_all(crowd.iter().map(|guest| guest.claim(&open.drop, 1))).await;
+    let claim = account.claim(&open.drop, 1).await.expect(201);
+    account.pay(&[claim["id"].as_str().unwrap()], "tok_approve", "ann@example.com").await.expect(201);
+    // A checkpoint, and what is kept of it.
+    shop.stop().await;
+    shop.start().await;
+    buyers.iter_mut().chain([&mut account]).for_each(|buyer| buyer.door = shop.door().clone());
+    let mut lists = Vec::new();
+    for path in ["/v1/products?limit=200", "/v1/orders?limit=200"] {
+        lists.push((shop.vendor.clone(), path, listed(&shop.vendor, path).await));
+    }
+    for path in ["/v1/me", "/v1/me/export", "/v1/orders?limit=200", "/v1/checkouts?limit=200"] {
+        lists.push((account.clone(), path, listed(&account, path).await));
+    }
+    let second = Round::run(&mut shop, &buyers, "SECOND", &mut random, ANSWERS_MAX, async |shop: &mut Shop| {
+        // Nobody is answered any more, and the witnesses have seen what was: what lies behind that is nobody's loss.
+        disk.hold("journal/");
+        until("the witnesses rest", async || {
+            let rests = |name| {
+                shop.data().join(name).metadata().unwrap().modified().unwrap().elapsed().unwrap() > WITNESS_RESTS
+            };
+            (rests("journal.witness") && rests("fusion.sqlite.witness")).then_some(())
+        })
+        .await;
+        shop.kill();
+        disk.release();
+    })
+    .await;
+    Prepared { shop, rounds: vec![first, second], lists, open }
+}
+
+/// The items of a list, or the one thing that is there.
+async fn listed(reader: &Buyer, path: &str) -> Vec<Value> {
+    let mut body = reader.get(path).await.expect(200);
+    match body.get_mut("items") {
+        Some(items) => items.as_array().unwrap().clone(),
+        None => vec![body],
+    }
+}
+
+impl Damage {
+    fn all() -> Vec<Self> {
+        let flips = FLIPPED_AT.map(Self::Flipped);
+        flips.into_iter().chain([Self::Halved, Self::Emptied, Self::Removed]).collect()
+    }
+
+    /// Damages a file. False: it has no bytes that could be.
+    fn apply(self, path: &Path) -> bool {
+        let mut bytes = fs::read(path).unwrap();
+        let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        match self {
+            Self::Removed => {
+                fs::remove_file(path).unwrap();
+                return true;
+            }
+            _ if used == 0 => return false,
+            Self::Flipped(sixteenths) => {
+                let at = (used * sixteenths / 16).min(used.saturating_sub(FLIPPED));
+                bytes[at..used.min(at + FLIPPED)].iter_mut().for_each(|byte| *byte = !*byte);
+            }
+            Self::Halved => bytes.truncate(used / 2),
+            Self::Emptied => bytes.clear(),
+        }
+        fs::write(path, bytes).unwrap();
+        true
+    }
+}
+
+/// Damages a copy and starts on it. What it says when it refuses; nothing when it serves, and everything is right.
+async fn outcome(prepared: &Prepared, file: &Path, damage: Damage) -> Option<Result<(), String>> {
+    let folder = copy(&prepared.shop.data());
+    let path = data(&folder).join(file);
+    if !damage.apply(&path) {
+        return None;
+    }
+    let mut shop = Shop::over(folder);
+    shop.vendor = prepared.shop.vendor.clone();
+    if let Err(refused) = shop.try_start().await {
+        let words = refused.last_words();
+        let what = words.lines().next().unwrap();
+        let mut named = path.ancestors().take_while(|named| named.starts_with(shop.data()));
+        assert!(named.any(|named| what.contains(named.to_str().unwrap())) || what.contains("shard"), "where? {words}");
+        assert!(["restore", "give", "remove"].iter().any(|word| words.contains(word)), "and now? {words}");
+        return Some(Err(words.replace(shop.data().to_str().unwrap(), "…")));
+    }
+    for round in &prepared.rounds {
+        round.clone().check(&shop).await;
+    }
+    for (reader, path, items) in &prepared.lists {
+        let reader = Buyer { door: shop.door().clone(), ..reader.clone() };
+        let mut now = Vec::new();
+        until_within(LISTS_LAG, &format!("{path} has what it had"), async || {
+            now = listed(&reader, path).await;
+            items.iter().all(|item| now.contains(item)).then_some(())
+        })
+        .await;
+    }
+    let buyer = shop.door().guest().await;
+    buyer.claim(&prepared.open.drop, 1).await.expect(201);
+    assert!(!shop.log().contains("panicked"), "it panicked:\n{}", shop.log());
+    Some(Ok(()))
+}
+
+/// What a refusal advises when there is no copy: the lists come again from the journal.
+async fn the_way_out_works(prepared: &Prepared) {
+    for lost in [&["fusion.sqlite-wal"][..], &["fusion.sqlite", "fusion.sqlite-wal"]] {
+        let mut shop = Shop::over(copy(&prepared.shop.data()));
+        shop.vendor = prepared.shop.vendor.clone();
+        lost.iter().for_each(|file| fs::remove_file(shop.data().join(file)).unwrap());
+        let words = shop.try_start().await.unwrap_err().last_words();
+        assert!(words.contains("`fusion rebuild"), "{words}");
+        let rebuilt = shop.run(&["rebuild"]);
+        assert!(rebuilt.status.success(), "{}", String::from_utf8_lossy(&rebuilt.stderr));
+        shop.start().await;
+        let (_, path, products) = &prepared.lists[0];
+        assert_eq!(listed(&shop.vendor, path).await, *products);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_data_folder_is_refused_with_its_damage_or_served_without_loss() {
+    let began = Instant::now();
+    let prepared = prepared().await;
+    println!("prepared in {:.1?}", began.elapsed());
+    let kinds = kinds(&prepared.shop.data());
+    for must_be in KINDS {
+        assert!(kinds.contains_key(must_be), "no {must_be} among {kinds:?}");
+    }
+    let cases: Vec<_> = kinds
+        .iter()
+        .flat_map(|(kind, file)| Damage::all().into_iter().map(move |damage| (kind, file, damage)))
+        .filter_map(|(kind, file, damage)| Some((kind, file, damage, must(kind, damage)?)))
+        .collect();
+    let outcomes = stream::iter(cases)
+        .map(|(kind, file, damage, must)| {
+            let tried = AssertUnwindSafe(outcome(&prepared, file, damage)).catch_unwind();
+            async move { (format!("{kind} {damage:?}"), must, tried.await) }
+        })
+        .buffered(AT_ONCE)
+        .collect::<Vec<_>>()
+        .await;
+    let mut wrong = Vec::new();
+    for (what, must, outcome) in outcomes {
+        let said = match outcome {
+            Ok(None) => continue,
+            Ok(Some(Ok(()))) if must == Must::Refuse => Err("it serves".to_owned()),
+            Ok(Some(Err(words))) if must == Must::Serve => Err(format!("it refuses: {words}")),
+            Ok(Some(Ok(()))) => Ok("serves".to_owned()),
+            Ok(Some(Err(words))) => Ok(words),
+            Err(panic) => Err(panic.downcast_ref::<String>().cloned().unwrap_or_default()),
+        };
+        println!("{what}: {said:?}");
+        wrong.extend(said.err().map(|words| format!("{what}: {words}")));
+    }
+    the_way_out_works(&prepared).await;
+    println!("in {:.1?}", began.elapsed());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -1,0 +1,84 @@
+//! What a drop says of itself, held against what all of its buyers were told: to the unit, and to the claim.
+
+use std::{collections::HashMap, time::Duration};
+
+use serde_json::Value;
+
+use super::{Buyer, PATIENCE, Sale, checker::Customer, until_within};
+
+/// A drop's own numbers and lists.
+pub struct Books<'a> {
+    vendor: &'a Buyer,
+    sale: &'a Sale,
+    quantity: u64,
+    patience: Duration,
+}
+
+impl<'a> Books<'a> {
+    /// Those of a drop that was given so many units, as its vendor reads them.
+    pub fn new(vendor: &'a Buyer, sale: &'a Sale, quantity: u64) -> Self {
+        Self { vendor, sale, quantity, patience: PATIENCE }
+    }
+
+    /// How long its numbers may take to become what they should be; what cannot become right is told at once.
+    pub fn looked_at_for(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// They must say what these customers know, who are all that ever claimed and have heard of everything they did.
+    pub async fn check(&self, customers: &[Customer]) {
+        let mut told = HashMap::new();
+        let (mut held, mut sold) = (0, 0);
+        for customer in customers {
+            let units = customer.units();
+            (held, sold) = (held + units.0, sold + units.1);
+            for (id, units, standing) in customer.claims() {
+                assert!(told.insert(id, (units, standing.name())).is_none(), "claim {id} was given to two buyers");
+            }
+        }
+        assert!(held + sold <= self.quantity, "oversold: {held} held and {sold} sold of {}", self.quantity);
+        self.check_numbers(held, sold).await;
+        self.check_claims(told).await;
+    }
+
+    async fn check_numbers(&self, held: u64, sold: u64) {
+        let path = format!("/v1/drops/{}", self.sale.drop);
+        let told = (self.quantity, self.quantity - held - sold, held, sold);
+        let as_told = async || {
+            let drop = self.vendor.get(&path).await.expect(200);
+            let number = |name: &str| drop[name].as_u64().unwrap();
+            let seen = (number("quantity"), number("available"), number("held"), number("sold"));
+            assert_eq!(seen.0, seen.1 + seen.2 + seen.3, "the drop's numbers do not add up: {drop}");
+            (seen == told).then_some(())
+        };
+        until_within(self.patience, &format!("quantity, available, held and sold are {told:?}"), as_told).await;
+        let stock = self.vendor.get(&format!("/v1/inventory/{}", self.sale.sku)).await.expect(200);
+        let number = |name: &str| stock[name].as_u64().unwrap();
+        let parts = number("available") + number("held") + number("allocated");
+        assert_eq!(number("on_hand"), parts, "the stock does not add up: {stock}");
+    }
+
+    /// Every claim that someone was given is listed, once, as it was told; and none that nobody was given.
+    async fn check_claims(&self, mut told: HashMap<&str, (u64, &'static str)>) {
+        let mut cursor = String::new();
+        loop {
+            let path = format!("/v1/drops/{}/claims?limit=200{cursor}", self.sale.drop);
+            let page = self.vendor.get(&path).await.expect(200);
+            for claim in page["items"].as_array().unwrap() {
+                let known = told.remove(claim["id"].as_str().unwrap());
+                let (units, state) =
+                    known.unwrap_or_else(|| panic!("nobody was given this, or it is there twice: {claim}"));
+                assert_eq!(
+                    (claim["quantity"].as_u64(), claim["state"].as_str()),
+                    (Some(units), Some(state)),
+                    "{claim}"
+                );
+            }
+            match &page["next_cursor"] {
+                Value::String(next) => cursor = format!("&cursor={next}"),
+                _ => break,
+            }
+        }
+        assert!(told.is_empty(), "claims that were given are not listed: {told:?}");
+    }
+}
