@@ -2,10 +2,11 @@
 SHELL := /bin/bash
 CARGO := cargo
 SEEDS ?= 1000
+SECONDS ?= 60
 LISTEN ?= 127.0.0.1:8080
 DATA ?= ./data
 
-.PHONY: help run test test-engine check simulate crash bench doc fmt clean-data
+.PHONY: help run test test-engine check simulate crash contract fuzz bench doc fmt clean-data
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +23,7 @@ test-engine: ## the rules and the runtime on virtual time
 
 check: ## format and lints; warnings are errors
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 
 simulate: ## live SEEDS histories of the simulated world, or SEED=n again, with its log
@@ -29,6 +31,13 @@ simulate: ## live SEEDS histories of the simulated world, or SEED=n again, with 
 
 crash: ## the real binary under load, killed at random moments
 	FUSION_CRASHES=20 $(CARGO) test -p server --test crash -- --nocapture
+
+contract: ## the answers against the document that is served, as a vendor and as a buyer (Schemathesis)
+	$(CARGO) build -p server
+	gateway/contract/run.sh
+
+fuzz: ## each decoder and parser under libFuzzer for SECONDS, or one TARGET
+	SECONDS_EACH=$(SECONDS) fuzz/run.sh $(TARGET)
 
 bench: ## speed, as ratios against Redis and PostgreSQL in the same run; writes bench/RESULTS.md
 	$(CARGO) build --release -p server -p bench
@@ -39,6 +48,7 @@ doc: ## the documentation of every room; warnings are errors
 
 fmt: ## format everything
 	$(CARGO) fmt --all
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml
 
 clean-data: ## remove the demo shop's data, to start over
 	rm -rf $(DATA)

@@ -164,6 +164,11 @@ impl Commerce {
         self.node.ailing()
     }
 
+    /// How many effects of this node's entities have no definite outcome yet.
+    pub fn effects_under_way(&self) -> usize {
+        self.node.effects.len()
+    }
+
     /// Whether every shard is led.
     pub fn is_ready(&self) -> bool {
         !self.node.is_stopping() && self.node.shards().iter().all(|shard| shard.current.get_going().is_some())

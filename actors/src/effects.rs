@@ -38,7 +38,6 @@ impl Effects {
         if !self.under_way.lock().insert(name.clone()) {
             return;
         }
-        metrics::gauge!("fusion_effects_under_way").set(self.len() as f64);
         let (node, tenant) = (node.clone(), tenant.clone());
         tokio::spawn(async move {
             carry_out(&node, &tenant, &name.0, &effect).await;

@@ -163,9 +163,10 @@ impl NodeShared {
     }
 }
 
-/// How commands came out, by kind: handles that are looked up once.
+/// How commands came out, by kind, and what was written: handles that are looked up once.
 pub(crate) struct Counters {
     by_kind: Vec<[metrics::Counter; 6]>,
+    snapshot_bytes: metrics::Counter,
 }
 
 impl Default for Counters {
@@ -175,7 +176,8 @@ impl Default for Counters {
             outcomes
                 .map(|outcome| metrics::counter!("fusion_commands_total", "kind" => kind.name(), "outcome" => outcome))
         };
-        Self { by_kind: Kind::ALL.into_iter().map(handles).collect() }
+        let by_kind = Kind::ALL.into_iter().map(handles).collect();
+        Self { by_kind, snapshot_bytes: metrics::counter!("fusion_snapshot_bytes_total") }
     }
 }
 
@@ -189,6 +191,11 @@ impl Counters {
             Err(AskError::Parked | AskError::Unavailable { .. }) => 5,
         };
         self.by_kind[kind as usize - 1][outcome].increment(1);
+    }
+
+    /// Counts a snapshot that is durable.
+    pub(crate) fn snapshot_written(&self, bytes: usize) {
+        self.snapshot_bytes.increment(bytes as u64);
     }
 }
 

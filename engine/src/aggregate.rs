@@ -190,9 +190,16 @@ pub struct SnapshotError(pub String);
 
 /// The most bytes that one collection of a snapshot may take in memory: what a damaged length could make us allocate.
 pub const SNAPSHOT_COLLECTION_BYTES_MAX: usize = 4 << 30;
+/// The same for a snapshot of at most [`SMALL_SNAPSHOT_BYTES_MAX`], which most are. In memory nothing takes more than
+/// some ten times the bytes that it is written in.
+pub const SMALL_SNAPSHOT_COLLECTION_BYTES_MAX: usize = 64 << 20;
+/// The largest snapshot that is small.
+pub const SMALL_SNAPSHOT_BYTES_MAX: usize = 1 << 20;
 
 /// bincode's wire format, with room for large collections.
 pub type SnapshotConfig = wincode::config::Configuration<true, SNAPSHOT_COLLECTION_BYTES_MAX>;
+/// The same format, with room for what a small snapshot can hold.
+pub type SmallSnapshotConfig = wincode::config::Configuration<true, SMALL_SNAPSHOT_COLLECTION_BYTES_MAX>;
 
 /// Writes a state in bincode's format.
 pub fn write_snapshot<T>(state: &T) -> Vec<u8>
@@ -205,7 +212,11 @@ where
 /// Reads what [`write_snapshot`] wrote, to the last byte.
 pub fn read_snapshot<T>(bytes: &[u8]) -> Result<T, SnapshotError>
 where
-    T: for<'b> SchemaRead<'b, SnapshotConfig, Dst = T>,
+    T: for<'b> SchemaRead<'b, SnapshotConfig, Dst = T> + for<'b> SchemaRead<'b, SmallSnapshotConfig, Dst = T>,
 {
-    wincode::config::deserialize_exact(bytes, SnapshotConfig::new()).map_err(|error| SnapshotError(error.to_string()))
+    let read = match bytes.len() <= SMALL_SNAPSHOT_BYTES_MAX {
+        true => wincode::config::deserialize_exact(bytes, SmallSnapshotConfig::new()),
+        false => wincode::config::deserialize_exact(bytes, SnapshotConfig::new()),
+    };
+    read.map_err(|error| SnapshotError(error.to_string()))
 }

@@ -39,6 +39,8 @@ use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 
 use crate::auth::{Issuer, Keys, Mailer, Passwords, Sessions, Tenants};
+#[cfg(fuzzing)]
+pub use crate::routes::fuzzing;
 pub use crate::{
     edge::{Door, serve},
     problem::Problem,

@@ -98,10 +98,12 @@ pub(crate) async fn run(config: &Config) -> Result<(), ServeError> {
     let _ = futures::poll!(serving.as_mut());
     let serving = tokio::spawn(serving);
     tracing::info!(%address, start_ms = began.elapsed().as_millis() as u64, "ready");
-    match &demo {
-        Some(demo) => println!("{}", demo.banner(config, address)),
-        None => println!("fusion serves on http://{address}"),
-    }
+    let banner = match &demo {
+        Some(demo) => demo.banner(config, address),
+        None => format!("fusion serves on http://{address}"),
+    };
+    // Whoever started us may not read on: `fusion serve --dev | head` must not end the server.
+    let _ = writeln!(io::stdout(), "{banner}");
 
     tokio::select! {
         () = stop.cancelled() => {}

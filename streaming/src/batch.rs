@@ -145,6 +145,14 @@ pub enum BatchError {
         /// How many there are.
         entries: usize,
     },
+    /// It takes positions that there are not.
+    #[error("batch takes {count} positions from {first} on, which is beyond the last")]
+    BeyondPositions {
+        /// The position of its first entry.
+        first: Position,
+        /// How many it takes.
+        count: u32,
+    },
     /// Written by a newer program.
     #[error("batch has format {0}, which this program does not know")]
     UnknownFormat(u16),
@@ -277,6 +285,9 @@ impl Batch {
         if header.count as usize != entries {
             return Err(BatchError::WrongCount { count: header.count, entries });
         }
+        if header.first.0.checked_add(u64::from(header.count)).is_none() {
+            return Err(BatchError::BeyondPositions { first: header.first, count: header.count });
+        }
         Ok(Self { header, content })
     }
 
@@ -383,6 +394,14 @@ mod tests {
         assert_eq!((lead.header.end(), lead.content), (Position(41), Content::Lead { node: "node-a".into() }));
         let empty = Batch::decode(&encode_entries(header(), &[])).unwrap();
         assert_eq!((empty.header.end(), empty.content), (Position(41), Content::Entries(vec![])));
+    }
+
+    #[test]
+    fn positions_end_somewhere() {
+        let last = Header { first: Position(u64::MAX - 1), ..header() };
+        assert!(Batch::decode(&encode_entries(last, &[entry(1)])).is_ok());
+        let beyond = Batch::decode(&encode_entries(last, &[entry(1), entry(2)]));
+        assert_eq!(beyond, Err(BatchError::BeyondPositions { first: last.first, count: 2 }));
     }
 
     #[test]

@@ -146,6 +146,7 @@ impl Leading {
             let snapshot = Snapshot { position: self.accepted.load(Ordering::Acquire), ..snapshot };
             let size = snapshot.bytes.len();
             self.node.snapshots.put(snapshot).await.map_err(|error| failed(error.to_string()))?;
+            self.node.counters.snapshot_written(size);
             return Ok(size);
         }
     }

@@ -319,6 +319,7 @@ impl Leading {
             tracing::warn!(%key, %error, "snapshot not kept; the entity stays in memory");
             return false;
         }
+        self.node.counters.snapshot_written(bytes);
         self.retired.lock().insert(key.clone(), version);
         self.remove_live(key);
         tracing::debug!(%key, version, bytes, "entity retired");

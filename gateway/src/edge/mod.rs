@@ -129,7 +129,8 @@ impl Door {
         let (mut parts, body) = request.into_parts();
         let id = RequestId::of(&parts.headers);
         let origin = parts.headers.get(header::ORIGIN).cloned();
-        let meter = inner.meters.of_request(&parts.method, parts.uri.path());
+        let method = parts.method.clone();
+        let meter = inner.meters.of_request(&method, parts.uri.path());
         let settings = &inner.gateway.settings;
         let address = address::caller(peer.ip(), &parts.headers, &settings.trusted_proxies);
         parts.extensions.insert(Arrival { id: id.clone(), address });
@@ -143,7 +144,10 @@ impl Door {
             None => self.route(Request::from_parts(parts, body), &id).await,
         };
         self.finish(&mut response, &id, origin.as_ref());
-        meter.record(response.status(), started.elapsed());
+        let (status, took) = (response.status(), started.elapsed());
+        meter.record(status, took);
+        let elapsed_us = took.as_micros() as u64;
+        tracing::debug!(request_id = id.text(), %method, route = meter.route, status = status.as_u16(), elapsed_us, "answered");
         response
     }
 

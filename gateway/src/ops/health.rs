@@ -58,6 +58,7 @@ pub(crate) async fn metrics(State(gateway): State<Gateway>, headers: HeaderMap) 
             return Err(Problem::new(Code::AuthenticationRequired));
         }
     }
+    super::metrics::note(&gateway.commerce);
     let page = tokio::task::spawn_blocking(move || gateway.metrics().render()).await;
     let page = page.map_err(|error| Problem::internal("metrics", &error))?;
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");

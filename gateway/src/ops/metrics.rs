@@ -2,14 +2,65 @@
 
 use std::time::Duration;
 
+use actors::{Commerce, gate::NODE_CALLERS_MAX};
 use axum::http::{Method, StatusCode};
-use metrics::{Counter, Histogram};
+use metrics::{Counter, Histogram, Unit};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// Bounds of the histograms of seconds: from half a millisecond, below which nothing durable is answered, to 10 s, after
 /// which an outcome counts as unknown.
 const SECONDS: &[f64] =
     &[0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// Bounds of the histogram of a journal group's entries: one buyer alone, to as many as a node lets wait.
+const ENTRIES: &[f64] = &[
+    1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0, 2_048.0, 4_096.0, 8_192.0, 16_384.0, 65_536.0,
+];
+/// Bounds of the histogram of a journal group's bytes: one small entry, to several full batches.
+const BYTES: &[f64] =
+    &[256.0, 1_024.0, 4_096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0, 4_194_304.0, 16_777_216.0, 67_108_864.0];
+
+/// What a metric is.
+enum Shape {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+/// Everything that `/metrics` shows: what it is, in which unit, and what it says.
+const METRICS: &[(&str, Shape, Unit, &str)] = &[
+    ("http_requests_total", Shape::Counter, Unit::Count, "Requests answered, by method, route and class of status"),
+    (
+        "http_request_seconds",
+        Shape::Histogram,
+        Unit::Seconds,
+        "Time from a request's head to its answer's, by method and route",
+    ),
+    ("fusion_commands_total", Shape::Counter, Unit::Count, "Commands and reads of entities, by kind and outcome"),
+    ("fusion_entity_failures_total", Shape::Counter, Unit::Count, "Entities that failed and were loaded anew, by kind"),
+    ("fusion_live_entities", Shape::Gauge, Unit::Count, "Entities in memory, by kind"),
+    ("fusion_permits_in_use", Shape::Gauge, Unit::Count, "Callers that wait for an entity of this node"),
+    ("fusion_permits_max", Shape::Gauge, Unit::Count, "Callers that may wait; more are told overloaded"),
+    (
+        "fusion_effects_under_way",
+        Shape::Gauge,
+        Unit::Count,
+        "Effects between entities, or on the world outside, without an outcome yet",
+    ),
+    ("fusion_journal_batch_entries", Shape::Histogram, Unit::Count, "Entries that were synced at once"),
+    ("fusion_journal_batch_bytes", Shape::Histogram, Unit::Bytes, "Bytes that were synced at once"),
+    ("fusion_journal_sync_seconds", Shape::Histogram, Unit::Seconds, "Time that one sync of the journal took"),
+    ("fusion_journal_bytes_total", Shape::Counter, Unit::Bytes, "Bytes appended to the journal"),
+    (
+        "fusion_snapshot_freeze_seconds",
+        Shape::Histogram,
+        Unit::Seconds,
+        "Time for which an entity stood still for its snapshot",
+    ),
+    ("fusion_snapshot_bytes_total", Shape::Counter, Unit::Bytes, "Bytes of entities' snapshots written"),
+    ("fusion_projection_lag_entries", Shape::Gauge, Unit::Count, "Accepted entries that the read side has not seen"),
+    ("fusion_recovery_seconds", Shape::Histogram, Unit::Seconds, "Time from asking for a shard's lead to serving it"),
+];
 
 const METHODS: [Method; 7] =
     [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
@@ -18,7 +69,22 @@ const METHODS: [Method; 7] =
 ///
 /// An error when the process counts already.
 pub fn install() -> Result<PrometheusHandle, BuildError> {
-    builder()?.install_recorder()
+    let handle = builder()?.install_recorder()?;
+    for (name, shape, unit, help) in METRICS {
+        match shape {
+            Shape::Counter => metrics::describe_counter!(*name, *unit, *help),
+            Shape::Gauge => metrics::describe_gauge!(*name, *unit, *help),
+            Shape::Histogram => metrics::describe_histogram!(*name, *unit, *help),
+        }
+    }
+    Ok(handle)
+}
+
+/// Notes what is looked up only when someone looks.
+pub(crate) fn note(commerce: &Commerce) {
+    metrics::gauge!("fusion_permits_in_use").set(commerce.waiting() as f64);
+    metrics::gauge!("fusion_permits_max").set(NODE_CALLERS_MAX as f64);
+    metrics::gauge!("fusion_effects_under_way").set(commerce.effects_under_way() as f64);
 }
 
 /// A handle that shows nothing, for tests of the doors.
@@ -27,11 +93,16 @@ pub fn detached() -> PrometheusHandle {
 }
 
 fn builder() -> Result<PrometheusBuilder, BuildError> {
-    PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?
+        .set_buckets_for_metric(Matcher::Suffix("_entries".to_owned()), ENTRIES)?
+        .set_buckets_for_metric(Matcher::Suffix("_bytes".to_owned()), BYTES)
 }
 
 /// What is counted for one method at one path.
 pub(crate) struct Meter {
+    /// The path as the document has it, for logs: what people put in its place may be secret.
+    pub(crate) route: String,
     by_class: [Counter; 5],
     seconds: Histogram,
 }
@@ -41,6 +112,7 @@ impl Meter {
         let (method, route) = (method.to_owned(), route.to_owned());
         let counter = |class: &'static str| metrics::counter!("http_requests_total", "method" => method.clone(), "route" => route.clone(), "status" => class);
         Self {
+            route: route.clone(),
             by_class: [counter("1xx"), counter("2xx"), counter("3xx"), counter("4xx"), counter("5xx")],
             seconds: metrics::histogram!("http_request_seconds", "method" => method.clone(), "route" => route.clone()),
         }

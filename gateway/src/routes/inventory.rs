@@ -93,7 +93,7 @@ pub(crate) fn refinements() -> Vec<Refinement> {
 }
 
 impl NewAdjustment {
-    fn read(&self) -> Result<StockChange, Problem> {
+    pub(super) fn read(&self) -> Result<StockChange, Problem> {
         let mut faults = Faults::default();
         let length = self.reason.chars().count();
         faults.check("/reason", (1..=REASON_CHARS_MAX).contains(&length), "has from 1 to 255 characters");

@@ -5,6 +5,8 @@ mod carts;
 mod checkouts;
 mod claims;
 mod drops;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod imports;
 mod inventory;
 mod me;

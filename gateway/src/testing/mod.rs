@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use actors::{
     Clock, Node, NodeOptions, SystemClock,
+    node::Tuning,
     projector::{Accepted, Projection, Reached},
 };
 use axum::{
@@ -20,6 +21,7 @@ use engine::{
     money::Currency,
 };
 use futures::future::BoxFuture;
+use metrics_exporter_prometheus::PrometheusHandle;
 use parking_lot::Mutex;
 use persistence::{
     project::{Projector, Record, Stretch},
@@ -27,7 +29,7 @@ use persistence::{
     sql::{ReadSide, Tenant},
 };
 use serde_json::{Value, json};
-use streaming::memory::MemoryJournal;
+use streaming::{Journal, memory::MemoryJournal};
 
 pub(crate) use self::answer::Answer;
 use crate::{
@@ -47,6 +49,7 @@ pub(crate) struct Shop {
     pub(crate) door: Door,
     pub(crate) gateway: Gateway,
     pub(crate) mails: Arc<Outbox>,
+    pub(crate) journal: Arc<dyn Journal>,
     _node: Node,
     _folder: tempfile::TempDir,
 }
@@ -74,6 +77,16 @@ impl Shop {
     }
 
     pub(crate) async fn open_with(settings: Settings) -> Self {
+        Self::open_on(Arc::new(MemoryJournal::new(2)), settings, Tuning::default(), crate::ops::metrics::detached())
+            .await
+    }
+
+    pub(crate) async fn open_on(
+        journal: Arc<dyn Journal>,
+        settings: Settings,
+        tuning: Tuning,
+        metrics: PrometheusHandle,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let read_side = ReadSide::open(&folder.path().join("fusion.sqlite")).await.unwrap();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -90,12 +103,12 @@ impl Shop {
         let projector = Projector::open(read_side.clone()).await.unwrap();
         let node = Node::start(NodeOptions {
             name: "test".to_owned(),
-            journal: Arc::new(MemoryJournal::new(2)),
+            journal: journal.clone(),
             snapshots: Arc::new(MemorySnapshots::new()),
             outside: outside::world(folder.path(), clock.clone()),
             clock: clock.clone(),
             projection: Some(Arc::new(ReadSideProjection(tokio::sync::Mutex::new((projector, BTreeMap::new()))))),
-            tuning: actors::node::Tuning::default(),
+            tuning,
         })
         .await
         .unwrap();
@@ -107,10 +120,10 @@ impl Shop {
             keys: Keys::ephemeral().unwrap(),
             mailer: mails.clone(),
             clock,
-            metrics: crate::ops::metrics::detached(),
+            metrics,
         })
         .unwrap();
-        Self { door: Door::new(gateway.clone()), gateway, mails, _node: node, _folder: folder }
+        Self { door: Door::new(gateway.clone()), gateway, mails, journal, _node: node, _folder: folder }
     }
 
     /// Sends a request as it is.

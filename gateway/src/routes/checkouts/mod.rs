@@ -1,6 +1,6 @@
 //! `/v1/checkouts`: paying.
 
-mod read;
+pub(super) mod read;
 mod view;
 
 use actors::{Answered, AskError, Call};

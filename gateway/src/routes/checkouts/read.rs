@@ -55,7 +55,7 @@ pub(crate) struct PaymentMeans {
 }
 
 /// What a request said.
-pub(super) struct Said {
+pub(in crate::routes) struct Said {
     pub(super) source: Source,
     pub(super) email: Email,
     pub(super) expected_total: Option<Money>,
@@ -106,7 +106,7 @@ pub(crate) fn refinements() -> Vec<Refinement> {
 
 impl NewCheckout {
     /// What is said, or everything that is wrong with it.
-    pub(super) fn read(&self) -> Result<Said, Problem> {
+    pub(in crate::routes) fn read(&self) -> Result<Said, Problem> {
         let mut faults = Faults::default();
         let source = self.source(&mut faults);
         let email = faults.range("/email", Email::new(&self.email));

@@ -1,6 +1,6 @@
 //! `/v1/drops`: flash sales.
 
-mod read;
+pub(super) mod read;
 mod view;
 
 use actors::{Answered, Call};

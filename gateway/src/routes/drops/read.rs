@@ -162,7 +162,7 @@ impl NewDrop {
     }
 
     /// What the merchant says, or everything that is wrong with it.
-    pub(super) fn read(&self) -> Result<(Terms, Vec<ItemTerms>), Problem> {
+    pub(in crate::routes) fn read(&self) -> Result<(Terms, Vec<ItemTerms>), Problem> {
         let mut faults = Faults::default();
         let title = title(self.title.as_deref(), &mut faults).unwrap_or_default();
         let mut currency = None;
@@ -227,7 +227,7 @@ impl NewDropItem {
 
 impl DropPatch {
     /// The changes of a drop whose prices are in `currency`, or everything that is wrong with them.
-    pub(super) fn read(&self, currency: Currency) -> Result<DropEdit, Problem> {
+    pub(in crate::routes) fn read(&self, currency: Currency) -> Result<DropEdit, Problem> {
         let mut faults = Faults::default();
         let title = title(self.title.as_deref(), &mut faults);
         let starts_at = self.starts_at.as_deref().and_then(|text| read_time(text, "/starts_at", &mut faults));

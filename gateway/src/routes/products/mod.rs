@@ -1,6 +1,6 @@
 //! `/v1/products`: the catalogue.
 
-mod read;
+pub(super) mod read;
 mod view;
 
 use actors::{Answered, Call};

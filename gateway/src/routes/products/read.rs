@@ -189,7 +189,7 @@ fn handle(said: Option<&str>, title: &str, faults: &mut Faults) -> Option<Handle
 
 impl NewProductBody {
     /// What the vendor says, or everything that is wrong with it.
-    pub(super) fn read(&self) -> Result<NewProduct, Problem> {
+    pub(in crate::routes) fn read(&self) -> Result<NewProduct, Problem> {
         let mut faults = Faults::default();
         let handle = handle(self.handle.as_deref(), &self.title, &mut faults);
         let description = description(self.description_html.as_deref().unwrap_or(""), &mut faults);
@@ -236,7 +236,7 @@ impl NewVariantBody {
 
 impl ProductPatch {
     /// The changes, or everything that is wrong with them.
-    pub(super) fn read(&self) -> Result<ProductEdit, Problem> {
+    pub(in crate::routes) fn read(&self) -> Result<ProductEdit, Problem> {
         let mut faults = Faults::default();
         let description = self.description_html.as_deref().and_then(|html| description(html, &mut faults));
         let images = self.images.as_deref().map(|list| images(list, &mut faults));

@@ -5,4 +5,5 @@ mod document;
 mod drops;
 mod imports;
 mod inventory;
+mod numbers;
 mod shop;

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Runs each target of fuzz/targets for a while, with libFuzzer and the stable compiler.
+#
+#   SECONDS_EACH=60 fuzz/run.sh            all of them
+#   SECONDS_EACH=600 fuzz/run.sh batch     one
+#   fuzz/run.sh batch FILE                 one input again: what a run has left in target/fuzz/artifacts
+#
+# Seeds stand in fuzz/seeds and engine/tests/golden; what a run finds interesting is kept in target/fuzz/corpus.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+seconds=${SECONDS_EACH:-60}
+host=$(rustc -vV | sed -n 's/^host: //p')
+out=$PWD/target/fuzz
+
+# As `cargo fuzz` builds, less the sanitizers, which want a nightly compiler. With --target, build scripts and macros
+# are left as they are.
+export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+-Cllvm-args=-sanitizer-coverage-trace-compares"
+# The very versions that the program has.
+cp Cargo.lock fuzz/Cargo.lock
+cargo build --quiet --manifest-path fuzz/Cargo.toml --target "$host" --target-dir "$out" --bins
+
+if [ $# = 2 ]; then
+  exec "$out/$host/debug/$1" "$2"
+fi
+
+# Text stands as it is; bytes are spelled in hexadecimal digits, and what the golden files hold gets its kind in front.
+bytes() { perl -ne 's/\s+//g; print pack("H*", $_)' "$1"; }
+rm -rf "$out/seeds"
+mkdir -p "$out"/seeds/{batch,event,snapshot}
+cp -r fuzz/seeds/body fuzz/seeds/catalogue "$out/seeds/"
+for file in fuzz/seeds/batch/*.hex; do
+  bytes "$file" >"$out/seeds/batch/$(basename "$file" .hex)"
+done
+kinds=(inventory drop cart checkout order payment product order_numbers)
+for number in "${!kinds[@]}"; do
+  for file in engine/tests/golden/"${kinds[$number]}".*.hex; do
+    case $file in *.snapshot.*) target=snapshot ;; *) target=event ;; esac
+    { printf "\\x$(printf '%02x' $((number + 1)))"; bytes "$file"; } >"$out/seeds/$target/$(basename "$file" .hex)"
+  done
+done
+
+targets=${1:-$(cd fuzz/targets && basename -s .rs -- *.rs)}
+for target in $targets; do
+  mkdir -p "$out/corpus/$target" "$out/artifacts/$target"
+  echo "== $target, $seconds s"
+  log=$out/$target.log
+  if ! "$out/$host/debug/$target" "$out/corpus/$target" "$out/seeds/$target" -max_total_time="$seconds" \
+    -max_len=65536 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+    -artifact_prefix="$out/artifacts/$target/" >"$log" 2>&1; then
+    tail -n 60 "$log" >&2
+    echo "$target found something; see it again with: fuzz/run.sh $target FILE" >&2
+    exit 1
+  fi
+  grep -E 'cov:' "$log" | tail -n 1
+  grep -E 'number_of_executed_units|average_exec_per_sec|peak_rss_mb' "$log"
+done

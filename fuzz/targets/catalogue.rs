@@ -1,0 +1,150 @@
+//! Catalogue files: every row is taken or refused, each refusal names a line of the file, the pieces in which a file
+//! comes change nothing, and taking it in a second time changes nothing either.
+#![no_main]
+
+use std::{collections::HashMap, io::Read};
+
+use engine::{
+    aggregate::{Aggregate, Answer, Context, Decision},
+    catalogue::{Exporter, Item, ProductRows, Reader},
+    effect::Outcome,
+    id::{CommandId, Fingerprint, TenantId},
+    inventory::InventoryReply,
+    money::Currency,
+    product::{ImportOutcome, Product, ProductCommand, ProductRejection, ProductReply, ProductView},
+    time::Timestamp,
+};
+use libfuzzer_sys::fuzz_target;
+
+/// Products whose merging is tried of one file.
+const PRODUCTS_MERGED_MAX: usize = 8;
+
+fuzz_target!(|bytes: &[u8]| {
+    let [pieces, file @ ..] = bytes else { return };
+    // Three decimals, none, and two.
+    let currency = Currency::new(["KWD", "JPY", "USD"][usize::from(pieces % 3)]).expect("a currency");
+    let whole = read(file, currency);
+    let in_pieces = read(Pieces { file, bytes_each: usize::from(pieces / 3) + 1 }, currency);
+    assert_eq!(said(&whole), said(&in_pieces), "pieces of {} bytes", pieces / 3 + 1);
+    let Ok(items) = whole else { return };
+
+    let lines = 1 + file.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count() as u64;
+    for item in &items {
+        match item {
+            Item::Refused(row) => {
+                assert!((2..=lines).contains(&row.line), "line {} of {lines}: {}", row.line, row.reason);
+            }
+            Item::Product(rows) => {
+                let first = rows.first_line;
+                assert!((2..=lines).contains(&first), "line {first} of {lines}");
+                assert!(rows.variants.iter().all(|row| (first..=lines).contains(&row.line)), "{:?}", rows.variants);
+                assert_eq!(rows.variants.len(), rows.change.variants.len());
+            }
+        }
+    }
+    let products = items.iter().filter_map(|item| match item {
+        Item::Product(rows) => Some(rows),
+        Item::Refused(_) => None,
+    });
+    products.take(PRODUCTS_MERGED_MAX).for_each(|rows| merges(rows, currency, lines));
+});
+
+/// What a file comes to, or why it comes to nothing.
+fn read(file: impl Read, currency: Currency) -> Result<Vec<Item>, String> {
+    let mut reader = Reader::new(file, currency).map_err(|error| error.to_string())?;
+    let mut items = Vec::new();
+    let mut rows = 0;
+    for item in reader.by_ref() {
+        let item = item.map_err(|error| error.to_string())?;
+        rows += match &item {
+            Item::Product(product) => product.rows,
+            Item::Refused(_) => 1,
+        };
+        items.push(item);
+    }
+    assert_eq!(rows, reader.rows(), "every row is taken or refused");
+    Ok(items)
+}
+
+fn said(read: &Result<Vec<Item>, String>) -> String {
+    format!("{read:?}")
+}
+
+/// A file that comes in small pieces.
+struct Pieces<'f> {
+    file: &'f [u8],
+    bytes_each: usize,
+}
+
+impl Read for Pieces<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let bytes = self.bytes_each.min(buffer.len()).min(self.file.len());
+        let (piece, rest) = self.file.split_at(bytes);
+        buffer[..bytes].copy_from_slice(piece);
+        self.file = rest;
+        Ok(bytes)
+    }
+}
+
+/// The rows make a product, or are refused with their line; made, they change nothing a second time, nor does an export
+/// of it.
+fn merges(rows: &ProductRows, currency: Currency, lines: u64) {
+    let mut product = Product::default();
+    match import(&mut product, rows, currency, 1) {
+        Ok(outcome) => assert_eq!(outcome, ImportOutcome::Created),
+        Err(rejection) => {
+            let refused = rows.refusal(&rejection);
+            assert!((rows.first_line..=lines).contains(&refused.line));
+            return;
+        }
+    }
+    assert_eq!(import(&mut product, rows, currency, 2), Ok(ImportOutcome::Unchanged));
+
+    let view = view(&mut product);
+    let mut exporter = Exporter::new(Vec::new()).expect("in memory");
+    let stock: HashMap<_, _> = view.variants.iter().map(|variant| (variant.sku.clone(), 7)).collect();
+    exporter.product(&view, |sku| stock.get(sku).copied()).expect("in memory");
+    let file = exporter.finish().expect("in memory");
+    let items = read(&file[..], currency).expect("our own file");
+    let [Item::Product(again)] = &items[..] else { panic!("one product: {items:?}") };
+    assert_eq!(import(&mut product, again, currency, 3), Ok(ImportOutcome::Unchanged), "{view:?}");
+}
+
+fn import(
+    product: &mut Product,
+    rows: &ProductRows,
+    currency: Currency,
+    id: u128,
+) -> Result<ImportOutcome, ProductRejection> {
+    let tenant = TenantId::new("demo").expect("a tenant");
+    let command = ProductCommand::Import { tenant, currency, change: Box::new(rows.change.clone()) };
+    match ask(product, &command, id)? {
+        ProductReply::Imported(imported) => Ok(imported.outcome),
+        other => panic!("not an import: {other:?}"),
+    }
+}
+
+fn view(product: &mut Product) -> ProductView {
+    match ask(product, &ProductCommand::View, 0) {
+        Ok(ProductReply::Product(view)) => (*view).clone(),
+        other => panic!("not a view: {other:?}"),
+    }
+}
+
+/// Asks a product whose SKUs nobody else wants.
+fn ask(product: &mut Product, command: &ProductCommand, id: u128) -> Result<ProductReply, ProductRejection> {
+    let context =
+        Context { now: Timestamp(0), command_id: CommandId(id), former_ids: Vec::new(), fingerprint: Fingerprint(id) };
+    let Decision { events, answer } = product.decide(command, &context)?;
+    events.iter().for_each(|event| product.apply(event));
+    while let Some(effect) = product.outstanding().pop() {
+        let done = Outcome::Inventory(Ok(InventoryReply::Done));
+        for event in product.on_outcome(effect.id, &done, Timestamp(0)) {
+            product.apply(&event);
+        }
+    }
+    match answer {
+        Answer::Now(reply) | Answer::Again(reply) => Ok(reply),
+        Answer::Later(ticket) => product.settled(&ticket, Timestamp(0)).expect("nothing is outstanding"),
+    }
+}

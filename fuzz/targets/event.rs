@@ -1,0 +1,21 @@
+//! Events as the journal keeps them: whatever decodes is written as what decodes to the same, and nothing else is worse
+//! than an error.
+#![no_main]
+
+use engine::aggregate::Aggregate;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| fuzz::for_kind!(bytes, round_trip));
+
+/// Reads events one after the other, as recovery does.
+fn round_trip<A: Aggregate>(bytes: &[u8]) {
+    let mut decoder = minicbor::Decoder::new(bytes);
+    while decoder.position() < bytes.len() {
+        let before = decoder.position();
+        let Ok(event) = decoder.decode::<A::Event>() else { return };
+        assert!(decoder.position() > before, "an event takes bytes");
+        let written = minicbor::to_vec(&event).expect("events are written to memory");
+        let again = minicbor::decode::<A::Event>(&written).expect("what is written is read");
+        assert_eq!(again, event);
+    }
+}
