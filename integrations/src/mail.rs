@@ -150,7 +150,7 @@ impl PostOffice {
         }
     }
 
-    /// Hands over a letter that nobody asks for again: tries [`TRIES`] times within a minute.
+    /// Hands over a letter that nobody asks for again: tries several times within a minute.
     pub async fn send_patiently(&self, letter: &Letter) -> Result<(), MailError> {
         let pauses = ExponentialBuilder::default().with_min_delay(PAUSE).with_max_times(TRIES - 1);
         (|| self.send(letter)).retry(pauses).when(MailError::is_passing).await

@@ -27,10 +27,15 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// How often one looks.
 pub const LOOK: Duration = Duration::from_millis(10);
 
+/// What time it is.
+pub fn now() -> Timestamp {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    Timestamp(now.as_millis() as u64)
+}
+
 /// `seconds` from now, as requests write it.
 pub fn in_seconds(seconds: u64) -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    Timestamp(now.as_millis() as u64).plus_seconds(seconds).to_string()
+    now().plus_seconds(seconds).to_string()
 }
 
 /// Looks until `met` says so.
