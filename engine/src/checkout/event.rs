@@ -216,7 +216,7 @@ pub enum CheckoutEvent {
         #[n(1)]
         at: Timestamp,
     },
-    /// Those who have waited for [`ANSWER_WITHIN_MS`] hear that it is pending.
+    /// Those who have waited for `ANSWER_WITHIN_MS` hear that it is pending.
     #[n(22)]
     StillPending {
         /// When.

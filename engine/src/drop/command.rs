@@ -73,7 +73,7 @@ pub enum DropCommand {
         claim: ClaimId,
         /// The checkout, and its attempt.
         pin: Pin,
-        /// When the checkout started: the hold lives at least [`CHECKOUT_SECONDS`] from then, once.
+        /// When the checkout started: the hold lives at least `CHECKOUT_SECONDS` from then, once.
         started_at: Timestamp,
     },
     /// The checkout is paid: the units are sold.

@@ -6,7 +6,7 @@
 //!                        └─► signature, revocations ─► SQL ───┘◄── sign-in, registration, erasure
 //! ```
 //!
-//! A token says who it was given to. What that subject is *by now* stands in its [`Cell`], which all its tokens share:
+//! A token says who it was given to. What that subject is *by now* stands in its `Cell`, which all its tokens share:
 //! a guest's token becomes its account's the moment the guest signs in.
 
 mod cache;

@@ -1,6 +1,6 @@
 //! What an operator can choose: by flag, by `FUSION_…` in the environment, or by a key in the file; in that order.
 //!
-//! Every setting is one entry of [`SETTINGS`]. Everything that is wrong is said in one message before anything starts.
+//! Every setting is one entry of `SETTINGS`. Everything that is wrong is said in one message before anything starts.
 
 mod said;
 mod settings;
