@@ -36,8 +36,8 @@ contract: ## the answers against the document that is served, as a vendor and as
 	$(CARGO) build -p server
 	gateway/contract/run.sh
 
-fuzz: ## each decoder and parser under libFuzzer for SECONDS, or one TARGET
-	SECONDS_EACH=$(SECONDS) fuzz/run.sh $(TARGET)
+fuzz: ## each decoder and parser under libFuzzer for SECONDS, or these TARGETS
+	SECONDS_EACH=$(SECONDS) fuzz/run.sh $(TARGETS)
 
 bench: ## speed, as ratios against Redis and PostgreSQL in the same run; writes bench/RESULTS.md
 	$(CARGO) build --release -p server -p bench

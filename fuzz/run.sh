@@ -1,16 +1,29 @@
 #!/usr/bin/env bash
-# Runs each target of fuzz/targets for a while, with libFuzzer and the stable compiler.
+# Runs the targets of fuzz/targets for a while, with libFuzzer and the stable compiler.
 #
 #   SECONDS_EACH=60 fuzz/run.sh            all of them
-#   SECONDS_EACH=600 fuzz/run.sh batch     one
+#   SECONDS_EACH=600 fuzz/run.sh batch     these
 #   fuzz/run.sh batch FILE                 one input again: what a run has left in target/fuzz/artifacts
 #
 # Seeds stand in fuzz/seeds and engine/tests/golden; what a run finds interesting is kept in target/fuzz/corpus.
+# `body` wants the doors, which take longer to build than everything else.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${SECONDS_EACH:-60}
 host=$(rustc -vV | sed -n 's/^host: //p')
 out=$PWD/target/fuzz
+
+input=
+if [ $# = 2 ] && [ -f "$2" ]; then
+  input=$2
+  set -- "$1"
+fi
+[ $# -gt 0 ] || set -- batch body catalogue event snapshot
+build=()
+for target in "$@"; do
+  build+=(--bin "$target")
+  if [ "$target" = body ]; then build+=(--features doors); fi
+done
 
 # As `cargo fuzz` builds, less the sanitizers, which want a nightly compiler. With --target, build scripts and macros
 # are left as they are.
@@ -19,10 +32,9 @@ export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-co
 -Cllvm-args=-sanitizer-coverage-trace-compares"
 # The very versions that the program has.
 cp Cargo.lock fuzz/Cargo.lock
-cargo build --quiet --manifest-path fuzz/Cargo.toml --target "$host" --target-dir "$out" --bins
-
-if [ $# = 2 ]; then
-  exec "$out/$host/debug/$1" "$2"
+cargo build --quiet --manifest-path fuzz/Cargo.toml --target "$host" --target-dir "$out" "${build[@]}"
+if [ -n "$input" ]; then
+  exec "$out/$host/debug/$1" "$input"
 fi
 
 # Text stands as it is; bytes are spelled in hexadecimal digits, and what the golden files hold gets its kind in front.
@@ -41,8 +53,7 @@ for number in "${!kinds[@]}"; do
   done
 done
 
-targets=${1:-$(cd fuzz/targets && basename -s .rs -- *.rs)}
-for target in $targets; do
+for target in "$@"; do
   mkdir -p "$out/corpus/$target" "$out/artifacts/$target"
   echo "== $target, $seconds s"
   log=$out/$target.log

@@ -1,6 +1,10 @@
 //! Logs: events with fields, on standard error; what a command says stands on standard output.
 
-use std::io::IsTerminal;
+use std::{
+    backtrace::{Backtrace, BacktraceStatus},
+    io::IsTerminal,
+    panic::{self, PanicHookInfo},
+};
 
 use tracing_subscriber::{EnvFilter, fmt};
 
@@ -18,4 +22,16 @@ pub(crate) fn start(options: &LogOptions) {
         LogFormat::Text => log.try_init(),
         LogFormat::Json => log.json().flatten_event(true).with_current_span(false).try_init(),
     };
+    panic::set_hook(Box::new(panicked));
+}
+
+/// A panic is an event like any other, also one that is caught: opening damaged files of fjall's can be one.
+fn panicked(panic: &PanicHookInfo<'_>) {
+    let why = panic.payload_as_str().unwrap_or("no reason given");
+    let at = panic.location().map(ToString::to_string);
+    let stack = Backtrace::capture();
+    match stack.status() {
+        BacktraceStatus::Captured => tracing::error!(at, %stack, "panicked: {why}"),
+        _ => tracing::error!(at, "panicked: {why}"),
+    }
 }

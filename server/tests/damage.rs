@@ -21,7 +21,7 @@ use std::{
 
 use futures::{FutureExt, StreamExt, future::join_all, stream};
 use outside::{
-    Buyer, Sale, Shop,
+    Buyer, Sale, Shop, assert_no_panic,
     round::{Round, seed},
     until, until_within,
 };
@@ -84,6 +84,12 @@ enum Must {
 fn must(kind: &str, damage: Damage) -> Option<Must> {
     use {Damage::*, Must::*};
     Some(match (kind, damage) {
+        // A case takes a second: one of these is as good as the others, for what is not read or is all of one checksum.
+        (
+            "LOCK" | "development" | "outbox/.eml" | "fusion.sqlite-shm" | "fusion.sqlite.witness",
+            Flipped(0 | 16) | Halved,
+        ) => return None,
+        (checked, Emptied) if checked.starts_with("snapshots/") => return None,
         // The last group may be one that was not synced yet, and nobody was answered.
         ("journal/.jnl", Flipped(16)) => DoEither,
         ("journal/lock" | "LOCK", _) => Serve,
@@ -277,7 +283,7 @@ async fn outcome(prepared: &Prepared, file: &Path, damage: Damage) -> Option<Res
     }
     let buyer = shop.door().guest().await;
     buyer.claim(&prepared.open.drop, 1).await.expect(201);
-    assert!(!shop.log().contains("panicked"), "it panicked:\n{}", shop.log());
+    assert_no_panic(&shop.log());
     Some(Ok(()))
 }
 

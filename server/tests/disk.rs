@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use outside::{
-    Answer, Buyer, LOOK, Sale, Shim, Shop, fresh_key, in_seconds, payment,
+    Answer, Buyer, LOOK, Sale, Shim, Shop, assert_no_panic, fresh_key, in_seconds, payment,
     round::{ANSWERS_MAX, BUYERS, Round, seed},
     until,
 };
@@ -344,7 +344,7 @@ async fn a_full_disk_ends_the_server_and_loses_nothing_that_was_answered() {
                 told(&folder) && told("No space left") && told("make room"),
                 "it says where, why, and what to do: {said:?}"
             );
-            assert!(!log.contains("panicked"), "{log}");
+            assert_no_panic(&log);
         }
 
         let refused = shop.try_start().await.expect_err("the disk is still full");

@@ -15,7 +15,7 @@ pub use self::{
     door::{Answer, Buyer, Door, fresh_key, payment},
     raw::RawRequest,
     shim::Shim,
-    shop::{Refused, Sale, Shop, command},
+    shop::{Refused, Sale, Shop, assert_no_panic, command},
 };
 
 use std::time::Duration;
