@@ -92,11 +92,9 @@ pub(crate) async fn run(config: &Config) -> Result<(), ServeError> {
     let listener = listen(socket, config.listen)?;
     let address = listener.local_addr().unwrap_or(config.listen);
     let local = LocalSocket::open(&config.data_dir, doors)?;
-    let serving = gateway::serve(rooms.gateway.clone(), listener, stop.clone().cancelled_owned());
-    let mut serving = Box::pin(futures::future::maybe_done(serving));
-    // The first poll builds the door, which takes a while: nobody hears of it before it stands.
-    let _ = futures::poll!(serving.as_mut());
-    let serving = tokio::spawn(serving);
+    // The door takes a moment to build: nobody hears of it before it stands.
+    let door = gateway::Door::new(rooms.gateway.clone());
+    let serving = tokio::spawn(gateway::serve(door, listener, stop.clone().cancelled_owned()));
     tracing::info!(%address, start_ms = began.elapsed().as_millis() as u64, "ready");
     let banner = match &demo {
         Some(demo) => demo.banner(config, address),

@@ -2,9 +2,14 @@
 
 use std::{error::Error, pin::pin, task::Poll, time::Duration};
 
-use axum::{body::Body, extract::Request, http::header};
+use axum::{
+    body::{Body, HttpBody as _},
+    extract::Request,
+    http::header,
+};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Collected, LengthLimitError, Limited};
+
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use crate::problem::{Code, FieldCode, Problem};
 
@@ -24,21 +29,33 @@ pub(crate) async fn read(request: Request, bytes_max: usize) -> Result<Bytes, Pr
         discard(request.into_body()).await;
         return Err(too_large(bytes_max));
     }
-    let mut whole = pin!(Limited::new(request.into_body(), bytes_max).collect());
-    // Most bodies came with their head, and are there on the second look: a timer is set only for those that are not.
-    let mut early = futures::poll!(&mut whole);
-    if early.is_pending() {
-        tokio::task::yield_now().await;
-        early = futures::poll!(&mut whole);
-    }
-    let read = match early {
+    let mut whole = pin!(collect(request.into_body(), bytes_max));
+    // Most bodies came with their head: a timer is set only for those that did not.
+    let read = match futures::poll!(&mut whole) {
         Poll::Ready(read) => read,
         Poll::Pending => match tokio::time::timeout(BODY_TIMEOUT, whole).await {
             Ok(read) => read,
             Err(_) => return Err(Problem::new(Code::RequestTimeout)),
         },
     };
-    read.map(Collected::to_bytes).map_err(|error| broken(error.as_ref(), bytes_max))
+    read.map_err(|error| broken(error.as_ref(), bytes_max))
+}
+
+/// All of a body. One that comes in one piece, as most do, is not copied.
+async fn collect(body: Body, bytes_max: usize) -> Result<Bytes, Box<dyn Error + Send + Sync>> {
+    let mut body = Limited::new(body, bytes_max);
+    let mut first = Bytes::new();
+    while let Some(frame) = body.frame().await {
+        first = frame?.into_data().unwrap_or_default();
+        if !first.is_empty() || body.is_end_stream() {
+            break;
+        }
+    }
+    if body.is_end_stream() {
+        return Ok(first);
+    }
+    let rest = body.collect().await?.to_bytes();
+    Ok([first, rest].concat().into())
 }
 
 /// Reads on for a while and keeps nothing: a client that is still writing would not hear the answer.

@@ -122,6 +122,11 @@ impl Door {
         Self { inner: Arc::new(Inner { meters: Meters::of(api), headers, gateway }), routes, compressed }
     }
 
+    /// What it is the door to.
+    pub(crate) fn gateway(&self) -> &Gateway {
+        &self.inner.gateway
+    }
+
     /// Answers one request that came from `peer`.
     pub async fn answer(&self, request: Request, peer: SocketAddr) -> Response {
         let started = Instant::now();

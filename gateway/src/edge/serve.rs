@@ -13,7 +13,6 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::Door;
-use crate::Gateway;
 
 /// The most headers of a request: browsers send some 20.
 const HEADERS_MAX: usize = 64;
@@ -31,12 +30,12 @@ const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nc
     {\"type\":\"/problems/overloaded\",\"code\":\"overloaded\",\"title\":\"Too much is waiting\",\"status\":503,\
     \"detail\":\"too many connections\",\"request_id\":\"connection-refused\"}";
 
-/// Serves `gateway` on `listener` until `shutdown` ends, and then until every request under way is answered, or
-/// [`drain_timeout`](crate::Settings::drain_timeout) has passed.
-pub async fn serve(gateway: Gateway, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+/// Answers at `door` whoever connects to `listener`, until `shutdown` ends, and then until every request under way is
+/// answered, or [`drain_timeout`](crate::Settings::drain_timeout) has passed.
+pub async fn serve(door: Door, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+    let gateway = door.gateway();
     let settings = gateway.settings.clone();
     let upkeep = tokio::spawn(crate::ops::upkeep(gateway.clone()));
-    let door = Door::new(gateway);
     let connections = Arc::new(Semaphore::new(settings.connections_max));
     let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
     let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
@@ -63,7 +62,7 @@ pub async fn serve(gateway: Gateway, listener: TcpListener, shutdown: impl Futur
         let _ = stream.set_nodelay(true);
         match connections.clone().try_acquire_owned() {
             Ok(permit) => {
-                let serving = connection(http.clone(), door.clone(), stream, peer, stop.clone());
+                let serving = connection(http.clone(), door.clone(), stream, peer, stop.child_token());
                 tracker.spawn(async move {
                     serving.await;
                     drop(permit);
@@ -97,6 +96,7 @@ async fn connection(http: http1::Builder, door: Door, stream: TcpStream, peer: S
     });
     let mut serving = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
     tokio::select! {
+        biased;
         // Errors here are the peer's: it broke off, or did not speak HTTP, and has been told what could be told.
         _ = serving.as_mut() => return,
         () = stop.cancelled() => serving.as_mut().graceful_shutdown(),

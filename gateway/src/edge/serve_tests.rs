@@ -36,7 +36,7 @@ async fn start(settings: Settings) -> Server {
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
     let gateway = shop.gateway.clone();
-    let running = tokio::spawn(serve(gateway, listener, async move { stopped.await.unwrap_or_default() }));
+    let running = tokio::spawn(serve(Door::new(gateway), listener, async move { stopped.await.unwrap_or_default() }));
     Server { address, stop, running, _shop: shop }
 }
 

@@ -251,6 +251,8 @@ mod tests {
         assert_eq!(outer.items.iter().map(|item| item.count).collect::<Vec<_>>(), [1, 2, -1_000]);
         assert_eq!(outer.color, Some(Color::Red));
         assert_eq!(read(r#"{"items": [], "color": null}"#).unwrap().color, None);
+        let large = read(r#"{"items": [{"count": 1840341367649071.0}, {"count": 9007199254740991.0}]}"#).unwrap();
+        assert_eq!(large.items, [Inner { count: 1_840_341_367_649_071 }, Inner { count: 9_007_199_254_740_991 }]);
     }
 
     #[test]

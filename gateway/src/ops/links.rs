@@ -16,7 +16,8 @@ const fn link(from: &'static str, to: &'static str, parameters: &'static [(&'sta
 }
 
 const BY_ID: &[(&str, &str)] = &[("id", "/id")];
-const BY_VERSION: &[(&str, &str)] = &[("id", "/id"), ("header.If-Match", "/version")];
+const VERSION: &str = "header.If-Match";
+const BY_VERSION: &[(&str, &str)] = &[("id", "/id"), (VERSION, "/version")];
 const BY_CLAIM: &[(&str, &str)] = &[("id", "/drop_id"), ("claim_id", "/id")];
 const BY_LINE: &[(&str, &str)] = &[("id", "/id"), ("line_id", "/lines/0/id")];
 
@@ -57,8 +58,8 @@ const LINKS: &[Link] = &[
     },
 ];
 
-fn place(pointer: &str) -> Value {
-    json!(format!("$response.body#{pointer}"))
+fn place(pointer: &str) -> String {
+    format!("$response.body#{pointer}")
 }
 
 /// The links of the answers of an operation, by the operation that each leads to.
@@ -66,8 +67,19 @@ pub(super) fn links_of(operation: &str) -> Map<String, Value> {
     let leads = LINKS.iter().filter(|link| link.from == operation);
     leads
         .map(|link| {
-            let parameters: Map<_, _> =
-                link.parameters.iter().map(|(name, pointer)| ((*name).to_owned(), place(pointer))).collect();
+            let parameters: Map<_, _> = link
+                .parameters
+                .iter()
+                .map(|(name, pointer)| {
+                    // The number alone is no text, which a header is: OpenAPI embeds what stands in braces.
+                    let said = if *name == VERSION {
+                        json!(format!("\"{{{}}}\"", place(pointer)))
+                    } else {
+                        json!(place(pointer))
+                    };
+                    ((*name).to_owned(), said)
+                })
+                .collect();
             let mut written = json!({"operationId": link.to, "parameters": parameters});
             if !link.body.is_empty() {
                 let body: Map<_, _> = link.body.iter().map(|(name, pointer)| member(name, pointer)).collect();
@@ -81,6 +93,6 @@ pub(super) fn links_of(operation: &str) -> Map<String, Value> {
 fn member(name: &str, pointer: &str) -> (String, Value) {
     match name.strip_suffix("[]") {
         Some(name) => (name.to_owned(), json!([place(pointer)])),
-        None => (name.to_owned(), place(pointer)),
+        None => (name.to_owned(), json!(place(pointer))),
     }
 }

@@ -71,6 +71,15 @@ fn links_lead_to_operations_that_are_there() {
 }
 
 #[test]
+fn a_link_to_a_change_names_its_version_as_a_header_does() {
+    let document = crate::Gateway::openapi();
+    for (path, next) in [("/v1/products", "update_product"), ("/v1/drops", "update_drop")] {
+        let link = &document["paths"][path]["post"]["responses"]["201"]["links"][next];
+        assert_eq!(link["parameters"]["header.If-Match"], "\"{$response.body#/version}\"", "{path}");
+    }
+}
+
+#[test]
 fn request_schemas_refuse_what_they_do_not_know() {
     let document = crate::Gateway::openapi();
     for name in ["NewClaim", "NewDropItem", "DropPatch", "ItemPatch", "NewAccount", "Money", "Renewal"] {
