@@ -13,7 +13,7 @@ use engine::{
     aggregate::{Aggregate, Answer, Context, Decision, SNAPSHOT_FORMAT, Ticket},
     effect::{Effect, EffectId, Outcome},
     id::{EntityKey, TenantId},
-    sabotage::{Rule, is_broken},
+    sabotage::{Rule, is_broken, panic_if_due},
     time::Timestamp,
 };
 use futures::{FutureExt, future::BoxFuture};
@@ -173,7 +173,8 @@ pub struct Resident<A: Aggregate> {
     version: u64,
     from_snapshot: bool,
     accepted: Arc<AtomicU64>,
-    wake_told: Option<Timestamp>,
+    /// What the agenda has of it. `None`: not known.
+    wake_told: Option<Option<Timestamp>>,
     waiting: Vec<Waiting<A>>,
     gate: Arc<Gate>,
     leading: Arc<Leading>,
@@ -239,7 +240,10 @@ impl<A: Aggregate> Actor for Entity<A> {
             return Ok(());
         }
         match message {
-            Message::Command { command, call, reply, permit } => resident.command(&command, &call, reply, permit),
+            Message::Command { command, call, reply, permit } => {
+                resident.command(&command, &call, reply, permit);
+                panic_if_due();
+            }
             Message::Wake(permit) => resident.wake(permit),
             Message::Outcome(effect, outcome, _permit) => {
                 let events = resident.aggregate.on_outcome(effect, &outcome, resident.leading.now());
@@ -320,8 +324,8 @@ impl<A: Aggregate> Resident<A> {
         }
         self.version += 1;
         let wake = self.wake_at(now);
-        let wake_changed = wake != self.wake_told;
-        self.wake_told = wake;
+        let wake_changed = self.wake_told != Some(wake);
+        self.wake_told = Some(wake);
         if !self.waiting.is_empty() {
             self.answer_settled(now, &mut answers);
         }
@@ -364,6 +368,8 @@ impl<A: Aggregate> Resident<A> {
 
     fn wake(&mut self, permit: Permit) {
         let now = self.leading.now();
+        // The agenda has taken this wake down: it is told the next also when that is the same.
+        self.wake_told = None;
         let events = self.aggregate.on_wake(now);
         self.resume();
         if !events.is_empty() {
@@ -376,7 +382,7 @@ impl<A: Aggregate> Resident<A> {
         }
         // Said to the agenda when what it rests on is accepted, like any answer.
         let wake = self.wake_at(now).map(|at| at.max(now.plus_ms(WAKE_PAUSE_MS)));
-        self.wake_told = wake;
+        self.wake_told = Some(wake);
         self.leading.propose(Proposal {
             key: Some(self.key.clone()),
             wake: Some(wake),
@@ -429,6 +435,10 @@ impl<A: Aggregate> Resident<A> {
         let settled = self.accepted.load(Ordering::Acquire) == self.version;
         if !settled || !self.waiting.is_empty() || self.aggregate.has_outstanding() || !self.gate.close(1) {
             return;
+        }
+        if self.version == 0 {
+            self.leading.forget(&self.key);
+            return myself.stop(None);
         }
         let snapshot = Snapshot {
             key: self.key_bytes.clone(),

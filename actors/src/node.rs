@@ -1,6 +1,7 @@
 //! A node: all shards that this process leads, and what they share.
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -9,6 +10,7 @@ use std::{
 };
 
 use engine::id::{EntityKey, Kind};
+use futures::FutureExt;
 use parking_lot::Mutex;
 use persistence::snapshots::SnapshotStore;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
@@ -207,6 +209,8 @@ pub struct Node {
     fatal: mpsc::UnboundedReceiver<LeadError>,
 }
 
+/// The pause before a projector that panicked starts again.
+const PROJECTOR_PAUSE: Duration = Duration::from_secs(5);
 /// How long a start may take. A log of gigabytes is read in seconds; more is a fault that someone should see.
 const START_MAX: Duration = Duration::from_secs(600);
 
@@ -232,8 +236,8 @@ impl Node {
             stopped: AtomicBool::new(false),
             dead_letters: Mutex::default(),
         });
-        let (supervisor, _) = Actor::spawn(None, Supervisor, ()).await?;
         let (fatal_sender, mut fatal) = mpsc::unbounded_channel();
+        let (supervisor, _) = Actor::spawn(None, Supervisor, fatal_sender.clone()).await?;
         let mut handles = Vec::new();
         for shard in (0..shards).map(ShardId) {
             let current = Arc::new(Current::default());
@@ -255,7 +259,7 @@ impl Node {
             () = all_led => {}
             () = tokio::time::sleep(START_MAX) => return Err(NodeError::TooSlow(START_MAX)),
         }
-        let projector = options.projection.map(|projection| tokio::spawn(keep_projected(shared.clone(), projection)));
+        let projector = options.projection.map(|projection| tokio::spawn(projecting(shared.clone(), projection)));
         Ok(Self { shared, supervisor, projector, fatal })
     }
 
@@ -318,26 +322,40 @@ impl Node {
     }
 }
 
-/// Supervises the shards. A shard's actor has no reason to fail; when one does, the node stops leading it.
+/// Keeps the read side up to date, also after a panic.
+async fn projecting(shared: Arc<NodeShared>, projection: Arc<dyn Projection>) {
+    while AssertUnwindSafe(keep_projected(shared.clone(), projection.clone())).catch_unwind().await.is_err() {
+        tracing::error!("projector panicked; it starts again");
+        tokio::time::sleep(PROJECTOR_PAUSE).await;
+    }
+}
+
+/// Supervises the shards. A shard's actor has no reason to fail; when one does, the process is told to end.
 struct Supervisor;
 
 impl Actor for Supervisor {
     type Msg = ();
-    type State = ();
-    type Arguments = ();
+    type State = mpsc::UnboundedSender<LeadError>;
+    type Arguments = mpsc::UnboundedSender<LeadError>;
 
-    async fn pre_start(&self, _: ActorRef<()>, (): ()) -> Result<(), ActorProcessingErr> {
-        Ok(())
+    async fn pre_start(
+        &self,
+        _: ActorRef<()>,
+        fatal: mpsc::UnboundedSender<LeadError>,
+    ) -> Result<mpsc::UnboundedSender<LeadError>, ActorProcessingErr> {
+        Ok(fatal)
     }
 
     async fn handle_supervisor_evt(
         &self,
         _: ActorRef<()>,
         event: SupervisionEvent,
-        (): &mut (),
+        fatal: &mut mpsc::UnboundedSender<LeadError>,
     ) -> Result<(), ActorProcessingErr> {
         if let SupervisionEvent::ActorFailed(actor, error) = event {
-            tracing::error!(actor = %actor.get_id(), %error, "shard failed");
+            let actor = actor.get_id().to_string();
+            tracing::error!(actor, %error, "shard failed");
+            let _ = fatal.send(LeadError::Actor(actor));
         }
         Ok(())
     }

@@ -18,7 +18,43 @@ pub enum Rule {
 #[cfg(feature = "sabotage")]
 thread_local! {
     static BROKEN: std::cell::Cell<Option<Rule>> = const { std::cell::Cell::new(None) };
+    static PANICS: std::cell::Cell<Panics> = const { std::cell::Cell::new(Panics { every: 0, asked: 0, left: 0 }) };
 }
+
+#[cfg(feature = "sabotage")]
+#[derive(Clone, Copy)]
+struct Panics {
+    every: u32,
+    asked: u32,
+    left: u32,
+}
+
+/// From now on every so many calls of [`panic_if_due`] on this thread panic, `at_most` of them. 0: none.
+#[cfg(feature = "sabotage")]
+pub fn panic_every(every: u32, at_most: u32) {
+    PANICS.set(Panics { every, asked: 0, left: at_most });
+}
+
+/// Panics, silently, when it is time to; see [`panic_every`].
+#[cfg(feature = "sabotage")]
+pub fn panic_if_due() {
+    let mut panics = PANICS.get();
+    if panics.left == 0 || panics.every == 0 {
+        return;
+    }
+    panics.asked += 1;
+    let due = panics.asked % panics.every == 0;
+    panics.left -= u32::from(due);
+    PANICS.set(panics);
+    if due {
+        std::panic::resume_unwind(Box::new("a simulated fault of the program"));
+    }
+}
+
+/// Never, outside tests.
+#[cfg(not(feature = "sabotage"))]
+#[inline(always)]
+pub const fn panic_if_due() {}
 
 /// Breaks `rule` on this thread, or none.
 #[cfg(feature = "sabotage")]

@@ -55,7 +55,10 @@ impl Leading {
     }
 
     /// Takes a checkpoint. On an error nothing is lost: the one before still stands.
+    ///
+    /// One at a time: two would each cover a part of what is dirty, and the later position would stand for both.
     pub(super) async fn checkpoint(self: &Arc<Self>) -> Result<u64, CheckpointError> {
+        let _only = self.checkpointing.lock().await;
         let started = std::time::Instant::now();
         let (position, tail) = (self.accepted.load(Ordering::Acquire), self.tail_bytes.swap(0, Ordering::AcqRel));
         let newest_ms = self.now().0;
@@ -65,7 +68,10 @@ impl Leading {
                 self.node.set_snapshot_bytes(self.shard, bytes);
                 self.tail_from.store(position, Ordering::Release);
                 self.covering.lock().clear();
-                self.retired.lock().retain(|key, version| dirty.get(key).is_none_or(|dirty| dirty.version < *version));
+                // Those that have changed since are still asked for by the next one.
+                let now_dirty = self.dirty.lock();
+                self.retired.lock().retain(|key, _| now_dirty.contains_key(key));
+                drop(now_dirty);
                 let (entities, elapsed_ms) = (dirty.len(), started.elapsed().as_millis() as u64);
                 tracing::info!(shard = %self.shard, position, entities, bytes, elapsed_ms, "checkpoint");
                 Ok(position)

@@ -95,6 +95,8 @@ pub struct Leading {
     pub(super) dirty: Mutex<BTreeMap<EntityKey, Dirty>>,
     /// What was dirty when the checkpoint under way began; until it stands, the log alone has it.
     pub(super) covering: Mutex<BTreeMap<EntityKey, Dirty>>,
+    /// Held while a checkpoint is taken.
+    pub(super) checkpointing: tokio::sync::Mutex<()>,
     pub(super) tail_bytes: AtomicU64,
     /// The position from which the tail is read when an entity has to be loaded without its actor's own snapshot.
     pub(super) tail_from: AtomicU64,
@@ -146,6 +148,7 @@ impl Leading {
             accepted: AtomicU64::new(beginning.accepted),
             dirty: Mutex::new(dirty.collect()),
             covering: Mutex::default(),
+            checkpointing: tokio::sync::Mutex::default(),
             recovered: Mutex::new(beginning.recovered),
             tail_bytes: AtomicU64::new(beginning.tail_bytes),
             tail_from: AtomicU64::new(beginning.tail_from),
@@ -324,6 +327,12 @@ impl Leading {
         self.remove_live(key);
         tracing::debug!(%key, version, bytes, "entity retired");
         true
+    }
+
+    /// Takes an entity out of memory that has nothing to be remembered: it was asked for, and never was.
+    pub fn forget(&self, key: &EntityKey) {
+        self.remove_live(key);
+        tracing::debug!(%key, "entity forgotten");
     }
 
     pub(super) fn remove_live(&self, key: &EntityKey) {

@@ -51,6 +51,17 @@ pub enum LeadError {
         /// What is wrong.
         why: String,
     },
+    /// A shard's own actor failed, which is a fault of the program as well.
+    #[error("the actor {0} of a shard failed (see the log above)")]
+    Actor(String),
+    /// A part of the shard panicked, which is a fault of the program. What was accepted is in the journal: start again.
+    #[error("shard {shard}: its {what} panicked (see the log above)")]
+    Panicked {
+        /// Which shard.
+        shard: ShardId,
+        /// Which part of it.
+        what: &'static str,
+    },
 }
 
 impl LeadError {

@@ -2,11 +2,13 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    panic::AssertUnwindSafe,
     sync::Arc,
     time::Duration,
 };
 
 use engine::{id::EntityKey, time::Timestamp};
+use futures::FutureExt;
 use parking_lot::RwLock;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use streaming::ShardId;
@@ -212,8 +214,8 @@ impl ShardState {
                 let (sender, receiver) = mpsc::unbounded_channel();
                 let leading =
                     Arc::new(Leading::new(self.shard, self.term, beginning, sender, self.node.clone(), myself.clone()));
-                self.tasks.push(tokio::spawn(writer::run(leading.clone(), leadership, receiver)));
-                self.tasks.push(tokio::spawn(keep_agenda(leading.clone())));
+                self.watch(writer::run(leading.clone(), leadership, receiver), "writer");
+                self.watch(keep_agenda(leading.clone()), "agenda");
                 self.checkpointing = false;
                 self.node.accepted_changed(self.shard);
                 self.current.set(Some(leading));
@@ -227,6 +229,16 @@ impl ShardState {
                 let _ = self.fatal.send(error);
             }
         }
+    }
+
+    /// Runs a task of the leadership. Without it the shard is dead: when it panics, the process is told to end.
+    fn watch(&mut self, task: impl Future<Output = ()> + Send + 'static, what: &'static str) {
+        let (shard, fatal) = (self.shard, self.fatal.clone());
+        self.tasks.push(tokio::spawn(async move {
+            if AssertUnwindSafe(task).catch_unwind().await.is_err() {
+                let _ = fatal.send(LeadError::Panicked { shard, what });
+            }
+        }));
     }
 
     fn end_term(&mut self) {
@@ -274,10 +286,14 @@ impl ShardState {
     }
 
     /// An entity's actor died: it is dropped with what it speculated. The third time in a minute it is parked.
+    ///
+    /// What it had proposed may still be on its way to the journal: it is out of memory, and can be loaded anew, only
+    /// when all of that is accepted. Loaded before, it would decide from a state that is not its last.
     fn entity_failed(&mut self, actor: ractor::ActorId, error: &str) {
         let Some(leading) = self.current.get() else { return };
         let Some((_, key)) = leading.actors.remove(&actor) else { return };
-        leading.remove_live(&key);
+        let (settled, gone) = (leading.clone(), key.clone());
+        leading.propose(Proposal::barrier(Box::new(move |_| settled.remove_live(&gone))));
         let now = leading.now();
         let failures = self.failures.entry(key.clone()).or_default();
         failures.push_back(now);

@@ -87,17 +87,22 @@ fn append(leadership: &mut dyn Leadership, waiting: &mut VecDeque<Proposal>) -> 
 }
 
 fn settle(leading: &Arc<Leading>, accepted: &Accepted, proposals: Vec<Proposal>) {
+    // Before the position is seen: a checkpoint that is taken at it covers what these entries changed.
+    if accepted.end > accepted.first {
+        note_dirty(leading, accepted, &proposals);
+    }
+    for proposal in &proposals {
+        if let (Some(wake), Some(key)) = (proposal.wake, &proposal.key) {
+            leading.agenda.set(key, wake);
+        }
+    }
     if accepted.end > accepted.first {
         leading.accepted.store(accepted.end.0, Ordering::Release);
         leading.tail_bytes.fetch_add(accepted.bytes as u64, Ordering::AcqRel);
-        note_dirty(leading, accepted, &proposals);
     }
     for proposal in proposals {
         if let (Some(entry), Some(accepted)) = (&proposal.entry, &proposal.accepted) {
             accepted.store(entry.version, Ordering::Release);
-        }
-        if let (Some(wake), Some(key)) = (proposal.wake, &proposal.key) {
-            leading.agenda.set(key, wake);
         }
         for answer in proposal.answers {
             answer(fate(accepted));

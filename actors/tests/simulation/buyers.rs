@@ -5,7 +5,7 @@ use std::time::Duration;
 use actors::{AskError, Call};
 use engine::{
     checkout::{Checkout, CheckoutCommand, CheckoutReply, CheckoutState, CheckoutTerms, Source, StartCheckout},
-    drop::{Audience, Buyer, Drop, DropCommand, DropRejection, DropReply, ItemTerms, Terms},
+    drop::{Audience, Buyer, Drop, DropCommand, DropEdit, DropRejection, DropReply, ItemEdit, ItemTerms, Terms},
     id::{
         CheckoutId, ClaimId, ClaimRef, CommandId, ContactId, EmailHash, Fingerprint, ProductId, SubjectId, VariantId,
     },
@@ -24,7 +24,7 @@ pub fn call(world: &World, id: u128) -> Call {
     Call { command_id: CommandId(id), former_ids: Vec::new(), fingerprint: Fingerprint(id), request_id: id, timeout }
 }
 
-/// The merchant: stocks the shelves, schedules the drop, adds units, sometimes ends it early.
+/// The merchant: stocks the shelves, schedules the drop, sometimes adds units, ends it early, or calls it off.
 pub async fn run_shop(world: World) {
     for (index, sku) in world.skus.iter().enumerate() {
         let id = 1_000 + index as u128 * 10;
@@ -62,7 +62,29 @@ pub async fn run_shop(world: World) {
         items: items.collect(),
         draft: false,
     };
-    insist::<Drop>(&world, &world.drop.key(&world.tenant), create, 2_000).await;
+    let key = world.drop.key(&world.tenant);
+    insist::<Drop>(&world, &key, create, 2_000).await;
+    tokio::time::sleep(world.dice.ms(OPEN_SECONDS * 500)).await;
+    if world.dice.chance(500) {
+        more_units(&world).await;
+    }
+    tokio::time::sleep(world.dice.ms(OPEN_SECONDS * 500)).await;
+    match world.dice.below(6) {
+        0 => drop(insist::<Drop>(&world, &key, DropCommand::End, 2_002).await),
+        1 => drop(insist::<Drop>(&world, &key, DropCommand::Cancel, 2_003).await),
+        _ => {}
+    }
+}
+
+/// As many units more as the shelf has, or more than that: then the edit is refused.
+async fn more_units(world: &World) {
+    let key = world.drop.key(&world.tenant);
+    let Some(Ok(DropReply::Drop(view))) = insist::<Drop>(world, &key, DropCommand::View, 0).await else { return };
+    let add_quantity = Quantity::new(1 + world.dice.below(world.units * 5 / 2) as i64).ok();
+    let sku = world.skus[0].clone();
+    let item = ItemEdit { sku, add_quantity, quantity: None, price: None, compare_at: None };
+    let edit = DropEdit { items: vec![item], ..DropEdit::default() };
+    insist::<Drop>(world, &key, DropCommand::Edit { version: view.version, edit }, 2_001).await;
 }
 
 /// Asks until the answer is definite, under the same name each time.

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -84,6 +84,8 @@ impl Faults for Trouble {
 pub struct Snapshots {
     rows: Arc<Mutex<Rows>>,
     trouble: Trouble,
+    /// How long it takes at the most to do anything, in microseconds.
+    pub pause_max_us: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
@@ -94,7 +96,7 @@ struct Rows {
 
 impl Snapshots {
     pub fn new(trouble: Trouble) -> Self {
-        Self { rows: Arc::default(), trouble }
+        Self { rows: Arc::default(), trouble, pause_max_us: Arc::new(AtomicU64::new(2_000)) }
     }
 
     /// What a power cut leaves.
@@ -102,12 +104,18 @@ impl Snapshots {
         self.rows.lock().snapshots.retain(|_, (_, durable)| *durable);
     }
 
+    /// How many snapshots there are.
+    pub fn len(&self) -> usize {
+        self.rows.lock().snapshots.len()
+    }
+
     pub fn checkpoints(&self) -> usize {
         self.rows.lock().checkpoints.len()
     }
 
     async fn pause(&self) -> Result<(), SnapshotStoreError> {
-        tokio::time::sleep(Duration::from_micros(self.trouble.dice.below(2_000))).await;
+        let micros = self.trouble.dice.below(self.pause_max_us.load(Ordering::Acquire));
+        tokio::time::sleep(Duration::from_micros(micros)).await;
         match self.trouble.strikes(30) {
             true => Err(SnapshotStoreError::Store("does not answer".into())),
             false => Ok(()),

@@ -12,6 +12,7 @@ use std::{
 use actors::{Clock, Commerce, Node, NodeOptions, clock::TokioClock, node::Tuning};
 use engine::{
     id::{DropId, Sku, TenantId},
+    sabotage::panic_every,
     time::Timestamp,
 };
 use parking_lot::{Mutex, RwLock};
@@ -70,6 +71,7 @@ pub struct Report {
     pub sold_out: u64,
     pub unknown: u64,
     pub crashes: u64,
+    pub stops: u64,
     pub checkpoints: u64,
     pub orders: u64,
     pub entries: u64,
@@ -83,6 +85,7 @@ impl Report {
         self.sold_out += other.sold_out;
         self.unknown += other.unknown;
         self.crashes += other.crashes;
+        self.stops += other.stops;
         self.checkpoints += other.checkpoints;
         self.orders += other.orders;
         self.entries += other.entries;
@@ -95,6 +98,7 @@ impl Report {
             ("refusals for want of units", self.sold_out),
             ("unknown outcomes", self.unknown),
             ("crashes", self.crashes),
+            ("orderly stops", self.stops),
             ("checkpoints", self.checkpoints),
             ("orders", self.orders),
         ] {
@@ -105,11 +109,11 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { answers, claims, sold_out, unknown, crashes, checkpoints, orders, entries, .. } = self;
+        let Report { answers, claims, sold_out, unknown, crashes, stops, checkpoints, orders, entries, .. } = self;
         write!(
             f,
             "{answers} answers, {claims} claims, {sold_out} sold out, {unknown} unknown outcomes, {orders} orders, \
-             {entries} entries, {checkpoints} checkpoints, {crashes} crashes"
+             {entries} entries, {checkpoints} checkpoints, {crashes} crashes, {stops} stops"
         )
     }
 }
@@ -153,20 +157,27 @@ pub async fn simulate(seed: u64) -> Result<Report, String> {
         };
         Node::start(options).await.map_err(|error| error.to_string())
     };
+    // Two: the third time within a minute its entity would be put aside.
+    panic_every([0, 0, 40, 150][dice.below(4) as usize], 2);
     let mut node = start().await?;
     *commerce.write() = Some(node.commerce());
 
     let shop = tokio::spawn(run_shop(world.clone()));
     let buyers: Vec<_> = (0..20 + dice.below(40)).map(|n| tokio::spawn(buy(world.clone(), n))).collect();
-    let mut crashes = 0;
+    let (mut crashes, mut stops) = (0, 0);
     let crash_rate = [0, 3, 10][dice.below(3) as usize];
     let end = BEGIN.plus_seconds(OPEN_SECONDS + u64::from(HOLD_SECONDS) + 5);
     while clock.now() < end {
         tokio::time::sleep(dice.ms(400)).await;
         if dice.chance(crash_rate * 10) {
-            crashes += 1;
             *commerce.write() = None;
-            node.kill().await;
+            if dice.chance(300) {
+                stops += 1;
+                node.stop(dice.ms(2_000)).await;
+            } else {
+                crashes += 1;
+                node.kill().await;
+            }
             snapshots.crash();
             tokio::time::sleep(dice.ms(200)).await;
             node = start().await?;
@@ -174,6 +185,7 @@ pub async fn simulate(seed: u64) -> Result<Report, String> {
         }
     }
     on.store(false, Ordering::Release);
+    panic_every(0, 0);
     for buyer in buyers {
         buyer.await.map_err(|error| format!("buyer: {error}"))?;
     }
@@ -184,6 +196,7 @@ pub async fn simulate(seed: u64) -> Result<Report, String> {
     node.kill().await;
     let mut report = checked?;
     report.crashes = crashes;
+    report.stops = stops;
     report.checkpoints = snapshots.checkpoints() as u64;
     Ok(report)
 }

@@ -5,10 +5,12 @@ use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Durat
 use axum::body::Body;
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
     sync::Semaphore,
+    time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -41,7 +43,8 @@ pub async fn serve(door: Door, listener: TcpListener, shutdown: impl Future<Outp
     let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        .header_read_timeout(settings.idle_timeout)
+        // Watched over by `connection`, with one timer for all of its requests.
+        .header_read_timeout(None)
         .max_headers(HEADERS_MAX)
         .writev(false)
         .max_buf_size(HEAD_BYTES_MAX);
@@ -62,7 +65,8 @@ pub async fn serve(door: Door, listener: TcpListener, shutdown: impl Future<Outp
         let _ = stream.set_nodelay(true);
         match connections.clone().try_acquire_owned() {
             Ok(permit) => {
-                let serving = connection(http.clone(), door.clone(), stream, peer, stop.child_token());
+                let serving =
+                    connection(http.clone(), door.clone(), stream, peer, stop.child_token(), settings.idle_timeout);
                 tracker.spawn(async move {
                     serving.await;
                     drop(permit);
@@ -89,19 +93,79 @@ pub async fn serve(door: Door, listener: TcpListener, shutdown: impl Future<Outp
     upkeep.abort();
 }
 
-async fn connection(http: http1::Builder, door: Door, stream: TcpStream, peer: SocketAddr, stop: CancellationToken) {
-    let service = service_fn(move |request: Request<Incoming>| {
-        let door = door.clone();
-        async move { Ok::<_, Infallible>(door.answer(request.map(Body::new), peer).await) }
+/// Serves one connection until its peer ends it, it idles too long, or the server stops.
+async fn connection(
+    http: http1::Builder,
+    door: Door,
+    stream: TcpStream,
+    peer: SocketAddr,
+    stop: CancellationToken,
+    idle_timeout: Duration,
+) {
+    let activity = Activity::default();
+    let service = service_fn(|request: Request<Incoming>| {
+        let (door, busy) = (door.clone(), activity.begin());
+        async move {
+            let _busy = busy;
+            Ok::<_, Infallible>(door.answer(request.map(Body::new), peer).await)
+        }
     });
     let mut serving = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
     tokio::select! {
         biased;
         // Errors here are the peer's: it broke off, or did not speak HTTP, and has been told what could be told.
         _ = serving.as_mut() => return,
-        () = stop.cancelled() => serving.as_mut().graceful_shutdown(),
+        () = stop.cancelled() => {}
+        () = activity.idled(idle_timeout) => {}
     }
+    // What is being answered still is, to its end.
+    serving.as_mut().graceful_shutdown();
     let _ = serving.await;
+}
+
+/// When a connection last had a request that was answered. A head that does not end is none.
+#[derive(Default)]
+struct Activity(Arc<Mutex<Seen>>);
+
+#[derive(Clone, Copy)]
+enum Seen {
+    Busy,
+    IdleSince(Instant),
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self::IdleSince(Instant::now())
+    }
+}
+
+/// A request under way.
+struct Busy(Arc<Mutex<Seen>>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        *self.0.lock() = Seen::default();
+    }
+}
+
+impl Activity {
+    fn begin(&self) -> Busy {
+        *self.0.lock() = Seen::Busy;
+        Busy(self.0.clone())
+    }
+
+    /// Ends when nothing was asked for `timeout`.
+    async fn idled(&self, timeout: Duration) {
+        let mut look_at = Instant::now() + timeout;
+        loop {
+            tokio::time::sleep_until(look_at).await;
+            look_at = match *self.0.lock() {
+                Seen::Busy => Instant::now() + timeout,
+                Seen::IdleSince(at) if at.elapsed() >= timeout => return,
+                Seen::IdleSince(at) => at + timeout,
+            };
+        }
+    }
 }
 
 async fn refuse(mut stream: TcpStream) {
