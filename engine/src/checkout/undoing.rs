@@ -7,7 +7,7 @@
 
 use super::{
     Checkout, CheckoutEvent, CheckoutLine, CheckoutProblem, Grip, Sheet, Source,
-    phase::{Asked, Attempt, Phase, Preparation, Undo, UndoStep, Undoing},
+    phase::{Asked, Attempt, Goods, Phase, Preparation, Undo, UndoStep, Undoing},
     preparing::changed_prices,
     slots,
 };
@@ -152,7 +152,7 @@ impl Undoing {
     /// What is not undone yet.
     pub(super) fn to_ask(&self, sheet: &Sheet) -> Vec<(u64, Request)> {
         let open = self.steps.iter().filter(|step| !step.done);
-        open.filter_map(|step| Some((step.slot, step.undo.request(sheet)?))).collect()
+        open.filter_map(|step| Some((step.slot, step.undo.request(sheet, self.goods.as_ref())?))).collect()
     }
 
     /// Whoever was asked has answered. A refusal means that there is nothing to undo.
@@ -170,14 +170,17 @@ impl Undoing {
 }
 
 impl Undo {
-    fn request(&self, sheet: &Sheet) -> Option<Request> {
+    fn request(&self, sheet: &Sheet, goods: Option<&Goods>) -> Option<Request> {
         Some(match self {
             Undo::Unpin(claim) => unpin(*claim, sheet.pin(), sheet.started_at()),
             Undo::UnsellClaim(claim) => {
                 Request::Drop(claim.drop, DropCommand::Unsell { claim: claim.claim, order: sheet.order() })
             }
             Undo::Release(sku, hold) => Request::Inventory(sku.clone(), InventoryCommand::Release { hold: *hold }),
-            Undo::UnsellHold(sku, hold) => Request::Inventory(sku.clone(), InventoryCommand::Unsell { hold: *hold }),
+            Undo::UnsellHold(sku, hold) => {
+                let quantity = goods?.lines.iter().find(|line| line.grip == Grip::Hold(*hold))?.quantity;
+                Request::Inventory(sku.clone(), InventoryCommand::Unsell { hold: *hold, quantity })
+            }
             Undo::Unlock(prices) => {
                 let Source::Cart(cart) = sheet.source else { return None };
                 let end = CartCommand::EndCheckout {

@@ -1,6 +1,6 @@
 //! What a drop answers, and why it refuses.
 
-use super::{CHECKOUTS_PER_CLAIM_MAX, ClaimView, DropView};
+use super::{CHECKOUTS_PER_CLAIM_MAX, CLAIMS_PER_BUYER_MAX, ClaimView, DropView};
 use crate::{
     aggregate::KeyReused,
     id::{CheckoutId, Sku},
@@ -82,6 +82,9 @@ pub enum DropRejection {
     /// The drop has taken as many claims as it keeps.
     #[error("too many claims")]
     TooManyClaims,
+    /// The buyer has made as many claims as it may, those given back included: no other can follow in this drop.
+    #[error("at most {CLAIMS_PER_BUYER_MAX} claims of one buyer in a drop, those given back included")]
+    TooManyOwnClaims,
     /// The request came after its deadline.
     #[error("too late")]
     TooLate,

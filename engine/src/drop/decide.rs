@@ -85,8 +85,11 @@ impl Drop {
         let (has, claims_made) = self
             .standings(buyer)
             .fold((0, 0), |(units, claims), standing| (units + standing.units, claims + standing.claims.len()));
+        if claims_made >= CLAIMS_PER_BUYER_MAX {
+            return Err(DropRejection::TooManyOwnClaims);
+        }
         let remaining = sheet.terms.per_buyer_max.units().saturating_sub(has);
-        if units > remaining || claims_made >= CLAIMS_PER_BUYER_MAX {
+        if units > remaining {
             return Err(DropRejection::LimitReached { remaining });
         }
         let spare = u64::from(is_broken(Rule::OversellByOne));

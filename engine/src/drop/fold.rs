@@ -1,11 +1,14 @@
 //! How events change a drop. Nothing here can fail or refuse.
 
+use std::sync::Arc;
+
 use super::{
     Claim, ClaimState, Drop, DropEdit, DropEvent, ItemTerms, ReleaseReason,
     state::{Item, Pending, Phase, Refused, Sheet},
 };
 use crate::{
     id::ClaimId,
+    receipts::Receipt,
     sabotage::{Rule, is_broken},
     time::Timestamp,
 };
@@ -13,7 +16,7 @@ use crate::{
 impl Drop {
     pub(super) fn fold(&mut self, event: &DropEvent) {
         match event {
-            DropEvent::Created { tenant, drop, terms, items, receipt, .. } => {
+            DropEvent::Created { tenant, drop, terms, items, draft, receipt } => {
                 // A void drop has settled, or will settle, what came to it: its totals go on.
                 let mut old = std::mem::take(&mut self.items);
                 self.items = items.iter().map(|terms| new_item(terms, &mut old)).collect();
@@ -21,7 +24,6 @@ impl Drop {
                     item.wanted = 0;
                 }
                 self.items.append(&mut old);
-                self.receipts.keep(*receipt, ());
                 self.pending = None;
                 self.refused = None;
                 self.sheet = Some(Sheet {
@@ -32,6 +34,10 @@ impl Drop {
                     version: 1,
                     phase: Phase::Draft,
                 });
+                // Another one is answered when it is published.
+                if *draft {
+                    self.keep_answer(*receipt, receipt.at);
+                }
             }
             DropEvent::UnitsAsked { receipt, edit, units } => {
                 if let Some(edit) = edit {
@@ -39,20 +45,27 @@ impl Drop {
                 }
                 let units = units.iter().map(|&(item, more)| (item, more, false)).collect();
                 self.refused = None;
-                self.pending = Some(Pending { receipt: *receipt, edit: edit.clone(), units });
+                self.pending = Some(Pending { receipt: *receipt, edit: edit.clone(), units, came_at: receipt.at });
             }
             DropEvent::UnitsCame { item, at } => self.units_came(*item, *at),
             DropEvent::UnitsRefused { item, available, at } => self.units_refused(*item, *available, *at),
             DropEvent::Published { at } => {
-                self.finish_pending();
                 self.set_phase(Phase::Published(*at));
+                if let Some(pending) = self.pending.take() {
+                    if !self.is_creation(&pending) {
+                        self.raise_version();
+                    }
+                    self.keep_answer(pending.receipt, *at);
+                }
             }
             DropEvent::Edited { edit, receipt } => {
                 self.add_new_items(edit);
                 self.apply_edit(edit, receipt.at);
-                self.pending = None;
-                self.receipts.keep(*receipt, ());
+                let at = self.pending.take().map_or(receipt.at, |pending| pending.came_at);
+                // The command may have been refused before, with another edit that needed more units.
+                self.refused = None;
                 self.raise_version();
+                self.keep_answer(*receipt, at);
             }
             DropEvent::Ended { at, receipt } => self.finish(Phase::Ended, *at, receipt.as_ref()),
             DropEvent::Cancelled { receipt } => self.finish(Phase::Cancelled, receipt.at, Some(receipt)),
@@ -234,6 +247,7 @@ impl Drop {
     fn units_came(&mut self, index: u16, at: Timestamp) {
         let over = self.is_phase_over();
         let Some(pending) = &mut self.pending else { return };
+        pending.came_at = at;
         for (item, more, came) in pending.units.iter_mut().filter(|(item, _, _)| *item == index) {
             *came = true;
             let item = &mut self.items[*item as usize];
@@ -263,6 +277,7 @@ impl Drop {
         }
         let answered = |pending: &mut Pending| pending.units.iter().all(|(.., came)| *came);
         let Some(pending) = self.pending.take_if(answered) else { return };
+        let creation = self.is_creation(&pending);
         for (item, more, _) in pending.units {
             let item = &mut self.items[item as usize];
             let back = more.min(item.available);
@@ -272,24 +287,25 @@ impl Drop {
                 self.settlement.due = Some(at);
             }
         }
-        let creation = self.sheet.as_ref().is_some_and(|sheet| sheet.created.command_id == pending.receipt.command_id);
         if creation {
             self.set_phase(Phase::Void);
         }
     }
 
-    fn finish_pending(&mut self) {
-        if let Some(pending) = self.pending.take() {
-            self.receipts.keep(pending.receipt, ());
-            let creation =
-                self.sheet.as_ref().is_some_and(|sheet| sheet.created.command_id == pending.receipt.command_id);
-            if !creation {
-                self.raise_version();
-            }
+    /// Whether the units were asked for by the command that made the drop.
+    fn is_creation(&self, pending: &Pending) -> bool {
+        self.sheet.as_ref().is_some_and(|sheet| sheet.created.command_id == pending.receipt.command_id)
+    }
+
+    /// Keeps the drop as it stands at `at` for all who ask what this command was answered.
+    fn keep_answer(&mut self, receipt: Receipt, at: Timestamp) {
+        if let Some(sheet) = &self.sheet {
+            let view = Arc::new(self.view(sheet, at));
+            self.receipts.keep(receipt, view);
         }
     }
 
-    fn finish(&mut self, phase: Phase, at: Timestamp, receipt: Option<&crate::receipts::Receipt>) {
+    fn finish(&mut self, phase: Phase, at: Timestamp, receipt: Option<&Receipt>) {
         self.set_phase(phase);
         for item in &mut self.items {
             item.totals.unsold += item.available;
@@ -297,8 +313,8 @@ impl Drop {
         }
         self.totals_changed(at);
         if let Some(receipt) = receipt {
-            self.receipts.keep(*receipt, ());
             self.raise_version();
+            self.keep_answer(*receipt, at);
         }
     }
 

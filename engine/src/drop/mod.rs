@@ -140,7 +140,7 @@ pub struct Totals {
 }
 
 /// Where a drop stands, as people see it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, SchemaRead, SchemaWrite)]
 #[serde(rename_all = "snake_case")]
 pub enum DropState {
     /// Only the merchant knows of it.

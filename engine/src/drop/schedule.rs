@@ -35,7 +35,7 @@ impl Drop {
                 return Err(crate::aggregate::KeyReused.into());
             }
             if !void || self.is_anything_outstanding() || self.settlement.due.is_some() {
-                return Ok(Decision::later_again(context.command_id));
+                return Ok(Decision::later_again(sheet.created.command_id));
             }
         }
         check_terms(terms, items, context.now)?;
@@ -203,8 +203,8 @@ impl Drop {
 
     /// Whether the command was accepted before: its answer then, or the wait for it.
     fn repeat(&self, context: &Context) -> Result<Option<Decision<DropEvent, DropReply>>, DropRejection> {
-        if self.receipts.find(context)?.is_some() {
-            return Ok(Some(Decision::later_again(context.command_id)));
+        if let Some(view) = self.receipts.find(context)? {
+            return Ok(Some(Decision::again(DropReply::Drop(Box::new((**view).clone())))));
         }
         if let Some(pending) =
             self.pending.as_ref().filter(|pending| context.ids().any(|id| id == pending.receipt.command_id))
@@ -222,6 +222,9 @@ impl Drop {
         if self.pending.as_ref().is_some_and(|pending| pending.receipt.command_id == ticket.command_id) {
             return None;
         }
+        if let Some(view) = self.receipts.get(ticket.command_id) {
+            return Some(Ok(DropReply::Drop(Box::new((**view).clone()))));
+        }
         if let Some(refused) = self.refused.as_ref().filter(|refused| refused.command_id == ticket.command_id) {
             // A creation leaves nothing behind; an open drop goes on reporting its sales.
             let void = self.existing().is_none();
@@ -229,6 +232,7 @@ impl Drop {
             let rejection = DropRejection::InsufficientStock { sku: refused.sku.clone(), available: refused.available };
             return if settling { None } else { Some(Err(rejection)) };
         }
+        // A drop was made longer ago than answers are remembered.
         let sheet = self.sheet.as_ref()?;
         Some(Ok(DropReply::Drop(Box::new(self.view(sheet, now)))))
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wincode::{SchemaRead, SchemaWrite};
 
 use super::{
-    Claim, Drop, DropCommand, DropEvent, DropRejection, DropReply, Terms, Totals,
+    Claim, Drop, DropCommand, DropEvent, DropRejection, DropReply, DropState, DropView, ItemView, Terms, Totals,
     settle::Settlement,
     state::{Item, Pending, Phase, Refused, Sheet},
 };
@@ -14,6 +14,7 @@ use crate::{
     effect::{Effect, EffectId, Outcome},
     id::{CommandId, DropId, Kind, Sku, TenantId},
     ledger::Ledger,
+    money::Money,
     receipts::{Receipt, Receipts},
     time::Timestamp,
 };
@@ -22,15 +23,15 @@ use crate::{
 #[derive(Debug)]
 pub struct FrozenDrop {
     head: Head,
+    answers: Vec<(Receipt, Arc<DropView>)>,
     claims: Ledger<Claim>,
 }
 
-/// Everything but the claims: small.
+/// Everything but the answers and the claims: small.
 #[derive(Debug, SchemaRead, SchemaWrite)]
 struct Head {
     sheet: Option<SheetForm>,
     items: Vec<ItemForm>,
-    receipts: Vec<(Receipt, ())>,
     pending: Option<PendingForm>,
     refused: Option<(CommandId, String, u64)>,
     settlement_due: Option<Timestamp>,
@@ -76,17 +77,45 @@ struct PendingForm {
     /// The edit as events spell it.
     edit: Option<Vec<u8>>,
     units: Vec<(u16, u64, bool)>,
+    came_at: Timestamp,
+}
+
+/// What a command was answered. The drop's id stands in its sheet.
+#[derive(Debug, SchemaRead, SchemaWrite)]
+struct AnswerForm {
+    receipt: Receipt,
+    state: DropState,
+    version: u64,
+    terms: Terms,
+    starts_at: Option<Timestamp>,
+    created_at: Timestamp,
+    items: Vec<ItemAnswerForm>,
+    as_of: Timestamp,
+}
+
+#[derive(Debug, SchemaRead, SchemaWrite)]
+struct ItemAnswerForm {
+    sku: String,
+    quantity: u64,
+    price: i64,
+    compare_at: Option<i64>,
+    available: u64,
+    held: u64,
+    sold: u64,
+    returned: u64,
 }
 
 #[derive(SchemaWrite)]
 struct DropForm<'a> {
     head: &'a Head,
+    answers: Vec<AnswerForm>,
     claims: &'a [Arc<Vec<Claim>>],
 }
 
 #[derive(SchemaRead)]
 struct DropRead {
     head: Head,
+    answers: Vec<AnswerForm>,
     claims: Vec<Vec<Claim>>,
 }
 
@@ -142,11 +171,11 @@ impl Aggregate for Drop {
         let head = Head {
             sheet: self.sheet.as_ref().map(SheetForm::of),
             items: self.items.iter().map(ItemForm::of).collect(),
-            receipts: self.receipts.to_list(),
             pending: self.pending.as_ref().map(|pending| PendingForm {
                 receipt: pending.receipt,
                 edit: pending.edit.as_ref().and_then(|edit| minicbor::to_vec(edit).ok()),
                 units: pending.units.clone(),
+                came_at: pending.came_at,
             }),
             refused: self
                 .refused
@@ -155,19 +184,22 @@ impl Aggregate for Drop {
             settlement_due: self.settlement.due,
             settlement_turn: self.settlement.turn,
         };
-        FrozenDrop { head, claims: self.claims.clone() }
+        FrozenDrop { head, answers: self.receipts.to_list(), claims: self.claims.clone() }
     }
 
     fn encode_frozen(frozen: &FrozenDrop) -> Vec<u8> {
-        write_snapshot(&DropForm { head: &frozen.head, claims: frozen.claims.pages() })
+        let answers = frozen.answers.iter().map(|(receipt, view)| AnswerForm::of(*receipt, view)).collect();
+        write_snapshot(&DropForm { head: &frozen.head, answers, claims: frozen.claims.pages() })
     }
 
     fn thaw(bytes: &[u8]) -> Result<Self, SnapshotError> {
-        let DropRead { head, claims } = read_snapshot(bytes)?;
+        let DropRead { head, answers, claims } = read_snapshot(bytes)?;
+        let id = head.sheet.as_ref().map_or(DropId(0), |sheet| sheet.drop);
+        let answers = answers.into_iter().map(|answer| answer.into_answer(id)).collect::<Result<_, _>>()?;
         let mut drop = Drop {
             sheet: head.sheet.map(SheetForm::into_sheet).transpose()?,
             items: head.items.into_iter().map(ItemForm::into_item).collect::<Result<_, _>>()?,
-            receipts: Receipts::from_list(head.receipts),
+            receipts: Receipts::from_list(answers),
             pending: head.pending.map(PendingForm::into_pending).transpose()?,
             refused: match head.refused {
                 Some((command_id, sku, available)) => Some(Refused { command_id, sku: read_sku(&sku)?, available }),
@@ -240,6 +272,43 @@ impl PendingForm {
     fn into_pending(self) -> Result<Pending, SnapshotError> {
         let edit = self.edit.map(|bytes| minicbor::decode(&bytes)).transpose();
         let edit = edit.map_err(|error: minicbor::decode::Error| SnapshotError(error.to_string()))?;
-        Ok(Pending { receipt: self.receipt, edit, units: self.units })
+        Ok(Pending { receipt: self.receipt, edit, units: self.units, came_at: self.came_at })
+    }
+}
+
+impl AnswerForm {
+    fn of(receipt: Receipt, view: &DropView) -> Self {
+        let DropView { id: _, state, version, ref terms, starts_at, created_at, ref items, as_of } = *view;
+        let item = |item: &ItemView| ItemAnswerForm {
+            sku: item.sku.to_string(),
+            quantity: item.quantity,
+            price: item.price.amount,
+            compare_at: item.compare_at.map(|price| price.amount),
+            available: item.available,
+            held: item.held,
+            sold: item.sold,
+            returned: item.returned,
+        };
+        let items = items.iter().map(item).collect();
+        Self { receipt, state, version, terms: terms.clone(), starts_at, created_at, items, as_of }
+    }
+
+    fn into_answer(self, id: DropId) -> Result<(Receipt, Arc<DropView>), SnapshotError> {
+        let Self { receipt, state, version, terms, starts_at, created_at, items, as_of } = self;
+        let money = |amount| Money { amount, currency: terms.currency };
+        let item = |item: ItemAnswerForm| {
+            Ok(ItemView {
+                sku: read_sku(&item.sku)?,
+                quantity: item.quantity,
+                price: money(item.price),
+                compare_at: item.compare_at.map(money),
+                available: item.available,
+                held: item.held,
+                sold: item.sold,
+                returned: item.returned,
+            })
+        };
+        let items = items.into_iter().map(item).collect::<Result<_, SnapshotError>>()?;
+        Ok((receipt, Arc::new(DropView { id, state, version, terms, starts_at, created_at, items, as_of })))
     }
 }

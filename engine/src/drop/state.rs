@@ -1,6 +1,9 @@
 //! What a drop remembers.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use super::{
     Buyer, Claim, ClaimState, ClaimView, DropEdit, DropState, DropView, ItemView, Terms, Totals, settle::Settlement,
@@ -20,7 +23,8 @@ pub struct Drop {
     pub(super) sheet: Option<Sheet>,
     pub(super) items: Vec<Item>,
     pub(super) claims: Ledger<Claim>,
-    pub(super) receipts: Receipts<()>,
+    /// The merchant's commands of the last 24 hours, each with the drop as it was answered.
+    pub(super) receipts: Receipts<Arc<DropView>>,
     pub(super) pending: Option<Pending>,
     pub(super) refused: Option<Refused>,
     pub(super) settlement: Settlement,
@@ -105,6 +109,8 @@ pub(super) struct Pending {
     pub(super) edit: Option<DropEdit>,
     /// Item, how many more, and whether they came.
     pub(super) units: Vec<(u16, u64, bool)>,
+    /// When units came last; before any has come, when they were asked for.
+    pub(super) came_at: Timestamp,
 }
 
 /// The last command that was refused for want of units, for the answer to it.

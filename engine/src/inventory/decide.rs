@@ -1,8 +1,8 @@
 //! How an inventory shard decides.
 
 use super::{
-    ALLOCATIONS_MAX, EXPIRIES_PER_WAKE_MAX, HOLDS_MAX, Inventory, InventoryCommand, InventoryEvent, InventoryRejection,
-    InventoryReply, ON_HAND_MAX, StockChange,
+    ALLOCATIONS_MAX, EXPIRIES_PER_WAKE_MAX, HOLDS_KNOWN_MAX, HOLDS_MAX, Inventory, InventoryCommand, InventoryEvent,
+    InventoryRejection, InventoryReply, ON_HAND_MAX, StockChange,
     fold::{Allocation, HoldState},
 };
 use crate::{
@@ -52,12 +52,7 @@ impl Inventory {
                 }
                 Some(HoldState::Over { .. } | HoldState::Sold { .. }) => Ok(Decision::again(DONE)),
             },
-            InventoryCommand::Unsell { hold } => match self.holds.get(hold) {
-                Some(HoldState::Sold { .. }) => {
-                    Ok(Decision::accept(vec![InventoryEvent::Unsold { hold: *hold, at: context.now }], DONE))
-                }
-                _ => Ok(Decision::again(DONE)),
-            },
+            InventoryCommand::Unsell { hold, quantity } => self.unsell(*hold, *quantity, context.now),
             InventoryCommand::Restock { order, total } => self.restock(*order, *total),
             InventoryCommand::View => match self.known() {
                 true => Ok(Decision::read(InventoryReply::Levels(self.levels))),
@@ -108,7 +103,7 @@ impl Inventory {
         if !self.known() {
             return Err(InventoryRejection::InsufficientAvailable { available: 0, levels });
         }
-        if self.allocations.len() >= ALLOCATIONS_MAX {
+        if self.allocations.len() >= ALLOCATIONS_MAX && !self.allocations.contains_key(&drop) {
             return Err(InventoryRejection::TooManyHolds);
         }
         if total - known.total > levels.available {
@@ -154,7 +149,7 @@ impl Inventory {
         if !self.known() {
             return Err(InventoryRejection::NotFound);
         }
-        if self.holds.len() >= HOLDS_MAX {
+        if self.held >= HOLDS_MAX || self.holds.len() >= HOLDS_KNOWN_MAX {
             return Err(InventoryRejection::TooManyHolds);
         }
         let available = self.levels.available;
@@ -174,8 +169,19 @@ impl Inventory {
         }
     }
 
+    fn unsell(&self, hold: HoldId, quantity: Quantity, now: Timestamp) -> Decided {
+        let forgotten = match self.holds.get(&hold) {
+            Some(HoldState::Sold { .. }) => None,
+            Some(HoldState::Held { .. } | HoldState::Over { .. }) => return Ok(Decision::again(DONE)),
+            // Only what was sold is unsold, so a hold that is not known was sold longer ago than such are remembered.
+            None if self.unsold.get(hold).is_none() && quantity.units() <= self.sold_long_ago => Some(quantity),
+            None => return Ok(Decision::again(DONE)),
+        };
+        Ok(Decision::accept(vec![InventoryEvent::Unsold { hold, at: now, forgotten }], DONE))
+    }
+
     fn restock(&self, order: OrderId, total: u64) -> Decided {
-        let known = self.restocked.get(&order).copied().unwrap_or(0);
+        let known = self.restocked.get(order).unwrap_or(0);
         if total <= known {
             return Ok(Decision::again(DONE));
         }

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wincode::{SchemaRead, SchemaWrite};
 
-use super::{InventoryCommand, InventoryEvent, InventoryRejection, InventoryReply, StockLevels};
+use super::{
+    InventoryCommand, InventoryEvent, InventoryRejection, InventoryReply, RESTOCKS_KNOWN_MAX, StockLevels,
+    UNSOLD_KNOWN_MAX, memory::Newest,
+};
 use crate::{
     aggregate::{Aggregate, Context, Decision, SnapshotError, read_snapshot, write_snapshot},
     drop::Totals,
@@ -22,8 +25,16 @@ pub struct Inventory {
     pub(super) levels: StockLevels,
     pub(super) allocations: BTreeMap<DropId, Allocation>,
     pub(super) holds: BTreeMap<HoldId, HoldState>,
-    pub(super) restocked: BTreeMap<OrderId, u64>,
+    /// Orders that gave units back, and how many.
+    pub(super) restocked: Newest<OrderId, u64>,
+    /// Units of sold holds that are forgotten: no more can be taken back of such.
+    pub(super) sold_long_ago: u64,
+    /// Holds whose sale was taken back: it is not taken back again when the hold itself is forgotten.
+    pub(super) unsold: Newest<HoldId, ()>,
     pub(super) receipts: Receipts<StockLevels>,
+    // What follows is derived from the holds, and not in snapshots.
+    /// Holds that are neither sold nor over.
+    pub(super) held: usize,
     /// Ends of holds, and of the memory of those that are over.
     pub(super) expiries: BTreeSet<(Timestamp, HoldId)>,
 }
@@ -82,7 +93,9 @@ impl Inventory {
     /// Puts a hold into another state, and says which it was in.
     fn change_hold(&mut self, hold: HoldId, state: HoldState) -> Option<HoldState> {
         let old = self.holds.insert(hold, state);
+        self.held += usize::from(state.is_held());
         if let Some(old) = old {
+            self.held -= usize::from(old.is_held());
             self.expiries.remove(&(old.until(), hold));
         }
         self.expiries.insert((state.until(), hold));
@@ -107,6 +120,9 @@ impl Inventory {
         match self.holds.get(&hold) {
             Some(HoldState::Held { .. }) => self.release(hold, at),
             Some(state) => {
+                if let HoldState::Sold { units, .. } = state {
+                    self.sold_long_ago += units;
+                }
                 self.expiries.remove(&(state.until(), hold));
                 self.holds.remove(&hold);
             }
@@ -130,10 +146,15 @@ impl Inventory {
         let held: u64 =
             self.holds.values().map(|state| if let HoldState::Held { units, .. } = state { *units } else { 0 }).sum();
         assert_eq!(levels.held, held, "holds do not add up");
+        assert_eq!(self.held, self.holds.values().filter(|state| state.is_held()).count(), "holds are miscounted");
     }
 }
 
 impl HoldState {
+    fn is_held(&self) -> bool {
+        matches!(self, HoldState::Held { .. })
+    }
+
     fn until(&self) -> Timestamp {
         match *self {
             HoldState::Held { expires_at, .. } => expires_at,
@@ -151,6 +172,8 @@ pub struct FrozenInventory {
     allocations: Vec<(DropId, Allocation)>,
     holds: Vec<(HoldId, HoldState)>,
     restocked: Vec<(OrderId, u64)>,
+    sold_long_ago: u64,
+    unsold: Vec<(HoldId, ())>,
     receipts: Vec<(Receipt, StockLevels)>,
 }
 
@@ -201,8 +224,16 @@ impl Aggregate for Inventory {
                 self.levels.sold += units;
             }
             InventoryEvent::Released { hold, at } => self.release(*hold, *at),
-            InventoryEvent::Unsold { hold, at } => {
-                let Some(HoldState::Sold { units, .. }) = self.holds.get(hold).copied() else { return };
+            InventoryEvent::Unsold { hold, at, forgotten } => {
+                let units = match (forgotten, self.holds.get(hold)) {
+                    (Some(quantity), _) => {
+                        self.sold_long_ago -= quantity.units();
+                        quantity.units()
+                    }
+                    (None, Some(HoldState::Sold { units, .. })) => *units,
+                    (None, _) => return,
+                };
+                self.unsold.keep(*hold, (), UNSOLD_KNOWN_MAX);
                 self.change_hold(*hold, HoldState::Over { forget_at: at.plus_ms(RECEIPT_MS) });
                 self.levels.on_hand += units;
                 self.levels.available += units;
@@ -214,9 +245,8 @@ impl Aggregate for Inventory {
                 }
             }
             InventoryEvent::Restocked { order, total } => {
-                let known = self.restocked.entry(*order).or_default();
-                let more = total - *known;
-                *known = *total;
+                let more = total - self.restocked.get(*order).unwrap_or(0);
+                self.restocked.keep(*order, *total, RESTOCKS_KNOWN_MAX);
                 self.levels.on_hand += more;
                 self.levels.available += more;
             }
@@ -236,7 +266,9 @@ impl Aggregate for Inventory {
             levels: self.levels,
             allocations: self.allocations.iter().map(|(&drop, &allocation)| (drop, allocation)).collect(),
             holds: self.holds.iter().map(|(&hold, &state)| (hold, state)).collect(),
-            restocked: self.restocked.iter().map(|(&order, &total)| (order, total)).collect(),
+            restocked: self.restocked.to_list(),
+            sold_long_ago: self.sold_long_ago,
+            unsold: self.unsold.to_list(),
             receipts: self.receipts.to_list(),
         }
     }
@@ -253,8 +285,11 @@ impl Aggregate for Inventory {
             counted: frozen.counted,
             levels: frozen.levels,
             allocations: frozen.allocations.into_iter().collect(),
+            held: frozen.holds.iter().filter(|(_, state)| state.is_held()).count(),
             holds: frozen.holds.into_iter().collect(),
-            restocked: frozen.restocked.into_iter().collect(),
+            restocked: Newest::from_list(frozen.restocked),
+            sold_long_ago: frozen.sold_long_ago,
+            unsold: Newest::from_list(frozen.unsold),
             receipts: Receipts::from_list(frozen.receipts),
             expiries,
         })

@@ -5,6 +5,7 @@
 
 mod decide;
 mod fold;
+mod memory;
 #[cfg(test)]
 mod tests;
 
@@ -25,8 +26,17 @@ use crate::{
 pub const ON_HAND_MAX: u64 = 1 << 40;
 /// The most holds of checkouts at one time on one SKU: its memory, at some 100 bytes each.
 pub const HOLDS_MAX: usize = 1_000_000;
+/// The most holds of one SKU that are known, those that were sold or released in the last 24 hours included: its memory,
+/// at some 100 bytes each. One that sells a hundred times a second all day stays below it.
+pub const HOLDS_KNOWN_MAX: usize = 10_000_000;
 /// The most drops that ever had units of one SKU.
 pub const ALLOCATIONS_MAX: usize = 100_000;
+/// The most orders of one SKU that are remembered as having given units back: its memory, at some 80 bytes each. An order
+/// asks until it is answered, and gives a SKU back once; so many others do not come back in between.
+pub const RESTOCKS_KNOWN_MAX: usize = 1_000_000;
+/// The most sales of holds that are remembered as having been taken back: its memory, at some 80 bytes each. A checkout
+/// asks until it is answered, and so many captures do not fail in between.
+pub const UNSOLD_KNOWN_MAX: usize = 1_000_000;
 /// The most expiries in one batch of events.
 pub const EXPIRIES_PER_WAKE_MAX: usize = 1_000;
 
@@ -91,10 +101,12 @@ pub enum InventoryCommand {
         /// Which.
         hold: HoldId,
     },
-    /// Take back the sale of a confirmed hold: its capture failed.
+    /// Take back the sale of a confirmed hold: its capture failed. It may fail long after the sale.
     Unsell {
         /// Which.
         hold: HoldId,
+        /// How many units it had: the shard may have forgotten the hold.
+        quantity: Quantity,
     },
     /// Units of an order come back, until `total` have come back for it in all.
     Restock {
@@ -223,6 +235,9 @@ pub enum InventoryEvent {
         /// When.
         #[n(1)]
         at: Timestamp,
+        /// How many units it had, if the shard had forgotten it by then.
+        #[n(2)]
+        forgotten: Option<Quantity>,
     },
     /// Holds ended by their time.
     #[n(9)]

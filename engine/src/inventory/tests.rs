@@ -8,6 +8,9 @@ use crate::{
     id::{CommandId, Fingerprint},
 };
 
+mod bounds;
+mod unselling;
+
 const T0: Timestamp = Timestamp(1_000_000);
 
 struct Given(Inventory);
@@ -67,6 +70,10 @@ fn reserve(hold: u128, units: i64) -> InventoryCommand {
         expires_at: T0.plus_seconds(60),
         deadline: T0.plus_seconds(10),
     }
+}
+
+fn unsell(hold: u128, units: i64) -> InventoryCommand {
+    InventoryCommand::Unsell { hold: HoldId(hold), quantity: Quantity::new(units).unwrap() }
 }
 
 #[test]
@@ -157,8 +164,8 @@ fn a_hold_is_sold_once_or_expires() {
         given.when(7, InventoryCommand::Confirm { hold: HoldId(2) }).unwrap_err(),
         InventoryRejection::HoldEnded
     );
-    given.when(8, InventoryCommand::Unsell { hold: HoldId(1) }).unwrap();
-    given.when(9, InventoryCommand::Unsell { hold: HoldId(1) }).unwrap();
+    given.when(8, unsell(1, 2)).unwrap();
+    given.when(9, unsell(1, 2)).unwrap();
     assert_eq!(given.levels(), (10, 10, 0, 0, 0));
 }
 
@@ -196,7 +203,7 @@ fn commands() -> impl Strategy<Value = InventoryCommand> {
         (0..12u128, 1..6i64).prop_map(|(hold, units)| reserve(hold, units)),
         (0..12u128).prop_map(|hold| InventoryCommand::Confirm { hold: HoldId(hold) }),
         (0..12u128).prop_map(|hold| InventoryCommand::Release { hold: HoldId(hold) }),
-        (0..12u128).prop_map(|hold| InventoryCommand::Unsell { hold: HoldId(hold) }),
+        (0..12u128, 1..6i64).prop_map(|(hold, units)| unsell(hold, units)),
         (0..3u128, 1..9u64).prop_map(|(order, total)| InventoryCommand::Restock { order: OrderId(order), total }),
     ]
 }

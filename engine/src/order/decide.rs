@@ -125,6 +125,13 @@ impl Order {
         if amount.amount > refundable {
             return Err(OrderRejection::RefundTooLarge { refundable: Money { amount: refundable, ..amount } });
         }
+        // All units go back at once, so what still has to be sent would be for sale again.
+        if restock && amount.amount < refundable {
+            return Err(not_allowed(
+                "units come back only with a refund of all that is left; give back a part without restock, and adjust the \
+                 inventory by what came back",
+            ));
+        }
         self.ask_refund(amount, reason, restock, false, context)
     }
 
@@ -151,6 +158,12 @@ impl Order {
         }
         if self.pending.as_ref().is_some_and(|pending| pending.cancel) {
             return Err(not_allowed("the order is being cancelled"));
+        }
+        if self.standing.restocked {
+            return Err(not_allowed("the units of the order went back to the inventory"));
+        }
+        if self.pending.as_ref().is_some_and(|pending| pending.restock) {
+            return Err(OrderRejection::RefundInProgress);
         }
         match self.standing.payment_state {
             OrderPaymentState::Authorized | OrderPaymentState::Failed => {

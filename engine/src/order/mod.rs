@@ -135,7 +135,7 @@ pub enum OrderCommand {
         amount: Money,
         /// Why, for the merchant's books. No personal data.
         reason: String,
-        /// Whether its units come back to the inventory: all lines that have not come back.
+        /// Whether its units come back to the inventory, all of them; only with a refund of all that is left.
         restock: bool,
     },
     /// It is on its way.

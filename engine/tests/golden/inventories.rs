@@ -39,7 +39,7 @@ pub(crate) fn golden() -> Golden<Inventory> {
         reserved(8, 5, 13),
         InventoryEvent::Confirmed { hold: HoldId(id(5)), at: at(20) },
         InventoryEvent::Confirmed { hold: HoldId(id(6)), at: at(21) },
-        InventoryEvent::Unsold { hold: HoldId(id(6)), at: at(22) },
+        InventoryEvent::Unsold { hold: HoldId(id(6)), at: at(22), forgotten: None },
         InventoryEvent::Released { hold: HoldId(id(7)), at: at(23) },
         InventoryEvent::Restocked { order: OrderId(id(9)), total: 2 },
     ];
@@ -47,5 +47,6 @@ pub(crate) fn golden() -> Golden<Inventory> {
         InventoryEvent::Disowned,
         InventoryEvent::Expired { holds: vec![HoldId(id(8)), HoldId(id(7))], at: at(913) },
     ];
-    Golden { history, others, sorts: Vec::new() }
+    let forgotten = InventoryEvent::Unsold { hold: HoldId(id(10)), at: at(90_000), forgotten: Some(units(3)) };
+    Golden { history, others, sorts: vec![("of-a-forgotten-hold", forgotten)] }
 }

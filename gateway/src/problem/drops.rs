@@ -32,7 +32,7 @@ impl From<DropRejection> for Problem {
                 Problem::new(Code::CheckoutInProgress).with("checkout_id", checkout.to_string())
             }
             R::TooManyCheckouts => Problem::new(Code::TooManyCheckouts),
-            R::TooManyClaims => Problem::new(Code::TooManyClaims),
+            R::TooManyClaims | R::TooManyOwnClaims => Problem::new(Code::TooManyClaims),
             R::TooLate => Problem::new(Code::TooLate),
             R::InsufficientStock { sku, available } => {
                 Problem::new(Code::InsufficientStock).with("sku", sku.as_str()).with("available", available)

@@ -123,8 +123,8 @@ codes! {
         "A claim may be tried in five checkouts.",
         "Release the claim, and claim again.";
     TooManyClaims = "too_many_claims", 409, false, "The drop keeps no more claims",
-        "The drop has taken as many claims over its life as it keeps.",
-        "Make another drop.";
+        "The drop, or this buyer in it, has as many claims as are kept, released ones included.",
+        "Nothing more can be claimed in this drop.";
     TooLate = "too_late", 409, false, "The request came too late",
         "The request arrived after its deadline, or after it was undone.",
         "Start again.";
@@ -216,6 +216,9 @@ codes! {
     IdempotencyKeyReused = "idempotency_key_reused", 422, false, "The Idempotency-Key was used for another command",
         "An earlier request with this `Idempotency-Key` said something else.",
         "Use a new key for a new command.";
+    PaymentProviderUnknown = "payment_provider_unknown", 422, false, "The shop has no such payment provider",
+        "The shop takes no payments by this provider; `providers` are those that it has. There may be none at all: the sandbox, which moves no money, is for development unless the operator switches it on. Nothing has happened.",
+        "Name one of `providers`. When there is none, ask the shop's operator.";
     VersionRequired = "version_required", 428, false, "The version to be changed is required",
         "The change does not say which version it is based on.",
         "Send the `version` that you have read as `If-Match: \"…\"`.";

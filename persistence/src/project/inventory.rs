@@ -275,8 +275,12 @@ impl Shelf {
                 }
             }
             InventoryEvent::Released { hold, .. } => self.release(*hold)?,
-            InventoryEvent::Unsold { hold, .. } => {
-                if let Some(Some(Hold { units, sold: true })) = self.holds.insert(*hold, None) {
+            InventoryEvent::Unsold { hold, forgotten, .. } => {
+                let sold = match self.holds.insert(*hold, None) {
+                    Some(Some(Hold { units, sold: true })) => Some(units),
+                    _ => None,
+                };
+                if let Some(units) = forgotten.map(|quantity| quantity.units()).or(sold) {
                     levels.on_hand = levels.on_hand.checked_add(units)?;
                     move_units(&mut levels.sold, &mut levels.available, units)?;
                 }

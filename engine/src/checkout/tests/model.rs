@@ -166,7 +166,7 @@ impl Targets {
                 assert_ne!(self.holds.get(hold), Some(&HoldAt::Sold), "a sold hold is not released");
                 self.holds.insert(*hold, HoldAt::Over);
             }
-            InventoryCommand::Unsell { hold } => {
+            InventoryCommand::Unsell { hold, .. } => {
                 if self.holds.get(hold) == Some(&HoldAt::Sold) {
                     self.holds.insert(*hold, HoldAt::Over);
                 }

@@ -274,6 +274,9 @@ fn goods_that_are_lost_after_the_authorisation_are_not_charged() {
     let mut shop = given(of_cart());
     answer(&mut shop, "Inventory Confirm", &Outcome::Inventory(Err(InventoryRejection::HoldEnded)));
     assert_eq!(asks(&shop), ["Cart EndCheckout", "Payment Void", "Inventory Release", "Inventory Unsell"]);
+    let sold = view(&shop).lines[1].quantity;
+    let unsells = |effect: &&Effect| matches!(effect.request, Request::Inventory(_, InventoryCommand::Unsell { quantity, .. }) if quantity == sold);
+    assert_eq!(shop.open.values().filter(unsells).count(), 1, "the shard hears how many units it sold");
     finish(&mut shop);
     assert_eq!(view(&shop).state, failed(CheckoutProblem::GoodsLost));
 }

@@ -184,7 +184,7 @@ pub(crate) struct Cancellation {
     /// Why, for the merchant's books. No personal data.
     #[schema(max_length = 500)]
     reason: String,
-    /// Whether its units come back to the inventory.
+    /// Whether its units come back to the inventory, all of them.
     restock: Option<bool>,
 }
 
@@ -198,7 +198,7 @@ pub(crate) struct NewRefund {
     /// Why, for the merchant's books. No personal data.
     #[schema(max_length = 500)]
     reason: String,
-    /// Whether its units come back to the inventory.
+    /// Whether its units come back to the inventory, all of them; only with a refund of all that is left.
     restock: Option<bool>,
 }
 
@@ -241,7 +241,9 @@ pub(crate) async fn cancel_order(
 
 /// Give money back
 ///
-/// Never more than was paid, over all refunds. Answered when it is back.
+/// Never more than was paid, over all refunds. Answered when it is back. With `restock` all units of the order come back
+/// to the inventory, so it goes only with a refund of all that is left: `not_allowed` otherwise. For goods of a part,
+/// refund without it, and adjust the inventory by what came back.
 #[utoipa::path(post, path = "/v1/orders/{id}/refunds", operation_id = "create_refund", tag = "orders",
     security(("bearer" = ["vendor"])), params(("id" = IdSchema, Path, description = "The order."), KeyHeader),
     request_body(content = NewRefund, example = json!({"amount": {"amount": 500, "currency": "USD"}, "reason": "scratched"})),
@@ -267,10 +269,13 @@ pub(crate) async fn create_refund(
 }
 
 /// Send an order on its way
+///
+/// Not once its units went back to the inventory; `busy` while a refund that takes them back is in progress.
 #[utoipa::path(post, path = "/v1/orders/{id}/fulfillments", operation_id = "create_fulfillment", tag = "orders",
     security(("bearer" = ["vendor"])), params(("id" = IdSchema, Path, description = "The order."), KeyHeader),
     request_body(content = NewFulfillment, example = json!({"tracking": "https://parcels.example/123"})),
-    responses((status = 201, description = "The order", body = OrderWire), (status = 409, description = "`not_allowed`")))]
+    responses((status = 201, description = "The order", body = OrderWire),
+        (status = 409, description = "`not_allowed`, `busy`")))]
 pub(crate) async fn create_fulfillment(
     State(gateway): State<Gateway>,
     vendor: Vendor,

@@ -73,7 +73,7 @@ fn command(dice: &mut Dice, tenant: &TenantId, n: u64, now: Timestamp, past: &mu
         }
         9 | 10 => InventoryCommand::Confirm { hold },
         11 => InventoryCommand::Release { hold },
-        12 => InventoryCommand::Unsell { hold },
+        12 => InventoryCommand::Unsell { hold, quantity: Quantity::new(1 + dice.roll(4) as i64).unwrap() },
         _ => InventoryCommand::Restock { order: OrderId(u128::from(dice.roll(5))), total: dice.roll(20) },
     }
 }

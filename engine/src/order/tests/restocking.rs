@@ -1,0 +1,84 @@
+//! When units go back on sale, and that no one sends what is on sale again.
+
+use super::*;
+use crate::{
+    id::{Fingerprint, RefundId},
+    order::OrderEvent,
+    receipts::Receipt,
+};
+
+/// A part of the money was given back, and all units went back with it: journals may have such histories.
+fn given_restocked_in_part() -> Order {
+    let mut order = given_paid();
+    let (refund, amount, at) = (RefundId(1), dollars(100), order.now);
+    let receipt = Receipt { command_id: CommandId(77), fingerprint: Fingerprint(77), at };
+    let reason = "a scratch".to_owned();
+    order.given(OrderEvent::RefundAsked { refund, amount, reason, restock: true, cancel: false, receipt });
+    order.answer_open(&refunded());
+    for effect in order.open.clone().values() {
+        order.answer(effect.id, &booked());
+    }
+    order
+}
+
+#[test]
+fn a_cancellation_gives_back_what_earlier_refunds_left() {
+    let mut order = given_restocked_in_part();
+    assert_eq!(seen(&mut order).payment_state(), OrderPaymentState::PartiallyRefunded);
+
+    order.ask(cancel(true));
+    let Request::Payment(_, PaymentCommand::Refund { amount, .. }) = order.open[&REFUND].request else { panic!() };
+    assert_eq!(amount, dollars(350));
+    order.answer_open(&refunded());
+    assert!(coming_back(&order).is_empty(), "each line comes back once");
+}
+
+#[test]
+fn units_come_back_with_a_refund_of_all_that_is_left_alone() {
+    let mut order = given_paid();
+    let refused = refusal(order.ask(refund(100, true)));
+    assert!(matches!(refused, OrderRejection::NotAllowed { why } if why.contains("without restock")), "{refused:?}");
+    assert!(order.open.is_empty(), "nothing is asked for");
+
+    order.ask(refund(100, false));
+    order.answer_open(&refunded());
+    assert!(order.open.is_empty(), "the units stay with the order");
+    order.ask(refund(350, true));
+    order.answer_open(&refunded());
+    assert_eq!(coming_back(&order), BTreeMap::from([("MUG".to_owned(), 1), ("SHIRT".to_owned(), 3)]));
+    assert!(matches!(refusal(order.ask(fulfil())), OrderRejection::NotAllowed { .. }));
+}
+
+#[test]
+fn goods_that_were_sent_and_came_back_go_on_sale_with_the_whole_refund() {
+    let mut order = given_paid();
+    order.ask(fulfil());
+    assert!(matches!(refusal(order.ask(refund(449, true))), OrderRejection::NotAllowed { .. }));
+    order.ask(refund(450, true));
+    order.answer_open(&refunded());
+    assert_eq!(coming_back(&order).len(), 2);
+}
+
+#[test]
+fn an_order_whose_units_are_on_sale_again_is_not_sent() {
+    let mut order = given_restocked_in_part();
+    let refused = refusal(order.ask(fulfil()));
+    assert_eq!(refused, OrderRejection::NotAllowed { why: "the units of the order went back to the inventory" });
+    assert_eq!(seen(&mut order).fulfillment_state(), FulfillmentState::Unfulfilled);
+}
+
+#[test]
+fn an_order_is_not_sent_while_a_refund_takes_its_units_back() {
+    let mut order = given_paid();
+    order.ask(refund(450, true));
+    assert_eq!(refusal(order.ask(fulfil())), OrderRejection::RefundInProgress);
+    order.answer_open(&refund_failed());
+    assert_eq!(view(order.ask(fulfil())).fulfillment_state(), FulfillmentState::Fulfilled, "its units have stayed");
+}
+
+#[test]
+fn an_order_is_sent_while_a_part_of_its_money_goes_back_without_units() {
+    let mut order = given_paid();
+    order.ask(refund(100, false));
+    assert_eq!(view(order.ask(fulfil())).fulfillment_state(), FulfillmentState::Fulfilled);
+}
