@@ -43,7 +43,7 @@ pub fn panic_if_due() {
         return;
     }
     panics.asked += 1;
-    let due = panics.asked % panics.every == 0;
+    let due = panics.asked.is_multiple_of(panics.every);
     panics.left -= u32::from(due);
     PANICS.set(panics);
     if due {

@@ -33,6 +33,26 @@ pub struct Key {
 #[derive(Debug, Clone)]
 pub struct OptionalKey(pub Key);
 
+/// Lets commands of the same name go one after the other, where no entity sees them all.
+#[derive(Debug)]
+pub(crate) struct Turns([tokio::sync::Mutex<()>; TURNS]);
+
+/// Enough that commands of different names seldom wait for each other.
+const TURNS: usize = 64;
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self([const { tokio::sync::Mutex::const_new(()) }; TURNS])
+    }
+}
+
+impl Turns {
+    /// Waits until nobody else goes on under this name, and stands for it until it is dropped.
+    pub(crate) async fn take(&self, name: CommandId) -> tokio::sync::MutexGuard<'_, ()> {
+        self.0[(name.0 % TURNS as u128) as usize].lock().await
+    }
+}
+
 fn read(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let mut said = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(key) = said.next() else { return Ok(None) };

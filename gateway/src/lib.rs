@@ -104,8 +104,12 @@ pub struct Parts {
     /// The key that order numbers are spelled with.
     pub order_number_key: [u8; 32],
     pub(crate) skus: skus::SkuIndex,
+    /// Products that are being made, by the commands' names.
+    pub(crate) making: idempotency::Turns,
     /// The catalogue files that may be taken in at once.
     pub(crate) imports: Arc<Semaphore>,
+    /// The key of what the journal keeps of checkouts' addresses.
+    pub(crate) contact_key: [u8; 32],
     order_access_key: [u8; 32],
     pages: OnceLock<axum::Router>,
     clock: Arc<dyn Clock>,
@@ -134,9 +138,11 @@ impl Gateway {
             sessions: Sessions::new(issuer, read_side.clone(), passwords, &settings),
             tenants: Tenants::default(),
             skus: skus::SkuIndex::default(),
+            making: idempotency::Turns::default(),
             limits: limits::Limits::new(&settings.rates, settings.dev),
             email_key: keys.derive("e-mail hashes"),
             order_number_key: keys.derive("order numbers"),
+            contact_key: keys.derive("contacts"),
             order_access_key: keys.derive("order links"),
             pages: OnceLock::new(),
             imports: Arc::new(Semaphore::new(IMPORTS_AT_ONCE)),

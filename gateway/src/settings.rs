@@ -98,6 +98,8 @@ pub struct Settings {
     pub shipping_flat: i64,
     /// Tax, in hundredths of a percent of the subtotal.
     pub tax_basis_points: u32,
+    /// The payment providers that a checkout may name. Default: none, so that nothing can be bought.
+    pub payment_providers: Vec<String>,
 }
 
 impl Default for Settings {
@@ -125,6 +127,7 @@ impl Default for Settings {
             metrics_token: None,
             shipping_flat: 0,
             tax_basis_points: 0,
+            payment_providers: Vec::new(),
         }
     }
 }

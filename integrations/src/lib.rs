@@ -7,6 +7,7 @@
 //! ```
 
 pub mod mail;
+mod outbox;
 pub mod outside;
 pub mod payments;
 pub mod receipt;

@@ -1,18 +1,16 @@
 //! Letters: by SMTP where it is configured, else into the outbox folder as `.eml` files.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{io, path::PathBuf, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable};
+use engine::id::{ContactId, SubjectId, TenantId};
 use lettre::{
     Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
     message::{Mailbox, header::ContentType},
     transport::smtp,
 };
-use tokio::io::AsyncWriteExt;
+
+use crate::outbox::Outbox;
 
 /// How long a mail server may take for one command.
 const SMTP_TIMEOUT: Duration = Duration::from_secs(20);
@@ -20,11 +18,31 @@ const SMTP_TIMEOUT: Duration = Duration::from_secs(20);
 const TRIES: usize = 6;
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// Whose a letter is: what is kept of it goes when its owner is erased. Ids, so that it says nothing personal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whose {
+    /// A buyer's, reached at a contact.
+    Contact(TenantId, ContactId),
+    /// An account's.
+    Account(TenantId, SubjectId),
+}
+
+impl std::fmt::Display for Whose {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Whose::Contact(tenant, contact) => write!(f, "contact {tenant} {contact}"),
+            Whose::Account(tenant, subject) => write!(f, "account {tenant} {subject}"),
+        }
+    }
+}
+
 /// A letter in plain text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Letter {
     /// Names it: the same at each repetition, so that mailboxes show one copy. Letters, digits, `-`, `_` and `.`.
     pub name: String,
+    /// Whose it is.
+    pub whose: Whose,
     /// To whom.
     pub to: String,
     /// What it is about.
@@ -113,7 +131,7 @@ pub struct PostOffice {
 #[derive(Debug)]
 enum Exit {
     Smtp(AsyncSmtpTransport<Tokio1Executor>),
-    Outbox(PathBuf),
+    Outbox(Outbox),
 }
 
 impl PostOffice {
@@ -127,8 +145,7 @@ impl PostOffice {
             }
             MailRoute::Outbox { folder } => {
                 let failed = |why| PostOfficeError::Outbox { folder: folder.clone(), why };
-                make_private(folder).map_err(failed)?;
-                Exit::Outbox(folder.clone())
+                Exit::Outbox(Outbox::open(folder).map_err(failed)?)
             }
         };
         Ok(Self { sender, exit })
@@ -143,9 +160,19 @@ impl PostOffice {
                 Err(error) if error.is_permanent() => Err(MailError::Undeliverable(without_address(&error, letter))),
                 Err(error) => Err(MailError::Later(without_address(&error, letter))),
             },
-            Exit::Outbox(folder) => {
-                let path = folder.join(format!("{}.eml", letter.name));
-                write_whole(&path, &message.formatted()).await.map_err(|error| MailError::Later(error.to_string()))
+            Exit::Outbox(outbox) => {
+                let kept = outbox.keep(&letter.name, &letter.whose, &message.formatted()).await;
+                kept.map_err(|error| MailError::Later(error.to_string()))
+            }
+        }
+    }
+
+    /// Removes the letters of these people, as far as they are still here: a mail server has taken them away.
+    pub async fn forget(&self, whose: &[Whose]) -> Result<(), MailError> {
+        match &self.exit {
+            Exit::Smtp(_) => Ok(()),
+            Exit::Outbox(outbox) => {
+                outbox.forget(whose).await.map_err(|error| MailError::Later(format!("outbox: {error}")))
             }
         }
     }
@@ -179,32 +206,11 @@ fn without_address(error: &smtp::Error, letter: &Letter) -> String {
     error.to_string().replace(&letter.to, "<address>")
 }
 
-fn make_private(folder: &Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
-}
-
-/// Writes a file so that nobody ever sees a part of it; readable by its owner alone.
-async fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let part = path.with_extension("part");
-    let mut options = tokio::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    options.mode(0o600);
-    let mut file = options.open(&part).await?;
-    file.write_all(bytes).await?;
-    file.sync_all().await?;
-    tokio::fs::rename(&part, path).await
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use tokio::{
-        io::{AsyncBufReadExt, BufReader},
+        io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
         net::TcpListener,
     };
 
@@ -213,6 +219,7 @@ mod tests {
     fn letter(name: &str) -> Letter {
         Letter {
             name: name.into(),
+            whose: Whose::Contact(TenantId::new("acme").unwrap(), ContactId(7)),
             to: "ada@example.com".into(),
             subject: "Order 7ZX3K9QD — thank you".into(),
             text: "Two shirts.\n".into(),
@@ -249,6 +256,32 @@ mod tests {
         office.send(&subject).await.unwrap();
         let text = std::fs::read_to_string(folder.path().join("outbox/b.eml")).unwrap();
         assert!(!text.contains("\nBcc:"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn who_is_erased_loses_the_letters_and_nobody_else() {
+        let (folder, office) = outbox();
+        let outbox = folder.path().join("outbox");
+        let (acme, bolt) = (TenantId::new("acme").unwrap(), TenantId::new("bolt").unwrap());
+        let account = |tenant: &TenantId, subject| Whose::Account(tenant.clone(), SubjectId(subject));
+        let letters = [
+            letter("receipt-7"),
+            Letter { whose: account(&acme, 7), ..letter("mail-1") },
+            Letter { whose: account(&bolt, 7), ..letter("mail-2") },
+            Letter { whose: account(&acme, 8), ..letter("mail-3") },
+        ];
+        for letter in &letters {
+            office.send(letter).await.unwrap();
+        }
+        std::fs::copy(outbox.join("mail-1.eml"), outbox.join("mail-4.part")).unwrap();
+        std::fs::write(outbox.join("notes.txt"), "mine").unwrap();
+        for _ in 0..2 {
+            office.forget(&[letters[0].whose.clone(), letters[1].whose.clone()]).await.unwrap();
+        }
+        let mut left: Vec<_> =
+            std::fs::read_dir(&outbox).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        left.sort();
+        assert_eq!(left, ["mail-2.eml", "mail-3.eml", "notes.txt"]);
     }
 
     /// A mail server that answers the last command of each letter with `verdict`.

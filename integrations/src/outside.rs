@@ -11,7 +11,7 @@ use engine::{
 use futures::future::BoxFuture;
 
 use crate::{
-    mail::{Letter, PostOffice},
+    mail::{Letter, PostOffice, Whose},
     payments::Providers,
     receipt::Receipt,
 };
@@ -92,7 +92,7 @@ impl Inner {
         match request.kind {
             MailKind::Receipt { order } => {
                 let receipt = self.correspondence.receipt(tenant, request.contact, order).await?;
-                Ok(receipt.map(|receipt| receipt.letter()))
+                Ok(receipt.map(|receipt| receipt.letter(Whose::Contact(tenant.clone(), request.contact))))
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use engine::order::OrderView;
 
-use crate::mail::Letter;
+use crate::mail::{Letter, Whose};
 
 /// What a receipt is made of.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,9 +19,10 @@ pub struct Receipt {
 
 impl Receipt {
     /// The letter. The same receipt is always the same letter.
-    pub fn letter(&self) -> Letter {
+    pub fn letter(&self, whose: Whose) -> Letter {
         Letter {
             name: format!("receipt-{}", self.order.id),
+            whose,
             to: self.email.clone(),
             subject: format!("Your order {}", self.number),
             text: self.text(),

@@ -8,11 +8,11 @@ use engine::{
     money::Currency,
 };
 
-use crate::config::{FolderSettings, ServeSettings, duration, parse_tenant};
+use crate::config::{FolderSettings, ServeSettings, duration, flag, parse_tenant};
 
 /// Live commerce on one machine: drops, carts, checkouts, orders, durable to the last answer.
 ///
-/// Every setting is also FUSION_… in the environment and a key in the file that --config names; a flag goes before the
+/// Every option is also FUSION_… in the environment and a key in the file that --config names; a flag goes before the
 /// environment, and that before the file.
 #[derive(Debug, Parser)]
 #[command(name = "fusion", version, about, max_term_width = 120)]
@@ -67,7 +67,8 @@ pub(crate) struct ImportProducts {
     #[arg(long, env = "FUSION_CURRENCY")]
     pub(crate) currency: Option<Currency>,
     /// Only say what would be done
-    #[arg(long, env = "FUSION_DRY_RUN")]
+    #[arg(long, env = "FUSION_DRY_RUN", value_name = "true|false", value_parser = flag, action = clap::ArgAction::Set,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false")]
     pub(crate) dry_run: bool,
     /// What becomes of the stock of variants that are known already
     #[arg(long, env = "FUSION_STOCK", value_enum, default_value_t = Stock::First)]
@@ -99,7 +100,7 @@ pub(crate) struct ExportTo {
     #[arg(long, env = "FUSION_FORMAT", value_enum, default_value_t = Format::Csv)]
     pub(crate) format: Format,
     /// Write to this file instead of standard output
-    #[arg(long, short)]
+    #[arg(long, short, env = "FUSION_OUTPUT")]
     pub(crate) output: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) settings: FolderSettings,
@@ -197,8 +198,8 @@ pub(crate) struct AddTenant {
     /// The currency of its prices
     #[arg(long, env = "FUSION_CURRENCY")]
     pub(crate) currency: Currency,
-    /// A host name that leads to it; can be repeated
-    #[arg(long)]
+    /// A host name that leads to it; can be repeated, or several with commas
+    #[arg(long, env = "FUSION_HOST", value_delimiter = ',')]
     pub(crate) host: Vec<String>,
     #[command(flatten)]
     pub(crate) settings: FolderSettings,

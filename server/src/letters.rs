@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actors::{AskError, Call};
 use engine::{
-    id::{ContactId, OrderId, TenantId, digest128},
+    id::{ContactId, OrderId, SubjectId, TenantId, digest128},
     order::{Order, OrderCommand, OrderReply, number},
 };
 use futures::future::BoxFuture;
@@ -13,7 +13,7 @@ use gateway::{
     auth::{Mail, MailError, Mailer},
 };
 use integrations::{
-    mail::{Letter, PostOffice},
+    mail::{Letter, PostOffice, Whose},
     outside::Correspondence,
     receipt::Receipt,
 };
@@ -78,7 +78,60 @@ pub(crate) struct DoorPost(pub(crate) Arc<PostOffice>);
 impl Mailer for DoorPost {
     fn send(&self, mail: Mail) -> BoxFuture<'_, Result<(), MailError>> {
         let name = digest128(&[mail.to.as_bytes(), mail.subject.as_bytes(), mail.body.as_bytes()]);
-        let letter = Letter { name: format!("mail-{name:032x}"), to: mail.to, subject: mail.subject, text: mail.body };
+        let letter = Letter {
+            name: format!("mail-{name:032x}"),
+            whose: Whose::Account(mail.tenant, mail.whose),
+            to: mail.to,
+            subject: mail.subject,
+            text: mail.body,
+        };
         Box::pin(async move { self.0.send_patiently(&letter).await.map_err(|error| MailError(error.to_string())) })
+    }
+
+    fn forget<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        subjects: &'a [SubjectId],
+        contacts: &'a [ContactId],
+    ) -> BoxFuture<'a, Result<(), MailError>> {
+        let accounts = subjects.iter().map(|subject| Whose::Account(tenant.clone(), *subject));
+        let buyers = contacts.iter().map(|contact| Whose::Contact(tenant.clone(), *contact));
+        let whose: Vec<_> = accounts.chain(buyers).collect();
+        Box::pin(async move { self.0.forget(&whose).await.map_err(|error| MailError(error.to_string())) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use integrations::mail::MailRoute;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_the_doors_wrote_to_someone_can_be_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let route = MailRoute::Outbox { folder: folder.path().to_owned() };
+        let post = DoorPost(Arc::new(PostOffice::open("no-reply@shop.example", &route).unwrap()));
+        let tenant = TenantId::new("acme").unwrap();
+        let mail = |subject: u128| Mail {
+            tenant: tenant.clone(),
+            whose: SubjectId(subject),
+            to: "ann@example.com".into(),
+            subject: "Set a new password".into(),
+            body: format!("for {subject}"),
+        };
+        let contact = ContactId(3);
+        let whose = Whose::Contact(tenant.clone(), contact);
+        let receipt =
+            Letter { name: "receipt-1".into(), whose, to: "a@b.io".into(), subject: "s".into(), text: "t".into() };
+        post.0.send(&receipt).await.unwrap();
+        for subject in [1, 2] {
+            post.send(mail(subject)).await.unwrap();
+        }
+        post.forget(&tenant, &[SubjectId(1)], &[contact]).await.unwrap();
+        let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path()).collect();
+        let [left] = &left[..] else { panic!("one is left: {left:?}") };
+        assert!(std::fs::read_to_string(left).unwrap().contains("for 2"));
     }
 }

@@ -18,6 +18,8 @@ mod letters;
 mod local;
 mod log;
 mod migrate;
+mod options;
+mod program;
 mod projection;
 mod read_side;
 mod rebuild;
@@ -31,11 +33,10 @@ mod wiring;
 
 use std::{error::Error, process::ExitCode};
 
-use clap::Parser;
-
 use crate::{
-    cli::{Cli, Command, Demo, Export, Import, Tenants, Users},
+    cli::{Command, Demo, Export, Import, Tenants, Users},
     config::{Config, Said},
+    options::Misuse,
 };
 
 #[global_allocator]
@@ -45,7 +46,15 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const EXIT_MISUSE: u8 = 2;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let cli = match options::parse(&arguments) {
+        Ok(cli) => cli,
+        Err(Misuse::Arguments(error)) => error.exit(),
+        Err(Misuse::File(error)) => {
+            eprintln!("fusion: {error}");
+            return ExitCode::from(EXIT_MISUSE);
+        }
+    };
     let config = match Config::of(cli.command.said()) {
         Ok(config) => config,
         Err(error) => {
@@ -73,6 +82,8 @@ fn run(command: &Command, mut config: Config) -> Result<ExitCode, Box<dyn Error>
         // A command takes a folder as it finds it; only a server is started for one purpose or the other.
         config.dev = wiring::is_development(&config.data_dir);
         config.doors.dev = config.dev;
+        // Payments that are under way are asked about as the server would.
+        config.sandbox |= config.dev || wiring::has_sandbox(&config.data_dir);
     }
     let code = runtime.block_on(async {
         match command {

@@ -73,6 +73,13 @@ pub(crate) async fn run(config: &Config) -> Result<(), ServeError> {
     if config.dev && !config.listen.ip().is_loopback() {
         tracing::warn!(address = %config.listen, "a development server can be reached from other machines");
     }
+    match (config.sandbox, config.dev) {
+        (true, false) => tracing::warn!("sandbox_payments is on: orders can be paid without money"),
+        (false, _) => tracing::warn!(
+            "no payment provider: checkouts are refused; sandbox_payments=true switches on the sandbox, which moves no money"
+        ),
+        (true, true) => {}
+    }
     let stop = stop_on_signals()?;
     // Bound before the folder is opened: that may take long, and would be for nothing.
     let socket = bind(config.listen)?;
@@ -111,7 +118,8 @@ pub(crate) async fn run(config: &Config) -> Result<(), ServeError> {
             let _ = writeln!(
                 io::stderr(),
                 "fusion: cannot go on: {error}\n\
-                 fusion: nothing that was answered is lost. Look at it with `fusion doctor`, then start again."
+                 fusion: nothing that was answered is lost. Look at it with `{} doctor`, then start again.",
+                crate::program::name()
             );
             std::process::exit(EXIT_FATAL);
         }

@@ -13,6 +13,7 @@ pub(crate) async fn run(tenants: &Tenants, config: &Config) -> Result<(), WayErr
     let new = NewTenant { name: name.clone(), currency: *currency, hosts: host.clone() };
     let made: Result<MadeTenant, WayError> = way.post("/local/tenants", &new).await;
     way.close().await;
-    println!("tenant {} is there; make a token with: fusion token --role vendor --tenant {0}", made?.name);
+    let (name, fusion) = (made?.name, crate::program::name());
+    println!("tenant {name} is there; make a token with: {fusion} token --role vendor --tenant {name}");
     Ok(())
 }

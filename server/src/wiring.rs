@@ -316,9 +316,6 @@ async fn open_sandbox(config: &Config, clock: Arc<dyn Clock>) -> Result<Option<A
     }
     let (path, url) = (config.data_dir.join(SANDBOX_FILE), config.doors.public_url.clone());
     let opened = tokio::task::spawn_blocking(move || Sandbox::open(&path, &url, clock)).await??;
-    if !config.dev {
-        tracing::warn!("the sandbox payment provider is on: orders can be paid without money (sandbox_payments)");
-    }
     Ok(Some(Arc::new(opened)))
 }
 
@@ -338,6 +335,11 @@ fn check_development(data_dir: &Path, dev: bool) -> Result<(), OpenError> {
             .map_err(|why| OpenError::File { path: marker.clone(), why }),
         _ => Ok(()),
     }
+}
+
+/// Whether the sandbox provider has ever been on for a folder.
+pub(crate) fn has_sandbox(data_dir: &Path) -> bool {
+    data_dir.join(SANDBOX_FILE).exists()
 }
 
 /// Whether a folder was made under `--dev`.

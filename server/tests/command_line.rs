@@ -107,6 +107,13 @@ fn a_shop_is_run_from_the_command_line() {
         let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         assert!(answer.get("code").is_none(), "{line}\n{answer}");
     }
+    let of_fusion = |line: &&String| line.contains(" demo crowd ") || line.contains(" doctor");
+    let lines: Vec<_> = server.printed.iter().filter(of_fusion).collect();
+    assert_eq!(lines.len(), 2, "{:?}", server.printed);
+    for line in lines {
+        let output = Command::new("bash").args(["-c", line]).output().unwrap();
+        assert!(output.status.success(), "{line}\n{}", said(&output));
+    }
 
     // Through the server.
     assert!(succeed(&data, &format!("{import} --dry-run")).contains("nothing was changed"));
@@ -162,6 +169,47 @@ fn an_account_needs_a_tenant_and_a_password() {
     assert!(!done && told.contains("no such tenant"), "{told}");
     let (done, told) = add("correct horse", whom);
     assert!(!done && told.contains("--tenant"), "{told}");
+}
+
+#[test]
+fn an_option_is_said_by_a_flag_or_the_environment_or_the_file() {
+    let home = tempfile::tempdir().unwrap();
+    let (data, file) = (home.path().join("data"), home.path().join("fusion.toml"));
+    let keys = "currency = \"EUR\"\nhost = [\"a.example\", \"b.example\"]\nrole = \"vendor\"\ndry_run = true\n";
+    std::fs::write(&file, keys).unwrap();
+    let run = |environment: &[(&str, &str)], arguments: &str| {
+        let mut command = fusion(&data, arguments);
+        command.env("FUSION_CONFIG", &file).envs(environment.iter().copied()).output().unwrap()
+    };
+    let succeed = |environment: &[(&str, &str)], arguments: &str| {
+        let output = run(environment, arguments);
+        assert!(output.status.success(), "{environment:?} fusion {arguments}: {}", said(&output));
+        said(&output)
+    };
+    // The file says everything that is needed, a host name that only one shop can have among it.
+    succeed(&[], "tenants add one");
+    assert!(said(&run(&[], "tenants add two")).contains("another tenant has the host name a.example"));
+    // The environment goes before it, and a flag before that.
+    let host = [("FUSION_HOST", "c.example")];
+    succeed(&host, "tenants add two");
+    assert!(said(&run(&host, "tenants add three")).contains("another tenant has the host name c.example"));
+    succeed(&host, "tenants add three --host d.example");
+    assert_eq!(succeed(&[("FUSION_TTL", "5m")], "token --tenant one").trim().split('.').count(), 3);
+
+    let orders = home.path().join("orders.csv");
+    succeed(&[("FUSION_OUTPUT", orders.to_str().unwrap())], "export orders --tenant one");
+    assert!(orders.exists());
+    let catalogue = home.path().join("catalogue.csv");
+    std::fs::write(&catalogue, CATALOGUE).unwrap();
+    let import = format!("import products {} --tenant one", catalogue.display());
+    assert!(succeed(&[], &import).contains("nothing was changed"));
+    assert!(!succeed(&[("FUSION_DRY_RUN", "false")], &import).contains("nothing was changed"));
+
+    // What is missing may stand in a file that cannot be read.
+    std::fs::write(&file, "role = \n").unwrap();
+    let output = run(&[], "token --tenant one");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains("FUSION_CONFIG: ") && said(&output).contains("fusion.toml"), "{}", said(&output));
 }
 
 #[test]

@@ -20,7 +20,7 @@ use super::{
     keys::{KeyError, random, random128},
     password::Passwords,
     standing::{Standing, Standings},
-    token::{InvalidToken, Issuer, Role},
+    token::{Bearer, InvalidToken, Issuer, Role},
 };
 use crate::{
     Settings,
@@ -80,19 +80,33 @@ impl Sessions {
             None => self.look_closer(token, now).await?,
         };
         let standing = known.standing();
-        if standing.erased {
+        let is_older = |from| known.bearer.issued_at < from;
+        if standing.erased || standing.tokens_from.is_some_and(is_older) {
             return Err(invalid(InvalidToken::Ended));
         }
         Ok(Identity::new(known, standing))
     }
 
-    /// Checks a token that is not known yet.
+    /// Checks a token that is not known yet, or not any more: what ended before a restart stays ended.
     async fn look_closer(&self, token: &str, now: Timestamp) -> Result<Arc<Known>, Problem> {
         let bearer = self.issuer.verify_access(token, now).map_err(invalid)?;
+        if self.was_ended(&bearer, now).await? {
+            return Err(invalid(InvalidToken::Ended));
+        }
         let cell = self.standings.cell(&self.read_side, &bearer.tenant, bearer.subject).await?;
         let known = Arc::new(Known { bearer, cell });
         self.cache.keep(token, known.clone(), now).map_err(invalid)?;
         Ok(known)
+    }
+
+    /// Whether the session of a token has ended, as it is written down. An account's session is there until it ends; a
+    /// guest's may stand in no table, and is marked when it ends.
+    async fn was_ended(&self, bearer: &Bearer, now: Timestamp) -> Result<bool, Problem> {
+        Ok(match (bearer.session, bearer.role) {
+            (None, _) => false,
+            (Some(family), Some(_)) => !self.read_side.has_session(&bearer.tenant, family, now).await?,
+            (Some(family), None) => self.read_side.has_session(&bearer.tenant, end_of(family), now).await?,
+        })
     }
 
     /// A session of a new guest.

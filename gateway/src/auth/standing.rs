@@ -11,6 +11,7 @@ use std::{
 use engine::{
     drop::Buyer,
     id::{SubjectId, TenantId},
+    time::Timestamp,
 };
 use parking_lot::{Mutex, RwLock};
 use persistence::sql::{ReadSide, StoreError};
@@ -26,12 +27,14 @@ pub struct Standing {
     pub customer: bool,
     /// Whether the account was erased: nothing is left to be done in its name.
     pub erased: bool,
+    /// Tokens that were given out before this instant are worthless: the password was reset then.
+    pub tokens_from: Option<Timestamp>,
 }
 
 impl Standing {
     /// A guest.
     pub fn guest(subject: SubjectId) -> Self {
-        Self { subject, former: Vec::new(), customer: false, erased: false }
+        Self { subject, former: Vec::new(), customer: false, erased: false, tokens_from: None }
     }
 
     /// The buyer as the engine knows one.
@@ -138,7 +141,8 @@ async fn read(read_side: &ReadSide, tenant: &TenantId, subject: SubjectId) -> Re
         None => Ok(Standing::guest(subject)),
         Some(account) => {
             let former = read_side.former_subjects(tenant, subject).await?;
-            Ok(Standing { subject, former, customer: true, erased: account.erased_at.is_some() })
+            let erased = account.erased_at.is_some();
+            Ok(Standing { subject, former, customer: true, erased, tokens_from: account.tokens_from })
         }
     }
 }

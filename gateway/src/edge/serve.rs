@@ -2,7 +2,8 @@
 
 use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
+use http_body_util::BodyExt as _;
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
@@ -106,8 +107,17 @@ async fn connection(
     let service = service_fn(|request: Request<Incoming>| {
         let (door, busy) = (door.clone(), activity.begin());
         async move {
-            let _busy = busy;
-            Ok::<_, Infallible>(door.answer(request.map(Body::new), peer).await)
+            let response = door.answer(request.map(Body::new), peer).await;
+            Ok::<_, Infallible>(match response.body().size_hint().exact() {
+                Some(_) => response,
+                // A stream is under way as long as it flows.
+                None => response.map(|body| {
+                    Body::new(body.map_frame(move |frame| {
+                        let _ = &busy;
+                        frame
+                    }))
+                }),
+            })
         }
     });
     let mut serving = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
@@ -118,9 +128,13 @@ async fn connection(
         () = stop.cancelled() => {}
         () = activity.idled(idle_timeout) => {}
     }
-    // What is being answered still is, to its end.
+    // What is being answered still is, to its end. A head that was begun and never ends is not waited for any longer.
     serving.as_mut().graceful_shutdown();
-    let _ = serving.await;
+    tokio::select! {
+        biased;
+        _ = serving.as_mut() => {}
+        () = activity.idled(idle_timeout) => {}
+    }
 }
 
 /// When a connection last had a request that was answered. A head that does not end is none.

@@ -18,7 +18,7 @@ use tokio::{
 
 use super::{Door, serve, serve::REFUSAL_TEXT};
 use crate::{
-    Settings,
+    Gateway, Settings,
     testing::{Answer, Shop, settings},
 };
 
@@ -31,12 +31,16 @@ struct Server {
 }
 
 async fn start(settings: Settings) -> Server {
+    start_with(settings, Door::new).await
+}
+
+async fn start_with(settings: Settings, door: impl FnOnce(Gateway) -> Door) -> Server {
     let shop = Shop::open_with(settings).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
-    let gateway = shop.gateway.clone();
-    let running = tokio::spawn(serve(Door::new(gateway), listener, async move { stopped.await.unwrap_or_default() }));
+    let door = door(shop.gateway.clone());
+    let running = tokio::spawn(serve(door, listener, async move { stopped.await.unwrap_or_default() }));
     Server { address, stop, running, _shop: shop }
 }
 
@@ -99,6 +103,23 @@ async fn who_does_not_finish_a_head_is_cut() {
     let began = Instant::now();
     once(&server, "GET /livez HTTP/1.1\r\nhost: x\r\nx-slow: ").await;
     assert!(began.elapsed() < Duration::from_secs(10));
+}
+
+async fn flows() -> Body {
+    Body::from_stream(futures::stream::unfold(0, |number| async move {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        (number < 30).then(|| (Ok::<_, std::io::Error>(format!("line {number}\n")), number + 1))
+    }))
+}
+
+#[tokio::test]
+async fn an_answer_that_flows_is_not_idle() {
+    let settings = Settings { idle_timeout: Duration::from_secs(1), ..settings() };
+    let routes = Router::new().route("/flows", get(flows));
+    let server = start_with(settings, |gateway| Door::to(gateway, routes, &utoipa::openapi::OpenApi::default())).await;
+    // Three seconds, and then the connection idles.
+    let text = once(&server, "GET /flows HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert!(text.contains("line 29\n") && text.ends_with("0\r\n\r\n"), "{text}");
 }
 
 #[tokio::test]

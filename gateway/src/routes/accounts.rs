@@ -105,6 +105,8 @@ async fn send_link(gateway: &Gateway, tenant: &TenantId, email: &Email) -> Resul
     let link = format!("{}/reset-password#token={secret}", gateway.settings.public_url);
     let minutes = gateway.settings.reset_ttl.as_secs() / 60;
     let mail = Mail {
+        tenant: tenant.clone(),
+        whose: account.subject,
         to,
         subject: "Set a new password".to_owned(),
         body: format!(

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use actors::{Answered, AskError, Call};
 use axum::{extract::State, response::Response};
 use engine::{
-    cart::{Cart, CartCommand, CartLine, CartReply, CartView},
+    cart::{Cart, CartCommand, CartLine, CartRejection, CartReply, CartView},
     drop::Buyer,
     id::{CartId, CheckoutId, LineId, ProductId, Sku, TenantId, VariantId},
     inventory::{Inventory, InventoryCommand},
@@ -238,7 +238,14 @@ pub(crate) async fn add_cart_line(
     let (sku, quantity) = faults.give(sku.zip(quantity))?;
     let call = idempotency.call(&identity, "add_cart_line", &cart.to_bytes(), &body);
     let tenant = identity.tenant();
-    let quote = quote(&gateway, tenant, &sku).await?;
+    let quote = match quote(&gateway, tenant, &sku).await {
+        Ok(quote) => quote,
+        Err(problem) if problem.code() == Code::NotForSale => {
+            let Some(view) = answered_before(&gateway, &identity, cart, call).await? else { return Err(problem) };
+            return Ok(replayed(created(&format!("/v1/carts/{cart}"), &CartWire::of(&view)), true));
+        }
+        Err(problem) => return Err(problem),
+    };
     let title = match quote.variant_title.as_str() {
         "" => quote.title,
         variant => format!("{} – {variant}", quote.title),
@@ -247,6 +254,25 @@ pub(crate) async fn add_cart_line(
     let command = CartCommand::AddLine { buyer: identity.buyer(), sku, product, variant, title, quantity, price };
     let (view, again) = ask(&gateway, tenant, cart, command, call).await?;
     Ok(replayed(created(&format!("/v1/carts/{cart}"), &CartWire::of(&view)), again))
+}
+
+/// What the cart answered to this command when it was accepted: what was for sale then need not be any more.
+async fn answered_before(
+    gateway: &Gateway,
+    identity: &Identity,
+    cart: CartId,
+    call: Call,
+) -> Result<Option<Arc<CartView>>, Problem> {
+    // Under the command's name, but about a line that no cart has: a cart that does not know the name changes nothing.
+    let line = LineId::derive(&[b"no line", &cart.to_bytes()]);
+    let recall = CartCommand::RemoveLine { buyer: identity.buyer(), line };
+    match gateway.commerce.ask::<Cart>(&cart.key(identity.tenant()), recall, call).await {
+        Ok(Answered { reply: CartReply::Cart(view), .. }) => Ok(Some(view)),
+        Ok(Answered { reply: CartReply::Done, .. }) => Ok(None),
+        Err(AskError::Rejected(CartRejection::KeyReused(reused))) => Err(reused.into()),
+        Err(AskError::Rejected(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What a SKU costs now. Its product comes from the lists, the price from the product itself.
@@ -322,7 +348,7 @@ pub(crate) async fn update_cart_line(
 
 /// Take a line out of a cart
 ///
-/// Again is the same.
+/// Again is the same: a line that the cart does not have is out.
 #[utoipa::path(delete, path = "/v1/carts/{id}/lines/{line_id}", operation_id = "remove_cart_line", tag = "carts",
     params(("id" = IdSchema, Path, description = "The cart."), ("line_id" = IdSchema, Path, description = "The line."), OptionalKeyHeader),
     responses((status = 204, description = "It is out"), (status = 409, description = "`checkout_in_progress` {checkout_id}")))]
@@ -334,6 +360,8 @@ pub(crate) async fn remove_cart_line(
 ) -> Result<Response, Problem> {
     let call = idempotency.0.call(&identity, "remove_cart_line", &line.to_bytes(), &"remove_cart_line");
     let command = CartCommand::RemoveLine { buyer: identity.buyer(), line };
-    gateway.commerce.ask::<Cart>(&cart.key(identity.tenant()), command, call).await?;
-    Ok(done())
+    match gateway.commerce.ask::<Cart>(&cart.key(identity.tenant()), command, call).await {
+        Ok(_) | Err(AskError::Rejected(CartRejection::LineNotFound)) => Ok(done()),
+        Err(error) => Err(error.into()),
+    }
 }

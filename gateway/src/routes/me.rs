@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use crate::{
     Gateway, Problem,
     auth::{Identity, Role},
+    problem::Code,
     wire::{IdSchema, done, ok},
 };
 
@@ -98,11 +99,21 @@ pub(crate) async fn get_me(State(gateway): State<Gateway>, identity: Identity) -
 
 /// Have one's personal data erased
 ///
-/// Addresses, names and the password are gone, and every session ends. Orders keep their numbers.
+/// Addresses, names, letters and the password are gone, and every session ends. Orders keep their numbers.
 #[utoipa::path(delete, path = "/v1/me", operation_id = "erase_me", tag = "sessions",
     responses((status = 204, description = "It is erased")))]
 pub(crate) async fn erase_me(State(gateway): State<Gateway>, identity: Identity) -> Result<Response, Problem> {
+    let tenant = identity.tenant();
+    let data = gateway.read_side.personal_data(tenant, identity.subject()).await?;
+    let contacts: Vec<_> = data.contacts.iter().map(|contact| contact.contact).collect();
+    let forget = async || {
+        let forgotten = gateway.mailer.forget(tenant, &data.subjects, &contacts).await;
+        forgotten.map_err(|error| Problem::new(Code::Unavailable).with_detail(error.to_string()))
+    };
+    // Before: who cannot lose the letters can ask again. After: a letter may have been under way.
+    forget().await?;
     gateway.sessions.erase(&identity, gateway.now()).await?;
+    forget().await?;
     Ok(done())
 }
 

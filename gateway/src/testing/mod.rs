@@ -17,7 +17,7 @@ use axum::{
     http::{Request, request::Builder},
 };
 use engine::{
-    id::{SubjectId, TenantId},
+    id::{ContactId, SubjectId, TenantId},
     money::Currency,
 };
 use futures::future::BoxFuture;
@@ -54,13 +54,24 @@ pub(crate) struct Shop {
     _folder: tempfile::TempDir,
 }
 
-/// Mails that were sent.
+/// Mails that were sent, and contacts whose letters were to be forgotten.
 #[derive(Default)]
-pub(crate) struct Outbox(pub(crate) Mutex<Vec<Mail>>);
+pub(crate) struct Outbox(pub(crate) Mutex<Vec<Mail>>, pub(crate) Mutex<Vec<ContactId>>);
 
 impl Mailer for Outbox {
     fn send(&self, mail: Mail) -> BoxFuture<'_, Result<(), MailError>> {
         self.0.lock().push(mail);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn forget<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        subjects: &'a [SubjectId],
+        contacts: &'a [ContactId],
+    ) -> BoxFuture<'a, Result<(), MailError>> {
+        self.0.lock().retain(|mail| mail.tenant != *tenant || !subjects.contains(&mail.whose));
+        self.1.lock().extend(contacts);
         Box::pin(async { Ok(()) })
     }
 }
@@ -68,7 +79,14 @@ impl Mailer for Outbox {
 /// The settings of tests: a developer's machine, where limits hold for others than loopback, and cheap passwords.
 pub(crate) fn settings() -> Settings {
     let tenant = TenantId::new("acme").unwrap();
-    Settings { dev: true, default_tenant: Some(tenant), password_memory_kib: 8, ..Settings::default() }
+    let payment_providers = vec!["sandbox".to_owned()];
+    Settings {
+        dev: true,
+        default_tenant: Some(tenant),
+        password_memory_kib: 8,
+        payment_providers,
+        ..Settings::default()
+    }
 }
 
 impl Shop {
@@ -117,13 +135,32 @@ impl Shop {
             commerce: node.commerce(),
             read_side,
             settings,
-            keys: Keys::ephemeral().unwrap(),
+            keys: Keys::open(&folder.path().join("keys")).unwrap(),
             mailer: mails.clone(),
             clock,
             metrics,
         })
         .unwrap();
         Self { door: Door::new(gateway.clone()), gateway, mails, journal, _node: node, _folder: folder }
+    }
+
+    /// Begins anew behind the same door, as after a restart: everything that the gateway had in memory is forgotten.
+    pub(crate) fn restart_gateway(&mut self) {
+        self.restart_gateway_with(self.gateway.settings.clone());
+    }
+
+    pub(crate) fn restart_gateway_with(&mut self, settings: Settings) {
+        self.gateway = Gateway::new(GatewayOptions {
+            commerce: self.gateway.commerce.clone(),
+            read_side: self.gateway.read_side.clone(),
+            settings,
+            keys: Keys::open(&self._folder.path().join("keys")).unwrap(),
+            mailer: self.mails.clone(),
+            clock: self.gateway.clock(),
+            metrics: crate::ops::metrics::detached(),
+        })
+        .unwrap();
+        self.door = Door::new(self.gateway.clone());
     }
 
     /// Sends a request as it is.

@@ -70,6 +70,8 @@ pub struct Account {
     pub created_at: Timestamp,
     /// When its owner had it erased.
     pub erased_at: Option<Timestamp>,
+    /// When its password was last reset: tokens from before are worthless.
+    pub tokens_from: Option<Timestamp>,
 }
 
 impl fmt::Debug for Account {
@@ -80,6 +82,7 @@ impl fmt::Debug for Account {
             .field("role", &self.role)
             .field("created_at", &self.created_at)
             .field("erased_at", &self.erased_at)
+            .field("tokens_from", &self.tokens_from)
             .finish_non_exhaustive()
     }
 }
@@ -235,6 +238,7 @@ pub(super) fn read_account(row: &SqliteRow) -> sqlx::Result<Account> {
         role: row.parsed("role")?,
         created_at: row.time("created_at")?,
         erased_at: row.opt_time("erased_at")?,
+        tokens_from: row.opt_time("tokens_from")?,
     })
 }
 

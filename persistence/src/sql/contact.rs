@@ -7,7 +7,7 @@ use engine::{
     time::Timestamp,
 };
 use serde_json::{Map, Value};
-use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
+use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     ReadSide, RowExt, StoreError, blob,
@@ -65,50 +65,6 @@ pub enum ContactError {
 store_errors!(ContactError);
 
 impl ReadSide {
-    /// Writes a contact down; it is on the disk when this returns, and an event may refer to it. Again is the same.
-    ///
-    /// Derive the id from the command *and* from what the contact says: a repeat finds its row, and the same
-    /// idempotency key with another address cannot change what an order refers to.
-    pub async fn put_contact(&self, tenant: &TenantId, new: &Contact) -> Result<(), ContactError> {
-        let mut tx = self.begin().await?;
-        let is_erased: bool = sqlx::query_scalar(
-            "SELECT EXISTS (SELECT 1 FROM accounts WHERE tenant = ?1 AND erased_at IS NOT NULL AND subject IN
-                 (SELECT ?2 UNION ALL SELECT account FROM aliases WHERE tenant = ?1 AND guest = ?2))",
-        )
-        .bind(tenant.as_str())
-        .bind(blob(new.subject.0))
-        .fetch_one(&mut *tx)
-        .await?;
-        if is_erased {
-            return Err(ContactError::Erased);
-        }
-        sqlx::query(
-            "INSERT INTO contacts (tenant, contact, subject, email, name, address, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (tenant, contact) DO NOTHING",
-        )
-        .bind(tenant.as_str())
-        .bind(blob(new.contact.0))
-        .bind(blob(new.subject.0))
-        .bind(&new.email)
-        .bind(&new.name)
-        .bind(new.address.clone().map(|address| Value::Object(address).to_string()))
-        .bind(number(new.created_at.0))
-        .execute(&mut *tx)
-        .await
-        .map_err(|error| if is_orphan(&error) { ContactError::NoTenant } else { error.into() })?;
-        let row = sqlx::query("SELECT * FROM contacts WHERE tenant = ?1 AND contact = ?2")
-            .bind(tenant.as_str())
-            .bind(blob(new.contact.0))
-            .fetch_one(&mut *tx)
-            .await?;
-        let kept = read_contact(&row)?;
-        let same = Contact { created_at: kept.created_at, erased_at: None, ..new.clone() };
-        if kept != same {
-            return Err(ContactError::IdTaken);
-        }
-        Ok(tx.commit().await?)
-    }
-
     /// The contact with this id; an erased one has nothing but its ids.
     pub async fn contact(&self, tenant: &TenantId, contact: ContactId) -> Result<Option<Contact>, StoreError> {
         let row = sqlx::query("SELECT * FROM contacts WHERE tenant = ?1 AND contact = ?2")
@@ -133,6 +89,50 @@ impl ReadSide {
     }
 }
 
+/// Writes a contact down within a transaction; what is refused leaves nothing behind.
+pub(super) async fn write_contact(
+    tx: &mut SqliteConnection,
+    tenant: &TenantId,
+    new: &Contact,
+) -> Result<(), ContactError> {
+    let is_erased: bool = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM accounts WHERE tenant = ?1 AND erased_at IS NOT NULL AND subject IN
+             (SELECT ?2 UNION ALL SELECT account FROM aliases WHERE tenant = ?1 AND guest = ?2))",
+    )
+    .bind(tenant.as_str())
+    .bind(blob(new.subject.0))
+    .fetch_one(&mut *tx)
+    .await?;
+    if is_erased {
+        return Err(ContactError::Erased);
+    }
+    sqlx::query(
+        "INSERT INTO contacts (tenant, contact, subject, email, name, address, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (tenant, contact) DO NOTHING",
+    )
+    .bind(tenant.as_str())
+    .bind(blob(new.contact.0))
+    .bind(blob(new.subject.0))
+    .bind(&new.email)
+    .bind(&new.name)
+    .bind(new.address.clone().map(|address| Value::Object(address).to_string()))
+    .bind(number(new.created_at.0))
+    .execute(&mut *tx)
+    .await
+    .map_err(|error| if is_orphan(&error) { ContactError::NoTenant } else { error.into() })?;
+    let row = sqlx::query("SELECT * FROM contacts WHERE tenant = ?1 AND contact = ?2")
+        .bind(tenant.as_str())
+        .bind(blob(new.contact.0))
+        .fetch_one(&mut *tx)
+        .await?;
+    let kept = read_contact(&row)?;
+    let same = Contact { created_at: kept.created_at, erased_at: None, ..new.clone() };
+    if kept != same {
+        return Err(ContactError::IdTaken);
+    }
+    Ok(())
+}
+
 pub(super) fn read_contact(row: &SqliteRow) -> sqlx::Result<Contact> {
     let address: Option<&str> = row.try_get("address")?;
     Ok(Contact {
@@ -149,6 +149,8 @@ pub(super) fn read_contact(row: &SqliteRow) -> sqlx::Result<Contact> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 pub(super) mod tests {
+    use futures::future::join_all;
+
     use super::*;
     use crate::sql::testing::{Shop, subject, tenant};
 
@@ -175,6 +177,22 @@ pub(super) mod tests {
         let other = Contact { name: Some("Eve".to_owned()), ..contact.clone() };
         assert!(matches!(shop.read_side.put_contact(&acme, &other).await, Err(ContactError::IdTaken)));
         assert_eq!(shop.read_side.contact(&acme, contact.contact).await.unwrap(), Some(contact));
+    }
+
+    #[tokio::test]
+    async fn a_rush_is_written_together_and_each_hears_its_own() {
+        let shop = Shop::open().await;
+        let (acme, nowhere) = (tenant("acme"), tenant("nowhere"));
+        let contacts: Vec<_> = (0..300).map(|n| contact_of(subject(&format!("guest {n}")), "1 Long Lane")).collect();
+        let put = contacts.iter().enumerate().map(|(n, contact)| {
+            let tenant = if n % 50 == 7 { &nowhere } else { &acme };
+            shop.read_side.put_contact(tenant, contact)
+        });
+        for (n, result) in join_all(put).await.into_iter().enumerate() {
+            assert_eq!(matches!(result, Err(ContactError::NoTenant)), n % 50 == 7, "{n}: {result:?}");
+            let kept = shop.read_side.contact(&acme, contacts[n].contact).await.unwrap();
+            assert_eq!(kept.is_some(), n % 50 != 7, "{n}");
+        }
     }
 
     #[tokio::test]

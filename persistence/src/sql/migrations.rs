@@ -13,6 +13,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "projections", include_str!("../../../migrations/sqlite/0003_projections.sql")),
     (4, "product search", include_str!("../../../migrations/sqlite/0004_product_search.sql")),
     (5, "orders and checkouts", include_str!("../../../migrations/sqlite/0005_orders_and_checkouts.sql")),
+    (
+        6,
+        "ended tokens and made products",
+        include_str!("../../../migrations/sqlite/0006_ended_tokens_and_made_products.sql"),
+    ),
 ];
 
 /// Tables that could not be brought to this program's layout.

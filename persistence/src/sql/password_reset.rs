@@ -66,7 +66,7 @@ impl ReadSide {
     }
 
     /// Uses a link up: sets the password (a PHC string), ends every session of the account, and makes its other links
-    /// worthless. Says whose it was.
+    /// and the tokens from before `now` worthless. Says whose it was.
     pub async fn use_password_reset(
         &self,
         tenant: &TenantId,
@@ -85,13 +85,16 @@ impl ReadSide {
         .fetch_optional(&mut *tx)
         .await?;
         let subject = SubjectId(row.ok_or(ResetError::NotGood)?.id("subject")?);
-        let changed =
-            sqlx::query("UPDATE accounts SET password = ?3 WHERE tenant = ?1 AND subject = ?2 AND erased_at IS NULL")
-                .bind(tenant.as_str())
-                .bind(blob(subject.0))
-                .bind(password)
-                .execute(&mut *tx)
-                .await?;
+        let changed = sqlx::query(
+            "UPDATE accounts SET password = ?3, tokens_from = ?4
+             WHERE tenant = ?1 AND subject = ?2 AND erased_at IS NULL",
+        )
+        .bind(tenant.as_str())
+        .bind(blob(subject.0))
+        .bind(password)
+        .bind(number(now.0))
+        .execute(&mut *tx)
+        .await?;
         if changed.rows_affected() == 0 {
             return Err(ResetError::NotGood);
         }
@@ -140,7 +143,7 @@ mod tests {
 
         assert_eq!(shop.read_side.use_password_reset(&acme, token(0), "new phc", NOW).await.unwrap(), ada);
         let account = shop.read_side.account(&acme, ada).await.unwrap().unwrap();
-        assert_eq!(account.password.as_deref(), Some("new phc"));
+        assert_eq!((account.password.as_deref(), account.tokens_from), (Some("new phc"), Some(NOW)));
         assert!(!shop.read_side.has_session(&acme, 7, NOW).await.unwrap());
         for n in [0, 1] {
             let again = shop.read_side.use_password_reset(&acme, token(n), "evil phc", NOW).await;

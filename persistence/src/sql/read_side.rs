@@ -1,13 +1,16 @@
 //! The handle to the database.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use sqlx::{
     ConnectOptions, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::migrations::{MigrationError, migrate};
+use super::{
+    contact_queue::ContactQueue,
+    migrations::{MigrationError, migrate},
+};
 
 /// Connections that read side by side. Each is a thread; more than a few only share the same cores and page cache.
 pub const READERS: u32 = 4;
@@ -25,6 +28,7 @@ const PAGE_CACHE_KIB: &str = "-16000";
 pub struct ReadSide {
     pub(super) writer: SqlitePool,
     pub(super) readers: SqlitePool,
+    pub(super) contacts: Arc<ContactQueue>,
 }
 
 /// A database that cannot be opened.
@@ -82,7 +86,7 @@ impl ReadSide {
             return Err(OpenError::Migration { path: name, why });
         }
         let readers = pool(READERS).connect_with(options.read_only(true)).await.map_err(database)?;
-        Ok(Self { writer, readers })
+        Ok(Self { writer, readers, contacts: Arc::default() })
     }
 
     /// Waits for what is under way and closes the database. Every clone is closed too.

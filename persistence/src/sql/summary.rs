@@ -26,7 +26,7 @@ pub struct ProjectionSummary {
 }
 
 /// The tables that exist nowhere else.
-const KEPT: [&str; 9] = [
+const KEPT: [&str; 10] = [
     "tenants",
     "tenant_hosts",
     "accounts",
@@ -36,6 +36,7 @@ const KEPT: [&str; 9] = [
     "password_resets",
     "imports",
     "import_rejected_rows",
+    "made_products",
 ];
 
 impl ReadSide {

@@ -16,11 +16,12 @@ use integrations::mail::MailRoute;
 
 use self::{
     said::Reading,
-    values::{bytes, flag, listen_address, origins, positive, rate, tenant_hosts},
+    values::{bytes, listen_address, origins, positive, rate, tenant_hosts},
 };
 pub(crate) use self::{
-    said::{FolderSettings, Said, ServeSettings},
-    values::{duration, parse_tenant},
+    said::{FileValues, FolderSettings, Said, ServeSettings, read_file},
+    settings::is_setting,
+    values::{duration, flag, parse_tenant},
 };
 
 /// The name of the tenant that `--dev` makes.
@@ -85,6 +86,13 @@ pub(crate) enum LogFormat {
 #[error("{}", list(.0))]
 pub(crate) struct ConfigError(Vec<String>);
 
+impl ConfigError {
+    /// One thing that is wrong.
+    pub(crate) fn one(fault: String) -> Self {
+        Self(vec![fault])
+    }
+}
+
 fn list(faults: &[String]) -> String {
     let count = match faults.len() {
         1 => "1 thing is wrong".to_owned(),
@@ -121,7 +129,9 @@ impl Config {
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&log.filter) {
             given.fault("log", &error.to_string());
         }
-        let doors = doors(&mut given, dev, listen);
+        // Outside of development somebody has to want it: whoever can pay with it pays nothing.
+        let sandbox = given.or("sandbox_payments", dev, flag);
+        let doors = doors(&mut given, dev, listen, sandbox);
         let defaults = Tuning::default();
         let tuning = Tuning {
             checkpoint_tail_bytes: given.or("checkpoint_tail_bytes", defaults.checkpoint_tail_bytes, bytes),
@@ -138,7 +148,6 @@ impl Config {
         {
             given.fault("smtp_url", &error.to_string());
         }
-        let sandbox = given.or("sandbox_payments", true, flag);
         let provider_timeout = given.or("provider_timeout", integrations::payments::ANSWER_MAX, duration);
         let rewitness = given.or("rewitness", false, flag);
         let faults = given.faults();
@@ -181,6 +190,7 @@ fn doors<E: Fn(&str) -> Option<String>>(
     given: &mut Reading<'_, E>,
     dev: bool,
     listen: SocketAddr,
+    sandbox: bool,
 ) -> gateway::Settings {
     let defaults = gateway::Settings::default();
     let demo = TenantId::new(DEMO_TENANT).ok().filter(|_| dev);
@@ -227,6 +237,7 @@ fn doors<E: Fn(&str) -> Option<String>>(
         tax_basis_points: given.or("tax_basis_points", defaults.tax_basis_points, |text| {
             text.parse().map_err(|_| "must be a whole number: 1900 is 19 %".to_owned())
         }),
+        payment_providers: sandbox.then(|| integrations::sandbox::NAME.to_owned()).into_iter().collect(),
     };
     for fault in settings.faults() {
         given.fault(fault.setting, fault.why);

@@ -106,8 +106,9 @@ impl<'a, E: Fn(&str) -> Option<String>> Reading<'a, E> {
         reading
     }
 
-    fn take_file(&mut self, path: &str, file: BTreeMap<String, Result<String, String>>) {
+    fn take_file(&mut self, path: &str, file: FileValues) {
         path.clone_into(&mut self.file_name);
+        let options = crate::options::names();
         for (name, value) in file {
             match (find(&name), value) {
                 (Some(setting), Ok(value)) if setting.name != "config" => {
@@ -115,7 +116,10 @@ impl<'a, E: Fn(&str) -> Option<String>> Reading<'a, E> {
                 }
                 (Some(_), Ok(_)) => self.faults.push(format!("{path}: {name} is not for the file itself")),
                 (Some(_), Err(why)) => self.faults.push(format!("{path}: {name} {why}")),
-                (None, _) => self.faults.push(format!("{path}: there is no setting {name:?}{}", like(&name))),
+                // Read with the command line, by the commands that have it.
+                (None, Ok(_)) if options.contains(&name) => {}
+                (None, Err(why)) if options.contains(&name) => self.faults.push(format!("{path}: {name} {why}")),
+                (None, _) => self.faults.push(format!("{path}: there is no setting {name:?}{}", like(&name, &options))),
             }
         }
     }
@@ -171,8 +175,11 @@ impl<'a, E: Fn(&str) -> Option<String>> Reading<'a, E> {
     }
 }
 
+/// What a file says, by its keys; or what is wrong with a value.
+pub(crate) type FileValues = BTreeMap<String, Result<String, String>>;
+
 /// Every key of a TOML file as text, or what is wrong with it. Lists are joined by commas, tables as `key=value`.
-fn read_file(path: &Path) -> Result<BTreeMap<String, Result<String, String>>, String> {
+pub(crate) fn read_file(path: &Path) -> Result<FileValues, String> {
     use config::{Source, Value, ValueKind};
     fn text(value: Value) -> Result<String, String> {
         match value.kind {
@@ -198,10 +205,10 @@ fn read_file(path: &Path) -> Result<BTreeMap<String, Result<String, String>>, St
 /// How alike two names are, from 0 to 1, of which one may have been meant for the other.
 const LIKE_MIN: f64 = 0.85;
 
-/// A setting that may have been meant.
-fn like(name: &str) -> String {
-    let alike = |setting: &&Setting| strsim::jaro_winkler(setting.name, name);
-    let nearest =
-        SETTINGS.iter().max_by(|a, b| alike(a).total_cmp(&alike(b))).filter(|nearest| alike(nearest) >= LIKE_MIN);
-    nearest.map_or(String::new(), |setting| format!(" (did you mean {}?)", setting.name))
+/// A key that may have been meant.
+fn like(name: &str, options: &[String]) -> String {
+    let names = SETTINGS.iter().map(|setting| setting.name).chain(options.iter().map(String::as_str));
+    let alike = |known: &&str| strsim::jaro_winkler(known, name);
+    let nearest = names.max_by(|a, b| alike(a).total_cmp(&alike(b))).filter(|nearest| alike(nearest) >= LIKE_MIN);
+    nearest.map_or(String::new(), |known| format!(" (did you mean {known}?)"))
 }

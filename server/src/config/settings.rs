@@ -111,8 +111,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         Serve,
         "sandbox_payments",
         "true|false",
-        "true",
-        "Whether checkouts may pay with the sandbox, which moves no money",
+        "true under --dev",
+        "Whether checkouts may pay with the sandbox, which moves no money; without it there is no payment provider",
     ),
     setting(
         Serve,
@@ -138,6 +138,11 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting(Serve, "entities_max", "COUNT", "50000", "Entities in memory, at some 8 KB each besides their state"),
     setting(Serve, "idle_after", "DURATION", "5m", "How long an entity may be idle in memory"),
 ];
+
+/// Whether there is a setting of this name.
+pub(crate) fn is_setting(name: &str) -> bool {
+    find(name).is_some()
+}
 
 /// The setting of this name.
 pub(super) fn find(name: &str) -> Option<&'static Setting> {

@@ -49,15 +49,17 @@ fn a_file_has_lists_and_tables() {
 
 #[test]
 fn everything_that_is_wrong_is_said_at_once_and_where() {
-    let (_folder, path) = file("lisen = \"x\"\nlisten_adress = \"x\"\nworkers = 0\nupload_bytes_max = \"1 parsec\"\n");
+    let (_folder, path) =
+        file("rol = \"vendor\"\nlisen = \"x\"\nlisten_adress = \"x\"\nworkers = 0\nupload_bytes_max = \"1 parsec\"\n");
     let environment = [("FUSION_CONFIG", path.as_str()), ("FUSION_RATE_ADDRESS", "fast"), ("FUSION_TOKEN_TTL", "1s")];
     let error = read(&[("listen", "here")], &environment).unwrap_err().to_string();
     for part in [
-        "7 things are wrong",
+        "8 things are wrong",
         "--listen \"here\": must be an address and a port",
         "FUSION_RATE_ADDRESS \"fast\": must be requests a second",
         "FUSION_TOKEN_TTL: must be at least a minute",
         ": there is no setting \"lisen\" (did you mean listen?)",
+        ": there is no setting \"rol\" (did you mean role?)",
         ": there is no setting \"listen_adress\"",
         ": workers \"0\": must be a whole number from 1 on",
         ": upload_bytes_max \"1 parsec\": must be a size",
@@ -85,6 +87,19 @@ fn a_default_tenant_is_for_development_only() {
     let error = read(&[], &[("FUSION_DEFAULT_TENANT", "acme")]).unwrap_err().to_string();
     assert!(error.contains("only under --dev"), "{error}");
     assert!(read(&[("dev", "true")], &[("FUSION_DEFAULT_TENANT", "acme")]).is_ok());
+}
+
+#[test]
+fn nobody_buys_without_money_unless_the_operator_says_so() {
+    let providers = |flags: &[(&'static str, &str)]| {
+        let config = read(flags, &[]).unwrap();
+        assert_eq!(config.sandbox, !config.doors.payment_providers.is_empty());
+        config.doors.payment_providers
+    };
+    assert!(providers(&[]).is_empty());
+    assert_eq!(providers(&[("dev", "true")]), ["sandbox"]);
+    assert_eq!(providers(&[("sandbox_payments", "true")]), ["sandbox"]);
+    assert!(providers(&[("dev", "true"), ("sandbox_payments", "false")]).is_empty());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::{
 use engine::id::TenantId;
 
 /// `true`, `false`, and how the shell's people say so.
-pub(super) fn flag(text: &str) -> Result<bool, String> {
+pub(crate) fn flag(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Ok(true),
         "false" | "0" | "no" | "off" => Ok(false),

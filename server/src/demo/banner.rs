@@ -1,14 +1,18 @@
 //! What `--dev` prints when everything is there.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::Path};
 
 use serde_json::Value;
 
 use super::Demo;
-use crate::config::Config;
+use crate::{config::Config, program};
+
+/// Where commands look for a server, and for its folder, unless said.
+const DEFAULT_URL: &str = "http://127.0.0.1:8080";
+const DEFAULT_FOLDER: &str = "./data";
 
 impl Demo {
-    /// Tokens, three lines that work when they are pasted, and the address last.
+    /// Tokens, lines that work when they are pasted, and the address last.
     pub(crate) fn banner(&self, config: &Config, address: SocketAddr) -> String {
         let url = match config.listen.port() {
             // Port 0 takes any: only now it is known which.
@@ -20,6 +24,15 @@ impl Demo {
         let (open_title, next_title) = (text(&self.open, "title"), text(&self.next, "title"));
         let (sku, starts) = (text(&self.open["items"][0], "sku"), text(&self.next, "starts_at"));
         let claim = serde_json::json!({"sku": sku, "quantity": 1}).to_string().replace('\'', "'\\''");
+        let fusion = program::name();
+        let shop = match url == DEFAULT_URL {
+            true => String::new(),
+            false => format!(" --url {}", program::quoted(&url)),
+        };
+        let folder = match config.data_dir == Path::new(DEFAULT_FOLDER) {
+            true => String::new(),
+            false => format!(" --data-dir {}", program::quoted(&config.data_dir.to_string_lossy())),
+        };
         format!(
             "\nThe demo shop is open: {products} products, two drops.\n\
              \n  {open_title}\n  {next_title} (at {starts}: {url}/v1/drops/{next})\n\
@@ -32,7 +45,8 @@ impl Demo {
              -H 'Idempotency-Key: my-first-claim' -H 'Content-Type: application/json' -d '{claim}'\n\
              \nWatch its claims as the vendor:\n\
              \ncurl -s {url}/v1/drops/{open}/claims -H 'Authorization: Bearer {vendor}'\n\
-             \nOr make a crowd: fusion demo crowd --buyers 200\n\
+             \nMake a crowd of it, and see whether everything still agrees:\n\
+             \n{fusion} demo crowd --buyers 200{shop}{folder}\n{fusion} doctor{folder}\n\
              \n{url}\n"
         )
     }

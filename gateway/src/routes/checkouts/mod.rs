@@ -8,7 +8,7 @@ use axum::{extract::State, response::Response};
 use engine::{
     checkout::{Checkout, CheckoutCommand, CheckoutReply, CheckoutTerms, CheckoutView, StartCheckout},
     drop::Buyer,
-    id::{CheckoutId, ContactId, TenantId},
+    id::{CheckoutId, ContactId, Fingerprint, TenantId},
 };
 use futures::{StreamExt, stream};
 use persistence::sql::{Contact, ContactError, List, lists::CheckoutStanding};
@@ -21,7 +21,7 @@ use self::{
 use super::{known_former, read_call};
 use crate::{
     Gateway, Problem,
-    auth::Identity,
+    auth::{Identity, keys::keyed_hash},
     edge::{Arrival, FromQuery, Json, Parameters, Path, Query},
     idempotency::Key,
     ops::openapi::KeyHeader,
@@ -67,7 +67,8 @@ async fn ask(
     responses((status = 201, description = "The checkout", body = CheckoutWire),
         (status = 409, description = "`price_changed` {total}, `checkout_in_progress` {checkout_id}, `already_released` {claim_id}, \
             `already_sold` {claim_id}, `limit_reached` {remaining}, `insufficient_stock` {sku, available}, `cart_empty`, \
-            `not_for_sale` {sku}, `mixed_currencies`, `too_many_checkouts`")))]
+            `not_for_sale` {sku}, `mixed_currencies`, `too_many_checkouts`"),
+        (status = 422, description = "`payment_provider_unknown` {providers}")))]
 pub(crate) async fn create_checkout(
     State(gateway): State<Gateway>,
     identity: Identity,
@@ -77,13 +78,17 @@ pub(crate) async fn create_checkout(
     let Said { source, email, expected_total } = body.read()?;
     let (tenant, buyer) = (identity.tenant(), identity.buyer());
     let mut call = idempotency.call(&identity, "create_checkout", b"", &body);
+    // The journal has both, and nobody shall be able to try addresses on them.
+    let fingerprint = keyed(&gateway, &[b"fingerprint", &call.fingerprint.0.to_be_bytes()]);
+    call.fingerprint = Fingerprint(fingerprint);
     let view = CheckoutCommand::View { buyer: Some(buyer.clone()) };
     call.command_id = known_former::<Checkout>(&gateway, &call, |id| CheckoutId(id.0).key(tenant), view).await;
     let checkout = CheckoutId(call.command_id.0);
+    check_provider(&gateway, tenant, checkout, &buyer, &body.payment.provider).await?;
     let address = body.shipping_address.to_map();
     let said = serde_json::to_vec(&(email.as_str(), &address)).unwrap_or_default();
     let contact = Contact {
-        contact: ContactId::derive(&[b"contact", &checkout.to_bytes(), &said]),
+        contact: ContactId(keyed(&gateway, &[b"contact", &checkout.to_bytes(), &said])),
         subject: identity.subject(),
         email: Some(email.as_str().to_owned()),
         name: body.shipping_address.name(),
@@ -117,6 +122,40 @@ pub(crate) async fn create_checkout(
     }));
     let (view, again) = ask(&gateway, tenant, checkout, command, call).await?;
     Ok(replayed(created(&format!("/v1/checkouts/{checkout}"), &CheckoutWire::of(&view)), again))
+}
+
+/// A keyed hash of what a buyer said.
+fn keyed(gateway: &Gateway, parts: &[&[u8]]) -> u128 {
+    let hash = keyed_hash(&gateway.contact_key, parts);
+    let mut half = [0; 16];
+    half.copy_from_slice(&hash[..16]);
+    u128::from_be_bytes(half)
+}
+
+/// Refuses a provider that the shop does not have, before anything happens. A checkout that was accepted while it had it
+/// is answered again.
+async fn check_provider(
+    gateway: &Gateway,
+    tenant: &TenantId,
+    checkout: CheckoutId,
+    buyer: &Buyer,
+    provider: &str,
+) -> Result<(), Problem> {
+    let known = &gateway.settings.payment_providers;
+    if known.iter().any(|name| name == provider) {
+        return Ok(());
+    }
+    let earlier = CheckoutCommand::View { buyer: Some(buyer.clone()) };
+    match gateway.commerce.ask::<Checkout>(&checkout.key(tenant), earlier, Call::read()).await {
+        Ok(_) => Ok(()),
+        Err(AskError::Rejected(_)) => {
+            let has = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            Err(Problem::new(Code::PaymentProviderUnknown)
+                .with("providers", known.clone())
+                .with_detail(format!("payment providers of this shop: {has}")))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The buyer that a checkout is looked up for: vendors see everyone's.

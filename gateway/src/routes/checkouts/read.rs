@@ -35,7 +35,7 @@ pub(crate) struct NewCheckout {
     email: String,
     /// Where the parcel goes.
     #[schema(value_type = ShippingAddress)]
-    pub(super) shipping_address: Address,
+    pub(in crate::routes) shipping_address: Address,
     /// The total that the buyer has seen: 409 `price_changed` when it is another.
     #[schema(value_type = Option<PriceSchema>)]
     expected_total: Option<MoneyWire>,
@@ -45,7 +45,8 @@ pub(crate) struct NewCheckout {
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PaymentMeans {
-    /// The payment provider; `sandbox` is built in.
+    /// The payment provider. `sandbox` is built in, and moves no money: it is for development, unless the shop's operator
+    /// has switched it on.
     #[schema(min_length = 1, max_length = 64)]
     pub(super) provider: String,
     /// What the provider calls the means of payment. The sandbox has `tok_approve`, `tok_decline`, `tok_slow`,

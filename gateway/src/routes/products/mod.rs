@@ -3,11 +3,11 @@
 pub(super) mod read;
 mod view;
 
-use actors::{Answered, Call};
+use actors::{Answered, AskError, Call};
 use axum::{extract::State, response::Response};
 use engine::{
     id::{ProductId, Sku, TenantId},
-    product::{Product, ProductCommand, ProductReply, ProductView, Status},
+    product::{NewProduct, Product, ProductCommand, ProductRejection, ProductReply, ProductView, Status},
 };
 use persistence::sql::{List, lists::ProductFilter};
 use std::{collections::HashMap, sync::Arc};
@@ -24,7 +24,7 @@ use crate::{
     edge::{Arrival, FromQuery, Json, PRODUCT_JSON_BYTES_MAX, Parameters, Path, Query},
     idempotency::{Key, OptionalKey},
     ops::openapi::{KeyHeader, KnownHeader, OptionalKeyHeader, ShopHeader, VersionHeader},
-    problem::{Faults, FieldCode},
+    problem::{Code, Faults, FieldCode},
     wire::{IdSchema, IfMatch, IfNoneMatch, PageQuery, PageWire, created, done, fresh, ok, replayed},
 };
 
@@ -208,10 +208,41 @@ pub(crate) async fn create_product(
     let call = idempotency.call(&vendor.0, "create_product", b"", &body);
     let tenant = vendor.0.tenant();
     let product = new.handle.product(tenant);
+    let _turn = gateway.making.take(call.command_id).await;
+    note(&gateway, tenant, product, &new, &call).await?;
     let command = ProductCommand::Create { tenant: tenant.clone(), new: Box::new(new) };
     let (view, again) = ask(&gateway, tenant, product, command, call).await?;
     let wire = write(&gateway, tenant, &view).await?;
     Ok(replayed(created(&format!("/v1/products/{product}"), &wire), again))
+}
+
+/// Notes that the command is about to make this product. Refuses when it has made another one: the product's id follows
+/// from the handle, so that the two do not know of each other.
+async fn note(
+    gateway: &Gateway,
+    tenant: &TenantId,
+    product: ProductId,
+    new: &NewProduct,
+    call: &Call,
+) -> Result<(), Problem> {
+    let names = std::iter::once(call.command_id).chain(call.former_ids.iter().copied());
+    let noted = gateway.read_side.made_product(tenant, names).await?;
+    if noted == Some(product) {
+        return Ok(());
+    }
+    if let Some(other) = noted {
+        // Under the command's name, but without a variant: a product that does not know the name refuses it.
+        let new = Box::new(NewProduct { variants: Vec::new(), ..new.clone() });
+        let recall = ProductCommand::Create { tenant: tenant.clone(), new };
+        match gateway.commerce.ask::<Product>(&other.key(tenant), recall, call.clone()).await {
+            // Only what was refused then has left no trace.
+            Err(AskError::Rejected(ProductRejection::KeyReused(reused))) => return Err(reused.into()),
+            Ok(_) => return Err(Problem::new(Code::IdempotencyKeyReused)),
+            Err(AskError::Rejected(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(gateway.read_side.note_made_product(tenant, call.command_id, product, gateway.now()).await?)
 }
 
 /// Change a product

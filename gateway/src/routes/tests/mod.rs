@@ -1,9 +1,11 @@
 //! The routes, from the outside.
 
+mod again;
 mod claims;
 mod document;
 mod drops;
 mod imports;
 mod inventory;
 mod numbers;
+mod private;
 mod shop;

@@ -1,0 +1,85 @@
+//! The outbox: a folder with one `.eml` file a letter, for machines without a mail server.
+//!
+//! The first line of a file says whose letter it is, so that who is erased loses the letters too.
+
+use std::{
+    io::{self, BufRead},
+    path::{Path, PathBuf},
+};
+
+use tokio::io::AsyncWriteExt;
+
+use crate::mail::Whose;
+
+/// The header that says whose a letter is. It never leaves the folder: a mail server is not told.
+const WHOSE: &str = "X-Fusion-Whose: ";
+/// The longest first line that is looked at.
+const LINE_BYTES_MAX: u64 = 256;
+
+/// A folder with letters.
+#[derive(Debug, Clone)]
+pub(crate) struct Outbox {
+    folder: PathBuf,
+}
+
+impl Outbox {
+    /// The folder, made if there is none; its owner's alone.
+    pub(crate) fn open(folder: &Path) -> io::Result<Self> {
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(folder)?;
+        Ok(Self { folder: folder.to_owned() })
+    }
+
+    /// Keeps a letter under its name, in place of an earlier copy.
+    pub(crate) async fn keep(&self, name: &str, whose: &Whose, message: &[u8]) -> io::Result<()> {
+        let mut bytes = format!("{WHOSE}{whose}\r\n").into_bytes();
+        bytes.extend_from_slice(message);
+        write_whole(&self.folder.join(format!("{name}.eml")), &bytes).await
+    }
+
+    /// Removes the letters of these people, half-written ones too. Reads a line of every file.
+    pub(crate) async fn forget(&self, whose: &[Whose]) -> io::Result<()> {
+        let (folder, lines) = (self.folder.clone(), whose.iter().map(|whose| format!("{WHOSE}{whose}")).collect());
+        tokio::task::spawn_blocking(move || forget(&folder, lines)).await?
+    }
+}
+
+fn forget(folder: &Path, lines: Vec<String>) -> io::Result<()> {
+    let gone = |error: io::Error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) };
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if !path.extension().is_some_and(|extension| extension == "eml" || extension == "part") {
+            continue;
+        }
+        match first_line(&path) {
+            Ok(line) if lines.contains(&line) => std::fs::remove_file(&path).or_else(gone)?,
+            Ok(_) => {}
+            Err(error) => gone(error)?,
+        }
+    }
+    // On the disk before anyone hears that it is so.
+    std::fs::File::open(folder)?.sync_all()
+}
+
+fn first_line(path: &Path) -> io::Result<String> {
+    use io::Read;
+    let mut line = Vec::new();
+    io::BufReader::new(std::fs::File::open(path)?.take(LINE_BYTES_MAX)).read_until(b'\n', &mut line)?;
+    Ok(String::from_utf8_lossy(line.trim_ascii_end()).into_owned())
+}
+
+/// Writes a file so that nobody ever sees a part of it; readable by its owner alone.
+async fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let part = path.with_extension("part");
+    let mut options = tokio::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+    let mut file = options.open(&part).await?;
+    file.write_all(bytes).await?;
+    file.sync_all().await?;
+    tokio::fs::rename(&part, path).await
+}

@@ -1,0 +1,111 @@
+//! Contacts of many buyers in one transaction: a rush of checkouts shares its syncs.
+//!
+//! Who finds nobody writing starts to; what comes meanwhile is the next transaction.
+
+use engine::id::TenantId;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::{Contact, ContactError, ReadSide, contact::write_contact};
+
+/// Contacts of one transaction: some ten milliseconds of the one writer.
+pub(super) const CONTACTS_AT_ONCE: usize = 128;
+
+/// What waits to be written.
+#[derive(Debug, Default)]
+pub(super) struct ContactQueue(Mutex<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    contacts: Vec<Queued>,
+    writing: bool,
+}
+
+#[derive(Debug)]
+struct Queued {
+    tenant: TenantId,
+    contact: Contact,
+    tell: oneshot::Sender<Result<(), ContactError>>,
+}
+
+impl ReadSide {
+    /// Writes a contact down; it is on the disk when this returns, and an event may refer to it. Again is the same.
+    ///
+    /// Derive the id from the command *and* from what the contact says: a repeat finds its row, and the same
+    /// idempotency key with another address cannot change what an order refers to.
+    pub async fn put_contact(&self, tenant: &TenantId, new: &Contact) -> Result<(), ContactError> {
+        let (tell, told) = oneshot::channel();
+        let starts = {
+            let mut waiting = self.contacts.0.lock();
+            waiting.contacts.push(Queued { tenant: tenant.clone(), contact: new.clone(), tell });
+            !std::mem::replace(&mut waiting.writing, true)
+        };
+        if starts {
+            // A task of its own: a caller who stops waiting does not stop the others' writing.
+            tokio::spawn(Writing { read_side: self.clone(), ended: false }.run());
+        }
+        match told.await {
+            Ok(result) => result,
+            // The transaction failed as a whole: its own says why.
+            Err(_) => self.write_together(&[(tenant, new)]).await?.pop().unwrap_or(Ok(())),
+        }
+    }
+
+    /// Writes contacts in one transaction. `Err`: none of them.
+    async fn write_together(
+        &self,
+        contacts: &[(&TenantId, &Contact)],
+    ) -> Result<Vec<Result<(), ContactError>>, ContactError> {
+        let mut tx = self.begin().await?;
+        let mut results = Vec::with_capacity(contacts.len());
+        for (tenant, contact) in contacts {
+            match write_contact(&mut tx, tenant, contact).await {
+                Err(error @ ContactError::Store(_)) => return Err(error),
+                result => results.push(result),
+            }
+        }
+        tx.commit().await?;
+        Ok(results)
+    }
+}
+
+/// Whoever writes. Whatever ends it, the next contact starts another.
+struct Writing {
+    read_side: ReadSide,
+    ended: bool,
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.read_side.contacts.0.lock().writing = false;
+        }
+    }
+}
+
+impl Writing {
+    async fn run(mut self) {
+        loop {
+            let taken = {
+                let mut waiting = self.read_side.contacts.0.lock();
+                if waiting.contacts.is_empty() {
+                    waiting.writing = false;
+                    // Not once more when this is dropped: another may write by then.
+                    self.ended = true;
+                    return;
+                }
+                let count = waiting.contacts.len().min(CONTACTS_AT_ONCE);
+                waiting.contacts.drain(..count).collect::<Vec<_>>()
+            };
+            let contacts: Vec<_> = taken.iter().map(|queued| (&queued.tenant, &queued.contact)).collect();
+            match self.read_side.write_together(&contacts).await {
+                Ok(results) => {
+                    for (queued, result) in taken.into_iter().zip(results) {
+                        let _ = queued.tell.send(result);
+                    }
+                }
+                Err(error) => tracing::warn!(%error, count = taken.len(), "contacts not written together"),
+            }
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! How this program is called here, for lines that people paste.
+
+use std::path::Path;
+
+/// The way this process was called: `fusion` where the shell finds it, else its path, short where it lies below the
+/// folder that people are in.
+pub(crate) fn name() -> String {
+    let typed = std::env::args_os().next().unwrap_or_else(|| "fusion".into());
+    let here = std::env::current_dir().unwrap_or_default();
+    short(Path::new(&typed), &here)
+}
+
+fn short(typed: &Path, here: &Path) -> String {
+    match typed.strip_prefix(here) {
+        Ok(below) if typed.is_absolute() && here.is_absolute() => quoted(&format!("./{}", below.display())),
+        _ => quoted(&typed.to_string_lossy()),
+    }
+}
+
+/// A word as a shell takes it.
+pub(crate) fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "_-./:@%+=,".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_is_called_as_it_was() {
+        let short = |typed: &str| short(Path::new(typed), Path::new("/home/ann/shop"));
+        assert_eq!(short("fusion"), "fusion");
+        assert_eq!(short("./target/release/fusion"), "./target/release/fusion");
+        assert_eq!(short("/home/ann/shop/target/release/fusion"), "./target/release/fusion");
+        assert_eq!(short("/usr/local/bin/fusion"), "/usr/local/bin/fusion");
+        assert_eq!(short("/home/ann/my shop/fusion"), "'/home/ann/my shop/fusion'");
+        assert_eq!(quoted("it's"), "'it'\\''s'");
+    }
+}
