@@ -12,6 +12,7 @@ use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     ask::{Answered, AskError, Call},
+    changes::{Ear, Interest, Listening},
     entity::Undecided,
     gate::Refused,
     node::{Ailing, NodeShared},
@@ -152,6 +153,11 @@ impl Commerce {
     /// asked at most 20 times a second.
     pub async fn drop_view(&self, tenant: &TenantId, drop: DropId) -> Result<Arc<DropView>, AskError<DropRejection>> {
         self.node.views.drop_view(self, tenant, drop).await
+    }
+
+    /// Listens to what is accepted, until what this gives back is dropped.
+    pub fn listen(&self, interest: Interest, ear: Ear) -> Listening {
+        self.node.changes.listen(interest, ear)
     }
 
     /// How many callers wait on this node.

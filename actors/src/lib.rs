@@ -1,4 +1,5 @@
-//! The runtime: node → shard → entity. It turns commands into journaled events and effects, and knows no commerce.
+//! The runtime: node → shard → entity. It turns commands into journaled events and effects, and knows the
+//! kinds of entities only to load them, and to keep what many look at.
 //!
 //! ```text
 //!   Commerce::ask ─► entity (one actor) ─► writer (one a shard) ─► journal
@@ -6,11 +7,13 @@
 //!        └───────────────── answer ◄────────── accepted ◄─────────────┘
 //!                                                 ├─► effects ─► other entities, payment, mail
 //!                                                 ├─► agenda (when to wake whom)
+//!                                                 ├─► changes (who listens: the live doors)
 //!                                                 └─► projector (the SQL read side)
 //! ```
 
 pub mod agenda;
 pub mod ask;
+pub mod changes;
 pub mod clock;
 pub mod commerce;
 pub mod effects;
@@ -24,6 +27,7 @@ pub mod shard;
 pub mod views;
 
 pub use ask::{Answered, AskError, Call};
+pub use changes::{Change, Interest, Listening};
 pub use clock::{Clock, SystemClock};
 pub use commerce::Commerce;
 pub use node::{Ailing, Node, NodeError, NodeOptions};

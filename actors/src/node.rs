@@ -19,6 +19,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::{
     ask::{Answered, AskError},
+    changes::Changes,
     clock::Clock,
     commerce::Commerce,
     effects::Effects,
@@ -95,6 +96,7 @@ pub struct NodeShared {
     pub(crate) tuning: Tuning,
     pub(crate) effects: Effects,
     pub(crate) views: Views,
+    pub(crate) changes: Arc<Changes>,
     pub(crate) gate: Arc<Gate>,
     pub(crate) counters: Counters,
     pub(crate) accepted: Notify,
@@ -227,6 +229,7 @@ impl Node {
             tuning: options.tuning,
             effects: Effects::default(),
             views: Views::default(),
+            changes: Arc::default(),
             gate: Arc::default(),
             counters: Counters::default(),
             accepted: Notify::new(),

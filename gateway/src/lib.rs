@@ -14,6 +14,7 @@ pub mod edge;
 pub mod idempotency;
 pub mod imports;
 pub mod limits;
+pub mod live;
 pub mod ops;
 pub mod problem;
 mod routes;

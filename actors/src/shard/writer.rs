@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use engine::id::EntityKey;
+use engine::{id::EntityKey, time::Timestamp};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesOrdered};
 use streaming::{Accepted, AppendError, Leadership, Position, batch};
 use tokio::sync::mpsc;
@@ -71,12 +71,8 @@ fn append(leadership: &mut dyn Leadership, waiting: &mut VecDeque<Proposal>) -> 
             break;
         }
         bytes += size;
-        let Some(mut proposal) = waiting.pop_front() else { break };
-        // The writer needs of the entry only what the proposal does not say; the rest goes to the journal.
-        let shell =
-            proposal.entry.as_ref().map(|entry| streaming::Entry { events: bytes::Bytes::new(), ..entry.clone() });
-        entries.extend(proposal.entry.take());
-        proposal.entry = shell;
+        let Some(proposal) = waiting.pop_front() else { break };
+        entries.extend(proposal.entry.clone());
         proposals.push(proposal);
     }
     if entries.is_empty() {
@@ -103,6 +99,9 @@ fn settle(leading: &Arc<Leading>, accepted: &Accepted, proposals: Vec<Proposal>)
     for proposal in proposals {
         if let (Some(entry), Some(accepted)) = (&proposal.entry, &proposal.accepted) {
             accepted.store(entry.version, Ordering::Release);
+        }
+        if let (Some(entry), Some(key)) = (&proposal.entry, &proposal.key) {
+            leading.node.changes.tell(key, entry.version, Timestamp(entry.at_ms), &entry.events);
         }
         for answer in proposal.answers {
             answer(fate(accepted));

@@ -9,6 +9,7 @@ use axum::{
 use engine::{
     drop::Buyer,
     id::{SubjectId, TenantId},
+    time::Timestamp,
 };
 
 use super::{cache::Known, standing::Standing, tenants::Tenants, token::Role};
@@ -67,6 +68,11 @@ impl Identity {
     /// Whether it runs the catalogue, the drops and the orders.
     pub fn is_vendor(&self) -> bool {
         matches!(self.role(), Some(Role::Vendor | Role::Admin))
+    }
+
+    /// The first instant at which its token is no longer good.
+    pub(crate) fn expires_at(&self) -> Timestamp {
+        self.known.bearer.expires_at
     }
 
     /// Its session, unless the token is from the command line.

@@ -64,12 +64,15 @@ pub use self::{
 };
 use crate::{
     Gateway,
+    live::{self, Operations, Rooms},
     ops::metrics::Meters,
     problem::{Code, Problem},
 };
 
 /// Answers below this size are not worth compressing: they fit one packet.
 const COMPRESS_BYTES_MIN: u64 = 1_400;
+/// Where WebSocket is spoken.
+const LIVE: &str = "/v1/ws";
 /// When to ask again after a read took too long.
 const SLOW_WAIT: Duration = Duration::from_secs(1);
 
@@ -104,6 +107,8 @@ struct Inner {
     gateway: Gateway,
     meters: Meters,
     headers: Vec<(HeaderName, HeaderValue)>,
+    operations: Operations,
+    rooms: Rooms,
 }
 
 impl Door {
@@ -119,12 +124,39 @@ impl Door {
             .quality(CompressionLevel::Fastest)
             .compress_when(DefaultPredicate::new().and(SizeAbove::new(COMPRESS_BYTES_MIN)));
         let headers = security_headers(&gateway);
-        Self { inner: Arc::new(Inner { meters: Meters::of(api), headers, gateway }), routes, compressed }
+        let (operations, rooms) = (Operations::of(api), Rooms::new(gateway.settings.connections_max));
+        let inner = Inner { meters: Meters::of(api), headers, operations, rooms, gateway };
+        Self { inner: Arc::new(inner), routes, compressed }
     }
 
     /// What it is the door to.
     pub(crate) fn gateway(&self) -> &Gateway {
         &self.inner.gateway
+    }
+
+    /// What can be asked, by its name.
+    pub(crate) fn operations(&self) -> &Operations {
+        &self.inner.operations
+    }
+
+    /// The topics that somebody listens to.
+    pub(crate) fn rooms(&self) -> &Rooms {
+        &self.inner.rooms
+    }
+
+    /// Answers what the gateway itself asks in someone's name: nobody's limits count it.
+    pub(crate) async fn answer_inside(&self, request: Request) -> Response {
+        let id = RequestId::next();
+        let mut response = self.route(request, &id).await;
+        if response.status().as_u16() >= 400 {
+            self.write_problem(&mut response, &id);
+        }
+        response
+    }
+
+    /// Answers a command that came over a socket from `address`, with every limit.
+    pub(crate) async fn answer_from(&self, request: Request, address: IpAddr) -> Response {
+        self.answer(request, SocketAddr::new(address, 0)).await
     }
 
     /// Answers one request that came from `peer`.
@@ -146,6 +178,10 @@ impl Door {
         };
         let mut response = match early {
             Some(response) => response,
+            None if parts.method == Method::GET && parts.uri.path() == LIVE => {
+                let arrival = Arrival { id: id.clone(), address };
+                live::upgrade(self.clone(), &mut parts, arrival).await.unwrap_or_else(IntoResponse::into_response)
+            }
             None => self.route(Request::from_parts(parts, body), &id).await,
         };
         self.finish(&mut response, &id, origin.as_ref());

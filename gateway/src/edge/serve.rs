@@ -88,7 +88,11 @@ pub async fn serve(door: Door, listener: TcpListener, shutdown: impl Future<Outp
     tracing::info!(open, "draining connections");
     stop.cancel();
     tracker.close();
-    if tokio::time::timeout(settings.drain_timeout, tracker.wait()).await.is_err() {
+    let rooms = door.rooms();
+    rooms.stop.cancel();
+    rooms.tracker.close();
+    let ended = futures::future::join(tracker.wait(), rooms.tracker.wait());
+    if tokio::time::timeout(settings.drain_timeout, ended).await.is_err() {
         tracing::warn!(open = tracker.len(), "connections cut after the drain timeout");
     }
     upkeep.abort();

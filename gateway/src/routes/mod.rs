@@ -54,6 +54,11 @@ pub(crate) fn all(gateway: Gateway) -> (Router, openapi::OpenApi) {
     (router.with_state(gateway).merge(pages), api)
 }
 
+/// What a drop's page answers to everyone, and what of it tells whether it is another answer.
+pub(crate) fn drop_state(view: &engine::drop::DropView) -> (String, Vec<u8>) {
+    drops::state(view)
+}
+
 /// The call of a read.
 fn read_call(arrival: &Arrival) -> Call {
     Call { request_id: arrival.id.number(), ..Call::read() }

@@ -241,6 +241,11 @@ pub(crate) struct Visitor<'a> {
 }
 
 impl Visitor<'_> {
+    /// Whoever it is, as it says so.
+    pub(crate) fn token(&self) -> &str {
+        self.token.as_deref().unwrap_or_default()
+    }
+
     fn request(&self, method: &str, path: &str) -> Builder {
         let builder = Request::builder().method(method).uri(path);
         match &self.token {

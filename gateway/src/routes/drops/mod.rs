@@ -129,6 +129,12 @@ pub(crate) async fn get_drop(
     Ok(fresh(&known, &wire.etag(), wire.to_json(), shop.identity.is_none()))
 }
 
+/// A drop as it is written, and its tag.
+pub(super) fn state(view: &engine::drop::DropView) -> (String, Vec<u8>) {
+    let wire = DropWire::of(view);
+    (String::from_utf8(wire.to_json()).unwrap_or_default(), wire.etag().into_bytes())
+}
+
 /// Change a drop
 ///
 /// Before it opens: everything; new items too. While it is open: `ends_at`, `per_buyer_max`, and of its items

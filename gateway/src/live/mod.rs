@@ -1,0 +1,85 @@
+//! The live doors: what happens is told as it happens, and commands come back on the same connection.
+//!
+//! ```text
+//!   entity accepted ─► room (one a topic) ─► frame, once ─► every peer's socket, without waking its task
+//!                                                               │ a socket that would block
+//!                                                               └─► its queue, and its task
+//!   socket ─► session (hello, subscribe, command) ─► Door::answer: what REST answers
+//! ```
+
+mod frames;
+mod operations;
+mod peer;
+mod room;
+mod rooms;
+mod session;
+mod socket;
+#[cfg(test)]
+mod tests;
+mod topic;
+
+pub(crate) use self::{operations::Operations, rooms::Rooms, socket::upgrade};
+
+use std::time::Duration;
+
+/// Bytes of a message from a client: a cart of a hundred lines fits a hundred times.
+pub const MESSAGE_BYTES_MAX: usize = 256 * 1024;
+/// Frames of a message from a client.
+pub const FRAMES_MAX: usize = 256;
+/// Topics of a connection.
+pub const SUBSCRIPTIONS_MAX: usize = 64;
+/// Commands of a connection without a reply yet.
+pub const COMMANDS_MAX: usize = 256;
+/// How long a client may take to say `hello`.
+pub const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a client is asked whether it is there. One that is silent for twice as long is cut.
+pub const PING_EVERY: Duration = Duration::from_secs(25);
+/// How long before its token ends a client is told.
+pub const EXPIRING: Duration = Duration::from_secs(60);
+/// The shortest time between two states of a topic: 20 a second are what an eye follows.
+pub const STATE_EVERY: Duration = Duration::from_millis(50);
+/// Facts of a topic that are kept for those who come back.
+pub const FACTS_KEPT: usize = 256;
+/// How long a topic is kept after the last has left it: a reconnect finds its place.
+pub const LINGER: Duration = Duration::from_secs(60);
+/// Bytes that may wait for a client that reads slowly. Beyond that it is cut.
+pub const QUEUE_BYTES_MAX: usize = 1 << 20;
+/// Over what time clients come back that are told that the server stops.
+pub const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
+
+/// Why the server ends a connection. 4000 to 4499: come back; from 4500 on it would happen again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Close {
+    /// The server stops.
+    Stopping = 4000,
+    /// The client reads too slowly.
+    Slow = 4001,
+    /// The client was silent for too long.
+    Silent = 4002,
+    /// No `hello` in time.
+    NoHello = 4003,
+    /// The token ended.
+    TokenEnded = 4004,
+    /// A message that is no frame.
+    Malformed = 4500,
+    /// The token is not good.
+    BadToken = 4501,
+    /// More than the limits.
+    BeyondLimits = 4502,
+}
+
+impl Close {
+    /// For people who look at the connection.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Close::Stopping => "the server stops",
+            Close::Slow => "reads too slowly",
+            Close::Silent => "silent for too long",
+            Close::NoHello => "no hello in time",
+            Close::TokenEnded => "the token ended",
+            Close::Malformed => "not a frame of this protocol",
+            Close::BadToken => "the token is not good",
+            Close::BeyondLimits => "beyond the limits in welcome",
+        }
+    }
+}

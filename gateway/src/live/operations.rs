@@ -1,0 +1,99 @@
+//! Commands as the requests that they are: the operation's method and path, from the document that describes them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use axum::{
+    body::Body,
+    extract::Request,
+    http::{HeaderValue, Method, header},
+};
+use engine::id::TenantId;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use utoipa::openapi::{HttpMethod, OpenApi};
+
+use super::frames::{Command, Parameter};
+use crate::{
+    auth::TENANT,
+    idempotency::IDEMPOTENCY_KEY,
+    problem::{Code, FieldCode, Problem},
+};
+
+/// What may stand in a path or a query as it is.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// Every operation by its id.
+#[derive(Debug)]
+pub(crate) struct Operations(HashMap<String, (Method, String)>);
+
+impl Operations {
+    /// The operations of a document that can be asked over a socket: those below `/v1`.
+    pub(crate) fn of(api: &OpenApi) -> Self {
+        let mut operations = HashMap::new();
+        for (path, item) in api.paths.paths.iter().filter(|(path, _)| path.starts_with("/v1/")) {
+            let methods = [
+                (HttpMethod::Get, Method::GET, &item.get),
+                (HttpMethod::Post, Method::POST, &item.post),
+                (HttpMethod::Put, Method::PUT, &item.put),
+                (HttpMethod::Patch, Method::PATCH, &item.patch),
+                (HttpMethod::Delete, Method::DELETE, &item.delete),
+            ];
+            for (_, method, operation) in methods {
+                if let Some(id) = operation.as_ref().and_then(|operation| operation.operation_id.clone()) {
+                    operations.insert(id, (method, path.clone()));
+                }
+            }
+        }
+        Self(operations)
+    }
+
+    /// The request that a command is.
+    pub(super) fn request(&self, command: Command, token: Option<&str>, shop: &TenantId) -> Result<Request, Problem> {
+        let Command { id: _, name, key, params, body, if_match } = command;
+        let (method, template) =
+            self.0.get(&name).ok_or_else(|| Problem::invalid("/name", FieldCode::Unknown, "no such operation"))?;
+        let mut request = Request::builder().method(method).uri(address(template, params)?);
+        match token {
+            Some(token) => request = request.header(header::AUTHORIZATION, format!("Bearer {token}")),
+            None => request = request.header(TENANT, shop.as_str()),
+        }
+        if let Some(key) = key {
+            let key = HeaderValue::from_str(&key).map_err(|_| Problem::new(Code::IdempotencyKeyInvalid))?;
+            request = request.header(IDEMPOTENCY_KEY, key);
+        }
+        if let Some(version) = if_match {
+            request = request.header(header::IF_MATCH, format!("\"{version}\""));
+        }
+        let body = match body {
+            None => Body::empty(),
+            Some(body) => {
+                request = request.header(header::CONTENT_TYPE, "application/json");
+                Body::from(body.to_string())
+            }
+        };
+        request.body(body).map_err(|error| Problem::invalid("", FieldCode::Malformed, error.to_string()))
+    }
+}
+
+/// `/v1/drops/{id}/claims` with its parameters; those that it does not name are the query.
+fn address(template: &str, mut params: BTreeMap<String, Parameter>) -> Result<String, Problem> {
+    let mut address = String::with_capacity(template.len() + 32);
+    for (number, part) in template.split('{').enumerate() {
+        match part.split_once('}') {
+            Some((name, rest)) if number > 0 => {
+                let value = params.remove(name).ok_or_else(|| {
+                    Problem::invalid(format!("/params/{name}"), FieldCode::Missing, "the operation needs it")
+                })?;
+                address.extend(utf8_percent_encode(&value.to_string(), ESCAPED));
+                address.push_str(rest);
+            }
+            _ => address.push_str(part),
+        }
+    }
+    for (number, (name, value)) in params.into_iter().enumerate() {
+        address.push(if number == 0 { '?' } else { '&' });
+        address.extend(utf8_percent_encode(&name, ESCAPED));
+        address.push('=');
+        address.extend(utf8_percent_encode(&value.to_string(), ESCAPED));
+    }
+    Ok(address)
+}
