@@ -1,0 +1,50 @@
+// A call as a request.
+
+import type { Manner } from '../contract.js';
+import type { Route } from '../routes.js';
+import type { Request } from './attempt.js';
+
+/** What a call says, its operation's types aside. */
+export interface AnyAsk extends Manner {
+  params?: object;
+  body?: unknown;
+  version?: number | undefined;
+}
+
+/** To whom, and as whom. */
+export interface Envelope {
+  readonly base: string;
+  readonly tenant: string | undefined;
+  readonly token: string | undefined;
+  readonly key: string | undefined;
+}
+
+/** The request of a call. */
+export function toRequest(route: Route, ask: AnyAsk, { base, tenant, token, key }: Envelope): Request {
+  const headers: Record<string, string> = { accept: 'application/json' };
+  if (token) headers['authorization'] = `Bearer ${token}`;
+  if (tenant && !token) headers['fusion-tenant'] = tenant;
+  if (key) headers['idempotency-key'] = key;
+  if (ask.etag) headers['if-none-match'] = ask.etag;
+  if (ask.version !== undefined) headers['if-match'] = `"${ask.version}"`;
+  let body: BodyInit | undefined;
+  if (ask.body !== undefined) {
+    headers['content-type'] = route.csv ? 'text/csv' : 'application/json';
+    body = route.csv ? (ask.body as BodyInit) : JSON.stringify(ask.body);
+  }
+  return { url: base + address(route.path, ask.params ?? {}), method: route.method, headers, body, key };
+}
+
+/** The path with its places filled in; what has no place in it is the query. */
+export function address(path: string, params: object): string {
+  const rest = new Map(Object.entries(params).filter(([, value]) => value !== undefined && value !== null));
+  const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => {
+    const value = rest.get(name);
+    // Without it the address would be another, existing one.
+    if (value === undefined || value === '') throw new TypeError(`the parameter ${name} of ${path} is missing`);
+    rest.delete(name);
+    return encodeURIComponent(String(value));
+  });
+  const query = new URLSearchParams([...rest].map(([name, value]) => [name, String(value)])).toString();
+  return query === '' ? filled : `${filled}?${query}`;
+}

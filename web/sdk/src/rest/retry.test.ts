@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createClient } from '../client.js';
+import { isProblem, isUnknown, Problem, Unreachable } from '../problem.js';
+
+interface Seen {
+  url: string;
+  headers: Headers;
+}
+
+/** A shop that gives these answers, one after the other. */
+function shopThatAnswers(...answers: (() => Response)[]) {
+  const seen: Seen[] = [];
+  const client = createClient({
+    url: 'http://shop.test',
+    token: `x.${btoa(JSON.stringify({ sub: 'S', exp: 4_000_000_000 }))}.x`,
+    retry: { first_ms: 1, longest_ms: 2 },
+    fetch: async (url, init) => {
+      seen.push({ url: String(url), headers: new Headers(init?.headers) });
+      const answer = answers.shift();
+      if (!answer) throw new Error('more was asked than the test answers');
+      return answer();
+    },
+  });
+  const claim = () => client.call('create_claim', { params: { id: 'D' }, body: { quantity: 1 } });
+  return { client, seen, claim };
+}
+
+const CLAIM = { id: 'C', state: 'held' };
+const answers = (status: number, body: unknown, headers = {}) => () =>
+  new Response(JSON.stringify(body), { status, headers: { 'content-type': 'application/json', ...headers } });
+const refuses = (status: number, code: string, also = {}, headers = {}) => () =>
+  new Response(JSON.stringify({ type: `/problems/${code}`, code, title: code, status, detail: code, ...also }), {
+    status,
+    headers: { 'content-type': 'application/problem+json', ...headers },
+  });
+const breaks = () => {
+  throw new TypeError('fetch failed');
+};
+
+test('an unknown outcome, a broken network and a busy server are asked again with the same key', async () => {
+  const { claim, seen } = shopThatAnswers(
+    refuses(504, 'outcome_unknown'),
+    breaks,
+    refuses(503, 'overloaded', {}, { 'retry-after': '0' }),
+    () => new Response('<h1>Bad gateway</h1>', { status: 502 }),
+    answers(201, CLAIM),
+  );
+  assert.deepEqual(await claim(), CLAIM);
+  const keys = seen.map(({ headers }) => headers.get('idempotency-key'));
+  assert.equal(keys.length, 5);
+  assert.equal(new Set(keys).size, 1);
+  assert.match(keys[0] ?? '', /^[0-9a-f-]{36}$/);
+});
+
+test('a definite answer is never asked for again', async () => {
+  for (const [status, code] of [[409, 'sold_out'], [429, 'rate_limited'], [500, 'internal'], [404, 'not_found']] as const) {
+    const { claim, seen } = shopThatAnswers(refuses(status, code));
+    await assert.rejects(claim(), (error) => isProblem(error, code) && !isUnknown(error));
+    assert.equal(seen.length, 1);
+  }
+});
+
+test('a problem carries its values', async () => {
+  const { claim } = shopThatAnswers(refuses(409, 'sold_out', { available: 2, may_return: true, request_id: 'R' }));
+  const error = await claim().catch((error: unknown) => error);
+  assert.ok(isProblem(error, 'sold_out', 'limit_reached'));
+  assert.ok(error instanceof Problem && error.status === 409 && error.request_id === 'R');
+  assert.ok(error.document.code === 'sold_out' && error.document.available === 2);
+  assert.ok(isProblem(error, 'sold_out') && error.may_return);
+});
+
+test('who gives up says with which key to ask again', async () => {
+  const { claim, seen } = shopThatAnswers(breaks, breaks, breaks, breaks, breaks);
+  const error = await claim().catch((error: unknown) => error);
+  assert.ok(error instanceof Unreachable && isUnknown(error));
+  assert.equal(error.key, seen[0]?.headers.get('idempotency-key'));
+  assert.equal(seen.length, 5);
+});
+
+test('what has no key and may have happened is not repeated', async () => {
+  const { client, seen } = shopThatAnswers(breaks);
+  const credentials = { email: 'a@example.com', password: 'long enough' };
+  await assert.rejects(client.call('create_account', { body: credentials }), Unreachable);
+  assert.equal(seen.length, 1);
+});
+
+test('a long wait is told instead of waited for', async () => {
+  const { claim } = shopThatAnswers(refuses(503, 'unavailable', {}, { 'retry-after': '120' }));
+  await assert.rejects(claim(), (error) => isProblem(error, 'unavailable') && error.retry_after_ms === 120_000);
+});
+
+test('a signal ends the waiting', async () => {
+  const { client } = shopThatAnswers(refuses(503, 'unavailable', {}, { 'retry-after': '9' }));
+  const stop = new AbortController();
+  const called = client.call('get_drop', { params: { id: 'D' }, signal: stop.signal });
+  setTimeout(() => stop.abort(new Error('enough')), 5);
+  await assert.rejects(called, /enough/);
+});
+
+test('what stands in the path is escaped, and what is missing there is not sent', async () => {
+  const { client, seen } = shopThatAnswers(answers(200, {}), answers(200, { items: [] }));
+  await client.call('get_inventory', { params: { sku: 'A/B ?' } });
+  await client.call('list_products', { params: { query: 'rain & wind', limit: 5 } });
+  assert.deepEqual(
+    seen.map(({ url }) => url),
+    ['http://shop.test/v1/inventory/A%2FB%20%3F', 'http://shop.test/v1/products?query=rain+%26+wind&limit=5'],
+  );
+  await assert.rejects(client.call('get_drop', { params: { id: '' } }), /parameter id/);
+});

@@ -1,0 +1,87 @@
+// The real binary, on a folder of its own, for as long as a test needs it.
+
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const BINARY = process.env['FUSION_BINARY'] ?? fileURLToPath(new URL('../../../../target/debug/fusion', import.meta.url));
+const START_MS_MAX = 60_000;
+const DEADLINE_MS = 10_000;
+
+/** A running shop. */
+export interface Shop {
+  readonly url: string;
+  /** A token of someone who runs it. */
+  readonly vendor: string;
+  /** Ends it: without a warning, unless by another signal. */
+  kill(signal?: NodeJS.Signals): Promise<void>;
+  /** Starts it again where it was, on what it had. */
+  start(): Promise<void>;
+  /** Ends it, and removes what it had. */
+  stop(): Promise<void>;
+}
+
+/** Starts a demo shop. */
+export async function startShop(): Promise<Shop> {
+  const folder = await mkdtemp(join(tmpdir(), 'fusion-sdk-'));
+  let server = serve(folder, '127.0.0.1:0');
+  const said = await untilReady(server);
+  const url = /^http:\/\/\S+$/m.exec(said)?.[0] ?? '';
+  const shop = {
+    url,
+    vendor: /^\s*vendor\s+(\S+)/m.exec(said)?.[1] ?? '',
+    async kill(signal: NodeJS.Signals = 'SIGKILL') {
+      if (server.exitCode !== null || server.signalCode !== null) return;
+      const gone = new Promise((done) => server.once('exit', done));
+      server.kill(signal);
+      await gone;
+    },
+    async start() {
+      server = serve(folder, new URL(url).host);
+      await untilReady(server);
+    },
+    async stop() {
+      await shop.kill();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+  return shop;
+}
+
+function serve(folder: string, listen: string): ChildProcess {
+  const args = ['serve', '--dev', '--listen', listen, '--data-dir', folder];
+  return spawn(resolve(BINARY), args, { stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+function untilReady(server: ChildProcess): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let said = '';
+    const timer = setTimeout(() => reject(new Error(`the shop does not start: ${said}`)), START_MS_MAX);
+    const hear = (piece: Buffer) => {
+      said += piece.toString();
+      // The address comes last.
+      if (!/^http:\/\/\S+$/m.test(said)) return;
+      clearTimeout(timer);
+      resolve(said);
+    };
+    server.stdout?.on('data', hear);
+    server.stderr?.on('data', hear);
+    server.once('error', reject);
+    server.once('exit', (code) => reject(new Error(`the shop ended with ${code}: ${said}`)));
+  });
+}
+
+type Falsy = undefined | false | null;
+
+/** Waits until `check` gives something, with a deadline. */
+export async function eventually<T>(check: () => T | Falsy | Promise<T | Falsy>, what = 'a condition'): Promise<T> {
+  const until = Date.now() + DEADLINE_MS;
+  for (;;) {
+    const seen = await check();
+    if (seen) return seen;
+    if (Date.now() > until) throw new Error(`${what} did not come true`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
