@@ -1,0 +1,73 @@
+import type { ComponentType } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { Footer, Header, LineState, SessionLost } from "./frame";
+import { t } from "./i18n";
+import { match, path } from "./router";
+import { CartDrawer } from "./shop/cart-drawer";
+import { Announcer } from "./ui/announcer";
+import { LoadFailed, NotFound } from "./ui/load-state";
+
+export type PageProps = { params: Record<string, string> };
+type PageModule = ComponentType<PageProps>;
+
+/**
+ * Every page of the shop, each fetched when it is first gone to. The vendor's console comes as one more line,
+ * `["/console/:view", …]`, with its folder `console/`.
+ */
+const PAGES: [pattern: string, load: () => Promise<PageModule>][] = [
+  ["/", async () => (await import("./shop/home-page")).HomePage],
+  ["/products/:id", async () => (await import("./shop/product-page")).ProductPage],
+  ["/drops/:id", async () => (await import("./drop/drop-page")).DropPage],
+  ["/drops/:id/checkout", async () => (await import("./checkout/drop-checkout-page")).DropCheckoutPage],
+  ["/checkout", async () => (await import("./checkout/cart-checkout-page")).CartCheckoutPage],
+  ["/orders", async () => (await import("./order/orders-page")).OrdersPage],
+  ["/orders/:id", async () => (await import("./order/order-page")).OrderPage],
+  ["/account", async () => (await import("./account/account-page")).AccountPage],
+];
+
+export function App() {
+  return (
+    <>
+      <a class="skip button" href="#content">
+        {t("nav.skip")}
+      </a>
+      <Header />
+      <main id="content" tabIndex={-1}>
+        <SessionLost />
+        <CurrentPage />
+      </main>
+      <Footer />
+      <CartDrawer />
+      <LineState />
+      <Announcer />
+    </>
+  );
+}
+
+type Shown = { at: string; Page: PageModule; params: Record<string, string> } | { at: string; error: unknown };
+
+function CurrentPage() {
+  const [shown, setShown] = useState<Shown>();
+  const [attempt, setAttempt] = useState(0);
+  const here = path.value;
+  const found = PAGES.map(([pattern, load]) => ({ params: match(pattern, here), load })).find(({ params }) => params);
+
+  useEffect(() => {
+    let stale = false;
+    const params = found?.params;
+    if (!found || !params) return;
+    found.load().then(
+      (Page) => stale || setShown({ at: here, Page, params }),
+      (error: unknown) => stale || setShown({ at: here, error }),
+    );
+    return () => {
+      stale = true;
+    };
+  }, [here, attempt]);
+
+  if (!found) return <NotFound />;
+  if (!shown) return <div class="page" aria-busy="true" />;
+  if ("error" in shown) return <LoadFailed error={shown.error} onRetry={() => setAttempt(attempt + 1)} />;
+  // The page before stays until the next one is there.
+  return <shown.Page key={shown.at} params={shown.params} />;
+}

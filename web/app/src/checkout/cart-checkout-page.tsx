@@ -1,0 +1,48 @@
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { t } from "../i18n";
+import { cart, leaveCart, loadCart } from "../shop/cart";
+import type { GoodsLine } from "../types";
+import { Notice } from "../ui/notice";
+import { PageTitle } from "../ui/page-title";
+import { CheckoutDesk } from "./checkout-desk";
+import { CheckoutPanel } from "./checkout-panel";
+
+export function CartCheckoutPage() {
+  const desk = useMemo(() => new CheckoutDesk("cart", leaveCart), []);
+  const [ready, setReady] = useState(false);
+  useEffect(() => {
+    void loadCart().then(() => setReady(true));
+    return () => desk.dispose();
+  }, [desk]);
+  useEffect(() => {
+    const hasGoods = (cart.value?.lines.length ?? 0) > 0 && cart.value?.checkout_id === undefined;
+    if (ready) void desk.resume(hasGoods);
+  }, [ready]);
+
+  const inCart = cart.value?.lines ?? [];
+  const lines: GoodsLine[] = inCart.map(({ price, ...line }) => ({ ...line, unit_price: price }));
+  const empty = (
+    <Notice
+      title={t("cart.empty")}
+      actions={
+        <a class="button" href="/">
+          {t("common.toShop")}
+        </a>
+      }
+    >
+      {t("cart.emptyText")}
+    </Notice>
+  );
+  return (
+    <div class="page">
+      <PageTitle plain={t("checkout.title")} />
+      <CheckoutPanel
+        desk={desk}
+        goods={cart.value && inCart.length > 0 ? { cart_id: cart.value.id } : undefined}
+        lines={lines}
+        back="/"
+        nothing={empty}
+      />
+    </div>
+  );
+}

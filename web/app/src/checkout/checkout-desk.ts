@@ -1,0 +1,225 @@
+/** One payment for one lot of goods, from the form to the order; it outlives reloads and knows of other tabs. */
+import { signal } from "@preact/signals";
+import { asShopError, call } from "../api";
+import { watch } from "../live";
+import { abandon, askOnce, pendingBody, type WaitReason } from "../pending";
+import { forget, keep, recall } from "../storage";
+import type { Address, Checkout, Money, Order, Problem } from "../types";
+
+const SLOW_AFTER_MS = 2500;
+const PENDING_LOOK_MS = 500;
+const CHALLENGE_LOOK_MS = 2000;
+const ORDER_ATTEMPTS_MAX = 10;
+
+export interface Trouble {
+  code: string;
+  problem?: Problem | undefined;
+}
+
+export type Stage =
+  | { kind: "form"; trouble?: Trouble }
+  | { kind: "sending"; wait?: WaitReason }
+  | { kind: "following"; checkout: Checkout; slow: boolean }
+  | { kind: "done"; checkout: Checkout; order?: Order };
+
+export interface Means {
+  email: string;
+  address: Address;
+  card: string;
+  /** What the buyer was told it costs. */
+  expectedTotal?: Money | undefined;
+}
+
+/** What is paid for: a cart, or claims. */
+export type Goods = { cart_id: string } | { claims: string[] };
+
+export class CheckoutDesk {
+  readonly stage = signal<Stage>({ kind: "form" });
+  /** Whether a confirmation or a cancellation is on the way. */
+  readonly acting = signal(false);
+  /** Until it is known whether a payment was under way before a reload. */
+  readonly loaded = signal(false);
+
+  private stopWatching = () => {};
+  private slowTimer = 0;
+
+  /** `place` names the goods in the browser's storage: `cart`, or a drop. */
+  constructor(
+    private readonly place: string,
+    private readonly onDone: () => void,
+  ) {}
+
+  dispose(): void {
+    this.stopWatching();
+    clearTimeout(this.slowTimer);
+  }
+
+  /** Goes on where a page before this one was. A payment that is done gives way to new goods. */
+  async resume(hasNewGoods: boolean): Promise<void> {
+    try {
+      const unanswered = pendingBody<unknown>(this.questionPlace);
+      const id = recall<string>(this.idPlace);
+      if (id) {
+        const checkout = await call("get_checkout", { params: { id } });
+        const over = checkout.state === "completed" || checkout.state === "failed";
+        if (over && hasNewGoods) forget(this.idPlace);
+        else this.follow(checkout);
+      } else if (unanswered) {
+        void this.send(unanswered);
+      }
+    } catch (thrown) {
+      if (asShopError(thrown).code === "not_found") forget(this.idPlace);
+    } finally {
+      this.loaded.value = true;
+    }
+  }
+
+  pay(goods: Goods, means: Means): Promise<void> {
+    if (this.stage.value.kind !== "form") return Promise.resolve();
+    const { email, address, card, expectedTotal } = means;
+    return this.send({
+      ...goods,
+      email,
+      shipping_address: address,
+      payment: { provider: "sandbox", token: card },
+      ...(expectedTotal ? { expected_total: expectedTotal } : {}),
+    });
+  }
+
+  confirm(): Promise<void> {
+    return this.act("confirm_checkout");
+  }
+
+  cancel(): Promise<void> {
+    return this.act("cancel_checkout");
+  }
+
+  /** Takes over what another tab has begun. */
+  async goOnWith(checkoutId: string): Promise<void> {
+    this.acting.value = true;
+    try {
+      const checkout = await call("get_checkout", { params: { id: checkoutId } });
+      keep(this.idPlace, checkoutId);
+      this.follow(checkout);
+    } catch (thrown) {
+      this.refuse(thrown);
+    } finally {
+      this.acting.value = false;
+    }
+  }
+
+  async startOver(checkoutId: string): Promise<void> {
+    this.acting.value = true;
+    try {
+      await askOnce("cancel_checkout", { place: `cancel.${checkoutId}`, params: { id: checkoutId } });
+      this.stage.value = { kind: "form", trouble: { code: "cancelled" } };
+    } catch (thrown) {
+      // Too late to cancel: what became of it is the truth to show.
+      if (asShopError(thrown).mayAskAgain) this.refuse(thrown);
+      else await this.goOnWith(checkoutId);
+    } finally {
+      this.acting.value = false;
+    }
+  }
+
+  private get idPlace(): string {
+    return `checkout.${this.place}`;
+  }
+
+  private get questionPlace(): string {
+    return `checkout.${this.place}.ask`;
+  }
+
+  private async send(body: unknown): Promise<void> {
+    this.stage.value = { kind: "sending" };
+    try {
+      const checkout = await askOnce("create_checkout", {
+        place: this.questionPlace,
+        body,
+        onWait: (wait) => {
+          this.stage.value = { kind: "sending", wait };
+        },
+      });
+      keep(this.idPlace, checkout.id);
+      this.follow(checkout);
+    } catch (thrown) {
+      this.refuse(thrown);
+    }
+  }
+
+  private async act(operation: "confirm_checkout" | "cancel_checkout"): Promise<void> {
+    const stage = this.stage.value;
+    if (stage.kind !== "following" || this.acting.value) return;
+    const { id } = stage.checkout;
+    this.acting.value = true;
+    try {
+      this.show(await askOnce(operation, { place: `${operation}.${id}`, params: { id } }));
+    } catch (thrown) {
+      // Refused because it is already decided: the watch shows how.
+      if (asShopError(thrown).mayAskAgain) this.refuse(thrown);
+      else this.follow(await call("get_checkout", { params: { id } }).catch(() => stage.checkout));
+    } finally {
+      this.acting.value = false;
+    }
+  }
+
+  private follow(checkout: Checkout): void {
+    this.stopWatching();
+    if (!this.show(checkout)) return;
+    clearTimeout(this.slowTimer);
+    this.slowTimer = window.setTimeout(() => {
+      const stage = this.stage.value;
+      if (stage.kind === "following") this.stage.value = { ...stage, slow: true };
+    }, SLOW_AFTER_MS);
+    this.stopWatching = watch<Checkout>("get_checkout", {
+      params: { id: checkout.id },
+      onState: (state) => this.show(state),
+      onRefused: (error) => this.refuse(error),
+      everyMs: ({ state }) => (state === "pending" ? PENDING_LOOK_MS : state === "requires_action" ? CHALLENGE_LOOK_MS : 0),
+    });
+  }
+
+  /** Whether more is to come. */
+  private show(checkout: Checkout): boolean {
+    const before = this.stage.value;
+    switch (checkout.state) {
+      case "completed":
+        this.stopWatching();
+        if (before.kind !== "done") {
+          this.stage.value = { kind: "done", checkout };
+          this.onDone();
+          void this.findOrder(checkout);
+        }
+        return false;
+      case "failed":
+        this.stopWatching();
+        forget(this.idPlace);
+        this.stage.value = { kind: "form", trouble: { code: checkout.problem?.code ?? "payment_failed", problem: checkout.problem } };
+        return false;
+      default:
+        this.stage.value = { kind: "following", checkout, slow: before.kind === "following" && before.slow };
+        return true;
+    }
+  }
+
+  /** The order may be a moment behind its checkout. */
+  private async findOrder(checkout: Checkout): Promise<void> {
+    if (!checkout.order_id) return;
+    for (let attempt = 1; attempt <= ORDER_ATTEMPTS_MAX; attempt += 1) {
+      try {
+        const order = await call("get_order", { params: { id: checkout.order_id } });
+        this.stage.value = { kind: "done", checkout, order };
+        return;
+      } catch {
+        await new Promise((done) => setTimeout(done, 200 * attempt));
+      }
+    }
+  }
+
+  private refuse(thrown: unknown): void {
+    const error = asShopError(thrown);
+    // A question that was refused is over; one without an answer is asked again by the same key.
+    if (!error.mayAskAgain) abandon(this.questionPlace);
+    this.stage.value = { kind: "form", trouble: { code: error.code, problem: error.problem } };
+  }
+}

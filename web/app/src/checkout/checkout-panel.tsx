@@ -1,0 +1,137 @@
+/** The payment of some goods, whatever stage it is in. */
+import { useEffect, useRef } from "preact/hooks";
+import { shortLeft } from "../drop/countdown";
+import { msUntil, now } from "../clock";
+import { money, t } from "../i18n";
+import type { Checkout, GoodsLine, Money } from "../types";
+import { Icon } from "../ui/icon";
+import { Notice } from "../ui/notice";
+import { CheckoutForm } from "./checkout-form";
+import type { CheckoutDesk, Goods } from "./checkout-desk";
+import { CheckoutTrouble } from "./checkout-trouble";
+import { Confirmation } from "./confirmation";
+import { Summary } from "./summary";
+
+interface Props {
+  desk: CheckoutDesk;
+  goods: Goods | undefined;
+  lines: GoodsLine[];
+  back: string;
+  /** Shown in place of the form when there is nothing to pay for. */
+  nothing: preact.ComponentChildren;
+  /** Above the summary: a hold's timer. */
+  timer?: preact.ComponentChildren;
+}
+
+export function CheckoutPanel({ desk, goods, lines, back, nothing, timer }: Props) {
+  const stage = desk.stage.value;
+  const notices = useRef<HTMLDivElement>(null);
+  const troubled = stage.kind === "form" && stage.trouble;
+  useEffect(() => {
+    // The answer stands above the form, and the button that asked for it below.
+    if (troubled) notices.current?.scrollIntoView({ block: "center" });
+  }, [troubled]);
+  if (!desk.loaded.value) return <div aria-busy="true" />;
+  switch (stage.kind) {
+    case "done":
+      return <Confirmation checkout={stage.checkout} order={stage.order} />;
+    case "following":
+      return stage.checkout.state === "requires_action" ? (
+        <Challenge desk={desk} checkout={stage.checkout} />
+      ) : (
+        <Waiting text={t(stage.slow ? "pay.slowText" : "pay.waitText")} />
+      );
+    default: {
+      const trouble = stage.kind === "form" ? stage.trouble : undefined;
+      const subtotal = totalOf(lines);
+      if (!goods || !subtotal) {
+        if (stage.kind === "sending") return <Waiting text={t("pay.waitText")} />;
+        return (
+          <>
+            {trouble && <CheckoutTrouble trouble={trouble} desk={desk} back={back} />}
+            {!trouble && nothing}
+          </>
+        );
+      }
+      // After "the total is now …" paying means to agree with it.
+      const total = (trouble?.code === "price_changed" && trouble.problem?.total) || subtotal;
+      return (
+        <div class="checkout">
+          <div>
+            <div class="checkout-notices" ref={notices}>
+              {trouble && <CheckoutTrouble trouble={trouble} desk={desk} back={back} />}
+              {stage.kind === "sending" && stage.wait && <WaitNotice reason={stage.wait} />}
+            </div>
+            <CheckoutForm
+              total={total}
+              expectedTotal={total}
+              sending={stage.kind === "sending"}
+              onPay={(means) => void desk.pay(goods, means)}
+            />
+          </div>
+          <Summary lines={lines} subtotal={subtotal} total={total} timer={timer} />
+        </div>
+      );
+    }
+  }
+}
+
+function WaitNotice({ reason }: { reason: "offline" | "overloaded" | "unknown" }) {
+  const text = { offline: "error.network", overloaded: "error.overloaded", unknown: "claim.waitUnknown" } as const;
+  return <Notice tone="warn" title={t(text[reason])} alert />;
+}
+
+/** A heading that takes the focus, since what was there before is gone. */
+function StageTitle({ text }: { text: string }) {
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    heading.current?.focus({ preventScroll: true });
+    window.scrollTo({ top: 0 });
+  }, []);
+  return (
+    <h2 ref={heading} tabIndex={-1}>
+      {text}
+    </h2>
+  );
+}
+
+function Waiting({ text }: { text: string }) {
+  return (
+    <div class="pay-state" role="status">
+      <div class="pay-mark waiting">
+        <Icon name="lock" />
+      </div>
+      <StageTitle text={t("pay.waitTitle")} />
+      <p>{text}</p>
+    </div>
+  );
+}
+
+function Challenge({ desk, checkout }: { desk: CheckoutDesk; checkout: Checkout }) {
+  const acting = desk.acting.value;
+  const leftMs = Math.max(0, msUntil(checkout.next_action?.expires_at ?? checkout.expires_at, now.value));
+  return (
+    <div class="pay-state">
+      <div class="pay-mark">
+        <Icon name="user" />
+      </div>
+      <StageTitle text={t("pay.challengeTitle")} />
+      <p class="digits">{t("pay.challengeText", { total: checkout.total ? money(checkout.total) : "", left: shortLeft(leftMs) })}</p>
+      <div class="actions">
+        <button class="button" type="button" aria-disabled={acting} onClick={() => void desk.confirm()}>
+          {t("pay.confirm")}
+        </button>
+        <button class="button second" type="button" aria-disabled={acting} onClick={() => void desk.cancel()}>
+          {t("pay.cancel")}
+        </button>
+      </div>
+    </div>
+  );
+}
+
+function totalOf(lines: GoodsLine[]): Money | undefined {
+  const first = lines[0];
+  if (!first) return undefined;
+  const amount = lines.reduce((sum, line) => sum + line.unit_price.amount * line.quantity, 0);
+  return { amount, currency: first.unit_price.currency };
+}

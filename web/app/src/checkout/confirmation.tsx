@@ -1,0 +1,44 @@
+import { useEffect, useRef } from "preact/hooks";
+import { t } from "../i18n";
+import type { Checkout, Order } from "../types";
+import { Icon } from "../ui/icon";
+import { GoodsLines } from "./summary";
+
+export function Confirmation({ checkout, order }: { checkout: Checkout; order: Order | undefined }) {
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    heading.current?.focus({ preventScroll: true });
+    window.scrollTo({ top: 0 });
+  }, []);
+  return (
+    <div class="done">
+      <div class="pay-mark">
+        <Icon name="check" />
+      </div>
+      <h2 ref={heading} tabIndex={-1}>
+        {t("done.title")}
+      </h2>
+      <p>
+        <span class="quiet small">{t("done.number")}</span>
+        <span class="order-number">{order?.number ?? "········"}</span>
+      </p>
+      <p class="quiet">{order?.email ? t("done.receipt", { email: order.email }) : "\u00a0"}</p>
+      <GoodsLines lines={checkout.lines} />
+      <div class="actions">
+        {checkout.order_id && (
+          <a class="button" href={orderPath(order, checkout.order_id)}>
+            {t("done.follow")}
+          </a>
+        )}
+        <a class="button second" href="/">
+          {t("common.toShop")}
+        </a>
+      </div>
+    </div>
+  );
+}
+
+/** With its access word, so that the address opens the order in any browser. */
+function orderPath(order: Order | undefined, id: string): string {
+  return `/orders/${id}${order ? new URL(order.access_url).hash : ""}`;
+}

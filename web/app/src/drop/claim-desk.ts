@@ -1,0 +1,182 @@
+/** Where a buyer claims from one drop: what is held, what is being asked, what was answered. */
+import { computed, effect, signal } from "@preact/signals";
+import { asShopError, call, type ShopError } from "../api";
+import { msUntil, now } from "../clock";
+import { t } from "../i18n";
+import { askOnce, pendingBody, type WaitReason } from "../pending";
+import { session } from "../session";
+import { forget, keep, onChangedElsewhere, recall } from "../storage";
+import type { Claim, DropItem } from "../types";
+import { announce } from "../ui/announcer";
+
+/** How long after its end a hold is looked at: the server ends it a little later than the clock says. */
+const END_GRACE_MS = 400;
+const CHECK_PAUSE_MS = 1500;
+
+export type Busy = "sending" | WaitReason;
+
+export class ClaimDesk {
+  readonly holds = signal<Claim[]>([]);
+  /** False until the holds of a page visited before are known. */
+  readonly loaded = signal(false);
+  /** Items with a claim on the way. */
+  readonly busy = signal<Record<string, Busy>>({});
+  readonly returning = signal<string[]>([]);
+  readonly refusal = signal<{ sku: string; error: ShopError }>();
+  /** What ended before it was paid for, and what was given back: said until the next claim. */
+  readonly ended = signal<Claim[]>([]);
+  readonly given = signal<Claim>();
+
+  private readonly ends: (() => void)[] = [];
+  private checkedAt = 0;
+
+  constructor(
+    readonly dropId: string,
+    private readonly nameOf: (sku: string) => string,
+  ) {
+    this.ends.push(onChangedElsewhere(this.place, () => void this.load()));
+    this.ends.push(effect(() => this.endWhatIsOver(now.value)));
+    // A guest who signs in, or a session that ends, changes whose holds these are.
+    const subject = computed(() => session.value?.subject);
+    this.ends.push(
+      effect(() => {
+        if (subject.value) void this.load();
+        else {
+          this.holds.value = [];
+          this.loaded.value = true;
+        }
+      }),
+    );
+  }
+
+  dispose(): void {
+    for (const end of this.ends) end();
+  }
+
+  /** Claims whose answer did not come before the page was closed are asked for again, by the same key. */
+  resume(items: DropItem[]): void {
+    for (const { sku } of items) {
+      const body = pendingBody<{ sku: string }>(this.claimPlace(sku));
+      if (body && !this.busy.value[sku]) void this.claim(sku);
+    }
+  }
+
+  async claim(sku: string): Promise<void> {
+    if (this.busy.value[sku]) return;
+    this.refusal.value = undefined;
+    this.given.value = undefined;
+    this.ended.value = [];
+    this.setBusy(sku, "sending");
+    try {
+      const claim = await askOnce("create_claim", {
+        place: this.claimPlace(sku),
+        params: { id: this.dropId },
+        body: { sku, quantity: 1 },
+        onWait: (reason) => this.setBusy(sku, reason),
+      });
+      if (claim.state === "held") {
+        this.hold(claim);
+        announce(t("milestone.held", { item: this.nameOf(sku) }));
+      }
+    } catch (thrown) {
+      this.refusal.value = { sku, error: asShopError(thrown) };
+    } finally {
+      this.setBusy(sku, undefined);
+    }
+  }
+
+  async giveBack(claim: Claim): Promise<void> {
+    if (this.returning.value.includes(claim.id)) return;
+    this.returning.value = [...this.returning.value, claim.id];
+    try {
+      // A release has no key: the claim itself makes a repeat the same.
+      await call("release_claim", { params: { id: this.dropId, claim_id: claim.id } });
+      this.lose(claim.id);
+      this.given.value = claim;
+      this.refusal.value = undefined;
+    } catch (thrown) {
+      const error = asShopError(thrown);
+      if (error.code === "already_sold") this.lose(claim.id);
+      this.refusal.value = { sku: claim.sku, error };
+    } finally {
+      this.returning.value = this.returning.value.filter((id) => id !== claim.id);
+    }
+  }
+
+  async load(): Promise<void> {
+    try {
+      const page = await call("list_claims", { params: { state: "held", limit: "200" } });
+      const listed = page.items.filter((claim) => claim.drop_id === this.dropId);
+      // The list may lag behind; a claim read by its id does not.
+      const unlisted = (recall<string[]>(this.place) ?? []).filter((id) => !listed.some((claim) => claim.id === id));
+      const read = await Promise.all(unlisted.map((id) => this.read(id)));
+      const fresh = await Promise.all(listed.map((claim) => this.read(claim.id)));
+      const all = [...fresh, ...read].filter((claim) => claim !== undefined);
+      this.holds.value = all.filter((claim) => claim.state === "held").sort(byEnd);
+      keep(this.place, this.holds.value.map((claim) => claim.id));
+    } catch {
+      // The line says so itself; the holds that are known stay in sight.
+    } finally {
+      this.loaded.value = true;
+    }
+  }
+
+  private get place(): string {
+    return `claims.${this.dropId}`;
+  }
+
+  private claimPlace(sku: string): string {
+    return `claim.${this.dropId}.${sku}`;
+  }
+
+  private async read(claimId: string): Promise<Claim | undefined> {
+    try {
+      return await call("get_claim", { params: { id: this.dropId, claim_id: claimId } });
+    } catch (thrown) {
+      if (asShopError(thrown).code === "not_found") return undefined;
+      throw thrown;
+    }
+  }
+
+  private setBusy(sku: string, state: Busy | undefined): void {
+    const { [sku]: _before, ...others } = this.busy.value;
+    this.busy.value = state ? { ...others, [sku]: state } : others;
+  }
+
+  private hold(claim: Claim): void {
+    this.holds.value = [...this.holds.value.filter((one) => one.id !== claim.id), claim].sort(byEnd);
+    this.tellOtherTabs();
+  }
+
+  private lose(claimId: string): void {
+    this.holds.value = this.holds.value.filter((one) => one.id !== claimId);
+    this.tellOtherTabs();
+  }
+
+  private tellOtherTabs(): void {
+    if (this.holds.value.length > 0) keep(this.place, this.holds.value.map((claim) => claim.id));
+    else forget(this.place);
+  }
+
+  /** The server says whether a hold is over: a checkout may have made it live longer. */
+  private endWhatIsOver(instant: number): void {
+    const over = this.holds.peek().filter((claim) => msUntil(claim.expires_at, instant) < -END_GRACE_MS);
+    if (over.length === 0 || instant - this.checkedAt < CHECK_PAUSE_MS) return;
+    this.checkedAt = instant;
+    for (const claim of over) void this.checkEnd(claim);
+  }
+
+  private async checkEnd(claim: Claim): Promise<void> {
+    const fresh = await this.read(claim.id).catch(() => claim);
+    if (fresh?.state === "held") {
+      if (fresh.expires_at !== claim.expires_at) this.hold(fresh);
+      return;
+    }
+    this.lose(claim.id);
+    if (fresh?.state !== "sold") this.ended.value = [...this.ended.value, claim];
+  }
+}
+
+function byEnd(one: Claim, other: Claim): number {
+  return one.expires_at.localeCompare(other.expires_at);
+}

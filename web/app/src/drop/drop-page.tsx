@@ -1,0 +1,136 @@
+import { useEffect, useMemo, useRef } from "preact/hooks";
+import type { PageProps } from "../app";
+import { now } from "../clock";
+import { t, time, tn } from "../i18n";
+import { session } from "../session";
+import { pictureOf, productOf } from "../shop/catalogue";
+import type { Drop } from "../types";
+import { Icon } from "../ui/icon";
+import { LoadFailed } from "../ui/load-state";
+import { PageTitle } from "../ui/page-title";
+import { ProductPicture } from "../ui/product-picture";
+import { ClaimDesk } from "./claim-desk";
+import { ClaimAnswers, DropStateNotice } from "./claim-answers";
+import { Countdown } from "./countdown";
+import { Holds } from "./holds";
+import { useMilestones } from "./milestones";
+import { phaseOf, type Phase } from "./phase";
+import { Sizes } from "./sizes";
+import { StockBar } from "./stock-bar";
+import { useDrop } from "./use-drop";
+
+export function DropPage({ params }: PageProps) {
+  const id = params["id"] ?? "";
+  const { drop, error, retry, nameOf } = useDrop(id);
+  const names = useRef(nameOf);
+  names.current = nameOf;
+  const desk = useMemo(() => new ClaimDesk(id, (sku) => names.current(sku)), [id]);
+  useEffect(() => () => desk.dispose(), [desk]);
+  useEffect(() => {
+    if (drop) desk.resume(drop.items);
+  }, [drop === undefined, desk]);
+
+  if (error && !drop) return <LoadFailed error={error} onRetry={retry} />;
+  if (!drop) return <DropSkeleton />;
+  return <DropView drop={drop} desk={desk} nameOf={nameOf} />;
+}
+
+function DropView({ drop, desk, nameOf }: { drop: Drop; desk: ClaimDesk; nameOf: (sku: string) => string }) {
+  const phase = phaseOf(drop, now.value);
+  const starting = phase === "scheduled" || phase === "opening";
+  useMilestones(starting ? drop.starts_at : desk.holds.value[0]?.expires_at);
+  const product = productOf(drop.product_id);
+  const needsAccount = drop.audience === "customers" && !session.value?.email;
+
+  return (
+    <div class="page">
+      <div class="drop-top">
+        <div class="drop-picture">
+          <ProductPicture product={pictureOf(drop.product_id, drop.title)} />
+        </div>
+        <div class="drop-facts">
+          <div>
+            <div class="drop-badges">
+              <PhaseBadge phase={phase} />
+              {drop.viewers !== undefined && (
+                <span class="badge">
+                  <Icon name="eye" />
+                  {tn("drop.viewers", drop.viewers)}
+                </span>
+              )}
+            </div>
+            <PageTitle plain={drop.title} />
+            {drop.product_id && (
+              <p class="quiet">
+                {product ? `${t("product.by", { vendor: product.vendor })} · ` : ""}
+                <a href={`/products/${drop.product_id}`}>{t("drop.seeProduct")}</a>
+              </p>
+            )}
+          </div>
+          <Clock drop={drop} phase={phase} />
+          <Holds desk={desk} nameOf={nameOf} />
+          <ClaimAnswers desk={desk} drop={drop} nameOf={nameOf} />
+          <DropStateNotice phase={phase} needsAccount={needsAccount} />
+          <section aria-labelledby="sizes-title">
+            <h2 id="sizes-title" class="unseen">
+              {t("drop.sizes")}
+            </h2>
+            <Sizes drop={drop} phase={phase} desk={desk} nameOf={nameOf} barred={needsAccount} />
+          </section>
+          <StockBar drop={drop} />
+          <p class="small quiet">
+            {tn("drop.cap", drop.per_buyer_max)} {holdWords(drop.hold_seconds)}
+          </p>
+        </div>
+      </div>
+    </div>
+  );
+}
+
+/** Whole minutes as minutes, anything else to the second. */
+function holdWords(seconds: number): string {
+  return seconds % 60 === 0 ? tn("drop.holdFor", seconds / 60) : tn("drop.holdForSeconds", seconds);
+}
+
+function PhaseBadge({ phase }: { phase: Phase }) {
+  if (phase === "open" || phase === "may_return") return <span class="badge live">{t("drop.live")}</span>;
+  if (phase === "scheduled" || phase === "opening") return <span class="badge soon">{t("drop.soon")}</span>;
+  return <span class="badge">{t(phase === "sold_out" ? "drop.itemGone" : "drop.over")}</span>;
+}
+
+function Clock({ drop, phase }: { drop: Drop; phase: Phase }) {
+  if (phase === "opening") return <p class="countdown-label">{t("drop.opening")}</p>;
+  if (phase === "scheduled" && drop.starts_at) {
+    return (
+      <div>
+        <p class="countdown-label">
+          {t("drop.opensAt", { time: time(drop.starts_at) })}
+        </p>
+        <Countdown until={drop.starts_at} />
+      </div>
+    );
+  }
+  if (phase === "open" || phase === "may_return") {
+    return (
+      <div>
+        <p class="countdown-label">
+          {t("drop.closesAt", { time: time(drop.ends_at) })}
+        </p>
+        <Countdown until={drop.ends_at} />
+      </div>
+    );
+  }
+  return null;
+}
+
+function DropSkeleton() {
+  return (
+    <div class="page" aria-busy="true" aria-label={t("common.loading")}>
+      <div class="drop-top">
+        <div class="drop-picture">
+          <div class="picture skeleton" />
+        </div>
+      </div>
+    </div>
+  );
+}

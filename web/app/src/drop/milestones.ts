@@ -1,0 +1,27 @@
+/** Says 60, 30 and 10 seconds before a moment, once each, to those who do not see the countdown. */
+import { useEffect, useRef } from "preact/hooks";
+import { msUntil, now } from "../clock";
+import { t } from "../i18n";
+import { announce } from "../ui/announcer";
+
+const MILESTONES_S = [60, 30, 10] as const;
+
+export function useMilestones(until: string | undefined): void {
+  const said = useRef<{ until: string | undefined; next: number }>({ until: undefined, next: 0 });
+  useEffect(
+    () =>
+      now.subscribe((instant) => {
+        if (until === undefined) return;
+        const leftS = msUntil(until, instant) / 1000;
+        if (said.current.until !== until) {
+          // What has passed before the page was opened is not said.
+          said.current = { until, next: MILESTONES_S.filter((second) => second >= leftS).length };
+        }
+        const next = MILESTONES_S[said.current.next];
+        if (next === undefined || leftS > next || leftS <= 0) return;
+        said.current.next = MILESTONES_S.filter((second) => second >= leftS).length;
+        announce(t(`milestone.${MILESTONES_S[said.current.next - 1] ?? next}`));
+      }),
+    [until],
+  );
+}

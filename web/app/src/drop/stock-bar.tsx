@@ -1,0 +1,21 @@
+import { number, t } from "../i18n";
+import type { Drop } from "../types";
+
+/** How much of the drop is sold and held, in one bar; the words beside it say the same. */
+export function StockBar({ drop }: { drop: Drop }) {
+  const share = (n: number) => (drop.quantity > 0 ? (100 * n) / drop.quantity : 0);
+  return (
+    <div>
+      <div class="stock-bar" aria-hidden="true">
+        <svg viewBox="0 0 100 1" preserveAspectRatio="none">
+          <rect class="sold" width={share(drop.sold)} height="1" />
+          <rect class="held" x={share(drop.sold)} width={share(drop.held)} height="1" />
+        </svg>
+      </div>
+      <p class="stock-words quiet digits">
+        <span>{t("drop.leftOf", { n: number(drop.available), of: number(drop.quantity) })}</span>
+        <span>{t("drop.of", { sold: number(drop.sold), of: number(drop.quantity) })}</span>
+      </p>
+    </div>
+  );
+}

@@ -1,0 +1,136 @@
+/** What stands around every page: header, footer, and words on the line and the session. */
+import { BRAND } from "./brand";
+import { LANGUAGES, type Language, chooseLanguage, language, t, tn } from "./i18n";
+import { line } from "./live";
+import mark from "./mark.svg";
+import { path } from "./router";
+import { dropSession, session, sessionLost } from "./session";
+import { cartCount, cartOpen } from "./shop/cart";
+import { THEMES, type Theme, chooseTheme, theme } from "./theme";
+import { Icon } from "./ui/icon";
+import { Notice } from "./ui/notice";
+
+export function Header() {
+  const here = path.value;
+  const current = (fits: boolean) => (fits ? { "aria-current": "page" as const } : {});
+  const count = cartCount.value;
+  return (
+    <header class="head">
+      <div class="head-row">
+        <a class="brand" href="/">
+          <img src={mark} width="32" height="32" alt="" />
+          <span>{BRAND}</span>
+        </a>
+        <nav aria-label={t("nav.main")}>
+          <a href="/" {...current(here === "/" || here.startsWith("/products"))}>
+            {t("nav.shop")}
+          </a>
+          <a href="/orders" {...current(here.startsWith("/orders"))}>
+            {t("nav.orders")}
+          </a>
+        </nav>
+        <div class="head-tools">
+          <a class="icon-button" href="/account" aria-label={session.value?.email ? t("nav.account") : t("nav.signIn")}>
+            <Icon name="user" />
+          </a>
+          <button
+            class="icon-button"
+            type="button"
+            aria-label={tn("nav.cart", count)}
+            aria-haspopup="dialog"
+            onClick={() => {
+              cartOpen.value = true;
+            }}
+          >
+            <Icon name="cart" />
+            {count > 0 && (
+              <span class="count" aria-hidden="true">
+                {count}
+              </span>
+            )}
+          </button>
+        </div>
+      </div>
+    </header>
+  );
+}
+
+export function Footer() {
+  return (
+    <footer class="foot">
+      <div class="foot-row">
+        <div class="foot-words">
+          <p>{t("foot.promise")}</p>
+          <p>
+            {t("foot.sandbox")} <a href="/docs">{t("foot.api")}</a>
+          </p>
+        </div>
+        <div class="foot-choices">
+          <label>
+            <span class="field-label">{t("nav.language")}</span>
+            <select
+              class="small-select"
+              value={language.value}
+              onChange={(event) => chooseLanguage(event.currentTarget.value as Language)}
+            >
+              {Object.entries(LANGUAGES).map(([tag, name]) => (
+                <option key={tag} value={tag} lang={tag}>
+                  {name}
+                </option>
+              ))}
+            </select>
+          </label>
+          <label>
+            <span class="field-label">{t("nav.theme")}</span>
+            <select
+              class="small-select"
+              value={theme.value}
+              onChange={(event) => chooseTheme(event.currentTarget.value as Theme)}
+            >
+              {THEMES.map((choice) => (
+                <option key={choice} value={choice}>
+                  {t(`theme.${choice}`)}
+                </option>
+              ))}
+            </select>
+          </label>
+        </div>
+      </div>
+    </footer>
+  );
+}
+
+export function LineState() {
+  const state = line.value;
+  return (
+    <div role="status">
+      {state !== "live" && (
+        <p class="line-state">
+          <Icon name={state === "offline" ? "alert" : "clock"} />
+          {t(state === "offline" ? "line.offline" : "line.reconnecting")}
+        </p>
+      )}
+    </div>
+  );
+}
+
+export function SessionLost() {
+  if (!sessionLost.value) return null;
+  const actions = (
+    <>
+      <a class="button" href="/account">
+        {t("nav.signIn")}
+      </a>
+      <button class="button second" type="button" onClick={() => dropSession(false)}>
+        {t("session.asGuest")}
+      </button>
+    </>
+  );
+  return (
+    <div class="session-lost">
+      <Notice tone="warn" title={t("session.lostTitle")} actions={actions} alert>
+        {t("session.lostText")}
+      </Notice>
+    </div>
+  );
+}

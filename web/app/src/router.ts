@@ -1,0 +1,47 @@
+/** Where the buyer is. Links are plain links; a click on one inside the shop changes the page without a reload. */
+import { computed, signal } from "@preact/signals";
+
+export const location = signal(new URL(window.location.href));
+export const path = computed(() => location.value.pathname);
+
+export function navigate(to: string, how: "push" | "replace" = "push"): void {
+  const next = new URL(to, window.location.href);
+  if (how === "push") history.pushState(null, "", next);
+  else history.replaceState(null, "", next);
+  const samePage = next.pathname === location.value.pathname;
+  location.value = next;
+  if (!samePage) window.scrollTo(0, 0);
+}
+
+/** The parts of `pattern` named by a colon, or nothing where it does not fit. */
+export function match(pattern: string, actual: string): Record<string, string> | undefined {
+  const wanted = pattern.split("/");
+  const given = actual.replace(/(.)\/$/, "$1").split("/");
+  if (wanted.length !== given.length) return undefined;
+  const found: Record<string, string> = {};
+  for (const [index, part] of wanted.entries()) {
+    const here = given[index] ?? "";
+    if (part.startsWith(":")) found[part.slice(1)] = decodeURIComponent(here);
+    else if (part !== here) return undefined;
+  }
+  return found;
+}
+
+export function startRouter(): void {
+  addEventListener("popstate", () => {
+    location.value = new URL(window.location.href);
+  });
+  addEventListener("hashchange", () => {
+    location.value = new URL(window.location.href);
+  });
+  document.addEventListener("click", (event) => {
+    if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey) return;
+    const link = (event.target as Element).closest?.("a");
+    if (!link || link.target || link.hasAttribute("download") || link.origin !== window.location.origin) return;
+    const href = link.getAttribute("href") ?? "";
+    const served = ["/v1/", "/docs", "/openapi.json", "/problems"].some((door) => link.pathname.startsWith(door));
+    if (href.startsWith("#") || served) return;
+    event.preventDefault();
+    navigate(link.href);
+  });
+}

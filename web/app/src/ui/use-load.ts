@@ -1,0 +1,26 @@
+import { useEffect, useState } from "preact/hooks";
+
+export interface Loaded<T> {
+  value: T | undefined;
+  error: unknown;
+  retry: () => void;
+}
+
+/** What `load` answers, asked again when `key` changes or on `retry`. The value before stays meanwhile. */
+export function useLoad<T>(key: string, load: () => Promise<T>): Loaded<T> {
+  const [value, setValue] = useState<T>();
+  const [error, setError] = useState<unknown>();
+  const [attempt, setAttempt] = useState(0);
+  useEffect(() => {
+    let stale = false;
+    setError(undefined);
+    load().then(
+      (answer) => stale || setValue(answer),
+      (thrown: unknown) => stale || setError(thrown),
+    );
+    return () => {
+      stale = true;
+    };
+  }, [key, attempt]);
+  return { value, error, retry: () => setAttempt(attempt + 1) };
+}

@@ -1,0 +1,46 @@
+import { defineConfig, type Plugin } from "vite";
+
+// The engine that the pages talk to while they are developed or previewed. `fusion serve --dev` prints its address.
+const engine = process.env["FUSION_URL"] ?? "http://127.0.0.1:8080";
+
+const doors = Object.fromEntries(
+  ["/v1", "/openapi.json", "/docs", "/problems", "/sandbox"].map((path) => [
+    path,
+    { target: engine, changeOrigin: true, ws: true },
+  ]),
+);
+
+/** Text is set in the shop's own type from the first paint on: the fonts are asked for before the style sheet is read. */
+const fontsFirst: Plugin = {
+  name: "fonts-first",
+  transformIndexHtml: {
+    order: "post",
+    handler: (_html, { bundle }) =>
+      Object.keys(bundle ?? {})
+        .filter((file) => /-latin-wght-normal.*\.woff2$/.test(file))
+        .map((file) => ({
+          tag: "link",
+          attrs: { rel: "preload", href: `/${file}`, as: "font", type: "font/woff2", crossorigin: true },
+          injectTo: "head-prepend" as const,
+        })),
+  },
+};
+
+export default defineConfig({
+  plugins: [fontsFirst],
+  esbuild: { jsx: "automatic", jsxImportSource: "preact" },
+  // The binary allows no inline script and no inline style: every asset is a file of its own, named by its content.
+  build: {
+    target: "es2022",
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    manifest: true,
+    sourcemap: false,
+  },
+  server: { proxy: doors },
+  preview: {
+    proxy: doors,
+    // As strict as the binary, so that what it would refuse is seen here.
+    headers: { "Content-Security-Policy": "default-src 'self'; img-src 'self' data: https:; base-uri 'none'; frame-ancestors 'none'" },
+  },
+});
