@@ -1,8 +1,11 @@
 //! Who wants to hear at once of what is accepted.
 
-use std::sync::{
-    Arc, Weak,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    hash::Hash,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -27,7 +30,7 @@ pub struct Change {
 }
 
 /// What one may listen to.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Interest {
     /// One entity.
     Entity(EntityKey),
@@ -39,13 +42,43 @@ pub enum Interest {
 /// it only notes down what it heard.
 pub type Ear = Arc<dyn Fn(&Change) + Send + Sync>;
 
-type Ears = DashMap<Interest, Vec<(usize, Ear)>, Xxh3DefaultBuilder>;
+/// Those who listen to each `K`.
+struct Ears<K>(DashMap<K, Vec<(usize, Ear)>, Xxh3DefaultBuilder>);
 
-/// Everyone who listens.
+impl<K: Eq + Hash> Default for Ears<K> {
+    fn default() -> Self {
+        Self(DashMap::default())
+    }
+}
+
+impl<K: Eq + Hash> Ears<K> {
+    fn add(&self, to: K, number: usize, ear: Ear) {
+        self.0.entry(to).or_default().push((number, ear));
+    }
+
+    fn remove(&self, to: &K, number: usize) {
+        if let Some(mut ears) = self.0.get_mut(to) {
+            ears.retain(|(known, _)| *known != number);
+        }
+        self.0.remove_if(to, |_, ears| ears.is_empty());
+    }
+
+    fn tell(&self, to: &K, change: impl FnOnce() -> Change) {
+        if let Some(ears) = self.0.get(to) {
+            let change = change();
+            ears.iter().for_each(|(_, ear)| ear(&change));
+        }
+    }
+}
+
+/// Everyone who listens. Most entries concern nobody: for them nothing is copied.
 #[derive(Default)]
 pub struct Changes {
-    ears: Ears,
-    count: AtomicUsize,
+    entities: Ears<EntityKey>,
+    kinds: Ears<(TenantId, Kind)>,
+    /// How many listen, and how many of them to a kind.
+    listening: AtomicUsize,
+    to_kinds: AtomicUsize,
     next: AtomicUsize,
 }
 
@@ -60,23 +93,26 @@ impl Changes {
     /// Listens from now on.
     pub(crate) fn listen(self: &Arc<Self>, interest: Interest, ear: Ear) -> Listening {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        self.ears.entry(interest.clone()).or_default().push((number, ear));
-        self.count.fetch_add(1, Ordering::AcqRel);
+        match interest.clone() {
+            Interest::Entity(key) => self.entities.add(key, number, ear),
+            Interest::Kind(tenant, kind) => {
+                self.kinds.add((tenant, kind), number, ear);
+                self.to_kinds.fetch_add(1, Ordering::AcqRel);
+            }
+        }
+        self.listening.fetch_add(1, Ordering::AcqRel);
         Listening { changes: Arc::downgrade(self), interest, number }
     }
 
     /// Tells everyone whom it concerns.
     pub(crate) fn tell(&self, key: &EntityKey, version: u64, at: Timestamp, events: &Bytes) {
-        if self.count.load(Ordering::Acquire) == 0 {
+        if self.listening.load(Ordering::Acquire) == 0 {
             return;
         }
-        let mut change = None;
-        for interest in [Interest::Entity(key.clone()), Interest::Kind(key.tenant(), key.kind())] {
-            if let Some(ears) = self.ears.get(&interest) {
-                let change =
-                    change.get_or_insert_with(|| Change { key: key.clone(), version, at, events: events.clone() });
-                ears.iter().for_each(|(_, ear)| ear(change));
-            }
+        let change = || Change { key: key.clone(), version, at, events: events.clone() };
+        self.entities.tell(key, change);
+        if self.to_kinds.load(Ordering::Acquire) > 0 {
+            self.kinds.tell(&(key.tenant(), key.kind()), change);
         }
     }
 }
@@ -84,11 +120,14 @@ impl Changes {
 impl Drop for Listening {
     fn drop(&mut self) {
         let Some(changes) = self.changes.upgrade() else { return };
-        if let Some(mut ears) = changes.ears.get_mut(&self.interest) {
-            ears.retain(|(number, _)| *number != self.number);
+        match &self.interest {
+            Interest::Entity(key) => changes.entities.remove(key, self.number),
+            Interest::Kind(tenant, kind) => {
+                changes.kinds.remove(&(tenant.clone(), *kind), self.number);
+                changes.to_kinds.fetch_sub(1, Ordering::AcqRel);
+            }
         }
-        changes.ears.remove_if(&self.interest, |_, ears| ears.is_empty());
-        changes.count.fetch_sub(1, Ordering::AcqRel);
+        changes.listening.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -117,6 +156,6 @@ mod tests {
         drop(one);
         changes.tell(&mine, 3, Timestamp(3), &Bytes::new());
         assert_eq!(*heard.lock(), [("one", 1), ("all", 1), ("all", 7), ("one", 2)]);
-        assert!(changes.ears.is_empty());
+        assert!(changes.entities.0.is_empty() && changes.kinds.0.is_empty());
     }
 }

@@ -23,7 +23,7 @@ mod tenants;
 mod tests;
 mod token;
 
-pub(crate) use self::sessions::{hash as token_hash, new_secret};
+pub(crate) use self::sessions::{Unrecognised, hash as token_hash, new_secret};
 pub(crate) use self::tenants::FUSION_TENANT as TENANT;
 pub use self::{
     identity::{Caller, Identity, Shop, Vendor},

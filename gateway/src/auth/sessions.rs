@@ -10,7 +10,7 @@ use engine::{
     id::{SubjectId, TenantId},
     time::Timestamp,
 };
-use persistence::sql::{AliasError, NewAccount, NewRefreshToken, ReadSide, RotateError, TokenHash};
+use persistence::sql::{AliasError, NewAccount, NewRefreshToken, ReadSide, RotateError, StoreError, TokenHash};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -51,6 +51,38 @@ pub struct Grant {
     pub role: Option<Role>,
 }
 
+/// Why it is not known who asks.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unrecognised {
+    /// The token is not good.
+    #[error(transparent)]
+    Token(#[from] InvalidToken),
+    /// It could not be found out.
+    #[error("{0:?}")]
+    Trouble(Problem),
+}
+
+impl From<Problem> for Unrecognised {
+    fn from(problem: Problem) -> Self {
+        Unrecognised::Trouble(problem)
+    }
+}
+
+impl From<StoreError> for Unrecognised {
+    fn from(why: StoreError) -> Self {
+        Unrecognised::Trouble(why.into())
+    }
+}
+
+impl From<Unrecognised> for Problem {
+    fn from(why: Unrecognised) -> Self {
+        match why {
+            Unrecognised::Token(why) => invalid(why),
+            Unrecognised::Trouble(problem) => problem,
+        }
+    }
+}
+
 /// Starts sessions, and knows who asks.
 pub struct Sessions {
     issuer: Issuer,
@@ -75,6 +107,11 @@ impl Sessions {
 
     /// Whose token it is.
     pub(crate) async fn identify(&self, token: &str, now: Timestamp) -> Result<Identity, Problem> {
+        Ok(self.recognise(token, now).await?)
+    }
+
+    /// Whose token it is, or why nobody's.
+    pub(crate) async fn recognise(&self, token: &str, now: Timestamp) -> Result<Identity, Unrecognised> {
         let known = match self.cache.find(token, now) {
             Some(known) => known,
             None => self.look_closer(token, now).await?,
@@ -82,20 +119,20 @@ impl Sessions {
         let standing = known.standing();
         let is_older = |from| known.bearer.issued_at < from;
         if standing.erased || standing.tokens_from.is_some_and(is_older) {
-            return Err(invalid(InvalidToken::Ended));
+            return Err(InvalidToken::Ended.into());
         }
         Ok(Identity::new(known, standing))
     }
 
     /// Checks a token that is not known yet, or not any more: what ended before a restart stays ended.
-    async fn look_closer(&self, token: &str, now: Timestamp) -> Result<Arc<Known>, Problem> {
-        let bearer = self.issuer.verify_access(token, now).map_err(invalid)?;
+    async fn look_closer(&self, token: &str, now: Timestamp) -> Result<Arc<Known>, Unrecognised> {
+        let bearer = self.issuer.verify_access(token, now)?;
         if self.was_ended(&bearer, now).await? {
-            return Err(invalid(InvalidToken::Ended));
+            return Err(InvalidToken::Ended.into());
         }
         let cell = self.standings.cell(&self.read_side, &bearer.tenant, bearer.subject).await?;
         let known = Arc::new(Known { bearer, cell });
-        self.cache.keep(token, known.clone(), now).map_err(invalid)?;
+        self.cache.keep(token, known.clone(), now)?;
         Ok(known)
     }
 

@@ -129,6 +129,9 @@ pub(super) enum Frame<'a> {
         offset: u64,
         data: &'a RawValue,
     },
+    Gap {
+        topic: &'a str,
+    },
     Reply {
         id: &'a CommandName,
         status: u16,

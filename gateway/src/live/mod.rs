@@ -60,6 +60,8 @@ pub(crate) enum Close {
     NoHello = 4003,
     /// The token ended.
     TokenEnded = 4004,
+    /// It could not be found out whose the token is.
+    NotNow = 4005,
     /// A message that is no frame.
     Malformed = 4500,
     /// The token is not good.
@@ -77,6 +79,7 @@ impl Close {
             Close::Silent => "silent for too long",
             Close::NoHello => "no hello in time",
             Close::TokenEnded => "the token ended",
+            Close::NotNow => "cannot tell now whose the token is",
             Close::Malformed => "not a frame of this protocol",
             Close::BadToken => "the token is not good",
             Close::BeyondLimits => "beyond the limits in welcome",

@@ -34,8 +34,12 @@ struct Inner {
     /// How many of those that are kept, the newest, have not been told yet.
     untold: usize,
     changed: bool,
+    /// Facts were let go before they were told: everyone starts anew from the state.
+    gap: bool,
+    /// How it stood when it was looked at last.
     state: Option<Arc<RawValue>>,
-    mark: Vec<u8>,
+    /// Of the state that was told last.
+    mark: Option<Vec<u8>>,
     empty_since: Option<Instant>,
 }
 
@@ -67,8 +71,10 @@ impl Room {
             let offset = inner.offset;
             inner.kept.push_back((offset, message(frame)));
             inner.untold += 1;
-            while inner.kept.len() > FACTS_KEPT.max(inner.untold) {
+            if inner.kept.len() > FACTS_KEPT {
                 inner.kept.pop_front();
+                inner.gap |= inner.untold > FACTS_KEPT;
+                inner.untold = inner.untold.min(FACTS_KEPT);
             }
         }
         drop(inner);
@@ -94,10 +100,15 @@ impl Room {
             let state = Frame::State { topic: &self.name, offset: inner.offset, data: state };
             peer.say(&message(state.to_json()));
         }
+        if inner.members.is_empty() {
+            // What nobody heard is told to nobody but those who ask for it.
+            (inner.untold, inner.gap) = (0, false);
+        }
         let from = inner.offset;
         inner.members.retain(|member| !Arc::ptr_eq(&member.peer, peer) && !member.peer.is_ended());
         inner.members.push(Member { peer: peer.clone(), from });
         inner.empty_since = None;
+        inner.state.get_or_insert_with(|| state.to_owned().into());
         // Who looks is a part of the state, and what changed since it was read is told.
         inner.changed = true;
         drop(inner);
@@ -126,9 +137,13 @@ impl Room {
         inner.empty_since.filter(|_| inner.members.is_empty())
     }
 
-    /// Tells the facts that were not told yet, joined into one write for each peer.
+    /// Tells the facts that were not told yet, joined into one write for each peer; where some were let go, that there is
+    /// a gap, and how it stands.
     pub(super) fn tell_facts(&self) {
         let mut inner = self.inner.lock();
+        if std::mem::take(&mut inner.gap) {
+            return self.tell_gap(&mut inner);
+        }
         let untold = std::mem::take(&mut inner.untold);
         if untold == 0 {
             return;
@@ -141,6 +156,18 @@ impl Room {
                 true => member.peer.say(&joined),
                 false => news.iter().filter(|(offset, _)| *offset > member.from).for_each(|(_, f)| member.peer.say(f)),
             }
+        }
+    }
+
+    fn tell_gap(&self, inner: &mut Inner) {
+        inner.untold = 0;
+        let (epoch, offset, state) = (&self.epoch[..], inner.offset, inner.state.as_deref());
+        let gap = message(Frame::Gap { topic: &self.name }.to_json());
+        let anew = message(Frame::Subscribed { topic: &self.name, epoch, offset, state }.to_json());
+        let joined = [&gap[..], &anew[..]].concat();
+        for member in &mut inner.members {
+            member.peer.say(&joined);
+            member.from = offset;
         }
     }
 
@@ -158,13 +185,13 @@ impl Room {
     /// Tells everyone how it stands, if that is something new.
     pub(super) fn tell_state(&self, standing: Standing) {
         let mut inner = self.inner.lock();
-        if inner.state.is_some() && inner.mark == standing.mark {
+        if inner.mark.as_ref() == Some(&standing.mark) {
             return;
         }
         let frame = Frame::State { topic: &self.name, offset: inner.offset, data: &standing.json };
         let frame = message(frame.to_json());
         inner.members.iter().for_each(|member| member.peer.say(&frame));
-        inner.mark = standing.mark;
+        inner.mark = Some(standing.mark);
         inner.state = Some(standing.json.into());
     }
 
@@ -174,6 +201,85 @@ impl Room {
         let frame = message(Frame::Refused { topic: &self.name, problem }.to_json());
         let mut inner = self.inner.lock();
         inner.members.drain(..).for_each(|member| member.peer.say(&frame));
+        // Nobody is left to be told; whoever may listen again finds them among those that are kept.
+        (inner.untold, inner.gap) = (0, false);
         inner.empty_since = Some(Instant::now());
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io::Read;
+
+    use engine::{
+        id::{OrderId, TenantId},
+        time::Timestamp,
+    };
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// A peer, and the client's end of its socket.
+    async fn peer() -> (Arc<Peer>, std::net::TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        client.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+        let (server, _): (TcpStream, _) = listener.accept().await.unwrap();
+        (Arc::new(Peer::new(server.into_split().1)), client)
+    }
+
+    fn ordered(number: u128) -> Change {
+        let key = OrderId(number).key(&TenantId::new("shop").unwrap());
+        Change { key, version: 1, at: Timestamp(1), events: Bytes::new() }
+    }
+
+    fn heard(client: &mut std::net::TcpStream) -> String {
+        let mut bytes = vec![0; 64 * 1024];
+        let length = client.read(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..length]).into_owned()
+    }
+
+    #[tokio::test]
+    async fn facts_that_were_let_go_untold_are_a_gap_and_the_state_comes_anew() {
+        let (peer, mut client) = peer().await;
+        let room = Room::new(Topic::Orders, "e".to_owned());
+        room.join(&peer, None, &RawValue::from_string("{}".to_owned()).unwrap());
+        assert!(heard(&mut client).contains(r#""op":"subscribed""#));
+        for number in 0..FACTS_KEPT as u128 {
+            room.hear(&ordered(number));
+        }
+        room.tell_facts();
+        let all = heard(&mut client);
+        assert_eq!((all.matches(r#""op":"event""#).count(), all.contains(r#""op":"gap""#)), (FACTS_KEPT, false));
+        for number in 0..=FACTS_KEPT as u128 {
+            room.hear(&ordered(number));
+        }
+        room.tell_facts();
+        let anew = heard(&mut client);
+        assert!(anew.contains(r#""op":"gap""#) && anew.contains(r#""offset":513,"state":{}"#), "{anew}");
+        assert!(!anew.contains(r#""op":"event""#));
+        room.hear(&ordered(9));
+        room.tell_facts();
+        assert!(heard(&mut client).contains(r#""offset":514"#));
+    }
+
+    #[tokio::test]
+    async fn what_happened_while_nobody_listened_is_not_told_to_newcomers() {
+        let (room, nothing) =
+            (Room::new(Topic::Orders, "e".to_owned()), RawValue::from_string("{}".to_owned()).unwrap());
+        for number in 0..=FACTS_KEPT as u128 {
+            room.hear(&ordered(number));
+        }
+        let (peer, mut client) = peer().await;
+        room.join(&peer, None, &nothing);
+        room.tell_facts();
+        room.hear(&ordered(1));
+        room.tell_facts();
+        let mut all = heard(&mut client);
+        while !all.contains(r#""offset":258"#) {
+            all += &heard(&mut client);
+        }
+        assert!(!all.contains(r#""op":"gap""#) && all.matches(r#""op":"event""#).count() == 1, "{all}");
     }
 }

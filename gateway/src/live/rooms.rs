@@ -120,13 +120,15 @@ async fn keep(door: &Door, name: &Name, kept: &Arc<Kept>) {
                 }
             }
         }
-        room.tell_facts();
         if !room.take_changed() || room.members() == 0 {
             continue;
         }
+        // Looked at first: whoever may not see it any more hears no fact of it either.
         match look(door, name, kept).await {
-            Ok(Some(standing)) => room.tell_state(standing),
-            Ok(None) => {}
+            Ok(standing) => {
+                room.tell_facts();
+                standing.into_iter().for_each(|standing| room.tell_state(standing));
+            }
             Err((status, problem)) if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS => {
                 room.refuse(status, &problem);
             }
@@ -149,7 +151,10 @@ type Refusal = (StatusCode, Box<RawValue>);
 /// How a topic stands.
 async fn look(door: &Door, name: &Name, kept: &Kept) -> Result<Option<Standing>, Refusal> {
     match name.1.state() {
-        State::Feed(_) => Ok(None),
+        State::Feed(path) => {
+            let token = kept.token.lock().clone();
+            ask(door, path, &name.0, token.as_deref()).await.map(|_| None)
+        }
         State::Public(drop) => Ok(look_at_drop(door, &name.0, drop, kept.room.members()).await),
         State::Answer(path) => {
             let token = kept.token.lock().clone();

@@ -22,7 +22,7 @@ use super::{
     topic::{State, Topic},
 };
 use crate::{
-    auth::Identity,
+    auth::{Identity, InvalidToken, Unrecognised},
     edge::{Arrival, Door},
     idempotency::IDEMPOTENCY_REPLAYED,
     problem::{Code, FieldCode, Problem},
@@ -98,9 +98,10 @@ impl Session {
 
     async fn identify(&self, token: &str) -> Result<Identity, Close> {
         let gateway = self.door.gateway();
-        gateway.sessions.identify(token, gateway.now()).await.map_err(|problem| match problem.code() {
-            Code::InvalidToken => Close::BadToken,
-            _ => Close::TokenEnded,
+        gateway.sessions.recognise(token, gateway.now()).await.map_err(|why| match why {
+            Unrecognised::Token(InvalidToken::Foreign) => Close::BadToken,
+            Unrecognised::Token(InvalidToken::Expired | InvalidToken::Ended) => Close::TokenEnded,
+            Unrecognised::Trouble(_) => Close::NotNow,
         })
     }
 
@@ -163,7 +164,7 @@ impl Session {
                     let code = if who.is_some() { Code::Forbidden } else { Code::AuthenticationRequired };
                     return Err(self.problem(&Problem::new(code)));
                 }
-                (path.to_owned(), None)
+                (path.to_owned(), who.as_ref().map(|who| who.identity.subject()))
             }
         };
         // What REST lets this one read, it may listen to.

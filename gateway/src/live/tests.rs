@@ -11,7 +11,7 @@ use tungstenite::{Message, WebSocket, client::IntoClientRequest, http::HeaderVal
 
 use crate::{
     edge::{Door, serve},
-    testing::Shop,
+    testing::{Shop, eventually, payment},
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -225,6 +225,27 @@ async fn nobody_hears_what_is_not_theirs() {
     served.shop.vendor().post("/v1/products", "p", product).await.has(201);
     ann.post(&format!("/v1/carts/{cart}/lines"), "l", json!({"sku": "S", "quantity": 2})).await.has(201);
     owner.state(|state| state["lines"][0]["quantity"] == 2).await;
+}
+
+#[tokio::test]
+async fn who_may_not_look_any_more_hears_no_more() {
+    let served = Served::open().await;
+    let drop = served.shop.open_drop(5).await;
+    let ann = served.shop.guest().await;
+    let claim = ann.post(&format!("/v1/drops/{drop}/claims"), "k", json!({"quantity": 1})).await.has(201);
+    let checkout = payment("tok_approve", json!({"claims": [claim.text("/id")]}));
+    let checkout = ann.post("/v1/checkouts", "pay", checkout).await.has(201).header("location").to_owned();
+    let paid = eventually(|| ann.get(&checkout), |answer| answer.text("/state") == "completed").await;
+    let order = paid.text("/order_id").to_owned();
+    let mut owner = served.greeted(Some(ann.token())).await;
+    owner.say(json!({"op": "subscribe", "topic": format!("order:{order}")})).await;
+    assert_eq!(owner.hear("subscribed").await["state"]["id"], order);
+    ann.delete("/v1/sessions/current").await.has(204);
+    served.shop.vendor().post(&format!("/v1/orders/{order}/fulfillments"), "f", json!({})).await.has(201);
+    assert_eq!(owner.hear("refused").await["problem"]["code"], "invalid_token");
+    let mut again = served.client().await;
+    again.say(json!({"op": "hello", "token": ann.token()})).await;
+    assert_eq!(again.ended().await, 4004);
 }
 
 #[tokio::test]

@@ -325,6 +325,14 @@ impl Projection for ReadSideProjection {
     }
 }
 
+/// A checkout of `what`, paid with the sandbox's `token`.
+pub(crate) fn payment(token: &str, what: Value) -> Value {
+    let mut body = json!({"payment": {"provider": "sandbox", "token": token}, "email": "ann@example.com",
+        "shipping_address": {"name": "Ann", "line1": "1 Main St", "city": "Springfield", "country": "US"}});
+    body.as_object_mut().unwrap().extend(what.as_object().unwrap().clone());
+    body
+}
+
 /// Asks until the answer fits: lists lag behind.
 pub(crate) async fn eventually<F: Future<Output = Answer>>(
     ask: impl Fn() -> F,

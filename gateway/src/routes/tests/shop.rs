@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::testing::{Shop, Visitor, eventually};
+use crate::testing::{Shop, Visitor, eventually, payment};
 
 fn usd(amount: i64) -> Value {
     json!({"amount": amount, "currency": "USD"})
@@ -20,13 +20,6 @@ async fn shirt(shop: &Shop) -> String {
         shop.vendor().post(&path, &format!("stock {sku}"), json!({"delta": 10, "reason": "first"})).await.has(200);
     }
     made.text("/id").to_owned()
-}
-
-fn payment(token: &str, what: Value) -> Value {
-    let mut body = json!({"payment": {"provider": "sandbox", "token": token}, "email": "ann@example.com",
-        "shipping_address": {"name": "Ann", "line1": "1 Main St", "city": "Springfield", "country": "US"}});
-    body.as_object_mut().unwrap().extend(what.as_object().unwrap().clone());
-    body
 }
 
 async fn cart_with(buyer: &Visitor<'_>, quantity: i64) -> String {

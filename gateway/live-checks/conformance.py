@@ -1,0 +1,268 @@
+"""The Autobahn cases (RFC 6455) against `/v1/ws`, which is no echo server.
+
+The cases' own runner (kosoku) connects, writes and judges; only what a case calls a *text message* is put into a frame
+of ours before it is framed: `{"op":"subscribe","topic":"<payload>"}`. The server refuses such a topic by its name, so
+the payload comes back, and has gone through everything that a message goes through. Fragments stay fragments, chops
+stay chops, reserved bits and bad UTF-8 stay where they were; pings and closes are the cases' own.
+
+Where the document promises a close instead of an echo, that close is the verdict: binary messages (4500), and
+messages of more than 256 KiB (4502).
+"""
+
+import asyncio
+import collections
+import json
+import re
+import sys
+import time
+
+import kosoku
+import kosoku.cases
+
+from shop import Shop, write_report
+
+# A session of a case ends after this, whatever the case says of its patience.
+CASE_SECONDS_MAX = 60
+AT_ONCE = 8
+
+BEFORE, AFTER = b'{"op":"subscribe","topic":"', b'"}'
+MESSAGE_BYTES_MAX = 256 * 1024
+
+# What JSON wants escaped; what is no UTF-8 stays what it is.
+TO_ESCAPE = re.compile(rb'[\x00-\x1f"\\]')
+
+# With the reason.
+SKIPPED = {
+    "12.*": "permessage-deflate is not spoken; that its offer is declined is checked by 12.1.1",
+    "13.*": "permessage-deflate is not spoken; that its offer is declined is checked by 13.1.1",
+}
+DECLINED = ("12.1.1", "13.1.1")
+PASSED = ("OK", "NON-STRICT", "INFORMATIONAL")
+PASSED_CLOSES = ("OK", "INFORMATIONAL")
+
+# Cases whose message is answered by a close, as docs/realtime.md says: the codes, and why.
+BINARY = ((4500,), "binary messages are not spoken: closed by 4500")
+TOO_LONG = ((4502,), "beyond the 256 KiB of a message: closed by 4502")
+EITHER = ((4500, 4502), "binary, and beyond the 256 KiB of a message: closed by either")
+CLOSED = [
+    (r"1\.2\.[1-8]|9\.2\.1|9\.8\.[1-6]", BINARY),
+    # 256 KiB and our envelope are more than 256 KiB.
+    (r"9\.1\.[2-6]|9\.3\.[1-9]|9\.5\.[1-6]", TOO_LONG),
+    (r"9\.2\.[2-6]|9\.4\.[1-9]|9\.6\.[1-6]", EITHER),
+]
+
+
+def escaped(payload):
+    return TO_ESCAPE.sub(lambda found: b"\\u%04x" % found[0][0], payload)
+
+
+def octets(payload):
+    """As kosoku reads what a case gives as the payload of a text."""
+    match payload:
+        case None:
+            return b""
+        case int():
+            return bytes((payload & 0xFF,))
+        case str():
+            return payload.encode()
+    return bytes(payload)
+
+
+class Envelope:
+    """The connection as a case sees it: texts go out in a frame of ours."""
+
+    def __init__(self, wire):
+        self.__dict__.update(wire=wire, continued=False, begun=False)
+
+    def __getattr__(self, name):
+        return getattr(self.wire, name)
+
+    def __setattr__(self, name, value):
+        if name in self.__dict__:
+            self.__dict__[name] = value
+        else:
+            setattr(self.wire, name, value)
+
+    @property
+    def txFrameStats(self):
+        # Without our hello.
+        stats = dict(self.wire.txFrameStats)
+        stats[1] -= 1
+        return stats
+
+    def sendFrame(self, opcode, payload=None, fin=True, rsv=0, mask=None, payload_len=None, **how):
+        starts, goes_on = opcode == 1 and not self.continued, opcode == 0 and self.continued
+        if starts or goes_on:
+            payload = octets(payload)
+            if payload_len is not None:
+                payload = (payload * (payload_len // max(len(payload), 1) + 1))[:payload_len]
+            payload = (BEFORE if starts else b"") + escaped(payload) + (AFTER if fin else b"")
+            self.continued, payload_len = not fin, None
+        self.wire.sendFrame(opcode, payload, fin, rsv, mask, payload_len, **how)
+
+    def sendMessage(self, payload=None, isBinary=False, **how):
+        if not isBinary:
+            payload = BEFORE + escaped(octets(payload)) + AFTER
+        self.wire.sendMessage(payload, isBinary, **how)
+
+    # A frame in pieces, of which the first announces the length: no such case has anything to escape.
+    def beginMessageFrame(self, length):
+        self.wire.beginMessageFrame(len(BEFORE) + length + len(AFTER))
+        self.wire.sendMessageFrameData(BEFORE)
+
+    def endMessage(self):
+        self.wire.sendMessageFrameData(AFTER)
+        self.wire.endMessage()
+
+
+def over_our_frames(case):
+    """The case, said in frames of ours."""
+
+    class Adapted(case):
+        def __init__(self, wire):
+            self.wire, self.greeted = wire, False
+            super().__init__(Envelope(wire))
+
+        def onOpen(self):
+            self.wire.killAfter(CASE_SECONDS_MAX)
+            self.wire.sendFrame(1, b'{"op":"hello"}')
+
+        def onMessage(self, text, binary):
+            frame = json.loads(text)
+            match frame["op"]:
+                case "welcome" if not self.greeted:
+                    self.greeted = True
+                    self.wire.killAfter(CASE_SECONDS_MAX)
+                    super().onOpen()
+                case "refused":
+                    super().onMessage(frame["topic"], binary)
+                case "ping":
+                    pass
+                case _:
+                    super().onMessage(text, binary)
+
+        # By what they say; the cases compare pickles, which tell equal texts apart by their place in memory.
+        def compare(self, one, other):
+            return one == other
+
+    Adapted.__name__ = case.__name__
+    return Adapted
+
+
+def closed_by(case, codes):
+    """The case, where the server owes a close with one of these codes and no answer."""
+
+    class Closed(over_our_frames(case)):
+        def onConnectionLost(self, failed_by_me):
+            code = self.p.remoteCloseCode
+            holds = code in codes and not self.received and not self.p.closedByMe
+            self.behavior = self.behaviorClose = self.OK if holds else self.FAILED
+            self.result = f"closed by {code}, where {codes} was owed; heard {len(self.received)} messages"
+            self.resultClose = self.result
+
+    Closed.__name__ = case.__name__
+    return Closed
+
+
+def adapt():
+    """Puts every case into our frames; gives why some are judged in another way."""
+    judged = {}
+    for name, case in kosoku.cases.CASES.items():
+        owed = next((owed for pattern, owed in CLOSED if re.fullmatch(pattern, name)), None)
+        if owed:
+            judged[name] = owed[1]
+            kosoku.cases.CASES[name] = closed_by(case, owed[0])
+        elif name in DECLINED:
+            judged[name] = "the server answers the offer of permessage-deflate without it"
+        else:
+            kosoku.cases.CASES[name] = over_our_frames(case)
+    return judged
+
+
+async def run(url, cases, skipped):
+    try:
+        return await kosoku.run_fuzzingclient(url, cases, skipped, concurrency=AT_ONCE)
+    except kosoku.FailureError as failure:
+        return failure.results
+
+
+def passed(result):
+    if result.case_id in DECLINED:
+        return "sec-websocket-extensions" not in result.http_response.lower()
+    return result.behavior.value in PASSED and result.behavior_close.value in PASSED_CLOSES
+
+
+def bytes_of(result):
+    """What the case sent after our hello, frame by frame, as far as it is short."""
+    sent = [entry for entry in result.wirelog if entry[0] == "TF"][1:]
+    frames = []
+    for entry in sent[:6]:
+        length, data, opcode, fin, rsv = entry[1][0], entry[1][1], *entry[2:5]
+        text = data if len(data) <= 120 else f"{data[:120]}…"
+        frames.append({"opcode": opcode, "fin": fin, "rsv": rsv, "bytes": length, "payload": text})
+    return frames
+
+
+def tell(faults):
+    """Faults of one kind together, with the bytes of the first; all of them are in the report."""
+    kinds = collections.defaultdict(list)
+    for fault in faults:
+        kinds[fault["behavior"], fault["closed_by"], str(fault["codes_owed"])].append(fault)
+    for (behavior, code, owed), alike in kinds.items():
+        print(f"FAULT in {len(alike)}: {behavior}; closed by {code}, owed {owed}: {alike[0]['why']}")
+        print(f"      cases {' '.join(fault['case'] for fault in alike)}")
+        for frame in alike[0]["sent"]:
+            print(f"      {alike[0]['case']} sent {frame}")
+
+
+def main(arguments):
+    judged = adapt()
+    began = time.monotonic()
+    with Shop() as shop:
+        if arguments:
+            results = asyncio.run(run(shop.ws, arguments, None))
+        else:
+            results = asyncio.run(run(shop.ws, None, list(SKIPPED)))
+            results += asyncio.run(run(shop.ws, list(DECLINED), None))
+        ended, log = shop.ended, shop.log()
+    elapsed = time.monotonic() - began
+    skipped = len(kosoku.cases.CASES) - len(results)
+    groups, faults = collections.defaultdict(collections.Counter), []
+    for result in results:
+        count = groups[result.case_id.split(".")[0]]
+        holds = passed(result)
+        count["passed" if holds else "failed"] += 1
+        count["lenient"] += holds and result.behavior.value == "NON-STRICT"
+        if not holds:
+            faults.append(
+                {
+                    "case": result.case_id,
+                    "sent": bytes_of(result),
+                    "owed": result.expectation,
+                    "codes_owed": (result.expected_close or {}).get("closeCode"),
+                    "heard": result.received,
+                    "closed_by": result.remote_close_code,
+                    "behavior": f"{result.behavior.value}, close {result.behavior_close.value}",
+                    "why": f"{result.result}; {result.result_close}",
+                }
+            )
+    lenient = [result.case_id for result in results if passed(result) and result.behavior.value == "NON-STRICT"]
+    print(f"{'group':>6} {'passed':>7} {'failed':>7}  of those that passed, lenient")
+    for group, count in sorted(groups.items(), key=lambda named: int(named[0])):
+        print(f"{group:>6} {count['passed']:>7} {count['failed']:>7}  {count['lenient']}")
+    for pattern, why in SKIPPED.items():
+        print(f"skipped {pattern}: {why}")
+    for why, number in collections.Counter(judged.values()).items():
+        print(f"judged otherwise, {number}: {why}")
+    print(f"lenient: {' '.join(lenient) or 'none'}")
+    tell(faults)
+    report = {"cases": len(results), "skipped": skipped, "seconds": round(elapsed, 1), "lenient": lenient}
+    report["slowest"] = {result.case_id: result.duration for result in sorted(results, key=lambda r: -r.duration)[:12]}
+    write_report("conformance", report | {"judged_otherwise": judged, "faults": faults, "log": log})
+    if ended is not None:
+        sys.exit(f"the server ended with {ended}:\n{log}")
+    print(f"conformance: {len(results) - len(faults)} of {len(results)} cases hold, {skipped} skipped, {elapsed:.0f} s")
+    sys.exit(1 if faults else 0)
+
+
+main(sys.argv[1:])
