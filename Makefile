@@ -5,21 +5,44 @@ SEEDS ?= 1000
 SECONDS ?= 60
 LISTEN ?= 127.0.0.1:8080
 DATA ?= ./data
+PAGES := web/app/dist/index.html
+PAGES_FROM := $(shell find web/sdk/src web/sdk/*.json web/app/src web/app/public web/app/*.* web/app/scripts -type f 2>/dev/null)
+# Where web/need.sh puts a Node, if the machine has none that fits.
+export PATH := $(CURDIR)/target/node/bin:$(PATH)
 
-.PHONY: help run test test-engine check simulate crash contract fuzz bench doc fmt clean-data
+.PHONY: help run run-engine dev test need-web test-engine test-web check simulate crash contract live-checks fuzz bench doc fmt clean-data
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: ## build, and serve a demo shop on 127.0.0.1:8080 with a live drop
+run: $(PAGES) run-engine ## build, and serve a demo shop on 127.0.0.1:8080 with a live drop
+
+run-engine: ## the same without building pages: needs no Node
 	$(CARGO) build --release -p server
 	./target/release/fusion serve --dev --listen $(LISTEN) --data-dir $(DATA)
 
-test: test-engine ## prove it: rules, simulation, doors, crashes
-	$(CARGO) test --workspace
+dev: web/node_modules/.package-lock.json ## the pages with hot reload, against a server that make run has started
+	cd web && npm run build -w sdk && FUSION_URL=http://$(LISTEN) npm run dev -w app
 
-test-engine: ## the rules and the runtime on virtual time
+$(PAGES): web/node_modules/.package-lock.json $(PAGES_FROM)
+	cd web && npm run build -w sdk && npm run build -w app
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	@web/need.sh node
+	cd web && npm ci --no-audit --no-fund
+
+test: need-web $(PAGES) test-engine test-web ## prove it: rules, simulation, doors, crashes, pages in a browser
+
+need-web:
+	@web/need.sh --install node chromium
+
+test-web: $(PAGES) ## the client library and the pages, in a browser, against the real binary
+	$(CARGO) build -p server
+	cd web && npm test -w sdk && npm test -w app && npm run test:browser -w app
+
+test-engine: ## all of it but the pages: needs no Node and no browser
 	$(CARGO) test -p actors --features sabotage --test simulation -- --nocapture
+	$(CARGO) test --workspace
 
 check: ## format and lints; warnings are errors
 	$(CARGO) fmt --all --check
@@ -35,6 +58,10 @@ crash: ## the real binary under load, killed at random moments
 contract: ## the answers against the document that is served, as a vendor and as a buyer (Schemathesis)
 	$(CARGO) build -p server
 	gateway/contract/run.sh
+
+live-checks: ## the WebSocket against other people's clients: RFC 6455 cases, the documented conversation, floods
+	$(CARGO) build -p server
+	gateway/live-checks/run.sh
 
 fuzz: ## each decoder and parser under libFuzzer for SECONDS, or these TARGETS
 	SECONDS_EACH=$(SECONDS) fuzz/run.sh $(TARGETS)

@@ -19,6 +19,7 @@ mod local;
 mod log;
 mod migrate;
 mod options;
+mod pages;
 mod program;
 mod projection;
 mod read_side;

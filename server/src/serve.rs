@@ -16,7 +16,7 @@ use crate::{
     config::Config,
     demo::{self, DemoError},
     local::{LocalDoors, LocalSocket, SocketError},
-    sandbox_page,
+    pages, sandbox_page,
     wiring::{House, OpenError},
 };
 
@@ -88,9 +88,8 @@ pub(crate) async fn run(config: &Config) -> Result<(), ServeError> {
         .await
         .map_err(|why| ServeError::Open { advice: why.advice(&config.data_dir), why: Box::new(why) })?;
     let rooms = house.rooms.clone();
-    if let Some(sandbox) = &rooms.sandbox {
-        rooms.gateway.add_pages(sandbox_page::routes(sandbox.clone()));
-    }
+    let payment_pages = rooms.sandbox.clone().map(sandbox_page::routes).unwrap_or_default();
+    rooms.gateway.add_pages(pages::routes().merge(payment_pages));
     let doors = LocalDoors::new(rooms.clone());
     let demo = match config.dev {
         true => Some(demo::set_up(&rooms, &doors).await?),

@@ -4,7 +4,10 @@ use std::{net::SocketAddr, path::Path};
 
 use serde_json::Value;
 
-use super::Demo;
+use super::{
+    Demo,
+    seed::{VENDOR_EMAIL, VENDOR_PASSWORD},
+};
 use crate::{config::Config, program};
 
 /// Where commands look for a server, and for its folder, unless said.
@@ -35,7 +38,8 @@ impl Demo {
         };
         format!(
             "\nThe demo shop is open: {products} products, two drops.\n\
-             \n  {open_title}\n  {next_title} (at {starts}: {url}/v1/drops/{next})\n\
+             \n  Open now:     {open_title}\n                {url}/drops/{open}\n  Opening soon: {next_title} (at {starts})\n                {url}/drops/{next}\n\
+             \nThe console, for who runs the shop: {url}/console\n  sign in as {VENDOR_EMAIL} with the password {VENDOR_PASSWORD}\n\
              \nDevelopment tokens, good for a day:\n\
              \n  vendor    {vendor}\n  customer  {customer}\n\
              \nSee the open drop:\n\
@@ -47,7 +51,7 @@ impl Demo {
              \ncurl -s {url}/v1/drops/{open}/claims -H 'Authorization: Bearer {vendor}'\n\
              \nMake a crowd of it, and see whether everything still agrees:\n\
              \n{fusion} demo crowd --buyers 200{shop}{folder}\n{fusion} doctor{folder}\n\
-             \n{url}\n"
+             \nThe shop:\n\n{url}\n"
         )
     }
 }

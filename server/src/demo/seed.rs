@@ -16,7 +16,7 @@ use engine::{
 };
 use gateway::auth::{KeyError, Role};
 use http_body_util::BodyExt;
-use persistence::sql::{Tenant, TenantError};
+use persistence::sql::{AccountError, NewAccount, StoreError, Tenant, TenantError};
 use serde_json::{Value, json};
 
 use crate::{
@@ -38,6 +38,12 @@ const OPENS_IN_MS: u64 = 2 * 60 * 1_000;
 const DROP_MS: u64 = 6 * 3_600 * 1_000;
 /// Units of each item of a drop.
 const UNITS_EACH: u64 = 30;
+/// Who runs the demo shop. The same subject by token and by account.
+const VENDOR: &[u8] = b"vendor";
+/// Its account. There is no demo shop outside `--dev`.
+pub(super) const VENDOR_EMAIL: &str = "vendor@demo.example";
+/// Its password, which the banner tells everyone.
+pub(super) const VENDOR_PASSWORD: &str = "demo-vendor";
 /// Items (sizes) of a drop.
 const ITEMS: usize = 4;
 /// How long a claim of a demo drop holds.
@@ -64,6 +70,15 @@ pub(crate) enum DemoError {
     /// The shop could not be made.
     #[error("setting up the demo shop: {0}")]
     Tenant(#[from] TenantError),
+    /// The vendor's account could not be made.
+    #[error("setting up the demo shop: the vendor's account: {0}")]
+    Vendor(String),
+    /// It could not be written down.
+    #[error("setting up the demo shop: the vendor's account: {0}")]
+    Account(#[from] AccountError),
+    /// The read side does not answer.
+    #[error("setting up the demo shop: {0}")]
+    Store(#[from] StoreError),
     /// Tokens cannot be signed.
     #[error("setting up the demo shop: {0}")]
     Keys(#[from] KeyError),
@@ -95,12 +110,13 @@ pub(crate) async fn set_up(rooms: &Rooms, doors: &LocalDoors) -> Result<Demo, De
     let products = shop.ensure_catalogue().await?;
     wait_for_read_side(rooms).await?;
     let (open, next) = shop.ensure_drops().await?;
+    shop.ensure_vendor().await?;
     let token = |role: Role, name: &[u8]| {
         let issuer = rooms.gateway.sessions.issuer();
         let minted = issuer.mint(&shop.tenant, staff(name, &shop.tenant), Some(role), rooms.gateway.now(), TOKEN_TTL);
         minted.map(|minted| minted.token)
     };
-    let (vendor, customer) = (token(Role::Vendor, b"vendor")?, token(Role::Customer, b"demo customer")?);
+    let (vendor, customer) = (token(Role::Vendor, VENDOR)?, token(Role::Customer, b"demo customer")?);
     Ok(Demo { products, vendor, customer, open, next })
 }
 
@@ -123,6 +139,23 @@ impl Shop<'_> {
             Ok(()) | Err(TenantError::NameTaken) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The account that the console can be tried with.
+    async fn ensure_vendor(&self) -> Result<(), DemoError> {
+        let read_side = &self.rooms.read_side;
+        if read_side.account_by_email(&self.tenant, VENDOR_EMAIL).await?.is_some() {
+            return Ok(());
+        }
+        let password = crate::users::hash(self.rooms, VENDOR_PASSWORD.to_owned()).await.map_err(DemoError::Vendor)?;
+        let account = NewAccount {
+            subject: staff(VENDOR, &self.tenant),
+            email: VENDOR_EMAIL.to_owned(),
+            password: Some(password),
+            role: crate::cli::Role::Vendor.into(),
+            created_at: self.rooms.gateway.now(),
+        };
+        Ok(read_side.create_account(&self.tenant, &account).await?)
     }
 
     /// Imports the catalogue, unless every product of it is there: what a vendor changed since stays.
@@ -167,23 +200,17 @@ impl Shop<'_> {
         let none = || DemoError::Catalogue("it has no products".into());
         let open = match open {
             Some(open) => open.clone(),
-            None => self.drop_of(of(0).ok_or_else(none)?, "Open now", None, now).await?,
+            None => self.drop_of(of(0).ok_or_else(none)?, None, now).await?,
         };
         let soon = match soon {
             Some(soon) => soon.clone(),
-            None => self.drop_of(of(1).ok_or_else(none)?, "Opening soon", Some(now.plus_ms(OPENS_IN_MS)), now).await?,
+            None => self.drop_of(of(1).ok_or_else(none)?, Some(now.plus_ms(OPENS_IN_MS)), now).await?,
         };
         Ok((open, soon))
     }
 
     /// A drop of a product's first variants, at four fifths of their prices.
-    async fn drop_of(
-        &self,
-        product: &Value,
-        title: &str,
-        starts: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Result<Value, DemoError> {
+    async fn drop_of(&self, product: &Value, starts: Option<Timestamp>, now: Timestamp) -> Result<Value, DemoError> {
         let mut items = Vec::new();
         for variant in product["variants"].as_array().into_iter().flatten().take(ITEMS) {
             let sku = variant["sku"].as_str().unwrap_or_default();
@@ -195,7 +222,7 @@ impl Shop<'_> {
             }));
         }
         let mut drop = json!({
-            "title": format!("{title}: {}", product["title"].as_str().unwrap_or_default()),
+            "title": product["title"],
             "product_id": product["id"],
             "items": items,
             "per_buyer_max": 2,

@@ -1,0 +1,181 @@
+//! The shop's pages, from inside the program.
+//!
+//! `web/app/dist` is embedded when the program is built. A path that is no file is a page of the app, which draws itself
+//! from `index.html`; what lies below `/v1` never is.
+
+use std::borrow::Cow;
+
+use axum::{
+    Router,
+    extract::Request,
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    response::{Html, IntoResponse, Response},
+    routing::any,
+};
+use bytes::Bytes;
+use rust_embed::{EmbeddedFile, RustEmbed};
+
+#[derive(RustEmbed)]
+#[folder = "../web/app/dist"]
+#[allow_missing = true]
+struct Dist;
+
+/// Our own files and server; pictures of products may come from where the merchant keeps them.
+const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'self'; img-src 'self' data: https:; object-src 'none'; base-uri 'none'; form-action 'self'; \
+     frame-ancestors 'none'",
+);
+/// Files named by their content never change.
+const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+/// Asked for each time, and answered with 304 as long as they are the same.
+const ASK: HeaderValue = HeaderValue::from_static("no-cache");
+/// Where the first page is.
+const INDEX: &str = "index.html";
+/// How a file was compressed when the pages were built, best first.
+const ENCODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
+
+/// Said where the pages should be.
+const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><title>No pages in this program</title><p>This program was \
+    built without the shop's pages: they need Node when it is built (<code>make run</code>). The API is here all the \
+    same: <a href=\"/docs\">its documentation</a>.";
+
+/// The pages' routes. Whatever another route answers is not theirs.
+pub(crate) fn routes() -> Router {
+    Router::new().route("/", any(show)).route("/{*path}", any(show))
+}
+
+async fn show(request: Request) -> Response {
+    let path = request.uri().path().trim_start_matches('/');
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    if !is_read || path == "v1" || path.starts_with("v1/") {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    if let Some(file) = Dist::get(path).filter(|_| !is_inner(path)) {
+        return answer(path, file, request.headers());
+    }
+    if path.starts_with("assets/") || !(path.is_empty() || wants_page(request.headers())) {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    match Dist::get(INDEX) {
+        Some(index) => answer(INDEX, index, request.headers()),
+        None => (StatusCode::NOT_FOUND, Html(NOT_BUILT)).into_response(),
+    }
+}
+
+/// What lies among the files and is none of them.
+fn is_inner(path: &str) -> bool {
+    path.starts_with('.') || ENCODINGS.iter().any(|(_, ending)| path.ends_with(ending))
+}
+
+fn wants_page(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"))
+}
+
+fn answer(path: &str, file: EmbeddedFile, asked: &HeaderMap) -> Response {
+    let (encoding, file) = encoded(path, file, asked);
+    let tag = format!("\"{:x}\"", u128::from_be_bytes(first_half(file.metadata.sha256_hash())));
+    let cache = if path.starts_with("assets/") { FOR_EVER } else { ASK };
+    let known = asked.get(header::IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
+    let is_known = known.is_some_and(|tags| tags.split(',').any(|known| known.trim().trim_start_matches("W/") == tag));
+    let mut response = match is_known {
+        true => StatusCode::NOT_MODIFIED.into_response(),
+        false => bytes_of(file.data).into_response(),
+    };
+    let headers = response.headers_mut();
+    if let Ok(kind) = HeaderValue::from_str(&kind_of(path)) {
+        headers.insert(header::CONTENT_TYPE, kind);
+    }
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        headers.insert(header::ETAG, tag);
+    }
+    if let Some(encoding) = encoding {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
+    }
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    headers.insert(header::CACHE_CONTROL, cache);
+    headers.insert(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
+    response
+}
+
+/// The file in the best encoding that the browser takes and that there is.
+fn encoded(path: &str, file: EmbeddedFile, asked: &HeaderMap) -> (Option<&'static str>, EmbeddedFile) {
+    let takes = asked.get(header::ACCEPT_ENCODING).and_then(|takes| takes.to_str().ok()).unwrap_or_default();
+    let takes = |name: &str| {
+        takes.split(',').any(|part| {
+            let (token, weight) = part.split_once(';').unwrap_or((part, ""));
+            token.trim() == name && !weight.trim().eq_ignore_ascii_case("q=0")
+        })
+    };
+    let smaller = ENCODINGS
+        .iter()
+        .filter(|(name, _)| takes(name))
+        .find_map(|(name, ending)| Dist::get(&format!("{path}{ending}")).map(|file| (Some(*name), file)));
+    smaller.unwrap_or((None, file))
+}
+
+fn bytes_of(data: Cow<'static, [u8]>) -> Bytes {
+    match data {
+        Cow::Borrowed(data) => Bytes::from_static(data),
+        Cow::Owned(data) => data.into(),
+    }
+}
+
+fn first_half(hash: [u8; 32]) -> [u8; 16] {
+    std::array::from_fn(|at| hash[at])
+}
+
+fn kind_of(path: &str) -> String {
+    let kind = mime_guess::from_path(path).first_or_octet_stream();
+    match kind.type_() == mime_guess::mime::TEXT {
+        true => format!("{kind}; charset=utf-8"),
+        false => kind.to_string(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use axum::body::Body;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn ask(method: &str, path: &str, accept: &str) -> Response {
+        let request = Request::builder().method(method).uri(path).header("accept", accept).body(Body::empty()).unwrap();
+        routes().oneshot(request).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_no_page_is_not_found() {
+        for (method, path, accept) in [
+            ("GET", "/v1", "text/html"),
+            ("GET", "/v1/nothing", "text/html"),
+            ("POST", "/drops/1", "text/html"),
+            ("GET", "/drops/1", "application/json"),
+            ("GET", "/assets/nothing.js", "text/html"),
+        ] {
+            let answer = ask(method, path, accept).await;
+            assert_eq!(answer.status(), 404, "{method} {path}");
+            assert!(answer.headers().get(header::CONTENT_TYPE).is_none(), "{method} {path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_page_is_there_or_says_what_it_lacks() {
+        let answer = ask("GET", "/drops/1", "text/html,*/*").await;
+        let is_built = Dist::get(INDEX).is_some();
+        assert_eq!(answer.status(), if is_built { 200 } else { 404 });
+        assert!(answer.headers()[header::CONTENT_TYPE].to_str().unwrap().starts_with("text/html"));
+        assert_eq!(answer.headers().contains_key(header::CONTENT_SECURITY_POLICY), is_built);
+    }
+
+    #[test]
+    fn files_are_named_for_what_they_are() {
+        assert_eq!(kind_of("assets/a.js"), "text/javascript; charset=utf-8");
+        assert_eq!(kind_of("assets/a.woff2"), "font/woff2");
+        assert!(is_inner(".vite/manifest.json") && is_inner("assets/a.js.br") && !is_inner("assets/a.js"));
+    }
+}
