@@ -173,5 +173,5 @@ def write_report(name, report):
     """Keeps what was found, for machines."""
     REPORTS.mkdir(parents=True, exist_ok=True)
     path = REPORTS / f"{name}.json"
-    path.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    path.write_text(json.dumps(report, indent=1, ensure_ascii=False, default=str) + "\n")
     return path.relative_to(ROOT)

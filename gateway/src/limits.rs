@@ -71,7 +71,8 @@ impl Limits {
         (xxh3_64_with_seed(&key.to_ne_bytes(), self.seed) % PLACES) as u32
     }
 
-    fn is_free(&self, address: IpAddr) -> bool {
+    /// Whether nothing is counted for an address.
+    pub(crate) fn is_free(&self, address: IpAddr) -> bool {
         self.loopback_free && address.to_canonical().is_loopback()
     }
 

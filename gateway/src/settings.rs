@@ -88,6 +88,8 @@ pub struct Settings {
     pub upload_bytes_max: usize,
     /// Connections at once. Each idle one costs some 10 KB.
     pub connections_max: usize,
+    /// Live connections (WebSockets and streams of events) from one address: many phones are behind one carrier's.
+    pub live_per_address_max: usize,
     /// How long a connection may be idle, or take to send the head of a request.
     pub idle_timeout: Duration,
     /// How long requests may still take when the server stops.
@@ -122,6 +124,7 @@ impl Default for Settings {
             upload_timeout: Duration::from_secs(600),
             upload_bytes_max: 256 * 1024 * 1024,
             connections_max: 20_000,
+            live_per_address_max: 1_000,
             idle_timeout: Duration::from_secs(75),
             drain_timeout: Duration::from_secs(20),
             metrics_token: None,
@@ -170,6 +173,7 @@ impl Settings {
         check("passwords_at_once", self.passwords_at_once > 0, "must be at least 1");
         check("request_timeout", self.request_timeout > Duration::from_secs(10), "must be longer than 10 s");
         check("connections_max", self.connections_max > 0, "must be at least 1");
+        check("live_per_address_max", self.live_per_address_max > 0, "must be at least 1");
         check("idle_timeout", self.idle_timeout >= Duration::from_secs(1), "must be at least a second");
         check("shipping_flat", (0..=engine::money::AMOUNT_MAX).contains(&self.shipping_flat), "must not be negative");
         check("tax_basis_points", self.tax_basis_points <= 10_000, "must be at most 10000, which is 100 %");

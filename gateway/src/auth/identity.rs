@@ -82,7 +82,7 @@ impl Identity {
 }
 
 /// The bearer token of a request, if it has an `Authorization` header.
-fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+pub(crate) fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
     let text = value.to_str().map_err(|_| Problem::new(Code::InvalidToken))?;
     match text.split_once(' ') {

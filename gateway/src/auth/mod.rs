@@ -23,6 +23,7 @@ mod tenants;
 mod tests;
 mod token;
 
+pub(crate) use self::identity::bearer_token;
 pub(crate) use self::sessions::{Unrecognised, hash as token_hash, new_secret};
 pub(crate) use self::tenants::FUSION_TENANT as TENANT;
 pub use self::{

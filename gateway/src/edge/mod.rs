@@ -63,7 +63,7 @@ pub use self::{
     serve::serve,
 };
 use crate::{
-    Gateway,
+    Gateway, Settings,
     live::{self, Operations, Rooms},
     ops::metrics::Meters,
     problem::{Code, Problem},
@@ -72,7 +72,9 @@ use crate::{
 /// Answers below this size are not worth compressing: they fit one packet.
 const COMPRESS_BYTES_MIN: u64 = 1_400;
 /// Where WebSocket is spoken.
-const LIVE: &str = "/v1/ws";
+const SOCKET: &str = "/v1/ws";
+/// Where the same comes as server-sent events.
+const EVENTS: &str = "/v1/stream";
 /// When to ask again after a read took too long.
 const SLOW_WAIT: Duration = Duration::from_secs(1);
 
@@ -124,7 +126,8 @@ impl Door {
             .quality(CompressionLevel::Fastest)
             .compress_when(DefaultPredicate::new().and(SizeAbove::new(COMPRESS_BYTES_MIN)));
         let headers = security_headers(&gateway);
-        let (operations, rooms) = (Operations::of(api), Rooms::new(gateway.settings.connections_max));
+        let Settings { connections_max, live_per_address_max, .. } = gateway.settings;
+        let (operations, rooms) = (Operations::of(api), Rooms::new(connections_max, live_per_address_max));
         let inner = Inner { meters: Meters::of(api), headers, operations, rooms, gateway };
         Self { inner: Arc::new(inner), routes, compressed }
     }
@@ -132,6 +135,11 @@ impl Door {
     /// What it is the door to.
     pub(crate) fn gateway(&self) -> &Gateway {
         &self.inner.gateway
+    }
+
+    /// What is counted for requests.
+    pub(crate) fn meters(&self) -> &Meters {
+        &self.inner.meters
     }
 
     /// What can be asked, by its name.
@@ -178,9 +186,13 @@ impl Door {
         };
         let mut response = match early {
             Some(response) => response,
-            None if parts.method == Method::GET && parts.uri.path() == LIVE => {
+            None if parts.method == Method::GET && matches!(parts.uri.path(), SOCKET | EVENTS) => {
                 let arrival = Arrival { id: id.clone(), address };
-                live::upgrade(self.clone(), &mut parts, arrival).await.unwrap_or_else(IntoResponse::into_response)
+                let answer = match parts.uri.path() {
+                    SOCKET => live::upgrade(self.clone(), &mut parts, arrival).await,
+                    _ => live::stream(self.clone(), &parts, arrival).await,
+                };
+                answer.unwrap_or_else(IntoResponse::into_response)
             }
             None => self.route(Request::from_parts(parts, body), &id).await,
         };

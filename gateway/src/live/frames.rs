@@ -1,36 +1,29 @@
-//! Frames as JSON.
+//! Frames: what is said on a live connection, in either of its spellings.
+//!
+//! `schemas/fusion.v1.proto` has them all; as JSON a frame is an object, `op` names it and its fields stand beside it.
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::binary::proto;
+use crate::routes::{ClaimWire, NewClaim};
 
 /// The longest name that a client may give a command.
 const COMMAND_ID_BYTES_MAX: usize = 64;
 
 /// What a client says.
-#[derive(Debug, Deserialize)]
-#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Debug)]
 pub(super) enum Said {
-    Hello {
-        #[serde(default)]
-        token: Option<String>,
-        #[serde(default)]
-        client: Option<String>,
-    },
-    Auth {
-        token: String,
-    },
-    Subscribe {
-        topic: String,
-        #[serde(default)]
-        since: Option<Place>,
-    },
-    Unsubscribe {
-        topic: String,
-    },
+    Hello { token: Option<String>, client: Option<String> },
+    Auth { token: String },
+    Subscribe { topic: String, since: Option<Place> },
+    Unsubscribe { topic: String },
     Command(Command),
-    Pong {},
+    Pong,
 }
 
 /// Where a client was.
@@ -42,18 +35,31 @@ pub(super) struct Place {
 }
 
 /// An operation of the REST API.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug)]
 pub(super) struct Command {
     pub(super) id: CommandName,
-    pub(super) name: String,
-    #[serde(default)]
     pub(super) key: Option<String>,
-    #[serde(default)]
+    pub(super) ask: Ask,
+}
+
+/// What a command asks for.
+#[derive(Debug)]
+pub(super) enum Ask {
+    /// Units of a drop, and the drop as it was named.
+    Claim { drop: String, body: NewClaim },
+    /// To give them back.
+    Release { drop: String, claim: String },
+    /// Any operation.
+    Call(Call),
+}
+
+/// An operation by its `operationId`.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) name: String,
     pub(super) params: BTreeMap<String, Parameter>,
-    #[serde(default)]
-    pub(super) body: Option<serde_json::Value>,
-    #[serde(default)]
+    /// JSON; empty where there is none.
+    pub(super) body: Bytes,
     pub(super) if_match: Option<u64>,
 }
 
@@ -90,16 +96,8 @@ impl std::fmt::Display for Parameter {
     }
 }
 
-/// Reads a message: one frame, or an array of them.
-pub(super) fn read(text: &str) -> Result<Vec<Said>, serde_json::Error> {
-    match text.trim_start().starts_with('[') {
-        true => serde_json::from_str(text),
-        false => serde_json::from_str(text).map(|frame| vec![frame]),
-    }
-}
-
 /// What the server says.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 pub(super) enum Frame<'a> {
     Welcome {
@@ -112,7 +110,7 @@ pub(super) enum Frame<'a> {
         epoch: &'a str,
         offset: u64,
         #[serde(skip_serializing_if = "Option::is_none")]
-        state: Option<&'a RawValue>,
+        state: Option<&'a Standing>,
     },
     Refused {
         topic: &'a str,
@@ -127,21 +125,12 @@ pub(super) enum Frame<'a> {
     State {
         topic: &'a str,
         offset: u64,
-        data: &'a RawValue,
+        data: &'a Standing,
     },
     Gap {
         topic: &'a str,
     },
-    Reply {
-        id: &'a CommandName,
-        status: u16,
-        #[serde(skip_serializing_if = "std::ops::Not::not")]
-        replayed: bool,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        body: Option<&'a RawValue>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        problem: Option<&'a RawValue>,
-    },
+    Reply(Reply),
     Expiring {
         in_ms: u64,
     },
@@ -151,13 +140,64 @@ pub(super) enum Frame<'a> {
     Ping {},
 }
 
+/// How a topic stands.
+#[derive(Debug, Clone)]
+pub(super) struct Standing {
+    /// As REST answers it.
+    pub(super) json: Box<RawValue>,
+    /// The same of a drop, for those who read it as a message.
+    pub(super) drop: Option<Box<proto::DropState>>,
+    /// What tells whether it is another one.
+    pub(super) mark: Vec<u8>,
+}
+
+impl Standing {
+    /// Of a topic that has facts alone.
+    pub(super) fn nothing() -> Self {
+        Self { json: raw("{}".to_owned()).unwrap_or_default(), drop: None, mark: Vec::new() }
+    }
+
+    /// What REST answers.
+    pub(super) fn answered(json: Box<RawValue>) -> Self {
+        let mark = xxh3_128(json.get().as_bytes()).to_le_bytes().to_vec();
+        Self { json, drop: None, mark }
+    }
+}
+
+impl Serialize for Standing {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.json.serialize(serializer)
+    }
+}
+
+/// The answer to a command.
+#[derive(Serialize)]
+pub(super) struct Reply {
+    pub(super) id: CommandName,
+    pub(super) status: u16,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) replayed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) body: Option<Body>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) problem: Option<Box<RawValue>>,
+}
+
+/// What a command came to.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Body {
+    Claim(Box<ClaimWire>),
+    Json(Box<RawValue>),
+}
+
 /// What a client may do, in `welcome`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Limits {
-    message_bytes: usize,
-    frames: usize,
-    subscriptions: usize,
-    commands_in_flight: usize,
+    pub(super) message_bytes: usize,
+    pub(super) frames: usize,
+    pub(super) subscriptions: usize,
+    pub(super) commands_in_flight: usize,
 }
 
 impl Limits {
@@ -169,40 +209,7 @@ impl Limits {
     };
 }
 
-impl Frame<'_> {
-    /// As text. Our frames have string keys only: writing them to memory cannot fail.
-    pub(super) fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
-    }
-}
-
 /// JSON that was written elsewhere.
 pub(super) fn raw(text: String) -> Option<Box<RawValue>> {
     RawValue::from_string(text).ok()
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn messages_are_one_frame_or_many_and_nothing_else() {
-        assert!(matches!(&read(r#"{"op":"pong"}"#).unwrap()[..], [Said::Pong {}]));
-        let two = r#" [{"op":"subscribe","topic":"orders"},{"op":"command","id":"a","name":"get_me"}]"#;
-        assert_eq!(read(two).unwrap().len(), 2);
-        for wrong in [
-            "",
-            "1",
-            "{}",
-            r#"{"op":"welcome"}"#,
-            r#"{"op":"auth"}"#,
-            r#"{"op":"auth","token":"x","extra":1}"#,
-            r#"{"op":"command","id":1.5,"name":"get_me"}"#,
-            r#"{"op":"command","id":-1,"name":"get_me"}"#,
-            "[[]]",
-        ] {
-            assert!(read(wrong).is_err(), "{wrong}");
-        }
-    }
 }

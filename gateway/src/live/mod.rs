@@ -7,6 +7,9 @@
 //!   socket ─► session (hello, subscribe, command) ─► Door::answer: what REST answers
 //! ```
 
+mod answers;
+mod binary;
+mod events;
 mod frames;
 mod operations;
 mod peer;
@@ -16,14 +19,18 @@ mod session;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod text;
 mod topic;
+mod wire;
 
-pub(crate) use self::{operations::Operations, rooms::Rooms, socket::upgrade};
+pub(crate) use self::{events::stream, operations::Operations, rooms::Rooms, socket::upgrade};
 
 use std::time::Duration;
 
-/// Bytes of a message from a client: a cart of a hundred lines fits a hundred times.
-pub const MESSAGE_BYTES_MAX: usize = 256 * 1024;
+use tokio::time::{Instant, sleep_until};
+
+/// Bytes of a message from a client: a full one of commands fits. What a connection has said once, it may keep in memory.
+pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 /// Frames of a message from a client.
 pub const FRAMES_MAX: usize = 256;
 /// Topics of a connection.
@@ -47,9 +54,14 @@ pub const QUEUE_BYTES_MAX: usize = 1 << 20;
 /// Over what time clients come back that are told that the server stops.
 pub const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
 
-/// Why the server ends a connection. 4000 to 4499: come back; from 4500 on it would happen again.
+/// Why the server ends a connection. 4000 to 4499: come back; from 4500 on, and with those of RFC 6455, it would happen
+/// again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Close {
+    /// What no WebSocket says (RFC 6455).
+    Protocol = 1002,
+    /// A text that is not UTF-8.
+    NotText = 1007,
     /// The server stops.
     Stopping = 4000,
     /// The client reads too slowly.
@@ -74,6 +86,8 @@ impl Close {
     /// For people who look at the connection.
     pub(crate) fn reason(self) -> &'static str {
         match self {
+            Close::Protocol => "not the WebSocket protocol",
+            Close::NotText => "a text that is not UTF-8",
             Close::Stopping => "the server stops",
             Close::Slow => "reads too slowly",
             Close::Silent => "silent for too long",
@@ -85,4 +99,17 @@ impl Close {
             Close::BeyondLimits => "beyond the limits in welcome",
         }
     }
+}
+
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Some time within the spread, so that not everyone comes back at once.
+fn spread() -> u64 {
+    let random = crate::auth::keys::random128().unwrap_or_default();
+    random as u64 % RECONNECT_SPREAD.as_millis() as u64
 }

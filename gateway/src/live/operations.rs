@@ -11,7 +11,7 @@ use engine::id::TenantId;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use utoipa::openapi::{HttpMethod, OpenApi};
 
-use super::frames::{Command, Parameter};
+use super::frames::{Call, Parameter};
 use crate::{
     auth::TENANT,
     idempotency::IDEMPOTENCY_KEY,
@@ -47,8 +47,14 @@ impl Operations {
     }
 
     /// The request that a command is.
-    pub(super) fn request(&self, command: Command, token: Option<&str>, shop: &TenantId) -> Result<Request, Problem> {
-        let Command { id: _, name, key, params, body, if_match } = command;
+    pub(super) fn request(
+        &self,
+        key: Option<String>,
+        call: Call,
+        token: Option<&str>,
+        shop: &TenantId,
+    ) -> Result<Request, Problem> {
+        let Call { name, params, body, if_match } = call;
         let (method, template) =
             self.0.get(&name).ok_or_else(|| Problem::invalid("/name", FieldCode::Unknown, "no such operation"))?;
         let mut request = Request::builder().method(method).uri(address(template, params)?);
@@ -63,14 +69,10 @@ impl Operations {
         if let Some(version) = if_match {
             request = request.header(header::IF_MATCH, format!("\"{version}\""));
         }
-        let body = match body {
-            None => Body::empty(),
-            Some(body) => {
-                request = request.header(header::CONTENT_TYPE, "application/json");
-                Body::from(body.to_string())
-            }
-        };
-        request.body(body).map_err(|error| Problem::invalid("", FieldCode::Malformed, error.to_string()))
+        if !body.is_empty() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        request.body(Body::from(body)).map_err(|error| Problem::invalid("", FieldCode::Malformed, error.to_string()))
     }
 }
 

@@ -1,21 +1,22 @@
-//! A socket as those see it who have something to say on it.
+//! A connection as those see it who have something to say on it.
 
-use std::io::ErrorKind;
+use std::{collections::BTreeMap, io::ErrorKind};
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use tokio::{net::tcp::OwnedWriteHalf, sync::Notify};
-use tungstenite::protocol::{
-    CloseFrame,
-    frame::{Frame, coding::OpCode},
+
+use super::{
+    Close, QUEUE_BYTES_MAX,
+    frames::{Frame, Place},
+    wire::{Shared, Wire, closing},
 };
 
-use super::{Close, QUEUE_BYTES_MAX};
-
-/// The writing half of a socket. What fits is written at once, by whoever says it; only a socket that would block gets a
-/// queue, and its task has to see to it.
+/// The writing end of a connection. What fits a socket is written at once, by whoever says it; only a socket that would
+/// block gets a queue, and its task has to see to it. A stream of events is always written from its queue.
 pub(super) struct Peer {
-    write: OwnedWriteHalf,
+    pub(super) wire: Wire,
+    socket: Option<OwnedWriteHalf>,
     queue: Mutex<Queue>,
     wake: Notify,
 }
@@ -26,35 +27,49 @@ struct Queue {
     /// Nothing more is said: a close frame was the last, or the socket is broken.
     ended: bool,
     slow: bool,
-}
-
-/// A text message as it goes over the wire, encoded once for everyone.
-pub(super) fn message(text: String) -> Bytes {
-    let text = Bytes::from(text.into_bytes());
-    encoded(Frame::message(text, OpCode::Data(tungstenite::protocol::frame::coding::Data::Text), true))
-}
-
-fn encoded(frame: Frame) -> Bytes {
-    let mut bytes = Vec::with_capacity(frame.len());
-    // Writing to memory cannot fail.
-    let _ = frame.format(&mut bytes);
-    bytes.into()
+    /// Where a stream of events is in each of its topics: the place to go on from.
+    places: Option<BTreeMap<String, Place>>,
 }
 
 impl Peer {
-    pub(super) fn new(write: OwnedWriteHalf) -> Self {
-        Self { write, queue: Mutex::default(), wake: Notify::new() }
+    /// The writing half of a WebSocket.
+    pub(super) fn socket(write: OwnedWriteHalf, wire: Wire) -> Self {
+        Self { wire, socket: Some(write), queue: Mutex::default(), wake: Notify::new() }
+    }
+
+    /// A stream of server-sent events.
+    pub(super) fn events() -> Self {
+        let queue = Queue { places: Some(BTreeMap::new()), ..Queue::default() };
+        Self { wire: Wire::Events, socket: None, queue: queue.into(), wake: Notify::new() }
+    }
+
+    /// Says a frame.
+    pub(super) fn say(&self, frame: Frame<'_>) {
+        self.write(&self.wire.encode(frame));
+    }
+
+    /// Says what others hear too, after which the client is at `offset` of a topic's `epoch`.
+    pub(super) fn tell(&self, shared: &Shared, topic: &str, epoch: &str, offset: u64) {
+        let bytes = shared.get(self.wire);
+        if self.wire != Wire::Events {
+            return self.write(bytes);
+        }
+        let place = Place { epoch: epoch.to_owned(), offset };
+        let id = self.queue.lock().places.as_mut().map(|places| {
+            places.insert(topic.to_owned(), place);
+            places_of(places)
+        });
+        self.write(&[b"id: ", id.unwrap_or_default().as_bytes(), b"\n", bytes].concat());
     }
 
     /// Says whole frames. A client that is behind by more than [`QUEUE_BYTES_MAX`] is told so, and hears no more.
-    pub(super) fn say(&self, frames: &[u8]) {
+    pub(super) fn write(&self, frames: &[u8]) {
         let mut queue = self.queue.lock();
         if queue.ended || frames.is_empty() {
             return;
         }
-        let written = match queue.waiting.is_empty() {
-            false => 0,
-            true => match self.write.try_write(frames) {
+        let written = match (&self.socket, queue.waiting.is_empty()) {
+            (Some(socket), true) => match socket.try_write(frames) {
                 Ok(written) => written,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
                 Err(_) => {
@@ -62,12 +77,15 @@ impl Peer {
                     return self.wake.notify_one();
                 }
             },
+            _ => 0,
         };
         if written == frames.len() {
             return;
         }
         if queue.waiting.len() + frames.len() - written > QUEUE_BYTES_MAX && written == 0 {
-            queue.waiting.extend_from_slice(&close_frame(Close::Slow));
+            if self.socket.is_some() {
+                queue.waiting.extend_from_slice(&closing(Close::Slow));
+            }
             (queue.ended, queue.slow) = (true, true);
         } else {
             queue.waiting.extend_from_slice(&frames[written..]);
@@ -75,9 +93,14 @@ impl Peer {
         self.wake.notify_one();
     }
 
-    /// Ends what is said, with the reason.
+    /// Ends what is said on a WebSocket, with the reason.
     pub(super) fn close(&self, why: Close) {
-        self.say(&close_frame(why));
+        self.write(&closing(why));
+        self.end();
+    }
+
+    /// Ends what is said.
+    pub(super) fn end(&self) {
         self.queue.lock().ended = true;
         self.wake.notify_one();
     }
@@ -92,26 +115,43 @@ impl Peer {
         self.queue.lock().ended
     }
 
+    /// What waits for the reader of a stream, once there is something; `None` at its end.
+    pub(super) async fn next(&self) -> Option<Bytes> {
+        loop {
+            {
+                let mut queue = self.queue.lock();
+                if !queue.waiting.is_empty() {
+                    return Some(queue.waiting.split().freeze());
+                }
+                if queue.ended {
+                    return None;
+                }
+            }
+            self.wake.notified().await;
+        }
+    }
+
     /// Writes what waits, as the socket takes it. Ends when all is written and nothing more will be said, or when the
     /// socket is broken.
     pub(super) async fn flush(&self) {
+        let Some(socket) = &self.socket else { return };
         loop {
-            if !self.write_some() {
+            if !self.write_some(socket) {
                 return;
             }
             if self.queue.lock().waiting.is_empty() {
                 self.wake.notified().await;
-            } else if self.write.writable().await.is_err() {
+            } else if socket.writable().await.is_err() {
                 return;
             }
         }
     }
 
     /// False: there is nothing more to do.
-    fn write_some(&self) -> bool {
+    fn write_some(&self, socket: &OwnedWriteHalf) -> bool {
         let mut queue = self.queue.lock();
         while !queue.waiting.is_empty() {
-            match self.write.try_write(&queue.waiting) {
+            match socket.try_write(&queue.waiting) {
                 Ok(written) => drop(queue.waiting.split_to(written)),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
                 Err(_) => {
@@ -120,11 +160,38 @@ impl Peer {
                 }
             }
         }
+        // What a slow moment took is given back.
+        queue.waiting = BytesMut::new();
         !queue.ended
     }
 }
 
-fn close_frame(why: Close) -> Bytes {
-    let frame = CloseFrame { code: (why as u16).into(), reason: why.reason().into() };
-    encoded(Frame::close(Some(frame)))
+/// All places in one line: `drop:6SK…=3f9a.4 orders=77.12`.
+fn places_of(places: &BTreeMap<String, Place>) -> String {
+    let all: Vec<_> = places.iter().map(|(topic, at)| format!("{topic}={}.{}", at.epoch, at.offset)).collect();
+    all.join(" ")
+}
+
+/// Reads what [`places_of`] wrote, as a client sends it back. What is no place is none.
+pub(super) fn read_places(line: &str) -> BTreeMap<String, Place> {
+    let place = |part: &str| {
+        let (topic, at) = part.split_once('=')?;
+        let (epoch, offset) = at.rsplit_once('.')?;
+        Some((topic.to_owned(), Place { epoch: epoch.to_owned(), offset: offset.parse().ok()? }))
+    };
+    line.split(' ').filter_map(place).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_read_as_they_are_written() {
+        let place = |epoch: &str, offset| Place { epoch: epoch.to_owned(), offset };
+        let places = BTreeMap::from([("drop:A".to_owned(), place("3f", 4)), ("orders".to_owned(), place("x", 0))]);
+        assert_eq!(places_of(&places), "drop:A=3f.4 orders=x.0");
+        assert_eq!(read_places(&places_of(&places)), places);
+        assert!(read_places("nonsense drop:A=3f drop:B=a.x").is_empty());
+    }
 }

@@ -4,16 +4,16 @@ use std::{collections::VecDeque, sync::Arc};
 
 use actors::Change;
 use axum::http::StatusCode;
-use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
     FACTS_KEPT,
-    frames::{Frame, Place},
-    peer::{Peer, message},
+    frames::{Frame, Place, Standing},
+    peer::Peer,
     topic::Topic,
+    wire::{Shared, Wire},
 };
 
 /// A topic in memory.
@@ -30,16 +30,16 @@ struct Inner {
     members: Vec<Member>,
     /// Facts that happened.
     offset: u64,
-    kept: VecDeque<(u64, Bytes)>,
+    kept: VecDeque<(u64, Shared)>,
     /// How many of those that are kept, the newest, have not been told yet.
     untold: usize,
     changed: bool,
     /// Facts were let go before they were told: everyone starts anew from the state.
     gap: bool,
     /// How it stood when it was looked at last.
-    state: Option<Arc<RawValue>>,
-    /// Of the state that was told last.
-    mark: Option<Vec<u8>>,
+    state: Option<Arc<Standing>>,
+    /// Whether that was told to everyone.
+    told: bool,
     empty_since: Option<Instant>,
 }
 
@@ -47,12 +47,6 @@ struct Member {
     peer: Arc<Peer>,
     /// Facts up to this one it knows.
     from: u64,
-}
-
-/// A state, and what of it tells whether it is another one.
-pub(super) struct Standing {
-    pub(super) json: Box<RawValue>,
-    pub(super) mark: Vec<u8>,
 }
 
 impl Room {
@@ -67,9 +61,9 @@ impl Room {
         inner.changed = true;
         for (r#type, data) in facts {
             inner.offset += 1;
-            let frame = Frame::Event { topic: &self.name, offset: inner.offset, r#type, data: &data }.to_json();
             let offset = inner.offset;
-            inner.kept.push_back((offset, message(frame)));
+            let frame = || Frame::Event { topic: &self.name, offset, r#type, data: &data };
+            inner.kept.push_back((offset, Shared::of(frame)));
             inner.untold += 1;
             if inner.kept.len() > FACTS_KEPT {
                 inner.kept.pop_front();
@@ -82,23 +76,22 @@ impl Room {
     }
 
     /// Lets a peer listen. `state` is how the topic stood a moment ago.
-    pub(super) fn join(&self, peer: &Arc<Peer>, since: Option<&Place>, state: &RawValue) {
+    pub(super) fn join(&self, peer: &Arc<Peer>, since: Option<&Place>, state: Standing) {
         let mut inner = self.inner.lock();
         let oldest = inner.kept.front().map_or(inner.offset, |(offset, _)| offset - 1);
         let goes_on =
             since.filter(|place| place.epoch == self.epoch && (oldest..=inner.offset).contains(&place.offset));
         let (offset, shown) = match goes_on {
             Some(place) => (place.offset, None),
-            None => (inner.offset, Some(state)),
+            None => (inner.offset, Some(&state)),
         };
-        let subscribed = Frame::Subscribed { topic: &self.name, epoch: &self.epoch, offset, state: shown };
-        peer.say(&message(subscribed.to_json()));
+        let subscribed = || Frame::Subscribed { topic: &self.name, epoch: &self.epoch, offset, state: shown };
+        self.tell(peer, &Shared::for_some(subscribed, |wire| wire == peer.wire), offset);
         if goes_on.is_some() {
-            for (_, frame) in inner.kept.iter().filter(|(number, _)| *number > offset) {
-                peer.say(frame);
+            for (number, frame) in inner.kept.iter().filter(|(number, _)| *number > offset) {
+                self.tell(peer, frame, *number);
             }
-            let state = Frame::State { topic: &self.name, offset: inner.offset, data: state };
-            peer.say(&message(state.to_json()));
+            peer.say(Frame::State { topic: &self.name, offset: inner.offset, data: &state });
         }
         if inner.members.is_empty() {
             // What nobody heard is told to nobody but those who ask for it.
@@ -108,11 +101,15 @@ impl Room {
         inner.members.retain(|member| !Arc::ptr_eq(&member.peer, peer) && !member.peer.is_ended());
         inner.members.push(Member { peer: peer.clone(), from });
         inner.empty_since = None;
-        inner.state.get_or_insert_with(|| state.to_owned().into());
+        inner.state.get_or_insert_with(|| state.into());
         // Who looks is a part of the state, and what changed since it was read is told.
         inner.changed = true;
         drop(inner);
         self.wake.notify_one();
+    }
+
+    fn tell(&self, peer: &Peer, frame: &Shared, offset: u64) {
+        peer.tell(frame, &self.name, &self.epoch, offset);
     }
 
     pub(super) fn leave(&self, peer: &Arc<Peer>) {
@@ -150,23 +147,27 @@ impl Room {
         }
         let first = inner.kept.len() - untold;
         let news: Vec<_> = inner.kept.range(first..).cloned().collect();
-        let joined = news.iter().map(|(_, frame)| &frame[..]).collect::<Vec<_>>().concat();
-        for member in &inner.members {
-            match news[0].0 > member.from {
-                true => member.peer.say(&joined),
-                false => news.iter().filter(|(offset, _)| *offset > member.from).for_each(|(_, f)| member.peer.say(f)),
+        let joined = Shared::joined(news.iter().map(|(_, frame)| frame));
+        for Member { peer, from } in &inner.members {
+            // A stream of events names its place after each fact, so it hears them one by one.
+            match news[0].0 > *from && peer.wire != Wire::Events {
+                true => self.tell(peer, &joined, inner.offset),
+                false => {
+                    let unheard = news.iter().filter(|(offset, _)| offset > from);
+                    unheard.for_each(|(offset, frame)| self.tell(peer, frame, *offset));
+                }
             }
         }
     }
 
     fn tell_gap(&self, inner: &mut Inner) {
         inner.untold = 0;
-        let (epoch, offset, state) = (&self.epoch[..], inner.offset, inner.state.as_deref());
-        let gap = message(Frame::Gap { topic: &self.name }.to_json());
-        let anew = message(Frame::Subscribed { topic: &self.name, epoch, offset, state }.to_json());
-        let joined = [&gap[..], &anew[..]].concat();
+        let (offset, state) = (inner.offset, inner.state.clone());
+        let gap = Shared::of(|| Frame::Gap { topic: &self.name });
+        let anew = || Frame::Subscribed { topic: &self.name, epoch: &self.epoch, offset, state: state.as_deref() };
+        let joined = Shared::joined([gap, Shared::of(anew)].iter());
         for member in &mut inner.members {
-            member.peer.say(&joined);
+            self.tell(&member.peer, &joined, offset);
             member.from = offset;
         }
     }
@@ -185,22 +186,23 @@ impl Room {
     /// Tells everyone how it stands, if that is something new.
     pub(super) fn tell_state(&self, standing: Standing) {
         let mut inner = self.inner.lock();
-        if inner.mark.as_ref() == Some(&standing.mark) {
+        if inner.told && inner.state.as_ref().is_some_and(|before| before.mark == standing.mark) {
             return;
         }
-        let frame = Frame::State { topic: &self.name, offset: inner.offset, data: &standing.json };
-        let frame = message(frame.to_json());
-        inner.members.iter().for_each(|member| member.peer.say(&frame));
-        inner.mark = Some(standing.mark);
-        inner.state = Some(standing.json.into());
+        let frame = || Frame::State { topic: &self.name, offset: inner.offset, data: &standing };
+        let shared = Shared::for_some(frame, |wire| inner.members.iter().any(|member| member.peer.wire == wire));
+        inner.members.iter().for_each(|member| member.peer.write(shared.get(member.peer.wire)));
+        inner.told = true;
+        inner.state = Some(standing.into());
     }
 
     /// Tells everyone that the topic cannot be had any more, and lets them go.
     pub(super) fn refuse(&self, status: StatusCode, problem: &RawValue) {
         tracing::debug!(topic = self.name, %status, "topic is gone for those who listened");
-        let frame = message(Frame::Refused { topic: &self.name, problem }.to_json());
         let mut inner = self.inner.lock();
-        inner.members.drain(..).for_each(|member| member.peer.say(&frame));
+        for Member { peer, .. } in inner.members.drain(..) {
+            peer.say(Frame::Refused { topic: &self.name, problem });
+        }
         // Nobody is left to be told; whoever may listen again finds them among those that are kept.
         (inner.untold, inner.gap) = (0, false);
         inner.empty_since = Some(Instant::now());
@@ -212,6 +214,7 @@ impl Room {
 mod tests {
     use std::io::Read;
 
+    use bytes::Bytes;
     use engine::{
         id::{OrderId, TenantId},
         time::Timestamp,
@@ -226,7 +229,7 @@ mod tests {
         let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         client.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
         let (server, _): (TcpStream, _) = listener.accept().await.unwrap();
-        (Arc::new(Peer::new(server.into_split().1)), client)
+        (Arc::new(Peer::socket(server.into_split().1, Wire::Json)), client)
     }
 
     fn ordered(number: u128) -> Change {
@@ -244,7 +247,7 @@ mod tests {
     async fn facts_that_were_let_go_untold_are_a_gap_and_the_state_comes_anew() {
         let (peer, mut client) = peer().await;
         let room = Room::new(Topic::Orders, "e".to_owned());
-        room.join(&peer, None, &RawValue::from_string("{}".to_owned()).unwrap());
+        room.join(&peer, None, Standing::nothing());
         assert!(heard(&mut client).contains(r#""op":"subscribed""#));
         for number in 0..FACTS_KEPT as u128 {
             room.hear(&ordered(number));
@@ -266,13 +269,12 @@ mod tests {
 
     #[tokio::test]
     async fn what_happened_while_nobody_listened_is_not_told_to_newcomers() {
-        let (room, nothing) =
-            (Room::new(Topic::Orders, "e".to_owned()), RawValue::from_string("{}".to_owned()).unwrap());
+        let room = Room::new(Topic::Orders, "e".to_owned());
         for number in 0..=FACTS_KEPT as u128 {
             room.hear(&ordered(number));
         }
         let (peer, mut client) = peer().await;
-        room.join(&peer, None, &nothing);
+        room.join(&peer, None, Standing::nothing());
         room.tell_facts();
         room.hear(&ordered(1));
         room.tell_facts();

@@ -1,6 +1,6 @@
 //! The topics that somebody listens to.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -13,28 +13,58 @@ use engine::id::{DropId, SubjectId, TenantId};
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use xxhash_rust::xxh3::xxh3_128;
 
 use super::{
-    LINGER, STATE_EVERY,
-    frames::{Place, raw},
+    LINGER, STATE_EVERY, binary,
+    frames::{Place, Standing, raw},
     peer::Peer,
-    room::{Room, Standing},
+    room::Room,
     topic::{State, Topic},
 };
-use crate::{auth::TENANT, edge::Door, routes::drop_state};
+use crate::{
+    auth::TENANT,
+    edge::{Door, subscriber},
+    problem::{Code, Problem},
+    routes::DropWire,
+};
+
+/// When to come back where there are too many connections.
+const FULL_WAIT: Duration = Duration::from_secs(1);
 
 /// The topics that somebody listens to, and the connections there are.
 pub(crate) struct Rooms {
     rooms: DashMap<Name, Arc<Kept>>,
     /// Places for connections.
-    pub(super) sockets: Arc<Semaphore>,
+    places: Arc<Semaphore>,
+    /// How many of them an address has, and may have.
+    addresses: DashMap<u128, usize>,
+    per_address_max: usize,
     /// Ends everything.
     pub(crate) stop: CancellationToken,
     /// Connections and topics under way.
     pub(crate) tracker: TaskTracker,
+}
+
+/// A place for a connection, given back when it is dropped.
+pub(super) struct ConnectionPlace {
+    door: Door,
+    address: u128,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for ConnectionPlace {
+    fn drop(&mut self) {
+        let addresses = &self.door.rooms().addresses;
+        if let Some(mut count) = addresses.get_mut(&self.address) {
+            *count -= 1;
+        }
+        addresses.remove_if(&self.address, |_, count| *count == 0);
+    }
 }
 
 /// What is not the same for everyone has a room for each who looks.
@@ -47,9 +77,30 @@ pub(super) struct Kept {
 }
 
 impl Rooms {
-    pub(crate) fn new(sockets_max: usize) -> Self {
-        let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
-        Self { rooms: DashMap::new(), sockets: Arc::new(Semaphore::new(sockets_max)), stop, tracker }
+    pub(crate) fn new(places_max: usize, per_address_max: usize) -> Self {
+        Self {
+            rooms: DashMap::new(),
+            places: Arc::new(Semaphore::new(places_max)),
+            addresses: DashMap::new(),
+            per_address_max,
+            stop: CancellationToken::new(),
+            tracker: TaskTracker::new(),
+        }
+    }
+
+    /// A place for a connection from an address. `free`: the address has as many as there are.
+    pub(super) fn place(door: &Door, address: IpAddr, free: bool) -> Result<ConnectionPlace, Problem> {
+        let full = |why| Problem::new(Code::Overloaded).with_detail(why).retry_after(FULL_WAIT);
+        let rooms = door.rooms();
+        let permit = rooms.places.clone().try_acquire_owned();
+        let permit = permit.map_err(|_| full("too many live connections"))?;
+        let address = subscriber(address);
+        let mut count = rooms.addresses.entry(address).or_default();
+        if *count >= rooms.per_address_max && !free {
+            return Err(full("too many live connections from this address"));
+        }
+        *count += 1;
+        Ok(ConnectionPlace { door: door.clone(), address, _permit: permit })
     }
 
     /// Lets a peer listen to a topic that it may have, which stood so a moment ago.
@@ -60,12 +111,12 @@ impl Rooms {
         token: Option<String>,
         peer: &Arc<Peer>,
         since: Option<&Place>,
-        state: &RawValue,
+        state: Standing,
     ) -> Arc<Kept> {
         loop {
             let kept = self.rooms.entry(name.clone()).or_insert_with(|| self.open(door, &name)).clone();
             kept.set_token(token.clone());
-            kept.room.join(peer, since, state);
+            kept.room.join(peer, since, state.clone());
             // It may have been given up just before.
             if self.rooms.get(&name).is_some_and(|known| Arc::ptr_eq(&known, &kept)) {
                 return kept;
@@ -158,24 +209,20 @@ async fn look(door: &Door, name: &Name, kept: &Kept) -> Result<Option<Standing>,
         State::Public(drop) => Ok(look_at_drop(door, &name.0, drop, kept.room.members()).await),
         State::Answer(path) => {
             let token = kept.token.lock().clone();
-            let json = ask(door, &path, &name.0, token.as_deref()).await?;
-            let mark = xxh3_128(json.get().as_bytes()).to_le_bytes().to_vec();
-            Ok(Some(Standing { json, mark }))
+            ask(door, &path, &name.0, token.as_deref()).await.map(|json| Some(Standing::answered(json)))
         }
     }
 }
 
-async fn look_at_drop(door: &Door, tenant: &TenantId, drop: DropId, viewers: usize) -> Option<Standing> {
+/// A drop, as `viewers` look at it. `None`: it cannot be seen now.
+pub(super) async fn look_at_drop(door: &Door, tenant: &TenantId, drop: DropId, viewers: usize) -> Option<Standing> {
     let view = door.gateway().commerce.drop_view(tenant, drop).await.ok()?;
-    let (json, mut mark) = drop_state(&view);
+    let wire = DropWire::of(&view);
+    let mut mark = wire.etag().into_bytes();
     mark.extend(viewers.to_le_bytes());
-    Some(Standing { json: with_viewers(&json, viewers)?, mark })
-}
-
-/// What REST answers to a drop, and how many look at it.
-pub(super) fn with_viewers(json: &str, viewers: usize) -> Option<Box<RawValue>> {
-    let fields = json.trim_end().strip_suffix('}')?;
-    raw(format!("{fields},\"viewers\":{viewers}}}"))
+    let json = String::from_utf8(wire.to_json()).ok()?;
+    let json = raw(format!("{},\"viewers\":{viewers}}}", json.strip_suffix('}')?))?;
+    Some(Standing { json, drop: Some(binary::drop_state(wire, viewers).into()), mark })
 }
 
 /// What REST answers to a read.

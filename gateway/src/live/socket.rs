@@ -12,11 +12,11 @@ use axum::{
     response::Response,
 };
 use bytes::{Buf, BytesMut};
+use engine::id::TenantId;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpStream, tcp::OwnedReadHalf},
-    sync::OwnedSemaphorePermit,
     time::{Instant, sleep_until},
 };
 use tungstenite::{
@@ -27,17 +27,24 @@ use tungstenite::{
 };
 
 use super::{
-    Close, EXPIRING, HELLO_TIMEOUT, MESSAGE_BYTES_MAX, PING_EVERY, RECONNECT_SPREAD, peer::Peer, session::Session,
+    Close, EXPIRING, HELLO_TIMEOUT, MESSAGE_BYTES_MAX, PING_EVERY, binary,
+    peer::Peer,
+    rooms::{ConnectionPlace, Rooms},
+    session::Session,
+    spread, text,
+    wire::Wire,
 };
 use crate::{
     edge::{Arrival, Door},
     problem::{Code, Problem},
 };
 
-/// The subprotocols that are spoken.
-const JSON: &str = "fusion.v1.json";
+/// The subprotocols that are spoken, the one first that is meant where none is named.
+const SUBPROTOCOLS: [(&str, Wire); 2] = [("fusion.v1.json", Wire::Json), ("fusion.v1.protobuf", Wire::Protobuf)];
 /// What is read at once.
 const READ_BYTES: usize = 8 * 1024;
+/// What is looked at at once. Each connection keeps as much.
+const UNDERSTAND_BYTES: usize = 1024;
 /// How long a closing handshake may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -52,15 +59,15 @@ pub(crate) async fn upgrade(door: Door, parts: &mut Parts, arrival: Arrival) -> 
         return Err(Problem::new(Code::Forbidden).with_detail("pages of this origin may not open a socket here"));
     }
     let shop = gateway.tenants.of_request(&gateway.read_side, &gateway.settings, &parts.uri, &parts.headers).await?;
-    let permit = door.rooms().sockets.clone().try_acquire_owned();
-    let permit = permit.map_err(|_| Problem::new(Code::Overloaded).retry_after(Duration::from_secs(1)))?;
+    let place = Rooms::place(&door, arrival.address, gateway.limits.is_free(arrival.address))?;
     let Some(upgrading) = parts.extensions.remove::<OnUpgrade>() else {
         return Err(Problem::new(Code::InvalidRequest).with_detail("this connection cannot be upgraded"));
     };
-    let rooms = door.clone();
-    rooms.rooms().tracker.spawn(async move {
+    let wire = protocol.map_or(Wire::Json, |(_, wire)| wire);
+    let tracker = door.rooms().tracker.clone();
+    tracker.spawn(async move {
         match upgrading.await {
-            Ok(upgraded) => run(door, upgraded, arrival, shop, permit).await,
+            Ok(upgraded) => run(door, arrival, shop, upgraded, wire, place).await,
             Err(error) => tracing::debug!(%error, "the upgrade broke off"),
         }
     });
@@ -70,8 +77,8 @@ pub(crate) async fn upgrade(door: Door, parts: &mut Parts, arrival: Arrival) -> 
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
-    if let Some(protocol) = protocol {
-        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));
+    if let Some((name, _)) = protocol {
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(name));
     }
     Ok(response)
 }
@@ -87,17 +94,17 @@ fn accept_key(headers: &HeaderMap) -> Result<HeaderValue, Problem> {
     key.ok_or_else(|| Problem::new(Code::InvalidRequest).with_detail("here WebSocket is spoken, version 13 (RFC 6455)"))
 }
 
-/// The subprotocol of those offered; `None` where none was.
-fn subprotocol(headers: &HeaderMap) -> Result<Option<&'static str>, Problem> {
+/// The subprotocol of those offered, as the client prefers it; `None` where none was.
+fn subprotocol(headers: &HeaderMap) -> Result<Option<(&'static str, Wire)>, Problem> {
     let offers = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL);
     let mut names = offers.iter().filter_map(|offer| offer.to_str().ok()).flat_map(|offer| offer.split(','));
-    match (offers.iter().next(), names.any(|name| name.trim() == JSON)) {
-        (None, _) => Ok(None),
-        (Some(_), true) => Ok(Some(JSON)),
-        (Some(_), false) => {
+    let spoken = names.find_map(|name| SUBPROTOCOLS.into_iter().find(|(spoken, _)| *spoken == name.trim()));
+    match (offers.iter().next(), spoken) {
+        (Some(_), None) => {
             let problem = Problem::new(Code::InvalidRequest);
-            Err(problem.with_detail("the subprotocol that is spoken here is fusion.v1.json"))
+            Err(problem.with_detail("the subprotocols that are spoken here are fusion.v1.json and fusion.v1.protobuf"))
         }
+        (_, spoken) => Ok(spoken),
     }
 }
 
@@ -136,22 +143,32 @@ impl Write for Pipe {
     }
 }
 
-async fn run(
-    door: Door,
-    upgraded: Upgraded,
-    arrival: Arrival,
-    shop: engine::id::TenantId,
-    _permit: OwnedSemaphorePermit,
-) {
+impl Pipe {
+    /// Takes what has come. `false`: nothing more will.
+    fn fill(&mut self, read: &OwnedReadHalf) -> bool {
+        // On the stack: a connection that is silent holds no buffer.
+        let mut bytes = [0; READ_BYTES];
+        match read.try_read(&mut bytes) {
+            Ok(0) => false,
+            Ok(count) => {
+                self.input.extend_from_slice(&bytes[..count]);
+                true
+            }
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        }
+    }
+}
+
+async fn run(door: Door, arrival: Arrival, shop: TenantId, upgraded: Upgraded, wire: Wire, place: ConnectionPlace) {
     let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
         return tracing::error!("a connection that is no TCP stream was upgraded");
     };
     let (read, write) = parts.io.into_inner().into_split();
-    let peer = Arc::new(Peer::new(write));
-    let session = Session::new(door.clone(), arrival, shop, peer.clone());
+    let peer = Arc::new(Peer::socket(write, wire));
     let pipe = Pipe { input: BytesMut::from(&parts.read_buf[..]), output: Vec::new() };
+    let session = Session::new(door, arrival, shop, peer.clone());
     tokio::select! {
-        () = converse(&door, &session, read, pipe) => {}
+        () = Conversation::new(session.clone(), read, pipe).hold() => {}
         () = peer.flush() => {}
     }
     session.leave();
@@ -160,105 +177,130 @@ async fn run(
     if peer.is_slow() {
         tracing::debug!("a client that read too slowly was cut");
     }
+    drop(place);
 }
 
-/// Reads until either side ends it.
-async fn converse(door: &Door, session: &Arc<Session>, mut read: OwnedReadHalf, mut pipe: Pipe) {
-    let config = WebSocketConfig::default()
-        .max_message_size(Some(MESSAGE_BYTES_MAX))
-        .max_frame_size(Some(MESSAGE_BYTES_MAX))
-        .read_buffer_size(READ_BYTES);
-    let mut context = WebSocketContext::new(Role::Server, Some(config));
-    let began = Instant::now();
-    let (mut heard_at, mut ping_at, mut told_expiring) = (began, began + PING_EVERY, false);
-    let stop = door.rooms().stop.clone();
-    loop {
-        match understand(&mut context, &mut pipe, session).await {
-            Ok(()) => {}
-            Err(Some(close)) => return session.peer.close(close),
-            Err(None) => return,
+/// The reading end of a connection, and when it is that something is to be said or it is to end.
+struct Conversation {
+    session: Arc<Session>,
+    read: OwnedReadHalf,
+    pipe: Pipe,
+    context: WebSocketContext,
+    began: Instant,
+    heard_at: Instant,
+    ping_at: Instant,
+    told_expiring: bool,
+}
+
+/// What is due.
+#[derive(Clone, Copy)]
+enum Due {
+    NoHello,
+    Silent,
+    Ping,
+    Expiring,
+    TokenEnded,
+}
+
+impl Conversation {
+    fn new(session: Arc<Session>, read: OwnedReadHalf, pipe: Pipe) -> Self {
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(MESSAGE_BYTES_MAX))
+            .max_frame_size(Some(MESSAGE_BYTES_MAX))
+            .read_buffer_size(UNDERSTAND_BYTES);
+        let context = WebSocketContext::new(Role::Server, Some(config));
+        let began = Instant::now();
+        let (heard_at, ping_at) = (began, began + PING_EVERY);
+        Self { session, read, pipe, context, began, heard_at, ping_at, told_expiring: false }
+    }
+
+    /// Reads until either side ends it.
+    async fn hold(mut self) {
+        let stop = self.session.door.rooms().stop.clone();
+        loop {
+            match self.understand().await {
+                Ok(()) => {}
+                Err(Some(close)) => return self.session.peer.close(close),
+                Err(None) => return,
+            }
+            if self.pipe.input.is_empty() {
+                self.pipe.input = BytesMut::new();
+            }
+            let (due_at, due) = self.next_due();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {
+                    self.session.draining(spread());
+                    return self.session.peer.close(Close::Stopping);
+                }
+                readable = self.read.readable() => {
+                    if readable.is_err() || !self.pipe.fill(&self.read) {
+                        return;
+                    }
+                    self.heard_at = Instant::now();
+                }
+                () = sleep_until(due_at) => match due {
+                    Due::Ping => {
+                        self.session.ping();
+                        self.ping_at = Instant::now() + PING_EVERY;
+                    }
+                    Due::Expiring => {
+                        self.session.expiring();
+                        self.told_expiring = true;
+                    }
+                    Due::NoHello => return self.session.peer.close(Close::NoHello),
+                    Due::Silent => return self.session.peer.close(Close::Silent),
+                    Due::TokenEnded => return self.session.peer.close(Close::TokenEnded),
+                }
+            }
         }
-        let now = Instant::now();
-        let hello_at = (!session.is_greeted()).then_some(began + HELLO_TIMEOUT);
-        let silent_at = heard_at + 2 * PING_EVERY;
-        let (expiring_at, ends_at) = token_turns(door, session, now);
-        let expiring_at = expiring_at.filter(|_| !told_expiring);
-        if expiring_at.is_none() && ends_at.is_none_or(|at| at > now + EXPIRING) {
-            told_expiring = false;
+    }
+
+    /// What is due next, if nothing is heard.
+    fn next_due(&mut self) -> (Instant, Due) {
+        let mut dues = vec![(self.heard_at + 2 * PING_EVERY, Due::Silent), (self.ping_at, Due::Ping)];
+        if !self.session.is_greeted() {
+            dues.push((self.began + HELLO_TIMEOUT, Due::NoHello));
         }
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => {
-                session.draining(spread());
-                return session.peer.close(Close::Stopping);
+        if let Some(ends) = self.session.token_ends() {
+            let now = Instant::now();
+            let ends_at = now + Duration::from_millis(ends.ms_since(self.session.door.gateway().now()));
+            dues.push((ends_at, Due::TokenEnded));
+            // A newer token is told of anew.
+            self.told_expiring &= ends_at <= now + EXPIRING;
+            if !self.told_expiring {
+                dues.push((ends_at.checked_sub(EXPIRING).unwrap_or(now), Due::Expiring));
             }
-            read = read_some(&mut read, &mut pipe.input) => match read {
-                Ok(0) | Err(_) => return,
-                Ok(_) => heard_at = Instant::now(),
-            },
-            () = at(hello_at) => return session.peer.close(Close::NoHello),
-            () = sleep_until(silent_at) => return session.peer.close(Close::Silent),
-            () = sleep_until(ping_at) => {
-                session.ping();
-                ping_at = Instant::now() + PING_EVERY;
-            }
-            () = at(expiring_at) => {
-                session.expiring();
-                told_expiring = true;
-            }
-            () = at(ends_at) => return session.peer.close(Close::TokenEnded),
+        }
+        dues.into_iter().min_by_key(|(at, _)| *at).unwrap_or((self.ping_at, Due::Ping))
+    }
+
+    /// Answers every message that is whole. `Err(None)`: the connection is over.
+    async fn understand(&mut self) -> Result<(), Option<Close>> {
+        loop {
+            let read = self.context.read(&mut self.pipe);
+            // Pongs, and the answer to a close.
+            self.session.peer.write(&std::mem::take(&mut self.pipe.output));
+            let frames = match (read, self.session.peer.wire) {
+                (Ok(Message::Text(text)), Wire::Json) => text::read(&text).map_err(|_| Close::Malformed),
+                (Ok(Message::Binary(bytes)), Wire::Protobuf) => binary::read(bytes).map_err(|_| Close::Malformed),
+                (Ok(Message::Text(_) | Message::Binary(_)), _) => Err(Close::Malformed),
+                (Ok(_), _) => continue,
+                (Err(Error::Io(error)), _) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                (Err(error), _) => return Err(ended_by(&error)),
+            };
+            // On the heap: a connection that is silent does not hold what an answer needs.
+            Box::pin(self.session.hear(frames?)).await?;
         }
     }
 }
 
-/// Answers every message that is whole. `Err(None)`: the connection is over.
-async fn understand(
-    context: &mut WebSocketContext,
-    pipe: &mut Pipe,
-    session: &Arc<Session>,
-) -> Result<(), Option<Close>> {
-    loop {
-        let read = context.read(pipe);
-        // Pongs, and the answer to a close.
-        let said = std::mem::take(&mut pipe.output);
-        session.peer.say(&said);
-        match read {
-            Ok(Message::Text(text)) => session.hear(&text).await.map_err(Some)?,
-            Ok(Message::Binary(_)) => return Err(Some(Close::Malformed)),
-            Ok(_) => {}
-            Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-            Err(Error::Capacity(CapacityError::MessageTooLong { .. })) => return Err(Some(Close::BeyondLimits)),
-            Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) | Error::ConnectionClosed) => {
-                return Err(None);
-            }
-            Err(_) => return Err(Some(Close::Malformed)),
-        }
+/// How a connection ends that says something wrong. RFC 6455, section 7.4.1.
+fn ended_by(error: &Error) -> Option<Close> {
+    match error {
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => Some(Close::BeyondLimits),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) | Error::ConnectionClosed => None,
+        Error::Utf8(_) => Some(Close::NotText),
+        _ => Some(Close::Protocol),
     }
-}
-
-async fn read_some(read: &mut OwnedReadHalf, into: &mut BytesMut) -> io::Result<usize> {
-    use tokio::io::AsyncReadExt;
-    into.reserve(READ_BYTES);
-    read.read_buf(into).await
-}
-
-/// When the client is to be told that its token ends, and when it does.
-fn token_turns(door: &Door, session: &Session, now: Instant) -> (Option<Instant>, Option<Instant>) {
-    let Some(ends) = session.token_ends() else { return (None, None) };
-    let left = Duration::from_millis(ends.ms_since(door.gateway().now()));
-    let ends_at = now + left;
-    (Some(ends_at.checked_sub(EXPIRING).unwrap_or(now)), Some(ends_at))
-}
-
-async fn at(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => sleep_until(instant).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Some time within the spread, so that not everyone comes back at once.
-fn spread() -> u64 {
-    let random = crate::auth::keys::random128().unwrap_or_default();
-    random as u64 % RECONNECT_SPREAD.as_millis() as u64
 }

@@ -1,17 +1,22 @@
 //! The live doors, over real sockets, with an independent client.
 
 use std::{
+    collections::{BTreeMap, VecDeque},
+    io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpStream},
     time::Duration,
 };
 
+use prost::Message as _;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tungstenite::{Message, WebSocket, client::IntoClientRequest, http::HeaderValue};
 
+use super::binary::proto::{self, frame::Op};
 use crate::{
+    Settings,
     edge::{Door, serve},
-    testing::{Shop, eventually, payment},
+    testing::{Shop, eventually, payment, settings},
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -26,7 +31,11 @@ struct Served {
 
 impl Served {
     async fn open() -> Self {
-        let shop = Shop::open().await;
+        Self::open_with(settings()).await
+    }
+
+    async fn open_with(settings: Settings) -> Self {
+        let shop = Shop::open_with(settings).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -39,6 +48,15 @@ impl Served {
         Client::connect(self.address, "fusion.v1.json", None).await.unwrap()
     }
 
+    /// A client of the binary subprotocol that has said hello.
+    async fn binary(&self, token: Option<&str>) -> Client {
+        let mut client = Client::connect(self.address, "fusion.v1.protobuf", None).await.unwrap();
+        let hello = proto::Hello { token: token.map(str::to_owned), client: None };
+        client.say_frames(vec![Op::Hello(hello)]).await;
+        assert!(matches!(&client.frames().await[..], [Op::Welcome(welcome)] if welcome.ping_ms == 25_000));
+        client
+    }
+
     /// A client that has said hello.
     async fn greeted(&self, token: Option<&str>) -> Client {
         let mut client = self.client().await;
@@ -49,7 +67,10 @@ impl Served {
 }
 
 /// A blocking client, each step on a thread of its own.
-struct Client(Option<WebSocket<TcpStream>>);
+struct Client {
+    socket: Option<WebSocket<TcpStream>>,
+    unread: VecDeque<Value>,
+}
 
 impl Client {
     async fn connect(address: SocketAddr, protocol: &'static str, origin: Option<&'static str>) -> Result<Self, u16> {
@@ -65,7 +86,7 @@ impl Client {
             let stream = TcpStream::connect(address).unwrap();
             stream.set_read_timeout(Some(PATIENCE)).unwrap();
             match tungstenite::client(request, stream) {
-                Ok((socket, _)) => Ok(Self(Some(socket))),
+                Ok((socket, _)) => Ok(Self { socket: Some(socket), unread: VecDeque::new() }),
                 Err(tungstenite::HandshakeError::Failure(tungstenite::Error::Http(answer))) => {
                     Err(answer.status().as_u16())
                 }
@@ -79,14 +100,14 @@ impl Client {
         &mut self,
         step: impl FnOnce(&mut WebSocket<TcpStream>) -> T + Send + 'static,
     ) -> T {
-        let mut socket = self.0.take().unwrap();
+        let mut socket = self.socket.take().unwrap();
         let (socket, result) = tokio::task::spawn_blocking(move || {
             let result = step(&mut socket);
             (socket, result)
         })
         .await
         .unwrap();
-        self.0 = Some(socket);
+        self.socket = Some(socket);
         result
     }
 
@@ -98,15 +119,34 @@ impl Client {
         self.say_text(frame.to_string()).await;
     }
 
+    async fn say_frames(&mut self, frames: Vec<Op>) {
+        let frames = frames.into_iter().map(|op| proto::Frame { op: Some(op) }).collect();
+        let bytes = proto::Frames { frames }.encode_to_vec();
+        self.on_socket(move |socket| socket.send(Message::binary(bytes)).unwrap()).await;
+    }
+
+    /// The frames of the next message.
+    async fn frames(&mut self) -> Vec<Op> {
+        let Message::Binary(bytes) = self.message().await else { panic!("not a binary message") };
+        proto::Frames::decode(bytes).unwrap().frames.into_iter().map(|frame| frame.op.unwrap()).collect()
+    }
+
     async fn message(&mut self) -> Message {
         self.on_socket(|socket| socket.read().unwrap()).await
     }
 
+    /// The next frame, of however many a message has.
     async fn next(&mut self) -> Value {
-        match self.message().await {
-            Message::Text(text) => serde_json::from_str(&text).unwrap(),
-            other => panic!("{other:?}"),
+        while self.unread.is_empty() {
+            match self.message().await {
+                Message::Text(text) => match serde_json::from_str(&text).unwrap() {
+                    Value::Array(frames) => self.unread.extend(frames),
+                    frame => self.unread.push_back(frame),
+                },
+                other => panic!("{other:?}"),
+            }
         }
+        self.unread.pop_front().unwrap()
     }
 
     /// The next frame with this `op`; others are passed over.
@@ -175,6 +215,147 @@ async fn a_sale_is_seen_as_it_happens_and_bought_on_the_same_socket() {
     let event = watcher.hear("event").await;
     assert_eq!((&event["offset"], &event["type"]), (&json!(1), &json!("drop_ended")));
     watcher.state(|state| state["state"] == "ended").await;
+}
+
+#[tokio::test]
+async fn the_same_is_said_in_protobuf() {
+    let served = Served::open().await;
+    let drop = served.shop.open_drop(5).await;
+    let guest = served.shop.guest().await;
+    let mut buyer = served.binary(Some(guest.token())).await;
+    let topic = format!("drop:{drop}");
+    buyer.say_frames(vec![Op::Subscribe(proto::Subscribe { topic: topic.clone(), since: None })]).await;
+    let [Op::Subscribed(subscribed)] = &buyer.frames().await[..] else { panic!() };
+    let Some(proto::data::Of::Drop(state)) = subscribed.state.clone().unwrap().of else { panic!() };
+    assert_eq!((&state.id, &state.state[..], state.available, state.viewers), (&drop, "open", 5, 1));
+    let rest = served.shop.nobody().get(&format!("/v1/drops/{drop}")).await;
+    assert_eq!((&state.title[..], &state.items[0].sku[..]), (rest.text("/title"), rest.text("/items/0/sku")));
+    assert_eq!(state.items[0].price.clone().unwrap().amount, rest.number("/items/0/price/amount"));
+
+    let command =
+        |id, key: Option<&str>, ask| Op::Command(proto::Command { id, key: key.map(str::to_owned), ask: Some(ask) });
+    let claim =
+        |quantity| proto::command::Ask::CreateClaim(proto::CreateClaim { drop_id: drop.clone(), sku: None, quantity });
+    let call = proto::Call { name: "get_me".to_owned(), ..proto::Call::default() };
+    let asked = vec![
+        command(1, Some("a"), claim(2)),
+        command(2, Some("b"), claim(9)),
+        command(3, None, claim(1)),
+        command(4, None, proto::command::Ask::Call(call)),
+    ];
+    buyer.say_frames(asked).await;
+    let mut replies = Vec::new();
+    while replies.len() < 4 {
+        replies.extend(buyer.frames().await.into_iter().filter_map(|op| match op {
+            Op::Reply(reply) => Some(reply),
+            _ => None,
+        }));
+    }
+    replies.sort_by_key(|reply| reply.id);
+    assert_eq!(replies.iter().map(|reply| reply.status).collect::<Vec<_>>(), [201, 409, 400, 200]);
+    let Some(proto::reply::Answer::Claim(claim)) = replies[0].answer.clone() else { panic!() };
+    assert_eq!((&claim.drop_id, claim.quantity, &claim.state[..]), (&drop, 2, "held"));
+    let Some(proto::reply::Answer::Problem(problem)) = replies[1].answer.clone() else { panic!() };
+    assert_eq!(serde_json::from_slice::<Value>(&problem).unwrap()["code"], "limit_reached");
+
+    let release = proto::ReleaseClaim { drop_id: drop.clone(), claim_id: claim.id.clone() };
+    buyer.say_frames(vec![command(5, None, proto::command::Ask::ReleaseClaim(release))]).await;
+    loop {
+        let frames = buyer.frames().await;
+        if let Some(Op::Reply(reply)) = frames.iter().find(|op| matches!(op, Op::Reply(_))) {
+            assert_eq!((reply.id, reply.status, &reply.answer), (5, 204, &None));
+            break;
+        }
+    }
+    let shown = guest.get(&format!("/v1/drops/{drop}/claims/{}", claim.id)).await;
+    assert_eq!((shown.text("/state"), shown.text("/released")), ("released", "given_back"));
+    buyer.on_socket(|socket| socket.send(Message::text("{}")).unwrap()).await;
+    assert_eq!(buyer.ended().await, 4500);
+}
+
+/// Reads server-sent events: each block's fields by name.
+struct EventStream(BufReader<TcpStream>);
+
+impl EventStream {
+    /// The head's status, and the stream behind it.
+    fn open(address: SocketAddr, path: &str, headers: &str) -> (String, Self) {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\n{headers}\r\n").unwrap();
+        let mut events = Self(BufReader::new(stream));
+        let head: Vec<_> = std::iter::from_fn(|| Some(events.line()).filter(|line| !line.is_empty())).collect();
+        (head.join("\n"), events)
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.0.read_line(&mut line).unwrap();
+        line.trim_end_matches(['\r', '\n']).to_owned()
+    }
+
+    /// The next event that says something, and the id that it leaves the client with. Chunks' heads are passed over.
+    fn next(&mut self) -> (Value, Option<String>) {
+        let mut id = None;
+        loop {
+            let line = self.line();
+            if let Some(data) = line.strip_prefix("data: ") {
+                return (serde_json::from_str(data).unwrap(), id);
+            }
+            if let Some(place) = line.strip_prefix("id: ") {
+                id = Some(place.to_owned());
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_topics_come_as_server_sent_events() {
+    let served = Served::open().await;
+    let (drop, vendor) = (served.shop.open_drop(5).await, served.shop.vendor());
+    let path = format!("/v1/stream?topic=drop%3A{drop}&topic=orders");
+    let (head, mut events) = EventStream::open(served.address, &path, "");
+    assert!(
+        head.starts_with("HTTP/1.1 200")
+            && head.contains("text/event-stream")
+            && head.contains("x-accel-buffering: no")
+    );
+    let (subscribed, id) = events.next();
+    assert_eq!((&subscribed["op"], &subscribed["state"]["available"]), (&json!("subscribed"), &json!(5)));
+    let (refused, nothing) = events.next();
+    assert_eq!((&refused["problem"]["code"], nothing), (&json!("authentication_required"), None));
+    std::mem::drop(events);
+    let version = vendor.get(&format!("/v1/drops/{drop}")).await.number("/version").to_string();
+    vendor.patch(&format!("/v1/drops/{drop}"), &version, json!({"per_buyer_max": 3})).await.has(200);
+    // Back where it was: the fact in between comes, then the state.
+    let headers = format!("last-event-id: {}\r\n", id.unwrap());
+    let (_, mut again) = EventStream::open(served.address, &path, &headers);
+    assert_eq!(again.next().0.get("state"), None);
+    let (edited, id) = again.next();
+    assert_eq!((&edited["type"], &edited["offset"]), (&json!("drop_edited"), &json!(1)));
+    assert!(id.unwrap().ends_with(".1"));
+    while again.next().0["data"]["per_buyer_max"] != 3 {}
+
+    served.shop.nobody().get("/v1/stream").await.refuses(400, "invalid_request");
+    served.shop.nobody().get("/v1/stream?topic=orders&limit=1").await.refuses(400, "invalid_request");
+    served.shop.with("forged").get("/v1/stream?topic=orders").await.refuses(401, "invalid_token");
+    let token = format!("authorization: Bearer {}\r\n", vendor.token());
+    let (_, mut feed) = EventStream::open(served.address, "/v1/stream?topic=orders", &token);
+    assert_eq!(feed.next().0["op"], "subscribed");
+}
+
+#[tokio::test]
+async fn an_address_has_so_many_live_connections() {
+    // A developer's loopback has no limits.
+    let hosts = BTreeMap::from([("127.0.0.1".to_owned(), engine::id::TenantId::new("acme").unwrap())]);
+    let settings = Settings { dev: false, default_tenant: None, hosts, live_per_address_max: 2, ..settings() };
+    let served = Served::open_with(settings).await;
+    let (first, _second) = (served.client().await, served.client().await);
+    let connect = || Client::connect(served.address, "fusion.v1.json", None);
+    assert_eq!(connect().await.err(), Some(503));
+    std::mem::drop(first);
+    while connect().await.is_err() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 #[tokio::test]

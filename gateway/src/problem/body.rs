@@ -17,7 +17,7 @@ struct Written<'a> {
 
 impl Serialize for Written<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Inner { code, detail, errors, members, .. } = self.problem;
+        let Inner { code, detail, errors, members, retry_after } = self.problem;
         let entry = code.entry();
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("type", &format_args!("/problems/{}", entry.code))?;
@@ -27,6 +27,9 @@ impl Serialize for Written<'_> {
         map.serialize_entry("detail", detail.as_deref().unwrap_or(entry.meaning))?;
         if let Some(request_id) = self.request_id {
             map.serialize_entry("request_id", request_id)?;
+        }
+        if let Some(seconds) = retry_after {
+            map.serialize_entry("retry_after", seconds)?;
         }
         if !errors.is_empty() {
             map.serialize_entry("errors", errors)?;
@@ -67,6 +70,7 @@ impl PartialSchema for ProblemDoc {
                 "status": {"type": "integer", "format": "int32", "minimum": 400, "maximum": 599},
                 "detail": {"type": "string", "description": "What happened this time."},
                 "request_id": {"type": "string", "description": "Names this request in the server's logs; absent where the problem is a part of another answer."},
+                "retry_after": {"type": "integer", "format": "int64", "minimum": 1, "description": "Seconds to wait before asking again, as in `Retry-After`."},
                 "errors": {"type": "array", "items": {"$ref": "#/components/schemas/FieldError"},
                            "description": "What is wrong with which field."}
             }

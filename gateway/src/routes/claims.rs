@@ -30,16 +30,16 @@ const DROPS_AT_ONCE: usize = 16;
 const CLAIMS_OF_DROP_MAX: u32 = 100;
 
 /// Units to be held.
-#[derive(Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewClaim {
     /// Which item of the drop; may be left out when there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<SkuSchema>)]
-    sku: Option<String>,
+    pub(crate) sku: Option<String>,
     /// How many units.
     #[schema(minimum = 1, maximum = 100_000_000)]
-    quantity: i64,
+    pub(crate) quantity: i64,
 }
 
 /// Units of a drop, held for a buyer.
@@ -48,36 +48,36 @@ pub(crate) struct NewClaim {
 pub(crate) struct ClaimWire {
     /// Its id.
     #[schema(value_type = String, pattern = "^[0-7][0-9A-HJKMNP-TV-Z]{25}-[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
-    id: String,
+    pub(crate) id: String,
     /// The drop.
     #[schema(value_type = IdSchema)]
-    drop_id: DropId,
+    pub(crate) drop_id: DropId,
     /// Which item.
     #[schema(value_type = SkuSchema)]
-    sku: Sku,
+    pub(crate) sku: Sku,
     /// How many units.
     #[schema(minimum = 1)]
-    quantity: u64,
+    pub(crate) quantity: u64,
     /// For how much each: as it was when the claim was made.
-    unit_price: MoneyWire,
+    pub(crate) unit_price: MoneyWire,
     /// Where it stands.
     #[schema(value_type = String, pattern = "^(held|sold|released)$")]
-    state: &'static str,
+    pub(crate) state: &'static str,
     /// When the hold ends, or would have ended.
     #[schema(value_type = String, format = DateTime)]
-    expires_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
     /// The checkout that has it, while one has.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<IdSchema>, nullable = false)]
-    checkout_id: Option<String>,
+    pub(crate) checkout_id: Option<String>,
     /// The order that has it, once it is sold.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<IdSchema>, nullable = false)]
-    order_id: Option<OrderId>,
+    pub(crate) order_id: Option<OrderId>,
     /// Why it was released.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, pattern = "^(given_back|expired|capture_failed)$", nullable = false)]
-    released: Option<ReleaseReason>,
+    pub(crate) released: Option<ReleaseReason>,
 }
 
 impl From<ClaimView> for ClaimWire {
@@ -160,15 +160,26 @@ pub(crate) async fn create_claim(
     Path(drop): Path<DropId>,
     Json(body): Json<NewClaim>,
 ) -> Result<Response, Problem> {
+    let (wire, again) = claim(&gateway, &identity, &idempotency, drop, &body).await?;
+    Ok(replayed(created(&format!("/v1/drops/{drop}/claims/{}", wire.id), &wire), again))
+}
+
+/// Claims units, by whichever door; and whether the claim was made before.
+pub(crate) async fn claim(
+    gateway: &Gateway,
+    identity: &Identity,
+    idempotency: &Key,
+    drop: DropId,
+    body: &NewClaim,
+) -> Result<(ClaimWire, bool), Problem> {
     let mut faults = Faults::default();
     let quantity = faults.range("/quantity", Quantity::new(body.quantity));
     let sku = body.sku.as_deref().and_then(|sku| read_sku(sku, "/sku", &mut faults));
     let quantity = faults.give(quantity)?;
-    let call = idempotency.call(&identity, "create_claim", &drop.to_bytes(), &body);
+    let call = idempotency.call(identity, "create_claim", &drop.to_bytes(), body);
     let command = DropCommand::Claim { claim: ClaimId(call.command_id.0), buyer: identity.buyer(), sku, quantity };
-    let (view, again) = ask_claim(&gateway, identity.tenant(), drop, command, call).await?;
-    let wire = ClaimWire::from(view);
-    Ok(replayed(created(&format!("/v1/drops/{drop}/claims/{}", wire.id), &wire), again))
+    let (view, again) = ask_claim(gateway, identity.tenant(), drop, command, call).await?;
+    Ok((ClaimWire::from(view), again))
 }
 
 /// The claims of a drop, newest first
@@ -228,9 +239,21 @@ pub(crate) async fn release_claim(
     Path((drop, claim)): Path<(DropId, String)>,
 ) -> Result<Response, Problem> {
     let claim = read_claim(drop, &claim)?.claim;
-    let command = DropCommand::Release { claim, buyer: identity.buyer() };
-    gateway.commerce.ask::<Drop>(&drop.key(identity.tenant()), command, read_call(&arrival)).await?;
+    release(&gateway, &identity, drop, claim, read_call(&arrival)).await?;
     Ok(done())
+}
+
+/// Gives a claim back, by whichever door.
+pub(crate) async fn release(
+    gateway: &Gateway,
+    identity: &Identity,
+    drop: DropId,
+    claim: ClaimId,
+    call: Call,
+) -> Result<(), Problem> {
+    let command = DropCommand::Release { claim, buyer: identity.buyer() };
+    gateway.commerce.ask::<Drop>(&drop.key(identity.tenant()), command, call).await?;
+    Ok(())
 }
 
 /// Which of one's own claims.

@@ -16,6 +16,11 @@ mod sessions;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::{
+    claims::{ClaimWire, NewClaim, claim, release},
+    drops::DropWire,
+};
+
 use actors::Call;
 use axum::{
     Router,
@@ -54,13 +59,8 @@ pub(crate) fn all(gateway: Gateway) -> (Router, openapi::OpenApi) {
     (router.with_state(gateway).merge(pages), api)
 }
 
-/// What a drop's page answers to everyone, and what of it tells whether it is another answer.
-pub(crate) fn drop_state(view: &engine::drop::DropView) -> (String, Vec<u8>) {
-    drops::state(view)
-}
-
 /// The call of a read.
-fn read_call(arrival: &Arrival) -> Call {
+pub(crate) fn read_call(arrival: &Arrival) -> Call {
     Call { request_id: arrival.id.number(), ..Call::read() }
 }
 

@@ -228,6 +228,8 @@ fn doors<E: Fn(&str) -> Option<String>>(
             .or("upload_bytes_max", defaults.upload_bytes_max, |text| bytes(text).map(|n| n as usize)),
         connections_max: given
             .or("connections_max", defaults.connections_max, |text| positive(text).map(|n| n as usize)),
+        live_per_address_max: given
+            .or("live_per_address_max", defaults.live_per_address_max, |text| positive(text).map(|n| n as usize)),
         idle_timeout: given.or("idle_timeout", defaults.idle_timeout, duration),
         drain_timeout: given.or("drain_timeout", defaults.drain_timeout, duration),
         metrics_token: given.optional("metrics_token", |text| Ok(text.to_owned())),

@@ -13,10 +13,7 @@ use futures::{StreamExt, stream};
 use persistence::sql::List;
 use utoipa::ToSchema;
 
-use self::{
-    read::{DropPatch, NewDrop},
-    view::DropWire,
-};
+use self::read::{DropPatch, NewDrop};
 use crate::{
     Gateway, Problem,
     auth::{Shop, Vendor},
@@ -27,6 +24,7 @@ use crate::{
 };
 
 pub(super) use self::read::refinements;
+pub(crate) use self::view::DropWire;
 
 /// Drops of a page that are asked for their numbers at once.
 const VIEWS_AT_ONCE: usize = 16;
@@ -127,12 +125,6 @@ pub(crate) async fn get_drop(
     }
     let wire = DropWire::of(&view);
     Ok(fresh(&known, &wire.etag(), wire.to_json(), shop.identity.is_none()))
-}
-
-/// A drop as it is written, and its tag.
-pub(super) fn state(view: &engine::drop::DropView) -> (String, Vec<u8>) {
-    let wire = DropWire::of(view);
-    (String::from_utf8(wire.to_json()).unwrap_or_default(), wire.etag().into_bytes())
 }
 
 /// Change a drop

@@ -16,52 +16,52 @@ use crate::wire::{IdSchema, MoneyWire, SkuSchema, etag};
 pub(crate) struct DropWire {
     /// Its id.
     #[schema(value_type = IdSchema)]
-    id: DropId,
+    pub(crate) id: DropId,
     /// Where it stands. `sold_out`: every unit is sold; a sale taken back opens it again.
     #[schema(value_type = String, pattern = "^(draft|scheduled|open|sold_out|ended|cancelled)$")]
-    state: &'static str,
+    pub(crate) state: &'static str,
     /// Raised by each of the vendor's edits: what `If-Match` takes.
     #[schema(minimum = 1)]
-    version: u64,
+    pub(crate) version: u64,
     /// What it is called.
-    title: String,
+    pub(crate) title: String,
     /// The product that it sells, for its page.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<IdSchema>, nullable = false)]
-    product_id: Option<ProductId>,
+    pub(crate) product_id: Option<ProductId>,
     /// Who may claim.
     #[schema(value_type = String, pattern = "^(anyone|customers)$")]
-    audience: Audience,
+    pub(crate) audience: Audience,
     /// The most units that one buyer may have, over all items.
     #[schema(minimum = 1)]
-    per_buyer_max: u64,
+    pub(crate) per_buyer_max: u64,
     /// How long a claim holds its units.
     #[schema(minimum = 5, maximum = 86400)]
-    hold_seconds: u32,
+    pub(crate) hold_seconds: u32,
     /// When claims are taken first; absent while that is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
-    starts_at: Option<Timestamp>,
+    pub(crate) starts_at: Option<Timestamp>,
     /// When claims are no longer taken.
     #[schema(value_type = String, format = DateTime)]
-    ends_at: Timestamp,
+    pub(crate) ends_at: Timestamp,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
-    created_at: Timestamp,
+    pub(crate) created_at: Timestamp,
     /// What it sells.
     #[schema(max_items = 100)]
-    items: Vec<DropItemWire>,
+    pub(crate) items: Vec<DropItemWire>,
     /// Units of all items.
-    quantity: u64,
+    pub(crate) quantity: u64,
     /// Units that can be claimed.
-    available: u64,
+    pub(crate) available: u64,
     /// Units in claims.
-    held: u64,
+    pub(crate) held: u64,
     /// Units sold.
-    sold: u64,
+    pub(crate) sold: u64,
     /// The instant that this was true at.
     #[schema(value_type = String, format = DateTime)]
-    as_of: Timestamp,
+    pub(crate) as_of: Timestamp,
 }
 
 /// An item of a drop.
@@ -70,25 +70,25 @@ pub(crate) struct DropWire {
 pub(crate) struct DropItemWire {
     /// What is sold.
     #[schema(value_type = SkuSchema)]
-    sku: Sku,
+    pub(crate) sku: Sku,
     /// Units in all.
-    quantity: u64,
+    pub(crate) quantity: u64,
     /// For how much each.
-    price: MoneyWire,
+    pub(crate) price: MoneyWire,
     /// What it costs elsewhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    compare_at_price: Option<MoneyWire>,
+    pub(crate) compare_at_price: Option<MoneyWire>,
     /// Units that can be claimed.
-    available: u64,
+    pub(crate) available: u64,
     /// Units in claims.
-    held: u64,
+    pub(crate) held: u64,
     /// Units sold.
-    sold: u64,
+    pub(crate) sold: u64,
 }
 
 impl DropWire {
-    pub(super) fn of(view: &DropView) -> Self {
+    pub(crate) fn of(view: &DropView) -> Self {
         let DropView { id, state, version, terms, starts_at, created_at, items, as_of } = view;
         let sum = |count: fn(&ItemView) -> u64| items.iter().map(count).sum();
         Self {
@@ -120,7 +120,7 @@ impl DropWire {
     }
 
     /// Of everything but `as_of`.
-    pub(super) fn etag(&self) -> String {
+    pub(crate) fn etag(&self) -> String {
         let mut bytes = self.to_json();
         // `as_of` is the last field: what comes before it is what may change.
         if let Some(at) = bytes.windows(9).rposition(|window| window == b",\"as_of\":") {
@@ -129,7 +129,7 @@ impl DropWire {
         etag(self.version, &bytes)
     }
 
-    pub(super) fn to_json(&self) -> Vec<u8> {
+    pub(crate) fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).unwrap_or_default()
     }
 }

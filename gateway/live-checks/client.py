@@ -1,0 +1,174 @@
+"""A client written from docs/realtime.md alone. It holds every frame against what the document says of it."""
+
+import asyncio
+import itertools
+import json
+import time
+
+import websockets
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+PATIENCE_SECONDS = 10
+
+# What a frame has, and what it may have.
+COUNT, TEXT, OBJECT = int, str, dict
+FRAMES = {
+    "welcome": ({"server_time": COUNT, "ping_ms": COUNT, "limits": OBJECT}, {}),
+    "subscribed": ({"topic": TEXT, "epoch": TEXT, "offset": COUNT}, {"state": OBJECT}),
+    "state": ({"topic": TEXT, "offset": COUNT, "data": OBJECT}, {}),
+    "event": ({"topic": TEXT, "offset": COUNT, "type": TEXT, "data": OBJECT}, {}),
+    "refused": ({"topic": TEXT, "problem": OBJECT}, {}),
+    "reply": ({"id": (int, str), "status": COUNT}, {"body": object, "problem": OBJECT, "replayed": bool}),
+    "expiring": ({"in_ms": COUNT}, {}),
+    "draining": ({"reconnect_in_ms": COUNT}, {}),
+    "ping": ({}, {}),
+}
+PROBLEM = {"type", "title", "status", "code", "detail", "request_id"}
+
+
+class Ended(Exception):
+    """The connection ended, where a frame was waited for."""
+
+
+def faults_of(frame):
+    """What the document does not say of a frame."""
+    op = frame.get("op")
+    if op not in FRAMES:
+        return [f"the document knows no {op!r}"]
+    needed, possible = FRAMES[op]
+    faults = [f"{op} has no {name}" for name in needed if name not in frame]
+    for name, value in frame.items():
+        kind = (needed | possible | {"op": TEXT}).get(name)
+        if kind is None:
+            faults.append(f"{op} has a {name} of which the document says nothing")
+        elif not isinstance(value, kind) or (kind is COUNT and isinstance(value, bool)):
+            faults.append(f"{op} has a {name} that is {value!r}")
+    if op == "reply" and ("problem" in frame) == (frame["status"] < 400):
+        faults.append(f"reply {frame['status']} and its problem do not fit")
+    if "problem" in frame and not PROBLEM <= frame["problem"].keys():
+        faults.append(f"a problem without {PROBLEM - frame['problem'].keys()}")
+    return faults
+
+
+class Client:
+    """A connection. What comes is kept in order, with when it came."""
+
+    def __init__(self, socket):
+        self.socket, self.frames, self.faults = socket, [], []
+        self._read, self._news, self.code, self.reason = 0, asyncio.Event(), None, None
+        self.ended_at = None
+        self.answers_pings = True
+        self._ids = itertools.count(1)
+        self._reading = asyncio.create_task(self._listen())
+
+    @classmethod
+    async def open(cls, shop, subprotocols=("fusion.v1.json",), origin=None):
+        # The protocol's own pings are off: the document's are the ones to look at.
+        socket = await connect(
+            shop.ws,
+            subprotocols=subprotocols or None,
+            origin=origin,
+            ping_interval=None,
+            compression=None,
+            proxy=None,
+            max_size=None,
+            user_agent_header=None,
+        )
+        return cls(socket)
+
+    @classmethod
+    async def greeted(cls, shop, token=None):
+        client = await cls.open(shop)
+        await client.say({"op": "hello", "client": "live-checks/1"} | ({"token": token} if token else {}))
+        client.welcome = await client.hear("welcome")
+        return client
+
+    async def _listen(self):
+        try:
+            async for message in self.socket:
+                if not isinstance(message, str):
+                    self.faults.append("a binary message")
+                    continue
+                said = json.loads(message)
+                for frame in said if isinstance(said, list) else [said]:
+                    self.faults += faults_of(frame)
+                    self.frames.append((time.monotonic(), frame))
+                    if frame.get("op") == "ping" and self.answers_pings:
+                        await self.say({"op": "pong"})
+                self._news.set()
+        except ConnectionClosed:
+            pass
+        self.code, self.reason = self.socket.close_code, self.socket.close_reason
+        self.ended_at = time.monotonic()
+        self._news.set()
+
+    async def say(self, *frames):
+        """One frame, or several as one message."""
+        await self.say_text(json.dumps(frames[0] if len(frames) == 1 else frames))
+
+    async def say_text(self, text):
+        try:
+            await self.socket.send(text)
+        except ConnectionClosed as closed:
+            raise Ended(self.socket.close_code) from closed
+
+    async def next(self, fits=lambda frame: True, within=PATIENCE_SECONDS):
+        """The next frame that fits; others are passed over."""
+        deadline = time.monotonic() + within
+        while True:
+            while self._read < len(self.frames):
+                frame = self.frames[self._read][1]
+                self._read += 1
+                if fits(frame):
+                    return frame
+            if self.ended_at:
+                raise Ended(f"closed with {self.code} {self.reason!r}")
+            self._news.clear()
+            try:
+                await asyncio.wait_for(self._news.wait(), deadline - time.monotonic())
+            except TimeoutError:
+                raise TimeoutError(f"nothing that fits within {within} s; heard {self.heard()[-5:]}") from None
+
+    async def hear(self, op, within=PATIENCE_SECONDS, **fields):
+        return await self.next(
+            lambda frame: frame["op"] == op and all(frame.get(name) == value for name, value in fields.items()), within
+        )
+
+    async def state(self, topic, fits=lambda state: True, within=PATIENCE_SECONDS):
+        """The next state of a topic that fits."""
+        return await self.next(
+            lambda frame: frame["op"] == "state" and frame["topic"] == topic and fits(frame["data"]), within
+        )
+
+    async def command(self, name, within=PATIENCE_SECONDS, **more):
+        """What a command is answered."""
+        number = next(self._ids)
+        await self.say({"op": "command", "id": number, "name": name} | more)
+        return await self.hear("reply", within, id=number)
+
+    async def subscribe(self, topic, **more):
+        await self.say({"op": "subscribe", "topic": topic} | more)
+        return await self.next(lambda frame: frame["op"] in ("subscribed", "refused") and frame["topic"] == topic)
+
+    async def ended(self, within=PATIENCE_SECONDS):
+        """The code with which the server ends the connection."""
+        await asyncio.wait_for(asyncio.shield(self._reading), within)
+        return self.code
+
+    def heard(self, *ops):
+        return [frame for _, frame in self.frames if not ops or frame["op"] in ops]
+
+    async def leave(self):
+        await self.socket.close()
+        await self._reading
+
+
+async def refused_handshake(shop, **how):
+    """The status with which a handshake is refused; `None` where it is not."""
+    try:
+        client = await Client.open(shop, **how)
+    except websockets.exceptions.InvalidStatus as refusal:
+        return refusal.response.status_code
+    await client.leave()
+    return None

@@ -1,0 +1,133 @@
+"""A socket as bytes: what a well-meaning library would not send, and how a connection really ends."""
+
+import asyncio
+import base64
+import json
+import os
+import socket
+
+TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+READ_BYTES = 64 * 1024
+
+
+class Wire:
+    """A connection of which every byte is ours. Nothing is read unless it is asked for."""
+
+    def __init__(self, reader, writer):
+        self.reader, self.writer = reader, writer
+
+    @classmethod
+    async def connect(cls, shop, receive_bytes=None, reads_ahead=READ_BYTES):
+        """A TCP connection; a small `receive_bytes` is a client that soon reads too slowly."""
+        raw = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        raw.setblocking(False)
+        if receive_bytes:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await asyncio.get_running_loop().sock_connect(raw, (shop.host, shop.port))
+        return cls(*await asyncio.open_connection(sock=raw, limit=reads_ahead))
+
+    @classmethod
+    async def open(cls, shop, **how):
+        """One that has shaken hands; gives it, or raises with the status."""
+        wire = await cls.connect(shop, **how)
+        await wire.send(handshake(shop))
+        status = await wire.handshaken()
+        if status != 101:
+            wire.cut()
+            raise ConnectionRefusedError(status)
+        return wire
+
+    @classmethod
+    async def greeted(cls, shop, token=None, **how):
+        wire = await cls.open(shop, **how)
+        await wire.say({"op": "hello"} | ({"token": token} if token else {}))
+        opcode, payload = await wire.frame()
+        assert opcode == TEXT and json.loads(payload)["op"] == "welcome", (opcode, payload)
+        return wire
+
+    async def handshaken(self):
+        """The status that the handshake is answered with; 0 where the connection ends instead."""
+        try:
+            head = await self.reader.readuntil(b"\r\n\r\n")
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return 0
+        return int(head.split(b" ", 2)[1])
+
+    async def send(self, data, piece=None):
+        """Bytes; in pieces of so many, each a write of its own."""
+        for start in range(0, len(data), piece or len(data)):
+            self.writer.write(data[start : start + (piece or len(data))])
+            if piece:
+                await self.writer.drain()
+                await asyncio.sleep(0)
+        await self.writer.drain()
+
+    async def say(self, *frames):
+        text = json.dumps(frames[0] if len(frames) == 1 else frames).encode()
+        await self.send(message(text))
+
+    async def frame(self):
+        """The next WebSocket frame: opcode and payload. The server masks nothing."""
+        first, second = await self.reader.readexactly(2)
+        length = second & 0x7F
+        if length == 126:
+            length = int.from_bytes(await self.reader.readexactly(2), "big")
+        elif length == 127:
+            length = int.from_bytes(await self.reader.readexactly(8), "big")
+        return first & 0x0F, await self.reader.readexactly(length)
+
+    async def ended(self, within):
+        """How the connection ends: the close code, or `None`, and whether TCP ended in order; `None` if it does not."""
+        try:
+            return await asyncio.wait_for(self._ended(), within)
+        except TimeoutError:
+            return None
+
+    async def _ended(self):
+        code = None
+        try:
+            while True:
+                opcode, payload = await self.frame()
+                if opcode == CLOSE:
+                    code = int.from_bytes(payload[:2], "big") if payload else 1005
+        except asyncio.IncompleteReadError:
+            return code, "in order"
+        except ConnectionError:
+            return code, "reset"
+
+    def read_freely(self):
+        """Reads as fast as others from now on."""
+        raw = self.writer.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)
+        self.reader._limit = READ_BYTES
+
+    def cut(self):
+        """Ends it without a word."""
+        self.writer.transport.abort()
+
+
+def handshake(shop, **more):
+    headers = {
+        "Host": f"{shop.host}:{shop.port}",
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(),
+        "Sec-WebSocket-Protocol": "fusion.v1.json",
+    } | more
+    lines = ["GET /v1/ws HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def message(payload, opcode=TEXT, final=True, reserved=0):
+    """A masked frame. The mask is of zeros: it is as good as any, and the bytes stay legible."""
+    first = (0x80 if final else 0) | reserved << 4 | opcode
+    length = len(payload)
+    if length < 126:
+        head = bytes((first, 0x80 | length))
+    elif length < 1 << 16:
+        head = bytes((first, 0x80 | 126)) + length.to_bytes(2, "big")
+    else:
+        head = bytes((first, 0x80 | 127)) + length.to_bytes(8, "big")
+    return head + bytes(4) + payload

@@ -1,0 +1,131 @@
+//! The same topics as server-sent events, for those whose proxies let no WebSocket through.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::{
+    body::Body,
+    http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts},
+    response::Response,
+};
+use bytes::Bytes;
+use futures::stream;
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    SUBSCRIPTIONS_MAX, at,
+    frames::{Frame, Place},
+    peer::{Peer, read_places},
+    rooms::{ConnectionPlace, Rooms},
+    session::Session,
+    spread,
+};
+use crate::{
+    auth::bearer_token,
+    edge::{Arrival, Door},
+    problem::{FieldCode, Problem},
+};
+
+/// How often a stream says something, so that whatever is in between keeps it open.
+const COMMENT_EVERY: Duration = Duration::from_secs(15);
+/// Where the client was: what the last `id` said.
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// Answers `GET /v1/stream?topic=…&topic=…`.
+pub(crate) async fn stream(door: Door, parts: &Parts, arrival: Arrival) -> Result<Response, Problem> {
+    let gateway = door.gateway();
+    let topics = topics(parts.uri.query().unwrap_or_default())?;
+    let token = bearer_token(&parts.headers)?.map(str::to_owned);
+    let identity = match &token {
+        Some(token) => Some(gateway.sessions.identify(token, gateway.now()).await?),
+        None => None,
+    };
+    let shop = match &identity {
+        Some(identity) => identity.tenant().clone(),
+        None => gateway.tenants.of_request(&gateway.read_side, &gateway.settings, &parts.uri, &parts.headers).await?,
+    };
+    let place = Rooms::place(&door, arrival.address, gateway.limits.is_free(arrival.address))?;
+    let session = Session::new(door.clone(), arrival, shop, Arc::new(Peer::events()));
+    if let Some((identity, token)) = identity.zip(token) {
+        session.introduce(identity, token);
+    }
+    let mut places = places(&parts.headers);
+    for topic in topics {
+        let since = places.remove(&topic);
+        session.subscribe(&topic, since).await;
+    }
+    let now = Instant::now();
+    let ends_at = session.token_ends().map(|ends| now + Duration::from_millis(ends.ms_since(door.gateway().now())));
+    let listening = Listening { session, ends_at, comment_at: now + COMMENT_EVERY, _place: place };
+    let mut response = Response::new(Body::from_stream(stream::unfold(listening, Listening::next)));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+/// The topics that are asked for, each once.
+fn topics(query: &str) -> Result<BTreeSet<String>, Problem> {
+    let mut topics = BTreeSet::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if name != "topic" {
+            return Err(Problem::invalid(format!("?{name}"), FieldCode::Unknown, "only topic is known here"));
+        }
+        let value = percent_encoding::percent_decode_str(value).decode_utf8();
+        let value = value.map_err(|_| Problem::invalid("?topic", FieldCode::Malformed, "is not UTF-8"))?;
+        topics.insert(value.into_owned());
+    }
+    match topics.len() {
+        0 => Err(Problem::invalid("?topic", FieldCode::Missing, "say at least one topic: drop:{id}, cart:{id}, …")),
+        1..=SUBSCRIPTIONS_MAX => Ok(topics),
+        _ => Err(Problem::out_of_range("?topic", "more topics than a connection may have")),
+    }
+}
+
+fn places(headers: &HeaderMap) -> BTreeMap<String, Place> {
+    let last = headers.get(LAST_EVENT_ID).and_then(|last| last.to_str().ok());
+    last.map(read_places).unwrap_or_default()
+}
+
+/// A stream under way.
+struct Listening {
+    session: Arc<Session>,
+    ends_at: Option<Instant>,
+    comment_at: Instant,
+    _place: ConnectionPlace,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.session.leave();
+    }
+}
+
+impl Listening {
+    /// What goes over the connection next.
+    async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
+        let stop = self.session.door.rooms().stop.clone();
+        let peer = self.session.peer.clone();
+        let said = tokio::select! {
+            biased;
+            said = peer.next() => said?,
+            () = stop.cancelled(), if !peer.is_ended() => {
+                let reconnect_in_ms = spread();
+                peer.write(format!("retry: {reconnect_in_ms}\n").as_bytes());
+                peer.say(Frame::Draining { reconnect_in_ms });
+                peer.end();
+                peer.next().await?
+            }
+            () = at(self.ends_at) => return None,
+            () = sleep_until(self.comment_at) => Bytes::from_static(b": here\n\n"),
+        };
+        self.comment_at = Instant::now() + COMMENT_EVERY;
+        Some((Ok(said), self))
+    }
+}
