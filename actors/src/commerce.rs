@@ -152,7 +152,18 @@ impl Commerce {
     /// A drop as everybody may see it: accepted, and at most [`VIEW_AGE_MAX`](crate::views::VIEW_AGE_MAX) old. However many look, the drop is
     /// asked at most 20 times a second.
     pub async fn drop_view(&self, tenant: &TenantId, drop: DropId) -> Result<Arc<DropView>, AskError<DropRejection>> {
-        self.node.views.drop_view(self, tenant, drop).await
+        let now = Instant::now();
+        self.drop_view_since(tenant, drop, now.checked_sub(crate::views::VIEW_AGE_MAX).unwrap_or(now)).await
+    }
+
+    /// The same, with everything that was accepted before `instant`.
+    pub async fn drop_view_since(
+        &self,
+        tenant: &TenantId,
+        drop: DropId,
+        instant: Instant,
+    ) -> Result<Arc<DropView>, AskError<DropRejection>> {
+        self.node.views.drop_view(self, tenant, drop, instant).await
     }
 
     /// Listens to what is accepted, until what this gives back is dropped.

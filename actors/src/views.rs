@@ -38,12 +38,13 @@ impl Views {
         commerce: &Commerce,
         tenant: &TenantId,
         drop: DropId,
+        not_before: Instant,
     ) -> Result<Arc<DropView>, AskError<DropRejection>> {
         let key = drop.key(tenant);
         let slot = self.drops.entry(key.clone()).or_default().clone();
         // One asks; those who come meanwhile wait for what it gets.
         let mut seen = slot.lock().await;
-        if let Some(seen) = seen.as_ref().filter(|seen| seen.at.elapsed() < VIEW_AGE_MAX) {
+        if let Some(seen) = seen.as_ref().filter(|seen| seen.at >= not_before) {
             return Ok(seen.view.clone());
         }
         let asked_at = Instant::now();

@@ -50,7 +50,7 @@ class Crowd:
         asked, claimed = 0, None
         while not self.ending:
             asked += 1
-            # Claims, looks, and lets go of it again; in one drop after the other, as a buyer's claims of one are bounded.
+            # Claims, looks, lets go; in one drop after the other, as a buyer's claims of one are bounded.
             here = {"id": self.drops[(asked - 1) // 3 % len(self.drops)]}
             name, more = [
                 ("create_claim", {"params": here, "body": {"quantity": 1}}),

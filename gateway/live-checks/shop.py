@@ -4,6 +4,7 @@ import collections
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -159,6 +160,8 @@ class Shop:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+# What docs/realtime.md says that `welcome` says.
+LIMITS = json.loads(re.search(r'"limits":(\{.*?\})', (ROOT / "docs" / "realtime.md").read_text())[1])
 PRICE = {"amount": 1999, "currency": "USD"}
 
 

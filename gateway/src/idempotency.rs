@@ -81,6 +81,11 @@ impl Key {
         }
     }
 
+    /// The key itself.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The call of `operation` on `target` by `identity`, which says `command`.
     ///
     /// The same operation, target and key by the same person have the same name; `target` is empty for what makes

@@ -136,7 +136,7 @@ impl Gateway {
         let passwords = Passwords::new(settings.password_memory_kib, settings.passwords_at_once)?;
         let issuer = Issuer::new(&settings.issuer, &keys);
         Ok(Self(Arc::new(Parts {
-            sessions: Sessions::new(issuer, read_side.clone(), passwords, &settings),
+            sessions: Sessions::new(issuer, &keys, read_side.clone(), passwords, &settings),
             tenants: Tenants::default(),
             skus: skus::SkuIndex::default(),
             making: idempotency::Turns::default(),

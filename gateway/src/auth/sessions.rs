@@ -17,13 +17,14 @@ use super::{
     cache::{Known, TokenCache},
     email::Email,
     identity::Identity,
-    keys::{KeyError, random, random128},
+    keys::{KeyError, Keys, keyed_hash, random, random128},
     password::Passwords,
     standing::{Standing, Standings},
     token::{Bearer, InvalidToken, Issuer, Role},
 };
 use crate::{
     Settings,
+    idempotency::Key,
     problem::{Code, Problem},
 };
 
@@ -91,13 +92,22 @@ pub struct Sessions {
     read_side: ReadSide,
     passwords: Passwords,
     lifetimes: Lifetimes,
+    /// What the next refresh token derives with.
+    refresh_key: [u8; 32],
 }
 
 impl Sessions {
-    pub(crate) fn new(issuer: Issuer, read_side: ReadSide, passwords: Passwords, settings: &Settings) -> Self {
+    pub(crate) fn new(
+        issuer: Issuer,
+        keys: &Keys,
+        read_side: ReadSide,
+        passwords: Passwords,
+        settings: &Settings,
+    ) -> Self {
         let lifetimes = Lifetimes { access: settings.token_ttl, refresh: settings.refresh_ttl };
         let (cache, standings) = (TokenCache::default(), Standings::default());
-        Self { issuer, cache, standings, read_side, passwords, lifetimes }
+        let refresh_key = keys.derive("refresh tokens");
+        Self { issuer, cache, standings, read_side, passwords, lifetimes, refresh_key }
     }
 
     /// Signs tokens.
@@ -258,8 +268,9 @@ impl Sessions {
         Ok(Grant { token: minted.token, expires_at: minted.expires_at, refresh_token, subject, role })
     }
 
-    /// The next tokens for a refresh token, which is used up. A second use ends the session.
-    pub(crate) async fn refresh(&self, token: &str, now: Timestamp) -> Result<Grant, Problem> {
+    /// The next tokens for a refresh token, which is used up. A second use ends the session, unless it is by the same
+    /// key: the next token derives from both, so that a lost answer can be given again.
+    pub(crate) async fn refresh(&self, token: &str, key: &Key, now: Timestamp) -> Result<Grant, Problem> {
         let (tenant, signed) = match token.split_once('.') {
             Some((STORED, rest)) => (rest.split_once('.').and_then(|(name, _)| TenantId::new(name).ok()), None),
             _ => match self.issuer.verify_refresh(token, now) {
@@ -268,7 +279,8 @@ impl Sessions {
             },
         };
         let tenant = tenant.ok_or_else(|| Problem::new(Code::InvalidRefreshToken))?;
-        let next = new_refresh_token(&tenant)?;
+        let secret = keyed_hash(&self.refresh_key, &[token.as_bytes(), key.text().as_bytes()]);
+        let next = format!("{STORED}.{tenant}.{}", hex(&secret));
         let expires_at = now.plus_seconds(self.lifetimes.refresh.as_secs());
         let rotate = || self.read_side.rotate_session(&tenant, hash(token), hash(&next), now, expires_at);
         let mut rotated = rotate().await;
@@ -378,8 +390,11 @@ impl Sessions {
 
 /// A secret of 256 random bits in hexadecimal digits.
 pub(crate) fn new_secret() -> Result<String, Problem> {
-    let bytes = random::<32>().map_err(no_key)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&random::<32>().map_err(no_key)?))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn new_refresh_token(tenant: &TenantId) -> Result<String, Problem> {

@@ -124,6 +124,22 @@ async fn a_refresh_token_is_good_once_and_its_reuse_ends_the_session() {
 }
 
 #[tokio::test]
+async fn a_refresh_whose_answer_was_lost_is_answered_again_by_its_key() {
+    let shop = Shop::open().await;
+    let session = shop.nobody().post("/v1/sessions", "", json!({})).await;
+    let renew = async |token: &str, key: &str| {
+        shop.nobody().post("/v1/sessions/refresh", key, json!({"refresh_token": token})).await
+    };
+    let first = session.text("/refresh_token");
+    let second = renew(first, "k").await.has(200);
+    let again = renew(first, "k").await.has(200);
+    assert_eq!(again.text("/refresh_token"), second.text("/refresh_token"));
+    renew(second.text("/refresh_token"), "l").await.has(200);
+    renew(first, "k").await.refuses(401, "invalid_refresh_token");
+    shop.with(second.text("/token")).get("/v1/me").await.refuses(401, "invalid_token");
+}
+
+#[tokio::test]
 async fn a_guests_first_refresh_token_is_worthless_once_its_session_or_guesthood_has_ended() {
     let shop = Shop::open().await;
     let session = shop.nobody().post("/v1/sessions", "", json!({})).await;

@@ -51,6 +51,8 @@ pub const FACTS_KEPT: usize = 256;
 pub const LINGER: Duration = Duration::from_secs(60);
 /// Bytes that may wait for a client that reads slowly. Beyond that it is cut.
 pub const QUEUE_BYTES_MAX: usize = 1 << 20;
+/// How long a client may take to hear what was said last.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Over what time clients come back that are told that the server stops.
 pub const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
 

@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, io::ErrorKind};
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
-use tokio::{net::tcp::OwnedWriteHalf, sync::Notify};
+use tokio::{net::tcp::OwnedWriteHalf, sync::Notify, time::timeout};
 
 use super::{
-    Close, QUEUE_BYTES_MAX,
+    CLOSE_TIMEOUT, Close, QUEUE_BYTES_MAX,
     frames::{Frame, Place},
     wire::{Shared, Wire, closing},
 };
@@ -139,10 +139,22 @@ impl Peer {
             if !self.write_some(socket) {
                 return;
             }
-            if self.queue.lock().waiting.is_empty() {
-                self.wake.notified().await;
-            } else if socket.writable().await.is_err() {
-                return;
+            let (waits, ended) = {
+                let queue = self.queue.lock();
+                (!queue.waiting.is_empty(), queue.ended)
+            };
+            // Whoever is told goodbye has so long to take it.
+            let writable = async {
+                match ended {
+                    true => timeout(CLOSE_TIMEOUT, socket.writable()).await.unwrap_or(Err(ErrorKind::TimedOut.into())),
+                    false => socket.writable().await,
+                }
+            };
+            tokio::select! {
+                () = self.wake.notified() => {}
+                writable = writable, if waits => if writable.is_err() {
+                    return;
+                },
             }
         }
     }

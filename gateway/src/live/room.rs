@@ -102,8 +102,9 @@ impl Room {
         inner.members.push(Member { peer: peer.clone(), from });
         inner.empty_since = None;
         inner.state.get_or_insert_with(|| state.into());
-        // Who looks is a part of the state, and what changed since it was read is told.
-        inner.changed = true;
+        // Who looks is a part of the state, and what changed since it was read is told, to a newcomer also what the others
+        // know.
+        (inner.changed, inner.told) = (true, false);
         drop(inner);
         self.wake.notify_one();
     }

@@ -103,6 +103,12 @@ impl Rooms {
         Ok(ConnectionPlace { door: door.clone(), address, _permit: permit })
     }
 
+    /// How many connections there are.
+    #[cfg(test)]
+    pub(super) fn connections(&self) -> usize {
+        self.addresses.iter().map(|count| *count).sum()
+    }
+
     /// Lets a peer listen to a topic that it may have, which stood so a moment ago.
     pub(super) fn join(
         &self,
@@ -206,7 +212,8 @@ async fn look(door: &Door, name: &Name, kept: &Kept) -> Result<Option<Standing>,
             let token = kept.token.lock().clone();
             ask(door, path, &name.0, token.as_deref()).await.map(|_| None)
         }
-        State::Public(drop) => Ok(look_at_drop(door, &name.0, drop, kept.room.members()).await),
+        // With what was heard until now: nobody looks again if nothing more happens.
+        State::Public(drop) => Ok(look_at_drop(door, &name.0, drop, kept.room.members(), Instant::now()).await),
         State::Answer(path) => {
             let token = kept.token.lock().clone();
             ask(door, &path, &name.0, token.as_deref()).await.map(|json| Some(Standing::answered(json)))
@@ -215,8 +222,14 @@ async fn look(door: &Door, name: &Name, kept: &Kept) -> Result<Option<Standing>,
 }
 
 /// A drop, as `viewers` look at it. `None`: it cannot be seen now.
-pub(super) async fn look_at_drop(door: &Door, tenant: &TenantId, drop: DropId, viewers: usize) -> Option<Standing> {
-    let view = door.gateway().commerce.drop_view(tenant, drop).await.ok()?;
+pub(super) async fn look_at_drop(
+    door: &Door,
+    tenant: &TenantId,
+    drop: DropId,
+    viewers: usize,
+    since: Instant,
+) -> Option<Standing> {
+    let view = door.gateway().commerce.drop_view_since(tenant, drop, since).await.ok()?;
     let wire = DropWire::of(&view);
     let mut mark = wire.etag().into_bytes();
     mark.extend(viewers.to_le_bytes());

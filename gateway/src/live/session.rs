@@ -8,9 +8,11 @@ use std::{
     },
 };
 
+use actors::views::VIEW_AGE_MAX;
 use engine::{id::TenantId, time::Timestamp};
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 use super::{
     COMMANDS_MAX, Close, EXPIRING, FRAMES_MAX, PING_EVERY, SUBSCRIPTIONS_MAX,
@@ -194,7 +196,7 @@ impl Session {
         // What REST lets this one read, it may listen to.
         let answer = ask(&self.door, &path, tenant, token).await.map_err(|(_, problem)| problem)?;
         let state = match topic.state() {
-            State::Public(drop) => match look_at_drop(&self.door, tenant, drop, 1).await {
+            State::Public(drop) => match look_at_drop(&self.door, tenant, drop, 1, lately()).await {
                 Some(state) => state,
                 None => Standing::answered(answer),
             },
@@ -226,9 +228,10 @@ impl Session {
         written(problem, &self.arrival.id.text())
     }
 
-    /// Says that the token ends soon, or that the server asks whether anyone is there.
+    /// Says that the token ends soon.
     pub(super) fn expiring(&self) {
-        self.peer.say(Frame::Expiring { in_ms: EXPIRING.as_millis() as u64 });
+        let left = self.token_ends().map_or(0, |ends| ends.ms_since(self.door.gateway().now()));
+        self.peer.say(Frame::Expiring { in_ms: left.min(EXPIRING.as_millis() as u64) });
     }
 
     pub(super) fn ping(&self) {
@@ -238,6 +241,12 @@ impl Session {
     pub(super) fn draining(&self, reconnect_in_ms: u64) {
         self.peer.say(Frame::Draining { reconnect_in_ms });
     }
+}
+
+/// From when on a state is good enough to begin with; the next one comes at once.
+fn lately() -> Instant {
+    let now = Instant::now();
+    now.checked_sub(VIEW_AGE_MAX).unwrap_or(now)
 }
 
 /// A problem as its document.

@@ -27,7 +27,7 @@ use tungstenite::{
 };
 
 use super::{
-    Close, EXPIRING, HELLO_TIMEOUT, MESSAGE_BYTES_MAX, PING_EVERY, binary,
+    CLOSE_TIMEOUT, Close, EXPIRING, HELLO_TIMEOUT, MESSAGE_BYTES_MAX, PING_EVERY, binary,
     peer::Peer,
     rooms::{ConnectionPlace, Rooms},
     session::Session,
@@ -45,8 +45,6 @@ const SUBPROTOCOLS: [(&str, Wire); 2] = [("fusion.v1.json", Wire::Json), ("fusio
 const READ_BYTES: usize = 8 * 1024;
 /// What is looked at at once. Each connection keeps as much.
 const UNDERSTAND_BYTES: usize = 1024;
-/// How long a closing handshake may take.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Answers the handshake, and goes on with the connection on its own.
 pub(crate) async fn upgrade(door: Door, parts: &mut Parts, arrival: Arrival) -> Result<Response, Problem> {
@@ -173,9 +171,9 @@ async fn run(door: Door, arrival: Arrival, shop: TenantId, upgraded: Upgraded, w
     }
     session.leave();
     // What was said last goes out, if the client takes it.
-    let _ = tokio::time::timeout(CLOSE_TIMEOUT, peer.flush()).await;
-    if peer.is_slow() {
-        tracing::debug!("a client that read too slowly was cut");
+    peer.end();
+    if !peer.is_slow() {
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, peer.flush()).await;
     }
     drop(place);
 }

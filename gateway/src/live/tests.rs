@@ -27,6 +27,7 @@ struct Served {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<()>,
+    door: Door,
 }
 
 impl Served {
@@ -40,8 +41,8 @@ impl Served {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let door = Door::new(shop.gateway.clone());
-        let running = tokio::spawn(serve(door, listener, async move { stopped.await.unwrap_or_default() }));
-        Self { shop, address, stop: Some(stop), running }
+        let running = tokio::spawn(serve(door.clone(), listener, async move { stopped.await.unwrap_or_default() }));
+        Self { shop, address, stop: Some(stop), running, door }
     }
 
     async fn client(&self) -> Client {
@@ -380,6 +381,63 @@ async fn who_comes_back_goes_on_where_it_was() {
     let mut stranger = served.greeted(None).await;
     stranger.say(json!({"op": "subscribe", "topic": topic, "since": {"epoch": "x", "offset": 0}})).await;
     assert_eq!(stranger.next().await["state"]["per_buyer_max"], 3);
+}
+
+#[tokio::test]
+async fn the_newest_state_comes_last_though_someone_read_the_one_before() {
+    let served = Served::open().await;
+    let drop = served.shop.open_drop(40).await;
+    let mut watcher = served.greeted(None).await;
+    watcher.say(json!({"op": "subscribe", "topic": format!("drop:{drop}")})).await;
+    watcher.hear("subscribed").await;
+    for left in (30..40).rev() {
+        let guest = served.shop.guest().await;
+        // Past the state that follows the one before, so that the next change is looked at when this read is remembered.
+        tokio::time::sleep(2 * super::STATE_EVERY).await;
+        served.shop.nobody().get(&format!("/v1/drops/{drop}")).await.has(200);
+        guest.post(&format!("/v1/drops/{drop}/claims"), "k", json!({"quantity": 1})).await.has(201);
+        watcher.state(|state| state["available"] == left).await;
+    }
+}
+
+#[tokio::test]
+async fn who_does_not_read_is_cut_and_holds_nothing() {
+    let served = Served::open().await;
+    let drop = served.shop.open_drop(5).await;
+    let slow = served.greeted(None).await;
+    let mut socket = slow.socket.unwrap();
+    let ask = json!({"op": "command", "id": 1, "name": "get_drop", "params": {"id": drop}});
+    let many = Value::Array(vec![ask; 200]).to_string();
+    // What the kernel holds for it, and more than may wait: then it is cut, and saying more fails.
+    let told = tokio::task::spawn_blocking(move || {
+        let until = std::time::Instant::now() + PATIENCE;
+        socket.get_mut().set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+        while socket.send(Message::text(many.clone())).is_ok() && std::time::Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    told.await.unwrap();
+    let rooms = served.door.rooms();
+    let gone = async {
+        while rooms.connections() > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_leaves_leaves_its_place_at_once() {
+    let served = Served::open().await;
+    let mut client = served.greeted(None).await;
+    assert_eq!(served.door.rooms().connections(), 1);
+    client.on_socket(|socket| socket.close(None).unwrap()).await;
+    let gone = async {
+        while served.door.rooms().connections() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await
+        }
+    };
+    tokio::time::timeout(super::CLOSE_TIMEOUT / 2, gone).await.unwrap();
 }
 
 #[tokio::test]

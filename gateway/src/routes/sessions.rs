@@ -10,7 +10,8 @@ use crate::{
     Gateway, Problem,
     auth::{Grant, Identity, Role, Shop, email::Email, password},
     edge::{Arrival, Json},
-    ops::openapi::{Refinement, ShopHeader},
+    idempotency::OptionalKey,
+    ops::openapi::{OptionalKeyHeader, Refinement, ShopHeader},
     problem::Faults,
     wire::{IdSchema, created, done, ok},
 };
@@ -113,18 +114,20 @@ pub(crate) async fn create_session(
 /// Renew a session
 ///
 /// The refresh token is used up, and a new one comes with the new access token. Using one twice ends the session: one of
-/// the two who had it was not meant to.
+/// the two who had it was not meant to. With an `Idempotency-Key`, an answer that was lost is asked for again: the same
+/// token and key give the same next refresh token, until that is used.
 #[utoipa::path(post, path = "/v1/sessions/refresh", operation_id = "refresh_session", tag = "sessions", security(),
-    request_body = Renewal,
+    params(OptionalKeyHeader), request_body = Renewal,
     responses((status = 200, description = "The session", body = SessionWire),
         (status = 401, description = "`invalid_refresh_token`")))]
 pub(crate) async fn refresh_session(
     State(gateway): State<Gateway>,
     arrival: Arrival,
+    OptionalKey(key): OptionalKey,
     Json(body): Json<Renewal>,
 ) -> Result<Response, Problem> {
     gateway.limits.session(arrival.address)?;
-    let grant = gateway.sessions.refresh(&body.refresh_token, gateway.now()).await?;
+    let grant = gateway.sessions.refresh(&body.refresh_token, &key, gateway.now()).await?;
     Ok(ok(&SessionWire::from(grant)))
 }
 

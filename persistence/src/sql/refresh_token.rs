@@ -1,7 +1,8 @@
 //! Sessions that last: families of refresh tokens.
 //!
 //! A refresh token is good for one use, which gives the next one of its family. Whoever uses an old one has stolen it,
-//! or was stolen from: the family ends (RFC 9700, section 4.14.2).
+//! or was stolen from: the family ends (RFC 9700, section 4.14.2). Who asks again for the very same next one, because the
+//! answer was lost, gets it again, until that is used.
 
 use engine::{
     id::{SubjectId, TenantId},
@@ -86,6 +87,9 @@ impl ReadSide {
             .ok_or(RotateError::Unknown)?;
         let rotated = Rotated { subject: SubjectId(row.id("subject")?), family: row.id("family")? };
         if row.opt_time("rotated_at")?.is_some() {
+            if is_good(&mut tx, tenant, rotated.family, next).await? {
+                return Ok(rotated);
+            }
             delete_family(&mut tx, tenant, rotated.family).await?;
             tx.commit().await?;
             return Err(RotateError::Reused { subject: rotated.subject, family: rotated.family });
@@ -151,6 +155,19 @@ impl ReadSide {
         }
         Ok(removed)
     }
+}
+
+/// Whether a token is the one of its family that may be used.
+async fn is_good(
+    connection: &mut sqlx::SqliteConnection,
+    tenant: &TenantId,
+    family: u128,
+    token: TokenHash,
+) -> sqlx::Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM refresh_tokens
+               WHERE tenant = ?1 AND token_hash = ?2 AND family = ?3 AND rotated_at IS NULL)";
+    let query = sqlx::query_scalar(sql).bind(tenant.as_str()).bind(token.0.as_slice()).bind(blob(family));
+    query.fetch_one(connection).await
 }
 
 async fn insert_token(
@@ -226,6 +243,17 @@ mod tests {
             let over = shop.read_side.rotate_session(&acme, token(n), token(10 + n), NOW, END).await;
             assert!(matches!(over, Err(RotateError::Unknown)), "{n}");
         }
+        assert!(!shop.read_side.has_session(&acme, 77, NOW).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_lost_answer_is_given_again_until_the_next_token_is_used() {
+        let shop = signed_in().await;
+        let acme = tenant("acme");
+        let rotate = async |old, next| shop.read_side.rotate_session(&acme, token(old), token(next), NOW, END).await;
+        assert_eq!(rotate(1, 2).await.unwrap(), rotate(1, 2).await.unwrap());
+        rotate(2, 3).await.unwrap();
+        assert!(matches!(rotate(1, 2).await, Err(RotateError::Reused { family: 77, .. })));
         assert!(!shop.read_side.has_session(&acme, 77, NOW).await.unwrap());
     }
 
