@@ -45,8 +45,8 @@ TOO_LONG = ((4502,), "beyond the bytes of a message: closed by 4502")
 EITHER = ((4500, 4502), "binary, and beyond the bytes of a message: closed by either")
 CLOSED = [
     (r"1\.2\.[1-8]|9\.8\.[1-6]", BINARY),
-    # From 64 KiB on with our envelope, as the limit may be as low as that.
-    (r"9\.1\.[2-6]|9\.3\.[1-9]|9\.5\.[1-6]", TOO_LONG),
+    # From 64 KiB on with our envelope.
+    (r"1\.1\.[678]|9\.1\.[1-6]|9\.3\.[1-9]|9\.5\.[1-6]|10\.1\.1", TOO_LONG),
     (r"9\.2\.[1-6]|9\.4\.[1-9]|9\.6\.[1-6]", EITHER),
 ]
 

