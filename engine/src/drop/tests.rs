@@ -323,7 +323,7 @@ fn a_hold_that_expires_after_the_end_goes_back_to_the_inventory() {
     given.time_passes(end.plus_seconds(60));
     assert_eq!(given.numbers(), (0, 0, 0, 3));
     let view = given.when(end.plus_seconds(60), 0, DropCommand::View).unwrap();
-    let Answer { reply: DropReply::Drop(view), .. } = view else { panic!("{view:?}") };
+    let Answer::Now(DropReply::Drop(view)) = view else { panic!("{view:?}") };
     assert_eq!((view.state, view.starts_at), (DropState::Ended, Some(T0)), "when it was opened is still known");
     given.inventory_gives_all(end);
     given.time_passes(end.plus_seconds(120));

@@ -15,6 +15,7 @@ use bytes::{Buf, BytesMut};
 use engine::id::TenantId;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use socket2::SockRef;
 use tokio::{
     net::{TcpStream, tcp::OwnedReadHalf},
     time::{Instant, sleep_until},
@@ -43,6 +44,8 @@ use crate::{
 const SUBPROTOCOLS: [(&str, Wire); 2] = [("fusion.v1.json", Wire::Json), ("fusion.v1.protobuf", Wire::Protobuf)];
 /// What is read at once.
 const READ_BYTES: usize = 8 * 1024;
+/// What the system may hold for a connection beside [`QUEUE_BYTES_MAX`](super::QUEUE_BYTES_MAX): a burst to a far client.
+const SEND_BUFFER_BYTES: usize = 256 * 1024;
 /// What is looked at at once. Each connection keeps as much.
 const UNDERSTAND_BYTES: usize = 1024;
 
@@ -161,7 +164,12 @@ async fn run(door: Door, arrival: Arrival, shop: TenantId, upgraded: Upgraded, w
     let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
         return tracing::error!("a connection that is no TCP stream was upgraded");
     };
-    let (read, write) = parts.io.into_inner().into_split();
+    let stream = parts.io.into_inner();
+    // The system would hold megabytes for one that does not read. If it knows no such bound, the queue's stays.
+    if let Err(error) = SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER_BYTES) {
+        tracing::debug!(%error, "the send buffer stays as it is");
+    }
+    let (read, write) = stream.into_split();
     let peer = Arc::new(Peer::socket(write, wire));
     let pipe = Pipe { input: BytesMut::from(&parts.read_buf[..]), output: Vec::new() };
     let session = Session::new(door, arrival, shop, peer.clone());
