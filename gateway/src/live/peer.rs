@@ -143,16 +143,15 @@ impl Peer {
                 let queue = self.queue.lock();
                 (!queue.waiting.is_empty(), queue.ended)
             };
-            // Whoever is told goodbye has so long to take it.
-            let writable = async {
-                match ended {
-                    true => timeout(CLOSE_TIMEOUT, socket.writable()).await.unwrap_or(Err(ErrorKind::TimedOut.into())),
-                    false => socket.writable().await,
-                }
-            };
+            if ended {
+                // Whoever is told goodbye has so long to take it.
+                let goodbye = async { while socket.writable().await.is_ok() && self.write_some(socket) {} };
+                let _ = Box::pin(timeout(CLOSE_TIMEOUT, goodbye)).await;
+                return;
+            }
             tokio::select! {
                 () = self.wake.notified() => {}
-                writable = writable, if waits => if writable.is_err() {
+                writable = socket.writable(), if waits => if writable.is_err() {
                     return;
                 },
             }

@@ -28,7 +28,7 @@ use tungstenite::{
 };
 
 use super::{
-    CLOSE_TIMEOUT, Close, EXPIRING, HELLO_TIMEOUT, MESSAGE_BYTES_MAX, PING_EVERY, binary,
+    Close, EXPIRING, HELLO_TIMEOUT, MESSAGE_BYTES_MAX, PING_EVERY, binary,
     peer::Peer,
     rooms::{ConnectionPlace, Rooms},
     session::Session,
@@ -47,7 +47,7 @@ const READ_BYTES: usize = 8 * 1024;
 /// What the system may hold for a connection beside [`QUEUE_BYTES_MAX`](super::QUEUE_BYTES_MAX): a burst to a far client.
 const SEND_BUFFER_BYTES: usize = 256 * 1024;
 /// What is looked at at once. Each connection keeps as much.
-const UNDERSTAND_BYTES: usize = 1024;
+const UNDERSTAND_BYTES: usize = 256;
 
 /// Answers the handshake, and goes on with the connection on its own.
 pub(crate) async fn upgrade(door: Door, parts: &mut Parts, arrival: Arrival) -> Result<Response, Problem> {
@@ -65,10 +65,10 @@ pub(crate) async fn upgrade(door: Door, parts: &mut Parts, arrival: Arrival) -> 
         return Err(Problem::new(Code::InvalidRequest).with_detail("this connection cannot be upgraded"));
     };
     let wire = protocol.map_or(Wire::Json, |(_, wire)| wire);
-    let tracker = door.rooms().tracker.clone();
-    tracker.spawn(async move {
+    let opening = Opening { door: door.clone(), arrival, shop, wire, place };
+    door.rooms().tracker.spawn(async move {
         match upgrading.await {
-            Ok(upgraded) => run(door, arrival, shop, upgraded, wire, place).await,
+            Ok(upgraded) => opening.go_on(upgraded),
             Err(error) => tracing::debug!(%error, "the upgrade broke off"),
         }
     });
@@ -160,30 +160,49 @@ impl Pipe {
     }
 }
 
-async fn run(door: Door, arrival: Arrival, shop: TenantId, upgraded: Upgraded, wire: Wire, place: ConnectionPlace) {
-    let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
-        return tracing::error!("a connection that is no TCP stream was upgraded");
-    };
-    let stream = parts.io.into_inner();
-    // The system would hold megabytes for one that does not read. If it knows no such bound, the queue's stays.
-    if let Err(error) = SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER_BYTES) {
-        tracing::debug!(%error, "the send buffer stays as it is");
+/// What a connection is made of.
+struct Opening {
+    door: Door,
+    arrival: Arrival,
+    shop: TenantId,
+    wire: Wire,
+    place: ConnectionPlace,
+}
+
+impl Opening {
+    /// Goes on with the connection in a task of its own, which is as small as it can be: there are many.
+    fn go_on(self, upgraded: Upgraded) {
+        let Opening { door, arrival, shop, wire, place } = self;
+        let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
+            return tracing::error!("a connection that is no TCP stream was upgraded");
+        };
+        let stream = parts.io.into_inner();
+        // The system would hold megabytes for one that does not read. If it knows no such bound, the queue's stays.
+        if let Err(error) = SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER_BYTES) {
+            tracing::debug!(%error, "the send buffer stays as it is");
+        }
+        let (read, write) = stream.into_split();
+        let pipe = Pipe { input: BytesMut::from(&parts.read_buf[..]), output: Vec::new() };
+        let tracker = door.rooms().tracker.clone();
+        let session = Session::new(door, arrival, shop, Arc::new(Peer::socket(write, wire)));
+        let conversation = Box::new(Conversation::new(session, read, pipe, place));
+        tracker.spawn(hold(conversation));
     }
-    let (read, write) = stream.into_split();
-    let peer = Arc::new(Peer::socket(write, wire));
-    let pipe = Pipe { input: BytesMut::from(&parts.read_buf[..]), output: Vec::new() };
-    let session = Session::new(door, arrival, shop, peer.clone());
+}
+
+/// Holds a connection until either side ends it.
+async fn hold(mut conversation: Box<Conversation>) {
+    let session = conversation.session.clone();
     tokio::select! {
-        () = Conversation::new(session.clone(), read, pipe).hold() => {}
-        () = peer.flush() => {}
+        () = conversation.go_on() => {}
+        () = session.peer.flush() => {}
     }
     session.leave();
     // What was said last goes out, if the client takes it.
-    peer.end();
-    if !peer.is_slow() {
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, peer.flush()).await;
+    session.peer.end();
+    if !session.peer.is_slow() {
+        session.peer.flush().await;
     }
-    drop(place);
 }
 
 /// The reading end of a connection, and when it is that something is to be said or it is to end.
@@ -196,6 +215,7 @@ struct Conversation {
     heard_at: Instant,
     ping_at: Instant,
     told_expiring: bool,
+    _place: ConnectionPlace,
 }
 
 /// What is due.
@@ -209,7 +229,7 @@ enum Due {
 }
 
 impl Conversation {
-    fn new(session: Arc<Session>, read: OwnedReadHalf, pipe: Pipe) -> Self {
+    fn new(session: Arc<Session>, read: OwnedReadHalf, pipe: Pipe, place: ConnectionPlace) -> Self {
         let config = WebSocketConfig::default()
             .max_message_size(Some(MESSAGE_BYTES_MAX))
             .max_frame_size(Some(MESSAGE_BYTES_MAX))
@@ -217,11 +237,11 @@ impl Conversation {
         let context = WebSocketContext::new(Role::Server, Some(config));
         let began = Instant::now();
         let (heard_at, ping_at) = (began, began + PING_EVERY);
-        Self { session, read, pipe, context, began, heard_at, ping_at, told_expiring: false }
+        Self { session, read, pipe, context, began, heard_at, ping_at, told_expiring: false, _place: place }
     }
 
     /// Reads until either side ends it.
-    async fn hold(mut self) {
+    async fn go_on(&mut self) {
         let stop = self.session.door.rooms().stop.clone();
         loop {
             match self.understand().await {
