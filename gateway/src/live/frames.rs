@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use engine::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_128;
@@ -152,18 +153,20 @@ pub(super) struct Standing {
     pub(super) drop: Option<Box<proto::DropState>>,
     /// What tells whether it is another one.
     pub(super) mark: Vec<u8>,
+    /// When it becomes another by the clock alone.
+    pub(super) turns_at: Option<Timestamp>,
 }
 
 impl Standing {
     /// Of a topic that has facts alone.
     pub(super) fn nothing() -> Self {
-        Self { json: raw("{}".to_owned()).unwrap_or_default(), drop: None, mark: Vec::new() }
+        Self { json: raw("{}".to_owned()).unwrap_or_default(), drop: None, mark: Vec::new(), turns_at: None }
     }
 
     /// What REST answers.
     pub(super) fn answered(json: Box<RawValue>) -> Self {
         let mark = xxh3_128(json.get().as_bytes()).to_le_bytes().to_vec();
-        Self { json, drop: None, mark }
+        Self { json, drop: None, mark, turns_at: None }
     }
 }
 

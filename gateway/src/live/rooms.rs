@@ -9,7 +9,11 @@ use axum::{
 };
 use bytes::Bytes;
 use dashmap::DashMap;
-use engine::id::{DropId, SubjectId, TenantId};
+use engine::{
+    drop::DropState,
+    id::{DropId, SubjectId, TenantId},
+    time::Timestamp,
+};
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
@@ -165,11 +169,13 @@ impl Kept {
 
 /// Tells what happens in a room, until nobody has listened for a while.
 async fn keep(door: &Door, name: &Name, kept: &Arc<Kept>) {
-    let room = &kept.room;
+    let (room, clock) = (&kept.room, door.gateway().clock());
+    let mut turns_at: Option<Timestamp> = None;
     loop {
         let alone_until = room.empty_since().map(|since| since + LINGER);
         tokio::select! {
             () = room.wake.notified() => {}
+            () = until(turns_at.map(|turns| Instant::now() + Duration::from_millis(turns.ms_since(clock.now())))) => room.look_again(),
             () = until(alone_until) => {
                 let gone = |_: &Name, known: &Arc<Kept>| Arc::ptr_eq(known, kept) && room.members() == 0;
                 if door.rooms().rooms.remove_if(name, gone).is_some() {
@@ -184,6 +190,7 @@ async fn keep(door: &Door, name: &Name, kept: &Arc<Kept>) {
         match look(door, name, kept).await {
             Ok(standing) => {
                 room.tell_facts();
+                turns_at = standing.as_ref().and_then(|standing| standing.turns_at);
                 standing.into_iter().for_each(|standing| room.tell_state(standing));
             }
             Err((status, problem)) if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS => {
@@ -230,12 +237,17 @@ pub(super) async fn look_at_drop(
     since: Instant,
 ) -> Option<Standing> {
     let view = door.gateway().commerce.drop_view_since(tenant, drop, since).await.ok()?;
+    let turns_at = match view.state {
+        DropState::Scheduled => view.starts_at,
+        DropState::Open | DropState::SoldOut => Some(view.terms.ends_at),
+        DropState::Draft | DropState::Ended | DropState::Cancelled => None,
+    };
     let wire = DropWire::of(&view);
     let mut mark = wire.etag().into_bytes();
     mark.extend(viewers.to_le_bytes());
     let json = String::from_utf8(wire.to_json()).ok()?;
     let json = raw(format!("{},\"viewers\":{viewers}}}", json.strip_suffix('}')?))?;
-    Some(Standing { json, drop: Some(binary::drop_state(wire, viewers).into()), mark })
+    Some(Standing { json, drop: Some(binary::drop_state(wire, viewers).into()), mark, turns_at })
 }
 
 /// What REST answers to a read.

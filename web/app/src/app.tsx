@@ -1,4 +1,5 @@
 import type { ComponentType } from "preact";
+import { computed } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 import { Footer, Header, LineState, SessionLost } from "./frame";
 import { t } from "./i18n";
@@ -10,10 +11,7 @@ import { LoadFailed, NotFound } from "./ui/load-state";
 export type PageProps = { params: Record<string, string> };
 type PageModule = ComponentType<PageProps>;
 
-/**
- * Every page of the shop, each fetched when it is first gone to. The vendor's console comes as one more line,
- * `["/console/:view", …]`, with its folder `console/`.
- */
+/** Every page of the shop, each fetched when it is first gone to. The first pattern that fits is it. */
 const PAGES: [pattern: string, load: () => Promise<PageModule>][] = [
   ["/", async () => (await import("./shop/home-page")).HomePage],
   ["/products/:id", async () => (await import("./shop/product-page")).ProductPage],
@@ -22,10 +20,30 @@ const PAGES: [pattern: string, load: () => Promise<PageModule>][] = [
   ["/checkout", async () => (await import("./checkout/cart-checkout-page")).CartCheckoutPage],
   ["/orders", async () => (await import("./order/orders-page")).OrdersPage],
   ["/orders/:id", async () => (await import("./order/order-page")).OrderPage],
+  ["/reset-password", async () => (await import("./account/reset-page")).ResetPage],
   ["/account", async () => (await import("./account/account-page")).AccountPage],
 ];
 
+/** The vendor's console has pages and a frame of its own. */
+const CONSOLE = "/console";
+
+const inConsole = computed(() => path.value === CONSOLE || path.value.startsWith(`${CONSOLE}/`));
+
+async function loadConsole(): Promise<PageModule> {
+  return (await import("./console/console")).loadConsole();
+}
+
 export function App() {
+  if (inConsole.value) {
+    return (
+      <>
+        <main id="content" tabIndex={-1}>
+          <CurrentPage />
+        </main>
+        <Announcer />
+      </>
+    );
+  }
   return (
     <>
       <a class="skip button" href="#content">
@@ -49,8 +67,10 @@ type Shown = { at: string; Page: PageModule; params: Record<string, string> } | 
 function CurrentPage() {
   const [shown, setShown] = useState<Shown>();
   const [attempt, setAttempt] = useState(0);
-  const here = path.value;
-  const found = PAGES.map(([pattern, load]) => ({ params: match(pattern, here), load })).find(({ params }) => params);
+  // Within the console the page stays, and goes from one of its own to another.
+  const here = inConsole.value ? CONSOLE : path.value;
+  const pages: typeof PAGES = inConsole.value ? [[CONSOLE, loadConsole]] : PAGES;
+  const found = pages.map(([pattern, load]) => ({ params: match(pattern, here), load })).find(({ params }) => params);
 
   useEffect(() => {
     let stale = false;

@@ -1,32 +1,22 @@
 /** The server's clock, and a signal that ticks by it. */
 import { signal } from "@preact/signals";
+import { client } from "./client";
 
-/** A sample is replaced by one with a shorter round trip, or after this time. */
-const SAMPLE_AGE_MAX_MS = 60_000;
 const TICK_MS = 250;
 
-let offsetMs = 0;
-let best = { roundTripMs: Infinity, at: -Infinity };
-
 export function serverNow(): number {
-  return Date.now() + offsetMs;
-}
-
-/** The server said `serverMs` in an answer to what was asked at `askedAt` and arrived now (both `performance.now()`). */
-export function learnServerTime(serverMs: number, askedAt: number): void {
-  const arrived = performance.now();
-  const roundTripMs = arrived - askedAt;
-  if (!Number.isFinite(serverMs)) return;
-  if (roundTripMs > best.roundTripMs && arrived - best.at < SAMPLE_AGE_MAX_MS) return;
-  best = { roundTripMs, at: arrived };
-  offsetMs = serverMs + roundTripMs / 2 - Date.now();
+  return client.clock.now();
 }
 
 /** The server's time in milliseconds, four times a second: what countdowns are drawn from. */
 export const now = signal(serverNow());
-setInterval(() => {
+
+/** Ticks now, so that what has just come is not counted from a moment ago. */
+export function tick(): void {
   now.value = serverNow();
-}, TICK_MS);
+}
+
+setInterval(tick, TICK_MS);
 
 export function msUntil(instant: string | undefined, from: number): number {
   return instant === undefined ? 0 : Date.parse(instant) - from;

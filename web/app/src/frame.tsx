@@ -4,7 +4,7 @@ import { LANGUAGES, type Language, chooseLanguage, language, t, tn } from "./i18
 import { line } from "./live";
 import mark from "./mark.svg";
 import { path } from "./router";
-import { dropSession, session, sessionLost } from "./session";
+import { goOnAsGuest, session, sessionLost } from "./session";
 import { cartCount, cartOpen } from "./shop/cart";
 import { THEMES, type Theme, chooseTheme, theme } from "./theme";
 import { Icon } from "./ui/icon";
@@ -30,7 +30,7 @@ export function Header() {
           </a>
         </nav>
         <div class="head-tools">
-          <a class="icon-button" href="/account" aria-label={session.value?.email ? t("nav.account") : t("nav.signIn")}>
+          <a class="icon-button" href="/account" aria-label={session.value?.role ? t("nav.account") : t("nav.signIn")}>
             <Icon name="user" />
           </a>
           <button
@@ -121,7 +121,7 @@ export function SessionLost() {
       <a class="button" href="/account">
         {t("nav.signIn")}
       </a>
-      <button class="button second" type="button" onClick={() => dropSession(false)}>
+      <button class="button second" type="button" onClick={goOnAsGuest}>
         {t("session.asGuest")}
       </button>
     </>

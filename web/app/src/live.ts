@@ -1,80 +1,82 @@
 /** What changes by itself: drops, checkouts and orders, as they are now on the server. */
+import type { LiveState, StateOf, TopicName } from "@fusioncommerce/client";
 import { signal } from "@preact/signals";
-import { asShopError, call, type Operation, type ShopError } from "./api";
+import { asShopError, type ShopError } from "./api";
+import { connection } from "./client";
+import { tick } from "./clock";
 
 export type Line = "live" | "reconnecting" | "offline";
 
 /** How the shop hears from the server. `reconnecting` only after the line was lost. */
 export const line = signal<Line>(navigator.onLine ? "live" : "offline");
 
-const WAIT_MAX_MS = 10_000;
-
-addEventListener("offline", () => {
-  line.value = "offline";
-});
-addEventListener("online", () => {
-  if (line.value === "offline") line.value = "reconnecting";
+let wasThere = false;
+connection.onStatus(({ state }) => {
+  line.value = lineOf(state);
+  wasThere ||= state === "live" || state === "fallback";
 });
 
-export interface Watch<T> {
-  params: Record<string, string>;
-  onState: (state: T) => void;
-  /** A refusal, after which nothing more comes. */
-  onRefused?: (error: ShopError) => void;
-  /** How long to the next look, by the state seen. 0 ends the watch. */
-  everyMs: (state: T) => number;
+function lineOf(state: LiveState): Line {
+  if (state === "offline") return navigator.onLine ? "reconnecting" : "offline";
+  return state === "connecting" && wasThere ? "reconnecting" : "live";
 }
 
-/**
- * Calls back with the state now and whenever it was looked at again; the returned function ends it.
- * A hidden page does not look; it does at once when it is seen again, or when the line is back.
- */
-export function watch<T>(operation: Operation, { params, onState, onRefused, everyMs }: Watch<T>): () => void {
+for (const name of ["online", "offline"]) {
+  addEventListener(name, () => {
+    line.value = navigator.onLine ? lineOf(connection.status.state) : "offline";
+  });
+}
+
+/** How often is looked at what no topic tells us. */
+const LOOK_MS = 3000;
+
+export interface Follow<N extends TopicName> {
+  topic: N;
+  /** Asks for the state once: the first is there before the socket is, and says why when there is none. */
+  read: () => Promise<StateOf<N>>;
+  onState: (state: StateOf<N>) => void;
+  /** A refusal, after which nothing more comes unless the session changes. */
+  onRefused?: (error: ShopError) => void;
+}
+
+/** Calls back with the state now and whenever it changes; the returned function ends it. */
+export function follow<N extends TopicName>({ topic, read, onState, onRefused }: Follow<N>): () => void {
   let ended = false;
   let timer = 0;
-  let failures = 0;
-  let looking = false;
-  const abort = new AbortController();
 
-  const look = async () => {
-    clearTimeout(timer);
-    if (ended || looking || document.hidden) return;
-    looking = true;
-    let next = 0;
-    try {
-      const state = (await call(operation, { params, signal: abort.signal })) as T;
-      if (ended) return;
-      failures = 0;
-      line.value = "live";
-      onState(state);
-      next = everyMs(state);
-      if (next === 0) return;
-    } catch (thrown) {
-      if (ended) return;
-      const error = asShopError(thrown);
-      if (!error.mayAskAgain) {
-        onRefused?.(error);
-        return;
-      }
-      failures += 1;
-      if (error.code === "network") line.value = navigator.onLine ? "reconnecting" : "offline";
-      const backOff = Math.min(WAIT_MAX_MS, 500 * 2 ** failures) * (0.5 + Math.random() / 2);
-      next = Math.max(error.retryAfterMs ?? 0, backOff);
-    } finally {
-      looking = false;
-    }
-    if (!ended) timer = window.setTimeout(look, next);
+  const take = (state: StateOf<N>) => {
+    tick();
+    onState(state);
   };
 
-  const again = () => void look();
-  document.addEventListener("visibilitychange", again);
-  addEventListener("online", again);
-  void look();
+  const look = async (again: boolean) => {
+    clearTimeout(timer);
+    try {
+      const state = await read();
+      if (!ended) take(state);
+    } catch (thrown) {
+      const error = asShopError(thrown);
+      if (ended) return;
+      // While the line is bad the topic goes on trying, and the page says that it does.
+      if (!error.mayAskAgain || !again) onRefused?.(error);
+      if (!error.mayAskAgain) return;
+    }
+    if (again && !ended) timer = window.setTimeout(() => void look(true), LOOK_MS);
+  };
+
+  const stop = connection.topic(topic).on({
+    state: (state) => {
+      clearTimeout(timer);
+      take(state);
+    },
+    // Who has no session of the owner's may still have the word that opens it: REST knows.
+    refused: () => void look(true),
+    stopped: () => void look(true),
+  });
+  void look(false);
   return () => {
     ended = true;
-    abort.abort();
     clearTimeout(timer);
-    document.removeEventListener("visibilitychange", again);
-    removeEventListener("online", again);
+    stop();
   };
 }

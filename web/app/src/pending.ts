@@ -2,14 +2,15 @@
  * Questions that must be answered exactly once: claims, checkouts, cart lines.
  *
  * The idempotency key is kept with the question until an answer is there. A reload, a second tab, a double click or a
- * broken line asks again with the same key, and gets the same answer.
+ * broken line asks again with the same key, and gets the same answer. They go over the socket when it is open.
  */
-import { asShopError, call, type Operation, ShopError } from "./api";
+import { newKey, Unreachable, type AnswerOf, type AskArguments, type OperationId, type Problem } from "@fusioncommerce/client";
+import { asShopError } from "./api";
+import { connection } from "./client";
 import { forget, keep, recall } from "./storage";
 
-const ATTEMPTS_MAX = 8;
-const WAIT_MIN_MS = 400;
-const WAIT_MAX_MS = 8_000;
+/** About half a minute; then the buyer is asked whether to go on. */
+const RETRY = { attempts_max: 12, first_ms: 400 };
 /** After this the server may have forgotten the key; so does the browser. */
 const KEY_AGE_MAX_MS = 24 * 3600_000;
 
@@ -21,46 +22,29 @@ interface Pending {
 
 export type WaitReason = "offline" | "overloaded" | "unknown";
 
-export interface Asked {
-  /** What the question is about: one place, one open question. */
+/** A question without its key. `place` is what it is about: one place, one open question. */
+type Asked<O extends OperationId> = Omit<NonNullable<AskArguments<O>[0]>, "key" | "retry" | "waiting"> & {
   place: string;
-  params?: Record<string, string>;
-  body?: unknown;
   /** Told when the answer takes more than one attempt. */
-  onWait?: (reason: WaitReason, ms: number) => void;
-}
-
-export function isPending(place: string): boolean {
-  return pendingAt(place) !== undefined;
-}
+  onWait?: (reason: WaitReason) => void;
+};
 
 /** The body of a question that got no answer before the page went away. */
 export function pendingBody<B>(place: string): B | undefined {
   return pendingAt(place)?.body as B | undefined;
 }
 
-export async function askOnce<O extends Operation>(operation: O, asked: Asked): ReturnType<typeof call<O>> {
-  const pending = openQuestion(asked.place, asked.body);
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      const answer = await call(operation, {
-        key: pending.key,
-        ...(asked.params ? { params: asked.params } : {}),
-        ...(asked.body !== undefined ? { body: asked.body } : {}),
-      });
-      settle(asked.place, pending.key);
-      return answer;
-    } catch (thrown) {
-      const error = asShopError(thrown);
-      if (!error.mayAskAgain) {
-        settle(asked.place, pending.key);
-        throw error;
-      }
-      if (attempt >= ATTEMPTS_MAX) throw error;
-      const ms = waitMs(error, attempt);
-      asked.onWait?.(reasonOf(error), ms);
-      await lineOrTime(ms);
-    }
+export async function askOnce<O extends OperationId>(operation: O, { place, onWait, ...ask }: Asked<O>): Promise<AnswerOf<O>> {
+  const { key } = openQuestion(place, ask.body);
+  const waiting = (why: Problem | Unreachable) => onWait?.(reasonOf(why));
+  try {
+    const answer = await connection.command(operation, ...([{ ...ask, key, retry: RETRY, waiting }] as unknown as AskArguments<O>));
+    settle(place, key);
+    return answer;
+  } catch (thrown) {
+    const error = asShopError(thrown);
+    if (!error.mayAskAgain) settle(place, key);
+    throw error;
   }
 }
 
@@ -77,7 +61,7 @@ function pendingAt(place: string): Pending | undefined {
 function openQuestion(place: string, body: unknown): Pending {
   const kept = pendingAt(place);
   if (kept && JSON.stringify(kept.body) === JSON.stringify(body)) return kept;
-  const fresh: Pending = { key: crypto.randomUUID?.() ?? randomKey(), body, since: Date.now() };
+  const fresh: Pending = { key: newKey(), body, since: Date.now() };
   keep(`pending.${place}`, fresh);
   return fresh;
 }
@@ -86,30 +70,7 @@ function settle(place: string, key: string): void {
   if (pendingAt(place)?.key === key) forget(`pending.${place}`);
 }
 
-/** `crypto.randomUUID` is missing on plain-http addresses other than localhost. */
-function randomKey(): string {
-  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (word) => word.toString(36)).join("-");
-}
-
-function reasonOf(error: ShopError): WaitReason {
-  if (error.code === "network") return "offline";
-  return error.code === "outcome_unknown" ? "unknown" : "overloaded";
-}
-
-function waitMs(error: ShopError, attempt: number): number {
-  const backOff = Math.min(WAIT_MAX_MS, WAIT_MIN_MS * 2 ** (attempt - 1));
-  return Math.max(error.retryAfterMs ?? 0, backOff * (0.5 + Math.random() / 2));
-}
-
-/** Waits `ms`, or less when the browser says that it is on line again. */
-function lineOrTime(ms: number): Promise<void> {
-  return new Promise((done) => {
-    const finish = () => {
-      clearTimeout(timer);
-      removeEventListener("online", finish);
-      done();
-    };
-    const timer = setTimeout(finish, ms);
-    addEventListener("online", finish);
-  });
+function reasonOf(why: Problem | Unreachable): WaitReason {
+  if (why instanceof Unreachable) return "offline";
+  return why.code === "outcome_unknown" ? "unknown" : "overloaded";
 }

@@ -4,13 +4,22 @@ import { computed, signal } from "@preact/signals";
 export const location = signal(new URL(window.location.href));
 export const path = computed(() => location.value.pathname);
 
+/** Stands with the addresses that were come to from inside the shop. */
+const INSIDE = { inside: true } as const;
+
 export function navigate(to: string, how: "push" | "replace" = "push"): void {
   const next = new URL(to, window.location.href);
-  if (how === "push") history.pushState(null, "", next);
-  else history.replaceState(null, "", next);
+  if (how === "push") history.pushState(INSIDE, "", next);
+  else history.replaceState(history.state, "", next);
   const samePage = next.pathname === location.value.pathname;
   location.value = next;
   if (!samePage) window.scrollTo(0, 0);
+}
+
+/** To the page before, if it was one of the shop's. */
+export function back(otherwise: string): void {
+  if ((history.state as typeof INSIDE | null)?.inside) history.back();
+  else navigate(otherwise, "replace");
 }
 
 /** The parts of `pattern` named by a colon, or nothing where it does not fit. */

@@ -1,40 +1,51 @@
 /** Who the buyer is: a guest made on the first need, a customer after sign-in, renewed before the token ends. */
+import type { Credentials, Session } from "@fusioncommerce/client";
 import { signal } from "@preact/signals";
-import { serverNow } from "./clock";
-import { forget, keep, onChangedElsewhere, recall } from "./storage";
-import type { Session } from "./types";
+import { client, sessionLost } from "./client";
+import { forget, keep, recall } from "./storage";
 
-const RENEW_BEFORE_MS = 60_000;
+export { sessionLost };
 
-/** What is kept: the session, and the address signed in with. */
-export type KeptSession = Session & { email?: string };
+/** What is known: the session, and the address signed in with. */
+export type KnownSession = Session & { email?: string };
 
-export const session = signal<KeptSession | undefined>(recall<KeptSession>("session"));
-/** True when a session ended that cannot be renewed: the buyer decides how to go on. */
-export const sessionLost = signal(false);
+/** That the session was ended on purpose, by whichever tab: what ends without it was lost. */
+const LEFT = "session.left";
 
-onChangedElsewhere("session", () => {
-  session.value = recall<KeptSession>("session");
-  if (session.value) sessionLost.value = false;
+export const session = signal<KnownSession | undefined>(known(client.session.current));
+
+client.session.on((next, change) => {
+  if (next) forget(LEFT);
+  sessionLost.value = next === undefined && change === "ended" && recall(LEFT) === undefined;
+  session.value = known(next);
 });
 
-export function holdSession(next: KeptSession): void {
-  keep("session", next);
-  session.value = next;
+function known(next: Session | undefined): KnownSession | undefined {
+  const email = next?.role === undefined ? undefined : recall<string>("email");
+  return next && email !== undefined ? { ...next, email } : next;
+}
+
+/** With a password once asked for; what the guest has becomes the account's. */
+export async function signIn(credentials: Credentials): Promise<void> {
+  keep("email", credentials.email);
+  await client.session.signIn(credentials);
+}
+
+export async function signUp(credentials: Credentials): Promise<void> {
+  keep("email", credentials.email);
+  await client.session.signUp(credentials);
+}
+
+export async function signOut(): Promise<void> {
+  keep(LEFT, true);
+  forget("email");
+  await client.session.signOut();
+}
+
+/** After a session was lost: the next thing that needs one starts a new guest's. */
+export function goOnAsGuest(): void {
+  keep(LEFT, true);
+  forget("email");
+  client.session.forget();
   sessionLost.value = false;
-}
-
-export function dropSession(lost: boolean): void {
-  forget("session");
-  session.value = undefined;
-  sessionLost.value = lost;
-}
-
-export function endsSoon(kept: Session): boolean {
-  return Date.parse(kept.expires_at) - serverNow() < RENEW_BEFORE_MS;
-}
-
-/** One tab at a time: two that renewed at once would look like a stolen refresh token. */
-export function alone<T>(work: () => Promise<T>): Promise<T> {
-  return navigator.locks ? navigator.locks.request("fusion.session", work) as Promise<T> : work();
 }

@@ -32,3 +32,19 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
     signal?.addEventListener('abort', stop, { once: true });
   });
 }
+
+/** Waits, but no longer than until the browser says that it is on line again. */
+export async function pauseOrOnline(ms: number, signal?: AbortSignal): Promise<void> {
+  const either = new AbortController();
+  const end = () => either.abort();
+  globalThis.addEventListener?.('online', end);
+  signal?.addEventListener('abort', end, { once: true });
+  if (signal?.aborted) end();
+  try {
+    await pause(ms, either.signal).catch(() => undefined);
+  } finally {
+    globalThis.removeEventListener?.('online', end);
+    signal?.removeEventListener('abort', end);
+  }
+  signal?.throwIfAborted();
+}

@@ -20,8 +20,8 @@ export interface ClientOptions {
   store?: SessionStore;
   /** A token from elsewhere (`fusion token`), in place of a kept session. It cannot be renewed. */
   token?: string;
-  /** Whether a guest's session is started when an operation needs one. Default: yes. */
-  guests?: boolean;
+  /** Whether a guest's session is started when an operation needs one; a function is asked each time. Default: yes. */
+  guests?: boolean | (() => boolean);
   /** How often is asked again. */
   retry?: Partial<RetryPolicy>;
   /** After how long without an answer an attempt counts as failed. Default: 15 seconds. */
@@ -42,16 +42,18 @@ export class Client {
   readonly clock = new ServerClock();
   readonly session: SessionKeeper;
   readonly #tenant: string | undefined;
-  readonly #guests: boolean;
+  readonly #guests: () => boolean;
   readonly #policy: RetryPolicy;
   readonly #line: Line;
+  /** The newest renewal, and the key that it goes by. */
+  #renewal: { refresh_token: string; key: string } | undefined;
 
   constructor(options: ClientOptions = {}) {
     const { url = globalThis.location?.origin, tenant, guests = true, token } = options;
     if (!url) throw new TypeError('the address of the shop is missing: { url }');
     this.url = url.replace(/\/+$/, '');
     this.#tenant = tenant;
-    this.#guests = guests;
+    this.#guests = typeof guests === 'function' ? guests : () => guests;
     this.#policy = { ...RETRY_DEFAULTS, ...options.retry };
     const reach = options.fetch ?? globalThis.fetch;
     this.#line = {
@@ -94,7 +96,7 @@ export class Client {
   async #ask(operation: OperationId, ask: AnyAsk): Promise<Answer<unknown>> {
     const route: Route = ROUTES[operation];
     const key = route.key ? (ask.key ?? newKey()) : undefined;
-    const token = await this.#tokenFor(route);
+    const token = await this.#tokenFor(route, ask);
     try {
       return await this.#send(operation, ask, key, token);
     } catch (error) {
@@ -105,9 +107,9 @@ export class Client {
     }
   }
 
-  async #tokenFor(route: Route): Promise<string | undefined> {
+  async #tokenFor(route: Route, ask: AnyAsk): Promise<string | undefined> {
     if (route.token === 'none') return undefined;
-    if (route.token === 'required' && this.#guests) return (await this.session.start()).token;
+    if (route.token === 'required' && this.#guests()) return (await this.session.start(ask)).token;
     try {
       return (await this.session.fresh())?.token;
     } catch (error) {
@@ -131,13 +133,13 @@ export class Client {
     ask: AnyAsk,
     key: string | undefined,
     token: string | undefined,
-    once = false,
   ): Promise<Answer<unknown>> {
     const route: Route = ROUTES[operation];
     const request = toRequest(route, ask, { base: this.url, tenant: this.#tenant, token, key });
-    const repeatable = !once && (route.method !== 'POST' || key !== undefined || REPEATABLE.includes(operation));
+    const repeatable = route.method !== 'POST' || key !== undefined || REPEATABLE.includes(operation);
     const make = () => attempt(this.#line, request, ask.signal);
-    const { status, body, headers } = await untilAnswered(make, repeatable, this.#policy, ask.signal);
+    const policy = { ...this.#policy, ...ask.retry };
+    const { status, body, headers } = await untilAnswered(make, repeatable, policy, ask.signal, ask.waiting);
     const said = (name: string) => headers.get(name) ?? undefined;
     const replayed = said('idempotency-replayed') === 'true';
     return { status, body, etag: said('etag'), location: said('location'), replayed, key };
@@ -146,11 +148,16 @@ export class Client {
   #doors(): SessionDoors {
     const session = (answer: Answer<unknown>) => answer.body as Session;
     return {
-      start: async (body, token) => session(await this.#send('create_session', { body }, undefined, token)),
+      start: async (body, token, { retry, waiting } = {}) => {
+        const manner = { ...(retry ? { retry } : {}), ...(waiting ? { waiting } : {}) };
+        return session(await this.#send('create_session', { body, ...manner }, undefined, token));
+      },
       register: async (body, token) => session(await this.#send('create_account', { body }, undefined, token)),
-      // Not again when its outcome is unknown: a refresh token is good once.
-      refresh: async (refresh_token) =>
-        session(await this.#send('refresh_session', { body: { refresh_token } }, undefined, undefined, true)),
+      refresh: async (refresh_token) => {
+        // A refresh token is good once; by the same key its answer can be had again.
+        if (this.#renewal?.refresh_token !== refresh_token) this.#renewal = { refresh_token, key: newKey() };
+        return session(await this.#send('refresh_session', { body: { refresh_token } }, this.#renewal.key, undefined));
+      },
       end: async (token) => void (await this.#send('end_session', {}, undefined, token)),
     };
   }

@@ -1,5 +1,7 @@
 // What each operation takes and answers, read off the types that are generated from the served OpenAPI document.
 
+import type { Problem, Unreachable } from './problem.js';
+import type { RetryPolicy } from './rest/retry.js';
 import type { ROUTES } from './routes.js';
 import type { components, operations } from './schema.js';
 
@@ -72,6 +74,10 @@ export interface Manner {
   etag?: string;
   /** Gives up waiting. What has been sent may still take effect. */
   signal?: AbortSignal;
+  /** How often is asked again, where it differs from the client's own manner. */
+  retry?: Partial<RetryPolicy>;
+  /** Told before each repetition: why, and after how long at the latest. */
+  waiting?: (why: Problem | Unreachable, ms: number) => void;
 }
 
 /** What a call of an operation says. */

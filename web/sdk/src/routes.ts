@@ -66,5 +66,5 @@ export const ROUTES = {
   update_product: { method: 'PATCH', path: '/v1/products/{id}', token: 'required', key: true },
   create_session: { method: 'POST', path: '/v1/sessions', token: 'optional', key: false },
   end_session: { method: 'DELETE', path: '/v1/sessions/current', token: 'required', key: false },
-  refresh_session: { method: 'POST', path: '/v1/sessions/refresh', token: 'none', key: false },
+  refresh_session: { method: 'POST', path: '/v1/sessions/refresh', token: 'none', key: true },
 } as const satisfies Record<string, Route>;

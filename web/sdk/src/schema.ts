@@ -842,7 +842,8 @@ export interface paths {
         /**
          * Renew a session
          * @description The refresh token is used up, and a new one comes with the new access token. Using one twice ends the session: one of
-         *     the two who had it was not meant to.
+         *     the two who had it was not meant to. With an `Idempotency-Key`, an answer that was lost is asked for again: the same
+         *     token and key give the same next refresh token, until that is used.
          */
         post: operations["refresh_session"];
         delete?: never;
@@ -1749,6 +1750,11 @@ export interface components {
             errors?: components["schemas"]["FieldError"][];
             /** @description Names this request in the server's logs; absent where the problem is a part of another answer. */
             request_id?: string;
+            /**
+             * Format: int64
+             * @description Seconds to wait before asking again, as in `Retry-After`.
+             */
+            retry_after?: number;
             /** Format: int32 */
             status: number;
             /** @description What it is, the same at every occurrence. */
@@ -7195,7 +7201,10 @@ export interface operations {
     refresh_session: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Names the command, so that its repetition is recognised. Printable ASCII. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -7208,6 +7217,8 @@ export interface operations {
             /** @description The session */
             200: {
                 headers: {
+                    /** @description The answer was given before. */
+                    "Idempotency-Replayed"?: "true";
                     [name: string]: unknown;
                 };
                 content: {

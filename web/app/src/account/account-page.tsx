@@ -1,31 +1,33 @@
 import { useState } from "preact/hooks";
-import { asShopError, signIn, signOut, signUp } from "../api";
+import { asShopError, call } from "../api";
 import { t } from "../i18n";
-import { navigate } from "../router";
-import { session } from "../session";
+import { back } from "../router";
+import { session, signIn, signOut, signUp } from "../session";
 import { loadCart } from "../shop/cart";
 import { Field } from "../ui/field";
 import { errorText } from "../ui/load-state";
 import { Notice } from "../ui/notice";
 import { PageTitle } from "../ui/page-title";
-
-const PASSWORD_LENGTH_MIN = 8;
+import { useLoad } from "../ui/use-load";
+import { faultOfEmail, PASSWORD_LENGTH_MIN } from "./rules";
 
 export function AccountPage() {
-  const email = session.value?.email;
-  return <div class="page narrow">{email ? <SignedIn email={email} /> : <SignInOrUp />}</div>;
+  return <div class="page narrow">{session.value?.role ? <SignedIn /> : <SignInOrUp />}</div>;
 }
 
-function SignedIn({ email }: { email: string }) {
+function SignedIn() {
+  const known = session.value?.email;
+  const { value: me } = useLoad(known ?? "unknown", async () => (known === undefined ? call("get_me") : undefined));
+  const email = known ?? me?.email;
   return (
     <>
       <PageTitle key="in" plain={t("account.hello")} />
-      <p>{t("account.as", { email })}</p>
+      <p>{email ? t("account.as", { email }) : "\u00a0"}</p>
       <div class="actions">
         <a class="button" href="/orders">
           {t("order.list")}
         </a>
-        <button class="button second" type="button" onClick={() => void signOut().catch(() => undefined)}>
+        <button class="button second" type="button" onClick={() => void signOut()}>
           {t("account.signOut")}
         </button>
       </div>
@@ -45,7 +47,8 @@ function SignInOrUp() {
     event.preventDefault();
     if (working) return;
     const found: typeof errors = {};
-    if (!/^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(email.trim())) found.email = t("checkout.badEmail");
+    const badEmail = faultOfEmail(email);
+    if (badEmail !== undefined) found.email = badEmail;
     if (isNew && password.length < PASSWORD_LENGTH_MIN) found.password = t("account.short");
     else if (password === "") found.password = t("checkout.missing");
     setErrors(found);
@@ -56,10 +59,9 @@ function SignInOrUp() {
     }
     setWorking(true);
     try {
-      await (isNew ? signUp : signIn)(email.trim(), password);
+      await (isNew ? signUp : signIn)({ email: email.trim(), password });
       void loadCart();
-      if (history.length > 1) history.back();
-      else navigate("/");
+      back("/");
     } catch (thrown) {
       setFailed(refusal(thrown));
     } finally {
@@ -108,6 +110,7 @@ function SignInOrUp() {
         >
           {t(isNew ? "account.toSignIn" : "account.toSignUp")}
         </button>
+        {!isNew && <a href="/reset-password">{t("reset.forgotten")}</a>}
       </form>
     </>
   );

@@ -1,19 +1,17 @@
 /** One payment for one lot of goods, from the form to the order; it outlives reloads and knows of other tabs. */
 import { signal } from "@preact/signals";
 import { asShopError, call } from "../api";
-import { watch } from "../live";
+import { follow } from "../live";
 import { abandon, askOnce, pendingBody, type WaitReason } from "../pending";
 import { forget, keep, recall } from "../storage";
-import type { Address, Checkout, Money, Order, Problem } from "../types";
+import type { Address, Checkout, Money, NewCheckout, Order, ProblemSaid } from "../types";
 
 const SLOW_AFTER_MS = 2500;
-const PENDING_LOOK_MS = 500;
-const CHALLENGE_LOOK_MS = 2000;
 const ORDER_ATTEMPTS_MAX = 10;
 
 export interface Trouble {
   code: string;
-  problem?: Problem | undefined;
+  problem?: ProblemSaid | undefined;
 }
 
 export type Stage =
@@ -57,7 +55,7 @@ export class CheckoutDesk {
   /** Goes on where a page before this one was. A payment that is done gives way to new goods. */
   async resume(hasNewGoods: boolean): Promise<void> {
     try {
-      const unanswered = pendingBody<unknown>(this.questionPlace);
+      const unanswered = pendingBody<NewCheckout>(this.questionPlace);
       const id = recall<string>(this.idPlace);
       if (id) {
         const checkout = await call("get_checkout", { params: { id } });
@@ -130,7 +128,7 @@ export class CheckoutDesk {
     return `checkout.${this.place}.ask`;
   }
 
-  private async send(body: unknown): Promise<void> {
+  private async send(body: NewCheckout): Promise<void> {
     this.stage.value = { kind: "sending" };
     try {
       const checkout = await askOnce("create_checkout", {
@@ -171,11 +169,11 @@ export class CheckoutDesk {
       const stage = this.stage.value;
       if (stage.kind === "following") this.stage.value = { ...stage, slow: true };
     }, SLOW_AFTER_MS);
-    this.stopWatching = watch<Checkout>("get_checkout", {
-      params: { id: checkout.id },
+    this.stopWatching = follow({
+      topic: `checkout:${checkout.id}`,
+      read: () => call("get_checkout", { params: { id: checkout.id } }),
       onState: (state) => this.show(state),
       onRefused: (error) => this.refuse(error),
-      everyMs: ({ state }) => (state === "pending" ? PENDING_LOOK_MS : state === "requires_action" ? CHALLENGE_LOOK_MS : 0),
     });
   }
 

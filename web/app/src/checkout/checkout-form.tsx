@@ -1,4 +1,5 @@
 import { useRef, useState } from "preact/hooks";
+import { faultOfEmail } from "../account/rules";
 import { money, t, tn, type TextKey } from "../i18n";
 import { session } from "../session";
 import { keep, recall } from "../storage";
@@ -126,7 +127,8 @@ function faults(contact: Contact): Partial<Record<Name, string>> {
   for (const name of REQUIRED) {
     if (contact[name].trim() === "") found[name] = t("checkout.missing");
   }
-  if (!found.email && !/^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(contact.email.trim())) found.email = t("checkout.badEmail");
+  const badEmail = found.email ? undefined : faultOfEmail(contact.email);
+  if (badEmail !== undefined) found.email = badEmail;
   return found;
 }
 

@@ -12,6 +12,9 @@ import { PageTitle } from "../ui/page-title";
 import { CheckoutDesk } from "./checkout-desk";
 import { CheckoutPanel } from "./checkout-panel";
 
+/** How many claims the server takes in one checkout. */
+const CLAIMS_MAX = 20;
+
 export function DropCheckoutPage({ params }: PageProps) {
   const id = params["id"] ?? "";
   const { drop, error, retry, nameOf } = useDrop(id);
@@ -21,7 +24,8 @@ export function DropCheckoutPage({ params }: PageProps) {
   const desk = useMemo(() => new CheckoutDesk(`drop.${id}`, () => void claims.load()), [id]);
   useEffect(() => () => (claims.dispose(), desk.dispose()), [claims, desk]);
 
-  const holds = claims.holds.value;
+  // The ones that end first; what is more than a checkout takes is paid for in the next.
+  const holds = claims.holds.value.slice(0, CLAIMS_MAX);
   useEffect(() => {
     if (claims.loaded.value) void desk.resume(holds.some((claim) => claim.checkout_id === undefined));
   }, [claims.loaded.value]);

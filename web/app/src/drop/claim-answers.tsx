@@ -43,8 +43,8 @@ function Refusal({ desk, drop, nameOf }: Props) {
   );
   switch (error.code) {
     case "sold_out":
-      // One has come back meanwhile: the button says so.
-      if (drop.items.some((one) => one.sku === sku && one.available > 0)) return null;
+      // One has come back since: the button says so.
+      if (Date.parse(drop.as_of) > refusal.at && drop.items.some((one) => one.sku === sku && one.available > 0)) return null;
       return error.problem?.may_return ? (
         <Notice tone="warn" title={t("claim.mayReturnTitle", { item })} alert>
           {t("claim.mayReturnText")}
@@ -75,7 +75,11 @@ function Refusal({ desk, drop, nameOf }: Props) {
     case "account_required":
       return <AccountNeeded />;
     case "too_many_claims":
-      return <Notice tone="warn" title={t("claim.tooMany")} alert />;
+      return (
+        <Notice tone="warn" title={t("claim.tooMany")} alert>
+          {t("claim.tooManyText")}
+        </Notice>
+      );
     case "session_ended":
       // Said once, above the page, with its own next steps.
       return null;

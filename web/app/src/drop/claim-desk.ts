@@ -1,8 +1,9 @@
 /** Where a buyer claims from one drop: what is held, what is being asked, what was answered. */
 import { computed, effect, signal } from "@preact/signals";
 import { asShopError, call, type ShopError } from "../api";
-import { msUntil, now } from "../clock";
+import { msUntil, now, serverNow, tick } from "../clock";
 import { t } from "../i18n";
+import { line } from "../live";
 import { askOnce, pendingBody, type WaitReason } from "../pending";
 import { session } from "../session";
 import { forget, keep, onChangedElsewhere, recall } from "../storage";
@@ -22,13 +23,16 @@ export class ClaimDesk {
   /** Items with a claim on the way. */
   readonly busy = signal<Record<string, Busy>>({});
   readonly returning = signal<string[]>([]);
-  readonly refusal = signal<{ sku: string; error: ShopError }>();
+  /** The answer that was no, and when it came, on the server's clock. */
+  readonly refusal = signal<{ sku: string; error: ShopError; at: number }>();
   /** What ended before it was paid for, and what was given back: said until the next claim. */
   readonly ended = signal<Claim[]>([]);
   readonly given = signal<Claim>();
 
   private readonly ends: (() => void)[] = [];
+  private items: DropItem[] = [];
   private checkedAt = 0;
+  private loads = 0;
 
   constructor(
     readonly dropId: string,
@@ -36,6 +40,8 @@ export class ClaimDesk {
   ) {
     this.ends.push(onChangedElsewhere(this.place, () => void this.load()));
     this.ends.push(effect(() => this.endWhatIsOver(now.value)));
+    // Whatever was asked while the line was bad is asked for again when it is good.
+    this.ends.push(line.subscribe((state) => state === "live" && this.resume()));
     // A guest who signs in, or a session that ends, changes whose holds these are.
     const subject = computed(() => session.value?.subject);
     this.ends.push(
@@ -54,7 +60,8 @@ export class ClaimDesk {
   }
 
   /** Claims whose answer did not come before the page was closed are asked for again, by the same key. */
-  resume(items: DropItem[]): void {
+  resume(items: DropItem[] = this.items): void {
+    this.items = items;
     for (const { sku } of items) {
       const body = pendingBody<{ sku: string }>(this.claimPlace(sku));
       if (body && !this.busy.value[sku]) void this.claim(sku);
@@ -79,7 +86,7 @@ export class ClaimDesk {
         announce(t("milestone.held", { item: this.nameOf(sku) }));
       }
     } catch (thrown) {
-      this.refusal.value = { sku, error: asShopError(thrown) };
+      this.refusal.value = { sku, error: asShopError(thrown), at: serverNow() };
     } finally {
       this.setBusy(sku, undefined);
     }
@@ -97,27 +104,35 @@ export class ClaimDesk {
     } catch (thrown) {
       const error = asShopError(thrown);
       if (error.code === "already_sold") this.lose(claim.id);
-      this.refusal.value = { sku: claim.sku, error };
+      this.refusal.value = { sku: claim.sku, error, at: serverNow() };
     } finally {
       this.returning.value = this.returning.value.filter((id) => id !== claim.id);
     }
   }
 
   async load(): Promise<void> {
+    this.loads += 1;
+    const mine = this.loads;
+    const before = new Set(this.holds.peek().map(({ id }) => id));
     try {
-      const page = await call("list_claims", { params: { state: "held", limit: "200" } });
+      const page = await call("list_claims", { params: { state: "held", limit: 200 } });
       const listed = page.items.filter((claim) => claim.drop_id === this.dropId);
       // The list may lag behind; a claim read by its id does not.
       const unlisted = (recall<string[]>(this.place) ?? []).filter((id) => !listed.some((claim) => claim.id === id));
       const read = await Promise.all(unlisted.map((id) => this.read(id)));
       const fresh = await Promise.all(listed.map((claim) => this.read(claim.id)));
-      const all = [...fresh, ...read].filter((claim) => claim !== undefined);
-      this.holds.value = all.filter((claim) => claim.state === "held").sort(byEnd);
+      if (mine !== this.loads) return;
+      // What was claimed or given back meanwhile is newer than the list.
+      const since = this.holds.peek();
+      const gone = new Set([...before].filter((id) => !since.some((claim) => claim.id === id)));
+      const found = [...fresh, ...read].filter((claim) => claim !== undefined);
+      const all = new Map([...found, ...since.filter(({ id }) => !before.has(id))].map((claim) => [claim.id, claim]));
+      this.holds.value = [...all.values()].filter(({ id, state }) => state === "held" && !gone.has(id)).sort(byEnd);
       keep(this.place, this.holds.value.map((claim) => claim.id));
     } catch {
       // The line says so itself; the holds that are known stay in sight.
     } finally {
-      this.loaded.value = true;
+      if (mine === this.loads) this.loaded.value = true;
     }
   }
 
@@ -144,6 +159,7 @@ export class ClaimDesk {
   }
 
   private hold(claim: Claim): void {
+    tick();
     this.holds.value = [...this.holds.value.filter((one) => one.id !== claim.id), claim].sort(byEnd);
     this.tellOtherTabs();
   }

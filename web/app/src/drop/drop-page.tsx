@@ -40,7 +40,7 @@ function DropView({ drop, desk, nameOf }: { drop: Drop; desk: ClaimDesk; nameOf:
   const starting = phase === "scheduled" || phase === "opening";
   useMilestones(starting ? drop.starts_at : desk.holds.value[0]?.expires_at);
   const product = productOf(drop.product_id);
-  const needsAccount = drop.audience === "customers" && !session.value?.email;
+  const needsAccount = drop.audience === "customers" && !session.value?.role;
 
   return (
     <div class="page">

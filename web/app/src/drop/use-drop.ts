@@ -1,32 +1,27 @@
 import { useEffect, useState } from "preact/hooks";
-import type { ShopError } from "../api";
+import { call, type ShopError } from "../api";
 import { msUntil, serverNow } from "../clock";
 import { t } from "../i18n";
-import { line, watch } from "../live";
+import { follow } from "../live";
 import type { Drop } from "../types";
 import { announce } from "../ui/announcer";
 import { usePictures, describeSku } from "../shop/catalogue";
-import { phaseOf } from "./phase";
+import { takeFirst } from "./first-read";
 
-const LOOK_MIN_MS = 300;
-const LOOK_MAX_MS = 5000;
-/** How often a drop is looked at beside an open socket, in case it says less than it should. */
-const LOOK_BESIDE_MS = 5000;
+/** A drop that has not been told to have opened or ended so long after its time is asked for; not by all at once. */
+const LATE_MS = 300;
+const LATE_SPREAD_MS = 700;
+/** What a browser's timer can wait for. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
 
-/** How long until the next look, in milliseconds: often where a second decides. */
-function pauseMs(drop: Drop): number {
-  switch (phaseOf(drop, serverNow())) {
-    case "opening":
-      return LOOK_MIN_MS;
-    case "scheduled":
-      // The last look before the opening is timed to come just after it.
-      return Math.min(LOOK_MAX_MS, Math.max(LOOK_MIN_MS, msUntil(drop.starts_at, serverNow()) + 50));
-    case "open":
-    case "may_return":
-      return 1000;
-    default:
-      return 8000;
-  }
+/** When the drop will be another by itself. */
+function turnOf({ state, starts_at, ends_at }: Drop): string | undefined {
+  if (state === "scheduled") return starts_at;
+  return state === "open" || state === "sold_out" ? ends_at : undefined;
+}
+
+function waitAfter(turn: string): number {
+  return Math.max(0, msUntil(turn, serverNow())) + LATE_MS + LATE_SPREAD_MS * Math.random();
 }
 
 export interface LiveDrop {
@@ -42,43 +37,33 @@ export function useDrop(id: string): LiveDrop {
   const [error, setError] = useState<ShopError>();
   const [attempt, setAttempt] = useState(0);
   useEffect(() => {
+    let timer = 0;
     let newest: Drop | undefined;
-    let isLive = false;
-    let ended = false;
-    const ends: (() => void)[] = [];
+    setError(undefined);
+    const read = () => takeFirst(id) ?? call("get_drop", { params: { id } });
     const onState = (next: Drop) => {
       // What was asked for may arrive behind what was told.
-      if (ended || (newest && next.as_of < newest.as_of)) return;
+      if (newest && next.as_of < newest.as_of) return;
       const before = newest?.state;
-      const viewers = next.viewers ?? (isLive ? newest?.viewers : undefined);
+      const viewers = next.viewers ?? newest?.viewers;
       newest = viewers === undefined ? next : { ...next, viewers };
       setDrop(newest);
       if (before === "scheduled" && next.state === "open") announce(t("milestone.open"));
       if (before === "open" && next.state === "sold_out") announce(t("milestone.soldOut"));
+      clearTimeout(timer);
+      const turn = turnOf(next);
+      if (turn !== undefined) timer = window.setTimeout(() => void askAtTurn(), Math.min(TIMER_MS_MAX, waitAfter(turn)));
     };
-    const onLive = (open: boolean) => {
-      if (isLive !== open && line.value !== "offline") line.value = open ? "live" : "reconnecting";
-      isLive = open;
+    const askAtTurn = async () => {
+      const state = await read().catch(() => newest);
+      if (state && !ended) onState(state);
     };
-    setError(undefined);
-    ends.push(
-      watch<Drop>("get_drop", {
-        params: { id },
-        everyMs: (state) => (isLive ? LOOK_BESIDE_MS : pauseMs(state)),
-        onRefused: setError,
-        onState,
-      }),
-    );
-    // The socket comes second: the page does not wait for it, and works without.
-    import("../live-drop").then(
-      ({ followDrop }) => {
-        if (!ended) ends.push(followDrop(id, { onState, onLive }));
-      },
-      () => undefined,
-    );
+    let ended = false;
+    const stop = follow({ topic: `drop:${id}`, read, onRefused: setError, onState });
     return () => {
       ended = true;
-      for (const end of ends) end();
+      clearTimeout(timer);
+      stop();
     };
   }, [id, attempt]);
   usePictures([drop?.product_id]);

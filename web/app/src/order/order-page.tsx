@@ -1,18 +1,15 @@
 import { useEffect, useState } from "preact/hooks";
-import type { ShopError } from "../api";
+import { call, type ShopError } from "../api";
 import type { PageProps } from "../app";
 import { countryName } from "../checkout/countries";
 import { GoodsLines } from "../checkout/summary";
 import { money, t, time } from "../i18n";
-import { watch } from "../live";
+import { follow } from "../live";
 import { location } from "../router";
-import type { Money, Order } from "../types";
+import type { Address, Money, Order } from "../types";
 import { LoadFailed, NotFound } from "../ui/load-state";
 import { Notice } from "../ui/notice";
 import { PageTitle } from "../ui/page-title";
-
-const OPEN_LOOK_MS = 3000;
-const SETTLED_LOOK_MS = 20_000;
 
 export function OrderPage({ params }: PageProps) {
   const id = params["id"] ?? "";
@@ -23,11 +20,11 @@ export function OrderPage({ params }: PageProps) {
   const [attempt, setAttempt] = useState(0);
   useEffect(() => {
     setError(undefined);
-    return watch<Order>("get_order", {
-      params: access ? { id, access } : { id },
+    return follow({
+      topic: `order:${id}`,
+      read: () => call("get_order", { params: access ? { id, access } : { id } }),
       onState: setOrder,
       onRefused: setError,
-      everyMs: (seen) => (seen.fulfilled_at || seen.cancelled_at ? SETTLED_LOOK_MS : OPEN_LOOK_MS),
     });
   }, [id, access, attempt]);
 
@@ -107,7 +104,7 @@ function Totals({ order: { totals } }: { order: Order }) {
 }
 
 function Delivery({ order }: { order: Order }) {
-  const to = order.shipping_address;
+  const to = order.shipping_address as Partial<Address> | undefined;
   if (!to) return null;
   const town = [to.postal_code, to.city].filter(Boolean).join(" ");
   const lines = [to.name, to.line1, to.line2, town, to.country && countryName(to.country)].filter(Boolean);

@@ -10,7 +10,7 @@ import { useLoad } from "../ui/use-load";
 export function OrdersPage() {
   const subject = session.value?.subject;
   const { value, error, retry } = useLoad(subject ?? "nobody", async () =>
-    subject ? (await call("list_orders", { params: { limit: "50" } })).items : [],
+    subject ? (await call("list_orders", { params: { limit: 50 } })).items : [],
   );
   if (error !== undefined) return <LoadFailed error={error} onRetry={retry} />;
   return (
@@ -26,7 +26,7 @@ export function OrdersPage() {
                 <a class="button" href="/">
                   {t("common.toShop")}
                 </a>
-                {!session.value?.email && (
+                {!session.value?.role && (
                   <a class="button second" href="/account">
                     {t("nav.signIn")}
                   </a>

@@ -12,6 +12,7 @@ import { ProductPicture } from "../ui/product-picture";
 import { useLoad } from "../ui/use-load";
 import { addToCart, cartOpen } from "./cart";
 import { productOf, remember } from "./catalogue";
+import { addressOf } from "./filters";
 
 export function ProductPage({ params }: PageProps) {
   const id = params["id"] ?? "";
@@ -68,6 +69,17 @@ function ProductView({ product }: { product: Product }) {
           </fieldset>
         ))}
         <AddToCart variant={variant} />
+        {product.tags.length > 0 && (
+          <ul role="list" class="tags" aria-label={t("product.tags")}>
+            {product.tags.map((tag) => (
+              <li key={tag}>
+                <a class="chip" href={addressOf({ tag })}>
+                  {tag}
+                </a>
+              </li>
+            ))}
+          </ul>
+        )}
       </div>
     </div>
   );

@@ -1,6 +1,7 @@
 import { asShopError } from "../api";
 import { t } from "../i18n";
 import { Notice } from "./notice";
+import { PageTitle } from "./page-title";
 
 /** What to say about an error that no page has special words for. */
 export function errorText(thrown: unknown): string {
@@ -23,36 +24,41 @@ export function errorText(thrown: unknown): string {
 }
 
 export function LoadFailed({ error, onRetry }: { error: unknown; onRetry: () => void }) {
+  if (asShopError(error).code === "not_found") return <NotFound />;
+  return (
+    <div class="page narrow">
+      <PageTitle plain={t("error.title")} />
+      <LoadNotice error={error} onRetry={onRetry} />
+    </div>
+  );
+}
+
+/** The same within a page that is there. */
+export function LoadNotice({ error, onRetry }: { error: unknown; onRetry: () => void }) {
   const known = asShopError(error);
-  if (known.code === "not_found") return <NotFound />;
   const retry = (
     <button class="button" type="button" onClick={onRetry}>
       {t("common.retry")}
     </button>
   );
   return (
-    <div class="page narrow">
-      <Notice tone="bad" title={t("error.title")} actions={retry} alert>
-        <p>{known.mayAskAgain ? errorText(known) : t("error.load")}</p>
-        {known.problem?.request_id && <p class="quiet">{t("error.reference", { id: known.problem.request_id })}</p>}
-      </Notice>
-    </div>
+    <Notice tone="bad" title={t("error.loadTitle")} actions={retry} alert>
+      <p>{known.mayAskAgain ? errorText(known) : t("error.load")}</p>
+      {known.problem?.request_id && <p class="quiet">{t("error.reference", { id: known.problem.request_id })}</p>}
+    </Notice>
   );
 }
 
 export function NotFound({ text }: { text?: string }) {
   return (
     <div class="page narrow">
-      <Notice
-        title={t("error.notFound")}
-        actions={
-          <a class="button" href="/">
-            {t("common.toShop")}
-          </a>
-        }
-      >
-        <p>{text ?? t("error.notFoundText")}</p>
-      </Notice>
+      <PageTitle plain={t("error.notFound")} />
+      <p>{text ?? t("error.notFoundText")}</p>
+      <div class="actions">
+        <a class="button" href="/">
+          {t("common.toShop")}
+        </a>
+      </div>
     </div>
   );
 }

@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useCallback, useEffect, useState } from "preact/hooks";
 
 export interface Loaded<T> {
   value: T | undefined;
@@ -22,5 +22,6 @@ export function useLoad<T>(key: string, load: () => Promise<T>): Loaded<T> {
       stale = true;
     };
   }, [key, attempt]);
-  return { value, error, retry: () => setAttempt(attempt + 1) };
+  const retry = useCallback(() => setAttempt((before) => before + 1), []);
+  return { value, error, retry };
 }

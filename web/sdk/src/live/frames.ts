@@ -25,7 +25,7 @@ export type StateOf<N extends TopicName> = N extends `drop:${string}`
 
 /** The facts of a topic: docs/realtime.md lists their types. */
 export type FactOf<N extends TopicName> = N extends `drop:${string}`
-  ? { type: string; data: { state?: Drop['state'] } }
+  ? { type: 'drop_published' | 'drop_edited' | 'drop_ended' | 'drop_cancelled'; data: { at: string } }
   : N extends 'orders'
     ? { type: 'order_created' | 'order_changed'; data: { order_id: string } }
     : { type: string; data: unknown };

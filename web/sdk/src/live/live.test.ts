@@ -11,7 +11,8 @@ import type { LiveOptions } from './options.js';
 import type { LiveState } from './status.js';
 
 const TOPIC = 'drop:D';
-const soldOut = { op: 'event', topic: TOPIC, offset: 5, type: 'drop_changed', data: { state: 'sold_out' } } as const;
+const AT = '2026-11-22T15:04:03.000Z';
+const ended = { op: 'event', topic: TOPIC, offset: 5, type: 'drop_ended', data: { at: AT } } as const;
 const subscribed = (offset: number, also: object = {}) =>
   ({ op: 'subscribed', topic: TOPIC, epoch: 'e1', offset, ...also }) as const;
 const refusal = (code: 'sold_out' | 'forbidden' | 'unavailable', status: number) =>
@@ -54,7 +55,7 @@ function listen(live: Live) {
   const heard: unknown[] = [];
   const off = live.topic(TOPIC).on({
     state: (state) => heard.push((state as { available?: number }).available),
-    fact: (fact) => heard.push(fact.data.state),
+    fact: (fact) => heard.push(fact.type),
     gap: () => heard.push('gap'),
     refused: (problem) => heard.push(problem.code),
   });
@@ -74,8 +75,8 @@ test('hello comes first, with the token and without it in the address', async ()
   assert.equal(server.messages, 1);
   server.welcomes();
   server.says(subscribed(4, { state: { available: 80 } }), { op: 'state', topic: TOPIC, offset: 4, data: { available: 79 } });
-  server.says(soldOut, soldOut);
-  assert.deepEqual(heard, [80, 79, 'sold_out']);
+  server.says(ended, ended);
+  assert.deepEqual(heard, [80, 79, 'drop_ended']);
   assert.deepEqual(states, ['connecting', 'live']);
 });
 
@@ -83,14 +84,14 @@ test('after a broken connection it goes on from its place, and no fact is lost o
   const { live, socket, states } = begin();
   const { heard } = listen(live);
   (await socket(0)).welcomes();
-  (await socket(0)).says(subscribed(4, { state: { available: 80 } }), soldOut);
+  (await socket(0)).says(subscribed(4, { state: { available: 80 } }), ended);
   (await socket(0)).ends();
   const again = await socket(1);
   again.welcomes();
   await eventually(() => again.all('subscribe').length === 1);
   assert.deepEqual(again.all('subscribe')[0]?.since, { epoch: 'e1', offset: 5 });
-  again.says(subscribed(5), soldOut, { ...soldOut, offset: 6, data: { state: 'ended' } });
-  assert.deepEqual(heard, [80, 'sold_out', 'ended']);
+  again.says(subscribed(5), ended, { ...ended, offset: 6, type: 'drop_cancelled' });
+  assert.deepEqual(heard, [80, 'drop_ended', 'drop_cancelled']);
   assert.deepEqual(states, ['connecting', 'live', 'connecting', 'live']);
 });
 
@@ -279,7 +280,7 @@ test('without an open socket, or beyond its limits, commands go over REST at onc
 });
 
 test('a socket that never opens gives way to a stream, and comes back when it opens', async () => {
-  const frames = [subscribed(4, { state: { available: 7 } }), soldOut].map((frame, n) => `id: ${n}\ndata: ${JSON.stringify(frame)}\n\n`);
+  const frames = [subscribed(4, { state: { available: 7 } }), ended].map((frame, n) => `id: ${n}\ndata: ${JSON.stringify(frame)}\n\n`);
   const asked: string[] = [];
   const { live, socket, states } = begin({ retry_socket_ms: 20 }, {
     fetch: async (url, init) => {
@@ -296,7 +297,7 @@ test('a socket that never opens gives way to a stream, and comes back when it op
   const { heard } = listen(live);
   for (let nth = 0; nth < 3; nth++) (await socket(nth)).ends();
   await eventually(() => live.status.way === 'stream');
-  assert.deepEqual(heard, [7, 'sold_out']);
+  assert.deepEqual(heard, [7, 'drop_ended']);
   assert.deepEqual(asked, ['http://shop.test/v1/stream?topic=drop%3AD']);
   (await socket(3)).welcomes();
   assert.deepEqual(states, ['connecting', 'fallback', 'live']);
@@ -336,10 +337,49 @@ test('states are the newest, facts are all of them', async () => {
   const [states, facts] = [live.topic(TOPIC).states(), live.topic(TOPIC).facts()];
   (await socket(0)).welcomes();
   (await socket(0)).says(subscribed(4, { state: { available: 2 } }), { op: 'state', topic: TOPIC, offset: 4, data: { available: 1 } });
-  (await socket(0)).says(soldOut, { ...soldOut, offset: 6, data: { state: 'open' } });
+  (await socket(0)).says(ended, { ...ended, offset: 6, type: 'drop_cancelled' });
   assert.deepEqual((await states.next()).value, { available: 1 });
-  assert.deepEqual((await facts.next()).value, { type: 'drop_changed', data: { state: 'sold_out' } });
-  assert.deepEqual((await facts.next()).value, { type: 'drop_changed', data: { state: 'open' } });
+  assert.deepEqual((await facts.next()).value, { type: 'drop_ended', data: { at: AT } });
+  assert.deepEqual((await facts.next()).value, { type: 'drop_cancelled', data: { at: AT } });
   live.close();
   assert.deepEqual(await states.next(), { done: true, value: undefined });
+});
+
+/** What a browser says of its network, for the time of a test. */
+function withNetwork(context: { after: (undo: () => void) => void }) {
+  let onLine = true;
+  const heard = new EventTarget();
+  const global = globalThis as Record<string, unknown>;
+  const before = { navigator: Object.getOwnPropertyDescriptor(globalThis, 'navigator'), addEventListener: global['addEventListener'] };
+  Object.defineProperty(globalThis, 'navigator', { configurable: true, get: () => ({ onLine }) });
+  global['addEventListener'] = heard.addEventListener.bind(heard);
+  context.after(() => {
+    if (before.navigator) Object.defineProperty(globalThis, 'navigator', before.navigator);
+    else delete global['navigator'];
+    global['addEventListener'] = before.addEventListener;
+  });
+  return (is: boolean) => {
+    onLine = is;
+    heard.dispatchEvent(new Event(is ? 'online' : 'offline'));
+  };
+}
+
+test('when the network comes back the connection from before is not waited for', async (context) => {
+  const network = withNetwork(context);
+  const { live, socket, asked } = begin();
+  const { heard } = listen(live);
+  const first = await socket(0);
+  first.welcomes();
+  first.says(subscribed(0, { state: { available: 80 } }));
+  network(false);
+  assert.equal(live.status.state, 'offline');
+  await live.command('create_claim', { params: { id: 'D' }, body: { quantity: 1 } });
+  assert.equal(first.all('command').length, 0, 'nothing is said into a dead line');
+  assert.equal(asked.length, 1);
+  network(true);
+  const second = await socket(1);
+  second.welcomes();
+  second.says(subscribed(0, { state: { available: 79 } }));
+  assert.deepEqual(heard, [80, 79]);
+  assert.equal(live.status.state, 'live');
 });

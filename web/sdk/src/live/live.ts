@@ -53,6 +53,8 @@ export class Live {
   #come_back = false;
   /** Who the connection is, or is about to be. */
   #subject: string | undefined;
+  /** The browser has been off line, and a connection made before that is not to be trusted. */
+  #network_was_away = false;
   /** Since the last welcome a token was refused. */
   #token_refused = false;
 
@@ -117,7 +119,7 @@ export class Live {
     const ask: AnyAsk = { ...given };
     if (route.key) ask.key ??= newKey();
     const connection = this.#connection;
-    if (connection && this.#takes(connection, route, ask)) {
+    if (connection && isOnline() && this.#takes(connection, route, ask)) {
       const outcome = await this.#commands.send(connection, commandOf(operation, ask), ask.signal);
       if (outcome !== 'no_reply' && outcome.status < 400) return outcome.body as AnswerOf<Op>;
       if (outcome !== 'no_reply' && outcome.problem && isDefinite(outcome.problem.status, outcome.problem.code)) {
@@ -293,9 +295,16 @@ export class Live {
   }
 
   #networkChanged(): void {
-    if (globalThis.navigator?.onLine !== false) {
+    if (!isOnline()) this.#network_was_away = true;
+    else {
       this.#failures = 0;
       this.#wake?.abort();
+      // A connection from before is most likely a dead one, and would take a minute to tell.
+      if (this.#network_was_away && this.#connection) {
+        this.#come_back = true;
+        this.#connection.abandon('the network was away');
+      }
+      this.#network_was_away = false;
     }
     this.#tell();
   }
@@ -327,9 +336,10 @@ export class Live {
       error: this.#stopped?.error,
     });
     if (this.#stopped) return of('stopped');
+    if (!isOnline()) return of('offline');
     if (this.#connection?.is_live) return of('live', 'socket');
     if (this.#fallback.way) return of('fallback', this.#fallback.way);
-    return of(this.#fallback.is_out || globalThis.navigator?.onLine === false ? 'offline' : 'connecting');
+    return of(this.#fallback.is_out ? 'offline' : 'connecting');
   }
 }
 
@@ -353,6 +363,11 @@ function commandOf(operation: OperationId, ask: AnyAsk): CommandBody {
     ...(ask.body === undefined ? {} : { body: ask.body }),
     ...(ask.version === undefined ? {} : { if_match: ask.version }),
   };
+}
+
+/** Whether the browser believes that there is a network. Elsewhere nobody says. */
+function isOnline(): boolean {
+  return globalThis.navigator?.onLine !== false;
 }
 
 /** Whether a problem stands: it is not for now only, not unknown, and not about a token that can be renewed. */

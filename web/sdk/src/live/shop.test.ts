@@ -159,3 +159,25 @@ test('a server that stops says when to come back, and it is come back to', async
   await shop.start();
   await eventually(() => live.status.state === 'live', 'the way back');
 });
+
+test('where no socket gets through the stream tells the same: states, facts, and what is ours alone', async () => {
+  const { client, vendor, topic, drop } = await begin();
+  const live = new Live(client, { WebSocket: false, poll_for_ms: 200, poll_ms: 50, backoff: { first_ms: 20, longest_ms: 200 } });
+  open.push(live);
+  const cart = await client.call('create_cart');
+  const [seen, mine] = [live.topic(topic), live.topic(`cart:${cart.id}`)];
+  const facts: string[] = [];
+  seen.on({ fact: (fact) => facts.push(fact.type) });
+  mine.on({});
+  await eventually(() => seen.state?.available === 5 && mine.state, 'the first states');
+  assert.equal(live.status.way, 'stream');
+  await client.call('create_claim', claimOf(drop.id));
+  await eventually(() => seen.state?.available === 4, 'the state after a claim');
+  await vendor.call('end_drop', { params: { id: drop.id } });
+  await eventually(() => seen.state?.state === 'ended', 'the state after the end');
+  assert.deepEqual(facts, ['drop_ended']);
+  await shop.kill();
+  await eventually(() => live.status.state === 'offline' || live.status.way === undefined || live.status.way === 'polling', 'the loss');
+  await shop.start();
+  await eventually(() => live.status.way === 'stream', 'the way back');
+});

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createClient } from '../client.js';
 import { isProblem, isUnknown, Problem, Unreachable } from '../problem.js';
+import { memoryStore } from '../session/store.js';
 
 interface Seen {
   url: string;
@@ -107,4 +108,34 @@ test('what stands in the path is escaped, and what is missing there is not sent'
     ['http://shop.test/v1/inventory/A%2FB%20%3F', 'http://shop.test/v1/products?query=rain+%26+wind&limit=5'],
   );
   await assert.rejects(client.call('get_drop', { params: { id: '' } }), /parameter id/);
+});
+
+test('each repetition is told before it comes, and a call may have a manner of its own', async () => {
+  const { client, seen } = shopThatAnswers(refuses(503, 'overloaded'), breaks, refuses(504, 'outcome_unknown'), answers(201, CLAIM));
+  const told: string[] = [];
+  const ask = { params: { id: 'D' }, body: { quantity: 1 } };
+  const waiting = (why: Error) => void told.push(why instanceof Problem ? why.code : why.name);
+  await assert.rejects(client.call('create_claim', { ...ask, retry: { attempts_max: 3 }, waiting }), isUnknown);
+  assert.deepEqual(told, ['overloaded', 'Unreachable']);
+  assert.equal(seen.length, 3);
+});
+
+test('a renewal whose answer was lost is asked for again, by the same key for the same token', async () => {
+  const soon = (ms: number) => new Date(Date.now() + ms).toISOString();
+  const seen: (string | null)[] = [];
+  const client = createClient({
+    url: 'http://shop.test',
+    store: memoryStore({ token: 't1', refresh_token: 'r1', subject: 'S', expires_at: soon(-1_000) }),
+    retry: { first_ms: 1, longest_ms: 2, attempts_max: 2 },
+    fetch: async (_, init) => {
+      seen.push(new Headers(init?.headers).get('idempotency-key'));
+      if (seen.length < 4) throw new TypeError('fetch failed');
+      return answers(200, { token: 't2', refresh_token: 'r2', subject: 'S', expires_at: soon(3_600_000) })();
+    },
+  });
+  await assert.rejects(client.session.fresh(), isUnknown);
+  assert.equal((await client.session.fresh())?.token, 't2');
+  assert.equal(seen.length, 4);
+  assert.equal(new Set(seen).size, 1);
+  assert.ok(seen[0]);
 });

@@ -1,6 +1,7 @@
 // Asking again, where that is right: when nothing happened, or when the same key makes it happen once.
 
-import { pause, waitBefore, type Backoff } from '../backoff.js';
+import { pause, pauseOrOnline, waitBefore, type Backoff } from '../backoff.js';
+import { Unreachable, type Problem } from '../problem.js';
 import type { Attempt } from './attempt.js';
 
 /** How often is asked, and how long is waited in between. */
@@ -28,6 +29,7 @@ export async function untilAnswered(
   repeatable: boolean,
   policy: RetryPolicy,
   signal?: AbortSignal,
+  waiting?: (why: Problem | Unreachable, ms: number) => void,
 ): Promise<Attempt & { kind: 'answered' }> {
   for (let nth = 0; ; nth++) {
     const made = await make();
@@ -37,6 +39,10 @@ export async function untilAnswered(
     const asked = 'retry_after_ms' in error ? (error.retry_after_ms ?? 0) : 0;
     const last = nth + 1 >= policy.attempts_max || asked > policy.retry_after_ms_max;
     if (last || (made.kind === 'unknown' && !repeatable)) throw error;
-    await pause(asked + waitBefore(nth, policy), signal);
+    const ms = asked + waitBefore(nth, policy);
+    waiting?.(error, ms);
+    // What the network did not carry is worth a try as soon as it is back; what the shop asks for is kept.
+    if (error instanceof Unreachable) await pauseOrOnline(ms, signal);
+    else await pause(ms, signal);
   }
 }

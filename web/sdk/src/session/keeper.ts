@@ -2,6 +2,7 @@
 
 import { announce } from '../announce.js';
 import type { ServerClock } from '../clock.js';
+import type { Manner } from '../contract.js';
 import { isProblem, isUnknown } from '../problem.js';
 import type { Session, SessionStore } from './store.js';
 
@@ -24,9 +25,12 @@ export interface Credentials {
   password: string;
 }
 
+/** How often is asked for a session, and who is told before each repetition. */
+export type Patience = Pick<Manner, 'retry' | 'waiting'>;
+
 /** The operations on sessions, as the shop offers them. */
 export interface SessionDoors {
-  start(body: Credentials | Record<string, never>, token?: string): Promise<Session>;
+  start(body: Credentials | Record<string, never>, token?: string, manner?: Patience): Promise<Session>;
   register(body: Credentials, token: string): Promise<Session>;
   refresh(refresh_token: string): Promise<Session>;
   end(token: string): Promise<void>;
@@ -68,11 +72,11 @@ export class SessionKeeper {
   }
 
   /** The session, with a token that is good for a while: a new guest's when there is none. */
-  async start(): Promise<Session> {
+  async start(manner: Patience = {}): Promise<Session> {
     return (
       (await this.fresh()) ??
-      (await this.#alone(async () => this.#take(await this.#doors.start({}), 'started'))) ??
-      this.start()
+      (await this.#alone(async () => this.#take(await this.#doors.start({}, undefined, manner), 'started'))) ??
+      this.start(manner)
     );
   }
 

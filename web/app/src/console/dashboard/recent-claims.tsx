@@ -1,0 +1,67 @@
+import type { Claim } from "@fusioncommerce/client";
+import { money } from "../../i18n";
+import { clockTime, wholeNumber } from "../format";
+import { Trouble } from "../problems";
+import { Waiting } from "../ui/list-state";
+import { Rows } from "../ui/rows";
+import { ct } from "../words";
+
+const SHOWN = 15;
+
+interface Props {
+  claims: Claim[] | undefined;
+  error: unknown;
+  nameOf: (sku: string) => string;
+}
+
+/** The newest claims. They are not spoken as they come: the numbers above say as much. */
+export function RecentClaims({ claims, error, nameOf }: Props) {
+  if (!claims) return error === undefined ? <Waiting rows={3} /> : <Trouble error={error} title={ct("problem.load")} />;
+  if (claims.length === 0) return <p class="quiet">{ct("live.noClaims")}</p>;
+  return (
+    <Rows
+      caption={ct("live.recent")}
+      tight
+      items={claims.slice(0, SHOWN)}
+      keyOf={({ id }) => id}
+      columns={[
+        { label: ct("live.item"), cell: ({ sku }) => nameOf(sku) },
+        { label: ct("drop.units"), numeric: true, cell: ({ quantity }) => wholeNumber(quantity) },
+        { label: ct("product.price"), numeric: true, cell: ({ unit_price }) => money(unit_price) },
+        { label: ct("drop.standing"), wide: true, cell: (claim) => <Standing claim={claim} /> },
+      ]}
+    />
+  );
+}
+
+function Standing({ claim }: { claim: Claim }) {
+  switch (claim.state) {
+    case "held":
+      return (
+        <span>
+          <span class="badge soon">{ct("live.claimHeld")}</span>{" "}
+          <span class="small quiet digits">
+            {claim.checkout_id ? ct("live.inCheckout") : ct("live.heldUntil", { time: clockTime(claim.expires_at) })}
+          </span>
+        </span>
+      );
+    case "sold":
+      return (
+        <span>
+          <span class="badge good">{ct("live.claimSold")}</span>{" "}
+          {claim.order_id && (
+            <a class="small" href={`/console/orders/${claim.order_id}`}>
+              {ct("live.toOrder")}
+            </a>
+          )}
+        </span>
+      );
+    default:
+      return (
+        <span>
+          <span class="badge">{ct("live.claimReleased")}</span>{" "}
+          {claim.released && <span class="small quiet">{ct(`live.released.${claim.released}`)}</span>}
+        </span>
+      );
+  }
+}

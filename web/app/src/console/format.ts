@@ -1,0 +1,84 @@
+/** Amounts and times as a vendor writes and reads them. */
+import { language } from "../i18n";
+import type { Money } from "@fusioncommerce/client";
+
+const locale = () => navigator.languages.find((tag) => tag.split("-")[0] === language.value) ?? language.value;
+
+export function wholeNumber(n: number): string {
+  return new Intl.NumberFormat(locale()).format(n);
+}
+
+export function decimal(n: number, digits: number): string {
+  return new Intl.NumberFormat(locale(), { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(n);
+}
+
+export function signed(n: number): string {
+  return new Intl.NumberFormat(locale(), { signDisplay: "exceptZero" }).format(n);
+}
+
+/** How many minor units make one: 2 for USD, 0 for JPY. */
+export function minorDigits(currency: string): number {
+  try {
+    return new Intl.NumberFormat("en", { style: "currency", currency }).resolvedOptions().maximumFractionDigits ?? 2;
+  } catch {
+    return 2;
+  }
+}
+
+/** What stands in a field for an amount: `129.00`. */
+export function amountText(money: Money | undefined): string {
+  if (!money) return "";
+  const digits = minorDigits(money.currency);
+  return (money.amount / 10 ** digits).toFixed(digits);
+}
+
+/** What was typed as an amount, in minor units; nothing where it is none. Comma and point both part the decimals. */
+export function parseAmount(text: string, currency: string): number | undefined {
+  const digits = minorDigits(currency);
+  const found = /^(\d{1,13})(?:[.,](\d*))?$/.exec(text.replace(/[\s\u00a0]/g, ""));
+  if (!found) return undefined;
+  const decimals = found[2] ?? "";
+  if (decimals.length > digits) return undefined;
+  return Number(found[1]) * 10 ** digits + Number(decimals.padEnd(digits, "0") || "0");
+}
+
+/** A whole number as it was typed, with its sign; nothing where it is none. */
+export function parseCount(text: string): number | undefined {
+  const plain = text.trim().replace("\u2212", "-");
+  return /^[+-]?\d{1,12}$/.test(plain) ? Number(plain) : undefined;
+}
+
+const DAY_AND_TIME: Intl.DateTimeFormatOptions = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" };
+
+/** Day and time in the browser's zone, with the year where it is another. */
+export function dayTime(instant: string): string {
+  const date = new Date(instant);
+  const year: Intl.DateTimeFormatOptions = date.getFullYear() === new Date().getFullYear() ? {} : { year: "numeric" };
+  return new Intl.DateTimeFormat(locale(), { ...DAY_AND_TIME, ...year }).format(date);
+}
+
+export function dayTimeUtc(instant: string): string {
+  return `${new Intl.DateTimeFormat(locale(), { ...DAY_AND_TIME, timeZone: "UTC" }).format(new Date(instant))} UTC`;
+}
+
+export function clockTime(instant: string | number): string {
+  const parts: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
+  return new Intl.DateTimeFormat(locale(), parts).format(new Date(instant));
+}
+
+export function zoneName(): string {
+  return Intl.DateTimeFormat().resolvedOptions().timeZone;
+}
+
+/** An instant as `datetime-local` fields take it, in the browser's zone. */
+export function toLocalField(instant: string | undefined): string {
+  if (!instant) return "";
+  const date = new Date(instant);
+  return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+}
+
+/** What a `datetime-local` field says, as an instant; nothing where it is none. */
+export function fromLocalField(text: string): string | undefined {
+  const date = new Date(text);
+  return text === "" || Number.isNaN(date.getTime()) ? undefined : date.toISOString();
+}

@@ -1,0 +1,54 @@
+import { useState } from "preact/hooks";
+import { decimal } from "../format";
+import { ct } from "../words";
+
+interface Props {
+  file: File | undefined;
+  disabled: boolean;
+  onFile: (file: File | undefined) => void;
+}
+
+/** A place to drop a file on, around the browser's own file field: that one is there for the keyboard. */
+export function FileDrop({ file, disabled, onFile }: Props) {
+  const [over, setOver] = useState(false);
+  return (
+    <div
+      class={over && !disabled ? "file-drop over" : "file-drop"}
+      onDragOver={(event) => {
+        event.preventDefault();
+        setOver(true);
+      }}
+      onDragLeave={() => setOver(false)}
+      onDrop={(event) => {
+        event.preventDefault();
+        setOver(false);
+        const dropped = event.dataTransfer?.files[0];
+        if (dropped && !disabled) onFile(dropped);
+      }}
+    >
+      <p class="file-drop-words">
+        {file ? ct("import.chosen", { name: file.name, size: sizeOf(file) }) : ct("import.drop")}
+      </p>
+      <label class="button second">
+        {file ? ct("import.chooseOther") : ct("import.choose")}
+        <input
+          class="unseen"
+          type="file"
+          accept=".csv,text/csv"
+          disabled={disabled}
+          onChange={(event) => {
+            const chosen = event.currentTarget.files?.[0];
+            if (chosen) onFile(chosen);
+            // The same file again, mended meanwhile, is a choice too.
+            event.currentTarget.value = "";
+          }}
+        />
+      </label>
+    </div>
+  );
+}
+
+function sizeOf({ size }: File): string {
+  const kb = size / 1024;
+  return kb < 1000 ? `${decimal(kb, kb < 10 ? 1 : 0)} KB` : `${decimal(kb / 1024, 1)} MB`;
+}

@@ -1,0 +1,80 @@
+/** A catalogue file on its way to the server, with how much of it has arrived. */
+import { Problem, Unreachable, type Import, type ProblemDocument } from "@fusioncommerce/client";
+import { openKey } from "../asking";
+import { client, noteRefusal } from "../client";
+import { forget } from "../../storage";
+
+export interface ImportChoice {
+  file: File;
+  dryRun: boolean;
+  /** Nothing: the shop's. */
+  currency: string;
+  setStock: boolean;
+}
+
+/**
+ * Sends the file. `onSent` hears the share that has been sent, from 0 to 1.
+ *
+ * Answers when the server has taken it in, or soon as `running`. Sending the same file again after a broken line asks
+ * for the same import.
+ */
+export async function sendFile(
+  choice: ImportChoice,
+  onSent: (share: number) => void,
+  signal: AbortSignal,
+): Promise<Import> {
+  const { file, dryRun, currency, setStock } = choice;
+  const query = new URLSearchParams({
+    dry_run: String(dryRun),
+    ...(currency ? { currency } : {}),
+    ...(setStock ? { stock: "set" } : {}),
+  });
+  const name = `pending.console.import.${dryRun ? "dry" : "real"}`;
+  const key = openKey(name, JSON.stringify([file.name, file.size, file.lastModified, String(query)]));
+  const session = await client.session.fresh();
+  try {
+    const done = await post(`/v1/imports?${query}`, { file, key, token: session?.token, onSent, signal });
+    forget(name);
+    return done;
+  } catch (thrown) {
+    if (thrown instanceof Problem && thrown.code !== "outcome_unknown") forget(name);
+    noteRefusal(thrown);
+    throw thrown;
+  }
+}
+
+interface Post {
+  file: File;
+  key: string;
+  token: string | undefined;
+  onSent: (share: number) => void;
+  signal: AbortSignal;
+}
+
+/** `fetch` does not say how much has been sent. */
+function post(address: string, { file, key, token, onSent, signal }: Post): Promise<Import> {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", address);
+    request.setRequestHeader("Content-Type", "text/csv");
+    request.setRequestHeader("Idempotency-Key", key);
+    if (token) request.setRequestHeader("Authorization", `Bearer ${token}`);
+    request.responseType = "json";
+    request.upload.onprogress = ({ loaded, total }) => onSent(total > 0 ? loaded / total : 0);
+    request.upload.onload = () => onSent(1);
+    request.onload = () => {
+      const answer: unknown = request.response;
+      if (request.status < 300) return resolve(answer as Import);
+      const known = typeof answer === "object" && answer !== null && "code" in answer;
+      reject(
+        known
+          ? new Problem(answer as ProblemDocument, { key })
+          : new Unreachable("no answer", { key, status: request.status }),
+      );
+    };
+    request.onerror = () => reject(new Unreachable("the line broke", { key }));
+    request.onabort = () => reject(signal.reason);
+    signal.addEventListener("abort", () => request.abort(), { once: true });
+    request.send(file);
+  });
+}

@@ -1,0 +1,218 @@
+/** An order: its goods, its money, its way; and what can be done about each. */
+import type { Money, Order } from "@fusioncommerce/client";
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { PageProps } from "../../app";
+import { countryName } from "../../checkout/countries";
+import { money, t } from "../../i18n";
+import { Notice } from "../../ui/notice";
+import { useLoad } from "../../ui/use-load";
+import { read } from "../asking";
+import { liveLine } from "../client";
+import { dayTime, wholeNumber } from "../format";
+import { GoodsBadge, PaymentBadge } from "../ui/badges";
+import { Waiting } from "../ui/list-state";
+import { PageHead } from "../ui/page-head";
+import { PageTrouble } from "../ui/page-trouble";
+import { Rows } from "../ui/rows";
+import { ct } from "../words";
+import { OrderDialog, type OrderAction } from "./order-dialogs";
+
+export function OrderPage({ params }: PageProps) {
+  const id = params["id"] ?? "";
+  const { value, error, retry } = useLoad(id, () => read("get_order", { params: { id } }));
+  if (error !== undefined)
+    return <PageTrouble error={error} onRetry={retry} up={{ href: "/console/orders", label: ct("nav.orders") }} />;
+  return value ? <OrderSheet loaded={value} /> : <Waiting />;
+}
+
+function OrderSheet({ loaded }: { loaded: Order }) {
+  const [order, setOrder] = useState(loaded);
+  const [action, setAction] = useState<OrderAction>();
+  const [done, setDone] = useState<string>();
+  const result = useRef<HTMLDivElement>(null);
+  useEffect(
+    () =>
+      liveLine()
+        .topic(`order:${loaded.id}`)
+        .on({ state: (next) => setOrder(next) }),
+    [loaded.id],
+  );
+  const left = refundable(order);
+  const isOpen = order.fulfillment_state === "unfulfilled";
+  const isPaid = order.payment_state === "paid" || order.payment_state === "partially_refunded";
+  const button = (which: OrderAction, look: string) => (
+    <button class={look} type="button" onClick={() => setAction(which)}>
+      {ct(`order.act.${which}`)}
+    </button>
+  );
+  return (
+    <>
+      <PageHead
+        title={ct("order.one", { number: order.number })}
+        up={{ href: "/console/orders", label: ct("nav.orders") }}
+        badge={
+          <>
+            <PaymentBadge state={order.payment_state} /> <GoodsBadge state={order.fulfillment_state} />
+          </>
+        }
+        lead={ct("order.placedAt", { time: dayTime(order.placed_at) })}
+      >
+        {isOpen && button("cancel", "button second danger-text")}
+        {isPaid && left.amount > 0 && button("refund", "button second")}
+        {isOpen && isPaid && button("fulfil", "button")}
+      </PageHead>
+      <div ref={result} tabIndex={-1} class="order-result">
+        {done && (
+          <Notice tone="good" title={done}>
+            {undefined}
+          </Notice>
+        )}
+      </div>
+      <div class="order-columns">
+        <div class="order-side">
+          <section class="sheet" aria-labelledby="goods-head">
+            <h2 id="goods-head">{ct("order.goodsHead")}</h2>
+            <Goods order={order} />
+          </section>
+          <section class="sheet" aria-labelledby="way-head">
+            <h2 id="way-head">{ct("order.wayHead")}</h2>
+            <Way order={order} />
+          </section>
+        </div>
+        <div class="order-side">
+          <section class="sheet" aria-labelledby="money-head">
+            <h2 id="money-head">{ct("order.moneyHead")}</h2>
+            <Totals order={order} left={left} />
+          </section>
+          <section class="sheet" aria-labelledby="buyer-head">
+            <h2 id="buyer-head">{ct("order.buyer")}</h2>
+            <Buyer order={order} />
+          </section>
+        </div>
+      </div>
+      {action && (
+        <OrderDialog
+          action={action}
+          order={order}
+          left={left}
+          onClose={() => setAction(undefined)}
+          onDone={(next, words) => {
+            setOrder(next);
+            setAction(undefined);
+            setDone(words);
+            result.current?.focus();
+          }}
+        />
+      )}
+    </>
+  );
+}
+
+/** What has been paid and not been given back. */
+export function refundable({ totals: { total, refunded } }: Order): Money {
+  return { amount: total.amount - refunded.amount, currency: total.currency };
+}
+
+function Goods({ order }: { order: Order }) {
+  return (
+    <Rows
+      caption={ct("order.goodsHead")}
+      tight
+      items={order.lines}
+      keyOf={(line) => `${line.sku} ${line.claim_id ?? ""}`}
+      columns={[
+        {
+          label: ct("live.item"),
+          cell: ({ title, sku, product_id }) => (
+            <>
+              {product_id ? <a href={`/console/products/${product_id}`}>{title}</a> : title}
+              <code class="sku small quiet">{sku}</code>
+            </>
+          ),
+        },
+        { label: ct("drop.units"), numeric: true, cell: ({ quantity }) => wholeNumber(quantity) },
+        { label: ct("order.each"), numeric: true, cell: ({ unit_price }) => money(unit_price) },
+        {
+          label: ct("order.total"),
+          numeric: true,
+          cell: ({ quantity, unit_price }) => money({ ...unit_price, amount: unit_price.amount * quantity }),
+        },
+      ]}
+    />
+  );
+}
+
+function Totals({ order: { totals, payment_state }, left }: { order: Order; left: Money }) {
+  const row = (label: string, amount: Money, look = "") => (
+    <div class={look}>
+      <dt>{label}</dt>
+      <dd>{money(amount)}</dd>
+    </div>
+  );
+  return (
+    <dl class="totals console-totals">
+      {row(t("checkout.subtotal"), totals.subtotal)}
+      {row(t("checkout.shipping"), totals.shipping)}
+      {totals.tax.amount > 0 && row(t("checkout.tax"), totals.tax)}
+      {row(t("checkout.total"), totals.total, "total")}
+      {totals.refunded.amount > 0 && row(ct("order.refunded"), { ...totals.refunded, amount: -totals.refunded.amount })}
+      {totals.refunded.amount > 0 && payment_state !== "failed" && row(ct("order.left"), left)}
+    </dl>
+  );
+}
+
+function Way({ order }: { order: Order }) {
+  const steps: [label: string, at: string | undefined][] = [
+    [ct("order.placed"), order.placed_at],
+    [ct("order.paid"), order.paid_at],
+    order.cancelled_at
+      ? [ct("order.goods.cancelled"), order.cancelled_at]
+      : [ct("order.goods.fulfilled"), order.fulfilled_at],
+  ];
+  return (
+    <dl class="pairs">
+      {steps.map(([label, at]) => (
+        <div key={label}>
+          <dt>{label}</dt>
+          <dd>{at ? <time dateTime={at}>{dayTime(at)}</time> : <span class="quiet">{ct("order.notYet")}</span>}</dd>
+        </div>
+      ))}
+      {order.tracking && (
+        <div>
+          <dt>{ct("order.tracking")}</dt>
+          <dd class="breakable">{order.tracking}</dd>
+        </div>
+      )}
+    </dl>
+  );
+}
+
+function Buyer({ order }: { order: Order }) {
+  const to = order.shipping_address as Record<string, string | undefined> | undefined;
+  if (!order.email && !to) return <p class="quiet">{ct("order.erased")}</p>;
+  const town = [to?.["postal_code"], to?.["city"]].filter(Boolean).join(" ");
+  const country = to?.["country"];
+  const lines = [
+    to?.["name"],
+    to?.["line1"],
+    to?.["line2"],
+    town,
+    to?.["region"],
+    country && countryName(country),
+    to?.["phone"],
+  ].filter(Boolean);
+  return (
+    <>
+      {order.email && (
+        <p class="breakable">
+          <a href={`mailto:${order.email}`}>{order.email}</a>
+        </p>
+      )}
+      <address>
+        {lines.map((words) => (
+          <p key={words}>{words}</p>
+        ))}
+      </address>
+    </>
+  );
+}

@@ -1,0 +1,210 @@
+/** Orders, the newest first; new ones come in by themselves. */
+import type { Order } from "@fusioncommerce/client";
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { PageProps } from "../../app";
+import { money } from "../../i18n";
+import { location } from "../../router";
+import { announce } from "../../ui/announcer";
+import { read } from "../asking";
+import { liveLine } from "../client";
+import { dayTime, wholeNumber } from "../format";
+import { GoodsBadge, PaymentBadge } from "../ui/badges";
+import { SearchField, Select } from "../ui/fields";
+import { ListState } from "../ui/list-state";
+import { PageHead } from "../ui/page-head";
+import { Rows } from "../ui/rows";
+import { usePages } from "../ui/use-pages";
+import { ct, ctn } from "../words";
+
+const PAGE_SIZE = 50;
+/** How long a row that came in stands out. */
+const FRESH_MS = 6000;
+/** Orders of a crowd are told of together. */
+const TELL_MS = 1500;
+
+type Payment = Order["payment_state"] | "";
+type Goods = Order["fulfillment_state"] | "";
+const PAYMENTS: readonly Payment[] = ["", "authorized", "paid", "partially_refunded", "refunded", "failed"];
+const GOODS: readonly Goods[] = ["", "unfulfilled", "fulfilled", "cancelled"];
+
+/** Whether what was typed is in the number, the address, the name, or the goods. */
+function isFound(order: Order, words: string): boolean {
+  const name = order.shipping_address?.["name"];
+  const places = [order.number, order.email, name, ...order.lines.flatMap(({ sku, title }) => [sku, title])];
+  return places.some((place) => typeof place === "string" && place.toLowerCase().includes(words));
+}
+
+export function OrdersPage(_: PageProps) {
+  const asked = location.value.searchParams;
+  const [query, setQuery] = useState("");
+  const [payment, setPayment] = useState<Payment>("");
+  const [goods, setGoods] = useState<Goods>((asked.get("goods") as Goods | null) ?? "");
+  const pages = usePages(`${payment}|${goods}`, (cursor) =>
+    read("list_orders", {
+      params: {
+        limit: PAGE_SIZE,
+        ...(payment ? { payment_state: payment } : {}),
+        ...(goods ? { fulfillment_state: goods } : {}),
+        ...(cursor ? { cursor } : {}),
+      },
+    }),
+  );
+  const fits = (order: Order) =>
+    (!payment || order.payment_state === payment) && (!goods || order.fulfillment_state === goods);
+  const fresh = useNewOrders(fits, pages.change);
+
+  const words = query.trim().toLowerCase();
+  const loaded = pages.items?.length ?? 0;
+  const filtered = payment !== "" || goods !== "";
+  return (
+    <>
+      <PageHead title={ct("nav.orders")} lead={ct("order.lead")} />
+      <form class="filters" role="search" onSubmit={(event) => event.preventDefault()}>
+        <SearchField
+          name="order-query"
+          label={ct("order.search")}
+          value={query}
+          onValue={setQuery}
+          placeholder={ct("order.searchHint")}
+        />
+        <Select
+          name="payment"
+          label={ct("order.payment")}
+          value={payment}
+          onValue={(value) => setPayment(value as Payment)}
+          options={PAYMENTS.map((state) => [state, state ? ct(`order.payment.${state}`) : ct("common.all")] as const)}
+        />
+        <Select
+          name="goods"
+          label={ct("order.goods")}
+          value={goods}
+          onValue={(value) => setGoods(value as Goods)}
+          options={GOODS.map((state) => [state, state ? ct(`order.goods.${state}`) : ct("common.all")] as const)}
+        />
+      </form>
+      {words && loaded > 0 && <p class="quiet small filter-note">{ctn("order.searchedLoaded", loaded)}</p>}
+      <ListState
+        pages={pages}
+        empty={
+          filtered
+            ? {
+                title: ct("order.noneHere"),
+                actions: (
+                  <button class="button second" type="button" onClick={() => (setPayment(""), setGoods(""))}>
+                    {ct("common.showAll")}
+                  </button>
+                ),
+              }
+            : {
+                title: ct("order.none"),
+                text: ct("order.noneText"),
+                actions: (
+                  <a class="button" href="/console/drops/new">
+                    {ct("drop.new")}
+                  </a>
+                ),
+              }
+        }
+      >
+        {(orders) => {
+          const found = words ? orders.filter((order) => isFound(order, words)) : orders;
+          if (found.length === 0) return <p class="quiet">{ct("order.notAmongLoaded")}</p>;
+          return <OrderRows orders={found} fresh={fresh} />;
+        }}
+      </ListState>
+    </>
+  );
+}
+
+export function OrderRows({ orders, fresh }: { orders: Order[]; fresh?: ReadonlySet<string> }) {
+  return (
+    <Rows
+      caption={ct("nav.orders")}
+      items={orders}
+      keyOf={({ id }) => id}
+      fresh={({ id }) => fresh?.has(id) ?? false}
+      columns={[
+        {
+          label: ct("order.number"),
+          cell: ({ id, number }) => (
+            <a class="digits order-link" href={`/console/orders/${id}`}>
+              {number}
+            </a>
+          ),
+        },
+        { label: ct("order.placed"), cell: ({ placed_at }) => <time dateTime={placed_at}>{dayTime(placed_at)}</time> },
+        {
+          label: ct("order.buyer"),
+          wide: true,
+          cell: ({ email }) => (
+            <span class="breakable">{email ?? <span class="quiet">{ct("order.erased")}</span>}</span>
+          ),
+        },
+        {
+          label: ct("order.units"),
+          numeric: true,
+          cell: ({ lines }) => wholeNumber(lines.reduce((sum, { quantity }) => sum + quantity, 0)),
+        },
+        { label: ct("order.total"), numeric: true, cell: ({ totals }) => money(totals.total) },
+        { label: ct("order.payment"), cell: ({ payment_state }) => <PaymentBadge state={payment_state} /> },
+        { label: ct("order.goods"), cell: ({ fulfillment_state }) => <GoodsBadge state={fulfillment_state} /> },
+      ]}
+    />
+  );
+}
+
+/** Puts orders into the list as they are placed and changed. Answers which have just come in. */
+export function useNewOrders(
+  fits: (order: Order) => boolean,
+  change: (edit: (orders: Order[]) => Order[]) => void,
+): ReadonlySet<string> {
+  const [fresh, setFresh] = useState<ReadonlySet<string>>(new Set());
+  const newest = useRef({ fits, change });
+  newest.current = { fits, change };
+
+  useEffect(() => {
+    let ended = false;
+    let came = 0;
+    let telling = 0;
+    const timers = new Set<number>();
+    const tell = () => {
+      telling = 0;
+      announce(ctn("order.came", came));
+      came = 0;
+    };
+    const arrived = (order: Order, isNew: boolean) => {
+      newest.current.change((orders) => {
+        const had = orders.some(({ id }) => id === order.id);
+        if (!newest.current.fits(order)) return orders.filter(({ id }) => id !== order.id);
+        if (had) return orders.map((one) => (one.id === order.id ? order : one));
+        return isNew ? [order, ...orders].sort((a, b) => (a.placed_at < b.placed_at ? 1 : -1)) : orders;
+      });
+      if (!isNew) return;
+      came += 1;
+      if (telling === 0) telling = window.setTimeout(tell, TELL_MS);
+      setFresh((before) => new Set([...before, order.id]));
+      const timer = window.setTimeout(() => {
+        timers.delete(timer);
+        setFresh((before) => new Set([...before].filter((id) => id !== order.id)));
+      }, FRESH_MS);
+      timers.add(timer);
+    };
+    const off = liveLine()
+      .topic("orders")
+      .on({
+        fact: ({ type, data }) => {
+          read("get_order", { params: { id: data.order_id } }).then(
+            (order) => ended || arrived(order, type === "order_created"),
+            () => undefined,
+          );
+        },
+      });
+    return () => {
+      ended = true;
+      off();
+      clearTimeout(telling);
+      for (const timer of timers) clearTimeout(timer);
+    };
+  }, []);
+  return fresh;
+}

@@ -1,0 +1,21 @@
+/** The drop of the address that the document was opened with, asked for while its page is still on its way. */
+import { call } from "../api";
+import { match } from "../router";
+import type { Drop } from "../types";
+
+let first: { id: string; answer: Promise<Drop> } | undefined;
+
+export function readFirst(path: string): void {
+  const id = match("/drops/:id", path)?.["id"];
+  if (!id) return;
+  first = { id, answer: call("get_drop", { params: { id } }) };
+  // Whoever takes it hears of a failure.
+  first.answer.catch(() => undefined);
+}
+
+/** The answer, once: what is asked for later has to be newer. */
+export function takeFirst(id: string): Promise<Drop> | undefined {
+  const answer = first?.id === id ? first.answer : undefined;
+  first = undefined;
+  return answer;
+}

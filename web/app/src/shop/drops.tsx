@@ -1,0 +1,80 @@
+/** The drops that are on, or next. */
+import { useEffect } from "preact/hooks";
+import { call } from "../api";
+import { now } from "../clock";
+import { Countdown } from "../drop/countdown";
+import { phaseOf } from "../drop/phase";
+import { t, tn } from "../i18n";
+import type { Drop } from "../types";
+import { Price } from "../ui/price";
+import { ProductPicture } from "../ui/product-picture";
+import { useLoad } from "../ui/use-load";
+import { pictureOf, usePictures } from "./catalogue";
+
+const DROPS_SHOWN_MAX = 4;
+/** How often the list is asked for again: it is not followed, since who is here is not at any of its drops. */
+const LOOK_MS = 20_000;
+/** The same, while one of them should open any moment. */
+const LOOK_SOON_MS = 1_500;
+
+export function Drops() {
+  const { value, error, retry } = useLoad("drops", async () => (await call("list_drops", { params: { limit: 12 } })).items);
+  const order = { open: 0, sold_out: 1, scheduled: 1, ended: 2, cancelled: 3, draft: 3 };
+  const shown = value
+    ?.filter((drop) => drop.state !== "cancelled" && drop.state !== "draft")
+    .sort((a, b) => order[a.state] - order[b.state])
+    .slice(0, DROPS_SHOWN_MAX);
+  usePictures((shown ?? []).map((drop) => drop.product_id));
+  const opening = shown?.some((drop) => phaseOf(drop, now.value) === "opening") ?? false;
+  useEffect(() => {
+    const timer = setInterval(() => document.hidden || retry(), opening ? LOOK_SOON_MS : LOOK_MS);
+    return () => clearInterval(timer);
+  }, [opening, retry]);
+  // The goods below say what is wrong, if something is.
+  if (shown?.length === 0 || (error !== undefined && !shown)) return null;
+  return (
+    <section class="section" aria-labelledby="drops-title">
+      <div class="section-head">
+        <h2 id="drops-title">{t("home.dropsTitle")}</h2>
+      </div>
+      <div class="drop-cards">
+        {shown?.map((drop) => <DropCard key={drop.id} drop={drop} />) ?? [0, 1].map((n) => <div key={n} class="drop-card" />)}
+      </div>
+    </section>
+  );
+}
+
+function DropCard({ drop }: { drop: Drop }) {
+  const phase = phaseOf(drop, now.value);
+  const soon = phase === "scheduled" || phase === "opening";
+  const price = drop.items[0];
+  return (
+    <article class="drop-card card">
+      <ProductPicture product={pictureOf(drop.product_id, drop.title)} decorative />
+      <div>
+        <span class={`badge ${phase === "open" ? "live" : soon ? "soon" : ""}`}>{badge(phase)}</span>
+        <h3>
+          <a href={`/drops/${drop.id}`}>{drop.title}</a>
+        </h3>
+        <p>{price && <Price price={price.price} was={price.compare_at_price} />}</p>
+        <p class="small quiet">
+          {phase === "open" && tn("drop.left", drop.available)}
+          {phase === "scheduled" && drop.starts_at && (
+            <span>
+              {t("drop.opensIn")} <Countdown until={drop.starts_at} short />
+            </span>
+          )}
+        </p>
+      </div>
+    </article>
+  );
+}
+
+function badge(phase: ReturnType<typeof phaseOf>): string {
+  if (phase === "open") return t("drop.live");
+  if (phase === "scheduled") return t("drop.soon");
+  if (phase === "opening") return t("drop.opening");
+  if (phase === "may_return") return t("drop.itemHeld");
+  return t(phase === "sold_out" ? "drop.itemGone" : "drop.over");
+}
+

@@ -1,0 +1,124 @@
+// The vendor's console: a drop from its plan to its end, and a catalogue file with bad rows.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { violations } from "./harness/axe.mjs";
+import { eventually, setting, TEST } from "./harness/setting.mjs";
+import { button, claim, claimButton, link, see } from "./harness/steps.mjs";
+
+/** @typedef {import("./harness/browser.mjs").Page} Page */
+
+const stage = setting();
+
+/** Into the console, with the token that `fusion serve --dev` printed. */
+async function enter(/** @type {Page} */ page, /** @type {string} */ path) {
+  await page.goto(path);
+  await page.getByText("Use an access token instead").click();
+  await page.getByLabel("Access token").fill(stage.shop.vendor);
+  await button(page, "Use this token").click();
+}
+
+/** A number of the dashboard, by its name. */
+function figure(/** @type {Page} */ page, /** @type {string} */ name) {
+  return page.locator(".figures > div", { has: page.locator("dt", { hasText: new RegExp(`^${name}$`) }) }).locator("dd").first();
+}
+
+async function becomes(/** @type {Page} */ page, /** @type {string} */ name, /** @type {string} */ value) {
+  await figure(page, name).filter({ hasText: new RegExp(`^${value}$`) }).waitFor();
+}
+
+test("a vendor schedules a drop, watches it live, and ends it", TEST, async (context) => {
+  const vendor = await stage.buyer(context);
+  const page = vendor.page;
+  await enter(page, "/console/drops/new");
+  await page.getByLabel("Find the product").fill("Stoneware Mug");
+  await button(page, /^Stoneware Mug/).click();
+  await page.getByRole("group", { name: "Starts" }).getByLabel("At a time").check();
+  await page.getByLabel("Title").fill("Mugs at dawn");
+  const size = (await page.locator(".drop-item legend").first().textContent()) ?? "";
+  const chosen = page.locator(".drop-item").first();
+  await chosen.getByRole("checkbox").check();
+  await chosen.getByLabel("Units", { exact: true }).fill("3");
+  await page.getByLabel("Units for each buyer at most").fill("2");
+  await button(page, "Schedule").click();
+  await page.getByRole("heading", { name: "Mugs at dawn" }).waitFor();
+  await see(page, "Scheduled");
+  const id = /\/console\/drops\/([^/]+)$/.exec(page.url())?.[1] ?? "";
+  const planned = await stage.shop.ask("GET", `/v1/drops/${id}`);
+  assert.equal(planned.state, "scheduled");
+
+  const buyer = await stage.buyer(context);
+  await buyer.page.goto(`/drops/${id}`);
+  await see(buyer.page, "Not open yet");
+
+  // Who knows how long dawn takes: it is brought forward.
+  const answer = await fetch(`${stage.shop.url}/v1/drops/${id}`, {
+    method: "PATCH",
+    headers: { authorization: `Bearer ${stage.shop.vendor}`, "content-type": "application/json", "if-match": `"${planned.version}"` },
+    body: JSON.stringify({ starts_at: new Date(Date.now() + 1_500).toISOString() }),
+  });
+  assert.equal(answer.status, 200, await answer.text());
+  await buyer.page.locator(".size-action button:enabled").first().waitFor();
+  await page.locator(".badge", { hasText: /^Open$/ }).waitFor();
+
+  await becomes(page, "Held", "0");
+  await claim(buyer.page, size);
+  await becomes(page, "Held", "1");
+  await becomes(page, "Available", "2");
+  await page.locator(".claims").getByText("Held").first().waitFor();
+
+  await button(page, "End now").click();
+  await page.getByRole("dialog", { name: "End Mugs at dawn now?" }).getByRole("button", { name: "End it now" }).click();
+  await see(page, "Ended");
+  await see(buyer.page, "This drop is over");
+  assert.equal(await claimButton(buyer.page, size).isDisabled(), true);
+  const ended = await stage.shop.ask("GET", `/v1/drops/${id}`);
+  assert.deepEqual([ended.state, ended.held], ["ended", 1]);
+});
+
+test("of a file with bad rows the good ones are taken in, and the bad ones are named", TEST, async (context) => {
+  const { page } = await stage.buyer(context);
+  await enter(page, "/console/import");
+  const table = [
+    "Handle,Title,Vendor,Type,Option1 Name,Option1 Value,Variant SKU,Variant Price,Variant Inventory Qty",
+    "tin-kettle,Tin Kettle,Kiln Yard,Kitchen,Title,Default Title,KY-TIN,39.00,12",
+    "bent-spoon,Bent Spoon,Kiln Yard,Kitchen,Title,Default Title,KY-BENT,not a price,5",
+    "twin-kettle,Twin Kettle,Kiln Yard,Kitchen,Title,Default Title,KY-TIN,41.00,3",
+  ].join("\n");
+  await page.locator("input[type=file]").setInputFiles({ name: "kitchen.csv", mimeType: "text/csv", buffer: Buffer.from(table) });
+  await button(page, "Try it out").click();
+  await see(page, "Tried out. Nothing has changed yet.");
+  await see(page, "2 refused rows");
+  const refused = page.getByRole("table", { name: "2 refused rows" }).getByRole("row");
+  await refused.filter({ hasText: "3" }).filter({ hasText: /Variant Price/ }).waitFor();
+  await refused.filter({ hasText: "4" }).filter({ hasText: /SKU/ }).waitFor();
+  assert.deepEqual((await stage.shop.ask("GET", "/v1/products?query=kettle")).items, []);
+
+  await button(page, "Take it in").click();
+  await see(page, "The catalogue is taken in.");
+  const { items } = await eventually(async () => {
+    const found = await stage.shop.ask("GET", "/v1/products?query=kettle");
+    return found.items.length > 0 && found;
+  }, "the kettle is in the shop");
+  assert.deepEqual(items.map((/** @type {any} */ { title }) => title), ["Tin Kettle"]);
+  assert.equal((await stage.shop.ask("GET", "/v1/inventory/KY-TIN")).available, 12);
+  await link(page, "To the products").click();
+  await see(page, "Tin Kettle");
+});
+
+for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
+  test(`nothing in the console is in the way of assistive technology, ${colorScheme}`, TEST, async (context) => {
+    const drop = await stage.shop.drop({ title: "Console Tee" });
+    const { page } = await stage.buyer(context, { colorScheme, reducedMotion: "reduce" });
+    await page.goto("/console");
+    await page.getByRole("heading", { name: "Sign in to the console" }).waitFor();
+    assert.deepEqual(await violations(page), [], "sign-in");
+    await enter(page, "/console");
+    for (const path of ["", "/orders", "/drops", "/drops/new", `/drops/${drop.id}`, "/products", `/products/${drop.product_id}`, "/import", "/stock"]) {
+      await page.goto(`/console${path}`);
+      await page.locator("h1").waitFor();
+      await page.locator("[aria-busy=true]").first().waitFor({ state: "detached" });
+      assert.deepEqual(await violations(page), [], path);
+    }
+  });
+}

@@ -1,0 +1,56 @@
+// What the tests of one file share: a shop and a browser; and each test its own buyers, gone when it ends.
+
+import assert from "node:assert/strict";
+import { after, before } from "node:test";
+import { newBuyer, startBrowser } from "./browser.mjs";
+import { startShop } from "./shop.mjs";
+
+/** Without an answer for so long a test has failed. */
+export const TEST = { timeout: 45_000 };
+
+/** A shop and a browser for the tests of a file. They are there from the first test on. */
+export function setting() {
+  const stage = {
+    /** @type {import("./shop.mjs").Shop} */
+    shop: /** @type {any} */ (undefined),
+    /** @type {import("./browser.mjs").Browser} */
+    browser: /** @type {any} */ (undefined),
+    /**
+     * A buyer for the time of a test. At its end no page of theirs may have thrown.
+     * @param {import("node:test").TestContext} test
+     * @param {import("playwright-core").BrowserContextOptions} [options]
+     */
+    async buyer(test, options = {}) {
+      const buyer = await newBuyer(stage.browser, stage.shop.pages, options);
+      test.after(async () => {
+        await buyer.context.close();
+        assert.deepEqual(buyer.faults, []);
+      });
+      return buyer;
+    },
+  };
+  before(async () => {
+    [stage.shop, stage.browser] = await Promise.all([startShop(), startBrowser()]);
+  });
+  after(async () => {
+    await Promise.allSettled([stage.browser?.close(), stage.shop?.stop()]);
+  });
+  return stage;
+}
+
+/**
+ * Waits until `check` gives something.
+ * @template T
+ * @param {() => Promise<T | undefined | false> | T | undefined | false} check
+ * @param {string} what
+ * @returns {Promise<T>}
+ */
+export async function eventually(check, what) {
+  const until = Date.now() + 12_000;
+  for (;;) {
+    const seen = await check();
+    if (seen !== undefined && seen !== false) return /** @type {T} */ (seen);
+    if (Date.now() > until) throw new Error(`${what}: not within 12 s`);
+    await new Promise((done) => setTimeout(done, 25));
+  }
+}

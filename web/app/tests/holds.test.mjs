@@ -1,0 +1,187 @@
+// Holds: who gets one, for how long, and that nobody gets one too many.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { eventually, setting, TEST } from "./harness/setting.mjs";
+import { button, chooseCard, claim, claimButton, confirmed, fillAddress, link, openDrop, pay, see, toCheckout } from "./harness/steps.mjs";
+
+const stage = setting();
+
+const standing = (/** @type {{ id: string }} */ drop) => stage.shop.ask("GET", `/v1/drops/${drop.id}`);
+const isHeld = (/** @type {import("playwright-core").Page} */ page) => page.getByRole("heading", { name: "Held for you" });
+
+test("of two who want the last unit one gets it, and the other is told that it may return, then that it is gone", TEST, async (context) => {
+  const drop = await stage.shop.drop({ sizes: { M: 1 } });
+  const buyers = await Promise.all([stage.buyer(context), stage.buyer(context)]);
+  await Promise.all(buyers.map(({ page }) => openDrop(page, drop)));
+  await Promise.all(buyers.map(({ page }) => see(page, "2 people are here")));
+  // At once, in each page's own time: a click of the test's would come one after the other.
+  const at = Date.now() + 300;
+  await Promise.all(
+    buyers.map(({ page }) =>
+      page.evaluate(async (moment) => {
+        await new Promise((done) => setTimeout(done, moment - Date.now()));
+        const claim = [...document.querySelectorAll("button")].find((one) => one.ariaLabel?.startsWith("Claim M"));
+        claim?.click();
+      }, at),
+    ),
+  );
+  const winner = await eventually(async () => {
+    const held = await Promise.all(buyers.map(({ page }) => isHeld(page).isVisible()));
+    const at = held.indexOf(true);
+    return at >= 0 && { page: buyers[at]?.page, other: buyers[1 - at]?.page };
+  }, "somebody holds it");
+  assert.ok(winner.page && winner.other);
+  await see(winner.other, "All are held right now");
+  assert.equal(await isHeld(winner.other).isVisible(), false);
+  assert.deepEqual(await standing(drop).then(({ available, held }) => [available, held]), [0, 1]);
+
+  await toCheckout(winner.page);
+  await fillAddress(winner.page, "first@example.com");
+  await pay(winner.page);
+  await confirmed(winner.page);
+  await see(winner.other, "Every unit has been paid for. Thank you for coming.");
+  assert.equal(await claimButton(winner.other).isDisabled(), true);
+});
+
+test("a tap that comes too late is told whether to wait, and the button wakes up when the unit returns", TEST, async (context) => {
+  const drop = await stage.shop.drop({ sizes: { M: 1 } });
+  const [first, second] = await Promise.all([stage.buyer(context), stage.buyer(context)]);
+  // The second's page hears of the first's claim later than its own tap.
+  let isBehind = true;
+  await second.page.routeWebSocket("**/v1/ws", (socket) => {
+    const server = socket.connectToServer();
+    server.onMessage((message) => {
+      const frames = [JSON.parse(String(message))].flat().filter(({ op }) => !isBehind || op !== "state");
+      if (frames.length > 0) socket.send(JSON.stringify(frames));
+    });
+  });
+  await Promise.all([openDrop(first.page, drop), openDrop(second.page, drop)]);
+  await see(second.page, /(person is|people are) here$/);
+  await claim(first.page);
+  await claimButton(second.page).click();
+  await see(second.page, "M is held by others");
+  await see(second.page, /^If a hold ends unpaid, the unit comes back/);
+  isBehind = false;
+  await button(first.page, "Give back").click();
+  await see(first.page, "M was given back. Thank you; somebody is waiting for it.");
+  await claim(second.page);
+  assert.equal(await second.page.getByText("M is held by others").isVisible(), false);
+});
+
+test("a hold ends before one's eyes, and the unit can be claimed again", TEST, async (context) => {
+  const drop = await stage.shop.drop({ hold_seconds: 5 });
+  const { page } = await stage.buyer(context);
+  await openDrop(page, drop);
+  await claim(page);
+  const timer = page.locator(".hold-timer [role=timer]");
+  assert.match((await timer.textContent()) ?? "", /^0:0[45]$/);
+  await see(page, "Your hold has ended");
+  await see(page, "M went back to the drop. If there are any left, you can claim again.");
+  assert.equal(await isHeld(page).isVisible(), false);
+  assert.equal((await standing(drop)).held, 0);
+  await claim(page);
+});
+
+test("a double click claims once", TEST, async (context) => {
+  const drop = await stage.shop.drop({ per_buyer_max: 5 });
+  const { page } = await stage.buyer(context);
+  /** @type {string[]} */
+  const sent = [];
+  page.on("request", (request) => request.url().endsWith("/claims") && sent.push(request.method()));
+  page.on("websocket", (socket) => {
+    socket.on("framesent", ({ payload }) => String(payload).includes("create_claim") && sent.push("command"));
+  });
+  await openDrop(page, drop);
+  await see(page, "1 person is here");
+  await claimButton(page).dblclick();
+  await isHeld(page).waitFor();
+  await claimButton(page).and(page.locator("[aria-disabled=false]")).waitFor();
+  assert.equal((await standing(drop)).held, 1);
+  assert.equal(sent.length, 1);
+  // Another tap, when the answer is there, is another claim.
+  await claimButton(page).click();
+  await page.getByRole("heading", { name: "2 held for you" }).waitFor();
+});
+
+test("the limit is told, and what one has stays in sight", TEST, async (context) => {
+  const drop = await stage.shop.drop({ per_buyer_max: 1 });
+  const { page } = await stage.buyer(context);
+  await openDrop(page, drop);
+  await claim(page);
+  await claimButton(page).click();
+  await see(page, "You have reached the limit");
+  await isHeld(page).waitFor();
+});
+
+test("a second tab sees the hold, and goes on with the payment of the first", TEST, async (context) => {
+  const drop = await stage.shop.drop();
+  const { page, openTab } = await stage.buyer(context);
+  await openDrop(page, drop);
+  const second = await openTab();
+  await openDrop(second, drop);
+  await claim(page);
+  await isHeld(second).waitFor();
+  await toCheckout(second);
+  await second.getByLabel("Full name").waitFor();
+
+  await toCheckout(page);
+  await fillAddress(page, "gus@example.com");
+  await chooseCard(page, "Card with a question");
+  await pay(page);
+  await page.getByRole("heading", { name: "Your bank asks: is it you?" }).waitFor();
+
+  await fillAddress(second, "gus@example.com");
+  await pay(second);
+  await see(second, "A payment for this is open in another tab");
+  await button(second, "Go on with it here").click();
+  await button(second, "Yes, I am paying").click();
+  await confirmed(second);
+  await confirmed(page);
+  assert.equal((await standing(drop)).sold, 1);
+});
+
+test("a drop opens by itself, on the server's clock", TEST, async (context) => {
+  const { page } = await stage.buyer(context);
+  // The browser's clock is seven minutes late, and says nothing about when the drop opens.
+  await page.clock.install({ time: Date.now() - 7 * 60_000 });
+  const drop = await stage.shop.drop({ opens_in_ms: 8_000 });
+  await openDrop(page, drop);
+  await see(page, "Not open yet");
+  assert.equal(await claimButton(page).isDisabled(), true);
+  await see(page, "Opens soon");
+  const minutes = page.locator(".countdown-part").nth(1).locator("b");
+  assert.equal(await minutes.textContent(), "00", "the countdown does not run on the browser's clock");
+  await claimButton(page).and(page.locator(":enabled")).waitFor();
+  assert.ok((await standing(drop)).state === "open");
+  await claim(page);
+});
+
+test("a drop that ends is over for those who watch, and what they hold can still be paid", TEST, async (context) => {
+  const drop = await stage.shop.drop();
+  const { page } = await stage.buyer(context);
+  await openDrop(page, drop);
+  await claim(page);
+  await stage.shop.ask("POST", `/v1/drops/${drop.id}/end`);
+  await see(page, "This drop is over");
+  assert.equal(await claimButton(page).isDisabled(), true);
+  await toCheckout(page);
+  await fillAddress(page, "hal@example.com");
+  await pay(page);
+  await confirmed(page);
+});
+
+test("a drop for customers asks for an account, and the hold is theirs", TEST, async (context) => {
+  const drop = await stage.shop.drop({ audience: "customers" });
+  const { page } = await stage.buyer(context);
+  await openDrop(page, drop);
+  await see(page, "For customers with an account");
+  assert.equal(await claimButton(page).isDisabled(), true);
+  await page.locator(".notice").getByRole("link", { name: "Sign in" }).click();
+  await button(page, "No account yet? Make one").click();
+  await page.getByLabel("E-mail").fill("ida@example.com");
+  await page.getByLabel("Password").fill("a good password");
+  await button(page, "Make an account").click();
+  await claim(page);
+  await link(page, "Account").waitFor();
+});

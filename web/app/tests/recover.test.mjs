@@ -1,0 +1,139 @@
+// What breaks: pages that are reloaded, lines that are lost, sessions that end, servers that die.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { eventually, setting, TEST } from "./harness/setting.mjs";
+import { button, chooseCard, claim, claimButton, confirmed, fillAddress, openDrop, pay, see, toCheckout } from "./harness/steps.mjs";
+
+const stage = setting();
+
+const standing = (/** @type {{ id: string }} */ drop) => stage.shop.ask("GET", `/v1/drops/${drop.id}`);
+
+test("a reload loses nothing: not the hold, not what was typed, not the payment under way", TEST, async (context) => {
+  const drop = await stage.shop.drop();
+  const { page } = await stage.buyer(context);
+  await openDrop(page, drop);
+  await claim(page);
+  await page.reload();
+  await page.getByRole("heading", { name: "Held for you" }).waitFor();
+  await toCheckout(page);
+  await fillAddress(page, "ira@example.com");
+  await page.reload();
+  await page.getByLabel("Full name").waitFor();
+  assert.equal(await page.getByLabel("Full name").inputValue(), "Ada Lovelace");
+  await chooseCard(page, "Card with a question");
+  await pay(page);
+  await button(page, "Yes, I am paying").waitFor();
+  await page.reload();
+  await button(page, "Yes, I am paying").click();
+  await confirmed(page);
+  assert.deepEqual(await standing(drop).then(({ held, sold }) => [held, sold]), [0, 1]);
+});
+
+test("a claim whose page went away before the answer is asked for again by the next page, and counts once", TEST, async (context) => {
+  const drop = await stage.shop.drop();
+  const { page } = await stage.buyer(context);
+  // The server gets the claim; its answer never arrives, since the page is gone by then.
+  await page.routeWebSocket("**/v1/ws", () => undefined);
+  await page.route("**/v1/drops/*/claims", async (route) => {
+    await route.fetch();
+    await page.unroute("**/v1/drops/*/claims");
+    // The request that this answers goes down with the page.
+    page.reload().catch(() => undefined);
+  });
+  await openDrop(page, drop);
+  await claimButton(page).click();
+  await page.getByRole("heading", { name: "Held for you" }).waitFor();
+  assert.equal((await standing(drop)).held, 1);
+});
+
+test("off line the page says so; a tap meanwhile is kept, and counts once when the line is back", TEST, async (context) => {
+  const drop = await stage.shop.drop();
+  const { page, context: profile } = await stage.buyer(context);
+  await openDrop(page, drop);
+  await see(page, "1 person is here");
+  await profile.setOffline(true);
+  await see(page, /^You are offline/);
+  await claimButton(page).click();
+  await see(page, /^No answer yet. We ask again with the same claim/);
+  await profile.setOffline(false);
+  await page.getByRole("heading", { name: "Held for you" }).waitFor();
+  await page.getByText(/^You are offline/).waitFor({ state: "hidden" });
+  assert.equal((await standing(drop)).held, 1);
+});
+
+test("while no socket gets through, the drop is followed all the same", TEST, async (context) => {
+  const drop = await stage.shop.drop();
+  const { page } = await stage.buyer(context);
+  await page.routeWebSocket("**/v1/ws", (socket) => socket.close());
+  await openDrop(page, drop);
+  await see(page, "20 of 20 left");
+  const other = await stage.buyer(context);
+  await openDrop(other.page, drop);
+  await claim(other.page);
+  await see(page, "19 of 20 left");
+  await claim(page);
+  await see(other.page, "18 of 20 left");
+});
+
+test("an overloaded server is asked again, and the buyer is told", TEST, async (context) => {
+  const drop = await stage.shop.drop();
+  const { page } = await stage.buyer(context);
+  await page.routeWebSocket("**/v1/ws", () => undefined);
+  let refusals = 0;
+  await page.route("**/v1/drops/*/claims", (route) => {
+    refusals += 1;
+    if (refusals > 2) return route.continue();
+    const body = { type: "/problems/overloaded", code: "overloaded", title: "Overloaded", status: 503, detail: "later" };
+    return route.fulfill({ status: 503, headers: { "retry-after": "1", "content-type": "application/problem+json" }, body: JSON.stringify(body) });
+  });
+  await openDrop(page, drop);
+  await claimButton(page).click();
+  await see(page, /^Very many people are claiming/);
+  await page.getByRole("heading", { name: "Held for you" }).waitFor();
+  assert.equal(refusals, 3);
+});
+
+test("a session that was ended elsewhere is told, and one goes on as a guest only by choice", TEST, async (context) => {
+  const drop = await stage.shop.drop();
+  const { page } = await stage.buyer(context);
+  await openDrop(page, drop);
+  await claim(page);
+  const session = await page.evaluate(() => JSON.parse(localStorage.getItem("fusion.session") ?? "{}"));
+  await stage.shop.ask("DELETE", "/v1/sessions/current", undefined, session.token);
+  await claimButton(page).click();
+  await see(page, "Your session has ended");
+  assert.equal(await page.evaluate(() => localStorage.getItem("fusion.session")), null);
+  await button(page, "Go on as a guest").click();
+  await claim(page);
+  assert.equal((await standing(drop)).held, 2);
+});
+
+test("a server that dies and comes back finds the pages waiting, and they show the truth", TEST, async (context) => {
+  const drop = await stage.shop.drop({ sizes: { M: 3 } });
+  const [holder, watcher] = await Promise.all([stage.buyer(context), stage.buyer(context)]);
+  await Promise.all([openDrop(holder.page, drop), openDrop(watcher.page, drop)]);
+  await claim(holder.page);
+  await see(watcher.page, "2 of 3 left");
+  await toCheckout(holder.page);
+  await fillAddress(holder.page, "kim@example.com");
+
+  await stage.shop.kill("SIGKILL");
+  await see(watcher.page, /^Reconnecting/);
+  await claimButton(watcher.page).click();
+  await see(watcher.page, /^No answer yet. We ask again/);
+  await pay(holder.page);
+  await see(holder.page, /^No answer came/);
+  await stage.shop.start();
+
+  await watcher.page.getByRole("heading", { name: "Held for you" }).waitFor();
+  await confirmed(holder.page);
+  await watcher.page.getByText(/^Reconnecting/).waitFor({ state: "hidden" });
+  await see(watcher.page, "Sold 1 of 3");
+  await see(watcher.page, "1 of 3 left");
+  const now = await eventually(async () => {
+    const seen = await standing(drop);
+    return seen.sold === 1 && seen;
+  }, "the server agrees");
+  assert.deepEqual([now.available, now.held, now.sold], [1, 1, 1]);
+});
