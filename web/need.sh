@@ -11,7 +11,7 @@ if [ "${1:-}" = --install ]; then install=yes; shift; fi
 
 node_fits() {
   command -v npm >/dev/null 2>&1 &&
-    node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' 2>/dev/null
+    node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 22 || (a == 22 && b >= 12) || (a == 20 && b >= 19) ? 0 : 1)' 2>/dev/null
 }
 
 # Debian's own Node is too old for the build: the same program comes as a Python package.
@@ -26,7 +26,7 @@ for what in "$@"; do
   node)
     node_fits && continue
     if [ $install = yes ] && install_node && PATH="$PWD/target/node/bin:$PATH" node_fits; then continue; fi
-    echo "missing: Node 20.19 or newer with npm, which the shop's pages are built with (https://nodejs.org); without pages: make run-engine, make test-engine" >&2
+    echo "missing: Node 20.19, or 22.12 or newer, with npm, which the shop's pages are built with (https://nodejs.org); without pages: make run-engine, make test-engine" >&2
     exit 1
     ;;
   chromium)

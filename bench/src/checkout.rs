@@ -28,10 +28,7 @@ pub(crate) fn checkout(options: &Options) -> Result<Vec<Row>> {
     let scratch = Scratch::new(&options.work_dir)?;
     let server = Server::start(&options.binary, &scratch.path().join("data"))?;
     let mut shop = Shop::open(&server)?;
-    for product in 0..PRODUCTS {
-        shop.product(&sku(product))?;
-        shop.stock(&sku(product), UNITS)?;
-    }
+    stock(&mut shop)?;
     let mut guests = shop.guests(options.guests, options.clients)?;
     let mut rows = [("add to cart", true), ("cart, line and checkout", false)]
         .map(|(name, adding)| (adding, Row { name: name.to_owned(), rate: None, rounds: Vec::new() }));
@@ -62,6 +59,36 @@ pub(crate) fn checkout(options: &Options) -> Result<Vec<Row>> {
     Ok(rows.map(|(_, row)| row).into())
 }
 
+fn stock(shop: &mut Shop) -> Result<()> {
+    for product in 0..PRODUCTS {
+        shop.product(&sku(product))?;
+        shop.stock(&sku(product), UNITS)?;
+    }
+    Ok(())
+}
+
+/// Buys `count` times in a shop that is still empty, and waits until every order is paid.
+pub(crate) fn paid_orders(shop: &mut Shop, server: &Server, count: usize, clients: usize) -> Result<Vec<String>> {
+    stock(shop)?;
+    let guests = shop.guests(clients, clients)?;
+    let mut shopping = Shopping::new(&guests, clients, 1, false);
+    shopping.left = count;
+    Driver::connect(shop.address(), clients)?.run(
+        &mut Http { work: &mut shopping },
+        &Plan::all_of_it(),
+        server.pid(),
+    )?;
+    if shopping.bought.len() != count {
+        let bought = shopping.bought.len();
+        return Err(BenchError::Setup(format!("only {bought} of {count} orders were made")));
+    }
+    // The capture of the last ones may still be under way.
+    for order in &shopping.bought {
+        shop.expect_paid(order)?;
+    }
+    Ok(shopping.bought)
+}
+
 fn sku(product: u64) -> String {
     format!("BENCH-{product:02}")
 }
@@ -87,13 +114,18 @@ struct Shopping<'a> {
     stages: Vec<(Stage, usize)>,
     orders: u64,
     looks: u64,
+    /// Carts that may still be begun.
+    left: usize,
+    /// The orders that came of them.
+    bought: Vec<String>,
 }
 
 impl<'a> Shopping<'a> {
     fn new(guests: &'a Guests, connections: usize, family: u16, adding: bool) -> Self {
         let count = guests.tokens.len();
         let stages = (0..connections).map(|connection| (Stage::Outside, connection % count)).collect();
-        Self { guests, keys: Keys::new(family), adding, stages, orders: u64::from(family) << 32, looks: 0 }
+        let orders = u64::from(family) << 32;
+        Self { guests, keys: Keys::new(family), adding, stages, orders, looks: 0, left: usize::MAX, bought: Vec::new() }
     }
 
     /// The connection's next guest enters.
@@ -109,7 +141,11 @@ impl Work for Shopping<'_> {
         let (stage, guest) = &self.stages[connection];
         let headers = bearer(&self.guests.tokens[*guest], &mut self.keys);
         match stage {
-            Stage::Outside => write_request(out, "POST", "/v1/carts", &headers, Some(b"{}")),
+            Stage::Outside => {
+                let Some(left) = self.left.checked_sub(1) else { return false };
+                self.left = left;
+                write_request(out, "POST", "/v1/carts", &headers, Some(b"{}"));
+            }
             Stage::Cart { id, lines } => {
                 let product = if self.adding { *lines } else { connection as u64 % PRODUCTS };
                 let body = format!("{{\"sku\":\"{}\",\"quantity\":1}}", sku(product));
@@ -155,7 +191,11 @@ impl Work for Shopping<'_> {
             Stage::Paying { .. } | Stage::Pending { .. } => {
                 let value: Value = serde_json::from_slice(body).unwrap_or_default();
                 match value.get("state").and_then(Value::as_str) {
-                    Some("completed") => (Stage::Outside, Verdict::Done),
+                    Some("completed") => {
+                        let order = value.get("order_id").and_then(Value::as_str);
+                        self.bought.extend(order.map(str::to_owned));
+                        (Stage::Outside, Verdict::Done)
+                    }
                     Some("pending") => (Stage::Pending { checkout: id_of(what, status, body)? }, Verdict::Step),
                     _ => return Err(BenchError::unexpected(what, status, body)),
                 }

@@ -141,7 +141,7 @@ fn restart(
     // One key for all attempts: an attempt whose answer was lost must not become a second claim.
     let key = format!("first-claim-after-restart-{family}");
     let started = Instant::now();
-    let mut server = Server::spawn(&options.binary, data_dir)?;
+    let mut server = Server::spawn(&options.binary, data_dir, &[])?;
     let mut client = None;
     let first_claim_seconds = loop {
         if started.elapsed() > FIRST_CLAIM_MAX {

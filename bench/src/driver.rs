@@ -37,6 +37,8 @@ pub(crate) enum Verdict {
     Refused,
     /// One request of several: the operation goes on, on the same connection, its time still running.
     Step,
+    /// A part of the answer, or something that nobody asked for: the rest is waited for.
+    Aside,
 }
 
 /// A protocol and the work asked for in it.
@@ -95,6 +97,13 @@ impl Window {
         self.latency.value_at_percentile(percentile) as f64 / 1e6
     }
 
+    /// Counts every operation as so many: a message that carries several. The latency stays that of a message.
+    pub(crate) fn weigh(&mut self, each: u64) {
+        for count in [&mut self.operations, &mut self.done_in_all, &mut self.refused] {
+            *count *= each;
+        }
+    }
+
     /// CPU microseconds of the server for each operation.
     pub(crate) fn server_us(&self) -> f64 {
         self.cpu.server_seconds * 1e6 / self.operations.max(1) as f64
@@ -134,12 +143,17 @@ pub(crate) struct Driver {
 impl Driver {
     /// Connects `clients` times.
     pub(crate) fn connect(address: SocketAddr, clients: usize) -> Result<Self> {
+        let connect = |_| TcpStream::connect(address).doing(format!("connecting to {address}"));
+        Self::over((0..clients).map(connect).collect::<Result<_>>()?)
+    }
+
+    /// Drives connections on which all that comes before the first request has been said.
+    pub(crate) fn over(streams: Vec<TcpStream>) -> Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC).doing("creating an epoll")?;
         let alarm = Alarm::new()?;
         epoll::add(&epoll, &alarm, EventData::new_u64(ALARM), EventFlags::IN).doing("watching the timer")?;
-        let mut connections = Vec::with_capacity(clients);
-        for index in 0..clients {
-            let stream = TcpStream::connect(address).doing(format!("connecting to {address}"))?;
+        let mut connections = Vec::with_capacity(streams.len());
+        for (index, stream) in streams.into_iter().enumerate() {
             stream.set_nodelay(true).doing("setting nodelay")?;
             stream.set_nonblocking(true).doing("setting nonblocking")?;
             epoll::add(&epoll, &stream, EventData::new_u64(index as u64), EventFlags::IN).doing("watching a socket")?;
@@ -294,16 +308,29 @@ impl Driver {
             Err(error) if error.kind() == ErrorKind::ConnectionReset => return Err(run.hung_up(index)),
             Err(error) => return Err(error).doing(format!("reading from {}", run.dialect.peer())),
         }
-        let input = &connection.input[..connection.filled];
-        let Some((length, verdict)) = run.dialect.answered(index, input)? else { return Ok(()) };
-        connection.input.copy_within(length..connection.filled, 0);
-        connection.filled -= length;
+        loop {
+            let connection = &mut self.connections[index];
+            let input = &connection.input[..connection.filled];
+            if input.is_empty() {
+                return Ok(());
+            }
+            let Some((length, verdict)) = run.dialect.answered(index, input)? else { return Ok(()) };
+            connection.input.copy_within(length..connection.filled, 0);
+            connection.filled -= length;
+            if verdict != Verdict::Aside {
+                self.go_on(index, verdict, run)?;
+            }
+        }
+    }
+
+    /// After a whole answer: the operation's next request, or the next operation.
+    fn go_on(&mut self, index: usize, verdict: Verdict, run: &mut Run<'_>) -> Result<()> {
+        let connection = &mut self.connections[index];
         let Some(due) = connection.due.take() else {
             return Err(BenchError::Setup(format!("{} answered what nobody asked", run.dialect.peer())));
         };
         if verdict == Verdict::Step {
             // The operation goes on, whatever the clock says: half an operation is not a result.
-            let connection = &mut self.connections[index];
             connection.out.clear();
             connection.written = 0;
             run.dialect.ask(index, &mut connection.out);

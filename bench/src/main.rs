@@ -10,6 +10,7 @@ mod error;
 mod footprint;
 mod guests;
 mod http;
+mod live;
 mod machine;
 mod metrics;
 mod options;
@@ -55,16 +56,20 @@ fn measure(cli: &Cli) -> Result<()> {
         let binary = options.binary.display();
         return Err(BenchError::Setup(format!("{binary} is not there: cargo build --release -p server, or --binary")));
     }
+    if let Command::Run { live, .. } | Command::Live(live) = &cli.command {
+        live::prepare(&options, live)?;
+    }
     let (load, forced) = machine::wait_until_calm(Duration::from_secs(cli.common.calm_seconds_max), cli.common.force)?;
     let machine = Machine::describe(&options.repository, &options.work_dir, load, forced)?;
     let mut report = Report::default();
     let mut results: Option<PathBuf> = None;
     match &cli.command {
-        Command::Run { reserve, cold_start, footprint, results: wanted } => {
+        Command::Run { reserve, cold_start, footprint, live, results: wanted } => {
             report.reservations = Some(reserve::reserve(&options, reserve)?);
             report.checkout = Some(checkout::checkout(&options)?);
             report.footprint = Some(footprint::footprint(&options, footprint)?);
             report.cold_start = Some(cold_start::cold_start(&options, cold_start)?);
+            report.live = Some(live::live(&options, live)?);
             let usual = (!options.quick).then(|| options.repository.join("bench/RESULTS.md"));
             results = wanted.clone().or(usual);
         }
@@ -72,6 +77,7 @@ fn measure(cli: &Cli) -> Result<()> {
         Command::ColdStart(wanted) => report.cold_start = Some(cold_start::cold_start(&options, wanted)?),
         Command::Footprint(wanted) => report.footprint = Some(footprint::footprint(&options, wanted)?),
         Command::Checkout => report.checkout = Some(checkout::checkout(&options)?),
+        Command::Live(wanted) => report.live = Some(live::live(&options, wanted)?),
     }
     print!("{}", report.terminal(&machine));
     if let Some(results) = results {

@@ -25,6 +25,8 @@ pub(crate) enum Command {
         cold_start: ColdStartOptions,
         #[command(flatten)]
         footprint: FootprintOptions,
+        #[command(flatten)]
+        live: Box<LiveOptions>,
         /// Write the results here (a --quick run writes none unless this is given)
         #[arg(long)]
         results: Option<PathBuf>,
@@ -37,6 +39,8 @@ pub(crate) enum Command {
     Footprint(FootprintOptions),
     /// Lines added to carts, and whole checkouts, a second
     Checkout,
+    /// Over WebSocket: reservations, telling many, idle connections, a rush that many look at
+    Live(Box<LiveOptions>),
 }
 
 /// For every measurement.
@@ -123,8 +127,61 @@ pub(crate) struct FootprintOptions {
     pub(crate) reservations: Option<u32>,
 }
 
+/// What is measured over WebSocket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LivePart {
+    /// Reservations, beside Redis.
+    Claims,
+    /// CPU for each delivery of a fact, beside Bun and ws.
+    FanOut,
+    /// Memory for each idle connection, beside Bun and ws.
+    Idle,
+    /// Buyers who claim while many look on.
+    Rush,
+}
+
+/// Who tells many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Broadcasting {
+    /// The server under test.
+    Fusion,
+    /// Bun's own WebSocket server.
+    Bun,
+    /// The package ws on Node.
+    Ws,
+}
+
+/// For the live doors.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LiveOptions {
+    /// What is measured over WebSocket
+    #[arg(long, value_delimiter = ',', default_value = "claims,fan-out,idle,rush")]
+    pub(crate) parts: Vec<LivePart>,
+    /// Who tells many, and holds idle connections
+    #[arg(long, value_delimiter = ',', default_value = "fusion,bun,ws")]
+    pub(crate) broadcasters: Vec<Broadcasting>,
+    /// Claims in a message of those that send many
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(2..=256))]
+    pub(crate) batch: u16,
+    /// Connections that hear every fact [default: 1000, quick: 200]
+    #[arg(long)]
+    pub(crate) listeners: Option<u32>,
+    /// Connections that rest [default: 10000, quick: 1000]
+    #[arg(long)]
+    pub(crate) idle_connections: Option<u32>,
+    /// Connections that look at the drop in the rush [default: 10000, quick: 1000]
+    #[arg(long)]
+    pub(crate) onlookers: Option<u32>,
+    /// Buyers in the rush [default: 2000, quick: 200]
+    #[arg(long)]
+    pub(crate) buyers: Option<u32>,
+    /// Units that a buyer in the rush may have, claimed one by one
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) claims_each: u32,
+}
+
 /// The options of every measurement, worked out.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Options {
     /// The repository.
     pub(crate) repository: PathBuf,

@@ -27,6 +27,9 @@ redis.call('HINCRBY', KEYS[2], ARGV[1], quantity)
 redis.call('SET', KEYS[3], ARGV[1] .. '|' .. ARGV[2] .. '|' .. ARGV[4])
 return 1";
 
+/// Units for a window with many reservations in each write.
+const UNITS_AFRESH: u64 = 20_000_000;
+
 /// Redis as a contender.
 #[derive(Debug)]
 pub(crate) struct Redis {
@@ -35,6 +38,10 @@ pub(crate) struct Redis {
     version: String,
     script: String,
     guests: usize,
+    /// Reservations in one write.
+    batch: usize,
+    /// Each window on an empty database.
+    afresh: bool,
     drops: u32,
 }
 
@@ -51,29 +58,41 @@ impl Redis {
         let script = control.ask(&["SCRIPT", "LOAD", SCRIPT])?;
         let info = control.ask(&["INFO", "server"])?;
         let version = info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or("?").to_owned();
-        Ok(Self { address: peer.address, pid: peer.pid, version, script, guests, drops: 0 })
+        Ok(Self { address: peer.address, pid: peer.pid, version, script, guests, batch: 1, afresh: false, drops: 0 })
+    }
+
+    /// The same with so many reservations in one write (pipelining), each window on an empty database.
+    pub(crate) fn prepare_afresh(peer: &Peer, guests: usize, batch: usize) -> Result<Self> {
+        Ok(Self { batch, afresh: true, ..Self::prepare(peer, guests)? })
     }
 }
 
 impl Contender for Redis {
     fn name(&self) -> String {
-        "Redis".to_owned()
+        if self.batch > 1 { format!("Redis × {}", self.batch) } else { "Redis".to_owned() }
     }
 
     fn about(&self) -> String {
-        format!("Redis: version {}, appendonly yes, appendfsync always, one Lua script by EVALSHA", self.version)
+        let (name, version) = (self.name(), &self.version);
+        let many = if self.batch > 1 { format!(", {} of them in one write", self.batch) } else { String::new() };
+        format!("{name}: version {version}, appendonly yes, appendfsync always, one Lua script by EVALSHA{many}")
     }
 
     fn window(&mut self, plan: &Plan, clients: usize) -> Result<Window> {
         self.drops += 1;
         let stock = format!("stock:{}", self.drops);
-        let units = UNITS_PER_DROP.to_string();
-        Control::connect(self.address)?.ask(&["SET", &stock, &units])?;
+        let units = if self.afresh { UNITS_AFRESH } else { UNITS_PER_DROP };
+        let mut control = Control::connect(self.address)?;
+        if self.afresh {
+            control.ask(&["FLUSHALL"])?;
+        }
+        control.ask(&["SET", &stock, &units.to_string()])?;
         let mut driver = Driver::connect(self.address, clients)?;
-        let mut reservations = Reservations::new(&self.script, self.drops, self.guests, clients);
-        let window = driver.run(&mut reservations, plan, self.pid)?;
+        let mut reservations = Reservations::new(&self.script, self.drops, self.guests, clients, self.batch);
+        let mut window = driver.run(&mut reservations, plan, self.pid)?;
+        window.weigh(self.batch as u64);
         let left: u64 = Control::connect(self.address)?.ask(&["GET", &stock])?.parse().unwrap_or(0);
-        let recorded = UNITS_PER_DROP - left;
+        let recorded = units - left;
         if recorded != window.done_in_all {
             return Err(BenchError::Mislaid { peer: self.name(), acknowledged: window.done_in_all, recorded });
         }
@@ -88,10 +107,13 @@ struct Reservations {
     drop: u32,
     made: u64,
     walk: Walk,
+    batch: usize,
+    /// Of each connection's write: the answers that are still to come, and whether one refused.
+    waiting: Vec<(usize, bool)>,
 }
 
 impl Reservations {
-    fn new(script: &str, drop: u32, guests: usize, clients: usize) -> Self {
+    fn new(script: &str, drop: u32, guests: usize, clients: usize, batch: usize) -> Self {
         let mut front = b"*10\r\n".to_vec();
         for argument in ["EVALSHA", script, "3", &format!("stock:{drop}"), &format!("buyers:{drop}")] {
             bulk(&mut front, argument.as_bytes());
@@ -100,7 +122,8 @@ impl Reservations {
         for argument in ["1", &UNITS_PER_BUYER_MAX.to_string(), "1893456000000"] {
             bulk(&mut back, argument.as_bytes());
         }
-        Self { front, back, drop, made: 0, walk: Walk::new(guests, clients, UNITS_PER_BUYER_MAX) }
+        let walk = Walk::new(guests, clients, UNITS_PER_BUYER_MAX);
+        Self { front, back, drop, made: 0, walk, batch, waiting: vec![(0, false); clients] }
     }
 }
 
@@ -116,22 +139,40 @@ impl Dialect for Reservations {
     }
 
     fn ask(&mut self, connection: usize, out: &mut Vec<u8>) -> bool {
-        let Some(guest) = self.walk.next(connection) else { return false };
-        self.made += 1;
-        out.extend_from_slice(&self.front);
-        // Fixed widths, so that the lengths are known: hold:00000001:000000000001 and guest-000001.
-        let _ = write!(out, "$26\r\nhold:{:08}:{:012}\r\n$12\r\nguest-{guest:06}\r\n", self.drop, self.made);
-        out.extend_from_slice(&self.back);
+        for _ in 0..self.batch {
+            // A write is whole or none, so that each is as many reservations.
+            let Some(guest) = self.walk.next(connection) else {
+                out.clear();
+                return false;
+            };
+            self.made += 1;
+            out.extend_from_slice(&self.front);
+            // Fixed widths, so that the lengths are known: hold:00000001:000000000001 and guest-000001.
+            let _ = write!(out, "$26\r\nhold:{:08}:{:012}\r\n$12\r\nguest-{guest:06}\r\n", self.drop, self.made);
+            out.extend_from_slice(&self.back);
+        }
+        self.waiting[connection] = (self.batch, false);
         true
     }
 
-    fn answered(&mut self, _connection: usize, input: &[u8]) -> Result<Option<(usize, Verdict)>> {
-        let Some(end) = memchr::memchr(b'\n', input) else { return Ok(None) };
-        match &input[..=end] {
-            b":1\r\n" => Ok(Some((end + 1, Verdict::Done))),
-            b":0\r\n" | b":-1\r\n" => Ok(Some((end + 1, Verdict::Refused))),
-            other => Err(BenchError::unexpected("redis EVALSHA", 0, other)),
+    fn answered(&mut self, connection: usize, input: &[u8]) -> Result<Option<(usize, Verdict)>> {
+        let (waiting, refused) = &mut self.waiting[connection];
+        let mut length = 0;
+        while let Some(end) = memchr::memchr(b'\n', &input[length..]).filter(|_| *waiting > 0) {
+            match &input[length..=length + end] {
+                b":1\r\n" => {}
+                b":0\r\n" | b":-1\r\n" => *refused = true,
+                other => return Err(BenchError::unexpected("redis EVALSHA", 0, other)),
+            }
+            length += end + 1;
+            *waiting -= 1;
         }
+        Ok(match (length, *waiting, *refused) {
+            (0, ..) => None,
+            (_, 1.., _) => Some((length, Verdict::Aside)),
+            (_, 0, true) => Some((length, Verdict::Refused)),
+            (_, 0, false) => Some((length, Verdict::Done)),
+        })
     }
 }
 
@@ -181,7 +222,7 @@ mod tests {
 
     #[test]
     fn the_lengths_written_into_the_request_are_those_of_its_parts() {
-        let mut reservations = Reservations::new(&"a".repeat(40), 7, 10, 1);
+        let mut reservations = Reservations::new(&"a".repeat(40), 7, 10, 1, 1);
         let mut out = Vec::new();
         assert!(reservations.ask(0, &mut out));
         let text = String::from_utf8(out).expect("text");
@@ -196,10 +237,37 @@ mod tests {
 
     #[test]
     fn a_refusal_is_not_a_reservation_and_an_error_ends_the_run() {
-        let mut reservations = Reservations::new("sha", 1, 10, 1);
+        let mut reservations = Reservations::new("sha", 1, 10, 1, 1);
+        reservations.ask(0, &mut Vec::new());
         assert_eq!(reservations.answered(0, b":1\r\n").expect("held"), Some((4, Verdict::Done)));
+        reservations.ask(0, &mut Vec::new());
         assert_eq!(reservations.answered(0, b":-1\r\n").expect("cap"), Some((5, Verdict::Refused)));
+        reservations.ask(0, &mut Vec::new());
         assert_eq!(reservations.answered(0, b":1").expect("incomplete"), None);
         assert!(reservations.answered(0, b"-NOSCRIPT No matching script.\r\n").is_err());
+    }
+
+    #[test]
+    fn a_write_of_many_is_done_with_its_last_answer() {
+        let mut reservations = Reservations::new("sha", 1, 10, 1, 3);
+        let mut out = Vec::new();
+        assert!(reservations.ask(0, &mut out));
+        assert_eq!(out.windows(7).filter(|part| part == b"EVALSHA").count(), 3);
+        assert_eq!(reservations.answered(0, b":1\r\n:1\r\n:").expect("two"), Some((8, Verdict::Aside)));
+        assert_eq!(reservations.answered(0, b":1\r\n").expect("the third"), Some((4, Verdict::Done)));
+        reservations.ask(0, &mut out);
+        assert_eq!(
+            reservations.answered(0, b":1\r\n:-1\r\n:1\r\n").expect("one refused"),
+            Some((13, Verdict::Refused))
+        );
+    }
+
+    #[test]
+    fn a_write_that_would_not_be_full_is_not_written() {
+        let mut reservations = Reservations::new("sha", 1, 1, 1, 64);
+        let mut out = Vec::new();
+        assert!(reservations.ask(0, &mut out));
+        out.clear();
+        assert!(!reservations.ask(0, &mut out) && out.is_empty(), "36 of the guest's hundred are left");
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     cold_start::ColdStart,
     driver::Window,
     footprint::Footprint,
+    live::{Live, report as live},
     machine::Machine,
     reserve::{Reservations, Row},
 };
@@ -28,6 +29,8 @@ pub(crate) struct Report {
     pub(crate) footprint: Option<Footprint>,
     /// Carts and checkouts.
     pub(crate) checkout: Option<Vec<Row>>,
+    /// The live doors.
+    pub(crate) live: Option<Live>,
 }
 
 impl Report {
@@ -43,6 +46,9 @@ impl Report {
         }
         if let Some(table) = self.facts(presets::UTF8_FULL_CONDENSED) {
             text += &format!("\n{table}\n");
+        }
+        if let Some(live) = &self.live {
+            text += &live::terminal(live);
         }
         text
     }
@@ -65,6 +71,9 @@ impl Report {
         }
         if let Some(table) = self.facts(presets::ASCII_MARKDOWN) {
             text += &format!("\n## Cold start, stalls, memory and journal\n\n{table}\n");
+        }
+        if let Some(live) = &self.live {
+            text += &live::markdown(live);
         }
         text
     }
@@ -121,7 +130,7 @@ fn machine_lines(machine: &Machine) -> Vec<String> {
     lines
 }
 
-fn table(preset: &str, header: &[&str]) -> Table {
+pub(crate) fn table(preset: &str, header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_preset(preset).set_header(header);
     table
@@ -175,7 +184,7 @@ fn ratio(row: &Row, ours: Option<f64>) -> String {
 }
 
 /// Every round by itself: a median hides how far apart they were.
-fn rounds(rows: &[Row]) -> Table {
+pub(crate) fn rounds<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Table {
     const HEADER: [&str; 10] = [
         "",
         "loop",
@@ -264,16 +273,16 @@ fn footprint_facts(footprint: &Footprint, facts: &mut Vec<[String; 3]>) {
     add("the same as allocated on disk".to_owned(), bytes(footprint.journal_allocated_bytes));
 }
 
-fn mebibytes(bytes: f64) -> String {
+pub(crate) fn mebibytes(bytes: f64) -> String {
     format!("{:.1} MiB", bytes / (1_u64 << 20) as f64)
 }
 
-fn bytes(bytes: f64) -> String {
+pub(crate) fn bytes(bytes: f64) -> String {
     format!("{} B", thousands(bytes))
 }
 
 /// A whole number with commas.
-fn thousands(value: f64) -> String {
+pub(crate) fn thousands(value: f64) -> String {
     let digits = format!("{:.0}", value.abs());
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -286,7 +295,7 @@ fn thousands(value: f64) -> String {
 }
 
 /// Three digits that matter.
-fn digits(value: f64) -> String {
+pub(crate) fn digits(value: f64) -> String {
     match value.abs() {
         small if small < 10.0 => format!("{value:.2}"),
         small if small < 100.0 => format!("{value:.1}"),

@@ -51,18 +51,23 @@ pub(crate) struct Row {
 impl Row {
     /// The median over the rounds.
     pub(crate) fn median(&self, value: impl Fn(&Window) -> f64) -> f64 {
-        let mut values: Vec<f64> = self.rounds.iter().map(value).collect();
-        values.sort_by(f64::total_cmp);
-        match values.len() {
-            0 => f64::NAN,
-            count if count % 2 == 1 => values[count / 2],
-            count => (values[count / 2 - 1] + values[count / 2]) / 2.0,
-        }
+        median(&self.rounds.iter().map(value).collect::<Vec<_>>())
     }
 
     /// Operations in a second.
     pub(crate) fn per_second(&self) -> f64 {
         self.median(Window::per_second)
+    }
+}
+
+/// The middle of them, or between the two in the middle.
+pub(crate) fn median(values: &[f64]) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    match values.len() {
+        0 => f64::NAN,
+        count if count % 2 == 1 => values[count / 2],
+        count => (values[count / 2 - 1] + values[count / 2]) / 2.0,
     }
 }
 
@@ -118,7 +123,7 @@ pub(crate) fn reserve(options: &Options, wanted: &ReserveOptions) -> Result<Rese
 }
 
 /// A, B, C, A, B, C, …: whatever the machine goes through, it goes through with all of them.
-fn rounds(options: &Options, contenders: &mut [Box<dyn Contender>], paces: &[Pace]) -> Result<Vec<Row>> {
+pub(crate) fn rounds(options: &Options, contenders: &mut [Box<dyn Contender>], paces: &[Pace]) -> Result<Vec<Row>> {
     let mut rows: Vec<Row> = contenders
         .iter()
         .zip(paces)

@@ -34,18 +34,24 @@ pub(crate) struct Server {
 impl Server {
     /// Starts it and waits until it is ready.
     pub(crate) fn start(binary: &Path, data_dir: &Path) -> Result<Self> {
-        let mut server = Self::spawn(binary, data_dir)?;
+        Self::start_with(binary, data_dir, &[])
+    }
+
+    /// The same with settings of its own.
+    pub(crate) fn start_with(binary: &Path, data_dir: &Path, settings: &[&str]) -> Result<Self> {
+        let mut server = Self::spawn(binary, data_dir, settings)?;
         server.wait_until_ready()?;
         Ok(server)
     }
 
     /// Starts it and returns at once.
-    pub(crate) fn spawn(binary: &Path, data_dir: &Path) -> Result<Self> {
+    pub(crate) fn spawn(binary: &Path, data_dir: &Path, settings: &[&str]) -> Result<Self> {
         let address = free_address()?;
         let log = File::options().create(true).append(true).open(log_of(data_dir)).doing("opening the server's log")?;
         let child = dies_with_us(binary)
             .args(["serve", "--dev", "--listen", &address.to_string(), "--data-dir"])
             .arg(data_dir)
+            .args(settings)
             .stdin(Stdio::null())
             .stdout(log.try_clone().doing("opening the server's log")?)
             .stderr(log)
@@ -164,7 +170,7 @@ fn log_of(data_dir: &Path) -> PathBuf {
 }
 
 /// The kernel kills the server when this process dies, even by `kill -9`, where util-linux can arrange that.
-fn dies_with_us(binary: &Path) -> Command {
+pub(crate) fn dies_with_us(binary: &Path) -> Command {
     let arranged = Command::new("setpriv").arg("--help").output();
     if arranged.is_ok_and(|help| String::from_utf8_lossy(&help.stdout).contains("--pdeathsig")) {
         let mut command = Command::new("setpriv");

@@ -80,6 +80,11 @@ impl Shop {
         self.pid
     }
 
+    /// The vendor's token.
+    pub(crate) fn vendor(&self) -> &str {
+        &self.vendor
+    }
+
     /// After a restart: the same shop at another address.
     pub(crate) fn reopen(&mut self, server: &Server) -> Result<()> {
         self.client = Client::connect(server.address())?;
@@ -148,6 +153,19 @@ impl Shop {
                 return Err(BenchError::Mislaid { peer: "fusion".to_owned(), acknowledged, recorded });
             }
             std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Waits until an order is paid.
+    pub(crate) fn expect_paid(&mut self, order: &str) -> Result<()> {
+        let deadline = Instant::now() + SETTLE_MAX;
+        loop {
+            let seen = self.client.call("GET", &format!("/v1/orders/{order}"), Some(&self.vendor), None, None)?;
+            match seen.text(200, "/payment_state")?.as_str() {
+                "paid" => return Ok(()),
+                _ if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(20)),
+                state => return Err(BenchError::Setup(format!("order {order} is {state} and not paid"))),
+            }
         }
     }
 

@@ -34,7 +34,7 @@ QUIET_SECONDS = 5
 # A kind of fault that takes longer hangs.
 FAULT_SECONDS_MAX = 45
 
-# Each slow reader has a queue of 1 MiB, which may have grown by doubling; each unfinished message its 256 KiB, which
+# Each slow reader has a queue of 1 MiB, which may have grown by doubling; each unfinished message its 64 KiB, which
 # likewise; a connection 64 KiB of buffers and tasks; and what the twenty claim and release stays in memory, with the
 # journal's tables, 32 MiB over a run.
 GROWTH_KIB_MAX = (

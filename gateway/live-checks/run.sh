@@ -20,7 +20,7 @@ if ! python3 -c 'import ensurepip, venv, sys; sys.exit(sys.version_info < (3, 11
 fi
 fusion=${FUSION_BIN:-target/debug/fusion}
 if [ ! -x "$fusion" ]; then
-  echo "missing: $fusion (cargo build -p fusion, or FUSION_BIN)" >&2
+  echo "missing: $fusion (cargo build -p server, or FUSION_BIN)" >&2
   exit 1
 fi
 if ! cmp -s "$here/requirements.txt" "$venv/requirements.txt"; then

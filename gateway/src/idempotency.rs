@@ -75,6 +75,8 @@ impl Key {
 
     /// The key of a command that comes by another way than HTTP.
     pub fn new(text: &str, request_id: u128) -> Result<Self, Problem> {
+        // HTTP takes no notice of what is around a header's value.
+        let text = text.trim_matches([' ', '\t']);
         match fits(text) {
             true => Ok(Self { text: text.to_owned(), request_id }),
             false => Err(Problem::new(Code::IdempotencyKeyInvalid)),

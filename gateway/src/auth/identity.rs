@@ -15,7 +15,7 @@ use engine::{
 use super::{cache::Known, standing::Standing, tenants::Tenants, token::Role};
 use crate::{
     Gateway,
-    edge::Arrival,
+    edge::{Arrival, Inside},
     problem::{Code, Problem},
 };
 
@@ -94,8 +94,10 @@ pub(crate) fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, Problem>
 async fn identify(parts: &mut Parts, gateway: &Gateway) -> Result<Option<Identity>, Problem> {
     let Some(token) = bearer_token(&parts.headers)? else { return Ok(None) };
     let identity = gateway.sessions.identify(token, gateway.now()).await?;
-    let address = parts.extensions.get::<Arrival>().map(|arrival| arrival.address);
-    gateway.limits.identity(&identity, address)?;
+    if parts.extensions.get::<Inside>().is_none() {
+        let address = parts.extensions.get::<Arrival>().map(|arrival| arrival.address);
+        gateway.limits.identity(&identity, address)?;
+    }
     Ok(Some(identity))
 }
 

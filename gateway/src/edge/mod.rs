@@ -87,6 +87,10 @@ pub struct Arrival {
     pub address: IpAddr,
 }
 
+/// Marks a request that nobody has sent: the gateway looks for someone who was counted already.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Inside;
+
 impl<S: Send + Sync> FromRequestParts<S> for Arrival {
     type Rejection = Infallible;
 
@@ -153,7 +157,8 @@ impl Door {
     }
 
     /// Answers what the gateway itself asks in someone's name: nobody's limits count it.
-    pub(crate) async fn answer_inside(&self, request: Request) -> Response {
+    pub(crate) async fn answer_inside(&self, mut request: Request) -> Response {
+        request.extensions_mut().insert(Inside);
         let id = RequestId::next();
         let mut response = self.route(request, &id).await;
         if response.status().as_u16() >= 400 {

@@ -27,6 +27,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Refusals under way at once; connections beyond that are closed without a word.
 const REFUSALS_MAX: usize = 256;
+/// How long what was sent may wait to be taken.
+#[cfg(target_os = "linux")]
+const UNTAKEN_TIMEOUT: Duration = Duration::from_secs(30);
 
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
     content-type: application/problem+json\r\ncontent-length: 160\r\n\r\n\
@@ -64,6 +67,9 @@ pub async fn serve(door: Door, listener: TcpListener, shutdown: impl Future<Outp
             () = &mut shutdown => break,
         };
         let _ = stream.set_nodelay(true);
+        // One that takes nothing of what is sent is given up, whoever else keeps the connection busy.
+        #[cfg(target_os = "linux")]
+        let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(UNTAKEN_TIMEOUT));
         match connections.clone().try_acquire_owned() {
             Ok(permit) => {
                 let serving =

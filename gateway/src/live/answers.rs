@@ -51,7 +51,7 @@ impl Session {
                 replies.push(reply);
             }
             let count = replies.len();
-            self.peer.write(&self.peer.wire.replies(replies));
+            self.peer.answer(&self.peer.wire.replies(replies)).await;
             self.commands.fetch_sub(count, Ordering::AcqRel);
         }
     }

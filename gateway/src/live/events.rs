@@ -101,12 +101,6 @@ struct Listening {
     _place: ConnectionPlace,
 }
 
-impl Drop for Listening {
-    fn drop(&mut self) {
-        self.session.leave();
-    }
-}
-
 impl Listening {
     /// What goes over the connection next.
     async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {

@@ -153,6 +153,8 @@ pub(super) struct Standing {
     pub(super) drop: Option<Box<proto::DropState>>,
     /// What tells whether it is another one.
     pub(super) mark: Vec<u8>,
+    /// How many look, which is less than another one.
+    pub(super) viewers: usize,
     /// When it becomes another by the clock alone.
     pub(super) turns_at: Option<Timestamp>,
 }
@@ -160,13 +162,19 @@ pub(super) struct Standing {
 impl Standing {
     /// Of a topic that has facts alone.
     pub(super) fn nothing() -> Self {
-        Self { json: raw("{}".to_owned()).unwrap_or_default(), drop: None, mark: Vec::new(), turns_at: None }
+        Self {
+            json: raw("{}".to_owned()).unwrap_or_default(),
+            drop: None,
+            mark: Vec::new(),
+            viewers: 0,
+            turns_at: None,
+        }
     }
 
     /// What REST answers.
     pub(super) fn answered(json: Box<RawValue>) -> Self {
         let mark = xxh3_128(json.get().as_bytes()).to_le_bytes().to_vec();
-        Self { json, drop: None, mark, turns_at: None }
+        Self { json, drop: None, mark, viewers: 0, turns_at: None }
     }
 }
 

@@ -51,6 +51,12 @@ pub const FACTS_KEPT: usize = 256;
 pub const LINGER: Duration = Duration::from_secs(60);
 /// Bytes that may wait for a client that reads slowly. Beyond that it is cut.
 pub const QUEUE_BYTES_MAX: usize = 1 << 20;
+/// How long a client may take nothing of what waits for it. Then it is cut.
+pub const STALL_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long commands under way have to be answered when the server stops.
+pub const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
+/// Messages, pings and pongs of a client in a second. Whoever says more is no shop's page.
+pub const MESSAGES_A_SECOND_MAX: u32 = 2_000;
 /// How long a client may take to hear what was said last.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Over what time clients come back that are told that the server stops.
@@ -85,6 +91,11 @@ pub(crate) enum Close {
 }
 
 impl Close {
+    /// Counts one that is said.
+    pub(crate) fn count(self) {
+        metrics::counter!("fusion_live_closed_total", "code" => (self as u16).to_string()).increment(1);
+    }
+
     /// For people who look at the connection.
     pub(crate) fn reason(self) -> &'static str {
         match self {

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::{net::tcp::OwnedWriteHalf, sync::Notify, time::timeout};
 
 use super::{
-    CLOSE_TIMEOUT, Close, QUEUE_BYTES_MAX,
+    CLOSE_TIMEOUT, Close, QUEUE_BYTES_MAX, STALL_TIMEOUT,
     frames::{Frame, Place},
     wire::{Shared, Wire, closing},
 };
@@ -19,6 +19,8 @@ pub(super) struct Peer {
     socket: Option<OwnedWriteHalf>,
     queue: Mutex<Queue>,
     wake: Notify,
+    /// Some of what waited was taken.
+    drained: Notify,
 }
 
 #[derive(Default)]
@@ -34,13 +36,13 @@ struct Queue {
 impl Peer {
     /// The writing half of a WebSocket.
     pub(super) fn socket(write: OwnedWriteHalf, wire: Wire) -> Self {
-        Self { wire, socket: Some(write), queue: Mutex::default(), wake: Notify::new() }
+        Self { wire, socket: Some(write), queue: Mutex::default(), wake: Notify::new(), drained: Notify::new() }
     }
 
     /// A stream of server-sent events.
     pub(super) fn events() -> Self {
         let queue = Queue { places: Some(BTreeMap::new()), ..Queue::default() };
-        Self { wire: Wire::Events, socket: None, queue: queue.into(), wake: Notify::new() }
+        Self { wire: Wire::Events, socket: None, queue: queue.into(), wake: Notify::new(), drained: Notify::new() }
     }
 
     /// Says a frame.
@@ -51,20 +53,49 @@ impl Peer {
     /// Says what others hear too, after which the client is at `offset` of a topic's `epoch`.
     pub(super) fn tell(&self, shared: &Shared, topic: &str, epoch: &str, offset: u64) {
         let bytes = shared.get(self.wire);
-        if self.wire != Wire::Events {
-            return self.write(bytes);
-        }
-        let place = Place { epoch: epoch.to_owned(), offset };
-        let id = self.queue.lock().places.as_mut().map(|places| {
-            places.insert(topic.to_owned(), place);
-            places_of(places)
-        });
-        self.write(&[b"id: ", id.unwrap_or_default().as_bytes(), b"\n", bytes].concat());
+        let mut queue = self.queue.lock();
+        let Some(places) = &mut queue.places else { return self.write_to(&mut queue, bytes) };
+        places.insert(topic.to_owned(), Place { epoch: epoch.to_owned(), offset });
+        let id = places_of(places);
+        self.write_to(&mut queue, &[b"id: ", id.as_bytes(), b"\n", bytes].concat());
     }
 
     /// Says whole frames. A client that is behind by more than [`QUEUE_BYTES_MAX`] is told so, and hears no more.
     pub(super) fn write(&self, frames: &[u8]) {
-        let mut queue = self.queue.lock();
+        self.write_to(&mut self.queue.lock(), frames);
+    }
+
+    /// Two of them at once.
+    pub(super) fn write_both(&self, first: &[u8], second: &[u8]) {
+        match first.is_empty() {
+            true => self.write(second),
+            false => self.write(&[first, second].concat()),
+        }
+    }
+
+    /// Says what was asked for, once the client has taken enough of what was said before.
+    pub(super) async fn answer(&self, frames: &[u8]) {
+        loop {
+            let drained = self.drained.notified();
+            {
+                let mut queue = self.queue.lock();
+                if queue.ended || queue.waiting.len() <= QUEUE_BYTES_MAX / 2 {
+                    return self.take(&mut queue, frames);
+                }
+            }
+            drained.await;
+        }
+    }
+
+    fn write_to(&self, queue: &mut Queue, frames: &[u8]) {
+        if !queue.waiting.is_empty() && queue.waiting.len() + frames.len() > QUEUE_BYTES_MAX {
+            return self.cut(queue);
+        }
+        self.take(queue, frames);
+    }
+
+    /// Writes what the socket takes, and keeps the rest.
+    fn take(&self, queue: &mut Queue, frames: &[u8]) {
         if queue.ended || frames.is_empty() {
             return;
         }
@@ -72,37 +103,47 @@ impl Peer {
             (Some(socket), true) => match socket.try_write(frames) {
                 Ok(written) => written,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
-                Err(_) => {
-                    queue.ended = true;
-                    return self.wake.notify_one();
-                }
+                Err(_) => return self.end_now(queue),
             },
             _ => 0,
         };
-        if written == frames.len() {
+        if written < frames.len() {
+            queue.waiting.extend_from_slice(&frames[written..]);
+            self.wake.notify_one();
+        }
+    }
+
+    /// Ends it for a client that reads too slowly.
+    fn cut(&self, queue: &mut Queue) {
+        if queue.ended {
             return;
         }
-        if queue.waiting.len() + frames.len() - written > QUEUE_BYTES_MAX && written == 0 {
-            if self.socket.is_some() {
-                queue.waiting.extend_from_slice(&closing(Close::Slow));
-            }
-            (queue.ended, queue.slow) = (true, true);
-        } else {
-            queue.waiting.extend_from_slice(&frames[written..]);
+        Close::Slow.count();
+        match self.socket {
+            Some(_) => queue.waiting.extend_from_slice(&closing(Close::Slow)),
+            // Whoever carries the stream may not look at it for long: nothing is kept for it.
+            None => queue.waiting = BytesMut::new(),
         }
+        queue.slow = true;
+        self.end_now(queue);
+    }
+
+    fn end_now(&self, queue: &mut Queue) {
+        queue.ended = true;
         self.wake.notify_one();
+        self.drained.notify_waiters();
     }
 
     /// Ends what is said on a WebSocket, with the reason.
     pub(super) fn close(&self, why: Close) {
+        why.count();
         self.write(&closing(why));
         self.end();
     }
 
     /// Ends what is said.
     pub(super) fn end(&self) {
-        self.queue.lock().ended = true;
-        self.wake.notify_one();
+        self.end_now(&mut self.queue.lock());
     }
 
     /// Whether a client was too slow.
@@ -149,10 +190,16 @@ impl Peer {
                 let _ = Box::pin(timeout(CLOSE_TIMEOUT, goodbye)).await;
                 return;
             }
+            if !waits {
+                self.wake.notified().await;
+                continue;
+            }
             tokio::select! {
                 () = self.wake.notified() => {}
-                writable = socket.writable(), if waits => if writable.is_err() {
-                    return;
+                writable = Box::pin(timeout(STALL_TIMEOUT, socket.writable())) => match writable {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => return,
+                    Err(_) => self.cut(&mut self.queue.lock()),
                 },
             }
         }
@@ -163,10 +210,13 @@ impl Peer {
         let mut queue = self.queue.lock();
         while !queue.waiting.is_empty() {
             match socket.try_write(&queue.waiting) {
-                Ok(written) => drop(queue.waiting.split_to(written)),
+                Ok(written) => {
+                    drop(queue.waiting.split_to(written));
+                    self.drained.notify_waiters();
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
                 Err(_) => {
-                    queue.ended = true;
+                    self.end_now(&mut queue);
                     return false;
                 }
             }

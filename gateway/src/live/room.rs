@@ -1,12 +1,20 @@
 //! A topic in memory: who listens, what happened lately, and how it stands.
+//!
+//! Two locks: what happened is noted under one that is held for a moment, since whoever notes it answers claims; the
+//! listeners are told under the other, a slice of them at a time. Where both are held, that of the listeners comes first.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use actors::Change;
 use axum::http::StatusCode;
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
-use tokio::{sync::Notify, time::Instant};
+use tokio::{sync::Notify, task::yield_now, time::Instant};
+use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 
 use super::{
     FACTS_KEPT,
@@ -16,18 +24,24 @@ use super::{
     wire::{Shared, Wire},
 };
 
+/// Listeners that are told before others get their turn.
+const SLICE: usize = 256;
+/// How often at the most it is told that only the number of those who look has changed.
+const VIEWERS_EVERY: Duration = Duration::from_secs(1);
+
 /// A topic in memory.
 pub(super) struct Room {
     pub(super) topic: Topic,
     name: String,
     epoch: String,
-    inner: Mutex<Inner>,
+    news: Mutex<News>,
+    audience: Mutex<Audience>,
     pub(super) wake: Notify,
 }
 
+/// What happened.
 #[derive(Default)]
-struct Inner {
-    members: Vec<Member>,
+struct News {
     /// Facts that happened.
     offset: u64,
     kept: VecDeque<(u64, Shared)>,
@@ -36,10 +50,18 @@ struct Inner {
     changed: bool,
     /// Facts were let go before they were told: everyone starts anew from the state.
     gap: bool,
-    /// How it stood when it was looked at last.
+}
+
+/// Who listens, and what they know.
+#[derive(Default)]
+struct Audience {
+    /// By the address of the peer, of which there is one for each connection.
+    members: HashMap<usize, Member, Xxh3DefaultBuilder>,
+    /// How it stood when it was told last, or looked at first.
     state: Option<Arc<Standing>>,
-    /// Whether that was told to everyone.
-    told: bool,
+    /// Counts the states that were told to everyone.
+    turn: u64,
+    told_at: Option<Instant>,
     empty_since: Option<Instant>,
 }
 
@@ -47,65 +69,83 @@ struct Member {
     peer: Arc<Peer>,
     /// Facts up to this one it knows.
     from: u64,
+    /// The state of this turn it knows.
+    turn: u64,
+}
+
+/// What is to be told.
+struct Telling {
+    facts: Vec<(u64, Shared)>,
+    /// All of them, for those who know none.
+    joined: Shared,
+    offset: u64,
+    state: Option<Shared>,
+    turn: u64,
+    /// The facts are not all there: it begins anew.
+    gap: bool,
+}
+
+fn address(peer: &Arc<Peer>) -> usize {
+    Arc::as_ptr(peer).addr()
 }
 
 impl Room {
     pub(super) fn new(topic: Topic, epoch: String) -> Self {
-        Self { topic, name: topic.name(), epoch, inner: Mutex::default(), wake: Notify::new() }
+        let (news, audience) = (Mutex::default(), Mutex::default());
+        Self { topic, name: topic.name(), epoch, news, audience, wake: Notify::new() }
     }
 
     /// Notes a change; it is told by the room's task.
     pub(super) fn hear(&self, change: &Change) {
         let facts = self.topic.facts(change);
-        let mut inner = self.inner.lock();
-        inner.changed = true;
+        let mut news = self.news.lock();
+        news.changed = true;
         for (r#type, data) in facts {
-            inner.offset += 1;
-            let offset = inner.offset;
+            news.offset += 1;
+            let offset = news.offset;
             let frame = || Frame::Event { topic: &self.name, offset, r#type, data: &data };
-            inner.kept.push_back((offset, Shared::of(frame)));
-            inner.untold += 1;
-            if inner.kept.len() > FACTS_KEPT {
-                inner.kept.pop_front();
-                inner.gap |= inner.untold > FACTS_KEPT;
-                inner.untold = inner.untold.min(FACTS_KEPT);
+            news.kept.push_back((offset, Shared::of(frame)));
+            news.untold += 1;
+            if news.kept.len() > FACTS_KEPT {
+                news.kept.pop_front();
+                news.gap |= news.untold > FACTS_KEPT;
+                news.untold = news.untold.min(FACTS_KEPT);
             }
         }
-        drop(inner);
+        drop(news);
         self.wake.notify_one();
     }
 
     /// Lets a peer listen. `state` is how the topic stood a moment ago.
     pub(super) fn join(&self, peer: &Arc<Peer>, since: Option<&Place>, state: Standing) {
-        let mut inner = self.inner.lock();
-        let oldest = inner.kept.front().map_or(inner.offset, |(offset, _)| offset - 1);
-        let goes_on =
-            since.filter(|place| place.epoch == self.epoch && (oldest..=inner.offset).contains(&place.offset));
-        let (offset, shown) = match goes_on {
-            Some(place) => (place.offset, None),
-            None => (inner.offset, Some(&state)),
+        let mut audience = self.audience.lock();
+        let mut news = self.news.lock();
+        let oldest = news.kept.front().map_or(news.offset, |(offset, _)| offset - 1);
+        let goes_on = since.filter(|place| place.epoch == self.epoch && (oldest..=news.offset).contains(&place.offset));
+        let missed: Vec<_> = match goes_on {
+            Some(place) => news.kept.iter().filter(|(number, _)| *number > place.offset).cloned().collect(),
+            None => Vec::new(),
         };
+        if audience.members.is_empty() {
+            // What nobody heard is told to nobody but those who ask for it.
+            (news.untold, news.gap) = (0, false);
+        }
+        // Who looks is a part of the state, and what changed since it was read is told.
+        news.changed = true;
+        let newest = news.offset;
+        drop(news);
+        let (offset, shown) = goes_on.map_or((newest, Some(&state)), |place| (place.offset, None));
         let subscribed = || Frame::Subscribed { topic: &self.name, epoch: &self.epoch, offset, state: shown };
         self.tell(peer, &Shared::for_some(subscribed, |wire| wire == peer.wire), offset);
         if goes_on.is_some() {
-            for (number, frame) in inner.kept.iter().filter(|(number, _)| *number > offset) {
-                self.tell(peer, frame, *number);
-            }
-            peer.say(Frame::State { topic: &self.name, offset: inner.offset, data: &state });
+            missed.iter().for_each(|(number, frame)| self.tell(peer, frame, *number));
+            peer.say(Frame::State { topic: &self.name, offset: newest, data: &state });
         }
-        if inner.members.is_empty() {
-            // What nobody heard is told to nobody but those who ask for it.
-            (inner.untold, inner.gap) = (0, false);
-        }
-        let from = inner.offset;
-        inner.members.retain(|member| !Arc::ptr_eq(&member.peer, peer) && !member.peer.is_ended());
-        inner.members.push(Member { peer: peer.clone(), from });
-        inner.empty_since = None;
-        inner.state.get_or_insert_with(|| state.into());
-        // Who looks is a part of the state, and what changed since it was read is told, to a newcomer also what the others
-        // know.
-        (inner.changed, inner.told) = (true, false);
-        drop(inner);
+        // The state that it was given may be older than what the others know: it is told with the next look.
+        audience.members.insert(address(peer), Member { peer: peer.clone(), from: newest, turn: 0 });
+        audience.empty_since = None;
+        audience.state.get_or_insert_with(|| state.into());
+        drop(audience);
         self.wake.notify_one();
     }
 
@@ -114,99 +154,159 @@ impl Room {
     }
 
     pub(super) fn leave(&self, peer: &Arc<Peer>) {
-        let mut inner = self.inner.lock();
-        inner.members.retain(|member| !Arc::ptr_eq(&member.peer, peer));
-        if inner.members.is_empty() {
-            inner.empty_since = Some(Instant::now());
-        }
-        inner.changed = true;
-        drop(inner);
-        self.wake.notify_one();
+        self.audience.lock().remove(address(peer));
+        self.look_again();
+    }
+
+    /// Whether a peer listens.
+    pub(super) fn has(&self, peer: &Arc<Peer>) -> bool {
+        self.audience.lock().members.contains_key(&address(peer))
     }
 
     /// How many listen.
     pub(super) fn members(&self) -> usize {
-        self.inner.lock().members.len()
+        self.audience.lock().members.len()
     }
 
     /// Since when nobody listens.
     pub(super) fn empty_since(&self) -> Option<Instant> {
-        let inner = self.inner.lock();
-        inner.empty_since.filter(|_| inner.members.is_empty())
-    }
-
-    /// Tells the facts that were not told yet, joined into one write for each peer; where some were let go, that there is
-    /// a gap, and how it stands.
-    pub(super) fn tell_facts(&self) {
-        let mut inner = self.inner.lock();
-        if std::mem::take(&mut inner.gap) {
-            return self.tell_gap(&mut inner);
-        }
-        let untold = std::mem::take(&mut inner.untold);
-        if untold == 0 {
-            return;
-        }
-        let first = inner.kept.len() - untold;
-        let news: Vec<_> = inner.kept.range(first..).cloned().collect();
-        let joined = Shared::joined(news.iter().map(|(_, frame)| frame));
-        for Member { peer, from } in &inner.members {
-            // A stream of events names its place after each fact, so it hears them one by one.
-            match news[0].0 > *from && peer.wire != Wire::Events {
-                true => self.tell(peer, &joined, inner.offset),
-                false => {
-                    let unheard = news.iter().filter(|(offset, _)| offset > from);
-                    unheard.for_each(|(offset, frame)| self.tell(peer, frame, *offset));
-                }
-            }
-        }
-    }
-
-    fn tell_gap(&self, inner: &mut Inner) {
-        inner.untold = 0;
-        let (offset, state) = (inner.offset, inner.state.clone());
-        let gap = Shared::of(|| Frame::Gap { topic: &self.name });
-        let anew = || Frame::Subscribed { topic: &self.name, epoch: &self.epoch, offset, state: state.as_deref() };
-        let joined = Shared::joined([gap, Shared::of(anew)].iter());
-        for member in &mut inner.members {
-            self.tell(&member.peer, &joined, offset);
-            member.from = offset;
-        }
+        let audience = self.audience.lock();
+        audience.empty_since.filter(|_| audience.members.is_empty())
     }
 
     /// Whether something changed since this was asked last.
     pub(super) fn take_changed(&self) -> bool {
-        std::mem::take(&mut self.inner.lock().changed)
+        std::mem::take(&mut self.news.lock().changed)
     }
 
     /// Asks to look again.
     pub(super) fn look_again(&self) {
-        self.inner.lock().changed = true;
+        self.news.lock().changed = true;
         self.wake.notify_one();
     }
 
-    /// Tells everyone how it stands, if that is something new.
-    pub(super) fn tell_state(&self, standing: Standing) {
-        let mut inner = self.inner.lock();
-        if inner.told && inner.state.as_ref().is_some_and(|before| before.mark == standing.mark) {
+    /// Tells the facts that were not told yet and how it stands now, joined into one write for each peer; where facts were
+    /// let go, that there is a gap, and how it stands. Gives back when to look again at those who look.
+    pub(super) async fn tell_all(&self, standing: Option<Standing>) -> Option<Instant> {
+        let (telling, look_at) = self.prepare(standing);
+        while self.tell_slice(&telling) {
+            yield_now().await;
+        }
+        look_at
+    }
+
+    fn prepare(&self, standing: Option<Standing>) -> (Telling, Option<Instant>) {
+        let mut audience = self.audience.lock();
+        let mut news = self.news.lock();
+        let gap = std::mem::take(&mut news.gap);
+        let untold = std::mem::take(&mut news.untold);
+        let first = if gap { news.kept.len() } else { news.kept.len() - untold };
+        let facts: Vec<_> = news.kept.range(first..).cloned().collect();
+        let offset = news.offset;
+        drop(news);
+        let look_at = standing.and_then(|standing| audience.turn_to(standing));
+        let known = audience.state.clone();
+        let (turn, members) = (audience.turn, &audience.members);
+        let is_heard = |wire| members.values().any(|member| member.peer.wire == wire);
+        if gap {
+            let gap = Shared::for_some(|| Frame::Gap { topic: &self.name }, is_heard);
+            let state = known.as_deref();
+            let anew = || Frame::Subscribed { topic: &self.name, epoch: &self.epoch, offset, state };
+            let joined = Shared::joined([gap, Shared::for_some(anew, is_heard)].iter());
+            return (Telling { facts, joined, offset, state: None, turn, gap: true }, look_at);
+        }
+        let joined = Shared::joined(facts.iter().map(|(_, frame)| frame));
+        let state = known.filter(|_| turn > 0 && members.values().any(|member| member.turn < turn));
+        let state =
+            state.map(|state| Shared::for_some(|| Frame::State { topic: &self.name, offset, data: &state }, is_heard));
+        (Telling { facts, joined, offset, state, turn, gap: false }, look_at)
+    }
+
+    /// Tells some of those who have not heard it yet. False: there are no more.
+    fn tell_slice(&self, telling: &Telling) -> bool {
+        let mut audience = self.audience.lock();
+        let mut gone = Vec::new();
+        let behind = audience.members.iter_mut().filter(|(_, member)| telling.concerns(member));
+        let mut count = 0;
+        for (address, member) in behind.take(SLICE) {
+            count += 1;
+            self.tell_member(member, telling);
+            (member.from, member.turn) = (telling.offset.max(member.from), telling.turn);
+            if member.peer.is_ended() {
+                gone.push(*address);
+            }
+        }
+        gone.into_iter().for_each(|address| audience.remove(address));
+        count == SLICE
+    }
+
+    fn tell_member(&self, member: &Member, telling: &Telling) {
+        let Member { peer, from, turn } = member;
+        let hears_state = *turn < telling.turn;
+        let state = telling.state.as_ref().filter(|_| hears_state);
+        let knows_none = telling.gap || telling.facts.first().is_some_and(|(first, _)| first > from);
+        // A stream of events names its place after each fact, so it hears them one by one.
+        if peer.wire == Wire::Events || !knows_none {
+            if telling.gap {
+                self.tell(peer, &telling.joined, telling.offset);
+            }
+            let unheard = telling.facts.iter().filter(|(offset, _)| offset > from);
+            unheard.for_each(|(offset, frame)| self.tell(peer, frame, *offset));
+            if let Some(state) = state {
+                peer.write(state.get(peer.wire));
+            }
             return;
         }
-        let frame = || Frame::State { topic: &self.name, offset: inner.offset, data: &standing };
-        let shared = Shared::for_some(frame, |wire| inner.members.iter().any(|member| member.peer.wire == wire));
-        inner.members.iter().for_each(|member| member.peer.write(shared.get(member.peer.wire)));
-        inner.told = true;
-        inner.state = Some(standing.into());
+        match state {
+            Some(state) => peer.write_both(telling.joined.get(peer.wire), state.get(peer.wire)),
+            None => peer.write(telling.joined.get(peer.wire)),
+        }
     }
 
     /// Tells everyone that the topic cannot be had any more, and lets them go.
     pub(super) fn refuse(&self, status: StatusCode, problem: &RawValue) {
         tracing::debug!(topic = self.name, %status, "topic is gone for those who listened");
-        let mut inner = self.inner.lock();
-        for Member { peer, .. } in inner.members.drain(..) {
+        let mut audience = self.audience.lock();
+        for (_, Member { peer, .. }) in audience.members.drain() {
             peer.say(Frame::Refused { topic: &self.name, problem });
         }
+        audience.empty_since = Some(Instant::now());
         // Nobody is left to be told; whoever may listen again finds them among those that are kept.
-        (inner.untold, inner.gap) = (0, false);
-        inner.empty_since = Some(Instant::now());
+        let mut news = self.news.lock();
+        (news.untold, news.gap) = (0, false);
+    }
+}
+
+impl Audience {
+    fn remove(&mut self, address: usize) {
+        self.members.remove(&address);
+        if self.members.is_empty() {
+            self.empty_since = Some(Instant::now());
+        }
+    }
+
+    /// Takes a state, if it is something new. Who looks is told of less often: then when.
+    fn turn_to(&mut self, standing: Standing) -> Option<Instant> {
+        let same = self.state.as_ref().filter(|before| self.turn > 0 && before.mark == standing.mark);
+        let wait_until = match (same, self.told_at) {
+            (Some(before), _) if before.viewers == standing.viewers => return None,
+            (Some(_), Some(told_at)) => Some(told_at + VIEWERS_EVERY).filter(|at| *at > Instant::now()),
+            _ => None,
+        };
+        if wait_until.is_none() {
+            self.turn += 1;
+            self.told_at = Some(Instant::now());
+            self.state = Some(standing.into());
+        }
+        wait_until
+    }
+}
+
+impl Telling {
+    fn concerns(&self, member: &Member) -> bool {
+        // Who joined meanwhile and speaks otherwise than all others is told with the next look.
+        let is_spelled = |state: &Shared| !state.get(member.peer.wire).is_empty();
+        member.from < self.offset || (member.turn < self.turn && self.state.as_ref().is_some_and(is_spelled))
     }
 }
 
@@ -230,6 +330,7 @@ mod tests {
         let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         client.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
         let (server, _): (TcpStream, _) = listener.accept().await.unwrap();
+        server.writable().await.unwrap();
         (Arc::new(Peer::socket(server.into_split().1, Wire::Json)), client)
     }
 
@@ -253,19 +354,68 @@ mod tests {
         for number in 0..FACTS_KEPT as u128 {
             room.hear(&ordered(number));
         }
-        room.tell_facts();
+        room.tell_all(None).await;
         let all = heard(&mut client);
         assert_eq!((all.matches(r#""op":"event""#).count(), all.contains(r#""op":"gap""#)), (FACTS_KEPT, false));
         for number in 0..=FACTS_KEPT as u128 {
             room.hear(&ordered(number));
         }
-        room.tell_facts();
+        room.tell_all(None).await;
         let anew = heard(&mut client);
         assert!(anew.contains(r#""op":"gap""#) && anew.contains(r#""offset":513,"state":{}"#), "{anew}");
         assert!(!anew.contains(r#""op":"event""#));
         room.hear(&ordered(9));
-        room.tell_facts();
+        room.tell_all(None).await;
         assert!(heard(&mut client).contains(r#""offset":514"#));
+    }
+
+    fn standing(text: &str, viewers: usize) -> Standing {
+        Standing { viewers, ..Standing::answered(RawValue::from_string(format!("\"{text}\"")).unwrap()) }
+    }
+
+    #[tokio::test]
+    async fn a_state_that_is_none_newer_is_told_to_newcomers_alone() {
+        let room = Room::new(Topic::Orders, "e".to_owned());
+        let ((one, mut first), (two, mut second)) = (peer().await, peer().await);
+        room.join(&one, None, standing("old", 1));
+        room.tell_all(Some(standing("new", 1))).await;
+        while !heard(&mut first).contains(r#""data":"new""#) {}
+        room.join(&two, None, standing("old", 1));
+        assert_eq!(room.tell_all(Some(standing("new", 1))).await, None);
+        let mut all = heard(&mut second);
+        while !all.contains(r#""data":"new""#) {
+            all += &heard(&mut second);
+        }
+        assert!(all.contains(r#""state":"old""#));
+        // Only who looks has changed, a moment after: that waits.
+        let wait = room.tell_all(Some(standing("new", 2))).await.unwrap();
+        assert!(wait > Instant::now());
+        room.tell_all(Some(standing("last", 2))).await;
+        let next = heard(&mut first);
+        assert!(next.contains(r#""data":"last""#) && !next.contains(r#""data":"new""#), "{next}");
+        room.leave(&one);
+        assert!(!room.has(&one) && room.has(&two));
+    }
+
+    #[tokio::test]
+    async fn facts_and_state_of_a_tick_are_one_write_and_nobody_misses_one() {
+        let room = Room::new(Topic::Orders, "e".to_owned());
+        let mut clients = Vec::new();
+        // More than a slice.
+        for _ in 0..SLICE + 3 {
+            let (peer, client) = peer().await;
+            room.join(&peer, None, Standing::nothing());
+            clients.push(client);
+        }
+        clients.iter_mut().for_each(|client| assert!(heard(client).contains(r#""op":"subscribed""#)));
+        room.hear(&ordered(1));
+        room.hear(&ordered(2));
+        room.tell_all(Some(standing("new", 1))).await;
+        for client in &mut clients {
+            let all = heard(client);
+            let places = [r#""offset":1"#, r#""offset":2"#, r#""data":"new""#].map(|text| all.find(text).unwrap());
+            assert!(places.is_sorted() && all.matches(r#""op":"event""#).count() == 2, "{all}");
+        }
     }
 
     #[tokio::test]
@@ -276,9 +426,9 @@ mod tests {
         }
         let (peer, mut client) = peer().await;
         room.join(&peer, None, Standing::nothing());
-        room.tell_facts();
+        room.tell_all(None).await;
         room.hear(&ordered(1));
-        room.tell_facts();
+        room.tell_all(None).await;
         let mut all = heard(&mut client);
         while !all.contains(r#""offset":258"#) {
             all += &heard(&mut client);

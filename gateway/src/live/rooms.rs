@@ -11,7 +11,7 @@ use bytes::Bytes;
 use dashmap::DashMap;
 use engine::{
     drop::DropState,
-    id::{DropId, SubjectId, TenantId},
+    id::{DropId, TenantId},
     time::Timestamp,
 };
 use http_body_util::BodyExt;
@@ -28,15 +28,18 @@ use super::{
     frames::{Place, Standing, raw},
     peer::Peer,
     room::Room,
+    session::written,
     topic::{State, Topic},
 };
 use crate::{
     auth::TENANT,
-    edge::{Door, subscriber},
+    edge::{Door, RequestId, subscriber},
     problem::{Code, Problem},
     routes::DropWire,
 };
 
+const LIVE_CONNECTIONS: &str = "fusion_live_connections";
+const LIVE_TOPICS: &str = "fusion_live_topics";
 /// When to come back where there are too many connections.
 const FULL_WAIT: Duration = Duration::from_secs(1);
 
@@ -63,6 +66,7 @@ pub(super) struct ConnectionPlace {
 
 impl Drop for ConnectionPlace {
     fn drop(&mut self) {
+        metrics::gauge!(LIVE_CONNECTIONS).decrement(1);
         let addresses = &self.door.rooms().addresses;
         if let Some(mut count) = addresses.get_mut(&self.address) {
             *count -= 1;
@@ -71,13 +75,13 @@ impl Drop for ConnectionPlace {
     }
 }
 
-/// What is not the same for everyone has a room for each who looks.
-type Name = (TenantId, Topic, Option<SubjectId>);
+/// What is not the same for everyone has a room for each session that looks.
+type Name = (TenantId, Topic, Option<u128>);
 
 /// A room, and whose token its state is read with.
 pub(super) struct Kept {
     pub(super) room: Room,
-    token: Mutex<Option<String>>,
+    token: Mutex<Option<(String, Timestamp)>>,
 }
 
 impl Rooms {
@@ -104,6 +108,7 @@ impl Rooms {
             return Err(full("too many live connections from this address"));
         }
         *count += 1;
+        metrics::gauge!(LIVE_CONNECTIONS).increment(1);
         Ok(ConnectionPlace { door: door.clone(), address, _permit: permit })
     }
 
@@ -118,7 +123,7 @@ impl Rooms {
         &self,
         door: &Door,
         name: Name,
-        token: Option<String>,
+        token: Option<(String, Timestamp)>,
         peer: &Arc<Peer>,
         since: Option<&Place>,
         state: Standing,
@@ -147,6 +152,7 @@ impl Rooms {
             }),
         );
         let (door, name, opened) = (door.clone(), name.clone(), kept.clone());
+        metrics::gauge!(LIVE_TOPICS).increment(1);
         self.tracker.spawn(async move {
             let stop = door.rooms().stop.clone();
             tokio::select! {
@@ -160,9 +166,16 @@ impl Rooms {
 }
 
 impl Kept {
-    pub(super) fn set_token(&self, token: Option<String>) {
-        if token.is_some() {
-            *self.token.lock() = token;
+    fn token(&self) -> Option<String> {
+        self.token.lock().as_ref().map(|(token, _)| token.clone())
+    }
+
+    /// Takes a token, unless the one that is known lasts longer.
+    pub(super) fn set_token(&self, token: Option<(String, Timestamp)>) {
+        let mut known = self.token.lock();
+        let lasts = |known: &Option<(String, Timestamp)>| known.as_ref().map(|(_, ends)| *ends);
+        if token.is_some() && lasts(&token) >= lasts(&known) {
+            *known = token;
         }
     }
 }
@@ -170,29 +183,41 @@ impl Kept {
 /// Tells what happens in a room, until nobody has listened for a while.
 async fn keep(door: &Door, name: &Name, kept: &Arc<Kept>) {
     let (room, clock) = (&kept.room, door.gateway().clock());
-    let mut turns_at: Option<Timestamp> = None;
+    let in_ms = |ms| Instant::now() + Duration::from_millis(ms);
+    // When it is another one by the clock alone, and when to look at who looks.
+    let (mut turns_at, mut viewers_at): (Option<Timestamp>, Option<Instant>) = (None, None);
     loop {
         let alone_until = room.empty_since().map(|since| since + LINGER);
         tokio::select! {
             () = room.wake.notified() => {}
-            () = until(turns_at.map(|turns| Instant::now() + Duration::from_millis(turns.ms_since(clock.now())))) => room.look_again(),
+            () = until(turns_at.map(|turns| in_ms(turns.ms_since(clock.now())))) => room.look_again(),
+            () = until(viewers_at) => room.look_again(),
             () = until(alone_until) => {
                 let gone = |_: &Name, known: &Arc<Kept>| Arc::ptr_eq(known, kept) && room.members() == 0;
                 if door.rooms().rooms.remove_if(name, gone).is_some() {
+                    metrics::gauge!(LIVE_TOPICS).decrement(1);
                     return;
                 }
             }
         }
-        if !room.take_changed() || room.members() == 0 {
+        let changed = room.take_changed();
+        if room.members() == 0 {
+            // Whoever joins asks to look.
+            (turns_at, viewers_at) = (None, None);
             continue;
         }
+        if !changed {
+            continue;
+        }
+        let token = kept.token();
         // Looked at first: whoever may not see it any more hears no fact of it either.
-        match look(door, name, kept).await {
+        match look(door, name, kept, token.as_deref()).await {
             Ok(standing) => {
-                room.tell_facts();
                 turns_at = standing.as_ref().and_then(|standing| standing.turns_at);
-                standing.into_iter().for_each(|standing| room.tell_state(standing));
+                viewers_at = room.tell_all(standing).await;
             }
+            // Somebody came with a better token meanwhile.
+            Err(_) if token != kept.token() => room.look_again(),
             Err((status, problem)) if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS => {
                 room.refuse(status, &problem);
             }
@@ -213,19 +238,34 @@ async fn until(at: Option<Instant>) {
 type Refusal = (StatusCode, Box<RawValue>);
 
 /// How a topic stands.
-async fn look(door: &Door, name: &Name, kept: &Kept) -> Result<Option<Standing>, Refusal> {
+async fn look(door: &Door, name: &Name, kept: &Kept, token: Option<&str>) -> Result<Option<Standing>, Refusal> {
     match name.1.state() {
-        State::Feed(path) => {
-            let token = kept.token.lock().clone();
-            ask(door, path, &name.0, token.as_deref()).await.map(|_| None)
+        State::Feed => vendor(door, token).await.map(|()| None),
+        State::Public(drop) => {
+            // With what was heard until now: nobody looks again if nothing more happens.
+            let seen = look_at_drop(door, &name.0, drop, kept.room.members(), Instant::now()).await;
+            seen.map(Some).ok_or_else(|| nothing(StatusCode::SERVICE_UNAVAILABLE))
         }
-        // With what was heard until now: nobody looks again if nothing more happens.
-        State::Public(drop) => Ok(look_at_drop(door, &name.0, drop, kept.room.members(), Instant::now()).await),
-        State::Answer(path) => {
-            let token = kept.token.lock().clone();
-            ask(door, &path, &name.0, token.as_deref()).await.map(|json| Some(Standing::answered(json)))
-        }
+        State::Answer(path) => ask(door, &path, &name.0, token).await.map(|json| Some(Standing::answered(json))),
     }
+}
+
+/// Whether a token is of someone who runs the shop.
+pub(super) async fn vendor(door: &Door, token: Option<&str>) -> Result<(), Refusal> {
+    let gateway = door.gateway();
+    let identity = match token {
+        Some(token) => gateway.sessions.identify(token, gateway.now()).await,
+        None => Err(Problem::new(Code::AuthenticationRequired)),
+    };
+    let allowed = identity.and_then(|identity| match identity.is_vendor() {
+        true => Ok(()),
+        false => Err(Problem::new(Code::Forbidden)),
+    });
+    allowed.map_err(|problem| (problem.status(), written(&problem, &RequestId::next().text())))
+}
+
+fn nothing(status: StatusCode) -> Refusal {
+    (status, raw("{}".to_owned()).unwrap_or_default())
 }
 
 /// A drop, as `viewers` look at it. `None`: it cannot be seen now.
@@ -243,11 +283,10 @@ pub(super) async fn look_at_drop(
         DropState::Draft | DropState::Ended | DropState::Cancelled => None,
     };
     let wire = DropWire::of(&view);
-    let mut mark = wire.etag().into_bytes();
-    mark.extend(viewers.to_le_bytes());
+    let mark = wire.etag().into_bytes();
     let json = String::from_utf8(wire.to_json()).ok()?;
     let json = raw(format!("{},\"viewers\":{viewers}}}", json.strip_suffix('}')?))?;
-    Some(Standing { json, drop: Some(binary::drop_state(wire, viewers).into()), mark, turns_at })
+    Some(Standing { json, drop: Some(binary::drop_state(wire, viewers).into()), mark, viewers, turns_at })
 }
 
 /// What REST answers to a read.
@@ -262,7 +301,6 @@ pub(super) async fn ask(
         Some(token) => request = request.header(header::AUTHORIZATION, format!("Bearer {token}")),
         None => request = request.header(TENANT, tenant.as_str()),
     }
-    let nothing = |status| (status, raw("{}".to_owned()).unwrap_or_default());
     let Ok(request) = request.body(Body::empty()) else { return Err(nothing(StatusCode::BAD_REQUEST)) };
     let response = door.answer_inside(request).await;
     let status = response.status();

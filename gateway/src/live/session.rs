@@ -6,25 +6,27 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use actors::views::VIEW_AGE_MAX;
 use engine::{id::TenantId, time::Timestamp};
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::{
-    COMMANDS_MAX, Close, EXPIRING, FRAMES_MAX, PING_EVERY, SUBSCRIPTIONS_MAX,
+    COMMANDS_MAX, Close, EXPIRING, FINISH_TIMEOUT, FRAMES_MAX, PING_EVERY, SUBSCRIPTIONS_MAX,
     frames::{Command, Frame, Limits, Place, Said, Standing, raw},
     peer::Peer,
-    rooms::{Kept, ask, look_at_drop},
+    rooms::{Kept, ask, look_at_drop, vendor},
     topic::{State, Topic},
 };
 use crate::{
     auth::{Identity, InvalidToken, Unrecognised},
     edge::{Arrival, Door},
-    problem::{Code, FieldCode, Problem},
+    problem::{FieldCode, Problem},
 };
 
 /// A connection's conversation.
@@ -78,6 +80,10 @@ impl Session {
         }
         let mut commands = Vec::new();
         for frame in frames {
+            if !matches!(frame, Said::Command(_)) {
+                // What was asked before it does not wait for it.
+                self.commands(std::mem::take(&mut commands))?;
+            }
             match frame {
                 Said::Hello { token, client } if !self.is_greeted() => self.hello(token, client).await?,
                 _ if !self.is_greeted() => return Err(Close::Malformed),
@@ -145,7 +151,7 @@ impl Session {
     /// A newer token of the same person, or of the account that the guest has become.
     async fn auth(&self, token: String) -> Result<(), Close> {
         if self.door.gateway().limits.address(self.arrival.address).is_err() {
-            return Err(Close::BeyondLimits);
+            return Err(Close::NotNow);
         }
         let identity = self.identify(&token).await?;
         let known = self.who.lock().clone();
@@ -158,7 +164,7 @@ impl Session {
             return Err(Close::BadToken);
         }
         for kept in self.listens.lock().values() {
-            kept.set_token(Some(token.clone()));
+            kept.set_token(Some((token.clone(), identity.expires_at())));
         }
         *self.who.lock() = Some(Who { identity, token });
         self.welcome();
@@ -176,38 +182,60 @@ impl Session {
             .ok_or_else(|| self.problem(&Problem::invalid("/topic", FieldCode::Unknown, "no such topic")))?;
         // It costs what a request costs.
         self.door.gateway().limits.address(self.arrival.address).map_err(|problem| self.problem(&problem))?;
-        if self.listens.lock().len() >= SUBSCRIPTIONS_MAX && !self.listens.lock().contains_key(&topic) {
+        if !self.has_room_for(topic) {
             return Err(self.problem(&Problem::out_of_range("/topic", "more topics than a connection may have")));
         }
         let who = self.who.lock().clone();
+        if let Some(who) = &who {
+            let limits = &self.door.gateway().limits;
+            limits.identity(&who.identity, Some(self.arrival.address)).map_err(|problem| self.problem(&problem))?;
+        }
         let tenant = who.as_ref().map_or(&self.shop, |who| who.identity.tenant());
         let token = who.as_ref().map(|who| &who.token[..]);
-        let (path, viewer) = match topic.state() {
-            State::Public(drop) => (format!("/v1/drops/{drop}"), None),
-            State::Answer(path) => (path, who.as_ref().map(|who| who.identity.subject())),
-            State::Feed(path) => {
-                if !who.as_ref().is_some_and(|who| who.identity.is_vendor()) {
-                    let code = if who.is_some() { Code::Forbidden } else { Code::AuthenticationRequired };
-                    return Err(self.problem(&Problem::new(code)));
-                }
-                (path.to_owned(), who.as_ref().map(|who| who.identity.subject()))
+        let refused = |(_, problem)| problem;
+        // What REST lets this one read, it may listen to.
+        let state = match topic.state() {
+            State::Public(drop) => {
+                let answer = ask(&self.door, &format!("/v1/drops/{drop}"), tenant, token).await.map_err(refused)?;
+                let seen = look_at_drop(&self.door, tenant, drop, 1, lately()).await;
+                seen.unwrap_or_else(|| Standing::answered(answer))
+            }
+            State::Answer(path) => Standing::answered(ask(&self.door, &path, tenant, token).await.map_err(refused)?),
+            State::Feed => {
+                vendor(&self.door, token).await.map_err(refused)?;
+                Standing::nothing()
             }
         };
-        // What REST lets this one read, it may listen to.
-        let answer = ask(&self.door, &path, tenant, token).await.map_err(|(_, problem)| problem)?;
-        let state = match topic.state() {
-            State::Public(drop) => match look_at_drop(&self.door, tenant, drop, 1, lately()).await {
-                Some(state) => state,
-                None => Standing::answered(answer),
-            },
-            State::Answer(_) => Standing::answered(answer),
-            State::Feed(_) => Standing::nothing(),
+        let viewer = match (topic.state(), &who) {
+            (State::Public(_), _) | (_, None) => None,
+            // A token without a session stands for itself.
+            (_, Some(who)) => Some(who.identity.session().unwrap_or_else(|| xxh3_128(who.token.as_bytes()))),
         };
         let room_name = (tenant.clone(), topic, viewer);
-        let token = token.map(str::to_owned);
+        let token = who.as_ref().map(|who| (who.token.clone(), who.identity.expires_at()));
         let kept = self.door.rooms().join(&self.door, room_name, token, &self.peer, since, state);
-        self.listens.lock().insert(topic, kept);
+        let before = self.listens.lock().insert(topic, kept.clone());
+        if let Some(before) = before.filter(|before| !Arc::ptr_eq(before, &kept)) {
+            before.room.leave(&self.peer);
+        }
         Ok(())
+    }
+
+    /// Whether it may listen to one more topic. Those that it was refused do not count.
+    fn has_room_for(&self, topic: Topic) -> bool {
+        let mut listens = self.listens.lock();
+        if listens.len() >= SUBSCRIPTIONS_MAX {
+            listens.retain(|_, kept| kept.room.has(&self.peer));
+        }
+        listens.len() < SUBSCRIPTIONS_MAX || listens.contains_key(&topic)
+    }
+
+    /// Waits until every command has its reply, but not for ever.
+    pub(super) async fn finish(&self) {
+        let until = Instant::now() + FINISH_TIMEOUT;
+        while self.commands.load(Ordering::Acquire) > 0 && Instant::now() < until {
+            sleep(Duration::from_millis(5)).await;
+        }
     }
 
     fn unsubscribe(&self, name: &str) {
@@ -240,6 +268,13 @@ impl Session {
 
     pub(super) fn draining(&self, reconnect_in_ms: u64) {
         self.peer.say(Frame::Draining { reconnect_in_ms });
+    }
+}
+
+impl Drop for Session {
+    /// However it ends, it listens no more.
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 

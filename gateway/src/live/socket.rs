@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Read, Write},
+    net::Shutdown,
     sync::Arc,
     time::Duration,
 };
@@ -18,7 +19,7 @@ use hyper_util::rt::TokioIo;
 use socket2::SockRef;
 use tokio::{
     net::{TcpStream, tcp::OwnedReadHalf},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 use tungstenite::{
     Error, Message,
@@ -28,7 +29,7 @@ use tungstenite::{
 };
 
 use super::{
-    Close, EXPIRING, HELLO_TIMEOUT, MESSAGE_BYTES_MAX, PING_EVERY, binary,
+    CLOSE_TIMEOUT, Close, EXPIRING, HELLO_TIMEOUT, MESSAGE_BYTES_MAX, MESSAGES_A_SECOND_MAX, PING_EVERY, binary,
     peer::Peer,
     rooms::{ConnectionPlace, Rooms},
     session::Session,
@@ -200,9 +201,30 @@ async fn hold(mut conversation: Box<Conversation>) {
     session.leave();
     // What was said last goes out, if the client takes it.
     session.peer.end();
-    if !session.peer.is_slow() {
-        session.peer.flush().await;
+    if session.peer.is_slow() {
+        return;
     }
+    session.peer.flush().await;
+    if conversation.is_ours_to_end {
+        listen_out(&conversation.read).await;
+    }
+}
+
+/// Lets the client hear why: what it goes on saying would make the system take the reason back.
+async fn listen_out(read: &OwnedReadHalf) {
+    let _ = SockRef::from(read.as_ref()).shutdown(Shutdown::Write);
+    let rest = async {
+        let mut bytes = [0; 1024];
+        while read.readable().await.is_ok() {
+            match read.try_read(&mut bytes) {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return,
+            }
+        }
+    };
+    let _ = Box::pin(timeout(CLOSE_TIMEOUT, rest)).await;
 }
 
 /// The reading end of a connection, and when it is that something is to be said or it is to end.
@@ -215,6 +237,10 @@ struct Conversation {
     heard_at: Instant,
     ping_at: Instant,
     told_expiring: bool,
+    /// What it said in the second that began then.
+    messages: (Instant, u32),
+    /// Whether we end it, and not the client.
+    is_ours_to_end: bool,
     _place: ConnectionPlace,
 }
 
@@ -237,34 +263,56 @@ impl Conversation {
         let context = WebSocketContext::new(Role::Server, Some(config));
         let began = Instant::now();
         let (heard_at, ping_at) = (began, began + PING_EVERY);
-        Self { session, read, pipe, context, began, heard_at, ping_at, told_expiring: false, _place: place }
+        Self {
+            session,
+            read,
+            pipe,
+            context,
+            began,
+            heard_at,
+            ping_at,
+            told_expiring: false,
+            messages: (began, 0),
+            is_ours_to_end: false,
+            _place: place,
+        }
     }
 
-    /// Reads until either side ends it.
+    /// Goes on until either side ends it, or the server stops.
     async fn go_on(&mut self) {
-        let stop = self.session.door.rooms().stop.clone();
+        let session = self.session.clone();
+        let stop = session.door.rooms().stop.clone();
+        let close = tokio::select! {
+            biased;
+            () = stop.cancelled() => {
+                session.draining(spread());
+                session.finish().await;
+                Some(Close::Stopping)
+            }
+            close = self.listen() => close,
+        };
+        if let Some(close) = close {
+            self.is_ours_to_end = true;
+            session.peer.close(close);
+        }
+    }
+
+    /// Reads. `None`: the client has ended it.
+    async fn listen(&mut self) -> Option<Close> {
         loop {
-            match self.understand().await {
-                Ok(()) => {}
-                Err(Some(close)) => return self.session.peer.close(close),
-                Err(None) => return,
+            let understood = self.understand().await;
+            // Pongs, and the answer to a close.
+            self.session.peer.write(&std::mem::take(&mut self.pipe.output));
+            if let Err(close) = understood {
+                return close;
             }
             if self.pipe.input.is_empty() {
                 self.pipe.input = BytesMut::new();
             }
             let (due_at, due) = self.next_due();
             tokio::select! {
+                // Whoever talks without end does not put off what is due.
                 biased;
-                () = stop.cancelled() => {
-                    self.session.draining(spread());
-                    return self.session.peer.close(Close::Stopping);
-                }
-                readable = self.read.readable() => {
-                    if readable.is_err() || !self.pipe.fill(&self.read) {
-                        return;
-                    }
-                    self.heard_at = Instant::now();
-                }
                 () = sleep_until(due_at) => match due {
                     Due::Ping => {
                         self.session.ping();
@@ -274,12 +322,29 @@ impl Conversation {
                         self.session.expiring();
                         self.told_expiring = true;
                     }
-                    Due::NoHello => return self.session.peer.close(Close::NoHello),
-                    Due::Silent => return self.session.peer.close(Close::Silent),
-                    Due::TokenEnded => return self.session.peer.close(Close::TokenEnded),
+                    Due::NoHello => return Some(Close::NoHello),
+                    Due::Silent => return Some(Close::Silent),
+                    Due::TokenEnded => return Some(Close::TokenEnded),
+                },
+                readable = self.read.readable() => {
+                    if readable.is_err() || !self.pipe.fill(&self.read) {
+                        return None;
+                    }
+                    self.heard_at = Instant::now();
                 }
             }
         }
+    }
+
+    /// Counts a message. False: there are too many.
+    fn count(&mut self) -> bool {
+        let (since, count) = &mut self.messages;
+        if since.elapsed() >= Duration::from_secs(1) {
+            (*since, *count) = (Instant::now(), 0);
+        }
+        *count += 1;
+        let session = &self.session;
+        *count <= MESSAGES_A_SECOND_MAX || session.door.gateway().limits.is_free(session.arrival.address)
     }
 
     /// What is due next, if nothing is heard.
@@ -305,8 +370,9 @@ impl Conversation {
     async fn understand(&mut self) -> Result<(), Option<Close>> {
         loop {
             let read = self.context.read(&mut self.pipe);
-            // Pongs, and the answer to a close.
-            self.session.peer.write(&std::mem::take(&mut self.pipe.output));
+            if read.is_ok() && !self.count() {
+                return Err(Some(Close::BeyondLimits));
+            }
             let frames = match (read, self.session.peer.wire) {
                 (Ok(Message::Text(text)), Wire::Json) => text::read(&text).map_err(|_| Close::Malformed),
                 (Ok(Message::Binary(bytes)), Wire::Protobuf) => binary::read(bytes).map_err(|_| Close::Malformed),

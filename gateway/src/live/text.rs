@@ -34,11 +34,12 @@ struct Auth {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Subscribe {
+struct Subscribe<'a> {
     #[serde(rename = "op")]
     _op: IgnoredAny,
     topic: String,
-    since: Option<Place>,
+    #[serde(borrow)]
+    since: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -81,6 +82,7 @@ pub(super) fn read(text: &str) -> Result<Vec<Said>, Error> {
 }
 
 fn frame_of(text: &str) -> Result<Said, Error> {
+    is_object(text)?;
     let Named { op } = serde_json::from_str(text)?;
     Ok(match &*op {
         "hello" => {
@@ -90,7 +92,7 @@ fn frame_of(text: &str) -> Result<Said, Error> {
         "auth" => Said::Auth { token: serde_json::from_str::<Auth>(text)?.token },
         "subscribe" => {
             let Subscribe { topic, since, .. } = serde_json::from_str(text)?;
-            Said::Subscribe { topic, since }
+            Said::Subscribe { topic, since: since.map(|since| place_of(since.get())).transpose()? }
         }
         "unsubscribe" => Said::Unsubscribe { topic: serde_json::from_str::<Unsubscribe>(text)?.topic },
         "command" => Said::Command(command_of(serde_json::from_str(text)?)),
@@ -102,10 +104,23 @@ fn frame_of(text: &str) -> Result<Said, Error> {
     })
 }
 
+fn place_of(text: &str) -> Result<Place, Error> {
+    is_object(text)?;
+    serde_json::from_str(text)
+}
+
 fn command_of(said: Commanded<'_>) -> Command {
     let Commanded { id, name, key, params, body, if_match, .. } = said;
     let call = Call { name, params, body: body.map_or_else(Bytes::new, |body| body.get().to_owned().into()), if_match };
     Command { id, key, ask: quick(call) }
+}
+
+/// An array would be read as an object's fields in their order: that is not what is documented.
+fn is_object(text: &str) -> Result<(), Error> {
+    match text.trim_start().starts_with('{') {
+        true => Ok(()),
+        false => Err(serde::de::Error::custom("not an object")),
+    }
 }
 
 /// The commands of a rush are recognised. What is odd about one is for the operation itself to say.
@@ -122,7 +137,7 @@ fn quick(mut call: Call) -> Ask {
         return Ask::Call(call);
     }
     match (&call.name[..], call.params.len()) {
-        ("create_claim", 1) if !call.body.windows(4).any(|word| word == b"null") => {
+        ("create_claim", 1) if call.body.starts_with(b"{") && !call.body.windows(4).any(|word| word == b"null") => {
             let Ok(body) = serde_json::from_slice(&call.body) else { return Ask::Call(call) };
             match named(&mut call, "id") {
                 Some(drop) => Ask::Claim { drop, body },
@@ -173,6 +188,8 @@ mod tests {
             r#"{"op":"command","id":1.5,"name":"get_me"}"#,
             r#"{"op":"command","id":-1,"name":"get_me"}"#,
             r#"{"op":"pong","op":"pong"}"#,
+            r#"[["pong"]]"#,
+            r#"{"op":"subscribe","topic":"orders","since":["e",1]}"#,
             "[[]]",
         ] {
             assert!(read(wrong).is_err(), "{wrong}");
@@ -194,6 +211,7 @@ mod tests {
             r#""name":"create_claim","params":{"id":"D"},"body":{"quantity":1,"sku":null}"#,
             r#""name":"create_claim","params":{"id":7},"body":{"quantity":1}"#,
             r#""name":"create_claim","params":{"id":"D","limit":1},"body":{"quantity":1}"#,
+            r#""name":"create_claim","params":{"id":"D"},"body":["SKU",1]"#,
             r#""name":"create_claim","params":{"id":"D"}"#,
             r#""name":"release_claim","params":{"id":"D","claim_id":1}"#,
             r#""name":"get_me""#,

@@ -24,8 +24,8 @@ pub(super) enum State {
     Public(DropId),
     /// As this path answers whoever asks.
     Answer(String),
-    /// None; there are facts alone. The path answers those who may have them.
-    Feed(&'static str),
+    /// None; there are facts alone, for those who run the shop.
+    Feed,
 }
 
 impl Topic {
@@ -58,7 +58,7 @@ impl Topic {
             Topic::Cart(id) => State::Answer(format!("/v1/carts/{id}")),
             Topic::Checkout(id) => State::Answer(format!("/v1/checkouts/{id}")),
             Topic::Order(id) => State::Answer(format!("/v1/orders/{id}")),
-            Topic::Orders => State::Feed("/v1/orders?limit=1"),
+            Topic::Orders => State::Feed,
         }
     }
 

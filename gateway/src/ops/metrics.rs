@@ -59,6 +59,14 @@ const METRICS: &[(&str, Shape, Unit, &str)] = &[
     ),
     ("fusion_snapshot_bytes_total", Shape::Counter, Unit::Bytes, "Bytes of entities' snapshots written"),
     ("fusion_projection_lag_entries", Shape::Gauge, Unit::Count, "Accepted entries that the read side has not seen"),
+    ("fusion_live_connections", Shape::Gauge, Unit::Count, "WebSockets and streams of events"),
+    ("fusion_live_topics", Shape::Gauge, Unit::Count, "Topics that somebody listens to, or has listened to lately"),
+    (
+        "fusion_live_closed_total",
+        Shape::Counter,
+        Unit::Count,
+        "Live connections that the server has ended, by the code that it gave",
+    ),
     ("fusion_recovery_seconds", Shape::Histogram, Unit::Seconds, "Time from asking for a shard's lead to serving it"),
 ];
 

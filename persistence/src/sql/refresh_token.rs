@@ -11,6 +11,8 @@ use engine::{
 
 use super::{ReadSide, RowExt, StoreError, TokenHash, blob, error::store_errors, number};
 
+/// How long a lost answer is given again: a phone may be in a tunnel. A stolen token and its key are worth no more.
+const REPEAT_MS_MAX: u64 = 10 * 60 * 1_000;
 /// Expired tokens that one call of [`ReadSide::forget_expired_tokens`] removes: a short transaction.
 const FORGOTTEN_AT_ONCE: i64 = 5_000;
 
@@ -86,8 +88,9 @@ impl ReadSide {
             .await?
             .ok_or(RotateError::Unknown)?;
         let rotated = Rotated { subject: SubjectId(row.id("subject")?), family: row.id("family")? };
-        if row.opt_time("rotated_at")?.is_some() {
-            if is_good(&mut tx, tenant, rotated.family, next).await? {
+        if let Some(rotated_at) = row.opt_time("rotated_at")? {
+            let lately = now.ms_since(rotated_at) <= REPEAT_MS_MAX;
+            if lately && is_good(&mut tx, tenant, rotated.family, next, now).await? {
                 return Ok(rotated);
             }
             delete_family(&mut tx, tenant, rotated.family).await?;
@@ -163,11 +166,12 @@ async fn is_good(
     tenant: &TenantId,
     family: u128,
     token: TokenHash,
+    now: Timestamp,
 ) -> sqlx::Result<bool> {
     let sql = "SELECT EXISTS (SELECT 1 FROM refresh_tokens
-               WHERE tenant = ?1 AND token_hash = ?2 AND family = ?3 AND rotated_at IS NULL)";
+               WHERE tenant = ?1 AND token_hash = ?2 AND family = ?3 AND rotated_at IS NULL AND expires_at > ?4)";
     let query = sqlx::query_scalar(sql).bind(tenant.as_str()).bind(token.0.as_slice()).bind(blob(family));
-    query.fetch_one(connection).await
+    query.bind(number(now.0)).fetch_one(connection).await
 }
 
 async fn insert_token(
@@ -255,6 +259,15 @@ mod tests {
         rotate(2, 3).await.unwrap();
         assert!(matches!(rotate(1, 2).await, Err(RotateError::Reused { family: 77, .. })));
         assert!(!shop.read_side.has_session(&acme, 77, NOW).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_lost_answer_is_given_again_for_so_long() {
+        let (shop, acme, far) = (signed_in().await, tenant("acme"), Timestamp(NOW.0 + 10 * REPEAT_MS_MAX));
+        let rotate = async |ms| shop.read_side.rotate_session(&acme, token(1), token(2), NOW.plus_ms(ms), far).await;
+        rotate(0).await.unwrap();
+        assert!(rotate(REPEAT_MS_MAX).await.is_ok());
+        assert!(matches!(rotate(REPEAT_MS_MAX + 1).await, Err(RotateError::Reused { .. })));
     }
 
     #[tokio::test]

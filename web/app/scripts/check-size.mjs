@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 
 const BUDGET_BYTES = 60 * 1024;
-const ROUTES = { "drop page": ["src/drop/drop-page.tsx"], checkout: ["src/checkout/drop-checkout-page.tsx"], shop: ["src/shop/home-page.tsx"] };
+const ROUTES = { "drop page": ["index.html"], checkout: ["src/checkout/drop-checkout-page.tsx"], shop: ["src/shop/home-page.tsx"] };
 
 const dist = new URL("../dist/", import.meta.url);
 const manifest = JSON.parse(readFileSync(new URL(".vite/manifest.json", dist), "utf8"));

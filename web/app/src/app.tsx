@@ -1,6 +1,7 @@
 import type { ComponentType } from "preact";
 import { computed } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
+import { DropPage } from "./drop/drop-page";
 import { Footer, Header, LineState, SessionLost } from "./frame";
 import { t } from "./i18n";
 import { match, path } from "./router";
@@ -11,11 +12,14 @@ import { LoadFailed, NotFound } from "./ui/load-state";
 export type PageProps = { params: Record<string, string> };
 type PageModule = ComponentType<PageProps>;
 
-/** Every page of the shop, each fetched when it is first gone to. The first pattern that fits is it. */
+/**
+ * Every page of the shop, each fetched when it is first gone to; but the drop's comes with the program, since it is where
+ * every second counts. The first pattern that fits is it.
+ */
 const PAGES: [pattern: string, load: () => Promise<PageModule>][] = [
   ["/", async () => (await import("./shop/home-page")).HomePage],
   ["/products/:id", async () => (await import("./shop/product-page")).ProductPage],
-  ["/drops/:id", async () => (await import("./drop/drop-page")).DropPage],
+  ["/drops/:id", async () => DropPage],
   ["/drops/:id/checkout", async () => (await import("./checkout/drop-checkout-page")).DropCheckoutPage],
   ["/checkout", async () => (await import("./checkout/cart-checkout-page")).CartCheckoutPage],
   ["/orders", async () => (await import("./order/orders-page")).OrdersPage],

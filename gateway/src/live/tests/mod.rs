@@ -356,6 +356,57 @@ async fn who_may_not_look_any_more_hears_no_more() {
 }
 
 #[tokio::test]
+async fn the_end_of_one_session_of_a_person_is_not_the_end_of_another() {
+    let served = Served::open().await;
+    let credentials = json!({"email": "ann@example.com", "password": "correct horse"});
+    served.shop.guest().await.post("/v1/accounts", "", credentials.clone()).await.has(201);
+    let session = async || {
+        let made = served.shop.nobody().post("/v1/sessions", "", credentials.clone()).await.has(201);
+        served.shop.with(made.text("/token"))
+    };
+    let (phone, laptop) = (session().await, session().await);
+    let cart = phone.post("/v1/carts", "c", json!({})).await.has(201).text("/id").to_owned();
+    let topic = json!({"op": "subscribe", "topic": format!("cart:{cart}")});
+    let (mut at_phone, mut at_laptop) =
+        (served.greeted(Some(phone.token())).await, served.greeted(Some(laptop.token())).await);
+    for client in [&mut at_phone, &mut at_laptop] {
+        client.say(topic.clone()).await;
+        client.hear("subscribed").await;
+    }
+    laptop.delete("/v1/sessions/current").await.has(204);
+    let price = json!({"amount": 500, "currency": "USD"});
+    let product = json!({"title": "Lamp", "variants": [{"sku": "S", "price": price}]});
+    served.shop.vendor().post("/v1/products", "p", product).await.has(201);
+    phone.post(&format!("/v1/carts/{cart}/lines"), "l", json!({"sku": "S", "quantity": 2})).await.has(201);
+    at_phone.state(|state| state["lines"][0]["quantity"] == 2).await;
+    assert_eq!(at_laptop.hear("refused").await["problem"]["code"], "invalid_token");
+}
+
+#[tokio::test]
+async fn an_order_feed_ends_when_its_listener_no_longer_runs_the_shop() {
+    let served = Served::open().await;
+    let vendor = served.shop.vendor();
+    let mut feed = served.greeted(Some(vendor.token())).await;
+    feed.say(json!({"op": "subscribe", "topic": "orders"})).await;
+    feed.hear("subscribed").await;
+    // The same person with a lesser role: what it may not see is not told.
+    let drop = served.shop.open_drop(5).await;
+    let issuer = served.shop.gateway.sessions.issuer();
+    let tenant = engine::id::TenantId::new("acme").unwrap();
+    let subject =
+        served.shop.gateway.sessions.identify(vendor.token(), served.shop.gateway.now()).await.unwrap().subject();
+    let day = Duration::from_secs(86_400);
+    let lesser =
+        issuer.mint(&tenant, subject, Some(crate::auth::Role::Customer), served.shop.gateway.now(), day).unwrap();
+    feed.say(json!({"op": "auth", "token": lesser.token})).await;
+    feed.hear("welcome").await;
+    let ann = served.shop.guest().await;
+    let claim = ann.post(&format!("/v1/drops/{drop}/claims"), "k", json!({"quantity": 1})).await.has(201);
+    ann.post("/v1/checkouts", "pay", payment("tok_approve", json!({"claims": [claim.text("/id")]}))).await.has(201);
+    assert_eq!(feed.hear("refused").await["problem"]["code"], "forbidden");
+}
+
+#[tokio::test]
 async fn connections_end_with_the_reason() {
     let mut served = Served::open().await;
     let ends = async |frame: &str| {

@@ -1,0 +1,334 @@
+//! Servers that tell many the same: `fusion` with the topic `orders`, Bun's own WebSocket server, the `ws` package.
+
+use std::{
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use super::{
+    crowd::Door,
+    speech::{Spelling, field, number},
+};
+use crate::{
+    error::{BenchError, Doing, Result},
+    options::{Broadcasting, Options},
+    scratch::{self, Scratch},
+    server::{Server, dies_with_us},
+    shop::Shop,
+};
+
+/// What a server says to a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// It listens now; so many facts came before.
+    Subscribed(u64),
+    /// A fact and its number.
+    Fact(u64),
+    /// So many facts of a burst are made.
+    Made(usize),
+    /// It wants to know whether anyone is there.
+    Ping,
+    /// Nothing that matters here.
+    Other,
+}
+
+/// A server that tells facts to all who listen.
+pub(crate) trait Broadcaster {
+    /// Its name in the tables.
+    fn name(&self) -> &'static str;
+    /// Its version and how it is used.
+    fn about(&self) -> &str;
+    /// Its process.
+    fn pid(&self) -> u32;
+    /// Where listeners go to.
+    fn door(&self) -> Door<'_>;
+    /// What a listener says first; may be nothing.
+    fn greeting(&self) -> Vec<u8>;
+    /// Where the connection goes to that asks for bursts, and what it says first.
+    fn control(&self) -> (Door<'_>, Vec<u8>);
+    /// Lays out what `facts` facts are made of.
+    fn prepare(&mut self, facts: usize) -> Result<()>;
+    /// The message that asks for a burst.
+    fn burst(&mut self, facts: usize) -> Result<Vec<u8>>;
+    /// Reads a message.
+    fn hear(&self, message: &[u8]) -> Result<Said>;
+}
+
+/// Starts one of them.
+pub(crate) fn start(options: &Options, which: Broadcasting) -> Result<Box<dyn Broadcaster>> {
+    Ok(match which {
+        Broadcasting::Fusion => Box::new(Orders::start(options)?),
+        Broadcasting::Bun => Box::new(Script::start(options, "bun")?),
+        Broadcasting::Ws => Box::new(Script::start(options, "ws")?),
+    })
+}
+
+/// What `fusion` says, in JSON.
+pub(crate) fn hear_fusion(message: &[u8]) -> Result<Said> {
+    let odd = || BenchError::unexpected("a message from fusion", 0, message);
+    let offset = || field(message, b"\"offset\":").ok_or_else(odd);
+    let begins = |op: &str| message.starts_with(format!("{{\"op\":\"{op}\"").as_bytes());
+    Ok(match message {
+        // A fact's offset stands before its data: there is none in it.
+        _ if begins("event") => Said::Fact(offset()?),
+        // A drop's state has no offset of its own.
+        _ if begins("subscribed") => Said::Subscribed(offset()?),
+        _ if begins("ping") => Said::Ping,
+        _ if begins("welcome") || begins("state") => Said::Other,
+        _ => Said::Made(Spelling::Json.replies(message, |_, status| match status {
+            201 => Ok(()),
+            status => Err(BenchError::unexpected("a command over WebSocket", status, message)),
+        })?),
+    })
+}
+
+/// `fusion`: each `create_fulfillment` of a paid order is a fact of the vendor's topic `orders`.
+struct Orders {
+    shop: Shop,
+    server: Server,
+    about: String,
+    clients: usize,
+    /// Paid and not on their way.
+    paid: Vec<String>,
+    made: u64,
+    _scratch: Scratch,
+}
+
+impl Orders {
+    fn start(options: &Options) -> Result<Self> {
+        let scratch = Scratch::new(&options.work_dir)?;
+        let server = Server::start(&options.binary, &scratch.path().join("data"))?;
+        let shop = Shop::open(&server)?;
+        let about = format!(
+            "fusion: {}, topic orders, JSON; a fact is a create_fulfillment, a burst is one message of them",
+            options.binary.display()
+        );
+        Ok(Self { shop, server, about, clients: options.clients, paid: Vec::new(), made: 0, _scratch: scratch })
+    }
+}
+
+impl Broadcaster for Orders {
+    fn name(&self) -> &'static str {
+        "fusion"
+    }
+
+    fn about(&self) -> &str {
+        &self.about
+    }
+
+    fn pid(&self) -> u32 {
+        self.server.pid()
+    }
+
+    fn door(&self) -> Door<'_> {
+        Door {
+            peer: "fusion",
+            address: self.server.address(),
+            path: "/v1/ws",
+            protocol: Some(Spelling::Json.protocol()),
+        }
+    }
+
+    fn greeting(&self) -> Vec<u8> {
+        let hello = String::from_utf8(Spelling::Json.hello(self.shop.vendor())).unwrap_or_default();
+        format!("[{hello},{{\"op\":\"subscribe\",\"topic\":\"orders\"}}]").into_bytes()
+    }
+
+    fn control(&self) -> (Door<'_>, Vec<u8>) {
+        (self.door(), Spelling::Json.hello(self.shop.vendor()))
+    }
+
+    fn prepare(&mut self, facts: usize) -> Result<()> {
+        eprintln!("fan-out: {facts} orders, paid and ready to be sent");
+        self.paid = crate::checkout::paid_orders(&mut self.shop, &self.server, facts, self.clients)?;
+        Ok(())
+    }
+
+    fn burst(&mut self, facts: usize) -> Result<Vec<u8>> {
+        let Some(rest) = self.paid.len().checked_sub(facts) else {
+            return Err(BenchError::Setup("the orders for the bursts ran out".to_owned()));
+        };
+        let commands: Vec<String> = self
+            .paid
+            .drain(rest..)
+            .map(|order| {
+                self.made += 1;
+                let id = self.made;
+                format!(
+                    "{{\"op\":\"command\",\"id\":{id},\"key\":\"fulfil-{id}\",\"name\":\"create_fulfillment\",\
+                     \"params\":{{\"id\":\"{order}\"}},\"body\":{{}}}}"
+                )
+            })
+            .collect();
+        Ok(format!("[{}]", commands.join(",")).into_bytes())
+    }
+
+    fn hear(&self, message: &[u8]) -> Result<Said> {
+        hear_fusion(message)
+    }
+}
+
+/// A program in `bench/peers`.
+struct Script {
+    name: &'static str,
+    about: String,
+    address: SocketAddr,
+    child: Child,
+}
+
+impl Script {
+    fn start(options: &Options, name: &'static str) -> Result<Self> {
+        let folder = installed(options)?;
+        let runtime = if name == "bun" { bun_in(&folder)? } else { PathBuf::from("node") };
+        let mut child = dies_with_us(&runtime)
+            .arg(folder.join(name).with_extension("js"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .doing(format!("starting {}", runtime.display()))?;
+        scratch::started(child.id());
+        let mut line = String::new();
+        if let Some(output) = child.stdout.take() {
+            BufReader::new(output).read_line(&mut line).doing(format!("reading from {name}"))?;
+        }
+        let (address, version) = line.trim().split_once(' ').unwrap_or_default();
+        let Ok(address) = address.parse() else {
+            let _ = child.kill();
+            return Err(BenchError::Setup(format!("{name} did not start; its reasons are above")));
+        };
+        let how = if name == "bun" { "server.publish for each fact" } else { "send to each socket for each fact" };
+        Ok(Self { name, about: format!("{name}: {version}, {how}, 128 bytes of text"), address, child })
+    }
+
+    fn at<'a>(&self, path: &'a str) -> Door<'a>
+    where
+        Self: 'a,
+    {
+        Door { peer: self.name, address: self.address, path, protocol: None }
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        scratch::ended(self.child.id());
+    }
+}
+
+impl Broadcaster for Script {
+    fn name(&self) -> &'static str {
+        if self.name == "bun" { "Bun" } else { self.name }
+    }
+
+    fn about(&self) -> &str {
+        &self.about
+    }
+
+    fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn door(&self) -> Door<'_> {
+        self.at("/")
+    }
+
+    fn greeting(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn control(&self) -> (Door<'_>, Vec<u8>) {
+        (self.at("/control"), Vec::new())
+    }
+
+    fn prepare(&mut self, _facts: usize) -> Result<()> {
+        Ok(())
+    }
+
+    fn burst(&mut self, facts: usize) -> Result<Vec<u8>> {
+        Ok(facts.to_string().into_bytes())
+    }
+
+    fn hear(&self, message: &[u8]) -> Result<Said> {
+        hear_script(message)
+    }
+}
+
+/// What `bench/peers/*.js` say: `+` and the facts before, `=` for a burst that is made, else a fact with its number.
+fn hear_script(message: &[u8]) -> Result<Said> {
+    let odd = || BenchError::unexpected("a message from a peer", 0, message);
+    let of = |text: &[u8]| number(text).map(|(number, _)| number).ok_or_else(odd);
+    Ok(match message {
+        [b'+', rest @ ..] => Said::Subscribed(of(rest)?),
+        [b'=', ..] => Said::Made(1),
+        _ => Said::Fact(of(message)?),
+    })
+}
+
+/// The folder with the peers' programs and packages, below `target`; installs them when they are not those that are
+/// wanted.
+pub(super) fn installed(options: &Options) -> Result<PathBuf> {
+    let from = options.repository.join("bench/peers");
+    let folder = options.repository.join("target/bench-peers");
+    std::fs::create_dir_all(&folder).doing(format!("making {}", folder.display()))?;
+    let same = |name: &str| std::fs::read(from.join(name)).ok() == std::fs::read(folder.join(name)).ok();
+    let fresh = same("package-lock.json") && bun_in(&folder).is_ok() && folder.join("node_modules/ws").is_dir();
+    for name in ["package.json", "package-lock.json", "bun.js", "ws.js"] {
+        std::fs::copy(from.join(name), folder.join(name)).doing(format!("copying {name}"))?;
+    }
+    if fresh {
+        return Ok(folder);
+    }
+    eprintln!("fan-out: installing Bun and ws into {}", folder.display());
+    let arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+    let done = Command::new("npm").args(arguments).current_dir(&folder).stdout(Stdio::null()).status();
+    match done {
+        Ok(status) if status.success() => Ok(folder),
+        Ok(status) => Err(missing(&format!("npm ci in {} failed ({status})", folder.display()))),
+        Err(error) => Err(missing(&format!("npm does not start ({error})"))),
+    }
+}
+
+fn missing(what: &str) -> BenchError {
+    BenchError::Setup(format!("{what}: the peers need Node with npm; without them: --broadcasters fusion"))
+}
+
+/// Bun as its package for this machine has it: npm fetches none for another.
+fn bun_in(folder: &Path) -> Result<PathBuf> {
+    let packages = std::fs::read_dir(folder.join("node_modules/@oven")).into_iter().flatten().flatten();
+    let mut binaries: Vec<PathBuf> = packages.map(|package| package.path().join("bin/bun")).collect();
+    binaries.sort();
+    let found = binaries.into_iter().find(|binary| binary.is_file());
+    found.ok_or_else(|| missing("npm brought no Bun for this machine"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fusion_says_is_told_apart() {
+        let hear = |message: &str| hear_fusion(message.as_bytes()).map_err(|error| error.to_string());
+        let event = r#"{"op":"event","topic":"orders","offset":17,"type":"order_changed","data":{"order_id":"X"}}"#;
+        assert_eq!(hear(event), Ok(Said::Fact(17)));
+        let subscribed = r#"{"op":"subscribed","topic":"orders","epoch":"3f","offset":4,"state":{}}"#;
+        assert_eq!(hear(subscribed), Ok(Said::Subscribed(4)));
+        assert_eq!(hear(r#"{"op":"ping"}"#), Ok(Said::Ping));
+        assert_eq!(hear(r#"{"op":"welcome","server_time":1}"#), Ok(Said::Other));
+        let replies = r#"[{"op":"reply","id":1,"status":201},{"op":"reply","id":2,"status":201}]"#;
+        assert_eq!(hear(replies), Ok(Said::Made(2)));
+        assert!(hear(r#"{"op":"reply","id":1,"status":409}"#).is_err());
+        assert!(hear("nonsense").is_err());
+    }
+
+    #[test]
+    fn what_the_scripts_say_is_told_apart() {
+        let hear = |message: &str| hear_script(message.as_bytes()).map_err(|error| error.to_string());
+        assert_eq!(hear("+12"), Ok(Said::Subscribed(12)));
+        assert_eq!(hear("=112"), Ok(Said::Made(1)));
+        assert_eq!(hear(&format!("{:0>12}{}", 13, ".".repeat(116))), Ok(Said::Fact(13)));
+        assert!(hear("....").is_err());
+    }
+}

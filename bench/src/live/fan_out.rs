@@ -1,0 +1,317 @@
+//! What it costs a server to tell a fact to one more listener, in bursts.
+//!
+//! Every listener has to hear every fact once and in order, or the run ends. Bursts come at a distance from each other, so
+//! that no server can join what was told apart.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    broadcast::{self, Broadcaster, Said},
+    crowd::{Crowd, Ear, Resting},
+};
+use crate::{
+    error::{BenchError, Result},
+    options::{LiveOptions, Options},
+    process::Threads,
+    reserve::median,
+};
+
+/// Facts in a burst.
+pub(crate) const BURSTS: [usize; 3] = [1, 10, 100];
+/// From one burst's last delivery to the next burst: longer than what a server may wait for more to tell.
+const GAP: Duration = Duration::from_millis(100);
+/// How long a burst may take until everyone has heard it.
+const BURST_MAX: Duration = Duration::from_secs(30);
+/// How long connecting may take.
+const JOIN_MAX: Duration = Duration::from_secs(60);
+/// Facts told before anything is measured.
+const WARM_UP: usize = 100;
+
+/// One server's bursts of one size.
+#[derive(Debug)]
+pub(crate) struct Telling {
+    /// Who.
+    pub(crate) name: &'static str,
+    /// Facts in a burst.
+    pub(crate) burst: usize,
+    /// Bytes of a fact's message.
+    pub(crate) payload_bytes: f64,
+    /// Deliveries in a round.
+    pub(crate) deliveries: u64,
+    /// CPU of the server for each delivery in µs, the making of the facts included; for each round.
+    pub(crate) gross_us: Vec<f64>,
+    /// The same for the same facts told to nobody; for each round.
+    pub(crate) making_us: Vec<f64>,
+    /// From the asking to the last delivery of a burst, p50 in milliseconds; for each round.
+    pub(crate) burst_ms: Vec<f64>,
+    /// CPU of the generator for each delivery in µs; for each round.
+    pub(crate) generator_us: Vec<f64>,
+}
+
+impl Telling {
+    /// What telling costs without what making costs.
+    pub(crate) fn net_us(&self) -> f64 {
+        median(&self.gross_us) - median(&self.making_us)
+    }
+}
+
+/// All that was measured.
+#[derive(Debug)]
+pub(crate) struct FanOut {
+    /// Connections that listen.
+    pub(crate) listeners: usize,
+    /// Each server with each size of burst.
+    pub(crate) rows: Vec<Telling>,
+    /// What each server is.
+    pub(crate) about: Vec<String>,
+}
+
+/// Measures.
+pub(crate) fn fan_out(options: &Options, wanted: &LiveOptions) -> Result<FanOut> {
+    let listeners = wanted.listeners.unwrap_or(options.either(1_000, 200)) as usize;
+    let bursts: [usize; 3] = options.either([100, 40, 10], [20, 5, 2]);
+    let mut servers: Vec<Box<dyn Broadcaster>> =
+        wanted.broadcasters.iter().map(|which| broadcast::start(options, *which)).collect::<Result<_>>()?;
+    let round: usize = BURSTS.iter().zip(bursts).map(|(burst, count)| burst * count).sum();
+    let facts = (2 * round + WARM_UP) * options.rounds as usize + WARM_UP;
+    let mut rows: Vec<Telling> = Vec::new();
+    for server in &mut servers {
+        server.prepare(facts)?;
+        rows.extend(BURSTS.map(|burst| Telling {
+            name: server.name(),
+            burst,
+            payload_bytes: 0.0,
+            deliveries: 0,
+            gross_us: Vec::new(),
+            making_us: Vec::new(),
+            burst_ms: Vec::new(),
+            generator_us: Vec::new(),
+        }));
+    }
+    // What making the facts costs, before anyone has ever listened: a server may keep facts for those who come back.
+    for _ in 0..options.rounds {
+        for (server, rows) in servers.iter_mut().zip(rows.chunks_mut(BURSTS.len())) {
+            let mut stage = Stage::new(&mut **server, 0)?;
+            stage.tell(1, WARM_UP / 10)?;
+            for (row, count) in rows.iter_mut().zip(bursts) {
+                let told = stage.tell(row.burst, count)?;
+                let deliveries = (listeners * row.burst * count) as f64;
+                row.making_us.push(told.server * 1e6 / deliveries);
+            }
+        }
+    }
+    for number in 1..=options.rounds {
+        for (server, rows) in servers.iter_mut().zip(rows.chunks_mut(BURSTS.len())) {
+            let mut stage = Stage::new(&mut **server, listeners)?;
+            stage.tell(1, WARM_UP / 10)?;
+            for (row, count) in rows.iter_mut().zip(bursts) {
+                let told = stage.tell(row.burst, count)?;
+                let each = |seconds: f64| seconds * 1e6 / told.deliveries as f64;
+                row.gross_us.push(each(told.server));
+                row.generator_us.push(each(told.generator));
+                row.burst_ms.push(median(&told.burst_ms));
+                row.payload_bytes = told.bytes as f64 / told.deliveries as f64;
+                row.deliveries = told.deliveries;
+                eprintln!(
+                    "round {number} of {}: {}, {} × {}: {:.2} µs a delivery, {:.1} ms a burst, {} deliveries",
+                    options.rounds,
+                    row.name,
+                    count,
+                    row.burst,
+                    each(told.server),
+                    median(&told.burst_ms),
+                    told.deliveries,
+                );
+            }
+        }
+    }
+    let about = servers.iter().map(|server| server.about().to_owned()).collect();
+    Ok(FanOut { listeners, rows, about })
+}
+
+/// What some bursts came to.
+struct Told {
+    /// CPU of the server and of the generator, in seconds.
+    server: f64,
+    generator: f64,
+    deliveries: u64,
+    bytes: u64,
+    burst_ms: Vec<f64>,
+}
+
+/// A server with its listeners, and the connection that asks for bursts, which is the last.
+struct Stage<'a> {
+    server: &'a mut dyn Broadcaster,
+    crowd: Crowd,
+    audience: Audience,
+}
+
+impl<'a> Stage<'a> {
+    fn new(server: &'a mut dyn Broadcaster, listeners: usize) -> Result<Self> {
+        let mut crowd = Crowd::new()?;
+        let mut audience = Audience::new(listeners);
+        let mut ear = Hearing { server: &*server, audience: &mut audience };
+        crowd.join(server.door(), listeners, |_| server.greeting(), &mut ear)?;
+        if !crowd.pump(&mut ear, Instant::now() + JOIN_MAX)? {
+            return Err(BenchError::Setup(format!("{}: not everyone could subscribe", server.name())));
+        }
+        let (door, hello) = server.control();
+        crowd.join(door, 1, |_| hello.clone(), &mut ear)?;
+        crowd.pump(&mut Resting(&mut ear), Instant::now() + GAP)?;
+        Ok(Self { server, crowd, audience })
+    }
+
+    /// Has `count` bursts of `burst` facts told and waits for every delivery of each.
+    fn tell(&mut self, burst: usize, count: usize) -> Result<Told> {
+        let control = self.crowd.len() - 1;
+        let mut burst_ms = Vec::with_capacity(count);
+        (self.audience.heard, self.audience.bytes) = (0, 0);
+        let processes = [self.server.pid(), std::process::id()];
+        let before = processes.map(Threads::read);
+        for _ in 0..count {
+            let message = self.server.burst(burst)?;
+            self.audience.expect(burst as u64);
+            let asked = Instant::now();
+            self.crowd.say(control, &message)?;
+            let mut ear = Hearing { server: &*self.server, audience: &mut self.audience };
+            let all = self.crowd.pump(&mut ear, asked + BURST_MAX)?;
+            burst_ms.push(asked.elapsed().as_secs_f64() * 1e3);
+            if !all {
+                let (peer, unanswered) = (self.server.name().to_owned(), self.audience.missing());
+                return Err(BenchError::Unanswered { peer, unanswered, seconds: BURST_MAX.as_secs() });
+            }
+            let mut ear = Hearing { server: &*self.server, audience: &mut self.audience };
+            self.crowd.pump(&mut Resting(&mut ear), Instant::now() + GAP)?;
+        }
+        let [server, generator] = [0, 1].map(|which| before[which].until(&Threads::read(processes[which])));
+        let deliveries = (self.audience.listeners * burst * count) as u64;
+        if self.audience.heard != deliveries {
+            let peer = self.server.name().to_owned();
+            return Err(BenchError::Mislaid { peer, acknowledged: deliveries, recorded: self.audience.heard });
+        }
+        Ok(Told { server, generator, deliveries, bytes: self.audience.bytes, burst_ms })
+    }
+}
+
+/// Counts what the listeners hear.
+struct Audience {
+    listeners: usize,
+    /// Facts that each listener knows of; `None`: does not listen yet.
+    known: Vec<Option<u64>>,
+    subscribed: usize,
+    /// Deliveries, and their bytes.
+    heard: u64,
+    bytes: u64,
+    /// Deliveries of this burst that are still to come, and the answers of the one who asked for it.
+    due: u64,
+    making: bool,
+    made: u64,
+    burst: u64,
+}
+
+impl Audience {
+    fn new(listeners: usize) -> Self {
+        let known = vec![None; listeners];
+        Self { listeners, known, subscribed: 0, heard: 0, bytes: 0, due: 0, making: false, made: 0, burst: 0 }
+    }
+
+    fn expect(&mut self, burst: u64) {
+        (self.due, self.burst, self.made, self.making) = (burst * self.listeners as u64, burst, 0, true);
+    }
+
+    fn missing(&self) -> usize {
+        self.due as usize + usize::from(self.making)
+    }
+
+    /// `whole`: one answer stands for the burst, else there is one for each fact.
+    fn hear(&mut self, connection: usize, said: Said, bytes: usize, whole: bool) -> std::result::Result<(), String> {
+        match (said, self.known.get_mut(connection)) {
+            (Said::Fact(number), Some(Some(known))) if number == *known + 1 && self.due > 0 => {
+                *known = number;
+                self.heard += 1;
+                self.due -= 1;
+                self.bytes += bytes as u64;
+            }
+            (Said::Subscribed(number), Some(known @ None)) => {
+                *known = Some(number);
+                self.subscribed += 1;
+            }
+            (Said::Made(count), None) if self.making => {
+                self.made += count as u64;
+                self.making = !whole && self.made < self.burst;
+            }
+            (Said::Ping | Said::Other, _) => {}
+            (said, known) => return Err(format!("listener {connection}, who knows {known:?}, heard {said:?}")),
+        }
+        Ok(())
+    }
+
+    fn content(&self) -> bool {
+        self.subscribed == self.listeners && self.due == 0 && !self.making
+    }
+}
+
+/// The audience's ear at one server.
+struct Hearing<'a> {
+    server: &'a dyn Broadcaster,
+    audience: &'a mut Audience,
+}
+
+impl Ear for Hearing<'_> {
+    fn heard(&mut self, connection: usize, message: &[u8], answer: &mut Vec<u8>) -> Result<()> {
+        let said = self.server.hear(message)?;
+        if said == Said::Ping {
+            answer.extend_from_slice(super::PONG_JSON);
+        }
+        let whole = self.server.name() != "fusion";
+        self.audience
+            .hear(connection, said, message.len(), whole)
+            .map_err(|odd| BenchError::unexpected(format!("{}: {odd}", self.server.name()), 0, message))
+    }
+
+    fn content(&self) -> bool {
+        self.audience.content()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn audience() -> Audience {
+        let mut audience = Audience::new(2);
+        audience.hear(0, Said::Subscribed(7), 9, true).expect("listens");
+        assert!(!audience.content());
+        audience.hear(1, Said::Subscribed(7), 9, true).expect("listens");
+        assert!(audience.content());
+        audience.expect(2);
+        audience
+    }
+
+    #[test]
+    fn a_burst_is_heard_when_everyone_has_every_fact_and_it_is_made() {
+        let mut audience = audience();
+        for (connection, number) in [(0, 8), (1, 8), (1, 9)] {
+            audience.hear(connection, Said::Fact(number), 100, false).expect("next");
+        }
+        audience.hear(2, Said::Made(1), 0, false).expect("made");
+        audience.hear(0, Said::Fact(9), 100, false).expect("the last");
+        assert!(!audience.content(), "one answer is still to come");
+        audience.hear(2, Said::Made(1), 0, false).expect("made");
+        assert!(audience.content());
+        assert_eq!((audience.heard, audience.bytes), (4, 400));
+    }
+
+    #[test]
+    fn a_fact_twice_left_out_or_too_many_is_no_delivery() {
+        assert!(audience().hear(0, Said::Fact(9), 1, true).is_err(), "one is left out");
+        let mut twice = audience();
+        twice.hear(0, Said::Fact(8), 1, true).expect("next");
+        assert!(twice.hear(0, Said::Fact(8), 1, true).is_err());
+        let mut after = audience();
+        after.due = 0;
+        assert!(after.hear(0, Said::Fact(8), 1, true).is_err(), "nobody made it");
+        assert!(audience().hear(1, Said::Subscribed(1), 1, true).is_err(), "listens already");
+        assert!(audience().hear(2, Said::Fact(8), 1, true).is_err(), "does not listen");
+    }
+}

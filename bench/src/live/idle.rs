@@ -1,0 +1,171 @@
+//! Memory for each connection that listens and has nothing to hear.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    broadcast::{self, Broadcaster, Said, hear_fusion},
+    crowd::{Crowd, Door, Ear, Resting},
+    speech::Spelling,
+};
+use crate::{
+    error::{BenchError, Result},
+    options::{Broadcasting, LiveOptions, Options},
+    process::resident_bytes,
+    reserve::{SKU, median},
+    scratch::Scratch,
+    server::Server,
+    shop::Shop,
+};
+
+/// How long everyone is silent before the memory is read.
+const REST: Duration = Duration::from_secs(10);
+/// Connections that come and go before the first reading, so that pools and arenas are there already.
+const WARM_UP: usize = 200;
+/// How long a server then has to give back what it does not need.
+const SETTLE: Duration = REST;
+/// How long subscribing may take.
+const JOIN_MAX: Duration = Duration::from_secs(120);
+
+/// One server with its connections.
+#[derive(Debug)]
+pub(crate) struct Silent {
+    /// Who, and how.
+    pub(crate) name: String,
+    /// Memory of the server before them, in bytes; for each round.
+    pub(crate) base_bytes: Vec<f64>,
+    /// More memory for each of them; for each round.
+    pub(crate) each_bytes: Vec<f64>,
+}
+
+/// All that was measured.
+#[derive(Debug)]
+pub(crate) struct Idle {
+    /// Connections to each.
+    pub(crate) connections: usize,
+    /// As many as were asked for?
+    pub(crate) limited: bool,
+    /// Each server.
+    pub(crate) rows: Vec<Silent>,
+}
+
+impl Silent {
+    /// More memory for each of them.
+    pub(crate) fn each(&self) -> f64 {
+        median(&self.each_bytes)
+    }
+}
+
+/// Measures. A server's memory does not shrink as it grew, so each round has a server of its own.
+pub(crate) fn idle(options: &Options, wanted: &LiveOptions, connections_max: usize) -> Result<Idle> {
+    let asked = wanted.idle_connections.unwrap_or(options.either(10_000, 1_000)) as usize;
+    let connections = super::within(asked, connections_max);
+    let mut rows: Vec<Silent> = Vec::new();
+    for number in 1..=options.rounds {
+        for which in &wanted.broadcasters {
+            let ways: &[bool] = if *which == Broadcasting::Fusion { &[false, true] } else { &[false] };
+            for as_guests in ways {
+                let (name, base, each) = match which {
+                    Broadcasting::Fusion => fusion(options, connections, *as_guests)?,
+                    which => peer(options, connections, *which)?,
+                };
+                eprintln!("round {number} of {}: {name}: {each:.0} B for each of {connections}", options.rounds);
+                let row = match rows.iter().position(|row| row.name == name) {
+                    Some(known) => &mut rows[known],
+                    None => {
+                        rows.push(Silent { name, base_bytes: Vec::new(), each_bytes: Vec::new() });
+                        let last = rows.len() - 1;
+                        &mut rows[last]
+                    }
+                };
+                row.base_bytes.push(base);
+                row.each_bytes.push(each);
+            }
+        }
+    }
+    Ok(Idle { connections, limited: connections < asked, rows })
+}
+
+/// Everyone has said hello and listens to one drop: as visitors, or each as a guest with a token of its own.
+fn fusion(options: &Options, connections: usize, as_guests: bool) -> Result<(String, f64, f64)> {
+    let scratch = Scratch::new(&options.work_dir)?;
+    let data_dir = scratch.path().join("data");
+    let mut server = Server::start(&options.binary, &data_dir)?;
+    let mut shop = Shop::open(&server)?;
+    shop.product(SKU)?;
+    shop.stock(SKU, 1_000)?;
+    let drop = shop.open_drop(SKU, 1_000, 1)?;
+    let guests = if as_guests { shop.guests(connections, options.clients)?.tokens } else { Vec::new() };
+    // Started anew: what was needed to let the guests in would be used again, and be no growth.
+    server.stop()?;
+    server = Server::start(&options.binary, &data_dir)?;
+    let greeting = |index: usize| {
+        let hello = match guests.get(index) {
+            Some(token) => String::from_utf8(Spelling::Json.hello(token)).unwrap_or_default(),
+            None => "{\"op\":\"hello\"}".to_owned(),
+        };
+        format!("[{hello},{{\"op\":\"subscribe\",\"topic\":\"drop:{drop}\"}}]").into_bytes()
+    };
+    let protocol = Some(Spelling::Json.protocol());
+    let door = Door { peer: "fusion", address: server.address(), path: "/v1/ws", protocol };
+    let (base, each) = measured(door, server.pid(), connections, greeting, hear_fusion)?;
+    let name = if as_guests { "fusion, each with a guest's token" } else { "fusion" };
+    Ok((name.to_owned(), base, each))
+}
+
+/// Everyone is connected and subscribed.
+fn peer(options: &Options, connections: usize, which: Broadcasting) -> Result<(String, f64, f64)> {
+    let server: Box<dyn Broadcaster> = broadcast::start(options, which)?;
+    let (base, each) =
+        measured(server.door(), server.pid(), connections, |_| server.greeting(), |message| server.hear(message))?;
+    Ok((server.name().to_owned(), base, each))
+}
+
+/// Memory before, and more memory for each connection.
+fn measured(
+    door: Door<'_>,
+    pid: u32,
+    connections: usize,
+    greeting: impl Fn(usize) -> Vec<u8>,
+    hear: impl Fn(&[u8]) -> Result<Said>,
+) -> Result<(f64, f64)> {
+    let listen = |count: usize, rest: Duration| {
+        let mut ear = Counting { hear: &hear, subscribed: 0, wanted: count };
+        let mut crowd = Crowd::new()?;
+        crowd.join(door, count, &greeting, &mut ear)?;
+        if !crowd.pump(&mut ear, Instant::now() + JOIN_MAX)? {
+            let subscribed = ear.subscribed;
+            return Err(BenchError::Setup(format!("{}: only {subscribed} of {count} could subscribe", door.peer)));
+        }
+        crowd.pump(&mut Resting(&mut ear), Instant::now() + rest)?;
+        Ok(crowd)
+    };
+    drop(listen(WARM_UP.min(connections), Duration::ZERO)?);
+    std::thread::sleep(SETTLE);
+    let before = resident_bytes(pid)? as f64;
+    let crowd = listen(connections, REST)?;
+    let after = resident_bytes(pid)? as f64;
+    drop(crowd);
+    Ok((before, (after - before) / connections.max(1) as f64))
+}
+
+/// Counts who listens, and answers pings.
+struct Counting<H> {
+    hear: H,
+    subscribed: usize,
+    wanted: usize,
+}
+
+impl<H: Fn(&[u8]) -> Result<Said>> Ear for Counting<H> {
+    fn heard(&mut self, _connection: usize, message: &[u8], answer: &mut Vec<u8>) -> Result<()> {
+        match (self.hear)(message)? {
+            Said::Subscribed(_) => self.subscribed += 1,
+            Said::Ping => answer.extend_from_slice(super::PONG_JSON),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn content(&self) -> bool {
+        self.subscribed >= self.wanted
+    }
+}
