@@ -24,7 +24,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    LINGER, STATE_EVERY, binary,
+    JOINED_WITHIN, LINGER, STATE_EVERY, binary,
     frames::{Place, Standing, raw},
     peer::Peer,
     room::Room,
@@ -200,6 +200,8 @@ async fn keep(door: &Door, name: &Name, kept: &Arc<Kept>) {
                 }
             }
         }
+        // What comes in the same moment goes out in the same write.
+        tokio::time::sleep(JOINED_WITHIN).await;
         let changed = room.take_changed();
         if room.members() == 0 {
             // Whoever joins asks to look.
