@@ -66,7 +66,7 @@ live-checks: ## the WebSocket against other people's clients: RFC 6455 cases, th
 fuzz: ## each decoder and parser under libFuzzer for SECONDS, or these TARGETS
 	SECONDS_EACH=$(SECONDS) fuzz/run.sh $(TARGETS)
 
-bench: ## speed, as ratios against Redis, PostgreSQL, Bun and ws in the same run; writes bench/RESULTS.md
+bench: need-web $(PAGES) ## speed, as ratios against Redis, PostgreSQL, Bun and ws in the same run; writes bench/RESULTS.md
 	$(CARGO) build --release -p server -p bench
 	./target/release/bench run
 

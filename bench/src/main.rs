@@ -14,6 +14,7 @@ mod live;
 mod machine;
 mod metrics;
 mod options;
+mod outside;
 mod pace;
 mod peers;
 mod postgres;
@@ -59,6 +60,9 @@ fn measure(cli: &Cli) -> Result<()> {
     if let Command::Run { live, .. } | Command::Live(live) = &cli.command {
         live::prepare(&options, live)?;
     }
+    if let Command::Run { .. } | Command::Page = &cli.command {
+        outside::prepare(&options.repository)?;
+    }
     let (load, forced) = machine::wait_until_calm(Duration::from_secs(cli.common.calm_seconds_max), cli.common.force)?;
     let machine = Machine::describe(&options.repository, &options.work_dir, load, forced)?;
     let mut report = Report::default();
@@ -70,6 +74,8 @@ fn measure(cli: &Cli) -> Result<()> {
             report.footprint = Some(footprint::footprint(&options, footprint)?);
             report.cold_start = Some(cold_start::cold_start(&options, cold_start)?);
             report.live = Some(live::live(&options, live)?);
+            report.page = Some(outside::page(&options)?);
+            report.faults = Some(outside::faults(&options)?);
             let usual = (!options.quick).then(|| options.repository.join("bench/RESULTS.md"));
             results = wanted.clone().or(usual);
         }
@@ -77,6 +83,8 @@ fn measure(cli: &Cli) -> Result<()> {
         Command::ColdStart(wanted) => report.cold_start = Some(cold_start::cold_start(&options, wanted)?),
         Command::Footprint(wanted) => report.footprint = Some(footprint::footprint(&options, wanted)?),
         Command::Checkout => report.checkout = Some(checkout::checkout(&options)?),
+        Command::Page => report.page = Some(outside::page(&options)?),
+        Command::Faults => report.faults = Some(outside::faults(&options)?),
         Command::Live(wanted) => report.live = Some(live::live(&options, wanted)?),
     }
     print!("{}", report.terminal(&machine));

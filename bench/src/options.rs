@@ -41,6 +41,10 @@ pub(crate) enum Command {
     Checkout,
     /// Over WebSocket: reservations, telling many, idle connections, a rush that many look at
     Live(Box<LiveOptions>),
+    /// The drop page in Chromium: until one can tap, and from the tap to the hold
+    Page,
+    /// Clients that behave, beside hostile ones
+    Faults,
 }
 
 /// For every measurement.

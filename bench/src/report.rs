@@ -8,6 +8,7 @@ use crate::{
     footprint::Footprint,
     live::{Live, report as live},
     machine::Machine,
+    outside::{Faults, Page},
     reserve::{Reservations, Row},
 };
 
@@ -31,6 +32,10 @@ pub(crate) struct Report {
     pub(crate) checkout: Option<Vec<Row>>,
     /// The live doors.
     pub(crate) live: Option<Live>,
+    /// The drop page.
+    pub(crate) page: Option<Page>,
+    /// Hostile clients.
+    pub(crate) faults: Option<Faults>,
 }
 
 impl Report {
@@ -49,6 +54,9 @@ impl Report {
         }
         if let Some(live) = &self.live {
             text += &live::terminal(live);
+        }
+        for (_, about, table) in self.outside(presets::UTF8_FULL_CONDENSED) {
+            text += &format!("\n{about}\n{table}\n");
         }
         text
     }
@@ -75,7 +83,18 @@ impl Report {
         if let Some(live) = &self.live {
             text += &live::markdown(live);
         }
+        for (title, about, table) in self.outside(presets::ASCII_MARKDOWN) {
+            text += &format!("\n## {title}\n\n{about}.\n\n{table}\n");
+        }
         text
+    }
+
+    /// What programs of other languages have measured: titles, what it is about, figures.
+    fn outside(&self, preset: &str) -> Vec<(&'static str, String, Table)> {
+        let page = self.page.as_ref().map(|page| ("The drop page", page.about(), page.table(preset)));
+        let faults =
+            self.faults.as_ref().map(|faults| ("Beside hostile clients", faults.about(), faults.table(preset)));
+        page.into_iter().chain(faults).collect()
     }
 
     /// What is a single figure.

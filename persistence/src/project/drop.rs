@@ -191,6 +191,7 @@ impl Sheet {
                     self.version += 1;
                 }
                 self.phase = DropPhase::Published;
+                self.terms.starts_at.get_or_insert(at);
                 self.published_at = Some(at);
             }
             DropEvent::Edited { edit, .. } => {
