@@ -32,7 +32,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 QUIET_SECONDS = 5
 # A kind of fault that takes longer hangs.
-FAULT_SECONDS_MAX = 45
+FAULT_SECONDS_MAX = 75
 
 # Each slow reader has a queue of 1 MiB, which may have grown by doubling; each unfinished message its 64 KiB, which
 # likewise; a connection 64 KiB of buffers and tasks; and what the twenty claim and release stays in memory, with the

@@ -12,7 +12,7 @@ cd "$(dirname "$0")/../.."
 here=gateway/live-checks
 venv=target/live-checks-venv
 # One that hangs must not hang the build.
-seconds_max=150
+seconds_max=200
 
 if ! python3 -c 'import ensurepip, venv, sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
   echo "missing: python3 from 3.11 on, with venv (Debian: apt-get install python3-venv)" >&2

@@ -53,6 +53,10 @@ impl Session {
             let count = replies.len();
             self.peer.answer(&self.peer.wire.replies(replies)).await;
             self.commands.fetch_sub(count, Ordering::AcqRel);
+            if self.peer.is_ended() {
+                // As when a request's connection breaks: what is under way is asked for again by its key.
+                return;
+            }
         }
     }
 }

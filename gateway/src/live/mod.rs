@@ -54,7 +54,7 @@ pub const LINGER: Duration = Duration::from_secs(60);
 /// Bytes that may wait for a client that reads slowly. Beyond that it is cut.
 pub const QUEUE_BYTES_MAX: usize = 1 << 20;
 /// How long a client may take nothing of what waits for it. Then it is cut.
-pub const STALL_TIMEOUT: Duration = Duration::from_secs(20);
+pub const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long commands under way have to be answered when the server stops.
 pub const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Messages, pings and pongs of a client in a second. Whoever says more is no shop's page.

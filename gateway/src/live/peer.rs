@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, io::ErrorKind};
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
-use tokio::{net::tcp::OwnedWriteHalf, sync::Notify, time::timeout};
+use tokio::{
+    net::tcp::OwnedWriteHalf,
+    sync::Notify,
+    time::{Instant, sleep_until, timeout},
+};
 
 use super::{
     CLOSE_TIMEOUT, Close, QUEUE_BYTES_MAX, STALL_TIMEOUT,
@@ -26,6 +30,8 @@ pub(super) struct Peer {
 #[derive(Default)]
 struct Queue {
     waiting: BytesMut,
+    /// Since when the client has taken nothing of what waits.
+    untaken_since: Option<Instant>,
     /// Nothing more is said: a close frame was the last, or the socket is broken.
     ended: bool,
     slow: bool,
@@ -109,6 +115,7 @@ impl Peer {
         };
         if written < frames.len() {
             queue.waiting.extend_from_slice(&frames[written..]);
+            queue.untaken_since.get_or_insert_with(Instant::now);
             self.wake.notify_one();
         }
     }
@@ -180,9 +187,9 @@ impl Peer {
             if !self.write_some(socket) {
                 return;
             }
-            let (waits, ended) = {
+            let (untaken_since, ended) = {
                 let queue = self.queue.lock();
-                (!queue.waiting.is_empty(), queue.ended)
+                (queue.untaken_since, queue.ended)
             };
             if ended {
                 // Whoever is told goodbye has so long to take it.
@@ -190,17 +197,16 @@ impl Peer {
                 let _ = Box::pin(timeout(CLOSE_TIMEOUT, goodbye)).await;
                 return;
             }
-            if !waits {
+            let Some(since) = untaken_since else {
                 self.wake.notified().await;
                 continue;
-            }
+            };
             tokio::select! {
                 () = self.wake.notified() => {}
-                writable = Box::pin(timeout(STALL_TIMEOUT, socket.writable())) => match writable {
-                    Ok(Ok(())) => {}
-                    Ok(Err(_)) => return,
-                    Err(_) => self.cut(&mut self.queue.lock()),
+                writable = socket.writable() => if writable.is_err() {
+                    return;
                 },
+                () = Box::pin(sleep_until(since + STALL_TIMEOUT)) => self.cut(&mut self.queue.lock()),
             }
         }
     }
@@ -212,6 +218,7 @@ impl Peer {
             match socket.try_write(&queue.waiting) {
                 Ok(written) => {
                     drop(queue.waiting.split_to(written));
+                    queue.untaken_since = Some(Instant::now());
                     self.drained.notify_waiters();
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
@@ -222,7 +229,7 @@ impl Peer {
             }
         }
         // What a slow moment took is given back.
-        queue.waiting = BytesMut::new();
+        (queue.waiting, queue.untaken_since) = (BytesMut::new(), None);
         !queue.ended
     }
 }

@@ -381,6 +381,8 @@ impl Conversation {
                 (Err(Error::Io(error)), _) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 (Err(error), _) => return Err(ended_by(&error)),
             };
+            // A pong is said before what is answered later.
+            self.session.peer.write(&std::mem::take(&mut self.pipe.output));
             // On the heap: a connection that is silent does not hold what an answer needs.
             Box::pin(self.session.hear(frames?)).await?;
         }
