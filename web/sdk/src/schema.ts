@@ -843,7 +843,7 @@ export interface paths {
          * Renew a session
          * @description The refresh token is used up, and a new one comes with the new access token. Using one twice ends the session: one of
          *     the two who had it was not meant to. With an `Idempotency-Key`, an answer that was lost is asked for again: the same
-         *     token and key give the same next refresh token, until that is used.
+         *     token and key give the same next refresh token for ten minutes, until that is used. The key must not be guessable.
          */
         post: operations["refresh_session"];
         delete?: never;
