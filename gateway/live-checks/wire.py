@@ -99,7 +99,9 @@ class Wire:
     def read_freely(self):
         """Reads as fast as others from now on."""
         raw = self.writer.get_extra_info("socket")
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)
+        # One that was cut has no socket any more.
+        if raw.fileno() >= 0:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)
         self.reader._limit = READ_BYTES
 
     def cut(self):
