@@ -2,13 +2,13 @@
 
 use std::{fs, path::Path, process::Command};
 
-use comfy_table::{CellAlignment, Table};
+use comfy_table::Table;
 use serde_json::Value;
 
 use crate::{
     error::{BenchError, Doing, Result},
     options::Options,
-    report::{digits, mebibytes, table, thousands},
+    report::{digits, mebibytes, numbers, thousands},
 };
 
 /// How fast the design wants the drop page to take a tap, on a phone with a slow line.
@@ -89,16 +89,15 @@ impl Page {
     /// Its figures.
     pub(crate) fn table(&self, preset: &str) -> Table {
         let ms = |pointer: &str| format!("{} ms", digits(number(&self.0, pointer)));
-        let mut table = table(preset, &["measured", "value", "goal"]);
         let kilobytes = format!("{} KB", digits(number(&self.0, "/interactive/bytes_of_last_load") / 1_000.0));
-        table.add_rows([
+        let rows = [
             ["interactive", &ms("/interactive/median_ms"), &format!("< {INTERACTIVE_MS_GOAL:.0} ms")],
             ["bytes until then", &kilobytes, ""],
             ["claim, p50", &ms("/claims/p50_ms"), ""],
             ["claim, p99", &ms("/claims/p99_ms"), &format!("< {CLAIM_P99_MS_GOAL:.0} ms")],
             ["claim, longest", &ms("/claims/max_ms"), ""],
-        ]);
-        right(table)
+        ];
+        numbers(preset, &["measured", "value", "goal"], rows.map(|row| row.map(str::to_owned).to_vec()))
     }
 }
 
@@ -118,24 +117,15 @@ impl Faults {
 
     /// How the twenty fare.
     pub(crate) fn table(&self, preset: &str) -> Table {
-        let mut table = table(preset, &["beside", "replies", "p50 ms", "p99 ms", "longest ms"]);
         let phases = self.0["phases"].as_array().into_iter().flatten();
-        table.add_rows(phases.map(|phase| {
+        let rows = phases.map(|phase| {
             let ms = |name: &str| phase["crowd"][name].as_f64().map_or("-".to_owned(), digits);
             let replies = thousands(number(phase, "/crowd/replies"));
             let name = phase["name"].as_str().unwrap_or_default().to_owned();
-            [name, replies, ms("p50_ms"), ms("p99_ms"), ms("max_ms")]
-        }));
-        right(table)
+            vec![name, replies, ms("p50_ms"), ms("p99_ms"), ms("max_ms")]
+        });
+        numbers(preset, &["beside", "replies", "p50 ms", "p99 ms", "longest ms"], rows)
     }
-}
-
-/// A table whose columns are numbers but for the first.
-fn right(mut table: Table) -> Table {
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
 }
 
 /// Whether what these programs need is there.

@@ -155,6 +155,18 @@ pub(crate) fn table(preset: &str, header: &[&str]) -> Table {
     table
 }
 
+/// A table whose columns are numbers but for the first.
+pub(crate) fn numbers(preset: &str, header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Table {
+    let mut table = table(preset, header);
+    table.add_rows(rows);
+    for column in 1..header.len() {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
 /// The rows of a load: throughput, latency, CPU, and `fusion` as a multiple of each peer.
 fn loads(rows: &[Row], preset: &str) -> Table {
     const HEADER: [&str; 10] = [

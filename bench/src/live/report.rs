@@ -1,11 +1,11 @@
 //! The tables of the live doors: on the terminal, and in `bench/RESULTS.md`.
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{Table, presets};
 
 use super::{Live, claims::LiveClaims, fan_out::FanOut, idle::Idle, rush::Rush};
 use crate::{
     driver::Window,
-    report::{bytes, digits, mebibytes, rounds, table, thousands},
+    report::{bytes, digits, mebibytes, numbers, rounds, thousands},
     reserve::{Row, median},
 };
 
@@ -96,18 +96,6 @@ fn limited(limited: bool) -> &'static str {
     if limited { "; RLIMIT_NOFILE allowed no more" } else { "" }
 }
 
-/// A table whose columns are numbers but for the first.
-fn numbers(preset: &str, header: &[&str], rows: Vec<Vec<String>>) -> Table {
-    let mut table = table(preset, header);
-    table.add_rows(rows);
-    for column in 1..header.len() {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table
-}
-
 fn claims_table(claims: &LiveClaims, preset: &str) -> Table {
     const HEADER: [&str; 10] = [
         "",
@@ -139,7 +127,7 @@ fn claims_table(claims: &LiveClaims, preset: &str) -> Table {
             redis(*batch).map_or(String::new(), |redis| format!("{} ×", digits(row.per_second() / redis))),
         ]
     };
-    numbers(preset, &HEADER, claims.rows.iter().map(row).collect())
+    numbers(preset, &HEADER, claims.rows.iter().map(row))
 }
 
 /// Of Redis with one in a write, beside the goal.
@@ -181,7 +169,7 @@ fn fan_out_table(fan_out: &FanOut, preset: &str) -> Table {
             ratio.unwrap_or_default(),
         ]
     });
-    numbers(preset, &HEADER, rows.collect())
+    numbers(preset, &HEADER, rows)
 }
 
 fn fan_out_rounds(fan_out: &FanOut) -> Table {
@@ -193,7 +181,7 @@ fn fan_out_rounds(fan_out: &FanOut) -> Table {
             vec![row.name.to_owned(), row.burst.to_string(), round, digits(*gross), digits(*making), digits(*ms)]
         })
     });
-    numbers(presets::ASCII_MARKDOWN, &HEADER, rows.collect())
+    numbers(presets::ASCII_MARKDOWN, &HEADER, rows)
 }
 
 fn idle_rounds(idle: &Idle) -> Table {
@@ -202,7 +190,7 @@ fn idle_rounds(idle: &Idle) -> Table {
             vec![row.name.clone(), (index + 1).to_string(), mebibytes(*base), bytes(*each)]
         })
     });
-    numbers(presets::ASCII_MARKDOWN, &["", "round", "memory before", "for each connection"], rows.collect())
+    numbers(presets::ASCII_MARKDOWN, &["", "round", "memory before", "for each connection"], rows)
 }
 
 fn idle_table(idle: &Idle, preset: &str) -> Table {
@@ -210,7 +198,7 @@ fn idle_table(idle: &Idle, preset: &str) -> Table {
         let goal = if row.name == "fusion" { format!("≤ {}", bytes(IDLE_BYTES_MAX)) } else { String::new() };
         vec![row.name.clone(), mebibytes(median(&row.base_bytes)), bytes(row.each()), goal]
     });
-    numbers(preset, &["", "memory before", "for each connection", "goal"], rows.collect())
+    numbers(preset, &["", "memory before", "for each connection", "goal"], rows)
 }
 
 fn rush_table(rush: &Rush, preset: &str) -> Table {
@@ -233,7 +221,7 @@ fn rush_table(rush: &Rush, preset: &str) -> Table {
         ("generator's CPU in the rush", format!("{:.2} s", rush.cpu.generator_seconds)),
         ("connections that were dropped", "0".to_owned()),
     ];
-    let rows = facts.into_iter().map(|(what, value)| vec![what.to_owned(), value]).collect();
+    let rows = facts.into_iter().map(|(what, value)| vec![what.to_owned(), value]);
     numbers(preset, &["measured", "value"], rows)
 }
 

@@ -1,12 +1,12 @@
 /** What stands around every page: header, footer, and words on the line and the session. */
 import { BRAND } from "./brand";
-import { LANGUAGES, type Language, chooseLanguage, language, t, tn } from "./i18n";
+import { t, tn } from "./i18n";
 import { line } from "./live";
 import mark from "./mark.svg";
 import { path } from "./router";
 import { goOnAsGuest, session, sessionLost } from "./session";
 import { cartCount, cartOpen } from "./shop/cart";
-import { THEMES, type Theme, chooseTheme, theme } from "./theme";
+import { Choices } from "./ui/choices";
 import { Icon } from "./ui/icon";
 import { Notice } from "./ui/notice";
 
@@ -65,36 +65,7 @@ export function Footer() {
             {t("foot.sandbox")} <a href="/docs">{t("foot.api")}</a>
           </p>
         </div>
-        <div class="foot-choices">
-          <label>
-            <span class="field-label">{t("nav.language")}</span>
-            <select
-              class="small-select"
-              value={language.value}
-              onChange={(event) => chooseLanguage(event.currentTarget.value as Language)}
-            >
-              {Object.entries(LANGUAGES).map(([tag, name]) => (
-                <option key={tag} value={tag} lang={tag}>
-                  {name}
-                </option>
-              ))}
-            </select>
-          </label>
-          <label>
-            <span class="field-label">{t("nav.theme")}</span>
-            <select
-              class="small-select"
-              value={theme.value}
-              onChange={(event) => chooseTheme(event.currentTarget.value as Theme)}
-            >
-              {THEMES.map((choice) => (
-                <option key={choice} value={choice}>
-                  {t(`theme.${choice}`)}
-                </option>
-              ))}
-            </select>
-          </label>
-        </div>
+        <Choices />
       </div>
     </footer>
   );

@@ -3,14 +3,14 @@ import type { ComponentType } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { PageProps } from "../app";
 import { BRAND } from "../brand";
-import { chooseLanguage, language, LANGUAGES, t, type Language } from "../i18n";
+import { t } from "../i18n";
 import mark from "../mark.svg";
 import { match, path } from "../router";
+import { Choices } from "../ui/choices";
 import "../styles/console-forms.css";
 import "../styles/console.css";
 import "../styles/console-tables.css";
 import "../styles/console-parts.css";
-import { chooseTheme, theme, THEMES, type Theme } from "../theme";
 import { LoadFailed } from "../ui/load-state";
 import { Notice } from "../ui/notice";
 import { isStaff, learnWho, noteRefusal, sessionEnded, signOutStaff, staff, staffEmail } from "./client";
@@ -125,36 +125,7 @@ function Foot() {
   return (
     <footer class="console-foot">
       <a href="/docs">{t("foot.api")}</a>
-      <div class="foot-choices">
-        <label>
-          <span class="field-label">{t("nav.language")}</span>
-          <select
-            class="small-select"
-            value={language.value}
-            onChange={(event) => chooseLanguage(event.currentTarget.value as Language)}
-          >
-            {Object.entries(LANGUAGES).map(([tag, name]) => (
-              <option key={tag} value={tag} lang={tag}>
-                {name}
-              </option>
-            ))}
-          </select>
-        </label>
-        <label>
-          <span class="field-label">{t("nav.theme")}</span>
-          <select
-            class="small-select"
-            value={theme.value}
-            onChange={(event) => chooseTheme(event.currentTarget.value as Theme)}
-          >
-            {THEMES.map((choice) => (
-              <option key={choice} value={choice}>
-                {t(`theme.${choice}`)}
-              </option>
-            ))}
-          </select>
-        </label>
-      </div>
+      <Choices />
     </footer>
   );
 }

@@ -1,12 +1,8 @@
 /** Amounts and times as a vendor writes and reads them. */
-import { language } from "../i18n";
+import { decimals, locale } from "../i18n";
 import type { Money } from "@fusioncommerce/client";
 
-const locale = () => navigator.languages.find((tag) => tag.split("-")[0] === language.value) ?? language.value;
-
-export function wholeNumber(n: number): string {
-  return new Intl.NumberFormat(locale()).format(n);
-}
+export { number as wholeNumber } from "../i18n";
 
 export function decimal(n: number, digits: number): string {
   return new Intl.NumberFormat(locale(), { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(n);
@@ -28,8 +24,7 @@ export function minorDigits(currency: string): number {
 /** What stands in a field for an amount: `129.00`. */
 export function amountText(money: Money | undefined): string {
   if (!money) return "";
-  const digits = minorDigits(money.currency);
-  return (money.amount / 10 ** digits).toFixed(digits);
+  return decimals(money.amount, minorDigits(money.currency));
 }
 
 /** What was typed as an amount, in minor units; nothing where it is none. Comma and point both part the decimals. */
@@ -37,9 +32,10 @@ export function parseAmount(text: string, currency: string): number | undefined 
   const digits = minorDigits(currency);
   const found = /^(\d{1,13})(?:[.,](\d*))?$/.exec(text.replace(/[\s\u00a0]/g, ""));
   if (!found) return undefined;
-  const decimals = found[2] ?? "";
-  if (decimals.length > digits) return undefined;
-  return Number(found[1]) * 10 ** digits + Number(decimals.padEnd(digits, "0") || "0");
+  const part = found[2] ?? "";
+  if (part.length > digits) return undefined;
+  const amount = Number(`${found[1]}${part.padEnd(digits, "0")}`);
+  return Number.isSafeInteger(amount) ? amount : undefined;
 }
 
 /** A whole number as it was typed, with its sign; nothing where it is none. */

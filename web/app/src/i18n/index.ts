@@ -36,7 +36,7 @@ function fill(text: string, values: Values): string {
 }
 
 /** The language with the buyer's region where the browser names one: `en-GB` writes 21:53, `en-US` 9:53 PM. */
-function locale(): string {
+export function locale(): string {
   return navigator.languages.find((tag) => tag.split("-")[0] === language.value) ?? language.value;
 }
 
@@ -46,8 +46,15 @@ export function number(n: number): string {
 
 export function money({ amount, currency }: Money): string {
   const format = new Intl.NumberFormat(locale(), { style: "currency", currency });
-  const digits = format.resolvedOptions().maximumFractionDigits ?? 2;
-  return format.format(amount / 10 ** digits);
+  return format.format(decimals(amount, format.resolvedOptions().maximumFractionDigits ?? 2));
+}
+
+/** Minor units as a decimal, digit by digit: 129.00. A quotient would be another amount when it is large. */
+export function decimals(amount: number, digits: number): `${number}` {
+  const sign = amount < 0 ? "-" : "";
+  const all = String(Math.abs(amount)).padStart(digits + 1, "0");
+  const whole = all.slice(0, all.length - digits);
+  return (digits > 0 ? `${sign}${whole}.${all.slice(-digits)}` : `${sign}${whole}`) as `${number}`;
 }
 
 /** Today's times as a time alone, others with their day. */
