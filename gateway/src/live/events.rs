@@ -49,7 +49,8 @@ pub(crate) async fn stream(door: Door, parts: &Parts, arrival: Arrival) -> Resul
         None => gateway.tenants.of_request(&gateway.read_side, &gateway.settings, &parts.uri, &parts.headers).await?,
     };
     let place = Rooms::place(&door, arrival.address, gateway.limits.is_free(arrival.address))?;
-    let session = Session::new(door.clone(), arrival, shop, Arc::new(Peer::events()));
+    let peer = Arc::new(Peer::events(door.rooms().backlog.clone()));
+    let session = Session::new(door.clone(), arrival, shop, peer);
     if let Some((identity, token)) = identity.zip(token) {
         session.introduce(identity, token);
     }
@@ -111,7 +112,7 @@ impl Listening {
             said = peer.next() => said?,
             () = stop.cancelled(), if !peer.is_ended() => {
                 let reconnect_in_ms = spread();
-                peer.write(format!("retry: {reconnect_in_ms}\n").as_bytes());
+                peer.write([&format!("retry: {reconnect_in_ms}\n").into()]);
                 peer.say(Frame::Draining { reconnect_in_ms });
                 peer.end();
                 peer.next().await?

@@ -171,6 +171,11 @@ impl Standing {
         }
     }
 
+    /// Whether it is a drop that not everyone may see yet.
+    pub(super) fn is_draft(&self) -> bool {
+        self.drop.as_ref().is_some_and(|drop| drop.state == "draft")
+    }
+
     /// What REST answers.
     pub(super) fn answered(json: Box<RawValue>) -> Self {
         let mark = xxh3_128(json.get().as_bytes()).to_le_bytes().to_vec();

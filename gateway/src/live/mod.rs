@@ -53,6 +53,11 @@ pub const FACTS_KEPT: usize = 256;
 pub const LINGER: Duration = Duration::from_secs(60);
 /// Bytes that may wait for a client that reads slowly. Beyond that it is cut.
 pub const QUEUE_BYTES_MAX: usize = 1 << 20;
+/// Messages that may wait for a client that reads slowly: of small ones the memory for keeping them is the most.
+pub const QUEUE_MESSAGES_MAX: usize = 2_048;
+/// Bytes that may wait for all clients together. Beyond that those are cut who fall behind further: a crowd behind one bad
+/// line does not take the memory that the shop runs in.
+pub const BACKLOG_BYTES_MAX: usize = 256 << 20;
 /// How long a client may take nothing of what waits for it. Then it is cut.
 pub const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long commands under way have to be answered when the server stops.

@@ -1,8 +1,15 @@
 //! A connection as those see it who have something to say on it.
 
-use std::{collections::BTreeMap, io::ErrorKind};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io::{self, ErrorKind, IoSlice},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use parking_lot::Mutex;
 use tokio::{
     net::tcp::OwnedWriteHalf,
@@ -11,10 +18,24 @@ use tokio::{
 };
 
 use super::{
-    CLOSE_TIMEOUT, Close, QUEUE_BYTES_MAX, STALL_TIMEOUT,
+    BACKLOG_BYTES_MAX, CLOSE_TIMEOUT, Close, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, STALL_TIMEOUT,
     frames::{Frame, Place},
     wire::{Shared, Wire, closing},
 };
+
+/// Pieces of one write: as many as the system takes well at once.
+const PIECES_MAX: usize = 64;
+
+/// The bytes that wait for all connections together.
+#[derive(Clone, Default)]
+pub(super) struct Backlog(Arc<AtomicUsize>);
+
+impl Backlog {
+    /// Whether `more` may wait too.
+    fn has_room_for(&self, more: usize) -> bool {
+        self.0.load(Ordering::Relaxed) + more <= BACKLOG_BYTES_MAX
+    }
+}
 
 /// The writing end of a connection. What fits a socket is written at once, by whoever says it; only a socket that would
 /// block gets a queue, and its task has to see to it. A stream of events is always written from its queue.
@@ -27,9 +48,8 @@ pub(super) struct Peer {
     drained: Notify,
 }
 
-#[derive(Default)]
 struct Queue {
-    waiting: BytesMut,
+    waiting: Waiting,
     /// Since when the client has taken nothing of what waits.
     untaken_since: Option<Instant>,
     /// Nothing more is said: a close frame was the last, or the socket is broken.
@@ -39,85 +59,185 @@ struct Queue {
     places: Option<BTreeMap<String, Place>>,
 }
 
+/// Messages that wait, shared with everyone for whom the same ones wait.
+struct Waiting {
+    messages: VecDeque<Bytes>,
+    bytes: usize,
+    backlog: Backlog,
+}
+
+impl Waiting {
+    fn in_backlog(backlog: Backlog) -> Self {
+        Self { messages: VecDeque::new(), bytes: 0, backlog }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    /// Whether `more` may wait too, for this connection and for all of them.
+    fn has_room_for(&self, more: usize) -> bool {
+        let fits = self.bytes + more <= QUEUE_BYTES_MAX && self.messages.len() < QUEUE_MESSAGES_MAX;
+        fits && self.backlog.has_room_for(more)
+    }
+
+    /// Whether a client has taken so much that it may be answered.
+    fn is_low(&self) -> bool {
+        self.bytes <= QUEUE_BYTES_MAX / 2 && self.messages.len() <= QUEUE_MESSAGES_MAX / 2
+    }
+
+    fn push(&mut self, message: Bytes) {
+        if message.is_empty() {
+            return;
+        }
+        self.bytes += message.len();
+        self.backlog.0.fetch_add(message.len(), Ordering::Relaxed);
+        self.messages.push_back(message);
+    }
+
+    fn pop(&mut self) -> Option<Bytes> {
+        let message = self.messages.pop_front()?;
+        self.took(message.len());
+        Some(message)
+    }
+
+    /// Lets go of everything, and of the room that it took.
+    fn clear(&mut self) {
+        self.took(self.bytes);
+        self.messages = VecDeque::new();
+    }
+
+    fn took(&mut self, bytes: usize) {
+        self.bytes -= bytes;
+        self.backlog.0.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Lets go of what was written.
+    fn advance(&mut self, mut written: usize) {
+        self.took(written);
+        while let Some(first) = self.messages.front_mut() {
+            if written < first.len() {
+                return first.advance(written);
+            }
+            written -= first.len();
+            self.messages.pop_front();
+        }
+    }
+
+    /// Writes what a socket takes of it.
+    fn write_to(&mut self, socket: &OwnedWriteHalf) -> io::Result<()> {
+        while !self.is_empty() {
+            let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
+            let count = self.messages.len().min(PIECES_MAX);
+            pieces.iter_mut().zip(&self.messages).for_each(|(piece, message)| *piece = IoSlice::new(message));
+            let written = socket.try_write_vectored(&pieces[..count])?;
+            self.advance(written);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
 impl Peer {
     /// The writing half of a WebSocket.
-    pub(super) fn socket(write: OwnedWriteHalf, wire: Wire) -> Self {
-        Self { wire, socket: Some(write), queue: Mutex::default(), wake: Notify::new(), drained: Notify::new() }
+    pub(super) fn socket(write: OwnedWriteHalf, wire: Wire, backlog: Backlog) -> Self {
+        Self::new(wire, Some(write), None, backlog)
     }
 
     /// A stream of server-sent events.
-    pub(super) fn events() -> Self {
-        let queue = Queue { places: Some(BTreeMap::new()), ..Queue::default() };
-        Self { wire: Wire::Events, socket: None, queue: queue.into(), wake: Notify::new(), drained: Notify::new() }
+    pub(super) fn events(backlog: Backlog) -> Self {
+        Self::new(Wire::Events, None, Some(BTreeMap::new()), backlog)
+    }
+
+    fn new(
+        wire: Wire,
+        socket: Option<OwnedWriteHalf>,
+        places: Option<BTreeMap<String, Place>>,
+        backlog: Backlog,
+    ) -> Self {
+        let waiting = Waiting::in_backlog(backlog);
+        let queue = Mutex::new(Queue { waiting, untaken_since: None, ended: false, slow: false, places });
+        Self { wire, socket, queue, wake: Notify::new(), drained: Notify::new() }
     }
 
     /// Says a frame.
     pub(super) fn say(&self, frame: Frame<'_>) {
-        self.write(&self.wire.encode(frame));
+        self.write([&self.wire.encode(frame)]);
     }
 
     /// Says what others hear too, after which the client is at `offset` of a topic's `epoch`.
     pub(super) fn tell(&self, shared: &Shared, topic: &str, epoch: &str, offset: u64) {
         let bytes = shared.get(self.wire);
         let mut queue = self.queue.lock();
-        let Some(places) = &mut queue.places else { return self.write_to(&mut queue, bytes) };
+        let Some(places) = &mut queue.places else { return self.write_to(&mut queue, [bytes]) };
         places.insert(topic.to_owned(), Place { epoch: epoch.to_owned(), offset });
-        let id = places_of(places);
-        self.write_to(&mut queue, &[b"id: ", id.as_bytes(), b"\n", bytes].concat());
+        let id = Bytes::from(format!("id: {}\n", places_of(places)));
+        self.write_to(&mut queue, [&id, bytes]);
     }
 
-    /// Says whole frames. A client that is behind by more than [`QUEUE_BYTES_MAX`] is told so, and hears no more.
-    pub(super) fn write(&self, frames: &[u8]) {
-        self.write_to(&mut self.queue.lock(), frames);
-    }
-
-    /// Two of them at once.
-    pub(super) fn write_both(&self, first: &[u8], second: &[u8]) {
-        match first.is_empty() {
-            true => self.write(second),
-            false => self.write(&[first, second].concat()),
-        }
+    /// Says whole messages, joined into one write. A client that is behind by more than [`QUEUE_BYTES_MAX`] or
+    /// [`QUEUE_MESSAGES_MAX`] is told so, and hears no more.
+    pub(super) fn write<const N: usize>(&self, messages: [&Bytes; N]) {
+        self.write_to(&mut self.queue.lock(), messages);
     }
 
     /// Says what was asked for, once the client has taken enough of what was said before.
-    pub(super) async fn answer(&self, frames: &[u8]) {
+    pub(super) async fn answer(&self, message: &Bytes) {
         loop {
             let drained = self.drained.notified();
             {
                 let mut queue = self.queue.lock();
-                if queue.ended || queue.waiting.len() <= QUEUE_BYTES_MAX / 2 {
-                    return self.take(&mut queue, frames);
+                if queue.ended || queue.waiting.is_low() {
+                    return self.take(&mut queue, [message]);
                 }
             }
             drained.await;
         }
     }
 
-    fn write_to(&self, queue: &mut Queue, frames: &[u8]) {
-        if !queue.waiting.is_empty() && queue.waiting.len() + frames.len() > QUEUE_BYTES_MAX {
+    fn write_to<const N: usize>(&self, queue: &mut Queue, messages: [&Bytes; N]) {
+        let bytes = messages.iter().map(|message| message.len()).sum();
+        if !queue.waiting.is_empty() && !queue.waiting.has_room_for(bytes) {
             return self.cut(queue);
         }
-        self.take(queue, frames);
+        self.take(queue, messages);
     }
 
     /// Writes what the socket takes, and keeps the rest.
-    fn take(&self, queue: &mut Queue, frames: &[u8]) {
-        if queue.ended || frames.is_empty() {
+    fn take<const N: usize>(&self, queue: &mut Queue, messages: [&Bytes; N]) {
+        let bytes: usize = messages.iter().map(|message| message.len()).sum();
+        if queue.ended || bytes == 0 {
             return;
         }
-        let written = match (&self.socket, queue.waiting.is_empty()) {
-            (Some(socket), true) => match socket.try_write(frames) {
+        let mut written = match (&self.socket, queue.waiting.is_empty()) {
+            (Some(socket), true) => match write_now(socket, messages) {
                 Ok(written) => written,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
                 Err(_) => return self.end_now(queue),
             },
             _ => 0,
         };
-        if written < frames.len() {
-            queue.waiting.extend_from_slice(&frames[written..]);
-            queue.untaken_since.get_or_insert_with(Instant::now);
-            self.wake.notify_one();
+        if written == bytes {
+            return;
         }
+        if written > 0 && !queue.waiting.backlog.has_room_for(bytes - written) {
+            // In the middle of a message nothing can be said: the connection breaks.
+            Close::Slow.count();
+            queue.slow = true;
+            return self.end_now(queue);
+        }
+        for message in messages {
+            let skipped = written.min(message.len());
+            written -= skipped;
+            queue.waiting.push(message.slice(skipped..));
+        }
+        queue.untaken_since.get_or_insert_with(Instant::now);
+        self.wake.notify_one();
     }
 
     /// Ends it for a client that reads too slowly.
@@ -127,9 +247,9 @@ impl Peer {
         }
         Close::Slow.count();
         match self.socket {
-            Some(_) => queue.waiting.extend_from_slice(&closing(Close::Slow)),
+            Some(_) => queue.waiting.push(closing(Close::Slow)),
             // Whoever carries the stream may not look at it for long: nothing is kept for it.
-            None => queue.waiting = BytesMut::new(),
+            None => queue.waiting.clear(),
         }
         queue.slow = true;
         self.end_now(queue);
@@ -144,7 +264,7 @@ impl Peer {
     /// Ends what is said on a WebSocket, with the reason.
     pub(super) fn close(&self, why: Close) {
         why.count();
-        self.write(&closing(why));
+        self.write([&closing(why)]);
         self.end();
     }
 
@@ -168,8 +288,8 @@ impl Peer {
         loop {
             {
                 let mut queue = self.queue.lock();
-                if !queue.waiting.is_empty() {
-                    return Some(queue.waiting.split().freeze());
+                if let Some(message) = queue.waiting.pop() {
+                    return Some(message);
                 }
                 if queue.ended {
                     return None;
@@ -214,23 +334,33 @@ impl Peer {
     /// False: there is nothing more to do.
     fn write_some(&self, socket: &OwnedWriteHalf) -> bool {
         let mut queue = self.queue.lock();
-        while !queue.waiting.is_empty() {
-            match socket.try_write(&queue.waiting) {
-                Ok(written) => {
-                    drop(queue.waiting.split_to(written));
-                    queue.untaken_since = Some(Instant::now());
-                    self.drained.notify_waiters();
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
-                Err(_) => {
-                    self.end_now(&mut queue);
-                    return false;
-                }
+        let before = queue.waiting.bytes;
+        let outcome = queue.waiting.write_to(socket);
+        if queue.waiting.bytes < before {
+            queue.untaken_since = Some(Instant::now());
+            self.drained.notify_waiters();
+        }
+        match outcome {
+            Ok(()) => {
+                // What a slow moment took is given back.
+                queue.waiting.clear();
+                queue.untaken_since = None;
+                !queue.ended
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => true,
+            Err(_) => {
+                self.end_now(&mut queue);
+                false
             }
         }
-        // What a slow moment took is given back.
-        (queue.waiting, queue.untaken_since) = (BytesMut::new(), None);
-        !queue.ended
+    }
+}
+
+/// Writes messages at once, as far as the socket takes them.
+fn write_now<const N: usize>(socket: &OwnedWriteHalf, messages: [&Bytes; N]) -> io::Result<usize> {
+    match messages[..] {
+        [message] => socket.try_write(message),
+        _ => socket.try_write_vectored(&messages.map(|message| IoSlice::new(message))),
     }
 }
 
@@ -253,6 +383,39 @@ pub(super) fn read_places(line: &str) -> BTreeMap<String, Place> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn stream(backlog: &Backlog) -> Peer {
+        Peer::events(backlog.clone())
+    }
+
+    #[test]
+    fn who_does_not_read_is_cut_with_one_message_or_one_byte_too_many() {
+        for (message, fit) in [(1, QUEUE_MESSAGES_MAX), (1 << 12, QUEUE_BYTES_MAX >> 12)] {
+            let (backlog, message) = (Backlog::default(), Bytes::from(vec![b'x'; message]));
+            let peer = stream(&backlog);
+            (0..fit).for_each(|_| peer.write([&message]));
+            assert_eq!((peer.is_slow(), backlog.0.load(Ordering::Relaxed)), (false, fit * message.len()));
+            peer.write([&Bytes::from_static(b"x")]);
+            assert_eq!((peer.is_slow(), peer.is_ended(), backlog.0.load(Ordering::Relaxed)), (true, true, 0));
+        }
+    }
+
+    #[tokio::test]
+    async fn who_falls_behind_is_cut_where_too_much_waits_for_all() {
+        let (backlog, message) = (Backlog::default(), Bytes::from(vec![b'x'; QUEUE_BYTES_MAX]));
+        let peers: Vec<_> = (0..BACKLOG_BYTES_MAX / QUEUE_BYTES_MAX).map(|_| stream(&backlog)).collect();
+        peers.iter().for_each(|peer| peer.write([&message]));
+        assert!(peers.iter().all(|peer| !peer.is_slow()));
+        let late = stream(&backlog);
+        // The first message is never refused: it may be all that is wanted.
+        late.write([&Bytes::from_static(b"x")]);
+        assert!(!late.is_slow());
+        late.write([&Bytes::from_static(b"y")]);
+        assert!(late.is_slow());
+        assert_eq!(peers[0].next().await, Some(message));
+        drop((peers, late));
+        assert_eq!(backlog.0.load(Ordering::Relaxed), 0);
+    }
 
     #[test]
     fn places_are_read_as_they_are_written() {

@@ -253,13 +253,13 @@ impl Room {
             let unheard = telling.facts.iter().filter(|(offset, _)| offset > from);
             unheard.for_each(|(offset, frame)| self.tell(peer, frame, *offset));
             if let Some(state) = state {
-                peer.write(state.get(peer.wire));
+                peer.write([state.get(peer.wire)]);
             }
             return;
         }
         match state {
-            Some(state) => peer.write_both(telling.joined.get(peer.wire), state.get(peer.wire)),
-            None => peer.write(telling.joined.get(peer.wire)),
+            Some(state) => peer.write([telling.joined.get(peer.wire), state.get(peer.wire)]),
+            None => peer.write([telling.joined.get(peer.wire)]),
         }
     }
 
@@ -322,7 +322,7 @@ mod tests {
     };
     use tokio::net::{TcpListener, TcpStream};
 
-    use super::*;
+    use super::{super::peer::Backlog, *};
 
     /// A peer, and the client's end of its socket.
     async fn peer() -> (Arc<Peer>, std::net::TcpStream) {
@@ -331,7 +331,7 @@ mod tests {
         client.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
         let (server, _): (TcpStream, _) = listener.accept().await.unwrap();
         server.writable().await.unwrap();
-        (Arc::new(Peer::socket(server.into_split().1, Wire::Json)), client)
+        (Arc::new(Peer::socket(server.into_split().1, Wire::Json, Backlog::default())), client)
     }
 
     fn ordered(number: u128) -> Change {

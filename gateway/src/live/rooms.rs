@@ -24,9 +24,9 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    JOINED_WITHIN, LINGER, STATE_EVERY, binary,
+    JOINED_WITHIN, LINGER, STATE_EVERY, at, binary,
     frames::{Place, Standing, raw},
-    peer::Peer,
+    peer::{Backlog, Peer},
     room::Room,
     session::written,
     topic::{State, Topic},
@@ -51,6 +51,8 @@ pub(crate) struct Rooms {
     /// How many of them an address has, and may have.
     addresses: DashMap<u128, usize>,
     per_address_max: usize,
+    /// What waits for all of them together.
+    pub(super) backlog: Backlog,
     /// Ends everything.
     pub(crate) stop: CancellationToken,
     /// Connections and topics under way.
@@ -91,6 +93,7 @@ impl Rooms {
             places: Arc::new(Semaphore::new(places_max)),
             addresses: DashMap::new(),
             per_address_max,
+            backlog: Backlog::default(),
             stop: CancellationToken::new(),
             tracker: TaskTracker::new(),
         }
@@ -190,9 +193,9 @@ async fn keep(door: &Door, name: &Name, kept: &Arc<Kept>) {
         let alone_until = room.empty_since().map(|since| since + LINGER);
         tokio::select! {
             () = room.wake.notified() => {}
-            () = until(turns_at.map(|turns| in_ms(turns.ms_since(clock.now())))) => room.look_again(),
-            () = until(viewers_at) => room.look_again(),
-            () = until(alone_until) => {
+            () = at(turns_at.map(|turns| in_ms(turns.ms_since(clock.now())))) => room.look_again(),
+            () = at(viewers_at) => room.look_again(),
+            () = at(alone_until) => {
                 let gone = |_: &Name, known: &Arc<Kept>| Arc::ptr_eq(known, kept) && room.members() == 0;
                 if door.rooms().rooms.remove_if(name, gone).is_some() {
                     metrics::gauge!(LIVE_TOPICS).decrement(1);
@@ -227,13 +230,6 @@ async fn keep(door: &Door, name: &Name, kept: &Arc<Kept>) {
             Err(_) => room.look_again(),
         }
         tokio::time::sleep(STATE_EVERY).await;
-    }
-}
-
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }
 

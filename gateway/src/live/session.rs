@@ -195,11 +195,14 @@ impl Session {
         let refused = |(_, problem)| problem;
         // What REST lets this one read, it may listen to.
         let state = match topic.state() {
-            State::Public(drop) => {
-                let answer = ask(&self.door, &format!("/v1/drops/{drop}"), tenant, token).await.map_err(refused)?;
-                let seen = look_at_drop(&self.door, tenant, drop, 1, lately()).await;
-                seen.unwrap_or_else(|| Standing::answered(answer))
-            }
+            State::Public(drop) => match look_at_drop(&self.door, tenant, drop, 1, lately()).await {
+                Some(seen) if !seen.is_draft() => seen,
+                // Who may see a draft, and why there is nothing to see, is REST's to say.
+                seen => {
+                    let answer = ask(&self.door, &format!("/v1/drops/{drop}"), tenant, token).await.map_err(refused)?;
+                    seen.unwrap_or_else(|| Standing::answered(answer))
+                }
+            },
             State::Answer(path) => Standing::answered(ask(&self.door, &path, tenant, token).await.map_err(refused)?),
             State::Feed => {
                 vendor(&self.door, token).await.map_err(refused)?;

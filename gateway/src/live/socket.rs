@@ -185,7 +185,8 @@ impl Opening {
         let (read, write) = stream.into_split();
         let pipe = Pipe { input: BytesMut::from(&parts.read_buf[..]), output: Vec::new() };
         let tracker = door.rooms().tracker.clone();
-        let session = Session::new(door, arrival, shop, Arc::new(Peer::socket(write, wire)));
+        let peer = Arc::new(Peer::socket(write, wire, door.rooms().backlog.clone()));
+        let session = Session::new(door, arrival, shop, peer);
         let conversation = Box::new(Conversation::new(session, read, pipe, place));
         tracker.spawn(hold(conversation));
     }
@@ -302,7 +303,7 @@ impl Conversation {
         loop {
             let understood = self.understand().await;
             // Pongs, and the answer to a close.
-            self.session.peer.write(&std::mem::take(&mut self.pipe.output));
+            self.session.peer.write([&std::mem::take(&mut self.pipe.output).into()]);
             if let Err(close) = understood {
                 return close;
             }
@@ -382,7 +383,7 @@ impl Conversation {
                 (Err(error), _) => return Err(ended_by(&error)),
             };
             // A pong is said before what is answered later.
-            self.session.peer.write(&std::mem::take(&mut self.pipe.output));
+            self.session.peer.write([&std::mem::take(&mut self.pipe.output).into()]);
             // On the heap: a connection that is silent does not hold what an answer needs.
             Box::pin(self.session.hear(frames?)).await?;
         }
