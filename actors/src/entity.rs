@@ -35,10 +35,15 @@ pub const EFFECT_RETRY_MS: u64 = 10_000;
 /// The shortest pause between two wakes of which the first changed nothing.
 const WAKE_PAUSE_MS: u64 = 10;
 
+/// An entity's answer to a command.
+pub type Asked<A> = Result<Answered<<A as Aggregate>::Reply>, AskError<<A as Aggregate>::Rejection>>;
 /// What a caller hears of a command: an answer, or that nothing was decided and it has to be asked again.
-pub type Heard<A> = Result<Result<Answered<<A as Aggregate>::Reply>, AskError<<A as Aggregate>::Rejection>>, Undecided>;
+pub type Heard<A> = Result<Asked<A>, Undecided>;
+/// What a caller hears of each of its commands.
+pub type HeardMany<A> = Result<Vec<Heard<A>>, Undecided>;
 
-/// The entity went away with its shard's leadership before it had decided anything durable.
+/// The entity went away with its shard's leadership before it had decided anything durable; of one command of many also
+/// that its answer takes longer than that of the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Undecided;
 
@@ -53,6 +58,15 @@ pub enum Message<A: Aggregate> {
         /// Where the answer goes.
         reply: oneshot::Sender<Heard<A>>,
         /// The caller's place.
+        permit: Permit,
+    },
+    /// Commands of a caller, who is answered when all of them are: one message, one wait, and one answer.
+    Commands {
+        /// What is asked, in this order, and under which names.
+        commands: Arc<Vec<(A::Command, Call)>>,
+        /// Where the answers go.
+        reply: oneshot::Sender<HeardMany<A>>,
+        /// The caller's places.
         permit: Permit,
     },
     /// Its time has come.
@@ -92,15 +106,8 @@ pub trait Live: Send + Sync {
 }
 
 impl<A: Aggregate> Mailbox<A> {
-    /// Hands a command over. The answer comes by `reply`.
-    pub fn command(
-        &self,
-        command: A::Command,
-        call: Call,
-        reply: oneshot::Sender<Heard<A>>,
-        permit: Permit,
-    ) -> Result<(), Refused> {
-        let message = Message::Command { command, call, reply, permit };
+    /// Hands a message of a caller over. The answer comes by its `reply`.
+    pub fn ask(&self, message: Message<A>) -> Result<(), Refused> {
         self.actor.cast(message).map_err(|_| Refused::Closed)
     }
 
@@ -234,8 +241,10 @@ impl<A: Aggregate> Actor for Entity<A> {
         resident: &mut Resident<A>,
     ) -> Result<(), ActorProcessingErr> {
         if resident.leading.is_over() {
-            if let Message::Command { reply, .. } = message {
-                let _ = reply.send(Err(Undecided));
+            match message {
+                Message::Command { reply, .. } => drop(reply.send(Err(Undecided))),
+                Message::Commands { reply, .. } => drop(reply.send(Err(Undecided))),
+                _ => {}
             }
             return Ok(());
         }
@@ -244,6 +253,7 @@ impl<A: Aggregate> Actor for Entity<A> {
                 resident.command(&command, &call, reply, permit);
                 panic_if_due();
             }
+            Message::Commands { commands, reply, permit } => resident.commands(&commands, reply, permit),
             Message::Wake(permit) => resident.wake(permit),
             Message::Outcome(effect, outcome, _permit) => {
                 let events = resident.aggregate.on_outcome(effect, &outcome, resident.leading.now());
@@ -259,13 +269,55 @@ impl<A: Aggregate> Actor for Entity<A> {
 }
 
 impl<A: Aggregate> Resident<A> {
-    fn command(&mut self, command: &A::Command, call: &Call, reply: oneshot::Sender<Heard<A>>, permit: Permit) {
-        let context = Context {
+    fn context(&self, call: &Call) -> Context {
+        Context {
             now: self.leading.now(),
             command_id: call.command_id,
             former_ids: call.former_ids.clone(),
             fingerprint: call.fingerprint,
-        };
+        }
+    }
+
+    /// Decides one after the other. All are answered when the last is accepted, and with it those before.
+    fn commands(&mut self, commands: &[(A::Command, Call)], reply: oneshot::Sender<HeardMany<A>>, permit: Permit) {
+        let mut answers = Vec::with_capacity(commands.len());
+        let mut any_changed = false;
+        for (command, call) in commands {
+            let Decision { events, answer } = match self.aggregate.decide(command, &self.context(call)) {
+                Ok(decision) => decision,
+                Err(rejection) => {
+                    answers.push((Ok(Err(AskError::Rejected(rejection))), false));
+                    continue;
+                }
+            };
+            let changed = !events.is_empty();
+            let heard = match answer {
+                Answer::Now(answer) => Ok(Ok(Answered { reply: answer, again: false })),
+                Answer::Again(answer) => Ok(Ok(Answered { reply: answer, again: !changed })),
+                // The others do not wait for it; asked again alone, it does.
+                Answer::Later(_) => Err(Undecided),
+            };
+            if changed {
+                self.propose(events, call.command_id.0, call.request_id, Vec::new());
+            }
+            any_changed |= changed;
+            answers.push((heard, changed));
+            panic_if_due();
+        }
+        let when: Whenever = Box::new(move |fate| {
+            let heard = answers.into_iter().map(|(heard, changed)| heard_of::<A>(heard, fate, changed));
+            let _ = reply.send(Ok(heard.collect()));
+            drop(permit);
+        });
+        if any_changed || self.is_speculative() {
+            self.leading.propose(Proposal::barrier(when));
+        } else {
+            when(Fate::Accepted(self.leading.accepted_position()));
+        }
+    }
+
+    fn command(&mut self, command: &A::Command, call: &Call, reply: oneshot::Sender<Heard<A>>, permit: Permit) {
+        let context = self.context(call);
         let Decision { events, answer } = match self.aggregate.decide(command, &context) {
             Ok(decision) => decision,
             Err(rejection) => return self.answer_unchanged(Err(AskError::Rejected(rejection)), reply, permit),
@@ -298,18 +350,18 @@ impl<A: Aggregate> Resident<A> {
     }
 
     /// Answers from the present state, which nothing changes: at once when it is accepted, else when it is.
-    fn answer_unchanged(
-        &self,
-        answer: Result<Answered<A::Reply>, AskError<A::Rejection>>,
-        reply: oneshot::Sender<Heard<A>>,
-        permit: Permit,
-    ) {
-        let speculative = self.accepted.load(Ordering::Acquire) < self.version;
-        if (speculative || self.leading.proves_lead()) && !is_broken(Rule::SoldOutFromSpeculation) {
+    fn answer_unchanged(&self, answer: Asked<A>, reply: oneshot::Sender<Heard<A>>, permit: Permit) {
+        if self.is_speculative() {
             self.leading.propose(Proposal::barrier(answer_when::<A>(answer, reply, permit, false)));
         } else {
             let _ = reply.send(Ok(answer));
         }
+    }
+
+    /// Whether an answer from the present state has to wait.
+    fn is_speculative(&self) -> bool {
+        let speculative = self.accepted.load(Ordering::Acquire) < self.version;
+        (speculative || self.leading.proves_lead()) && !is_broken(Rule::SoldOutFromSpeculation)
     }
 
     /// Applies events and hands them to the writer, with the answers that wait for them.
@@ -466,18 +518,21 @@ fn answered<R, J>(settled: Result<R, J>, again: bool) -> Result<Answered<R>, Ask
 /// Gives `answer` once what it rests on is accepted. If that is undone, the outcome is unknown to a caller whose
 /// command changed something, and open to one whose command did not: it asks again.
 fn answer_when<A: Aggregate>(
-    answer: Result<Answered<A::Reply>, AskError<A::Rejection>>,
+    answer: Asked<A>,
     reply: oneshot::Sender<Heard<A>>,
     permit: Permit,
     changed: bool,
 ) -> Whenever {
     Box::new(move |fate| {
-        let heard = match fate {
-            Fate::Accepted(_) => Ok(answer),
-            Fate::Undone if changed => Ok(Err(AskError::Unknown)),
-            Fate::Undone => Err(Undecided),
-        };
-        let _ = reply.send(heard);
+        let _ = reply.send(heard_of::<A>(Ok(answer), fate, changed));
         drop(permit);
     })
+}
+
+fn heard_of<A: Aggregate>(heard: Heard<A>, fate: Fate, changed: bool) -> Heard<A> {
+    match fate {
+        Fate::Accepted(_) => heard,
+        Fate::Undone if changed => Ok(Err(AskError::Unknown)),
+        Fate::Undone => Err(Undecided),
+    }
 }

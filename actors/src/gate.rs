@@ -34,32 +34,33 @@ pub enum Refused {
 #[derive(Debug)]
 pub struct Permit {
     gates: [Option<Arc<Gate>>; 2],
+    places: usize,
 }
 
 impl Gate {
-    fn enter(&self, at_most: usize) -> Result<(), Refused> {
-        let before = self.inside.fetch_add(1, Ordering::AcqRel);
-        if before < at_most {
+    fn enter(&self, places: usize, at_most: usize) -> Result<(), Refused> {
+        let before = self.inside.fetch_add(places, Ordering::AcqRel);
+        if before + places <= at_most {
             return Ok(());
         }
-        self.inside.fetch_sub(1, Ordering::AcqRel);
+        self.inside.fetch_sub(places, Ordering::AcqRel);
         Err(if before >= CLOSED { Refused::Closed } else { Refused::Full })
     }
 
-    /// Lets a caller in.
-    pub fn caller(self: &Arc<Self>, node: &Arc<Gate>) -> Result<Permit, Refused> {
-        self.enter(ENTITY_CALLERS_MAX)?;
-        if node.enter(NODE_CALLERS_MAX).is_err() {
-            self.inside.fetch_sub(1, Ordering::AcqRel);
+    /// Lets a caller in who has so many commands. More than [`ENTITY_CALLERS_MAX`] never get in.
+    pub fn caller(self: &Arc<Self>, node: &Arc<Gate>, commands: usize) -> Result<Permit, Refused> {
+        self.enter(commands, ENTITY_CALLERS_MAX)?;
+        if node.enter(commands, NODE_CALLERS_MAX).is_err() {
+            self.inside.fetch_sub(commands, Ordering::AcqRel);
             return Err(Refused::Full);
         }
-        Ok(Permit { gates: [Some(self.clone()), Some(node.clone())] })
+        Ok(Permit { gates: [Some(self.clone()), Some(node.clone())], places: commands })
     }
 
     /// Lets a wake, an effect or an outcome in.
     pub fn reserved(self: &Arc<Self>) -> Result<Permit, Refused> {
-        self.enter(ENTITY_CALLERS_MAX + ENTITY_RESERVED)?;
-        Ok(Permit { gates: [Some(self.clone()), None] })
+        self.enter(1, ENTITY_CALLERS_MAX + ENTITY_RESERVED)?;
+        Ok(Permit { gates: [Some(self.clone()), None], places: 1 })
     }
 
     /// Closes the gate if at most `own` are inside: those of the closer itself.
@@ -91,7 +92,7 @@ impl Gate {
 impl Drop for Permit {
     fn drop(&mut self) {
         for gate in self.gates.iter().flatten() {
-            gate.inside.fetch_sub(1, Ordering::AcqRel);
+            gate.inside.fetch_sub(self.places, Ordering::AcqRel);
         }
     }
 }
@@ -104,10 +105,22 @@ mod tests {
     #[test]
     fn a_full_gate_refuses_callers_but_not_effects() {
         let (gate, node) = (Arc::new(Gate::default()), Arc::new(Gate::default()));
-        let inside: Vec<_> = (0..ENTITY_CALLERS_MAX).map(|_| gate.caller(&node).unwrap()).collect();
-        assert_eq!(gate.caller(&node).unwrap_err(), Refused::Full);
+        let inside: Vec<_> = (0..ENTITY_CALLERS_MAX).map(|_| gate.caller(&node, 1).unwrap()).collect();
+        assert_eq!(gate.caller(&node, 1).unwrap_err(), Refused::Full);
         assert!(gate.reserved().is_ok());
         drop(inside);
+        assert_eq!((gate.inside(), node.inside()), (0, 0));
+    }
+
+    #[test]
+    fn who_has_many_commands_takes_as_many_places() {
+        let (gate, node) = (Arc::new(Gate::default()), Arc::new(Gate::default()));
+        assert_eq!(gate.caller(&node, ENTITY_CALLERS_MAX + 1).unwrap_err(), Refused::Full);
+        let most = gate.caller(&node, ENTITY_CALLERS_MAX - 63).unwrap();
+        assert_eq!(gate.caller(&node, 64).unwrap_err(), Refused::Full);
+        let rest = gate.caller(&node, 63).unwrap();
+        assert_eq!((gate.inside(), node.inside()), (ENTITY_CALLERS_MAX, ENTITY_CALLERS_MAX));
+        drop((most, rest));
         assert_eq!((gate.inside(), node.inside()), (0, 0));
     }
 

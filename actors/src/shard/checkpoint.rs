@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use engine::{id::EntityKey, time::Timestamp};
@@ -19,6 +20,9 @@ use super::leading::{Dirty, LeadGone, Leading, MailboxError};
 const SNAPSHOTS_AT_ONCE: usize = 16;
 /// Snapshots that are kept of an entity: the newest, and one to fall back to.
 const SNAPSHOTS_KEPT: usize = 2;
+
+/// How long to wait for an entity that is leaving memory.
+const RETIRING_WAIT: Duration = Duration::from_millis(1);
 
 /// A checkpoint as it is written down.
 #[derive(Debug, Clone, Default, PartialEq, SchemaRead, SchemaWrite)]
@@ -145,7 +149,8 @@ impl Leading {
                 Err(MailboxError::Gone) => return Err(failed(LeadGone.to_string())),
             };
             let Ok(frozen) = live.freeze() else {
-                tokio::task::yield_now().await;
+                // It is leaving memory, and waits for the store; in simulated time that only goes on while we wait too.
+                tokio::time::sleep(RETIRING_WAIT).await;
                 continue;
             };
             let snapshot = frozen.await.ok().flatten().ok_or_else(|| failed(LeadGone.to_string()))?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actors::{AskError, Call};
+use actors::{Answered, AskError, Call};
 use engine::{
     checkout::{Checkout, CheckoutCommand, CheckoutReply, CheckoutState, CheckoutTerms, Source, StartCheckout},
     drop::{Audience, Buyer, Drop, DropCommand, DropEdit, DropRejection, DropReply, ItemEdit, ItemTerms, Terms},
@@ -95,8 +95,7 @@ pub async fn insist<A: engine::aggregate::Aggregate>(
     id: u128,
 ) -> Option<Result<A::Reply, A::Rejection>> {
     for _ in 0..10_000 {
-        let commerce = world.commerce().await;
-        match commerce.ask::<A>(key, command.clone(), call(world, id)).await {
+        match ask::<A>(world, key, command.clone(), id).await {
             Ok(answered) => return Some(Ok(answered.reply)),
             Err(AskError::Rejected(rejection)) => return Some(Err(rejection)),
             Err(AskError::Parked) => return None,
@@ -106,6 +105,28 @@ pub async fn insist<A: engine::aggregate::Aggregate>(
         tokio::time::sleep(world.dice.ms(100)).await;
     }
     None
+}
+
+/// Asks once: alone, or twice in one message, where the second is a repeat of the first.
+async fn ask<A: engine::aggregate::Aggregate>(
+    world: &World,
+    key: &engine::id::EntityKey,
+    command: A::Command,
+    id: u128,
+) -> Result<Answered<A::Reply>, AskError<A::Rejection>> {
+    let commerce = world.commerce().await;
+    if !world.dice.chance(300) {
+        return commerce.ask::<A>(key, command, call(world, id)).await;
+    }
+    let twice = vec![(command.clone(), call(world, id)), (command, call(world, id))];
+    let mut answers = commerce.ask_many::<A>(key, twice).await.into_iter();
+    let (Some(first), Some(again), None) = (answers.next(), answers.next(), answers.next()) else {
+        panic!("two commands have two answers")
+    };
+    if let (Ok(first), Ok(again)) = (&first, &again) {
+        assert_eq!(first.reply, again.reply, "a command answered differently when it was asked again");
+    }
+    if again.is_ok() { again } else { first }
 }
 
 /// Pays for a claim with a card that does what it does.

@@ -26,7 +26,7 @@ use crate::{
 /// Names that take turns with Redis, where a guest costs nothing: they do not run out.
 const REDIS_GUESTS: usize = 200_000;
 /// More claims a second than any window sees: so many units are laid out.
-const CLAIMS_PER_SECOND_MAX: f64 = 400_000.0;
+const CLAIMS_PER_SECOND_MAX: f64 = 800_000.0;
 const DROPS_MAX: usize = 2_000;
 /// Claims in flight on one drop. The server refuses those beyond 8,192, and lets go of a place a moment after its answer.
 const WAITING_MAX: usize = 6_000;

@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 use engine::id::DropId;
-use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use http_body_util::BodyExt;
 
 use super::{
@@ -20,7 +20,7 @@ use crate::{
     idempotency::{IDEMPOTENCY_REPLAYED, Key},
     ops::metrics::Meter,
     problem::{Code, Problem},
-    routes::{self, ClaimWire, NewClaim},
+    routes::{self, NewClaim},
     wire::read_claim,
 };
 
@@ -29,6 +29,52 @@ const JOINED_BYTES: usize = 64 * 1024;
 /// The operations that are answered without a detour over HTTP, and where REST has them.
 const CLAIM: (Method, &str) = (Method::POST, "/v1/drops/x/claims");
 const RELEASE: (Method, &str) = (Method::DELETE, "/v1/drops/x/claims/x");
+
+/// What is asked for at once.
+enum Work {
+    /// Claims on one drop.
+    Claims(DropId, Vec<Claiming>),
+    /// Any command.
+    One(Command),
+}
+
+struct Claiming {
+    id: CommandName,
+    key: Option<String>,
+    body: NewClaim,
+}
+
+/// Commands, those on the same drop together.
+fn sorted(commands: Vec<Command>) -> Vec<Work> {
+    let mut all = Vec::new();
+    for Command { id, key, ask } in commands {
+        match ask {
+            Ask::Claim { drop, body } => match drop.parse() {
+                Ok(drop) => claims_on(drop, &mut all).push(Claiming { id, key, body }),
+                Err(_) => {
+                    let body = serde_json::to_vec(&body).unwrap_or_default();
+                    let ask = Ask::Call(call("create_claim", [("id", drop)], body));
+                    all.push(Work::One(Command { id, key, ask }));
+                }
+            },
+            ask => all.push(Work::One(Command { id, key, ask })),
+        }
+    }
+    all
+}
+
+/// The place for claims on a drop.
+fn claims_on(drop: DropId, all: &mut Vec<Work>) -> &mut Vec<Claiming> {
+    let known = all.iter().position(|work| matches!(work, Work::Claims(known, _) if *known == drop));
+    let at = known.unwrap_or(all.len());
+    if at == all.len() {
+        all.push(Work::Claims(drop, Vec::new()));
+    }
+    match &mut all[at] {
+        Work::Claims(_, claims) => claims,
+        Work::One(_) => unreachable!("found or put there as claims"),
+    }
+}
 
 impl Session {
     /// Answers commands. Replies that are there at the same time are said in one message.
@@ -40,23 +86,32 @@ impl Session {
             None => Ok(None),
         };
         let who = Asking { session: self, token: token.as_deref(), identity };
-        let mut asked: FuturesUnordered<_> = commands.into_iter().map(|command| who.answer(command)).collect();
-        while let Some(first) = asked.next().await {
-            let mut weight = first.weight();
-            let mut replies = vec![first];
-            while weight < JOINED_BYTES
-                && let Some(Some(reply)) = asked.next().now_or_never()
-            {
-                weight += reply.weight();
-                replies.push(reply);
+        let mut asked: FuturesUnordered<_> = sorted(commands).into_iter().map(|work| who.answer(work)).collect();
+        while let Some(mut replies) = asked.next().await {
+            while let Some(Some(more)) = asked.next().now_or_never() {
+                replies.extend(more);
             }
-            let count = replies.len();
-            self.peer.answer(&self.peer.wire.replies(replies)).await;
-            self.commands.fetch_sub(count, Ordering::AcqRel);
+            self.reply(replies).await;
             if self.peer.is_ended() {
                 // As when a request's connection breaks: what is under way is asked for again by its key.
                 return;
             }
+        }
+    }
+
+    /// Says replies, in as few messages as hold them.
+    async fn reply(&self, replies: Vec<Reply>) {
+        let mut replies = replies.into_iter().peekable();
+        while let Some(first) = replies.next() {
+            let mut weight = first.weight();
+            let mut message = vec![first];
+            while let Some(reply) = replies.next_if(|_| weight < JOINED_BYTES) {
+                weight += reply.weight();
+                message.push(reply);
+            }
+            let count = message.len();
+            self.peer.answer(&self.peer.wire.replies(message)).await;
+            self.commands.fetch_sub(count, Ordering::AcqRel);
         }
     }
 }
@@ -69,24 +124,25 @@ struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    async fn answer(&self, command: Command) -> Reply {
-        let Command { id, key, ask } = command;
+    /// On the heap: what is asked for is moved about while it waits for others.
+    fn answer(&self, work: Work) -> BoxFuture<'_, Vec<Reply>> {
+        match work {
+            Work::Claims(drop, claims) => self.claims(drop, claims).boxed(),
+            Work::One(command) => self.one(command).map(|reply| vec![reply]).boxed(),
+        }
+    }
+
+    async fn one(&self, Command { id, key, ask }: Command) -> Reply {
         match ask {
-            Ask::Claim { drop, body } => match drop.parse() {
-                Ok(drop) => self.counted(id, &CLAIM, |arrival| self.claim(key, drop, body, arrival)).await,
-                Err(_) => {
-                    let body = serde_json::to_vec(&body).unwrap_or_default();
-                    self.call(id, key, call("create_claim", [("id", drop)], body)).await
-                }
-            },
             Ask::Release { drop, claim } => match drop.parse() {
-                Ok(drop) => self.counted(id, &RELEASE, |arrival| self.release(drop, claim, arrival)).await,
+                Ok(drop) => self.release(id, drop, claim).await,
                 Err(_) => {
                     let params = [("id", drop), ("claim_id", claim)];
                     self.call(id, key, call("release_claim", params, Vec::new())).await
                 }
             },
             Ask::Call(call) => self.call(id, key, call).await,
+            Ask::Claim { .. } => unreachable!("sorted among claims"),
         }
     }
 
@@ -100,66 +156,76 @@ impl Asking<'_> {
         Ok(identity)
     }
 
-    async fn claim(
-        &self,
-        key: Option<String>,
-        drop: DropId,
-        body: NewClaim,
-        arrival: Arrival,
-    ) -> Result<(Option<ClaimWire>, bool), Problem> {
-        let identity = self.identity(&arrival)?;
-        let key = key.ok_or_else(|| Problem::new(Code::IdempotencyKeyRequired))?;
-        let key = Key::new(&key, arrival.id.number())?;
-        let (claim, again) = routes::claim(self.session.door.gateway(), identity, &key, drop, &body).await?;
-        Ok((Some(claim), again))
-    }
-
-    async fn release(
-        &self,
-        drop: DropId,
-        claim: String,
-        arrival: Arrival,
-    ) -> Result<(Option<ClaimWire>, bool), Problem> {
-        let identity = self.identity(&arrival)?;
-        let claim = read_claim(drop, &claim)?.claim;
-        let call = routes::read_call(&arrival);
-        routes::release(self.session.door.gateway(), identity, drop, claim, call).await?;
-        Ok((None, false))
-    }
-
-    /// Answers an operation here, and counts it as the request that it would be.
-    async fn counted<F>(
-        &self,
-        id: CommandName,
-        (method, path): &(Method, &str),
-        ask: impl FnOnce(Arrival) -> F,
-    ) -> Reply
-    where
-        F: Future<Output = Result<(Option<ClaimWire>, bool), Problem>>,
-    {
-        let started = Instant::now();
-        let arrival = Arrival { id: RequestId::next(), address: self.session.arrival.address };
-        let request_id = arrival.id.clone();
-        // An operation that panics is one that has no outcome, as behind every other door.
-        let outcome = AssertUnwindSafe(ask(arrival)).catch_unwind().await;
-        let outcome = outcome.unwrap_or_else(|_| {
-            tracing::error!(request_id = request_id.text(), "a command panicked");
-            Err(Problem::new(Code::Internal))
-        });
-        let status = match &outcome {
-            Ok((Some(_), _)) => StatusCode::CREATED,
-            Ok((None, _)) => StatusCode::NO_CONTENT,
-            Err(problem) => problem.status(),
+    async fn claims(&self, drop: DropId, claims: Vec<Claiming>) -> Vec<Reply> {
+        let (mut named, mut wanted) = (Vec::with_capacity(claims.len()), Vec::with_capacity(claims.len()));
+        for Claiming { id, key, body } in claims {
+            let arrival = self.arrival();
+            let key = self.identity(&arrival).and_then(|_| {
+                let key = key.ok_or_else(|| Problem::new(Code::IdempotencyKeyRequired))?;
+                Key::new(&key, arrival.id.number())
+            });
+            wanted.push(key.map(|key| (key, body)));
+            named.push((id, arrival.id));
+        }
+        let claimed = async {
+            match &self.identity {
+                Ok(Some(identity)) => {
+                    routes::claim_many(self.session.door.gateway(), identity, drop, wanted.into_iter()).await
+                }
+                // Each was refused for it.
+                _ => wanted.into_iter().map(|wanted| wanted.and_then(|_| Err(Problem::new(Code::Internal)))).collect(),
+            }
         };
-        let meter: &Meter = self.session.door.meters().of_request(method, path);
-        meter.record(status, started.elapsed());
-        match outcome {
+        let outcomes = self.counted(&CLAIM, named.len(), claimed, StatusCode::CREATED).await;
+        let replies = named.into_iter().zip(outcomes).map(|((id, request_id), outcome)| match outcome {
             Ok((claim, replayed)) => {
-                let body = claim.map(|claim| Body::Claim(claim.into()));
-                Reply { id, status: status.as_u16(), replayed, body, problem: None }
+                let body = Some(Body::Claim(claim.into()));
+                Reply { id, status: StatusCode::CREATED.as_u16(), replayed, body, problem: None }
             }
             Err(problem) => refused(id, &problem, &request_id),
+        });
+        replies.collect()
+    }
+
+    async fn release(&self, id: CommandName, drop: DropId, claim: String) -> Reply {
+        let arrival = self.arrival();
+        let released = async {
+            let identity = self.identity(&arrival)?;
+            let claim = read_claim(drop, &claim)?.claim;
+            routes::release(self.session.door.gateway(), identity, drop, claim, routes::read_call(&arrival)).await
+        };
+        let status = StatusCode::NO_CONTENT;
+        match self.counted(&RELEASE, 1, released.map(|outcome| vec![outcome]), status).await.pop() {
+            Some(Ok(())) => Reply { id, status: status.as_u16(), replayed: false, body: None, problem: None },
+            Some(Err(problem)) => refused(id, &problem, &arrival.id),
+            None => refused(id, &Problem::new(Code::Internal), &arrival.id),
         }
+    }
+
+    fn arrival(&self) -> Arrival {
+        Arrival { id: RequestId::next(), address: self.session.arrival.address }
+    }
+
+    /// The outcomes of `count` operations that are done here, each counted as the request that it would be.
+    async fn counted<T>(
+        &self,
+        (method, path): &(Method, &str),
+        count: usize,
+        outcomes: impl Future<Output = Vec<Result<T, Problem>>>,
+        done: StatusCode,
+    ) -> Vec<Result<T, Problem>> {
+        let started = Instant::now();
+        // An operation that panics is one that has no outcome, as behind every other door.
+        let outcomes = AssertUnwindSafe(outcomes).catch_unwind().await.unwrap_or_else(|_| {
+            tracing::error!(path, "a command panicked");
+            (0..count).map(|_| Err(Problem::new(Code::Internal))).collect()
+        });
+        let meter: &Meter = self.session.door.meters().of_request(method, path);
+        for outcome in &outcomes {
+            let status = outcome.as_ref().map_or_else(Problem::status, |_| done);
+            meter.record(status, started.elapsed());
+        }
+        outcomes
     }
 
     /// Asks as a request would.

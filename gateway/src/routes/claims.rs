@@ -121,8 +121,12 @@ async fn ask_claim(
     call: Call,
 ) -> Result<(ClaimView, bool), Problem> {
     let Answered { reply, again } = gateway.commerce.ask::<Drop>(&drop.key(tenant), command, call).await?;
+    claim_of(reply).map(|view| (view, again))
+}
+
+fn claim_of(reply: DropReply) -> Result<ClaimView, Problem> {
     match reply {
-        DropReply::Claim(view) => Ok((view, again)),
+        DropReply::Claim(view) => Ok(view),
         DropReply::Drop(_) | DropReply::Claims(..) | DropReply::Done => Err(odd()),
     }
 }
@@ -160,26 +164,45 @@ pub(crate) async fn create_claim(
     Path(drop): Path<DropId>,
     Json(body): Json<NewClaim>,
 ) -> Result<Response, Problem> {
-    let (wire, again) = claim(&gateway, &identity, &idempotency, drop, &body).await?;
+    let (command, call) = claiming(&identity, &idempotency, drop, &body)?;
+    let (view, again) = ask_claim(&gateway, identity.tenant(), drop, command, call).await?;
+    let wire = ClaimWire::from(view);
     Ok(replayed(created(&format!("/v1/drops/{drop}/claims/{}", wire.id), &wire), again))
 }
 
-/// Claims units, by whichever door; and whether the claim was made before.
-pub(crate) async fn claim(
-    gateway: &Gateway,
+/// What a buyer asks of a drop, and under which name.
+fn claiming(
     identity: &Identity,
     idempotency: &Key,
     drop: DropId,
     body: &NewClaim,
-) -> Result<(ClaimWire, bool), Problem> {
+) -> Result<(DropCommand, Call), Problem> {
     let mut faults = Faults::default();
     let quantity = faults.range("/quantity", Quantity::new(body.quantity));
     let sku = body.sku.as_deref().and_then(|sku| read_sku(sku, "/sku", &mut faults));
     let quantity = faults.give(quantity)?;
     let call = idempotency.call(identity, "create_claim", &drop.to_bytes(), body);
-    let command = DropCommand::Claim { claim: ClaimId(call.command_id.0), buyer: identity.buyer(), sku, quantity };
-    let (view, again) = ask_claim(gateway, identity.tenant(), drop, command, call).await?;
-    Ok((ClaimWire::from(view), again))
+    Ok((DropCommand::Claim { claim: ClaimId(call.command_id.0), buyer: identity.buyer(), sku, quantity }, call))
+}
+
+/// Claims units of one drop, each claim for itself; the drop is asked once for all of them.
+pub(crate) async fn claim_many(
+    gateway: &Gateway,
+    identity: &Identity,
+    drop: DropId,
+    wanted: impl Iterator<Item = Result<(Key, NewClaim), Problem>>,
+) -> Vec<Result<(ClaimWire, bool), Problem>> {
+    let asks = wanted.map(|wanted| wanted.and_then(|(key, body)| claiming(identity, &key, drop, &body)));
+    let (mut commands, mut answers) = (Vec::new(), Vec::new());
+    for ask in asks {
+        answers.push(ask.map(|command| commands.push(command)));
+    }
+    let heard = gateway.commerce.ask_many::<Drop>(&drop.key(identity.tenant()), commands).await;
+    let mut heard = heard.into_iter().map(|answer| {
+        let Answered { reply, again } = answer?;
+        claim_of(reply).map(|view| (ClaimWire::from(view), again))
+    });
+    answers.into_iter().map(|ask| ask.and_then(|()| heard.next().unwrap_or_else(|| Err(odd())))).collect()
 }
 
 /// The claims of a drop, newest first

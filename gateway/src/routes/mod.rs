@@ -17,7 +17,7 @@ mod sessions;
 mod tests;
 
 pub(crate) use self::{
-    claims::{ClaimWire, NewClaim, claim, release},
+    claims::{ClaimWire, NewClaim, claim_many, release},
     drops::DropWire,
 };
 
