@@ -8,11 +8,12 @@ use std::borrow::Cow;
 use axum::{
     Router,
     extract::Request,
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     response::{Html, IntoResponse, Response},
     routing::any,
 };
 use bytes::Bytes;
+use engine::id::DropId;
 use rust_embed::{EmbeddedFile, RustEmbed};
 
 #[derive(RustEmbed)]
@@ -56,10 +57,18 @@ async fn show(request: Request) -> Response {
     if path.starts_with("assets/") || !(path.is_empty() || wants_page(request.headers())) {
         return StatusCode::NOT_FOUND.into_response();
     }
-    match Dist::get(INDEX) {
-        Some(index) => answer(INDEX, index, request.headers()),
-        None => Html(NOT_BUILT).into_response(),
+    let Some(index) = Dist::get(INDEX) else { return Html(NOT_BUILT).into_response() };
+    let mut response = answer(INDEX, index, request.headers());
+    if let Some(drop) = path.strip_prefix("drops/").and_then(|id| id.parse::<DropId>().ok()) {
+        response.headers_mut().extend(first_read(drop));
     }
+    response
+}
+
+/// Asks the browser to get the drop while the program that shows it is still on its way.
+fn first_read(drop: DropId) -> Option<(HeaderName, HeaderValue)> {
+    let link = HeaderValue::from_str(&format!("</v1/drops/{drop}>; rel=preload; as=fetch; crossorigin")).ok()?;
+    Some((header::LINK, link))
 }
 
 /// What lies among the files and is none of them.
@@ -169,6 +178,18 @@ mod tests {
         assert_eq!(answer.status(), 200);
         assert!(answer.headers()[header::CONTENT_TYPE].to_str().unwrap().starts_with("text/html"));
         assert_eq!(answer.headers().contains_key(header::CONTENT_SECURITY_POLICY), Dist::get(INDEX).is_some());
+    }
+
+    #[tokio::test]
+    async fn the_page_of_a_drop_has_the_drop_asked_for_early_and_others_nothing() {
+        let drop = DropId(7);
+        for (path, early) in [(format!("/drops/{drop}"), true), ("/drops/x".to_owned(), false), ("/".to_owned(), false)]
+        {
+            let answer = ask("GET", &path, "text/html").await;
+            let link = answer.headers().get(header::LINK).map(|link| link.to_str().unwrap().to_owned());
+            let expected = format!("</v1/drops/{drop}>; rel=preload; as=fetch; crossorigin");
+            assert_eq!(link, Some(expected).filter(|_| early && Dist::get(INDEX).is_some()), "{path}");
+        }
     }
 
     #[test]

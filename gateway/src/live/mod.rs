@@ -45,7 +45,8 @@ pub const PING_EVERY: Duration = Duration::from_secs(25);
 pub const EXPIRING: Duration = Duration::from_secs(60);
 /// The shortest time between two states of a topic: 20 a second are what an eye follows.
 pub const STATE_EVERY: Duration = Duration::from_millis(50);
-/// How long the first news of a topic waits for more: a few groups of the journal.
+/// For how long nothing more has to happen before the news of a topic is told: a few groups of the journal. It waits for
+/// [`STATE_EVERY`] at the most.
 pub const JOINED_WITHIN: Duration = Duration::from_millis(4);
 /// Facts of a topic that are kept for those who come back.
 pub const FACTS_KEPT: usize = 256;

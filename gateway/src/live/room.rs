@@ -3,14 +3,11 @@
 //! Two locks: what happened is noted under one that is held for a moment, since whoever notes it answers claims; the
 //! listeners are told under the other, a slice of them at a time. Where both are held, that of the listeners comes first.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use actors::Change;
 use axum::http::StatusCode;
+use indexmap::IndexMap;
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use tokio::{sync::Notify, task::yield_now, time::Instant};
@@ -56,7 +53,9 @@ struct News {
 #[derive(Default)]
 struct Audience {
     /// By the address of the peer, of which there is one for each connection.
-    members: HashMap<usize, Member, Xxh3DefaultBuilder>,
+    members: IndexMap<usize, Member, Xxh3DefaultBuilder>,
+    /// Someone has left, and another has taken that place.
+    moved: bool,
     /// How it stood when it was told last, or looked at first.
     state: Option<Arc<Standing>>,
     /// Counts the states that were told to everyone.
@@ -138,7 +137,9 @@ impl Room {
         let subscribed = || Frame::Subscribed { topic: &self.name, epoch: &self.epoch, offset, state: shown };
         self.tell(peer, &Shared::for_some(subscribed, |wire| wire == peer.wire), offset);
         if goes_on.is_some() {
-            missed.iter().for_each(|(number, frame)| self.tell(peer, frame, *number));
+            for (number, frame) in &missed {
+                self.tell(peer, frame, *number);
+            }
             peer.say(Frame::State { topic: &self.name, offset: newest, data: &state });
         }
         // The state that it was given may be older than what the others know: it is told with the next look.
@@ -149,8 +150,8 @@ impl Room {
         self.wake.notify_one();
     }
 
-    fn tell(&self, peer: &Peer, frame: &Shared, offset: u64) {
-        peer.tell(frame, &self.name, &self.epoch, offset);
+    fn tell(&self, peer: &Peer, frame: &Shared, offset: u64) -> bool {
+        peer.tell(frame, &self.name, &self.epoch, offset)
     }
 
     pub(super) fn leave(&self, peer: &Arc<Peer>) {
@@ -179,6 +180,11 @@ impl Room {
         std::mem::take(&mut self.news.lock().changed)
     }
 
+    /// Whether enough has happened that it is told without waiting for more.
+    pub(super) fn is_full(&self) -> bool {
+        self.news.lock().untold >= FACTS_KEPT / 2
+    }
+
     /// Asks to look again.
     pub(super) fn look_again(&self) {
         self.news.lock().changed = true;
@@ -189,7 +195,8 @@ impl Room {
     /// let go, that there is a gap, and how it stands. Gives back when to look again at those who look.
     pub(super) async fn tell_all(&self, standing: Option<Standing>) -> Option<Instant> {
         let (telling, look_at) = self.prepare(standing);
-        while self.tell_slice(&telling) {
+        let mut next = 0;
+        while self.tell_slice(&telling, &mut next) {
             yield_now().await;
         }
         look_at
@@ -222,52 +229,56 @@ impl Room {
         (Telling { facts, joined, offset, state, turn, gap: false }, look_at)
     }
 
-    /// Tells some of those who have not heard it yet. False: there are no more.
-    fn tell_slice(&self, telling: &Telling) -> bool {
+    /// Tells some of those who have not heard it yet, from the `next` on. False: there are no more.
+    fn tell_slice(&self, telling: &Telling, next: &mut usize) -> bool {
         let mut audience = self.audience.lock();
-        let mut gone = Vec::new();
-        let behind = audience.members.iter_mut().filter(|(_, member)| telling.concerns(member));
-        let mut count = 0;
-        for (address, member) in behind.take(SLICE) {
-            count += 1;
-            self.tell_member(member, telling);
-            (member.from, member.turn) = (telling.offset.max(member.from), telling.turn);
-            if member.peer.is_ended() {
-                gone.push(*address);
+        if *next == 0 || *next >= audience.members.len() {
+            // Whoever has moved to a place that was passed already has not heard it: from the beginning again.
+            (*next, audience.moved) = (0, false);
+        }
+        let (mut gone, mut told) = (Vec::new(), 0);
+        while told < SLICE
+            && let Some((address, member)) = audience.members.get_index_mut(*next)
+        {
+            *next += 1;
+            if telling.concerns(member) {
+                told += 1;
+                let hears_on = self.tell_member(member, telling);
+                (member.from, member.turn) = (telling.offset.max(member.from), telling.turn);
+                if !hears_on {
+                    gone.push(*address);
+                }
             }
         }
         gone.into_iter().for_each(|address| audience.remove(address));
-        count == SLICE
+        *next < audience.members.len() || audience.moved
     }
 
-    fn tell_member(&self, member: &Member, telling: &Telling) {
+    /// Tells one who listens. False: it hears no more.
+    fn tell_member(&self, member: &Member, telling: &Telling) -> bool {
         let Member { peer, from, turn } = member;
         let hears_state = *turn < telling.turn;
         let state = telling.state.as_ref().filter(|_| hears_state);
         let knows_none = telling.gap || telling.facts.first().is_some_and(|(first, _)| first > from);
+        if peer.wire != Wire::Events && knows_none {
+            return match state {
+                Some(state) => peer.write([telling.joined.get(peer.wire), state.get(peer.wire)]),
+                None => peer.write([telling.joined.get(peer.wire)]),
+            };
+        }
         // A stream of events names its place after each fact, so it hears them one by one.
-        if peer.wire == Wire::Events || !knows_none {
-            if telling.gap {
-                self.tell(peer, &telling.joined, telling.offset);
-            }
-            let unheard = telling.facts.iter().filter(|(offset, _)| offset > from);
-            unheard.for_each(|(offset, frame)| self.tell(peer, frame, *offset));
-            if let Some(state) = state {
-                peer.write([state.get(peer.wire)]);
-            }
-            return;
+        let mut hears_on = !telling.gap || self.tell(peer, &telling.joined, telling.offset);
+        for (offset, frame) in telling.facts.iter().filter(|(offset, _)| offset > from) {
+            hears_on = self.tell(peer, frame, *offset);
         }
-        match state {
-            Some(state) => peer.write([telling.joined.get(peer.wire), state.get(peer.wire)]),
-            None => peer.write([telling.joined.get(peer.wire)]),
-        }
+        state.map_or(hears_on, |state| peer.write([state.get(peer.wire)]))
     }
 
     /// Tells everyone that the topic cannot be had any more, and lets them go.
     pub(super) fn refuse(&self, status: StatusCode, problem: &RawValue) {
         tracing::debug!(topic = self.name, %status, "topic is gone for those who listened");
         let mut audience = self.audience.lock();
-        for (_, Member { peer, .. }) in audience.members.drain() {
+        for (_, Member { peer, .. }) in audience.members.drain(..) {
             peer.say(Frame::Refused { topic: &self.name, problem });
         }
         audience.empty_since = Some(Instant::now());
@@ -279,7 +290,7 @@ impl Room {
 
 impl Audience {
     fn remove(&mut self, address: usize) {
-        self.members.remove(&address);
+        self.moved |= self.members.swap_remove(&address).is_some();
         if self.members.is_empty() {
             self.empty_since = Some(Instant::now());
         }
@@ -416,6 +427,24 @@ mod tests {
             let places = [r#""offset":1"#, r#""offset":2"#, r#""data":"new""#].map(|text| all.find(text).unwrap());
             assert!(places.is_sorted() && all.matches(r#""op":"event""#).count() == 2, "{all}");
         }
+    }
+
+    #[tokio::test]
+    async fn who_takes_the_place_of_one_that_left_hears_it_too() {
+        let room = Room::new(Topic::Orders, "e".to_owned());
+        let mut all = Vec::new();
+        for _ in 0..3 {
+            let (peer, client) = peer().await;
+            room.join(&peer, None, Standing::nothing());
+            all.push((peer, client));
+        }
+        // It hears no more, and the last one moves to its place when that has been passed.
+        all[0].0.end();
+        all.iter_mut().for_each(|(_, client)| assert!(heard(client).contains(r#""op":"subscribed""#)));
+        room.hear(&ordered(1));
+        room.tell_all(None).await;
+        assert!(all[1..].iter_mut().all(|(_, client)| heard(client).contains(r#""op":"event""#)));
+        assert!(!room.has(&all[0].0) && room.members() == 2);
     }
 
     #[tokio::test]

@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::Instant,
+    time::{Instant, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -203,8 +203,7 @@ async fn keep(door: &Door, name: &Name, kept: &Arc<Kept>) {
                 }
             }
         }
-        // What comes in the same moment goes out in the same write.
-        tokio::time::sleep(JOINED_WITHIN).await;
+        join_more(room).await;
         let changed = room.take_changed();
         if room.members() == 0 {
             // Whoever joins asks to look.
@@ -230,6 +229,18 @@ async fn keep(door: &Door, name: &Name, kept: &Arc<Kept>) {
             Err(_) => room.look_again(),
         }
         tokio::time::sleep(STATE_EVERY).await;
+    }
+}
+
+/// Waits until nothing more has happened for a moment: what comes together goes out in the same write. Not longer than a
+/// state waits for the next one, nor for more facts than are kept.
+async fn join_more(room: &Room) {
+    let until = Instant::now() + STATE_EVERY;
+    while !room.is_full() {
+        let quiet_at = until.min(Instant::now() + JOINED_WITHIN);
+        if timeout_at(quiet_at, room.wake.notified()).await.is_err() {
+            return;
+        }
     }
 }
 
