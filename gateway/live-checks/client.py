@@ -18,6 +18,7 @@ FRAMES = {
     "subscribed": ({"topic": TEXT, "epoch": TEXT, "offset": COUNT}, {"state": OBJECT}),
     "state": ({"topic": TEXT, "offset": COUNT, "data": OBJECT}, {}),
     "event": ({"topic": TEXT, "offset": COUNT, "type": TEXT, "data": OBJECT}, {}),
+    "gap": ({"topic": TEXT}, {}),
     "refused": ({"topic": TEXT, "problem": OBJECT}, {}),
     "reply": ({"id": (int, str), "status": COUNT}, {"body": object, "problem": OBJECT, "replayed": bool}),
     "expiring": ({"in_ms": COUNT}, {}),

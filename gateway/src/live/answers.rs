@@ -1,6 +1,6 @@
 //! Commands: each is answered as REST answers it, those of one message beside each other.
 
-use std::{panic::AssertUnwindSafe, sync::atomic::Ordering, time::Instant};
+use std::{panic::AssertUnwindSafe, pin::pin, sync::atomic::Ordering, time::Instant};
 
 use axum::{
     http::{Method, StatusCode, header},
@@ -9,6 +9,7 @@ use axum::{
 use engine::id::DropId;
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use http_body_util::BodyExt;
+use tokio::sync::SemaphorePermit;
 
 use super::{
     frames::{Ask, Body, Call, Command, CommandName, Parameter, Reply, raw},
@@ -34,8 +35,10 @@ const RELEASE: (Method, &str) = (Method::DELETE, "/v1/drops/x/claims/x");
 enum Work {
     /// Claims on one drop.
     Claims(DropId, Vec<Claiming>),
-    /// Any command.
-    One(Command),
+    /// To give a claim back.
+    Release(CommandName, DropId, String),
+    /// Any operation.
+    Call(CommandName, Option<String>, Call),
 }
 
 struct Claiming {
@@ -44,7 +47,13 @@ struct Claiming {
     body: NewClaim,
 }
 
-/// Commands, those on the same drop together.
+/// Replies, and the place that their operation holds until they are said.
+struct Done<'a> {
+    replies: Vec<Reply>,
+    place: Option<SemaphorePermit<'a>>,
+}
+
+/// Commands, claims on the same drop together. What names no drop is left to the operation to refuse.
 fn sorted(commands: Vec<Command>) -> Vec<Work> {
     let mut all = Vec::new();
     for Command { id, key, ask } in commands {
@@ -53,11 +62,17 @@ fn sorted(commands: Vec<Command>) -> Vec<Work> {
                 Ok(drop) => claims_on(drop, &mut all).push(Claiming { id, key, body }),
                 Err(_) => {
                     let body = serde_json::to_vec(&body).unwrap_or_default();
-                    let ask = Ask::Call(call("create_claim", [("id", drop)], body));
-                    all.push(Work::One(Command { id, key, ask }));
+                    all.push(Work::Call(id, key, call("create_claim", [("id", drop)], body)));
                 }
             },
-            ask => all.push(Work::One(Command { id, key, ask })),
+            Ask::Release { drop, claim } => match drop.parse() {
+                Ok(drop) => all.push(Work::Release(id, drop, claim)),
+                Err(_) => {
+                    let params = [("id", drop), ("claim_id", claim)];
+                    all.push(Work::Call(id, key, call("release_claim", params, Vec::new())));
+                }
+            },
+            Ask::Call(call) => all.push(Work::Call(id, key, call)),
         }
     }
     all
@@ -72,7 +87,7 @@ fn claims_on(drop: DropId, all: &mut Vec<Work>) -> &mut Vec<Claiming> {
     }
     match &mut all[at] {
         Work::Claims(_, claims) => claims,
-        Work::One(_) => unreachable!("found or put there as claims"),
+        Work::Release(..) | Work::Call(..) => unreachable!("found or put there as claims"),
     }
 }
 
@@ -87,21 +102,32 @@ impl Session {
         };
         let who = Asking { session: self, token: token.as_deref(), identity };
         let mut asked: FuturesUnordered<_> = sorted(commands).into_iter().map(|work| who.answer(work)).collect();
-        while let Some(mut replies) = asked.next().await {
-            while let Some(Some(more)) = asked.next().now_or_never() {
-                replies.extend(more);
-            }
-            self.reply(replies).await;
-            if self.peer.is_ended() {
-                // As when a request's connection breaks: what is under way is asked for again by its key.
-                return;
+        while let Some(first) = asked.next().await {
+            let mut done = vec![first];
+            while !done.is_empty() {
+                while let Some(Some(more)) = asked.next().now_or_never() {
+                    done.push(more);
+                }
+                let mut saying = pin!(self.reply(std::mem::take(&mut done)));
+                // What else was asked for goes on while the client reads: it may hold what others wait for.
+                loop {
+                    tokio::select! {
+                        () = &mut saying => break,
+                        Some(more) = asked.next() => done.push(more),
+                    }
+                }
+                if self.peer.is_ended() {
+                    // As when a request's connection breaks: what is under way is asked for again by its key.
+                    return;
+                }
             }
         }
     }
 
     /// Says replies, in as few messages as hold them.
-    async fn reply(&self, replies: Vec<Reply>) {
-        let mut replies = replies.into_iter().peekable();
+    async fn reply(&self, done: Vec<Done<'_>>) {
+        let (replies, _places): (Vec<_>, Vec<_>) = done.into_iter().map(|done| (done.replies, done.place)).unzip();
+        let mut replies = replies.into_iter().flatten().peekable();
         while let Some(first) = replies.next() {
             let mut weight = first.weight();
             let mut message = vec![first];
@@ -125,24 +151,15 @@ struct Asking<'a> {
 
 impl Asking<'_> {
     /// On the heap: what is asked for is moved about while it waits for others.
-    fn answer(&self, work: Work) -> BoxFuture<'_, Vec<Reply>> {
+    fn answer(&self, work: Work) -> BoxFuture<'_, Done<'_>> {
         match work {
-            Work::Claims(drop, claims) => self.claims(drop, claims).boxed(),
-            Work::One(command) => self.one(command).map(|reply| vec![reply]).boxed(),
-        }
-    }
-
-    async fn one(&self, Command { id, key, ask }: Command) -> Reply {
-        match ask {
-            Ask::Release { drop, claim } => match drop.parse() {
-                Ok(drop) => self.release(id, drop, claim).await,
-                Err(_) => {
-                    let params = [("id", drop), ("claim_id", claim)];
-                    self.call(id, key, call("release_claim", params, Vec::new())).await
-                }
-            },
-            Ask::Call(call) => self.call(id, key, call).await,
-            Ask::Claim { .. } => unreachable!("sorted among claims"),
+            Work::Claims(drop, claims) => {
+                self.claims(drop, claims).map(|replies| Done { replies, place: None }).boxed()
+            }
+            Work::Release(id, drop, claim) => {
+                self.release(id, drop, claim).map(|reply| Done { replies: vec![reply], place: None }).boxed()
+            }
+            Work::Call(id, key, call) => self.call(id, key, call).boxed(),
         }
     }
 
@@ -228,13 +245,17 @@ impl Asking<'_> {
         outcomes
     }
 
-    /// Asks as a request would.
-    async fn call(&self, id: CommandName, key: Option<String>, call: Call) -> Reply {
+    /// Asks as a request would, when there is a place for it and the client takes what it has asked for before.
+    async fn call(&self, id: CommandName, key: Option<String>, call: Call) -> Done<'_> {
         let session = self.session;
-        match session.door.operations().request(key, call, self.token, &session.shop) {
+        // Never closed.
+        let place = session.calls.acquire().await.ok();
+        session.peer.ready().await;
+        let reply = match session.door.operations().request(key, call, self.token, session.shop.as_ref()) {
             Ok(request) => reply(id, session.door.answer_from(request, session.arrival.address).await).await,
             Err(problem) => refused(id, &problem, &session.arrival.id),
-        }
+        };
+        Done { replies: vec![reply], place }
     }
 }
 

@@ -50,7 +50,7 @@ pub(crate) async fn stream(door: Door, parts: &Parts, arrival: Arrival) -> Resul
     };
     let place = Rooms::place(&door, arrival.address, gateway.limits.is_free(arrival.address))?;
     let peer = Arc::new(Peer::events(door.rooms().backlog.clone()));
-    let session = Session::new(door.clone(), arrival, shop, peer);
+    let session = Session::new(door.clone(), arrival, Some(shop), peer);
     if let Some((identity, token)) = identity.zip(token) {
         session.introduce(identity, token);
     }

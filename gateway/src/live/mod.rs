@@ -37,6 +37,9 @@ pub const FRAMES_MAX: usize = 256;
 pub const SUBSCRIPTIONS_MAX: usize = 64;
 /// Commands of a connection without a reply yet.
 pub const COMMANDS_MAX: usize = 256;
+/// Commands of a connection that are carried out at once; claims and releases are not counted. As many replies, of a
+/// megabyte and more, may wait to be said.
+pub const CALLS_AT_ONCE: usize = 16;
 /// How long a client may take to say `hello`.
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a client is asked whether it is there. One that is silent for twice as long is cut.
@@ -59,8 +62,10 @@ pub const QUEUE_MESSAGES_MAX: usize = 2_048;
 /// Bytes that may wait for all clients together. Beyond that those are cut who fall behind further: a crowd behind one bad
 /// line does not take the memory that the shop runs in.
 pub const BACKLOG_BYTES_MAX: usize = 256 << 20;
-/// How long a client may take nothing of what waits for it. Then it is cut.
+/// How long a client may take less than [`STALL_BYTES`] while something waits for it. Then it is cut.
 pub const STALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// What the slowest line takes in that time: 1.6 KB a second. Who takes a byte now and then holds no queue for ever.
+pub const STALL_BYTES: usize = 16 * 1024;
 /// How long commands under way have to be answered when the server stops.
 pub const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Messages, pings and pongs of a client in a second. Whoever says more is no shop's page.

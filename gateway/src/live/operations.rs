@@ -52,15 +52,16 @@ impl Operations {
         key: Option<String>,
         call: Call,
         token: Option<&str>,
-        shop: &TenantId,
+        shop: Option<&TenantId>,
     ) -> Result<Request, Problem> {
         let Call { name, params, body, if_match } = call;
         let (method, template) =
             self.0.get(&name).ok_or_else(|| Problem::invalid("/name", FieldCode::Unknown, "no such operation"))?;
         let mut request = Request::builder().method(method).uri(address(template, params)?);
-        match token {
-            Some(token) => request = request.header(header::AUTHORIZATION, format!("Bearer {token}")),
-            None => request = request.header(TENANT, shop.as_str()),
+        match (token, shop) {
+            (Some(token), _) => request = request.header(header::AUTHORIZATION, format!("Bearer {token}")),
+            (None, Some(shop)) => request = request.header(TENANT, shop.as_str()),
+            (None, None) => {}
         }
         if let Some(key) = key {
             let key = HeaderValue::from_str(&key).map_err(|_| Problem::new(Code::IdempotencyKeyInvalid))?;

@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::{Buf, Bytes};
@@ -19,7 +20,7 @@ use tokio::{
 };
 
 use super::{
-    BACKLOG_BYTES_MAX, CLOSE_TIMEOUT, Close, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, STALL_TIMEOUT,
+    BACKLOG_BYTES_MAX, CLOSE_TIMEOUT, Close, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, STALL_BYTES, STALL_TIMEOUT,
     frames::{Frame, Place},
     wire::{Shared, Wire, closing},
 };
@@ -27,14 +28,20 @@ use super::{
 /// Pieces of one write: as many as the system takes well at once.
 const PIECES_MAX: usize = 64;
 
+/// An answer of so many bytes is given whatever waits for others.
+const ANSWER_BYTES_FREE: usize = 64 * 1024;
+/// How often it is looked whether others have made room.
+const ROOM_EVERY: Duration = Duration::from_millis(50);
+
 /// The bytes that wait for all connections together.
 #[derive(Clone, Default)]
 pub(super) struct Backlog(Arc<AtomicUsize>);
 
 impl Backlog {
-    /// Whether `more` may wait too.
+    /// Whether `more` may wait too. What is larger than all the room there is has to find it empty.
     fn has_room_for(&self, more: usize) -> bool {
-        self.0.load(Ordering::Relaxed) + more <= BACKLOG_BYTES_MAX
+        let waiting = self.0.load(Ordering::Relaxed);
+        waiting == 0 || waiting + more <= BACKLOG_BYTES_MAX
     }
 }
 
@@ -51,8 +58,9 @@ pub(super) struct Peer {
 
 struct Queue {
     waiting: Waiting,
-    /// Since when the client has taken nothing of what waits.
+    /// Since when the client has taken less than [`STALL_BYTES`] of what waits, and how much.
     untaken_since: Option<Instant>,
+    taken: usize,
     /// Nothing more is said: a close frame was the last, or the socket is broken.
     ended: bool,
     slow: bool,
@@ -85,6 +93,12 @@ impl Waiting {
     /// Whether a client has taken so much that it may be answered.
     fn is_low(&self) -> bool {
         self.bytes <= QUEUE_BYTES_MAX / 2 && self.messages.len() <= QUEUE_MESSAGES_MAX / 2
+    }
+
+    /// Whether an answer may be said now. A small one always, to a client that has taken everything: a full backlog is
+    /// the fault of others.
+    fn takes_answer(&self, bytes: usize) -> bool {
+        self.is_low() && (self.backlog.has_room_for(bytes) || (self.is_empty() && bytes <= ANSWER_BYTES_FREE))
     }
 
     fn push(&mut self, message: Bytes) {
@@ -162,7 +176,7 @@ impl Peer {
         backlog: Backlog,
     ) -> Self {
         let waiting = Waiting::in_backlog(backlog);
-        let queue = Mutex::new(Queue { waiting, untaken_since: None, ended: false, slow: false, places });
+        let queue = Mutex::new(Queue { waiting, untaken_since: None, taken: 0, ended: false, slow: false, places });
         Self { wire, socket, queue, wake: Notify::new(), drained: Notify::new() }
     }
 
@@ -189,15 +203,29 @@ impl Peer {
 
     /// Says what was asked for, once the client has taken enough of what was said before.
     pub(super) async fn answer(&self, message: &Bytes) {
+        self.until(|queue| {
+            let fits = queue.ended || queue.waiting.takes_answer(message.len());
+            if fits {
+                self.take(queue, [message]);
+            }
+            fits
+        })
+        .await;
+    }
+
+    /// Waits until the client has taken enough that it is worth finding out what it asked for.
+    pub(super) async fn ready(&self) {
+        self.until(|queue| queue.ended || queue.waiting.is_low()).await;
+    }
+
+    async fn until(&self, mut done: impl FnMut(&mut Queue) -> bool) {
         loop {
             let drained = self.drained.notified();
-            {
-                let mut queue = self.queue.lock();
-                if queue.ended || queue.waiting.is_low() {
-                    return self.take(&mut queue, [message]);
-                }
+            if done(&mut self.queue.lock()) {
+                return;
             }
-            drained.await;
+            // Others make room too, and do not say so.
+            let _ = timeout(ROOM_EVERY, drained).await;
         }
     }
 
@@ -227,12 +255,6 @@ impl Peer {
         };
         if written == bytes {
             return;
-        }
-        if written > 0 && !queue.waiting.backlog.has_room_for(bytes - written) {
-            // In the middle of a message nothing can be said: the connection breaks.
-            Close::Slow.count();
-            queue.slow = true;
-            return self.end_now(queue);
         }
         for message in messages {
             let skipped = written.min(message.len());
@@ -339,15 +361,18 @@ impl Peer {
         let mut queue = self.queue.lock();
         let before = queue.waiting.bytes;
         let outcome = queue.waiting.write_to(socket);
+        queue.taken += before - queue.waiting.bytes;
+        if queue.taken >= STALL_BYTES {
+            (queue.untaken_since, queue.taken) = (Some(Instant::now()), 0);
+        }
         if queue.waiting.bytes < before {
-            queue.untaken_since = Some(Instant::now());
             self.drained.notify_waiters();
         }
         match outcome {
             Ok(()) => {
                 // What a slow moment took is given back.
                 queue.waiting.clear();
-                queue.untaken_since = None;
+                (queue.untaken_since, queue.taken) = (None, 0);
                 !queue.ended
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => true,
@@ -419,6 +444,17 @@ mod tests {
         assert_eq!(peers[0].next().await, Some(message));
         drop((peers, late));
         assert_eq!(backlog.0.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_waits_for_room_and_a_small_one_only_for_its_own_client() {
+        let (backlog, all) = (Backlog::default(), Bytes::from(vec![b'x'; BACKLOG_BYTES_MAX]));
+        let (full, other) = (stream(&backlog), stream(&backlog));
+        full.write([&all]);
+        let (small, large) = (all.slice(..ANSWER_BYTES_FREE), all.slice(..ANSWER_BYTES_FREE + 1));
+        let is_said = async |answer: &Bytes| timeout(Duration::from_secs(1), other.answer(answer)).await.is_ok();
+        assert!(!is_said(&large).await && is_said(&small).await && !is_said(&small).await);
+        assert!(full.next().await.is_some() && is_said(&large).await);
     }
 
     #[test]

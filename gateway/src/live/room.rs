@@ -60,6 +60,8 @@ struct Audience {
     state: Option<Arc<Standing>>,
     /// Counts the states that were told to everyone.
     turn: u64,
+    /// Counts the tellings.
+    tellings: u64,
     told_at: Option<Instant>,
     empty_since: Option<Instant>,
 }
@@ -70,6 +72,8 @@ struct Member {
     from: u64,
     /// The state of this turn it knows.
     turn: u64,
+    /// Tellings up to this one began before it came: what they tell may be older than what it knows.
+    came_after: u64,
 }
 
 /// What is to be told.
@@ -80,6 +84,7 @@ struct Telling {
     offset: u64,
     state: Option<Shared>,
     turn: u64,
+    number: u64,
     /// The facts are not all there: it begins anew.
     gap: bool,
 }
@@ -143,7 +148,8 @@ impl Room {
             peer.say(Frame::State { topic: &self.name, offset: newest, data: &state });
         }
         // The state that it was given may be older than what the others know: it is told with the next look.
-        audience.members.insert(address(peer), Member { peer: peer.clone(), from: newest, turn: 0 });
+        let member = Member { peer: peer.clone(), from: newest, turn: 0, came_after: audience.tellings };
+        audience.members.insert(address(peer), member);
         audience.empty_since = None;
         audience.state.get_or_insert_with(|| state.into());
         drop(audience);
@@ -212,7 +218,8 @@ impl Room {
         let offset = news.offset;
         drop(news);
         let look_at = standing.and_then(|standing| audience.turn_to(standing));
-        let known = audience.state.clone();
+        audience.tellings += 1;
+        let (known, number) = (audience.state.clone(), audience.tellings);
         let (turn, members) = (audience.turn, &audience.members);
         let is_heard = |wire| members.values().any(|member| member.peer.wire == wire);
         if gap {
@@ -220,13 +227,13 @@ impl Room {
             let state = known.as_deref();
             let anew = || Frame::Subscribed { topic: &self.name, epoch: &self.epoch, offset, state };
             let joined = Shared::joined([gap, Shared::for_some(anew, is_heard)].iter());
-            return (Telling { facts, joined, offset, state: None, turn, gap: true }, look_at);
+            return (Telling { facts, joined, offset, state: None, turn, number, gap: true }, look_at);
         }
         let joined = Shared::joined(facts.iter().map(|(_, frame)| frame));
         let state = known.filter(|_| turn > 0 && members.values().any(|member| member.turn < turn));
         let state =
             state.map(|state| Shared::for_some(|| Frame::State { topic: &self.name, offset, data: &state }, is_heard));
-        (Telling { facts, joined, offset, state, turn, gap: false }, look_at)
+        (Telling { facts, joined, offset, state, turn, number, gap: false }, look_at)
     }
 
     /// Tells some of those who have not heard it yet, from the `next` on. False: there are no more.
@@ -244,7 +251,10 @@ impl Room {
             if telling.concerns(member) {
                 told += 1;
                 let hears_on = self.tell_member(member, telling);
-                (member.from, member.turn) = (telling.offset.max(member.from), telling.turn);
+                member.from = telling.offset.max(member.from);
+                if telling.is_newer_for(member) {
+                    member.turn = telling.turn;
+                }
                 if !hears_on {
                     gone.push(*address);
                 }
@@ -256,9 +266,8 @@ impl Room {
 
     /// Tells one who listens. False: it hears no more.
     fn tell_member(&self, member: &Member, telling: &Telling) -> bool {
-        let Member { peer, from, turn } = member;
-        let hears_state = *turn < telling.turn;
-        let state = telling.state.as_ref().filter(|_| hears_state);
+        let Member { peer, from, .. } = member;
+        let state = telling.state.as_ref().filter(|_| telling.is_newer_for(member));
         let knows_none = telling.gap || telling.facts.first().is_some_and(|(first, _)| first > from);
         if peer.wire != Wire::Events && knows_none {
             return match state {
@@ -317,7 +326,12 @@ impl Telling {
     fn concerns(&self, member: &Member) -> bool {
         // Who joined meanwhile and speaks otherwise than all others is told with the next look.
         let is_spelled = |state: &Shared| !state.get(member.peer.wire).is_empty();
-        member.from < self.offset || (member.turn < self.turn && self.state.as_ref().is_some_and(is_spelled))
+        member.from < self.offset || (self.is_newer_for(member) && self.state.as_ref().is_some_and(is_spelled))
+    }
+
+    /// Whether its state is news for one who listens.
+    fn is_newer_for(&self, member: &Member) -> bool {
+        member.turn < self.turn && member.came_after < self.number
     }
 }
 
@@ -406,6 +420,22 @@ mod tests {
         assert!(next.contains(r#""data":"last""#) && !next.contains(r#""data":"new""#), "{next}");
         room.leave(&one);
         assert!(!room.has(&one) && room.has(&two));
+    }
+
+    #[tokio::test]
+    async fn who_comes_while_others_are_told_hears_no_older_state() {
+        let room = Room::new(Topic::Orders, "e".to_owned());
+        let ((one, _first), (two, mut second)) = (peer().await, peer().await);
+        room.join(&one, None, standing("old", 1));
+        let (telling, _) = room.prepare(Some(standing("new", 1)));
+        room.join(&two, None, standing("newest", 2));
+        while room.tell_slice(&telling, &mut 0) {}
+        room.tell_all(Some(standing("newest", 2))).await;
+        let mut all = heard(&mut second);
+        while !all.contains(r#""data":"newest""#) {
+            all += &heard(&mut second);
+        }
+        assert!(all.contains(r#""state":"newest""#) && !all.contains(r#""data":"new""#), "{all}");
     }
 
     #[tokio::test]

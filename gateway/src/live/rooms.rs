@@ -78,7 +78,7 @@ impl Drop for ConnectionPlace {
 }
 
 /// What is not the same for everyone has a room for each session that looks.
-type Name = (TenantId, Topic, Option<u128>);
+pub(super) type Name = (TenantId, Topic, Option<u128>);
 
 /// A room, and whose token its state is read with.
 pub(super) struct Kept {
@@ -119,6 +119,11 @@ impl Rooms {
     #[cfg(test)]
     pub(super) fn connections(&self) -> usize {
         self.addresses.iter().map(|count| *count).sum()
+    }
+
+    /// How many listen to a topic.
+    pub(super) fn members(&self, name: &Name) -> usize {
+        self.rooms.get(name).map_or(0, |kept| kept.room.members())
     }
 
     /// Lets a peer listen to a topic that it may have, which stood so a moment ago.
@@ -189,6 +194,7 @@ async fn keep(door: &Door, name: &Name, kept: &Arc<Kept>) {
     let in_ms = |ms| Instant::now() + Duration::from_millis(ms);
     // When it is another one by the clock alone, and when to look at who looks.
     let (mut turns_at, mut viewers_at): (Option<Timestamp>, Option<Instant>) = (None, None);
+    let mut next_at = Instant::now();
     loop {
         let alone_until = room.empty_since().map(|since| since + LINGER);
         tokio::select! {
@@ -203,7 +209,8 @@ async fn keep(door: &Door, name: &Name, kept: &Arc<Kept>) {
                 }
             }
         }
-        join_more(room).await;
+        join_more(room, next_at).await;
+        next_at = Instant::now() + STATE_EVERY;
         let changed = room.take_changed();
         if room.members() == 0 {
             // Whoever joins asks to look.
@@ -228,16 +235,15 @@ async fn keep(door: &Door, name: &Name, kept: &Arc<Kept>) {
             // Not now: it is looked at again.
             Err(_) => room.look_again(),
         }
-        tokio::time::sleep(STATE_EVERY).await;
     }
 }
 
-/// Waits until nothing more has happened for a moment: what comes together goes out in the same write. Not longer than a
-/// state waits for the next one, nor for more facts than are kept.
-async fn join_more(room: &Room) {
-    let until = Instant::now() + STATE_EVERY;
+/// Waits until nothing more has happened for a moment: what comes together goes out in the same write. Not before `next_at`,
+/// not longer than a state waits for the next one, and never for more facts than are kept.
+async fn join_more(room: &Room, next_at: Instant) {
+    let at_latest = next_at.max(Instant::now() + STATE_EVERY);
     while !room.is_full() {
-        let quiet_at = until.min(Instant::now() + JOINED_WITHIN);
+        let quiet_at = next_at.max(Instant::now() + JOINED_WITHIN).min(at_latest);
         if timeout_at(quiet_at, room.wake.notified()).await.is_err() {
             return;
         }

@@ -10,14 +10,20 @@ use std::{
 };
 
 use actors::views::VIEW_AGE_MAX;
-use engine::{id::TenantId, time::Timestamp};
+use engine::{
+    id::{DropId, TenantId},
+    time::Timestamp,
+};
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep},
+};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{
-    COMMANDS_MAX, Close, EXPIRING, FINISH_TIMEOUT, FRAMES_MAX, PING_EVERY, SUBSCRIPTIONS_MAX,
+    CALLS_AT_ONCE, COMMANDS_MAX, Close, EXPIRING, FINISH_TIMEOUT, FRAMES_MAX, PING_EVERY, SUBSCRIPTIONS_MAX,
     frames::{Command, Frame, Limits, Place, Said, Standing, raw},
     peer::Peer,
     rooms::{Kept, ask, look_at_drop, vendor},
@@ -26,7 +32,7 @@ use super::{
 use crate::{
     auth::{Identity, InvalidToken, Unrecognised},
     edge::{Arrival, Door},
-    problem::{FieldCode, Problem},
+    problem::{Code, FieldCode, Problem},
 };
 
 /// A connection's conversation.
@@ -34,13 +40,15 @@ pub(super) struct Session {
     pub(super) door: Door,
     pub(super) arrival: Arrival,
     pub(super) peer: Arc<Peer>,
-    /// Whose shop it is, for those without a token.
-    pub(super) shop: TenantId,
+    /// Whose shop it is, for those without a token; not known where neither host nor header say so.
+    pub(super) shop: Option<TenantId>,
     who: Mutex<Option<Who>>,
     greeted: std::sync::atomic::AtomicBool,
     listens: Mutex<HashMap<Topic, Arc<Kept>>>,
     /// Commands without a reply yet.
     pub(super) commands: AtomicUsize,
+    /// Places for those that are carried out as requests.
+    pub(super) calls: Semaphore,
 }
 
 #[derive(Clone)]
@@ -50,7 +58,7 @@ struct Who {
 }
 
 impl Session {
-    pub(super) fn new(door: Door, arrival: Arrival, shop: TenantId, peer: Arc<Peer>) -> Arc<Self> {
+    pub(super) fn new(door: Door, arrival: Arrival, shop: Option<TenantId>, peer: Arc<Peer>) -> Arc<Self> {
         Arc::new(Self {
             door,
             arrival,
@@ -60,6 +68,7 @@ impl Session {
             greeted: false.into(),
             listens: Mutex::default(),
             commands: AtomicUsize::new(0),
+            calls: Semaphore::new(CALLS_AT_ONCE),
         })
     }
 
@@ -190,12 +199,13 @@ impl Session {
             let limits = &self.door.gateway().limits;
             limits.identity(&who.identity, Some(self.arrival.address)).map_err(|problem| self.problem(&problem))?;
         }
-        let tenant = who.as_ref().map_or(&self.shop, |who| who.identity.tenant());
+        let tenant = who.as_ref().map(|who| who.identity.tenant()).or(self.shop.as_ref());
+        let tenant = tenant.ok_or_else(|| self.problem(&Problem::new(Code::TenantRequired)))?;
         let token = who.as_ref().map(|who| &who.token[..]);
         let refused = |(_, problem)| problem;
         // What REST lets this one read, it may listen to.
         let state = match topic.state() {
-            State::Public(drop) => match look_at_drop(&self.door, tenant, drop, 1, lately()).await {
+            State::Public(drop) => match self.look_at_drop(tenant, topic, drop).await {
                 Some(seen) if !seen.is_draft() => seen,
                 // Who may see a draft, and why there is nothing to see, is REST's to say.
                 seen => {
@@ -222,6 +232,12 @@ impl Session {
             before.room.leave(&self.peer);
         }
         Ok(())
+    }
+
+    /// A drop, as it looks with one viewer more.
+    async fn look_at_drop(&self, tenant: &TenantId, topic: Topic, drop: DropId) -> Option<Standing> {
+        let viewers = self.door.rooms().members(&(tenant.clone(), topic, None)) + 1;
+        look_at_drop(&self.door, tenant, drop, viewers, lately()).await
     }
 
     /// Whether it may listen to one more topic. Those that it was refused do not count.

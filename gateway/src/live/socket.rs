@@ -37,6 +37,7 @@ use super::{
     wire::Wire,
 };
 use crate::{
+    auth::TENANT,
     edge::{Arrival, Door},
     problem::{Code, Problem},
 };
@@ -60,7 +61,12 @@ pub(crate) async fn upgrade(door: Door, parts: &mut Parts, arrival: Arrival) -> 
     {
         return Err(Problem::new(Code::Forbidden).with_detail("pages of this origin may not open a socket here"));
     }
-    let shop = gateway.tenants.of_request(&gateway.read_side, &gateway.settings, &parts.uri, &parts.headers).await?;
+    let shop = gateway.tenants.of_request(&gateway.read_side, &gateway.settings, &parts.uri, &parts.headers).await;
+    // The token in `hello` may tell.
+    let shop = match shop {
+        Err(problem) if problem.code() == Code::TenantRequired && !parts.headers.contains_key(TENANT) => None,
+        shop => Some(shop?),
+    };
     let place = Rooms::place(&door, arrival.address, gateway.limits.is_free(arrival.address))?;
     let Some(upgrading) = parts.extensions.remove::<OnUpgrade>() else {
         return Err(Problem::new(Code::InvalidRequest).with_detail("this connection cannot be upgraded"));
@@ -165,7 +171,7 @@ impl Pipe {
 struct Opening {
     door: Door,
     arrival: Arrival,
-    shop: TenantId,
+    shop: Option<TenantId>,
     wire: Wire,
     place: ConnectionPlace,
 }

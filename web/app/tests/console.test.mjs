@@ -3,20 +3,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { violations } from "./harness/axe.mjs";
+import { PHONE, shoot, tooWide } from "./harness/looks.mjs";
 import { eventually, setting, TEST } from "./harness/setting.mjs";
-import { button, claim, claimButton, link, see } from "./harness/steps.mjs";
+import { button, claim, claimButton, enterConsole, link, see } from "./harness/steps.mjs";
 
 /** @typedef {import("./harness/browser.mjs").Page} Page */
 
 const stage = setting();
 
-/** Into the console, with the token that `fusion serve --dev` printed. */
-async function enter(/** @type {Page} */ page, /** @type {string} */ path) {
-  await page.goto(path);
-  await page.getByText("Use an access token instead").click();
-  await page.getByLabel("Access token").fill(stage.shop.vendor);
-  await button(page, "Use this token").click();
-}
+const enter = (/** @type {Page} */ page, /** @type {string} */ path) => enterConsole(page, path, stage.shop.vendor);
 
 /** A number of the dashboard, by its name. */
 function figure(/** @type {Page} */ page, /** @type {string} */ name) {
@@ -106,19 +101,38 @@ test("of a file with bad rows the good ones are taken in, and the bad ones are n
   await see(page, "Tin Kettle");
 });
 
-for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
-  test(`nothing in the console is in the way of assistive technology, ${colorScheme}`, TEST, async (context) => {
+for (const [colorScheme, size, options] of /** @type {const} */ ([
+  ["light", "wide", {}],
+  ["dark", "wide", {}],
+  ["light", "phone", PHONE],
+])) {
+  test(`nothing in the console is in the way of assistive technology, ${colorScheme} and ${size}; nothing is wider than the screen`, TEST, async (context) => {
     const drop = await stage.shop.drop({ title: "Console Tee" });
-    const { page } = await stage.buyer(context, { colorScheme, reducedMotion: "reduce" });
+    const { page } = await stage.buyer(context, { colorScheme, reducedMotion: "reduce", ...options });
+    const look = async (/** @type {string} */ name) => {
+      await shoot(page, `console-${name}-${size}-${colorScheme}`);
+      assert.deepEqual(await violations(page), [], name);
+      assert.deepEqual(await tooWide(page), [], name);
+    };
     await page.goto("/console");
     await page.getByRole("heading", { name: "Sign in to the console" }).waitFor();
-    assert.deepEqual(await violations(page), [], "sign-in");
+    await look("sign-in");
     await enter(page, "/console");
-    for (const path of ["", "/orders", "/drops", "/drops/new", `/drops/${drop.id}`, "/products", `/products/${drop.product_id}`, "/import", "/stock"]) {
+    for (const [name, path] of Object.entries({
+      home: "",
+      orders: "/orders",
+      drops: "/drops",
+      "drop-new": "/drops/new",
+      drop: `/drops/${drop.id}`,
+      products: "/products",
+      product: `/products/${drop.product_id}`,
+      import: "/import",
+      stock: "/stock",
+    })) {
       await page.goto(`/console${path}`);
       await page.locator("h1").waitFor();
       await page.locator("[aria-busy=true]").first().waitFor({ state: "detached" });
-      assert.deepEqual(await violations(page), [], path);
+      await look(name);
     }
   });
 }

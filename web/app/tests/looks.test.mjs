@@ -1,24 +1,15 @@
 // What the pages are like for eyes, ears and fingers: narrow screens, both languages, keyboards, screen readers.
 
 import assert from "node:assert/strict";
-import { mkdirSync } from "node:fs";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { violations } from "./harness/axe.mjs";
+import { PHONE, shoot, tooWide } from "./harness/looks.mjs";
 import { setting, TEST } from "./harness/setting.mjs";
 import { button, chooseCard, claim, claimButton, confirmed, fillAddress, openDrop, pay, see, toCheckout } from "./harness/steps.mjs";
 
 /** @typedef {import("./harness/browser.mjs").Page} Page */
 
 const stage = setting();
-const PHONE = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true };
-/** Not kept with the sources: they are for looking at. */
-const SHOTS = fileURLToPath(new URL("../screenshots/", import.meta.url));
-mkdirSync(SHOTS, { recursive: true });
-
-const shoot = (/** @type {Page} */ page, /** @type {string} */ name) =>
-  page.screenshot({ path: `${SHOTS}${name}.png`, fullPage: true, animations: "disabled" });
-
 /** Every kind of page, in the order of a purchase. */
 async function* everyPage(/** @type {Page} */ page, /** @type {{ id: string, product_id: string }} */ drop) {
   await page.goto("/");
@@ -77,8 +68,7 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
       for await (const name of everyPage(page, drop)) {
         await shoot(page, `${name}-${size}-${colorScheme}`);
         assert.deepEqual(await violations(page), [], name);
-        const [needed, given] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
-        assert.ok((needed ?? 0) <= (given ?? 0), `${name} needs ${needed} px of ${given}`);
+        assert.deepEqual(await tooWide(page), [], name);
       }
     });
   }

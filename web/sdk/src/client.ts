@@ -3,7 +3,7 @@
 import { ServerClock } from './clock.js';
 import type { Answer, AnswerOf, AskArguments, OperationId } from './contract.js';
 import { isProblem } from './problem.js';
-import { attempt, type Line } from './rest/attempt.js';
+import { attempt, type Attempt, type Line } from './rest/attempt.js';
 import { toRequest, type AnyAsk } from './rest/request.js';
 import { RETRY_DEFAULTS, untilAnswered, type RetryPolicy } from './rest/retry.js';
 import { ROUTES, type Route } from './routes.js';
@@ -96,7 +96,7 @@ export class Client {
   async #ask(operation: OperationId, ask: AnyAsk): Promise<Answer<unknown>> {
     const route: Route = ROUTES[operation];
     const key = route.key ? (ask.key ?? newKey()) : undefined;
-    const token = await this.#tokenFor(route, ask);
+    const token = ask.anonymous ? undefined : await this.#tokenFor(route, ask);
     try {
       return await this.#send(operation, ask, key, token);
     } catch (error) {
@@ -137,7 +137,13 @@ export class Client {
     const route: Route = ROUTES[operation];
     const request = toRequest(route, ask, { base: this.url, tenant: this.#tenant, token, key });
     const repeatable = route.method !== 'POST' || key !== undefined || REPEATABLE.includes(operation);
-    const make = () => attempt(this.#line, request, ask.signal);
+    let told = ask.told;
+    const make = async (): Promise<Attempt> => {
+      if (!told) return attempt(this.#line, request, ask.signal);
+      const problem = told;
+      told = undefined;
+      return { kind: 'not_now', problem };
+    };
     const policy = { ...this.#policy, ...ask.retry };
     const { status, body, headers } = await untilAnswered(make, repeatable, policy, ask.signal, ask.waiting);
     const said = (name: string) => headers.get(name) ?? undefined;

@@ -74,6 +74,8 @@ export interface Manner {
   etag?: string;
   /** Gives up waiting. What has been sent may still take effect. */
   signal?: AbortSignal;
+  /** Asks as nobody, where the operation answers everyone: no session is looked at, or renewed first. */
+  anonymous?: boolean;
   /** How often is asked again, where it differs from the client's own manner. */
   retry?: Partial<RetryPolicy>;
   /** Told before each repetition: why, and after how long at the latest. */

@@ -39,6 +39,8 @@ interface Common {
   detail: string;
   /** Names the request in the server's logs. */
   request_id?: string;
+  /** In how many seconds to ask again. */
+  retry_after?: number;
   /** What is wrong with which field. */
   errors?: FieldError[];
 }
@@ -78,7 +80,8 @@ export class Problem extends Error {
     this.request_id = document.request_id;
     this.errors = document.errors ?? [];
     this.key = also.key;
-    this.retry_after_ms = also.retry_after_ms;
+    const said_ms = document.retry_after === undefined ? undefined : document.retry_after * 1000;
+    this.retry_after_ms = also.retry_after_ms ?? said_ms;
   }
 }
 

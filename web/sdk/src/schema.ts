@@ -5561,6 +5561,11 @@ export interface operations {
     list_orders: {
         parameters: {
             query?: {
+                /**
+                 * @description Only those that are meant: by their number, or by a part of the buyer's e-mail address or name, or of the title or
+                 *     sku of what was bought.
+                 */
+                query?: string;
                 /** @description Only those whose money stands so. */
                 payment_state?: "authorized" | "paid" | "partially_refunded" | "refunded" | "failed";
                 /** @description Only those whose goods stand so. */

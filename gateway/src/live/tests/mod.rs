@@ -295,6 +295,39 @@ async fn who_does_not_read_is_cut_and_holds_nothing() {
 }
 
 #[tokio::test]
+async fn who_does_not_read_keeps_nobody_from_the_shelves() {
+    let served = Served::open().await;
+    let product = json!({"title": "Long", "handle": "long", "status": "active", "description_html": "far ".repeat(100_000),
+        "variants": [{"price": {"amount": 100, "currency": "USD"}}]});
+    served.shop.vendor().post("/v1/products", "long", product).await.has(201);
+    let nobody = served.shop.nobody();
+    eventually(|| nobody.get("/v1/products"), |answer| answer.items().len() == 1).await;
+    let mut slow = served.greeted(None).await;
+    let ask = |id: u64| json!({"op": "command", "id": id, "name": "list_products"});
+    slow.say_text(Value::Array((0..200).map(ask).collect()).to_string()).await;
+    // Its replies are many times what the system and the queue hold. Others wait for a reader of the shelves, not for it.
+    for _ in 0..20 {
+        let products = nobody.get("/v1/products");
+        tokio::time::timeout(super::STALL_TIMEOUT / 4, products).await.unwrap().has(200);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn the_token_tells_whose_shop_it_is_where_the_host_does_not() {
+    let served = Served::open_with(Settings { dev: false, default_tenant: None, ..settings() }).await;
+    let mut client = served.greeted(Some(served.shop.vendor().token())).await;
+    client.say(json!({"op": "subscribe", "topic": "orders"})).await;
+    client.hear("subscribed").await;
+    let mut nobody = served.greeted(None).await;
+    nobody.say(json!({"op": "subscribe", "topic": "drop:00000000000000000000000001"})).await;
+    assert_eq!(nobody.hear("refused").await["problem"]["code"], "tenant_required");
+    nobody.say(json!({"op": "command", "id": 1, "name": "list_drops"})).await;
+    assert_eq!(nobody.hear("reply").await["problem"]["code"], "tenant_required");
+    served.shop.nobody().get("/v1/drops").await.refuses(400, "tenant_required");
+}
+
+#[tokio::test]
 async fn who_leaves_leaves_its_place_at_once() {
     let served = Served::open().await;
     let mut client = served.greeted(None).await;

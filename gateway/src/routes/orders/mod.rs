@@ -8,10 +8,13 @@ use engine::{
     id::{OrderId, TenantId},
     order::{
         FulfillmentState, Order, OrderCommand, OrderPaymentState, OrderReply, OrderView, REASON_BYTES_MAX,
-        TRACKING_BYTES_MAX,
+        TRACKING_BYTES_MAX, number,
     },
 };
-use persistence::sql::{List, lists::OrderFilter};
+use persistence::sql::{
+    List,
+    lists::{OrderFilter, OrderSearch},
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -42,6 +45,10 @@ pub(crate) struct OrderPage {
 #[into_params(parameter_in = Query)]
 #[allow(dead_code, reason = "the fields describe the parameters")]
 pub(crate) struct OrderQuery {
+    /// Only those that are meant: by their number, or by a part of the buyer's e-mail address or name, or of the title or
+    /// sku of what was bought.
+    #[param(max_length = 255, nullable = false)]
+    query: Option<String>,
     /// Only those whose money stands so.
     #[param(pattern = "^(authorized|paid|partially_refunded|refunded|failed)$", nullable = false)]
     payment_state: Option<String>,
@@ -61,9 +68,12 @@ pub(crate) struct OrderQuery {
 }
 
 impl FromQuery for OrderQuery {
-    const NAMES: &'static [&'static str] = &["payment_state", "fulfillment_state", "limit", "cursor"];
+    const NAMES: &'static [&'static str] = &["query", "payment_state", "fulfillment_state", "limit", "cursor"];
 
     fn read(parameters: &Parameters, faults: &mut Faults) -> Option<Self> {
+        let query = parameters.text("query").map(str::trim).filter(|words| !words.is_empty()).map(str::to_owned);
+        let fits = query.as_ref().is_none_or(|words| words.chars().count() <= QUERY_CHARS_MAX);
+        faults.check("?query", fits, "is longer than 255 characters");
         let payment_state = parameters.text("payment_state").and_then(|text| match text {
             "authorized" => Some(OrderPaymentState::Authorized),
             "paid" => Some(OrderPaymentState::Paid),
@@ -86,9 +96,12 @@ impl FromQuery for OrderQuery {
         });
         let filter = OrderFilter { payment_state, fulfillment_state, ..OrderFilter::default() };
         let page = PageQuery::of(parameters, faults);
-        Some(Self { payment_state: None, fulfillment_state: None, limit: None, cursor: None, filter, page })
+        Some(Self { query, payment_state: None, fulfillment_state: None, limit: None, cursor: None, filter, page })
     }
 }
+
+/// The longest `query` that is looked for.
+const QUERY_CHARS_MAX: usize = 255;
 
 /// The longest `access` that is looked at: twice what one has.
 const ACCESS_BYTES_MAX: usize = 64;
@@ -141,6 +154,10 @@ pub(crate) async fn list_orders(
 ) -> Result<Response, Problem> {
     let tenant = identity.tenant();
     let mut filter = query.filter;
+    filter.search = query.query.map(|words| {
+        let number = number::parse(&gateway.order_number_key, &words);
+        OrderSearch { words, number }
+    });
     filter.buyer = (!identity.is_vendor()).then(|| identity.buyer().subjects().collect());
     let page = gateway.read_side.orders(tenant, &filter, query.page.request(List::Orders)?).await?;
     let ids: Vec<_> = page.items.iter().map(|order| order.contact).collect();

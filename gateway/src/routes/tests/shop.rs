@@ -140,6 +140,13 @@ async fn a_cart_is_paid_and_becomes_an_order() {
     eventually(|| ann.get("/v1/checkouts?state=completed"), |answer| answer.items().len() == 1).await;
 
     let vendor = shop.vendor();
+    let spoken = shown.text("/number").to_lowercase();
+    for (words, found) in [(&spoken[..], 1), ("ANN@Example", 1), ("main%20st", 0), ("%25", 0), ("", 1)] {
+        assert_eq!(vendor.get(&format!("/v1/orders?query={words}")).await.items().len(), found, "{words}");
+    }
+    vendor.get(&format!("/v1/orders?query={}", "x".repeat(256))).await.refuses(422, "out_of_range");
+    assert!(shop.guest().await.get(&format!("/v1/orders?query={spoken}")).await.items().is_empty());
+
     let refund = json!({"amount": usd(1000), "reason": "scratched"});
     let refunded = vendor.post(&format!("{order}/refunds"), "r", refund).await.has(201);
     assert_eq!(

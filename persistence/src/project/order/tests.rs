@@ -17,7 +17,7 @@ use super::{
 };
 use crate::sql::{
     Limit, PageRequest,
-    lists::OrderFilter,
+    lists::{OrderFilter, OrderSearch},
     testing::{subject, tenant},
 };
 
@@ -163,6 +163,25 @@ async fn pages_of_orders_follow_each_other() {
         }
     }
     assert_eq!(seen, [7, 6, 5, 4, 3, 2, 1]);
+}
+
+#[tokio::test]
+async fn orders_are_found_by_number_and_by_what_was_bought() {
+    let mut world = World::new().await;
+    for n in [7, 12] {
+        actor("acme", n).ask(&mut world.journal, Timestamp(n), &place("acme", n, subject("ada")), nobody).unwrap();
+    }
+    world.project().await.unwrap();
+    let search = |words: &str, number| OrderFilter {
+        search: Some(OrderSearch { words: words.to_owned(), number }),
+        ..OrderFilter::default()
+    };
+    assert_eq!(numbers(&world, "acme", &search("ANY", Some(12))).await, [12]);
+    assert_eq!(numbers(&world, "acme", &search("A \"Fine\" TEA", None)).await, [12, 7]);
+    for none in ["unit_price", "%", "_ea"] {
+        assert!(numbers(&world, "acme", &search(none, None)).await.is_empty(), "{none}");
+    }
+    assert!(numbers(&world, "bolt", &search("tea", Some(12))).await.is_empty());
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ pub(crate) use self::{
 pub use self::{
     checkout::{CheckoutStanding, ListedCheckout},
     drop::{DROPS_OF_BUYER_MAX, ListedDrop, ListedDropPhase, ListedItem},
-    order::OrderFilter,
+    order::{OrderFilter, OrderSearch},
     product::{ListedProduct, ProductFilter},
     stock::{SKUS_AT_ONCE_MAX, StockRow},
 };

@@ -26,6 +26,18 @@ pub struct OrderFilter {
     pub placed_from: Option<Timestamp>,
     /// Those placed before this instant.
     pub placed_before: Option<Timestamp>,
+    /// Those that are meant by words.
+    pub search: Option<OrderSearch>,
+}
+
+/// What somebody who looks for an order knows of it: its number, or a part of the buyer's address or name, or of what was
+/// bought. Walks through all orders of the tenant: for those who run the shop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderSearch {
+    /// What was typed; capital and small letters of ASCII are the same.
+    pub words: String,
+    /// The order's number in the tenant's count, if the words can be read as one.
+    pub number: Option<u64>,
 }
 
 /// An order's line as its row keeps it.
@@ -77,6 +89,9 @@ impl ReadSide {
         if let Some(before) = filter.placed_before {
             query.push(" AND placed_at < ").push_bind(number(before.0));
         }
+        if let Some(search) = &filter.search {
+            push_search(&mut query, tenant, search);
+        }
         query.push(" ORDER BY placed_at DESC, order_id DESC LIMIT ").push_bind(page.limit.with_next());
         let rows = query.build().fetch_all(&self.readers).await?;
         let orders = rows.iter().map(read_order).collect::<sqlx::Result<_>>()?;
@@ -102,6 +117,16 @@ impl ReadSide {
             .await?;
         Ok(row.as_ref().map(read_order).transpose()?)
     }
+}
+
+fn push_search(query: &mut QueryBuilder<Sqlite>, tenant: &TenantId, search: &OrderSearch) {
+    let words = search.words.to_ascii_lowercase();
+    query.push(" AND (number = ").push_bind(search.number.map(number));
+    query.push(" OR contact IN (SELECT contact FROM contacts WHERE tenant = ").push_bind(tenant.as_str());
+    query.push(" AND (instr(lower(email), ").push_bind(words.clone());
+    query.push(") OR instr(lower(name), ").push_bind(words.clone());
+    query.push("))) OR EXISTS (SELECT 1 FROM json_each(lines) AS line WHERE instr(lower(line.value ->> 'title'), ");
+    query.push_bind(words.clone()).push(") OR instr(lower(line.value ->> 'sku'), ").push_bind(words).push(")))");
 }
 
 /// An order's lines as a column keeps them.

@@ -1,4 +1,5 @@
 /** The drop of the address that the document was opened with, asked for while its page is still on its way. */
+import { isProblem } from "@fusioncommerce/client";
 import { call } from "../api";
 import { match } from "../router";
 import type { Drop } from "../types";
@@ -8,7 +9,13 @@ let first: { id: string; answer: Promise<Drop> } | undefined;
 export function readFirst(path: string): void {
   const id = match("/drops/:id", path)?.["id"];
   if (!id) return;
-  first = { id, answer: call("get_drop", { params: { id } }) };
+  // As nobody: so the browser has asked already, by the word of the server (`Link: rel=preload`), and no session is renewed
+  // before. Who may see more than everyone asks again.
+  const answer = call("get_drop", { params: { id }, anonymous: true }).catch((error: unknown) => {
+    if (isProblem(error, "not_found")) return call("get_drop", { params: { id } });
+    throw error;
+  });
+  first = { id, answer };
   // Whoever takes it hears of a failure.
   first.answer.catch(() => undefined);
 }

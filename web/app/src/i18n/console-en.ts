@@ -398,10 +398,8 @@ export const consoleEn = {
 
   "order.lead": "New ones come in by themselves.",
   "order.one": "Order {number}",
-  "order.search": "Search loaded orders",
+  "order.search": "Search orders",
   "order.searchHint": "Number, e-mail, name, goods",
-  "order.searchedLoaded": { one: "Searched in the {n} order that is loaded. Load more for older ones.", other: "Searched in the {n} orders that are loaded. Load more for older ones." },
-  "order.notAmongLoaded": "None of the loaded orders fits.",
   "order.number": "Number",
   "order.placed": "Placed",
   "order.placedAt": "Placed {time}",

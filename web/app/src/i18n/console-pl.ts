@@ -399,10 +399,8 @@ export const consolePl: ConsoleCatalogue = {
 
   "order.lead": "Nowe pojawiają się same.",
   "order.one": "Zamówienie {number}",
-  "order.search": "Szukaj we wczytanych zamówieniach",
+  "order.search": "Szukaj w zamówieniach",
   "order.searchHint": "Numer, e-mail, nazwisko, towar",
-  "order.searchedLoaded": { one: "Przeszukano {n} wczytane zamówienie. Starsze możesz doczytać.", few: "Przeszukano {n} wczytane zamówienia. Starsze możesz doczytać.", many: "Przeszukano {n} wczytanych zamówień. Starsze możesz doczytać.", other: "Przeszukano {n} wczytanego zamówienia. Starsze możesz doczytać." },
-  "order.notAmongLoaded": "Żadne z wczytanych zamówień nie pasuje.",
   "order.number": "Numer",
   "order.placed": "Złożone",
   "order.placedAt": "Złożone {time}",

@@ -256,6 +256,24 @@ test('commands of one turn go in one message, and replies come in any order', as
   assert.equal(asked.length, 0);
 });
 
+test('what the shop cannot do now is asked for again by the same key, not before the shop wants it', async () => {
+  const { live, socket, asked } = begin();
+  live.connect();
+  const server = await socket(0);
+  server.welcomes();
+  const waits: number[] = [];
+  const waiting = (problem: Error, ms: number) => waits.push(isProblem(problem, 'unavailable') ? ms : NaN);
+  const retry = { first_ms: 2, longest_ms: 2, retry_after_ms_max: 10_000 };
+  const claim = live.command('create_claim', { params: { id: 'D' }, body: { quantity: 1 }, waiting, retry });
+  await eventually(() => server.all('command').length === 1);
+  const [command] = server.all('command');
+  assert.ok(command);
+  const problem = Object.assign(refusal('unavailable', 503), { retry_after: 0.05 });
+  server.says({ op: 'reply', id: command.id, status: 503, problem });
+  await claim.catch(() => undefined);
+  assert.ok(asked.length > 0 && (waits[0] ?? 0) >= 51, `${asked.length} asked, waited for ${waits}`);
+});
+
 test('a command whose reply is lost with the connection is asked for over REST by the same key', async () => {
   const { live, socket, asked } = begin();
   live.connect();

@@ -122,8 +122,11 @@ export class Live {
     if (connection && isOnline() && this.#takes(connection, route, ask)) {
       const outcome = await this.#commands.send(connection, commandOf(operation, ask), ask.signal);
       if (outcome !== 'no_reply' && outcome.status < 400) return outcome.body as AnswerOf<Op>;
-      if (outcome !== 'no_reply' && outcome.problem && isDefinite(outcome.problem.status, outcome.problem.code)) {
-        throw new Problem(outcome.problem, { key: ask.key });
+      if (outcome !== 'no_reply' && outcome.problem) {
+        const problem = new Problem(outcome.problem, { key: ask.key });
+        if (isDefinite(problem.status, problem.code)) throw problem;
+        // An overloaded shop is not asked at once by another door.
+        if (problem.status >= 500) ask.told = problem;
       }
     }
     return this.#client.call(operation, ...([ask] as unknown as AskArguments<Op>));

@@ -1,6 +1,7 @@
 // A call as a request.
 
 import type { Manner } from '../contract.js';
+import type { Problem } from '../problem.js';
 import type { Route } from '../routes.js';
 import type { Request } from './attempt.js';
 
@@ -9,6 +10,8 @@ export interface AnyAsk extends Manner {
   params?: object;
   body?: unknown;
   version?: number | undefined;
+  /** What the socket has answered, for now: it counts as the first attempt. */
+  told?: Problem;
 }
 
 /** To whom, and as whom. */

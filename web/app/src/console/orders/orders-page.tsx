@@ -13,7 +13,7 @@ import { SearchField, Select } from "../ui/fields";
 import { ListState } from "../ui/list-state";
 import { PageHead } from "../ui/page-head";
 import { Rows } from "../ui/rows";
-import { usePages } from "../ui/use-pages";
+import { usePages, useSettled } from "../ui/use-pages";
 import { ct, ctn } from "../words";
 
 const PAGE_SIZE = 50;
@@ -27,7 +27,7 @@ type Goods = Order["fulfillment_state"] | "";
 const PAYMENTS: readonly Payment[] = ["", "authorized", "paid", "partially_refunded", "refunded", "failed"];
 const GOODS: readonly Goods[] = ["", "unfulfilled", "fulfilled", "cancelled"];
 
-/** Whether what was typed is in the number, the address, the name, or the goods. */
+/** Whether what was typed is in the number, the address, the name, or the goods: for an order that comes in. */
 function isFound(order: Order, words: string): boolean {
   const name = order.shipping_address?.["name"];
   const places = [order.number, order.email, name, ...order.lines.flatMap(({ sku, title }) => [sku, title])];
@@ -36,13 +36,15 @@ function isFound(order: Order, words: string): boolean {
 
 export function OrdersPage(_: PageProps) {
   const asked = location.value.searchParams;
-  const [query, setQuery] = useState("");
+  const [query, setQuery] = useState(asked.get("query") ?? "");
   const [payment, setPayment] = useState<Payment>("");
   const [goods, setGoods] = useState<Goods>((asked.get("goods") as Goods | null) ?? "");
-  const pages = usePages(`${payment}|${goods}`, (cursor) =>
+  const settled = useSettled(query.trim());
+  const pages = usePages(`${settled}|${payment}|${goods}`, (cursor) =>
     read("list_orders", {
       params: {
         limit: PAGE_SIZE,
+        ...(settled ? { query: settled } : {}),
         ...(payment ? { payment_state: payment } : {}),
         ...(goods ? { fulfillment_state: goods } : {}),
         ...(cursor ? { cursor } : {}),
@@ -50,12 +52,12 @@ export function OrdersPage(_: PageProps) {
     }),
   );
   const fits = (order: Order) =>
+    isFound(order, settled.toLowerCase()) &&
     (!payment || order.payment_state === payment) && (!goods || order.fulfillment_state === goods);
   const fresh = useNewOrders(fits, pages.change);
 
-  const words = query.trim().toLowerCase();
-  const loaded = pages.items?.length ?? 0;
-  const filtered = payment !== "" || goods !== "";
+  const filtered = settled !== "" || payment !== "" || goods !== "";
+  const showAll = () => (setQuery(""), setPayment(""), setGoods(""));
   return (
     <>
       <PageHead title={ct("nav.orders")} lead={ct("order.lead")} />
@@ -82,7 +84,6 @@ export function OrdersPage(_: PageProps) {
           options={GOODS.map((state) => [state, state ? ct(`order.goods.${state}`) : ct("common.all")] as const)}
         />
       </form>
-      {words && loaded > 0 && <p class="quiet small filter-note">{ctn("order.searchedLoaded", loaded)}</p>}
       <ListState
         pages={pages}
         empty={
@@ -90,7 +91,7 @@ export function OrdersPage(_: PageProps) {
             ? {
                 title: ct("order.noneHere"),
                 actions: (
-                  <button class="button second" type="button" onClick={() => (setPayment(""), setGoods(""))}>
+                  <button class="button second" type="button" onClick={showAll}>
                     {ct("common.showAll")}
                   </button>
                 ),
@@ -106,11 +107,7 @@ export function OrdersPage(_: PageProps) {
               }
         }
       >
-        {(orders) => {
-          const found = words ? orders.filter((order) => isFound(order, words)) : orders;
-          if (found.length === 0) return <p class="quiet">{ct("order.notAmongLoaded")}</p>;
-          return <OrderRows orders={found} fresh={fresh} />;
-        }}
+        {(orders) => <OrderRows orders={orders} fresh={fresh} />}
       </ListState>
     </>
   );
