@@ -206,6 +206,11 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// The binary as results name it: from the repository on, where it lies in there.
+    pub(crate) fn binary_named(&self) -> String {
+        self.binary.strip_prefix(&self.repository).unwrap_or(&self.binary).display().to_string()
+    }
+
     /// Fills in what was not given.
     pub(crate) fn new(common: &Common, work_dir: PathBuf) -> Self {
         let repository = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");

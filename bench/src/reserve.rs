@@ -1,6 +1,6 @@
 //! Durable reservations, side by side: `fusion`, Redis and PostgreSQL in turns, closed loop and open loop.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use crate::{
     claims::Claims,
@@ -164,7 +164,7 @@ struct Fusion {
     guests: Guests,
     guests_wanted: usize,
     drops: u16,
-    binary: PathBuf,
+    binary: String,
     _server: Server,
     _scratch: Scratch,
 }
@@ -176,7 +176,7 @@ impl Fusion {
         let mut shop = Shop::open(&server)?;
         shop.product(SKU)?;
         let guests = shop.guests(options.guests, options.clients)?;
-        let (guests_wanted, binary) = (options.guests, options.binary.clone());
+        let (guests_wanted, binary) = (options.guests, options.binary_named());
         Ok(Self { shop, guests, guests_wanted, drops: 0, binary, _server: server, _scratch: scratch })
     }
 }
@@ -187,7 +187,7 @@ impl Contender for Fusion {
     }
 
     fn about(&self) -> String {
-        format!("fusion REST: {}, embedded journal on disk, POST /v1/drops/{{id}}/claims", self.binary.display())
+        format!("fusion REST: {}, embedded journal on disk, POST /v1/drops/{{id}}/claims", self.binary)
     }
 
     fn window(&mut self, plan: &Plan, clients: usize) -> Result<Window> {

@@ -103,7 +103,7 @@ impl Orders {
         let shop = Shop::open(&server)?;
         let about = format!(
             "fusion: {}, topic orders, JSON; a fact is a create_fulfillment, a burst is one message of them",
-            options.binary.display()
+            options.binary_named()
         );
         Ok(Self { shop, server, about, clients: options.clients, paid: Vec::new(), made: 0, _scratch: scratch })
     }

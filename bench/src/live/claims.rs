@@ -4,8 +4,6 @@
 //! its hundred of one drop, then a hundred of the next, and all are on the same drop at nearly the same time. No more may
 //! wait for one drop than the server lets in: many in a message need two or three such rows of drops. Each window has a server of its own: at these rates the holds of a whole run would fill the memory.
 
-use std::path::PathBuf;
-
 use super::{
     speech::{ClaimWriter, Spelling},
     websocket::{self, Talk, WebSocket},
@@ -80,11 +78,10 @@ impl Contender for Fusion {
     }
 
     fn about(&self) -> String {
-        let binary: &PathBuf = &self.options.binary;
         format!(
             "{}: {}, GET /v1/ws, {}, {} create_claim in a message, one message in flight on each connection",
             self.name(),
-            binary.display(),
+            self.options.binary_named(),
             self.spelling.protocol(),
             self.batch
         )

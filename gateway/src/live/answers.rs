@@ -14,6 +14,7 @@ use tokio::sync::SemaphorePermit;
 use super::{
     frames::{Ask, Body, Call, Command, CommandName, Parameter, Reply, raw},
     session::{Session, written},
+    waiting::Charge,
 };
 use crate::{
     auth::Identity,
@@ -47,10 +48,10 @@ struct Claiming {
     body: NewClaim,
 }
 
-/// Replies, and the place that their operation holds until they are said.
+/// Replies, and the room that they take until they are said.
 struct Done<'a> {
     replies: Vec<Reply>,
-    place: Option<SemaphorePermit<'a>>,
+    room: Option<(SemaphorePermit<'a>, Charge)>,
 }
 
 /// Commands, claims on the same drop together. What names no drop is left to the operation to refuse.
@@ -126,7 +127,7 @@ impl Session {
 
     /// Says replies, in as few messages as hold them.
     async fn reply(&self, done: Vec<Done<'_>>) {
-        let (replies, _places): (Vec<_>, Vec<_>) = done.into_iter().map(|done| (done.replies, done.place)).unzip();
+        let (replies, _room): (Vec<_>, Vec<_>) = done.into_iter().map(|done| (done.replies, done.room)).unzip();
         let mut replies = replies.into_iter().flatten().peekable();
         while let Some(first) = replies.next() {
             let mut weight = first.weight();
@@ -153,11 +154,9 @@ impl Asking<'_> {
     /// On the heap: what is asked for is moved about while it waits for others.
     fn answer(&self, work: Work) -> BoxFuture<'_, Done<'_>> {
         match work {
-            Work::Claims(drop, claims) => {
-                self.claims(drop, claims).map(|replies| Done { replies, place: None }).boxed()
-            }
+            Work::Claims(drop, claims) => self.claims(drop, claims).map(|replies| Done { replies, room: None }).boxed(),
             Work::Release(id, drop, claim) => {
-                self.release(id, drop, claim).map(|reply| Done { replies: vec![reply], place: None }).boxed()
+                self.release(id, drop, claim).map(|reply| Done { replies: vec![reply], room: None }).boxed()
             }
             Work::Call(id, key, call) => self.call(id, key, call).boxed(),
         }
@@ -248,14 +247,16 @@ impl Asking<'_> {
     /// Asks as a request would, when there is a place for it and the client takes what it has asked for before.
     async fn call(&self, id: CommandName, key: Option<String>, call: Call) -> Done<'_> {
         let session = self.session;
-        // Never closed.
-        let place = session.calls.acquire().await.ok();
-        session.peer.ready().await;
+        let place = session.calls.acquire().await;
+        let Some(mut room) = session.peer.room_for_a_reply().await else {
+            return Done { replies: Vec::new(), room: None };
+        };
         let reply = match session.door.operations().request(key, call, self.token, session.shop.as_ref()) {
             Ok(request) => reply(id, session.door.answer_from(request, session.arrival.address).await).await,
             Err(problem) => refused(id, &problem, &session.arrival.id),
         };
-        Done { replies: vec![reply], place }
+        room.grow_to(reply.weight());
+        Done { replies: vec![reply], room: place.ok().map(|place| (place, room)) }
     }
 }
 

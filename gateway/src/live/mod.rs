@@ -21,6 +21,7 @@ mod socket;
 mod tests;
 mod text;
 mod topic;
+mod waiting;
 mod wire;
 
 pub(crate) use self::{events::stream, operations::Operations, rooms::Rooms, socket::upgrade};
@@ -62,9 +63,13 @@ pub const QUEUE_MESSAGES_MAX: usize = 2_048;
 /// Bytes that may wait for all clients together. Beyond that those are cut who fall behind further: a crowd behind one bad
 /// line does not take the memory that the shop runs in.
 pub const BACKLOG_BYTES_MAX: usize = 256 << 20;
+/// The room that is kept for the reply of an operation under way: more than most take. As many are under way over all
+/// connections as fit into [`BACKLOG_BYTES_MAX`].
+pub const REPLY_BYTES_RESERVED: usize = 256 << 10;
 /// How long a client may take less than [`STALL_BYTES`] while something waits for it. Then it is cut.
 pub const STALL_TIMEOUT: Duration = Duration::from_secs(10);
-/// What the slowest line takes in that time: 1.6 KB a second. Who takes a byte now and then holds no queue for ever.
+/// What the slowest line takes of its queue in that time. Linux says that a socket has room when a third of its buffer is
+/// free: so it is some 140 KB that a client has to take, 14 KB a second. Who takes a byte now and then holds no queue for ever.
 pub const STALL_BYTES: usize = 16 * 1024;
 /// How long commands under way have to be answered when the server stops.
 pub const FINISH_TIMEOUT: Duration = Duration::from_secs(5);

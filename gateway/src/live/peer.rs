@@ -1,16 +1,12 @@
 //! A connection as those see it who have something to say on it.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     io::{self, ErrorKind, IoSlice},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
     time::Duration,
 };
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use parking_lot::Mutex;
 use socket2::SockRef;
 use tokio::{
@@ -20,30 +16,14 @@ use tokio::{
 };
 
 use super::{
-    BACKLOG_BYTES_MAX, CLOSE_TIMEOUT, Close, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, STALL_BYTES, STALL_TIMEOUT,
+    CLOSE_TIMEOUT, Close, REPLY_BYTES_RESERVED, STALL_BYTES, STALL_TIMEOUT,
     frames::{Frame, Place},
+    waiting::{Backlog, Charge, Waiting},
     wire::{Shared, Wire, closing},
 };
 
-/// Pieces of one write: as many as the system takes well at once.
-const PIECES_MAX: usize = 64;
-
-/// An answer of so many bytes is given whatever waits for others.
-const ANSWER_BYTES_FREE: usize = 64 * 1024;
 /// How often it is looked whether others have made room.
 const ROOM_EVERY: Duration = Duration::from_millis(50);
-
-/// The bytes that wait for all connections together.
-#[derive(Clone, Default)]
-pub(super) struct Backlog(Arc<AtomicUsize>);
-
-impl Backlog {
-    /// Whether `more` may wait too. What is larger than all the room there is has to find it empty.
-    fn has_room_for(&self, more: usize) -> bool {
-        let waiting = self.0.load(Ordering::Relaxed);
-        waiting == 0 || waiting + more <= BACKLOG_BYTES_MAX
-    }
-}
 
 /// The writing end of a connection. What fits a socket is written at once, by whoever says it; only a socket that would
 /// block gets a queue, and its task has to see to it. A stream of events is always written from its queue.
@@ -66,96 +46,6 @@ struct Queue {
     slow: bool,
     /// Where a stream of events is in each of its topics: the place to go on from.
     places: Option<BTreeMap<String, Place>>,
-}
-
-/// Messages that wait, shared with everyone for whom the same ones wait.
-struct Waiting {
-    messages: VecDeque<Bytes>,
-    bytes: usize,
-    backlog: Backlog,
-}
-
-impl Waiting {
-    fn in_backlog(backlog: Backlog) -> Self {
-        Self { messages: VecDeque::new(), bytes: 0, backlog }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.messages.is_empty()
-    }
-
-    /// Whether `more` may wait too, for this connection and for all of them.
-    fn has_room_for(&self, more: usize) -> bool {
-        let fits = self.bytes + more <= QUEUE_BYTES_MAX && self.messages.len() < QUEUE_MESSAGES_MAX;
-        fits && self.backlog.has_room_for(more)
-    }
-
-    /// Whether a client has taken so much that it may be answered.
-    fn is_low(&self) -> bool {
-        self.bytes <= QUEUE_BYTES_MAX / 2 && self.messages.len() <= QUEUE_MESSAGES_MAX / 2
-    }
-
-    /// Whether an answer may be said now. A small one always, to a client that has taken everything: a full backlog is
-    /// the fault of others.
-    fn takes_answer(&self, bytes: usize) -> bool {
-        self.is_low() && (self.backlog.has_room_for(bytes) || (self.is_empty() && bytes <= ANSWER_BYTES_FREE))
-    }
-
-    fn push(&mut self, message: Bytes) {
-        if message.is_empty() {
-            return;
-        }
-        self.bytes += message.len();
-        self.backlog.0.fetch_add(message.len(), Ordering::Relaxed);
-        self.messages.push_back(message);
-    }
-
-    fn pop(&mut self) -> Option<Bytes> {
-        let message = self.messages.pop_front()?;
-        self.took(message.len());
-        Some(message)
-    }
-
-    /// Lets go of everything, and of the room that it took.
-    fn clear(&mut self) {
-        self.took(self.bytes);
-        self.messages = VecDeque::new();
-    }
-
-    fn took(&mut self, bytes: usize) {
-        self.bytes -= bytes;
-        self.backlog.0.fetch_sub(bytes, Ordering::Relaxed);
-    }
-
-    /// Lets go of what was written.
-    fn advance(&mut self, mut written: usize) {
-        self.took(written);
-        while let Some(first) = self.messages.front_mut() {
-            if written < first.len() {
-                return first.advance(written);
-            }
-            written -= first.len();
-            self.messages.pop_front();
-        }
-    }
-
-    /// Writes what a socket takes of it.
-    fn write_to(&mut self, socket: &OwnedWriteHalf) -> io::Result<()> {
-        while !self.is_empty() {
-            let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
-            let count = self.messages.len().min(PIECES_MAX);
-            pieces.iter_mut().zip(&self.messages).for_each(|(piece, message)| *piece = IoSlice::new(message));
-            let written = socket.try_write_vectored(&pieces[..count])?;
-            self.advance(written);
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.clear();
-    }
 }
 
 impl Peer {
@@ -195,8 +85,8 @@ impl Peer {
         self.write_to(&mut queue, [&id, bytes])
     }
 
-    /// Says whole messages, joined into one write. A client that is behind by more than [`QUEUE_BYTES_MAX`] or
-    /// [`QUEUE_MESSAGES_MAX`] is told so, and hears no more. False: it hears no more.
+    /// Says whole messages, joined into one write. A client that is behind by more than [`QUEUE_BYTES_MAX`](super::QUEUE_BYTES_MAX) or
+    /// [`QUEUE_MESSAGES_MAX`](super::QUEUE_MESSAGES_MAX) is told so, and hears no more. False: it hears no more.
     pub(super) fn write<const N: usize>(&self, messages: [&Bytes; N]) -> bool {
         self.write_to(&mut self.queue.lock(), messages)
     }
@@ -204,18 +94,26 @@ impl Peer {
     /// Says what was asked for, once the client has taken enough of what was said before.
     pub(super) async fn answer(&self, message: &Bytes) {
         self.until(|queue| {
-            let fits = queue.ended || queue.waiting.takes_answer(message.len());
+            let fits = queue.ended || queue.waiting.is_low();
             if fits {
                 self.take(queue, [message]);
+                queue.waiting.note_answer();
             }
             fits
         })
         .await;
     }
 
-    /// Waits until the client has taken enough that it is worth finding out what it asked for.
-    pub(super) async fn ready(&self) {
-        self.until(|queue| queue.ended || queue.waiting.is_low()).await;
+    /// Waits until the client has taken enough, and all of them together, that there is room for what it asks. `None`: it
+    /// hears no more.
+    pub(super) async fn room_for_a_reply(&self) -> Option<Charge> {
+        let mut room = None;
+        self.until(|queue| {
+            room = queue.waiting.try_reserve(REPLY_BYTES_RESERVED);
+            queue.ended || room.is_some()
+        })
+        .await;
+        room.filter(|_| !self.is_ended())
     }
 
     async fn until(&self, mut done: impl FnMut(&mut Queue) -> bool) {
@@ -231,7 +129,7 @@ impl Peer {
 
     fn write_to<const N: usize>(&self, queue: &mut Queue, messages: [&Bytes; N]) -> bool {
         let bytes = messages.iter().map(|message| message.len()).sum();
-        if !queue.waiting.is_empty() && !queue.waiting.has_room_for(bytes) {
+        if bytes > 0 && !queue.waiting.is_empty() && !queue.waiting.has_room_for(bytes) {
             self.cut(queue);
         } else {
             self.take(queue, messages);
@@ -289,8 +187,9 @@ impl Peer {
     /// Ends what is said on a WebSocket, with the reason.
     pub(super) fn close(&self, why: Close) {
         why.count();
-        self.write([&closing(why)]);
-        self.end();
+        let mut queue = self.queue.lock();
+        self.take(&mut queue, [&closing(why)]);
+        self.end_now(&mut queue);
     }
 
     /// Ends what is said.
@@ -359,13 +258,13 @@ impl Peer {
     /// False: there is nothing more to do.
     fn write_some(&self, socket: &OwnedWriteHalf) -> bool {
         let mut queue = self.queue.lock();
-        let before = queue.waiting.bytes;
+        let before = queue.waiting.bytes();
         let outcome = queue.waiting.write_to(socket);
-        queue.taken += before - queue.waiting.bytes;
+        queue.taken += before - queue.waiting.bytes();
         if queue.taken >= STALL_BYTES {
             (queue.untaken_since, queue.taken) = (Some(Instant::now()), 0);
         }
-        if queue.waiting.bytes < before {
+        if queue.waiting.bytes() < before {
             self.drained.notify_waiters();
         }
         match outcome {
@@ -412,7 +311,10 @@ pub(super) fn read_places(line: &str) -> BTreeMap<String, Place> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{BACKLOG_BYTES_MAX, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX},
+        *,
+    };
 
     fn stream(backlog: &Backlog) -> Peer {
         Peer::events(backlog.clone())
@@ -424,9 +326,9 @@ mod tests {
             let (backlog, message) = (Backlog::default(), Bytes::from(vec![b'x'; message]));
             let peer = stream(&backlog);
             assert!((0..fit).all(|_| peer.write([&message])));
-            assert_eq!((peer.is_slow(), backlog.0.load(Ordering::Relaxed)), (false, fit * message.len()));
+            assert_eq!((peer.is_slow(), backlog.bytes()), (false, fit * message.len()));
             peer.write([&Bytes::from_static(b"x")]);
-            assert_eq!((peer.is_slow(), peer.is_ended(), backlog.0.load(Ordering::Relaxed)), (true, true, 0));
+            assert_eq!((peer.is_slow(), peer.is_ended(), backlog.bytes()), (true, true, 0));
         }
     }
 
@@ -443,18 +345,43 @@ mod tests {
         assert!(late.is_slow());
         assert_eq!(peers[0].next().await, Some(message));
         drop((peers, late));
-        assert_eq!(backlog.0.load(Ordering::Relaxed), 0);
+        assert_eq!(backlog.bytes(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_large_answer_on_its_way_cuts_nobody() {
+        let (backlog, message) = (Backlog::default(), Bytes::from(vec![b'x'; 2 * QUEUE_BYTES_MAX]));
+        let peer = stream(&backlog);
+        peer.answer(&message).await;
+        // As much as ever may be told beside it, and nothing at all.
+        assert!(peer.write([&message.slice(..QUEUE_BYTES_MAX)]) && peer.write([&Bytes::new()]));
+        assert!(!peer.write([&message.slice(..1)]));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_waits_for_room_and_a_small_one_only_for_its_own_client() {
+    async fn an_operation_begins_when_there_is_room_for_its_reply_and_an_answer_waits_for_its_client_alone() {
         let (backlog, all) = (Backlog::default(), Bytes::from(vec![b'x'; BACKLOG_BYTES_MAX]));
         let (full, other) = (stream(&backlog), stream(&backlog));
         full.write([&all]);
-        let (small, large) = (all.slice(..ANSWER_BYTES_FREE), all.slice(..ANSWER_BYTES_FREE + 1));
-        let is_said = async |answer: &Bytes| timeout(Duration::from_secs(1), other.answer(answer)).await.is_ok();
-        assert!(!is_said(&large).await && is_said(&small).await && !is_said(&small).await);
-        assert!(full.next().await.is_some() && is_said(&large).await);
+        let soon = Duration::from_secs(1);
+        assert!(timeout(soon, other.room_for_a_reply()).await.is_err(), "others left too much");
+        let answer = all.slice(..QUEUE_BYTES_MAX / 2 + 1);
+        assert!(
+            timeout(soon, other.answer(&answer)).await.is_ok() && timeout(soon, other.answer(&answer)).await.is_err()
+        );
+        assert!(full.next().await.is_some());
+        assert!(timeout(soon, other.room_for_a_reply()).await.is_err(), "it left too much itself");
+        assert!(other.next().await.is_some());
+        let mut rooms = Vec::new();
+        while let Ok(Some(room)) = timeout(soon, other.room_for_a_reply()).await {
+            rooms.push(room);
+        }
+        assert_eq!(rooms.len(), BACKLOG_BYTES_MAX / REPLY_BYTES_RESERVED);
+        rooms[0].grow_to(2 * REPLY_BYTES_RESERVED);
+        drop(rooms);
+        assert_eq!(backlog.bytes(), 0);
+        other.end();
+        assert!(other.room_for_a_reply().await.is_none());
     }
 
     #[test]

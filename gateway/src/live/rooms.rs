@@ -19,17 +19,18 @@ use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, timeout_at},
+    time::{Instant, sleep_until, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     JOINED_WITHIN, LINGER, STATE_EVERY, at, binary,
     frames::{Place, Standing, raw},
-    peer::{Backlog, Peer},
+    peer::Peer,
     room::Room,
     session::written,
     topic::{State, Topic},
+    waiting::Backlog,
 };
 use crate::{
     auth::TENANT,
@@ -228,12 +229,18 @@ async fn keep(door: &Door, name: &Name, kept: &Arc<Kept>) {
                 viewers_at = room.tell_all(standing).await;
             }
             // Somebody came with a better token meanwhile.
-            Err(_) if token != kept.token() => room.look_again(),
+            Err(_) if token != kept.token() => {
+                sleep_until(next_at).await;
+                room.look_again();
+            }
             Err((status, problem)) if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS => {
                 room.refuse(status, &problem);
             }
             // Not now: it is looked at again.
-            Err(_) => room.look_again(),
+            Err(_) => {
+                sleep_until(next_at).await;
+                room.look_again();
+            }
         }
     }
 }

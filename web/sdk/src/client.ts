@@ -138,6 +138,7 @@ export class Client {
     const request = toRequest(route, ask, { base: this.url, tenant: this.#tenant, token, key });
     const repeatable = route.method !== 'POST' || key !== undefined || REPEATABLE.includes(operation);
     let told = ask.told;
+    delete ask.told;
     const make = async (): Promise<Attempt> => {
       if (!told) return attempt(this.#line, request, ask.signal);
       const problem = told;

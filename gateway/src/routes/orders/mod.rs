@@ -46,7 +46,7 @@ pub(crate) struct OrderPage {
 #[allow(dead_code, reason = "the fields describe the parameters")]
 pub(crate) struct OrderQuery {
     /// Only those that are meant: by their number, or by a part of the buyer's e-mail address or name, or of the title or
-    /// sku of what was bought.
+    /// sku of what was bought; capital and small letters from A to Z are the same.
     #[param(max_length = 255, nullable = false)]
     query: Option<String>,
     /// Only those whose money stands so.

@@ -136,7 +136,7 @@ export class Live {
   #takes({ is_live, limits, token }: Connection, route: Route, ask: AnyAsk): boolean {
     const repeatable = route.method !== 'POST' || route.key;
     const has_token = route.token !== 'required' || token !== undefined;
-    if (!is_live || !limits || !repeatable || route.csv || ask.etag || !has_token) return false;
+    if (!is_live || !limits || !repeatable || route.csv || ask.etag || ask.anonymous || !has_token) return false;
     if (this.#commands.in_flight >= limits.commands_in_flight) return false;
     return JSON.stringify(ask.body ?? null).length * 3 + 1_024 < limits.message_bytes;
   }

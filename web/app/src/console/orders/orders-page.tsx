@@ -51,8 +51,9 @@ export function OrdersPage(_: PageProps) {
       },
     }),
   );
-  const fits = (order: Order) =>
-    isFound(order, settled.toLowerCase()) &&
+  // What is listed was found by the server, which reads more than we: hyphens in numbers.
+  const fits = (order: Order, isListed: boolean) =>
+    (isListed || isFound(order, settled.toLowerCase())) &&
     (!payment || order.payment_state === payment) && (!goods || order.fulfillment_state === goods);
   const fresh = useNewOrders(fits, pages.change);
 
@@ -152,7 +153,7 @@ export function OrderRows({ orders, fresh }: { orders: Order[]; fresh?: Readonly
 
 /** Puts orders into the list as they are placed and changed. Answers which have just come in. */
 export function useNewOrders(
-  fits: (order: Order) => boolean,
+  fits: (order: Order, isListed: boolean) => boolean,
   change: (edit: (orders: Order[]) => Order[]) => void,
 ): ReadonlySet<string> {
   const [fresh, setFresh] = useState<ReadonlySet<string>>(new Set());
@@ -172,7 +173,7 @@ export function useNewOrders(
     const arrived = (order: Order, isNew: boolean) => {
       newest.current.change((orders) => {
         const had = orders.some(({ id }) => id === order.id);
-        if (!newest.current.fits(order)) return orders.filter(({ id }) => id !== order.id);
+        if (!newest.current.fits(order, had)) return orders.filter(({ id }) => id !== order.id);
         if (had) return orders.map((one) => (one.id === order.id ? order : one));
         return isNew ? [order, ...orders].sort((a, b) => (a.placed_at < b.placed_at ? 1 : -1)) : orders;
       });

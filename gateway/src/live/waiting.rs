@@ -1,0 +1,164 @@
+//! What waits for those who read slowly: shared bytes, and bounds on them.
+
+use std::{
+    collections::VecDeque,
+    io::{self, IoSlice},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use bytes::{Buf, Bytes};
+use tokio::net::tcp::OwnedWriteHalf;
+
+use super::{BACKLOG_BYTES_MAX, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX};
+
+/// Pieces of one write: as many as the system takes well at once.
+const PIECES_MAX: usize = 64;
+
+/// The bytes that wait for all connections together.
+#[derive(Clone, Default)]
+pub(super) struct Backlog(Arc<AtomicUsize>);
+
+/// Bytes that wait, or may come to, and are in no queue yet. They are given back when it is dropped.
+pub(super) struct Charge {
+    backlog: Backlog,
+    bytes: usize,
+}
+
+impl Backlog {
+    /// What waits now.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Whether `more` may wait too.
+    fn has_room_for(&self, more: usize) -> bool {
+        self.0.load(Ordering::Relaxed) + more <= BACKLOG_BYTES_MAX
+    }
+
+    fn try_charge(&self, bytes: usize) -> Option<Charge> {
+        let charge = Charge { backlog: self.clone(), bytes };
+        let before = self.0.fetch_add(bytes, Ordering::Relaxed);
+        (before + bytes <= BACKLOG_BYTES_MAX).then_some(charge)
+    }
+}
+
+impl Charge {
+    /// There are so many bytes, if they are more than was thought.
+    pub(super) fn grow_to(&mut self, bytes: usize) {
+        let more = bytes.saturating_sub(self.bytes);
+        self.backlog.0.fetch_add(more, Ordering::Relaxed);
+        self.bytes += more;
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.backlog.0.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Messages that wait, shared with everyone for whom the same ones wait.
+pub(super) struct Waiting {
+    messages: VecDeque<Bytes>,
+    bytes: usize,
+    /// How many of them are an answer and what stands before it: it was waited for, and cuts nobody, however large it is.
+    answered: usize,
+    backlog: Backlog,
+}
+
+impl Waiting {
+    pub(super) fn in_backlog(backlog: Backlog) -> Self {
+        Self { messages: VecDeque::new(), bytes: 0, answered: 0, backlog }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Notes that what was put last is an answer.
+    pub(super) fn note_answer(&mut self) {
+        self.answered = self.bytes;
+    }
+
+    /// Room for what an operation will answer; none where too much waits already.
+    pub(super) fn try_reserve(&self, bytes: usize) -> Option<Charge> {
+        self.backlog.try_charge(bytes).filter(|_| self.is_low())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    /// Whether `more` may wait too, for this connection and for all of them.
+    pub(super) fn has_room_for(&self, more: usize) -> bool {
+        let told = self.bytes.saturating_sub(self.answered);
+        let fits = told + more <= QUEUE_BYTES_MAX && self.messages.len() < QUEUE_MESSAGES_MAX;
+        fits && self.backlog.has_room_for(more)
+    }
+
+    /// Whether a client has taken so much that it may be answered.
+    pub(super) fn is_low(&self) -> bool {
+        self.bytes <= QUEUE_BYTES_MAX / 2 && self.messages.len() <= QUEUE_MESSAGES_MAX / 2
+    }
+
+    pub(super) fn push(&mut self, message: Bytes) {
+        if message.is_empty() {
+            return;
+        }
+        self.bytes += message.len();
+        self.backlog.0.fetch_add(message.len(), Ordering::Relaxed);
+        self.messages.push_back(message);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Bytes> {
+        let message = self.messages.pop_front()?;
+        self.took(message.len());
+        Some(message)
+    }
+
+    /// Lets go of everything, and of the room that it took.
+    pub(super) fn clear(&mut self) {
+        self.took(self.bytes);
+        self.messages = VecDeque::new();
+    }
+
+    fn took(&mut self, bytes: usize) {
+        self.bytes -= bytes;
+        self.answered = self.answered.saturating_sub(bytes);
+        self.backlog.0.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Lets go of what was written.
+    fn advance(&mut self, mut written: usize) {
+        self.took(written);
+        while let Some(first) = self.messages.front_mut() {
+            if written < first.len() {
+                return first.advance(written);
+            }
+            written -= first.len();
+            self.messages.pop_front();
+        }
+    }
+
+    /// Writes what a socket takes of it.
+    pub(super) fn write_to(&mut self, socket: &OwnedWriteHalf) -> io::Result<()> {
+        while !self.is_empty() {
+            let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
+            let count = self.messages.len().min(PIECES_MAX);
+            pieces.iter_mut().zip(&self.messages).for_each(|(piece, message)| *piece = IoSlice::new(message));
+            let written = socket.try_write_vectored(&pieces[..count])?;
+            self.advance(written);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
