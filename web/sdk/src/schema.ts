@@ -5563,7 +5563,7 @@ export interface operations {
             query?: {
                 /**
                  * @description Only those that are meant: by their number, or by a part of the buyer's e-mail address or name, or of the title or
-                 *     sku of what was bought.
+                 *     sku of what was bought; capital and small letters from A to Z are the same.
                  */
                 query?: string;
                 /** @description Only those whose money stands so. */
