@@ -155,6 +155,8 @@ test("a forgotten password is set anew by the mailed link", TEST, async (context
   await button(page, "Sign out").click();
 
   await link(page, "Forgotten your password?").click();
+  // The page before has a field of that name too, and stays until this one is there.
+  await page.getByRole("heading", { name: "A new password" }).waitFor();
   await page.getByLabel("E-mail").fill("fay@example.com");
   await button(page, "Send me the link").click();
   await see(page, /a link is on its way there/);
