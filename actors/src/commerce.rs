@@ -13,8 +13,8 @@ use tokio::{sync::oneshot, time::Instant};
 use crate::{
     ask::{AskError, Call},
     changes::{Ear, Interest, Listening},
-    entity::{Asked, Live, Message, Undecided},
     gate::{Permit, Refused},
+    mailbox::{Asked, Live, Message, Undecided},
     node::{Ailing, NodeShared},
     ports::Outside,
     shard::{Leading, MailboxError},

@@ -20,6 +20,7 @@ pub mod effects;
 pub mod entity;
 pub mod gate;
 pub mod kinds;
+pub mod mailbox;
 pub mod node;
 pub mod ports;
 pub mod projector;

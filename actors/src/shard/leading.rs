@@ -25,8 +25,9 @@ use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 use super::supervisor::ShardMessage;
 use crate::{
     agenda::Agenda,
-    entity::{Live, Mailbox, Whenever, start},
+    entity::{Whenever, start},
     kinds::with_kind,
+    mailbox::{Live, Mailbox},
     node::NodeShared,
 };
 

@@ -40,8 +40,8 @@ impl Backlog {
     }
 
     fn try_charge(&self, bytes: usize) -> Option<Charge> {
-        let charge = Charge { backlog: self.clone(), bytes };
         let before = self.0.fetch_add(bytes, Ordering::Relaxed);
+        let charge = Charge { backlog: self.clone(), bytes };
         (before + bytes <= BACKLOG_BYTES_MAX).then_some(charge)
     }
 }
@@ -86,7 +86,7 @@ impl Waiting {
 
     /// Room for what an operation will answer; none where too much waits already.
     pub(super) fn try_reserve(&self, bytes: usize) -> Option<Charge> {
-        self.backlog.try_charge(bytes).filter(|_| self.is_low())
+        self.is_low().then(|| self.backlog.try_charge(bytes)).flatten()
     }
 
     pub(super) fn is_empty(&self) -> bool {
