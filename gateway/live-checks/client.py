@@ -2,12 +2,13 @@
 
 import asyncio
 import itertools
-import json
 import time
 
 import websockets
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
+
+from subprotocols import Json
 
 PATIENCE_SECONDS = 10
 
@@ -55,6 +56,8 @@ def faults_of(frame):
 class Client:
     """A connection. What comes is kept in order, with when it came."""
 
+    subprotocol = Json()
+
     def __init__(self, socket):
         self.socket, self.frames, self.faults = socket, [], []
         self._read, self._news, self.code, self.reason = 0, asyncio.Event(), None, None
@@ -64,7 +67,8 @@ class Client:
         self._reading = asyncio.create_task(self._listen())
 
     @classmethod
-    async def open(cls, shop, subprotocols=("fusion.v1.json",), origin=None):
+    async def open(cls, shop, subprotocols=None, origin=None):
+        subprotocols = (cls.subprotocol.name,) if subprotocols is None else subprotocols
         # The protocol's own pings are off: the document's are the ones to look at.
         socket = await connect(
             shop.ws,
@@ -88,11 +92,12 @@ class Client:
     async def _listen(self):
         try:
             async for message in self.socket:
-                if not isinstance(message, str):
-                    self.faults.append("a binary message")
+                try:
+                    said = self.subprotocol.decode(message)
+                except ValueError as error:
+                    self.faults.append(str(error))
                     continue
-                said = json.loads(message)
-                for frame in said if isinstance(said, list) else [said]:
+                for frame in said:
                     self.faults += faults_of(frame)
                     self.frames.append((time.monotonic(), frame))
                     if frame.get("op") == "ping" and self.answers_pings:
@@ -106,11 +111,12 @@ class Client:
 
     async def say(self, *frames):
         """One frame, or several as one message."""
-        await self.say_text(json.dumps(frames[0] if len(frames) == 1 else frames))
+        await self.say_raw(self.subprotocol.encode(frames))
 
-    async def say_text(self, text):
+    async def say_raw(self, message):
+        """A text or bytes, as they are."""
         try:
-            await self.socket.send(text)
+            await self.socket.send(message)
         except ConnectionClosed as closed:
             raise Ended(self.socket.close_code) from closed
 

@@ -39,7 +39,7 @@ test("a vendor schedules a drop, watches it live, and ends it", TEST, async (con
   await page.getByRole("heading", { name: "Mugs at dawn" }).waitFor();
   await see(page, "Scheduled");
   const id = /\/console\/drops\/([^/]+)$/.exec(page.url())?.[1] ?? "";
-  const planned = await stage.shop.ask("GET", `/v1/drops/${id}`);
+  const planned = await stage.standing({ id });
   assert.equal(planned.state, "scheduled");
 
   const buyer = await stage.buyer(context);
@@ -67,7 +67,7 @@ test("a vendor schedules a drop, watches it live, and ends it", TEST, async (con
   await see(page, "Ended");
   await see(buyer.page, "This drop is over");
   assert.equal(await claimButton(buyer.page, size).isDisabled(), true);
-  const ended = await stage.shop.ask("GET", `/v1/drops/${id}`);
+  const ended = await stage.standing({ id });
   assert.deepEqual([ended.state, ended.held], ["ended", 1]);
 });
 

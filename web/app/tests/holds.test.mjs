@@ -7,7 +7,6 @@ import { button, chooseCard, claim, claimButton, confirmed, fillAddress, link, o
 
 const stage = setting();
 
-const standing = (/** @type {{ id: string }} */ drop) => stage.shop.ask("GET", `/v1/drops/${drop.id}`);
 const isHeld = (/** @type {import("playwright-core").Page} */ page) => page.getByRole("heading", { name: "Held for you" });
 
 test("of two who want the last unit one gets it, and the other is told that it may return, then that it is gone", TEST, async (context) => {
@@ -34,7 +33,7 @@ test("of two who want the last unit one gets it, and the other is told that it m
   assert.ok(winner.page && winner.other);
   await see(winner.other, "All are held right now");
   assert.equal(await isHeld(winner.other).isVisible(), false);
-  assert.deepEqual(await standing(drop).then(({ available, held }) => [available, held]), [0, 1]);
+  assert.deepEqual(await stage.standing(drop).then(({ available, held }) => [available, held]), [0, 1]);
 
   await toCheckout(winner.page);
   await fillAddress(winner.page, "first@example.com");
@@ -79,7 +78,7 @@ test("a hold ends before one's eyes, and the unit can be claimed again", TEST, a
   await see(page, "Your hold has ended");
   await see(page, "M went back to the drop. If there are any left, you can claim again.");
   assert.equal(await isHeld(page).isVisible(), false);
-  assert.equal((await standing(drop)).held, 0);
+  assert.equal((await stage.standing(drop)).held, 0);
   await claim(page);
 });
 
@@ -97,7 +96,7 @@ test("a double click claims once", TEST, async (context) => {
   await claimButton(page).dblclick();
   await isHeld(page).waitFor();
   await claimButton(page).and(page.locator("[aria-disabled=false]")).waitFor();
-  assert.equal((await standing(drop)).held, 1);
+  assert.equal((await stage.standing(drop)).held, 1);
   assert.equal(sent.length, 1);
   // Another tap, when the answer is there, is another claim.
   await claimButton(page).click();
@@ -138,7 +137,7 @@ test("a second tab sees the hold, and goes on with the payment of the first", TE
   await button(second, "Yes, I am paying").click();
   await confirmed(second);
   await confirmed(page);
-  assert.equal((await standing(drop)).sold, 1);
+  assert.equal((await stage.standing(drop)).sold, 1);
 });
 
 test("a drop opens by itself, on the server's clock", TEST, async (context) => {
@@ -153,7 +152,7 @@ test("a drop opens by itself, on the server's clock", TEST, async (context) => {
   const minutes = page.locator(".countdown-part").nth(1).locator("b");
   assert.equal(await minutes.textContent(), "00", "the countdown does not run on the browser's clock");
   await claimButton(page).and(page.locator(":enabled")).waitFor();
-  assert.ok((await standing(drop)).state === "open");
+  assert.ok((await stage.standing(drop)).state === "open");
   await claim(page);
 });
 

@@ -7,8 +7,6 @@ import { button, chooseCard, claim, claimButton, confirmed, fillAddress, openDro
 
 const stage = setting();
 
-const standing = (/** @type {{ id: string }} */ drop) => stage.shop.ask("GET", `/v1/drops/${drop.id}`);
-
 test("a reload loses nothing: not the hold, not what was typed, not the payment under way", TEST, async (context) => {
   const drop = await stage.shop.drop();
   const { page } = await stage.buyer(context);
@@ -27,7 +25,7 @@ test("a reload loses nothing: not the hold, not what was typed, not the payment 
   await page.reload();
   await button(page, "Yes, I am paying").click();
   await confirmed(page);
-  assert.deepEqual(await standing(drop).then(({ held, sold }) => [held, sold]), [0, 1]);
+  assert.deepEqual(await stage.standing(drop).then(({ held, sold }) => [held, sold]), [0, 1]);
 });
 
 test("a claim whose page went away before the answer is asked for again by the next page, and counts once", TEST, async (context) => {
@@ -44,7 +42,7 @@ test("a claim whose page went away before the answer is asked for again by the n
   await openDrop(page, drop);
   await claimButton(page).click();
   await page.getByRole("heading", { name: "Held for you" }).waitFor();
-  assert.equal((await standing(drop)).held, 1);
+  assert.equal((await stage.standing(drop)).held, 1);
 });
 
 test("off line the page says so; a tap meanwhile is kept, and counts once when the line is back", TEST, async (context) => {
@@ -59,7 +57,7 @@ test("off line the page says so; a tap meanwhile is kept, and counts once when t
   await profile.setOffline(false);
   await page.getByRole("heading", { name: "Held for you" }).waitFor();
   await page.getByText(/^You are offline/).waitFor({ state: "hidden" });
-  assert.equal((await standing(drop)).held, 1);
+  assert.equal((await stage.standing(drop)).held, 1);
 });
 
 test("while no socket gets through, the drop is followed all the same", TEST, async (context) => {
@@ -106,7 +104,7 @@ test("a session that was ended elsewhere is told, and one goes on as a guest onl
   assert.equal(await page.evaluate(() => localStorage.getItem("fusion.session")), null);
   await button(page, "Go on as a guest").click();
   await claim(page);
-  assert.equal((await standing(drop)).held, 2);
+  assert.equal((await stage.standing(drop)).held, 2);
 });
 
 test("a server that dies and comes back finds the pages waiting, and they show the truth", TEST, async (context) => {
@@ -132,7 +130,7 @@ test("a server that dies and comes back finds the pages waiting, and they show t
   await see(watcher.page, "Sold 1 of 3");
   await see(watcher.page, "1 of 3 left");
   const now = await eventually(async () => {
-    const seen = await standing(drop);
+    const seen = await stage.standing(drop);
     return seen.sold === 1 && seen;
   }, "the server agrees");
   assert.deepEqual([now.available, now.held, now.sold], [1, 1, 1]);

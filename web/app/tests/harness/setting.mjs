@@ -28,6 +28,17 @@ export function setting() {
       });
       return buyer;
     },
+    /**
+     * A drop with all that had happened to it when this is asked. What the API gives may be 50 ms old, and says so.
+     * @param {{ id: string }} drop
+     */
+    async standing({ id }) {
+      const asked_at = Date.now();
+      return eventually(async () => {
+        const seen = await stage.shop.ask("GET", `/v1/drops/${id}`);
+        return Date.parse(seen.as_of) > asked_at && seen;
+      }, "the drop as it is now");
+    },
   };
   before(async () => {
     [stage.shop, stage.browser] = await Promise.all([startShop(), startBrowser()]);

@@ -1,0 +1,151 @@
+"""The two spellings of the frames. Here a frame is what docs/realtime.md shows: a dict whose `op` names it.
+
+Protobuf is Google's, made from schemas/fusion.v1.proto alone: what differs from JSON is what the document says of it.
+"""
+
+import datetime
+import json
+import pathlib
+import tempfile
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from grpc_tools import protoc
+
+from shop import ROOT
+
+SCHEMA = ROOT / "schemas" / "fusion.v1.proto"
+TIMES = ("starts_at", "ends_at", "created_at", "as_of", "expires_at")
+
+
+class Json:
+    """`fusion.v1.json`"""
+
+    name = "fusion.v1.json"
+    longest_id = "i" * 64
+
+    def encode(self, frames):
+        return json.dumps(frames[0] if len(frames) == 1 else frames)
+
+    def decode(self, message):
+        if not isinstance(message, str):
+            raise ValueError("a binary message")
+        said = json.loads(message)
+        return said if isinstance(said, list) else [said]
+
+
+class Protobuf:
+    """`fusion.v1.protobuf`"""
+
+    name = "fusion.v1.protobuf"
+    longest_id = 2**64 - 1
+
+    def __init__(self):
+        self._frames = compiled("fusion.v1.Frames")
+
+    def encode(self, frames):
+        message = self._frames()
+        for frame in frames:
+            encode(frame, message.frames.add())
+        return message.SerializeToString()
+
+    def decode(self, message):
+        if not isinstance(message, bytes):
+            raise ValueError("a text message")
+        return [decode(frame) for frame in self._frames.FromString(message).frames]
+
+
+def compiled(name):
+    """The class of a message, by Google's own compiler."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = pathlib.Path(folder) / "schema"
+        asked = ["protoc", f"-I{SCHEMA.parent}", f"--descriptor_set_out={made}", str(SCHEMA)]
+        if protoc.main(asked) != 0:
+            raise SystemExit(f"{SCHEMA} does not compile")
+        files = descriptor_pb2.FileDescriptorSet.FromString(made.read_bytes()).file
+    pool = descriptor_pool.DescriptorPool()
+    for file in files:
+        pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
+
+
+def encode(frame, into):
+    op = frame["op"]
+    message = getattr(into, op)
+    # A frame without fields is there all the same.
+    message.SetInParent()
+    if op == "command":
+        return encode_command(frame, message)
+    for name, value in frame.items():
+        if name == "since":
+            message.since.epoch, message.since.offset = value["epoch"], value["offset"]
+        elif name != "op":
+            setattr(message, name, value)
+
+
+def encode_command(frame, message):
+    message.id = frame["id"]
+    if "key" in frame:
+        message.key = frame["key"]
+    params, body = frame.get("params", {}), frame.get("body")
+    if frame["name"] == "create_claim":
+        claim = message.create_claim
+        claim.drop_id, claim.quantity = params["id"], body["quantity"]
+        if "sku" in body:
+            claim.sku = body["sku"]
+    elif frame["name"] == "release_claim":
+        message.release_claim.drop_id, message.release_claim.claim_id = params["id"], params["claim_id"]
+    else:
+        call = message.call
+        call.name = frame["name"]
+        for name, value in params.items():
+            call.params[name] = str(value)
+        if body is not None:
+            call.body = json.dumps(body).encode()
+        if "if_match" in frame:
+            call.if_match = frame["if_match"]
+
+
+def decode(frame):
+    op = frame.WhichOneof("op")
+    if op is None:
+        raise ValueError("a frame without an op")
+    message = getattr(frame, op)
+    said = {"op": op}
+    for field in message.DESCRIPTOR.fields:
+        # What may be left out is left out in JSON too; what may not is there even where it is 0.
+        if field.has_presence and not message.HasField(field.name):
+            continue
+        value = getattr(message, field.name)
+        if field.name == "claim":
+            said["body"] = plain(value)
+        elif field.name == "replayed":
+            said |= {"replayed": True} if value else {}
+        elif field.message_type is not None and field.message_type.name == "Data":
+            said[field.name] = plain(value.drop) if value.WhichOneof("of") == "drop" else json.loads(value.json)
+        elif field.message_type is not None:
+            said[field.name] = plain(value)
+        else:
+            said[field.name] = json.loads(value) if field.type == field.TYPE_BYTES else value
+    return said
+
+
+def plain(message):
+    """A message as REST says the same: times are texts, and what is not there is left out."""
+    said = {}
+    for field in message.DESCRIPTOR.fields:
+        if field.has_presence and not message.HasField(field.name):
+            continue
+        value = getattr(message, field.name)
+        if field.name in TIMES:
+            value = rest_time(value)
+        elif field.message_type is not None:
+            value = [plain(one) for one in value] if field.is_repeated else plain(value)
+        said[field.name] = value
+    return said
+
+
+def rest_time(milliseconds):
+    """RFC 3339, as REST spells it."""
+    whole, rest = divmod(milliseconds, 1000)
+    time = datetime.datetime.fromtimestamp(whole, datetime.UTC)
+    return f"{time:%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
