@@ -1,12 +1,13 @@
 //! Carries out effects, each until its outcome is definite.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use backon::BackoffBuilder;
 use engine::{
     effect::{Effect, EffectId},
     id::{EntityKey, TenantId},
 };
+use futures::FutureExt;
 use parking_lot::Mutex;
 
 use crate::{ask::Call, commerce::Commerce, kinds::perform, node::NodeShared};
@@ -40,7 +41,12 @@ impl Effects {
         }
         let (node, tenant) = (node.clone(), tenant.clone());
         tokio::spawn(async move {
-            carry_out(&node, &tenant, &name.0, &effect).await;
+            // A fault of who carries it out must not leave it under way for ever: its outcome is unknown, as any other.
+            while AssertUnwindSafe(carry_out(&node, &tenant, &name.0, &effect)).catch_unwind().await.is_err() {
+                tracing::error!(source = %name.0, slot = effect.id.slot, "effect panicked; it is tried again");
+                node.dead_letter(&name.0, "what it asked for panicked, and is tried again");
+                tokio::time::sleep(RETRY_MAX).await;
+            }
             node.effects.under_way.lock().remove(&name);
         });
     }

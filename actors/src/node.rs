@@ -249,11 +249,14 @@ impl Node {
             let (actor, _) = Actor::spawn_linked(None, Shard, arguments, supervisor.get_cell()).await?;
             handles.push(ShardHandle { current, actor });
         }
-        let led: Vec<_> = handles.iter().map(|handle| handle.current.clone()).collect();
-        let _ = shared.handles.set(handles);
+        let handles = shared.handles.get_or_init(|| handles);
+        for shard in handles {
+            // One that is gone has told `fatal`.
+            let _ = shard.actor.cast(ShardMessage::Lead);
+        }
         let all_led = async {
-            for current in &led {
-                current.led().await;
+            for shard in handles {
+                shard.current.led().await;
             }
         };
         tokio::select! {

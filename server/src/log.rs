@@ -25,13 +25,14 @@ pub(crate) fn start(options: &LogOptions) {
     panic::set_hook(Box::new(panicked));
 }
 
-/// A panic is an event like any other, also one that is caught: opening damaged files of fjall's can be one.
+/// A panic is an event like any other, also one that is caught: opening damaged files of fjall's can be one. Its words
+/// are a field, since they may have several lines, and an event is one.
 fn panicked(panic: &PanicHookInfo<'_>) {
     let why = panic.payload_as_str().unwrap_or("no reason given");
     let at = panic.location().map(ToString::to_string);
     let stack = Backtrace::capture();
     match stack.status() {
-        BacktraceStatus::Captured => tracing::error!(at, %stack, "panicked: {why}"),
-        _ => tracing::error!(at, "panicked: {why}"),
+        BacktraceStatus::Captured => tracing::error!(why, at, %stack, "panicked"),
+        _ => tracing::error!(why, at, "panicked"),
     }
 }

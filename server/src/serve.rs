@@ -83,6 +83,7 @@ pub(crate) async fn run(config: &Config) -> Result<(), ServeError> {
     let stop = stop_on_signals()?;
     // Bound before the folder is opened: that may take long, and would be for nothing.
     let socket = bind(config.listen)?;
+    let config = &config.listening_on(socket.local_addr().unwrap_or(config.listen));
     let metrics = gateway::ops::metrics::install()?;
     let mut house = House::open(config, metrics)
         .await
@@ -96,15 +97,14 @@ pub(crate) async fn run(config: &Config) -> Result<(), ServeError> {
         false => None,
     };
     let listener = listen(socket, config.listen)?;
-    let address = listener.local_addr().unwrap_or(config.listen);
     let local = LocalSocket::open(&config.data_dir, doors)?;
     // The door takes a moment to build: nobody hears of it before it stands.
     let door = gateway::Door::new(rooms.gateway.clone());
     let serving = tokio::spawn(gateway::serve(door, listener, stop.clone().cancelled_owned()));
-    tracing::info!(%address, start_ms = began.elapsed().as_millis() as u64, "ready");
+    tracing::info!(address = %config.listen, start_ms = began.elapsed().as_millis() as u64, "ready");
     let banner = match &demo {
-        Some(demo) => demo.banner(config, address),
-        None => format!("fusion serves on http://{address}"),
+        Some(demo) => demo.banner(config),
+        None => format!("fusion serves on http://{}", config.listen),
     };
     // Whoever started us may not read on: `fusion serve --dev | head` must not end the server.
     let _ = writeln!(io::stdout(), "{banner}");

@@ -116,7 +116,7 @@ async fn what_belongs_to_another_shop_is_not_there() {
     let buyer = shop.door().guest().await;
     let (one, two) = (buyer.claim(&sale.drop, 1).await.expect(201), buyer.claim(&sale.drop, 1).await.expect(201));
     let [one, two] = [&one, &two].map(|claim| claim["id"].as_str().unwrap());
-    let checkout = buyer.pay(&[one], "tok_approve", "ann@example.com").await.expect(201);
+    let checkout = buyer.pay_to_the_end(&[one], "tok_approve", "ann@example.com").await.expect(201);
     let (checkout, order) = (checkout["id"].as_str().unwrap(), checkout["order_id"].as_str().unwrap());
     let acme = outside::Buyer { token: shop.token("vendor", "acme"), ..shop.vendor.clone() };
     acme.get("/v1/me").await.expect(200);

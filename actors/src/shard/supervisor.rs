@@ -37,7 +37,7 @@ const WAKES_AT_ONCE: usize = 1_024;
 
 /// What reaches a shard's actor.
 pub enum ShardMessage {
-    /// Take the lead.
+    /// Take the lead. First sent when all shards of the node are known: who leads asks them.
     Lead,
     /// The leadership of this term ended.
     LeadEnded(u64),
@@ -136,7 +136,6 @@ impl Actor for Shard {
         myself: ActorRef<ShardMessage>,
         arguments: ShardArguments,
     ) -> Result<ShardState, ActorProcessingErr> {
-        myself.cast(ShardMessage::Lead)?;
         myself.send_interval(TICK, || ShardMessage::Tick);
         let ShardArguments { shard, node, current, fatal } = arguments;
         Ok(ShardState {

@@ -101,6 +101,10 @@ impl Outside for Bank {
             if before {
                 return unknown();
             }
+            if self.trouble.on.load(Ordering::Acquire) && self.trouble.dice.chance(30) {
+                // Silently.
+                std::panic::resume_unwind(Box::new("a fault of a provider's"));
+            }
             let outcome = match &request {
                 Request::Provider(request) => {
                     Outcome::Provider(self.books.lock().operate(request.payment, &request.key, &request.operation))

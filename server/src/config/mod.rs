@@ -103,6 +103,16 @@ fn list(faults: &[String]) -> String {
 }
 
 impl Config {
+    /// The same for where it listens in fact: port 0 lets the system choose one, and links want to name it.
+    pub(crate) fn listening_on(&self, address: SocketAddr) -> Self {
+        let mut here = self.clone();
+        if here.doors.public_url == own_url(self.listen) {
+            here.doors.public_url = own_url(address);
+        }
+        here.listen = address;
+        here
+    }
+
     /// Checks everything that was said, in flags, the environment and the file.
     pub(crate) fn of(said: &Said) -> Result<Self, ConfigError> {
         Self::read(said, |name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
@@ -194,13 +204,12 @@ fn doors<E: Fn(&str) -> Option<String>>(
 ) -> gateway::Settings {
     let defaults = gateway::Settings::default();
     let demo = TenantId::new(DEMO_TENANT).ok().filter(|_| dev);
-    let here = format!("http://{}", if listen.ip().is_unspecified() { local(listen) } else { listen });
     let rates = defaults.rates;
     let settings = gateway::Settings {
         dev,
         default_tenant: given.optional("default_tenant", parse_tenant).or(demo),
         hosts: given.or("hosts", defaults.hosts, tenant_hosts),
-        public_url: given.or("public_url", here, |text| Ok(text.to_owned())),
+        public_url: given.or("public_url", own_url(listen), |text| Ok(text.to_owned())),
         trusted_proxies: given.or("trusted_proxies", defaults.trusted_proxies, |text| {
             let networks = text.split(',').map(str::trim).filter(|network| !network.is_empty());
             networks.map(|network| network.parse().map_err(|error| format!("{network}: {error}"))).collect()
@@ -247,11 +256,12 @@ fn doors<E: Fn(&str) -> Option<String>>(
     settings
 }
 
-/// Where people on this machine reach a server that listens everywhere.
-fn local(listen: SocketAddr) -> SocketAddr {
+/// Where people on this machine reach a server, unless its address is said: one that listens everywhere is here too.
+fn own_url(listen: SocketAddr) -> String {
     let ip = match listen {
+        _ if !listen.ip().is_unspecified() => listen.ip(),
         SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
         SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
     };
-    SocketAddr::new(ip, listen.port())
+    format!("http://{}", SocketAddr::new(ip, listen.port()))
 }

@@ -27,6 +27,15 @@ fn defaults_work() {
 }
 
 #[test]
+fn a_port_that_the_system_chose_is_in_the_shops_own_address_and_one_that_was_said_stays() {
+    let chosen = "0.0.0.0:4711".parse().unwrap();
+    let config = read(&[("listen", "0.0.0.0:0")], &[]).unwrap().listening_on(chosen);
+    assert_eq!((config.listen, config.doors.public_url.as_str()), (chosen, "http://127.0.0.1:4711"));
+    let said = [("listen", "0.0.0.0:0"), ("public_url", "https://shop.example")];
+    assert_eq!(read(&said, &[]).unwrap().listening_on(chosen).doors.public_url, "https://shop.example");
+}
+
+#[test]
 fn a_flag_goes_before_the_environment_and_that_before_the_file() {
     let (_folder, path) = file("listen = \"127.0.0.1:1\"\nworkers = 3\ntax_basis_points = 1900\n");
     let environment = [("FUSION_CONFIG", path.as_str()), ("FUSION_LISTEN", "127.0.0.1:2"), ("FUSION_WORKERS", "4")];

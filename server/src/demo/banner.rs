@@ -1,6 +1,6 @@
 //! What `--dev` prints when everything is there.
 
-use std::{net::SocketAddr, path::Path};
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -16,12 +16,8 @@ const DEFAULT_FOLDER: &str = "./data";
 
 impl Demo {
     /// Tokens, lines that work when they are pasted, and the address last.
-    pub(crate) fn banner(&self, config: &Config, address: SocketAddr) -> String {
-        let url = match config.listen.port() {
-            // Port 0 takes any: only now it is known which.
-            0 => format!("http://{address}"),
-            _ => config.doors.public_url.clone(),
-        };
+    pub(crate) fn banner(&self, config: &Config) -> String {
+        let url = &config.doors.public_url;
         let (vendor, customer, products) = (&self.vendor, &self.customer, self.products);
         let (open, next) = (text(&self.open, "id"), text(&self.next, "id"));
         let (open_title, next_title) = (text(&self.open, "title"), text(&self.next, "title"));
@@ -30,7 +26,7 @@ impl Demo {
         let fusion = program::name();
         let shop = match url == DEFAULT_URL {
             true => String::new(),
-            false => format!(" --url {}", program::quoted(&url)),
+            false => format!(" --url {}", program::quoted(url)),
         };
         let folder = match config.data_dir == Path::new(DEFAULT_FOLDER) {
             true => String::new(),

@@ -172,6 +172,20 @@ impl Buyer {
     pub async fn pay(&self, claims: &[&str], token: &str, email: &str) -> Answer {
         self.post("/v1/checkouts", &payment(claims, token, email)).await
     }
+
+    /// Pays for claims, and waits until it is known how that ended: on a slow disk it may be pending at first.
+    pub async fn pay_to_the_end(&self, claims: &[&str], token: &str, email: &str) -> Answer {
+        let mut answer = self.pay(claims, token, email).await;
+        if answer.body["state"] == "pending" {
+            let path = format!("/v1/checkouts/{}", answer.body["id"].as_str().unwrap());
+            let ended = async || {
+                let seen = self.get(&path).await.expect(200);
+                (seen["state"] != "pending").then_some(seen)
+            };
+            answer.body = super::until("the checkout has ended", ended).await;
+        }
+        answer
+    }
 }
 
 /// The body of a checkout.

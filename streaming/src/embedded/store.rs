@@ -195,6 +195,8 @@ fn open_database(path: &Path, options: &EmbeddedOptions) -> Result<(Database, Ke
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            // An assertion's words have several lines.
+            let text = text.map(|text| text.lines().map(str::trim).collect::<Vec<_>>().join(", "));
             Err(Refusal::Panic(text.unwrap_or_else(|| "no reason given".into())))
         }
     }

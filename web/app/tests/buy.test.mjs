@@ -13,7 +13,7 @@ test("a guest buys from a drop and sees the order on its way", TEST, async (cont
   const drop = await stage.shop.drop({ title: "Harbour Tee", sizes: { S: 4, M: 4 } });
   const { page } = await stage.buyer(context);
   await page.goto("/");
-  await link(page, "Harbour Tee").first().click();
+  await page.locator(".drop-card").getByRole("link", { name: "Harbour Tee" }).click();
   await claim(page);
   await toCheckout(page);
   await see(page, "left to pay");

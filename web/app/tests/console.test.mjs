@@ -101,21 +101,42 @@ test("of a file with bad rows the good ones are taken in, and the bad ones are n
   await see(page, "Tin Kettle");
 });
 
-for (const [colorScheme, size, options] of /** @type {const} */ ([
-  ["light", "wide", {}],
-  ["dark", "wide", {}],
-  ["light", "phone", PHONE],
+test("of a long file one sees how far it is", TEST, async (context) => {
+  const { page } = await stage.buyer(context);
+  await enter(page, "/console/import");
+  const head = "Handle,Title,Vendor,Type,Option1 Name,Option1 Value,Variant SKU,Variant Price,Variant Inventory Qty";
+  const rows = Array.from({ length: 2_000 }, (_, n) => `bead-${n},Bead ${n},Kiln Yard,Beads,Title,Default Title,BEAD-${n},1.00,1`);
+  const table = [head, ...rows].join("\n");
+  await page.locator("input[type=file]").setInputFiles({ name: "beads.csv", mimeType: "text/csv", buffer: Buffer.from(table) });
+  // A short one is answered with its end, and how fast this machine is must not matter here.
+  await page.route("**/v1/imports?*", async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, json: { ...(await response.json()), state: "running" } });
+  });
+  await button(page, "Try it out").click();
+  await page.getByRole("progressbar", { name: /^[\d,]+ rows? read …$/ }).waitFor();
+  await see(page, "Tried out. Nothing has changed yet.");
+  assert.equal(await page.getByRole("progressbar").count(), 0);
+  await page.locator("dt", { hasText: "New products" }).locator("xpath=following-sibling::dd[1]").getByText("2,000").waitFor();
+});
+
+for (const [size, colorScheme, language, options] of /** @type {const} */ ([
+  ["wide", "light", "en", {}],
+  ["wide", "dark", "en", {}],
+  ["phone", "light", "en", PHONE],
+  ["phone", "dark", "pl", { ...PHONE, locale: "pl-PL" }],
 ])) {
-  test(`nothing in the console is in the way of assistive technology, ${colorScheme} and ${size}; nothing is wider than the screen`, TEST, async (context) => {
+  test(`nothing in the console is in the way of assistive technology, ${size}, ${colorScheme}, in ${language}; nothing is wider than the screen`, TEST, async (context) => {
     const drop = await stage.shop.drop({ title: "Console Tee" });
     const { page } = await stage.buyer(context, { colorScheme, reducedMotion: "reduce", ...options });
     const look = async (/** @type {string} */ name) => {
-      await shoot(page, `console-${name}-${size}-${colorScheme}`);
+      await shoot(page, `console-${name}-${size}-${colorScheme}-${language}`);
+      assert.equal(await page.locator("html").getAttribute("lang"), language);
       assert.deepEqual(await violations(page), [], name);
       assert.deepEqual(await tooWide(page), [], name);
     };
     await page.goto("/console");
-    await page.getByRole("heading", { name: "Sign in to the console" }).waitFor();
+    await page.getByRole("heading", { name: /^(Sign in to the console|Zaloguj się do konsoli)$/ }).waitFor();
     await look("sign-in");
     await enter(page, "/console");
     for (const [name, path] of Object.entries({

@@ -24,8 +24,12 @@ async function order(/** @type {{ id: string }} */ drop, /** @type {string} */ e
     email,
     shipping_address: { name: "Grace Hopper", line1: "1 Compiler Way", city: "Arlington", postal_code: "22201", country: "US" },
   }, token);
+  const { order_id } = await eventually(async () => {
+    const seen = await ask("GET", `/v1/checkouts/${paid.id}`, undefined, token);
+    return seen.state === "completed" && seen;
+  }, "the checkout is completed");
   return eventually(async () => {
-    const seen = await ask("GET", `/v1/orders/${paid.order_id}`);
+    const seen = await ask("GET", `/v1/orders/${order_id}`);
     return seen.payment_state === "paid" && seen;
   }, "the order is paid");
 }

@@ -14,7 +14,7 @@ if (!drop || !item) throw new Error('no drop is open');
 try {
   const claim = await client.call('create_claim', { params: { id: drop.id }, body: { sku: item.sku, quantity: 1 } });
   console.log(`held for ${Math.round(client.clock.until(claim.expires_at) / 1000)} s: ${claim.sku}`);
-  const checkout = await client.call('create_checkout', {
+  let checkout = await client.call('create_checkout', {
     body: {
       claims: [claim.id],
       payment: { provider: 'sandbox', token: 'tok_approve' },
@@ -23,6 +23,11 @@ try {
       shipping_address: { name: 'Ann', line1: 'Street 1', city: 'Town', postal_code: '12345', country: 'DE' },
     },
   });
+  // Most are done by now; a slow bank takes longer.
+  while (checkout.state === 'pending') {
+    await new Promise((done) => setTimeout(done, 500));
+    checkout = await client.call('get_checkout', { params: { id: checkout.id } });
+  }
   console.log(`${checkout.state}: order ${checkout.order_id}`);
 } catch (error) {
   if (!isProblem(error, 'sold_out')) throw error;

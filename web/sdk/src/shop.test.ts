@@ -74,8 +74,12 @@ test('a guest claims, pays, and reads the order', async () => {
       shipping_address: ADDRESS,
     },
   });
-  assert.equal(checkout.state, 'completed');
-  const order = await client.call('get_order', { params: { id: checkout.order_id ?? '' } });
+  const paid = await eventually(async () => {
+    const seen = await client.call('get_checkout', { params: { id: checkout.id } });
+    return seen.state !== 'pending' && seen;
+  }, 'the end of the checkout');
+  assert.equal(paid.state, 'completed');
+  const order = await client.call('get_order', { params: { id: paid.order_id ?? '' } });
   assert.equal(order.lines[0]?.sku, sku);
 });
 

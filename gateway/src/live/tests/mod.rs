@@ -259,7 +259,7 @@ async fn what_the_clock_alone_changes_is_told() {
     let price = json!({"amount": 500, "currency": "USD"});
     let at = |ms| shop.gateway.now().plus_ms(ms);
     let soon = json!({"items": [{"sku": "S", "quantity": 5, "price": price}], "per_buyer_max": 1, "hold_seconds": 60,
-        "starts_at": at(600), "ends_at": at(1_200)});
+        "starts_at": at(2_000), "ends_at": at(4_000)});
     let drop = vendor.post("/v1/drops", "soon", soon).await.has(201).text("/id").to_owned();
     let mut watcher = served.greeted(None).await;
     watcher.say(json!({"op": "subscribe", "topic": format!("drop:{drop}")})).await;

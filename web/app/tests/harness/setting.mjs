@@ -3,7 +3,10 @@
 import assert from "node:assert/strict";
 import { after, before } from "node:test";
 import { newBuyer, startBrowser } from "./browser.mjs";
+import { eventually } from "./eventually.mjs";
 import { startShop } from "./shop.mjs";
+
+export { eventually };
 
 /** Without an answer for so long a test has failed. */
 export const TEST = { timeout: 45_000 };
@@ -47,21 +50,4 @@ export function setting() {
     await Promise.allSettled([stage.browser?.close(), stage.shop?.stop()]);
   });
   return stage;
-}
-
-/**
- * Waits until `check` gives something.
- * @template T
- * @param {() => Promise<T | undefined | false> | T | undefined | false} check
- * @param {string} what
- * @returns {Promise<T>}
- */
-export async function eventually(check, what) {
-  const until = Date.now() + 12_000;
-  for (;;) {
-    const seen = await check();
-    if (seen !== undefined && seen !== false) return /** @type {T} */ (seen);
-    if (Date.now() > until) throw new Error(`${what}: not within 12 s`);
-    await new Promise((done) => setTimeout(done, 25));
-  }
 }

@@ -7,6 +7,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { eventually } from "./eventually.mjs";
 
 const BINARY = resolve(process.env["FUSION_BIN"] ?? fileURLToPath(new URL("../../../../target/debug/fusion", import.meta.url)));
 /** Pages from elsewhere while they are developed (`npm run preview`), with what they proxy to. */
@@ -96,7 +97,7 @@ export async function startShop() {
       for (const { sku, quantity } of items) {
         await ask("POST", `/v1/inventory/${sku}/adjustments`, { delta: quantity, reason: "for a test" });
       }
-      return ask("POST", "/v1/drops", {
+      const drop = await ask("POST", "/v1/drops", {
         title,
         product_id: product.id,
         items,
@@ -106,6 +107,10 @@ export async function startShop() {
         ends_at: new Date(Date.now() + 3_600_000).toISOString(),
         ...also,
       });
+      // Lists have it a moment later.
+      const isListed = async () => (await ask("GET", "/v1/drops?limit=10")).items.some((/** @type {any} */ { id }) => id === drop.id);
+      await eventually(isListed, "the drop is in the list");
+      return drop;
     },
   };
 }

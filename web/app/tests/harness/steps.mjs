@@ -61,7 +61,7 @@ export async function confirmed(/** @type {Page} */ page) {
 /** Into the vendor's console, with the token that `fusion serve --dev` printed. */
 export async function enterConsole(/** @type {Page} */ page, /** @type {string} */ path, /** @type {string} */ token) {
   await page.goto(path);
-  await page.getByText("Use an access token instead").click();
-  await page.getByLabel("Access token").fill(token);
-  await button(page, "Use this token").click();
+  await page.getByText(/^(Use an access token instead|Użyj tokenu dostępu)$/).click();
+  await page.getByLabel(/^(Access token|Token dostępu)$/).fill(token);
+  await button(page, /^(Use this token|Użyj tego tokenu)$/).click();
 }

@@ -124,9 +124,11 @@ test('facts come in order', async () => {
 
 test('the clock is the server’s to within a round trip', async () => {
   const { live, client } = await begin();
+  const began = Date.now();
   live.connect();
   await eventually(() => live.status.state === 'live', 'a welcome');
-  assert.ok(client.clock.uncertainty_ms < 100, `${client.clock.uncertainty_ms}`);
+  const took_ms = Date.now() - began;
+  assert.ok(client.clock.uncertainty_ms <= took_ms + 1, `${client.clock.uncertainty_ms} of ${took_ms}`);
   assert.ok(Math.abs(client.clock.now() - Date.now()) <= client.clock.uncertainty_ms + 1);
 });
 
@@ -141,7 +143,9 @@ test('a server that was killed is found again, and shows the truth', async () =>
   const claim = await live.command('create_claim', claimOf(drop.id));
   await shop.kill();
   await eventually(() => live.status.state === 'connecting', 'the loss');
-  const lost = live.command('create_claim', claimOf(drop.id));
+  // However long the start takes here.
+  const patient = { attempts_max: 60, longest_ms: 500 };
+  const lost = live.command('create_claim', { ...claimOf(drop.id), retry: patient });
   await shop.start();
   const second = await lost;
   assert.notEqual(second.id, claim.id);
