@@ -42,9 +42,13 @@ impl Effects {
         let (node, tenant) = (node.clone(), tenant.clone());
         tokio::spawn(async move {
             // A fault of who carries it out must not leave it under way for ever: its outcome is unknown, as any other.
+            let mut is_told = false;
             while AssertUnwindSafe(carry_out(&node, &tenant, &name.0, &effect)).catch_unwind().await.is_err() {
                 tracing::error!(source = %name.0, slot = effect.id.slot, "effect panicked; it is tried again");
-                node.dead_letter(&name.0, "what it asked for panicked, and is tried again");
+                // Once: one that panics each time would push out all that others have to tell.
+                if !std::mem::replace(&mut is_told, true) {
+                    node.dead_letter(&name.0, "what it asked for panicked, and is tried again");
+                }
                 tokio::time::sleep(RETRY_MAX).await;
             }
             node.effects.under_way.lock().remove(&name);

@@ -1,4 +1,4 @@
-"""A connection from its handshake to its end: hello, tokens, what is no frame, silence. In JSON, but for its end."""
+"""A connection from its handshake to its end: hello, tokens, what is no frame, silence."""
 
 import asyncio
 import time

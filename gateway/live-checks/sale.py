@@ -30,6 +30,7 @@ async def a_sale(shop, people):
     claim = {"key": next(keys), "params": {"id": drop}, "body": {"quantity": 1}}
     reply = await buyer.command("create_claim", **claim)
     check("a command is answered as REST does", reply["status"] == 201 and reply["body"]["state"] == "held", reply)
+    check("a claim comes in the subprotocol's own way", type(reply["body"]) is Client.subprotocol.claim, reply)
     check("the first answer is not a replayed one", not reply.get("replayed"), reply)
     left = rest["available"] - 1
     with promise("what happens is told to those who listen"):
@@ -47,11 +48,17 @@ async def a_sale(shop, people):
     check("and over REST", (answer.status, answer.body) == (201, reply["body"]), answer)
 
     few = shop.drop(people["vendor"], people["skus"][:1], 1)["id"]
-    await buyer.command("create_claim", key=next(keys), params={"id": few}, body={"quantity": 1})
+    reply = await buyer.command("create_claim", key=next(keys), params={"id": few}, body={"quantity": 1})
+    last = {"id": few, "claim_id": reply["body"]["id"]}
     reply = await other.command("create_claim", key=next(keys), params={"id": few}, body={"quantity": 1})
     problem = reply.get("problem", {})
     shown = reply["status"], problem.get("code"), problem.get("available"), problem.get("may_return")
     check("a problem is REST's", shown == (409, "sold_out", 0, True), reply)
+    with promise("a claim is given back, without a body, and another may have the unit"):
+        reply = await buyer.command("release_claim", params=last)
+        same((reply["status"], "body" in reply), (204, False))
+        reply = await other.command("create_claim", key=next(keys), params={"id": few}, body={"quantity": 1})
+        same(reply["status"], 201)
 
     longest = Client.subprotocol.longest_id
     await buyer.say(

@@ -9,6 +9,7 @@ import pathlib
 import tempfile
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
 from grpc_tools import protoc
 
 from shop import ROOT
@@ -17,11 +18,16 @@ SCHEMA = ROOT / "schemas" / "fusion.v1.proto"
 TIMES = ("starts_at", "ends_at", "created_at", "as_of", "expires_at")
 
 
+class Claim(dict):
+    """A claim that came as a message of its own."""
+
+
 class Json:
     """`fusion.v1.json`"""
 
     name = "fusion.v1.json"
     longest_id = "i" * 64
+    claim = dict
 
     def encode(self, frames):
         return json.dumps(frames[0] if len(frames) == 1 else frames)
@@ -38,6 +44,7 @@ class Protobuf:
 
     name = "fusion.v1.protobuf"
     longest_id = 2**64 - 1
+    claim = Claim
 
     def __init__(self):
         self._frames = compiled("fusion.v1.Frames")
@@ -51,7 +58,11 @@ class Protobuf:
     def decode(self, message):
         if not isinstance(message, bytes):
             raise ValueError("a text message")
-        return [decode(frame) for frame in self._frames.FromString(message).frames]
+        try:
+            frames = self._frames.FromString(message).frames
+        except DecodeError as error:
+            raise ValueError(f"no protobuf: {error}") from error
+        return [decode(frame) for frame in frames]
 
 
 def compiled(name):
@@ -117,11 +128,14 @@ def decode(frame):
             continue
         value = getattr(message, field.name)
         if field.name == "claim":
-            said["body"] = plain(value)
+            said["body"] = Claim(plain(value))
         elif field.name == "replayed":
             said |= {"replayed": True} if value else {}
         elif field.message_type is not None and field.message_type.name == "Data":
-            said[field.name] = plain(value.drop) if value.WhichOneof("of") == "drop" else json.loads(value.json)
+            is_drop = value.WhichOneof("of") == "drop"
+            if is_drop != message.topic.startswith("drop:"):
+                raise ValueError(f"the state of {message.topic} is Data.{value.WhichOneof('of')}")
+            said[field.name] = plain(value.drop) if is_drop else json.loads(value.json)
         elif field.message_type is not None:
             said[field.name] = plain(value)
         else:

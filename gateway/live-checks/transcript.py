@@ -4,7 +4,7 @@ Each sentence of the document that promises something is a check. What it leaves
 `observed`; that fails nothing.
 
     transcript.py            all of it, in JSON
-    transcript.py protobuf   the sale and what is no frame, in protobuf
+    transcript.py protobuf   all but the handshake, in protobuf
 """
 
 import asyncio
@@ -22,8 +22,9 @@ from subprotocols import Json, Protobuf
 
 SCENES = {
     "json": (connection.connections, *sale.SCENES, connection.tokens, connection.endings),
-    "protobuf": (*sale.SCENES, connection.endings_in_protobuf),
+    "protobuf": (*sale.SCENES, connection.tokens, connection.endings_in_protobuf),
 }
+
 
 def people_of(shop):
     vendor = shop.token("vendor")

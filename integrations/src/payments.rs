@@ -99,7 +99,8 @@ impl Providers {
         };
         let charge = Charge { tenant: request.tenant.clone(), payment: request.payment, key: request.key.clone() };
         let name = (charge.tenant.clone(), charge.key.clone());
-        let was_unsettled = self.unsettled.lock().contains(&name);
+        // Before it is asked: whatever keeps it from ending, its outcome is unknown then.
+        let was_unsettled = self.begin(&name);
         let asked = async {
             if was_unsettled && let Some(found) = provider.look_up(&charge).await? {
                 return Ok(found);
@@ -110,19 +111,25 @@ impl Providers {
             Ok(answer) => answer,
             Err(_) => Err(OutcomeUnknown(format!("{} did not answer within {:?}", request.provider, self.answer_max))),
         };
-        let mut unsettled = self.unsettled.lock();
         match &answer {
             Ok(_) => {
-                unsettled.remove(&name);
+                self.unsettled.lock().remove(&name);
             }
             Err(unknown) => {
                 tracing::warn!(provider = request.provider, key = request.key, %unknown, "payment has no outcome yet");
-                if unsettled.len() < UNSETTLED_MAX {
-                    unsettled.insert(name);
-                }
             }
         }
         answer
+    }
+
+    /// Notes that it has no outcome, and says whether it had none before.
+    fn begin(&self, name: &(TenantId, String)) -> bool {
+        let mut unsettled = self.unsettled.lock();
+        let was_unsettled = unsettled.contains(name);
+        if !was_unsettled && unsettled.len() < UNSETTLED_MAX {
+            unsettled.insert(name.clone());
+        }
+        was_unsettled
     }
 }
 
@@ -238,6 +245,16 @@ mod tests {
         assert!(first.is_err());
         assert_eq!(second.unwrap(), ProviderAnswer::Authorised);
         assert_eq!(mute.authorised.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_was_left_in_the_middle_is_looked_up_too() {
+        let mute = Arc::new(Mute { silent: AtomicUsize::new(1), found: true, ..Mute::default() });
+        let providers = Providers::new(ANSWER_MAX).with("mute", mute.clone());
+        let (first, second) = (authorise("mute"), authorise("mute"));
+        assert!(tokio::time::timeout(ANSWER_MAX / 2, providers.perform(&first)).await.is_err());
+        assert_eq!(providers.perform(&second).await.unwrap(), ProviderAnswer::Authorised);
+        assert_eq!((mute.authorised.load(Ordering::SeqCst), mute.looked_up.load(Ordering::SeqCst)), (1, 1));
     }
 
     #[tokio::test]

@@ -35,6 +35,10 @@ pub struct Books {
     answered: BTreeMap<String, ProviderAnswer>,
     pub accounts: BTreeMap<PaymentId, Account>,
     pub letters: u64,
+    /// How often it fell over.
+    pub panics: u64,
+    /// What nobody may ask of a bank, and somebody did.
+    pub broken: Option<String>,
 }
 
 impl Books {
@@ -70,7 +74,9 @@ impl Books {
                 ProviderAnswer::CaptureFailed { code: "expired".into() }
             }
             ProviderOperation::Capture { amount } => {
-                assert!(account.authorised >= amount.amount, "captured {amount} of {account:?}");
+                if account.authorised < amount.amount {
+                    self.broken.get_or_insert(format!("captured {amount} of {account:?}"));
+                }
                 account.authorised -= amount.amount;
                 account.captured += amount.amount;
                 ProviderAnswer::Captured
@@ -81,7 +87,9 @@ impl Books {
             }
             ProviderOperation::Refund { amount, .. } => {
                 account.refunded += amount.amount;
-                assert!(account.refunded <= account.captured, "refunded more than was captured: {account:?}");
+                if account.refunded > account.captured {
+                    self.broken.get_or_insert(format!("refunded more than was captured: {account:?}"));
+                }
                 ProviderAnswer::Refunded
             }
         };
@@ -102,6 +110,7 @@ impl Outside for Bank {
                 return unknown();
             }
             if self.trouble.on.load(Ordering::Acquire) && self.trouble.dice.chance(30) {
+                self.books.lock().panics += 1;
                 // Silently.
                 std::panic::resume_unwind(Box::new("a fault of a provider's"));
             }
@@ -113,7 +122,10 @@ impl Outside for Bank {
                     self.books.lock().letters += 1;
                     Outcome::Mail
                 }
-                other => panic!("not for the world outside: {other:?}"),
+                other => {
+                    self.books.lock().broken.get_or_insert(format!("not for the world outside: {other:?}"));
+                    return unknown();
+                }
             };
             if lost { unknown() } else { Ok(outcome) }
         }

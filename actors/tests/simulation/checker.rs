@@ -96,6 +96,7 @@ pub async fn check(world: &World, journal: &MemoryJournal) -> Result<Report, Str
     check_units(world, &logs)?;
     check_settled(world).await?;
     report.orders = check_money(world, &heard).await?;
+    report.provider_panics = world.bank.books.lock().panics;
     Ok(report)
 }
 

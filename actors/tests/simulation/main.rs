@@ -1,8 +1,8 @@
 //! The whole runtime on virtual time, with everything around it going wrong by a seed.
 //!
 //! A history: a merchant, a drop with few units, many buyers who repeat themselves, appends that fail, land late or
-//! have unknown outcomes, entities and providers that panic, crashes and orderly stops at any step. A checker then holds every answer that anyone was given against what
-//! the journal accepted.
+//! have unknown outcomes, entities and providers that panic, crashes and orderly stops at any step. A checker then holds
+//! every answer that anyone was given against what the journal accepted.
 //!
 //! `FUSION_SEEDS=500` runs so many; `FUSION_SEED=17` runs one again, exactly.
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]

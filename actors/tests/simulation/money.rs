@@ -14,7 +14,13 @@ use crate::{checker::Heard, world::World};
 
 /// Checks every checkout that was answered, and says how many orders there are.
 pub async fn check_money(world: &World, heard: &[Heard]) -> Result<u64, String> {
-    let accounts = world.bank.books.lock().accounts.clone();
+    let (accounts, broken) = {
+        let books = world.bank.books.lock();
+        (books.accounts.clone(), books.broken.clone())
+    };
+    if let Some(broken) = broken {
+        return Err(broken);
+    }
     let checkouts: BTreeMap<CheckoutId, ClaimId> = heard
         .iter()
         .filter_map(|told| match told {

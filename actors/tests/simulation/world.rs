@@ -74,6 +74,7 @@ pub struct Report {
     pub stops: u64,
     pub checkpoints: u64,
     pub orders: u64,
+    pub provider_panics: u64,
     pub entries: u64,
     pub log_digest: u64,
 }
@@ -88,6 +89,7 @@ impl Report {
         self.stops += other.stops;
         self.checkpoints += other.checkpoints;
         self.orders += other.orders;
+        self.provider_panics += other.provider_panics;
         self.entries += other.entries;
     }
 
@@ -101,6 +103,7 @@ impl Report {
             ("orderly stops", self.stops),
             ("checkpoints", self.checkpoints),
             ("orders", self.orders),
+            ("faults of a provider", self.provider_panics),
         ] {
             assert!(count >= 100, "only {count} {what}");
         }

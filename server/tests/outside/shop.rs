@@ -19,7 +19,7 @@ const LOG_TAIL_BYTES: usize = 4_000;
 /// the stack of one that is caught, over a damaged file, takes a debug build a second.
 pub fn command(arguments: &[&str], data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fusion"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FUSION_") || name == "RUST_BACKTRACE") {
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FUSION_") || name.ends_with("_BACKTRACE")) {
         command.env_remove(name);
     }
     command.args(arguments).arg("--data-dir").arg(data).stdin(Stdio::null());
@@ -235,7 +235,7 @@ const PANICS_CAUGHT: [&str; 2] = ["/fjall-", "/lsm-tree-"];
 #[track_caller]
 pub fn assert_no_panic(log: &str) {
     let caught = |line: &str| PANICS_CAUGHT.iter().any(|library| line.contains(library));
-    let panicked = log.lines().find(|line| line.contains("panicked why=") && !caught(line));
+    let panicked = log.lines().find(|line| line.contains("panicked") && !caught(line));
     assert!(panicked.is_none(), "it panicked:\n{log}");
 }
 
