@@ -21,8 +21,8 @@ MESSAGE_BYTES_MAX, FRAMES_MAX, SUBSCRIPTIONS_MAX, COMMANDS_MAX = (
     LIMITS[name] for name in ("message_bytes", "frames", "subscriptions", "commands_in_flight")
 )
 QUEUE_KIB_MAX = 1024
-# A client that has said goodbye is let go at once, not after the 2 s that the server gives one that does not.
-ENDED_SECONDS_MAX = 1.8
+# A client that has said goodbye is let go after this.
+ENDED_SECONDS_MAX = 1
 PONGS_KIB = 8 * 1024
 HELLO_SECONDS = 10
 # After its queue is full, a client that does not read has this long: what the server gives a close, and as much again

@@ -1,6 +1,7 @@
 """A sale as its people see it: topics, commands, facts and states. In either subprotocol."""
 
 import asyncio
+import datetime
 import itertools
 import time
 
@@ -10,6 +11,7 @@ from shop import LIMITS
 
 STATES_A_SECOND = 20
 FACTS_KEPT = 256
+STATE_AGE_MAX = datetime.timedelta(milliseconds=50)
 
 keys = (f"transcript-{number}" for number in itertools.count(1))
 
@@ -23,8 +25,8 @@ async def a_sale(shop, people):
     subscribed = await watcher.subscribe(topic)
     state = dict(subscribed["state"])
     check("subscribed has viewers", isinstance(state.pop("viewers", None), int), subscribed)
-    # Either may be some milliseconds older.
-    state.pop("as_of"), rest.pop("as_of")
+    seen, before = [datetime.datetime.fromisoformat(one.pop("as_of")) for one in (state, rest)]
+    check("the first state is 50 ms old at the most", seen >= before - STATE_AGE_MAX, [before, seen])
     check("the state is what GET answers", state == rest, [state, rest])
 
     claim = {"key": next(keys), "params": {"id": drop}, "body": {"quantity": 1}}

@@ -74,9 +74,9 @@ async fn the_cap_holds_by_email_across_guests() {
     let one = first.claim(&sale.drop, 1).await.expect(201);
     let other = second.claim(&sale.drop, 1).await.expect(201);
 
-    let paid = first.pay_to_the_end(&[one["id"].as_str().unwrap()], "tok_approve", "ann@example.com").await.expect(201);
+    let paid = first.pay(&[one["id"].as_str().unwrap()], "tok_approve", "ann@example.com").await.expect(201);
     assert_eq!(paid["state"], "completed", "{paid}");
-    let refused = second.pay_to_the_end(&[other["id"].as_str().unwrap()], "tok_approve", " Ann@Example.com ").await;
+    let refused = second.pay(&[other["id"].as_str().unwrap()], "tok_approve", " Ann@Example.com ").await;
     let code = if refused.status == 201 { &refused.body["problem"]["code"] } else { &refused.body["code"] };
     assert_eq!(code, "limit_reached", "{}: {}", refused.status, refused.body);
 }
@@ -119,8 +119,7 @@ async fn a_drop_does_not_open_early_nor_sell_late() {
     let claim = buyers[0].claim(&late.drop, 1).await.expect(201);
     shop.vendor.post(&format!("/v1/drops/{}/end", late.drop), &json!({})).await.expect(200);
     buyers[1].claim(&late.drop, 1).await.expect_problem(409, "ended");
-    let paid =
-        buyers[0].pay_to_the_end(&[claim["id"].as_str().unwrap()], "tok_approve", "late@example.com").await.expect(201);
+    let paid = buyers[0].pay(&[claim["id"].as_str().unwrap()], "tok_approve", "late@example.com").await.expect(201);
     assert_eq!(paid["state"], "completed", "what was claimed before the end stays payable: {paid}");
 }
 
@@ -133,7 +132,7 @@ async fn a_purchase_ends_in_an_order_and_a_declined_one_leaves_the_claim() {
     let id = claim["id"].as_str().unwrap();
     let path = format!("/v1/drops/{}/claims/{id}", sale.drop);
 
-    let declined = buyer.pay_to_the_end(&[id], "tok_decline", "buyer@example.com").await.expect(201);
+    let declined = buyer.pay(&[id], "tok_decline", "buyer@example.com").await.expect(201);
     assert_eq!(
         (&declined["state"], &declined["problem"]["code"]),
         (&json!("failed"), &json!("payment_declined")),
@@ -142,7 +141,7 @@ async fn a_purchase_ends_in_an_order_and_a_declined_one_leaves_the_claim() {
     let held = buyer.get(&path).await.expect(200);
     assert_eq!((&held["state"], held.get("checkout_id")), (&json!("held"), None), "{held}");
 
-    let paid = buyer.pay_to_the_end(&[id], "tok_approve", "buyer@example.com").await.expect(201);
+    let paid = buyer.pay(&[id], "tok_approve", "buyer@example.com").await.expect(201);
     assert_eq!((&paid["state"], &paid["total"]["amount"]), (&json!("completed"), &json!(5000)), "{paid}");
     let order = buyer.get(&format!("/v1/orders/{}", paid["order_id"].as_str().unwrap())).await.expect(200);
     let number = order["number"].as_str().unwrap();

@@ -14,13 +14,10 @@ use crate::{checker::Heard, world::World};
 
 /// Checks every checkout that was answered, and says how many orders there are.
 pub async fn check_money(world: &World, heard: &[Heard]) -> Result<u64, String> {
-    let (accounts, broken) = {
-        let books = world.bank.books.lock();
-        (books.accounts.clone(), books.broken.clone())
-    };
-    if let Some(broken) = broken {
+    if let Some(broken) = world.bank.books.lock().broken.clone() {
         return Err(broken);
     }
+    let accounts = world.bank.books.lock().accounts.clone();
     let checkouts: BTreeMap<CheckoutId, ClaimId> = heard
         .iter()
         .filter_map(|told| match told {

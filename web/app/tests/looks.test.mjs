@@ -156,11 +156,11 @@ test("with the keyboard alone one finds the drop, claims, and pays", TEST, async
   assert.match(await focused(page), /^Card with a question/);
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "Your bank asks: is it you?" }).waitFor();
-  await page.locator("h2:focus", { hasText: "Your bank asks: is it you?" }).waitFor();
+  await page.locator("h2:focus", { hasText: /^Your bank asks: is it you\?$/ }).waitFor();
   await tabTo(page, "Yes, I am paying");
   await page.keyboard.press("Enter");
   await confirmed(page);
-  await page.locator(":focus", { hasText: /^Thank you. It is yours.$/ }).waitFor();
+  await page.locator(":focus", { hasText: /^Thank you\. It is yours\.$/ }).waitFor();
 });
 
 test("only milestones are read out: 10 seconds, and that it is sold out", TEST, async (context) => {
