@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use actors::views::VIEW_AGE_MAX;
 use comfy_table::{Table, presets::UTF8_BORDERS_ONLY};
 use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::{Client, Method, StatusCode};
@@ -79,6 +80,8 @@ pub(crate) async fn run(crowd: &Crowd, config: &Config) -> Result<(), CrowdError
     let began = Instant::now();
     let fared = shop.rush(&id, &skus, crowd.quantity, tokens).await?;
     let elapsed = began.elapsed();
+    // What is told of a drop may be so old, and the rush may have taken less.
+    tokio::time::sleep(VIEW_AGE_MAX).await;
     let after = shop.get(&format!("/v1/drops/{id}")).await?;
     println!("{}", summary(&fared, elapsed));
     println!(

@@ -113,6 +113,10 @@ fn a_shop_is_run_from_the_command_line() {
     for line in lines {
         let output = Command::new("bash").args(["-c", line]).output().unwrap();
         assert!(output.status.success(), "{line}\n{}", said(&output));
+        if line.contains(" demo crowd ") {
+            let told = "the drop now: 0 available, 120 held, 0 sold of 120";
+            assert!(said(&output).contains(told), "{}", said(&output));
+        }
     }
 
     // Through the server.
