@@ -17,6 +17,7 @@ pub mod money;
 pub mod order;
 pub mod order_numbers;
 pub mod payment;
+pub mod pricing;
 pub mod product;
 pub mod quantity;
 pub mod receipts;

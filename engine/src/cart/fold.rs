@@ -9,6 +9,7 @@ use crate::{
     aggregate::{Context, KeyReused},
     id::{CartId, CheckoutId, LineId, Sku, SubjectId, TenantId},
     money::{Currency, Money, MoneyError},
+    pricing::{PricedLine, goods},
     receipts::{RECEIPT_MS, Receipt},
     time::Timestamp,
 };
@@ -183,5 +184,6 @@ impl Cart {
 
 /// What lines of one currency come to.
 pub(super) fn subtotal(currency: Currency, lines: &[Arc<CartLine>]) -> Result<Money, MoneyError> {
-    lines.iter().try_fold(Money::zero(currency), |sum, line| sum.plus(line.price.times(line.quantity.units())?))
+    let lines: Vec<PricedLine> = lines.iter().map(|line| PricedLine::from(&**line)).collect();
+    goods(currency, &lines)
 }

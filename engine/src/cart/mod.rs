@@ -27,6 +27,7 @@ use crate::{
     drop::Buyer,
     id::{CartId, CheckoutId, LineId, ProductId, Sku, SubjectId, TenantId, VariantId},
     money::{Currency, Money},
+    pricing::PricedLine,
     quantity::Quantity,
     receipts::Receipt,
     time::Timestamp,
@@ -159,6 +160,12 @@ pub struct CartLine {
     /// For how much each, when it was added.
     #[n(6)]
     pub price: Money,
+}
+
+impl From<&CartLine> for PricedLine {
+    fn from(line: &CartLine) -> Self {
+        Self { quantity: line.quantity, unit_price: line.price }
+    }
 }
 
 /// What can happen to a cart.

@@ -27,7 +27,6 @@ mod outcome;
 mod paying;
 mod phase;
 mod preparing;
-mod pricing;
 mod problem;
 mod selling;
 mod slots;
@@ -39,6 +38,7 @@ mod undoing;
 use minicbor::{Decode, Encode};
 
 pub use self::{event::CheckoutEvent, fold::Checkout, problem::CheckoutProblem, snapshot::FrozenCheckout};
+pub use crate::pricing::{PriceTerms as CheckoutTerms, Totals};
 use crate::{
     aggregate::KeyReused,
     drop::Buyer,
@@ -46,7 +46,8 @@ use crate::{
         CartId, CheckoutId, ClaimRef, ContactId, EmailHash, HoldId, OrderId, PaymentId, ProductId, Sku, SubjectId,
         TenantId,
     },
-    money::{Currency, Money},
+    money::Money,
+    pricing::{PricedLine, PricingError},
     quantity::Quantity,
     receipts::Receipt,
     time::Timestamp,
@@ -128,20 +129,6 @@ pub enum Source {
     Cart(#[n(0)] CartId),
 }
 
-/// What is added to the goods' prices.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
-pub struct CheckoutTerms {
-    /// Getting it there, in minor units.
-    #[n(0)]
-    pub shipping_flat: i64,
-    /// Taxes on the goods, in hundredths of a percent.
-    #[n(1)]
-    pub tax_basis_points: u32,
-    /// The currency of `shipping_flat`. `None`: the goods', whichever that is.
-    #[n(2)]
-    pub currency: Option<Currency>,
-}
-
 /// A checkout's beginning, as it stays.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub struct Sheet {
@@ -212,6 +199,12 @@ pub struct CheckoutLine {
     pub grip: Grip,
 }
 
+impl From<&CheckoutLine> for PricedLine {
+    fn from(line: &CheckoutLine) -> Self {
+        Self { quantity: line.quantity, unit_price: line.unit_price }
+    }
+}
+
 /// What keeps units for the buyer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum Grip {
@@ -221,23 +214,6 @@ pub enum Grip {
     /// A hold on ordinary inventory.
     #[n(1)]
     Hold(#[n(0)] HoldId),
-}
-
-/// What a checkout comes to. `total = subtotal + shipping + tax`, in one currency.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-pub struct Totals {
-    /// The lines.
-    #[n(0)]
-    pub subtotal: Money,
-    /// Getting it there.
-    #[n(1)]
-    pub shipping: Money,
-    /// Taxes on the lines.
-    #[n(2)]
-    pub tax: Money,
-    /// All of it.
-    #[n(3)]
-    pub total: Money,
 }
 
 /// Where a checkout stands, as its buyer sees it.
@@ -317,6 +293,16 @@ impl CheckoutView {
             _ => None,
         }
     }
+}
+
+/// Prices lines as a checkout of them does. A quote uses this too, so that both come to the same totals.
+pub fn price(lines: &[CheckoutLine], terms: &CheckoutTerms) -> Result<Totals, CheckoutProblem> {
+    let lines: Vec<PricedLine> = lines.iter().map(PricedLine::from).collect();
+    crate::pricing::price(&lines, terms).map_err(|error| match error {
+        PricingError::NoLines => CheckoutProblem::CartEmpty,
+        PricingError::MixedCurrencies => CheckoutProblem::MixedCurrencies,
+        PricingError::TooLarge | PricingError::TooManyUnits { .. } => CheckoutProblem::TotalTooLarge,
+    })
 }
 
 /// What a checkout answers.

@@ -3,7 +3,7 @@
 use super::{
     ARRIVE_WITHIN_MS, CheckoutEvent, CheckoutProblem, HOLD_MS, Source, Totals,
     phase::{Asked, Attempt, Goods, Preparation},
-    pricing, slots,
+    price, slots,
 };
 use crate::{
     cart::{CartCommand, CartLine, CartRejection, CartReply},
@@ -221,7 +221,7 @@ impl Attempt {
 
     /// What it comes to, if that is what the buyer has seen: either every price, or the total.
     fn priced(&self, prices_as_seen: bool) -> Result<Totals, CheckoutProblem> {
-        let totals = pricing::totals(&self.lines(), &self.sheet.terms)?;
+        let totals = price(&self.lines(), &self.sheet.terms)?;
         let total: Money = totals.total;
         match self.sheet.expected_total {
             Some(expected) if expected == total => Ok(totals),

@@ -10,7 +10,7 @@ use crate::{
     drop::DropCommand,
     effect::{Outcome, Request},
     inventory::InventoryCommand,
-    order::{LineSource, OrderCommand, OrderLine, OrderTotals},
+    order::{LineSource, OrderCommand, OrderLine},
     order_numbers::{OrderNumbersCommand, OrderNumbersReply},
     time::Timestamp,
 };
@@ -87,7 +87,6 @@ impl Attempt {
                 Grip::Hold(hold) => LineSource::Hold(hold),
             },
         });
-        let totals = &goods.totals;
         let place = OrderCommand::Place {
             tenant: sheet.tenant.clone(),
             order: sheet.order(),
@@ -97,12 +96,7 @@ impl Attempt {
             checkout: sheet.checkout,
             payment: sheet.payment(),
             lines: lines.collect(),
-            totals: OrderTotals {
-                subtotal: totals.subtotal,
-                shipping: totals.shipping,
-                tax: totals.tax,
-                total: totals.total,
-            },
+            totals: goods.totals,
         };
         (slots::ORDER, Request::Order(sheet.order(), place))
     }

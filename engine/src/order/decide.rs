@@ -1,12 +1,13 @@
 //! How an order decides.
 
 use super::{
-    FulfillmentState, LINES_MAX, Order, OrderCommand, OrderEvent, OrderPaymentState, OrderRejection, OrderReply,
-    OrderTotals, REASON_BYTES_MAX, REFUNDS_MAX, Sheet, Standing, TRACKING_BYTES_MAX,
+    FulfillmentState, LINES_MAX, Order, OrderCommand, OrderEvent, OrderLine, OrderPaymentState, OrderRejection,
+    OrderReply, OrderTotals, REASON_BYTES_MAX, REFUNDS_MAX, Sheet, Standing, TRACKING_BYTES_MAX,
 };
 use crate::{
     aggregate::{Context, Decision, KeyReused},
     money::Money,
+    pricing::{PricedLine, goods},
     receipts::Receipt,
 };
 
@@ -49,11 +50,8 @@ impl Order {
         if placed.lines.is_empty() || placed.lines.len() > LINES_MAX {
             return Err(invalid("/lines", "has from 1 to 100 lines"));
         }
-        if !adds_up(&placed.totals) || placed.totals.total.amount < 0 {
+        if !placed.totals.adds_up() || !is_sum(&placed.lines, &placed.totals) {
             return Err(invalid("/totals", "does not add up"));
-        }
-        if placed.lines.iter().any(|line| line.unit_price.currency != placed.totals.total.currency) {
-            return Err(invalid("/lines", "has another currency than the totals"));
         }
         Ok(Decision::accept(vec![OrderEvent::Placed { sheet: placed }], as_placed))
     }
@@ -204,9 +202,10 @@ fn reply(sheet: &Sheet, standing: &Standing) -> OrderReply {
     OrderReply::Order(Order::view(sheet, standing))
 }
 
-fn adds_up(totals: &OrderTotals) -> bool {
-    let sum = totals.subtotal.plus(totals.shipping).and_then(|sum| sum.plus(totals.tax));
-    sum.is_ok_and(|sum| sum == totals.total)
+/// Whether the subtotal is what the lines come to: refunds by line rely on it.
+fn is_sum(lines: &[OrderLine], totals: &OrderTotals) -> bool {
+    let lines: Vec<PricedLine> = lines.iter().map(PricedLine::from).collect();
+    goods(totals.subtotal.currency, &lines).is_ok_and(|sum| sum == totals.subtotal)
 }
 
 fn check_reason(reason: &str) -> Result<(), OrderRejection> {

@@ -24,11 +24,13 @@ use serde::Serialize;
 use wincode::{SchemaRead, SchemaWrite};
 
 pub use self::{fold::Order, snapshot::FrozenOrder};
+pub use crate::pricing::Totals as OrderTotals;
 use crate::{
     aggregate::KeyReused,
     drop::Buyer,
     id::{CheckoutId, ClaimRef, ContactId, HoldId, OrderId, PaymentId, ProductId, RefundId, Sku, SubjectId, TenantId},
     money::Money,
+    pricing::PricedLine,
     quantity::Quantity,
     receipts::Receipt,
     time::Timestamp,
@@ -77,21 +79,10 @@ pub enum LineSource {
     Hold(#[n(0)] HoldId),
 }
 
-/// What an order comes to. `total = subtotal + shipping + tax`, in one currency.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-pub struct OrderTotals {
-    /// The lines.
-    #[n(0)]
-    pub subtotal: Money,
-    /// Getting it there.
-    #[n(1)]
-    pub shipping: Money,
-    /// Taxes.
-    #[n(2)]
-    pub tax: Money,
-    /// All of it.
-    #[n(3)]
-    pub total: Money,
+impl From<&OrderLine> for PricedLine {
+    fn from(line: &OrderLine) -> Self {
+        Self { quantity: line.quantity, unit_price: line.unit_price }
+    }
 }
 
 /// What can be asked of an order.

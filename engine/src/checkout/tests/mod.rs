@@ -12,6 +12,7 @@ use crate::{
     effect::{Effect, Outcome, Request},
     id::{ClaimId, CommandId, DropId, LineId, VariantId},
     inventory::InventoryReply,
+    money::Currency,
     order::{OrderReply, OrderView},
     order_numbers::OrderNumbersReply,
     payment::{PaymentReply, PaymentState, PaymentView},
