@@ -18,27 +18,56 @@ pub struct Agenda {
 
 #[derive(Debug, Default)]
 struct Wakes {
-    by_key: BTreeMap<EntityKey, Timestamp>,
+    by_key: BTreeMap<EntityKey, Wake>,
+    /// Exactly the wakes of `by_key` that are `due` at some time.
     pending: BTreeSet<(Timestamp, EntityKey)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Wake {
+    /// When the entity wants to be woken.
+    at: Timestamp,
+    /// When it is woken: at `at`, later if an attempt failed. `None` while a wake is under way.
+    due: Option<Timestamp>,
+}
+
+impl Wakes {
+    fn schedule(&mut self, key: &EntityKey, wake: Option<Wake>) {
+        let old = match wake {
+            Some(wake) => self.by_key.insert(key.clone(), wake),
+            None => self.by_key.remove(key),
+        };
+        if let Some(due) = old.and_then(|old| old.due) {
+            self.pending.remove(&(due, key.clone()));
+        }
+        if let Some(due) = wake.and_then(|wake| wake.due) {
+            self.pending.insert((due, key.clone()));
+        }
+    }
 }
 
 impl Agenda {
     /// Says when `key` wants to be woken next.
     pub fn set(&self, key: &EntityKey, at: Option<Timestamp>) {
+        self.schedule(&mut self.wakes.lock(), key, at.map(|at| Wake { at, due: Some(at) }));
+    }
+
+    /// Puts a wake that was taken and did not reach its entity back, to be taken again at `due`. What the entity asked
+    /// for stays as it is, for checkpoints. Does nothing if the entity has said since when it wants to be woken, or
+    /// wants no wake.
+    pub fn retry(&self, key: &EntityKey, due: Timestamp) {
         let mut wakes = self.wakes.lock();
-        let old = match at {
-            Some(at) => wakes.by_key.insert(key.clone(), at),
-            None => wakes.by_key.remove(key),
-        };
-        if let Some(old) = old {
-            wakes.pending.remove(&(old, key.clone()));
+        let under_way = wakes.by_key.get(key).copied().filter(|wake| wake.due.is_none());
+        if let Some(wake) = under_way {
+            self.schedule(&mut wakes, key, Some(Wake { due: Some(due), ..wake }));
         }
-        if let Some(at) = at {
-            let earliest = wakes.pending.first().is_none_or(|(first, _)| at < *first);
-            wakes.pending.insert((at, key.clone()));
-            if earliest {
-                self.changed.notify_one();
-            }
+    }
+
+    fn schedule(&self, wakes: &mut Wakes, key: &EntityKey, wake: Option<Wake>) {
+        let first = wakes.pending.first().map(|(first, _)| *first);
+        wakes.schedule(key, wake);
+        if wake.and_then(|wake| wake.due).is_some_and(|due| first.is_none_or(|first| due < first)) {
+            self.changed.notify_one();
         }
     }
 
@@ -52,6 +81,11 @@ impl Agenda {
                 _ => break,
             }
         }
+        for key in &due {
+            if let Some(wake) = wakes.by_key.get_mut(key) {
+                wake.due = None;
+            }
+        }
         (due, wakes.pending.first().map(|(at, _)| *at))
     }
 
@@ -62,12 +96,12 @@ impl Agenda {
 
     /// Everything on it, for a checkpoint.
     pub fn to_list(&self) -> Vec<(EntityKey, Timestamp)> {
-        self.wakes.lock().by_key.iter().map(|(key, at)| (key.clone(), *at)).collect()
+        self.wakes.lock().by_key.iter().map(|(key, wake)| (key.clone(), wake.at)).collect()
     }
 
     /// When `key` is to be woken.
     pub fn get(&self, key: &EntityKey) -> Option<Timestamp> {
-        self.wakes.lock().by_key.get(key).copied()
+        self.wakes.lock().by_key.get(key).map(|wake| wake.at)
     }
 }
 
@@ -91,5 +125,29 @@ mod tests {
         assert_eq!(agenda.to_list().len(), 2);
         agenda.set(&key(1), None);
         assert_eq!(agenda.to_list(), [(key(2), Timestamp(20))]);
+    }
+
+    #[test]
+    fn a_wake_that_did_not_arrive_is_taken_again_and_checkpoints_keep_its_time() {
+        let agenda = Agenda::default();
+        agenda.set(&key(1), Some(Timestamp(10)));
+        agenda.due(Timestamp(10), 9);
+        agenda.retry(&key(1), Timestamp(15));
+        assert_eq!(agenda.to_list(), [(key(1), Timestamp(10))]);
+        assert_eq!(agenda.due(Timestamp(14), 9), (vec![], Some(Timestamp(15))));
+        assert_eq!(agenda.due(Timestamp(15), 9).0, [key(1)]);
+    }
+
+    #[test]
+    fn a_wake_that_is_not_under_way_is_not_retried() {
+        let agenda = Agenda::default();
+        agenda.set(&key(1), Some(Timestamp(10)));
+        agenda.retry(&key(1), Timestamp(5));
+        agenda.retry(&key(2), Timestamp(5));
+        assert_eq!(agenda.due(Timestamp(9), 9), (vec![], Some(Timestamp(10))));
+        assert_eq!(agenda.due(Timestamp(10), 9).0, [key(1)]);
+        agenda.set(&key(1), None);
+        agenda.retry(&key(1), Timestamp(5));
+        assert_eq!(agenda.due(Timestamp(99), 9), (vec![], None));
     }
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use engine::{
     aggregate::{Aggregate, Answer, Context, Decision, SNAPSHOT_FORMAT, Ticket},
     effect::Effect,
-    id::{EntityKey, TenantId},
+    id::EntityKey,
     sabotage::{Rule, is_broken, panic_if_due},
     time::Timestamp,
 };
@@ -25,8 +25,8 @@ use crate::{
     shard::{Fate, Leading, Proposal},
 };
 
-/// How long after asking for an effect an entity is woken to ask again, should the runtime have forgotten: only a
-/// crash makes it.
+/// How long after it last asked for its open effects an entity asks for them again: the runtime may have forgotten them
+/// in a crash, or a provider's answer may not have settled them. Events in between do not postpone it.
 pub const EFFECT_RETRY_MS: u64 = 10_000;
 
 /// The shortest pause between two wakes of which the first changed nothing.
@@ -49,13 +49,14 @@ pub struct Entity<A>(std::marker::PhantomData<fn(A)>);
 pub struct Resident<A: Aggregate> {
     key: EntityKey,
     key_bytes: Bytes,
-    tenant: TenantId,
     aggregate: A,
     version: u64,
     from_snapshot: bool,
     accepted: Arc<AtomicU64>,
     /// What the agenda has of it. `None`: not known.
     wake_told: Option<Option<Timestamp>>,
+    /// When the open effects are asked for again. `None` while none is open.
+    retry_at: Option<Timestamp>,
     waiting: Vec<Waiting<A>>,
     gate: Arc<Gate>,
     leading: Arc<Leading>,
@@ -75,20 +76,20 @@ pub async fn start<A: Aggregate>(
 ) -> Result<Arc<Mailbox<A>>, ractor::SpawnErr> {
     let gate = Arc::new(Gate::default());
     gate.touch(leading.now().0);
-    let resident = Resident {
+    let mut resident = Resident {
         key: key.clone(),
         key_bytes: Bytes::copy_from_slice(key.as_bytes()),
-        tenant: key.tenant(),
         version: loaded.version,
         from_snapshot: loaded.from_snapshot,
         accepted: Arc::new(AtomicU64::new(loaded.version)),
         wake_told: None,
+        retry_at: None,
         waiting: Vec::new(),
         aggregate: loaded.aggregate,
         gate: gate.clone(),
         leading: leading.clone(),
     };
-    resident.resume();
+    resident.resume(leading.now());
     let entity = Entity::<A>(std::marker::PhantomData);
     let (actor, _) = Actor::spawn_linked(None, entity, resident, leading.supervisor()).await?;
     leading.note_actor(actor.get_id(), key);
@@ -128,8 +129,12 @@ impl<A: Aggregate> Actor for Entity<A> {
                 panic_if_due();
             }
             Message::Commands { commands, reply, permit } => resident.commands(&commands, reply, permit),
-            Message::Wake(permit) => resident.wake(permit),
+            Message::Wake(permit) => {
+                panic_if_due();
+                resident.wake(permit);
+            }
             Message::Outcome(effect, outcome, _permit) => {
+                panic_if_due();
                 let events = resident.aggregate.on_outcome(effect, &outcome, resident.leading.now());
                 if !events.is_empty() {
                     resident.propose(events, effect.command_id(&resident.key).0, 0, Vec::new());
@@ -274,11 +279,16 @@ impl<A: Aggregate> Resident<A> {
         });
     }
 
-    /// When the entity wants to be woken; while an effect is open, at the latest when it is to be asked again.
-    fn wake_at(&self, now: Timestamp) -> Option<Timestamp> {
-        let own = self.aggregate.wake_at();
-        let retry = self.aggregate.has_outstanding().then(|| now.plus_ms(EFFECT_RETRY_MS));
-        own.into_iter().chain(retry).min()
+    /// When the entity wants to be woken; while an effect is open, at the latest when it is to be asked for again.
+    ///
+    /// The retry time stays where it is as long as anything is open. If each event moved it, an entity with an event
+    /// every few seconds would never ask again.
+    fn wake_at(&mut self, now: Timestamp) -> Option<Timestamp> {
+        self.retry_at = match self.aggregate.has_outstanding() {
+            true => Some(self.retry_at.unwrap_or_else(|| now.plus_ms(EFFECT_RETRY_MS))),
+            false => None,
+        };
+        self.aggregate.wake_at().into_iter().chain(self.retry_at).min()
     }
 
     fn answer_settled(&mut self, now: Timestamp, answers: &mut Vec<Whenever>) {
@@ -297,7 +307,7 @@ impl<A: Aggregate> Resident<A> {
         // The agenda has taken this wake down: it is told the next also when that is the same.
         self.wake_told = None;
         let events = self.aggregate.on_wake(now);
-        self.resume();
+        self.resume(now);
         if !events.is_empty() {
             return self.propose(events, 0, 0, Vec::new());
         }
@@ -317,15 +327,23 @@ impl<A: Aggregate> Resident<A> {
     }
 
     /// Asks for everything that is still open. The runtime knows what is under way.
-    fn resume(&self) {
-        if self.from_snapshot && is_broken(Rule::EffectLostAfterCheckpoint) {
+    ///
+    /// The present state may be speculative: an effect of it must not leave before the journal has accepted the event
+    /// that asks for it, or a provider carries out what no state knows of. So the effects go through the writer, as a
+    /// proposal without an entry, and leave when everything proposed before it is accepted.
+    fn resume(&mut self, now: Timestamp) {
+        if !self.aggregate.has_outstanding() || (self.from_snapshot && is_broken(Rule::EffectLostAfterCheckpoint)) {
             return;
         }
-        if self.aggregate.has_outstanding() {
-            for effect in self.aggregate.outstanding() {
-                self.leading.dispatch(&self.tenant, &self.key, effect);
+        self.retry_at = Some(now.plus_ms(EFFECT_RETRY_MS));
+        let effects = self.aggregate.outstanding();
+        if is_broken(Rule::EffectOfSpeculation) {
+            for effect in effects {
+                self.leading.dispatch(&self.key.tenant(), &self.key, effect);
             }
+            return;
         }
+        self.leading.propose(Proposal { key: Some(self.key.clone()), effects, ..Proposal::default() });
     }
 
     fn freeze(&mut self, reply: oneshot::Sender<Option<Snapshot>>, permit: Permit) {

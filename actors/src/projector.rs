@@ -1,11 +1,12 @@
 //! Moves what was accepted into the SQL read side, at low priority and with a lag that is a metric.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use engine::{id::EntityKey, time::Timestamp};
 use futures::{StreamExt, future::BoxFuture};
 use streaming::{Position, ShardId};
+use tokio::time::Instant;
 
 use crate::node::NodeShared;
 
@@ -13,7 +14,7 @@ use crate::node::NodeShared;
 const RECORDS_PER_STEP: usize = 4_096;
 /// The pause after each transaction, so that the read side never takes more than its share from the sale.
 const PAUSE: Duration = Duration::from_millis(20);
-/// The pause after a transaction that failed.
+/// The pause after a transaction or a read that failed.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// An accepted entry, on its way to the read side.
@@ -42,6 +43,17 @@ pub struct Reached {
     pub next: u64,
 }
 
+/// Why records were not taken in. Nothing of them was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct ProjectionError {
+    /// The shard and position of an entry that can never be taken in: its events do not decode, or do not fit what
+    /// went before. `None`: another attempt may help.
+    pub entry: Option<(u16, u64)>,
+    /// What is wrong.
+    pub why: String,
+}
+
 /// The read side, as the runtime sees it.
 pub trait Projection: Send + Sync + 'static {
     /// How far each shard has got. A shard that is not named is at its beginning.
@@ -49,99 +61,216 @@ pub trait Projection: Send + Sync + 'static {
 
     /// Takes records in, and moves every shard in `reached` to its new position, in one transaction. Refused when a
     /// shard was not where its first record is.
-    fn project(&self, records: Vec<Accepted>, reached: Vec<Reached>) -> BoxFuture<'_, Result<(), String>>;
+    fn project(&self, records: Vec<Accepted>, reached: Vec<Reached>) -> BoxFuture<'_, Result<(), ProjectionError>>;
 }
 
 /// Runs until it is aborted.
 pub(crate) async fn keep_projected(node: Arc<NodeShared>, projection: Arc<dyn Projection>) {
-    let mut next = vec![0; usize::from(node.journal.shards())];
+    let mut run = Run {
+        cursors: vec![Cursor::default(); usize::from(node.journal.shards())],
+        node,
+        projection,
+        reported: BTreeSet::new(),
+    };
     loop {
-        match projection.reached().await {
-            Ok(reached) => {
-                for Reached { shard, next: position } in reached {
-                    if let Some(known) = next.get_mut(usize::from(shard)) {
-                        *known = position;
-                    }
-                }
-            }
-            Err(error) => {
-                tracing::warn!(error, "read side does not answer; trying again");
-                tokio::time::sleep(RETRY).await;
-                continue;
-            }
+        if let Err(error) = run.read_positions().await {
+            tracing::warn!(error, "read side does not answer; trying again");
+            tokio::time::sleep(RETRY).await;
+            continue;
         }
-        while let Ok(moved) = step(&node, projection.as_ref(), &mut next).await {
+        while let Ok(moved) = run.step().await {
             if moved {
                 tokio::time::sleep(PAUSE).await;
-            } else {
-                node.accepted.notified().await;
+                continue;
+            }
+            let retry = run.next_retry();
+            tokio::select! {
+                () = run.node.accepted.notified() => {}
+                () = sleep_until(retry) => {}
             }
         }
         tokio::time::sleep(RETRY).await;
     }
 }
 
-/// Projects up to [`RECORDS_PER_STEP`] records. False when there were none.
-async fn step(node: &NodeShared, projection: &dyn Projection, next: &mut [u64]) -> Result<bool, ()> {
-    let (mut records, mut reached, mut lag) = (Vec::new(), Vec::new(), 0);
-    for (shard, from) in next.iter().enumerate() {
-        let shard = shard as u16;
-        let Some(accepted) = accepted_of(node, shard).filter(|accepted| accepted > from) else { continue };
-        lag += accepted - from;
-        let room = RECORDS_PER_STEP.saturating_sub(records.len());
-        if room == 0 {
-            continue;
-        }
-        let to = read_shard(node, shard, *from, room, &mut records).await?;
-        if to > *from {
-            reached.push(Reached { shard, next: to });
-        }
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
-    metrics::gauge!("fusion_projection_lag_entries").set(lag as f64);
-    if reached.is_empty() {
-        return Ok(false);
-    }
-    if let Err(error) = projection.project(records, reached.clone()).await {
-        tracing::error!(error, "read side refuses; reading its positions again");
-        return Err(());
-    }
-    for Reached { shard, next: position } in reached {
-        next[usize::from(shard)] = position;
-    }
-    Ok(true)
 }
 
-fn accepted_of(node: &NodeShared, shard: u16) -> Option<u64> {
-    node.shards().get(usize::from(shard))?.current.get().map(|leading| leading.accepted_position())
+/// Where a shard stands. A fault of one shard never holds up another.
+#[derive(Debug, Clone, Copy, Default)]
+struct Cursor {
+    /// The next position to project.
+    next: u64,
+    /// The position of an entry that cannot be projected: the shard's projection ends before it.
+    ends_at: Option<u64>,
+    /// Its journal did not read: not before this moment again.
+    not_before: Option<Instant>,
 }
 
-async fn read_shard(
-    node: &NodeShared,
-    shard: u16,
-    from: u64,
-    room: usize,
-    records: &mut Vec<Accepted>,
-) -> Result<u64, ()> {
-    let mut batches = node.journal.read(ShardId(shard), Position(from));
-    let (mut to, first) = (from, records.len());
-    while let Some(batch) = batches.next().await {
-        let batch = batch.map_err(|error| tracing::error!(shard, %error, "journal does not read"))?;
-        for (position, entry) in batch.entries().filter(|(position, _)| position.0 >= from) {
-            let key =
-                EntityKey::from_bytes(&entry.key).ok_or_else(|| tracing::error!(shard, %position, "unknown kind"))?;
-            records.push(Accepted {
-                shard,
-                position: position.0,
-                key,
-                version: entry.version,
-                at: Timestamp(entry.at_ms),
-                events: entry.events.clone(),
-            });
+/// The projection of a node's shards.
+struct Run {
+    node: Arc<NodeShared>,
+    projection: Arc<dyn Projection>,
+    cursors: Vec<Cursor>,
+    /// Entries that an operator has been told of.
+    reported: BTreeSet<(u16, u64)>,
+}
+
+/// What was read of the journal for one transaction.
+#[derive(Default)]
+struct Work {
+    records: Vec<Accepted>,
+    reached: Vec<Reached>,
+}
+
+impl Run {
+    async fn read_positions(&mut self) -> Result<(), String> {
+        for Reached { shard, next } in self.projection.reached().await? {
+            if let Some(cursor) = self.cursors.get_mut(usize::from(shard)) {
+                // A rebuild has begun: what could not be projected is tried once more.
+                let ends_at = cursor.ends_at.filter(|at| next <= *at && cursor.next <= next);
+                *cursor = Cursor { next, ends_at, ..*cursor };
+            }
         }
-        to = batch.header.end().0;
-        if records.len() - first >= room {
-            break;
+        Ok(())
+    }
+
+    /// Projects up to [`RECORDS_PER_STEP`] records. False when there were none.
+    async fn step(&mut self) -> Result<bool, ()> {
+        let mut work = self.read().await;
+        // Each round takes the entry out that cannot be projected, with all that follows in its shard.
+        while !work.reached.is_empty() {
+            let outcome = self.projection.project(work.records.clone(), work.reached.clone()).await;
+            let Err(error) = outcome else {
+                for Reached { shard, next } in work.reached {
+                    self.cursors[usize::from(shard)].next = next;
+                }
+                return Ok(true);
+            };
+            let Some((shard, position)) = error.entry.filter(|entry| work.holds(*entry)) else {
+                tracing::error!(%error, "read side refuses; reading its positions again");
+                return Err(());
+            };
+            let key = work.records.iter().find(|one| (one.shard, one.position) == (shard, position));
+            self.stop_before(shard, position, &error.why, key.map(|one| &one.key));
+            work.cut(shard, position, self.cursors[usize::from(shard)].next);
+        }
+        Ok(false)
+    }
+
+    /// Reads what is next of every shard.
+    async fn read(&mut self) -> Work {
+        let (mut work, mut lag) = (Work::default(), 0);
+        for shard in 0..self.cursors.len() as u16 {
+            let Cursor { next, ends_at, not_before } = self.cursors[usize::from(shard)];
+            let Some(accepted) = self.accepted_of(shard).filter(|accepted| *accepted > next) else { continue };
+            lag += accepted - next;
+            let room = RECORDS_PER_STEP.saturating_sub(work.records.len());
+            let waits = not_before.is_some_and(|at| at > Instant::now());
+            if room == 0 || waits || ends_at.is_some_and(|end| next >= end) {
+                continue;
+            }
+            let first = work.records.len();
+            let to = self.read_shard(shard, next, room, &mut work.records).await;
+            if let Some(end) = ends_at.filter(|end| to > *end) {
+                let kept = work.records[first..].iter().take_while(|one| one.position < end).count();
+                work.records.truncate(first + kept);
+            }
+            let to = to.min(ends_at.unwrap_or(u64::MAX));
+            if to > next {
+                work.reached.push(Reached { shard, next: to });
+            }
+        }
+        metrics::gauge!("fusion_projection_lag_entries").set(lag as f64);
+        let stopped = self.cursors.iter().filter(|cursor| cursor.ends_at.is_some()).count();
+        metrics::gauge!("fusion_projection_stopped_shards").set(stopped as f64);
+        work
+    }
+
+    fn accepted_of(&self, shard: u16) -> Option<u64> {
+        self.node.shards().get(usize::from(shard))?.current.get().map(|leading| leading.accepted_position())
+    }
+
+    /// Reads whole batches of a shard into `records` until there are `room` or the journal has no more or does not
+    /// read, and says up to which position.
+    async fn read_shard(&mut self, shard: u16, from: u64, room: usize, records: &mut Vec<Accepted>) -> u64 {
+        let node = self.node.clone();
+        let mut batches = node.journal.read(ShardId(shard), Position(from));
+        let (mut to, first) = (from, records.len());
+        while let Some(batch) = batches.next().await {
+            let batch = match batch {
+                Ok(batch) => batch,
+                Err(error) => {
+                    tracing::error!(shard, position = to, %error, "journal does not read; other shards are projected");
+                    self.cursors[usize::from(shard)].not_before = Some(Instant::now() + RETRY);
+                    return to;
+                }
+            };
+            for (position, entry) in batch.entries().filter(|(position, _)| position.0 >= from) {
+                let Some(key) = EntityKey::from_bytes(&entry.key) else {
+                    self.stop_before(
+                        shard,
+                        position.0,
+                        "its entity is of a kind that this program does not know",
+                        None,
+                    );
+                    return position.0;
+                };
+                records.push(Accepted {
+                    shard,
+                    position: position.0,
+                    key,
+                    version: entry.version,
+                    at: Timestamp(entry.at_ms),
+                    events: entry.events.clone(),
+                });
+            }
+            to = batch.header.end().0;
+            if records.len() - first >= room {
+                break;
+            }
+        }
+        to
+    }
+
+    /// Ends a shard's projection before an entry, and tells an operator once.
+    fn stop_before(&mut self, shard: u16, position: u64, why: &str, key: Option<&EntityKey>) {
+        let cursor = &mut self.cursors[usize::from(shard)];
+        cursor.ends_at = Some(cursor.ends_at.map_or(position, |end| end.min(position)));
+        if !self.reported.insert((shard, position)) {
+            return;
+        }
+        let key_text = key.map(ToString::to_string);
+        tracing::error!(shard, position, key = key_text, why, "lists of this shard stop before an entry");
+        if let Some(key) = key {
+            self.node.dead_letter(key, &format!("lists of shard {shard} stop before position {position}: {why}"));
         }
     }
-    Ok(to)
+
+    /// When a shard whose journal did not read is read again.
+    fn next_retry(&self) -> Option<Instant> {
+        let now = Instant::now();
+        self.cursors.iter().filter_map(|cursor| cursor.not_before).filter(|at| *at > now).min()
+    }
+}
+
+impl Work {
+    fn holds(&self, (shard, position): (u16, u64)) -> bool {
+        self.records.iter().any(|one| (one.shard, one.position) == (shard, position))
+    }
+
+    /// Takes out everything of `shard` from `position` on. The shard stood at `next`.
+    fn cut(&mut self, shard: u16, position: u64, next: u64) {
+        self.records.retain(|one| one.shard != shard || one.position < position);
+        self.reached.retain_mut(|reached| {
+            if reached.shard == shard {
+                reached.next = position;
+            }
+            reached.shard != shard || position > next
+        });
+    }
 }

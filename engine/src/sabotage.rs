@@ -11,6 +11,8 @@ pub enum Rule {
     SoldOutFromSpeculation,
     /// An effect is forgotten when its entity is loaded from a checkpoint.
     EffectLostAfterCheckpoint,
+    /// A wake asks for the effects of state that the journal has not accepted.
+    EffectOfSpeculation,
     /// A hold that expires after its drop's end goes nowhere.
     UnitLostAfterEnd,
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use actors::projector::{Accepted, Projection, Reached};
+use actors::projector::{Accepted, Projection, ProjectionError, Reached};
 use futures::future::BoxFuture;
-use persistence::project::{Projector, Record, Stretch};
+use persistence::project::{ProjectError, Projector, Record, Stretch};
 use tokio::sync::Mutex;
 
 use crate::read_side::ReadSideWitness;
@@ -36,11 +36,11 @@ impl Projection for ReadSideProjection {
         })
     }
 
-    fn project(&self, records: Vec<Accepted>, reached: Vec<Reached>) -> BoxFuture<'_, Result<(), String>> {
+    fn project(&self, records: Vec<Accepted>, reached: Vec<Reached>) -> BoxFuture<'_, Result<(), ProjectionError>> {
         Box::pin(async move {
             let mut inner = self.inner.lock().await;
             let stretches = stretches(&inner.next, &records, &reached);
-            inner.projector.apply(&stretches).await.map_err(|error| error.to_string())?;
+            inner.projector.apply(&stretches).await.map_err(|error| refusal(&error))?;
             for Reached { shard, next } in reached {
                 inner.next.insert(shard, next);
                 inner.witness.note(shard, next);
@@ -49,6 +49,12 @@ impl Projection for ReadSideProjection {
             Ok(())
         })
     }
+}
+
+/// What the runtime has to know of an error.
+fn refusal(error: &ProjectError) -> ProjectionError {
+    let entry = error.entry().map(|place| (place.shard, place.position));
+    ProjectionError { entry, why: error.to_string() }
 }
 
 /// One stretch for each shard, from where it stood to what it has reached.

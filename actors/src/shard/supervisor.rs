@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    leading::{Fate, Leading, Proposal},
+    leading::{Fate, Leading, MailboxError, Proposal},
     recovery::{LeadError, lead},
     writer,
 };
@@ -32,6 +32,8 @@ const PARK_WITHIN_MS: u64 = 60_000;
 const LEAD_AGAIN: Duration = Duration::from_millis(100);
 /// How often idle entities are looked for.
 const TICK: Duration = Duration::from_secs(5);
+/// The pause before a wake that did not reach its entity is tried again.
+const WAKE_RETRY_MS: u64 = 100;
 /// Wakes delivered in one go; more wait for the next.
 const WAKES_AT_ONCE: usize = 1_024;
 
@@ -291,8 +293,13 @@ impl ShardState {
     fn entity_failed(&mut self, actor: ractor::ActorId, error: &str) {
         let Some(leading) = self.current.get() else { return };
         let Some((_, key)) = leading.actors.remove(&actor) else { return };
+        // A wake that was in its mailbox died with it, and nothing else tells the agenda so: the entity may not be asked
+        // for anything ever again, and its holds would never end. After the removal, so that the wake finds the new one.
         let (settled, gone) = (leading.clone(), key.clone());
-        leading.propose(Proposal::barrier(Box::new(move |_| settled.remove_live(&gone))));
+        leading.propose(Proposal::barrier(Box::new(move |_| {
+            settled.remove_live(&gone);
+            settled.agenda.retry(&gone, settled.now());
+        })));
         let now = leading.now();
         let failures = self.failures.entry(key.clone()).or_default();
         failures.push_back(now);
@@ -333,11 +340,13 @@ async fn keep_agenda(leading: Arc<Leading>) {
         for key in &due {
             let woken = match leading.any(key).await {
                 Ok(live) => live.wake().is_ok(),
-                Err(_) => false,
+                // It answers nobody until the process starts anew; its wake stays on the agenda for that start.
+                Err(MailboxError::Parked(_)) => continue,
+                Err(MailboxError::Gone | MailboxError::Store(_)) => false,
             };
             if !woken && !leading.is_over() {
-                // It is leaving memory, full, or parked: try again shortly.
-                leading.agenda.set(key, Some(leading.now().plus_ms(100)));
+                // It is leaving memory, or its stores do not answer.
+                leading.agenda.retry(key, leading.now().plus_ms(WAKE_RETRY_MS));
             }
         }
         if due.len() == WAKES_AT_ONCE {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use actors::{AskError, Call, Clock, Commerce, Node, NodeOptions, clock::TokioClock, node::Tuning};
+use actors::{AskError, Call, Clock, Commerce, Node, NodeOptions, clock::TokioClock, node::Tuning, ports::Outside};
 use engine::{
     aggregate::Aggregate,
     drop::{Audience, Buyer, Drop, DropCommand, DropReply, ItemTerms, Terms},
@@ -49,22 +49,26 @@ impl Faults for Slow {
 }
 
 /// A node of one shard, and what outlives it.
-struct Scene {
-    journal: MemoryJournal,
-    snapshots: Snapshots,
-    clock: Arc<dyn Clock>,
-    trouble: Trouble,
-    tenant: TenantId,
+pub struct Scene {
+    pub journal: MemoryJournal,
+    pub snapshots: Snapshots,
+    pub clock: Arc<dyn Clock>,
+    pub trouble: Trouble,
+    pub tenant: TenantId,
     tail_bytes: u64,
 }
 
 impl Scene {
-    fn new(append: Duration, tail_bytes: u64) -> Self {
+    pub fn new(append: Duration, tail_bytes: u64) -> Self {
+        Self::with_faults(Slow(append), tail_bytes)
+    }
+
+    pub fn with_faults(faults: impl Faults + 'static, tail_bytes: u64) -> Self {
         break_rule(None);
         panic_every(0, 0);
         let trouble = Trouble { dice: Dice::new(7), on: Arc::new(AtomicBool::new(false)), appends: 0 };
         Self {
-            journal: MemoryJournal::with_faults(1, 7, Slow(append)),
+            journal: MemoryJournal::with_faults(1, 7, faults),
             snapshots: Snapshots::new(trouble.clone()),
             clock: Arc::new(TokioClock::starting_at(BEGIN)),
             trouble,
@@ -73,12 +77,17 @@ impl Scene {
         }
     }
 
-    async fn start(&self) -> Node {
+    pub async fn start(&self) -> Node {
+        self.start_with(Bank { books: Arc::default(), trouble: self.trouble.clone() }).await
+    }
+
+    /// A node whose providers are `outside`.
+    pub async fn start_with(&self, outside: impl Outside) -> Node {
         let options = NodeOptions {
             name: "scene".into(),
             journal: Arc::new(self.journal.clone()) as Arc<dyn Journal>,
             snapshots: Arc::new(self.snapshots.clone()),
-            outside: Arc::new(Bank { books: Arc::default(), trouble: self.trouble.clone() }),
+            outside: Arc::new(outside),
             clock: self.clock.clone(),
             projection: None,
             tuning: Tuning { checkpoint_tail_bytes: self.tail_bytes, inline: true, ..Tuning::default() },
@@ -87,7 +96,7 @@ impl Scene {
     }
 
     /// A shelf with units on it.
-    async fn stock(&self, commerce: &Commerce, sku: &Sku, units: u64, name: u128) {
+    pub async fn stock(&self, commerce: &Commerce, sku: &Sku, units: u64, name: u128) {
         let (tenant, key) = (self.tenant.clone(), sku.key(&self.tenant));
         let adopt =
             InventoryCommand::Adopt { tenant, sku: sku.clone(), product: ProductId(1), variant: VariantId(name) };
@@ -96,7 +105,7 @@ impl Scene {
         ask::<Inventory>(commerce, &key, change, name + 1).await;
     }
 
-    async fn levels(&self, commerce: &Commerce, sku: &Sku) -> StockLevels {
+    pub async fn levels(&self, commerce: &Commerce, sku: &Sku) -> StockLevels {
         match ask::<Inventory>(commerce, &sku.key(&self.tenant), InventoryCommand::View, 0).await {
             InventoryReply::Levels(levels) => levels,
             other => panic!("{other:?}"),
@@ -104,7 +113,7 @@ impl Scene {
     }
 
     /// An open drop of all units of a shelf.
-    async fn drop_of(&self, commerce: &Commerce, sku: &Sku, units: i64) -> DropId {
+    pub async fn drop_of(&self, commerce: &Commerce, sku: &Sku, units: i64) -> DropId {
         let drop = DropId(9);
         let terms = Terms {
             title: "Scene".into(),
@@ -124,7 +133,7 @@ impl Scene {
     }
 }
 
-fn named(name: u128) -> Call {
+pub fn named(name: u128) -> Call {
     Call {
         command_id: CommandId(name),
         former_ids: Vec::new(),
@@ -134,19 +143,19 @@ fn named(name: u128) -> Call {
     }
 }
 
-async fn ask<A: Aggregate>(commerce: &Commerce, key: &EntityKey, command: A::Command, name: u128) -> A::Reply {
+pub async fn ask<A: Aggregate>(commerce: &Commerce, key: &EntityKey, command: A::Command, name: u128) -> A::Reply {
     match commerce.ask::<A>(key, command, named(name)).await {
         Ok(answered) => answered.reply,
         Err(error) => panic!("{error:?}"),
     }
 }
 
-fn claim(name: u128) -> DropCommand {
+pub fn claim(name: u128) -> DropCommand {
     let buyer = Buyer { subject: SubjectId(name), former: Vec::new(), customer: false };
     DropCommand::Claim { claim: ClaimId(name), buyer, sku: None, quantity: Quantity::new(1).unwrap() }
 }
 
-fn live<T>(scene: impl Future<Output = T>) -> T {
+pub fn live<T>(scene: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(scene)
 }
 

@@ -11,8 +11,10 @@ mod bank;
 mod buyers;
 mod checker;
 mod directed;
+mod effects;
 mod faults;
 mod money;
+mod projections;
 mod world;
 
 use engine::sabotage::{Rule, break_rule};

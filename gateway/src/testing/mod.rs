@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 use actors::{
     Clock, Node, NodeOptions, SystemClock,
     node::Tuning,
-    projector::{Accepted, Projection, Reached},
+    projector::{Accepted, Projection, ProjectionError, Reached},
 };
 use axum::{
     body::Body,
@@ -24,7 +24,7 @@ use futures::future::BoxFuture;
 use metrics_exporter_prometheus::PrometheusHandle;
 use parking_lot::Mutex;
 use persistence::{
-    project::{Projector, Record, Stretch},
+    project::{ProjectError, Projector, Record, Stretch},
     snapshots::MemorySnapshots,
     sql::{ReadSide, Tenant},
 };
@@ -297,7 +297,7 @@ impl Projection for ReadSideProjection {
         })
     }
 
-    fn project(&self, records: Vec<Accepted>, reached: Vec<Reached>) -> BoxFuture<'_, Result<(), String>> {
+    fn project(&self, records: Vec<Accepted>, reached: Vec<Reached>) -> BoxFuture<'_, Result<(), ProjectionError>> {
         Box::pin(async move {
             let (projector, next) = &mut *self.0.lock().await;
             let stretches: Vec<Stretch<'_>> = reached
@@ -318,7 +318,8 @@ impl Projection for ReadSideProjection {
                         .collect(),
                 })
                 .collect();
-            projector.apply(&stretches).await.map_err(|error| error.to_string())?;
+            let refused = |error: ProjectError| ProjectionError { entry: None, why: error.to_string() };
+            projector.apply(&stretches).await.map_err(refused)?;
             next.extend(reached.iter().map(|reached| (reached.shard, reached.next)));
             Ok(())
         })

@@ -70,6 +70,16 @@ pub enum ProjectError {
 }
 crate::sql::store_errors!(ProjectError);
 
+impl ProjectError {
+    /// The entry that can never be taken in, if that is what is wrong: handing it in again does not help.
+    pub fn entry(&self) -> Option<Place> {
+        match self {
+            Self::Undecodable { place, .. } | Self::Impossible { place, .. } => Some(*place),
+            Self::Gap { .. } | Self::Disordered { .. } | Self::Moved { .. } | Self::Store(_) => None,
+        }
+    }
+}
+
 impl Place {
     /// The error for an event here that does not fit.
     pub(super) fn impossible(self, why: &'static str) -> ProjectError {
