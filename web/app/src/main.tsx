@@ -3,7 +3,10 @@ import { App } from "./app";
 import { readFirst } from "./drop/first-read";
 import { firstLanguage, speak } from "./i18n";
 import { startRouter } from "./router";
+import { guardTaps } from "./ui/tap-guard";
 
+// Before the router: a tap that does not count leads nowhere.
+guardTaps();
 startRouter();
 readFirst(window.location.pathname);
 const root = document.getElementById("app");

@@ -7,6 +7,8 @@ import { forget, keep, recall } from "../storage";
 import type { Address, Checkout, Money, NewCheckout, Order, ProblemSaid } from "../types";
 
 const SLOW_AFTER_MS = 2500;
+/** How long after a refusal the button takes no tap: the second one of an impatient finger may have been meant before it. */
+const SETTLE_MS = 700;
 const ORDER_ATTEMPTS_MAX = 10;
 
 export interface Trouble {
@@ -35,11 +37,14 @@ export class CheckoutDesk {
   readonly stage = signal<Stage>({ kind: "form" });
   /** Whether a confirmation or a cancellation is on the way. */
   readonly acting = signal(false);
+  /** Whether a refusal has only just come. */
+  readonly settling = signal(false);
   /** Until it is known whether a payment was under way before a reload. */
   readonly loaded = signal(false);
 
   private stopWatching = () => {};
   private slowTimer = 0;
+  private settleTimer = 0;
 
   /** `place` names the goods in the browser's storage: `cart`, or a drop. */
   constructor(
@@ -50,6 +55,7 @@ export class CheckoutDesk {
   dispose(): void {
     this.stopWatching();
     clearTimeout(this.slowTimer);
+    clearTimeout(this.settleTimer);
   }
 
   /** Goes on where a page before this one was. A payment that is done gives way to new goods. */
@@ -73,7 +79,7 @@ export class CheckoutDesk {
   }
 
   pay(goods: Goods, means: Means): Promise<void> {
-    if (this.stage.value.kind !== "form") return Promise.resolve();
+    if (this.stage.value.kind !== "form" || this.settling.value) return Promise.resolve();
     const { email, address, card, expectedTotal } = means;
     return this.send({
       ...goods,
@@ -110,7 +116,7 @@ export class CheckoutDesk {
     this.acting.value = true;
     try {
       await askOnce("cancel_checkout", { place: `cancel.${checkoutId}`, params: { id: checkoutId } });
-      this.stage.value = { kind: "form", trouble: { code: "cancelled" } };
+      this.toForm({ code: "cancelled" });
     } catch (thrown) {
       // Too late to cancel: what became of it is the truth to show.
       if (asShopError(thrown).mayAskAgain) this.refuse(thrown);
@@ -192,7 +198,7 @@ export class CheckoutDesk {
       case "failed":
         this.stopWatching();
         forget(this.idPlace);
-        this.stage.value = { kind: "form", trouble: { code: checkout.problem?.code ?? "payment_failed", problem: checkout.problem } };
+        this.toForm({ code: checkout.problem?.code ?? "payment_failed", problem: checkout.problem });
         return false;
       default:
         this.stage.value = { kind: "following", checkout, slow: before.kind === "following" && before.slow };
@@ -218,6 +224,13 @@ export class CheckoutDesk {
     const error = asShopError(thrown);
     // A question that was refused is over; one without an answer is asked again by the same key.
     if (!error.mayAskAgain) abandon(this.questionPlace);
-    this.stage.value = { kind: "form", trouble: { code: error.code, problem: error.problem } };
+    this.toForm({ code: error.code, problem: error.problem });
+  }
+
+  private toForm(trouble: Trouble): void {
+    this.stage.value = { kind: "form", trouble };
+    this.settling.value = true;
+    clearTimeout(this.settleTimer);
+    this.settleTimer = window.setTimeout(() => (this.settling.value = false), SETTLE_MS);
   }
 }

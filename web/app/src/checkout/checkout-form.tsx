@@ -26,6 +26,7 @@ const REQUIRED: Name[] = ["email", "name", "line1", "postal_code", "city"];
 
 interface Props {
   total: Money;
+  /** On its way, or just answered: a tap now is not meant for what the button says now. */
   sending: boolean;
   onPay: (means: Means) => void;
   /** Told when the buyer leaves the total they agreed to. */

@@ -28,8 +28,8 @@ export function CheckoutPanel({ desk, goods, lines, back, nothing, timer }: Prop
   const notices = useRef<HTMLDivElement>(null);
   const troubled = stage.kind === "form" && stage.trouble;
   useEffect(() => {
-    // The answer stands above the form, and the button that asked for it below.
-    if (troubled) notices.current?.scrollIntoView({ block: "center" });
+    // Only as far as it takes to see it.
+    if (troubled) notices.current?.scrollIntoView({ block: "nearest" });
   }, [troubled]);
   if (!desk.loaded.value) return <div aria-busy="true" />;
   switch (stage.kind) {
@@ -58,16 +58,17 @@ export function CheckoutPanel({ desk, goods, lines, back, nothing, timer }: Prop
       return (
         <div class="checkout">
           <div>
+            <CheckoutForm
+              total={total}
+              expectedTotal={total}
+              sending={stage.kind === "sending" || desk.settling.value}
+              onPay={(means) => void desk.pay(goods, means)}
+            />
+            {/* Below the button that asked: what stands above it stays where it is. */}
             <div class="checkout-notices" ref={notices}>
               {trouble && <CheckoutTrouble trouble={trouble} desk={desk} back={back} />}
               {stage.kind === "sending" && stage.wait && <WaitNotice reason={stage.wait} />}
             </div>
-            <CheckoutForm
-              total={total}
-              expectedTotal={total}
-              sending={stage.kind === "sending"}
-              onPay={(means) => void desk.pay(goods, means)}
-            />
           </div>
           <Summary lines={lines} subtotal={subtotal} total={total} timer={timer} />
         </div>

@@ -5,6 +5,7 @@ import { HoldTimer } from "../drop/holds";
 import { useMilestones } from "../drop/milestones";
 import { useDrop } from "../drop/use-drop";
 import { t } from "../i18n";
+import { titleOf } from "../shop/catalogue";
 import type { GoodsLine } from "../types";
 import { LoadFailed } from "../ui/load-state";
 import { Notice } from "../ui/notice";
@@ -35,7 +36,7 @@ export function DropCheckoutPage({ params }: PageProps) {
   const back = `/drops/${id}`;
   const lines: GoodsLine[] = holds.map((claim) => ({
     sku: claim.sku,
-    title: drop?.title ?? "",
+    title: drop ? titleOf(drop) : "",
     quantity: claim.quantity,
     unit_price: claim.unit_price,
     ...(drop?.product_id ? { product_id: drop.product_id } : {}),
@@ -56,7 +57,7 @@ export function DropCheckoutPage({ params }: PageProps) {
   return (
     <div class="page">
       <p class="back-link">
-        <a href={back}>← {drop?.title ?? t("common.back")}</a>
+        <a href={back}>← {drop ? titleOf(drop) : t("common.back")}</a>
       </p>
       <PageTitle plain={t("checkout.title")} />
       {drop && (

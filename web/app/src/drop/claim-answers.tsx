@@ -13,20 +13,13 @@ interface Props {
 }
 
 export function ClaimAnswers({ desk, drop, nameOf }: Props) {
-  const waiting = Object.values(desk.busy.value).find((state) => state !== "sending");
-  const given = desk.given.value;
+  const waiting = Object.values(desk.busy.value).find((state) => state !== "sending" && state !== "answered");
   return (
     <div class="drop-notices">
       {waiting === "offline" && <Notice tone="warn" title={t("claim.waitOffline")} alert />}
       {waiting === "overloaded" && <Notice tone="warn" title={t("claim.waitOverloaded")} alert />}
       {waiting === "unknown" && <Notice tone="warn" title={t("claim.waitUnknown")} alert />}
       <Refusal desk={desk} drop={drop} nameOf={nameOf} />
-      {given && <Notice tone="good" title={t("hold.given", { item: nameOf(given.sku) })} alert />}
-      {desk.ended.value.map((claim) => (
-        <Notice key={claim.id} tone="warn" title={t("hold.expiredTitle")} alert>
-          {t("hold.expiredText", { item: nameOf(claim.sku) })}
-        </Notice>
-      ))}
     </div>
   );
 }
@@ -45,6 +38,8 @@ function Refusal({ desk, drop, nameOf }: Props) {
     case "sold_out":
       // One has come back since: the button says so.
       if (Date.parse(drop.as_of) > refusal.at && drop.items.some((one) => one.sku === sku && one.available > 0)) return null;
+      // All that is held is held here.
+      if (error.problem?.may_return && desk.heldOf(sku) >= (drop.items.find((one) => one.sku === sku)?.held ?? Infinity)) return null;
       return error.problem?.may_return ? (
         <Notice tone="warn" title={t("claim.mayReturnTitle", { item })} alert>
           {t("claim.mayReturnText")}
@@ -93,8 +88,15 @@ function Refusal({ desk, drop, nameOf }: Props) {
   }
 }
 
+interface StateProps {
+  drop: Drop;
+  desk: ClaimDesk;
+  phase: Phase;
+  needsAccount: boolean;
+}
+
 /** What the drop as a whole is like, when there is nothing to tap. */
-export function DropStateNotice({ phase, needsAccount }: { phase: Phase; needsAccount: boolean }) {
+export function DropStateNotice({ drop, desk, phase, needsAccount }: StateProps) {
   switch (phase) {
     case "scheduled":
     case "opening":
@@ -104,9 +106,14 @@ export function DropStateNotice({ phase, needsAccount }: { phase: Phase; needsAc
         <Notice title={t("state.scheduledTitle")}>{t("state.scheduledText")}</Notice>
       );
     case "open":
-      return needsAccount ? <AccountNeeded /> : null;
+      if (needsAccount) return <AccountNeeded />;
+      return desk.units.value >= drop.per_buyer_max ? (
+        <Notice title={t("claim.limitTitle")}>{tn("claim.limitText", drop.per_buyer_max)}</Notice>
+      ) : null;
     case "may_return":
-      return (
+      return desk.heldOf() >= drop.held ? (
+        <Notice title={t("state.mineTitle")}>{t("state.mineText")}</Notice>
+      ) : (
         <Notice tone="warn" title={t("state.mayReturnTitle")}>
           {t("state.mayReturnText")}
         </Notice>

@@ -14,7 +14,17 @@ import { announce } from "../ui/announcer";
 const END_GRACE_MS = 400;
 const CHECK_PAUSE_MS = 1500;
 
-export type Busy = "sending" | WaitReason;
+/** How long a button that was tapped takes no other tap, though the answer came sooner: a double tap is one tap. */
+const TAP_PAUSE_MS = 600;
+
+/** `answered`: the answer is there, and a second tap would still be the same one. */
+export type Busy = "sending" | "answered" | WaitReason;
+
+/** A hold that is over: it keeps its row, so that nothing moves under a finger. */
+export interface Past {
+  claim: Claim;
+  how: "given" | "ended";
+}
 
 export class ClaimDesk {
   readonly holds = signal<Claim[]>([]);
@@ -25,14 +35,21 @@ export class ClaimDesk {
   readonly returning = signal<string[]>([]);
   /** The answer that was no, and when it came, on the server's clock. */
   readonly refusal = signal<{ sku: string; error: ShopError; at: number }>();
-  /** What ended before it was paid for, and what was given back: said until the next claim. */
-  readonly ended = signal<Claim[]>([]);
-  readonly given = signal<Claim>();
+  /** What ended before it was paid for, and what was given back, for as long as the page is open. */
+  readonly past = signal<Past[]>([]);
+  /** Units of this drop that were paid for before. */
+  private readonly sold = signal(0);
+  /** Units that count towards what one buyer may have. */
+  readonly units = computed(() => this.sold.value + unitsOf(this.holds.value));
+  /** What is held and what was, in the order in which it came. */
+  readonly rows = computed(() => this.arrange(this.holds.value, this.past.value));
 
   private readonly ends: (() => void)[] = [];
   private items: DropItem[] = [];
   private checkedAt = 0;
   private loads = 0;
+  private readonly places = new Map<string, number>();
+  private readonly pauses = new Set<number>();
 
   constructor(
     readonly dropId: string,
@@ -49,6 +66,7 @@ export class ClaimDesk {
         if (subject.value) void this.load();
         else {
           this.holds.value = [];
+          this.sold.value = 0;
           this.loaded.value = true;
         }
       }),
@@ -57,6 +75,7 @@ export class ClaimDesk {
 
   dispose(): void {
     for (const end of this.ends) end();
+    for (const pause of this.pauses) clearTimeout(pause);
   }
 
   /** Claims whose answer did not come before the page was closed are asked for again, by the same key. */
@@ -68,11 +87,11 @@ export class ClaimDesk {
     }
   }
 
-  async claim(sku: string): Promise<void> {
-    if (this.busy.value[sku]) return;
+  /** Whether it is held now. */
+  async claim(sku: string): Promise<boolean> {
+    if (this.busy.value[sku]) return false;
+    const tappedAt = performance.now();
     this.refusal.value = undefined;
-    this.given.value = undefined;
-    this.ended.value = [];
     this.setBusy(sku, "sending");
     try {
       const claim = await askOnce("create_claim", {
@@ -85,10 +104,15 @@ export class ClaimDesk {
         this.hold(claim);
         announce(t("milestone.held", { item: this.nameOf(sku) }));
       }
+      return claim.state === "held";
     } catch (thrown) {
       this.refusal.value = { sku, error: asShopError(thrown), at: serverNow() };
+      return false;
     } finally {
-      this.setBusy(sku, undefined);
+      this.setBusy(sku, "answered");
+      const rest = Math.max(0, TAP_PAUSE_MS - (performance.now() - tappedAt));
+      const pause = window.setTimeout(() => (this.pauses.delete(pause), this.setBusy(sku, undefined)), rest);
+      this.pauses.add(pause);
     }
   }
 
@@ -98,8 +122,8 @@ export class ClaimDesk {
     try {
       // A release has no key: the claim itself makes a repeat the same.
       await call("release_claim", { params: { id: this.dropId, claim_id: claim.id } });
+      this.past.value = [...this.past.value, { claim, how: "given" }];
       this.lose(claim.id);
-      this.given.value = claim;
       this.refusal.value = undefined;
     } catch (thrown) {
       const error = asShopError(thrown);
@@ -110,18 +134,28 @@ export class ClaimDesk {
     }
   }
 
+  /** Units that are held here, of one item or of all, with those that are being claimed just now. */
+  heldOf(sku?: string): number {
+    const coming = Object.entries(this.busy.value).filter(([one, state]) => state !== "answered" && (!sku || one === sku));
+    return coming.length + unitsOf(this.holds.value.filter((claim) => !sku || claim.sku === sku));
+  }
+
   async load(): Promise<void> {
     this.loads += 1;
     const mine = this.loads;
     const before = new Set(this.holds.peek().map(({ id }) => id));
     try {
-      const page = await call("list_claims", { params: { state: "held", limit: 200 } });
+      const [page, sold] = await Promise.all([
+        call("list_claims", { params: { state: "held", limit: 200 } }),
+        call("list_claims", { params: { state: "sold", limit: 200 } }),
+      ]);
       const listed = page.items.filter((claim) => claim.drop_id === this.dropId);
       // The list may lag behind; a claim read by its id does not.
       const unlisted = (recall<string[]>(this.place) ?? []).filter((id) => !listed.some((claim) => claim.id === id));
       const read = await Promise.all(unlisted.map((id) => this.read(id)));
       const fresh = await Promise.all(listed.map((claim) => this.read(claim.id)));
       if (mine !== this.loads) return;
+      this.sold.value = unitsOf(sold.items.filter((claim) => claim.drop_id === this.dropId));
       // What was claimed or given back meanwhile is newer than the list.
       const since = this.holds.peek();
       const gone = new Set([...before].filter((id) => !since.some((claim) => claim.id === id)));
@@ -134,6 +168,14 @@ export class ClaimDesk {
     } finally {
       if (mine === this.loads) this.loaded.value = true;
     }
+  }
+
+  private arrange(holds: Claim[], past: Past[]): (Past | { claim: Claim; how: "held" })[] {
+    const over = past.filter(({ claim }) => !holds.some((one) => one.id === claim.id));
+    const rows = [...over, ...holds.map((claim) => ({ claim, how: "held" as const }))];
+    for (const { claim } of rows) if (!this.places.has(claim.id)) this.places.set(claim.id, this.places.size);
+    const place = (id: string) => this.places.get(id) ?? 0;
+    return rows.sort((one, other) => place(one.claim.id) - place(other.claim.id));
   }
 
   private get place(): string {
@@ -188,9 +230,15 @@ export class ClaimDesk {
       if (fresh.expires_at !== claim.expires_at) this.hold(fresh);
       return;
     }
+    // Given back here meanwhile: it has its row.
+    const isKnown = this.past.value.some((past) => past.claim.id === claim.id);
+    if (fresh?.state !== "sold" && !isKnown) this.past.value = [...this.past.value, { claim, how: "ended" }];
     this.lose(claim.id);
-    if (fresh?.state !== "sold") this.ended.value = [...this.ended.value, claim];
   }
+}
+
+function unitsOf(claims: Claim[]): number {
+  return claims.reduce((sum, { quantity }) => sum + quantity, 0);
 }
 
 function byEnd(one: Claim, other: Claim): number {

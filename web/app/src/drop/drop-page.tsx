@@ -3,7 +3,7 @@ import type { PageProps } from "../app";
 import { now } from "../clock";
 import { t, time, tn } from "../i18n";
 import { session } from "../session";
-import { pictureOf, productOf } from "../shop/catalogue";
+import { pictureOf, productOf, titleOf } from "../shop/catalogue";
 import type { Drop } from "../types";
 import { Icon } from "../ui/icon";
 import { LoadFailed } from "../ui/load-state";
@@ -12,7 +12,7 @@ import { ProductPicture } from "../ui/product-picture";
 import { ClaimDesk } from "./claim-desk";
 import { ClaimAnswers, DropStateNotice } from "./claim-answers";
 import { Countdown } from "./countdown";
-import { Holds } from "./holds";
+import { HoldBar, HoldList } from "./holds";
 import { useMilestones } from "./milestones";
 import { phaseOf, type Phase } from "./phase";
 import { Sizes } from "./sizes";
@@ -40,13 +40,18 @@ function DropView({ drop, desk, nameOf }: { drop: Drop; desk: ClaimDesk; nameOf:
   const starting = phase === "scheduled" || phase === "opening";
   useMilestones(starting ? drop.starts_at : desk.holds.value[0]?.expires_at);
   const product = productOf(drop.product_id);
+  const holdTitle = useRef<HTMLHeadingElement>(null);
+  const onHeld = (byKeyboard: boolean) => {
+    // Drawn by then. The next Tab leads to the checkout.
+    if (byKeyboard) requestAnimationFrame(() => holdTitle.current?.focus());
+  };
   const needsAccount = drop.audience === "customers" && !session.value?.role;
 
   return (
     <div class="page">
       <div class="drop-top">
         <div class="drop-picture">
-          <ProductPicture product={pictureOf(drop.product_id, drop.title)} />
+          <ProductPicture product={pictureOf(drop.product_id, titleOf(drop))} />
         </div>
         <div class="drop-facts">
           <div>
@@ -59,7 +64,7 @@ function DropView({ drop, desk, nameOf }: { drop: Drop; desk: ClaimDesk; nameOf:
                 </span>
               )}
             </div>
-            <PageTitle plain={drop.title} />
+            <PageTitle plain={titleOf(drop)} />
             {drop.product_id && (
               <p class="quiet">
                 {product ? `${t("product.by", { vendor: product.vendor })} · ` : ""}
@@ -68,15 +73,17 @@ function DropView({ drop, desk, nameOf }: { drop: Drop; desk: ClaimDesk; nameOf:
             )}
           </div>
           <Clock drop={drop} phase={phase} />
-          <Holds desk={desk} nameOf={nameOf} />
-          <ClaimAnswers desk={desk} drop={drop} nameOf={nameOf} />
-          <DropStateNotice phase={phase} needsAccount={needsAccount} />
           <section aria-labelledby="sizes-title">
             <h2 id="sizes-title" class="unseen">
               {t("drop.sizes")}
             </h2>
-            <Sizes drop={drop} phase={phase} desk={desk} nameOf={nameOf} barred={needsAccount} />
+            <Sizes drop={drop} phase={phase} desk={desk} nameOf={nameOf} barred={needsAccount} onHeld={onHeld} />
           </section>
+          {/* What comes and goes stands below the buttons: nothing moves under a finger. */}
+          <HoldBar desk={desk} title={holdTitle} words={barWords(desk, phase)} />
+          <HoldList desk={desk} nameOf={nameOf} />
+          <ClaimAnswers desk={desk} drop={drop} nameOf={nameOf} />
+          <DropStateNotice drop={drop} desk={desk} phase={phase} needsAccount={needsAccount} />
           <StockBar drop={drop} />
           <p class="small quiet">
             {tn("drop.cap", drop.per_buyer_max)} {holdWords(drop.hold_seconds)}
@@ -98,29 +105,39 @@ function PhaseBadge({ phase }: { phase: Phase }) {
   return <span class="badge">{t(phase === "sold_out" ? "drop.itemGone" : "drop.over")}</span>;
 }
 
+/** What the bar says while nothing is held. */
+function barWords(desk: ClaimDesk, phase: Phase): string {
+  const isWaiting = Object.values(desk.busy.value).some((state) => state !== "answered");
+  if (isWaiting) return t("drop.claiming");
+  return t(phase === "open" || phase === "may_return" ? "hold.none" : phase === "scheduled" || phase === "opening" ? "hold.notYet" : "hold.over");
+}
+
+/** Always as high as it is while it counts: at the opening fingers are over the buttons below. */
 function Clock({ drop, phase }: { drop: Drop; phase: Phase }) {
-  if (phase === "opening") return <p class="countdown-label">{t("drop.opening")}</p>;
-  if (phase === "scheduled" && drop.starts_at) {
-    return (
-      <div>
-        <p class="countdown-label">
-          {t("drop.opensAt", { time: time(drop.starts_at) })}
-        </p>
-        <Countdown until={drop.starts_at} />
-      </div>
-    );
+  const { label, until } = clockOf(drop, phase);
+  return (
+    <div class="drop-clock">
+      <p class="countdown-label">{label}</p>
+      <Countdown until={until} />
+    </div>
+  );
+}
+
+function clockOf(drop: Drop, phase: Phase): { label: string; until: string } {
+  switch (phase) {
+    case "scheduled":
+      return { label: t("drop.opensAt", { time: time(drop.starts_at ?? drop.ends_at) }), until: drop.starts_at ?? drop.ends_at };
+    case "opening":
+      return { label: t("drop.opening"), until: drop.as_of };
+    case "open":
+    case "may_return":
+    case "sold_out":
+      return { label: t("drop.closesAt", { time: time(drop.ends_at) }), until: drop.ends_at };
+    case "ended":
+      return { label: t("state.endedTitle"), until: drop.as_of };
+    case "cancelled":
+      return { label: t("state.cancelledTitle"), until: drop.as_of };
   }
-  if (phase === "open" || phase === "may_return") {
-    return (
-      <div>
-        <p class="countdown-label">
-          {t("drop.closesAt", { time: time(drop.ends_at) })}
-        </p>
-        <Countdown until={drop.ends_at} />
-      </div>
-    );
-  }
-  return null;
 }
 
 function DropSkeleton() {

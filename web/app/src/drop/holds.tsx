@@ -1,51 +1,115 @@
+import type { RefObject } from "preact";
+import { useState } from "preact/hooks";
 import { msUntil, now } from "../clock";
 import { money, t, tn } from "../i18n";
 import type { Claim } from "../types";
+import { announce } from "../ui/announcer";
 import { Icon } from "../ui/icon";
-import type { ClaimDesk } from "./claim-desk";
+import type { ClaimDesk, Past } from "./claim-desk";
 import { shortLeft } from "./countdown";
 
 const NEAR_MS = 60_000;
 
-/** What the buyer holds in this drop: each with its own timer, and the way to the checkout. */
-export function Holds({ desk, nameOf }: { desk: ClaimDesk; nameOf: (sku: string) => string }) {
+interface BarProps {
+  desk: ClaimDesk;
+  /** Gets the focus after a claim by keyboard, so that the next Tab leads to the checkout. */
+  title: RefObject<HTMLHeadingElement>;
+  /** What is said while nothing is held, and beside it. */
+  words: string;
+}
+
+/** What is held and the way to the checkout, in a bar that is always there and always as high: nothing moves for it. */
+export function HoldBar({ desk, title, words }: BarProps) {
   const holds = desk.holds.value;
-  if (holds.length === 0) return null;
+  const first = holds[0];
   const paying = holds.some((claim) => claim.checkout_id !== undefined);
   return (
-    <section class="holds" aria-labelledby="holds-title">
-      <h2 id="holds-title">{tn("hold.title", holds.length)}</h2>
-      <ul role="list">
-        {holds.map((claim) => (
-          <Hold key={claim.id} claim={claim} desk={desk} name={nameOf(claim.sku)} />
-        ))}
-      </ul>
-      <a class="button wide" href={`/drops/${desk.dropId}/checkout`}>
-        {t(paying ? "hold.payOpen" : "hold.pay")}
-        <Icon name="arrow" />
-      </a>
-    </section>
+    <div class={first ? "hold-bar held" : "hold-bar"}>
+      {first ? (
+        <div class="hold-bar-words">
+          <h2 ref={title} tabIndex={-1}>
+            {tn("hold.title", holds.length)}
+          </h2>
+          <HoldTimer until={first.expires_at} />
+        </div>
+      ) : (
+        <p class="hold-bar-words quiet">{words}</p>
+      )}
+      {first && (
+        <a class="button" href={`/drops/${desk.dropId}/checkout`}>
+          {t(paying ? "hold.payOpen" : "hold.pay")}
+          <Icon name="arrow" />
+        </a>
+      )}
+    </div>
+  );
+}
+
+/** Every hold of this drop, with what became of those that are over. */
+export function HoldList({ desk, nameOf }: { desk: ClaimDesk; nameOf: (sku: string) => string }) {
+  const rows = desk.rows.value;
+  if (rows.length === 0) return null;
+  return (
+    <ul role="list" class="holds" aria-label={t("hold.list")}>
+      {rows.map(({ claim, how }) => (
+        <li key={claim.id} class={how === "held" ? "hold" : "hold over"}>
+          {how === "held" ? (
+            <Hold claim={claim} desk={desk} name={nameOf(claim.sku)} />
+          ) : (
+            <PastHold how={how} name={nameOf(claim.sku)} />
+          )}
+        </li>
+      ))}
+    </ul>
   );
 }
 
 function Hold({ claim, desk, name }: { claim: Claim; desk: ClaimDesk; name: string }) {
+  const [asking, setAsking] = useState(false);
   const returning = desk.returning.value.includes(claim.id);
+  const ask = () => {
+    setAsking(!asking);
+    if (!asking) announce(t("hold.ask", { item: name }));
+  };
   return (
-    <li class="hold">
-      <div>
-        <p class="goods-title">
-          {name} · {money({ ...claim.unit_price, amount: claim.unit_price.amount * claim.quantity })}
-        </p>
-        <HoldTimer until={claim.expires_at} />
+    <>
+      <div class="hold-facts">
+        <div class={asking ? "covered" : ""} aria-hidden={asking}>
+          <p class="goods-title">
+            {name} · {money({ ...claim.unit_price, amount: claim.unit_price.amount * claim.quantity })}
+          </p>
+          <HoldTimer until={claim.expires_at} />
+        </div>
+        {asking && (
+          <button class="button second" type="button" aria-disabled={returning} onClick={() => void desk.giveBack(claim)}>
+            {t(returning ? "hold.givingBack" : "hold.yes", { item: name })}
+          </button>
+        )}
       </div>
       {claim.checkout_id ? (
         <span class="badge">{t("hold.inCheckout")}</span>
       ) : (
-        <button class="button second" type="button" aria-disabled={returning} onClick={() => void desk.giveBack(claim)}>
-          {t(returning ? "hold.givingBack" : "hold.giveBack")}
+        // Where the question was asked is the answer that loses nothing.
+        <button class="button second hold-action" type="button" aria-disabled={returning} onClick={() => !returning && ask()}>
+          {t(asking ? "hold.keep" : "hold.giveBack")}
         </button>
       )}
-    </li>
+    </>
+  );
+}
+
+function PastHold({ how, name }: { how: Past["how"]; name: string }) {
+  return (
+    <div class="hold-facts" role="alert">
+      {how === "given" ? (
+        <p>{t("hold.given", { item: name })}</p>
+      ) : (
+        <>
+          <p class="goods-title">{t("hold.expiredTitle")}</p>
+          <p class="small">{t("hold.expiredText", { item: name })}</p>
+        </>
+      )}
+    </div>
   );
 }
 

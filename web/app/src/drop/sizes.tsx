@@ -11,28 +11,42 @@ interface Props {
   nameOf: (sku: string) => string;
   /** Only for customers with an account, and this is none. */
   barred: boolean;
+  /** After a claim that succeeded; `byKeyboard` when no finger is on the button. */
+  onHeld: (byKeyboard: boolean) => void;
 }
 
-export function Sizes({ drop, phase, desk, nameOf, barred }: Props) {
+export function Sizes({ drop, nameOf, ...rest }: Props) {
+  const isAtLimit = rest.desk.units.value >= drop.per_buyer_max;
   return (
     <ul role="list" class="sizes">
       {drop.items.map((item) => (
-        <Size key={item.sku} item={item} phase={phase} desk={desk} name={nameOf(item.sku)} barred={barred} />
+        <Size key={item.sku} {...rest} item={item} name={nameOf(item.sku)} isAtLimit={isAtLimit} />
       ))}
     </ul>
   );
 }
 
-function Size({ item, phase, desk, name, barred }: Omit<Props, "drop" | "nameOf"> & { item: DropItem; name: string }) {
+type SizeProps = Omit<Props, "drop" | "nameOf"> & { item: DropItem; name: string; isAtLimit: boolean };
+
+function Size({ item, phase, desk, name, barred, isAtLimit, onHeld }: SizeProps) {
   const state = itemStateOf(item, phase);
-  const busy = desk.busy.value[item.sku] !== undefined;
-  const canClaim = state === "available" && !barred;
+  const busy = desk.busy.value[item.sku];
+  const canClaim = state === "available" && !barred && !isAtLimit;
+  const isMine = state === "all_held" && desk.heldOf(item.sku) >= item.held;
+  const label = t("drop.claimItem", { item: name, price: money(item.price) });
+  const claim = async (byKeyboard: boolean) => {
+    if (!busy && (await desk.claim(item.sku))) onHeld(byKeyboard);
+  };
   return (
     <li class={state === "gone" || state === "closed" ? "size gone" : "size"}>
       <div>
         <p class="size-name">{name}</p>
         <p class={state === "available" && item.available <= FEW ? "size-left few digits" : "size-left digits"}>
-          {state === "gone" ? t("drop.itemGone") : state === "all_held" ? t("drop.itemHeld") : tn("drop.left", item.available)}
+          {state === "gone"
+            ? t("drop.itemGone")
+            : state === "all_held"
+              ? t(isMine ? "drop.itemMine" : "drop.itemHeld")
+              : tn("drop.left", item.available)}
         </p>
       </div>
       <div class="size-price">
@@ -43,11 +57,11 @@ function Size({ item, phase, desk, name, barred }: Omit<Props, "drop" | "nameOf"
           class="button wide"
           type="button"
           disabled={!canClaim && !busy}
-          aria-disabled={busy || !canClaim}
-          aria-label={t("drop.claimItem", { item: name, price: money(item.price) })}
-          onClick={() => !busy && void desk.claim(item.sku)}
+          aria-disabled={busy !== undefined || !canClaim}
+          aria-label={isAtLimit ? `${label}. ${t("claim.limitTitle")}` : label}
+          onClick={(event) => void claim(event.detail === 0)}
         >
-          {t(busy ? "drop.claiming" : "drop.claim")}
+          {t(busy && busy !== "answered" ? "drop.claiming" : isAtLimit ? "drop.atLimit" : "drop.claim")}
         </button>
       </div>
     </li>

@@ -5,7 +5,7 @@ import { t } from "../i18n";
 import { follow } from "../live";
 import type { Drop } from "../types";
 import { announce } from "../ui/announcer";
-import { usePictures, describeSku } from "../shop/catalogue";
+import { nameItem, usePictures } from "../shop/catalogue";
 import { takeFirst } from "./first-read";
 
 /** A drop that has not been told to have opened or ended so long after its time is asked for; not by all at once. */
@@ -71,6 +71,6 @@ export function useDrop(id: string): LiveDrop {
     drop,
     error,
     retry: () => setAttempt(attempt + 1),
-    nameOf: (sku) => describeSku(drop?.product_id, sku).variant ?? sku,
+    nameOf: (sku) => (drop ? nameItem(drop, sku) : ""),
   };
 }

@@ -2,10 +2,13 @@
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { call } from "../api";
-import type { Product } from "../types";
+import { t } from "../i18n";
+import type { Drop, Product } from "../types";
 
 const known = signal<Record<string, Product>>({});
 const asked = new Set<string>();
+/** Products that were asked for and are not to be seen. */
+const missing = signal<ReadonlySet<string>>(new Set());
 
 export function remember(products: Product[]): void {
   known.value = { ...known.value, ...Object.fromEntries(products.map((product) => [product.id, product])) };
@@ -24,7 +27,10 @@ export function usePictures(ids: (string | undefined)[]): void {
       call("get_product", { params: { id } }).then(
         (product) => remember([product]),
         // Without it the goods have a parcel for a picture; the next page asks again.
-        () => asked.delete(id),
+        () => {
+          asked.delete(id);
+          missing.value = new Set([...missing.value, id]);
+        },
       );
     }
   }, [wanted.join()]);
@@ -41,4 +47,21 @@ export function describeSku(productId: string | undefined, sku: string): { produ
   const variant = product?.variants.find((one) => one.sku === sku);
   const name = variant?.options.filter((value) => value !== "Default Title").join(" · ");
   return { ...(product ? { product: product.title } : {}), ...(name ? { variant: name } : {}) };
+}
+
+/** What a drop is called: a vendor may have left that to its product. */
+export function titleOf(drop: Pick<Drop, "title" | "product_id">): string {
+  return drop.title || productOf(drop.product_id)?.title || t("drop.untitled");
+}
+
+/**
+ * What an item of a drop is called: by what it differs in, else by the goods, numbered where there are several. Never by
+ * its SKU, which is the merchant's word. Empty until it is known whether there is a name.
+ */
+export function nameItem(drop: Drop, sku: string): string {
+  const { product, variant } = describeSku(drop.product_id, sku);
+  if (variant) return variant;
+  if (drop.product_id && !product && !missing.value.has(drop.product_id)) return "\u00a0";
+  const title = product ?? titleOf(drop);
+  return drop.items.length > 1 ? `${title} ${drop.items.findIndex((item) => item.sku === sku) + 1}` : title;
 }

@@ -9,7 +9,7 @@ import type { Drop } from "../types";
 import { Price } from "../ui/price";
 import { ProductPicture } from "../ui/product-picture";
 import { useLoad } from "../ui/use-load";
-import { pictureOf, usePictures } from "./catalogue";
+import { pictureOf, titleOf, usePictures } from "./catalogue";
 
 const DROPS_SHOWN_MAX = 4;
 /** How often the list is asked for again: it is not followed, since who is here is not at any of its drops. */
@@ -50,11 +50,11 @@ function DropCard({ drop }: { drop: Drop }) {
   const price = drop.items[0];
   return (
     <article class="drop-card card">
-      <ProductPicture product={pictureOf(drop.product_id, drop.title)} decorative />
+      <ProductPicture product={pictureOf(drop.product_id, titleOf(drop))} decorative />
       <div>
         <span class={`badge ${phase === "open" ? "live" : soon ? "soon" : ""}`}>{badge(phase)}</span>
         <h3>
-          <a href={`/drops/${drop.id}`}>{drop.title}</a>
+          <a href={`/drops/${drop.id}`}>{titleOf(drop)}</a>
         </h3>
         <p>{price && <Price price={price.price} was={price.compare_at_price} />}</p>
         <p class="small quiet">
