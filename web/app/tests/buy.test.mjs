@@ -53,7 +53,7 @@ test("the bank asks first, and the payment waits for the answer", TEST, async (c
   await claim(page);
   await toCheckout(page);
   await fillAddress(page, "bea@example.com");
-  await chooseCard(page, "Card with a question");
+  await chooseCard(page, "Card that the bank asks about");
   await pay(page);
   await page.getByRole("heading", { name: "Your bank asks: is it you?" }).waitFor();
   assert.equal((await stage.standing(drop)).sold, 0);
@@ -69,7 +69,7 @@ test("a declined card leaves the hold, and another card pays for it", TEST, asyn
   await claim(page);
   await toCheckout(page);
   await fillAddress(page, "cy@example.com");
-  await chooseCard(page, "Declined card");
+  await chooseCard(page, "Card that is declined");
   await pay(page);
   await see(page, "Your card was declined");
   assert.equal(await page.getByLabel("Full name").inputValue(), "Ada Lovelace");
@@ -86,7 +86,7 @@ test("a slow bank is waited for, in words", TEST, async (context) => {
   await claim(page);
   await toCheckout(page);
   await fillAddress(page, "dan@example.com");
-  await chooseCard(page, "Slow card");
+  await chooseCard(page, "Card that takes five seconds");
   await pay(page);
   await see(page, /Your bank takes its time/);
   await confirmed(page);

@@ -63,6 +63,7 @@ test("a tap that comes too late is told whether to wait, and the button wakes up
   await see(second.page, /^If a hold ends unpaid, the unit comes back/);
   isBehind = false;
   await button(first.page, "Give back").click();
+  await button(first.page, "Yes, return M").click();
   await see(first.page, "M was given back. Thank you; somebody is waiting for it.");
   await claim(second.page);
   assert.equal(await second.page.getByText("M is held by others").isVisible(), false);
@@ -73,7 +74,7 @@ test("a hold ends before one's eyes, and the unit can be claimed again", TEST, a
   const { page } = await stage.buyer(context);
   await openDrop(page, drop);
   await claim(page);
-  const timer = page.locator(".hold-timer [role=timer]");
+  const timer = page.locator(".hold-bar [role=timer]");
   assert.match((await timer.textContent()) ?? "", /^0:0[45]$/);
   await see(page, "Your hold has ended");
   await see(page, "M went back to the drop. If there are any left, you can claim again.");
@@ -108,8 +109,8 @@ test("the limit is told, and what one has stays in sight", TEST, async (context)
   const { page } = await stage.buyer(context);
   await openDrop(page, drop);
   await claim(page);
-  await claimButton(page).click();
   await see(page, "You have reached the limit");
+  assert.equal(await claimButton(page).isDisabled(), true);
   await isHeld(page).waitFor();
 });
 
@@ -126,7 +127,7 @@ test("a second tab sees the hold, and goes on with the payment of the first", TE
 
   await toCheckout(page);
   await fillAddress(page, "gus@example.com");
-  await chooseCard(page, "Card with a question");
+  await chooseCard(page, "Card that the bank asks about");
   await pay(page);
   await page.getByRole("heading", { name: "Your bank asks: is it you?" }).waitFor();
 

@@ -19,7 +19,7 @@ test("a reload loses nothing: not the hold, not what was typed, not the payment 
   await page.reload();
   await page.getByLabel("Full name").waitFor();
   assert.equal(await page.getByLabel("Full name").inputValue(), "Ada Lovelace");
-  await chooseCard(page, "Card with a question");
+  await chooseCard(page, "Card that the bank asks about");
   await pay(page);
   await button(page, "Yes, I am paying").waitFor();
   await page.reload();

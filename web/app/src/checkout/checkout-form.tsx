@@ -109,7 +109,7 @@ export function CheckoutForm({ total, sending, onPay, expectedTotal }: Props) {
           ))}
         </div>
       </fieldset>
-      <button class="button wide" type="submit" aria-disabled={sending}>
+      <button class="button wide" type="submit" aria-disabled={sending} data-tap="pay">
         <Icon name="lock" />
         {sending ? t("checkout.paying") : t("checkout.pay", { total: money(total) })}
       </button>

@@ -24,6 +24,11 @@ export function ClaimAnswers({ desk, drop, nameOf }: Props) {
   );
 }
 
+/** Whether what is held is the buyer's own. */
+function holdsAll(mine: number, held = 0): boolean {
+  return mine > 0 && mine >= held;
+}
+
 function Refusal({ desk, drop, nameOf }: Props) {
   const refusal = desk.refusal.value;
   if (!refusal) return null;
@@ -39,7 +44,7 @@ function Refusal({ desk, drop, nameOf }: Props) {
       // One has come back since: the button says so.
       if (Date.parse(drop.as_of) > refusal.at && drop.items.some((one) => one.sku === sku && one.available > 0)) return null;
       // All that is held is held here.
-      if (error.problem?.may_return && desk.heldOf(sku) >= (drop.items.find((one) => one.sku === sku)?.held ?? Infinity)) return null;
+      if (error.problem?.may_return && holdsAll(desk.heldOf(sku), drop.items.find((one) => one.sku === sku)?.held)) return null;
       return error.problem?.may_return ? (
         <Notice tone="warn" title={t("claim.mayReturnTitle", { item })} alert>
           {t("claim.mayReturnText")}
@@ -111,7 +116,7 @@ export function DropStateNotice({ drop, desk, phase, needsAccount }: StateProps)
         <Notice title={t("claim.limitTitle")}>{tn("claim.limitText", drop.per_buyer_max)}</Notice>
       ) : null;
     case "may_return":
-      return desk.heldOf() >= drop.held ? (
+      return holdsAll(desk.heldOf(), drop.held) ? (
         <Notice title={t("state.mineTitle")}>{t("state.mineText")}</Notice>
       ) : (
         <Notice tone="warn" title={t("state.mayReturnTitle")}>

@@ -78,8 +78,11 @@ function controlAt(target: EventTarget | null): Element | undefined {
   return (control instanceof HTMLLabelElement ? control.control : control) ?? undefined;
 }
 
-/** What a control is called: one that means something else is another, though the browser keeps the element. */
+/**
+ * What a control is called: one that means something else is another, though the browser keeps the element. One that looks
+ * after its second tap itself says so by `data-tap`, and is the same whatever it says.
+ */
 function nameOf(control: Element | undefined): string {
   if (!control || control instanceof HTMLInputElement || control instanceof HTMLSelectElement) return "";
-  return control.getAttribute("aria-label") ?? control.textContent ?? "";
+  return control.getAttribute("data-tap") ?? control.getAttribute("aria-label") ?? control.textContent ?? "";
 }
