@@ -1,6 +1,6 @@
 //! Money: integer minor units with a currency. No floats, ever.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::LazyLock};
 
 use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -9,12 +9,24 @@ use wincode::{SchemaRead, SchemaWrite};
 /// The largest absolute amount, 2⁵³ − 1 minor units: what a JSON number carries exactly.
 pub const AMOUNT_MAX: i64 = (1 << 53) - 1;
 
+/// The day of the list of currencies in use: ISO 4217, list one, with amendment 180 (Bulgaria pays in EUR).
+///
+/// A newer list comes with a newer `iso_currency`; a test holds the codes to this date.
+pub const CURRENCIES_AS_OF: &str = "2026-01-01";
+
+/// Currencies that `iso_currency` calls superseded and ISO 4217 lists as current. VED stands beside VES, the bolívar
+/// that people pay in (amendment 170).
+const STILL_IN_USE: [&str; 1] = ["VES"];
+
 /// What is wrong with an amount of money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MoneyError {
-    /// Not an ISO 4217 code in use.
-    #[error("not an ISO 4217 currency code")]
+    /// Not an ISO 4217 code.
+    #[error("not an ISO 4217 currency code, such as USD")]
     UnknownCurrency,
+    /// An ISO 4217 code that nobody can pay in: withdrawn, or of a fund, a metal or a test.
+    #[error("not legal tender: no currency in use on {CURRENCIES_AS_OF} (ISO 4217)")]
+    NotInUse,
     /// More than [`AMOUNT_MAX`] minor units, or less than its negative.
     #[error("amount is beyond {AMOUNT_MAX} minor units")]
     TooLarge,
@@ -31,10 +43,40 @@ impl Currency {
     /// US dollars.
     pub const USD: Currency = Currency(*b"USD");
 
-    /// The currency with this upper-case code.
+    /// The currency in use with this upper-case code: legal tender on [`CURRENCIES_AS_OF`]. For new prices.
     pub fn new(code: &str) -> Result<Self, MoneyError> {
+        Self::known(code)?.in_use()
+    }
+
+    /// The currency with this upper-case code, whether or not it is still in use. For amounts of what was once priced
+    /// in it: an order in a currency that was withdrawn can be refunded.
+    pub fn known(code: &str) -> Result<Self, MoneyError> {
         let known = iso_currency::Currency::from_code(code).ok_or(MoneyError::UnknownCurrency)?;
-        <[u8; 3]>::try_from(known.code().as_bytes()).map(Self).map_err(|_| MoneyError::UnknownCurrency)
+        known.code().parse()
+    }
+
+    /// Itself, if prices can be made in it.
+    pub fn in_use(self) -> Result<Self, MoneyError> {
+        let known = iso_currency::Currency::from_code(self.code()).ok_or(MoneyError::UnknownCurrency)?;
+        let superseded = known.is_superseded().is_some() && !STILL_IN_USE.contains(&known.code());
+        let is_tender = !known.is_fund() && !known.is_special() && !superseded;
+        if is_tender { Ok(self) } else { Err(MoneyError::NotInUse) }
+    }
+
+    /// Every currency that [`Currency::known`] knows, by code.
+    pub fn all_known() -> &'static [Currency] {
+        // Found once: there are 17,576 codes to be tried.
+        static KNOWN: LazyLock<Vec<Currency>> = LazyLock::new(|| {
+            let letters = || b'A'..=b'Z';
+            let codes = letters().flat_map(|a| letters().flat_map(move |b| letters().map(move |c| [a, b, c])));
+            codes.map(Currency).filter(|currency| Currency::known(currency.code()).is_ok()).collect()
+        });
+        &KNOWN
+    }
+
+    /// Every currency that prices can be made in, by code.
+    pub fn all_in_use() -> impl Iterator<Item = Currency> {
+        Self::all_known().iter().copied().filter(|currency| currency.in_use().is_ok())
     }
 
     /// Its three letters.
@@ -42,7 +84,8 @@ impl Currency {
         std::str::from_utf8(&self.0).unwrap_or("XXX")
     }
 
-    /// Decimals of its major unit: 2 for USD, 0 for JPY, 3 for KWD.
+    /// Decimals of its major unit: 2 for USD, 0 for JPY, 3 for KWD. The one table of the program: clients have theirs
+    /// from it.
     pub fn decimals(self) -> u32 {
         iso_currency::Currency::from_code(self.code()).and_then(|known| known.exponent()).map_or(0, u32::from)
     }
@@ -63,8 +106,13 @@ impl fmt::Debug for Currency {
 impl FromStr for Currency {
     type Err = MoneyError;
 
+    /// The currency as a record names it. Whatever was once accepted stays readable, also when ISO 4217 withdraws the
+    /// code: what comes from outside goes through [`Currency::new`] or [`Currency::known`].
     fn from_str(code: &str) -> Result<Self, MoneyError> {
-        Self::new(code)
+        match <[u8; 3]>::try_from(code.as_bytes()) {
+            Ok(letters) if letters.iter().all(u8::is_ascii_uppercase) => Ok(Self(letters)),
+            _ => Err(MoneyError::UnknownCurrency),
+        }
     }
 }
 
@@ -90,8 +138,9 @@ impl Serialize for Currency {
 }
 
 impl<'de> Deserialize<'de> for Currency {
+    /// As [`Currency::from_str`] reads it.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::new(&<std::borrow::Cow<'de, str>>::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+        <std::borrow::Cow<'de, str>>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -175,6 +224,15 @@ impl<'de> Deserialize<'de> for Money {
 mod tests {
     use super::*;
 
+    /// List one of ISO 4217 on [`CURRENCIES_AS_OF`], less funds, metals, tests and units of account.
+    const IN_USE: &str = "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF \
+        CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ \
+        GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP \
+        LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR \
+        PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC \
+        SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VED VES VND VUV WST XAF XCD XCG XOF \
+        XPF YER ZAR ZMW ZWG";
+
     #[test]
     fn amounts_have_edges() {
         assert!(Money::new(AMOUNT_MAX, Currency::USD).is_ok());
@@ -193,6 +251,52 @@ mod tests {
         let price = Money::new(250, Currency::USD).unwrap();
         assert_eq!(price.share(1_900).unwrap().amount, 48); // 47.5
         assert_eq!(Money::new(-250, Currency::USD).unwrap().share(1_900).unwrap().amount, -48);
+    }
+
+    #[test]
+    fn prices_are_made_in_currencies_that_people_pay_in() {
+        let codes: Vec<String> = Currency::all_in_use().map(|currency| currency.to_string()).collect();
+        assert_eq!(codes.join(" "), IN_USE, "the list changed: is {CURRENCIES_AS_OF} still its date?");
+        for code in IN_USE.split(' ') {
+            assert_eq!(Currency::new(code).unwrap().code(), code);
+        }
+        for code in "XXX XTS XAU XAG XPT XPD XDR XSU XUA XBA XBB XBC XBD XAD BOV CHE CHW CLF COU MXV USN UYI UYW HRK BGN CUC SLL ZWL".split(' ') {
+            assert_eq!(Currency::new(code), Err(MoneyError::NotInUse), "{code}");
+            assert_eq!(Currency::known(code).unwrap().code(), code);
+        }
+        for code in ["", "usd", "ZZZ", "USDX", "US", "EU\u{20ac}"] {
+            assert_eq!(Currency::new(code), Err(MoneyError::UnknownCurrency), "{code}");
+        }
+    }
+
+    /// ISO 4217's own exceptions from two decimals, written down from the list.
+    #[test]
+    fn decimals_are_those_of_iso_4217() {
+        let none = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF";
+        let three = "BHD IQD JOD KWD LYD OMR TND";
+        for currency in Currency::all_in_use() {
+            let has = |codes: &str| codes.split(' ').any(|code| code == currency.code());
+            let expected = if has(none) {
+                0
+            } else if has(three) {
+                3
+            } else {
+                2
+            };
+            assert_eq!(currency.decimals(), expected, "{currency}");
+        }
+    }
+
+    #[test]
+    fn a_currency_that_was_withdrawn_stays_readable() {
+        for code in ["BGN", "HRK", "XXX", "ANG"] {
+            let currency: Currency = code.parse().unwrap();
+            assert_eq!(serde_json::from_str::<Currency>(&format!("{code:?}")).unwrap(), currency);
+            let money = Money { amount: 5, currency };
+            let bytes = minicbor::to_vec(money).unwrap();
+            assert_eq!(minicbor::decode::<Money>(&bytes).unwrap(), money);
+        }
+        assert!("usd".parse::<Currency>().is_err() && "EURO".parse::<Currency>().is_err());
     }
 
     #[test]

@@ -64,7 +64,7 @@ pub(crate) struct ImportProducts {
     /// The file
     pub(crate) file: PathBuf,
     /// The currency of its prices; the shop's own unless said
-    #[arg(long, env = "FUSION_CURRENCY")]
+    #[arg(long, env = "FUSION_CURRENCY", value_parser = Currency::new)]
     pub(crate) currency: Option<Currency>,
     /// Only say what would be done
     #[arg(long, env = "FUSION_DRY_RUN", value_name = "true|false", value_parser = flag, action = clap::ArgAction::Set,
@@ -73,6 +73,9 @@ pub(crate) struct ImportProducts {
     /// What becomes of the stock of variants that are known already
     #[arg(long, env = "FUSION_STOCK", value_enum, default_value_t = Stock::First)]
     pub(crate) stock: Stock,
+    /// What becomes of a variant whose SKU another one has, in the file or in the shop
+    #[arg(long, env = "FUSION_DUPLICATE_SKU", value_enum, default_value_t = OfDuplicateSku::Refuse)]
+    pub(crate) duplicate_sku: OfDuplicateSku,
     #[command(flatten)]
     pub(crate) settings: FolderSettings,
 }
@@ -86,12 +89,30 @@ pub(crate) enum Stock {
     Set,
 }
 
+/// What an import does with a SKU that comes twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OfDuplicateSku {
+    /// Refuse the row
+    Refuse,
+    /// Make a SKU of its handle and options, with a warning
+    Derive,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Export {
     /// The catalogue, as a CSV that imports to the same one
-    Products(ExportTo),
+    Products(ExportProducts),
     /// Every order
     Orders(ExportTo),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportProducts {
+    /// Only products with prices in this currency; for programs that know of one only
+    #[arg(long, env = "FUSION_ONLY_CURRENCY")]
+    pub(crate) only_currency: Option<Currency>,
+    #[command(flatten)]
+    pub(crate) to: ExportTo,
 }
 
 #[derive(Debug, Args)]
@@ -170,6 +191,28 @@ impl From<Role> for persistence::sql::Role {
 pub(crate) enum Users {
     /// Make an account. The password comes from FUSION_PASSWORD or the first line of standard input
     Add(AddUser),
+    /// Show the accounts, newest first
+    List(ListUsers),
+    /// Remove an account and what is known of the person. Orders keep their numbers
+    Remove(RemoveUser),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListUsers {
+    /// Only accounts that may do this
+    #[arg(long, env = "FUSION_ONLY_ROLE", value_enum)]
+    pub(crate) only_role: Option<Role>,
+    #[command(flatten)]
+    pub(crate) settings: FolderSettings,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RemoveUser {
+    /// Its e-mail address
+    #[arg(long, env = "FUSION_EMAIL")]
+    pub(crate) email: String,
+    #[command(flatten)]
+    pub(crate) settings: FolderSettings,
 }
 
 #[derive(Debug, Args)]
@@ -188,6 +231,19 @@ pub(crate) struct AddUser {
 pub(crate) enum Tenants {
     /// Make a shop
     Add(AddTenant),
+    /// Show the shops
+    List(FolderSettings),
+    /// Remove a shop that has neither products, orders nor accounts
+    Remove(RemoveTenant),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RemoveTenant {
+    /// Its name
+    #[arg(value_parser = parse_tenant)]
+    pub(crate) name: TenantId,
+    #[command(flatten)]
+    pub(crate) settings: FolderSettings,
 }
 
 #[derive(Debug, Args)]
@@ -196,7 +252,7 @@ pub(crate) struct AddTenant {
     #[arg(value_parser = parse_tenant)]
     pub(crate) name: TenantId,
     /// The currency of its prices
-    #[arg(long, env = "FUSION_CURRENCY")]
+    #[arg(long, env = "FUSION_CURRENCY", value_parser = Currency::new)]
     pub(crate) currency: Currency,
     /// A host name that leads to it; can be repeated, or several with commas
     #[arg(long, env = "FUSION_HOST", value_delimiter = ',')]
@@ -231,7 +287,7 @@ pub(crate) struct Crowd {
     /// Units that each wants
     #[arg(long, env = "FUSION_QUANTITY", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) quantity: u32,
-    /// Which drop; the newest one that is open unless said
+    /// Which drop; the one that the server announced, or the newest that is open, unless said
     #[arg(long, env = "FUSION_DROP")]
     pub(crate) drop: Option<String>,
     /// Where the server is; --listen unless said
@@ -258,12 +314,16 @@ mod tests {
         for line in [
             "fusion serve --dev --listen 127.0.0.1:8080 --data-dir ./data --config f.toml",
             "fusion serve --dev=false",
-            "fusion import products f.csv --currency USD --dry-run --stock=set",
-            "fusion export products --format csv",
+            "fusion import products f.csv --currency USD --dry-run --stock=set --duplicate-sku=derive",
+            "fusion export products --format csv --only-currency EUR",
             "fusion export orders --format jsonl",
             "fusion token --role vendor --tenant demo --subject 00000000000000000000000001 --ttl 1h",
             "fusion users add --role admin --email ann@example.com",
+            "fusion users list --only-role vendor",
+            "fusion users remove --email ann@example.com",
             "fusion tenants add acme --currency USD",
+            "fusion tenants list",
+            "fusion tenants remove acme",
             "fusion migrate",
             "fusion rebuild --data-dir x",
             "fusion doctor",

@@ -16,7 +16,14 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{cli::Crowd, config::Config, import::fresh_key, wiring::is_development};
+use crate::{
+    cli::Crowd,
+    config::Config,
+    import::fresh_key,
+    local::{Announced, Way, encoded},
+    program,
+    wiring::is_development,
+};
 
 /// Connections at once: below the number of open files that a shell allows.
 const CONNECTIONS_MAX: usize = 500;
@@ -29,7 +36,19 @@ const TRIES: usize = 20;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CrowdError {
     /// The server was not reached.
-    #[error("{0}: is the server running? Its address is --listen, or --url")]
+    #[error("no server answers at {url}: start one with `{} serve --dev`, or name another with --url", program::name())]
+    NoServer {
+        /// Where it was looked for.
+        url: String,
+    },
+    /// The address is none.
+    #[error("{url:?} is no address of a server: write it as http://127.0.0.1:8080")]
+    NoAddress {
+        /// What was said.
+        url: String,
+    },
+    /// The connection failed.
+    #[error("the server broke off: {0}")]
     Http(#[from] reqwest::Error),
     /// The server answered otherwise than its contract says.
     #[error("{what}: {status} {body}")]
@@ -42,8 +61,31 @@ pub(crate) enum CrowdError {
         body: String,
     },
     /// There is nothing to be had.
-    #[error("no drop is open: `fusion serve --dev` opens one at each start, or name one with --drop")]
+    #[error("no drop is open: `{} serve --dev` opens one at each start, or name one with --drop", program::name())]
     NoDrop,
+    /// No drop has the id that was said.
+    #[error(
+        "there is no drop {id:?} at {url}: leave --drop out to take the one that is open, or find one with `curl -s \
+         '{url}/v1/drops?state=open'`"
+    )]
+    UnknownDrop {
+        /// What was said.
+        id: String,
+        /// Where it was looked for.
+        url: String,
+    },
+    /// The drop that was named takes no claims.
+    #[error("the drop {title:?} ({id}) is {state}{when}: leave --drop out to take the one that is open")]
+    NotOpen {
+        /// Which.
+        id: String,
+        /// What it is called.
+        title: String,
+        /// What it is instead.
+        state: String,
+        /// When it opens, with a leading comma, or nothing.
+        when: String,
+    },
 }
 
 /// The shop, as a guest sees it.
@@ -63,14 +105,23 @@ struct Fared {
 
 /// `fusion demo crowd`.
 pub(crate) async fn run(crowd: &Crowd, config: &Config) -> Result<(), CrowdError> {
-    let url = crowd.url.clone().unwrap_or_else(|| config.doors.public_url.clone());
+    // The server of the data folder knows where it is, and which drop its banner named.
+    let announced: Option<Announced> = Way::ask_running(&config.data_dir, "/local/announced").await;
+    let announced_url = announced.as_ref().map(|announced| announced.url.clone());
+    let url = crowd.url.clone().or(announced_url).unwrap_or_else(|| config.doors.public_url.clone());
+    let url = url.trim_end_matches('/').to_owned();
+    let is_its = |announced: &Announced| announced.url.trim_end_matches('/') == url;
+    let announced = announced.filter(is_its).and_then(|announced| announced.drop);
     let tenant = config.tenant_or_demo(is_development(&config.data_dir)).ok();
     let shop = Shop {
         client: Client::builder().timeout(PATIENCE).pool_max_idle_per_host(CONNECTIONS_MAX).build()?,
-        url: url.trim_end_matches('/').into(),
+        url: url.as_str().into(),
         tenant: tenant.map(|tenant| tenant.as_str().into()),
     };
-    let drop = shop.open_drop(crowd.drop.as_deref()).await?;
+    let drop = match &crowd.drop {
+        Some(id) => shop.named_drop(id).await?,
+        None => shop.open_drop(announced.as_deref()).await?,
+    };
     let skus: Vec<String> = texts(&drop["items"], "sku");
     let id = drop["id"].as_str().unwrap_or_default().to_owned();
     let (title, units) = (drop["title"].as_str().unwrap_or("the drop"), &drop["available"]);
@@ -92,14 +143,48 @@ pub(crate) async fn run(crowd: &Crowd, config: &Config) -> Result<(), CrowdError
 }
 
 impl Shop {
-    /// The newest drop that is open, or the one that is named.
-    async fn open_drop(&self, named: Option<&str>) -> Result<Value, CrowdError> {
-        if let Some(id) = named {
-            return self.get(&format!("/v1/drops/{id}")).await;
+    /// The drop that was named, if it takes claims.
+    async fn named_drop(&self, id: &str) -> Result<Value, CrowdError> {
+        let (status, drop) = self.ask("GET", Method::GET, &drop_path(id), None, &Value::Null).await?;
+        match status {
+            StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
+                Err(CrowdError::UnknownDrop { id: id.to_owned(), url: self.url.to_string() })
+            }
+            status if !status.is_success() => {
+                Err(CrowdError::Unexpected { what: "GET /v1/drops", status, body: drop.to_string() })
+            }
+            _ if takes_claims(&drop) => Ok(drop),
+            _ => {
+                let text = |name: &str| drop[name].as_str().unwrap_or_default().to_owned();
+                let when = match (&*text("state"), drop["starts_at"].as_str()) {
+                    ("scheduled", Some(starts)) => format!(" and opens at {starts}"),
+                    _ => String::new(),
+                };
+                Err(CrowdError::NotOpen { id: text("id"), title: text("title"), state: text("state"), when })
+            }
+        }
+    }
+
+    /// The drop that the server announced while it is open, else the newest that is; rather one with units left.
+    async fn open_drop(&self, announced: Option<&str>) -> Result<Value, CrowdError> {
+        if let Some(id) = announced {
+            let (status, drop) = self.ask("GET", Method::GET, &drop_path(id), None, &Value::Null).await?;
+            if status.is_success() && takes_claims(&drop) {
+                return Ok(drop);
+            }
         }
         let drops = self.get("/v1/drops?limit=200").await?;
-        let open = drops["items"].as_array().into_iter().flatten().find(|drop| drop["state"] == "open");
-        open.cloned().ok_or(CrowdError::NoDrop)
+        let open = || drops["items"].as_array().into_iter().flatten().filter(|drop| drop["state"] == "open");
+        let with_units = open().find(|drop| drop["available"].as_u64() > Some(0));
+        with_units.or_else(|| open().next()).cloned().ok_or(CrowdError::NoDrop)
+    }
+
+    fn unreached(&self, error: reqwest::Error) -> CrowdError {
+        match (error.is_builder(), error.is_connect()) {
+            (true, _) => CrowdError::NoAddress { url: self.url.to_string() },
+            (_, true) => CrowdError::NoServer { url: self.url.to_string() },
+            _ => error.into(),
+        }
     }
 
     /// So many fresh guests.
@@ -213,7 +298,7 @@ impl Shop {
             if method != Method::GET {
                 request = request.json(body);
             }
-            let response = request.send().await?;
+            let response = request.send().await.map_err(|error| self.unreached(error))?;
             let status = response.status();
             let wait = response.headers().get("retry-after").and_then(|wait| wait.to_str().ok()?.parse().ok());
             let text = response.text().await?;
@@ -228,6 +313,15 @@ impl Shop {
             }
         }
     }
+}
+
+fn drop_path(id: &str) -> String {
+    format!("/v1/drops/{}", encoded(id))
+}
+
+/// Whether claims are answered by how many units are left: it may be sold out.
+fn takes_claims(drop: &Value) -> bool {
+    drop["state"] == "open" || drop["state"] == "sold_out"
 }
 
 fn texts(items: &Value, name: &str) -> Vec<String> {

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use tokio::io::AsyncReadExt;
 
 use crate::{
-    cli::{ImportProducts, Stock},
+    cli::{ImportProducts, OfDuplicateSku, Stock},
     config::{Config, NoTenant},
     local::{Way, WayError, request},
     wiring::is_development,
@@ -79,6 +79,7 @@ pub(crate) async fn run(import: &ImportProducts, config: &Config) -> Result<Exit
         currency: import.currency.map(|currency| currency.to_string()),
         dry_run: import.dry_run,
         set_stock: import.stock == Stock::Set,
+        derive_skus: import.duplicate_sku == OfDuplicateSku::Derive,
     };
     let imported = through(&way, tenant.as_str(), file, bytes, &options).await;
     way.close().await;
@@ -91,6 +92,7 @@ pub(crate) struct Options {
     pub(crate) currency: Option<String>,
     pub(crate) dry_run: bool,
     pub(crate) set_stock: bool,
+    pub(crate) derive_skus: bool,
 }
 
 impl Options {
@@ -101,6 +103,9 @@ impl Options {
         }
         if self.set_stock {
             query.push_str("&stock=set");
+        }
+        if self.derive_skus {
+            query.push_str("&duplicate_sku=derive");
         }
         query
     }
@@ -199,6 +204,7 @@ fn told(import: &Import, rejected: &[RejectedRow]) -> String {
         "Unchanged",
         "Variants",
         "Stock set",
+        "Imported",
         "Refused",
     ]);
     table.add_row(
@@ -209,6 +215,7 @@ fn told(import: &Import, rejected: &[RejectedRow]) -> String {
             counts.products_unchanged,
             counts.variants_created,
             counts.stock_set,
+            counts.rows_imported,
             counts.rows_rejected,
         ]
         .map(|count| count.to_string()),
@@ -277,8 +284,8 @@ mod tests {
 
     #[test]
     fn options_are_parameters_of_the_api() {
-        let options = Options { currency: Some("EUR".into()), dry_run: true, set_stock: true };
-        assert_eq!(options.path(), "/v1/imports?dry_run=true&currency=EUR&stock=set");
+        let options = Options { currency: Some("EUR".into()), dry_run: true, set_stock: true, derive_skus: true };
+        assert_eq!(options.path(), "/v1/imports?dry_run=true&currency=EUR&stock=set&duplicate_sku=derive");
         assert_ne!(fresh_key(), fresh_key());
     }
 }

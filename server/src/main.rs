@@ -86,6 +86,9 @@ fn run(command: &Command, mut config: Config) -> Result<ExitCode, Box<dyn Error>
         // Payments that are under way are asked about as the server would.
         config.sandbox |= config.dev || wiring::has_sandbox(&config.data_dir);
     }
+    if command.needs_a_shop() {
+        program::check_shop(&config.data_dir)?;
+    }
     let code = runtime.block_on(async {
         match command {
             Command::Serve(_) => serve::run(&config).await?,
@@ -107,15 +110,30 @@ fn run(command: &Command, mut config: Config) -> Result<ExitCode, Box<dyn Error>
 }
 
 impl Command {
+    /// Whether it is about a shop that must be there already. The others make one, look for themselves, or need none.
+    fn needs_a_shop(&self) -> bool {
+        match self {
+            Command::Serve(_) | Command::Token(_) | Command::Doctor(_) | Command::Demo(_) => false,
+            Command::Tenants(Tenants::Add(_)) => false,
+            Command::Import(_) | Command::Export(_) | Command::Users(_) | Command::Tenants(_) => true,
+            Command::Migrate(_) | Command::Rebuild(_) => true,
+        }
+    }
+
     /// The settings that were given with it.
     fn said(&self) -> &Said {
         match self {
             Command::Serve(settings) => &settings.0,
             Command::Import(Import::Products(import)) => &import.settings.0,
-            Command::Export(Export::Products(to) | Export::Orders(to)) => &to.settings.0,
+            Command::Export(Export::Products(products)) => &products.to.settings.0,
+            Command::Export(Export::Orders(to)) => &to.settings.0,
             Command::Token(token) => &token.settings.0,
             Command::Users(Users::Add(user)) => &user.settings.0,
+            Command::Users(Users::List(list)) => &list.settings.0,
+            Command::Users(Users::Remove(user)) => &user.settings.0,
             Command::Tenants(Tenants::Add(tenant)) => &tenant.settings.0,
+            Command::Tenants(Tenants::List(settings)) => &settings.0,
+            Command::Tenants(Tenants::Remove(tenant)) => &tenant.settings.0,
             Command::Migrate(settings) | Command::Rebuild(settings) => &settings.0,
             Command::Doctor(doctor) => &doctor.settings.0,
             Command::Demo(Demo::Crowd(crowd)) => &crowd.settings.0,

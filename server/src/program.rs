@@ -1,6 +1,37 @@
 //! How this program is called here, for lines that people paste.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use streaming::embedded::JOURNAL_FOLDER;
+
+/// A command that is about a shop, where there is none.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoShop {
+    /// The folder is not there.
+    #[error(
+        "there is no data folder {path}: name the shop's own with --data-dir, or make a shop there with `{fusion} serve \
+         --dev` or `{fusion} tenants add NAME --currency USD`",
+        path = .0.display(), fusion = name()
+    )]
+    NoFolder(PathBuf),
+    /// It is a folder of something else.
+    #[error(
+        "{path} is no data folder of a shop (it has no {JOURNAL_FOLDER}): name the shop's own with --data-dir",
+        path = .0.display()
+    )]
+    NotAShop(PathBuf),
+}
+
+/// Looks whether a shop is kept in this folder, before anything is made there.
+pub(crate) fn check_shop(data_dir: &Path) -> Result<(), NoShop> {
+    if !data_dir.is_dir() {
+        return Err(NoShop::NoFolder(data_dir.to_owned()));
+    }
+    if !data_dir.join(JOURNAL_FOLDER).exists() {
+        return Err(NoShop::NotAShop(data_dir.to_owned()));
+    }
+    Ok(())
+}
 
 /// The way this process was called: `fusion` where the shell finds it, else its path, short where it lies below the
 /// folder that people are in.

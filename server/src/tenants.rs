@@ -1,19 +1,48 @@
-//! `fusion tenants add`.
+//! `fusion tenants add|list|remove`.
+
+use comfy_table::{Table, presets::UTF8_BORDERS_ONLY};
 
 use crate::{
-    cli::{AddTenant, Tenants},
+    cli::{AddTenant, RemoveTenant, Tenants},
     config::Config,
-    local::{MadeTenant, NewTenant, Way, WayError},
+    local::{KnownTenant, MadeTenant, NewTenant, Way, WayError},
+    program,
 };
 
 /// `fusion tenants …`.
 pub(crate) async fn run(tenants: &Tenants, config: &Config) -> Result<(), WayError> {
-    let Tenants::Add(AddTenant { name, currency, host, .. }) = tenants;
     let way = Way::open(config).await?;
-    let new = NewTenant { name: name.clone(), currency: *currency, hosts: host.clone() };
-    let made: Result<MadeTenant, WayError> = way.post("/local/tenants", &new).await;
+    let done = match tenants {
+        Tenants::Add(new) => add(&way, new).await,
+        Tenants::List(_) => list(&way).await,
+        Tenants::Remove(RemoveTenant { name, .. }) => {
+            let removed = way.remove(&format!("/local/tenants/{name}")).await;
+            removed.map(|()| println!("tenant {name} is removed"))
+        }
+    };
     way.close().await;
-    let (name, fusion) = (made?.name, crate::program::name());
+    done
+}
+
+async fn add(way: &Way, AddTenant { name, currency, host, .. }: &AddTenant) -> Result<(), WayError> {
+    let new = NewTenant { name: name.clone(), currency: *currency, hosts: host.clone() };
+    let made: MadeTenant = way.post("/local/tenants", &new).await?;
+    let (name, fusion) = (made.name, program::name());
     println!("tenant {name} is there; make a token with: {fusion} token --role vendor --tenant {name}");
+    Ok(())
+}
+
+async fn list(way: &Way) -> Result<(), WayError> {
+    let tenants: Vec<KnownTenant> = way.get(None, "/local/tenants").await?;
+    if tenants.is_empty() {
+        println!("No tenants yet; make one with: {} tenants add NAME --currency USD", program::name());
+        return Ok(());
+    }
+    let mut table = Table::new();
+    table.load_preset(UTF8_BORDERS_ONLY).set_header(["Tenant", "Currency", "Host names", "Made"]);
+    for KnownTenant { name, currency, hosts, created_at } in tenants {
+        table.add_row([name.to_string(), currency.to_string(), hosts.join(", "), created_at.to_string()]);
+    }
+    println!("{table}");
     Ok(())
 }

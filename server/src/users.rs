@@ -1,16 +1,19 @@
-//! `fusion users add`.
+//! `fusion users add|list|remove`.
 
 use std::io::{BufRead, IsTerminal};
 
+use comfy_table::{Table, presets::UTF8_BORDERS_ONLY};
+use engine::id::TenantId;
 use gateway::auth::{
     Passwords,
     password::{PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN},
 };
 
 use crate::{
-    cli::{AddUser, Users},
+    cli::{AddUser, ListUsers, RemoveUser, Users},
     config::{Config, NoTenant},
-    local::{MadeUser, NewUser, Way, WayError},
+    local::{KnownUsers, MadeUser, NewUser, Way, WayError, encoded},
+    program,
     wiring::{Rooms, is_development},
 };
 
@@ -33,13 +36,57 @@ pub(crate) enum UserError {
 
 /// `fusion users …`.
 pub(crate) async fn run(users: &Users, config: &Config) -> Result<(), UserError> {
-    let Users::Add(AddUser { role, email, .. }) = users;
     let tenant = config.tenant_or_demo(is_development(&config.data_dir))?;
-    let new = NewUser { tenant, role: *role, email: email.clone(), password: read_password()? };
-    let way = Way::open(config).await?;
-    let made: Result<MadeUser, WayError> = way.post("/local/users", &new).await;
-    way.close().await;
-    println!("{email} may sign in now; the subject is {}", made?.subject);
+    match users {
+        Users::Add(AddUser { role, email, .. }) => {
+            let new = NewUser { tenant, role: *role, email: email.clone(), password: read_password()? };
+            let way = Way::open(config).await?;
+            let made: Result<MadeUser, WayError> = way.post("/local/users", &new).await;
+            way.close().await;
+            println!("{email} may sign in now; the subject is {}", made?.subject);
+        }
+        Users::List(ListUsers { only_role, .. }) => {
+            let way = Way::open(config).await?;
+            let listed = list(&way, &tenant, only_role.map(persistence::sql::Role::from)).await;
+            way.close().await;
+            listed?;
+        }
+        Users::Remove(RemoveUser { email, .. }) => {
+            let way = Way::open(config).await?;
+            let removed = way.remove(&format!("/local/users?tenant={tenant}&email={}", encoded(email))).await;
+            way.close().await;
+            removed?;
+            println!("{email} is removed: the password and what was known of the person are gone, orders stay");
+        }
+    }
+    Ok(())
+}
+
+/// Prints the accounts page by page: a shop may have many customers.
+async fn list(way: &Way, tenant: &TenantId, role: Option<persistence::sql::Role>) -> Result<(), WayError> {
+    let role = role.map(|role| format!("&role={}", role.as_str())).unwrap_or_default();
+    let mut cursor = String::new();
+    let mut count = 0;
+    loop {
+        let page: KnownUsers = way.get(None, &format!("/local/users?tenant={tenant}{role}{cursor}")).await?;
+        count += page.items.len();
+        let mut table = Table::new();
+        table.load_preset(UTF8_BORDERS_ONLY).set_header(["E-mail", "Role", "Subject", "Made"]);
+        for user in &page.items {
+            let cells = [user.email.clone(), user.role.clone(), user.subject.to_string(), user.created_at.to_string()];
+            table.add_row(cells);
+        }
+        if !page.items.is_empty() {
+            println!("{table}");
+        }
+        match page.next {
+            Some(next) => cursor = format!("&cursor={}", encoded(&next)),
+            None => break,
+        }
+    }
+    if count == 0 {
+        println!("No accounts; make one with: {} users add --role vendor --email …", program::name());
+    }
     Ok(())
 }
 

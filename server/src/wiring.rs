@@ -168,6 +168,8 @@ pub(crate) struct Rooms {
     pub(crate) gateway: Gateway,
     /// The sandbox provider, if it may be paid with.
     pub(crate) sandbox: Option<Arc<Sandbox>>,
+    /// The drop that the demo shop was announced with, under `--dev`.
+    pub(crate) announced: std::sync::OnceLock<String>,
 }
 
 /// An open data folder with a running node.
@@ -230,7 +232,15 @@ impl House {
         tracing::info!(path = %config.data_dir.display(), recovery_ms, "data folder open, all shards led");
         let data_dir = config.data_dir.clone();
         Ok(Self {
-            rooms: Arc::new(Rooms { data_dir, journal, snapshots, read_side, gateway, sandbox }),
+            rooms: Arc::new(Rooms {
+                data_dir,
+                journal,
+                snapshots,
+                read_side,
+                gateway,
+                sandbox,
+                announced: std::sync::OnceLock::new(),
+            }),
             node,
             letters,
             folder,

@@ -125,13 +125,14 @@ fn a_shop_is_run_from_the_command_line() {
     assert!(told.contains("1 refused rows") && told.contains("below zero"), "{told}");
     let told = succeed(&data, &format!("{import} --dry-run"));
     let counts = |told: &str| told.split_whitespace().filter_map(|word| word.parse().ok()).collect::<Vec<u64>>();
-    // Rows, created, updated, unchanged, variants, stock set, refused; and how many refused rows follow.
-    assert_eq!(counts(&told)[..7], [4, 0, 0, 2, 0, 0, 1], "{told}");
+    // Rows, created, updated, unchanged, variants, stock set, imported, refused; and how many refused rows follow.
+    assert_eq!(counts(&told)[..8], [4, 0, 0, 2, 0, 0, 3, 1], "{told}");
     let exported = succeed(&data, "export products");
     assert!(exported.contains("TEST-M") && !exported.contains("TEST-MUG"), "{exported}");
     assert_eq!(succeed(&data, "export products --format jsonl").lines().count(), 17);
     succeed(&data, "tenants add acme --currency EUR");
-    assert!(refuse(&data, "tenants add acme --currency EUR").contains("there is a tenant of this name"));
+    let told = refuse(&data, "tenants add acme --currency EUR");
+    assert!(told.contains("there is a tenant of this name") && told.contains("tenants list"), "{told}");
     assert!(refuse(&data, "import products /nowhere.csv").contains("/nowhere.csv"));
     assert_eq!(succeed(&data, "token --role vendor --tenant acme --ttl 5m").trim().split('.').count(), 3);
     assert!(succeed(&data, "doctor").contains("everything agrees"));
@@ -147,7 +148,8 @@ fn a_shop_is_run_from_the_command_line() {
     succeed(&data, &format!("export products --output {}", again.display()));
     let told = succeed(&data, &format!("import products {}", again.display()));
     // What was given out comes in as the same.
-    assert!(matches!(counts(&told)[..], [_, 0, 0, 17, 0, 0, 0]), "{told}");
+    assert!(matches!(counts(&told)[..], [rows, 0, 0, 17, 0, 0, imported, 0] if rows == imported), "{told}");
+    assert!(std::fs::read(&again).unwrap().starts_with("\u{feff}".as_bytes()), "as spreadsheets want it");
     succeed(&data, "rebuild");
     assert!(succeed(&data, "doctor").contains("everything agrees"));
     assert!(!data.join("fusion.sock").exists(), "the socket goes with the server");
@@ -232,4 +234,156 @@ fn what_cannot_be_is_said_before_anything_starts() {
     assert!(told.contains(&format!("{address} is in use")) && told.contains("--listen"), "{told}");
     assert!(refuse(&data, "token --role vendor --tenant acme").contains("has no keys yet"));
     assert!(refuse(&data, "doctor").contains("there is no data folder"));
+}
+
+#[test]
+fn a_crowd_goes_to_the_drop_that_was_announced() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    let told = refuse(&data, "demo crowd --buyers 2 --url http://127.0.0.1:9");
+    assert!(told.contains("no server answers at http://127.0.0.1:9") && told.contains("serve --dev"), "{told}");
+    assert!(refuse(&data, "demo crowd --buyers 2 --url here").contains("is no address of a server"));
+
+    let server = Server::start(&data);
+    let url = server.printed.last().unwrap().clone();
+    let announced = server.printed.iter().find_map(|line| line.trim().strip_prefix(&format!("{url}/drops/"))).unwrap();
+    let vendor = succeed(&data, "token --role vendor");
+    let call = |method: &str, path: &str, key: &str, body: &str| {
+        let line = format!(
+            "curl -s -X {method} {url}{path} -H 'Authorization: Bearer {}' -H 'Idempotency-Key: {key}' \
+             -H 'Content-Type: application/json' -d '{body}'",
+            vendor.trim()
+        );
+        let output = Command::new("bash").args(["-c", &line]).output().unwrap();
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap_or_default()
+    };
+    // A newer one that is open does not change what the banner said.
+    let drop = call("GET", &format!("/v1/drops/{announced}"), "-", "");
+    let sku = drop["items"][0]["sku"].as_str().unwrap();
+    call("POST", &format!("/v1/inventory/{sku}/adjustments"), "more", r#"{"delta": 9, "reason": "more"}"#);
+    let newer = format!(
+        r#"{{"title": "Newer", "sku": "{sku}", "quantity": 9, "price": {{"amount": 100, "currency": "USD"}},
+            "per_buyer_max": 1, "hold_seconds": 60, "ends_at": "2099-01-01T00:00:00Z"}}"#
+    );
+    let newer = call("POST", "/v1/drops", "newer", &newer);
+    let newer = newer["id"].as_str().unwrap_or_else(|| panic!("{newer}"));
+    // Without --url: the folder's server says where it is.
+    let told = succeed(&data, "demo crowd --buyers 2");
+    assert!(told.contains(announced) && !told.contains(newer), "{told}");
+    let told = succeed(&data, &format!("demo crowd --buyers 2 --drop {newer}"));
+    assert!(told.contains("\"Newer\"") && told.contains("claimed"), "{told}");
+
+    for unknown in ["zzz", "a/b?c", "00000000000000000000000000"] {
+        let told = refuse(&data, &format!("demo crowd --buyers 2 --drop {unknown}"));
+        assert!(told.contains(&format!("there is no drop {unknown:?}")) && told.contains("leave --drop out"), "{told}");
+    }
+    call("POST", &format!("/v1/drops/{newer}/end"), "end", "{}");
+    let deadline = Instant::now() + PATIENCE;
+    while call("GET", &format!("/v1/drops/{newer}"), "-", "")["state"] != "ended" {
+        assert!(Instant::now() < deadline, "the drop ends");
+    }
+    let told = refuse(&data, &format!("demo crowd --buyers 2 --drop {newer}"));
+    assert!(told.contains("is ended"), "{told}");
+    server.stop();
+}
+
+#[test]
+fn shops_and_accounts_are_listed_and_removed() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    for command in ["export products", "users list", "tenants list", "tenants remove acme", "rebuild", "migrate"] {
+        let told = refuse(&data, &format!("{command} --tenant acme"));
+        assert!(told.contains("there is no data folder") && told.contains("--data-dir"), "{command}: {told}");
+        assert!(!data.exists(), "{command} makes none");
+    }
+    assert!(refuse(home.path(), "export orders --tenant acme").contains("is no data folder of a shop"));
+
+    succeed(&data, "tenants add acme --currency EUR --host shop.example");
+    succeed(&data, "tenants add typo --currency JPY");
+    for (arguments, words) in [
+        ("tenants add other --currency XXX", "not legal tender"),
+        ("tenants add other --currency BGN", "not legal tender"),
+        ("tenants add other --currency euro", "not an ISO 4217 currency code"),
+        ("tenants add Other_ --currency EUR", "must be a name of a-z"),
+        ("tenants add other", "--currency"),
+        ("tenants add other --currency EUR --host https://other.example/", "write it without scheme and path"),
+        ("tenants add other --currency EUR --host shop.example", "tenants list"),
+        ("tenants remove nobody", "there is no tenant nobody"),
+        ("export products --tenant nobody", "there is no tenant nobody"),
+    ] {
+        let told = refuse(&data, arguments);
+        assert!(told.contains(words), "{arguments}: {told}");
+    }
+    let listed = succeed(&data, "tenants list");
+    assert!(listed.contains("acme") && listed.contains("shop.example") && listed.contains("JPY"), "{listed}");
+    succeed(&data, "tenants remove typo");
+    assert!(!succeed(&data, "tenants list").contains("typo"));
+
+    for name in ["ann", "bob"] {
+        let add = format!("users add --role vendor --tenant acme --email {name}@example.com");
+        let output = fusion(&data, &add).env("FUSION_PASSWORD", "correct horse").output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+    }
+    let listed = succeed(&data, "users list --tenant acme");
+    assert!(listed.contains("ann@example.com") && listed.contains("bob@example.com"), "{listed}");
+    assert!(!succeed(&data, "users list --tenant acme --only-role admin").contains("ann@"));
+    let told = refuse(&data, "tenants remove acme");
+    assert!(told.contains("it has 2 accounts") && told.contains("users remove"), "{told}");
+    assert!(refuse(&data, "users remove --tenant acme --email eve@example.com").contains("users list"));
+    succeed(&data, "users remove --tenant acme --email ANN@example.com");
+    assert!(!succeed(&data, "users list --tenant acme").contains("ann@example.com"));
+    succeed(&data, "users remove --tenant acme --email bob@example.com");
+    succeed(&data, "tenants remove acme");
+}
+
+/// Two products, in two currencies; what a spreadsheet would run; and SKUs that come twice.
+const ODD: &str = "sep=,\nHandle,Title,Option1 Name,Option1 Value,SKU,Price,Inventory quantity,Currency,Image Src\n\
+    odd-one,'=1+1,Size,S,ODD,12.50,-4,,HTTPS://x.example/a b.jpg\n\
+    odd-one,,,M,ODD,13.50,10.0,,data:image/png\n\
+    odd-yen,Yen,,,YEN,2499,3,JPY,\n";
+
+#[test]
+fn an_export_opens_in_a_spreadsheet_and_comes_in_as_it_was() {
+    let home = tempfile::tempdir().unwrap();
+    let (data, file) = (home.path().join("data"), home.path().join("odd.csv"));
+    std::fs::write(&file, ODD).unwrap();
+    succeed(&data, "tenants add one --currency EUR");
+    succeed(&data, "tenants add two --currency PLN");
+    let import = |file: &Path, rest: &str| succeed(&data, &format!("import products {} {rest}", file.display()));
+    let told = import(&file, "--tenant one");
+    assert!(told.contains("the sku ODD is on line 3 already") && told.contains("\"ODD\""), "{told}");
+    let told = import(&file, "--tenant one --duplicate-sku=derive");
+    for words in ["it is odd-one.M here", "-4 units: the stock is set to 0", "an image within the file"] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    let output = run(&data, "export products --tenant one");
+    let (first, notes) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(notes.contains("EUR, JPY") && notes.contains("--only-currency"), "{notes}");
+    let mut table = csv::Reader::from_reader(first.as_bytes());
+    let header = table.headers().unwrap().clone();
+    let rows: Vec<_> = table.records().map(Result::unwrap).collect();
+    let column = |name: &str| header.iter().position(|column| column == name).unwrap();
+    let of = |handle: &str, name: &str| {
+        let row = rows.iter().find(|row| &row[column("URL handle")] == handle).unwrap();
+        row[column(name)].to_owned()
+    };
+    assert_eq!((of("odd-one", "Title"), of("odd-one", "Inventory quantity")), ("'=1+1".into(), "0".into()));
+    assert_eq!((of("odd-yen", "Price"), of("odd-yen", "Currency")), ("2499".into(), "JPY".into()));
+    assert_eq!(of("odd-one", "Product image URL"), "https://x.example/a%20b.jpg");
+    let euros = succeed(&data, "export products --tenant one --only-currency EUR");
+    assert!(euros.contains("odd-one") && !euros.contains("odd-yen"), "{euros}");
+
+    // In another shop, of another currency, it is the same.
+    let copy = home.path().join("copy.csv");
+    std::fs::write(&copy, &first).unwrap();
+    import(&copy, "--tenant two");
+    let lines = |text: &str| {
+        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(lines(&succeed(&data, "export products --tenant two")), lines(&first));
+    let orders = succeed(&data, "export orders --tenant one");
+    assert!(orders.starts_with("Number,Id,Placed at,"), "{orders}");
+    assert!(orders.contains(",Email,Name,Address line 1,") && orders.contains(",Currency,Subtotal,"), "{orders}");
 }

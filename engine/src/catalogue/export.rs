@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use super::{
+    guard::guarded,
     header::{Column, NAMES},
     rules::format_price,
 };
@@ -14,7 +15,8 @@ use crate::{
 /// Writes products in Shopify's newer generation of headers: a row for each variant, beside them the images, the
 /// product's own columns in the first.
 ///
-/// Prices are written without their currency: products of one file should have one.
+/// The column `Currency` says what the prices of each product are in: an import goes by it, while Shopify passes over it
+/// and takes all prices for its own. Cells that a spreadsheet would run are guarded.
 pub struct Exporter<W: Write> {
     csv: csv::Writer<W>,
 }
@@ -37,7 +39,7 @@ impl<W: Write> Exporter<W> {
                 variant: product.variants.get(index),
                 image: product.images.get(index),
             };
-            self.csv.write_record(NAMES.iter().map(|(column, _)| row.cell(*column)))?;
+            self.csv.write_record(NAMES.iter().map(|(column, _)| guarded(&row.cell(*column)).into_owned()))?;
         }
         Ok(())
     }
@@ -83,6 +85,7 @@ impl Row<'_> {
             }
             .to_owned(),
             Column::GiftCard => "FALSE".to_owned(),
+            Column::Currency => product.currency.to_string(),
             Column::OptionName(0) if product.options.is_empty() => NO_OPTION.0.to_owned(),
             Column::OptionName(index) => product.options.get(index).map(|option| option.name.clone())?,
             _ => return None,

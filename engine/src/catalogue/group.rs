@@ -6,131 +6,48 @@ use std::{
 };
 
 use super::{
-    Column, ProductRows, Refusal, RefusedRow, VariantRow, Warning, WarningKind,
+    Column, ImportedRow, ProductRows, Refusal, VariantRow, Warning, WarningKind,
+    cells::{Cells, ProductCells, Refused},
     header::Header,
-    record::Record,
+    reader::DuplicateSku,
+    refusal::{RefusedRow, shown},
     rules::{
-        SeenSkus, parse_flag, parse_line, parse_policy, parse_price, parse_quantity, parse_status, parse_tags,
-        status_of,
+        SeenSkus, parse_currency, parse_flag, parse_image_src, parse_line, parse_policy, parse_price, parse_quantity,
     },
 };
 use crate::{
     id::Sku,
     money::Currency,
     product::{
-        ALT_CHARS_MAX, Handle, IMAGES_MAX, Image, ImageChange, ImportChange, ImportVariant, NO_OPTION, OPTIONS_MAX,
-        SafeHtml, Status, TEXT_CHARS_MAX, VARIANTS_MAX, derived_sku, image_src_fits, single_line,
+        ALT_CHARS_MAX, Handle, IMAGES_MAX, Image, ImageChange, ImportChange, ImportVariant, NO_OPTION, VARIANTS_MAX,
+        derived_sku,
     },
 };
 
-/// A refusal and the column that it is about.
-pub(super) type Refused = (Option<Column>, Refusal);
-
-/// A row whose cells are all text.
-pub(super) struct Cells<'a> {
-    pub(super) header: &'a Header,
-    pub(super) record: &'a Record,
+/// What holds for all rows of a file.
+pub(super) struct Rules {
+    /// The currency of prices of which the file says none.
+    pub(super) currency: Currency,
+    /// What becomes of a SKU that comes twice.
+    pub(super) duplicates: DuplicateSku,
+    /// The SKUs that have come.
+    pub(super) seen: SeenSkus,
 }
 
-impl<'a> Cells<'a> {
-    /// The cell as it stands; blank when the row ends before it. `None` when the file has no such column.
-    fn raw(&self, column: Column) -> Result<Option<&'a str>, Refused> {
-        let Some(field) = self.header.field(column) else { return Ok(None) };
-        let bytes = self.record.field(field).unwrap_or_default();
-        std::str::from_utf8(bytes).map(Some).map_err(|_| (Some(column), Refusal::NotUtf8))
-    }
-
-    /// The cell as one line, trimmed.
-    pub(super) fn text(&self, column: Column) -> Result<Option<String>, Refused> {
-        Ok(self.raw(column)?.map(single_line))
-    }
-
-    /// The cell as one line, blank when the file has no such column.
-    pub(super) fn text_or_blank(&self, column: Column) -> Result<String, Refused> {
-        Ok(self.text(column)?.unwrap_or_default())
-    }
-
-    fn parsed<T>(&self, column: Column, parse: impl FnOnce(&str) -> Result<T, Refusal>) -> Result<Option<T>, Refused> {
-        let text = self.text(column)?;
-        text.map(|text| parse(&text)).transpose().map_err(|refusal| (Some(column), refusal))
-    }
-
-    /// The columns of up to three options, up to the first blank one. A value after a gap has no option.
-    fn options(&self, column: fn(usize) -> Column) -> Result<Vec<String>, Refused> {
-        let mut texts = Vec::with_capacity(OPTIONS_MAX);
-        let mut gap = None;
-        for index in 0..OPTIONS_MAX {
-            match self.parsed(column(index), |text| parse_line(text, TEXT_CHARS_MAX))?.unwrap_or_default() {
-                text if text.is_empty() => gap = gap.or(Some(index)),
-                text => match gap {
-                    Some(gap) => return Err((Some(column(gap)), Refusal::OptionMissing)),
-                    None => texts.push(text),
-                },
-            }
-        }
-        Ok(texts)
-    }
-}
-
-/// What a row with a title says of the product itself.
-struct ProductCells {
-    title: Option<String>,
-    description: Option<SafeHtml>,
-    vendor: Option<String>,
-    product_type: Option<String>,
-    tags: Option<Vec<String>>,
-    status: Option<Status>,
-    options: Option<Vec<String>>,
-}
-
-impl ProductCells {
-    fn read(cells: &Cells<'_>, warn: &mut impl FnMut(WarningKind)) -> Result<Self, Refused> {
-        let line = |column| cells.parsed(column, |text| parse_line(text, TEXT_CHARS_MAX));
-        let description = cells.raw(Column::Description)?.map(SafeHtml::clean).transpose();
-        let description = description.map_err(|refusal| (Some(Column::Description), refusal.into()))?;
-        let status = cells.parsed(Column::Status, parse_status)?;
-        if status.is_some_and(|(_, changed)| changed) {
-            warn(WarningKind::Unlisted);
-        }
-        // A blank cell is cleared to what a new product has: published.
-        let published = cells.parsed(Column::Published, parse_flag)?.map(|flag| flag.unwrap_or(true));
-        Ok(Self {
-            title: line(Column::Title)?,
-            description,
-            vendor: line(Column::Vendor)?,
-            product_type: line(Column::Type)?,
-            tags: cells.parsed(Column::Tags, parse_tags)?,
-            status: status_of(status.map(|(status, _)| status), published),
-            options: Self::option_names(cells)?,
-        })
-    }
-
-    /// `None` when the row names none: then the product keeps those that it has.
-    fn option_names(cells: &Cells<'_>) -> Result<Option<Vec<String>>, Refused> {
-        let names = cells.options(Column::OptionName)?;
-        if names.iter().collect::<HashSet<_>>().len() < names.len() {
-            return Err((Some(Column::OptionName(1)), Refusal::OptionDoubled));
-        }
-        let value = cells.text_or_blank(Column::OptionValue(0))?;
-        let unnamed = names.is_empty() || names == [NO_OPTION.0];
-        match (unnamed, value.as_str()) {
-            (true, value) if value == NO_OPTION.1 => Ok(Some(Vec::new())),
-            (true, "") => Ok(None),
-            (true, _) if names.is_empty() => Ok(None),
-            _ => Ok(Some(names)),
-        }
-    }
-}
+/// A variant and its stock.
+type VariantCells = (ImportVariant, Option<u64>);
 
 /// A group that grows row by row.
 pub(super) struct Group {
     pub(super) handle: Handle,
     pub(super) first_line: u64,
-    rows: u64,
+    rows: Vec<ImportedRow>,
+    currency: Option<Currency>,
     change: ImportChange,
     has_title: bool,
     images: Vec<Image>,
     image_srcs: HashSet<String>,
+    has_lost_images: bool,
     variants: Vec<VariantRow>,
     lines_by_options: HashMap<Vec<String>, u64>,
     pub(super) warnings: Vec<Warning>,
@@ -142,18 +59,21 @@ impl Group {
             change: ImportChange::new(handle.clone()),
             handle,
             first_line,
-            rows: 0,
+            rows: Vec::new(),
+            currency: None,
             has_title: false,
             images: Vec::new(),
             image_srcs: HashSet::new(),
+            has_lost_images: false,
             variants: Vec::new(),
             lines_by_options: HashMap::new(),
             warnings: Vec::new(),
         }
     }
 
-    /// Adds what a row says. A refused row leaves the group as it was.
-    pub(super) fn add(&mut self, cells: &Cells<'_>, currency: Currency, seen: &mut SeenSkus) -> Result<(), Refused> {
+    /// Adds what a row says. `Err`: the row says nothing that can be taken, or the product's own cells are wrong, and
+    /// the group is as it was. `Ok(Some(_))`: its variant is refused and what else it says is taken.
+    pub(super) fn add(&mut self, cells: &Cells<'_>, rules: &mut Rules) -> Result<Option<Refused>, Refused> {
         let line = cells.record.line;
         let mut warnings = Vec::new();
         let mut warn = |kind| warnings.push(Warning { line, kind });
@@ -162,20 +82,43 @@ impl Group {
         }
         let title = cells.text_or_blank(Column::Title)?;
         let product = if title.is_empty() { None } else { Some(ProductCells::read(cells, &mut warn)?) };
+        let currency = self.currency(cells, rules.currency)?;
         let options = product.as_ref().and_then(|product| product.options.as_ref()).or(self.change.options.as_ref());
-        let variant = self.variant(cells, options.map(Vec::as_slice), currency, &mut warn)?;
-        let image = self.image(cells)?;
-        if let Some((variant, _)) = &variant {
-            self.check_new(variant, seen)?;
+        let mut of_variant = Vec::new();
+        let variant = self.variant(cells, options.map(Vec::as_slice), currency, &mut |kind| of_variant.push(kind));
+        let variant = variant.and_then(|variant| {
+            variant.map(|(variant, stock)| Ok((self.placed(variant, rules, &mut of_variant)?, stock))).transpose()
+        });
+        let (variant, variant_fault) = parted(variant);
+        let (image, image_fault) = parted(self.image(cells));
+        if product.is_none() && variant.is_none() && image.is_none() {
+            // Nothing of the row can be taken.
+            if let Some(fault) = variant_fault.or(image_fault) {
+                return Err(fault);
+            }
+            self.rows.push(ImportedRow { line, only_image: false });
+            return Ok(None);
         }
-        // Nothing refuses the row any more.
+        let fault = variant_fault;
+        if let Some(fault) = image_fault {
+            let why = refused_row(cells, fault);
+            let why = why.column.iter().map(|column| format!("{column} ")).collect::<String>() + &why.words();
+            warn(WarningKind::ImageLeftOut { why });
+            self.has_lost_images = true;
+        }
+        if fault.is_none() {
+            of_variant.into_iter().for_each(&mut warn);
+            let only_image = product.is_none() && variant.is_none() && image.is_some();
+            self.rows.push(ImportedRow { line, only_image });
+        }
+        self.currency = Some(currency);
         if let Some(product) = product {
             self.has_title = true;
             self.set_product(product);
         }
         if let Some((variant, stock)) = variant {
             self.lines_by_options.insert(variant.options.clone(), line);
-            seen.note(&sku_of(&self.handle, &variant), &self.handle, &variant.options, line);
+            rules.seen.note(&sku_of(&self.handle, &variant), &self.handle, &variant.options, line);
             self.variants.push(VariantRow { line, stock });
             self.change.variants.push(variant);
         }
@@ -183,9 +126,17 @@ impl Group {
             self.image_srcs.insert(image.src.clone());
             self.images.push(image);
         }
-        self.rows += 1;
         self.warnings.extend(warnings);
-        Ok(())
+        Ok(fault)
+    }
+
+    /// The currency of the row's prices: the product's, which the first of its rows says, or the import's.
+    fn currency(&self, cells: &Cells<'_>, of_import: Currency) -> Result<Currency, Refused> {
+        let said = cells.parsed(Column::Currency, parse_currency)?.flatten();
+        match (said, self.currency) {
+            (Some(said), Some(own)) if said != own => Err((Some(Column::Currency), Refusal::SecondCurrency { own })),
+            (said, own) => Ok(said.or(own).unwrap_or(of_import)),
+        }
     }
 
     fn set_product(&mut self, product: ProductCells) {
@@ -204,10 +155,10 @@ impl Group {
         names: Option<&[String]>,
         currency: Currency,
         warn: &mut impl FnMut(WarningKind),
-    ) -> Result<Option<(ImportVariant, Option<u64>)>, Refused> {
+    ) -> Result<Option<VariantCells>, Refused> {
         let mut options = cells.options(Column::OptionValue)?;
-        let says = |column| Ok::<_, Refused>(!cells.text_or_blank(column)?.is_empty());
-        let any = says(Column::Sku)? || says(Column::Price)? || says(Column::CompareAt)? || says(Column::Quantity)?;
+        let any =
+            [Column::Sku, Column::Price, Column::CompareAt, Column::Quantity].into_iter().any(|one| cells.says(one));
         if options.is_empty() && !any {
             return Ok(None);
         }
@@ -237,9 +188,14 @@ impl Group {
         })?;
         let stock = cells.parsed(Column::Quantity, |text| match text {
             "" => Ok(None),
-            text => parse_quantity(text).map(Some),
+            text => parse_quantity(text).map(|quantity| Some((quantity, text.to_owned()))),
         })?;
-        let stock = stock.flatten();
+        let stock = stock.flatten().map(|(quantity, said)| {
+            quantity.unwrap_or_else(|| {
+                warn(WarningKind::BelowZero { said: shown(&said) });
+                0
+            })
+        });
         if stock.is_some() && cells.text(Column::Tracker)?.is_some_and(|tracker| tracker.is_empty()) {
             warn(WarningKind::Untracked);
         }
@@ -249,28 +205,42 @@ impl Group {
         Ok(Some((ImportVariant { options, sku: sku.flatten(), price, compare_at }, stock)))
     }
 
-    fn check_new(&self, variant: &ImportVariant, seen: &SeenSkus) -> Result<(), Refused> {
+    /// The variant as it can be taken: its option values and its SKU are its own.
+    fn placed(
+        &self,
+        mut variant: ImportVariant,
+        rules: &Rules,
+        warnings: &mut Vec<WarningKind>,
+    ) -> Result<ImportVariant, Refused> {
         if let Some(&first_line) = self.lines_by_options.get(&variant.options) {
             return Err((Some(Column::OptionValue(0)), Refusal::DuplicateVariant { first_line }));
         }
         if self.variants.len() == VARIANTS_MAX {
             return Err((None, Refusal::TooManyVariants));
         }
-        let sku = sku_of(&self.handle, variant);
-        match seen.elsewhere(&sku, &self.handle, &variant.options) {
-            Some(first_line) => Err((Some(Column::Sku), Refusal::DuplicateSku { sku, first_line })),
-            None => Ok(()),
+        let elsewhere = |variant: &ImportVariant| {
+            let sku = sku_of(&self.handle, variant);
+            let first_line = rules.seen.elsewhere(&sku, &self.handle, &variant.options)?;
+            Some((sku, first_line))
+        };
+        let Some((sku, first_line)) = elsewhere(&variant) else { return Ok(variant) };
+        if rules.duplicates == DuplicateSku::Derive && variant.sku.take().is_some() && elsewhere(&variant).is_none() {
+            let derived = derived_sku(&self.handle, &variant.options);
+            warnings.push(WarningKind::SkuDerived { sku, first_line, derived });
+            return Ok(variant);
         }
+        Err((Some(Column::Sku), Refusal::DuplicateSku { sku, first_line }))
     }
 
     fn image(&self, cells: &Cells<'_>) -> Result<Option<Image>, Refused> {
         let src = cells.raw(Column::ImageSrc)?.unwrap_or_default().trim();
-        // Exports repeat a product's image on the rows of variants that show it.
-        if src.is_empty() || self.image_srcs.contains(src) {
+        if src.is_empty() {
             return Ok(None);
         }
-        if !image_src_fits(src) {
-            return Err((Some(Column::ImageSrc), Refusal::InvalidImage));
+        let src = parse_image_src(src).map_err(|refusal| (Some(Column::ImageSrc), refusal))?;
+        // Exports repeat a product's image on the rows of variants that show it.
+        if self.image_srcs.contains(&src) {
+            return Ok(None);
         }
         if self.images.len() == IMAGES_MAX {
             return Err((Some(Column::ImageSrc), Refusal::TooManyImages));
@@ -280,27 +250,44 @@ impl Group {
         let above = self.images.last().map_or(1, |image| image.position);
         let position = cells.parsed(Column::ImagePosition, |text| match text {
             "" => Ok(above),
-            text => text.parse().ok().filter(|&position| position > 0).ok_or(Refusal::NotAPosition),
+            text => {
+                let position = parse_quantity(text).ok().flatten().and_then(|position| u32::try_from(position).ok());
+                position.filter(|&position| position > 0).ok_or(Refusal::NotAPosition)
+            }
         })?;
-        Ok(Some(Image { src: src.to_owned(), alt, position: position.unwrap_or(above) }))
+        Ok(Some(Image { src, alt, position: position.unwrap_or(above) }))
     }
 
-    /// What all its rows say together.
-    pub(super) fn finish(mut self, header: &Arc<Header>) -> ProductRows {
+    /// What all its rows say together. `None`: none of them was taken, and so nothing of it is.
+    pub(super) fn finish(mut self, header: &Arc<Header>, of_import: Currency) -> Option<ProductRows> {
+        if self.rows.is_empty() {
+            return None;
+        }
         let has_column = header.field(Column::ImageSrc).is_some();
-        self.change.images = match (has_column && self.has_title, self.images.is_empty()) {
+        // Images that were left out must not clear those that the product has.
+        let clears = self.images.is_empty() && self.has_lost_images;
+        self.change.images = match (has_column && self.has_title && !clears, self.images.is_empty()) {
             (true, _) => ImageChange::Replace(self.images),
             (false, false) => ImageChange::Add(self.images),
             (false, true) => ImageChange::Keep,
         };
-        ProductRows {
+        Some(ProductRows {
             first_line: self.first_line,
             rows: self.rows,
+            currency: self.currency.unwrap_or(of_import),
             change: self.change,
             variants: self.variants,
             warnings: self.warnings,
             header: Arc::clone(header),
-        }
+        })
+    }
+}
+
+/// What was read, and what was refused instead.
+fn parted<T>(read: Result<Option<T>, Refused>) -> (Option<T>, Option<Refused>) {
+    match read {
+        Ok(read) => (read, None),
+        Err(refused) => (None, Some(refused)),
     }
 }
 
@@ -309,7 +296,8 @@ fn sku_of(handle: &Handle, variant: &ImportVariant) -> Sku {
 }
 
 /// The refusal as the run's table shows it.
-pub(super) fn refused_row(header: &Header, line: u64, (column, reason): Refused) -> RefusedRow {
-    let column = column.and_then(|column| header.name(column)).map(str::to_owned);
-    RefusedRow { line, column, reason }
+pub(super) fn refused_row(cells: &Cells<'_>, (column, reason): Refused) -> RefusedRow {
+    let cell = column.and_then(|column| cells.shown(column));
+    let column = column.and_then(|column| cells.header.name(column)).map(str::to_owned);
+    RefusedRow { line: cells.record.line, column, cell, reason }
 }

@@ -34,6 +34,8 @@ pub enum Column {
     Price,
     /// What it costs elsewhere.
     CompareAt,
+    /// The currency of the product's prices. Shopify has no such column: its files have the shop's one currency.
+    Currency,
     /// Who tracks its stock.
     Tracker,
     /// Its stock.
@@ -70,6 +72,7 @@ impl Column {
             Column::Sku => "SKU",
             Column::Price => "Price",
             Column::CompareAt => "Compare-at price",
+            Column::Currency => "Currency",
             Column::Tracker => "Inventory tracker",
             Column::Quantity => "Inventory quantity",
             Column::Policy => "Continue selling when out of stock",
@@ -82,7 +85,7 @@ impl Column {
 
 /// Every column, with its names in lower case: the newer one, which exports have, then the others. The names are those
 /// of Shopify's sample files and exports; `Custom Product Type` was in those of 2021 and 2022.
-pub(super) const NAMES: [(Column, &[&str]); 24] = [
+pub(super) const NAMES: [(Column, &[&str]); 25] = [
     (Column::Title, &["title"]),
     (Column::Handle, &["url handle", "handle"]),
     (Column::Description, &["description", "body (html)", "body html"]),
@@ -100,6 +103,7 @@ pub(super) const NAMES: [(Column, &[&str]); 24] = [
     (Column::OptionValue(2), &["option3 value"]),
     (Column::Price, &["price", "variant price"]),
     (Column::CompareAt, &["compare-at price", "compare at price", "variant compare at price"]),
+    (Column::Currency, &["currency", "price currency"]),
     (Column::Tracker, &["inventory tracker", "variant inventory tracker"]),
     (Column::Quantity, &["inventory quantity", "variant inventory qty", "variant inventory quantity"]),
     (Column::Policy, &["continue selling when out of stock", "variant inventory policy"]),
@@ -131,7 +135,9 @@ impl Header {
         }
         let mut header = Self { places: [const { None }; NAMES.len()], ignored: Vec::new(), len: record.len() };
         for (field, bytes) in record.fields().enumerate() {
-            let name = std::str::from_utf8(bytes).map_err(|_| CatalogueError::NotUtf8 { line })?.trim();
+            let name = std::str::from_utf8(bytes).map_err(|_| CatalogueError::NotUtf8 { line })?;
+            // A byte order mark may stand within the first cell's quotes.
+            let name = name.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
             let plain = name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
             let Some(known) = NAMES.iter().position(|(_, names)| names.contains(&plain.as_str())) else {
                 if !name.is_empty() {

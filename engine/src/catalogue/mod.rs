@@ -4,18 +4,25 @@
 //! in the shop is not known here: [`Product`](crate::product::Product) merges what a file says with it.
 //!
 //! ```text
-//! bytes ─ record ─▶ rows with the lines that a person sees ─ header, rules ─▶ cells that mean something
+//! bytes ─ record ─▶ rows with the lines that a person sees ─ header, cells, rules ─▶ cells that mean something
 //!       ─ group ─▶ one ImportChange for each run of rows with one handle
 //! ```
+//!
+//! A row says up to three things: of the product, of a variant, of an image. What is wrong with one of them costs that
+//! one. Every row is imported or refused: a row whose variant is refused counts as refused, also where the product's own
+//! cells in it are taken; an image that is left out is a warning, unless the row says nothing else.
 //!
 //! Both generations of headers are known. Product columns come from a row with a title; rows without one add variants
 //! and images to the product above. A handle that returns later in the file is another change of the same product.
 
+mod cells;
 mod export;
 mod group;
+mod guard;
 mod header;
 mod reader;
 mod record;
+mod refusal;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -24,18 +31,16 @@ use std::sync::Arc;
 
 pub use self::{
     export::Exporter,
+    guard::{guarded, unguarded},
     header::Column,
-    reader::{Item, Reader},
+    reader::{DuplicateSku, Item, Reader},
+    refusal::{Refusal, RefusedRow, Warning, WarningKind},
     rules::{format_price, parse_price},
 };
 use crate::{
     id::Sku,
-    money::{AMOUNT_MAX, Currency},
-    product::{
-        Handle, IMAGES_MAX, ImportChange, InvalidDescription, InvalidHandle, ProductRejection, TAGS_MAX, VARIANTS_MAX,
-        derived_sku,
-    },
-    quantity::QUANTITY_MAX,
+    money::Currency,
+    product::{ImageChange, ImportChange, ImportVariant, ProductRejection, derived_sku},
 };
 use header::Header;
 
@@ -98,8 +103,10 @@ pub enum CatalogueError {
 pub struct ProductRows {
     /// The line of the first row, as a person sees it in the file.
     pub first_line: u64,
-    /// How many rows it is made of; refused ones are not among them.
-    pub rows: u64,
+    /// The rows that it is made of, in their order; refused ones are not among them.
+    pub rows: Vec<ImportedRow>,
+    /// The currency of its prices: what the file says, or that of the import.
+    pub currency: Currency,
     /// What they say.
     pub change: ImportChange,
     /// For each variant of the change, in its order: where it stands, and its stock.
@@ -109,33 +116,146 @@ pub struct ProductRows {
     header: Arc<Header>,
 }
 
+/// A row that is not refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImportedRow {
+    /// Its line.
+    pub line: u64,
+    /// Whether it says nothing but an image.
+    pub only_image: bool,
+}
+
 /// The row of a variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VariantRow {
     /// Its line.
     pub line: u64,
-    /// Units on hand, at most [`QUANTITY_MAX`]. `None`: the file does not say.
+    /// Units on hand, at most [`QUANTITY_MAX`](crate::quantity::QUANTITY_MAX). `None`: the file does not say.
     pub stock: Option<u64>,
 }
 
+/// What a rejection of the product is about.
+enum Fault {
+    Variant(usize, Option<Column>),
+    Images,
+    Product(Option<Column>),
+}
+
 impl ProductRows {
-    /// The refusal of the whole product, or of the row that is at fault, as the run's table shows it.
-    pub fn refusal(&self, rejection: &ProductRejection) -> RefusedRow {
-        let (variant, column) = match rejection {
-            ProductRejection::Invalid { pointer, .. } => place(pointer),
-            ProductRejection::SkuTaken { sku, .. } | ProductRejection::SkuRefused { sku } => {
-                (self.variant_with(sku), Some(Column::Sku))
+    /// Takes out what the product rejected: a variant with its row, the images, or everything. What is left, if
+    /// `rows` is not empty, can be tried again.
+    pub fn refuse(&mut self, rejection: &ProductRejection) -> Vec<RefusedRow> {
+        match self.fault(rejection) {
+            Fault::Variant(index, column) => {
+                let refused = self.refused_variant(index, column, rejection);
+                self.remove_variant(index);
+                vec![refused]
             }
-            ProductRejection::OtherCurrency { .. } => (None, Some(Column::Price)),
-            _ => (None, None),
+            Fault::Images => self.refuse_images(rejection),
+            Fault::Product(column) => self.refuse_rows(column, rejection),
+        }
+    }
+
+    /// Gives the variant with `sku` the SKU that is derived from its options instead, and notes a warning. `false`: there
+    /// is no such variant, or its SKU is derived already.
+    pub fn derive_sku(&mut self, sku: &Sku) -> bool {
+        let Some(index) = self.change.variants.iter().position(|variant| variant.sku.as_ref() == Some(sku)) else {
+            return false;
         };
-        let line = variant.and_then(|index| self.variants.get(index)).map_or(self.first_line, |row| row.line);
+        let variant = &mut self.change.variants[index];
+        variant.sku = None;
+        let derived = derived_sku(&self.change.handle, &variant.options);
+        let kind = WarningKind::SkuTaken { sku: sku.clone(), derived };
+        self.warnings.push(Warning { line: self.variants[index].line, kind });
+        true
+    }
+
+    /// Takes out the variant whose SKU another product has.
+    pub fn refuse_sku(&mut self, sku: &Sku) -> Vec<RefusedRow> {
+        let product = crate::id::ProductId(0);
+        self.refuse(&ProductRejection::SkuTaken { sku: sku.clone(), product })
+    }
+
+    /// How the file spells a column, if it has it.
+    pub fn column_name(&self, column: Column) -> Option<&str> {
+        self.header.name(column)
+    }
+
+    fn refused_variant(&self, index: usize, column: Option<Column>, rejection: &ProductRejection) -> RefusedRow {
+        let variant = &self.change.variants[index];
+        let sku = variant.sku.as_ref().filter(|_| column == Some(Column::Sku));
+        let words = sku.map_or_else(|| variant.options.join(" / "), |sku| sku.to_string());
+        self.refused(self.variants[index].line, column, Some(words), rejection)
+    }
+
+    fn refused(
+        &self,
+        line: u64,
+        column: Option<Column>,
+        cell: Option<String>,
+        rejection: &ProductRejection,
+    ) -> RefusedRow {
         let column = column.and_then(|column| self.header.name(column)).map(str::to_owned);
-        RefusedRow { line, column, reason: Refusal::Rejected(rejection.clone()) }
+        RefusedRow { line, column, cell, reason: Refusal::Rejected(rejection.clone()) }
+    }
+
+    fn remove_variant(&mut self, index: usize) {
+        let line = self.variants.remove(index).line;
+        self.change.variants.remove(index);
+        self.rows.retain(|row| row.line != line);
+    }
+
+    fn refuse_images(&mut self, rejection: &ProductRejection) -> Vec<RefusedRow> {
+        self.change.images = ImageChange::Keep;
+        let (images, others): (Vec<_>, Vec<_>) = self.rows.iter().copied().partition(|row| row.only_image);
+        if images.is_empty() {
+            let column = self.header.name(Column::ImageSrc).map(str::to_owned);
+            let why = Refusal::Rejected(rejection.clone());
+            let row = RefusedRow { line: self.first_line, column, cell: None, reason: why };
+            self.warnings.push(Warning { line: row.line, kind: WarningKind::ImageLeftOut { why: row.words() } });
+        }
+        self.rows = others;
+        images.iter().map(|row| self.refused(row.line, Some(Column::ImageSrc), None, rejection)).collect()
+    }
+
+    /// Takes out everything. The first row has the reason, the others name it.
+    pub fn refuse_all(&mut self, rejection: &ProductRejection) -> Vec<RefusedRow> {
+        self.refuse_rows(None, rejection)
+    }
+
+    fn refuse_rows(&mut self, column: Option<Column>, rejection: &ProductRejection) -> Vec<RefusedRow> {
+        let rows = std::mem::take(&mut self.rows);
+        self.warnings.clear();
+        let Some((first, others)) = rows.split_first() else { return Vec::new() };
+        let mut refused = vec![self.refused(first.line, column, None, rejection)];
+        let reason = Refusal::ProductRefused { line: first.line };
+        refused.extend(others.iter().map(|row| RefusedRow {
+            line: row.line,
+            column: None,
+            cell: None,
+            reason: reason.clone(),
+        }));
+        refused
+    }
+
+    fn fault(&self, rejection: &ProductRejection) -> Fault {
+        match rejection {
+            ProductRejection::Invalid { pointer, .. } => match place(pointer) {
+                (Some(index), column) if index < self.variants.len() => Fault::Variant(index, column),
+                (_, Some(Column::ImageSrc)) => Fault::Images,
+                (_, column) => Fault::Product(column),
+            },
+            ProductRejection::SkuTaken { sku, .. } | ProductRejection::SkuRefused { sku } => {
+                let column = Some(Column::Sku);
+                self.variant_with(sku).map_or(Fault::Product(column), |index| Fault::Variant(index, column))
+            }
+            ProductRejection::OtherCurrency { .. } => Fault::Product(Some(Column::Price)),
+            _ => Fault::Product(None),
+        }
     }
 
     fn variant_with(&self, sku: &Sku) -> Option<usize> {
-        let has = |variant: &crate::product::ImportVariant| match &variant.sku {
+        let has = |variant: &ImportVariant| match &variant.sku {
             Some(own) => own == sku,
             None => derived_sku(&self.change.handle, &variant.options) == *sku,
         };
@@ -161,194 +281,4 @@ fn place(pointer: &str) -> (Option<usize>, Option<Column>) {
         Some("variants") => (parts.next().and_then(|index| index.parse().ok()), column(parts.next())),
         part => (None, column(part)),
     }
-}
-
-/// A row that is not imported.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RefusedRow {
-    /// The line that it starts on, as a person sees it in the file.
-    pub line: u64,
-    /// The column at fault, as the file's header spells it, if one is.
-    pub column: Option<String>,
-    /// Why.
-    pub reason: Refusal,
-}
-
-/// Why a row is not imported.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum Refusal {
-    /// The row has bytes that are not text in UTF-8.
-    #[error("not UTF-8")]
-    NotUtf8,
-    /// A cell is longer than [`FIELD_BYTES_MAX`].
-    #[error("longer than {FIELD_BYTES_MAX} bytes (is a quote left open?)")]
-    FieldTooLong,
-    /// The row is longer than [`ROW_BYTES_MAX`].
-    #[error("the row is longer than {ROW_BYTES_MAX} bytes")]
-    RowTooLong,
-    /// The file ends within quotes.
-    #[error("the quote is never closed")]
-    OpenQuote,
-    /// More cells than the header has: a comma or a quote that is not quoted.
-    #[error("the row has {cells} cells and the header {columns} (is a comma not quoted?)")]
-    TooManyCells {
-        /// How many the row has.
-        cells: usize,
-        /// How many the header has.
-        columns: usize,
-    },
-    /// A row without handle and title at the top of the file.
-    #[error("there is no product above that this row could belong to")]
-    NoProduct,
-    /// The product's own row was refused, so what it adds to has no place.
-    #[error("the product's row on line {line} was refused")]
-    ProductRefused {
-        /// The line of the product's row.
-        line: u64,
-    },
-    /// Nothing of it can be in a handle.
-    #[error(transparent)]
-    Handle(#[from] InvalidHandle),
-    /// Not digits with at most one decimal point.
-    #[error("not a price: write digits with a decimal point, without currency sign and separators")]
-    NotAPrice,
-    /// Below zero.
-    #[error("below zero")]
-    NegativePrice,
-    /// More decimals than the currency has.
-    #[error("{currency} has {} decimals", currency.decimals())]
-    TooManyDecimals {
-        /// The currency of the import.
-        currency: Currency,
-    },
-    /// Beyond what can be charged.
-    #[error("more than {AMOUNT_MAX} minor units")]
-    PriceTooLarge,
-    /// A variant's row without a price. Nothing is given away by mistake.
-    #[error("a variant needs a price")]
-    PriceMissing,
-    /// Not a whole number.
-    #[error("not a whole number")]
-    NotAQuantity,
-    /// Fewer than none: sold more than there was. Take stock, and write what is there.
-    #[error("below zero")]
-    NegativeQuantity,
-    /// More than [`QUANTITY_MAX`].
-    #[error("more than {QUANTITY_MAX} units")]
-    QuantityTooLarge,
-    /// Gift cards are not goods with stock.
-    #[error("gift cards are not imported")]
-    GiftCard,
-    /// Another variant of the file has this SKU.
-    #[error("the sku {sku} is on line {first_line} already")]
-    DuplicateSku {
-        /// Which SKU.
-        sku: Sku,
-        /// The line of the first.
-        first_line: u64,
-    },
-    /// The product has these option values on another of its rows.
-    #[error("the product has these option values on line {first_line} already")]
-    DuplicateVariant {
-        /// The line of the first.
-        first_line: u64,
-    },
-    /// Control characters, or too long.
-    #[error("not a valid sku")]
-    InvalidSku,
-    /// The product has this option, and the row no value for it.
-    #[error("the product has this option, and the row has no value for it")]
-    OptionMissing,
-    /// The row has a value, and the product not so many options.
-    #[error("the product has no option for this value")]
-    OptionUnknown,
-    /// Two options have one name.
-    #[error("two options have the same name")]
-    OptionDoubled,
-    /// Neither true nor false.
-    #[error("neither true nor false")]
-    NotAFlag,
-    /// None of Shopify's statuses.
-    #[error("a status is active, draft or archived")]
-    UnknownStatus,
-    /// None of Shopify's policies.
-    #[error("a policy is deny or continue")]
-    UnknownPolicy,
-    /// Longer than its kind of text may be.
-    #[error("more than {max} characters")]
-    TextTooLong {
-        /// How many characters it may have.
-        max: usize,
-    },
-    /// The description is too long or too much work.
-    #[error(transparent)]
-    Description(#[from] InvalidDescription),
-    /// More than [`TAGS_MAX`].
-    #[error("more than {TAGS_MAX} tags")]
-    TooManyTags,
-    /// More than [`VARIANTS_MAX`] rows of one product with variants.
-    #[error("a product has at most {VARIANTS_MAX} variants")]
-    TooManyVariants,
-    /// More than [`IMAGES_MAX`] rows of one product with images.
-    #[error("a product has at most {IMAGES_MAX} images")]
-    TooManyImages,
-    /// Not an address that a page could show.
-    #[error("not an http(s) address")]
-    InvalidImage,
-    /// Not a whole number from 1 on.
-    #[error("not a position: a whole number from 1 on")]
-    NotAPosition,
-    /// The product refused it: see [`ProductRows::refusal`].
-    #[error(transparent)]
-    Rejected(ProductRejection),
-}
-
-/// Something that was imported otherwise than it was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Warning {
-    /// The line it is about.
-    pub line: u64,
-    /// What.
-    pub kind: WarningKind,
-}
-
-/// What was imported otherwise than it was written.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum WarningKind {
-    /// Columns that have no meaning here.
-    #[error("ignored columns: {}", names.join(", "))]
-    IgnoredColumns {
-        /// As the header spells them.
-        names: Vec<String>,
-    },
-    /// There is no column of handles, so every product's is made of its title.
-    #[error("the file has no handles: they are made of the titles")]
-    NoHandles,
-    /// A blank handle was made of the title.
-    #[error("the blank handle is made of the title: {handle}")]
-    HandleFromTitle {
-        /// The handle.
-        handle: Handle,
-    },
-    /// A handle had characters that a handle cannot have.
-    #[error("the handle is spelled {handle}")]
-    HandleSpelled {
-        /// The handle as it is kept.
-        handle: Handle,
-    },
-    /// The row has fewer cells than the header: the others count as blank.
-    #[error("the row has only {cells} cells: the others count as blank")]
-    ShortRow {
-        /// How many it has.
-        cells: usize,
-    },
-    /// Shopify does not track the variant: its quantity is taken as stock.
-    #[error("not tracked in Shopify: the quantity is taken as stock")]
-    Untracked,
-    /// Shopify sells the variant without stock; here it is sold out instead.
-    #[error("selling without stock is not possible: the variant will be sold out at zero")]
-    NoBackorders,
-    /// A product that only those with its address see; here it is a draft.
-    #[error("unlisted products are drafts here")]
-    Unlisted,
 }

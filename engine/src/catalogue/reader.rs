@@ -4,7 +4,8 @@ use std::{collections::VecDeque, io::Read, sync::Arc};
 
 use super::{
     CatalogueError, Column, ProductRows, ROWS_MAX, Refusal, RefusedRow, Warning, WarningKind,
-    group::{Cells, Group, Refused, refused_row},
+    cells::{Cells, Refused},
+    group::{Group, Rules, refused_row},
     header::Header,
     record::{Fault, Record, Records},
     rules::{SeenSkus, parse_handle},
@@ -20,6 +21,16 @@ pub enum Item {
     Refused(RefusedRow),
 }
 
+/// What becomes of a variant whose SKU another variant of the file or the shop has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DuplicateSku {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// Its SKU is derived from its product's handle and its options, with a warning: Shopify lets variants share one.
+    Derive,
+}
+
 /// Reads a product CSV.
 ///
 /// Iterates over what the file comes to; an error is the last item. Memory is bounded by one product, one row, and 32
@@ -28,9 +39,8 @@ pub struct Reader<R> {
     records: Records<R>,
     record: Record,
     header: Arc<Header>,
-    currency: Currency,
+    rules: Rules,
     warnings: Vec<Warning>,
-    seen: SeenSkus,
     group: Option<Group>,
     /// The product whose own row was refused: what belongs to it has no place.
     refused: Option<RefusedProduct>,
@@ -46,9 +56,9 @@ struct RefusedProduct {
 }
 
 impl<R: Read> Reader<R> {
-    /// Reads the header. `currency` is that of the file's prices.
-    pub fn new(input: R, currency: Currency) -> Result<Self, CatalogueError> {
-        let mut records = Records::new(input)?;
+    /// Reads the header. `currency` is that of prices of which the file says none.
+    pub fn new(input: R, currency: Currency, duplicates: DuplicateSku) -> Result<Self, CatalogueError> {
+        let mut records = Records::new(input);
         let mut record = Record::default();
         if !records.read(&mut record)? {
             return Err(CatalogueError::Empty);
@@ -66,9 +76,8 @@ impl<R: Read> Reader<R> {
             records,
             record,
             header: Arc::new(header),
-            currency,
+            rules: Rules { currency, duplicates, seen: SeenSkus::default() },
             warnings,
-            seen: SeenSkus::default(),
             group: None,
             refused: None,
             rows: 0,
@@ -101,20 +110,22 @@ impl<R: Read> Reader<R> {
             return Err(CatalogueError::TooManyRows { line: self.record.line });
         }
         self.rows += 1;
-        if let Err(refused) = self.take_row() {
-            let row = refused_row(&self.header, self.record.line, refused);
+        if let Some(refused) = self.take_row().unwrap_or_else(Some) {
+            let row = refused_row(&Cells { header: &self.header, record: &self.record }, refused);
             self.ready.push_back(Ok(Item::Refused(row)));
         }
         Ok(true)
     }
 
     fn finish_group(&mut self) {
-        if let Some(group) = self.group.take() {
-            self.ready.push_back(Ok(Item::Product(Box::new(group.finish(&self.header)))));
+        let finished = self.group.take().and_then(|group| group.finish(&self.header, self.rules.currency));
+        if let Some(rows) = finished {
+            self.ready.push_back(Ok(Item::Product(Box::new(rows))));
         }
     }
 
-    fn take_row(&mut self) -> Result<(), Refused> {
+    /// `Ok(Some(_))`: the row's variant is refused, and the product goes on.
+    fn take_row(&mut self) -> Result<Option<Refused>, Refused> {
         let header = Arc::clone(&self.header);
         let cells = Cells { header: &header, record: &self.record };
         let line = self.record.line;
@@ -162,9 +173,9 @@ impl<R: Read> Reader<R> {
         let Some(group) = &mut self.group else { return Err((None, Refusal::NoProduct)) };
         let starts = group.first_line == line;
         let cells = Cells { header: &header, record: &self.record };
-        let added = check_row(&header, &self.record).and_then(|()| group.add(&cells, self.currency, &mut self.seen));
+        let added = check_row(&header, &self.record).and_then(|()| group.add(&cells, &mut self.rules));
         match added {
-            Ok(()) => {
+            Ok(refused) => {
                 // A file without handles says so once, not in each row.
                 let known = matches!(warning, Some(Warning { kind: WarningKind::HandleFromTitle { .. }, .. }));
                 if !known || header.field(Column::Handle).is_some() {
@@ -176,7 +187,7 @@ impl<R: Read> Reader<R> {
                 if starts {
                     self.refused = None;
                 }
-                Ok(())
+                Ok(refused)
             }
             Err(refused) => {
                 if starts {
@@ -191,21 +202,16 @@ impl<R: Read> Reader<R> {
 
 /// What is wrong with the row as such, whatever it says.
 fn check_row(header: &Header, record: &Record) -> Result<(), Refused> {
-    let named = |field| header.column_of_field(field);
     match record.fault {
         None => {}
-        Some(Fault::FieldTooLong { field }) => return Err((named(field), Refusal::FieldTooLong)),
         Some(Fault::RowTooLong) => return Err((None, Refusal::RowTooLong)),
-        Some(Fault::OpenQuote { field }) => return Err((named(field), Refusal::OpenQuote)),
+        Some(Fault::OpenQuote { field }) => return Err((header.column_of_field(field), Refusal::OpenQuote)),
     }
     let beyond = record.fields().skip(header.len).any(|field| !field.trim_ascii().is_empty());
     if beyond || record.fields_seen > record.len() {
         return Err((None, Refusal::TooManyCells { cells: record.fields_seen, columns: header.len }));
     }
-    match record.fields().position(|field| std::str::from_utf8(field).is_err()) {
-        Some(field) => Err((named(field), Refusal::NotUtf8)),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 impl<R: Read> Iterator for Reader<R> {

@@ -10,11 +10,42 @@ use super::{COLUMNS_MAX, FIELD_BYTES_MAX, ROW_BYTES_MAX};
 /// Rows of `input`, one after the other. Empty lines are no rows.
 #[derive(Debug)]
 pub(super) struct Records<R> {
-    input: BufReader<io::Chain<io::Cursor<Vec<u8>>, R>>,
+    input: BufReader<Start<R>>,
     /// The line of the next byte, from 1 on.
     line: u64,
     /// Whether the last byte was a carriage return: a line feed after it is the same line break.
     after_return: bool,
+    /// What stands between two fields.
+    separator: u8,
+}
+
+/// What a byte order mark looks like in UTF-8. Files that were put together have several.
+const MARK: &[u8] = "\u{feff}".as_bytes();
+/// As much of a file's start as is looked at for a line that names the separator: that of a spreadsheet which took the
+/// line for a row has a separator for each of [`COLUMNS_MAX`] columns.
+const START_BYTES: u64 = 2 * COLUMNS_MAX as u64;
+/// What spreadsheets write between fields.
+const SEPARATORS: &[u8] = b",;\t|";
+
+/// A file whose start was looked at: what was read of it comes first, then what went wrong with that, then the rest.
+#[derive(Debug)]
+struct Start<R> {
+    bytes: io::Cursor<Vec<u8>>,
+    failed: Option<io::Error>,
+    rest: R,
+}
+
+impl<R: Read> Read for Start<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match (self.bytes.read(buffer)?, self.failed.take()) {
+            (0, Some(error)) => Err(error),
+            (0, None) => self.rest.read(buffer),
+            (count, failed) => {
+                self.failed = failed;
+                Ok(count)
+            }
+        }
+    }
 }
 
 /// One row. Its memory is used again for the next.
@@ -24,6 +55,8 @@ pub(super) struct Record {
     pub(super) line: u64,
     /// What is wrong with the row as such. Its fields are cut where they went beyond a bound.
     pub(super) fault: Option<Fault>,
+    /// The fields that are longer than [`FIELD_BYTES_MAX`], in their order.
+    cut: Vec<usize>,
     bytes: Vec<u8>,
     ends: Vec<usize>,
     /// How many fields the file has in this row, those beyond [`COLUMNS_MAX`] included.
@@ -33,7 +66,6 @@ pub(super) struct Record {
 /// What is wrong with a row as such.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
-    FieldTooLong { field: usize },
     RowTooLong,
     OpenQuote { field: usize },
 }
@@ -55,6 +87,11 @@ impl Record {
         Some(&self.bytes[start..end])
     }
 
+    /// Whether the field at `index` is longer than [`FIELD_BYTES_MAX`], and so not all of it is there.
+    pub(super) fn is_cut(&self, index: usize) -> bool {
+        self.cut.binary_search(&index).is_ok()
+    }
+
     /// How many fields there are to read.
     pub(super) fn len(&self) -> usize {
         self.ends.len()
@@ -68,6 +105,7 @@ impl Record {
     fn clear(&mut self, line: u64) {
         self.line = line;
         self.fault = None;
+        self.cut.clear();
         self.bytes.clear();
         self.ends.clear();
         self.fields_seen = 0;
@@ -83,7 +121,9 @@ impl Record {
         if self.bytes.len() >= ROW_BYTES_MAX {
             self.fault.get_or_insert(Fault::RowTooLong);
         } else if self.bytes.len() - start >= FIELD_BYTES_MAX {
-            self.fault.get_or_insert(Fault::FieldTooLong { field: self.fields_seen });
+            if self.cut.last() != Some(&self.fields_seen) {
+                self.cut.push(self.fields_seen);
+            }
         } else {
             self.bytes.push(byte);
         }
@@ -98,15 +138,18 @@ impl Record {
 }
 
 impl<R: Read> Records<R> {
-    /// Starts to read, after a byte order mark if there is one.
-    pub(super) fn new(mut input: R) -> io::Result<Self> {
-        // The mark may come in pieces.
-        let mut start = Vec::with_capacity(3);
-        input.by_ref().take(3).read_to_end(&mut start)?;
-        if start == b"\xef\xbb\xbf" {
-            start.clear();
-        }
-        Ok(Self { input: BufReader::new(io::Cursor::new(start).chain(input)), line: 1, after_return: false })
+    /// Starts to read, after byte order marks and a line such as `sep=;`, if there are such.
+    pub(super) fn new(mut input: R) -> Self {
+        // They may come in pieces.
+        let mut start = Vec::new();
+        let failed = input.by_ref().take(START_BYTES).read_to_end(&mut start).err();
+        let after_marks = without_marks(&start);
+        let (separator, rest, line) = match named_separator(after_marks) {
+            Some((separator, rest)) => (separator, without_marks(rest), 2),
+            None => (b',', after_marks, 1),
+        };
+        let start = Start { bytes: io::Cursor::new(rest.to_vec()), failed, rest: input };
+        Self { input: BufReader::new(start), line, after_return: false, separator }
     }
 
     /// Reads the next row into `record`; `false` at the end of the file.
@@ -143,7 +186,9 @@ impl<R: Read> Records<R> {
                         ended = true;
                         break;
                     }
-                    (State::StartRow | State::StartField | State::Plain | State::QuoteInQuoted, b',') => {
+                    (State::StartRow | State::StartField | State::Plain | State::QuoteInQuoted, byte)
+                        if byte == self.separator =>
+                    {
                         record.end_field();
                         State::StartField
                     }
@@ -182,6 +227,30 @@ impl<R: Read> Records<R> {
     }
 }
 
+fn without_marks(mut bytes: &[u8]) -> &[u8] {
+    while let Some(rest) = bytes.strip_prefix(MARK) {
+        bytes = rest;
+    }
+    bytes
+}
+
+/// The separator that the first line names, as Excel reads it (`sep=;`), and what follows the line.
+fn named_separator(bytes: &[u8]) -> Option<(u8, &[u8])> {
+    let bytes = bytes.strip_prefix(b"\"").unwrap_or(bytes);
+    let (name, rest) = bytes.split_at_checked(4)?;
+    let (&separator, rest) = rest.split_first()?;
+    if !name.eq_ignore_ascii_case(b"sep=") || !SEPARATORS.contains(&separator) {
+        return None;
+    }
+    // A spreadsheet that took the line for a row has filled it up.
+    let fill = rest.iter().take_while(|byte| SEPARATORS.contains(byte) || **byte == b'"').count();
+    match &rest[fill..] {
+        [b'\r', b'\n', rest @ ..] | [b'\n', rest @ ..] | [b'\r', rest @ ..] => Some((separator, rest)),
+        [] => Some((separator, &[])),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -190,7 +259,7 @@ mod tests {
     use super::*;
 
     fn rows(bytes: &[u8]) -> Vec<(u64, Vec<Vec<u8>>, Option<Fault>)> {
-        let mut records = Records::new(bytes).unwrap();
+        let mut records = Records::new(bytes);
         let (mut record, mut rows) = (Record::default(), Vec::new());
         while records.read(&mut record).unwrap() {
             rows.push((record.line, record.fields().map(<[u8]>::to_vec).collect(), record.fault));
@@ -227,16 +296,39 @@ mod tests {
     fn a_byte_order_mark_is_no_part_of_the_first_field() {
         let file = b"\xef\xbb\xbf\"a\",b";
         assert_eq!(rows(file)[0].1, [b"a".to_vec(), b"b".to_vec()]);
-        let (mut records, mut record) = (Records::new(Drip(file)).unwrap(), Record::default());
+        let (mut records, mut record) = (Records::new(Drip(file)), Record::default());
         assert!(records.read(&mut record).unwrap());
         assert_eq!(record.field(0), Some(&b"a"[..]), "also when it comes in pieces");
     }
 
     #[test]
+    fn a_first_line_may_name_the_separator_and_marks_may_come_twice() {
+        let mark = "\u{feff}";
+        for (start, lines) in [
+            (format!("{mark}{mark}"), 1),
+            ("sep=,\r\n".to_owned(), 2),
+            (format!("{mark}SEP=,\n{mark}"), 2),
+            ("\"sep=,\",,\r".to_owned(), 2),
+            ("sep=,,,\n".to_owned(), 2),
+        ] {
+            let file = format!("{start}a,b\nc;d,e");
+            let row = |line, fields: [&str; 2]| (line, fields.map(|field| field.as_bytes().to_vec()).to_vec(), None);
+            assert_eq!(rows(file.as_bytes()), [row(lines, ["a", "b"]), row(lines + 1, ["c;d", "e"])], "{start:?}");
+        }
+        for (name, separator) in [("sep=;", ";"), ("sep=\t", "\t")] {
+            let file = format!("{name}\na{separator}b,c");
+            assert_eq!(rows(file.as_bytes())[0].1, [b"a".to_vec(), b"b,c".to_vec()]);
+        }
+        assert_eq!(rows(b"sep=x\na")[0].1, [b"sep=x".to_vec()], "that is no separator");
+    }
+
+    #[test]
     fn a_field_has_a_bound_and_the_next_row_is_read_all_the_same() {
         let long = [&b"x,\""[..], &vec![b'a'; FIELD_BYTES_MAX + 1], b"\"\nnext"].concat();
+        let mut record = Record::default();
+        assert!(Records::new(&long[..]).read(&mut record).unwrap());
+        assert_eq!((record.is_cut(0), record.is_cut(1), record.fault), (false, true, None));
         let rows = rows(&long);
-        assert_eq!(rows[0].2, Some(Fault::FieldTooLong { field: 1 }));
         assert_eq!((rows[0].1[0].as_slice(), rows[0].1[1].len()), (&b"x"[..], FIELD_BYTES_MAX));
         assert_eq!((rows[1].0, &rows[1].1[0][..], rows[1].2), (2, &b"next"[..], None));
     }
@@ -245,7 +337,7 @@ mod tests {
     fn a_row_has_a_bound_in_bytes_and_in_fields() {
         let wide = vec![b','; 2 * COLUMNS_MAX];
         let mut record = Record::default();
-        assert!(Records::new(&wide[..]).unwrap().read(&mut record).unwrap());
+        assert!(Records::new(&wide[..]).read(&mut record).unwrap());
         assert_eq!((record.len(), record.fields_seen), (COLUMNS_MAX, 2 * COLUMNS_MAX + 1));
         let field = [vec![b'a'; FIELD_BYTES_MAX], vec![b',']].concat();
         assert_eq!(rows(&field.repeat(5))[0].2, Some(Fault::RowTooLong));

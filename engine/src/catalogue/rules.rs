@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
+use url::{Position, Url};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use super::{Refusal, Warning, WarningKind};
 use crate::{
     id::Sku,
     money::{AMOUNT_MAX, Currency},
-    product::{Handle, Status, TAGS_MAX, TEXT_CHARS_MAX, single_line},
+    product::{Handle, IMAGE_SRC_BYTES_MAX, Status, TAGS_MAX, TEXT_CHARS_MAX, image_src_fits, single_line},
     quantity::QUANTITY_MAX,
 };
 
@@ -50,28 +51,116 @@ pub fn format_price(amount: i64, currency: Currency) -> String {
     if decimals == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{part}") }
 }
 
-pub(super) fn parse_quantity(text: &str) -> Result<u64, Refusal> {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+/// Whole units, which may be written with decimals that are zero: `10.0`. `None`: below zero.
+pub(super) fn parse_quantity(text: &str) -> Result<Option<u64>, Refusal> {
+    let (is_negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+    let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !all_digits(whole) || !part.bytes().all(|digit| digit == b'0') {
         return Err(Refusal::NotAQuantity);
     }
-    let zero = digits.bytes().all(|digit| digit == b'0');
-    if digits.len() < text.len() && !zero {
-        return Err(Refusal::NegativeQuantity);
+    if is_negative && whole.bytes().any(|digit| digit != b'0') {
+        return Ok(None);
     }
-    match digits.parse::<u64>() {
-        Ok(units) if units <= u64::from(QUANTITY_MAX) => Ok(units),
+    match whole.parse::<u64>() {
+        Ok(units) if units <= u64::from(QUANTITY_MAX) => Ok(Some(units)),
         _ => Err(Refusal::QuantityTooLarge),
     }
 }
+
+/// The words with which spreadsheets write true and false in the languages they come in, in lower case, and what people
+/// write instead.
+const TRUE: [&str; 22] = [
+    "true",
+    "yes",
+    "y",
+    "t",
+    "1",
+    "wahr",
+    "vrai",
+    "verdadero",
+    "verdadeiro",
+    "vero",
+    "waar",
+    "prawda",
+    "sant",
+    "sand",
+    "sann",
+    "tosi",
+    "igaz",
+    "pravda",
+    "adevărat",
+    "doğru",
+    "истина",
+    "真",
+];
+const FALSE: [&str; 22] = [
+    "false",
+    "no",
+    "n",
+    "f",
+    "0",
+    "falsch",
+    "faux",
+    "falso",
+    "onwaar",
+    "fałsz",
+    "falskt",
+    "falsk",
+    "usann",
+    "epätosi",
+    "hamis",
+    "nepravda",
+    "fals",
+    "yanlış",
+    "yanliş",
+    "ложь",
+    "неправда",
+    "偽",
+];
 
 /// True or false. `None` for a blank cell.
 pub(super) fn parse_flag(text: &str) -> Result<Option<bool>, Refusal> {
     match text.to_lowercase().as_str() {
         "" => Ok(None),
-        "true" | "yes" | "1" => Ok(Some(true)),
-        "false" | "no" | "0" => Ok(Some(false)),
+        word if TRUE.contains(&word) => Ok(Some(true)),
+        word if FALSE.contains(&word) => Ok(Some(false)),
         _ => Err(Refusal::NotAFlag),
+    }
+}
+
+/// A currency that prices can be made in, in capital or small letters. `None` for a blank cell.
+pub(super) fn parse_currency(text: &str) -> Result<Option<Currency>, Refusal> {
+    if text.is_empty() { Ok(None) } else { Ok(Some(Currency::new(&text.to_ascii_uppercase())?)) }
+}
+
+/// An image's address as a page can have it: one that is right stays as it is, of another what browsers would make of it
+/// (WHATWG URL: white space and such are escaped).
+pub(super) fn parse_image_src(text: &str) -> Result<String, Refusal> {
+    let src = text.trim();
+    if image_src_fits(src) {
+        return Ok(src.to_owned());
+    }
+    let begins = |start: &str| src.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start));
+    if begins("data:") {
+        return Err(Refusal::ImageWithin);
+    }
+    if src.split([' ', ',', ';', '\n']).skip(1).any(|word| word.starts_with("http://") || word.starts_with("https://"))
+    {
+        return Err(Refusal::SeveralImages);
+    }
+    let own = Url::parse("https://own.invalid/").map_err(|_| Refusal::InvalidImage)?;
+    let is_ours = src.starts_with('/') && !src.starts_with("//");
+    if !is_ours && !begins("http:") && !begins("https:") && !src.starts_with("//") {
+        return Err(Refusal::InvalidImage);
+    }
+    // What begins with two slashes is on another server, by https.
+    let url = own.join(src).map_err(|_| Refusal::InvalidImage)?;
+    let fixed = if is_ours { url[Position::BeforePath..].to_owned() } else { url.to_string() };
+    match fixed.len() {
+        bytes if bytes > IMAGE_SRC_BYTES_MAX => Err(Refusal::ImageTooLong),
+        _ if image_src_fits(&fixed) && (is_ours || url.has_host()) => Ok(fixed),
+        _ => Err(Refusal::InvalidImage),
     }
 }
 
@@ -227,13 +316,62 @@ mod tests {
 
     #[test]
     fn a_quantity_is_a_whole_number_within_bounds() {
-        assert_eq!((parse_quantity("0"), parse_quantity("007"), parse_quantity("-0")), (Ok(0), Ok(7), Ok(0)));
-        assert_eq!(parse_quantity("100000000"), Ok(u64::from(QUANTITY_MAX)));
+        for (text, units) in [("0", 0), ("007", 7), ("-0", 0), ("-0.0", 0), ("10.0", 10), ("10.00", 10), ("3.", 3)] {
+            assert_eq!(parse_quantity(text), Ok(Some(units)), "{text}");
+        }
+        assert_eq!(parse_quantity("100000000"), Ok(Some(u64::from(QUANTITY_MAX))));
         assert_eq!(parse_quantity("100000001"), Err(Refusal::QuantityTooLarge));
         assert_eq!(parse_quantity("99999999999999999999"), Err(Refusal::QuantityTooLarge));
-        assert_eq!(parse_quantity("-1"), Err(Refusal::NegativeQuantity));
-        for wrong in ["1.5", "many", "1 000", "+1", "-"] {
+        for below in ["-1", "-3.0", "-99999999999999999999"] {
+            assert_eq!(parse_quantity(below), Ok(None), "{below}");
+        }
+        for wrong in ["1.5", "-1.5", "many", "1 000", "1,000", "+1", "-", ".0", "1.0.0"] {
             assert_eq!(parse_quantity(wrong), Err(Refusal::NotAQuantity), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_flag_is_read_in_the_languages_of_spreadsheets() {
+        for (text, flag) in [
+            ("TRUE", true),
+            ("WAHR", true),
+            ("VRAI", true),
+            ("PRAWDA", true),
+            ("ИСТИНА", true),
+            ("FALSCH", false),
+            ("FAUX", false),
+            ("FAŁSZ", false),
+            ("YANLIŞ", false),
+            ("No", false),
+        ] {
+            assert_eq!(parse_flag(text), Ok(Some(flag)), "{text}");
+        }
+        assert_eq!((parse_flag(""), parse_flag("perhaps")), (Ok(None), Err(Refusal::NotAFlag)));
+        assert!(TRUE.iter().all(|word| !FALSE.contains(word)));
+    }
+
+    #[test]
+    fn an_image_s_address_is_mended_as_browsers_do() {
+        let long = format!("https://x.example/{}", "a".repeat(IMAGE_SRC_BYTES_MAX - 18));
+        for right in ["https://x.example/a.jpg", "/media/1", "HTTPS://X.example/A.jpg", "http://x.example/a,b'c", &long]
+        {
+            assert_eq!(parse_image_src(right), Ok(right.to_owned()), "stays as it is");
+        }
+        for (text, fixed) in [
+            (" https://x.example/a b.jpg ", "https://x.example/a%20b.jpg"),
+            ("//cdn.example/a.jpg", "https://cdn.example/a.jpg"),
+            ("https://x.example/a\"b<c>.jpg", "https://x.example/a%22b%3Cc%3E.jpg"),
+            ("/my media/1.jpg", "/my%20media/1.jpg"),
+            ("https:\\\\x.example\\a.jpg", "https://x.example/a.jpg"),
+        ] {
+            assert_eq!(parse_image_src(text).as_deref(), Ok(fixed), "{text}");
+            assert_eq!(parse_image_src(fixed).as_deref(), Ok(fixed), "{text}: once more changes nothing");
+        }
+        assert_eq!(parse_image_src(&format!("{long}a")), Err(Refusal::ImageTooLong));
+        assert_eq!(parse_image_src("data:image/png;base64,AAAA"), Err(Refusal::ImageWithin));
+        assert_eq!(parse_image_src("https://x.example/a, https://x.example/b"), Err(Refusal::SeveralImages));
+        for wrong in ["javascript:x", "www.x.example/a.jpg", "ftp://x.example/a", "https://", "a.jpg", "file:///etc"] {
+            assert_eq!(parse_image_src(wrong), Err(Refusal::InvalidImage), "{wrong}");
         }
     }
 

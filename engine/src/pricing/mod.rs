@@ -98,7 +98,7 @@ impl From<MoneyError> for PricingError {
     fn from(error: MoneyError) -> Self {
         match error {
             MoneyError::MixedCurrencies => Self::MixedCurrencies,
-            MoneyError::TooLarge | MoneyError::UnknownCurrency => Self::TooLarge,
+            MoneyError::TooLarge | MoneyError::UnknownCurrency | MoneyError::NotInUse => Self::TooLarge,
         }
     }
 }

@@ -90,6 +90,57 @@ impl SafeHtml {
     }
 }
 
+/// What [`SafeHtml::clean`] takes out of a description that its author may miss.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Frames with other pages.
+    pub frames: usize,
+    /// Videos, sounds and other embedded things.
+    pub videos: usize,
+    /// Images that are within the text (`data:`).
+    pub images: usize,
+}
+
+/// Elements that show something and are taken out.
+const FRAMES: [&str; 2] = ["iframe", "frame"];
+const VIDEOS: [&str; 4] = ["video", "audio", "embed", "object"];
+
+impl LeftOut {
+    /// What is left out of `html`, which [`SafeHtml::clean`] has taken. `None`: nothing of this kind.
+    pub fn of(html: &str) -> Option<Self> {
+        let lower = html.to_ascii_lowercase();
+        let all = FRAMES.iter().chain(&VIDEOS);
+        if !lower.contains("data:") && !all.clone().any(|name| lower.contains(&format!("<{name}"))) {
+            return None;
+        }
+        // Cleaned with them allowed, text that only looks like them is escaped.
+        let with = ammonia::Builder::default().add_tags(all).add_url_schemes(["data"]).clean(html).to_string();
+        let count = |names: &[&str]| {
+            let starts = |name: &&str| [">", " "].map(|end| with.matches(&format!("<{name}{end}")).count());
+            names.iter().flat_map(starts).sum()
+        };
+        let images = with.split("<img ").skip(1).filter(|rest| {
+            let tag = rest.split('>').next().unwrap_or_default().to_ascii_lowercase();
+            tag.contains("src=\"data:")
+        });
+        let left_out = Self { frames: count(&FRAMES), videos: count(&VIDEOS), images: images.count() };
+        (left_out != Self::default()).then_some(left_out)
+    }
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kinds = [
+            (self.frames, "frame (iframe)", "frames (iframe)"),
+            (self.videos, "video or embedded object", "videos or embedded objects"),
+            (self.images, "image within the text (data:)", "images within the text (data:)"),
+        ];
+        let said = kinds.into_iter().filter(|kind| kind.0 > 0);
+        let said = said.map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many }));
+        f.write_str(&said.collect::<Vec<_>>().join(", "))
+    }
+}
+
 /// What is left when every tag is taken out.
 fn plain_text(html: &str) -> String {
     ammonia::Builder::empty().clean(html).to_string().trim().to_owned()
@@ -136,6 +187,19 @@ mod tests {
         assert_eq!(clean("<a href=\"javascript:steal()\">x</a>"), "<a rel=\"noopener noreferrer\">x</a>");
         assert_eq!(clean("<img src=x onerror=steal()>"), "<img src=\"x\">");
         assert_eq!(clean("<b>bold</b> & plain"), "<b>bold</b> &amp; plain");
+    }
+
+    #[test]
+    fn what_its_author_may_miss_is_counted() {
+        let of = |html: &str| LeftOut::of(html).map(|left_out| left_out.to_string());
+        let page = "<p>a</p><IFRAME src=\"https://v.example/1\"></iframe><iframe></iframe><video controls><source></video>\
+            <img src=\"data:image/png;base64,AA\" alt=x><img alt=y src='DATA:image/gif;base64,AA'><img src=\"https://x.example/a\">";
+        let said = "2 frames (iframe), 1 video or embedded object, 2 images within the text (data:)";
+        assert_eq!(of(page).as_deref(), Some(said));
+        assert!(!clean(page).contains("iframe") && !clean(page).contains("data:"));
+        for none in ["", "<p>data: &lt;iframe&gt;</p>", "<!-- <iframe> -->", "<b>bold</b>"] {
+            assert_eq!(of(none), None, "{none}");
+        }
     }
 
     #[test]

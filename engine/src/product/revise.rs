@@ -24,7 +24,11 @@ pub fn single_line(text: &str) -> String {
 /// Whether `src` can be the address of an image: `http(s)://…` or a path on this server, without white space, at most
 /// [`IMAGE_SRC_BYTES_MAX`] bytes.
 pub fn image_src_fits(src: &str) -> bool {
-    let place = src.strip_prefix("https://").or_else(|| src.strip_prefix("http://"));
+    let after = |scheme: &str| {
+        let (begin, place) = src.split_at_checked(scheme.len())?;
+        begin.eq_ignore_ascii_case(scheme).then_some(place)
+    };
+    let place = after("https://").or_else(|| after("http://"));
     let known = place.is_some_and(|place| !place.is_empty()) || (src.starts_with('/') && !src.starts_with("//"));
     known
         && src.len() <= IMAGE_SRC_BYTES_MAX

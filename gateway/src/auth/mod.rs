@@ -16,6 +16,7 @@ mod identity;
 pub mod keys;
 pub mod mail;
 pub mod password;
+mod removal;
 mod sessions;
 mod standing;
 mod tenants;

@@ -366,6 +366,12 @@ impl Sessions {
         self.end_current(identity, now).await
     }
 
+    /// What an account is has changed: every token of it is judged by that from now on.
+    pub(crate) async fn account_changed(&self, tenant: &TenantId, subject: SubjectId) -> Result<(), Problem> {
+        self.standings.changed(&self.read_side, tenant, subject).await?;
+        Ok(())
+    }
+
     /// Sets the password that a mailed link allows to set, and ends all sessions of its account.
     pub(crate) async fn reset_password(
         &self,

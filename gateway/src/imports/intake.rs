@@ -1,11 +1,11 @@
 //! One product of a file on its way into the shop.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use actors::{AskError, Call, Commerce};
 use engine::{
     aggregate::Aggregate,
-    catalogue::{ProductRows, Warning},
+    catalogue::{Column, DuplicateSku, ProductRows, RefusedRow, Warning},
     id::{CommandId, EntityKey, Fingerprint, Sku},
     inventory::{Inventory, InventoryCommand, StockChange},
     product::{Handle, ImportOutcome, Imported, Product, ProductCommand, ProductRejection, ProductReply},
@@ -20,6 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The first pause before a command is asked for again; each further one is twice as long, up to the longest.
 const PAUSE: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
+/// How often a product is asked for again because another product has one of its SKUs. Each time all that are known to be
+/// taken are given up; beyond this, the product is refused.
+const SKU_TRIES: usize = 8;
 /// What the merchant's books say of stock that an import has set.
 const REASON: &str = "import";
 
@@ -34,7 +37,16 @@ pub(super) struct Taken {
     /// What became of it, and how many of its variants are new. `None`: it was refused.
     pub(super) product: Option<(ImportOutcome, u64)>,
     pub(super) stock_set: u64,
+    /// Its rows that were imported. With those that were refused, all that it had.
+    pub(super) rows: u64,
     pub(super) rejected: Vec<RejectedRow>,
+}
+
+impl Taken {
+    fn reject(&mut self, rows: Vec<RefusedRow>) {
+        let rejected = |row: RefusedRow| RejectedRow { line: row.line, reason: row.words(), column: row.column };
+        self.rejected.extend(rows.into_iter().map(rejected));
+    }
 }
 
 /// Takes products in for one import. Cheap to clone.
@@ -49,35 +61,79 @@ impl<'a> Intake<'a> {
     }
 
     /// Takes one product in, with its stock. What is refused of it is no error.
-    pub(super) async fn take(&self, rows: Box<ProductRows>) -> (Handle, Result<Taken, Stopped>) {
+    pub(super) async fn take(&self, mut rows: Box<ProductRows>) -> (Handle, Result<Taken, Stopped>) {
         let handle = rows.change.handle.clone();
-        let mut taken = Taken { warnings: rows.warnings.clone(), ..Taken::default() };
-        let done = match self.import(&rows).await {
-            Ok(Ok(imported)) => self.stock(&rows, &imported, &mut taken).await,
-            Ok(Err(rejection)) => {
-                let row = rows.refusal(&rejection);
-                // The product's other rows are refused with it.
-                let reason = row.reason.to_string();
-                taken.rejected.push(RejectedRow { line: row.line, column: row.column, reason });
-                Ok(())
-            }
-            Err(stopped) => Err(stopped),
-        };
+        let mut taken = Taken::default();
+        let done = self.take_rows(&mut rows, &mut taken).await;
+        taken.warnings = std::mem::take(&mut rows.warnings);
         (handle, done.map(|()| taken))
     }
 
-    async fn import(&self, rows: &ProductRows) -> Result<Result<Arc<Imported>, ProductRejection>, Stopped> {
+    /// What a product refuses of the rows is taken out until it refuses nothing more.
+    async fn take_rows(&self, rows: &mut ProductRows, taken: &mut Taken) -> Result<(), Stopped> {
+        let mut tries = 0;
+        let mut sku_tries = 0;
+        while !rows.rows.is_empty() {
+            let rejection = match self.import(rows, tries).await? {
+                Ok(imported) => return self.stock(rows, &imported, taken).await,
+                Err(rejection) => rejection,
+            };
+            tries += 1;
+            match &rejection {
+                ProductRejection::SkuTaken { .. } | ProductRejection::SkuRefused { .. } if sku_tries == SKU_TRIES => {
+                    taken.reject(rows.refuse_all(&rejection));
+                }
+                ProductRejection::SkuTaken { sku, .. } | ProductRejection::SkuRefused { sku } => {
+                    sku_tries += 1;
+                    let mut skus = self.skus_elsewhere(rows).await?;
+                    skus.insert(sku.clone());
+                    for sku in skus {
+                        self.give_up(&sku, rows, taken);
+                    }
+                }
+                _ => taken.reject(rows.refuse(&rejection)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The variant with a SKU of another product is refused, or gets one of its own.
+    fn give_up(&self, sku: &Sku, rows: &mut ProductRows, taken: &mut Taken) {
+        if self.job.duplicates == DuplicateSku::Derive && rows.derive_sku(sku) {
+            return;
+        }
+        taken.reject(rows.refuse_sku(sku));
+    }
+
+    /// Those of the file's SKUs that other products are known to have.
+    async fn skus_elsewhere(&self, rows: &ProductRows) -> Result<BTreeSet<Sku>, Stopped> {
+        let (job, own) = (self.job, rows.change.handle.product(&self.job.tenant));
+        let mut elsewhere = BTreeSet::new();
+        for sku in rows.change.variants.iter().filter_map(|variant| variant.sku.as_ref()) {
+            let owner = job.read_side.variant_of_sku(&job.tenant, sku).await;
+            let owner = owner.map_err(|error| Stopped(error.to_string()))?;
+            if owner.is_some_and(|(product, _)| product != own) {
+                elsewhere.insert(sku.clone());
+            }
+        }
+        Ok(elsewhere)
+    }
+
+    /// `tries`: how often the product has refused something of these rows.
+    async fn import(&self, rows: &ProductRows, tries: u64) -> Result<Result<Arc<Imported>, ProductRejection>, Stopped> {
         let job = self.job;
         let command = ProductCommand::Import {
             tenant: job.tenant.clone(),
-            currency: job.currency,
+            currency: rows.currency,
             change: Box::new(rows.change.clone()),
         };
         if job.dry_run {
             return rehearsal::import(job, &rows.change, &command).await.map_err(Stopped);
         }
         let key = rows.change.handle.product(&job.tenant).key(&job.tenant);
-        let call = self.call(rows.first_line, b"product", Fingerprint::of(&rows.change));
+        // What is asked for again is another command.
+        let what = if tries == 0 { "product".to_owned() } else { format!("product {tries}") };
+        let call = self.call(rows.first_line, what.as_bytes(), Fingerprint::of(&rows.change));
         let started = Instant::now();
         loop {
             match ask::<Product>(&job.commerce, &key, &command, &call).await? {
@@ -94,6 +150,7 @@ impl<'a> Intake<'a> {
     async fn stock(&self, rows: &ProductRows, imported: &Imported, taken: &mut Taken) -> Result<(), Stopped> {
         let created = imported.variants.iter().filter(|(variant, _)| variant.new).count() as u64;
         taken.product = Some((imported.outcome, created));
+        taken.rows = rows.rows.len() as u64;
         for (row, (variant, sku)) in rows.variants.iter().zip(&imported.variants) {
             let Some(units) = row.stock else { continue };
             let change = match self.job.set_stock {
@@ -107,7 +164,12 @@ impl<'a> Intake<'a> {
             }
             match self.adjust(row.line, sku, change).await? {
                 Ok(()) => taken.stock_set += u64::from(variant.new || self.job.set_stock),
-                Err(reason) => taken.rejected.push(RejectedRow { line: row.line, column: None, reason }),
+                Err(reason) => {
+                    let column = rows.column_name(Column::Quantity).map(str::to_owned);
+                    taken.rejected.push(RejectedRow { line: row.line, column, reason });
+                    // A row is refused or imported, not both.
+                    taken.rows -= u64::from(rows.rows.iter().any(|imported| imported.line == row.line));
+                }
             }
         }
         Ok(())
@@ -120,7 +182,7 @@ impl<'a> Intake<'a> {
         let call = self.call(line, b"stock", Fingerprint::derive(&[said.as_bytes()]));
         match ask::<Inventory>(&self.job.commerce, &sku.key(&self.job.tenant), &command, &call).await? {
             Ok(_) => Ok(Ok(())),
-            Err(rejection) => Ok(Err(format!("the stock cannot be set: {rejection}"))),
+            Err(rejection) => Ok(Err(format!("{sku} is imported, but its stock cannot be set: {rejection}"))),
         }
     }
 

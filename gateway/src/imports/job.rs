@@ -12,7 +12,7 @@ use std::{
 
 use actors::{Clock, Commerce};
 use engine::{
-    catalogue::{CatalogueError, Item, ProductRows, Reader, Warning},
+    catalogue::{CatalogueError, DuplicateSku, Item, ProductRows, Reader, Warning},
     id::{CommandId, TenantId},
     money::Currency,
     product::Handle,
@@ -51,8 +51,10 @@ pub struct ImportJob {
     pub tenant: TenantId,
     /// Its id. Every command of it is named after it and a line.
     pub import: CommandId,
-    /// The currency of the file's prices.
+    /// The currency of prices of which the file says none.
     pub currency: Currency,
+    /// What becomes of a SKU that another variant has.
+    pub duplicates: DuplicateSku,
     /// Only say what would be done.
     pub dry_run: bool,
     /// Set the stock of variants that are known already, too.
@@ -86,15 +88,22 @@ impl ImportJob {
     pub async fn run(self, file: impl Read + Send + 'static) -> Result<Ended, StoreError> {
         let (sender, receiver) = mpsc::channel(READ_AHEAD);
         let rows = Arc::new(AtomicU64::new(0));
-        let (currency, read) = (self.currency, rows.clone());
+        let (currency, duplicates, read) = (self.currency, self.duplicates, rows.clone());
         // Dropping the receiver ends the thread at its next row.
-        let reading = tokio::task::spawn_blocking(move || read_file(file, currency, &read, &sender));
+        let reading = tokio::task::spawn_blocking(move || read_file(file, currency, duplicates, &read, &sender));
         let mut run = Run { notes: Notes::default(), rows, job: &self, intake: Intake::new(&self) };
         let problem = run.take_all(receiver).await?.map(|stopped| stopped.0);
         // The thread has nothing to say: what went wrong came through the channel.
         drop(reading);
         run.write_rejected().await?;
         run.count_rows();
+        let counts = &mut run.notes.counts;
+        let known = counts.rows_imported + counts.rows_rejected;
+        debug_assert!(problem.is_some() || counts.rows == known, "{counts:?}");
+        if problem.is_some() {
+            // Rows that were read ahead when it stopped are as those that were not read.
+            counts.rows = known;
+        }
         let (counts, warnings) = (run.notes.counts, run.notes.all_warnings());
         let now = self.clock.now();
         self.read_side
@@ -166,6 +175,7 @@ impl Run<'_> {
             self.notes.product(outcome, variants_created);
         }
         self.notes.counts.stock_set += taken.stock_set;
+        self.notes.counts.rows_imported += taken.rows;
         taken.rejected.into_iter().for_each(|row| self.notes.reject(row));
     }
 
@@ -189,8 +199,14 @@ impl Run<'_> {
 }
 
 /// Reads the file to its end, or until nobody listens any more.
-fn read_file(file: impl Read, currency: Currency, rows: &AtomicU64, items: &mpsc::Sender<FromFile>) {
-    let mut reader = match Reader::new(file, currency) {
+fn read_file(
+    file: impl Read,
+    currency: Currency,
+    duplicates: DuplicateSku,
+    rows: &AtomicU64,
+    items: &mpsc::Sender<FromFile>,
+) {
+    let mut reader = match Reader::new(file, currency, duplicates) {
         Ok(reader) => reader,
         Err(error) => {
             let _ = items.blocking_send(FromFile::Failed(error));

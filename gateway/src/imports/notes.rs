@@ -24,6 +24,8 @@ pub struct Counts {
     pub variants_created: u64,
     /// SKUs whose stock was set.
     pub stock_set: u64,
+    /// Rows that were imported. With the refused ones, all rows.
+    pub rows_imported: u64,
     /// Rows that were refused.
     pub rows_rejected: u64,
     /// Warnings, those that were not kept included.
@@ -61,7 +63,7 @@ impl Notes {
     }
 
     pub(super) fn refused(&mut self, row: &RefusedRow) {
-        self.reject(RejectedRow { line: row.line, column: row.column.clone(), reason: row.reason.to_string() });
+        self.reject(RejectedRow { line: row.line, column: row.column.clone(), reason: row.words() });
     }
 
     pub(super) fn reject(&mut self, row: RejectedRow) {

@@ -9,7 +9,7 @@ use utoipa::{
 use super::links::links_of;
 use crate::{
     problem::{FieldErrorDoc, ProblemDoc},
-    wire::{AmountSchema, CurrencySchema, IdSchema, MoneyWire, PriceSchema, SkuSchema},
+    wire::{AmountSchema, CurrencySchema, IdSchema, MoneyWire, PriceSchema, RecordedCurrencySchema, SkuSchema},
 };
 
 /// What the document says of the API as a whole.
@@ -36,7 +36,7 @@ use crate::{
         (name = "orders", description = "What was bought"),
         (name = "operations", description = "Health, metrics, documentation"),
     ),
-    components(schemas(ProblemDoc, FieldErrorDoc, IdSchema, SkuSchema, MoneyWire, PriceSchema, AmountSchema, CurrencySchema)),
+    components(schemas(ProblemDoc, FieldErrorDoc, IdSchema, SkuSchema, MoneyWire, PriceSchema, AmountSchema, CurrencySchema, RecordedCurrencySchema)),
     security(("bearer" = [])),
     modifiers(&Bearer),
 )]

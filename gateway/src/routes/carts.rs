@@ -25,7 +25,9 @@ use crate::{
     idempotency::{Key, OptionalKey},
     ops::openapi::{KeyHeader, OptionalKeyHeader},
     problem::{Code, Faults},
-    wire::{CurrencySchema, IdSchema, MoneyWire, SkuSchema, created, done, ok, read_sku, replayed},
+    wire::{
+        CurrencySchema, IdSchema, MoneyWire, RecordedCurrencySchema, SkuSchema, created, done, ok, read_sku, replayed,
+    },
 };
 
 /// How long the lists may lag behind a SKU that the inventory knows, before it counts as not for sale.
@@ -71,7 +73,7 @@ pub(crate) struct CartWire {
     id: CartId,
     /// The currency of its prices, once that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<CurrencySchema>, nullable = false)]
+    #[schema(value_type = Option<RecordedCurrencySchema>, nullable = false)]
     currency: Option<Currency>,
     /// What is in it, first added first.
     #[schema(max_items = 100)]

@@ -11,7 +11,7 @@ mod time;
 pub(crate) use self::{
     address::Address,
     conditional::{IfMatch, IfNoneMatch, etag, fresh},
-    money::{AmountSchema, CurrencySchema, MoneyWire, PriceSchema, price_in},
+    money::{AmountSchema, CurrencySchema, MoneyWire, PriceSchema, RecordedCurrencySchema, price_in},
     names::{IdSchema, SkuSchema, read_claim, read_sku},
     page::{PageQuery, PageWire},
     reply::{created, done, ok, replayed},

@@ -1,8 +1,6 @@
 //! Money as requests and answers spell it.
 
-use std::sync::LazyLock;
-
-use engine::money::{AMOUNT_MAX, Currency, Money};
+use engine::money::{AMOUNT_MAX, CURRENCIES_AS_OF, Currency, Money};
 use serde::{Deserialize, Serialize};
 use utoipa::{
     PartialSchema, ToSchema,
@@ -26,16 +24,16 @@ impl From<Money> for MoneyWire {
 }
 
 impl MoneyWire {
-    /// The amount, if it and its currency are within bounds.
+    /// The amount, if it and its currency are within bounds. The currency may be one that is no longer in use.
     pub(crate) fn read(&self, pointer: &str, faults: &mut Faults) -> Option<Money> {
-        let currency = faults.range(format!("{pointer}/currency"), Currency::new(&self.currency));
+        let currency = faults.range(format!("{pointer}/currency"), Currency::known(&self.currency));
         let fits = self.amount.unsigned_abs() <= AMOUNT_MAX.unsigned_abs();
         faults.check(format!("{pointer}/amount"), fits, "lies from -(2^53 - 1) to 2^53 - 1");
         currency.filter(|_| fits).map(|currency| Money { amount: self.amount, currency })
     }
 }
 
-/// A price: an amount that is not negative, in the currency that the others have too.
+/// A price: an amount that is not negative, in a currency in use, which the others have too.
 pub(crate) fn price_in(
     price: &MoneyWire,
     pointer: &str,
@@ -43,24 +41,15 @@ pub(crate) fn price_in(
     faults: &mut Faults,
 ) -> Option<i64> {
     let money = price.read(pointer, faults)?;
+    faults.range(format!("{pointer}/currency"), money.currency.in_use())?;
     faults.check(format!("{pointer}/amount"), money.amount >= 0, "must not be negative");
     let expected = *currency.get_or_insert(money.currency);
     faults.check(format!("{pointer}/currency"), expected == money.currency, "differs from the other prices' currency");
     (money.amount >= 0 && expected == money.currency).then_some(money.amount)
 }
 
-/// Every code that [`Currency::new`] takes. Found once: there are 17,576 to be tried.
-static CURRENCY_CODES: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let letters = || b'A'..=b'Z';
-    letters()
-        .flat_map(|a| letters().flat_map(move |b| letters().map(move |c| [a, b, c])))
-        .filter_map(|code| String::from_utf8(code.to_vec()).ok())
-        .filter(|code| Currency::new(code).is_ok())
-        .collect()
-});
-
 /// The schema of an amount of money from `least` minor units on.
-fn money_from(least: i64, description: &str) -> RefOr<Schema> {
+fn money_from(least: i64, currency: &str, description: &str) -> RefOr<Schema> {
     schema_of(serde_json::json!({
         "type": "object",
         "description": description,
@@ -69,7 +58,7 @@ fn money_from(least: i64, description: &str) -> RefOr<Schema> {
         "properties": {
             "amount": {"type": "integer", "format": "int64", "minimum": least, "maximum": AMOUNT_MAX,
                        "description": "Minor units.", "examples": [1999]},
-            "currency": {"$ref": "#/components/schemas/Currency"}
+            "currency": {"$ref": format!("#/components/schemas/{currency}")}
         }
     }))
 }
@@ -79,7 +68,7 @@ pub(crate) struct PriceSchema;
 
 impl PartialSchema for PriceSchema {
     fn schema() -> RefOr<Schema> {
-        money_from(0, "An amount of money that is not negative.")
+        money_from(0, "Currency", "An amount of money that is not negative.")
     }
 }
 
@@ -94,7 +83,7 @@ pub(crate) struct AmountSchema;
 
 impl PartialSchema for AmountSchema {
     fn schema() -> RefOr<Schema> {
-        money_from(1, "An amount of money that is more than nothing.")
+        money_from(1, "Currency", "An amount of money that is more than nothing.")
     }
 }
 
@@ -106,7 +95,7 @@ impl ToSchema for AmountSchema {
 
 impl PartialSchema for MoneyWire {
     fn schema() -> RefOr<Schema> {
-        money_from(-AMOUNT_MAX, "An amount of money in minor units (cents): no floats, ever.")
+        money_from(-AMOUNT_MAX, "RecordedCurrency", "An amount of money in minor units (cents): no floats, ever.")
     }
 }
 
@@ -116,20 +105,47 @@ impl ToSchema for MoneyWire {
     }
 }
 
-/// The schema of currencies.
+/// The schema of these currencies. `x-decimals` is the table that clients format and read amounts by.
+fn currencies(which: impl Iterator<Item = Currency> + Clone, description: &str) -> RefOr<Schema> {
+    let codes: Vec<_> = which.clone().map(|currency| currency.to_string()).collect();
+    let decimals: serde_json::Map<_, _> = which.map(|one| (one.to_string(), one.decimals().into())).collect();
+    schema_of(serde_json::json!({
+        "type": "string", "enum": codes, "description": description, "examples": ["USD"], "x-decimals": decimals
+    }))
+}
+
+/// The schema of currencies that prices can be made in.
 pub(crate) struct CurrencySchema;
 
 impl PartialSchema for CurrencySchema {
     fn schema() -> RefOr<Schema> {
-        schema_of(serde_json::json!({
-            "type": "string", "enum": *CURRENCY_CODES, "description": "A currency: an ISO 4217 code.", "examples": ["USD"]
-        }))
+        let which = Currency::all_in_use().collect::<Vec<_>>();
+        let description = format!("A currency in use: ISO 4217, list one as of {CURRENCIES_AS_OF}, legal tender only.");
+        currencies(which.into_iter(), &description)
     }
 }
 
 impl ToSchema for CurrencySchema {
     fn name() -> std::borrow::Cow<'static, str> {
         "Currency".into()
+    }
+}
+
+/// The schema of currencies that what was sold before can be in.
+pub(crate) struct RecordedCurrencySchema;
+
+impl PartialSchema for RecordedCurrencySchema {
+    fn schema() -> RefOr<Schema> {
+        currencies(
+            Currency::all_known().iter().copied(),
+            "A currency in use, or one that prices were once made in: it may have been withdrawn since.",
+        )
+    }
+}
+
+impl ToSchema for RecordedCurrencySchema {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "RecordedCurrency".into()
     }
 }
 
@@ -150,6 +166,34 @@ mod tests {
         assert_eq!(read(AMOUNT_MAX + 1, "USD"), Err(Code::OutOfRange));
         assert_eq!(read(i64::MIN, "USD"), Err(Code::OutOfRange));
         assert_eq!(read(1, "usd"), Err(Code::OutOfRange));
-        assert!(CURRENCY_CODES.contains(&"JPY".to_owned()) && CURRENCY_CODES.len() > 100);
+    }
+
+    #[test]
+    fn prices_are_in_currencies_in_use_and_amounts_of_old_ones_are_read() {
+        for code in ["XXX", "XTS", "XAU", "CLF", "HRK", "BGN"] {
+            let (mut faults, mut currency) = (Faults::default(), None);
+            let price = MoneyWire { amount: 1, currency: code.into() };
+            let read_price = price_in(&price, "/price", &mut currency, &mut faults);
+            assert_eq!((read_price, currency), (None, None), "{code}");
+            assert_eq!(faults.give(Some(())).map_err(|problem| problem.code()), Err(Code::OutOfRange), "{code}");
+            assert!(read(1, code).is_ok(), "an order in {code} can be refunded");
+        }
+        assert_eq!(read(1, "ZZZ"), Err(Code::OutOfRange));
+    }
+
+    #[test]
+    fn the_document_has_the_decimals_of_every_currency() {
+        let document = crate::Gateway::openapi();
+        for (name, which) in [
+            ("Currency", Currency::all_in_use().collect::<Vec<_>>()),
+            ("RecordedCurrency", Currency::all_known().to_vec()),
+        ] {
+            let schema = &document["components"]["schemas"][name];
+            assert_eq!(schema["enum"].as_array().unwrap().len(), which.len());
+            assert_eq!(schema["x-decimals"].as_object().unwrap().len(), which.len());
+            for currency in which {
+                assert_eq!(schema["x-decimals"][currency.code()], currency.decimals(), "{currency}");
+            }
+        }
     }
 }

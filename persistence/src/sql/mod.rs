@@ -45,7 +45,7 @@ pub use self::{
     read_side::{OpenError, READERS, ReadSide},
     refresh_token::{NewRefreshToken, RotateError, Rotated},
     summary::{ProjectionSummary, Summary},
-    tenant::{HOSTS_MAX, Tenant, TenantError},
+    tenant::{HOSTS_MAX, RemoveTenantError, Tenant, TenantError},
 };
 pub(crate) use self::{
     bulk::{Cell, Column, Table, cells},

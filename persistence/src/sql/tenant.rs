@@ -6,7 +6,7 @@ use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     ReadSide, RowExt, StoreError,
-    error::{is_taken, store_errors},
+    error::{is_orphan, is_taken, store_errors},
     number,
 };
 
@@ -27,6 +27,48 @@ pub struct Tenant {
     /// When it was made.
     pub created_at: Timestamp,
 }
+
+/// Why a tenant cannot be removed.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoveTenantError {
+    /// There is none of this name.
+    #[error("no such tenant")]
+    NotFound,
+    /// It has what the journal keeps, or people.
+    #[error("it has {}", .what.join(", "))]
+    InUse {
+        /// What, with how many of each.
+        what: Vec<String>,
+    },
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+store_errors!(RemoveTenantError);
+
+/// What a tenant has that is not removed with it: the table, its condition, and what people call its rows.
+const KEEPS: [(&str, &str, &str); 6] = [
+    ("products", "TRUE", "products"),
+    ("stock", "TRUE", "stock items"),
+    ("drops", "TRUE", "drops"),
+    ("checkouts", "TRUE", "checkouts"),
+    ("orders", "TRUE", "orders"),
+    ("accounts", "erased_at IS NULL", "accounts"),
+];
+
+/// What goes with a tenant that has nothing else, in the order that references allow.
+const GOES: [&str; 10] = [
+    "password_resets",
+    "refresh_tokens",
+    "aliases",
+    "contacts",
+    "made_products",
+    "import_rejected_rows",
+    "imports",
+    "accounts",
+    "tenant_hosts",
+    "tenants",
+];
 
 /// Why a tenant cannot be made or changed.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +134,40 @@ impl ReadSide {
                    ORDER BY host)) AS hosts FROM tenants t ORDER BY tenant";
         let rows = sqlx::query(sql).fetch_all(&self.readers).await?;
         Ok(rows.iter().map(read_tenant).collect::<sqlx::Result<_>>()?)
+    }
+
+    /// Removes a tenant that has neither history nor accounts: one that was made by mistake, or only tried.
+    pub async fn remove_tenant(&self, tenant: &TenantId) -> Result<(), RemoveTenantError> {
+        let mut tx = self.begin().await?;
+        let mut what = Vec::new();
+        for (table, condition, name) in KEEPS {
+            let sql = format!("SELECT count(*) FROM {table} WHERE tenant = ?1 AND {condition}");
+            let count: i64 =
+                sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).bind(tenant.as_str()).fetch_one(&mut *tx).await?;
+            if count > 0 {
+                what.push(format!("{count} {name}"));
+            }
+        }
+        if !what.is_empty() {
+            return Err(RemoveTenantError::InUse { what });
+        }
+        let mut removed = 0;
+        for table in GOES {
+            let sql = format!("DELETE FROM {table} WHERE tenant = ?1");
+            let done = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(tenant.as_str()).execute(&mut *tx).await;
+            removed = match done {
+                Ok(done) => done.rows_affected(),
+                // A table that is not named here.
+                Err(error) if is_orphan(&error) => {
+                    return Err(RemoveTenantError::InUse { what: vec!["other records".to_owned()] });
+                }
+                Err(error) => return Err(error.into()),
+            };
+        }
+        if removed == 0 {
+            return Err(RemoveTenantError::NotFound);
+        }
+        Ok(tx.commit().await?)
     }
 
     /// Gives a tenant these host names, and takes away all others.
@@ -188,6 +264,24 @@ mod tests {
         }
         let found = shop.read_side.tenant(&tenant("zeta")).await.unwrap().unwrap();
         assert_eq!(found.hosts, ["shop.zeta.example", "zeta.example"]);
+    }
+
+    #[tokio::test]
+    async fn a_tenant_without_history_can_be_removed() {
+        let shop = Shop::open().await;
+        let read_side = &shop.read_side;
+        read_side.create_tenant(&merchant("zeta", &["zeta.example"])).await.unwrap();
+        read_side.remove_tenant(&tenant("zeta")).await.unwrap();
+        assert_eq!(read_side.tenant(&tenant("zeta")).await.unwrap(), None);
+        assert_eq!(read_side.tenant_of_host("zeta.example").await.unwrap(), None);
+        assert!(matches!(read_side.remove_tenant(&tenant("zeta")).await, Err(RemoveTenantError::NotFound)));
+        // `acme` has an account: with it, nothing goes; once it is erased, all does.
+        let ada = shop.customer("ada").await;
+        let refused = read_side.remove_tenant(&tenant("acme")).await.unwrap_err();
+        assert_eq!(refused.to_string(), "it has 1 accounts");
+        assert!(read_side.tenant(&tenant("acme")).await.unwrap().is_some());
+        read_side.erase_personal_data(&tenant("acme"), ada, Timestamp(9)).await.unwrap();
+        read_side.remove_tenant(&tenant("acme")).await.unwrap();
     }
 
     #[tokio::test]

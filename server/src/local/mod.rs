@@ -26,7 +26,7 @@ use gateway::{Door, auth::Role};
 use tower::ServiceExt;
 
 pub(crate) use self::{
-    routes::{MadeTenant, MadeUser, NewTenant, NewUser},
+    routes::{Announced, KnownTenant, KnownUsers, MadeTenant, MadeUser, NewTenant, NewUser},
     socket::{LocalSocket, SOCKET_FILE, SocketError},
     way::{Way, WayError, request},
 };
@@ -78,7 +78,32 @@ impl LocalDoors {
     }
 }
 
+/// A text as a part of a path or a query (RFC 3986, section 2.3: what is unreserved stays).
+pub(crate) fn encoded(text: &str) -> String {
+    use std::fmt::Write;
+    text.bytes().fold(String::new(), |mut path, byte| {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => path.push(byte as char),
+            // Writing to a string does not fail.
+            _ => drop(write!(path, "%{byte:02X}")),
+        }
+        path
+    })
+}
+
 /// Who this machine's commands are in the eyes of a tenant.
 pub(crate) fn operator(tenant: &TenantId) -> SubjectId {
     SubjectId::derive(&[b"operator", tenant.as_str().as_bytes()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_one_part_of_a_path() {
+        assert_eq!(encoded("A/B 1"), "A%2FB%201");
+        assert_eq!(encoded("NQ-HRJ_S.1"), "NQ-HRJ_S.1");
+        assert_eq!(encoded("ann+1@example.com"), "ann%2B1%40example.com");
+    }
 }

@@ -4,17 +4,20 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{Query, State},
+    extract::{Path, Query, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use engine::{
     id::{SubjectId, TenantId},
     money::Currency,
+    time::Timestamp,
 };
 use gateway::auth::email::Email;
-use persistence::sql::{AccountError, NewAccount, Tenant, TenantError};
+use persistence::sql::{
+    AccountError, Cursor, LIMIT_MAX, Limit, List, NewAccount, PageRequest, RemoveTenantError, Tenant, TenantError,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -22,6 +25,7 @@ use crate::{
     cli::Role,
     doctor, export,
     export::{ExportFormat, Exported},
+    program,
     wiring::Rooms,
 };
 
@@ -29,9 +33,12 @@ type Shared = State<Arc<Rooms>>;
 
 pub(super) fn all(rooms: Arc<Rooms>) -> Router {
     Router::new()
-        .route("/local/tenants", post(add_tenant))
-        .route("/local/users", post(add_user))
+        .route("/local/tenants", post(add_tenant).get(list_tenants))
+        .route("/local/tenants/{name}", delete(remove_tenant))
+        .route("/local/users", post(add_user).get(list_users).delete(remove_user))
+        .route("/local/announced", get(announced))
         .route("/local/export", get(give_out))
+        .route("/local/currencies", get(currencies))
         .route("/local/doctor", get(examine))
         .with_state(rooms)
 }
@@ -51,18 +58,73 @@ pub(crate) struct MadeTenant {
 }
 
 async fn add_tenant(State(rooms): Shared, Json(new): Json<NewTenant>) -> Result<Json<MadeTenant>, Refusal> {
+    if let Some(host) = new.hosts.iter().find(|host| !is_host(host)) {
+        let why = format!("{host:?} is not a host name: write it without scheme and path, such as shop.example");
+        return Err(Refusal::refused(&why));
+    }
     let tenant = Tenant {
         tenant: new.name.clone(),
-        currency: new.currency,
+        currency: new.currency.in_use().map_err(|error| Refusal::refused(&format!("{} is {error}", new.currency)))?,
         hosts: new.hosts,
         settings: serde_json::Map::new(),
         created_at: rooms.gateway.now(),
     };
+    let (name, fusion) = (&new.name, program::name());
     rooms.read_side.create_tenant(&tenant).await.map_err(|error| match error {
         TenantError::Store(error) => Refusal::failed(&error),
+        TenantError::NameTaken => Refusal::refused(&format!(
+            "there is a tenant of this name: choose another, or make a token for it with `{fusion} token --role vendor \
+             --tenant {name}`; `{fusion} tenants list` shows all"
+        )),
+        taken @ TenantError::HostTaken { .. } => {
+            Refusal::refused(&format!("{taken}: choose another with --host; `{fusion} tenants list` shows whose it is"))
+        }
         refused => Refusal::refused(&refused),
     })?;
     Ok(Json(MadeTenant { name: new.name }))
+}
+
+/// Whether this can be the host name of a shop: no scheme, no path.
+fn is_host(host: &str) -> bool {
+    let host = host.trim();
+    !host.is_empty() && host.chars().all(|c| c.is_alphanumeric() || "-._[]:".contains(c))
+}
+
+/// A shop as it is listed.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct KnownTenant {
+    pub(crate) name: TenantId,
+    pub(crate) currency: Currency,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) created_at: Timestamp,
+}
+
+async fn list_tenants(State(rooms): Shared) -> Result<Json<Vec<KnownTenant>>, Refusal> {
+    let tenants = rooms.read_side.tenants().await.map_err(|error| Refusal::failed(&error))?;
+    let known = |tenant: Tenant| KnownTenant {
+        name: tenant.tenant,
+        currency: tenant.currency,
+        hosts: tenant.hosts,
+        created_at: tenant.created_at,
+    };
+    Ok(Json(tenants.into_iter().map(known).collect()))
+}
+
+async fn remove_tenant(State(rooms): Shared, Path(name): Path<TenantId>) -> Result<StatusCode, Refusal> {
+    // What was accepted a moment ago counts too.
+    export::wait_for_read_side(&rooms).await.map_err(|error| Refusal::failed(&error))?;
+    let fusion = program::name();
+    rooms.read_side.remove_tenant(&name).await.map_err(|error| match error {
+        RemoveTenantError::Store(error) => Refusal::failed(&error),
+        RemoveTenantError::NotFound => {
+            Refusal::refused(&format!("there is no tenant {name}: `{fusion} tenants list` shows all"))
+        }
+        in_use @ RemoveTenantError::InUse { .. } => Refusal::refused(&format!(
+            "tenant {name} stays: {in_use}. Accounts go with `{fusion} users remove`; what was sold or stocked is in the \
+             journal for good"
+        )),
+    })?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// An account to be made.
@@ -101,21 +163,111 @@ async fn add_user(State(rooms): Shared, Json(new): Json<NewUser>) -> Result<Json
     Ok(Json(MadeUser { subject }))
 }
 
+/// An account as it is listed.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct KnownUser {
+    pub(crate) subject: SubjectId,
+    pub(crate) email: String,
+    pub(crate) role: String,
+    pub(crate) created_at: Timestamp,
+}
+
+/// A page of accounts.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct KnownUsers {
+    pub(crate) items: Vec<KnownUser>,
+    pub(crate) next: Option<String>,
+}
+
+/// Which accounts are asked for.
+#[derive(Debug, Deserialize)]
+struct WhichUsers {
+    tenant: TenantId,
+    role: Option<Role>,
+    cursor: Option<String>,
+}
+
+async fn list_users(State(rooms): Shared, Query(which): Query<WhichUsers>) -> Result<Json<KnownUsers>, Refusal> {
+    let after = which.cursor.map(|text| Cursor::read(List::Accounts, &text)).transpose();
+    let after = after.map_err(|error| Refusal::refused(&error))?;
+    let page = PageRequest { limit: Limit::new(LIMIT_MAX).unwrap_or_default(), after };
+    let role = which.role.map(Into::into);
+    let page = rooms.read_side.accounts(&which.tenant, role, page).await.map_err(|error| Refusal::failed(&error))?;
+    let known = page.items.into_iter().filter_map(|account| {
+        // An erased one has no address any more.
+        let email = account.email?;
+        let role = account.role.as_str().to_owned();
+        Some(KnownUser { subject: account.subject, email, role, created_at: account.created_at })
+    });
+    Ok(Json(KnownUsers { items: known.collect(), next: page.next.map(|next| next.to_string()) }))
+}
+
+/// Which account is meant.
+#[derive(Debug, Deserialize)]
+struct WhichUser {
+    tenant: TenantId,
+    email: String,
+}
+
+async fn remove_user(State(rooms): Shared, Query(which): Query<WhichUser>) -> Result<StatusCode, Refusal> {
+    let WhichUser { tenant, email } = which;
+    let account = rooms.read_side.account_by_email(&tenant, &email).await.map_err(|error| Refusal::failed(&error))?;
+    let Some(account) = account else {
+        let why = format!(
+            "tenant {tenant} has no account with the address {email}: `{} users list --tenant {tenant}` shows all",
+            program::name()
+        );
+        return Err(Refusal::refused(&why));
+    };
+    let removed = rooms.gateway.remove_account(&tenant, account.subject).await;
+    removed.map_err(|problem| {
+        Refusal::failed(&format!("the account is perhaps not removed yet ({}): try again", problem.status()))
+    })?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The drop that this server announced, and where it is.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Announced {
+    pub(crate) url: String,
+    pub(crate) drop: Option<String>,
+}
+
+async fn announced(State(rooms): Shared) -> Json<Announced> {
+    let url = rooms.gateway.settings.public_url.clone();
+    Json(Announced { url, drop: rooms.announced.get().cloned() })
+}
+
 /// What is to be given out.
 #[derive(Debug, Deserialize)]
 struct Wanted {
     what: Exported,
     tenant: TenantId,
     format: ExportFormat,
+    /// Products with prices in this one only.
+    currency: Option<Currency>,
 }
 
 async fn give_out(State(rooms): Shared, Query(wanted): Query<Wanted>) -> Result<Response, Refusal> {
     let exists = rooms.read_side.tenant(&wanted.tenant).await.map_err(|error| Refusal::failed(&error))?.is_some();
     if !exists {
-        return Err(Refusal::refused(&format!("there is no tenant {}", wanted.tenant)));
+        let why = format!("there is no tenant {}: `{} tenants list` shows all", wanted.tenant, program::name());
+        return Err(Refusal::refused(&why));
     }
-    let body = export::stream(rooms, wanted.what, wanted.tenant, wanted.format);
+    let body = export::stream(rooms, wanted.what, wanted.tenant, wanted.format, wanted.currency);
     Ok(([(header::CONTENT_TYPE, wanted.format.content_type())], body).into_response())
+}
+
+/// Whose currencies are asked for.
+#[derive(Debug, Deserialize)]
+struct OfTenant {
+    tenant: TenantId,
+}
+
+/// The currencies of a tenant's prices.
+async fn currencies(State(rooms): Shared, Query(whose): Query<OfTenant>) -> Result<Json<Vec<Currency>>, Refusal> {
+    let currencies = rooms.read_side.product_currencies(&whose.tenant).await;
+    currencies.map(Json).map_err(|error| Refusal::failed(&error))
 }
 
 async fn examine(State(rooms): Shared) -> Json<doctor::Report> {

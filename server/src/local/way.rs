@@ -121,6 +121,19 @@ impl Way {
         self.send(request).await?.json().await
     }
 
+    /// Asks for something to be removed.
+    pub(crate) async fn remove(&self, path: &str) -> Result<(), WayError> {
+        self.send(request(Method::DELETE, None, path, Body::empty())?).await?.accepted().await.map(drop)
+    }
+
+    /// What the running server of a folder answers; `None` when none runs, or it does not know.
+    pub(crate) async fn ask_running<T: DeserializeOwned>(data_dir: &Path, path: &str) -> Option<T> {
+        let socket = data_dir.join(SOCKET_FILE);
+        let response = through(&socket, request(Method::GET, None, path, Body::empty()).ok()?).await.ok()?;
+        let (parts, body) = response.into_parts();
+        Answer { status: parts.status, body }.json().await.ok()
+    }
+
     /// Closes a folder that was opened here.
     pub(crate) async fn close(self) {
         if let Self::Here(house, doors) = self {

@@ -3,6 +3,8 @@
 export { Client, createClient, newKey, type ClientOptions } from './client.js';
 export { ServerClock } from './clock.js';
 export type * from './contract.js';
+export { CURRENCIES } from './currencies.js';
+export { currencyDecimals, decimalAmount, formatMoney, parseAmount } from './money.js';
 export {
   isProblem,
   isUnknown,

@@ -47,6 +47,18 @@ fn a_byte_order_mark_and_crlf_make_no_difference() {
 }
 
 #[test]
+fn a_line_that_names_the_separator_is_no_row() {
+    for start in ["sep=,\r\n", "\u{feff}sep=,\n", "\u{feff}\u{feff}", "\u{feff}\"\u{feff}Handle\",Title\n"] {
+        let header = if start.contains("Handle") { "" } else { "Handle,Title\n" };
+        let file = read(&format!("{start}{header}mug,Mug\n"));
+        assert_eq!((file.handles(), file.file_warnings.len()), (vec!["mug"], 0), "{start:?}");
+    }
+    let file = read("sep=;\nHandle;Title;Variant Price\nmug;Mug, big;9.90\nbowl;Bowl;x\n");
+    assert_eq!(file.products[0].change.title.as_deref(), Some("Mug, big"));
+    assert_eq!(file.refusal().0, 4, "lines are those of the file");
+}
+
+#[test]
 fn unknown_columns_are_ignored_with_a_warning() {
     let file = read("Handle,Title,Variant Grams,SEO Title\nmug,Mug,300,x\n");
     let names = vec!["Variant Grams".to_owned(), "SEO Title".to_owned()];
@@ -96,7 +108,7 @@ fn a_reader_that_fails_is_an_error_and_the_last_item() {
         }
     }
     let file = std::io::Read::chain(&b"Handle,Title\nmug,Mug\nbowl,Bowl\n"[..], Broken);
-    let items: Vec<_> = Reader::new(file, currency()).unwrap().collect();
+    let items: Vec<_> = Reader::new(file, currency(), DuplicateSku::Refuse).unwrap().collect();
     assert!(matches!(items.last(), Some(Err(CatalogueError::Io(_)))), "{items:?}");
     assert!(matches!(items.first(), Some(Ok(Item::Product(_)))), "what came before is as good as it was");
 }

@@ -18,7 +18,9 @@ fn rows_without_a_title_add_variants_and_images_to_the_product_above() {
     let seen: Vec<_> = images.iter().map(|image| (image.src.rsplit('/').next().unwrap(), image.position)).collect();
     assert_eq!(seen, [("b.jpg", 2), ("a.jpg", 1), ("c.jpg", 1)]);
     assert_eq!(product.variants.iter().map(|row| row.line).collect::<Vec<_>>(), [2, 3, 4]);
-    assert_eq!((product.first_line, product.rows), (2, 4));
+    assert_eq!(product.first_line, 2);
+    let rows: Vec<_> = product.rows.iter().map(|row| (row.line, row.only_image)).collect();
+    assert_eq!(rows, [(2, false), (3, false), (4, false), (5, true)]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+mod faults;
 mod headers;
 mod merging;
 mod refusing;
@@ -21,7 +22,11 @@ struct Read {
 }
 
 fn read_bytes(file: &[u8]) -> Read {
-    let mut reader = Reader::new(file, currency()).unwrap();
+    read_with(file, DuplicateSku::Refuse)
+}
+
+fn read_with(file: &[u8], duplicates: DuplicateSku) -> Read {
+    let mut reader = Reader::new(file, currency(), duplicates).unwrap();
     let (mut products, mut refused) = (Vec::new(), Vec::new());
     for item in reader.by_ref() {
         match item.unwrap() {
@@ -29,8 +34,13 @@ fn read_bytes(file: &[u8]) -> Read {
             Item::Refused(row) => refused.push(row),
         }
     }
-    let accepted: u64 = products.iter().map(|product| product.rows).sum();
-    assert_eq!(accepted + refused.len() as u64, reader.rows(), "every row is imported or refused");
+    let imported = products.iter().flat_map(|product| product.rows.iter().map(|row| row.line));
+    let mut lines: Vec<u64> = imported.chain(refused.iter().map(|row| row.line)).collect();
+    assert_eq!(lines.len() as u64, reader.rows(), "every row is imported or refused");
+    lines.sort_unstable();
+    lines.dedup();
+    assert_eq!(lines.len() as u64, reader.rows(), "and no row is both");
+    assert!(refused.iter().all(|row| !row.words().contains('/') || row.cell.is_some()), "no pointer: {refused:?}");
     Read { products, refused, file_warnings: reader.warnings().to_vec() }
 }
 
@@ -66,7 +76,7 @@ fn warnings(product: &ProductRows) -> Vec<&WarningKind> {
 }
 
 fn error(file: &[u8]) -> CatalogueError {
-    Reader::new(file, currency()).err().expect("the header is refused")
+    Reader::new(file, currency(), DuplicateSku::Refuse).err().expect("the header is refused")
 }
 
 /// A file with the columns that most rules are about.

@@ -1,7 +1,7 @@
 //! What is refused, where, and what that does to the rest.
 
 use super::*;
-use crate::product::{DESCRIPTION_BYTES_MAX, InvalidDescription};
+use crate::product::{DESCRIPTION_BYTES_MAX, IMAGES_MAX, InvalidDescription, VARIANTS_MAX};
 
 #[test]
 fn a_bad_cell_is_refused_with_its_line_and_column() {
@@ -15,12 +15,11 @@ fn a_bad_cell_is_refused_with_its_line_and_column() {
     };
     assert_eq!(refused("Variant Price", "9.999"), Refusal::TooManyDecimals { currency: currency() });
     assert_eq!(refused("Variant Compare At Price", "-1"), Refusal::NegativePrice);
-    assert_eq!(refused("Inventory quantity", "-3"), Refusal::NegativeQuantity);
+    assert_eq!(refused("Inventory quantity", "many"), Refusal::NotAQuantity);
     assert_eq!(refused("Inventory quantity", "4000000000"), Refusal::QuantityTooLarge);
     assert_eq!(refused("Gift card", "TRUE"), Refusal::GiftCard);
     assert_eq!(refused("Published", "perhaps"), Refusal::NotAFlag);
     assert_eq!(refused("Status", "gone"), Refusal::UnknownStatus);
-    assert_eq!(refused("Image Src", "javascript:x"), Refusal::InvalidImage);
     assert_eq!(refused("Vendor", &"x".repeat(256)), Refusal::TextTooLong { max: 255 });
     assert_eq!(refused("SKU", &"x".repeat(256)), Refusal::InvalidSku);
     assert_eq!(
@@ -39,8 +38,8 @@ fn a_variant_without_a_price_is_refused() {
 fn a_bad_policy_or_position_is_refused() {
     let file = read("Handle,Title,Variant Price,Variant Inventory Policy\nmug,Mug,5,maybe\n");
     assert_eq!(file.refusal().2, &Refusal::UnknownPolicy);
-    let file = read("Handle,Title,Image Src,Image Position\nmug,Mug,https://x.example/a.jpg,0\n");
-    assert_eq!(file.refusal(), (2, "Image Position", &Refusal::NotAPosition));
+    let file = read("Handle,Title,Image Src,Image Position\nmug,Mug,,\nmug,,https://x.example/a.jpg,0\n");
+    assert_eq!(file.refusal(), (3, "Image Position", &Refusal::NotAPosition));
 }
 
 #[test]
@@ -53,8 +52,10 @@ fn a_refused_variant_leaves_the_others_of_its_product() {
 
 #[test]
 fn what_belongs_to_a_refused_product_is_refused_with_it() {
-    let file =
-        read(&shop("mug,Mug,,,,,5,1\nshirt,Shirt,,Size,S,,x,1\nshirt,,,,M,,6,1\n,,,,L,,6,1\nbowl,Bowl,,,,,5,1\n"));
+    let long = "x".repeat(256);
+    let file = read(&shop(&format!(
+        "mug,Mug,,,,,5,1\nshirt,Shirt,{long},Size,S,,5,1\nshirt,,,,M,,6,1\n,,,,L,,6,1\nbowl,Bowl,,,,,5,1\n"
+    )));
     assert_eq!(file.handles(), ["mug", "bowl"]);
     let lines: Vec<_> = file.refused.iter().map(|row| row.line).collect();
     assert_eq!(lines, [3, 4, 5]);
@@ -63,10 +64,11 @@ fn what_belongs_to_a_refused_product_is_refused_with_it() {
 
 #[test]
 fn a_refused_product_may_come_again() {
-    let file = read(&shop("mug,Mug,,,,,x,1\nmug,Mug,,,,,5,1\n"));
+    let long = "x".repeat(256);
+    let file = read(&shop(&format!("mug,Mug,{long},,,,5,1\nmug,Mug,,,,,5,1\n")));
     assert_eq!((file.refusal().0, file.products[0].first_line), (2, 3));
     // Once another product stands above, rows of the refused one speak for themselves again.
-    let file = read(&shop("mug,Mug,,,,,x,1\nbowl,Bowl,,,,,5,1\nmug,,,,,,6,1\n"));
+    let file = read(&shop(&format!("mug,Mug,{long},,,,5,1\nbowl,Bowl,,,,,5,1\nmug,,,,,,6,1\n")));
     assert_eq!((file.refusal().0, file.handles()), (2, vec!["bowl", "mug"]));
 }
 
@@ -150,6 +152,8 @@ fn a_quote_left_open_refuses_the_row_that_it_is_in() {
     let long = format!("Handle,Title,Vendor\nmug,Mug,\"{}\"\nbowl,Bowl,Loom\n", "x".repeat(FIELD_BYTES_MAX + 1));
     let file = read(&long);
     assert_eq!((file.refusal(), file.handles()), ((2, "Vendor", &Refusal::FieldTooLong), vec!["bowl"]));
+    let image = format!("Handle,Title,Image Src\nmug,Mug,data:image/png;base64{}\n", "x".repeat(FIELD_BYTES_MAX));
+    assert!(matches!(warnings(read(&image).product())[..], [WarningKind::ImageLeftOut { .. }]), "its own fault alone");
 }
 
 #[test]
@@ -177,24 +181,6 @@ fn a_file_has_at_most_so_many_rows() {
         }
     }
     let file = std::io::Read::chain(&b"Handle,Title\n"[..], Endless);
-    let error = Reader::new(file, currency()).unwrap().find_map(Result::err);
+    let error = Reader::new(file, currency(), DuplicateSku::Refuse).unwrap().find_map(Result::err);
     assert!(matches!(error, Some(CatalogueError::TooManyRows { line }) if line == ROWS_MAX + 2), "{error:?}");
-}
-
-#[test]
-fn what_the_product_refuses_is_shown_at_its_row() {
-    let file = read(&shop("shirt,Shirt,,Size,S,A,5,1\nshirt,,,,M,,5,1\n"));
-    let product = file.product();
-    let taken =
-        |sku: &str| ProductRejection::SkuTaken { sku: Sku::new(sku).unwrap(), product: crate::id::ProductId(1) };
-    let place = |rejection| {
-        let row = product.refusal(&rejection);
-        (row.line, row.column)
-    };
-    assert_eq!(place(taken("A")), (2, Some("Variant SKU".to_owned())));
-    assert_eq!(place(taken("shirt.M")), (3, Some("Variant SKU".to_owned())));
-    let invalid = |pointer: &str| ProductRejection::Invalid { pointer: pointer.into(), why: "" };
-    assert_eq!(place(invalid("/variants/1/price")), (3, Some("Variant Price".to_owned())));
-    assert_eq!(place(invalid("/title")), (2, Some("Title".to_owned())));
-    assert_eq!(place(ProductRejection::Busy), (2, None));
 }

@@ -10,9 +10,12 @@ use crate::{
     effect::{Outcome, Request},
     id::{CommandId, Fingerprint, TenantId},
     inventory::{InventoryCommand, InventoryReply},
+    money::AMOUNT_MAX,
     product::{
-        Image, ImportOutcome, NewProduct, NewVariant, Product, ProductCommand, ProductReply, ProductView, SafeHtml,
+        Handle, Image, ImportOutcome, NewProduct, NewVariant, Product, ProductCommand, ProductReply, ProductView,
+        SafeHtml,
     },
+    quantity::QUANTITY_MAX,
     time::Timestamp,
 };
 
@@ -55,6 +58,7 @@ fn import(product: &mut Product, rows: &ProductRows, currency: Currency) -> Impo
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-z]{1,8}",
+        "['=+@-]{1,3}[A-Za-z0-9]{1,4}",
         "[ \"',;=@<&\n\r\té抹-]{0,6}[A-Z][ \"',;\n]{0,6}",
         Just("Default Title".to_owned()),
         Just("Title".to_owned())
@@ -75,8 +79,8 @@ fn image() -> impl Strategy<Value = Image> {
 
 prop_compose! {
     fn variants(options: usize)(
-        values in prop::collection::btree_set(prop::collection::vec("[ ]?[A-Za-z\"',/.é抹]{1,4}[ ]?", options), 1..if options == 0 { 2 } else { 6 }),
-        skus in prop::collection::vec(prop::option::of("[A-Z\"', .]{0,3}[A-Z]"), 6),
+        values in prop::collection::btree_set(prop::collection::vec("[ ]?[A-Za-z\"',=+@/.é抹-]{1,4}[ ]?", options), 1..if options == 0 { 2 } else { 6 }),
+        skus in prop::collection::vec(prop::option::of("[A-Z\"', .=+@-]{0,3}[A-Z]"), 6),
         amounts in prop::collection::vec((0..=AMOUNT_MAX, prop::option::of(0..100_000i64)), 6),
     ) -> Vec<NewVariant> {
         let rows = values.into_iter().zip(skus).zip(amounts);
@@ -135,12 +139,17 @@ proptest! {
         let stock: HashMap<Sku, u64> = before.variants.iter().map(|variant| variant.sku.clone()).zip(units.saturating_sub(3)..units).collect();
 
         let file = written(&before, &stock);
-        let items: Vec<_> = Reader::new(&file[..], currency).unwrap().map(Result::unwrap).collect();
+        let items: Vec<_> = Reader::new(&file[..], Currency::new("PLN").unwrap(), DuplicateSku::Refuse).unwrap().map(Result::unwrap).collect();
         let [Item::Product(rows)] = &items[..] else { panic!("one product: {items:?}") };
         prop_assert_eq!(warnings(rows), Vec::<&WarningKind>::new());
         let said: Vec<_> = rows.variants.iter().map(|row| row.stock).collect();
         let had: Vec<_> = before.variants.iter().map(|variant| stock.get(&variant.sku).copied()).collect();
         prop_assert_eq!(said, had);
+        prop_assert_eq!(rows.currency, currency, "whatever the import's");
+        let cells = csv::ReaderBuilder::new().has_headers(false).from_reader(&file[..]).into_records();
+        for cell in cells.flat_map(|row| row.unwrap().iter().map(str::to_owned).collect::<Vec<_>>()) {
+            prop_assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r']), "a formula: {:?}", cell);
+        }
 
         prop_assert_eq!(import(&mut Product::default(), rows, currency), ImportOutcome::Created);
         let mut copy = Product::default();
@@ -163,7 +172,7 @@ fn an_export_has_the_newer_headers() {
         ),
         "{text}"
     );
-    let reader = Reader::new(&file[..], currency()).unwrap();
+    let reader = Reader::new(&file[..], currency(), DuplicateSku::Refuse).unwrap();
     assert!(reader.warnings().is_empty(), "and knows all of them itself");
 }
 
@@ -190,8 +199,8 @@ fn an_export_says_what_shopify_needs_to_be_told() {
     assert_eq!(
         rows,
         [
-            "Mug,mug,,\"Kiln, Yard\",,\"a, b\",FALSE,Draft,mug,Title,Default Title,,,,,18.05,,shopify,7,deny,/a,1,,FALSE",
-            ",mug,,,,,,,,,,,,,,,,,,,/b,2,,",
+            "Mug,mug,,\"Kiln, Yard\",,\"a, b\",FALSE,Draft,mug,Title,Default Title,,,,,18.05,,USD,shopify,7,deny,/a,1,,FALSE",
+            ",mug,,,,,,,,,,,,,,,,,,,,/b,2,,",
         ]
     );
 }

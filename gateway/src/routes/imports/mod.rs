@@ -9,6 +9,7 @@ use axum::{
     response::Response,
 };
 use engine::{
+    catalogue::DuplicateSku,
     id::{CommandId, TenantId},
     money::Currency,
     time::Timestamp,
@@ -26,7 +27,7 @@ use crate::{
     imports::{Counts, ImportJob},
     ops::openapi::KeyHeader,
     problem::{Code, Faults, FieldCode},
-    wire::{CurrencySchema, IdSchema, PageQuery, PageWire, created, ok, replayed},
+    wire::{CurrencySchema, IdSchema, PageQuery, PageWire, RecordedCurrencySchema, created, ok, replayed},
 };
 
 /// How long the answer waits for a file that is taken in quickly.
@@ -39,7 +40,7 @@ const BUSY_WAIT: Duration = Duration::from_secs(10);
 #[into_params(parameter_in = Query)]
 #[allow(dead_code, reason = "the fields describe the parameters")]
 pub(crate) struct ImportQuery {
-    /// The currency of the file's prices; the shop's when it is left out.
+    /// The currency of prices of which the file itself says none (column `Currency`); the shop's when it is left out.
     #[param(value_type = Option<CurrencySchema>, nullable = false)]
     currency: Option<String>,
     /// `true`: only say what would be done.
@@ -48,6 +49,10 @@ pub(crate) struct ImportQuery {
     /// `set`: set the stock of variants that are known already, too.
     #[param(pattern = "^set$", nullable = false)]
     stock: Option<String>,
+    /// What becomes of a SKU that another variant of the file or the shop has. `refuse`, as when it is left out: the row
+    /// is refused. `derive`: the variant gets a SKU made of its handle and options, with a warning.
+    #[param(pattern = "^(refuse|derive)$", nullable = false)]
+    duplicate_sku: Option<String>,
     #[param(ignore)]
     said: Said,
 }
@@ -58,10 +63,11 @@ struct Said {
     currency: Option<Currency>,
     dry_run: bool,
     set_stock: bool,
+    duplicates: DuplicateSku,
 }
 
 impl FromQuery for ImportQuery {
-    const NAMES: &'static [&'static str] = &["currency", "dry_run", "stock"];
+    const NAMES: &'static [&'static str] = &["currency", "dry_run", "stock", "duplicate_sku"];
 
     fn read(parameters: &Parameters, faults: &mut Faults) -> Option<Self> {
         let currency = parameters.text("currency").and_then(|code| faults.range("?currency", Currency::new(code)));
@@ -74,8 +80,16 @@ impl FromQuery for ImportQuery {
                 false
             }
         };
-        let said = Said { currency, dry_run, set_stock };
-        Some(Self { currency: None, dry_run: None, stock: None, said })
+        let duplicates = match parameters.text("duplicate_sku") {
+            None | Some("refuse") => DuplicateSku::Refuse,
+            Some("derive") => DuplicateSku::Derive,
+            Some(_) => {
+                faults.add("?duplicate_sku", FieldCode::WrongType, "is refuse or derive, or left out");
+                DuplicateSku::Refuse
+            }
+        };
+        let said = Said { currency, dry_run, set_stock, duplicates };
+        Some(Self { currency: None, dry_run: None, stock: None, duplicate_sku: None, said })
     }
 }
 
@@ -90,7 +104,7 @@ pub(crate) struct ImportWire {
     #[schema(value_type = String, pattern = "^(running|completed|failed)$")]
     state: &'static str,
     /// The currency of its prices.
-    #[schema(value_type = CurrencySchema)]
+    #[schema(value_type = RecordedCurrencySchema)]
     currency: Currency,
     /// Whether it only said what it would do.
     dry_run: bool,
@@ -129,6 +143,8 @@ pub(crate) struct CountsWire {
     variants_created: u64,
     /// SKUs whose stock was set.
     stock_set: u64,
+    /// Rows that were imported; with those that were refused, all of them. 0 of imports from before this was counted.
+    rows_imported: u64,
     /// Rows that were refused: see `rejected-rows`.
     rows_rejected: u64,
     /// Warnings, those that were not kept included.
@@ -145,6 +161,7 @@ impl CountsWire {
             products_unchanged,
             variants_created,
             stock_set,
+            rows_imported,
             rows_rejected,
             warnings,
         } = counts;
@@ -155,6 +172,7 @@ impl CountsWire {
             products_unchanged,
             variants_created,
             stock_set,
+            rows_imported,
             rows_rejected,
             warnings,
         }
@@ -236,13 +254,20 @@ pub(crate) async fn create_import(
     let (tenant, subject) = (vendor.0.tenant().clone(), vendor.0.subject());
     let currency = match said.currency {
         Some(currency) => currency,
-        None => gateway.tenants.currency(&gateway.read_side, &tenant).await?.ok_or_else(Problem::not_found)?,
+        None => {
+            let own = gateway.tenants.currency(&gateway.read_side, &tenant).await?.ok_or_else(Problem::not_found)?;
+            let why = |error| format!("the shop's own, {own}, is {error}: name another");
+            own.in_use().map_err(|error| Problem::out_of_range("?currency", why(error)))?
+        }
     };
     let place = gateway.imports.clone().try_acquire_owned();
     let place = place.map_err(|_| Problem::new(Code::Overloaded).retry_after(BUSY_WAIT))?;
     let file = upload::receive(request, gateway.settings.upload_bytes_max).await?;
     let command = (currency.code(), said.dry_run, said.set_stock, &file.hash);
-    let call = idempotency.call(&vendor.0, "create_import", b"", &command);
+    let call = match said.duplicates {
+        DuplicateSku::Refuse => idempotency.call(&vendor.0, "create_import", b"", &command),
+        DuplicateSku::Derive => idempotency.call(&vendor.0, "create_import", b"", &(command, "derive")),
+    };
     let new = NewImport {
         import: call.command_id,
         fingerprint: call.fingerprint,
@@ -267,6 +292,7 @@ pub(crate) async fn create_import(
         tenant: tenant.clone(),
         import: call.command_id,
         currency,
+        duplicates: said.duplicates,
         dry_run: said.dry_run,
         set_stock: said.set_stock,
         request_id: call.request_id,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use engine::{
     id::{ProductId, Sku, TenantId, VariantId},
-    money::Money,
+    money::{Currency, Money},
     product::{OptionView, ProductView, SafeHtml, Status, VariantView},
 };
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, sqlite::SqliteRow};
@@ -93,6 +93,15 @@ impl ReadSide {
             .fetch_all(&mut *tx)
             .await?;
         Ok(read_products(&mut tx, tenant, &rows).await?.pop())
+    }
+
+    /// The currencies that the tenant's products have prices in, by code.
+    pub async fn product_currencies(&self, tenant: &TenantId) -> Result<Vec<Currency>, StoreError> {
+        let rows = sqlx::query("SELECT DISTINCT currency FROM products WHERE tenant = ?1 ORDER BY currency")
+            .bind(tenant.as_str())
+            .fetch_all(&self.readers)
+            .await?;
+        Ok(rows.iter().map(|row| row.parsed("currency")).collect::<sqlx::Result<_>>()?)
     }
 
     /// The product and the variant that have a SKU. While a SKU moves from one variant to another both may have it for

@@ -1,5 +1,6 @@
 /** Amounts and times as a vendor writes and reads them. */
-import { decimals, locale } from "../i18n";
+import { decimalAmount, parseAmount as parseTyped } from "@fusioncommerce/client";
+import { locale } from "../i18n";
 import type { Money } from "@fusioncommerce/client";
 
 export { number as wholeNumber } from "../i18n";
@@ -12,30 +13,14 @@ export function signed(n: number): string {
   return new Intl.NumberFormat(locale(), { signDisplay: "exceptZero" }).format(n);
 }
 
-/** How many minor units make one: 2 for USD, 0 for JPY. */
-export function minorDigits(currency: string): number {
-  try {
-    return new Intl.NumberFormat("en", { style: "currency", currency }).resolvedOptions().maximumFractionDigits ?? 2;
-  } catch {
-    return 2;
-  }
-}
-
 /** What stands in a field for an amount: `129.00`. */
 export function amountText(money: Money | undefined): string {
-  if (!money) return "";
-  return decimals(money.amount, minorDigits(money.currency));
+  return money ? decimalAmount(money) : "";
 }
 
-/** What was typed as an amount, in minor units; nothing where it is none. Comma and point both part the decimals. */
+/** What was typed as an amount, in minor units; nothing where it is none. */
 export function parseAmount(text: string, currency: string): number | undefined {
-  const digits = minorDigits(currency);
-  const found = /^(\d{1,13})(?:[.,](\d*))?$/.exec(text.replace(/[\s\u00a0]/g, ""));
-  if (!found) return undefined;
-  const part = found[2] ?? "";
-  if (part.length > digits) return undefined;
-  const amount = Number(`${found[1]}${part.padEnd(digits, "0")}`);
-  return Number.isSafeInteger(amount) ? amount : undefined;
+  return parseTyped(text, currency, locale());
 }
 
 /** A whole number as it was typed, with its sign; nothing where it is none. */

@@ -1,4 +1,5 @@
 /** Texts, amounts and times in the buyer's language. English is inside; another language is fetched when it is chosen. */
+import { formatMoney } from "@fusioncommerce/client";
 import { signal } from "@preact/signals";
 import { keep, recall } from "../storage";
 import type { Money } from "../types";
@@ -44,17 +45,8 @@ export function number(n: number): string {
   return new Intl.NumberFormat(locale()).format(n);
 }
 
-export function money({ amount, currency }: Money): string {
-  const format = new Intl.NumberFormat(locale(), { style: "currency", currency });
-  return format.format(decimals(amount, format.resolvedOptions().maximumFractionDigits ?? 2));
-}
-
-/** Minor units as a decimal, digit by digit: 129.00. A quotient would be another amount when it is large. */
-export function decimals(amount: number, digits: number): `${number}` {
-  const sign = amount < 0 ? "-" : "";
-  const all = String(Math.abs(amount)).padStart(digits + 1, "0");
-  const whole = all.slice(0, all.length - digits);
-  return (digits > 0 ? `${sign}${whole}.${all.slice(-digits)}` : `${sign}${whole}`) as `${number}`;
+export function money(amount: Money): string {
+  return formatMoney(amount, locale());
 }
 
 /** Today's times as a time alone, others with their day. */

@@ -27,6 +27,7 @@ export function ImportPage(_: PageProps) {
   const [file, setFile] = useState<File>();
   const [currency, setCurrency] = useState("");
   const [setStock, setSetStock] = useState(false);
+  const [deriveSkus, setDeriveSkus] = useState(false);
   const [stage, setStage] = useState<Stage>({ at: "choosing" });
   const [error, setError] = useState<unknown>();
   const [currencyError, setCurrencyError] = useState<string>();
@@ -44,7 +45,7 @@ export function ImportPage(_: PageProps) {
     const { signal } = abort.current;
     try {
       const onSent = (share: number) => setStage({ at: "sending", share, dryRun });
-      let job = await sendFile({ file, dryRun, currency: code, setStock }, onSent, signal);
+      let job = await sendFile({ file, dryRun, currency: code, setStock, deriveSkus }, onSent, signal);
       while (job.state === "running") {
         setStage({ at: "running", job });
         await new Promise((done) => setTimeout(done, LOOK_MS));
@@ -96,6 +97,14 @@ export function ImportPage(_: PageProps) {
             hint={ct("import.setStockHint")}
             checked={setStock}
             onChecked={setSetStock}
+            disabled={busy}
+          />
+          <Tick
+            name="derive-skus"
+            label={ct("import.deriveSkus")}
+            hint={ct("import.deriveSkusHint")}
+            checked={deriveSkus}
+            onChecked={setDeriveSkus}
             disabled={busy}
           />
         </div>
@@ -168,6 +177,7 @@ function Outcome({ job, fileName, onRun, onAgain }: OutcomeProps) {
     [ct("import.unchanged"), counts.products_unchanged],
     [ct("import.variants"), counts.variants_created],
     [ct("import.stockSet"), counts.stock_set],
+    [ct("import.importedCount"), counts.rows_imported],
     [ct("import.refusedCount"), counts.rows_rejected],
     [ct("import.warningsCount"), counts.warnings],
   ];

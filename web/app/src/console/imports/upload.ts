@@ -10,6 +10,8 @@ export interface ImportChoice {
   /** Nothing: the shop's. */
   currency: string;
   setStock: boolean;
+  /** A SKU that another variant has is made of handle and options instead of refusing the row. */
+  deriveSkus: boolean;
 }
 
 /**
@@ -23,11 +25,12 @@ export async function sendFile(
   onSent: (share: number) => void,
   signal: AbortSignal,
 ): Promise<Import> {
-  const { file, dryRun, currency, setStock } = choice;
+  const { file, dryRun, currency, setStock, deriveSkus } = choice;
   const query = new URLSearchParams({
     dry_run: String(dryRun),
     ...(currency ? { currency } : {}),
     ...(setStock ? { stock: "set" } : {}),
+    ...(deriveSkus ? { duplicate_sku: "derive" } : {}),
   });
   const name = `pending.console.import.${dryRun ? "dry" : "real"}`;
   const key = openKey(name, JSON.stringify([file.name, file.size, file.lastModified, String(query)]));

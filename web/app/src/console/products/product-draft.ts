@@ -1,5 +1,5 @@
 /** A product as it stands in the form, and how it becomes what the API takes. */
-import type { BodyOf, Product, Variant } from "@fusioncommerce/client";
+import type { BodyOf, Currency, Product } from "@fusioncommerce/client";
 import { amountText, parseAmount, parseCount } from "../format";
 import { ct } from "../words";
 
@@ -118,8 +118,8 @@ export function faults(draft: ProductDraft): Record<string, string> {
   return found;
 }
 
-function priceOf(text: string, currency: string): Variant["price"] {
-  return { amount: parseAmount(text, currency) ?? 0, currency: currency as Variant["price"]["currency"] };
+function priceOf(text: string, currency: string) {
+  return { amount: parseAmount(text, currency) ?? 0, currency: currency as Currency };
 }
 
 function variantBody(draft: ProductDraft, variant: VariantDraft) {

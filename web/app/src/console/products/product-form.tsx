@@ -1,11 +1,11 @@
 /** The fields of a product and of its variants. */
+import { CURRENCIES } from "@fusioncommerce/client";
 import { Field } from "../../ui/field";
 import { Area, Select } from "../ui/fields";
 import { ct } from "../words";
 import { newVariant, optionNames, variantName, type ProductDraft, type VariantDraft } from "./product-draft";
 
 const STATUSES = ["active", "draft", "archived"] as const;
-const CURRENCIES = ["USD", "EUR", "GBP", "PLN", "CZK", "SEK", "NOK", "DKK", "CHF", "JPY", "CAD", "AUD"];
 
 interface Props {
   draft: ProductDraft;

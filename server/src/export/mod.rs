@@ -1,5 +1,7 @@
 //! The catalogue and the orders, given out page by page.
 
+mod orders;
+
 use std::{
     collections::HashMap,
     io::Write,
@@ -11,13 +13,14 @@ use axum::body::{Body, Bytes};
 use engine::{
     catalogue::Exporter,
     id::{Sku, TenantId},
+    money::Currency,
     order::{OrderView, number},
     product::ProductView,
 };
 use futures::{StreamExt, TryStreamExt};
 use http_body_util::BodyExt;
 use persistence::sql::{
-    Cursor, LIMIT_MAX, Limit, PageRequest, READERS, ReadSide, StoreError,
+    Contact, Cursor, LIMIT_MAX, Limit, PageRequest, READERS, ReadSide, StoreError,
     lists::{OrderFilter, ProductFilter},
 };
 use serde::{Deserialize, Serialize};
@@ -93,9 +96,9 @@ pub(crate) enum ExportError {
 
 /// `fusion export`.
 pub(crate) async fn run(what: &Export, config: &Config) -> Result<(), ExportError> {
-    let (what, to) = match what {
-        Export::Products(to) => ("products", to),
-        Export::Orders(to) => ("orders", to),
+    let (what, to, only) = match what {
+        Export::Products(products) => ("products", &products.to, products.only_currency),
+        Export::Orders(to) => ("orders", to, None),
     };
     let tenant = config.tenant_or_demo(is_development(&config.data_dir))?;
     let format = match to.format {
@@ -103,20 +106,44 @@ pub(crate) async fn run(what: &Export, config: &Config) -> Result<(), ExportErro
         Format::Jsonl => "jsonl",
     };
     let way = Way::open(config).await?;
-    let path = format!("/local/export?what={what}&tenant={tenant}&format={format}");
-    let done = copy(&way, &path, to).await;
+    let mut path = format!("/local/export?what={what}&tenant={tenant}&format={format}");
+    if let Some(only) = only {
+        path.push_str(&format!("&currency={only}"));
+    }
+    let mut done = copy(&way, &path, to).await;
+    if done.is_ok() && what == "products" && to.format == Format::Csv && only.is_none() {
+        done = say_currencies(&way, tenant.as_str()).await;
+    }
     way.close().await;
     done
+}
+
+/// Says so when the file has prices in several currencies: Shopify would read them all as its own.
+async fn say_currencies(way: &Way, tenant: &str) -> Result<(), ExportError> {
+    let currencies: Vec<Currency> = way.get(None, &format!("/local/currencies?tenant={tenant}")).await?;
+    if let [first, _, ..] = currencies[..] {
+        let all = currencies.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        eprintln!(
+            "The prices are in {all}: the column \"Currency\" says which. A program without this column takes them for one \
+             currency; for such, export one at a time: --only-currency {first}"
+        );
+    }
+    Ok(())
 }
 
 async fn copy(way: &Way, path: &str, to: &ExportTo) -> Result<(), ExportError> {
     let answer = way.send(request(axum::http::Method::GET, None, path, Body::empty())?).await?.accepted().await?;
     let name = to.output.as_ref().map_or("standard output".to_owned(), |path| path.display().to_string());
     let failed = |why| ExportError::Write { path: name.clone(), why };
+    let is_table = to.output.is_some() && to.format == Format::Csv;
     let mut output: Box<dyn Write + Send> = match &to.output {
         Some(path) => Box::new(std::fs::File::create(path).map_err(failed)?),
         None => Box::new(std::io::stdout()),
     };
+    if is_table {
+        // Excel reads a file without the mark in the machine's old character set.
+        output.write_all("\u{feff}".as_bytes()).map_err(failed)?;
+    }
     let mut body = answer.body;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| WayError::Broken(error.to_string()))?;
@@ -128,8 +155,16 @@ async fn copy(way: &Way, path: &str, to: &ExportTo) -> Result<(), ExportError> {
 }
 
 /// The export as it is written, page by page: a reader who is slow makes it wait, and nothing piles up.
-pub(crate) fn stream(rooms: Arc<Rooms>, what: Exported, tenant: TenantId, format: ExportFormat) -> Body {
-    let exporting = Exporting { rooms, what, tenant, writer: None, format, cursor: Some(None) };
+///
+/// `only`: products with prices in this currency.
+pub(crate) fn stream(
+    rooms: Arc<Rooms>,
+    what: Exported,
+    tenant: TenantId,
+    format: ExportFormat,
+    only: Option<Currency>,
+) -> Body {
+    let exporting = Exporting { rooms, what, tenant, only, writer: None, format, cursor: Some(None) };
     Body::from_stream(futures::stream::try_unfold(exporting, |mut exporting| async move {
         let page = exporting.next_page().await.inspect_err(|error| tracing::error!(%error, "export broken off"))?;
         Ok::<_, ExportError>(page.map(|bytes| (bytes, exporting)))
@@ -140,6 +175,7 @@ struct Exporting {
     rooms: Arc<Rooms>,
     what: Exported,
     tenant: TenantId,
+    only: Option<Currency>,
     format: ExportFormat,
     writer: Option<Writer>,
     /// Where the next page begins; `None` after the last.
@@ -159,7 +195,8 @@ impl Exporting {
         let (read_side, tenant) = (&self.rooms.read_side, &self.tenant);
         self.cursor = match self.what {
             Exported::Products => {
-                let page = read_side.products(tenant, &ProductFilter::default(), page).await?;
+                let mut page = read_side.products(tenant, &ProductFilter::default(), page).await?;
+                page.items.retain(|listed| self.only.is_none_or(|only| listed.product.currency == only));
                 let skus = page.items.iter().flat_map(|listed| &listed.product.variants).map(|variant| &variant.sku);
                 let stock = on_hand(read_side, tenant, skus.cloned().collect()).await?;
                 for listed in page.items {
@@ -169,8 +206,12 @@ impl Exporting {
             }
             Exported::Orders => {
                 let page = read_side.orders(tenant, &OrderFilter::default(), page).await?;
+                let contacts: Vec<_> = page.items.iter().map(|order| order.contact).collect();
+                let contacts = read_side.contacts(tenant, &contacts).await?;
+                let contacts: HashMap<_, _> = contacts.iter().map(|contact| (contact.contact, contact)).collect();
                 for order in &page.items {
-                    writer.order(order, &number::spell(&self.rooms.gateway.order_number_key, order.number))?;
+                    let number = number::spell(&self.rooms.gateway.order_number_key, order.number);
+                    writer.order(order, &number, contacts.get(&order.contact).copied())?;
                 }
                 page.next.map(Some)
             }
@@ -222,28 +263,6 @@ enum Form {
     Lines,
 }
 
-/// A row for each line of an order; its numbers are in minor units of the currency.
-const ORDER_COLUMNS: [&str; 18] = [
-    "Number",
-    "Id",
-    "Placed at",
-    "Payment state",
-    "Fulfillment state",
-    "Currency",
-    "Subtotal",
-    "Shipping",
-    "Tax",
-    "Total",
-    "Refunded",
-    "Tracking",
-    "Line sku",
-    "Line title",
-    "Line quantity",
-    "Line unit price",
-    "Line source",
-    "Buyer",
-];
-
 impl Writer {
     fn new(what: Exported, format: ExportFormat) -> Result<Self, ExportError> {
         let pipe = Pipe::default();
@@ -252,7 +271,7 @@ impl Writer {
             (Exported::Products, ExportFormat::Csv) => Form::Catalogue(Exporter::new(pipe.clone())?),
             (Exported::Orders, ExportFormat::Csv) => {
                 let mut csv = csv::Writer::from_writer(pipe.clone());
-                csv.write_record(ORDER_COLUMNS)?;
+                csv.write_record(orders::header())?;
                 Form::Orders(csv)
             }
         };
@@ -267,13 +286,13 @@ impl Writer {
         Ok(())
     }
 
-    fn order(&mut self, order: &OrderView, number: &str) -> Result<(), ExportError> {
+    fn order(&mut self, order: &OrderView, number: &str, contact: Option<&Contact>) -> Result<(), ExportError> {
         let Form::Orders(csv) = &mut self.form else {
-            self.line(&order_json(order, number));
+            self.line(&orders::object(order, number, contact));
             return Ok(());
         };
-        for line in &order.lines {
-            csv.write_record(order_row(order, line, number))?;
+        for row in orders::rows(order, number, contact) {
+            csv.write_record(row)?;
         }
         Ok(())
     }
@@ -306,65 +325,11 @@ fn product_json(product: &ProductView, stock: impl Fn(&Sku) -> Option<u64>) -> s
         })
     };
     json!({
-        "id": product.id, "handle": product.handle, "title": product.title,
+        "id": product.id, "handle": product.handle, "currency": product.currency, "title": product.title,
         "description_html": product.description.as_str(), "vendor": product.vendor, "type": product.product_type,
         "tags": product.tags, "images": product.images, "options": product.options, "status": product.status,
         "version": product.version, "variants": product.variants.iter().map(variant).collect::<Vec<_>>(),
     })
-}
-
-fn order_json(order: &OrderView, number: &str) -> serde_json::Value {
-    let line = |line: &engine::order::OrderLine| {
-        json!({
-            "sku": line.sku, "product_id": line.product, "title": line.title, "quantity": line.quantity.units(),
-            "unit_price": line.unit_price,
-        })
-    };
-    let totals = &order.totals;
-    json!({
-        "id": order.id, "number": number, "placed_at": order.placed_at, "buyer": order.buyer,
-        "payment_state": order.payment_state(), "fulfillment_state": order.fulfillment_state(),
-        "lines": order.lines.iter().map(line).collect::<Vec<_>>(),
-        "totals": {"subtotal": totals.subtotal, "shipping": totals.shipping, "tax": totals.tax, "total": totals.total},
-        "refunded": order.refunded, "tracking": order.standing.tracking,
-    })
-}
-
-fn order_row(order: &OrderView, line: &engine::order::OrderLine, number: &str) -> Vec<String> {
-    let word = |state: serde_json::Value| state.as_str().unwrap_or_default().to_owned();
-    let source = match line.source {
-        engine::order::LineSource::Claim(claim) => format!("claim {claim}"),
-        engine::order::LineSource::Hold(_) => "inventory".to_owned(),
-    };
-    let totals = &order.totals;
-    vec![
-        number.to_owned(),
-        order.id.to_string(),
-        order.placed_at.to_string(),
-        word(json!(order.payment_state())),
-        word(json!(order.fulfillment_state())),
-        totals.total.currency.to_string(),
-        totals.subtotal.amount.to_string(),
-        totals.shipping.amount.to_string(),
-        totals.tax.amount.to_string(),
-        totals.total.amount.to_string(),
-        order.refunded.amount.to_string(),
-        order.standing.tracking.clone().unwrap_or_default(),
-        line.sku.to_string(),
-        unfold(&line.title),
-        line.quantity.units().to_string(),
-        line.unit_price.amount.to_string(),
-        source,
-        order.buyer.to_string(),
-    ]
-}
-
-/// A text that no spreadsheet takes for a formula (OWASP, "CSV injection").
-fn unfold(text: &str) -> String {
-    match text.chars().next() {
-        Some('=' | '+' | '-' | '@' | '\t' | '\r') => format!("'{text}"),
-        _ => text.to_owned(),
-    }
 }
 
 /// Waits until everything that is accepted now is in the lists: whoever exports sees the last change.
@@ -391,12 +356,6 @@ pub(crate) async fn wait_for_read_side(rooms: &Rooms) -> Result<(), ExportError>
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_title_is_no_formula() {
-        assert_eq!(unfold("=HYPERLINK(\"http://evil\")"), "'=HYPERLINK(\"http://evil\")");
-        assert_eq!(unfold("Shirt = 2"), "Shirt = 2");
-    }
 
     #[test]
     fn what_is_written_comes_out_once() {

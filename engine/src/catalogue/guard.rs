@@ -1,0 +1,55 @@
+//! Cells that a spreadsheet would run as formulas.
+//!
+//! An export puts an apostrophe before them, as OWASP's "CSV injection" says, and an import takes it away again. A cell
+//! that begins with apostrophes and such a character gets one more, so that what is read is what was written.
+
+use std::borrow::Cow;
+
+/// What spreadsheets take for the beginning of a formula: `=`, `+`, `-`, `@`, white space that they pass over before
+/// one, and the wide forms that some of them make narrow.
+const FORMULA_STARTS: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+
+/// The cell as an export writes it.
+pub fn guarded(cell: &str) -> Cow<'_, str> {
+    if is_formula(cell.trim_start_matches('\'')) { format!("'{cell}").into() } else { cell.into() }
+}
+
+/// The cell as it was before [`guarded`].
+pub fn unguarded(cell: &str) -> &str {
+    match cell.strip_prefix('\'') {
+        Some(rest) if is_formula(rest.trim_start_matches('\'')) => rest,
+        _ => cell,
+    }
+}
+
+fn is_formula(text: &str) -> bool {
+    text.starts_with(FORMULA_STARTS)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_would_be_run_is_a_text() {
+        for start in ["=", "+", "-", "@", "\t", "\r"] {
+            let cell = format!("{start}cmd|' /C calc'!A0");
+            assert_eq!(guarded(&cell), format!("'{cell}"));
+        }
+        for cell in ["", "a=b", "'quoted'", " =1", "1-2", "O'Neill"] {
+            assert_eq!((guarded(cell), unguarded(cell)), (cell.into(), cell), "{cell}");
+        }
+        assert_eq!((guarded("'=1"), unguarded("'=1"), unguarded("''=1")), ("''=1".into(), "=1", "'=1"));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_what_was_written(cell in "['=+@\\-\t\r\na ]{0,6}") {
+            let written = guarded(&cell);
+            prop_assert_eq!(unguarded(&written), &cell);
+            prop_assert!(!is_formula(&written));
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! An account that an operator removes.
+
+use engine::id::{SubjectId, TenantId};
+
+use crate::{Gateway, Problem, problem::Code};
+
+impl Gateway {
+    /// Erases an account as its owner could: addresses, names, mail that waits and the password are gone, and every token
+    /// of it is worthless at once. Orders keep their numbers.
+    pub async fn remove_account(&self, tenant: &TenantId, subject: SubjectId) -> Result<(), Problem> {
+        let data = self.read_side.personal_data(tenant, subject).await?;
+        let contacts: Vec<_> = data.contacts.iter().map(|contact| contact.contact).collect();
+        let forget = async || {
+            let forgotten = self.mailer.forget(tenant, &data.subjects, &contacts).await;
+            forgotten.map_err(|error| Problem::new(Code::Unavailable).with_detail(error.to_string()))
+        };
+        // Before: what cannot be forgotten can be tried again. After: a mail may have been under way.
+        forget().await?;
+        self.read_side.erase_personal_data(tenant, subject, self.now()).await?;
+        self.sessions.account_changed(tenant, subject).await?;
+        forget().await
+    }
+}
