@@ -8,6 +8,7 @@ import { match, path } from "./router";
 import { CartDrawer } from "./shop/cart-drawer";
 import { Announcer } from "./ui/announcer";
 import { LoadFailed, NotFound } from "./ui/load-state";
+import { Toast } from "./ui/toast";
 
 export type PageProps = { params: Record<string, string> };
 type PageModule = ComponentType<PageProps>;
@@ -61,6 +62,7 @@ export function App() {
       <Footer />
       <CartDrawer />
       <LineState />
+      <Toast />
       <Announcer />
     </>
   );

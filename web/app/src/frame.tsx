@@ -1,5 +1,6 @@
 /** What stands around every page: header, footer, and words on the line and the session. */
 import { BRAND } from "./brand";
+import { CAN_PAY, HAS_TEST_CARDS } from "./checkout/providers";
 import { t, tn } from "./i18n";
 import { line } from "./live";
 import mark from "./mark.svg";
@@ -62,7 +63,7 @@ export function Footer() {
         <div class="foot-words">
           <p>{t("foot.promise")}</p>
           <p>
-            {t("foot.sandbox")} <a href="/docs">{t("foot.api")}</a>
+            {!CAN_PAY ? t("pay.noneTitle") : HAS_TEST_CARDS && t("foot.sandbox")} <a href="/docs">{t("foot.api")}</a>
           </p>
         </div>
         <Choices />

@@ -30,10 +30,22 @@ export function match(pattern: string, actual: string): Record<string, string> |
   const found: Record<string, string> = {};
   for (const [index, part] of wanted.entries()) {
     const here = given[index] ?? "";
-    if (part.startsWith(":")) found[part.slice(1)] = decodeURIComponent(here);
-    else if (part !== here) return undefined;
+    if (part.startsWith(":")) {
+      const name = decoded(here);
+      if (name === undefined) return undefined;
+      found[part.slice(1)] = name;
+    } else if (part !== here) return undefined;
   }
   return found;
+}
+
+/** A part of a path; nothing where its percent-encoded bytes are no text. */
+function decoded(part: string): string | undefined {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return undefined;
+  }
 }
 
 export function startRouter(): void {

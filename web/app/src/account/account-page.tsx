@@ -1,12 +1,14 @@
 import { useState } from "preact/hooks";
 import { asShopError, call } from "../api";
 import { t } from "../i18n";
-import { back } from "../router";
+import { back, location } from "../router";
 import { session, signIn, signOut, signUp } from "../session";
 import { loadCart } from "../shop/cart";
+import { recall } from "../storage";
 import { Field } from "../ui/field";
 import { errorText } from "../ui/load-state";
 import { Notice } from "../ui/notice";
+import { confirmWith } from "../ui/toast";
 import { PageTitle } from "../ui/page-title";
 import { useLoad } from "../ui/use-load";
 import { faultOfEmail, PASSWORD_LENGTH_MIN } from "./rules";
@@ -36,8 +38,9 @@ function SignedIn() {
 }
 
 function SignInOrUp() {
-  const [isNew, setNew] = useState(false);
-  const [email, setEmail] = useState("");
+  // From a confirmed order one comes to make an account, by the address that the receipt went to.
+  const [isNew, setNew] = useState(location.value.searchParams.has("new"));
+  const [email, setEmail] = useState(() => (isNew ? (recall<{ email?: string }>("contact")?.email ?? "") : ""));
   const [password, setPassword] = useState("");
   const [working, setWorking] = useState(false);
   const [errors, setErrors] = useState<{ email?: string; password?: string }>({});
@@ -61,6 +64,7 @@ function SignInOrUp() {
     try {
       await (isNew ? signUp : signIn)({ email: email.trim(), password });
       void loadCart();
+      confirmWith(t(isNew ? "account.made" : "account.signedIn", { email: email.trim() }));
       back("/");
     } catch (thrown) {
       setFailed(refusal(thrown));
@@ -74,7 +78,6 @@ function SignInOrUp() {
       <PageTitle plain={t(isNew ? "account.signUpTitle" : "account.signInTitle")} />
       <p class="quiet">{t(isNew ? "account.signUpText" : "account.signInText")}</p>
       <form class="account" noValidate onSubmit={(event) => void submit(event)}>
-        {failed && <Notice tone="bad" title={failed} alert />}
         <Field
           name="email"
           label={t("checkout.email")}
@@ -99,6 +102,8 @@ function SignInOrUp() {
         <button class="button wide" type="submit" aria-disabled={working}>
           {t(working ? "account.working" : isNew ? "account.signUp" : "account.signIn")}
         </button>
+        {/* Below the button that asked: it stays where it is. */}
+        {failed && <Notice tone="bad" title={failed} alert />}
         <button
           class="link-button"
           type="button"

@@ -40,7 +40,6 @@ function AskForLink() {
       <PageTitle key="ask" plain={t("reset.askTitle")} />
       <p class="quiet">{t("reset.askText")}</p>
       <form class="account" noValidate onSubmit={(event) => form.submit(event, "email", faultOfEmail(email))}>
-        {form.failed !== undefined && <Notice tone="bad" title={errorText(form.failed)} alert />}
         <Field
           name="email"
           label={t("checkout.email")}
@@ -54,6 +53,7 @@ function AskForLink() {
         <button class="button wide" type="submit" aria-disabled={form.working}>
           {t(form.working ? "account.working" : "reset.ask")}
         </button>
+        {form.failed !== undefined && <Notice tone="bad" title={errorText(form.failed)} alert />}
       </form>
     </>
   );
@@ -95,12 +95,6 @@ function NewPassword({ token }: { token: string }) {
         noValidate
         onSubmit={(event) => form.submit(event, "password", password.length < PASSWORD_LENGTH_MIN ? t("account.short") : undefined)}
       >
-        {isOver && (
-          <Notice tone="warn" title={t("reset.overTitle")} actions={askAgain} alert>
-            {t("reset.overText")}
-          </Notice>
-        )}
-        {form.failed !== undefined && !isOver && <Notice tone="bad" title={errorText(form.failed)} alert />}
         <Field
           name="password"
           label={t("reset.newPassword")}
@@ -115,6 +109,12 @@ function NewPassword({ token }: { token: string }) {
         <button class="button wide" type="submit" aria-disabled={form.working}>
           {t(form.working ? "account.working" : "reset.set")}
         </button>
+        {isOver && (
+          <Notice tone="warn" title={t("reset.overTitle")} actions={askAgain} alert>
+            {t("reset.overText")}
+          </Notice>
+        )}
+        {form.failed !== undefined && !isOver && <Notice tone="bad" title={errorText(form.failed)} alert />}
       </form>
     </>
   );

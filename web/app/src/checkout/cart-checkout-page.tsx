@@ -1,7 +1,8 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { t } from "../i18n";
-import { cart, leaveCart, loadCart } from "../shop/cart";
+import { cart, cartMissing, leaveCart, loadCart } from "../shop/cart";
 import type { GoodsLine } from "../types";
+import { LoadNotice } from "../ui/load-state";
 import { Notice } from "../ui/notice";
 import { PageTitle } from "../ui/page-title";
 import { CheckoutDesk } from "./checkout-desk";
@@ -21,7 +22,9 @@ export function CartCheckoutPage() {
 
   const inCart = cart.value?.lines ?? [];
   const lines: GoodsLine[] = inCart.map(({ price, ...line }) => ({ ...line, unit_price: price }));
-  const empty = (
+  const empty = cartMissing.value ? (
+    <LoadNotice error={cartMissing.value} onRetry={() => void loadCart()} />
+  ) : (
     <Notice
       title={t("cart.empty")}
       actions={

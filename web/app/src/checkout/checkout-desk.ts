@@ -3,7 +3,7 @@ import { signal } from "@preact/signals";
 import { asShopError, call } from "../api";
 import { follow } from "../live";
 import { abandon, askOnce, pendingBody, type WaitReason } from "../pending";
-import { forget, keep, recall } from "../storage";
+import { forget, keep, onChangedElsewhere, recall } from "../storage";
 import type { Address, Checkout, Money, NewCheckout, Order, ProblemSaid } from "../types";
 
 const SLOW_AFTER_MS = 2500;
@@ -43,6 +43,8 @@ export class CheckoutDesk {
   readonly loaded = signal(false);
 
   private stopWatching = () => {};
+  private stopWatchingOther = () => {};
+  private readonly stopListening: () => void;
   private slowTimer = 0;
   private settleTimer = 0;
 
@@ -50,10 +52,18 @@ export class CheckoutDesk {
   constructor(
     private readonly place: string,
     private readonly onDone: () => void,
-  ) {}
+  ) {
+    // Another tab pays for the same goods: how that ends is shown here too.
+    this.stopListening = onChangedElsewhere(this.idPlace, () => {
+      const id = recall<string>(this.idPlace);
+      if (id) this.watchOther(id);
+    });
+  }
 
   dispose(): void {
     this.stopWatching();
+    this.stopWatchingOther();
+    this.stopListening();
     clearTimeout(this.slowTimer);
     clearTimeout(this.settleTimer);
   }
@@ -167,8 +177,25 @@ export class CheckoutDesk {
     }
   }
 
+  /** Looks on while another tab pays, and takes its end over: the order, or that nothing was charged. */
+  private watchOther(id: string): void {
+    this.stopWatchingOther();
+    if (this.stage.value.kind !== "form") return;
+    this.stopWatchingOther = follow({
+      topic: `checkout:${id}`,
+      read: () => call("get_checkout", { params: { id } }),
+      onState: (checkout) => {
+        const stage = this.stage.value;
+        if (checkout.state === "completed" && stage.kind === "form") this.show(checkout);
+        if (checkout.state === "failed" && stage.kind === "form" && stage.trouble?.code === "checkout_in_progress") this.show(checkout);
+        if (checkout.state === "completed" || checkout.state === "failed") this.stopWatchingOther();
+      },
+    });
+  }
+
   private follow(checkout: Checkout): void {
     this.stopWatching();
+    this.stopWatchingOther();
     if (!this.show(checkout)) return;
     clearTimeout(this.slowTimer);
     this.slowTimer = window.setTimeout(() => {
@@ -225,6 +252,8 @@ export class CheckoutDesk {
     // A question that was refused is over; one without an answer is asked again by the same key.
     if (!error.mayAskAgain) abandon(this.questionPlace);
     this.toForm({ code: error.code, problem: error.problem });
+    const other = error.code === "checkout_in_progress" ? error.problem?.checkout_id : undefined;
+    if (other) this.watchOther(other);
   }
 
   private toForm(trouble: Trouble): void {

@@ -7,7 +7,9 @@ import type { Address, Money } from "../types";
 import { announce } from "../ui/announcer";
 import { Field } from "../ui/field";
 import { Icon } from "../ui/icon";
+import { NoPayments } from "../ui/no-payments";
 import type { Means } from "./checkout-desk";
+import { CAN_PAY, HAS_TEST_CARDS } from "./providers";
 import { countries, likelyCountry } from "./countries";
 
 /** The sandbox provider's tokens. */
@@ -96,9 +98,9 @@ export function CheckoutForm({ total, sending, onPay, expectedTotal }: Props) {
       </section>
       <fieldset>
         <legend>{t("checkout.payment")}</legend>
-        <p class="small quiet">{t("checkout.sandbox")}</p>
+        {HAS_TEST_CARDS ? <p class="small quiet">{t("checkout.sandbox")}</p> : <NoPayments />}
         <div class="cards">
-          {CARDS.map(([token, name, hint]) => (
+          {(HAS_TEST_CARDS ? CARDS : []).map(([token, name, hint]) => (
             <label key={token} class="pay-card">
               <input type="radio" name="card" value={token} checked={card === token} onChange={() => setCard(token)} />
               <span>
@@ -109,7 +111,7 @@ export function CheckoutForm({ total, sending, onPay, expectedTotal }: Props) {
           ))}
         </div>
       </fieldset>
-      <button class="button wide" type="submit" aria-disabled={sending} data-tap="pay">
+      <button class="button wide" type="submit" disabled={!CAN_PAY} aria-disabled={sending} data-tap="pay">
         <Icon name="lock" />
         {sending ? t("checkout.paying") : t("checkout.pay", { total: money(total) })}
       </button>

@@ -1,10 +1,13 @@
 import { useEffect, useRef } from "preact/hooks";
-import { t } from "../i18n";
+import { money, t } from "../i18n";
+import { AddressLines } from "../order/address-lines";
+import { session } from "../session";
 import type { Checkout, Order } from "../types";
 import { Icon } from "../ui/icon";
 import { GoodsLines } from "./summary";
 
 export function Confirmation({ checkout, order }: { checkout: Checkout; order: Order | undefined }) {
+  const to = order?.shipping_address;
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     heading.current?.focus({ preventScroll: true });
@@ -24,6 +27,28 @@ export function Confirmation({ checkout, order }: { checkout: Checkout; order: O
       </p>
       <p class="quiet">{order?.email ? t("done.receipt", { email: order.email }) : "\u00a0"}</p>
       <GoodsLines lines={checkout.lines} />
+      {checkout.total && (
+        <dl class="totals">
+          <div class="total">
+            <dt>{t("done.paid")}</dt>
+            <dd>{money(checkout.total)}</dd>
+          </div>
+        </dl>
+      )}
+      {to && (
+        <div class="done-address">
+          <h3>{t("order.to")}</h3>
+          <AddressLines to={to} />
+        </div>
+      )}
+      {!session.value?.role && (
+        <div class="done-account">
+          <p>{t("done.accountText")}</p>
+          <a class="button second" href="/account?new=1">
+            {t("account.signUp")}
+          </a>
+        </div>
+      )}
       <div class="actions">
         {checkout.order_id && (
           <a class="button" href={orderPath(order, checkout.order_id)}>

@@ -5,9 +5,10 @@ import { HoldTimer } from "../drop/holds";
 import { useMilestones } from "../drop/milestones";
 import { useDrop } from "../drop/use-drop";
 import { t } from "../i18n";
+import { dropPath, idIn } from "../shop/addresses";
 import { titleOf } from "../shop/catalogue";
 import type { GoodsLine } from "../types";
-import { LoadFailed } from "../ui/load-state";
+import { LoadFailed, LoadNotice } from "../ui/load-state";
 import { Notice } from "../ui/notice";
 import { PageTitle } from "../ui/page-title";
 import { CheckoutDesk } from "./checkout-desk";
@@ -17,7 +18,7 @@ import { CheckoutPanel } from "./checkout-panel";
 const CLAIMS_MAX = 20;
 
 export function DropCheckoutPage({ params }: PageProps) {
-  const id = params["id"] ?? "";
+  const id = idIn(params["id"] ?? "");
   const { drop, error, retry, nameOf } = useDrop(id);
   const names = useRef(nameOf);
   names.current = nameOf;
@@ -33,7 +34,7 @@ export function DropCheckoutPage({ params }: PageProps) {
   useMilestones(holds[0]?.expires_at);
 
   if (error && !drop) return <LoadFailed error={error} onRetry={retry} />;
-  const back = `/drops/${id}`;
+  const back = drop ? dropPath(drop, titleOf(drop)) : `/drops/${id}`;
   const lines: GoodsLine[] = holds.map((claim) => ({
     sku: claim.sku,
     title: drop ? titleOf(drop) : "",
@@ -41,19 +42,6 @@ export function DropCheckoutPage({ params }: PageProps) {
     unit_price: claim.unit_price,
     ...(drop?.product_id ? { product_id: drop.product_id } : {}),
   }));
-  const ended = (
-    <Notice
-      tone="warn"
-      title={t("pay.holdEndedTitle")}
-      actions={
-        <a class="button" href={back}>
-          {t("drop.enter")}
-        </a>
-      }
-    >
-      {t("pay.holdEndedText")}
-    </Notice>
-  );
   return (
     <div class="page">
       <p class="back-link">
@@ -66,10 +54,39 @@ export function DropCheckoutPage({ params }: PageProps) {
           goods={holds.length > 0 ? { claims: holds.map((claim) => claim.id) } : undefined}
           lines={lines}
           back={back}
-          nothing={ended}
+          nothing={<NothingHeld claims={claims} back={back} />}
           timer={holds[0] && <HoldTimer until={holds[0].expires_at} />}
         />
       )}
     </div>
+  );
+}
+
+/** Why there is nothing to pay for. */
+function NothingHeld({ claims, back }: { claims: ClaimDesk; back: string }) {
+  if (claims.missing.value) return <LoadNotice error={claims.missing.value} onRetry={() => void claims.load()} />;
+  const hasEnded = claims.past.value.some(({ how }) => how === "ended");
+  const isPaid = !hasEnded && claims.sold.value > 0;
+  const toDrop = (
+    <>
+      <a class="button" href={back}>
+        {t("drop.enter")}
+      </a>
+      {isPaid && (
+        <a class="button second" href="/orders">
+          {t("order.list")}
+        </a>
+      )}
+    </>
+  );
+  const [title, text] = hasEnded
+    ? (["pay.holdEndedTitle", "pay.holdEndedText"] as const)
+    : isPaid
+      ? (["pay.allPaidTitle", "pay.allPaidText"] as const)
+      : (["pay.nothingHeldTitle", "pay.nothingHeldText"] as const);
+  return (
+    <Notice tone={hasEnded ? "warn" : "info"} title={t(title)} actions={toDrop}>
+      {t(text)}
+    </Notice>
   );
 }

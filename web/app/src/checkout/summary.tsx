@@ -1,5 +1,5 @@
 import { money, t } from "../i18n";
-import { describeSku, pictureOf, usePictures } from "../shop/catalogue";
+import { describeSku, pictureAt, pictureOf, productOf, usePictures } from "../shop/catalogue";
 import type { GoodsLine, Money } from "../types";
 import { ProductPicture } from "../ui/product-picture";
 
@@ -41,7 +41,7 @@ export function GoodsLines({ lines }: { lines: GoodsLine[] }) {
         const detail = [variant, line.quantity > 1 && `× ${line.quantity}`].filter(Boolean).join(" ");
         return (
           <li key={`${line.sku}-${index}`} class="goods-line">
-            <ProductPicture product={pictureOf(line.product_id, line.title)} decorative />
+            <ProductPicture product={pictureOf(line.product_id, line.title)} at={pictureAt(productOf(line.product_id), line.sku) ?? 0} decorative />
             <div>
               <p class="goods-title">{product ?? line.title}</p>
               <p class="small quiet">{detail}</p>

@@ -30,6 +30,8 @@ export class ClaimDesk {
   readonly holds = signal<Claim[]>([]);
   /** False until the holds of a page visited before are known. */
   readonly loaded = signal(false);
+  /** Why it is not known what is held. */
+  readonly missing = signal<ShopError>();
   /** Items with a claim on the way. */
   readonly busy = signal<Record<string, Busy>>({});
   readonly returning = signal<string[]>([]);
@@ -38,7 +40,7 @@ export class ClaimDesk {
   /** What ended before it was paid for, and what was given back, for as long as the page is open. */
   readonly past = signal<Past[]>([]);
   /** Units of this drop that were paid for before. */
-  private readonly sold = signal(0);
+  readonly sold = signal(0);
   /** Units that count towards what one buyer may have. */
   readonly units = computed(() => this.sold.value + unitsOf(this.holds.value));
   /** What is held and what was, in the order in which it came. */
@@ -156,6 +158,10 @@ export class ClaimDesk {
       const fresh = await Promise.all(listed.map((claim) => this.read(claim.id)));
       if (mine !== this.loads) return;
       this.sold.value = unitsOf(sold.items.filter((claim) => claim.drop_id === this.dropId));
+      // What ended while the page was away is told once.
+      const lost = read.filter((claim) => claim?.state === "released").filter((claim) => claim !== undefined);
+      const news = lost.filter(({ id }) => !this.past.peek().some((past) => past.claim.id === id));
+      if (news.length > 0) this.past.value = [...this.past.peek(), ...news.map((claim) => ({ claim, how: "ended" as const }))];
       // What was claimed or given back meanwhile is newer than the list.
       const since = this.holds.peek();
       const gone = new Set([...before].filter((id) => !since.some((claim) => claim.id === id)));
@@ -163,8 +169,10 @@ export class ClaimDesk {
       const all = new Map([...found, ...since.filter(({ id }) => !before.has(id))].map((claim) => [claim.id, claim]));
       this.holds.value = [...all.values()].filter(({ id, state }) => state === "held" && !gone.has(id)).sort(byEnd);
       keep(this.place, this.holds.value.map((claim) => claim.id));
-    } catch {
+      this.missing.value = undefined;
+    } catch (thrown) {
       // The line says so itself; the holds that are known stay in sight.
+      if (mine === this.loads) this.missing.value = asShopError(thrown);
     } finally {
       if (mine === this.loads) this.loaded.value = true;
     }

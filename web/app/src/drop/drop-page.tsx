@@ -3,10 +3,13 @@ import type { PageProps } from "../app";
 import { now } from "../clock";
 import { t, time, tn } from "../i18n";
 import { session } from "../session";
+import { idIn, productPath } from "../shop/addresses";
 import { pictureOf, productOf, titleOf } from "../shop/catalogue";
 import type { Drop } from "../types";
+import { CAN_PAY } from "../checkout/providers";
 import { Icon } from "../ui/icon";
 import { LoadFailed } from "../ui/load-state";
+import { NoPayments } from "../ui/no-payments";
 import { PageTitle } from "../ui/page-title";
 import { ProductPicture } from "../ui/product-picture";
 import { ClaimDesk } from "./claim-desk";
@@ -20,7 +23,7 @@ import { StockBar } from "./stock-bar";
 import { useDrop } from "./use-drop";
 
 export function DropPage({ params }: PageProps) {
-  const id = params["id"] ?? "";
+  const id = idIn(params["id"] ?? "");
   const { drop, error, retry, nameOf } = useDrop(id);
   const names = useRef(nameOf);
   names.current = nameOf;
@@ -49,6 +52,7 @@ function DropView({ drop, desk, nameOf }: { drop: Drop; desk: ClaimDesk; nameOf:
 
   return (
     <div class="page">
+      <NoPayments />
       <div class="drop-top">
         <div class="drop-picture">
           <ProductPicture product={pictureOf(drop.product_id, titleOf(drop))} />
@@ -68,7 +72,7 @@ function DropView({ drop, desk, nameOf }: { drop: Drop; desk: ClaimDesk; nameOf:
             {drop.product_id && (
               <p class="quiet">
                 {product ? `${t("product.by", { vendor: product.vendor })} · ` : ""}
-                <a href={`/products/${drop.product_id}`}>{t("drop.seeProduct")}</a>
+                <a href={product ? productPath(product) : `/products/${drop.product_id}`}>{t("drop.seeProduct")}</a>
               </p>
             )}
           </div>
@@ -77,7 +81,7 @@ function DropView({ drop, desk, nameOf }: { drop: Drop; desk: ClaimDesk; nameOf:
             <h2 id="sizes-title" class="unseen">
               {t("drop.sizes")}
             </h2>
-            <Sizes drop={drop} phase={phase} desk={desk} nameOf={nameOf} barred={needsAccount} onHeld={onHeld} />
+            <Sizes drop={drop} phase={phase} desk={desk} nameOf={nameOf} barred={needsAccount || !CAN_PAY} onHeld={onHeld} />
           </section>
           {/* What comes and goes stands below the buttons: nothing moves under a finger. */}
           <HoldBar desk={desk} title={holdTitle} words={barWords(desk, phase)} />

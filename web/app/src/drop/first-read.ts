@@ -2,13 +2,15 @@
 import { isProblem } from "@fusioncommerce/client";
 import { call } from "../api";
 import { match } from "../router";
+import { idIn } from "../shop/addresses";
 import type { Drop } from "../types";
 
 let first: { id: string; answer: Promise<Drop> } | undefined;
 
 export function readFirst(path: string): void {
-  const id = match("/drops/:id", path)?.["id"];
-  if (!id) return;
+  const name = match("/drops/:id", path)?.["id"];
+  if (!name) return;
+  const id = idIn(name);
   // As nobody: so the browser has asked already, by the word of the server (`Link: rel=preload`), and no session is renewed
   // before. Who may see more than everyone asks again.
   const answer = call("get_drop", { params: { id }, anonymous: true }).catch((error: unknown) => {

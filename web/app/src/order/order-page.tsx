@@ -1,15 +1,15 @@
 import { useEffect, useState } from "preact/hooks";
 import { call, type ShopError } from "../api";
 import type { PageProps } from "../app";
-import { countryName } from "../checkout/countries";
 import { GoodsLines } from "../checkout/summary";
 import { money, t, time } from "../i18n";
 import { follow } from "../live";
 import { location } from "../router";
-import type { Address, Money, Order } from "../types";
+import type { Money, Order } from "../types";
 import { LoadFailed, NotFound } from "../ui/load-state";
 import { Notice } from "../ui/notice";
 import { PageTitle } from "../ui/page-title";
+import { AddressLines } from "./address-lines";
 
 export function OrderPage({ params }: PageProps) {
   const id = params["id"] ?? "";
@@ -104,18 +104,11 @@ function Totals({ order: { totals } }: { order: Order }) {
 }
 
 function Delivery({ order }: { order: Order }) {
-  const to = order.shipping_address as Partial<Address> | undefined;
-  if (!to) return null;
-  const town = [to.postal_code, to.city].filter(Boolean).join(" ");
-  const lines = [to.name, to.line1, to.line2, town, to.country && countryName(to.country)].filter(Boolean);
+  if (!order.shipping_address) return null;
   return (
     <section class="panel" aria-labelledby="delivery">
       <h2 id="delivery">{t("order.to")}</h2>
-      <address>
-        {lines.map((line) => (
-          <p key={line}>{line}</p>
-        ))}
-      </address>
+      <AddressLines to={order.shipping_address} />
     </section>
   );
 }

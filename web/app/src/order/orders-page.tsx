@@ -1,6 +1,6 @@
 import { call } from "../api";
 import { money, t, time, type TextKey } from "../i18n";
-import { session } from "../session";
+import { session, sessionLost } from "../session";
 import type { Order } from "../types";
 import { LoadFailed } from "../ui/load-state";
 import { Notice } from "../ui/notice";
@@ -20,7 +20,7 @@ export function OrdersPage() {
       {value?.length === 0 && (
         <div class="panel">
           <Notice
-            title={t("order.none")}
+            title={t(sessionLost.value ? "session.lostTitle" : session.value?.role ? "order.none" : "order.noneHere")}
             actions={
               <>
                 <a class="button" href="/">
@@ -34,7 +34,7 @@ export function OrdersPage() {
               </>
             }
           >
-            {t("order.noneText")}
+            {t(sessionLost.value ? "session.lostText" : session.value?.role ? "order.noneText" : "order.noneHereText")}
           </Notice>
         </div>
       )}

@@ -1,13 +1,15 @@
 import { useEffect, useRef } from "preact/hooks";
+import { CAN_PAY } from "../checkout/providers";
 import { money, t } from "../i18n";
 import { navigate, path } from "../router";
 import type { CartLine } from "../types";
 import { Icon } from "../ui/icon";
-import { errorText } from "../ui/load-state";
+import { errorText, LoadNotice } from "../ui/load-state";
 import { Notice } from "../ui/notice";
 import { ProductPicture } from "../ui/product-picture";
-import { cart, cartBusy, cartError, cartOpen, changeQuantity, loadCart } from "./cart";
-import { describeSku, pictureOf, usePictures } from "./catalogue";
+import { cart, cartBusy, cartError, cartMissing, cartOpen, changeQuantity, loadCart } from "./cart";
+import { productPath } from "./addresses";
+import { describeSku, pictureAt, pictureOf, productOf, usePictures } from "./catalogue";
 
 export function CartDrawer() {
   const dialog = useRef<HTMLDialogElement>(null);
@@ -58,7 +60,7 @@ export function CartDrawer() {
               <dd>{cart.value?.subtotal && money(cart.value.subtotal)}</dd>
             </div>
           </dl>
-          <p class="small quiet">{t("cart.note")}</p>
+          <p class="small quiet">{t(CAN_PAY ? "cart.note" : "pay.noneTitle")}</p>
           <div class="actions">
             <button class="button wide" type="button" disabled={cartBusy.value} onClick={() => navigate("/checkout")}>
               {t("cart.checkout")}
@@ -78,6 +80,7 @@ function cartProblem(code: string): string {
 
 function CartLines({ lines }: { lines: CartLine[] }) {
   usePictures(lines.map((line) => line.product_id));
+  if (cartMissing.value && lines.length === 0) return <LoadNotice error={cartMissing.value} onRetry={() => void loadCart()} />;
   if (lines.length === 0) {
     return (
       <Notice title={t("cart.empty")}>
@@ -97,11 +100,12 @@ function CartLines({ lines }: { lines: CartLine[] }) {
 function Line({ line }: { line: CartLine }) {
   const busy = cartBusy.value;
   const { product, variant } = describeSku(line.product_id, line.sku);
+  const known = productOf(line.product_id);
   return (
     <li class="goods-line">
-      <ProductPicture product={pictureOf(line.product_id, line.title)} decorative />
+      <ProductPicture product={pictureOf(line.product_id, line.title)} at={pictureAt(known, line.sku) ?? 0} decorative />
       <div>
-        <a class="goods-title" href={`/products/${line.product_id}`}>
+        <a class="goods-title" href={known ? productPath(known) : `/products/${line.product_id}`}>
           {product ?? line.title}
         </a>
         {variant && <p class="small quiet">{variant}</p>}

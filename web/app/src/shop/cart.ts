@@ -9,6 +9,8 @@ export const cart = signal<Cart>();
 export const cartOpen = signal(false);
 export const cartBusy = signal(false);
 export const cartError = signal<ShopError>();
+/** Why it is not known what is in the cart. */
+export const cartMissing = signal<ShopError>();
 export const cartCount = computed(() => (cart.value?.lines ?? []).reduce((sum, line) => sum + line.quantity, 0));
 
 export async function loadCart(): Promise<void> {
@@ -19,9 +21,13 @@ export async function loadCart(): Promise<void> {
   }
   try {
     cart.value = await call("get_cart", { params: { id } });
+    cartMissing.value = undefined;
   } catch (thrown) {
+    const error = asShopError(thrown);
     // A cart that is gone was bought, or belonged to a session that has ended.
-    if (asShopError(thrown).code === "not_found") leaveCart();
+    if (error.code === "not_found") leaveCart();
+    // One that did not come is not empty.
+    else if (!cart.value) cartMissing.value = error;
   }
 }
 
@@ -32,6 +38,7 @@ onChangedElsewhere("cart.changed", () => void loadCart());
 export function leaveCart(): void {
   forget("cart");
   cart.value = undefined;
+  cartMissing.value = undefined;
 }
 
 export async function addToCart(sku: string, quantity: number): Promise<void> {

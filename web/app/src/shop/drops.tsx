@@ -1,5 +1,5 @@
 /** The drops that are on, or next. */
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { call } from "../api";
 import { now } from "../clock";
 import { Countdown } from "../drop/countdown";
@@ -9,6 +9,7 @@ import type { Drop } from "../types";
 import { Price } from "../ui/price";
 import { ProductPicture } from "../ui/product-picture";
 import { useLoad } from "../ui/use-load";
+import { dropPath } from "./addresses";
 import { pictureOf, titleOf, usePictures } from "./catalogue";
 
 const DROPS_SHOWN_MAX = 4;
@@ -20,10 +21,14 @@ const LOOK_SOON_MS = 1_500;
 export function Drops() {
   const { value, error, retry } = useLoad("drops", async () => (await call("list_drops", { params: { limit: 12 } })).items);
   const order = { open: 0, sold_out: 1, scheduled: 1, ended: 2, cancelled: 3, draft: 3 };
-  const shown = value
+  // The order of the first look stays: a card does not change its place under a finger.
+  const places = useRef(new Map<string, number>());
+  const listed = value
     ?.filter((drop) => drop.state !== "cancelled" && drop.state !== "draft")
-    .sort((a, b) => order[a.state] - order[b.state])
-    .slice(0, DROPS_SHOWN_MAX);
+    .sort((a, b) => order[a.state] - order[b.state]);
+  for (const { id } of listed ?? []) if (!places.current.has(id)) places.current.set(id, places.current.size);
+  const place = ({ id }: Drop) => places.current.get(id) ?? 0;
+  const shown = listed?.sort((a, b) => place(a) - place(b)).slice(0, DROPS_SHOWN_MAX);
   usePictures((shown ?? []).map((drop) => drop.product_id));
   const opening = shown?.some((drop) => phaseOf(drop, now.value) === "opening") ?? false;
   useEffect(() => {
@@ -54,7 +59,7 @@ function DropCard({ drop }: { drop: Drop }) {
       <div>
         <span class={`badge ${phase === "open" ? "live" : soon ? "soon" : ""}`}>{badge(phase)}</span>
         <h3>
-          <a href={`/drops/${drop.id}`}>{titleOf(drop)}</a>
+          <a href={dropPath(drop, titleOf(drop))}>{titleOf(drop)}</a>
         </h3>
         <p>{price && <Price price={price.price} was={price.compare_at_price} />}</p>
         <p class="small quiet">

@@ -9,6 +9,7 @@ import { Notice } from "../ui/notice";
 import { Price } from "../ui/price";
 import { ProductPicture } from "../ui/product-picture";
 import { useLoad } from "../ui/use-load";
+import { productPath } from "./addresses";
 import { remember } from "./catalogue";
 import { arranged, cheapestOf, isInStock, isNarrowed, look, ORDERS, type Filters, type Order } from "./filters";
 
@@ -55,7 +56,7 @@ export function Goods({ filters }: { filters: Filters }) {
       </p>
       {error !== undefined && <LoadNotice error={error} onRetry={retry} />}
       {!error && !shown && <GridSkeleton />}
-      {shown?.length === 0 && <NothingFits filters={filters} />}
+      {found && shown?.length === 0 && <NothingFits filters={filters} hidden={found.products.length} more={found.cursor !== undefined} />}
       {shown && (
         <div class="grid">
           {shown.map((product) => (
@@ -148,18 +149,39 @@ function Choices({ filters, types }: { filters: Filters; types: string[] }) {
   );
 }
 
-function NothingFits({ filters: { query, type, tag } }: { filters: Filters }) {
+interface NothingProps {
+  filters: Filters;
+  /** Products that fit, and are sold out. */
+  hidden: number;
+  /** Whether there is more to look through. */
+  more: boolean;
+}
+
+/** Why nothing is shown, and what would show something. */
+function NothingFits({ filters, hidden, more }: NothingProps) {
+  const { query, type, tag } = filters;
   const sought = [query, type, tag].filter(Boolean).join(", ");
+  const all = (
+    <a class="button second" href="/">
+      {t("home.showAll")}
+    </a>
+  );
+  if (hidden > 0) {
+    const soldOut = (
+      <button class="button second" type="button" onClick={() => look({ inStock: false })}>
+        {t("home.showSoldOut")}
+      </button>
+    );
+    return (
+      <Notice title={sought ? t("home.noneOfInStock", { query: sought }) : t("home.noneInStock")} actions={soldOut}>
+        {t(more ? "home.lookFurther" : "home.allSoldOut")}
+      </Notice>
+    );
+  }
+  if (!isNarrowed(filters)) return <Notice title={t("home.empty")}>{t("home.emptyText")}</Notice>;
   return (
-    <Notice
-      title={sought ? t("home.none", { query: sought }) : t("home.noneInStock")}
-      actions={
-        <a class="button second" href="/">
-          {t("home.showAll")}
-        </a>
-      }
-    >
-      {t("home.noneText")}
+    <Notice title={sought ? t("home.none", { query: sought }) : t("home.noneInStock")} actions={all}>
+      {t(query ? "home.noneText" : "home.noneOfThem")}
     </Notice>
   );
 }
@@ -171,7 +193,7 @@ function ProductCard({ product }: { product: Product }) {
       <ProductPicture product={product} decorative />
       {!isInStock(product) && <span class="badge">{t("product.soldOut")}</span>}
       <h3>
-        <a href={`/products/${product.id}`}>{product.title}</a>
+        <a href={productPath(product)}>{product.title}</a>
       </h3>
       <p class="card-vendor">{product.vendor}</p>
       {cheapest && <Price price={cheapest.price} was={cheapest.compare_at_price} />}

@@ -8,14 +8,17 @@ import { LoadFailed, errorText } from "../ui/load-state";
 import { Notice } from "../ui/notice";
 import { PageTitle } from "../ui/page-title";
 import { Price } from "../ui/price";
-import { ProductPicture } from "../ui/product-picture";
+import { Gallery } from "../ui/gallery";
+import { NoPayments } from "../ui/no-payments";
 import { useLoad } from "../ui/use-load";
 import { addToCart, cartOpen } from "./cart";
-import { productOf, remember } from "./catalogue";
+import { pictureAt, productOf, remember } from "./catalogue";
 import { addressOf } from "./filters";
+import { idIn } from "./addresses";
+import { ProductDrops } from "./product-drops";
 
 export function ProductPage({ params }: PageProps) {
-  const id = params["id"] ?? "";
+  const id = idIn(params["id"] ?? "");
   const { value, error, retry } = useLoad(id, async () => {
     const product = await call("get_product", { params: { id } });
     remember([product]);
@@ -26,6 +29,7 @@ export function ProductPage({ params }: PageProps) {
   if (!product) return <div class="page" aria-busy="true" />;
   return (
     <div class="page">
+      <NoPayments />
       <ProductView product={product} />
     </div>
   );
@@ -39,11 +43,11 @@ function ProductView({ product }: { product: Product }) {
 
   return (
     <div class="product">
-      <ProductPicture product={product} />
+      <Gallery product={product} wanted={pictureAt(product, variant?.sku)} />
       <div class="product-facts">
         <p class="quiet">{t("product.by", { vendor: product.vendor })}</p>
         <PageTitle plain={product.title} />
-        {variant && <Price price={variant.price} was={variant.compare_at_price} />}
+        <div class="product-price">{variant && <Price price={variant.price} was={variant.compare_at_price} />}</div>
         {/* The server has sanitised it. */}
         <div class="prose" dangerouslySetInnerHTML={{ __html: product.description_html }} />
         {named.map((option, index) => (
@@ -69,6 +73,7 @@ function ProductView({ product }: { product: Product }) {
           </fieldset>
         ))}
         <AddToCart variant={variant} />
+        <ProductDrops product={product} />
         {product.tags.length > 0 && (
           <ul role="list" class="tags" aria-label={t("product.tags")}>
             {product.tags.map((tag) => (

@@ -1,5 +1,7 @@
+import { useEffect, useRef } from "preact/hooks";
 import { asShopError } from "../api";
 import { t } from "../i18n";
+import { line } from "../live";
 import { Notice } from "./notice";
 import { PageTitle } from "./page-title";
 
@@ -23,6 +25,42 @@ export function errorText(thrown: unknown): string {
   }
 }
 
+/** How often is tried again what the line kept from coming, while the browser says nothing of its line. */
+const AGAIN_MS = 4_000;
+
+/** Tries again when the line is back: at once when the browser or the live connection says so, else now and then. */
+function useRetry(error: unknown, onRetry: () => void): void {
+  const retry = useRef(onRetry);
+  retry.current = onRetry;
+  const known = asShopError(error);
+  const again = known.mayAskAgain || isMissingPart(error);
+  useEffect(() => {
+    if (!again) return;
+    const go = () => {
+      // Some browsers keep it for good that a part of the program did not come. Nothing is on this page that could be lost.
+      if (isMissingPart(error) && navigator.onLine) window.location.reload();
+      else retry.current();
+    };
+    const timer = window.setInterval(() => document.hidden || !navigator.onLine || retry.current(), AGAIN_MS);
+    addEventListener("online", go);
+    let before = line.peek();
+    const stop = line.subscribe((now) => {
+      if (now === "live" && before !== "live") go();
+      before = now;
+    });
+    return () => {
+      clearInterval(timer);
+      removeEventListener("online", go);
+      stop();
+    };
+  }, [again, error]);
+}
+
+/** Whether a part of the program did not arrive, which is fetched when it is first needed. */
+function isMissingPart(error: unknown): boolean {
+  return error instanceof TypeError && /module|import/i.test(error.message);
+}
+
 export function LoadFailed({ error, onRetry }: { error: unknown; onRetry: () => void }) {
   if (asShopError(error).code === "not_found") return <NotFound />;
   return (
@@ -36,6 +74,7 @@ export function LoadFailed({ error, onRetry }: { error: unknown; onRetry: () => 
 /** The same within a page that is there. */
 export function LoadNotice({ error, onRetry }: { error: unknown; onRetry: () => void }) {
   const known = asShopError(error);
+  useRetry(error, onRetry);
   const retry = (
     <button class="button" type="button" onClick={onRetry}>
       {t("common.retry")}

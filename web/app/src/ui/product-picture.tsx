@@ -22,20 +22,27 @@ interface Pictured {
   images?: { src: string; alt: string }[];
 }
 
-export function ProductPicture({ product, decorative = false }: { product: Pictured; decorative?: boolean }) {
-  const [failed, setFailed] = useState(false);
-  const image = product.images?.[0];
-  if (image && !failed) {
+interface Props {
+  product: Pictured;
+  decorative?: boolean;
+  /** Which of its pictures. */
+  at?: number;
+  /** In its own proportions, within the square that is kept for it; else it fills the square. */
+  whole?: boolean;
+}
+
+export function ProductPicture({ product, decorative = false, at = 0, whole = false }: Props) {
+  const [failed, setFailed] = useState<string>();
+  const image = product.images?.[at] ?? product.images?.[0];
+  if (image && failed !== image.src) {
     return (
       <img
-        class="picture"
+        class={whole ? "picture whole" : "picture"}
         src={image.src}
         alt={decorative ? "" : image.alt || product.title}
-        width="400"
-        height="400"
-        loading="lazy"
+        loading={whole ? "eager" : "lazy"}
         decoding="async"
-        onError={() => setFailed(true)}
+        onError={() => setFailed(image.src)}
       />
     );
   }

@@ -50,6 +50,8 @@ export function guardTaps(): void {
     }, LOOK_MS);
   };
 
+  // Who types or chooses in between has seen what is there.
+  document.addEventListener("input", () => (watch = undefined), { capture: true });
   document.addEventListener(
     "click",
     (event) => {

@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useState } from "preact/hooks";
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 
 export interface Loaded<T> {
   value: T | undefined;
@@ -11,11 +11,14 @@ export function useLoad<T>(key: string, load: () => Promise<T>): Loaded<T> {
   const [value, setValue] = useState<T>();
   const [error, setError] = useState<unknown>();
   const [attempt, setAttempt] = useState(0);
+  const asked = useRef(key);
   useEffect(() => {
     let stale = false;
-    setError(undefined);
+    if (asked.current !== key) setError(undefined);
+    asked.current = key;
+    // The error before stays until there is another answer: what is shown does not flicker.
     load().then(
-      (answer) => stale || setValue(answer),
+      (answer) => stale || (setValue(answer), setError(undefined)),
       (thrown: unknown) => stale || setError(thrown),
     );
     return () => {

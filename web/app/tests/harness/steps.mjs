@@ -52,7 +52,7 @@ export async function pay(/** @type {Page} */ page) {
 
 /** Waits for the confirmation, and gives the order's number. */
 export async function confirmed(/** @type {Page} */ page) {
-  await page.getByRole("heading", { name: "Thank you. It is yours." }).waitFor();
+  await page.getByRole("heading", { name: "Your order is confirmed" }).waitFor();
   const number = page.locator(".order-number").filter({ hasText: /^[0-9A-HJKMNP-TV-Z]{8}$/ });
   await number.waitFor();
   return (await number.textContent()) ?? "";

@@ -3,6 +3,7 @@ import { isProblem, Problem, type Product } from "@fusioncommerce/client";
 import { useEffect, useState } from "preact/hooks";
 import type { PageProps } from "../../app";
 import { navigate } from "../../router";
+import { productPath } from "../../shop/addresses";
 import { announce } from "../../ui/announcer";
 import { Notice } from "../../ui/notice";
 import { useLoad } from "../../ui/use-load";
@@ -203,7 +204,7 @@ function EditProduct({ loaded }: { loaded: Product }) {
       >
         {base.status === "active" && (
           <>
-            <a class="button second" href={`/products/${base.id}`}>
+            <a class="button second" href={productPath(base)}>
               {ct("product.inShop")}
             </a>
             <a class="button second" href={`/console/drops/new?product=${base.id}`}>

@@ -1,0 +1,127 @@
+// What a buyer is told, and when: confirmed, empty, not here, not now.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setting, TEST } from "./harness/setting.mjs";
+import { button, chooseCard, claim, claimButton, confirmed, fillAddress, link, openDrop, pay, see, toCheckout } from "./harness/steps.mjs";
+
+const stage = setting();
+
+test("a paid order is confirmed with its total and address, and an account is offered, which confirms itself", TEST, async (context) => {
+  const drop = await stage.shop.drop();
+  const { page } = await stage.buyer(context);
+  await openDrop(page, drop);
+  await claim(page);
+  await toCheckout(page);
+  await fillAddress(page, "offer@example.com");
+  await pay(page);
+  await confirmed(page);
+  const done = page.locator(".done");
+  await done.getByText("$42.00").first().waitFor();
+  for (const line of ["Ada Lovelace", "12 Analytical Row", "00-950 Warszawa"]) await done.getByText(line).waitFor();
+  await done.getByRole("link", { name: "Make an account" }).click();
+  assert.equal(await page.getByLabel("E-mail").inputValue(), "offer@example.com");
+  await page.getByLabel("Password").fill("a good password");
+  await button(page, "Make an account").click();
+  await see(page, "Your account is ready. You are signed in as offer@example.com.");
+  await link(page, "Account").waitFor();
+  await page.goto("/orders");
+  await page.locator(".order-row").first().waitFor();
+});
+
+test("a second tab at the checkout is told when the first has paid", TEST, async (context) => {
+  const drop = await stage.shop.drop();
+  const { page, openTab } = await stage.buyer(context);
+  await openDrop(page, drop);
+  await claim(page);
+  await toCheckout(page);
+  const [second, third] = [await openTab(), await openTab()];
+  for (const tab of [second, third]) {
+    await tab.goto(`/drops/${drop.id}/checkout`);
+    await tab.getByLabel("Full name").waitFor();
+  }
+  await fillAddress(page, "tabs@example.com");
+  await chooseCard(page, "Card that the bank asks about");
+  await pay(page);
+  await button(page, "Yes, I am paying").waitFor();
+  await fillAddress(second, "tabs@example.com");
+  await pay(second);
+  await see(second, "A payment for this is open in another tab");
+  await button(page, "Yes, I am paying").click();
+  await confirmed(page);
+  // Neither the tab that waits nor the one that only had its form open is touched.
+  await confirmed(second);
+  await confirmed(third);
+});
+
+test("a second tab that waits for a payment is told when it was given up", TEST, async (context) => {
+  const drop = await stage.shop.drop();
+  const { page, openTab } = await stage.buyer(context);
+  await openDrop(page, drop);
+  await claim(page);
+  await toCheckout(page);
+  await fillAddress(page, "gone@example.com");
+  await chooseCard(page, "Card that the bank asks about");
+  const second = await openTab();
+  await second.goto(`/drops/${drop.id}/checkout`);
+  await second.getByLabel("Full name").waitFor();
+  await pay(page);
+  await button(page, "Cancel the payment").waitFor();
+  await fillAddress(second, "gone@example.com");
+  await pay(second);
+  await see(second, "A payment for this is open in another tab");
+  await button(page, "Cancel the payment").click();
+  await second.getByText("A payment for this is open in another tab").waitFor({ state: "hidden" });
+  await pay(second);
+  await confirmed(second);
+});
+
+test("a page that did not load off line loads by itself when the line is back", TEST, async (context) => {
+  const { page, context: profile } = await stage.buyer(context);
+  await page.goto("/");
+  await page.locator(".grid .card h3").first().waitFor();
+  await profile.setOffline(true);
+  // Its part of the program has not been fetched yet, and neither has the product.
+  await page.locator(".grid .card a").first().click();
+  await see(page, "The page is not there yet");
+  await profile.setOffline(false);
+  await button(page, "Add to cart").waitFor();
+});
+
+test("a list that the server did not give is asked for again until it does", TEST, async (context) => {
+  const { page } = await stage.buyer(context);
+  let isDown = true;
+  await page.route("**/v1/products?*", (route) => (isDown ? route.abort() : route.continue()));
+  await page.goto("/");
+  await see(page, "The page is not there yet");
+  isDown = false;
+  await page.locator(".grid .card h3").first().waitFor();
+});
+
+test("what is empty says why", TEST, async (context) => {
+  const { page } = await stage.buyer(context);
+  await page.goto("/orders");
+  await see(page, "No orders in this browser");
+  const drop = await stage.shop.drop();
+  await page.goto(`/drops/${drop.id}/checkout`);
+  await see(page, "You hold nothing from this drop");
+  await page.goto("/?q=Night+Market+Tee&stock=1");
+  await see(page, "“Night Market Tee” is sold out.");
+  await button(page, "Show what is sold out").click();
+  await page.locator(".grid .card").first().waitFor();
+  await page.goto("/?q=zzz&stock=1");
+  await see(page, "Nothing fits “zzz”.");
+});
+
+test("the product's page leads to its drop, with the drop's price", TEST, async (context) => {
+  const drop = await stage.shop.drop({ title: "Evening Tee", price: 3100 });
+  const { page } = await stage.buyer(context);
+  await page.goto(`/products/${drop.product_id}`);
+  const shown = page.locator(".product-drop");
+  await shown.getByText("$31.00").waitFor();
+  await shown.getByText("Live now").waitFor();
+  assert.equal(await page.getByText(/ships in/).count(), 0);
+  await shown.getByRole("link", { name: "Go to the drop" }).click();
+  await page.waitForURL(`**/drops/evening-tee-${drop.id}`);
+  await claimButton(page).waitFor();
+});
