@@ -66,7 +66,7 @@ pub(crate) enum CrowdError {
     /// No drop has the id that was said.
     #[error(
         "there is no drop {id:?} at {url}: leave --drop out to take the one that is open, or find one with `curl -s \
-         '{url}/v1/drops?state=open'`"
+         {url}/v1/drops`"
     )]
     UnknownDrop {
         /// What was said.

@@ -383,6 +383,10 @@ fn an_export_opens_in_a_spreadsheet_and_comes_in_as_it_was() {
         lines
     };
     assert_eq!(lines(&succeed(&data, "export products --tenant two")), lines(&first));
+    let redirected = home.path().join("redirected.csv");
+    let file = std::fs::File::create(&redirected).unwrap();
+    assert!(fusion(&data, "export products --tenant one").stdout(file).status().unwrap().success());
+    assert_eq!(std::fs::read_to_string(&redirected).unwrap(), format!("\u{feff}{first}"), "a file has the mark");
     let orders = succeed(&data, "export orders --tenant one");
     assert!(orders.starts_with("Number,Id,Placed at,"), "{orders}");
     assert!(orders.contains(",Email,Name,Address line 1,") && orders.contains(",Currency,Subtotal,"), "{orders}");

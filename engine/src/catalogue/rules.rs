@@ -70,53 +70,84 @@ pub(super) fn parse_quantity(text: &str) -> Result<Option<u64>, Refusal> {
 
 /// The words with which spreadsheets write true and false in the languages they come in, in lower case, and what people
 /// write instead.
-const TRUE: [&str; 22] = [
+const TRUE: &[&str] = &[
     "true",
     "yes",
     "y",
     "t",
     "1",
     "wahr",
+    "ja",
     "vrai",
+    "oui",
     "verdadero",
+    "sí",
+    "si",
     "verdadeiro",
+    "sim",
     "vero",
+    "sì",
     "waar",
     "prawda",
+    "tak",
     "sant",
     "sand",
     "sann",
     "tosi",
+    "kyllä",
     "igaz",
+    "igen",
     "pravda",
+    "ano",
+    "áno",
     "adevărat",
+    "da",
     "doğru",
+    "evet",
     "истина",
+    "да",
+    "так",
     "真",
+    "はい",
 ];
-const FALSE: [&str; 22] = [
+const FALSE: &[&str] = &[
     "false",
     "no",
     "n",
     "f",
     "0",
     "falsch",
+    "nein",
     "faux",
+    "non",
     "falso",
+    "não",
     "onwaar",
+    "nee",
     "fałsz",
+    "nie",
     "falskt",
     "falsk",
     "usann",
+    "nej",
+    "nei",
     "epätosi",
+    "ei",
     "hamis",
+    "nem",
     "nepravda",
+    "ne",
     "fals",
+    "nu",
     "yanlış",
     "yanliş",
+    "hayır",
+    "hayir",
     "ложь",
-    "неправда",
+    "нет",
+    "ні",
     "偽",
+    "いいえ",
 ];
 
 /// True or false. `None` for a blank cell.
@@ -149,13 +180,15 @@ pub(super) fn parse_image_src(text: &str) -> Result<String, Refusal> {
     {
         return Err(Refusal::SeveralImages);
     }
-    let own = Url::parse("https://own.invalid/").map_err(|_| Refusal::InvalidImage)?;
     let is_ours = src.starts_with('/') && !src.starts_with("//");
-    if !is_ours && !begins("http:") && !begins("https:") && !src.starts_with("//") {
-        return Err(Refusal::InvalidImage);
-    }
-    // What begins with two slashes is on another server, by https.
-    let url = own.join(src).map_err(|_| Refusal::InvalidImage)?;
+    let url = match (is_ours, src.starts_with("//")) {
+        (true, _) => Url::parse("https://own.invalid/").and_then(|own| own.join(src)),
+        // What begins with two slashes is on another server, by https.
+        (false, true) => Url::parse(&format!("https:{src}")),
+        (false, false) if begins("http:") || begins("https:") => Url::parse(src),
+        (false, false) => return Err(Refusal::InvalidImage),
+    };
+    let url = url.map_err(|_| Refusal::InvalidImage)?;
     let fixed = if is_ours { url[Position::BeforePath..].to_owned() } else { url.to_string() };
     match fixed.len() {
         bytes if bytes > IMAGE_SRC_BYTES_MAX => Err(Refusal::ImageTooLong),
@@ -343,6 +376,8 @@ mod tests {
             ("FAŁSZ", false),
             ("YANLIŞ", false),
             ("No", false),
+            ("NEIN", false),
+            ("Sí", true),
         ] {
             assert_eq!(parse_flag(text), Ok(Some(flag)), "{text}");
         }
@@ -363,6 +398,8 @@ mod tests {
             ("https://x.example/a\"b<c>.jpg", "https://x.example/a%22b%3Cc%3E.jpg"),
             ("/my media/1.jpg", "/my%20media/1.jpg"),
             ("https:\\\\x.example\\a.jpg", "https://x.example/a.jpg"),
+            ("https:/x.example/a.jpg", "https://x.example/a.jpg"),
+            ("http:/x.example/a.jpg", "http://x.example/a.jpg"),
         ] {
             assert_eq!(parse_image_src(text).as_deref(), Ok(fixed), "{text}");
             assert_eq!(parse_image_src(fixed).as_deref(), Ok(fixed), "{text}: once more changes nothing");

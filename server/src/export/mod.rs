@@ -5,6 +5,7 @@ mod orders;
 use std::{
     collections::HashMap,
     io::Write,
+    os::fd::AsFd,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -135,13 +136,13 @@ async fn copy(way: &Way, path: &str, to: &ExportTo) -> Result<(), ExportError> {
     let answer = way.send(request(axum::http::Method::GET, None, path, Body::empty())?).await?.accepted().await?;
     let name = to.output.as_ref().map_or("standard output".to_owned(), |path| path.display().to_string());
     let failed = |why| ExportError::Write { path: name.clone(), why };
-    let is_table = to.output.is_some() && to.format == Format::Csv;
+    let is_file = to.output.is_some() || is_new_file(&std::io::stdout());
     let mut output: Box<dyn Write + Send> = match &to.output {
         Some(path) => Box::new(std::fs::File::create(path).map_err(failed)?),
         None => Box::new(std::io::stdout()),
     };
-    if is_table {
-        // Excel reads a file without the mark in the machine's old character set.
+    if is_file && to.format == Format::Csv {
+        // Excel reads a file without the mark in the machine's old character set. A program behind a pipe wants none.
         output.write_all("\u{feff}".as_bytes()).map_err(failed)?;
     }
     let mut body = answer.body;
@@ -152,6 +153,12 @@ async fn copy(way: &Way, path: &str, to: &ExportTo) -> Result<(), ExportError> {
         }
     }
     output.flush().map_err(failed)
+}
+
+/// Whether what is written goes to a file that has nothing yet, as with `> orders.csv`.
+fn is_new_file(output: &impl AsFd) -> bool {
+    let file = output.as_fd().try_clone_to_owned().map(std::fs::File::from);
+    file.and_then(|file| file.metadata()).is_ok_and(|about| about.is_file() && about.len() == 0)
 }
 
 /// The export as it is written, page by page: a reader who is slow makes it wait, and nothing piles up.

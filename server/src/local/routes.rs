@@ -158,6 +158,9 @@ async fn add_user(State(rooms): Shared, Json(new): Json<NewUser>) -> Result<Json
     };
     rooms.read_side.create_account(&new.tenant, &account).await.map_err(|error| match error {
         AccountError::Store(error) => Refusal::failed(&error),
+        none @ AccountError::NoTenant => {
+            Refusal::refused(&format!("{none} {}: `{} tenants list` shows all", new.tenant, program::name()))
+        }
         refused => Refusal::refused(&refused),
     })?;
     Ok(Json(MadeUser { subject }))
