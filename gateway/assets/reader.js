@@ -181,7 +181,7 @@ function show(api) {
         el("p", { class: "path" }, el("span", { class: `method ${method}` }, method), path),
         ...paragraphs(operation.description), el("p", { class: "dim" }, access(api, operation)),
         ...parameters(api, operation), ...request(api, operation).filter(Boolean), ...responses(api, operation),
-        el("h3", {}, "Example"), el("pre", {}, curl(api, path, method, operation))));
+        el("h3", {}, "Example"), el("pre", { tabindex: "0", role: "group", "aria-label": `Example of ${method.toUpperCase()} ${path}` }, curl(api, path, method, operation))));
     }
   }
   if (location.hash) document.getElementById(location.hash.slice(1))?.scrollIntoView();

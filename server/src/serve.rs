@@ -27,6 +27,10 @@ const EXIT_INTERRUPTED: i32 = 130;
 /// What a process ends with that could not go on.
 const EXIT_FATAL: i32 = 70;
 
+/// What an operator is told at the start, in the log and on the screen: buyers are told by the shop's pages.
+const NO_PAYMENTS: &str = "no payment provider is configured: nothing can be bought, and the shop says so; \
+    sandbox_payments = true (FUSION_SANDBOX_PAYMENTS=true) switches on the sandbox, which moves no money";
+
 /// A server that did not start, or did not end as it should.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServeError {
@@ -75,9 +79,7 @@ pub(crate) async fn run(config: &Config) -> Result<(), ServeError> {
     }
     match (config.sandbox, config.dev) {
         (true, false) => tracing::warn!("sandbox_payments is on: orders can be paid without money"),
-        (false, _) => tracing::warn!(
-            "no payment provider: checkouts are refused; sandbox_payments=true switches on the sandbox, which moves no money"
-        ),
+        (false, _) => tracing::warn!("{NO_PAYMENTS}"),
         (true, true) => {}
     }
     let stop = stop_on_signals()?;
@@ -104,7 +106,8 @@ pub(crate) async fn run(config: &Config) -> Result<(), ServeError> {
     tracing::info!(address = %config.listen, start_ms = began.elapsed().as_millis() as u64, "ready");
     let banner = match &demo {
         Some(demo) => demo.banner(config),
-        None => format!("fusion serves on http://{}", config.listen),
+        None if config.sandbox => format!("fusion serves on http://{}", config.listen),
+        None => format!("warning: {NO_PAYMENTS}\nfusion serves on http://{}", config.listen),
     };
     // Whoever started us may not read on: `fusion serve --dev | head` must not end the server.
     let _ = writeln!(io::stdout(), "{banner}");

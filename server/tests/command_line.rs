@@ -391,3 +391,49 @@ fn an_export_opens_in_a_spreadsheet_and_comes_in_as_it_was() {
     assert!(orders.starts_with("Number,Id,Placed at,"), "{orders}");
     assert!(orders.contains(",Email,Name,Address line 1,") && orders.contains(",Currency,Subtotal,"), "{orders}");
 }
+
+#[test]
+fn on_data_from_before_what_is_there_is_the_demo() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    let file = home.path().join("catalogue.csv");
+    std::fs::write(&file, CATALOGUE).unwrap();
+    let drops = |server: &Server| -> Vec<String> {
+        let lines = server.printed.iter().filter(|line| line.starts_with("   "));
+        lines.filter_map(|line| line.split_once("/drops/").map(|(_, id)| id.to_owned())).collect()
+    };
+    let shop = |server: &Server| server.printed.iter().find(|line| line.contains(" products, ")).unwrap().clone();
+
+    let server = Server::start(&data);
+    let before = drops(&server);
+    assert_eq!((before.len(), &shop(&server)[..]), (2, "The demo shop is open: 15 products, two drops."));
+    // Everything of the open drop is held: it is open all the same.
+    let crowd = server.printed.iter().find(|line| line.contains(" demo crowd ")).unwrap();
+    assert!(Command::new("bash").args(["-c", crowd]).output().unwrap().status.success());
+    succeed(&data, &format!("import products {}", file.display()));
+    server.stop();
+
+    let server = Server::start(&data);
+    assert_eq!(drops(&server), before, "{:?}", server.printed);
+    assert_eq!(shop(&server), "The demo shop is open: 17 products, two drops.");
+    server.stop();
+}
+
+#[test]
+fn who_starts_a_shop_that_cannot_be_paid_is_warned() {
+    let home = tempfile::tempdir().unwrap();
+    let first_line = |folder: &str, sandbox: &str| {
+        let mut serve = fusion(&home.path().join(folder), "serve --listen 127.0.0.1:0 --log error");
+        serve.env("FUSION_SANDBOX_PAYMENTS", sandbox);
+        let mut child = serve.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        line
+    };
+    let line = first_line("without", "false");
+    assert!(line.starts_with("warning: no payment provider is configured: nothing can be bought"), "{line}");
+    let line = first_line("with", "true");
+    assert!(line.starts_with("fusion serves on http://"), "{line}");
+}

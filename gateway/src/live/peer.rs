@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::{self, ErrorKind, IoSlice},
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -34,6 +35,8 @@ pub(super) struct Peer {
     wake: Notify,
     /// Some of what waited was taken.
     drained: Notify,
+    /// Who runs the shop looks on, and is no visitor of it.
+    is_staff: AtomicBool,
 }
 
 struct Queue {
@@ -67,7 +70,17 @@ impl Peer {
     ) -> Self {
         let waiting = Waiting::in_backlog(backlog);
         let queue = Mutex::new(Queue { waiting, untaken_since: None, taken: 0, ended: false, slow: false, places });
-        Self { wire, socket, queue, wake: Notify::new(), drained: Notify::new() }
+        Self { wire, socket, queue, wake: Notify::new(), drained: Notify::new(), is_staff: AtomicBool::new(false) }
+    }
+
+    /// Notes whether it is one of the shop's staff, before it listens to anything.
+    pub(super) fn set_staff(&self, is_staff: bool) {
+        self.is_staff.store(is_staff, Ordering::Release);
+    }
+
+    /// Whether it is one of the shop's staff.
+    pub(super) fn is_staff(&self) -> bool {
+        self.is_staff.load(Ordering::Acquire)
     }
 
     /// Says a frame.

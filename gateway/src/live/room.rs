@@ -54,6 +54,8 @@ struct News {
 struct Audience {
     /// By the address of the peer, of which there is one for each connection.
     members: IndexMap<usize, Member, Xxh3DefaultBuilder>,
+    /// How many of them are the shop's staff.
+    staff: usize,
     /// Someone has left, and another has taken that place.
     moved: bool,
     /// How it stood when it was told last, or looked at first.
@@ -74,6 +76,8 @@ struct Member {
     turn: u64,
     /// Tellings up to this one began before it came: what they tell may be older than what it knows.
     came_after: u64,
+    /// It is one of the shop's staff, and not counted among those who look.
+    is_staff: bool,
 }
 
 /// What is to be told.
@@ -148,8 +152,11 @@ impl Room {
             peer.say(Frame::State { topic: &self.name, offset: newest, data: &state });
         }
         // The state that it was given may be older than what the others know: it is told with the next look.
-        let member = Member { peer: peer.clone(), from: newest, turn: 0, came_after: audience.tellings };
-        audience.members.insert(address(peer), member);
+        let (came_after, is_staff) = (audience.tellings, peer.is_staff());
+        let member = Member { peer: peer.clone(), from: newest, turn: 0, came_after, is_staff };
+        audience.staff += usize::from(is_staff);
+        let before = audience.members.insert(address(peer), member);
+        audience.staff -= usize::from(before.is_some_and(|before| before.is_staff));
         audience.empty_since = None;
         audience.state.get_or_insert_with(|| state.into());
         drop(audience);
@@ -173,6 +180,12 @@ impl Room {
     /// How many listen.
     pub(super) fn members(&self) -> usize {
         self.audience.lock().members.len()
+    }
+
+    /// How many of them are visitors.
+    pub(super) fn viewers(&self) -> usize {
+        let audience = self.audience.lock();
+        audience.members.len() - audience.staff
     }
 
     /// Since when nobody listens.
@@ -292,6 +305,7 @@ impl Room {
         for (_, Member { peer, .. }) in audience.members.drain(..) {
             peer.say(Frame::Refused { topic: &self.name, problem });
         }
+        audience.staff = 0;
         audience.empty_since = Some(Instant::now());
         // Nobody is left to be told; whoever may listen again finds them among those that are kept.
         let mut news = self.news.lock();
@@ -301,7 +315,9 @@ impl Room {
 
 impl Audience {
     fn remove(&mut self, address: usize) {
-        self.moved |= self.members.swap_remove(&address).is_some();
+        let removed = self.members.swap_remove(&address);
+        self.moved |= removed.is_some();
+        self.staff -= usize::from(removed.is_some_and(|member| member.is_staff));
         if self.members.is_empty() {
             self.empty_since = Some(Instant::now());
         }

@@ -122,9 +122,9 @@ impl Rooms {
         self.addresses.iter().map(|count| *count).sum()
     }
 
-    /// How many listen to a topic.
-    pub(super) fn members(&self, name: &Name) -> usize {
-        self.rooms.get(name).map_or(0, |kept| kept.room.members())
+    /// How many visitors listen to a topic.
+    pub(super) fn viewers(&self, name: &Name) -> usize {
+        self.rooms.get(name).map_or(0, |kept| kept.room.viewers())
     }
 
     /// Lets a peer listen to a topic that it may have, which stood so a moment ago.
@@ -265,7 +265,7 @@ async fn look(door: &Door, name: &Name, kept: &Kept, token: Option<&str>) -> Res
         State::Feed => vendor(door, token).await.map(|()| None),
         State::Public(drop) => {
             // With what was heard until now: nobody looks again if nothing more happens.
-            let seen = look_at_drop(door, &name.0, drop, kept.room.members(), Instant::now()).await;
+            let seen = look_at_drop(door, &name.0, drop, kept.room.viewers(), Instant::now()).await;
             seen.map(Some).ok_or_else(|| nothing(StatusCode::SERVICE_UNAVAILABLE))
         }
         State::Answer(path) => ask(door, &path, &name.0, token).await.map(|json| Some(Standing::answered(json))),

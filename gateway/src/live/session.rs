@@ -30,7 +30,7 @@ use super::{
     topic::{State, Topic},
 };
 use crate::{
-    auth::{Identity, InvalidToken, Unrecognised},
+    auth::{Identity, InvalidToken, Role, Unrecognised},
     edge::{Arrival, Door},
     problem::{Code, FieldCode, Problem},
 };
@@ -133,6 +133,7 @@ impl Session {
 
     /// Lets it be known who listens to a stream of events.
     pub(super) fn introduce(&self, identity: Identity, token: String) {
+        self.peer.set_staff(is_staff(&identity));
         *self.who.lock() = Some(Who { identity, token });
     }
 
@@ -175,6 +176,7 @@ impl Session {
         for kept in self.listens.lock().values() {
             kept.set_token(Some((token.clone(), identity.expires_at())));
         }
+        self.peer.set_staff(is_staff(&identity));
         *self.who.lock() = Some(Who { identity, token });
         self.welcome();
         Ok(())
@@ -234,9 +236,10 @@ impl Session {
         Ok(())
     }
 
-    /// A drop, as it looks with one viewer more.
+    /// A drop, as it looks with one viewer more; staff are none.
     async fn look_at_drop(&self, tenant: &TenantId, topic: Topic, drop: DropId) -> Option<Standing> {
-        let viewers = self.door.rooms().members(&(tenant.clone(), topic, None)) + 1;
+        let others = self.door.rooms().viewers(&(tenant.clone(), topic, None));
+        let viewers = others + usize::from(!self.peer.is_staff());
         look_at_drop(&self.door, tenant, drop, viewers, lately()).await
     }
 
@@ -307,4 +310,9 @@ fn lately() -> Instant {
 pub(super) fn written(problem: &Problem, request_id: &str) -> Box<RawValue> {
     let text = String::from_utf8(problem.to_json(request_id)).unwrap_or_default();
     raw(text).unwrap_or_default()
+}
+
+/// Whether it runs the shop: it looks on, and is no visitor.
+fn is_staff(identity: &Identity) -> bool {
+    matches!(identity.role(), Some(Role::Vendor | Role::Host | Role::Admin))
 }

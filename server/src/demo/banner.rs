@@ -20,7 +20,12 @@ impl Demo {
         let url = &config.doors.public_url;
         let (vendor, customer, products) = (&self.vendor, &self.customer, self.products);
         let (open, next) = (text(&self.open, "id"), text(&self.next, "id"));
-        let (open_title, next_title) = (text(&self.open, "title"), text(&self.next, "title"));
+        let next_title = text(&self.next, "title");
+        let open_now: String = self.open_drops.iter().map(|drop| listed(url, drop)).collect();
+        let drops = match self.open_drops.len() + 1 {
+            2 => "two drops".to_owned(),
+            count => format!("{count} drops"),
+        };
         let (sku, starts) = (text(&self.open["items"][0], "sku"), text(&self.next, "starts_at"));
         let claim = serde_json::json!({"sku": sku, "quantity": 1}).to_string().replace('\'', "'\\''");
         let fusion = program::name();
@@ -33,23 +38,28 @@ impl Demo {
             false => format!(" --data-dir {}", program::quoted(&config.data_dir.to_string_lossy())),
         };
         format!(
-            "\nThe demo shop is open: {products} products, two drops.\n\
-             \n  Open now:     {open_title}\n                {url}/drops/{open}\n  Opening soon: {next_title} (at {starts})\n                {url}/drops/{next}\n\
+            "\nThe demo shop is open: {products} products, {drops}.\n\
+             \n{open_now}  Opening soon: {next_title} (at {starts})\n                {url}/drops/{next}\n\
              \nThe console, for who runs the shop: {url}/console\n  sign in as {VENDOR_EMAIL} with the password {VENDOR_PASSWORD}\n\
              \nDevelopment tokens, good for a day:\n\
              \n  vendor    {vendor}\n  customer  {customer}\n\
              \nSee the open drop:\n\
-             \ncurl -s {url}/v1/drops/{open}\n\
+             \ncurl -sw '\\n' {url}/v1/drops/{open}\n\
              \nClaim a unit of it:\n\
-             \ncurl -s -X POST {url}/v1/drops/{open}/claims -H 'Authorization: Bearer {customer}' \
+             \ncurl -sw '\\n' -X POST {url}/v1/drops/{open}/claims -H 'Authorization: Bearer {customer}' \
              -H 'Idempotency-Key: my-first-claim' -H 'Content-Type: application/json' -d '{claim}'\n\
              \nWatch its claims as the vendor:\n\
-             \ncurl -s {url}/v1/drops/{open}/claims -H 'Authorization: Bearer {vendor}'\n\
+             \ncurl -sw '\\n' {url}/v1/drops/{open}/claims -H 'Authorization: Bearer {vendor}'\n\
              \nMake a crowd of it, and see whether everything still agrees:\n\
              \n{fusion} demo crowd --buyers 200{shop}{folder}\n{fusion} doctor{folder}\n\
              \nThe shop:\n\n{url}\n"
         )
     }
+}
+
+/// An open drop with its address.
+fn listed(url: &str, drop: &Value) -> String {
+    format!("  Open now:     {}\n                {url}/drops/{}\n", text(drop, "title"), text(drop, "id"))
 }
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {

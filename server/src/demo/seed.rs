@@ -90,8 +90,10 @@ pub(crate) enum DemoError {
 /// The demo shop, as it is told of.
 #[derive(Debug)]
 pub(crate) struct Demo {
-    /// How many products it has.
+    /// How many products are in the shop, the vendor's own among them.
     pub(super) products: usize,
+    /// All drops that are open, the one that is told of first.
+    pub(super) open_drops: Vec<Value>,
     /// A vendor's token.
     pub(super) vendor: String,
     /// A customer's.
@@ -107,9 +109,12 @@ pub(crate) async fn set_up(rooms: &Rooms, doors: &LocalDoors) -> Result<Demo, De
     let tenant = TenantId::new(DEMO_TENANT).map_err(|error| DemoError::Catalogue(error.to_string()))?;
     let shop = Shop { rooms, doors, tenant };
     shop.ensure_tenant().await?;
-    let products = shop.ensure_catalogue().await?;
+    shop.ensure_catalogue().await?;
     wait_for_read_side(rooms).await?;
-    let (open, next) = shop.ensure_drops().await?;
+    let products = shop.products().await?;
+    let (open_drops, next) = shop.ensure_drops(&products).await?;
+    let open = open_drops.first().cloned().unwrap_or_default();
+    let products = products.len();
     shop.ensure_vendor().await?;
     let token = |role: Role, name: &[u8]| {
         let issuer = rooms.gateway.sessions.issuer();
@@ -120,7 +125,7 @@ pub(crate) async fn set_up(rooms: &Rooms, doors: &LocalDoors) -> Result<Demo, De
     let drop = open["id"].as_str().unwrap_or_default().to_owned();
     // Set once: a server announces one demo shop.
     let _ = rooms.announced.set(drop);
-    Ok(Demo { products, vendor, customer, open, next })
+    Ok(Demo { products, open_drops, vendor, customer, open, next })
 }
 
 struct Shop<'a> {
@@ -162,7 +167,7 @@ impl Shop<'_> {
     }
 
     /// Imports the catalogue, unless every product of it is there: what a vendor changed since stays.
-    async fn ensure_catalogue(&self) -> Result<usize, DemoError> {
+    async fn ensure_catalogue(&self) -> Result<(), DemoError> {
         let handles = handles()?;
         let mut missing = 0;
         for handle in &handles {
@@ -171,7 +176,7 @@ impl Shop<'_> {
             missing += usize::from(matches!(seen, Err(AskError::Rejected(ProductRejection::NotFound))));
         }
         if missing == 0 {
-            return Ok(handles.len());
+            return Ok(());
         }
         let path = Options::default().path();
         let mut import = self.call(Method::POST, &path, "text/csv", Body::from(CATALOGUE)).await?;
@@ -184,30 +189,39 @@ impl Shop<'_> {
             return Err(DemoError::Catalogue(import.to_string()));
         }
         tracing::info!(products = handles.len(), "demo catalogue imported");
-        Ok(handles.len())
+        Ok(())
     }
 
-    /// The drop that is open, and the one that opens soon.
-    async fn ensure_drops(&self) -> Result<(Value, Value), DemoError> {
+    /// Every product that is in the shop.
+    async fn products(&self) -> Result<Vec<Value>, DemoError> {
+        let (mut products, mut path) = (Vec::new(), "/v1/products?status=active&limit=200".to_owned());
+        loop {
+            let page = self.get(&path).await?;
+            products.extend(page["items"].as_array().cloned().unwrap_or_default());
+            let Some(cursor) = page["next_cursor"].as_str() else { return Ok(products) };
+            path = format!("/v1/products?status=active&limit=200&cursor={}", encoded(cursor));
+        }
+    }
+
+    /// The drops that are open, at least one, and the one that opens soon. On data from before, what is there stays the
+    /// demo: a drop is made where there is none, and never of goods that are in a drop already.
+    async fn ensure_drops(&self, products: &[Value]) -> Result<(Vec<Value>, Value), DemoError> {
         let now = self.rooms.gateway.now();
         let drops = self.get("/v1/drops?limit=200").await?;
         let drops = drops["items"].as_array().cloned().unwrap_or_default();
-        let open = drops.iter().find(|drop| drop["state"] == "open" && drop["available"].as_u64() > Some(0));
+        let mut open = open_drops(&drops);
         let soon = drops.iter().find(|drop| drop["state"] == "scheduled" && opens_soon(drop, now));
-        let products = self.get("/v1/products?limit=200").await?;
-        let products = products["items"].as_array().cloned().unwrap_or_default();
-        // Those with the most sizes make the best drops.
-        let mut products: Vec<&Value> = products.iter().collect();
-        products.sort_by_key(|product| std::cmp::Reverse(product["variants"].as_array().map_or(0, Vec::len)));
-        let of = |index: usize| products.get(index).or(products.first()).copied();
-        let none = || DemoError::Catalogue("it has no products".into());
-        let open = match open {
-            Some(open) => open.clone(),
-            None => self.drop_of(of(0).ok_or_else(none)?, None, now).await?,
-        };
+        if open.is_empty() {
+            let product = best_for_a_drop(products, &drops).ok_or_else(no_products)?;
+            open.push(self.drop_of(product, None, now).await?);
+        }
         let soon = match soon {
             Some(soon) => soon.clone(),
-            None => self.drop_of(of(1).ok_or_else(none)?, Some(now.plus_ms(OPENS_IN_MS)), now).await?,
+            None => {
+                let taken: Vec<Value> = drops.iter().chain(&open).cloned().collect();
+                let product = best_for_a_drop(products, &taken).ok_or_else(no_products)?;
+                self.drop_of(product, Some(now.plus_ms(OPENS_IN_MS)), now).await?
+            }
         };
         Ok((open, soon))
     }
@@ -280,6 +294,28 @@ impl Shop<'_> {
     }
 }
 
+fn no_products() -> DemoError {
+    DemoError::Catalogue("it has no products".into())
+}
+
+/// Those that are open: first those that have something to claim, which the banner's lines do.
+fn open_drops(drops: &[Value]) -> Vec<Value> {
+    let mut open: Vec<Value> = drops.iter().filter(|drop| drop["state"] == "open").cloned().collect();
+    open.sort_by_key(|drop| drop["available"].as_u64() == Some(0));
+    open
+}
+
+/// The product with the most sizes that no running drop sells; where all are in one, that with the most sizes.
+fn best_for_a_drop<'a>(products: &'a [Value], drops: &[Value]) -> Option<&'a Value> {
+    let is_over = |drop: &Value| drop["state"] == "ended" || drop["state"] == "cancelled";
+    let is_taken = |product: &Value| drops.iter().any(|drop| !is_over(drop) && drop["product_id"] == product["id"]);
+    // The first of the best, as the list has them.
+    let sizes = |product: &&Value| product["variants"].as_array().map_or(0, Vec::len);
+    let mut best: Vec<&Value> = products.iter().collect();
+    best.sort_by_key(|product| (is_taken(product), std::cmp::Reverse(sizes(product))));
+    best.first().copied()
+}
+
 fn opens_soon(drop: &Value, now: Timestamp) -> bool {
     let starts: Option<Timestamp> = drop["starts_at"].as_str().and_then(|at| at.parse().ok());
     starts.is_some_and(|starts| starts > now && starts <= now.plus_ms(OPENS_IN_MS))
@@ -309,6 +345,19 @@ mod tests {
     #[test]
     fn the_catalogue_has_products_and_no_refused_row() {
         assert!(handles().unwrap().len() >= 10);
+    }
+
+    #[test]
+    fn a_drop_that_is_open_stays_the_demo_and_no_goods_are_in_two_drops() {
+        let drop = |product: &str, state: &str, available: u64| json!({"product_id": product, "state": state, "available": available});
+        let drops = [drop("a", "open", 0), drop("b", "open", 3), drop("c", "ended", 0), drop("d", "scheduled", 9)];
+        let open = open_drops(&drops);
+        assert_eq!(open.iter().map(|drop| drop["product_id"].as_str().unwrap()).collect::<Vec<_>>(), ["b", "a"]);
+        let product = |id: &str, sizes: usize| json!({"id": id, "variants": vec![json!({}); sizes]});
+        let products = [product("a", 9), product("c", 2), product("b", 8), product("e", 4), product("f", 4)];
+        assert_eq!(best_for_a_drop(&products, &drops).unwrap()["id"], "e");
+        assert_eq!(best_for_a_drop(&products[..1], &drops).unwrap()["id"], "a", "better twice than no demo");
+        assert_eq!(best_for_a_drop(&[], &drops), None);
     }
 
     #[test]

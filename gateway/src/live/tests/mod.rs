@@ -96,6 +96,10 @@ async fn a_sale_is_seen_as_it_happens_and_bought_on_the_same_socket() {
     buyer.hear("subscribed").await;
     watcher.state(|state| state["viewers"] == 2).await;
     let vendor = served.shop.vendor();
+    // The vendor looks on from the dashboard, and is no visitor.
+    let mut dashboard = served.greeted(Some(vendor.token())).await;
+    dashboard.say(json!({"op": "subscribe", "topic": topic})).await;
+    assert_eq!(dashboard.hear("subscribed").await["state"]["viewers"], 2);
     vendor.post(&format!("/v1/drops/{drop}/end"), "end", json!({})).await.has(200);
     let event = watcher.hear("event").await;
     assert_eq!((&event["offset"], &event["type"]), (&json!(1), &json!("drop_ended")));
