@@ -5,6 +5,11 @@ import type * as Contract from "@fusioncommerce/client";
 export type Money = Contract.Money;
 export type Variant = Contract.Variant;
 export type Product = Contract.Product;
+/** A product as lists have it: without what is said of it, and with its first image. */
+export type ListedProduct = Omit<Product, "description_html" | "options" | "variants"> & {
+  variants: Omit<Variant, "options">[];
+  variants_count?: number;
+};
 export type DropItem = Contract.DropItem;
 export type Claim = Contract.Claim;
 export type CartLine = Contract.CartLine;

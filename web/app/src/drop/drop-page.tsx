@@ -4,7 +4,7 @@ import { now } from "../clock";
 import { t, time, tn } from "../i18n";
 import { session } from "../session";
 import { idIn, productPath } from "../shop/addresses";
-import { pictureOf, productOf, titleOf } from "../shop/catalogue";
+import { pictureOf, seenOf, titleOf } from "../shop/catalogue";
 import type { Drop } from "../types";
 import { CAN_PAY } from "../checkout/providers";
 import { Icon } from "../ui/icon";
@@ -42,7 +42,7 @@ function DropView({ drop, desk, nameOf }: { drop: Drop; desk: ClaimDesk; nameOf:
   const phase = phaseOf(drop, now.value);
   const starting = phase === "scheduled" || phase === "opening";
   useMilestones(starting ? drop.starts_at : desk.holds.value[0]?.expires_at);
-  const product = productOf(drop.product_id);
+  const product = seenOf(drop.product_id);
   const holdTitle = useRef<HTMLHeadingElement>(null);
   const onHeld = (byKeyboard: boolean) => {
     // Drawn by then. The next Tab leads to the checkout.

@@ -9,7 +9,7 @@ import { Notice } from "../ui/notice";
 import { ProductPicture } from "../ui/product-picture";
 import { cart, cartBusy, cartError, cartMissing, cartOpen, changeQuantity, loadCart } from "./cart";
 import { productPath } from "./addresses";
-import { describeSku, pictureAt, pictureOf, productOf, usePictures } from "./catalogue";
+import { describeSku, pictureAt, pictureOf, productOf, seenOf, usePictures } from "./catalogue";
 
 export function CartDrawer() {
   const dialog = useRef<HTMLDialogElement>(null);
@@ -101,11 +101,12 @@ function Line({ line }: { line: CartLine }) {
   const busy = cartBusy.value;
   const { product, variant } = describeSku(line.product_id, line.sku);
   const known = productOf(line.product_id);
+  const seen = seenOf(line.product_id);
   return (
     <li class="goods-line">
       <ProductPicture product={pictureOf(line.product_id, line.title)} at={pictureAt(known, line.sku) ?? 0} decorative />
       <div>
-        <a class="goods-title" href={known ? productPath(known) : `/products/${line.product_id}`}>
+        <a class="goods-title" href={seen ? productPath(seen) : `/products/${line.product_id}`}>
           {product ?? line.title}
         </a>
         {variant && <p class="small quiet">{variant}</p>}

@@ -3,9 +3,11 @@ import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { call } from "../api";
 import { t } from "../i18n";
-import type { Drop, Product } from "../types";
+import type { Drop, ListedProduct, Product } from "../types";
 
 const known = signal<Record<string, Product>>({});
+/** What lists have told of products: enough for a name, an address and a picture. */
+const listed = signal<Record<string, ListedProduct>>({});
 const asked = new Set<string>();
 /** Products that were asked for and are not to be seen. */
 const missing = signal<ReadonlySet<string>>(new Set());
@@ -14,6 +16,16 @@ export function remember(products: Product[]): void {
   known.value = { ...known.value, ...Object.fromEntries(products.map((product) => [product.id, product])) };
 }
 
+export function rememberListed(products: ListedProduct[]): void {
+  listed.value = { ...listed.value, ...Object.fromEntries(products.map((product) => [product.id, product])) };
+}
+
+/** What is known of a product by its page or by a list. */
+export function seenOf(id: string | undefined): ListedProduct | undefined {
+  return id === undefined ? undefined : (known.value[id] ?? listed.value[id]);
+}
+
+/** The whole product, once it has been read. */
 export function productOf(id: string | undefined): Product | undefined {
   return id === undefined ? undefined : known.value[id];
 }
@@ -38,7 +50,7 @@ export function usePictures(ids: (string | undefined)[]): void {
 
 /** What a picture is made of, also before the product is known. */
 export function pictureOf(id: string | undefined, title: string) {
-  return productOf(id) ?? { handle: title.toLowerCase().replace(/\W+/g, "-"), type: "", title };
+  return seenOf(id) ?? { handle: title.toLowerCase().replace(/\W+/g, "-"), type: "", title };
 }
 
 /** The names of a product and of the variant that `sku` is; `Default Title` is no name. */
@@ -74,7 +86,7 @@ function wordsOf(text: string): string {
 
 /** What a drop is called: a vendor may have left that to its product. */
 export function titleOf(drop: Pick<Drop, "title" | "product_id">): string {
-  return drop.title || productOf(drop.product_id)?.title || t("drop.untitled");
+  return drop.title || seenOf(drop.product_id)?.title || t("drop.untitled");
 }
 
 /**

@@ -1,6 +1,6 @@
 /** What is looked for in the shop: it stands in the address, so that it can be kept, shared and gone back to. */
 import { location, navigate } from "../router";
-import type { Product } from "../types";
+import type { ListedProduct } from "../types";
 
 export const ORDERS = ["newest", "price", "price-desc"] as const;
 export type Order = (typeof ORDERS)[number];
@@ -43,22 +43,22 @@ export function look(change: Partial<Filters>): void {
   navigate(addressOf({ ...filtersNow(), ...change }), "replace");
 }
 
-export function cheapestOf(product: Product): Product["variants"][number] | undefined {
-  return product.variants.reduce<Product["variants"][number] | undefined>(
+export function cheapestOf(product: ListedProduct): ListedProduct["variants"][number] | undefined {
+  return product.variants.reduce<ListedProduct["variants"][number] | undefined>(
     (best, one) => (best && best.price.amount <= one.price.amount ? best : one),
     undefined,
   );
 }
 
-export function isInStock(product: Product): boolean {
+export function isInStock(product: ListedProduct): boolean {
   return product.variants.some((variant) => variant.in_stock);
 }
 
 /** What the API does not choose and sort itself. */
-export function arranged(products: Product[], { inStock, order }: Filters): Product[] {
+export function arranged(products: ListedProduct[], { inStock, order }: Filters): ListedProduct[] {
   const chosen = inStock ? products.filter(isInStock) : products;
   if (order === "newest") return chosen;
-  const price = (product: Product) => cheapestOf(product)?.price.amount ?? Infinity;
+  const price = (product: ListedProduct) => cheapestOf(product)?.price.amount ?? Infinity;
   const sign = order === "price" ? 1 : -1;
   return [...chosen].sort((a, b) => sign * (price(a) - price(b)));
 }

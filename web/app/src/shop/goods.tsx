@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { call } from "../api";
 import { t, tn } from "../i18n";
-import type { Product } from "../types";
+import type { ListedProduct } from "../types";
 import { Icon } from "../ui/icon";
 import { LoadNotice } from "../ui/load-state";
 import { Notice } from "../ui/notice";
@@ -10,7 +10,7 @@ import { Price } from "../ui/price";
 import { ProductPicture } from "../ui/product-picture";
 import { useLoad } from "../ui/use-load";
 import { productPath } from "./addresses";
-import { remember } from "./catalogue";
+import { rememberListed } from "./catalogue";
 import { arranged, cheapestOf, isInStock, isNarrowed, look, ORDERS, type Filters, type Order } from "./filters";
 
 const PAGE_SIZE = 48;
@@ -20,7 +20,7 @@ const SORTED_PAGES_MAX = 5;
 const TYPING_PAUSE_MS = 250;
 
 interface Found {
-  products: Product[];
+  products: ListedProduct[];
   cursor: string | undefined;
 }
 
@@ -85,7 +85,7 @@ async function fetchMore({ query, type, tag, order }: Filters, before: Found | u
       limit: order === "newest" ? PAGE_SIZE : SORTED_PAGE_SIZE,
     },
   });
-  remember(page.items);
+  rememberListed(page.items);
   return { products: [...(before?.products ?? []), ...page.items], cursor: page.next_cursor ?? undefined };
 }
 
@@ -186,7 +186,7 @@ function NothingFits({ filters, hidden, more }: NothingProps) {
   );
 }
 
-function ProductCard({ product }: { product: Product }) {
+function ProductCard({ product }: { product: ListedProduct }) {
   const cheapest = cheapestOf(product);
   return (
     <article class="card">
@@ -214,6 +214,6 @@ function GridSkeleton() {
   );
 }
 
-function typesOf(products: Product[]): string[] {
+function typesOf(products: ListedProduct[]): string[] {
   return [...new Set(products.map((product) => product.type).filter(Boolean))].sort();
 }

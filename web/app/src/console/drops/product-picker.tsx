@@ -1,8 +1,10 @@
 import type { Product } from "@fusioncommerce/client";
 import { useState } from "preact/hooks";
+import type { ListedProduct } from "../../types";
 import { ProductPicture } from "../../ui/product-picture";
 import { read } from "../asking";
 import { SearchField } from "../ui/fields";
+import { Trouble } from "../problems";
 import { ListState } from "../ui/list-state";
 import { usePages, useSettled } from "../ui/use-pages";
 import { ct, ctn } from "../words";
@@ -28,6 +30,9 @@ export function ProductPicker({ onProduct, error }: Props) {
       },
     }),
   );
+  const [failed, setFailed] = useState<unknown>();
+  // The list has no options, by which the drop's items are called.
+  const choose = (id: string) => read("get_product", { params: { id } }).then(onProduct, setFailed);
   return (
     <div class="picker">
       <SearchField
@@ -38,18 +43,19 @@ export function ProductPicker({ onProduct, error }: Props) {
         placeholder={ct("product.searchHint")}
       />
       {error && <p class="field-error">{error}</p>}
+      {failed !== undefined && <Trouble error={failed} />}
       <ListState pages={pages} empty={{ title: ct("product.noneFound"), text: ct("drop.onlyActive") }}>
         {(products) => (
           <ul role="list" class="picker-list" aria-label={ct("nav.products")}>
             {products.map((product) => (
               <li key={product.id}>
-                <button type="button" class="picker-option" onClick={() => onProduct(product)}>
+                <button type="button" class="picker-option" onClick={() => void choose(product.id)}>
                   <span class="named-picture">
                     <ProductPicture product={product} decorative />
                   </span>
                   <span>
                     <b>{product.title}</b>
-                    <small class="quiet">{ctn("product.variants", product.variants.length)}</small>
+                    <small class="quiet">{ctn("product.variants", (product as ListedProduct).variants_count ?? product.variants.length)}</small>
                   </span>
                 </button>
               </li>

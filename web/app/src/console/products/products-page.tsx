@@ -4,6 +4,7 @@ import type { PageProps } from "../../app";
 import { money } from "../../i18n";
 import { ProductPicture } from "../../ui/product-picture";
 import { location, navigate } from "../../router";
+import type { ListedProduct } from "../../types";
 import { read } from "../asking";
 import { dayTime } from "../format";
 import { ProductBadge } from "../ui/badges";
@@ -109,7 +110,7 @@ export function ProductsPage(_: PageProps) {
               {
                 label: ct("product.variantsHead"),
                 numeric: true,
-                cell: ({ variants }) => ctn("product.variants", variants.length),
+                cell: (product) => ctn("product.variants", (product as ListedProduct).variants_count ?? product.variants.length),
               },
               { label: ct("product.price"), numeric: true, cell: priceRange },
               { label: ct("product.inStock"), cell: stockWords },
@@ -125,7 +126,7 @@ export function ProductsPage(_: PageProps) {
   );
 }
 
-function Named({ product }: { product: Product }) {
+function Named({ product }: { product: ListedProduct }) {
   return (
     <div class="named">
       <div class="named-picture">
@@ -139,7 +140,7 @@ function Named({ product }: { product: Product }) {
   );
 }
 
-function priceRange({ variants }: Product): string {
+function priceRange({ variants }: ListedProduct): string {
   const sorted = variants.map(({ price }) => price).sort((a, b) => a.amount - b.amount);
   const [least] = sorted;
   const most = sorted.at(-1);
@@ -147,7 +148,7 @@ function priceRange({ variants }: Product): string {
   return least.amount === most.amount ? money(least) : `${money(least)} – ${money(most)}`;
 }
 
-function stockWords({ variants }: Product) {
+function stockWords({ variants }: ListedProduct) {
   const available = variants.filter(({ in_stock }) => in_stock).length;
   if (available === 0) return <span class="tone-bad">{ct("product.stockNone")}</span>;
   if (available === variants.length) return ct("product.stockAll");

@@ -1,8 +1,9 @@
 /** Stock by SKU: what is on hand, and where it is bound. */
-import { isProblem, type Levels, type Product } from "@fusioncommerce/client";
+import { isProblem, type Levels } from "@fusioncommerce/client";
 import { useEffect, useState } from "preact/hooks";
 import type { PageProps } from "../../app";
 import { location } from "../../router";
+import type { ListedProduct } from "../../types";
 import { announce } from "../../ui/announcer";
 import { read } from "../asking";
 import { wholeNumber } from "../format";
@@ -21,7 +22,7 @@ const QUESTIONS_AT_ONCE = 6;
 
 interface StockRow {
   sku: string;
-  product?: Product;
+  product?: ListedProduct;
   variant: string;
 }
 
@@ -30,7 +31,7 @@ async function loadRows(query: string, cursor: string | undefined): Promise<Page
   const params = { limit: PRODUCTS_AT_ONCE, ...(query ? { query } : {}), ...(cursor ? { cursor } : {}) };
   const { items, next_cursor } = await read("list_products", { params });
   const rows = items.flatMap((product) =>
-    product.variants.map(({ sku, options }) => ({ sku, product, variant: options.join(" · ") })),
+    product.variants.map(({ sku, title }) => ({ sku, product, variant: title })),
   );
   if (rows.length > 0 || !query) return { items: rows, next_cursor };
   try {
