@@ -7,13 +7,14 @@ use std::sync::{
 
 use bytes::Bytes;
 use engine::{
-    aggregate::{Aggregate, Answer, Context, Decision, SNAPSHOT_FORMAT, Ticket},
+    aggregate::{Aggregate, Answer, Context, Decision, SnapshotError, Ticket},
     effect::Effect,
     id::EntityKey,
     sabotage::{Rule, is_broken, panic_if_due},
     time::Timestamp,
 };
-use persistence::snapshots::Snapshot;
+use parking_lot::Mutex;
+use persistence::snapshots::{Snapshot, SnapshotAt};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use streaming::Entry;
 use tokio::sync::oneshot;
@@ -21,8 +22,8 @@ use tokio::sync::oneshot;
 use crate::{
     ask::{Answered, AskError, Call},
     gate::{Gate, Permit},
-    mailbox::{Asked, Heard, HeardMany, Mailbox, Message, Undecided},
-    shard::{Fate, Leading, Proposal},
+    mailbox::{Asked, Heard, HeardMany, Mailbox, Message, NotFrozen, Undecided},
+    shard::{Fate, Kept, LeadGone, Leading, Proposal},
 };
 
 /// How long after it last asked for its open effects an entity asks for them again: the runtime may have forgotten them
@@ -40,6 +41,10 @@ pub struct Loaded<A> {
     pub version: u64,
     /// Whether a snapshot, and not only entries, led to it.
     pub from_snapshot: bool,
+    /// The newest snapshot that reads.
+    pub kept: Option<SnapshotAt>,
+    /// Whether what is kept, with what is known of the journal's tail, gives this state again.
+    pub loads_again: bool,
 }
 
 /// The actor's behaviour; it has no state of its own.
@@ -59,6 +64,7 @@ pub struct Resident<A: Aggregate> {
     retry_at: Option<Timestamp>,
     waiting: Vec<Waiting<A>>,
     gate: Arc<Gate>,
+    kept: Arc<Mutex<Kept>>,
     leading: Arc<Leading>,
 }
 
@@ -76,6 +82,8 @@ pub async fn start<A: Aggregate>(
 ) -> Result<Arc<Mailbox<A>>, ractor::SpawnErr> {
     let gate = Arc::new(Gate::default());
     gate.touch(leading.now().0);
+    let loads_again = loaded.loads_again.then_some(loaded.version);
+    let kept = Arc::new(Mutex::new(Kept { newest: loaded.kept, loads_again }));
     let mut resident = Resident {
         key: key.clone(),
         key_bytes: Bytes::copy_from_slice(key.as_bytes()),
@@ -87,13 +95,14 @@ pub async fn start<A: Aggregate>(
         waiting: Vec::new(),
         aggregate: loaded.aggregate,
         gate: gate.clone(),
+        kept: kept.clone(),
         leading: leading.clone(),
     };
     resident.resume(leading.now());
     let entity = Entity::<A>(std::marker::PhantomData);
     let (actor, _) = Actor::spawn_linked(None, entity, resident, leading.supervisor()).await?;
     leading.note_actor(actor.get_id(), key);
-    Ok(Arc::new(Mailbox { gate, actor }))
+    Ok(Arc::new(Mailbox { gate, actor, kept }))
 }
 
 impl<A: Aggregate> Actor for Entity<A> {
@@ -346,35 +355,42 @@ impl<A: Aggregate> Resident<A> {
         self.leading.propose(Proposal { key: Some(self.key.clone()), effects, ..Proposal::default() });
     }
 
-    fn freeze(&mut self, reply: oneshot::Sender<Option<Snapshot>>, permit: Permit) {
+    fn freeze(&mut self, reply: oneshot::Sender<Result<Snapshot, NotFrozen>>, permit: Permit) {
         let started = std::time::Instant::now();
         let frozen = self.aggregate.freeze();
         metrics::histogram!("fusion_snapshot_freeze_seconds").record(started.elapsed().as_secs_f64());
-        let (key, version) = (self.key_bytes.clone(), self.version);
+        let frozen = match frozen {
+            Ok(frozen) => frozen,
+            Err(error) => return drop(reply.send(Err(error.into()))),
+        };
+        let place = self.place();
+        let key = self.key_bytes.clone();
         let inline = self.leading.inline();
         // State that is not accepted yet is held back until it is.
         self.leading.propose(Proposal::barrier(Box::new(move |fate| {
             drop(permit);
             if !matches!(fate, Fate::Accepted(_)) {
-                let _ = reply.send(None);
+                let _ = reply.send(Err(LeadGone.into()));
                 return;
             }
             let encode = move || {
-                let bytes = A::encode_frozen(&frozen).into();
-                let _ = reply.send(Some(Snapshot {
-                    key,
-                    version,
-                    position: 0,
-                    rules: engine::RULES_VERSION,
-                    format: SNAPSHOT_FORMAT,
-                    bytes,
-                }));
+                let written = A::encode_frozen(&frozen);
+                let _ = reply.send(written.map(|bytes| snapshot::<A>(key, place, bytes)).map_err(NotFrozen::from));
             };
             if inline { encode() } else { drop(tokio::task::spawn_blocking(encode)) }
         })));
     }
 
-    /// Leaves memory with its state written down, if nobody waits and nothing is open.
+    /// Where a snapshot of the present state stands.
+    ///
+    /// Its position is taken before the entity does anything else: what it proposes from now on comes behind all that is
+    /// accepted now. A position taken when the snapshot is written would come too late, behind entries that it lacks.
+    fn place(&self) -> SnapshotAt {
+        SnapshotAt { version: self.version, position: self.leading.accepted_position() }
+    }
+
+    /// Leaves memory with its state written down, if nobody waits and nothing is open. A state that is loaded again
+    /// without a new snapshot is not written: looking at things leaves no trace.
     async fn retire(&mut self, myself: &ActorRef<Message<A>>, _permit: Permit) {
         let settled = self.accepted.load(Ordering::Acquire) == self.version;
         if !settled || !self.waiting.is_empty() || self.aggregate.has_outstanding() || !self.gate.close(1) {
@@ -384,19 +400,47 @@ impl<A: Aggregate> Resident<A> {
             self.leading.forget(&self.key);
             return myself.stop(None);
         }
-        let snapshot = Snapshot {
-            key: self.key_bytes.clone(),
-            version: self.version,
-            position: 0,
-            rules: engine::RULES_VERSION,
-            format: SNAPSHOT_FORMAT,
-            bytes: A::encode_frozen(&self.aggregate.freeze()).into(),
+        let kept = *self.kept.lock();
+        let gone = if kept.loads_again == Some(self.version) {
+            self.leading.retired_unchanged(&self.key, kept);
+            true
+        } else {
+            match self.written().await {
+                Ok(snapshot) => self.leading.retired(&self.key, &self.kept, snapshot).await,
+                Err(error) => {
+                    self.leading.tell_unwritable(&self.key, &error);
+                    false
+                }
+            }
         };
-        if self.leading.retired(&self.key, snapshot).await {
+        if gone {
             myself.stop(None);
         } else {
             self.gate.reopen();
         }
+    }
+
+    /// A snapshot of the present state, which is accepted. Written beside the runtime's threads: it may be large.
+    async fn written(&self) -> Result<Snapshot, SnapshotError> {
+        let (frozen, place) = (self.aggregate.freeze()?, self.place());
+        let bytes = if self.leading.inline() {
+            A::encode_frozen(&frozen)?
+        } else {
+            let encoded = tokio::task::spawn_blocking(move || A::encode_frozen(&frozen)).await;
+            encoded.unwrap_or_else(|error| Err(SnapshotError(error.to_string())))?
+        };
+        Ok(snapshot::<A>(self.key_bytes.clone(), place, bytes))
+    }
+}
+
+fn snapshot<A: Aggregate>(key: Bytes, at: SnapshotAt, bytes: Vec<u8>) -> Snapshot {
+    Snapshot {
+        key,
+        version: at.version,
+        position: at.position,
+        rules: engine::RULES_VERSION,
+        format: A::SNAPSHOT_FORMAT,
+        bytes: bytes.into(),
     }
 }
 

@@ -3,10 +3,11 @@
 use std::{any::Any, sync::Arc};
 
 use engine::{
-    aggregate::Aggregate,
+    aggregate::{Aggregate, SnapshotError},
     effect::{EffectId, Outcome},
 };
 use futures::{FutureExt, future::BoxFuture};
+use parking_lot::Mutex;
 use persistence::snapshots::Snapshot;
 use ractor::ActorRef;
 use tokio::sync::oneshot;
@@ -14,6 +15,7 @@ use tokio::sync::oneshot;
 use crate::{
     ask::{Answered, AskError, Call},
     gate::{Gate, Permit, Refused},
+    shard::{Kept, LeadGone},
 };
 
 /// An entity's answer to a command.
@@ -27,6 +29,17 @@ pub type HeardMany<A> = Result<Vec<Heard<A>>, Undecided>;
 /// that its answer takes longer than that of the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Undecided;
+
+/// Why an entity has no snapshot of its state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotFrozen {
+    /// The leadership ended before the state was accepted.
+    #[error(transparent)]
+    LeadGone(#[from] LeadGone),
+    /// The state could not be written.
+    #[error("its state cannot be written: {0}")]
+    Unwritable(#[from] SnapshotError),
+}
 
 /// What reaches an entity.
 pub enum Message<A: Aggregate> {
@@ -54,8 +67,8 @@ pub enum Message<A: Aggregate> {
     Wake(Permit),
     /// What came of an effect.
     Outcome(EffectId, Box<Outcome>, Permit),
-    /// Write down the state as it is accepted. `None`: the leadership ended first.
-    Freeze(oneshot::Sender<Option<Snapshot>>, Permit),
+    /// Write down the state as it is accepted.
+    Freeze(oneshot::Sender<Result<Snapshot, NotFrozen>>, Permit),
     /// Leave memory, unless somebody waits.
     Retire(Permit),
 }
@@ -64,6 +77,7 @@ pub enum Message<A: Aggregate> {
 pub struct Mailbox<A: Aggregate> {
     pub(crate) gate: Arc<Gate>,
     pub(crate) actor: ActorRef<Message<A>>,
+    pub(crate) kept: Arc<Mutex<Kept>>,
 }
 
 /// A [`Mailbox`] whose kind is not known.
@@ -73,7 +87,7 @@ pub trait Live: Send + Sync {
     /// Tells it what came of an effect.
     fn outcome(&self, effect: EffectId, outcome: Outcome) -> Result<(), Refused>;
     /// Asks for its accepted state.
-    fn freeze(&self) -> Result<oneshot::Receiver<Option<Snapshot>>, Refused>;
+    fn freeze(&self) -> Result<oneshot::Receiver<Result<Snapshot, NotFrozen>>, Refused>;
     /// Asks it to leave memory.
     fn retire(&self);
     /// Ends it once its mailbox is empty. Its leadership is over, so it decides nothing more.
@@ -82,6 +96,8 @@ pub trait Live: Send + Sync {
     fn ended(&self) -> BoxFuture<'_, ()>;
     /// Its gate.
     fn gate(&self) -> &Arc<Gate>;
+    /// What the store has of it.
+    fn kept(&self) -> &Mutex<Kept>;
     /// The mailbox with its type.
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
@@ -107,7 +123,7 @@ impl<A: Aggregate> Live for Mailbox<A> {
         self.send(|permit| Message::Outcome(effect, Box::new(outcome), permit))
     }
 
-    fn freeze(&self) -> Result<oneshot::Receiver<Option<Snapshot>>, Refused> {
+    fn freeze(&self) -> Result<oneshot::Receiver<Result<Snapshot, NotFrozen>>, Refused> {
         let (sender, receiver) = oneshot::channel();
         self.send(|permit| Message::Freeze(sender, permit))?;
         Ok(receiver)
@@ -132,6 +148,10 @@ impl<A: Aggregate> Live for Mailbox<A> {
 
     fn gate(&self) -> &Arc<Gate> {
         &self.gate
+    }
+
+    fn kept(&self) -> &Mutex<Kept> {
+        &self.kept
     }
 
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {

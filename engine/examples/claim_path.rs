@@ -23,9 +23,9 @@ fn main() {
     let mut drop = open_drop();
     let (claiming, longest) = timed(|n| claim(&mut drop, n));
     println!("drop: {:>6.0} ns a claim (decide + apply), longest {longest:?}", per_claim(claiming));
-    let (frozen, freeze) = once(|| drop.freeze());
+    let (frozen, freeze) = once(|| drop.freeze().unwrap());
     let (_, longest_after) = timed_from(CLAIMS, 100_000, |n| claim(&mut drop, n));
-    let (bytes, encode) = once(|| Drop::encode_frozen(&frozen));
+    let (bytes, encode) = once(|| Drop::encode_frozen(&frozen).unwrap());
     println!(
         "freeze {freeze:?}, longest claim after it {longest_after:?}; encode {encode:?}, {} MB",
         bytes.len() >> 20

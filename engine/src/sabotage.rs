@@ -15,10 +15,13 @@ pub enum Rule {
     EffectOfSpeculation,
     /// A hold that expires after its drop's end goes nowhere.
     UnitLostAfterEnd,
+    /// A snapshot that does not read is forgotten when the one before it is taken.
+    PassedOverSnapshotForgotten,
 }
 
 #[cfg(feature = "sabotage")]
 thread_local! {
+    static ENCODING_BROKEN: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
     static BROKEN: std::cell::Cell<Option<Rule>> = const { std::cell::Cell::new(None) };
     static PANICS: std::cell::Cell<Panics> = const { std::cell::Cell::new(Panics { every: 0, asked: 0, left: 0 }) };
 }
@@ -57,6 +60,25 @@ pub fn panic_if_due() {
 #[cfg(not(feature = "sabotage"))]
 #[inline(always)]
 pub const fn panic_if_due() {}
+
+/// Makes writing a snapshot fail on this thread, or work again.
+#[cfg(feature = "sabotage")]
+pub fn break_encoding(broken: bool) {
+    ENCODING_BROKEN.set(broken);
+}
+
+/// Whether writing a snapshot is made to fail.
+#[cfg(feature = "sabotage")]
+pub fn is_encoding_broken() -> bool {
+    ENCODING_BROKEN.get()
+}
+
+/// Whether writing a snapshot is made to fail: never, outside tests.
+#[cfg(not(feature = "sabotage"))]
+#[inline(always)]
+pub const fn is_encoding_broken() -> bool {
+    false
+}
 
 /// Breaks `rule` on this thread, or none.
 #[cfg(feature = "sabotage")]

@@ -104,7 +104,7 @@ impl<A: Aggregate> History<A> {
 
     /// The actor is gone, and comes back from a snapshot.
     pub(crate) fn reload(&mut self) {
-        self.state = A::thaw(&A::encode_frozen(&self.state.freeze())).unwrap();
+        self.state = A::thaw(&self.state.to_snapshot().unwrap()).unwrap();
         self.check();
     }
 
@@ -159,7 +159,7 @@ impl<A: Aggregate> History<A> {
         );
         assert_eq!(self.state.has_outstanding(), !outstanding.is_empty(), "the flag knows what is outstanding");
 
-        let written = A::encode_frozen(&self.state.freeze());
+        let written = self.state.to_snapshot().unwrap();
         let thawed = A::thaw(&written).unwrap();
         let mut folded = A::default();
         for event in &self.events {
@@ -169,7 +169,7 @@ impl<A: Aggregate> History<A> {
             folded.apply(&read);
         }
         for (same, what) in [(thawed, "snapshot"), (folded, "fold")] {
-            assert_eq!(A::encode_frozen(&same.freeze()), written, "the {what} gives the state");
+            assert_eq!(same.to_snapshot().unwrap(), written, "the {what} gives the state");
             assert_eq!(named(same.outstanding()), outstanding, "the {what} gives what is outstanding");
             assert_eq!(same.has_outstanding(), self.state.has_outstanding(), "the {what} gives the flag");
             assert_eq!(same.wake_at(), self.state.wake_at(), "the {what} gives the wake");

@@ -1,7 +1,7 @@
 //! What one leadership of a shard holds in memory.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -10,19 +10,19 @@ use std::{
 
 use dashmap::DashMap;
 use engine::{
-    aggregate::Aggregate,
+    aggregate::{Aggregate, SnapshotError},
     effect::{Effect, EffectId, Outcome},
     id::{EntityKey, TenantId},
     time::Timestamp,
 };
 use parking_lot::Mutex;
-use persistence::snapshots::Snapshot;
+use persistence::snapshots::{Snapshot, SnapshotAt, SnapshotStoreError};
 use ractor::{ActorCell, ActorId, ActorRef};
 use streaming::{Accepted, Entry, ShardId};
 use tokio::sync::{OnceCell, mpsc};
 use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 
-use super::supervisor::ShardMessage;
+use super::{loading::LoadError, supervisor::ShardMessage};
 use crate::{
     agenda::Agenda,
     entity::{Whenever, start},
@@ -69,6 +69,16 @@ impl Proposal {
     }
 }
 
+/// What the store has of an entity that is in memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Its newest snapshot that reads.
+    pub newest: Option<SnapshotAt>,
+    /// The version that is loaded again without a new snapshot: that of the newest one, or what the tail of the log that
+    /// was read at the beginning makes of it.
+    pub loads_again: Option<u64>,
+}
+
 /// Entries that no snapshot covers, by entity.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Dirty {
@@ -91,7 +101,7 @@ pub struct Leading {
     floor_ms: AtomicU64,
     /// The position after the newest accepted batch.
     pub(super) accepted: AtomicU64,
-    /// Entries after the checkpoint of entities that have not been loaded since the Lead.
+    /// Entries between the checkpoint and the Lead, until a checkpoint covers them: entities are loaded with them.
     pub(super) recovered: Mutex<BTreeMap<EntityKey, Vec<Entry>>>,
     pub(super) dirty: Mutex<BTreeMap<EntityKey, Dirty>>,
     /// What was dirty when the checkpoint under way began; until it stands, the log alone has it.
@@ -103,6 +113,8 @@ pub struct Leading {
     pub(super) tail_from: AtomicU64,
     /// Entities that left memory since the checkpoint, with the version that their snapshot must have.
     pub(super) retired: Mutex<HashMap<EntityKey, u64>>,
+    /// Entities whose state cannot be written, as an operator has been told.
+    unwritable: Mutex<BTreeSet<EntityKey>>,
     pub(super) node: Arc<NodeShared>,
     pub(super) owner: ActorRef<ShardMessage>,
     pub(super) parked: Mutex<BTreeMap<EntityKey, String>>,
@@ -154,6 +166,7 @@ impl Leading {
             tail_bytes: AtomicU64::new(beginning.tail_bytes),
             tail_from: AtomicU64::new(beginning.tail_from),
             retired: Mutex::default(),
+            unwritable: Mutex::default(),
             node,
             owner,
             parked: Mutex::new(beginning.parked),
@@ -281,7 +294,7 @@ impl Leading {
         }
         let loaded = match self.read_entity::<A>(key).await {
             Ok(loaded) => loaded,
-            Err(super::recovery::LoadError::Store(why)) => return Err(MailboxError::Store(why)),
+            Err(LoadError::Store(why)) => return Err(MailboxError::Store(why)),
             Err(error) => {
                 let why = error.to_string();
                 tracing::error!(%key, why, "entity parked: it does not load");
@@ -316,18 +329,58 @@ impl Leading {
     }
 
     /// Takes an entity out of memory whose state is in `snapshot`. False when the snapshot could not be kept.
-    pub async fn retired(&self, key: &EntityKey, snapshot: Snapshot) -> bool {
+    pub async fn retired(&self, key: &EntityKey, kept: &Mutex<Kept>, snapshot: Snapshot) -> bool {
         let (version, bytes) = (snapshot.version, snapshot.bytes.len());
-        let snapshot = Snapshot { position: self.accepted.load(Ordering::Acquire), ..snapshot };
-        if let Err(error) = self.node.snapshots.put(snapshot).await {
+        if let Err(error) = self.keep(kept, snapshot).await {
             tracing::warn!(%key, %error, "snapshot not kept; the entity stays in memory");
             return false;
         }
-        self.node.counters.snapshot_written(bytes);
         self.retired.lock().insert(key.clone(), version);
         self.remove_live(key);
         tracing::debug!(%key, version, bytes, "entity retired");
         true
+    }
+
+    /// Takes an entity out of memory whose state is loaded again from what is there.
+    pub fn retired_unchanged(&self, key: &EntityKey, kept: Kept) {
+        // When the tail has a part of it, a checkpoint still needs its snapshot.
+        let snapshot = kept.newest.map(|at| at.version).filter(|&version| kept.loads_again == Some(version));
+        if let Some(version) = snapshot {
+            self.retired.lock().insert(key.clone(), version);
+        }
+        self.remove_live(key);
+        tracing::debug!(%key, version = kept.loads_again, "entity retired, unchanged");
+    }
+
+    /// Keeps a snapshot, and removes those that it supersedes, but for the last one that reads: that is what is fallen
+    /// back to when this one does not.
+    pub(super) async fn keep(&self, kept: &Mutex<Kept>, snapshot: Snapshot) -> Result<usize, SnapshotStoreError> {
+        let (at, key, size) = (snapshot.at(), snapshot.key.clone(), snapshot.bytes.len());
+        self.node.snapshots.put(snapshot).await?;
+        self.node.counters.snapshot_written(size);
+        let former = {
+            let mut kept = kept.lock();
+            let former = kept.newest;
+            if former.is_none_or(|former| former <= at) {
+                *kept = Kept { newest: Some(at), loads_again: Some(at.version) };
+            }
+            former
+        };
+        if let Some(former) = former.filter(|former| *former < at)
+            && let Err(error) = self.node.snapshots.prune(key, former).await
+        {
+            tracing::warn!(%error, "superseded snapshots not removed; the next one removes them");
+        }
+        Ok(size)
+    }
+
+    /// Tells an operator, once, that an entity's state cannot be written. It stays in memory, its former snapshot and the
+    /// checkpoint before stand, and the log keeps what neither has.
+    pub fn tell_unwritable(&self, key: &EntityKey, error: &SnapshotError) {
+        if self.unwritable.lock().insert(key.clone()) {
+            tracing::error!(%key, %error, "state cannot be written; the former snapshot stands");
+            self.node.dead_letter(key, &format!("its state cannot be written: {error}"));
+        }
     }
 
     /// Takes an entity out of memory that has nothing to be remembered: it was asked for, and never was.

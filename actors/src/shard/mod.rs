@@ -5,13 +5,14 @@
 
 mod checkpoint;
 mod leading;
+mod loading;
 mod recovery;
 mod supervisor;
 mod writer;
 
 pub use self::{
-    checkpoint::CheckpointForm,
-    leading::{Fate, LeadGone, Leading, MailboxError, Proposal},
+    checkpoint::{CHECKPOINT_FORMAT, CheckpointFault, CheckpointForm},
+    leading::{Fate, Kept, LeadGone, Leading, MailboxError, Proposal},
     recovery::LeadError,
     supervisor::{Current, Shard, ShardArguments, ShardHandle, ShardMessage},
 };

@@ -1,24 +1,17 @@
 //! How a shard comes back: newest checkpoint, then the tail of the log, then its Lead.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, atomic::Ordering},
-};
+use std::collections::BTreeMap;
 
-use engine::{
-    aggregate::{Aggregate, SNAPSHOT_FORMAT},
-    id::EntityKey,
-    time::Timestamp,
-};
+use engine::{id::EntityKey, time::Timestamp};
 use futures::StreamExt;
-use persistence::snapshots::{Snapshot, SnapshotStoreError};
+use persistence::snapshots::SnapshotStoreError;
 use streaming::{Entry, Journal, JournalError, Leadership, Position, ShardId};
 
 use super::{
-    checkpoint::CheckpointForm,
-    leading::{Beginning, Leading},
+    checkpoint::{CheckpointFault, CheckpointForm},
+    leading::Beginning,
 };
-use crate::{entity::Loaded, node::NodeShared};
+use crate::node::NodeShared;
 
 /// Why a shard cannot be led now.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -72,23 +65,6 @@ impl LeadError {
     }
 }
 
-/// Why an entity does not load.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum LoadError {
-    /// Its state has a hole: an entry is missing.
-    #[error("entry {expected} of the entity is missing: the next one there is has version {found}")]
-    Gap { expected: u64, found: u64 },
-    /// An event that this program cannot read.
-    #[error("an event of version {version} does not decode: {why}")]
-    Event { version: u64, why: String },
-    /// Its state is known to have reached a version that no store gives back.
-    #[error("the entity was at version {expected}, and the stores give back {found}")]
-    Lost { expected: u64, found: u64 },
-    /// The stores did not answer.
-    #[error("{0}")]
-    Store(String),
-}
-
 /// Takes the lead and reads everything before it.
 pub(super) async fn lead(node: &NodeShared, shard: ShardId) -> Result<(Box<dyn Leadership>, Beginning), LeadError> {
     let started = std::time::Instant::now();
@@ -110,16 +86,29 @@ pub(super) async fn lead(node: &NodeShared, shard: ShardId) -> Result<(Box<dyn L
     Ok((leadership, beginning))
 }
 
+/// The newest checkpoint that can be used, with its own tail. One that cannot be is told to an operator and passed over:
+/// what it covers is in the tail of the one before, whose snapshots are there or have newer ones in their place. Without
+/// any, the tail is the whole log.
 async fn newest_checkpoint(node: &NodeShared, shard: ShardId) -> Result<CheckpointForm, LeadError> {
-    for stored in node.snapshots.newest_checkpoints(shard.0, 2).await? {
-        match CheckpointForm::decode(&stored.bytes) {
-            Ok(form) => return Ok(form),
-            Err(why) => {
-                tracing::warn!(%shard, position = stored.position, why, "checkpoint does not decode; taking the one before")
-            }
-        }
+    let mut before = None;
+    loop {
+        let (position, why) = match node.snapshots.newest_checkpoint(shard.0, before).await {
+            Ok(None) => return Ok(CheckpointForm::default()),
+            Ok(Some(stored)) => match CheckpointForm::read(&stored) {
+                Ok(form) => return Ok(form),
+                Err(CheckpointFault::NewerRules { found, known }) => {
+                    return Err(LeadError::NewerRules { shard, found, known });
+                }
+                Err(fault) => (Some(stored.position), fault.to_string()),
+            },
+            Err(SnapshotStoreError::DamagedCheckpoint { position, why, .. }) => (position, why),
+            Err(error) => return Err(error.into()),
+        };
+        tracing::error!(%shard, position, why, "checkpoint passed over; the one before has a longer tail");
+        metrics::counter!("fusion_checkpoints_passed_over_total").increment(1);
+        let Some(position) = position else { return Ok(CheckpointForm::default()) };
+        before = Some(position);
     }
-    Ok(CheckpointForm::default())
 }
 
 async fn read_tail(
@@ -177,80 +166,4 @@ async fn read_tail(
         recovered,
         parked: BTreeMap::new(),
     })
-}
-
-impl Leading {
-    /// Reads an entity's accepted state: its newest snapshot that decodes, and the entries after it.
-    pub(super) async fn read_entity<A: Aggregate>(self: &Arc<Self>, key: &EntityKey) -> Result<Loaded<A>, LoadError> {
-        let recovered = self.recovered.lock().get(key).cloned().unwrap_or_default();
-        let mut loaded = self.newest_snapshot::<A>(key).await?;
-        fold(&mut loaded, &recovered)?;
-        let expected = self.retired.lock().get(key).copied().unwrap_or(0);
-        let expected = expected.max(self.version_in_tail(key));
-        if loaded.version < expected {
-            // Its actor failed, or its snapshot is gone: the log since the checkpoint has the rest.
-            let from = Position(self.tail_from.load(Ordering::Acquire));
-            let entries = self.entries_since(key, from).await?;
-            fold(&mut loaded, &entries)?;
-        }
-        if loaded.version < expected {
-            return Err(LoadError::Lost { expected, found: loaded.version });
-        }
-        self.recovered.lock().remove(key);
-        Ok(loaded)
-    }
-
-    async fn newest_snapshot<A: Aggregate>(&self, key: &EntityKey) -> Result<Loaded<A>, LoadError> {
-        let mut at_most = None;
-        loop {
-            let key_bytes = bytes::Bytes::copy_from_slice(key.as_bytes());
-            let found = self.node.snapshots.newest(key_bytes, at_most).await;
-            let Snapshot { version, format, bytes, rules, .. } = match found {
-                Ok(Some(snapshot)) => snapshot,
-                Ok(None) => return Ok(Loaded { aggregate: A::default(), version: 0, from_snapshot: false }),
-                Err(error) if error.is_passing() => return Err(LoadError::Store(error.to_string())),
-                Err(error) => return Err(LoadError::Event { version: 0, why: error.to_string() }),
-            };
-            if format == SNAPSHOT_FORMAT && rules <= engine::RULES_VERSION {
-                match A::thaw(&bytes) {
-                    Ok(aggregate) => return Ok(Loaded { aggregate, version, from_snapshot: true }),
-                    Err(error) => {
-                        tracing::warn!(%key, version, %error, "snapshot does not decode; taking the one before")
-                    }
-                }
-            }
-            at_most = Some(version.saturating_sub(1));
-            if version == 0 {
-                return Ok(Loaded { aggregate: A::default(), version: 0, from_snapshot: false });
-            }
-        }
-    }
-
-    async fn entries_since(&self, key: &EntityKey, from: Position) -> Result<Vec<Entry>, LoadError> {
-        let mut entries = Vec::new();
-        let mut batches = self.node.journal.read(self.shard, from);
-        while let Some(batch) = batches.next().await {
-            let batch = batch.map_err(|error| LoadError::Store(error.to_string()))?;
-            entries
-                .extend(batch.entries().map(|(_, entry)| entry).filter(|entry| entry.key == key.as_bytes()).cloned());
-        }
-        Ok(entries)
-    }
-}
-
-fn fold<A: Aggregate>(loaded: &mut Loaded<A>, entries: &[Entry]) -> Result<(), LoadError> {
-    for entry in entries.iter().filter(|entry| entry.version > loaded.version).collect::<Vec<_>>() {
-        let expected = loaded.version + 1;
-        if entry.version != expected {
-            return Err(LoadError::Gap { expected, found: entry.version });
-        }
-        let mut decoder = minicbor::Decoder::new(&entry.events);
-        while decoder.position() < entry.events.len() {
-            let event: A::Event =
-                decoder.decode().map_err(|error| LoadError::Event { version: expected, why: error.to_string() })?;
-            loaded.aggregate.apply(&event);
-        }
-        loaded.version = expected;
-    }
-    Ok(())
 }

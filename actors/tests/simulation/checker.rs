@@ -4,16 +4,18 @@ use std::collections::{BTreeMap, HashSet};
 
 use actors::{AskError, Call};
 use engine::{
-    aggregate::Aggregate,
+    aggregate::{Aggregate, Context},
     drop::{ClaimView, Drop, DropCommand, DropEvent, DropRejection, DropReply, DropView},
-    id::{CheckoutId, ClaimId, EntityKey, Kind, Sku},
+    id::{CheckoutId, ClaimId, CommandId, EntityKey, Fingerprint, Kind, Sku},
     inventory::{Inventory, InventoryCommand, InventoryEvent, InventoryReply, StockLevels},
+    time::Timestamp,
 };
+use persistence::snapshots::Snapshot;
 use streaming::memory::MemoryJournal;
 
 use crate::{
     buyers::shard,
-    faults::accepted_everywhere,
+    faults::{Snapshots, accepted_everywhere},
     money::check_money,
     world::{Report, World},
 };
@@ -82,8 +84,7 @@ pub async fn check(world: &World, journal: &MemoryJournal) -> Result<Report, Str
                 }
             }
             Heard::Viewed { view, answered_at } => {
-                let seen: BTreeMap<Sku, (u64, u64, u64)> =
-                    view.items.iter().map(|item| (item.sku.clone(), (item.available, item.held, item.sold))).collect();
+                let seen = numbers_seen(view);
                 if !moments.iter().take_while(|moment| moment.end <= *answered_at).any(|moment| moment.numbers == seen)
                 {
                     return Err(format!("a view showed numbers that were never accepted: {seen:?}"));
@@ -94,7 +95,7 @@ pub async fn check(world: &World, journal: &MemoryJournal) -> Result<Report, Str
         }
     }
     check_units(world, &logs)?;
-    check_settled(world).await?;
+    check_settled(world, &logs).await?;
     report.orders = check_money(world, &heard).await?;
     report.provider_panics = world.bank.books.lock().panics;
     Ok(report)
@@ -160,6 +161,10 @@ fn replay_drop(world: &World, logs: &[Vec<streaming::Batch>]) -> Replayed {
     (moments, claimed, released)
 }
 
+fn numbers_seen(view: &DropView) -> BTreeMap<Sku, (u64, u64, u64)> {
+    view.items.iter().map(|item| (item.sku.clone(), (item.available, item.held, item.sold))).collect()
+}
+
 fn numbers(drop: &Drop) -> BTreeMap<Sku, (u64, u64, u64)> {
     drop.numbers().map(|(sku, available, held, sold)| (sku.clone(), (available, held, sold))).collect()
 }
@@ -199,19 +204,55 @@ fn check_units(world: &World, logs: &[Vec<streaming::Batch>]) -> Result<(), Stri
     Ok(())
 }
 
+/// No snapshot has a position behind an entry that it lacks: from there on the journal completes it.
+pub fn check_positions(snapshots: &Snapshots, journal: &MemoryJournal) -> Result<(), String> {
+    let mut entries: BTreeMap<Vec<u8>, Vec<(u64, u64)>> = BTreeMap::new();
+    for (position, entry) in accepted_everywhere(journal).iter().flatten().flat_map(streaming::Batch::entries) {
+        entries.entry(entry.key.to_vec()).or_default().push((entry.version, position.0));
+    }
+    for Snapshot { key, version, position, .. } in snapshots.rows.snapshots() {
+        let of_entity = entries.get(&key[..]).into_iter().flatten();
+        if let Some((lacks, at)) = of_entity.filter(|(later, at)| *later > version && *at < position).next() {
+            return Err(format!(
+                "a snapshot of version {version} stands at {position}, and lacks entry {lacks} at {at}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn at_the_end() -> Context {
+    Context { now: Timestamp(u64::MAX), command_id: CommandId(0), former_ids: Vec::new(), fingerprint: Fingerprint(0) }
+}
+
+/// An entity, folded from all of the journal.
+fn folded<A: Aggregate>(key: &EntityKey, logs: &[Vec<streaming::Batch>]) -> A {
+    let mut state = A::default();
+    let entries = logs.iter().flatten().flat_map(streaming::Batch::entries).map(|(_, entry)| entry);
+    for entry in entries.filter(|entry| entry.key == key.as_bytes()) {
+        events_of::<A::Event>(&entry.events).iter().for_each(|event| state.apply(event));
+    }
+    state
+}
+
 /// The running node says the same as the journal.
-async fn check_settled(world: &World) -> Result<(), String> {
+async fn check_settled(world: &World, logs: &[Vec<streaming::Batch>]) -> Result<(), String> {
     let commerce = world.commerce().await;
     let mut seen = HashSet::new();
     for sku in &world.skus {
         let asked = commerce.ask::<Inventory>(&sku.key(&world.tenant), InventoryCommand::View, Call::read()).await;
+        let expected = folded::<Inventory>(&sku.key(&world.tenant), logs).levels();
         match asked.map(|answered| answered.reply) {
-            Ok(InventoryReply::Levels(levels)) if levels.allocated == 0 && levels.held == 0 => seen.insert(sku.clone()),
-            other => return Err(format!("{sku} on the node: {other:?}")),
+            Ok(InventoryReply::Levels(levels)) if levels == expected => seen.insert(sku.clone()),
+            other => return Err(format!("{sku} on the node: {other:?}, in the journal: {expected:?}")),
         };
     }
-    match commerce.ask::<Drop>(&world.drop.key(&world.tenant), DropCommand::View, Call::read()).await {
-        Ok(_) | Err(AskError::Rejected(DropRejection::NotFound)) => Ok(()),
-        Err(error) => Err(format!("the drop does not answer: {error:?}")),
+    let key = world.drop.key(&world.tenant);
+    let drop = folded::<Drop>(&key, logs);
+    let (expected, nowhere) = (numbers(&drop), drop.decide(&DropCommand::View, &at_the_end()).is_err());
+    match commerce.ask::<Drop>(&key, DropCommand::View, Call::read()).await.map(|answered| answered.reply) {
+        Ok(DropReply::Drop(view)) if numbers_seen(&view) == expected => Ok(()),
+        Err(AskError::Rejected(DropRejection::NotFound)) if nowhere => Ok(()),
+        other => Err(format!("the drop on the node: {other:?}, in the journal: {expected:?}")),
     }
 }

@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use actors::{AskError, Call, Clock, Commerce, Node, NodeOptions, clock::TokioClock, node::Tuning, ports::Outside};
+use actors::{
+    AskError, Call, Clock, Commerce, Node, NodeError, NodeOptions, clock::TokioClock, node::Tuning, ports::Outside,
+};
 use engine::{
     aggregate::Aggregate,
     drop::{Audience, Buyer, Drop, DropCommand, DropReply, ItemTerms, Terms},
@@ -78,11 +80,20 @@ impl Scene {
     }
 
     pub async fn start(&self) -> Node {
-        self.start_with(Bank { books: Arc::default(), trouble: self.trouble.clone() }).await
+        self.start_with(self.bank()).await
+    }
+
+    pub fn bank(&self) -> Bank {
+        Bank { books: Arc::default(), trouble: self.trouble.clone() }
     }
 
     /// A node whose providers are `outside`.
     pub async fn start_with(&self, outside: impl Outside) -> Node {
+        self.try_start(outside).await.unwrap()
+    }
+
+    /// The same, which may not start.
+    pub async fn try_start(&self, outside: impl Outside) -> Result<Node, NodeError> {
         let options = NodeOptions {
             name: "scene".into(),
             journal: Arc::new(self.journal.clone()) as Arc<dyn Journal>,
@@ -92,7 +103,7 @@ impl Scene {
             projection: None,
             tuning: Tuning { checkpoint_tail_bytes: self.tail_bytes, inline: true, ..Tuning::default() },
         };
-        Node::start(options).await.unwrap()
+        Node::start(options).await
     }
 
     /// A shelf with units on it.

@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
 use parking_lot::Mutex;
-use persistence::snapshots::{Checkpoint, Snapshot, SnapshotStore, SnapshotStoreError};
+use persistence::snapshots::{Checkpoint, MemorySnapshots, Snapshot, SnapshotAt, SnapshotStore, SnapshotStoreError};
 use streaming::{Header, Journal as _, JournalError, Position, ShardId, memory::Fault, memory::Faults};
 
 /// Random numbers of one seed, in the order in which they are asked for.
@@ -79,38 +79,107 @@ impl Faults for Trouble {
     }
 }
 
-/// Snapshots in memory that lose what was not synced when the node crashes.
+/// What becomes of a row that a later program, or a bad disk, has had in its hands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spoilt {
+    /// Another format.
+    Format,
+    /// Half of the state.
+    Truncated,
+    /// No state.
+    Empty,
+    /// Other bytes than were written.
+    Damaged,
+}
+
+impl Spoilt {
+    pub const ALL: [Self; 4] = [Self::Format, Self::Truncated, Self::Empty, Self::Damaged];
+}
+
+/// The snapshots of tests, which are slow and fail by the seed: rows are kept as in the data folder.
 #[derive(Clone)]
 pub struct Snapshots {
-    rows: Arc<Mutex<Rows>>,
+    /// What is kept.
+    pub rows: MemorySnapshots,
     trouble: Trouble,
     /// How long it takes at the most to do anything, in microseconds.
     pub pause_max_us: Arc<AtomicU64>,
-}
-
-#[derive(Default)]
-struct Rows {
-    snapshots: BTreeMap<(Bytes, u64), (Snapshot, bool)>,
-    checkpoints: BTreeMap<(u16, u64), Checkpoint>,
+    checkpoints: Arc<AtomicU64>,
 }
 
 impl Snapshots {
     pub fn new(trouble: Trouble) -> Self {
-        Self { rows: Arc::default(), trouble, pause_max_us: Arc::new(AtomicU64::new(2_000)) }
+        Self {
+            rows: MemorySnapshots::new(),
+            trouble,
+            pause_max_us: Arc::new(AtomicU64::new(2_000)),
+            checkpoints: Arc::default(),
+        }
     }
 
     /// What a power cut leaves.
     pub fn crash(&self) {
-        self.rows.lock().snapshots.retain(|_, (_, durable)| *durable);
+        self.rows.crash();
     }
 
     /// How many snapshots there are.
     pub fn len(&self) -> usize {
-        self.rows.lock().snapshots.len()
+        self.rows.snapshots().len()
     }
 
-    pub fn checkpoints(&self) -> usize {
-        self.rows.lock().checkpoints.len()
+    /// How many checkpoints were taken.
+    pub fn checkpoints(&self) -> u64 {
+        self.checkpoints.load(Ordering::Acquire)
+    }
+
+    /// The newest snapshot of each entity.
+    pub fn newest_of_each(&self) -> Vec<Snapshot> {
+        let of_each: BTreeMap<Bytes, Snapshot> =
+            self.rows.snapshots().into_iter().map(|snapshot| (snapshot.key.clone(), snapshot)).collect();
+        of_each.into_values().collect()
+    }
+
+    pub fn spoil(&self, snapshot: &Snapshot, how: Spoilt) {
+        let half = snapshot.bytes.slice(..snapshot.bytes.len() / 2);
+        let replaced = match how {
+            Spoilt::Format => Snapshot { format: snapshot.format + 1, ..snapshot.clone() },
+            Spoilt::Truncated => Snapshot { bytes: half, ..snapshot.clone() },
+            Spoilt::Empty => Snapshot { bytes: Bytes::new(), ..snapshot.clone() },
+            Spoilt::Damaged => return self.rows.damage(&snapshot.key, snapshot.version),
+        };
+        self.rows.replace(&replaced).unwrap();
+    }
+
+    pub fn spoil_checkpoint(&self, shard: u16, checkpoint: &Checkpoint, how: Spoilt) {
+        let half = checkpoint.bytes.slice(..checkpoint.bytes.len() / 2);
+        let replaced = match how {
+            Spoilt::Format => Checkpoint { format: checkpoint.format + 1, ..checkpoint.clone() },
+            Spoilt::Truncated => Checkpoint { bytes: half, ..checkpoint.clone() },
+            Spoilt::Empty => Checkpoint { bytes: Bytes::new(), ..checkpoint.clone() },
+            Spoilt::Damaged => return self.rows.damage_checkpoint(shard, checkpoint.position),
+        };
+        self.rows.replace_checkpoint(shard, &replaced).unwrap();
+    }
+
+    /// Spoils some of the newest snapshots and checkpoints, and says how many.
+    pub fn spoil_some(&self, shards: u16) -> u64 {
+        let (dice, mut spoilt) = (&self.trouble.dice, 0);
+        let how = || Spoilt::ALL[dice.below(Spoilt::ALL.len() as u64) as usize];
+        for snapshot in self.newest_of_each() {
+            if dice.chance(250) {
+                self.spoil(&snapshot, how());
+                spoilt += 1;
+            }
+        }
+        for shard in 0..shards {
+            if let Some(newest) = self.rows.checkpoints(shard).last()
+                && dice.chance(150)
+            {
+                self.spoil_checkpoint(shard, newest, how());
+                spoilt += 1;
+            }
+        }
+        spoilt
     }
 
     async fn pause(&self) -> Result<(), SnapshotStoreError> {
@@ -121,30 +190,25 @@ impl Snapshots {
             false => Ok(()),
         }
     }
-
-    fn sync_now(&self) {
-        self.rows.lock().snapshots.values_mut().for_each(|(_, durable)| *durable = true);
-    }
 }
 
 impl SnapshotStore for Snapshots {
     fn put(&self, snapshot: Snapshot) -> BoxFuture<'_, Result<(), SnapshotStoreError>> {
         async move {
             self.pause().await?;
-            // A row is immutable: putting it again does not take away that it is durable.
-            let at = (snapshot.key.clone(), snapshot.version);
-            self.rows.lock().snapshots.entry(at).or_insert((snapshot, false));
-            Ok(())
+            self.rows.put(snapshot).await
         }
         .boxed()
     }
 
-    fn newest(&self, key: Bytes, at_most: Option<u64>) -> BoxFuture<'_, Result<Option<Snapshot>, SnapshotStoreError>> {
+    fn newest(
+        &self,
+        key: Bytes,
+        before: Option<SnapshotAt>,
+    ) -> BoxFuture<'_, Result<Option<Snapshot>, SnapshotStoreError>> {
         async move {
             self.pause().await?;
-            let rows = self.rows.lock();
-            let range = (key.clone(), 0)..=(key, at_most.unwrap_or(u64::MAX));
-            Ok(rows.snapshots.range(range).next_back().map(|(_, (snapshot, _))| snapshot.clone()))
+            self.rows.newest(key, before).await
         }
         .boxed()
     }
@@ -152,8 +216,7 @@ impl SnapshotStore for Snapshots {
     fn sync(&self) -> BoxFuture<'_, Result<(), SnapshotStoreError>> {
         async move {
             self.pause().await?;
-            self.sync_now();
-            Ok(())
+            self.rows.sync().await
         }
         .boxed()
     }
@@ -161,36 +224,37 @@ impl SnapshotStore for Snapshots {
     fn put_checkpoint(&self, shard: u16, checkpoint: Checkpoint) -> BoxFuture<'_, Result<(), SnapshotStoreError>> {
         async move {
             self.pause().await?;
-            self.sync_now();
-            self.rows.lock().checkpoints.insert((shard, checkpoint.position), checkpoint);
+            self.rows.put_checkpoint(shard, checkpoint).await?;
+            self.checkpoints.fetch_add(1, Ordering::AcqRel);
             Ok(())
         }
         .boxed()
     }
 
-    fn newest_checkpoints(
+    fn newest_checkpoint(
         &self,
         shard: u16,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Checkpoint>, SnapshotStoreError>> {
+        before: Option<u64>,
+    ) -> BoxFuture<'_, Result<Option<Checkpoint>, SnapshotStoreError>> {
         async move {
             self.pause().await?;
-            let rows = self.rows.lock();
-            let range = rows.checkpoints.range((shard, 0)..=(shard, u64::MAX));
-            Ok(range.rev().take(limit).map(|(_, checkpoint)| checkpoint.clone()).collect())
+            self.rows.newest_checkpoint(shard, before).await
         }
         .boxed()
     }
 
-    fn prune(&self, key: Bytes, keep: usize) -> BoxFuture<'_, Result<(), SnapshotStoreError>> {
+    fn prune(&self, key: Bytes, before: SnapshotAt) -> BoxFuture<'_, Result<(), SnapshotStoreError>> {
         async move {
-            let mut rows = self.rows.lock();
-            let versions: Vec<_> =
-                rows.snapshots.range((key.clone(), 0)..=(key.clone(), u64::MAX)).map(|(at, _)| at.clone()).collect();
-            for at in versions.iter().rev().skip(keep) {
-                rows.snapshots.remove(at);
-            }
-            Ok(())
+            self.pause().await?;
+            self.rows.prune(key, before).await
+        }
+        .boxed()
+    }
+
+    fn prune_checkpoints(&self, shard: u16, before: u64) -> BoxFuture<'_, Result<(), SnapshotStoreError>> {
+        async move {
+            self.pause().await?;
+            self.rows.prune_checkpoints(shard, before).await
         }
         .boxed()
     }

@@ -11,10 +11,12 @@ mod bank;
 mod buyers;
 mod checker;
 mod directed;
+mod disk;
 mod effects;
 mod faults;
 mod money;
 mod projections;
+mod snapshots;
 mod world;
 
 use engine::sabotage::{Rule, break_rule};
@@ -105,6 +107,11 @@ fn a_sold_out_from_speculation_is_noticed() {
 #[test]
 fn an_effect_lost_after_a_checkpoint_is_noticed() {
     must_be_noticed(Rule::EffectLostAfterCheckpoint);
+}
+
+#[test]
+fn a_snapshot_that_is_passed_over_and_forgotten_is_noticed() {
+    must_be_noticed(Rule::PassedOverSnapshotForgotten);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::{
     fold::{Ended, Grip, Sheet},
 };
 use crate::{
-    aggregate::{Aggregate, Context, Decision, SnapshotError, read_snapshot, write_snapshot},
+    aggregate::{Aggregate, Context, Decision, SnapshotError, read_snapshot, write_part, write_snapshot},
     id::{CheckoutId, Kind},
     money::Currency,
     receipts::Receipt,
@@ -99,7 +99,7 @@ impl Aggregate for Cart {
         self.fold(event);
     }
 
-    fn freeze(&self) -> FrozenCart {
+    fn freeze(&self) -> Result<FrozenCart, SnapshotError> {
         let mut writing = Writing::default();
         let lines = writing.places(&self.lines);
         let answers = self.answers.iter().map(|(receipt, view)| AnswerForm {
@@ -120,10 +120,10 @@ impl Aggregate for Cart {
             answers,
             updated_at: self.updated_at,
         };
-        FrozenCart { state: minicbor::to_vec(&form).unwrap_or_default() }
+        Ok(FrozenCart { state: write_part(&form)? })
     }
 
-    fn encode_frozen(frozen: &FrozenCart) -> Vec<u8> {
+    fn encode_frozen(frozen: &FrozenCart) -> Result<Vec<u8>, SnapshotError> {
         write_snapshot(frozen)
     }
 

@@ -4,7 +4,7 @@ use wincode::{SchemaRead, SchemaWrite};
 
 use super::{Checkout, CheckoutCommand, CheckoutEvent, CheckoutRejection, CheckoutReply};
 use crate::{
-    aggregate::{Aggregate, Context, Decision, SnapshotError, Ticket, read_snapshot, write_snapshot},
+    aggregate::{Aggregate, Context, Decision, SnapshotError, Ticket, read_snapshot, write_part, write_snapshot},
     effect::{Effect, EffectId, Outcome},
     id::Kind,
     time::Timestamp,
@@ -67,11 +67,11 @@ impl Aggregate for Checkout {
         self.is_anything_outstanding()
     }
 
-    fn freeze(&self) -> FrozenCheckout {
-        FrozenCheckout { state: minicbor::to_vec(self).unwrap_or_default() }
+    fn freeze(&self) -> Result<FrozenCheckout, SnapshotError> {
+        Ok(FrozenCheckout { state: write_part(self)? })
     }
 
-    fn encode_frozen(frozen: &FrozenCheckout) -> Vec<u8> {
+    fn encode_frozen(frozen: &FrozenCheckout) -> Result<Vec<u8>, SnapshotError> {
         write_snapshot(frozen)
     }
 

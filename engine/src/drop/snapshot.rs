@@ -10,7 +10,7 @@ use super::{
     state::{Item, Pending, Phase, Refused, Sheet},
 };
 use crate::{
-    aggregate::{Aggregate, Context, Decision, SnapshotError, Ticket, read_snapshot, write_snapshot},
+    aggregate::{Aggregate, Context, Decision, SnapshotError, Ticket, read_snapshot, write_part, write_snapshot},
     effect::{Effect, EffectId, Outcome},
     id::{CommandId, DropId, Kind, Sku, TenantId},
     ledger::Ledger,
@@ -167,16 +167,11 @@ impl Aggregate for Drop {
         self.is_anything_outstanding()
     }
 
-    fn freeze(&self) -> FrozenDrop {
+    fn freeze(&self) -> Result<FrozenDrop, SnapshotError> {
         let head = Head {
             sheet: self.sheet.as_ref().map(SheetForm::of),
             items: self.items.iter().map(ItemForm::of).collect(),
-            pending: self.pending.as_ref().map(|pending| PendingForm {
-                receipt: pending.receipt,
-                edit: pending.edit.as_ref().and_then(|edit| minicbor::to_vec(edit).ok()),
-                units: pending.units.clone(),
-                came_at: pending.came_at,
-            }),
+            pending: self.pending.as_ref().map(PendingForm::of).transpose()?,
             refused: self
                 .refused
                 .as_ref()
@@ -184,10 +179,10 @@ impl Aggregate for Drop {
             settlement_due: self.settlement.due,
             settlement_turn: self.settlement.turn,
         };
-        FrozenDrop { head, answers: self.receipts.to_list(), claims: self.claims.clone() }
+        Ok(FrozenDrop { head, answers: self.receipts.to_list(), claims: self.claims.clone() })
     }
 
-    fn encode_frozen(frozen: &FrozenDrop) -> Vec<u8> {
+    fn encode_frozen(frozen: &FrozenDrop) -> Result<Vec<u8>, SnapshotError> {
         let answers = frozen.answers.iter().map(|(receipt, view)| AnswerForm::of(*receipt, view)).collect();
         write_snapshot(&DropForm { head: &frozen.head, answers, claims: frozen.claims.pages() })
     }
@@ -269,6 +264,12 @@ impl ItemForm {
 }
 
 impl PendingForm {
+    fn of(pending: &Pending) -> Result<Self, SnapshotError> {
+        let Pending { receipt, edit, units, came_at } = pending;
+        let edit = edit.as_ref().map(write_part).transpose()?;
+        Ok(Self { receipt: *receipt, edit, units: units.clone(), came_at: *came_at })
+    }
+
     fn into_pending(self) -> Result<Pending, SnapshotError> {
         let edit = self.edit.map(|bytes| minicbor::decode(&bytes)).transpose();
         let edit = edit.map_err(|error: minicbor::decode::Error| SnapshotError(error.to_string()))?;

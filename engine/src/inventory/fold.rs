@@ -259,8 +259,8 @@ impl Aggregate for Inventory {
         self.expiries.first().map(|&(until, _)| until)
     }
 
-    fn freeze(&self) -> FrozenInventory {
-        FrozenInventory {
+    fn freeze(&self) -> Result<FrozenInventory, SnapshotError> {
+        Ok(FrozenInventory {
             owner: self.owner,
             counted: self.counted,
             levels: self.levels,
@@ -270,10 +270,10 @@ impl Aggregate for Inventory {
             sold_long_ago: self.sold_long_ago,
             unsold: self.unsold.to_list(),
             receipts: self.receipts.to_list(),
-        }
+        })
     }
 
-    fn encode_frozen(frozen: &FrozenInventory) -> Vec<u8> {
+    fn encode_frozen(frozen: &FrozenInventory) -> Result<Vec<u8>, SnapshotError> {
         write_snapshot(frozen)
     }
 

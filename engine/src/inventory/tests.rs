@@ -218,12 +218,12 @@ proptest! {
             given.wake(now);
             let id = 100 + id as u128;
             if given.at(now, id, command.clone()).is_ok() {
-                let before = Inventory::encode_frozen(&given.0.freeze());
+                let before = given.0.to_snapshot().unwrap();
                 let _ = given.at(now, id, command);
-                prop_assert_eq!(before, Inventory::encode_frozen(&given.0.freeze()), "a repeat changed something");
+                prop_assert_eq!(before, given.0.to_snapshot().unwrap(), "a repeat changed something");
             }
             given.0.assert_balanced();
-            let thawed = Inventory::thaw(&Inventory::encode_frozen(&given.0.freeze())).unwrap();
+            let thawed = Inventory::thaw(&given.0.to_snapshot().unwrap()).unwrap();
             prop_assert_eq!(thawed.wake_at(), given.0.wake_at());
             given.0 = thawed;
         }

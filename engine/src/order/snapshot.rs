@@ -7,7 +7,7 @@ use super::{
     fold::{Pending, Restock},
 };
 use crate::{
-    aggregate::{Aggregate, Context, Decision, SnapshotError, Ticket, read_snapshot, write_snapshot},
+    aggregate::{Aggregate, Context, Decision, SnapshotError, Ticket, read_snapshot, write_part, write_snapshot},
     effect::{Effect, EffectId, Outcome},
     id::{CommandId, Kind, Sku},
     receipts::{Receipt, Receipts},
@@ -68,10 +68,10 @@ impl Aggregate for Order {
         self.mail_open || self.pending.is_some() || self.restocks_open > 0
     }
 
-    fn freeze(&self) -> FrozenOrder {
+    fn freeze(&self) -> Result<FrozenOrder, SnapshotError> {
         let restock = |restock: &Restock| (restock.sku.to_string(), restock.total, restock.booked);
-        FrozenOrder {
-            sheet: self.sheet.as_ref().and_then(|sheet| minicbor::to_vec(sheet).ok()),
+        Ok(FrozenOrder {
+            sheet: self.sheet.as_ref().map(write_part).transpose()?,
             standing: self.standing.clone(),
             pending: self.pending.clone(),
             refunds: self.refunds,
@@ -79,10 +79,10 @@ impl Aggregate for Order {
             receipts: self.receipts.to_list(),
             mail_open: self.mail_open,
             restocks: self.restocks.iter().map(restock).collect(),
-        }
+        })
     }
 
-    fn encode_frozen(frozen: &FrozenOrder) -> Vec<u8> {
+    fn encode_frozen(frozen: &FrozenOrder) -> Result<Vec<u8>, SnapshotError> {
         write_snapshot(frozen)
     }
 

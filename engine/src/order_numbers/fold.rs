@@ -107,11 +107,11 @@ impl Aggregate for OrderNumbers {
         self.forget(at);
     }
 
-    fn freeze(&self) -> FrozenOrderNumbers {
-        FrozenOrderNumbers { given: self.given, pages: self.pages.clone() }
+    fn freeze(&self) -> Result<FrozenOrderNumbers, SnapshotError> {
+        Ok(FrozenOrderNumbers { given: self.given, pages: self.pages.clone() })
     }
 
-    fn encode_frozen(frozen: &FrozenOrderNumbers) -> Vec<u8> {
+    fn encode_frozen(frozen: &FrozenOrderNumbers) -> Result<Vec<u8>, SnapshotError> {
         write_snapshot(frozen)
     }
 

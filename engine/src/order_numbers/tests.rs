@@ -64,7 +64,7 @@ fn orders_of_the_last_24_hours_are_remembered() {
     let asked = OrderNumbersCommand::Assign { tenant: TenantId::new("demo").unwrap(), order };
     let now = Timestamp(20_000 * every_ms);
     let context = Context { now, command_id: CommandId(1), former_ids: vec![], fingerprint: Fingerprint(1) };
-    let reloaded = super::OrderNumbers::thaw(&super::OrderNumbers::encode_frozen(&numbers.freeze())).unwrap();
+    let reloaded = super::OrderNumbers::thaw(&numbers.to_snapshot().unwrap()).unwrap();
     for numbers in [numbers, reloaded] {
         let decision = numbers.decide(&asked, &context).unwrap();
         assert_eq!(decision, Decision::again(OrderNumbersReply::Number(15_001)));

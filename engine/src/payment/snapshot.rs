@@ -7,7 +7,7 @@ use super::{
     fold::{Capture, Confirm, Line, Refund},
 };
 use crate::{
-    aggregate::{Aggregate, Context, Decision, SnapshotError, Ticket, read_snapshot, write_snapshot},
+    aggregate::{Aggregate, Context, Decision, SnapshotError, Ticket, read_snapshot, write_part, write_snapshot},
     effect::{Effect, EffectId, Outcome},
     id::{CommandId, Kind},
     time::Timestamp,
@@ -71,9 +71,9 @@ impl Aggregate for Payment {
         self.open.is_some() || self.refunds_open > 0
     }
 
-    fn freeze(&self) -> FrozenPayment {
-        FrozenPayment {
-            sheet: self.sheet.as_ref().and_then(|sheet| minicbor::to_vec(sheet).ok()),
+    fn freeze(&self) -> Result<FrozenPayment, SnapshotError> {
+        Ok(FrozenPayment {
+            sheet: self.sheet.as_ref().map(write_part).transpose()?,
             state: self.state.clone(),
             open: self.open,
             turn: self.turn,
@@ -82,10 +82,10 @@ impl Aggregate for Payment {
             capture: self.capture.clone(),
             void: self.void,
             refunds: self.refunds.clone(),
-        }
+        })
     }
 
-    fn encode_frozen(frozen: &FrozenPayment) -> Vec<u8> {
+    fn encode_frozen(frozen: &FrozenPayment) -> Result<Vec<u8>, SnapshotError> {
         write_snapshot(frozen)
     }
 

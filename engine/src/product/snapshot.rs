@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use minicbor::{Decode, Encode};
+use minicbor::Decode;
 use wincode::{SchemaRead, SchemaWrite};
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
     sheet::Sheet,
 };
 use crate::{
-    aggregate::{Aggregate, Context, Decision, SnapshotError, Ticket, read_snapshot, write_snapshot},
+    aggregate::{Aggregate, Context, Decision, SnapshotError, Ticket, read_snapshot, write_part, write_snapshot},
     effect::{Effect, EffectId, Outcome},
     id::{CommandId, Kind, ProductId, Sku, TenantId, VariantId},
     money::Currency,
@@ -141,18 +141,18 @@ impl Aggregate for Product {
         !self.open.is_empty()
     }
 
-    fn freeze(&self) -> FrozenProduct {
-        FrozenProduct {
+    fn freeze(&self) -> Result<FrozenProduct, SnapshotError> {
+        Ok(FrozenProduct {
             sheet: self.sheet.clone(),
             grips: self.grips.clone(),
             next_slot: self.next_slot,
             pending: self.pending.clone(),
             refused: self.refused.clone(),
             receipts: self.receipts.to_list(),
-        }
+        })
     }
 
-    fn encode_frozen(frozen: &FrozenProduct) -> Vec<u8> {
+    fn encode_frozen(frozen: &FrozenProduct) -> Result<Vec<u8>, SnapshotError> {
         let mut sheets: Vec<&Arc<Sheet>> = Vec::new();
         let mut number = |sheet| match sheets.iter().rposition(|known| Arc::ptr_eq(known, sheet)) {
             Some(index) => index as u32,
@@ -171,7 +171,7 @@ impl Aggregate for Product {
             current,
             grips: frozen.grips.iter().map(GripForm::of).collect(),
             next_slot: frozen.next_slot,
-            pending: frozen.pending.as_ref().map(PendingForm::of),
+            pending: frozen.pending.as_ref().map(PendingForm::of).transpose()?,
             refused: frozen
                 .refused
                 .as_ref()
@@ -214,10 +214,6 @@ fn damaged(error: impl ToString) -> SnapshotError {
 
 fn read_sku(text: &str) -> Result<Sku, SnapshotError> {
     Sku::new(text).map_err(damaged)
-}
-
-fn to_cbor<T: Encode<()>>(value: &T) -> Vec<u8> {
-    minicbor::to_vec(value).expect("encoding to memory cannot fail")
 }
 
 fn from_cbor<T: for<'b> Decode<'b, ()>>(bytes: &[u8]) -> Result<T, SnapshotError> {
@@ -306,15 +302,15 @@ impl GripForm {
 }
 
 impl PendingForm {
-    fn of(pending: &Pending) -> Self {
-        Self {
-            creation: pending.creation.as_ref().map(to_cbor),
-            change: to_cbor(&pending.change),
+    fn of(pending: &Pending) -> Result<Self, SnapshotError> {
+        Ok(Self {
+            creation: pending.creation.as_ref().map(write_part).transpose()?,
+            change: write_part(&pending.change)?,
             imported: pending.imported.clone(),
             receipt: pending.receipt,
             first_slot: pending.first_slot,
             unanswered: pending.unanswered,
-        }
+        })
     }
 
     fn into_pending(self) -> Result<Pending, SnapshotError> {

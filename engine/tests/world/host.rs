@@ -139,7 +139,7 @@ impl<A: Wired> Entity<A> {
     }
 
     fn image(state: &A) -> Vec<u8> {
-        A::encode_frozen(&state.freeze())
+        state.to_snapshot().unwrap()
     }
 }
 

@@ -11,7 +11,9 @@
 //! ```
 
 use std::{
+    cell::RefCell,
     io,
+    ops::Bound,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::Arc,
@@ -22,7 +24,7 @@ use bytes::Bytes;
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
 use futures::{FutureExt, future::BoxFuture};
 
-use super::{Checkpoint, Snapshot, SnapshotStore, SnapshotStoreError, row};
+use super::{Checkpoint, Snapshot, SnapshotAt, SnapshotStore, SnapshotStoreError, row};
 
 /// The database's folder in the data folder.
 pub const SNAPSHOTS_FOLDER: &str = "snapshots";
@@ -42,6 +44,8 @@ const FLUSH_POLL: Duration = Duration::from_millis(2);
 pub struct EmbeddedSnapshots {
     store: Arc<Store>,
 }
+
+type Range = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
 struct Store {
     db: Database,
@@ -75,7 +79,7 @@ impl EmbeddedSnapshots {
             Ok(store) => Ok(Self { store: Arc::new(store) }),
             Err(Refusal::Passing(why)) => Err(SnapshotStoreError::Store(format!("{}: {why}", path.display()))),
             Err(Refusal::Log(why) | Refusal::Damaged(why)) => {
-                Err(SnapshotStoreError::Damaged { key: format!("all ({})", path.display()), why })
+                Err(SnapshotStoreError::Damaged { key: format!("all ({})", path.display()), at: None, why })
             }
         }
     }
@@ -132,29 +136,43 @@ impl Store {
         Ok(())
     }
 
-    fn newest(&self, key: &[u8], at_most: u64) -> Result<Option<Snapshot>, SnapshotStoreError> {
-        let range = row::snapshot_key(key, 0, 0)..=row::snapshot_key(key, at_most, u64::MAX);
+    /// The last row of a range; `anywhere` names the rows for when not even its key can be read.
+    fn last(&self, range: Range, anywhere: &[u8]) -> Result<Option<(Vec<u8>, Bytes)>, SnapshotStoreError> {
         let Some(guard) = self.rows.range(range).next_back() else {
             return Ok(None);
         };
-        let (key, value) = guard.into_inner().map_err(|error| unreadable(&row::snapshot_key(key, 0, 0), &error))?;
-        row::decode_snapshot(&key, &Bytes::from_owner(value)).map(Some)
+        // States are apart from their keys: a row whose state cannot be read still says where it stands.
+        let row = RefCell::new(anywhere.to_vec());
+        let read = guard.into_inner_if(|key| {
+            row.replace(key.to_vec());
+            true
+        });
+        match read {
+            Ok((key, value)) => Ok(Some((key.to_vec(), value.map(Bytes::from_owner).unwrap_or_default()))),
+            Err(error) => Err(unreadable(&row.borrow(), &error)),
+        }
     }
 
-    fn newest_checkpoints(&self, shard: u16, limit: usize) -> Result<Vec<Checkpoint>, SnapshotStoreError> {
-        let range = row::checkpoint_key(shard, 0)..=row::checkpoint_key(shard, u64::MAX);
-        let checkpoint = |guard: fjall::Guard| {
-            let unreadable = |error| unreadable(&row::checkpoint_key(shard, 0), &error);
-            let (key, value) = guard.into_inner().map_err(unreadable)?;
-            row::decode_checkpoint(&key, &Bytes::from_owner(value))
-        };
-        self.rows.range(range).rev().take(limit).map(checkpoint).collect()
+    fn newest(&self, key: &[u8], before: Option<SnapshotAt>) -> Result<Option<Snapshot>, SnapshotStoreError> {
+        let found = self.last(row::snapshots_before(key, before), &row::snapshots_of(key))?;
+        found.map(|(key, value)| row::decode_snapshot(&key, &value)).transpose()
     }
 
-    fn prune(&self, key: &[u8], keep: usize) -> Result<(), SnapshotStoreError> {
+    fn newest_checkpoint(&self, shard: u16, before: Option<u64>) -> Result<Option<Checkpoint>, SnapshotStoreError> {
+        let found = self.last(row::checkpoints_before(shard, before), &row::checkpoints_of(shard))?;
+        found.map(|(key, value)| row::decode_checkpoint(&key, &value)).transpose()
+    }
+
+    /// Removes the rows of a range. The log has what was put before in front of it.
+    fn remove(&self, range: Range, anywhere: &[u8]) -> Result<(), SnapshotStoreError> {
         let mut batch = self.db.batch();
-        for guard in self.rows.prefix(row::snapshots_of(key)).rev().skip(keep) {
-            batch.remove(&self.rows, guard.key().map_err(|error| unreadable(&row::snapshot_key(key, 0, 0), &error))?);
+        let mut any = false;
+        for guard in self.rows.range(range) {
+            batch.remove(&self.rows, guard.key().map_err(|error| unreadable(anywhere, &error))?);
+            any = true;
+        }
+        if !any {
+            return Ok(());
         }
         batch.commit().map_err(|error| failed(&error))
     }
@@ -171,9 +189,9 @@ impl SnapshotStore for EmbeddedSnapshots {
     fn newest(
         &self,
         key: Bytes,
-        at_most_version: Option<u64>,
+        before: Option<SnapshotAt>,
     ) -> BoxFuture<'_, Result<Option<Snapshot>, SnapshotStoreError>> {
-        self.ask(move |store| store.newest(&key, at_most_version.unwrap_or(u64::MAX)))
+        self.ask(move |store| store.newest(&key, before))
     }
 
     fn sync(&self) -> BoxFuture<'_, Result<(), SnapshotStoreError>> {
@@ -189,16 +207,20 @@ impl SnapshotStore for EmbeddedSnapshots {
         })
     }
 
-    fn newest_checkpoints(
+    fn newest_checkpoint(
         &self,
         shard: u16,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Checkpoint>, SnapshotStoreError>> {
-        self.ask(move |store| store.newest_checkpoints(shard, limit))
+        before: Option<u64>,
+    ) -> BoxFuture<'_, Result<Option<Checkpoint>, SnapshotStoreError>> {
+        self.ask(move |store| store.newest_checkpoint(shard, before))
     }
 
-    fn prune(&self, key: Bytes, keep: usize) -> BoxFuture<'_, Result<(), SnapshotStoreError>> {
-        self.ask(move |store| store.prune(&key, keep))
+    fn prune(&self, key: Bytes, before: SnapshotAt) -> BoxFuture<'_, Result<(), SnapshotStoreError>> {
+        self.ask(move |store| store.remove(row::snapshots_before(&key, Some(before)), &row::snapshots_of(&key)))
+    }
+
+    fn prune_checkpoints(&self, shard: u16, before: u64) -> BoxFuture<'_, Result<(), SnapshotStoreError>> {
+        self.ask(move |store| store.remove(row::checkpoints_before(shard, Some(before)), &row::checkpoints_of(shard)))
     }
 }
 

@@ -63,7 +63,7 @@ fn snapshot(version: u64) -> Snapshot {
 }
 
 fn checkpoint(position: u64) -> Checkpoint {
-    Checkpoint { position, bytes: Bytes::from_static(b"agenda") }
+    Checkpoint { position, rules: 1, format: 0, bytes: Bytes::from_static(b"agenda") }
 }
 
 #[tokio::test]
@@ -96,7 +96,7 @@ async fn a_checkpoint_is_never_there_without_its_snapshots() {
         flipped[at] ^= 0x41;
         std::fs::write(copy.path().join(SNAPSHOTS_FOLDER).join(log.file_name().unwrap()), flipped).unwrap();
         let store = EmbeddedSnapshots::open(copy.path()).unwrap();
-        match store.newest_checkpoints(0, 1).await.unwrap().first() {
+        match store.newest_checkpoint(0, None).await.unwrap() {
             Some(found) if found.position == 3 => newest += 1,
             Some(found) if found.position == 2 => older += 1,
             other => panic!("flip at {at}: {other:?}"),
@@ -128,7 +128,7 @@ async fn damaged_tables_are_told_and_can_be_set_aside() {
     let aside = EmbeddedSnapshots::set_aside(data.path()).unwrap();
     assert!(aside.ends_with("snapshots.damaged"));
     let store = EmbeddedSnapshots::open(data.path()).unwrap();
-    assert_eq!(store.newest_checkpoints(0, 9).await.unwrap(), []);
+    assert_eq!(store.newest_checkpoint(0, None).await.unwrap(), None);
     assert!(store.on_disk_bytes().unwrap() > 0);
 }
 
@@ -149,4 +149,51 @@ async fn how_fast() {
         store.put_checkpoint(0, checkpoint(count)).await.unwrap();
         println!("{count} snapshots of {size} B: put {put:.1?}, checkpoint {:.1?}", began.elapsed());
     }
+}
+
+/// `cargo test -p persistence -- --ignored --nocapture disk_of_states_that_change`
+///
+/// Bytes on the disk while states of many sizes are written over and over, as passivation and checkpoints do.
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn disk_of_states_that_change() {
+    const ENTITIES: u64 = 200;
+    const ROUNDS: u64 = 120;
+    let data = tempfile::tempdir().unwrap();
+    let store = EmbeddedSnapshots::open(data.path()).unwrap();
+    let (mut written, mut kept, mut greatest) = (0_u64, 0_u64, 0_u64);
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    for round in 1..=ROUNDS {
+        kept = 0;
+        for entity in 0..ENTITIES {
+            let size = [300, 2_000, 20_000, 60_000][entity as usize % 4];
+            let state: Vec<u8> = std::iter::repeat_with(|| {
+                random ^= random << 13;
+                random ^= random >> 7;
+                random ^= random << 17;
+                random as u8
+            })
+            .take(size)
+            .collect();
+            written += size as u64;
+            kept += 2 * size as u64;
+            let key = Bytes::from(entity.to_be_bytes().to_vec());
+            let place = |version| SnapshotAt { version, position: version };
+            store.put(Snapshot { key: key.clone(), bytes: state.into(), ..snapshot(round) }).await.unwrap();
+            store.prune(key, place(round - 1)).await.unwrap();
+        }
+        store.put_checkpoint(0, checkpoint(round)).await.unwrap();
+        store.prune_checkpoints(0, round - 1).await.unwrap();
+        let on_disk = store.on_disk_bytes().unwrap();
+        greatest = greatest.max(on_disk);
+        if round % 10 == 0 {
+            println!(
+                "round {round}: written {} MB, kept {} MB, on disk {} MB",
+                written >> 20,
+                kept >> 20,
+                on_disk >> 20
+            );
+        }
+    }
+    assert!(greatest < 8 * kept + 3 * LOG_BYTES_MAX, "{greatest} bytes for {kept}");
 }

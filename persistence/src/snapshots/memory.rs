@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    ops::RangeBounds,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -12,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use futures::{FutureExt, future::BoxFuture};
 
-use super::{Checkpoint, Snapshot, SnapshotStore, SnapshotStoreError, row};
+use super::{Checkpoint, Snapshot, SnapshotAt, SnapshotStore, SnapshotStoreError, row};
 
 /// What is asked of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,10 +26,12 @@ pub enum Asked {
     Sync,
     /// To keep a checkpoint.
     PutCheckpoint,
-    /// To give the newest checkpoints.
-    NewestCheckpoints,
+    /// To give the newest checkpoint.
+    NewestCheckpoint,
     /// To remove old snapshots.
     Prune,
+    /// To remove old checkpoints.
+    PruneCheckpoints,
 }
 
 /// What goes wrong with it.
@@ -61,20 +64,55 @@ impl SnapshotFaults for NoFaults {
 /// A snapshot store in memory. Clones share it.
 #[derive(Clone)]
 pub struct MemorySnapshots {
-    rows: Arc<Mutex<BTreeMap<Vec<u8>, Row>>>,
+    rows: Arc<Mutex<Rows>>,
     faults: Arc<dyn SnapshotFaults>,
 }
 
 struct Row {
     value: Bytes,
     durable: bool,
+    /// It was removed, which a crash undoes until that is durable.
+    removed: bool,
 }
 
-type Rows = BTreeMap<Vec<u8>, Row>;
+impl Row {
+    fn flip(&mut self) {
+        let mut value = self.value.to_vec();
+        if let Some(last) = value.last_mut() {
+            *last ^= 1;
+        }
+        self.value = value.into();
+    }
+}
+
+#[derive(Default)]
+struct Rows(BTreeMap<Vec<u8>, Row>);
+
+impl Rows {
+    fn put(&mut self, key: Vec<u8>, value: Bytes, durable: bool) {
+        // Putting a row again does not take away that it is durable.
+        let durable = durable || self.0.get(&key).is_some_and(|row| row.durable && row.value == value);
+        self.0.insert(key, Row { value, durable, removed: false });
+    }
+
+    fn newest(&self, range: impl RangeBounds<Vec<u8>>) -> Option<(&Vec<u8>, &Row)> {
+        self.0.range(range).rev().find(|(_, row)| !row.removed)
+    }
+
+    fn remove(&mut self, range: impl RangeBounds<Vec<u8>>) {
+        self.0.range_mut(range).for_each(|(_, row)| row.removed = true);
+        self.0.retain(|_, row| row.durable || !row.removed);
+    }
+
+    fn all_durable(&mut self) {
+        self.0.retain(|_, row| !row.removed);
+        self.0.values_mut().for_each(|row| row.durable = true);
+    }
+}
 
 impl std::fmt::Debug for MemorySnapshots {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MemorySnapshots").field("rows", &self.rows().len()).finish_non_exhaustive()
+        f.debug_struct("MemorySnapshots").field("rows", &self.rows().0.len()).finish_non_exhaustive()
     }
 }
 
@@ -97,19 +135,52 @@ impl MemorySnapshots {
 
     /// Forgets what is not durable, as a machine that loses power does.
     pub fn crash(&self) {
-        self.rows().retain(|_, row| row.durable);
+        let mut rows = self.rows();
+        rows.0.retain(|_, row| row.durable);
+        rows.0.values_mut().for_each(|row| row.removed = false);
+    }
+
+    /// Every snapshot that reads, of each entity the newest last.
+    pub fn snapshots(&self) -> Vec<Snapshot> {
+        let rows = self.rows();
+        let kept = rows.0.iter().filter(|(key, row)| key.first() == Some(&b's') && !row.removed);
+        kept.filter_map(|(key, row)| row::decode_snapshot(key, &row.value).ok()).collect()
+    }
+
+    /// Every checkpoint of a shard that reads, the newest last.
+    pub fn checkpoints(&self, shard: u16) -> Vec<Checkpoint> {
+        let rows = self.rows();
+        let kept = rows.0.range(row::checkpoints_before(shard, None)).filter(|(_, row)| !row.removed);
+        kept.filter_map(|(key, row)| row::decode_checkpoint(key, &row.value).ok()).collect()
+    }
+
+    /// Puts another snapshot in the place of one, as a program with other formats or rules would have written it.
+    pub fn replace(&self, snapshot: &Snapshot) -> Result<(), SnapshotStoreError> {
+        let (key, value) = row::encode_snapshot(snapshot)?;
+        self.rows().put(key, value.into(), true);
+        Ok(())
+    }
+
+    /// The same with a checkpoint.
+    pub fn replace_checkpoint(&self, shard: u16, checkpoint: &Checkpoint) -> Result<(), SnapshotStoreError> {
+        let (key, value) = row::encode_checkpoint(shard, checkpoint)?;
+        self.rows().put(key, value.into(), true);
+        Ok(())
+    }
+
+    /// Flips a bit of the checkpoint of a shard that stands at this position.
+    pub fn damage_checkpoint(&self, shard: u16, position: u64) {
+        if let Some(row) = self.rows().0.get_mut(&row::checkpoint_key(shard, position)) {
+            row.flip();
+        }
     }
 
     /// Flips a bit of each snapshot of an entity that has this version.
     pub fn damage(&self, key: &[u8], version: u64) {
         for (_, row) in
-            self.rows().range_mut(row::snapshot_key(key, version, 0)..=row::snapshot_key(key, version, u64::MAX))
+            self.rows().0.range_mut(row::snapshot_key(key, version, 0)..=row::snapshot_key(key, version, u64::MAX))
         {
-            let mut value = row.value.to_vec();
-            if let Some(last) = value.last_mut() {
-                *last ^= 1;
-            }
-            row.value = value.into();
+            row.flip();
         }
     }
 
@@ -143,15 +214,11 @@ impl MemorySnapshots {
     }
 }
 
-fn all_durable(rows: &mut Rows) {
-    rows.values_mut().for_each(|row| row.durable = true);
-}
-
 impl SnapshotStore for MemorySnapshots {
     fn put(&self, snapshot: Snapshot) -> BoxFuture<'_, Result<(), SnapshotStoreError>> {
         self.ask(Asked::Put, move |rows| {
             let (key, value) = row::encode_snapshot(&snapshot)?;
-            rows.insert(key, Row { value: value.into(), durable: false });
+            rows.put(key, value.into(), false);
             Ok(())
         })
     }
@@ -159,18 +226,17 @@ impl SnapshotStore for MemorySnapshots {
     fn newest(
         &self,
         key: Bytes,
-        at_most_version: Option<u64>,
+        before: Option<SnapshotAt>,
     ) -> BoxFuture<'_, Result<Option<Snapshot>, SnapshotStoreError>> {
         self.ask(Asked::Newest, move |rows| {
-            let at_most = at_most_version.unwrap_or(u64::MAX);
-            let range = row::snapshot_key(&key, 0, 0)..=row::snapshot_key(&key, at_most, u64::MAX);
-            rows.range(range).next_back().map(|(key, row)| row::decode_snapshot(key, &row.value)).transpose()
+            let newest = rows.newest(row::snapshots_before(&key, before));
+            newest.map(|(key, row)| row::decode_snapshot(key, &row.value)).transpose()
         })
     }
 
     fn sync(&self) -> BoxFuture<'_, Result<(), SnapshotStoreError>> {
         self.ask(Asked::Sync, |rows| {
-            all_durable(rows);
+            rows.all_durable();
             Ok(())
         })
     }
@@ -178,30 +244,33 @@ impl SnapshotStore for MemorySnapshots {
     fn put_checkpoint(&self, shard: u16, checkpoint: Checkpoint) -> BoxFuture<'_, Result<(), SnapshotStoreError>> {
         self.ask(Asked::PutCheckpoint, move |rows| {
             let (key, value) = row::encode_checkpoint(shard, &checkpoint)?;
-            all_durable(rows);
-            rows.insert(key, Row { value: value.into(), durable: true });
+            rows.all_durable();
+            rows.put(key, value.into(), true);
             Ok(())
         })
     }
 
-    fn newest_checkpoints(
+    fn newest_checkpoint(
         &self,
         shard: u16,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Checkpoint>, SnapshotStoreError>> {
-        self.ask(Asked::NewestCheckpoints, move |rows| {
-            let range = row::checkpoint_key(shard, 0)..=row::checkpoint_key(shard, u64::MAX);
-            rows.range(range).rev().take(limit).map(|(key, row)| row::decode_checkpoint(key, &row.value)).collect()
+        before: Option<u64>,
+    ) -> BoxFuture<'_, Result<Option<Checkpoint>, SnapshotStoreError>> {
+        self.ask(Asked::NewestCheckpoint, move |rows| {
+            let newest = rows.newest(row::checkpoints_before(shard, before));
+            newest.map(|(key, row)| row::decode_checkpoint(key, &row.value)).transpose()
         })
     }
 
-    fn prune(&self, key: Bytes, keep: usize) -> BoxFuture<'_, Result<(), SnapshotStoreError>> {
+    fn prune(&self, key: Bytes, before: SnapshotAt) -> BoxFuture<'_, Result<(), SnapshotStoreError>> {
         self.ask(Asked::Prune, move |rows| {
-            let range = row::snapshot_key(&key, 0, 0)..=row::snapshot_key(&key, u64::MAX, u64::MAX);
-            let old: Vec<Vec<u8>> = rows.range(range).rev().skip(keep).map(|(key, _)| key.clone()).collect();
-            for key in old {
-                rows.remove(&key);
-            }
+            rows.remove(row::snapshots_before(&key, Some(before)));
+            Ok(())
+        })
+    }
+
+    fn prune_checkpoints(&self, shard: u16, before: u64) -> BoxFuture<'_, Result<(), SnapshotStoreError>> {
+        self.ask(Asked::PruneCheckpoints, move |rows| {
+            rows.remove(row::checkpoints_before(shard, Some(before)));
             Ok(())
         })
     }
@@ -246,10 +315,10 @@ mod tests {
         use SnapshotFault::*;
         let script = vec![FailBefore, FailAfter, None, Delay(Duration::from_secs(3600))];
         let store = MemorySnapshots::with_faults(Script(Mutex::new(script)));
-        let checkpoint = |position| Checkpoint { position, bytes: Bytes::new() };
+        let checkpoint = |position| Checkpoint { position, rules: 1, format: 0, bytes: Bytes::new() };
         assert!(store.put_checkpoint(0, checkpoint(1)).await.unwrap_err().is_passing());
         assert!(store.put_checkpoint(0, checkpoint(2)).await.is_err());
-        assert_eq!(store.newest_checkpoints(0, 9).await.unwrap(), [checkpoint(2)]);
-        assert!(store.newest_checkpoints(0, 9).now_or_never().is_none(), "it waits");
+        assert_eq!(store.newest_checkpoint(0, None).await.unwrap(), Some(checkpoint(2)));
+        assert!(store.newest_checkpoint(0, None).now_or_never().is_none(), "it waits");
     }
 }

@@ -4,14 +4,16 @@
 //!  snapshot    key    's' | len(key) u16 | key | version u64 | position u64      big-endian
 //!              value  1 | rules u16 | format u8 | crc32c u32 | state             little-endian
 //!  checkpoint  key    'c' | shard u16 | position u64                             big-endian
-//!              value  1 | 0 | 0 | 0 | crc32c u32 | bytes                         little-endian
+//!              value  1 | rules u16 | format u8 | crc32c u32 | bytes             little-endian
 //! ```
 //!
 //! The checksum covers the row's key and all of its value but itself: a row in the wrong place is damage too.
 
+use std::ops::Bound;
+
 use bytes::Bytes;
 
-use super::{Checkpoint, Snapshot, SnapshotStoreError};
+use super::{Checkpoint, Snapshot, SnapshotAt, SnapshotStoreError};
 
 const FORMAT: u8 = 1;
 const CHECKSUM_AT: usize = 4;
@@ -39,10 +41,34 @@ pub(super) fn snapshot_key(key: &[u8], version: u64, position: u64) -> Vec<u8> {
     row
 }
 
-/// The key of a checkpoint's row.
-pub(super) fn checkpoint_key(shard: u16, position: u64) -> Vec<u8> {
+/// The rows of an entity's snapshots, of those before a place if one is named.
+pub(super) fn snapshots_before(key: &[u8], before: Option<SnapshotAt>) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+    let end = match before {
+        Some(SnapshotAt { version, position }) => Bound::Excluded(snapshot_key(key, version, position)),
+        None => Bound::Included(snapshot_key(key, u64::MAX, u64::MAX)),
+    };
+    (Bound::Included(snapshot_key(key, 0, 0)), end)
+}
+
+/// The rows of a shard's checkpoints, of those before a position if one is named.
+pub(super) fn checkpoints_before(shard: u16, before: Option<u64>) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+    let end = match before {
+        Some(position) => Bound::Excluded(checkpoint_key(shard, position)),
+        None => Bound::Included(checkpoint_key(shard, u64::MAX)),
+    };
+    (Bound::Included(checkpoint_key(shard, 0)), end)
+}
+
+/// What all rows of a shard's checkpoints begin with, and no others.
+pub(super) fn checkpoints_of(shard: u16) -> Vec<u8> {
     let mut row = vec![b'c'];
     row.extend_from_slice(&shard.to_be_bytes());
+    row
+}
+
+/// The key of a checkpoint's row.
+pub(super) fn checkpoint_key(shard: u16, position: u64) -> Vec<u8> {
+    let mut row = checkpoints_of(shard);
     row.extend_from_slice(&position.to_be_bytes());
     row
 }
@@ -62,7 +88,7 @@ pub(super) fn encode_snapshot(snapshot: &Snapshot) -> Result<(Vec<u8>, Vec<u8>),
 /// A checkpoint's row: its key and its value.
 pub(super) fn encode_checkpoint(shard: u16, checkpoint: &Checkpoint) -> Result<(Vec<u8>, Vec<u8>), SnapshotStoreError> {
     let row = checkpoint_key(shard, checkpoint.position);
-    let value = seal(&row, 0, 0, &checkpoint.bytes)?;
+    let value = seal(&row, checkpoint.rules, checkpoint.format, &checkpoint.bytes)?;
     Ok((row, value))
 }
 
@@ -80,18 +106,30 @@ pub(super) fn decode_snapshot(row: &[u8], value: &Bytes) -> Result<Snapshot, Sna
 /// The checkpoint of a row; it shares the value's memory.
 pub(super) fn decode_checkpoint(row: &[u8], value: &Bytes) -> Result<Checkpoint, SnapshotStoreError> {
     let (_, position) = row.split_last_chunk::<8>().ok_or_else(|| damaged(row, "its place cannot be read"))?;
-    let (_, _, bytes) = open(row, value)?;
-    Ok(Checkpoint { position: u64::from_be_bytes(*position), bytes })
+    let (rules, format, bytes) = open(row, value)?;
+    Ok(Checkpoint { position: u64::from_be_bytes(*position), rules, format, bytes })
 }
 
 /// A row that is not what was written.
 pub(super) fn damaged(row: &[u8], why: impl ToString) -> SnapshotStoreError {
-    let key = match row {
-        [b's', _, _, rest @ ..] => hex(&rest[..rest.len().saturating_sub(16)]),
-        [b'c', high, low, ..] => format!("shard {} (a checkpoint)", u16::from_be_bytes([*high, *low])),
-        _ => hex(row),
-    };
-    SnapshotStoreError::Damaged { key, why: why.to_string() }
+    let why = why.to_string();
+    match row {
+        [b's', high, low, rest @ ..] => {
+            let (key, place) = rest.split_at(usize::from(u16::from_be_bytes([*high, *low])).min(rest.len()));
+            SnapshotStoreError::Damaged { key: hex(key), at: place_of(place), why }
+        }
+        [b'c', high, low, position @ ..] => {
+            let position = position.try_into().ok().map(u64::from_be_bytes);
+            SnapshotStoreError::DamagedCheckpoint { shard: u16::from_be_bytes([*high, *low]), position, why }
+        }
+        _ => SnapshotStoreError::Damaged { key: hex(row), at: None, why },
+    }
+}
+
+fn place_of(bytes: &[u8]) -> Option<SnapshotAt> {
+    let (version, position) = bytes.split_first_chunk::<8>()?;
+    let position = u64::from_be_bytes(position.try_into().ok()?);
+    Some(SnapshotAt { version: u64::from_be_bytes(*version), position })
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -147,7 +185,7 @@ mod tests {
     fn rows_read_back() {
         let (row, value) = encode_snapshot(&snapshot()).unwrap();
         assert_eq!(decode_snapshot(&row, &value.into()).unwrap(), snapshot());
-        let checkpoint = Checkpoint { position: 5, bytes: Bytes::from_static(b"agenda") };
+        let checkpoint = Checkpoint { position: 5, rules: 3, format: 9, bytes: Bytes::from_static(b"agenda") };
         let (row, value) = encode_checkpoint(3, &checkpoint).unwrap();
         assert_eq!(decode_checkpoint(&row, &value.into()).unwrap(), checkpoint);
     }
@@ -160,10 +198,22 @@ mod tests {
             flipped[at] ^= 0x10;
             for wrong in [flipped, value[..at].to_vec()] {
                 let error = decode_snapshot(&row, &wrong.into()).unwrap_err();
-                assert!(matches!(&error, SnapshotStoreError::Damaged { key, .. } if key == "63617274"), "at {at}");
+                let place = Some(snapshot().at());
+                let named =
+                    matches!(&error, SnapshotStoreError::Damaged { key, at, .. } if key == "63617274" && *at == place);
+                assert!(named, "at {at}: {error:?}");
             }
         }
         let elsewhere = snapshot_key(b"cart", 4, 900);
         assert!(decode_snapshot(&elsewhere, &value.into()).is_err(), "another version's row");
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_says_where_it_stands() {
+        let checkpoint = Checkpoint { position: 5, rules: 1, format: 0, bytes: Bytes::from_static(b"agenda") };
+        let (row, value) = encode_checkpoint(3, &checkpoint).unwrap();
+        let error = decode_checkpoint(&row, &value[..9].to_vec().into()).unwrap_err();
+        let SnapshotStoreError::DamagedCheckpoint { shard, position, .. } = error else { panic!("{error}") };
+        assert_eq!((shard, position), (3, Some(5)));
     }
 }

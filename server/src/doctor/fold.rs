@@ -1,7 +1,7 @@
 //! An entity, made again from its entries.
 
 use engine::{
-    aggregate::{Aggregate, SNAPSHOT_FORMAT},
+    aggregate::Aggregate,
     cart::Cart,
     checkout::Checkout,
     drop::{Drop, DropCommand, DropReply, DropView, Totals},
@@ -71,12 +71,15 @@ impl<A: Aggregate> Folding for Fold<A> {
     }
 
     fn compare(&self, snapshot: &Snapshot) -> Result<(), String> {
-        if snapshot.format != SNAPSHOT_FORMAT {
-            return Err(format!("has format {}, which this program does not read", snapshot.format));
+        if snapshot.rules > engine::RULES_VERSION {
+            let (found, known) = (snapshot.rules, engine::RULES_VERSION);
+            return Err(format!("has rules of version {found}, and this program knows {known}"));
         }
-        let read = A::thaw(&snapshot.bytes).map_err(|error| error.to_string())?;
+        let read =
+            A::from_snapshot(snapshot.format, &snapshot.bytes).map_err(|error| format!("does not decode: {error}"))?;
         // Both are written anew: two writers may have cut the same state in other pieces.
-        match A::encode_frozen(&read.freeze()) == A::encode_frozen(&self.state.freeze()) {
+        let written = |state: &A| state.to_snapshot().map_err(|error| format!("cannot be compared: {error}"));
+        match written(&read)? == written(&self.state)? {
             true => Ok(()),
             false => Err("is not what the journal comes to".to_owned()),
         }

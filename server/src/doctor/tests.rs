@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use bytes::Bytes;
 use engine::{
-    aggregate::{Aggregate, SNAPSHOT_FORMAT},
+    aggregate::Aggregate,
     drop::{DropEvent, ItemTerms, Terms},
     id::{CommandId, Fingerprint, ProductId, Sku, TenantId, VariantId},
     inventory::{Inventory, InventoryEvent},
@@ -127,8 +127,8 @@ impl Shop {
             version,
             position,
             rules: engine::RULES_VERSION,
-            format: SNAPSHOT_FORMAT,
-            bytes: Inventory::encode_frozen(&state.freeze()).into(),
+            format: Inventory::SNAPSHOT_FORMAT,
+            bytes: state.to_snapshot().unwrap().into(),
         };
         self.snapshots.put(snapshot).await.unwrap();
     }

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use actors::shard::CheckpointForm;
 use bytes::Bytes;
 use engine::{
     id::{EntityKey, TenantId},
     time::Timestamp,
 };
 use futures::StreamExt;
-use persistence::snapshots::{Snapshot, SnapshotStore};
+use persistence::snapshots::{Snapshot, SnapshotStore, SnapshotStoreError};
 use streaming::{Entry, Journal, Position, ShardId};
 
 use super::{
@@ -184,16 +185,28 @@ impl Walk<'_> {
 
     async fn checkpoints(&mut self, shard: ShardId, end: Position) {
         let Some(store) = self.store else { return };
-        match store.newest_checkpoints(shard.0, 2).await {
-            Ok(checkpoints) => {
-                for checkpoint in checkpoints.iter().filter(|checkpoint| checkpoint.position > end.0) {
+        let mut before = None;
+        loop {
+            match store.newest_checkpoint(shard.0, before).await {
+                Ok(None) => return,
+                Ok(Some(checkpoint)) => {
                     let at = checkpoint.position;
-                    self.found
-                        .snapshots
-                        .problem(format!("shard {shard}: a checkpoint at {at}, but the journal ends at {end}"));
+                    let problem = match CheckpointForm::read(&checkpoint) {
+                        Err(why) => Some(format!("the checkpoint at {at} cannot be used: {why}")),
+                        Ok(_) if at > end.0 => Some(format!("a checkpoint at {at}, but the journal ends at {end}")),
+                        Ok(_) => None,
+                    };
+                    if let Some(problem) = problem {
+                        self.found.snapshots.problem(format!("shard {shard}: {problem}"));
+                    }
+                    before = Some(at);
+                }
+                Err(error) => {
+                    self.found.snapshots.problem(error.to_string());
+                    let SnapshotStoreError::DamagedCheckpoint { position: Some(position), .. } = error else { return };
+                    before = Some(position);
                 }
             }
-            Err(error) => self.found.snapshots.problem(error.to_string()),
         }
     }
 }

@@ -67,7 +67,7 @@ fn is_told_the_same_later(mut given: Given, now: Timestamp, id: u128, command: D
     let _ = given.when(later, 901, DropCommand::Edit { version: view.version, edit: cap(7) });
     let _ = given.when(later, 902, DropCommand::Cancel);
     given.time_passes(now.plus_seconds(200));
-    given.drop = Drop::thaw(&Drop::encode_frozen(&given.drop.freeze())).unwrap();
+    given.drop = Drop::thaw(&given.drop.to_snapshot().unwrap()).unwrap();
 
     let again = told(&mut given, now.plus_seconds(200), id, command);
     assert_eq!(again, Some((Ok(DropReply::Drop(view.clone())), true)));

@@ -35,7 +35,7 @@ fn a_snapshot_knows_how_many_are_held() {
         given.when(hold, reserve(hold, 1)).unwrap();
     }
     given.when(5, InventoryCommand::Confirm { hold: HoldId(2) }).unwrap();
-    let thawed = Inventory::thaw(&Inventory::encode_frozen(&given.0.freeze())).unwrap();
+    let thawed = Inventory::thaw(&given.0.to_snapshot().unwrap()).unwrap();
     assert_eq!((given.0.held, thawed.held), (2, 2));
 }
 

@@ -24,7 +24,7 @@ fn units_of_a_capture_that_fails_after_days_come_back_once() {
 
     // The checkout did not hear of it, and asks again: at once, and when this is forgotten too.
     for _ in 0..3 {
-        given.0 = Inventory::thaw(&Inventory::encode_frozen(&given.0.freeze())).unwrap();
+        given.0 = Inventory::thaw(&given.0.to_snapshot().unwrap()).unwrap();
         given.at(now, 5, unsell(1, 4)).unwrap();
         assert_eq!(given.levels(), (10, 10, 0, 0, 0));
         now = now.plus_ms(2 * RECEIPT_MS);

@@ -79,16 +79,16 @@ proptest! {
         for (number, step) in steps.into_iter().enumerate() {
             take(&mut shop, number as u128, step);
             if number == cut {
-                let bytes = Product::encode_frozen(&shop.product.freeze());
+                let bytes = shop.product.to_snapshot().unwrap();
                 shop.product = Product::thaw(&bytes).unwrap();
             }
         }
-        let written = Product::encode_frozen(&shop.product.freeze());
+        let written = shop.product.to_snapshot().unwrap();
         let mut folded = Product::default();
         shop.history.iter().for_each(|event| folded.apply(event));
-        prop_assert_eq!(&written, &Product::encode_frozen(&folded.freeze()), "a snapshot and its tail are the whole history");
+        prop_assert_eq!(&written, &folded.to_snapshot().unwrap(), "a snapshot and its tail are the whole history");
         let thawed = Product::thaw(&written).unwrap();
-        prop_assert_eq!(&written, &Product::encode_frozen(&thawed.freeze()));
+        prop_assert_eq!(&written, &thawed.to_snapshot().unwrap());
         prop_assert_eq!(&thawed.open, &shop.product.open);
         while !shop.asked.is_empty() {
             shop.answer_one();
@@ -102,7 +102,7 @@ proptest! {
 #[test]
 fn a_damaged_snapshot_is_an_error() {
     let shop = Shop::with_shirt();
-    let bytes = Product::encode_frozen(&shop.product.freeze());
+    let bytes = shop.product.to_snapshot().unwrap();
     for cut in 0..bytes.len() {
         assert!(Product::thaw(&bytes[..cut]).is_err(), "cut at {cut}");
     }
