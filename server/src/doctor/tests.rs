@@ -12,7 +12,7 @@ use engine::{
 };
 use persistence::{
     project::Projector,
-    snapshots::{MemorySnapshots, Snapshot},
+    snapshots::{Checkpoint, MemorySnapshots, Snapshot},
 };
 use streaming::{Entry, ShardId, memory::MemoryJournal};
 
@@ -174,6 +174,46 @@ async fn a_snapshot_that_is_not_the_journal_is_told() {
         matches!(&problems[..], [problem] if problem.contains("SHIRT-S") && problem.contains("not what the journal comes to")),
         "{problems:?}"
     );
+}
+
+#[tokio::test]
+async fn a_snapshot_that_does_not_read_is_told() {
+    let shop = Shop::new();
+    shop.append(vec![shop.inventory(1, &shop.stock())]).await;
+    shop.snapshot(1, 1, &shop.stock()).await;
+    let sound = shop.snapshots.snapshots().remove(0);
+    let half = sound.bytes.slice(..sound.bytes.len() / 2);
+    for (spoilt, words) in [
+        (Snapshot { format: sound.format + 1, ..sound.clone() }, "does not decode: format 2 is newer"),
+        (Snapshot { bytes: half, ..sound.clone() }, "does not decode"),
+        (Snapshot { bytes: Bytes::new(), ..sound.clone() }, "does not decode"),
+        (Snapshot { rules: engine::RULES_VERSION + 1, ..sound.clone() }, "has rules of version 2"),
+    ] {
+        shop.snapshots.replace(&spoilt).unwrap();
+        let problems = shop.problems().await;
+        assert!(matches!(&problems[..], [problem] if problem.contains(words)), "{problems:?}");
+    }
+    shop.snapshots.damage(&sound.key, 1);
+    let problems = shop.problems().await;
+    assert!(matches!(&problems[..], [problem] if problem.contains("damaged")), "{problems:?}");
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_cannot_be_used_is_told() {
+    let shop = Shop::new();
+    shop.append(vec![shop.inventory(1, &shop.stock())]).await;
+    let checkpoint = |position, rules, format| Checkpoint { position, rules, format, bytes: Bytes::new() };
+    for (position, rules, format) in [(0, 1, 0), (1, 2, 0), (2, 1, 7)] {
+        shop.snapshots.put_checkpoint(0, checkpoint(position, rules, format)).await.unwrap();
+    }
+    let told = ["it has format 7", "it has rules of version 2", "it does not decode"];
+    let problems = shop.problems().await;
+    assert_eq!(problems.len(), told.len(), "{problems:?}");
+    assert!(problems.iter().zip(told).all(|(problem, words)| problem.contains(words)), "{problems:?}");
+    shop.snapshots.damage_checkpoint(0, 2);
+    let problems = shop.problems().await;
+    assert_eq!(problems.len(), told.len(), "{problems:?}");
+    assert!(problems[0].contains("checkpoint of shard 0 is damaged"), "{problems:?}");
 }
 
 #[tokio::test]
