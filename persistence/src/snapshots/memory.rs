@@ -318,7 +318,7 @@ mod tests {
         let checkpoint = |position| Checkpoint { position, rules: 1, format: 0, bytes: Bytes::new() };
         assert!(store.put_checkpoint(0, checkpoint(1)).await.unwrap_err().is_passing());
         assert!(store.put_checkpoint(0, checkpoint(2)).await.is_err());
-        assert_eq!(store.newest_checkpoint(0, None).await.unwrap(), Some(checkpoint(2)));
-        assert!(store.newest_checkpoint(0, None).now_or_never().is_none(), "it waits");
+        assert_eq!(store.newest_checkpoint(0, Option::None).await.unwrap(), Some(checkpoint(2)));
+        assert!(store.newest_checkpoint(0, Option::None).now_or_never().is_none(), "it waits");
     }
 }
