@@ -211,8 +211,8 @@ pub fn check_positions(snapshots: &Snapshots, journal: &MemoryJournal) -> Result
         entries.entry(entry.key.to_vec()).or_default().push((entry.version, position.0));
     }
     for Snapshot { key, version, position, .. } in snapshots.rows.snapshots() {
-        let of_entity = entries.get(&key[..]).into_iter().flatten();
-        if let Some((lacks, at)) = of_entity.filter(|(later, at)| *later > version && *at < position).next() {
+        let mut of_entity = entries.get(&key[..]).into_iter().flatten();
+        if let Some((lacks, at)) = of_entity.find(|(later, at)| *later > version && *at < position) {
             return Err(format!(
                 "a snapshot of version {version} stands at {position}, and lacks entry {lacks} at {at}"
             ));
