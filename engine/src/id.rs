@@ -278,8 +278,8 @@ macro_rules! names {
 
 /// The longest tenant name, in bytes: it is part of every key.
 pub const TENANT_BYTES_MAX: usize = 32;
-/// The longest SKU, in bytes: it is the id of an inventory shard, and Shopify allows no longer one.
-pub const SKU_BYTES_MAX: usize = 255;
+/// The longest SKU, in characters: it is the id of a stock item, and Shopify allows no longer one.
+pub const SKU_CHARS_MAX: usize = 255;
 
 names! {
     /// A merchant's name on this installation: `a-z`, `0-9` and `-`, at most [`TENANT_BYTES_MAX`] characters.
@@ -288,9 +288,12 @@ names! {
             && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
     };
     /// A stock keeping unit: what is counted. No control characters, no surrounding white space, at most
-    /// [`SKU_BYTES_MAX`] bytes of UTF-8.
+    /// [`SKU_CHARS_MAX`] characters.
     Sku, "sku", |text| {
-        !text.is_empty() && text.len() <= SKU_BYTES_MAX && text.trim() == text && !text.chars().any(char::is_control)
+        !text.is_empty()
+            && text.chars().count() <= SKU_CHARS_MAX
+            && text.trim() == text
+            && !text.chars().any(char::is_control)
     };
 }
 
@@ -479,8 +482,10 @@ mod tests {
     fn names_have_bounds() {
         assert!(TenantId::new(&"a".repeat(TENANT_BYTES_MAX)).is_ok());
         assert!(TenantId::new(&"a".repeat(TENANT_BYTES_MAX + 1)).is_err());
-        assert!(Sku::new(&"a".repeat(SKU_BYTES_MAX)).is_ok());
-        assert!(Sku::new(&"a".repeat(SKU_BYTES_MAX + 1)).is_err());
+        for letter in ["a", "茶", "🍵"] {
+            assert!(Sku::new(&letter.repeat(SKU_CHARS_MAX)).is_ok());
+            assert!(Sku::new(&letter.repeat(SKU_CHARS_MAX + 1)).is_err());
+        }
         assert!(Sku::new(" a").is_err() && Sku::new("a\n").is_err() && Sku::new("").is_err());
     }
 }

@@ -25,6 +25,7 @@ pub mod sabotage;
 pub mod shards;
 #[cfg(test)]
 mod testing;
+pub mod text;
 pub mod time;
 
 /// The version of the rules that this program writes into batches and snapshots. A reader that does not know it stops

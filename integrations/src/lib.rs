@@ -7,6 +7,7 @@
 //! ```
 
 pub mod mail;
+pub mod mail_log;
 mod outbox;
 pub mod outside;
 pub mod payments;

@@ -1,6 +1,6 @@
 //! Letters: by SMTP where it is configured, else into the outbox folder as `.eml` files.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable};
 use engine::id::{ContactId, SubjectId, TenantId};
@@ -10,13 +10,22 @@ use lettre::{
     transport::smtp,
 };
 
-use crate::outbox::Outbox;
+use crate::{
+    mail_log::{FAILED, MailLog, NoMailLog, SENT, TRIED_FOR_MS, Undelivered},
+    outbox::Outbox,
+};
 
 /// How long a mail server may take for one command.
 const SMTP_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a mail server may take for a letter. Less than whoever asks for it waits, so that it is noted.
+const SEND_MAX: Duration = Duration::from_secs(50);
 /// How often a letter that nobody else asks for again is tried, and the first pause; each further one is twice as long.
 const TRIES: usize = 6;
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Refusals of the one who sends, not of the letter: no sign-in, a wrong one, no encryption (RFC 4954, section 6), and a
+/// host that takes no mail at present (RFC 7504).
+const ACCESS_CODES: [u16; 5] = [521, 530, 534, 535, 538];
 
 /// Whose a letter is: what is kept of it goes when its owner is erased. Ids, so that it says nothing personal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,10 +131,16 @@ impl MailError {
 }
 
 /// Hands letters over.
-#[derive(Debug)]
 pub struct PostOffice {
     sender: Mailbox,
     exit: Exit,
+    log: Arc<dyn MailLog>,
+}
+
+impl std::fmt::Debug for PostOffice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PostOffice").field("exit", &self.exit).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -138,6 +153,7 @@ impl PostOffice {
     /// One that sends as `sender`. A mail server is not asked before the first letter.
     pub fn open(sender: &str, route: &MailRoute) -> Result<Self, PostOfficeError> {
         let sender: Mailbox = sender.parse().map_err(|_| PostOfficeError::Sender(sender.to_owned()))?;
+        let sender = Mailbox::new(sender.name, with_ascii_domain(sender.email));
         let exit = match route {
             MailRoute::Smtp { url } => {
                 let server = AsyncSmtpTransport::<Tokio1Executor>::from_url(url).map_err(PostOfficeError::Url)?;
@@ -148,18 +164,31 @@ impl PostOffice {
                 Exit::Outbox(Outbox::open(folder).map_err(failed)?)
             }
         };
-        Ok(Self { sender, exit })
+        Ok(Self { sender, exit, log: Arc::new(NoMailLog) })
     }
 
-    /// Hands a letter over once. Its `name` is its Message-ID, so that a repetition is the same letter.
+    /// The same, which keeps account of what it does not hand over.
+    pub fn with_log(self, log: Arc<dyn MailLog>) -> Self {
+        Self { log, ..self }
+    }
+
+    /// Hands a letter over once. Its `name` is its Message-ID, so that a repetition is the same letter. One that is
+    /// refused for the moment is given up when it has been tried for [`TRIED_FOR_MS`].
     pub async fn send(&self, letter: &Letter) -> Result<(), MailError> {
+        let sent = self.try_once(letter).await;
+        self.account(letter, sent).await
+    }
+
+    async fn try_once(&self, letter: &Letter) -> Result<(), MailError> {
         let message = self.message(letter)?;
         match &self.exit {
-            Exit::Smtp(server) => match server.send(message).await {
-                Ok(_) => Ok(()),
-                Err(error) if error.is_permanent() => Err(MailError::Undeliverable(without_address(&error, letter))),
-                Err(error) => Err(MailError::Later(without_address(&error, letter))),
-            },
+            Exit::Smtp(server) => {
+                let is_ascii = message.envelope().to().iter().all(|to| to.to_string().is_ascii());
+                match tokio::time::timeout(SEND_MAX, server.send(message)).await {
+                    Ok(sent) => sent.map(drop).map_err(|error| refusal(&error, letter, is_ascii)),
+                    Err(_) => Err(MailError::Later(format!("the mail server takes longer than {SEND_MAX:?}"))),
+                }
+            }
             Exit::Outbox(outbox) => {
                 let kept = outbox.keep(&letter.name, &letter.whose, &message.formatted()).await;
                 kept.map_err(|error| MailError::Later(error.to_string()))
@@ -167,8 +196,48 @@ impl PostOffice {
         }
     }
 
+    /// Notes what became of a letter.
+    async fn account(&self, letter: &Letter, sent: Result<(), MailError>) -> Result<(), MailError> {
+        let (Whose::Contact(tenant, _) | Whose::Account(tenant, _)) = &letter.whose;
+        let error = match sent {
+            Ok(()) => {
+                metrics::counter!(SENT).increment(1);
+                self.log.delivered(tenant, &letter.name).await;
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        let (why, is_passing) = match &error {
+            MailError::Undeliverable(why) => (why.clone(), false),
+            MailError::Later(why) => (why.clone(), true),
+        };
+        let undelivered = |reason, is_over| Undelivered {
+            tenant: tenant.clone(),
+            name: letter.name.clone(),
+            whose: letter.whose.clone(),
+            reason,
+            is_over,
+        };
+        let since = self.log.undelivered(undelivered(why.clone(), !is_passing)).await;
+        let tried_ms = since.map_or(0, |since| self.log.now().ms_since(since));
+        if is_passing && tried_ms < TRIED_FOR_MS {
+            tracing::warn!(%tenant, letter = letter.name, tried_ms, %error, "letter not handed over yet");
+            return Err(error);
+        }
+        metrics::counter!(FAILED).increment(1);
+        if !is_passing {
+            tracing::warn!(%tenant, letter = letter.name, %error, "letter given up");
+            return Err(error);
+        }
+        let why = format!("given up after 5 days: {why}");
+        tracing::warn!(%tenant, letter = letter.name, why, "letter given up");
+        self.log.undelivered(undelivered(why.clone(), true)).await;
+        Err(MailError::Undeliverable(why))
+    }
+
     /// Removes the letters of these people, as far as they are still here: a mail server has taken them away.
     pub async fn forget(&self, whose: &[Whose]) -> Result<(), MailError> {
+        self.log.forget(whose).await;
         match &self.exit {
             Exit::Smtp(_) => Ok(()),
             Exit::Outbox(outbox) => {
@@ -192,7 +261,7 @@ impl PostOffice {
         let to: Address = letter.to.parse().map_err(|_| undeliverable("not an e-mail address".into()))?;
         Message::builder()
             .from(self.sender.clone())
-            .to(Mailbox::new(None, to))
+            .to(Mailbox::new(None, with_ascii_domain(to)))
             .subject(letter.subject.clone())
             .message_id(Some(format!("<{}@{}>", letter.name, self.sender.email.domain())))
             .header(ContentType::TEXT_PLAIN)
@@ -201,139 +270,35 @@ impl PostOffice {
     }
 }
 
+/// The address with its domain as A-labels, which every server takes (RFC 5891). Without SMTPUTF8 a server takes no other
+/// letters, and with it the mailbox is the same.
+fn with_ascii_domain(address: Address) -> Address {
+    let ascii = idna::domain_to_ascii(address.domain()).ok();
+    let ascii = ascii.and_then(|domain| Address::new(address.user(), &domain).ok());
+    ascii.unwrap_or(address)
+}
+
+/// Whether a letter is refused for good, or for the moment.
+fn refusal(error: &smtp::Error, letter: &Letter, is_ascii: bool) -> MailError {
+    if error.is_client() && !is_ascii {
+        let why = "the mail server does not take addresses with letters beyond ASCII (SMTPUTF8, RFC 6531)";
+        return MailError::Undeliverable(why.into());
+    }
+    // What is said of the shop's own access is not said of the letter: it goes out once the access is right again.
+    let is_of_access = error.status().is_some_and(|code| ACCESS_CODES.contains(&u16::from(code)));
+    let why = without_address(error, letter);
+    if error.is_permanent() && !is_of_access { MailError::Undeliverable(why) } else { MailError::Later(why) }
+}
+
 /// What a server says often repeats the address, which does not belong into a log.
 fn without_address(error: &smtp::Error, letter: &Letter) -> String {
-    error.to_string().replace(&letter.to, "<address>")
+    let text = error.to_string().replace(&letter.to, "<address>");
+    match letter.to.parse::<Address>() {
+        Ok(to) => text.replace(&with_ascii_domain(to).to_string(), "<address>"),
+        Err(_) => text,
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use tokio::{
-        io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-        net::TcpListener,
-    };
-
-    use super::*;
-
-    fn letter(name: &str) -> Letter {
-        Letter {
-            name: name.into(),
-            whose: Whose::Contact(TenantId::new("acme").unwrap(), ContactId(7)),
-            to: "ada@example.com".into(),
-            subject: "Order 7ZX3K9QD — thank you".into(),
-            text: "Two shirts.\n".into(),
-        }
-    }
-
-    fn outbox() -> (tempfile::TempDir, PostOffice) {
-        let folder = tempfile::tempdir().unwrap();
-        let route = MailRoute::Outbox { folder: folder.path().join("outbox") };
-        let office = PostOffice::open("Demo shop <no-reply@shop.example>", &route).unwrap();
-        (folder, office)
-    }
-
-    #[tokio::test]
-    async fn a_letter_that_is_sent_again_is_the_same_file() {
-        let (folder, office) = outbox();
-        office.send(&letter("receipt-7")).await.unwrap();
-        office.send(&letter("receipt-7")).await.unwrap();
-        let files: Vec<_> = std::fs::read_dir(folder.path().join("outbox")).unwrap().collect();
-        assert_eq!(files.len(), 1);
-        let text = std::fs::read_to_string(files[0].as_ref().unwrap().path()).unwrap();
-        assert!(text.contains("Message-ID: <receipt-7@shop.example>\r\n"), "{text}");
-        assert!(text.contains("To: ada@example.com\r\n") && text.contains("Two shirts."), "{text}");
-    }
-
-    #[tokio::test]
-    async fn nothing_in_a_letter_can_become_a_header_or_leave_the_folder() {
-        let (folder, office) = outbox();
-        let bad_to = Letter { to: "ada@example.com\r\nBcc: all@example.com".into(), ..letter("a") };
-        assert!(matches!(office.send(&bad_to).await, Err(MailError::Undeliverable(_))));
-        let bad_name = Letter { name: "../../etc/passwd".into(), ..letter("a") };
-        assert!(matches!(office.send(&bad_name).await, Err(MailError::Undeliverable(_))));
-        let subject = Letter { subject: "hi\r\nBcc: all@example.com".into(), ..letter("b") };
-        office.send(&subject).await.unwrap();
-        let text = std::fs::read_to_string(folder.path().join("outbox/b.eml")).unwrap();
-        assert!(!text.contains("\nBcc:"), "{text}");
-    }
-
-    #[tokio::test]
-    async fn who_is_erased_loses_the_letters_and_nobody_else() {
-        let (folder, office) = outbox();
-        let outbox = folder.path().join("outbox");
-        let (acme, bolt) = (TenantId::new("acme").unwrap(), TenantId::new("bolt").unwrap());
-        let account = |tenant: &TenantId, subject| Whose::Account(tenant.clone(), SubjectId(subject));
-        let letters = [
-            letter("receipt-7"),
-            Letter { whose: account(&acme, 7), ..letter("mail-1") },
-            Letter { whose: account(&bolt, 7), ..letter("mail-2") },
-            Letter { whose: account(&acme, 8), ..letter("mail-3") },
-        ];
-        for letter in &letters {
-            office.send(letter).await.unwrap();
-        }
-        std::fs::copy(outbox.join("mail-1.eml"), outbox.join("mail-4.part")).unwrap();
-        std::fs::write(outbox.join("notes.txt"), "mine").unwrap();
-        for _ in 0..2 {
-            office.forget(&[letters[0].whose.clone(), letters[1].whose.clone()]).await.unwrap();
-        }
-        let mut left: Vec<_> =
-            std::fs::read_dir(&outbox).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
-        left.sort();
-        assert_eq!(left, ["mail-2.eml", "mail-3.eml", "notes.txt"]);
-    }
-
-    /// A mail server that answers the last command of each letter with `verdict`.
-    async fn server(verdict: &'static str) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(async move {
-                    let (read, mut write) = stream.into_split();
-                    let mut lines = BufReader::new(read).lines();
-                    write.write_all(b"220 test\r\n").await.unwrap();
-                    let mut in_letter = false;
-                    while let Ok(Some(line)) = lines.next_line().await {
-                        let answer = match line.as_str() {
-                            "." => verdict,
-                            _ if in_letter => continue,
-                            "DATA" => "354 go on",
-                            "QUIT" => "221 bye",
-                            _ => "250 fine",
-                        };
-                        in_letter = line == "DATA";
-                        write.write_all(format!("{answer}\r\n").as_bytes()).await.unwrap();
-                    }
-                });
-            }
-        });
-        format!("smtp://{address}")
-    }
-
-    async fn send_by(verdict: &'static str) -> Result<(), MailError> {
-        let route = MailRoute::Smtp { url: server(verdict).await };
-        PostOffice::open("no-reply@shop.example", &route).unwrap().send(&letter("receipt-7")).await
-    }
-
-    #[tokio::test]
-    async fn a_mail_server_takes_a_letter_refuses_it_or_is_asked_again() {
-        send_by("250 queued").await.unwrap();
-        let refused = send_by("550 no mailbox ada@example.com here").await.unwrap_err();
-        assert!(matches!(&refused, MailError::Undeliverable(why) if !why.contains("ada@")), "{refused}");
-        assert!(send_by("451 try again later").await.unwrap_err().is_passing());
-        let nobody = MailRoute::Smtp { url: "smtp://127.0.0.1:1".into() };
-        let office = PostOffice::open("no-reply@shop.example", &nobody).unwrap();
-        assert!(office.send(&letter("receipt-7")).await.unwrap_err().is_passing());
-    }
-
-    #[test]
-    fn what_is_configured_wrongly_is_said_at_once() {
-        let route = MailRoute::Smtp { url: "http://mail.example".into() };
-        assert!(matches!(PostOffice::open("no-reply@shop.example", &route), Err(PostOfficeError::Url(_))));
-        let route = MailRoute::Smtp { url: "smtp://mail.example".into() };
-        assert!(matches!(PostOffice::open("nobody", &route), Err(PostOfficeError::Sender(_))));
-        assert!(!format!("{:?}", MailRoute::Smtp { url: "smtp://u:secret@h".into() }).contains("secret"));
-    }
-}
+#[path = "mail_tests.rs"]
+mod tests;

@@ -81,10 +81,8 @@ impl Inner {
                 Ok(Outcome::Mail)
             }
             Err(error) if error.is_passing() => Err(OutcomeUnknown(error.to_string())),
-            Err(error) => {
-                tracing::warn!(letter = letter.name, %error, "letter given up");
-                Ok(Outcome::Mail)
-            }
+            // The post office has said so.
+            Err(_) => Ok(Outcome::Mail),
         }
     }
 

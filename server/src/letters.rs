@@ -1,11 +1,15 @@
 //! What letters need to know, and how the doors send theirs.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
-use actors::{AskError, Call};
+use actors::{AskError, Call, Clock};
 use engine::{
     id::{ContactId, OrderId, SubjectId, TenantId, digest128},
     order::{Order, OrderCommand, OrderReply, number},
+    time::Timestamp,
 };
 use futures::future::BoxFuture;
 use gateway::{
@@ -14,11 +18,12 @@ use gateway::{
 };
 use integrations::{
     mail::{Letter, PostOffice, Whose},
+    mail_log::{MailLog, Undelivered},
     outside::Correspondence,
     receipt::Receipt,
 };
 use parking_lot::Mutex;
-use persistence::sql::ReadSide;
+use persistence::sql::{ReadSide, StoreError};
 
 /// Looks up who a receipt goes to, and what it says.
 pub(crate) struct Letters {
@@ -69,6 +74,60 @@ impl Correspondence for Letters {
         order: OrderId,
     ) -> BoxFuture<'a, Result<Option<Receipt>, String>> {
         Box::pin(self.look_up(tenant, contact, order))
+    }
+}
+
+/// Keeps account of mails that are not handed over, in the read side.
+pub(crate) struct ReadSideMailLog {
+    read_side: ReadSide,
+    clock: Arc<dyn Clock>,
+    /// Whether any may be noted: while none is, a mail that is handed over costs nothing here.
+    has_any: AtomicBool,
+}
+
+impl ReadSideMailLog {
+    pub(crate) async fn open(read_side: ReadSide, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let waiting = read_side.undelivered_summary(None).await?.waiting;
+        if waiting > 0 {
+            tracing::warn!(waiting, "mails of an earlier run have not been handed over yet");
+        }
+        Ok(Self { read_side, clock, has_any: AtomicBool::new(waiting > 0) })
+    }
+}
+
+impl MailLog for ReadSideMailLog {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn undelivered(&self, mail: Undelivered) -> BoxFuture<'_, Option<Timestamp>> {
+        self.has_any.store(true, Ordering::Release);
+        Box::pin(async move {
+            let Undelivered { tenant, name, whose, reason, is_over } = mail;
+            let whose = whose.to_string();
+            let noted = self.read_side.note_undelivered(&tenant, &name, &whose, &reason, self.now(), is_over).await;
+            noted.inspect_err(|error| tracing::warn!(%error, "a mail is not noted as undelivered")).ok()
+        })
+    }
+
+    fn delivered<'a>(&'a self, tenant: &'a TenantId, name: &'a str) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            if !self.has_any.load(Ordering::Acquire) {
+                return;
+            }
+            if let Err(error) = self.read_side.note_delivered(tenant, name).await {
+                tracing::warn!(%error, "a mail is still noted as undelivered");
+            }
+        })
+    }
+
+    fn forget<'a>(&'a self, whose: &'a [Whose]) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let whose: Vec<_> = whose.iter().map(Whose::to_string).collect();
+            if let Err(error) = self.read_side.forget_undelivered(&whose).await {
+                tracing::warn!(%error, "mails are still noted as undelivered");
+            }
+        })
     }
 }
 

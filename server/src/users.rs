@@ -4,10 +4,7 @@ use std::io::{BufRead, IsTerminal};
 
 use comfy_table::{Table, presets::UTF8_BORDERS_ONLY};
 use engine::id::TenantId;
-use gateway::auth::{
-    Passwords,
-    password::{PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN},
-};
+use gateway::auth::{Passwords, password::check_new};
 
 use crate::{
     cli::{AddUser, ListUsers, RemoveUser, Users},
@@ -106,9 +103,7 @@ fn read_password() -> Result<String, UserError> {
 
 /// The hash of a password that is long enough, as accounts keep it.
 pub(crate) async fn hash(rooms: &Rooms, password: String) -> Result<String, String> {
-    if !(PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX).contains(&password.chars().count()) {
-        return Err(format!("a password has {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters"));
-    }
+    check_new(&password).map_err(|why| format!("the password {why}"))?;
     let settings = &rooms.gateway.settings;
     let passwords = Passwords::new(settings.password_memory_kib, 1).map_err(|error| error.to_string())?;
     passwords.hash(password).await.map_err(|_| "the password cannot be hashed now".to_owned())

@@ -37,7 +37,7 @@ pub(crate) use crate::read_side::READ_SIDE_FILE;
 use crate::{
     config::{Config, SHARDS},
     fingerprints::{self, FingerprintError},
-    letters::{DoorPost, Letters},
+    letters::{DoorPost, Letters, ReadSideMailLog},
     projection::ReadSideProjection,
     read_side::{self, MustBe, ReadSideError, ReadSideWitness},
 };
@@ -199,7 +199,8 @@ impl House {
             tracing::warn!(imports = ended, "imports of an earlier run are marked as failed");
         }
         let letters = Arc::new(Letters::new(read_side.clone()));
-        let post = Arc::new(PostOffice::open(&config.mail_from, &config.mail)?);
+        let log = ReadSideMailLog::open(read_side.clone(), clock.clone()).await?;
+        let post = Arc::new(PostOffice::open(&config.mail_from, &config.mail)?.with_log(Arc::new(log)));
         let sandbox = open_sandbox(config, clock.clone()).await?;
         let mut providers = Providers::new(config.provider_timeout);
         if let Some(sandbox) = &sandbox {

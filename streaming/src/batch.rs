@@ -41,7 +41,7 @@ macro_rules! shown {
 shown!(ShardId, Position, Epoch);
 
 /// The longest key of an entry, in bytes.
-pub const KEY_BYTES_MAX: usize = 512;
+pub const KEY_BYTES_MAX: usize = 1_100;
 /// The largest batch, in bytes: below every store's limit for one value (Kafka's default is 1 MiB compressed, ours is
 /// set with the topic), and a tenth of a second on a slow disk.
 pub const BATCH_BYTES_MAX: usize = 8 << 20;

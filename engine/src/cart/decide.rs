@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     CHANGES_MAX, Cart, CartCommand, CartEvent, CartLine, CartRejection, CartReply, ENDED_CHECKOUTS_MAX, LINES_MAX,
-    NewPrice, TITLE_BYTES_MAX,
+    NewPrice, TITLE_CHARS_MAX,
     fold::{Ended, Grip, Sheet, subtotal},
 };
 use crate::{
@@ -95,7 +95,7 @@ impl Cart {
                 if known.is_none() && self.lines.len() >= LINES_MAX {
                     return Err(CartRejection::TooManyLines);
                 }
-                if price.amount < 0 || title.len() > TITLE_BYTES_MAX {
+                if price.amount < 0 || title.chars().count() > TITLE_CHARS_MAX {
                     return Err(CartRejection::Invalid { pointer: "/sku", why: "has no price or too long a title" });
                 }
                 let units = known.map_or(0, |line| line.quantity.units()) + quantity.units();

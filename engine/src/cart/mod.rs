@@ -35,8 +35,8 @@ use crate::{
 
 /// The most lines of one cart: as many as an order has.
 pub const LINES_MAX: usize = 100;
-/// The longest title of a line, in bytes: a product's and a variant's, 255 characters each, with what joins them.
-pub const TITLE_BYTES_MAX: usize = 2_100;
+/// The longest title of a line, in characters: a product's and a variant's, 255 characters each, with what joins them.
+pub const TITLE_CHARS_MAX: usize = 2_100;
 /// The most changes of one cart within 24 hours: each is remembered, to answer a repeat as it was answered first.
 pub const CHANGES_MAX: usize = 1_000;
 /// The most checkouts of one cart within the time that a late copy of their beginning may take to arrive.

@@ -3,9 +3,13 @@
 //! The `csv` crate reads the same rows (a test holds the two together), but counts a line too few after a CRLF or an
 //! empty line, gives no bound to a field whose quote is left open, and may miss a byte order mark that comes in pieces.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::{
+    borrow::Cow,
+    io::{self, BufRead, BufReader, Read},
+};
 
 use super::{COLUMNS_MAX, FIELD_BYTES_MAX, ROW_BYTES_MAX};
+use crate::text::nfc;
 
 /// Rows of `input`, one after the other. Empty lines are no rows.
 #[derive(Debug)]
@@ -100,6 +104,24 @@ impl Record {
     /// All of them.
     pub(super) fn fields(&self) -> impl Iterator<Item = &[u8]> {
         (0..self.len()).filter_map(|index| self.field(index))
+    }
+
+    /// Composes the letters of its fields (Normalization Form C): what looks the same is the same behind the edge.
+    fn compose(&mut self) {
+        if self.bytes.is_ascii() {
+            return;
+        }
+        let composed: Vec<_> = self.fields().map(|field| std::str::from_utf8(field).ok().map(nfc)).collect();
+        if !composed.iter().any(|field| matches!(field, Some(Cow::Owned(_)))) {
+            return;
+        }
+        let (mut bytes, mut ends) = (Vec::with_capacity(self.bytes.len()), Vec::with_capacity(self.ends.len()));
+        for (field, composed) in self.fields().zip(&composed) {
+            // A field that is not text is for its reader to refuse.
+            bytes.extend_from_slice(composed.as_deref().map_or(field, str::as_bytes));
+            ends.push(bytes.len());
+        }
+        (self.bytes, self.ends) = (bytes, ends);
     }
 
     fn clear(&mut self, line: u64) {
@@ -209,6 +231,7 @@ impl<R: Read> Records<R> {
             }
             self.input.consume(used);
             if ended {
+                record.compose();
                 return Ok(true);
             }
         }
@@ -223,6 +246,7 @@ impl<R: Read> Records<R> {
             State::StartField | State::Plain | State::QuoteInQuoted => {}
         }
         record.end_field();
+        record.compose();
         true
     }
 }

@@ -14,8 +14,8 @@ use crate::{
     time::Timestamp,
 };
 
-/// The longest title, in bytes.
-const TITLE_BYTES_MAX: usize = 255;
+/// The longest title, in characters.
+const TITLE_CHARS_MAX: usize = 255;
 /// Items that a drop may have had, those of refused attempts to make it included.
 const ITEMS_EVER_MAX: usize = 10 * ITEMS_MAX;
 
@@ -254,8 +254,8 @@ fn check_terms(terms: &Terms, items: &[ItemTerms], now: Timestamp) -> Result<(),
 }
 
 fn check_window(terms: &Terms, now: Timestamp) -> Result<(), DropRejection> {
-    if terms.title.len() > TITLE_BYTES_MAX {
-        return Err(invalid("/title", "is longer than 255 bytes"));
+    if terms.title.chars().count() > TITLE_CHARS_MAX {
+        return Err(invalid("/title", "is longer than 255 characters"));
     }
     if !HOLD_SECONDS.contains(&terms.hold_seconds) {
         return Err(invalid("/hold_seconds", "lies from 5 to 86400"));

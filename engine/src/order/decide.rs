@@ -2,7 +2,7 @@
 
 use super::{
     FulfillmentState, LINES_MAX, Order, OrderCommand, OrderEvent, OrderLine, OrderPaymentState, OrderRejection,
-    OrderReply, OrderTotals, REASON_BYTES_MAX, REFUNDS_MAX, Sheet, Standing, TRACKING_BYTES_MAX,
+    OrderReply, OrderTotals, REASON_CHARS_MAX, REFUNDS_MAX, Sheet, Standing, TRACKING_CHARS_MAX,
 };
 use crate::{
     aggregate::{Context, Decision, KeyReused},
@@ -146,8 +146,8 @@ impl Order {
         if let Some(decision) = self.repeat(sheet, context)? {
             return Ok(decision);
         }
-        if tracking.is_some_and(|tracking| tracking.len() > TRACKING_BYTES_MAX) {
-            return Err(invalid("/tracking", "is longer than 500 bytes"));
+        if tracking.is_some_and(|tracking| tracking.chars().count() > TRACKING_CHARS_MAX) {
+            return Err(invalid("/tracking", "is longer than 500 characters"));
         }
         match self.standing.fulfillment_state {
             FulfillmentState::Fulfilled => return Err(not_allowed("the order is fulfilled already")),
@@ -209,7 +209,11 @@ fn is_sum(lines: &[OrderLine], totals: &OrderTotals) -> bool {
 }
 
 fn check_reason(reason: &str) -> Result<(), OrderRejection> {
-    if reason.len() > REASON_BYTES_MAX { Err(invalid("/reason", "is longer than 500 bytes")) } else { Ok(()) }
+    if reason.chars().count() > REASON_CHARS_MAX {
+        Err(invalid("/reason", "is longer than 500 characters"))
+    } else {
+        Ok(())
+    }
 }
 
 fn invalid(pointer: &'static str, why: &'static str) -> OrderRejection {

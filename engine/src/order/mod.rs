@@ -40,10 +40,10 @@ use crate::{
 pub const LINES_MAX: usize = 100;
 /// The most attempts to refund one order: as many as its payment takes.
 pub const REFUNDS_MAX: u64 = crate::payment::REFUNDS_MAX as u64;
-/// The longest reason that a merchant can give, in bytes.
-pub const REASON_BYTES_MAX: usize = 500;
-/// The longest tracking code or link, in bytes.
-pub const TRACKING_BYTES_MAX: usize = 500;
+/// The longest reason that a merchant can give, in characters.
+pub const REASON_CHARS_MAX: usize = 500;
+/// The longest tracking code or link, in characters.
+pub const TRACKING_CHARS_MAX: usize = 500;
 
 /// What was bought on one line.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]

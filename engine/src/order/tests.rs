@@ -306,7 +306,7 @@ fn a_refund_has_edges() {
     let mut order = given_paid();
     let euros = Money { amount: 1, currency: Currency::new("EUR").unwrap() };
     let in_euros = OrderCommand::Refund { amount: euros, reason: String::new(), restock: false };
-    let talkative = OrderCommand::Cancel { reason: "x".repeat(super::REASON_BYTES_MAX + 1), restock: false };
+    let talkative = OrderCommand::Cancel { reason: "茶".repeat(super::REASON_CHARS_MAX + 1), restock: false };
     for command in [refund(0, false), refund(-1, false), in_euros, talkative] {
         assert!(matches!(refusal(order.ask(command)), OrderRejection::Invalid { .. }));
     }

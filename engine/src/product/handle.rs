@@ -4,48 +4,74 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use unicode_normalization::UnicodeNormalization;
 
-use crate::id::{ProductId, SKU_BYTES_MAX, Sku, TenantId, VariantId, crockford, digest128};
+use crate::{
+    id::{ProductId, SKU_CHARS_MAX, Sku, TenantId, VariantId, crockford, digest128},
+    text::{is_combining_mark, nfc},
+};
 
-/// The longest handle, in bytes: it is a part of URLs, and Shopify's are no longer.
-pub const HANDLE_BYTES_MAX: usize = 255;
+/// The longest handle, in characters: it is a part of URLs, and Shopify's are no longer.
+pub const HANDLE_CHARS_MAX: usize = 255;
 /// The longest SKU that is derived in a readable form, in bytes: a label printer's line.
 const READABLE_SKU_BYTES_MAX: usize = 64;
 
 /// Not a handle: see [`Handle`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a handle is 1 to {HANDLE_BYTES_MAX} lower-case letters, digits, '-' and '_'")]
+#[error("a handle is 1 to {HANDLE_CHARS_MAX} lower-case letters, digits, '-' and '_'")]
 pub struct InvalidHandle;
 
-/// A product's name in URLs and files, unique within a tenant: lower-case letters (of any script), digits, `-` and
-/// `_`, at most [`HANDLE_BYTES_MAX`] bytes.
+/// A product's name in URLs and files, unique within a tenant: lower-case letters (of any script, with the marks that
+/// belong to them), digits, `-` and `_`, at most [`HANDLE_CHARS_MAX`] characters, in Normalization Form C.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Handle(Arc<str>);
 
+/// Whether a character is a part of a word in a handle, by itself.
+fn is_plain(c: char) -> bool {
+    c == '_' || (c.is_alphanumeric() && c.to_lowercase().eq([c]))
+}
+
 impl Handle {
-    /// Takes `text` if it is a handle as it stands.
+    /// Takes `text` if it is a handle. Its composed and its decomposed form are one handle.
     pub fn new(text: &str) -> Result<Self, InvalidHandle> {
-        let plain = |c: char| matches!(c, '-' | '_') || (c.is_alphanumeric() && c.to_lowercase().eq([c]));
-        if text.is_empty() || text.len() > HANDLE_BYTES_MAX || !text.chars().all(plain) {
+        let text = nfc(text);
+        let mut may_be_marked = false;
+        for c in text.chars() {
+            let is_mark = is_combining_mark(c) && may_be_marked;
+            if !is_mark && c != '-' && !is_plain(c) {
+                return Err(InvalidHandle);
+            }
+            may_be_marked = is_mark || (c != '-' && c != '_');
+        }
+        if text.is_empty() || text.chars().count() > HANDLE_CHARS_MAX {
             return Err(InvalidHandle);
         }
-        Ok(Self(text.into()))
+        Ok(Self(text.as_ref().into()))
     }
 
     /// The handle that a shop would give to something of this title: `Ocean Blue Shirt` is `ocean-blue-shirt`.
     /// An error when nothing of the title can be in a handle.
     pub fn from_title(title: &str) -> Result<Self, InvalidHandle> {
         let mut slug = String::with_capacity(title.len());
-        for c in title.chars().flat_map(char::to_lowercase) {
-            if c == '_' || (c.is_alphanumeric() && c.to_lowercase().eq([c])) {
-                if slug.len() + c.len_utf8() > HANDLE_BYTES_MAX {
-                    break;
+        let mut may_be_marked = false;
+        for c in title.nfc().flat_map(char::to_lowercase) {
+            match c {
+                // What İ leaves behind in lower case, and what is not seen: no word ends there.
+                '\u{307}' if slug.ends_with('i') => {}
+                '\u{200c}' | '\u{200d}' | '\u{ad}' => {}
+                _ if is_plain(c) || (may_be_marked && is_combining_mark(c)) => {
+                    slug.push(c);
+                    may_be_marked = c != '_';
                 }
-                slug.push(c);
-            } else if !slug.is_empty() && !slug.ends_with('-') && slug.len() < HANDLE_BYTES_MAX {
-                slug.push('-');
+                _ => {
+                    if !slug.is_empty() && !slug.ends_with('-') {
+                        slug.push('-');
+                    }
+                    may_be_marked = false;
+                }
             }
         }
+        let slug: String = nfc(&slug).chars().take(HANDLE_CHARS_MAX).collect();
         Self::new(slug.trim_end_matches('-'))
     }
 
@@ -139,7 +165,7 @@ pub fn derived_sku(handle: &Handle, options: &[String]) -> Sku {
     Sku::new(&format!("{plain}.{}", hash.as_str())).expect("plain characters, and short")
 }
 
-const _: () = assert!(READABLE_SKU_BYTES_MAX + 14 <= SKU_BYTES_MAX);
+const _: () = assert!(READABLE_SKU_BYTES_MAX + 14 <= SKU_CHARS_MAX);
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -158,9 +184,11 @@ mod tests {
         assert!(
             Handle::new("ocean-blue_shirt-2").is_ok() && Handle::new("größe").is_ok() && Handle::new("抹茶").is_ok()
         );
-        assert!(Handle::new(&"a".repeat(HANDLE_BYTES_MAX)).is_ok());
-        assert!(Handle::new(&"a".repeat(HANDLE_BYTES_MAX + 1)).is_err());
-        for wrong in ["", "Shirt", "a b", "a/b", "a.b", "a,b"] {
+        assert!(Handle::new(&"a".repeat(HANDLE_CHARS_MAX)).is_ok());
+        assert!(Handle::new(&"a".repeat(HANDLE_CHARS_MAX + 1)).is_err());
+        assert!(Handle::new(&"茶".repeat(HANDLE_CHARS_MAX)).is_ok());
+        assert!(Handle::new(&"茶".repeat(HANDLE_CHARS_MAX + 1)).is_err());
+        for wrong in ["", "Shirt", "a b", "a/b", "a.b", "a,b", "\u{301}a", "a-\u{301}", "_\u{301}", "İ"] {
             assert_eq!(Handle::new(wrong), Err(InvalidHandle), "{wrong:?}");
         }
     }
@@ -171,6 +199,39 @@ mod tests {
         assert_eq!(Handle::from_title("Crème BRÛLÉE").unwrap().as_str(), "crème-brûlée");
         assert_eq!(Handle::from_title("!!!"), Err(InvalidHandle));
         assert!(Handle::from_title(&"é".repeat(300)).is_ok());
+    }
+
+    #[test]
+    fn a_handle_is_the_same_however_its_letters_are_put_together() {
+        let (composed, decomposed) = (Handle::new("café").unwrap(), Handle::new("cafe\u{301}").unwrap());
+        assert_eq!(composed, decomposed);
+        let acme = TenantId::new("acme").unwrap();
+        assert_eq!(composed.product(&acme), decomposed.product(&acme));
+        assert_eq!(Handle::from_title("Cafe\u{301} Noir").unwrap().as_str(), "café-noir");
+        let read: Handle = serde_json::from_str("\"cafe\u{301}\"").unwrap();
+        assert_eq!(read, composed);
+    }
+
+    #[test]
+    fn words_of_every_script_stay_whole() {
+        for (title, handle) in [
+            ("İstanbul Çay", "istanbul-çay"),
+            ("IŞIK", "işik"),
+            ("हिन्दी किताब", "हिन्दी-किताब"),
+            ("น้ำหอม", "น้ำหอม"),
+            ("தமிழ் நூல்", "தமிழ்-நூல்"),
+            ("বাংলা বই", "বাংলা-বই"),
+            ("ខ្មែរ", "ខ្មែរ"),
+            ("မြန်မာ", "မြန်မာ"),
+            ("שָׁלוֹם", "שָׁלוֹם"),
+            ("می\u{200c}خواهم", "میخواهم"),
+            ("京都 抹茶クッキー", "京都-抹茶クッキー"),
+            ("Đà Nẵng", "đà-nẵng"),
+        ] {
+            let made = Handle::from_title(title).unwrap();
+            assert_eq!(made, Handle::new(handle).unwrap(), "{title}");
+            assert!(!made.as_str().trim_matches('-').is_empty());
+        }
     }
 
     #[test]
@@ -193,7 +254,7 @@ mod tests {
         fn every_title_makes_a_handle_or_none(title in "\\PC{0,300}") {
             if let Ok(handle) = Handle::from_title(&title) {
                 prop_assert_eq!(Handle::from_title(handle.as_str()).unwrap(), handle.clone());
-                prop_assert!(derived_sku(&handle, &[title]).as_str().len() <= SKU_BYTES_MAX);
+                prop_assert!(derived_sku(&handle, &[title]).as_str().len() <= READABLE_SKU_BYTES_MAX + 14);
             }
         }
     }

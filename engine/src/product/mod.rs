@@ -27,7 +27,7 @@ use serde::Serialize;
 
 pub use self::{
     fold::Product,
-    handle::{HANDLE_BYTES_MAX, Handle, InvalidHandle, derived_sku, variant_id},
+    handle::{HANDLE_CHARS_MAX, Handle, InvalidHandle, derived_sku, variant_id},
     html::{DESCRIPTION_BYTES_MAX, DESCRIPTION_ELEMENTS_MAX, InvalidDescription, LeftOut, SafeHtml},
     revise::{image_src_fits, single_line},
     sheet::{Change, Image, OptionView, ProductView, Status, Variant, VariantView},

@@ -1,6 +1,9 @@
 //! Tokens that were found good: a signature check costs more than a reservation.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use engine::{
     id::{SubjectId, TenantId},
@@ -35,26 +38,53 @@ impl Known {
     }
 }
 
-type Part = HashMap<u64, (Box<str>, Arc<Known>)>;
+/// Tokens with a lock of their own.
+#[derive(Debug, Default)]
+struct Part {
+    tokens: HashMap<u64, (Box<str>, Arc<Known>)>,
+    /// The hashes in the order in which they came: the oldest makes room for the newest without a scan.
+    order: VecDeque<u64>,
+}
+
+impl Part {
+    fn insert(&mut self, hash: u64, token: &str, known: Arc<Known>) {
+        if self.tokens.insert(hash, (token.into(), known)).is_none() {
+            self.order.push_back(hash);
+        }
+        while self.tokens.len() > TOKENS_MAX / PARTS
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.tokens.remove(&oldest);
+        }
+    }
+
+    fn retain(&mut self, keep: impl Fn(&Bearer) -> bool) {
+        let tokens = &mut self.tokens;
+        tokens.retain(|_, (_, known)| keep(&known.bearer));
+        self.order.retain(|hash| tokens.contains_key(hash));
+    }
+}
 
 /// Good tokens, and what ended before its time.
+///
+/// Ending a session costs the same however many tokens are cached: each lookup asks whether its session has ended, so
+/// that no end has to search for tokens.
 #[derive(Debug)]
 pub(crate) struct TokenCache {
     parts: Vec<RwLock<Part>>,
-    ended: Mutex<Ended>,
-}
-
-#[derive(Debug, Default)]
-struct Ended {
-    /// Sessions, and until when their tokens would have been good.
-    sessions: HashMap<u128, Timestamp>,
+    /// Ended sessions, and until when their tokens would have been good.
+    ended_sessions: Vec<RwLock<HashMap<u128, Timestamp>>>,
     /// Subjects: tokens given out before the first instant are worthless; the second is when they expire.
-    subjects: HashMap<(TenantId, SubjectId), (Timestamp, Timestamp)>,
+    ended_subjects: Mutex<HashMap<(TenantId, SubjectId), (Timestamp, Timestamp)>>,
 }
 
 impl Default for TokenCache {
     fn default() -> Self {
-        Self { parts: (0..PARTS).map(|_| RwLock::default()).collect(), ended: Mutex::default() }
+        Self {
+            parts: (0..PARTS).map(|_| RwLock::default()).collect(),
+            ended_sessions: (0..PARTS).map(|_| RwLock::default()).collect(),
+            ended_subjects: Mutex::default(),
+        }
     }
 }
 
@@ -73,76 +103,75 @@ impl TokenCache {
     /// The token, if it was found good and still is.
     pub(crate) fn find(&self, token: &str, now: Timestamp) -> Option<Arc<Known>> {
         let hash = Self::hash(token);
-        let part = self.part(hash).read();
-        let (text, known) = part.get(&hash)?;
-        (**text == *token && known.bearer.expires_at > now).then(|| known.clone())
+        let known = {
+            let part = self.part(hash).read();
+            let (text, known) = part.tokens.get(&hash)?;
+            (**text == *token && known.bearer.expires_at > now).then(|| known.clone())?
+        };
+        (!self.session_has_ended(&known.bearer)).then_some(known)
     }
 
     /// Keeps a token that was found good, unless its session has ended meanwhile.
-    pub(crate) fn keep(&self, token: &str, known: Arc<Known>, now: Timestamp) -> Result<(), InvalidToken> {
+    pub(crate) fn keep(&self, token: &str, known: Arc<Known>) -> Result<(), InvalidToken> {
         let hash = Self::hash(token);
-        {
-            let mut part = self.part(hash).write();
-            if part.len() >= TOKENS_MAX / PARTS && !part.contains_key(&hash) {
-                part.retain(|_, (_, known)| known.bearer.expires_at > now);
-                if part.len() >= TOKENS_MAX / PARTS {
-                    let any = part.keys().next().copied();
-                    any.map(|any| part.remove(&any));
-                }
-            }
-            part.insert(hash, (token.into(), known.clone()));
-        }
-        // Looked at after the token is in: an end that came in between has either removed it, or is seen here.
+        self.part(hash).write().insert(hash, token, known.clone());
+        // Looked at after the token is in: an end that came in between is seen here, or by whoever looks it up.
         if self.has_ended(&known.bearer) {
-            self.part(hash).write().remove(&hash);
+            self.part(hash).write().tokens.remove(&hash);
             return Err(InvalidToken::Ended);
         }
         Ok(())
     }
 
+    fn ended_part(&self, session: u128) -> &RwLock<HashMap<u128, Timestamp>> {
+        &self.ended_sessions[(session >> 64) as usize % PARTS]
+    }
+
+    fn session_has_ended(&self, bearer: &Bearer) -> bool {
+        bearer.session.is_some_and(|session| self.ended_part(session).read().contains_key(&session))
+    }
+
     fn has_ended(&self, bearer: &Bearer) -> bool {
-        let ended = self.ended.lock();
-        bearer.session.is_some_and(|session| ended.sessions.contains_key(&session))
-            || ended
-                .subjects
+        self.session_has_ended(bearer)
+            || self
+                .ended_subjects
+                .lock()
                 .get(&(bearer.tenant.clone(), bearer.subject))
                 .is_some_and(|(before, _)| bearer.issued_at < *before)
     }
 
-    /// Makes the tokens of a session worthless. The longest-lived would be good until `until`.
+    /// Makes the tokens of a session worthless, which is written down elsewhere already. The longest-lived would be good
+    /// until `until`.
     pub(crate) fn end_session(&self, session: u128, until: Timestamp) {
-        {
-            let mut ended = self.ended.lock();
-            if ended.sessions.len() < ENDED_MAX {
-                ended.sessions.insert(session, until);
+        let is_full = {
+            let mut ended = self.ended_part(session).write();
+            let is_full = ended.len() >= ENDED_MAX / PARTS;
+            if is_full {
+                ended.clear();
             }
+            ended.insert(session, until);
+            is_full
+        };
+        if is_full {
+            // What was ended is not remembered here any more: every token is held against the database again.
+            self.parts.iter().for_each(|part| *part.write() = Part::default());
         }
-        self.forget(|bearer| bearer.session == Some(session));
     }
 
-    /// Makes the tokens worthless that a subject was given before `before`.
+    /// Keeps tokens from the cache that a subject was given before `before`. Those in it end with the subject's
+    /// [`Cell`].
     pub(crate) fn end_subject(&self, tenant: &TenantId, subject: SubjectId, before: Timestamp, until: Timestamp) {
-        {
-            let mut ended = self.ended.lock();
-            if ended.subjects.len() < ENDED_MAX {
-                ended.subjects.insert((tenant.clone(), subject), (before, until));
-            }
-        }
-        self.forget(|bearer| bearer.subject == subject && bearer.tenant == *tenant && bearer.issued_at < before);
-    }
-
-    fn forget(&self, which: impl Fn(&Bearer) -> bool) {
-        for part in &self.parts {
-            part.write().retain(|_, (_, known)| !which(&known.bearer));
+        let mut ended = self.ended_subjects.lock();
+        if ended.len() < ENDED_MAX {
+            ended.insert((tenant.clone(), subject), (before, until));
         }
     }
 
     /// Forgets what has expired.
     pub(crate) fn sweep(&self, now: Timestamp) {
-        self.forget(|bearer| bearer.expires_at <= now);
-        let mut ended = self.ended.lock();
-        ended.sessions.retain(|_, until| *until > now);
-        ended.subjects.retain(|_, (_, until)| *until > now);
+        self.parts.iter().for_each(|part| part.write().retain(|bearer| bearer.expires_at > now));
+        self.ended_sessions.iter().for_each(|ended| ended.write().retain(|_, until| *until > now));
+        self.ended_subjects.lock().retain(|_, (_, until)| *until > now);
     }
 }
 
@@ -158,6 +187,7 @@ mod tests {
             session: Some(session),
             issued_at: Timestamp(issued_at),
             expires_at: Timestamp(1_000),
+            signed_in_at: None,
         };
         Arc::new(Known { bearer, cell: Cell::of(Standing::guest(SubjectId(subject))) })
     }
@@ -165,7 +195,7 @@ mod tests {
     #[test]
     fn a_token_is_known_until_it_expires() {
         let cache = TokenCache::default();
-        cache.keep("token", known(1, 1, 0), Timestamp(0)).unwrap();
+        cache.keep("token", known(1, 1, 0)).unwrap();
         assert!(cache.find("token", Timestamp(999)).is_some());
         assert!(cache.find("token", Timestamp(1_000)).is_none());
         assert!(cache.find("tokem", Timestamp(0)).is_none());
@@ -174,21 +204,20 @@ mod tests {
     #[test]
     fn an_ended_session_takes_its_tokens_along_and_lets_none_in() {
         let cache = TokenCache::default();
-        cache.keep("a", known(1, 1, 0), Timestamp(0)).unwrap();
-        cache.keep("b", known(1, 2, 0), Timestamp(0)).unwrap();
+        cache.keep("a", known(1, 1, 0)).unwrap();
+        cache.keep("b", known(1, 2, 0)).unwrap();
         cache.end_session(1, Timestamp(1_000));
         assert!(cache.find("a", Timestamp(0)).is_none() && cache.find("b", Timestamp(0)).is_some());
-        assert_eq!(cache.keep("a", known(1, 1, 0), Timestamp(0)), Err(InvalidToken::Ended));
+        assert_eq!(cache.keep("a", known(1, 1, 0)), Err(InvalidToken::Ended));
         assert!(cache.find("a", Timestamp(0)).is_none());
     }
 
     #[test]
     fn a_subjects_older_tokens_end_and_newer_ones_do_not() {
         let cache = TokenCache::default();
-        cache.keep("old", known(1, 1, 10), Timestamp(0)).unwrap();
         cache.end_subject(&TenantId::new("acme").unwrap(), SubjectId(1), Timestamp(20), Timestamp(1_000));
-        assert!(cache.find("old", Timestamp(0)).is_none());
-        assert!(cache.keep("new", known(1, 1, 20), Timestamp(0)).is_ok());
+        assert_eq!(cache.keep("old", known(1, 1, 10)), Err(InvalidToken::Ended));
+        assert!(cache.keep("new", known(1, 1, 20)).is_ok());
         cache.sweep(Timestamp(1_000));
         assert!(cache.find("new", Timestamp(0)).is_none());
     }
@@ -197,9 +226,42 @@ mod tests {
     fn a_full_cache_stays_bounded() {
         let cache = TokenCache::default();
         for n in 0..TOKENS_MAX + 10_000 {
-            cache.keep(&format!("token {n}"), known(n as u128, 1, 0), Timestamp(0)).unwrap();
+            cache.keep(&format!("token {n}"), known(n as u128, 1, 0)).unwrap();
         }
-        let kept: usize = cache.parts.iter().map(|part| part.read().len()).sum();
-        assert!(kept <= TOKENS_MAX);
+        let kept: usize = cache.parts.iter().map(|part| part.read().tokens.len()).sum();
+        let ordered: usize = cache.parts.iter().map(|part| part.read().order.len()).sum();
+        assert!(kept <= TOKENS_MAX && ordered <= TOKENS_MAX);
+        // The newest is never the one that makes room.
+        assert!(cache.find(&format!("token {}", TOKENS_MAX + 9_999), Timestamp(0)).is_some());
+    }
+
+    #[test]
+    fn more_ended_sessions_than_are_remembered_end_the_cache_and_not_the_ends() {
+        let cache = TokenCache::default();
+        cache.keep("a", known(1, 1, 0)).unwrap();
+        for session in 1..=(ENDED_MAX / PARTS) as u128 + 1 {
+            cache.end_session(session, Timestamp(1_000));
+        }
+        assert!(cache.find("a", Timestamp(0)).is_none());
+        let remembered: usize = cache.ended_sessions.iter().map(|part| part.read().len()).sum();
+        assert!(remembered <= ENDED_MAX);
+    }
+
+    #[test]
+    fn ending_a_session_looks_at_no_token() {
+        // A reader holds every part of the cache: an end that scanned it would wait for ever.
+        let cache = Arc::new(TokenCache::default());
+        cache.keep("a", known(1, 1, 0)).unwrap();
+        let guards: Vec<_> = cache.parts.iter().map(|part| part.read()).collect();
+        let (done, ended) = std::sync::mpsc::channel();
+        let other = cache.clone();
+        let ending = std::thread::spawn(move || {
+            other.end_session(1, Timestamp(1_000));
+            let _ = done.send(());
+        });
+        let in_time = ended.recv_timeout(std::time::Duration::from_secs(10));
+        drop(guards);
+        ending.join().unwrap();
+        assert!(in_time.is_ok() && cache.find("a", Timestamp(0)).is_none());
     }
 }

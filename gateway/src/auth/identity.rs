@@ -75,6 +75,11 @@ impl Identity {
         self.known.bearer.expires_at
     }
 
+    /// When the password was given that its session goes back to, if that is known.
+    pub(crate) fn signed_in_at(&self) -> Option<Timestamp> {
+        self.known.bearer.signed_in_at
+    }
+
     /// Its session, unless the token is from the command line.
     pub(crate) fn session(&self) -> Option<u128> {
         self.known.bearer.session

@@ -6,12 +6,14 @@
 //!                        └─► signature, revocations ─► SQL ───┘◄── sign-in, registration, erasure
 //! ```
 //!
-//! A token says who it was given to. What that subject is *by now* stands in its `Cell`, which all its tokens share:
-//! a guest's token becomes its account's the moment the guest signs in.
+//! A token says who it was given to. What that subject is *by now* stands in its `Cell`, which all its tokens share.
+//! A guest's tokens end the moment the guest signs in or signs up: whoever knew one before must not act for the account.
 
 mod cache;
 pub mod email;
 mod error;
+#[cfg(test)]
+mod handover_tests;
 mod identity;
 pub mod keys;
 pub mod mail;

@@ -7,6 +7,7 @@ use std::sync::{
 use std::time::Duration;
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version, password_hash};
+use engine::text::{nfc, nfd};
 use tokio::sync::Semaphore;
 
 use crate::problem::{Code, Problem};
@@ -20,6 +21,47 @@ const PASSES: u32 = 2;
 /// Passwords that may wait: at 20 ms each, a wait of a second and a half. More is refused.
 const WAITING_MAX: usize = 64;
 const OVERLOADED_WAIT: Duration = Duration::from_secs(2);
+
+/// What a password that is typed is to the one that is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fit {
+    /// It is the same.
+    Same,
+    /// It is the same, kept in a form from before passwords were prepared: it should be hashed anew.
+    FormerForm,
+    /// It is another.
+    Other,
+}
+
+impl Fit {
+    /// Whether it opens what the password protects.
+    pub fn is_same(self) -> bool {
+        self != Fit::Other
+    }
+}
+
+/// A password as it is hashed: the OpaqueString profile (RFC 8265, section 4.2). Every white space is a plain one, and
+/// letters are composed; case and width stay.
+pub fn prepare(password: &str) -> String {
+    let plain: String = password.chars().map(|c| if c != ' ' && is_space(c) { ' ' } else { c }).collect();
+    nfc(&plain).into_owned()
+}
+
+/// Unicode's general category Zs.
+fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
+}
+
+/// The forms in which a password may have been hashed, the present one first: one for passwords in ASCII.
+fn forms(password: &str) -> Vec<String> {
+    let mut forms = vec![prepare(password)];
+    for former in [password.to_owned(), nfc(password).into_owned(), nfd(password)] {
+        if !forms.contains(&former) {
+            forms.push(former);
+        }
+    }
+    forms
+}
 
 /// Hashes and checks passwords.
 #[derive(Clone)]
@@ -57,21 +99,26 @@ impl Passwords {
 
     /// The hash of a password, as a PHC string.
     pub async fn hash(&self, password: String) -> Result<String, Problem> {
+        let password = prepare(&password);
         let hashed =
             self.run(move |inner| inner.argon2.hash_password(password.as_bytes()).map(|hash| hash.to_string()));
         hashed.await?.map_err(|error| Problem::internal("hashing a password", &error))
     }
 
-    /// Whether `password` is the one with the hash `known`. Without one it is not, after the same time.
-    pub async fn verify(&self, password: String, known: Option<String>) -> Result<bool, Problem> {
+    /// What `password` is to the one with the hash `known`. Without one it is another, after the same time.
+    pub async fn verify(&self, password: String, known: Option<String>) -> Result<Fit, Problem> {
         let verified = self.run(move |inner| {
             let hash = known.as_deref().unwrap_or(&inner.nobody);
-            let verified = inner.argon2.verify_password(password.as_bytes(), hash);
-            match verified {
-                Ok(()) => Ok(known.is_some()),
-                Err(password_hash::Error::PasswordInvalid) => Ok(false),
-                Err(error) => Err(error),
+            for (index, form) in forms(&password).into_iter().enumerate() {
+                match inner.argon2.verify_password(form.as_bytes(), hash) {
+                    Ok(()) if known.is_none() => return Ok(Fit::Other),
+                    Ok(()) if index == 0 => return Ok(Fit::Same),
+                    Ok(()) => return Ok(Fit::FormerForm),
+                    Err(password_hash::Error::PasswordInvalid) => {}
+                    Err(error) => return Err(error),
+                }
             }
+            Ok(Fit::Other)
         });
         verified.await?.map_err(|error| Problem::internal("checking a password", &error))
     }
@@ -102,9 +149,13 @@ impl Drop for Waiting {
     }
 }
 
-/// Whether a password has a length that is taken. Nothing else is asked of it.
-pub fn check_length(password: &str) -> Result<(), &'static str> {
+/// Whether a new password has a length that is taken, and no control characters (RFC 8264, section 4.3).
+pub fn check_new(password: &str) -> Result<(), &'static str> {
+    let password = prepare(password);
     match password.chars().count() {
+        PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX if password.chars().any(char::is_control) => {
+            Err("must not have control characters")
+        }
         PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX => Ok(()),
         _ => Err("has from 8 to 256 characters"),
     }
@@ -119,9 +170,9 @@ mod tests {
         let passwords = Passwords::new(8, 2).unwrap();
         let hash = passwords.hash("correct horse".into()).await.unwrap();
         assert!(hash.starts_with("$argon2id$") && !hash.contains("horse"));
-        assert!(passwords.verify("correct horse".into(), Some(hash.clone())).await.unwrap());
-        assert!(!passwords.verify("wrong horse".into(), Some(hash)).await.unwrap());
-        assert!(!passwords.verify("nobody's password".into(), None).await.unwrap());
+        assert_eq!(passwords.verify("correct horse".into(), Some(hash.clone())).await.unwrap(), Fit::Same);
+        assert_eq!(passwords.verify("wrong horse".into(), Some(hash)).await.unwrap(), Fit::Other);
+        assert_eq!(passwords.verify("nobody's password".into(), None).await.unwrap(), Fit::Other);
         assert!(passwords.verify("x".into(), Some("not a hash".into())).await.is_err());
     }
 
@@ -135,9 +186,39 @@ mod tests {
         assert!(passwords.hash("correct horse".into()).await.is_ok());
     }
 
+    #[tokio::test]
+    async fn a_password_is_the_same_however_a_keyboard_writes_it() {
+        let passwords = Passwords::new(8, 2).unwrap();
+        let hash = passwords.hash("Crème brûlée 京都".into()).await.unwrap();
+        for typed in ["Crème brûlée 京都", "Cre\u{300}me bru\u{302}le\u{301}e 京都", "Crème\u{a0}brûlée\u{3000}京都"]
+        {
+            assert_eq!(passwords.verify(typed.into(), Some(hash.clone())).await.unwrap(), Fit::Same, "{typed}");
+        }
+        for other in ["crème brûlée 京都", "Creme brulee 京都", "Crème brûlée  京都"] {
+            assert_eq!(passwords.verify(other.into(), Some(hash.clone())).await.unwrap(), Fit::Other, "{other}");
+        }
+        // Width and case stay: they are as good a secret as any.
+        assert_ne!(prepare("ＡＢＣ"), prepare("ABC"));
+    }
+
+    #[tokio::test]
+    async fn a_password_from_before_it_was_prepared_is_known_in_its_former_forms() {
+        let passwords = Passwords::new(8, 2).unwrap();
+        for kept in ["cafe\u{301} creme\u{301}", "café\u{a0}crémé", "café crémé\u{2009}x"] {
+            let hash = passwords.inner.argon2.hash_password(kept.as_bytes()).unwrap().to_string();
+            let verify = async |typed: &str| passwords.verify(typed.into(), Some(hash.clone())).await.unwrap();
+            assert_eq!(verify(kept).await, Fit::FormerForm, "{kept}");
+            assert_eq!(verify("cafe creme").await, Fit::Other, "{kept}");
+        }
+        assert_eq!(forms("correct horse").len(), 1, "plain passwords cost one hash");
+        assert!(forms("c\u{a0}é e\u{301}").len() <= 4);
+    }
+
     #[test]
     fn passwords_have_a_length() {
-        assert!(check_length("1234567").is_err() && check_length("12345678").is_ok());
-        assert!(check_length(&"ä".repeat(256)).is_ok() && check_length(&"ä".repeat(257)).is_err());
+        assert!(check_new("1234567\u{7}x").is_err());
+        assert!(check_new("e\u{301}2345678").is_ok() && check_new("e\u{301}234567").is_err());
+        assert!(check_new("1234567").is_err() && check_new("12345678").is_ok());
+        assert!(check_new(&"ä".repeat(256)).is_ok() && check_new(&"ä".repeat(257)).is_err());
     }
 }

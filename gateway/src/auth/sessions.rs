@@ -10,7 +10,9 @@ use engine::{
     id::{SubjectId, TenantId},
     time::Timestamp,
 };
-use persistence::sql::{AliasError, NewAccount, NewRefreshToken, ReadSide, RotateError, StoreError, TokenHash};
+use persistence::sql::{
+    AliasError, NewAccount, NewRefreshToken, ReadSide, RotateError, Rotated, StoreError, TokenHash,
+};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -18,7 +20,7 @@ use super::{
     email::Email,
     identity::Identity,
     keys::{KeyError, Keys, keyed_hash, random, random128},
-    password::Passwords,
+    password::{Fit, Passwords},
     standing::{Standing, Standings},
     token::{Bearer, InvalidToken, Issuer, Role},
 };
@@ -30,6 +32,9 @@ use crate::{
 
 /// What a stored refresh token starts with.
 const STORED: &str = "r1";
+/// How long a sign-in stands for the password where something asks for it again: long enough to read a confirmation.
+pub(crate) const FRESH_SIGN_IN: Duration = Duration::from_secs(5 * 60);
+
 /// How long a token lives, and how long its session may go on without being used.
 #[derive(Debug, Clone, Copy)]
 struct Lifetimes {
@@ -127,8 +132,15 @@ impl Sessions {
             None => self.look_closer(token, now).await?,
         };
         let standing = known.standing();
-        let is_older = |from| known.bearer.issued_at < from;
-        if standing.erased || standing.tokens_from.is_some_and(is_older) {
+        let bearer = &known.bearer;
+        // A guest's token ends when the guest gets an account: whoever knew it before must not act for the account.
+        let was_guest = bearer.role.is_none() && (standing.customer || standing.subject != bearer.subject);
+        let is_older = |from| bearer.issued_at < from;
+        if was_guest
+            || standing.erased
+            || standing.tokens_from.is_some_and(is_older)
+            || known.cell.has_ended(bearer.issued_at)
+        {
             return Err(InvalidToken::Ended.into());
         }
         Ok(Identity::new(known, standing))
@@ -142,7 +154,7 @@ impl Sessions {
         }
         let cell = self.standings.cell(&self.read_side, &bearer.tenant, bearer.subject).await?;
         let known = Arc::new(Known { bearer, cell });
-        self.cache.keep(token, known.clone(), now)?;
+        self.cache.keep(token, known.clone())?;
         Ok(known)
     }
 
@@ -166,7 +178,7 @@ impl Sessions {
         let minted = self.issuer.sign_access(&bearer).map_err(no_key)?;
         // We have signed it: there is no need to check it when it comes back.
         let known = Known { bearer, cell: self.standings.new_guest(tenant, subject) };
-        self.cache.keep(&minted.token, Arc::new(known), now).map_err(invalid)?;
+        self.cache.keep(&minted.token, Arc::new(known)).map_err(invalid)?;
         Ok(Grant { token: minted.token, expires_at: minted.expires_at, refresh_token, subject, role: None })
     }
 
@@ -182,29 +194,35 @@ impl Sessions {
     ) -> Result<Grant, Problem> {
         let account = self.read_side.account_by_email(tenant, email.as_str()).await?;
         let hash = account.as_ref().and_then(|account| account.password.clone());
-        let fits = self.passwords.verify(password, hash).await?;
-        let account = account.filter(|_| fits).ok_or_else(|| Problem::new(Code::InvalidCredentials))?;
+        let fit = self.passwords.verify(password.clone(), hash).await?;
+        let account = account.filter(|_| fit.is_same()).ok_or_else(|| Problem::new(Code::InvalidCredentials))?;
+        if fit == Fit::FormerForm {
+            self.hash_anew(tenant, account.subject, password).await;
+        }
         if let Some(guest) = guest.filter(|guest| guest.is_guest() && guest.tenant() == tenant) {
-            self.hand_over(tenant, guest.subject(), account.subject, now).await?;
+            self.hand_over(guest, account.subject, now).await?;
         }
         self.start_stored(tenant, account.subject, Some(account.role.into()), now).await
     }
 
-    async fn hand_over(
-        &self,
-        tenant: &TenantId,
-        guest: SubjectId,
-        account: SubjectId,
-        now: Timestamp,
-    ) -> Result<(), Problem> {
-        match self.read_side.add_alias(tenant, guest, account, now).await {
-            Ok(()) => {}
-            Err(AliasError::Taken | AliasError::TooMany) => return Ok(()),
+    /// Keeps a password in its present form. The next sign-in tries again if that fails.
+    async fn hash_anew(&self, tenant: &TenantId, subject: SubjectId, password: String) {
+        let Ok(hash) = self.passwords.hash(password).await else { return };
+        if let Err(error) = self.read_side.set_password(tenant, subject, &hash).await {
+            tracing::warn!(%tenant, %error, "a password stays in its former form");
+        }
+    }
+
+    /// Hands what a guest has over to an account, and ends every token of the guest, whether or not that was possible.
+    async fn hand_over(&self, guest: &Identity, account: SubjectId, now: Timestamp) -> Result<(), Problem> {
+        let (tenant, subject) = (guest.tenant(), guest.subject());
+        match self.read_side.add_alias(tenant, subject, account, now).await {
+            Ok(()) | Err(AliasError::Taken | AliasError::TooMany) => {}
             Err(error) => return Err(error.into()),
         }
-        self.read_side.end_sessions(tenant, guest).await?;
+        self.read_side.end_sessions(tenant, subject).await?;
         self.standings.changed(&self.read_side, tenant, account).await?;
-        Ok(())
+        self.end_current(guest, now).await
     }
 
     /// Makes an account of a guest: the same subject, now a customer.
@@ -230,6 +248,7 @@ impl Sessions {
         self.read_side.create_account(tenant, &new).await?;
         self.read_side.end_sessions(tenant, subject).await?;
         self.standings.changed(&self.read_side, tenant, subject).await?;
+        self.end_current(guest, now).await?;
         self.start_stored(tenant, subject, Some(Role::Customer), now).await
     }
 
@@ -242,29 +261,31 @@ impl Sessions {
     ) -> Result<Grant, Problem> {
         let family = random128().map_err(no_key)?;
         let refresh_token = new_refresh_token(tenant)?;
-        let stored = self.stored(&refresh_token, family, subject, now);
+        let stored = NewRefreshToken { signed_in_at: Some(now), ..self.stored(&refresh_token, family, subject, now) };
         self.read_side.start_session(tenant, &stored).await?;
-        self.grant(tenant, subject, role, family, refresh_token, now).await
+        let rotated = Rotated { subject, family, signed_in_at: stored.signed_in_at };
+        self.grant(tenant, rotated, role, refresh_token, now).await
     }
 
     fn stored(&self, token: &str, family: u128, subject: SubjectId, now: Timestamp) -> NewRefreshToken {
         let expires_at = now.plus_seconds(self.lifetimes.refresh.as_secs());
-        NewRefreshToken { token: hash(token), family, subject, created_at: now, expires_at }
+        NewRefreshToken { token: hash(token), family, subject, created_at: now, expires_at, signed_in_at: None }
     }
 
     async fn grant(
         &self,
         tenant: &TenantId,
-        subject: SubjectId,
+        session: Rotated,
         role: Option<Role>,
-        family: u128,
         refresh_token: String,
         now: Timestamp,
     ) -> Result<Grant, Problem> {
+        let Rotated { subject, family, signed_in_at } = session;
         let bearer = Issuer::bearer(tenant, subject, role, Some(family), now, self.lifetimes.access);
+        let bearer = Bearer { signed_in_at, ..bearer };
         let minted = self.issuer.sign_access(&bearer).map_err(no_key)?;
         let cell = self.standings.cell(&self.read_side, tenant, subject).await?;
-        self.cache.keep(&minted.token, Arc::new(Known { bearer, cell }), now).map_err(invalid)?;
+        self.cache.keep(&minted.token, Arc::new(Known { bearer, cell })).map_err(invalid)?;
         Ok(Grant { token: minted.token, expires_at: minted.expires_at, refresh_token, subject, role })
     }
 
@@ -302,7 +323,7 @@ impl Sessions {
             Some(account) => Some(account.role.into()),
             None => None,
         };
-        self.grant(&tenant, rotated.subject, role, rotated.family, next, now).await
+        self.grant(&tenant, rotated, role, next, now).await
     }
 
     /// Writes a guest's first refresh token down, unless it is worthless by now.
@@ -350,11 +371,33 @@ impl Sessions {
     pub(crate) fn end_tokens(&self, tenant: &TenantId, standing: &Standing, now: Timestamp) {
         for subject in std::iter::once(standing.subject).chain(standing.former.iter().copied()) {
             self.cache.end_subject(tenant, subject, now, self.tokens_expire(now));
+            self.standings.end_tokens(tenant, subject, now);
         }
     }
 
     fn tokens_expire(&self, now: Timestamp) -> Timestamp {
         now.plus_seconds(self.lifetimes.access.as_secs())
+    }
+
+    /// Whether it is known to be the account's owner who asks, and not only someone with a token: by the password, or by a
+    /// sign-in not long ago. A guest has nothing but the token.
+    pub(crate) async fn confirm(
+        &self,
+        identity: &Identity,
+        password: Option<String>,
+        now: Timestamp,
+    ) -> Result<(), Problem> {
+        if !identity.standing().customer {
+            return Ok(());
+        }
+        let Some(password) = password else {
+            let is_fresh = |at| now.ms_since(at) < FRESH_SIGN_IN.as_millis() as u64;
+            let required = || Problem::new(Code::PasswordRequired);
+            return identity.signed_in_at().is_some_and(is_fresh).then_some(()).ok_or_else(required);
+        };
+        let account = self.read_side.account(identity.tenant(), identity.subject()).await?;
+        let fits = self.passwords.verify(password, account.and_then(|account| account.password)).await?;
+        fits.is_same().then_some(()).ok_or_else(|| Problem::new(Code::InvalidCredentials))
     }
 
     /// Erases what is kept of someone, and ends its sessions.

@@ -47,11 +47,18 @@ impl Standing {
 #[derive(Debug)]
 pub(crate) struct Cell {
     standing: RwLock<Arc<Standing>>,
+    /// Tokens that were given out before this instant, in milliseconds, are worthless.
+    tokens_from: AtomicU64,
 }
 
 impl Cell {
     pub(crate) fn of(standing: Standing) -> Arc<Self> {
-        Arc::new(Self { standing: RwLock::new(Arc::new(standing)) })
+        Arc::new(Self { standing: RwLock::new(Arc::new(standing)), tokens_from: AtomicU64::new(0) })
+    }
+
+    /// Whether the tokens that were given out at this instant have been ended.
+    pub(crate) fn has_ended(&self, issued_at: Timestamp) -> bool {
+        issued_at.0 < self.tokens_from.load(Ordering::Acquire)
     }
 
     pub(crate) fn standing(&self) -> Arc<Standing> {
@@ -126,6 +133,13 @@ impl Standings {
                 }
             }
             return Ok(standing);
+        }
+    }
+
+    /// Makes the known tokens worthless that a subject was given before `before`.
+    pub(crate) fn end_tokens(&self, tenant: &TenantId, subject: SubjectId, before: Timestamp) {
+        if let Some(cell) = self.cells.lock().get(&(tenant.clone(), subject)).and_then(Weak::upgrade) {
+            cell.tokens_from.fetch_max(before.0, Ordering::AcqRel);
         }
     }
 

@@ -74,6 +74,9 @@ pub(crate) struct Claims {
     #[serde(default)]
     iat_ms: u16,
     exp: u64,
+    /// When the password was given (OpenID Connect Core, section 2), in seconds. Guests and the command line have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    auth_time: Option<u64>,
     jti: String,
 }
 
@@ -100,6 +103,8 @@ pub(crate) struct Bearer {
     pub(crate) session: Option<u128>,
     pub(crate) issued_at: Timestamp,
     pub(crate) expires_at: Timestamp,
+    /// When the password was given, if it was.
+    pub(crate) signed_in_at: Option<Timestamp>,
 }
 
 /// A token as it is handed out.
@@ -163,7 +168,7 @@ impl Issuer {
     ) -> Bearer {
         // `exp` counts whole seconds.
         let expires_at = Timestamp(now.0 / 1_000 * 1_000).plus_seconds(ttl.as_secs());
-        Bearer { tenant: tenant.clone(), subject, role, session, issued_at: now, expires_at }
+        Bearer { tenant: tenant.clone(), subject, role, session, issued_at: now, expires_at, signed_in_at: None }
     }
 
     pub(crate) fn sign_access(&self, bearer: &Bearer) -> Result<Minted, KeyError> {
@@ -185,6 +190,7 @@ impl Issuer {
             iat: bearer.issued_at.0 / 1_000,
             iat_ms: (bearer.issued_at.0 % 1_000) as u16,
             exp: bearer.expires_at.0 / 1_000,
+            auth_time: bearer.signed_in_at.map(|at| at.0 / 1_000),
             jti: spell(random128()?),
         };
         let token =
@@ -225,6 +231,10 @@ fn read(claims: &Claims) -> Option<Bearer> {
         },
         issued_at: Timestamp(claims.iat.checked_mul(1_000)?.checked_add(u64::from(claims.iat_ms))?),
         expires_at: Timestamp(claims.exp.checked_mul(1_000)?),
+        signed_in_at: match claims.auth_time {
+            Some(seconds) => Some(Timestamp(seconds.checked_mul(1_000)?)),
+            None => None,
+        },
     })
 }
 

@@ -177,6 +177,9 @@ impl Door {
         let started = Instant::now();
         let inner = &*self.inner;
         let (mut parts, body) = request.into_parts();
+        if let Some(composed) = path::composed(&parts.uri) {
+            parts.uri = composed;
+        }
         let id = RequestId::of(&parts.headers);
         let origin = parts.headers.get(header::ORIGIN).cloned();
         let method = parts.method.clone();

@@ -7,6 +7,8 @@ use axum::{
     http::{Uri, request::Parts},
 };
 
+use engine::text::nfc;
+
 use crate::problem::{Code, Faults, FieldCode, FieldError, Problem};
 
 /// The most parameters of one request.
@@ -74,7 +76,7 @@ fn split(uri: &Uri, names: &[&str]) -> Result<Parameters, Problem> {
             Some((code, detail)) => {
                 errors.push(FieldError { pointer: format!("?{name}"), code, detail: detail.into() })
             }
-            None => drop(parameters.insert(name, value)),
+            None => drop(parameters.insert(name, nfc(&value).into_owned())),
         }
     }
     if errors.is_empty() {
@@ -98,6 +100,8 @@ mod tests {
         let uri: Uri = "/v1/drops?limit=5&cursor=a%20b".parse().unwrap();
         let parameters = split(&uri, &["limit", "cursor"]).unwrap();
         assert_eq!(parameters.text("cursor"), Some("a b"));
+        let uri: Uri = "/v1/drops?cursor=cafe%CC%81".parse().unwrap();
+        assert_eq!(split(&uri, &["cursor"]).unwrap().text("cursor"), Some("café"));
         assert_eq!(parameters.parsed::<u32>("limit", &mut Faults::default()), Some(5));
         assert_eq!(fault("colour=1"), ("?colour".to_owned(), "unknown"));
         assert_eq!(fault("limit=1&limit=2"), ("?limit".to_owned(), "doubled"));

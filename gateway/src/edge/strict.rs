@@ -1,10 +1,12 @@
 //! JSON as its schema says, no more lenient.
 //!
 //! serde takes an array in place of a struct and an object in place of an enum's name, and refuses `1.0` where JSON
-//! Schema sees an integer. This deserializer wraps another one and closes these gaps at every depth.
+//! Schema sees an integer. This deserializer wraps another one and closes these gaps at every depth. Texts come out in
+//! Normalization Form C, so that what looks the same is the same behind the edge.
 
 use std::{borrow::Cow, fmt};
 
+use engine::text::nfc;
 use serde::Deserialize;
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
@@ -106,8 +108,25 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Strict<V> {
     visit! {
         visit_bool: bool, visit_i8: i8, visit_i16: i16, visit_i32: i32, visit_i64: i64, visit_i128: i128,
         visit_u8: u8, visit_u16: u16, visit_u32: u32, visit_u64: u64, visit_u128: u128, visit_f32: f32, visit_f64: f64,
-        visit_char: char, visit_str: &str, visit_borrowed_str: &'de str, visit_string: String, visit_bytes: &[u8],
-        visit_borrowed_bytes: &'de [u8], visit_byte_buf: Vec<u8>,
+        visit_char: char, visit_bytes: &[u8], visit_borrowed_bytes: &'de [u8], visit_byte_buf: Vec<u8>,
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<V::Value, E> {
+        self.0.visit_str(&nfc(value))
+    }
+
+    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<V::Value, E> {
+        match nfc(value) {
+            Cow::Borrowed(value) => self.0.visit_borrowed_str(value),
+            Cow::Owned(value) => self.0.visit_string(value),
+        }
+    }
+
+    fn visit_string<E: Error>(self, value: String) -> Result<V::Value, E> {
+        match nfc(&value) {
+            Cow::Borrowed(_) => self.0.visit_string(value),
+            Cow::Owned(composed) => self.0.visit_string(composed),
+        }
     }
 
     fn visit_none<E: Error>(self) -> Result<V::Value, E> {
@@ -253,6 +272,16 @@ mod tests {
         assert_eq!(read(r#"{"items": [], "color": null}"#).unwrap().color, None);
         let large = read(r#"{"items": [{"count": 1840341367649071.0}, {"count": 9007199254740991.0}]}"#).unwrap();
         assert_eq!(large.items, [Inner { count: 1_840_341_367_649_071 }, Inner { count: 9_007_199_254_740_991 }]);
+    }
+
+    #[test]
+    fn texts_come_out_composed() {
+        let read = |json: &str| {
+            let mut deserializer = serde_json::Deserializer::from_str(json);
+            <(String, Cow<'_, str>, serde_json::Value)>::deserialize(Strict(&mut deserializer)).unwrap()
+        };
+        let (one, two, three) = read("[\"cafe\u{301}\", \"cafe\\u0301\", {\"deep\": [\"cafe\u{301}\"]}]");
+        assert_eq!((&one[..], &two[..], &three["deep"][0]), ("café", "café", &"café".into()));
     }
 
     #[test]

@@ -57,6 +57,13 @@ struct Who {
     token: String,
 }
 
+impl Who {
+    /// Whose rooms it listens in: those of its session. A token without one stands for itself.
+    fn viewer(&self) -> u128 {
+        self.identity.session().unwrap_or_else(|| xxh3_128(self.token.as_bytes()))
+    }
+}
+
 impl Session {
     pub(super) fn new(door: Door, arrival: Arrival, shop: Option<TenantId>, peer: Arc<Peer>) -> Arc<Self> {
         Arc::new(Self {
@@ -165,7 +172,7 @@ impl Session {
         }
         let identity = self.identify(&token).await?;
         let known = self.who.lock().clone();
-        let fits = known.is_none_or(|known| {
+        let fits = known.as_ref().is_none_or(|known| {
             let before = known.identity.subject();
             let same = identity.subject() == before || identity.standing().former.contains(&before);
             known.identity.tenant() == identity.tenant() && same
@@ -173,13 +180,33 @@ impl Session {
         if !fits {
             return Err(Close::BadToken);
         }
+        let who = Who { identity, token };
+        let is_another_session = known.is_some_and(|known| known.viewer() != who.viewer());
+        let moved = if is_another_session { self.leave_private() } else { Vec::new() };
         for kept in self.listens.lock().values() {
-            kept.set_token(Some((token.clone(), identity.expires_at())));
+            kept.set_token(Some((who.token.clone(), who.identity.expires_at())));
         }
-        self.peer.set_staff(is_staff(&identity));
-        *self.who.lock() = Some(Who { identity, token });
+        self.peer.set_staff(is_staff(&who.identity));
+        *self.who.lock() = Some(who);
         self.welcome();
+        for topic in moved {
+            self.subscribe(&topic.name(), None).await;
+        }
         Ok(())
+    }
+
+    /// Leaves what is not the same for everyone. Others may listen there with a token of the session before, which must
+    /// not be shown with the new one what they may not see any more.
+    fn leave_private(&self) -> Vec<Topic> {
+        let mut listens = self.listens.lock();
+        let private: Vec<_> =
+            listens.keys().copied().filter(|topic| !matches!(topic.state(), State::Public(_))).collect();
+        for topic in &private {
+            if let Some(kept) = listens.remove(topic) {
+                kept.room.leave(&self.peer);
+            }
+        }
+        private
     }
 
     pub(super) async fn subscribe(&self, name: &str, since: Option<Place>) {
@@ -223,8 +250,7 @@ impl Session {
         };
         let viewer = match (topic.state(), &who) {
             (State::Public(_), _) | (_, None) => None,
-            // A token without a session stands for itself.
-            (_, Some(who)) => Some(who.identity.session().unwrap_or_else(|| xxh3_128(who.token.as_bytes()))),
+            (_, Some(who)) => Some(who.viewer()),
         };
         let room_name = (tenant.clone(), topic, viewer);
         let token = who.as_ref().map(|who| (who.token.clone(), who.identity.expires_at()));

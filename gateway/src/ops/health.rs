@@ -59,6 +59,7 @@ pub(crate) async fn metrics(State(gateway): State<Gateway>, headers: HeaderMap) 
         }
     }
     super::metrics::note(&gateway.commerce);
+    super::metrics::note_mails(&gateway.read_side.undelivered_summary(None).await?, gateway.now());
     let page = tokio::task::spawn_blocking(move || gateway.metrics().render()).await;
     let page = page.map_err(|error| Problem::internal("metrics", &error))?;
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");

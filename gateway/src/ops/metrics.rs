@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use actors::{Commerce, gate::NODE_CALLERS_MAX};
 use axum::http::{Method, StatusCode};
+use engine::time::Timestamp;
 use metrics::{Counter, Histogram, Unit};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use persistence::sql::UndeliveredSummary;
 
 /// Bounds of the histograms of seconds: from half a millisecond, below which nothing durable is answered, to 10 s, after
 /// which an outcome counts as unknown.
@@ -67,6 +69,15 @@ const METRICS: &[(&str, Shape, Unit, &str)] = &[
         Unit::Count,
         "Live connections that the server has ended, by the code that it gave",
     ),
+    (
+        "fusion_mail_queue_entries",
+        Shape::Gauge,
+        Unit::Count,
+        "Mails that were not handed over yet, and are tried again",
+    ),
+    ("fusion_mails_sent_total", Shape::Counter, Unit::Count, "Mails handed over to the mail server, or to the outbox"),
+    ("fusion_mails_failed_total", Shape::Counter, Unit::Count, "Mails given up: they can never be handed over"),
+    ("fusion_mail_oldest_seconds", Shape::Gauge, Unit::Seconds, "Age of the oldest mail that waits; 0 when none does"),
     ("fusion_recovery_seconds", Shape::Histogram, Unit::Seconds, "Time from asking for a shard's lead to serving it"),
 ];
 
@@ -93,6 +104,13 @@ pub(crate) fn note(commerce: &Commerce) {
     metrics::gauge!("fusion_permits_in_use").set(commerce.waiting() as f64);
     metrics::gauge!("fusion_permits_max").set(NODE_CALLERS_MAX as f64);
     metrics::gauge!("fusion_effects_under_way").set(commerce.effects_under_way() as f64);
+}
+
+/// Notes how many mails wait, and for how long.
+pub(crate) fn note_mails(summary: &UndeliveredSummary, now: Timestamp) {
+    metrics::gauge!("fusion_mail_queue_entries").set(summary.waiting as f64);
+    let oldest_ms = summary.oldest_at.map_or(0, |oldest| now.ms_since(oldest));
+    metrics::gauge!("fusion_mail_oldest_seconds").set(oldest_ms as f64 / 1_000.0);
 }
 
 /// A handle that shows nothing, for tests of the doors.

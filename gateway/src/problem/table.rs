@@ -84,6 +84,9 @@ codes! {
     Forbidden = "forbidden", 403, false, "This is for others to do",
         "The token's role does not allow this operation.",
         "Use a token with the role that the operation asks for.";
+    PasswordRequired = "password_required", 403, false, "The account's password is required",
+        "This cannot be undone, so that a token alone does not suffice: the sign-in was more than 5 minutes ago.",
+        "Send the account's `password`, or sign in again first.";
     AccountRequired = "account_required", 403, false, "This is for customers with an account",
         "The drop takes claims from customers with an account only, and the token is a guest's.",
         "Make an account at `POST /v1/accounts`, or sign in.";

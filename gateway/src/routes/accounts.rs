@@ -51,7 +51,8 @@ pub(crate) struct NewPassword {
 
 /// Make an account
 ///
-/// The guest of the token becomes a customer, with the same subject: everything it has stays its own.
+/// The guest of the token becomes a customer, with the same subject: everything it has stays its own. The guest's tokens
+/// end; the answer has new ones.
 #[utoipa::path(post, path = "/v1/accounts", operation_id = "create_account", tag = "sessions", request_body = NewAccount,
     responses((status = 201, description = "A session of the account", body = SessionWire),
         (status = 409, description = "`email_taken`, `already_customer`")))]
@@ -64,7 +65,7 @@ pub(crate) async fn create_account(
     gateway.limits.password(arrival.address)?;
     let mut faults = Faults::default();
     let email = faults.range("/email", Email::new(&body.email));
-    faults.range("/password", password::check_length(&body.password));
+    faults.range("/password", password::check_new(&body.password));
     let email = faults.give(email)?;
     let grant = gateway.sessions.register(&identity, &email, body.password, gateway.now()).await?;
     Ok(created("/v1/me", &SessionWire::from(grant)))
@@ -134,7 +135,7 @@ pub(crate) async fn set_password(
 ) -> Result<Response, Problem> {
     gateway.limits.password(arrival.address)?;
     let mut faults = Faults::default();
-    faults.range("/password", password::check_length(&body.password));
+    faults.range("/password", password::check_new(&body.password));
     faults.into_result()?;
     gateway.sessions.reset_password(&shop.tenant, &token, body.password, gateway.now()).await?;
     Ok(done())

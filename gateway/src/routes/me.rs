@@ -6,14 +6,15 @@ use engine::{
     time::Timestamp,
 };
 use persistence::sql::Contact;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::{
     Gateway, Problem,
-    auth::{Identity, Role},
-    problem::Code,
+    auth::{Identity, Role, password},
+    edge::{Arrival, MaybeJson},
+    problem::{Code, Faults},
     wire::{IdSchema, done, ok},
 };
 
@@ -52,6 +53,15 @@ pub(crate) struct Export {
     /// When the sessions that go on were started or last renewed.
     #[schema(value_type = Vec<String>)]
     sessions: Vec<Timestamp>,
+}
+
+/// What shows that it is the account's owner who wants everything erased.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Erasure {
+    /// The account's password. Not needed by guests, nor within 5 minutes of a sign-in.
+    #[schema(min_length = 1, max_length = 256, nullable = false)]
+    password: Option<String>,
 }
 
 /// Where a buyer was reached.
@@ -99,11 +109,31 @@ pub(crate) async fn get_me(State(gateway): State<Gateway>, identity: Identity) -
 
 /// Have one's personal data erased
 ///
-/// Addresses, names, letters and the password are gone, and every session ends. Orders keep their numbers.
+/// Addresses, names, letters and the password are gone, and every session ends. Orders keep their numbers. An account is
+/// erased with its password, or within 5 minutes of a sign-in.
 #[utoipa::path(delete, path = "/v1/me", operation_id = "erase_me", tag = "sessions",
-    responses((status = 204, description = "It is erased")))]
-pub(crate) async fn erase_me(State(gateway): State<Gateway>, identity: Identity) -> Result<Response, Problem> {
+    request_body(content = Option<Erasure>, example = json!({"password": "correct horse battery staple"})),
+    responses((status = 204, description = "It is erased"),
+        (status = 401, description = "`invalid_credentials`, `invalid_token`"),
+        (status = 403, description = "`password_required`")))]
+pub(crate) async fn erase_me(
+    State(gateway): State<Gateway>,
+    arrival: Arrival,
+    identity: Identity,
+    MaybeJson(body): MaybeJson<Erasure>,
+) -> Result<Response, Problem> {
     let tenant = identity.tenant();
+    if let Some(password) = &body.password {
+        gateway.limits.password(arrival.address)?;
+        let mut faults = Faults::default();
+        faults.check(
+            "/password",
+            password.chars().count() <= password::PASSWORD_CHARS_MAX,
+            "is longer than 256 characters",
+        );
+        faults.into_result()?;
+    }
+    gateway.sessions.confirm(&identity, body.password, gateway.now()).await?;
     let data = gateway.read_side.personal_data(tenant, identity.subject()).await?;
     let contacts: Vec<_> = data.contacts.iter().map(|contact| contact.contact).collect();
     let forget = async || {

@@ -9,6 +9,7 @@ mod drops;
 pub mod fuzzing;
 mod imports;
 mod inventory;
+mod mails;
 mod me;
 mod orders;
 mod products;
@@ -130,6 +131,7 @@ fn documented() -> OpenApiRouter<Gateway> {
         .routes(routes!(orders::cancel_order))
         .routes(routes!(orders::create_refund))
         .routes(routes!(orders::create_fulfillment))
+        .routes(routes!(mails::list_undelivered_mails))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics))

@@ -79,7 +79,7 @@ pub(crate) fn refinements() -> Vec<Refinement> {
 /// Start a session
 ///
 /// Without an account it is a new guest's. With one it is a sign-in: what the guest of the bearer token has (carts,
-/// claims, checkouts) is the account's from then on, and the guest's tokens stand for the account.
+/// claims, checkouts) is the account's from then on, and every token of the guest ends.
 #[utoipa::path(post, path = "/v1/sessions", operation_id = "create_session", tag = "sessions", security((), ("bearer" = [])),
     params(ShopHeader), request_body(content = NewSession, example = json!({})),
     responses((status = 201, description = "The session", body = SessionWire),

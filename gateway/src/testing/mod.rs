@@ -227,9 +227,14 @@ impl Shop {
     /// An open drop of `units` of SKU `S`, two for each buyer.
     pub(crate) async fn open_drop(&self, units: u64) -> String {
         self.stock(units, &["S"]).await;
-        let body = json!({"title": "Sale", "sku": "S", "quantity": units, "price": {"amount": 1999, "currency": "USD"},
+        self.open_drop_of("S", units, "make").await
+    }
+
+    /// An open drop of `units` of a SKU that has them, two for each buyer.
+    pub(crate) async fn open_drop_of(&self, sku: &str, units: u64, key: &str) -> String {
+        let body = json!({"title": "Sale", "sku": sku, "quantity": units, "price": {"amount": 1999, "currency": "USD"},
             "per_buyer_max": 2, "hold_seconds": 300, "ends_at": FAR});
-        self.vendor().post("/v1/drops", "make", body).await.has(201).text("/id").to_owned()
+        self.vendor().post("/v1/drops", key, body).await.has(201).text("/id").to_owned()
     }
 }
 
@@ -264,6 +269,11 @@ impl Visitor<'_> {
 
     pub(crate) async fn delete(&self, path: &str) -> Answer {
         self.shop.send(self.request("DELETE", path).body(Body::empty()).unwrap()).await
+    }
+
+    pub(crate) async fn delete_with(&self, path: &str, body: Value) -> Answer {
+        let builder = self.request("DELETE", path).header("content-type", "application/json");
+        self.shop.send(builder.body(Body::from(body.to_string())).unwrap()).await
     }
 
     /// Posts with a key, unless that is empty.

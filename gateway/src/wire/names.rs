@@ -37,7 +37,7 @@ impl PartialSchema for SkuSchema {
         const CONTROL: &str = r"\u0000-\u001f\u007f-\u009f";
         schema_of(json!({
             "type": "string",
-            "description": "A stock keeping unit: no control characters, no surrounding white space, at most 255 bytes of UTF-8.",
+            "description": "A stock keeping unit: no control characters, no surrounding white space, at most 255 characters.",
             "minLength": 1,
             "maxLength": 255,
             "pattern": format!(r"^[^\s{CONTROL}](?:[^{CONTROL}]*[^\s{CONTROL}])?$"),

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::sql::{
     Cell, Column, RowExt, Table, cells,
-    lists::{read_order, spell, write_lines},
+    lists::{read_order, search_of, spell, write_lines},
 };
 
 const ORDERS: Table = Table {
@@ -42,6 +42,7 @@ const ORDERS: Table = Table {
         Column::Plain("paid_at"),
         Column::Plain("fulfilled_at"),
         Column::Plain("cancelled_at"),
+        Column::Plain("search"),
     ],
     key: 2,
 };
@@ -179,6 +180,7 @@ fn cells_of(key: &EntityKey, order: &OrderView) -> Vec<Cell> {
         standing.paid_at.map(|at| at.0),
         standing.fulfilled_at.map(|at| at.0),
         standing.cancelled_at.map(|at| at.0),
+        search_of(&order.lines),
     ]
 }
 

@@ -91,7 +91,7 @@ struct Sheet {
     next_ordinal: u64,
     created_at: Timestamp,
     updated_at: Timestamp,
-    /// Whether its tags, or what it is found by, changed.
+    /// Whether its tags, its SKUs, or what else it is found by, changed.
     is_found_otherwise: bool,
     removed: BTreeSet<VariantId>,
     put: BTreeMap<VariantId, (u64, Variant)>,
@@ -236,6 +236,7 @@ impl Sheet {
     fn change(&mut self, change: Change, at: Timestamp) {
         let Change { title, description, vendor, product_type, tags, images, options, status, removed, put } = change;
         self.is_found_otherwise |= title.is_some() || vendor.is_some() || product_type.is_some() || tags.is_some();
+        self.is_found_otherwise |= !removed.is_empty() || !put.is_empty();
         set(&mut self.title, title);
         set(&mut self.description, description.map(|html: SafeHtml| html.as_str().to_owned()));
         set(&mut self.vendor, vendor);

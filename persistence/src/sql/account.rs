@@ -10,6 +10,8 @@ use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{
     List, Page, PageRequest, ReadSide, RowExt, StoreError, blob,
+    derived::norms_of,
+    email::normalise_email,
     error::{is_orphan, is_taken, store_errors},
     number,
 };
@@ -123,12 +125,6 @@ pub enum AccountError {
 }
 store_errors!(AccountError);
 
-/// An address as it is compared: without surrounding white space, in lower case. Whether it is an address at all is
-/// for the gateway to say.
-pub fn normalise_email(email: &str) -> String {
-    email.trim().to_lowercase()
-}
-
 impl ReadSide {
     /// Makes an account.
     pub async fn create_account(&self, tenant: &TenantId, new: &NewAccount) -> Result<(), AccountError> {
@@ -174,8 +170,11 @@ impl ReadSide {
 
     /// The account with this address, however it is spelled.
     pub async fn account_by_email(&self, tenant: &TenantId, email: &str) -> Result<Option<Account>, StoreError> {
-        let sql = "SELECT * FROM accounts WHERE tenant = ?1 AND email_norm = ?2";
-        let query = sqlx::query(sql).bind(tenant.as_str()).bind(normalise_email(email));
+        // An account from when the address had other spellings may be kept under one; it is meant when that is typed.
+        let [norm, decomposed, former] = norms_of(email);
+        let sql = "SELECT * FROM accounts WHERE tenant = ?1 AND email_norm IN (?2, ?3, ?4)
+                   ORDER BY email_norm = ?4 DESC, email_norm = ?2 DESC LIMIT 1";
+        let query = sqlx::query(sql).bind(tenant.as_str()).bind(norm).bind(decomposed).bind(former);
         Ok(query.fetch_optional(&self.readers).await?.as_ref().map(read_account).transpose()?)
     }
 

@@ -11,6 +11,7 @@ use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     ReadSide, RowExt, StoreError, blob,
+    derived::contact_search,
     error::{is_orphan, store_errors},
     number,
 };
@@ -107,8 +108,8 @@ pub(super) async fn write_contact(
         return Err(ContactError::Erased);
     }
     sqlx::query(
-        "INSERT INTO contacts (tenant, contact, subject, email, name, address, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (tenant, contact) DO NOTHING",
+        "INSERT INTO contacts (tenant, contact, subject, email, name, address, created_at, search)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (tenant, contact) DO NOTHING",
     )
     .bind(tenant.as_str())
     .bind(blob(new.contact.0))
@@ -117,6 +118,7 @@ pub(super) async fn write_contact(
     .bind(&new.name)
     .bind(new.address.clone().map(|address| Value::Object(address).to_string()))
     .bind(number(new.created_at.0))
+    .bind(contact_search(new.email.as_deref(), new.name.as_deref()))
     .execute(&mut *tx)
     .await
     .map_err(|error| if is_orphan(&error) { ContactError::NoTenant } else { error.into() })?;

@@ -18,6 +18,9 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "ended tokens and made products",
         include_str!("../../../migrations/sqlite/0006_ended_tokens_and_made_products.sql"),
     ),
+    (7, "sign-in times", include_str!("../../../migrations/sqlite/0007_sign_in_times.sql")),
+    (8, "derived texts", include_str!("../../../migrations/sqlite/0008_derived_texts.sql")),
+    (9, "undelivered mails", include_str!("../../../migrations/sqlite/0009_undelivered_mails.sql")),
 ];
 
 /// Tables that could not be brought to this program's layout.

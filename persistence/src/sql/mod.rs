@@ -16,6 +16,8 @@ mod bulk;
 mod column;
 mod contact;
 mod contact_queue;
+mod derived;
+mod email;
 pub(crate) mod error;
 mod import;
 pub mod lists;
@@ -31,11 +33,13 @@ mod summary;
 mod tenant;
 #[cfg(test)]
 pub(crate) mod testing;
+mod undelivered_mail;
 
 pub use self::{
-    account::{Account, AccountError, NewAccount, Role, normalise_email},
+    account::{Account, AccountError, NewAccount, Role},
     alias::{ALIASES_MAX, AliasError},
     contact::{Contact, ContactError},
+    email::{ascii_domain, normalise_email},
     error::StoreError,
     import::{BeginImportError, Begun, Import, ImportState, NewImport, REJECTED_ROWS_MAX, RejectedRow, WARNINGS_MAX},
     migrations::MigrationError,
@@ -46,6 +50,7 @@ pub use self::{
     refresh_token::{NewRefreshToken, RotateError, Rotated},
     summary::{ProjectionSummary, Summary},
     tenant::{HOSTS_MAX, RemoveTenantError, Tenant, TenantError},
+    undelivered_mail::{UNDELIVERED_KEPT_MAX, UNDELIVERED_SHOWN_MAX, UndeliveredMail, UndeliveredSummary},
 };
 pub(crate) use self::{
     bulk::{Cell, Column, Table, cells},

@@ -138,7 +138,14 @@ mod tests {
     async fn a_link_sets_the_password_once_and_ends_all_sessions() {
         let (shop, ada) = sent(2).await;
         let acme = tenant("acme");
-        let session = NewRefreshToken { token: token(9), family: 7, subject: ada, created_at: NOW, expires_at: END };
+        let session = NewRefreshToken {
+            token: token(9),
+            family: 7,
+            subject: ada,
+            created_at: NOW,
+            expires_at: END,
+            signed_in_at: None,
+        };
         shop.read_side.start_session(&acme, &session).await.unwrap();
 
         assert_eq!(shop.read_side.use_password_reset(&acme, token(0), "new phc", NOW).await.unwrap(), ada);

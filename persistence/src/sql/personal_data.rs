@@ -86,7 +86,8 @@ impl ReadSide {
         for sql in [
             "UPDATE accounts SET email = NULL, email_norm = NULL, password = NULL, erased_at = ?3
              WHERE tenant = ?1 AND erased_at IS NULL AND subject IN",
-            "UPDATE contacts INDEXED BY contacts_by_subject SET email = NULL, name = NULL, address = NULL, erased_at = ?3
+            "UPDATE contacts INDEXED BY contacts_by_subject SET
+                 email = NULL, name = NULL, address = NULL, search = NULL, erased_at = ?3
              WHERE tenant = ?1 AND erased_at IS NULL AND subject IN",
             "DELETE FROM refresh_tokens INDEXED BY refresh_tokens_by_subject
              WHERE tenant = ?1 AND ?3 IS NOT NULL AND subject IN",
@@ -127,8 +128,14 @@ mod tests {
             read_side.put_contact(&acme, &contact_of(owner, street)).await.unwrap();
         }
         read_side.put_contact(&tenant("bolt"), &contact_of(ada, "4 Far Away")).await.unwrap();
-        let session =
-            NewRefreshToken { token: TokenHash([1; 32]), family: 7, subject: ada, created_at: NOW, expires_at: END };
+        let session = NewRefreshToken {
+            token: TokenHash([1; 32]),
+            family: 7,
+            subject: ada,
+            created_at: NOW,
+            expires_at: END,
+            signed_in_at: None,
+        };
         read_side.start_session(&acme, &session).await.unwrap();
         read_side.create_password_reset(&acme, ada, TokenHash([2; 32]), NOW, END).await.unwrap();
         (shop, ada)

@@ -9,6 +9,7 @@ use sqlx::{
 
 use super::{
     contact_queue::ContactQueue,
+    derived::bring_up_to_date,
     migrations::{MigrationError, migrate},
 };
 
@@ -85,6 +86,7 @@ impl ReadSide {
             writer.close().await;
             return Err(OpenError::Migration { path: name, why });
         }
+        bring_up_to_date(&writer).await.map_err(database)?;
         let readers = pool(READERS).connect_with(options.read_only(true)).await.map_err(database)?;
         Ok(Self { writer, readers, contacts: Arc::default() })
     }

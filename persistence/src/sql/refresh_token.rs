@@ -29,6 +29,8 @@ pub struct NewRefreshToken {
     pub created_at: Timestamp,
     /// The first instant at which it is no longer good.
     pub expires_at: Timestamp,
+    /// When the password was given; `None` for guests.
+    pub signed_in_at: Option<Timestamp>,
 }
 
 /// A token that was good: its successor is.
@@ -38,6 +40,8 @@ pub struct Rotated {
     pub subject: SubjectId,
     /// Its family.
     pub family: u128,
+    /// When the password was given; `None` for guests, and where it is not known.
+    pub signed_in_at: Option<Timestamp>,
 }
 
 /// Why a token is not good.
@@ -87,7 +91,11 @@ impl ReadSide {
             .fetch_optional(&mut *tx)
             .await?
             .ok_or(RotateError::Unknown)?;
-        let rotated = Rotated { subject: SubjectId(row.id("subject")?), family: row.id("family")? };
+        let rotated = Rotated {
+            subject: SubjectId(row.id("subject")?),
+            family: row.id("family")?,
+            signed_in_at: row.opt_time("signed_in_at")?,
+        };
         if let Some(rotated_at) = row.opt_time("rotated_at")? {
             let lately = now.ms_since(rotated_at) <= REPEAT_MS_MAX;
             if lately && is_good(&mut tx, tenant, rotated.family, next, now).await? {
@@ -112,6 +120,7 @@ impl ReadSide {
             subject: rotated.subject,
             created_at: now,
             expires_at,
+            signed_in_at: rotated.signed_in_at,
         };
         insert_token(&mut tx, tenant, &successor).await?;
         tx.commit().await?;
@@ -180,8 +189,8 @@ async fn insert_token(
     new: &NewRefreshToken,
 ) -> sqlx::Result<()> {
     sqlx::query(
-        "INSERT INTO refresh_tokens (tenant, token_hash, family, subject, created_at, expires_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO refresh_tokens (tenant, token_hash, family, subject, created_at, expires_at, signed_in_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )
     .bind(tenant.as_str())
     .bind(new.token.0.as_slice())
@@ -189,6 +198,7 @@ async fn insert_token(
     .bind(blob(new.subject.0))
     .bind(number(new.created_at.0))
     .bind(number(new.expires_at.0))
+    .bind(new.signed_in_at.map(|at| number(at.0)))
     .execute(connection)
     .await?;
     Ok(())
@@ -218,8 +228,14 @@ mod tests {
 
     async fn signed_in() -> Shop {
         let shop = Shop::open().await;
-        let new =
-            NewRefreshToken { token: token(1), family: 77, subject: subject("ada"), created_at: NOW, expires_at: END };
+        let new = NewRefreshToken {
+            token: token(1),
+            family: 77,
+            subject: subject("ada"),
+            created_at: NOW,
+            expires_at: END,
+            signed_in_at: Some(NOW),
+        };
         shop.read_side.start_session(&tenant("acme"), &new).await.unwrap();
         shop
     }
@@ -230,7 +246,7 @@ mod tests {
         let acme = tenant("acme");
         for n in 1..5 {
             let rotated = shop.read_side.rotate_session(&acme, token(n), token(n + 1), NOW, END).await.unwrap();
-            assert_eq!(rotated, Rotated { subject: subject("ada"), family: 77 });
+            assert_eq!(rotated, Rotated { subject: subject("ada"), family: 77, signed_in_at: Some(NOW) });
         }
         assert!(shop.read_side.has_session(&acme, 77, NOW).await.unwrap());
     }

@@ -1,39 +1,142 @@
-//! Full-text search over products: SQLite's way, with FTS5 (<https://sqlite.org/fts5.html>).
+//! Full-text search over products: words that this program cuts and folds, in an index of SQLite's, FTS5
+//! (<https://sqlite.org/fts5.html>).
+//!
+//! Scripts that put no spaces between words are cut into pairs of letters that overlap: a part of such a text is found as
+//! a phrase of its pairs. The other words are found by their beginning.
 
-use engine::id::TenantId;
+use engine::{
+    id::TenantId,
+    text::{fold, is_combining_mark},
+};
 use sqlx::SqliteConnection;
 
-use super::bulk::{self, Cell};
+use super::{
+    RowExt,
+    bulk::{self, Cell},
+    cells,
+};
 
 /// Words of a query that count; the others are ignored.
 const WORDS_MAX: usize = 16;
+/// What stands between the texts of a product, so that no phrase spans two.
+const BETWEEN: &str = "\u{a6}";
+
+/// A part of a text that is looked for as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Word {
+    /// Of a script that puts spaces between words.
+    Spaced(String),
+    /// Letters of scripts that do not.
+    Dense(Vec<char>),
+}
+
+/// Whether a letter is of a script that is written without spaces between words, or with so few that words are looked for
+/// inside of others: Chinese, Japanese, Korean, Thai, Lao, Khmer, Burmese, Tibetan and their neighbours.
+fn is_dense(c: char) -> bool {
+    matches!(c,
+        '\u{e00}'..='\u{109f}' | '\u{1100}'..='\u{11ff}' | '\u{1780}'..='\u{17ff}' | '\u{1950}'..='\u{19ff}'
+        | '\u{1a20}'..='\u{1aaf}' | '\u{2e80}'..='\u{2fdf}' | '\u{3005}'..='\u{3007}' | '\u{3021}'..='\u{31ff}'
+        | '\u{3400}'..='\u{9fff}' | '\u{a000}'..='\u{a4cf}' | '\u{a960}'..='\u{a97f}' | '\u{a980}'..='\u{a9ff}'
+        | '\u{aa60}'..='\u{aadf}' | '\u{ac00}'..='\u{d7ff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
+}
+
+fn words(text: &str) -> Vec<Word> {
+    let mut words: Vec<Word> = Vec::new();
+    let mut goes_on = false;
+    for c in fold(text).chars() {
+        if !c.is_alphanumeric() && !is_combining_mark(c) {
+            goes_on = false;
+            continue;
+        }
+        match (words.last_mut(), is_dense(c)) {
+            (Some(Word::Spaced(word)), false) if goes_on => word.push(c),
+            (Some(Word::Dense(letters)), true) if goes_on => letters.push(c),
+            (_, false) => words.push(Word::Spaced(c.to_string())),
+            (_, true) => words.push(Word::Dense(vec![c])),
+        }
+        goes_on = true;
+    }
+    words
+}
+
+fn pairs(letters: &[char]) -> String {
+    letters.windows(2).map(|pair| pair.iter().collect::<String>()).collect::<Vec<_>>().join(" ")
+}
+
+/// The words of these texts, as the index keeps them.
+fn indexed<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut index = String::new();
+    for text in texts {
+        for word in words(text) {
+            match word {
+                Word::Spaced(word) => index.push_str(&word),
+                // The last letter by itself, so that every letter begins something.
+                Word::Dense(letters) => {
+                    index.push_str(&pairs(&letters));
+                    index.push(' ');
+                    index.extend(letters.last());
+                }
+            }
+            index.push(' ');
+        }
+        index.push_str(BETWEEN);
+        index.push(' ');
+    }
+    index
+}
 
 /// Brings the index up to date with these products, named by tenant and id.
 pub(crate) async fn index_products(connection: &mut SqliteConnection, products: &[Vec<Cell>]) -> sqlx::Result<()> {
-    for sql in [
-        "DELETE FROM products_search WHERE rowid IN
-         (SELECT p.number FROM json_each(?1) j
-          CROSS JOIN products p ON p.tenant = j.value ->> 0 AND p.product = unhex(j.value ->> 1))",
-        "INSERT INTO products_search (rowid, tenant, title, vendor, tags, product_type)
-         SELECT p.number, 't' || lower(hex(p.tenant)), p.title, p.vendor, p.tags, p.product_type FROM json_each(?1) j
+    if products.is_empty() {
+        return Ok(());
+    }
+    let rows = sqlx::query(
+        "SELECT p.number, 't' || lower(hex(p.tenant)) AS tenant, p.title, p.vendor, p.tags, p.product_type, p.handle,
+             (SELECT group_concat(v.sku, char(10)) FROM product_variants v
+              WHERE v.tenant = p.tenant AND v.product = p.product) AS skus
+         FROM json_each(?1) j
          CROSS JOIN products p ON p.tenant = j.value ->> 0 AND p.product = unhex(j.value ->> 1)",
+    )
+    .bind(bulk::document(products))
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut entries = Vec::with_capacity(rows.len());
+    for row in rows {
+        let tags: Vec<String> = row.json("tags")?;
+        let (title, vendor, product_type) = (row.text("title")?, row.text("vendor")?, row.text("product_type")?);
+        let (handle, skus) = (row.text("handle")?, row.opt_text("skus")?.unwrap_or_default());
+        let texts = [&title, &vendor, &product_type, &handle].into_iter().chain(&tags).map(String::as_str);
+        let words = indexed(texts.chain(skus.lines()));
+        entries.push(cells![row.count("number")?, row.text("tenant")?, words]);
+    }
+    for sql in [
+        "DELETE FROM products_search WHERE rowid IN (SELECT j.value ->> 0 FROM json_each(?1) j)",
+        "INSERT INTO products_search (rowid, tenant, words)
+         SELECT j.value ->> 0, j.value ->> 1, j.value ->> 2 FROM json_each(?1) j",
     ] {
-        sqlx::query(sql).bind(bulk::document(products)).execute(&mut *connection).await?;
+        sqlx::query(sql).bind(bulk::document(&entries)).execute(&mut *connection).await?;
     }
     Ok(())
 }
 
-/// What to `MATCH`, for products that have a word beginning with each word of `text`. `None` when there is no word in
-/// it, which nothing matches.
+/// What to `MATCH`, for products in which something begins with each word of `text`, or has it inside where words are not
+/// set apart. `None` when there is no word in it, which nothing matches.
 pub(crate) fn expression(tenant: &TenantId, text: &str) -> Option<String> {
-    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).take(WORDS_MAX);
-    // Letters and digits only: nothing in a quoted word can end the quotes.
-    let words: Vec<_> = words.map(|word| format!("\"{word}\" *")).collect();
-    if words.is_empty() {
+    // Letters, digits and their marks only: nothing in a quoted word can end the quotes.
+    let parts: Vec<_> = words(text)
+        .into_iter()
+        .take(WORDS_MAX)
+        .map(|word| match word {
+            Word::Spaced(word) => format!("\"{word}\" *"),
+            Word::Dense(letters) if letters.len() == 1 => format!("\"{}\" *", letters[0]),
+            Word::Dense(letters) => format!("\"{}\"", pairs(&letters)),
+        })
+        .collect();
+    if parts.is_empty() {
         return None;
     }
     let tenant: String = tenant.as_str().bytes().map(|byte| format!("{byte:02x}")).collect();
-    Some(format!("tenant : \"t{tenant}\" AND {{title vendor tags product_type}} : ({})", words.join(" AND ")))
+    Some(format!("tenant : \"t{tenant}\" AND words : ({})", parts.join(" AND ")))
 }
 
 #[cfg(test)]
@@ -44,12 +147,18 @@ mod tests {
 
     #[test]
     fn a_query_is_words_and_nothing_else() {
-        let found = expression(&tenant("ab"), "red \"shirt\" OR -x").unwrap();
-        assert_eq!(
-            found,
-            "tenant : \"t6162\" AND {title vendor tags product_type} : (\"red\" * AND \"shirt\" * AND \"OR\" * AND \"x\" *)"
-        );
+        let found = expression(&tenant("ab"), "Red \"shirt\" OR -x").unwrap();
+        assert_eq!(found, "tenant : \"t6162\" AND words : (\"red\" * AND \"shirt\" * AND \"or\" * AND \"x\" *)");
         assert_eq!(expression(&tenant("ab"), " \"*:()\" "), None);
         assert_eq!(expression(&tenant("ab"), &"x ".repeat(100)).unwrap().matches("\"x\"").count(), WORDS_MAX);
+    }
+
+    #[test]
+    fn scripts_without_spaces_are_cut_into_pairs() {
+        assert_eq!(indexed(["京都Tea 2"]), "京都 都 tea 2 \u{a6} ");
+        assert_eq!(indexed(["抹茶ク"]), "抹茶 茶ク ク \u{a6} ");
+        assert!(expression(&tenant("ab"), "抹茶ク").unwrap().ends_with("(\"抹茶 茶ク\")"));
+        assert!(expression(&tenant("ab"), "茶").unwrap().ends_with("(\"茶\" *)"));
+        assert_eq!(words("हिन्दी"), [Word::Spaced("हिन्दी".to_owned())]);
     }
 }

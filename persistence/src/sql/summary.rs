@@ -26,7 +26,7 @@ pub struct ProjectionSummary {
 }
 
 /// The tables that exist nowhere else.
-const KEPT: [&str; 10] = [
+const KEPT: [&str; 12] = [
     "tenants",
     "tenant_hosts",
     "accounts",
@@ -37,6 +37,8 @@ const KEPT: [&str; 10] = [
     "imports",
     "import_rejected_rows",
     "made_products",
+    "derived_texts",
+    "undelivered_mails",
 ];
 
 impl ReadSide {

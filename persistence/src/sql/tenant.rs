@@ -57,12 +57,13 @@ const KEEPS: [(&str, &str, &str); 6] = [
 ];
 
 /// What goes with a tenant that has nothing else, in the order that references allow.
-const GOES: [&str; 10] = [
+const GOES: [&str; 11] = [
     "password_resets",
     "refresh_tokens",
     "aliases",
     "contacts",
     "made_products",
+    "undelivered_mails",
     "import_rejected_rows",
     "imports",
     "accounts",

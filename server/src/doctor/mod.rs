@@ -6,11 +6,13 @@
 //! | snapshots | each equal to the fold of the journal up to its version; no checkpoint beyond the journal |
 //! | stock | on_hand = available + held + allocated; a drop's allocated = available + held + sold + returned; both sides agree once settled |
 //! | read side | the same rows as the journal makes in a new database |
+//! | mail | nothing waits for longer than an hour, and nothing was given up within a week |
 //!
 //! It changes nothing. A stopped folder is copied first, because opening it may repair it.
 
 mod copy;
 mod fold;
+mod mail;
 mod read_side;
 mod stock;
 #[cfg(test)]
@@ -24,7 +26,7 @@ use std::{
     time::Duration,
 };
 
-use actors::Ailing;
+use actors::{Ailing, Clock, SystemClock};
 use comfy_table::{Table, presets::UTF8_BORDERS_ONLY};
 use persistence::{
     snapshots::{EmbeddedSnapshots, SnapshotStore},
@@ -240,6 +242,7 @@ async fn examine_copy(scratch: &Path) -> Result<Report, DoctorError> {
     };
     report.checks.extend(examine(&found).await);
     if let Some(read_side) = read_side {
+        report.checks.push(mail::check(&read_side, SystemClock.now()).await);
         read_side.close().await;
     }
     Ok(report)
@@ -279,11 +282,13 @@ pub(crate) async fn examine_running(rooms: &Rooms) -> Report {
     };
     let mut report = Report { checks: examine(&found).await };
     report.checks.push(entities_check(&rooms.gateway.commerce.ailing()));
+    report.checks.push(mail::check(&rooms.read_side, rooms.gateway.now()).await);
     if !report.is_sound() {
         // Shards are read one after the other while they go on: what is wrong only in passing is not wrong.
         tokio::time::sleep(LOOK_AGAIN_AFTER).await;
         let mut again = Report { checks: examine(&found).await };
         again.checks.push(entities_check(&rooms.gateway.commerce.ailing()));
+        again.checks.push(mail::check(&rooms.read_side, rooms.gateway.now()).await);
         report.keep_what_stays(&again);
     }
     drop(removed);

@@ -49,6 +49,7 @@ export const ROUTES = {
   list_rejected_rows: { method: 'GET', path: '/v1/imports/{id}/rejected-rows', token: 'required', key: false },
   get_inventory: { method: 'GET', path: '/v1/inventory/{sku}', token: 'required', key: false },
   adjust_inventory: { method: 'POST', path: '/v1/inventory/{sku}/adjustments', token: 'required', key: true },
+  list_undelivered_mails: { method: 'GET', path: '/v1/mails/undelivered', token: 'required', key: false },
   erase_me: { method: 'DELETE', path: '/v1/me', token: 'required', key: false },
   get_me: { method: 'GET', path: '/v1/me', token: 'required', key: false },
   export_me: { method: 'GET', path: '/v1/me/export', token: 'required', key: false },

@@ -123,7 +123,8 @@ export interface paths {
         put?: never;
         /**
          * Make an account
-         * @description The guest of the token becomes a customer, with the same subject: everything it has stays its own.
+         * @description The guest of the token becomes a customer, with the same subject: everything it has stays its own. The guest's tokens
+         *     end; the answer has new ones.
          */
         post: operations["create_account"];
         delete?: never;
@@ -562,6 +563,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/mails/undelivered": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Mails that have not been handed over
+         * @description Receipts and account mails that the mail server has not taken, with the reason. A mail that is refused for the moment is
+         *     tried for 5 days.
+         */
+        get: operations["list_undelivered_mails"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/me": {
         parameters: {
             query?: never;
@@ -575,7 +597,8 @@ export interface paths {
         post?: never;
         /**
          * Have one's personal data erased
-         * @description Addresses, names, letters and the password are gone, and every session ends. Orders keep their numbers.
+         * @description Addresses, names, letters and the password are gone, and every session ends. Orders keep their numbers. An account is
+         *     erased with its password, or within 5 minutes of a sign-in.
          */
         delete: operations["erase_me"];
         options?: never;
@@ -801,7 +824,7 @@ export interface paths {
         /**
          * Start a session
          * @description Without an account it is a new guest's. With one it is a sign-in: what the guest of the bearer token has (carts,
-         *     claims, checkouts) is the account's from then on, and the guest's tokens stand for the account.
+         *     claims, checkouts) is the account's from then on, and every token of the guest ends.
          */
         post: operations["create_session"];
         delete?: never;
@@ -1184,6 +1207,11 @@ export interface components {
             starts_at?: string | null;
             /** @description What it is called. */
             title?: string | null;
+        };
+        /** @description What shows that it is the account's owner who wants everything erased. */
+        Erasure: {
+            /** @description The account's password. Not needed by guests, nor within 5 minutes of a sign-in. */
+            password?: string;
         };
         /** @description Everything personal that is kept of someone. */
         Export: {
@@ -1748,7 +1776,7 @@ export interface components {
              * @description What clients branch on.
              * @enum {string}
              */
-            code: "invalid_request" | "idempotency_key_required" | "idempotency_key_invalid" | "tenant_required" | "authentication_required" | "invalid_token" | "invalid_credentials" | "invalid_refresh_token" | "forbidden" | "account_required" | "not_found" | "method_not_allowed" | "request_timeout" | "sold_out" | "limit_reached" | "not_open" | "ended" | "already_sold" | "already_released" | "checkout_in_progress" | "too_many_checkouts" | "too_many_claims" | "too_late" | "insufficient_stock" | "insufficient_available" | "unexpected_level" | "hold_ended" | "handle_taken" | "sku_taken" | "busy" | "not_active" | "not_allowed" | "limit_exceeded" | "price_changed" | "cart_empty" | "not_for_sale" | "mixed_currencies" | "goods_lost" | "cancelled" | "expired" | "refund_too_large" | "refund_failed" | "email_taken" | "already_customer" | "reset_ended" | "payment_declined" | "payment_failed" | "stale_version" | "body_too_large" | "unsupported_media_type" | "out_of_range" | "idempotency_key_reused" | "payment_provider_unknown" | "version_required" | "rate_limited" | "internal" | "overloaded" | "unavailable" | "parked" | "outcome_unknown";
+            code: "invalid_request" | "idempotency_key_required" | "idempotency_key_invalid" | "tenant_required" | "authentication_required" | "invalid_token" | "invalid_credentials" | "invalid_refresh_token" | "forbidden" | "password_required" | "account_required" | "not_found" | "method_not_allowed" | "request_timeout" | "sold_out" | "limit_reached" | "not_open" | "ended" | "already_sold" | "already_released" | "checkout_in_progress" | "too_many_checkouts" | "too_many_claims" | "too_late" | "insufficient_stock" | "insufficient_available" | "unexpected_level" | "hold_ended" | "handle_taken" | "sku_taken" | "busy" | "not_active" | "not_allowed" | "limit_exceeded" | "price_changed" | "cart_empty" | "not_for_sale" | "mixed_currencies" | "goods_lost" | "cancelled" | "expired" | "refund_too_large" | "refund_failed" | "email_taken" | "already_customer" | "reset_ended" | "payment_declined" | "payment_failed" | "stale_version" | "body_too_large" | "unsupported_media_type" | "out_of_range" | "idempotency_key_reused" | "payment_provider_unknown" | "version_required" | "rate_limited" | "internal" | "overloaded" | "unavailable" | "parked" | "outcome_unknown";
             /** @description What happened this time. */
             detail: string;
             /** @description What is wrong with which field. */
@@ -1925,10 +1953,59 @@ export interface components {
             [key: string]: string | null;
         };
         /**
-         * @description A stock keeping unit: no control characters, no surrounding white space, at most 255 bytes of UTF-8.
+         * @description A stock keeping unit: no control characters, no surrounding white space, at most 255 characters.
          * @example SHIRT-S
          */
         Sku: string;
+        /** @description A mail that has not been handed over. */
+        UndeliveredMailWire: {
+            /**
+             * Format: date-time
+             * @description When it was tried first.
+             */
+            first_tried_at: string;
+            /** @description What it is called. */
+            id: string;
+            /**
+             * @description `receipt`, or `account` for links to set a password and the like.
+             * @enum {string}
+             */
+            kind: "receipt" | "account";
+            /**
+             * Format: date-time
+             * @description When it was tried last.
+             */
+            last_tried_at: string;
+            /** @description The order of a receipt. */
+            order_id?: string;
+            /** @description Why it was not handed over, the last time. */
+            reason: string;
+            /**
+             * @description `waiting`: it is tried again. `failed`: it was given up.
+             * @enum {string}
+             */
+            state: "waiting" | "failed";
+            /**
+             * Format: int64
+             * @description How often it was tried.
+             */
+            tries: number;
+        };
+        /** @description Mails that have not been handed over. */
+        UndeliveredMails: {
+            /**
+             * Format: int64
+             * @description How many were given up within the last 30 days.
+             */
+            failed: number;
+            /** @description The mails: first those that are tried again, the oldest first; then those that were given up, the newest first. */
+            items: components["schemas"]["UndeliveredMailWire"][];
+            /**
+             * Format: int64
+             * @description How many are tried again.
+             */
+            waiting: number;
+        };
         /** @description A variant of a product: what has a SKU and a price. */
         Variant: {
             /** @description What it costs elsewhere. */
@@ -5384,6 +5461,76 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    list_undelivered_mails: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description At most 200 of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UndeliveredMails"];
+                };
+            };
+            /** @description What the schema refuses: `invalid_request` and others */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or one that is not good */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it: `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: `rate_limited` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: `overloaded`, `unavailable` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     get_me: {
         parameters: {
             query?: never;
@@ -5452,7 +5599,16 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                /**
+                 * @example {
+                 *       "password": "correct horse battery staple"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Erasure"] | null;
+            };
+        };
         responses: {
             /** @description It is erased */
             204: {
@@ -5470,8 +5626,53 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description `invalid_credentials`, `invalid_token` */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `password_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of another type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5578,8 +5779,8 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description Only those that are meant: by their number, or by a part of the buyer's e-mail address or name, or of the title or
-                 *     sku of what was bought; capital and small letters from A to Z are the same.
+                 * @description Only those that are meant: by their number, with or without `#`, or by words that are parts of the buyer's e-mail
+                 *     address or name, or of the title or sku of what was bought. Case and accents do not matter.
                  */
                 query?: string;
                 /** @description Only those whose money stands so. */

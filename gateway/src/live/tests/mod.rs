@@ -1,6 +1,7 @@
 //! The live doors, over real sockets, with an independent client.
 
 mod client;
+mod sessions;
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
@@ -390,33 +391,6 @@ async fn who_may_not_look_any_more_hears_no_more() {
     let mut again = served.client().await;
     again.say(json!({"op": "hello", "token": ann.token()})).await;
     assert_eq!(again.ended().await, 4004);
-}
-
-#[tokio::test]
-async fn the_end_of_one_session_of_a_person_is_not_the_end_of_another() {
-    let served = Served::open().await;
-    let credentials = json!({"email": "ann@example.com", "password": "correct horse"});
-    served.shop.guest().await.post("/v1/accounts", "", credentials.clone()).await.has(201);
-    let session = async || {
-        let made = served.shop.nobody().post("/v1/sessions", "", credentials.clone()).await.has(201);
-        served.shop.with(made.text("/token"))
-    };
-    let (phone, laptop) = (session().await, session().await);
-    let cart = phone.post("/v1/carts", "c", json!({})).await.has(201).text("/id").to_owned();
-    let topic = json!({"op": "subscribe", "topic": format!("cart:{cart}")});
-    let (mut at_phone, mut at_laptop) =
-        (served.greeted(Some(phone.token())).await, served.greeted(Some(laptop.token())).await);
-    for client in [&mut at_phone, &mut at_laptop] {
-        client.say(topic.clone()).await;
-        client.hear("subscribed").await;
-    }
-    laptop.delete("/v1/sessions/current").await.has(204);
-    let price = json!({"amount": 500, "currency": "USD"});
-    let product = json!({"title": "Lamp", "variants": [{"sku": "S", "price": price}]});
-    served.shop.vendor().post("/v1/products", "p", product).await.has(201);
-    phone.post(&format!("/v1/carts/{cart}/lines"), "l", json!({"sku": "S", "quantity": 2})).await.has(201);
-    at_phone.state(|state| state["lines"][0]["quantity"] == 2).await;
-    assert_eq!(at_laptop.hear("refused").await["problem"]["code"], "invalid_token");
 }
 
 #[tokio::test]

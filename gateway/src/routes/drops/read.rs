@@ -17,8 +17,8 @@ use crate::{
     wire::{IdSchema, MoneyWire, PriceSchema, SkuSchema, price_in, read_sku, read_time},
 };
 
-/// The longest title, in bytes.
-const TITLE_BYTES_MAX: usize = 255;
+/// The longest title, in characters.
+const TITLE_CHARS_MAX: usize = 255;
 
 /// A drop to be made.
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -152,7 +152,11 @@ fn hold_seconds(value: i64, faults: &mut Faults) -> Option<u32> {
 }
 
 fn title(text: Option<&str>, faults: &mut Faults) -> Option<String> {
-    faults.check("/title", text.is_none_or(|text| text.len() <= TITLE_BYTES_MAX), "is longer than 255 bytes");
+    faults.check(
+        "/title",
+        text.is_none_or(|text| text.chars().count() <= TITLE_CHARS_MAX),
+        "is longer than 255 characters",
+    );
     text.map(str::to_owned)
 }
 

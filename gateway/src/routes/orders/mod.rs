@@ -7,8 +7,8 @@ use axum::{extract::State, response::Response};
 use engine::{
     id::{OrderId, TenantId},
     order::{
-        FulfillmentState, Order, OrderCommand, OrderPaymentState, OrderReply, OrderView, REASON_BYTES_MAX,
-        TRACKING_BYTES_MAX, number,
+        FulfillmentState, Order, OrderCommand, OrderPaymentState, OrderReply, OrderView, REASON_CHARS_MAX,
+        TRACKING_CHARS_MAX, number,
     },
 };
 use persistence::sql::{
@@ -45,8 +45,8 @@ pub(crate) struct OrderPage {
 #[into_params(parameter_in = Query)]
 #[allow(dead_code, reason = "the fields describe the parameters")]
 pub(crate) struct OrderQuery {
-    /// Only those that are meant: by their number, or by a part of the buyer's e-mail address or name, or of the title or
-    /// sku of what was bought; capital and small letters from A to Z are the same.
+    /// Only those that are meant: by their number, with or without `#`, or by words that are parts of the buyer's e-mail
+    /// address or name, or of the title or sku of what was bought. Case and accents do not matter.
     #[param(max_length = 255, nullable = false)]
     query: Option<String>,
     /// Only those whose money stands so.
@@ -155,7 +155,7 @@ pub(crate) async fn list_orders(
     let tenant = identity.tenant();
     let mut filter = query.filter;
     filter.search = query.query.map(|words| {
-        let number = number::parse(&gateway.order_number_key, &words);
+        let number = number::parse(&gateway.order_number_key, words.trim_start_matches('#'));
         OrderSearch { words, number }
     });
     filter.buyer = (!identity.is_vendor()).then(|| identity.buyer().subjects().collect());
@@ -229,7 +229,7 @@ pub(crate) struct NewFulfillment {
 }
 
 fn reason(text: &str, faults: &mut Faults) {
-    faults.check("/reason", text.len() <= REASON_BYTES_MAX, "is longer than 500 bytes");
+    faults.check("/reason", text.chars().count() <= REASON_CHARS_MAX, "is longer than 500 characters");
 }
 
 /// Call an order off
@@ -301,8 +301,8 @@ pub(crate) async fn create_fulfillment(
     Json(body): Json<NewFulfillment>,
 ) -> Result<Response, Problem> {
     let mut faults = Faults::default();
-    let fits = body.tracking.as_ref().is_none_or(|text| text.len() <= TRACKING_BYTES_MAX);
-    faults.check("/tracking", fits, "is longer than 500 bytes");
+    let fits = body.tracking.as_ref().is_none_or(|text| text.chars().count() <= TRACKING_CHARS_MAX);
+    faults.check("/tracking", fits, "is longer than 500 characters");
     faults.into_result()?;
     let call = key.call(&vendor.0, "create_fulfillment", &order.to_bytes(), &body);
     let command = OrderCommand::Fulfil { tracking: body.tracking };

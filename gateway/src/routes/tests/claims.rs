@@ -84,8 +84,9 @@ async fn a_drop_for_customers_wants_an_account() {
     let drop = shop.vendor().post("/v1/drops", "d", body).await.has(201).text("/id").to_owned();
     let (guest, path) = (shop.guest().await, format!("/v1/drops/{drop}/claims"));
     guest.post(&path, "k", json!({"quantity": 1})).await.refuses(403, "account_required");
-    guest.post("/v1/accounts", "", json!({"email": "ann@example.com", "password": "correct horse"})).await.has(201);
-    guest.post(&path, "k", json!({"quantity": 1})).await.has(201);
+    let account = json!({"email": "ann@example.com", "password": "correct horse"});
+    let account = guest.post("/v1/accounts", "", account).await.has(201);
+    shop.with(account.text("/token")).post(&path, "k", json!({"quantity": 1})).await.has(201);
 }
 
 #[tokio::test]

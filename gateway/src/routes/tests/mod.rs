@@ -8,4 +8,5 @@ mod imports;
 mod inventory;
 mod numbers;
 mod private;
+mod scripts;
 mod shop;

@@ -7,14 +7,14 @@ mod order;
 mod product;
 mod stock;
 
-use engine::id::SubjectId;
+use engine::{id::SubjectId, text::nfc};
 use serde::Serialize;
 use sqlx::{QueryBuilder, Sqlite};
 
 pub(crate) use self::{
     checkout::read_total,
     drop::{DropPhase, crowd_bucket, read_terms},
-    order::{read_order, write_lines},
+    order::{read_order, search_of, write_lines},
 };
 pub use self::{
     checkout::{CheckoutStanding, ListedCheckout},
@@ -26,7 +26,7 @@ pub use self::{
 
 /// Text as filters compare it: case and surrounding white space do not matter.
 pub(crate) fn fold_text(text: &str) -> String {
-    text.trim().to_lowercase()
+    nfc(&nfc(text.trim()).to_lowercase()).into_owned()
 }
 
 /// The name of an enum's variant, as its serialisation spells it.

@@ -5,6 +5,7 @@ use engine::{
     money::{Currency, Money},
     order::{FulfillmentState, LineSource, OrderLine, OrderPaymentState, OrderTotals, OrderView, Standing},
     quantity::Quantity,
+    text::fold,
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -30,11 +31,14 @@ pub struct OrderFilter {
     pub search: Option<OrderSearch>,
 }
 
-/// What somebody who looks for an order knows of it: its number, or a part of the buyer's address or name, or of what was
+/// Words of a search that count; the others are ignored.
+const SEARCH_WORDS_MAX: usize = 8;
+
+/// What somebody who looks for an order knows of it: its number, or parts of the buyer's address or name, or of what was
 /// bought. Looks at one order after the other, the newest first, until the page is full.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderSearch {
-    /// What was typed; capital and small letters of ASCII are the same.
+    /// What was typed; each word is looked for. Case and accents do not matter.
     pub words: String,
     /// The order's number in the tenant's count, if the words can be read as one.
     pub number: Option<u64>,
@@ -120,13 +124,25 @@ impl ReadSide {
 }
 
 fn push_search(query: &mut QueryBuilder<Sqlite>, search: &OrderSearch) {
-    let words = search.words.to_ascii_lowercase();
-    query.push(" AND (number = ").push_bind(search.number.map(number));
-    query.push(" OR EXISTS (SELECT 1 FROM contacts AS c WHERE c.tenant = orders.tenant AND c.contact = orders.contact");
-    query.push(" AND (instr(lower(c.email), ").push_bind(words.clone());
-    query.push(") OR instr(lower(c.name), ").push_bind(words.clone());
-    query.push("))) OR EXISTS (SELECT 1 FROM json_each(lines) AS line WHERE instr(lower(line.value ->> 'title'), ");
-    query.push_bind(words.clone()).push(") OR instr(lower(line.value ->> 'sku'), ").push_bind(words).push(")))");
+    query.push(" AND (number = ").push_bind(search.number.map(number)).push(" OR (TRUE");
+    for word in fold(&search.words).split_whitespace().take(SEARCH_WORDS_MAX) {
+        query.push(" AND (instr(search, ").push_bind(word.to_owned()).push(") OR EXISTS (SELECT 1 FROM contacts AS c");
+        query.push(" WHERE c.tenant = orders.tenant AND c.contact = orders.contact AND instr(c.search, ");
+        query.push_bind(word.to_owned()).push(")))");
+    }
+    query.push("))");
+}
+
+/// What an order's lines are found by.
+pub(crate) fn search_of(lines: &[OrderLine]) -> String {
+    let mut texts = String::new();
+    for line in lines {
+        texts.push_str(&line.title);
+        texts.push('\n');
+        texts.push_str(line.sku.as_str());
+        texts.push('\n');
+    }
+    fold(&texts)
 }
 
 /// An order's lines as a column keeps them.

@@ -12,11 +12,12 @@ import { DropBadge } from "./ui/badges";
 import { ListState, Waiting } from "./ui/list-state";
 import { PageHead } from "./ui/page-head";
 import { usePages } from "./ui/use-pages";
-import { ct } from "./words";
+import { ct, ctn } from "./words";
 
 const DROPS_LOOKED_AT = 50;
 const DROPS_SHOWN = 6;
 const ORDERS_SHOWN = 8;
+const MAILS_SHOWN = 5;
 
 export function OverviewPage(_: PageProps) {
   return (
@@ -29,9 +30,37 @@ export function OverviewPage(_: PageProps) {
           {ct("drop.new")}
         </a>
       </PageHead>
+      <UndeliveredMails />
       <RunningDrops />
       <WaitingOrders />
     </>
+  );
+}
+
+/** Receipts that buyers wait for in vain: nothing is shown while every mail goes out. */
+function UndeliveredMails() {
+  const { value } = useLoad("mails", () => read("list_undelivered_mails"));
+  const items = value?.items.filter(({ state, tries }) => state === "failed" || tries > 1) ?? [];
+  if (!value || items.length === 0) return null;
+  const failed = items.some(({ state }) => state === "failed");
+  return (
+    <Notice tone={failed ? "bad" : "warn"} title={ctn("overview.mails", items.length)}>
+      <ul role="list">
+        {items.slice(0, MAILS_SHOWN).map((mail) => (
+          <li key={mail.id}>
+            {mail.order_id === undefined ? (
+              ct("overview.accountMail")
+            ) : (
+              <a href={`/console/orders/${mail.order_id}`}>{ct("overview.receipt")}</a>
+            )}{" "}
+            {ct(mail.state === "failed" ? "overview.mailFailed" : "overview.mailWaiting", {
+              time: dayTime(mail.first_tried_at),
+              reason: mail.reason,
+            })}
+          </li>
+        ))}
+      </ul>
+    </Notice>
   );
 }
 

@@ -80,6 +80,11 @@ export const consoleEn = {
   "conflict.mine": "Go on with my changes",
   "conflict.theirs": "Take what is saved",
 
+  "overview.mails": { one: "{n} mail has not been delivered", other: "{n} mails have not been delivered" },
+  "overview.receipt": "Receipt of an order",
+  "overview.accountMail": "Account mail",
+  "overview.mailWaiting": "is being retried since {time}: {reason}",
+  "overview.mailFailed": "of {time} cannot be delivered: {reason}",
   "overview.drops": "Drops on their way",
   "overview.allDrops": "All drops",
   "overview.noDrops": "No drop is open or scheduled",

@@ -81,6 +81,11 @@ export const consolePl: ConsoleCatalogue = {
   "conflict.mine": "Zachowaj moje zmiany",
   "conflict.theirs": "Przyjmij zapisane",
 
+  "overview.mails": { one: "Nie dostarczono {n} wiadomości e-mail", few: "Nie dostarczono {n} wiadomości e-mail", many: "Nie dostarczono {n} wiadomości e-mail", other: "Nie dostarczono {n} wiadomości e-mail" },
+  "overview.receipt": "Potwierdzenie zamówienia",
+  "overview.accountMail": "Wiadomość dotycząca konta",
+  "overview.mailWaiting": "– próby wysłania trwają od {time}: {reason}",
+  "overview.mailFailed": "z {time} nie da się dostarczyć: {reason}",
   "overview.drops": "Trwające i zaplanowane dropy",
   "overview.allDrops": "Wszystkie dropy",
   "overview.noDrops": "Żaden drop nie jest otwarty ani zaplanowany",

@@ -139,8 +139,11 @@ export class SessionKeeper {
         return this.#take(await this.#doors.register(credentials, token), 'upgraded');
       } catch (error) {
         if (!isUnknown(error)) throw error;
-        // Signing in tells whether the account was made.
-        const session = await this.#doors.start(credentials, token).catch(() => Promise.reject(error));
+        // Signing in tells whether the account was made. If it was, the guest's token has ended with it.
+        const session = await this.#doors
+          .start(credentials, token)
+          .catch((why) => (isProblem(why, 'invalid_token') ? this.#doors.start(credentials) : Promise.reject(why)))
+          .catch(() => Promise.reject(error));
         return this.#take(session, 'upgraded');
       }
     }, true);

@@ -1,0 +1,132 @@
+//! What a guest's tokens are worth once the guest has an account, and what an account asks before it is erased.
+
+use serde_json::json;
+
+use super::sessions::FRESH_SIGN_IN;
+use crate::testing::{Answer, Shop};
+
+const PASSWORD: &str = "correct horse";
+const ANN: &str = "ann@example.com";
+
+async fn register(shop: &Shop, email: &str) -> Answer {
+    shop.guest().await.post("/v1/accounts", "", json!({"email": email, "password": PASSWORD})).await.has(201)
+}
+
+async fn refresh(shop: &Shop, token: &str) -> Answer {
+    shop.nobody().post("/v1/sessions/refresh", "", json!({"refresh_token": token})).await
+}
+
+/// A guest's tokens: both access tokens that its family was given, and both refresh tokens.
+async fn planted(shop: &Shop) -> ([String; 2], [String; 2]) {
+    let first = shop.nobody().post("/v1/sessions", "", json!({})).await.has(201);
+    let second = refresh(shop, first.text("/refresh_token")).await.has(200);
+    let of = |name: &str| [&first, &second].map(|answer| answer.text(name).to_owned());
+    (of("/token"), of("/refresh_token"))
+}
+
+async fn has_ended(shop: &Shop, (access, refreshes): &([String; 2], [String; 2]), when: &str) {
+    for token in access {
+        let guest = shop.with(token);
+        for path in ["/v1/me", "/v1/me/export", "/v1/orders"] {
+            guest.get(path).await.refuses(401, "invalid_token");
+        }
+        guest.delete("/v1/me").await.refuses(401, "invalid_token");
+        guest.post("/v1/carts", when, json!({})).await.refuses(401, "invalid_token");
+    }
+    for token in refreshes {
+        refresh(shop, token).await.refuses(401, "invalid_refresh_token");
+    }
+}
+
+#[tokio::test]
+async fn a_token_from_before_a_sign_in_is_worth_nothing_after_it() {
+    let mut shop = Shop::open().await;
+    register(&shop, ANN).await;
+    let planted = planted(&shop).await;
+    let credentials = json!({"email": ANN, "password": PASSWORD});
+    // With the older of its tokens: the family ends, not the token.
+    let session = shop.with(&planted.0[0]).post("/v1/sessions", "", credentials).await.has(201);
+    has_ended(&shop, &planted, "signed in").await;
+    shop.restart_gateway();
+    has_ended(&shop, &planted, "restarted").await;
+    let me = shop.with(session.text("/token"));
+    assert_eq!(me.get("/v1/me").await.has(200).text("/email"), ANN);
+    me.delete("/v1/sessions/current").await.has(204);
+    has_ended(&shop, &planted, "signed out").await;
+    shop.restart_gateway();
+    has_ended(&shop, &planted, "restarted again").await;
+}
+
+#[tokio::test]
+async fn a_token_from_before_a_sign_up_is_worth_nothing_after_it() {
+    let mut shop = Shop::open().await;
+    let planted = planted(&shop).await;
+    let account = json!({"email": ANN, "password": PASSWORD});
+    let session = shop.with(&planted.0[1]).post("/v1/accounts", "", account).await.has(201);
+    has_ended(&shop, &planted, "signed up").await;
+    shop.restart_gateway();
+    has_ended(&shop, &planted, "restarted").await;
+    let me = shop.with(session.text("/token"));
+    assert_eq!(me.get("/v1/me").await.has(200).text("/role"), "customer");
+    // Erased, the account leaves no guest behind that could go on.
+    me.delete("/v1/me").await.has(204);
+    has_ended(&shop, &planted, "erased").await;
+    shop.restart_gateway();
+    has_ended(&shop, &planted, "erased and restarted").await;
+}
+
+#[tokio::test]
+async fn a_guest_that_cannot_be_handed_over_ends_all_the_same() {
+    let shop = Shop::open().await;
+    let account = register(&shop, ANN).await;
+    let tenant = engine::id::TenantId::new("acme").unwrap();
+    let subject = account.text("/subject").parse().unwrap();
+    for guest in 0..persistence::sql::ALIASES_MAX as u128 {
+        let guest = engine::id::SubjectId(guest + 1);
+        shop.gateway.read_side.add_alias(&tenant, guest, subject, shop.gateway.now()).await.unwrap();
+    }
+    let planted = planted(&shop).await;
+    let credentials = json!({"email": ANN, "password": PASSWORD});
+    shop.with(&planted.0[0]).post("/v1/sessions", "", credentials).await.has(201);
+    has_ended(&shop, &planted, "full").await;
+}
+
+#[tokio::test]
+async fn erasing_an_account_asks_for_its_password_or_a_sign_in_not_long_ago() {
+    let shop = Shop::open().await;
+    let signed_in = register(&shop, ANN).await;
+    // The sign-in was when the token says, whatever it is renewed with.
+    let renewed = refresh(&shop, signed_in.text("/refresh_token")).await.has(200);
+    let identity = async |ago_ms: u64| {
+        let later = shop.gateway.now().plus_ms(ago_ms);
+        let who = shop.gateway.sessions.identify(renewed.text("/token"), shop.gateway.now()).await.unwrap();
+        shop.gateway.sessions.confirm(&who, None, later).await
+    };
+    identity(FRESH_SIGN_IN.as_millis() as u64 - 5_000).await.unwrap();
+    let refused = identity(FRESH_SIGN_IN.as_millis() as u64 + 1_000).await.unwrap_err();
+    assert_eq!(refused.code(), crate::problem::Code::PasswordRequired);
+
+    // A token without a sign-in, as the command line gives it out.
+    let subject = signed_in.text("/subject").parse().unwrap();
+    let tenant = engine::id::TenantId::new("acme").unwrap();
+    let hour = std::time::Duration::from_secs(3_600);
+    let role = Some(super::Role::Customer);
+    let issuer = shop.gateway.sessions.issuer();
+    let minted = issuer.mint(&tenant, subject, role, shop.gateway.now(), hour).unwrap();
+    let me = shop.with(&minted.token);
+    me.delete("/v1/me").await.refuses(403, "password_required");
+    me.delete_with("/v1/me", json!({})).await.refuses(403, "password_required");
+    me.delete_with("/v1/me", json!({"password": "wrong horse"})).await.refuses(401, "invalid_credentials");
+    me.delete_with("/v1/me", json!({"password": "x".repeat(257)})).await.refuses(422, "out_of_range");
+    me.get("/v1/me").await.has(200);
+    me.delete_with("/v1/me", json!({"password": PASSWORD})).await.has(204);
+    me.get("/v1/me").await.refuses(401, "invalid_token");
+}
+
+#[tokio::test]
+async fn a_guest_is_erased_by_its_token() {
+    let shop = Shop::open().await;
+    let guest = shop.guest().await;
+    guest.delete("/v1/me").await.has(204);
+    guest.get("/v1/me").await.refuses(401, "invalid_token");
+}

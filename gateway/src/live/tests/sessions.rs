@@ -1,0 +1,62 @@
+//! What an open connection hears once its session, or another of the same person, has ended.
+
+use serde_json::json;
+
+use super::Served;
+
+#[tokio::test]
+async fn the_end_of_one_session_of_a_person_is_not_the_end_of_another() {
+    let served = Served::open().await;
+    let credentials = json!({"email": "ann@example.com", "password": "correct horse"});
+    served.shop.guest().await.post("/v1/accounts", "", credentials.clone()).await.has(201);
+    let session = async || {
+        let made = served.shop.nobody().post("/v1/sessions", "", credentials.clone()).await.has(201);
+        served.shop.with(made.text("/token"))
+    };
+    let (phone, laptop) = (session().await, session().await);
+    let cart = phone.post("/v1/carts", "c", json!({})).await.has(201).text("/id").to_owned();
+    let topic = json!({"op": "subscribe", "topic": format!("cart:{cart}")});
+    let (mut at_phone, mut at_laptop) =
+        (served.greeted(Some(phone.token())).await, served.greeted(Some(laptop.token())).await);
+    for client in [&mut at_phone, &mut at_laptop] {
+        client.say(topic.clone()).await;
+        client.hear("subscribed").await;
+    }
+    laptop.delete("/v1/sessions/current").await.has(204);
+    let price = json!({"amount": 500, "currency": "USD"});
+    let product = json!({"title": "Lamp", "variants": [{"sku": "S", "price": price}]});
+    served.shop.vendor().post("/v1/products", "p", product).await.has(201);
+    phone.post(&format!("/v1/carts/{cart}/lines"), "l", json!({"sku": "S", "quantity": 2})).await.has(201);
+    at_phone.state(|state| state["lines"][0]["quantity"] == 2).await;
+    assert_eq!(at_laptop.hear("refused").await["problem"]["code"], "invalid_token");
+}
+
+#[tokio::test]
+async fn a_guest_that_has_signed_in_elsewhere_hears_nothing_of_the_accounts_cart() {
+    let served = Served::open().await;
+    let guest = served.shop.guest().await;
+    let cart = guest.post("/v1/carts", "c", json!({})).await.has(201).text("/id").to_owned();
+    let topic = json!({"op": "subscribe", "topic": format!("cart:{cart}")});
+    // Two who know the guest's token; one of them gets the account's.
+    let (mut owner, mut stranger) =
+        (served.greeted(Some(guest.token())).await, served.greeted(Some(guest.token())).await);
+    for client in [&mut owner, &mut stranger] {
+        client.say(topic.clone()).await;
+        client.hear("subscribed").await;
+    }
+    let account = json!({"email": "ann@example.com", "password": "correct horse"});
+    let ann = guest.post("/v1/accounts", "", account).await.has(201);
+    owner.say(json!({"op": "auth", "token": ann.text("/token")})).await;
+    owner.hear("welcome").await;
+    assert_eq!(owner.hear("subscribed").await["state"]["id"], cart);
+    let price = json!({"amount": 500, "currency": "USD"});
+    let product = json!({"title": "Lamp", "variants": [{"sku": "S", "price": price}]});
+    served.shop.vendor().post("/v1/products", "p", product).await.has(201);
+    let ann = served.shop.with(ann.text("/token"));
+    ann.post(&format!("/v1/carts/{cart}/lines"), "l", json!({"sku": "S", "quantity": 2})).await.has(201);
+    owner.state(|state| state["lines"][0]["quantity"] == 2).await;
+    assert_eq!(stranger.hear("refused").await["problem"]["code"], "invalid_token");
+    let mut late = served.client().await;
+    late.say(json!({"op": "hello", "token": guest.token()})).await;
+    assert_eq!(late.ended().await, 4004);
+}
