@@ -1,7 +1,11 @@
 //! Checkpoints: what keeps recovery short.
 //!
 //! Position C is a checkpoint only when a snapshot that covers every entry before C is durable for every entity that
-//! was dirty then. It holds the whole agenda and the newest time.
+//! was dirty then, or the checkpoint names the entity as uncovered. It holds the whole agenda and the newest time.
+//!
+//! An entity is uncovered while no snapshot of it can be taken: it is quarantined, or its state cannot be written. The
+//! checkpoint names the version that it has reached, so that it is loaded from its last snapshot and the journal, however
+//! far back that is. Without this a single such entity would hold up the checkpoints of its shard for ever.
 
 use std::{
     collections::BTreeMap,
@@ -22,8 +26,9 @@ const SNAPSHOTS_AT_ONCE: usize = 16;
 /// How long to wait for an entity that is leaving memory.
 const RETIRING_WAIT: Duration = Duration::from_millis(1);
 
-/// The format that checkpoints are written in. The first is 0: it was written before formats were noted.
-pub const CHECKPOINT_FORMAT: u8 = 0;
+/// The newest format of checkpoints. Format 0, from before formats were noted, has no list of uncovered entities; a
+/// checkpoint without any is still written in it, so that former programs read it.
+pub const CHECKPOINT_FORMAT: u8 = 1;
 
 /// Why a checkpoint cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,11 +52,27 @@ pub enum CheckpointFault {
 /// A checkpoint as it is written down.
 #[derive(Debug, Clone, Default, PartialEq, SchemaRead, SchemaWrite)]
 pub struct CheckpointForm {
-    /// Everything before this position is covered.
+    /// Everything before this position is covered, but for what `uncovered` names.
     pub position: u64,
     /// The newest time of any entry.
     pub newest_ms: u64,
     wakes: Vec<(Vec<u8>, u64)>,
+    /// Entities of which no snapshot reaches the position, with the version that each has reached.
+    uncovered: Vec<(Vec<u8>, u64)>,
+}
+
+/// A checkpoint of format 0.
+#[derive(Debug, Clone, PartialEq, SchemaRead, SchemaWrite)]
+struct CheckpointForm0 {
+    position: u64,
+    newest_ms: u64,
+    wakes: Vec<(Vec<u8>, u64)>,
+}
+
+impl From<CheckpointForm0> for CheckpointForm {
+    fn from(CheckpointForm0 { position, newest_ms, wakes }: CheckpointForm0) -> Self {
+        Self { position, newest_ms, wakes, uncovered: Vec::new() }
+    }
 }
 
 impl CheckpointForm {
@@ -61,30 +82,42 @@ impl CheckpointForm {
         if found > known {
             return Err(CheckpointFault::NewerRules { found, known });
         }
-        if stored.format != CHECKPOINT_FORMAT {
-            return Err(CheckpointFault::Format(stored.format));
-        }
-        let form: Self = engine::aggregate::read_snapshot(&stored.bytes)
-            .map_err(|error| CheckpointFault::Body(error.to_string()))?;
+        let body = |error: SnapshotError| CheckpointFault::Body(error.to_string());
+        let form: Self = match stored.format {
+            0 => engine::aggregate::read_snapshot::<CheckpointForm0>(&stored.bytes).map_err(body)?.into(),
+            CHECKPOINT_FORMAT => engine::aggregate::read_snapshot(&stored.bytes).map_err(body)?,
+            format => return Err(CheckpointFault::Format(format)),
+        };
         if form.position != stored.position {
             let why = format!("it is of position {} and stands at {}", form.position, stored.position);
             return Err(CheckpointFault::Body(why));
         }
-        if form.agenda().count() != form.wakes.len() {
-            return Err(CheckpointFault::Body("it wakes an entity of a kind that this program does not know".into()));
+        if form.agenda().count() != form.wakes.len() || form.uncovered().count() != form.uncovered.len() {
+            return Err(CheckpointFault::Body("it names an entity of a kind that this program does not know".into()));
         }
         Ok(form)
     }
 
     /// As it is stored.
-    fn store(&self) -> Result<Checkpoint, SnapshotError> {
-        let bytes = engine::aggregate::write_snapshot(self)?.into();
-        Ok(Checkpoint { position: self.position, rules: engine::RULES_VERSION, format: CHECKPOINT_FORMAT, bytes })
+    fn store(self) -> Result<Checkpoint, SnapshotError> {
+        let position = self.position;
+        let (format, bytes) = if self.uncovered.is_empty() {
+            let Self { position, newest_ms, wakes, .. } = self;
+            (0, engine::aggregate::write_snapshot(&CheckpointForm0 { position, newest_ms, wakes })?)
+        } else {
+            (CHECKPOINT_FORMAT, engine::aggregate::write_snapshot(&self)?)
+        };
+        Ok(Checkpoint { position, rules: engine::RULES_VERSION, format, bytes: bytes.into() })
     }
 
     /// The wakes.
     pub fn agenda(&self) -> impl Iterator<Item = (EntityKey, Timestamp)> {
         self.wakes.iter().filter_map(|(key, at)| Some((EntityKey::from_bytes(key)?, Timestamp(*at))))
+    }
+
+    /// The entities that it does not cover, with the version that each has reached.
+    pub fn uncovered(&self) -> impl Iterator<Item = (EntityKey, u64)> {
+        self.uncovered.iter().filter_map(|(key, version)| Some((EntityKey::from_bytes(key)?, *version)))
     }
 }
 
@@ -105,17 +138,18 @@ impl Leading {
         let (position, tail) = (self.accepted.load(Ordering::Acquire), self.tail_bytes.swap(0, Ordering::AcqRel));
         let newest_ms = self.now().0;
         let dirty = self.begin_covering();
-        let bytes = match self.write_checkpoint(position, newest_ms, &dirty).await {
-            Ok(bytes) => bytes,
+        let Written { bytes, uncovered } = match self.write_checkpoint(position, newest_ms, &dirty).await {
+            Ok(written) => written,
             Err(error) => {
                 self.give_back(tail);
                 return Err(error);
             }
         };
         self.node.set_snapshot_bytes(self.shard, bytes);
-        let former = self.end_covering(position, &dirty);
-        let (entities, elapsed_ms) = (dirty.len(), started.elapsed().as_millis() as u64);
-        tracing::info!(shard = %self.shard, position, entities, bytes, elapsed_ms, "checkpoint");
+        let former = self.end_covering(position, &dirty, &uncovered);
+        let (entities, elapsed_ms) = (dirty.len() - uncovered.len(), started.elapsed().as_millis() as u64);
+        let uncovered = uncovered.len();
+        tracing::info!(shard = %self.shard, position, entities, uncovered, bytes, elapsed_ms, "checkpoint");
         // The one before stays, to be fallen back to.
         if former < position
             && let Err(error) = self.node.snapshots.prune_checkpoints(self.shard.0, former).await
@@ -126,12 +160,19 @@ impl Leading {
     }
 
     /// Gives up what the tail had until now, and says where the one before begins.
-    fn end_covering(&self, position: u64, covered: &BTreeMap<EntityKey, Dirty>) -> u64 {
+    ///
+    /// Entities that it does not cover stay dirty: the next one covers them, or names them again.
+    fn end_covering(&self, position: u64, covered: &BTreeMap<EntityKey, Dirty>, uncovered: &[(EntityKey, u64)]) -> u64 {
         let former = self.tail_from.swap(position, Ordering::AcqRel);
+        let mut dirty = self.dirty.lock();
+        for (key, version) in uncovered {
+            let noted: &mut Dirty = dirty.entry(key.clone()).or_default();
+            noted.version = noted.version.max(*version);
+        }
+        // Only now: at no moment is a version that an entity has reached in neither list.
         self.covering.lock().clear();
         self.recovered.lock().retain(|key, _| !covered.contains_key(key));
         // Those that have changed since are still asked for by the next one.
-        let dirty = self.dirty.lock();
         self.retired.lock().retain(|key, _| dirty.contains_key(key));
         former
     }
@@ -160,64 +201,81 @@ impl Leading {
         position: u64,
         newest_ms: u64,
         dirty: &BTreeMap<EntityKey, Dirty>,
-    ) -> Result<u64, CheckpointError> {
+    ) -> Result<Written, CheckpointError> {
         let owed: Vec<(EntityKey, u64)> = dirty.iter().map(|(key, dirty)| (key.clone(), dirty.version)).collect();
         let leading = self.clone();
         let mut written = futures::stream::iter(owed)
-            .map(move |(key, version)| leading.clone().write_snapshot(key, version))
+            .map(move |(key, version)| {
+                let leading = leading.clone();
+                async move { leading.write_snapshot(&key, version).await.map(|size| (key, version, size)) }
+            })
             .buffered(SNAPSHOTS_AT_ONCE);
-        let mut bytes = 0;
-        while let Some(size) = written.next().await {
-            bytes += size? as u64;
+        let (mut bytes, mut uncovered) = (0, Vec::new());
+        while let Some(one) = written.next().await {
+            match one? {
+                (_, _, Some(size)) => bytes += size as u64,
+                (key, version, None) => uncovered.push((key, version)),
+            }
         }
         drop(written);
         let wakes = self.agenda.to_list().into_iter().map(|(key, at)| (key.as_bytes().to_vec(), at.0)).collect();
-        let form = CheckpointForm { position, newest_ms, wakes };
+        let named = uncovered.iter().map(|(key, version)| (key.as_bytes().to_vec(), *version)).collect();
+        let form = CheckpointForm { position, newest_ms, wakes, uncovered: named };
         let checkpoint = form.store().map_err(|error| CheckpointError(error.to_string()))?;
         self.node
             .snapshots
             .put_checkpoint(self.shard.0, checkpoint)
             .await
             .map_err(|error| CheckpointError(error.to_string()))?;
-        Ok(bytes)
+        Ok(Written { bytes, uncovered })
     }
 
-    /// Writes one entity's accepted state, which has at least `version`.
-    async fn write_snapshot(self: Arc<Self>, key: EntityKey, version: u64) -> Result<usize, CheckpointError> {
-        let key = &key;
+    /// Writes one entity's accepted state, which has at least `version`, and says how many bytes it takes. `None`: there
+    /// is no snapshot to be had of it, now or soon.
+    async fn write_snapshot(self: Arc<Self>, key: &EntityKey, version: u64) -> Result<Option<usize>, CheckpointError> {
         let failed = |why: String| CheckpointError(format!("{key}: {why}"));
         loop {
             if self.retired.lock().get(key).is_some_and(|&retired| retired >= version) && !self.live.contains_key(key) {
-                return Ok(0);
+                return Ok(Some(0));
             }
             let live = match self.any(key).await {
                 Ok(live) => live,
-                // A parked entity's last good snapshot and its entries must stay: the tail cannot be given up.
-                Err(error @ (MailboxError::Parked(_) | MailboxError::Store(_))) => {
-                    return Err(failed(error.to_string()));
-                }
+                Err(MailboxError::Parked(_)) => return Ok(None),
+                Err(error @ MailboxError::Store(_)) => return Err(failed(error.to_string())),
                 Err(MailboxError::Gone) => return Err(failed(LeadGone.to_string())),
             };
             // Passivation or a checkpoint that failed later may have written it already.
             if live.kept().lock().newest.is_some_and(|at| at.version >= version) {
-                return Ok(0);
+                return Ok(Some(0));
             }
             let Ok(frozen) = live.freeze() else {
                 // It is leaving memory, and waits for the store; in simulated time that only goes on while we wait too.
                 tokio::time::sleep(RETIRING_WAIT).await;
                 continue;
             };
-            // Without an answer its actor has failed, or its state panicked on being written.
-            let frozen = frozen.await.map_err(|_| failed("its snapshot was not written".into()))?;
-            let snapshot = frozen.map_err(|error| {
-                if let NotFrozen::Unwritable(error) = &error {
-                    self.tell_unwritable(key, error);
+            let snapshot = match frozen.await {
+                Ok(Ok(snapshot)) => snapshot,
+                Ok(Err(NotFrozen::Unwritable(error))) => {
+                    self.tell_unwritable(key, &error);
+                    return Ok(None);
                 }
-                failed(error.to_string())
-            })?;
-            return self.keep(live.kept(), snapshot).await.map_err(|error| failed(error.to_string()));
+                Ok(Err(error)) => return Err(failed(error.to_string())),
+                // Its actor failed, or its state panicked on being written. While the leadership goes on, the next
+                // checkpoint asks again.
+                Err(_) if self.is_over() => return Err(failed(LeadGone.to_string())),
+                Err(_) => return Ok(None),
+            };
+            return self.keep(live.kept(), snapshot).await.map(Some).map_err(|error| failed(error.to_string()));
         }
     }
+}
+
+/// What a checkpoint came to.
+struct Written {
+    /// Bytes of its snapshots.
+    bytes: u64,
+    /// Entities that it does not cover, with the version that each has reached.
+    uncovered: Vec<(EntityKey, u64)>,
 }
 
 /// A checkpoint that was not taken.

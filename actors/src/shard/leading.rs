@@ -128,6 +128,8 @@ pub(super) struct Beginning {
     pub(super) tail_from: u64,
     pub(super) tail_bytes: u64,
     pub(super) recovered: BTreeMap<EntityKey, Vec<Entry>>,
+    /// Entities that the checkpoint does not cover, with the version that each has reached.
+    pub(super) uncovered: Vec<(EntityKey, u64)>,
     pub(super) parked: BTreeMap<EntityKey, String>,
 }
 
@@ -144,10 +146,18 @@ impl Leading {
         for (key, at) in &beginning.agenda {
             agenda.set(key, Some(*at));
         }
-        let dirty = beginning.recovered.iter().map(|(key, entries)| {
-            let bytes = entries.iter().map(|entry| entry.events.len() as u64).sum();
-            (key.clone(), Dirty { version: entries.last().map_or(0, |entry| entry.version), bytes })
-        });
+        let mut dirty: BTreeMap<EntityKey, Dirty> = beginning
+            .recovered
+            .iter()
+            .map(|(key, entries)| {
+                let bytes = entries.iter().map(|entry| entry.events.len() as u64).sum();
+                (key.clone(), Dirty { version: entries.last().map_or(0, |entry| entry.version), bytes })
+            })
+            .collect();
+        for (key, version) in beginning.uncovered {
+            let noted = dirty.entry(key).or_default();
+            noted.version = noted.version.max(version);
+        }
         Self {
             shard,
             term,
@@ -159,7 +169,7 @@ impl Leading {
             agenda,
             floor_ms: AtomicU64::new(beginning.newest_ms),
             accepted: AtomicU64::new(beginning.accepted),
-            dirty: Mutex::new(dirty.collect()),
+            dirty: Mutex::new(dirty),
             covering: Mutex::default(),
             checkpointing: tokio::sync::Mutex::default(),
             recovered: Mutex::new(beginning.recovered),
@@ -219,9 +229,10 @@ impl Leading {
 
     /// The highest version of an entity that the log is known to have since the checkpoint.
     pub(super) fn version_in_tail(&self, key: &EntityKey) -> u64 {
-        let version =
-            |dirty: &Mutex<BTreeMap<EntityKey, Dirty>>| dirty.lock().get(key).map_or(0, |dirty| dirty.version);
-        version(&self.dirty).max(version(&self.covering))
+        // Both at once: an entry that moves from one list to the other between two looks would be in neither.
+        let (dirty, covering) = (self.dirty.lock(), self.covering.lock());
+        let version = |list: &BTreeMap<EntityKey, Dirty>| list.get(key).map_or(0, |dirty| dirty.version);
+        version(&dirty).max(version(&covering))
     }
 
     /// Notes which entity an actor is, for the day it fails.

@@ -119,6 +119,7 @@ async fn read_tail(
 ) -> Result<Beginning, LeadError> {
     let from = Position(checkpoint.position);
     let mut wakes: BTreeMap<EntityKey, Timestamp> = checkpoint.agenda().collect();
+    let uncovered = checkpoint.uncovered().collect();
     let mut recovered: BTreeMap<EntityKey, Vec<Entry>> = BTreeMap::new();
     let (mut newest_ms, mut tail_bytes, mut next) = (checkpoint.newest_ms, 0, from);
     let mut batches = journal.read(shard, from);
@@ -158,6 +159,7 @@ async fn read_tail(
         });
     }
     Ok(Beginning {
+        uncovered,
         agenda: wakes.into_iter().collect(),
         newest_ms,
         accepted: 0,

@@ -16,6 +16,8 @@ mod effects;
 mod faults;
 mod money;
 mod projections;
+mod quarantine;
+mod snapshots;
 mod snapshots;
 mod world;
 

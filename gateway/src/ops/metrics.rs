@@ -61,6 +61,12 @@ const METRICS: &[(&str, Shape, Unit, &str)] = &[
     ),
     ("fusion_snapshot_bytes_total", Shape::Counter, Unit::Bytes, "Bytes of entities' snapshots written"),
     ("fusion_projection_lag_entries", Shape::Gauge, Unit::Count, "Accepted entries that the read side has not seen"),
+    (
+        "fusion_projection_stopped_shards",
+        Shape::Gauge,
+        Unit::Count,
+        "Shards whose lists have stopped before an entry that cannot be taken in; the log and the doctor name it",
+    ),
     ("fusion_live_connections", Shape::Gauge, Unit::Count, "WebSockets and streams of events"),
     ("fusion_live_topics", Shape::Gauge, Unit::Count, "Topics that somebody listens to, or has listened to lately"),
     (
@@ -78,6 +84,18 @@ const METRICS: &[(&str, Shape, Unit, &str)] = &[
     ("fusion_mails_sent_total", Shape::Counter, Unit::Count, "Mails handed over to the mail server, or to the outbox"),
     ("fusion_mails_failed_total", Shape::Counter, Unit::Count, "Mails given up: they can never be handed over"),
     ("fusion_mail_oldest_seconds", Shape::Gauge, Unit::Seconds, "Age of the oldest mail that waits; 0 when none does"),
+    (
+        "fusion_snapshots_passed_over_total",
+        Shape::Counter,
+        Unit::Count,
+        "Entities loaded from the journal because their newest snapshot does not read, by kind",
+    ),
+    (
+        "fusion_checkpoints_passed_over_total",
+        Shape::Counter,
+        Unit::Count,
+        "Checkpoints that do not read; the one before was taken, with a longer tail",
+    ),
     ("fusion_recovery_seconds", Shape::Histogram, Unit::Seconds, "Time from asking for a shard's lead to serving it"),
 ];
 
