@@ -18,7 +18,6 @@ mod money;
 mod projections;
 mod quarantine;
 mod snapshots;
-mod snapshots;
 mod world;
 
 use engine::sabotage::{Rule, break_rule};
