@@ -77,7 +77,8 @@ async fn a_claim_leaves_its_numbers_with_their_units_and_what_they_mean() {
     let shown = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     for name in shown.filter_map(|line| line.split(' ').next()) {
         assert!(page.contains(&format!("# HELP {name} ")), "{name} does not say what it means");
-        let unit = ["_total", "_seconds", "_bytes", "_entries", "_entities", "_shards", "_in_use", "_max", "_under_way"];
+        let unit =
+            ["_total", "_seconds", "_bytes", "_entries", "_entities", "_shards", "_in_use", "_max", "_under_way"];
         assert!(unit.iter().any(|unit| name.ends_with(unit)), "{name} has no unit");
     }
 }
