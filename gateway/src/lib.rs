@@ -14,6 +14,7 @@ pub mod edge;
 pub mod idempotency;
 pub mod imports;
 pub mod limits;
+mod listing;
 pub mod live;
 pub mod ops;
 pub mod problem;
@@ -107,14 +108,18 @@ pub struct Parts {
     pub(crate) skus: skus::SkuIndex,
     /// Products that are being made, by the commands' names.
     pub(crate) making: idempotency::Turns,
+    /// Turns for lists.
+    pub(crate) listing: listing::Listing,
     /// The catalogue files that may be taken in at once.
     pub(crate) imports: Arc<Semaphore>,
     /// The key of what the journal keeps of checkouts' addresses.
     pub(crate) contact_key: [u8; 32],
     order_access_key: [u8; 32],
-    pages: OnceLock<axum::Router>,
+    pages: OnceLock<axum::Router<Gateway>>,
     clock: Arc<dyn Clock>,
     metrics: PrometheusHandle,
+    /// What `/metrics` showed last, and when.
+    pub(crate) rendered_metrics: tokio::sync::Mutex<Option<(std::time::Instant, bytes::Bytes)>>,
 }
 
 impl Deref for Gateway {
@@ -140,6 +145,7 @@ impl Gateway {
             tenants: Tenants::default(),
             skus: skus::SkuIndex::default(),
             making: idempotency::Turns::default(),
+            listing: listing::Listing::new(),
             limits: limits::Limits::new(&settings.rates, settings.dev),
             email_key: keys.derive("e-mail hashes"),
             order_number_key: keys.derive("order numbers"),
@@ -153,17 +159,19 @@ impl Gateway {
             mailer,
             clock,
             metrics,
+            rendered_metrics: tokio::sync::Mutex::default(),
         })))
     }
 
-    /// Serves pages that are not the API's beside it: a payment provider's own. Once, and before [`serve`].
-    pub fn add_pages(&self, pages: axum::Router) {
+    /// Serves pages that are not the API's beside it: a payment provider's own. Once, and before [`serve`]. They get the
+    /// gateway as their state, and must not hold it otherwise: it would hold itself.
+    pub fn add_pages(&self, pages: axum::Router<Gateway>) {
         // A second time would be a mistake of the wiring; the first pages stay.
         let _ = self.0.pages.set(pages);
     }
 
     /// The pages that are not the API's.
-    pub(crate) fn pages(&self) -> axum::Router {
+    pub(crate) fn pages(&self) -> axum::Router<Gateway> {
         self.0.pages.get().cloned().unwrap_or_default()
     }
 

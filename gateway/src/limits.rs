@@ -3,7 +3,9 @@
 use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 
 use aws_lc_rs::rand;
+use axum::http::Method;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
+use persistence::sql::LIMIT_MAX;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::{
@@ -17,6 +19,9 @@ use crate::{
 /// memory must not follow them.
 const PLACES: u64 = 1 << 18;
 
+/// Items of a list that cost as much as a request: a page of products takes some 20 µs for each of its items.
+const ITEMS_PER_REQUEST: u32 = 25;
+
 /// The limits of this process. Loopback is unlimited under `--dev`.
 pub struct Limits {
     loopback_free: bool,
@@ -28,16 +33,25 @@ pub struct Limits {
     passwords: Limiter,
 }
 
-struct Limiter(DefaultKeyedRateLimiter<u32>);
+struct Limiter(DefaultKeyedRateLimiter<u32>, NonZeroU32);
 
 impl Limiter {
     fn new(rate: Rate) -> Self {
         let Rate { per_second, burst } = rate;
-        Self(RateLimiter::keyed(Quota::per_second(per_second).allow_burst(burst)))
+        Self(RateLimiter::keyed(Quota::per_second(per_second).allow_burst(burst)), burst)
     }
 
     fn check(&self, place: u32) -> Result<(), Problem> {
-        self.0.check_key(&place).map_err(|not_until| {
+        self.check_many(place, NonZeroU32::MIN)
+    }
+
+    /// Counts as much as `cost` requests at once; all that a rate allows, if it is more.
+    fn check_many(&self, place: u32, cost: NonZeroU32) -> Result<(), Problem> {
+        // More than the burst would never be allowed.
+        let Ok(checked) = self.0.check_key_n(&place, cost.min(self.1)) else {
+            return Err(Problem::internal("limit", &"a cost beyond the burst"));
+        };
+        checked.map_err(|not_until| {
             let wait = not_until.wait_time_from(self.0.clock().now());
             Problem::new(Code::RateLimited).retry_after(wait.max(Duration::from_millis(1)))
         })
@@ -85,6 +99,14 @@ impl Limits {
         self.check_address(&self.address, address)
     }
 
+    /// Counts a request from an address by what it asks for: a list as one more for every [`ITEMS_PER_REQUEST`] items.
+    pub(crate) fn request(&self, address: IpAddr, method: &Method, query: Option<&str>) -> Result<(), Problem> {
+        if self.is_free(address) {
+            return Ok(());
+        }
+        self.address.check_many(self.place(subscriber(address)), cost(method, query))
+    }
+
     /// Counts a new session from an address.
     pub(crate) fn session(&self, address: IpAddr) -> Result<(), Problem> {
         self.check_address(&self.sessions, address)
@@ -112,6 +134,13 @@ impl Limits {
     }
 }
 
+/// What a request costs, in requests. What is asked for is believed here, and checked by its route.
+fn cost(method: &Method, query: Option<&str>) -> NonZeroU32 {
+    let limits = query.filter(|_| matches!(*method, Method::GET | Method::HEAD)).unwrap_or_default().split('&');
+    let items = limits.filter_map(|pair| pair.strip_prefix("limit=")?.parse::<u32>().ok()).max().unwrap_or_default();
+    NonZeroU32::MIN.saturating_add(items.min(LIMIT_MAX) / ITEMS_PER_REQUEST)
+}
+
 /// A rate of `per_second` and `burst`; zero counts as one.
 pub fn rate(per_second: u32, burst: u32) -> Rate {
     let at_least_one = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
@@ -132,6 +161,22 @@ mod tests {
         let problem = limits.session(AWAY).unwrap_err();
         assert_eq!(problem.code(), Code::RateLimited);
         assert!(limits.session(HOME).is_ok(), "another address has its own count");
+    }
+
+    #[test]
+    fn a_list_counts_by_what_it_asks_for() {
+        let costs = |query| cost(&Method::GET, query).get();
+        let asked = [None, Some("limit=24"), Some("limit=25"), Some("query=x&limit=200"), Some("limit=4000000000")];
+        assert_eq!(asked.map(costs), [1, 1, 2, 9, 9]);
+        assert_eq!((costs(Some("limit=x")), costs(Some("limit=1&limit=50"))), (1, 3));
+        assert_eq!(cost(&Method::POST, Some("limit=200")).get(), 1);
+        let limits = Limits::new(&Rates { address: rate(1, 20), ..Rates::default() }, false);
+        let list = || limits.request(AWAY, &Method::GET, Some("limit=200"));
+        assert!(list().is_ok() && list().is_ok());
+        assert_eq!(list().unwrap_err().code(), Code::RateLimited);
+        assert!(limits.request(AWAY, &Method::GET, None).is_ok(), "a claim still has its place");
+        let narrow = Limits::new(&Rates { address: rate(1, 3), ..Rates::default() }, false);
+        assert!(narrow.request(AWAY, &Method::GET, Some("limit=200")).is_ok(), "more than the burst is the burst");
     }
 
     #[test]

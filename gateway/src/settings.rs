@@ -88,13 +88,19 @@ pub struct Settings {
     pub upload_bytes_max: usize,
     /// Connections at once. Each idle one costs some 10 KB.
     pub connections_max: usize,
+    /// Plain HTTP connections from one address, idle ones included: browsers open six each, and many phones are behind
+    /// one carrier's address. Not for trusted proxies.
+    pub connections_per_address_max: usize,
+    /// File descriptors from this one on are for files: a connection that would get one is refused. The default is all,
+    /// for those who have not looked at the process's limit.
+    pub descriptors_max: u64,
     /// Live connections (WebSockets and streams of events) from one address: many phones are behind one carrier's.
     pub live_per_address_max: usize,
     /// How long a connection may be idle, or take to send the head of a request.
     pub idle_timeout: Duration,
     /// How long requests may still take when the server stops.
     pub drain_timeout: Duration,
-    /// What `/metrics` wants as a bearer token. `None`: nothing.
+    /// What `/metrics` wants as a bearer token. `None`: it is shown under `dev` alone.
     pub metrics_token: Option<String>,
     /// Shipping, flat, in minor units of the order's currency.
     pub shipping_flat: i64,
@@ -124,6 +130,8 @@ impl Default for Settings {
             upload_timeout: Duration::from_secs(600),
             upload_bytes_max: 256 * 1024 * 1024,
             connections_max: 20_000,
+            connections_per_address_max: 1_000,
+            descriptors_max: u64::MAX,
             live_per_address_max: 1_000,
             idle_timeout: Duration::from_secs(75),
             drain_timeout: Duration::from_secs(20),
@@ -173,6 +181,7 @@ impl Settings {
         check("passwords_at_once", self.passwords_at_once > 0, "must be at least 1");
         check("request_timeout", self.request_timeout > Duration::from_secs(10), "must be longer than 10 s");
         check("connections_max", self.connections_max > 0, "must be at least 1");
+        check("connections_per_address_max", self.connections_per_address_max > 0, "must be at least 1");
         check("live_per_address_max", self.live_per_address_max > 0, "must be at least 1");
         check("idle_timeout", self.idle_timeout >= Duration::from_secs(1), "must be at least a second");
         check("shipping_flat", (0..=engine::money::AMOUNT_MAX).contains(&self.shipping_flat), "must not be negative");

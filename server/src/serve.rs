@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::Config,
     demo::{self, DemoError},
+    descriptors::{self, TooFewDescriptors},
     local::{LocalDoors, LocalSocket, SocketError},
     pages, sandbox_page,
     wiring::{House, OpenError},
@@ -48,6 +49,9 @@ pub(crate) enum ServeError {
         /// What the system says.
         why: io::Error,
     },
+    /// The system lets this process open too few files.
+    #[error(transparent)]
+    Descriptors(#[from] TooFewDescriptors),
     /// The numbers cannot be counted.
     #[error("metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
@@ -82,6 +86,8 @@ pub(crate) async fn run(config: &Config) -> Result<(), ServeError> {
         (false, _) => tracing::warn!("{NO_PAYMENTS}"),
         (true, true) => {}
     }
+    let mut config = config.clone();
+    descriptors::bound_connections(&mut config.doors, descriptors::raise_limit())?;
     let stop = stop_on_signals()?;
     // Bound before the folder is opened: that may take long, and would be for nothing.
     let socket = bind(config.listen)?;
@@ -92,7 +98,7 @@ pub(crate) async fn run(config: &Config) -> Result<(), ServeError> {
         .map_err(|why| ServeError::Open { advice: why.advice(&config.data_dir), why: Box::new(why) })?;
     let rooms = house.rooms.clone();
     let payment_pages = rooms.sandbox.clone().map(sandbox_page::routes).unwrap_or_default();
-    rooms.gateway.add_pages(pages::routes().merge(payment_pages));
+    rooms.gateway.add_pages(pages::routes().merge(payment_pages.with_state(())));
     let doors = LocalDoors::new(rooms.clone());
     let demo = match config.dev {
         true => Some(demo::set_up(&rooms, &doors).await?),

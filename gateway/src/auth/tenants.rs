@@ -12,6 +12,7 @@ use persistence::sql::ReadSide;
 
 use crate::{
     Settings,
+    edge::HOST_BYTES_MAX,
     problem::{Code, Problem},
 };
 
@@ -19,7 +20,7 @@ use crate::{
 pub(crate) const FUSION_TENANT: HeaderName = HeaderName::from_static("fusion-tenant");
 /// How long the database's word about a name counts: a new shop is seen that much later.
 const REMEMBERED: Duration = Duration::from_secs(5);
-/// The most names that are remembered: callers choose them.
+/// The most names that are remembered, of 255 bytes at the most: callers choose them.
 const NAMES_MAX: usize = 4_096;
 
 /// Knows the shops of this installation.
@@ -39,8 +40,10 @@ impl Tenants {
         uri: &Uri,
         headers: &HeaderMap,
     ) -> Result<TenantId, Problem> {
-        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).or_else(|| uri.host());
-        if let Some(host) = host.map(plain_host) {
+        // RFC 9112, section 3.2.2: what the address itself says counts, where it says something.
+        let host = uri.host().or_else(|| headers.get(header::HOST).and_then(|host| host.to_str().ok()));
+        // A longer one is no name, and must not be remembered as one.
+        if let Some(host) = host.map(plain_host).filter(|host| host.len() <= HOST_BYTES_MAX) {
             if let Some(tenant) = settings.hosts.get(&host) {
                 return Ok(tenant.clone());
             }

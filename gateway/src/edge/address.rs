@@ -6,7 +6,7 @@ use std::{
     str::FromStr,
 };
 
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderMap, HeaderName, header};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// How many forwarded addresses are looked at: chains of proxies are short, headers may not be.
@@ -76,24 +76,86 @@ impl<'de> serde::Deserialize<'de> for Network {
     }
 }
 
-/// The caller's address: the peer's, or, when the peer is a trusted proxy, the last address in `X-Forwarded-For` that
-/// is not one. Whatever stands before that one could be the caller's own invention.
+/// The caller's address: the peer's, or, when the peer is a trusted proxy, the last forwarded address that is not one.
+/// Whatever stands before that one could be the caller's own invention.
+///
+/// `X-Forwarded-For` counts where there is one, else `Forwarded` (RFC 7239): a proxy that writes the second must not let
+/// the first through.
 pub(crate) fn caller(peer: IpAddr, headers: &HeaderMap, trusted_proxies: &[Network]) -> IpAddr {
     let peer = peer.to_canonical();
     let is_trusted = |address: IpAddr| trusted_proxies.iter().any(|network| network.contains(address));
     if trusted_proxies.is_empty() || !is_trusted(peer) {
         return peer;
     }
+    let hops = match headers.contains_key(FORWARDED_FOR) {
+        true => hops(headers, FORWARDED_FOR, |element| Some(element)),
+        false => hops(headers, header::FORWARDED, forwarded_for),
+    };
     let mut caller = peer;
-    let lines = headers.get_all(FORWARDED_FOR).iter().rev().filter_map(|line| line.to_str().ok());
-    for hop in lines.flat_map(|line| line.rsplit(',')).take(HOPS_MAX) {
-        let Ok(address) = hop.trim().parse::<IpAddr>() else { return caller };
+    for hop in hops.into_iter().take(HOPS_MAX) {
+        let Some(address) = hop.and_then(node) else { return caller };
         caller = address.to_canonical();
         if !is_trusted(caller) {
             return caller;
         }
     }
     caller
+}
+
+/// The elements of a list header, the last first; of each what `read` finds in it.
+fn hops(headers: &HeaderMap, name: HeaderName, read: fn(&str) -> Option<&str>) -> Vec<Option<&str>> {
+    let lines = headers.get_all(name).iter().rev().filter_map(|line| line.to_str().ok());
+    let elements = lines.flat_map(|line| split_quoted(line, ',').into_iter().rev().take(HOPS_MAX));
+    // RFC 9110, section 5.6.1: empty elements are none.
+    elements.map(str::trim).filter(|element| !element.is_empty()).map(read).collect()
+}
+
+/// The parts of a text between separators that are not quoted.
+fn split_quoted(text: &str, separator: char) -> Vec<&str> {
+    let (mut quoted, mut escaped) = (false, false);
+    let parts = text.split(move |c: char| {
+        let is_plain = !std::mem::take(&mut escaped);
+        match c {
+            '"' if is_plain => quoted = !quoted,
+            '\\' if is_plain && quoted => escaped = true,
+            _ => {}
+        }
+        c == separator && !quoted
+    });
+    parts.collect()
+}
+
+/// What an element of `Forwarded` says of the client: `for=192.0.2.60;proto=http`.
+fn forwarded_for(element: &str) -> Option<&str> {
+    let pairs = split_quoted(element, ';');
+    let mut pairs = pairs.into_iter().filter_map(|pair| pair.split_once('='));
+    pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case("for")).map(|(_, value)| value.trim())
+}
+
+/// The address of a node, with or without quotes, brackets and port: `198.51.100.7:40001`, `"[2001:db8::7]:443"`. `None`
+/// for what is none: `unknown`, `_hidden`.
+fn node(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text).trim();
+    let (address, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (address, rest) = rest.split_once(']')?;
+            (address, if rest.is_empty() { None } else { Some(rest.strip_prefix(':')?) })
+        }
+        // One colon is before a port; an IPv6 address has more.
+        None => match text.split_once(':') {
+            Some((address, port)) if !port.contains(':') => (address, Some(port)),
+            _ => (text, None),
+        },
+    };
+    let is_port =
+        |port: &str| !port.is_empty() && port.bytes().all(|c| c.is_ascii_alphanumeric() || b"._-".contains(&c));
+    if !port.is_none_or(is_port) {
+        return None;
+    }
+    // A zone names an interface of the proxy's.
+    let address = address.split_once('%').map_or(address, |(address, _)| address);
+    address.parse().ok()
 }
 
 /// What addresses are limited by: an IPv4 address, or the /64 that one subscriber of IPv6 has.
@@ -131,6 +193,52 @@ mod tests {
         assert_eq!(seen("::1", &["6.6.6.6, 203.0.113.9, 10.0.0.7"], &trusted), "203.0.113.9");
         assert_eq!(seen("::1", &["6.6.6.6", "203.0.113.9", "10.0.0.7"], &trusted), "203.0.113.9");
         assert_eq!(seen("::1", &["nonsense, 10.0.0.7"], &trusted), "10.0.0.7");
+    }
+
+    #[test]
+    fn an_address_is_read_with_port_quotes_and_brackets() {
+        for (said, address) in [
+            ("198.51.100.7:40001", "198.51.100.7"),
+            ("\"198.51.100.7:40001\"", "198.51.100.7"),
+            ("\"198.51.100.7\"", "198.51.100.7"),
+            ("[2001:db8::7]:443", "2001:db8::7"),
+            ("\"[2001:db8::7]:443\"", "2001:db8::7"),
+            ("[2001:db8::7]", "2001:db8::7"),
+            ("2001:db8::7", "2001:db8::7"),
+            ("2001:DB8:0::7", "2001:db8::7"),
+            ("[fe80::7%eth0]:443", "fe80::7"),
+            ("::ffff:198.51.100.7", "198.51.100.7"),
+            ("[::ffff:198.51.100.7]:1", "198.51.100.7"),
+            ("6.6.6.6, , 198.51.100.7:1 ,", "198.51.100.7"),
+        ] {
+            assert_eq!(seen("10.0.0.1", &[said], &["10.0.0.0/8"]), address, "{said}");
+        }
+        for odd in ["unknown", "_hidden", "198.51.100.7:", "[2001:db8::7]x", "[2001:db8::7", "198.51.100.7:a b", "x:1"]
+        {
+            assert_eq!(seen("10.0.0.1", &[odd], &["10.0.0.0/8"]), "10.0.0.1", "{odd}");
+        }
+    }
+
+    #[test]
+    fn the_standard_header_counts_where_the_other_is_not() {
+        let of = |forwarded: &[&'static str], also: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            for line in forwarded {
+                headers.append(header::FORWARDED, HeaderValue::from_static(line));
+            }
+            if let Some(also) = also {
+                headers.append(FORWARDED_FOR, HeaderValue::from_static(also));
+            }
+            caller("10.0.0.1".parse().unwrap(), &headers, &["10.0.0.0/8".parse().unwrap()]).to_string()
+        };
+        assert_eq!(of(&["for=192.0.2.60;proto=http;by=203.0.113.43"], None), "192.0.2.60");
+        assert_eq!(of(&["For=\"[2001:db8:cafe::17]:4711\""], None), "2001:db8:cafe::17");
+        assert_eq!(of(&["for=6.6.6.6, for=192.0.2.43;host=\"a,b;for=1.1.1.1\", for=10.0.0.7"], None), "192.0.2.43");
+        assert_eq!(of(&["for=6.6.6.6", "proto=https; for=\"192.0.2.43:47011\""], None), "192.0.2.43");
+        for odd in ["for=unknown", "for=_gazonk", "proto=http", "host=\"\\\"for=6.6.6.6\"", "192.0.2.60"] {
+            assert_eq!(of(&[odd], None), "10.0.0.1", "{odd}");
+        }
+        assert_eq!(of(&["for=6.6.6.6"], Some("192.0.2.43")), "192.0.2.43");
     }
 
     #[test]

@@ -24,9 +24,11 @@ const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Reads the whole body, `bytes_max` at the most.
 pub(crate) async fn read(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
-    let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if declared.is_some_and(|length: u64| length > bytes_max as u64) {
-        discard(request.into_body()).await;
+    if declared_bytes(&request).is_some_and(|length| length > bytes_max as u64) {
+        // Whoever asks first has sent nothing, and reading would tell it to.
+        if !request.headers().contains_key(header::EXPECT) {
+            discard(request.into_body()).await;
+        }
         return Err(too_large(bytes_max));
     }
     let mut whole = pin!(collect(request.into_body(), bytes_max));
@@ -89,6 +91,15 @@ fn too_large(bytes_max: usize) -> Problem {
 }
 
 /// The body as it arrives, `bytes_max` at the most: an error of the stream is explained by [`broken`].
-pub(crate) fn stream(request: Request, bytes_max: usize) -> Body {
-    Body::new(Limited::new(request.into_body(), bytes_max))
+pub(crate) fn stream(request: Request, bytes_max: usize) -> Result<Body, Problem> {
+    // Refused before any of it is asked for: the answer to `Expect: 100-continue`.
+    if declared_bytes(&request).is_some_and(|length| length > bytes_max as u64) {
+        return Err(too_large(bytes_max));
+    }
+    Ok(Body::new(Limited::new(request.into_body(), bytes_max)))
+}
+
+/// How long the body is, as its sender says.
+fn declared_bytes(request: &Request) -> Option<u64> {
+    request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

@@ -32,15 +32,33 @@ impl<T: DeserializeOwned, S: Send + Sync, const BYTES_MAX: usize> FromRequest<S>
     }
 }
 
-/// Refuses a body whose type is another, or that is encoded.
+/// Refuses a body whose type is another, that is encoded, or whose charset is not UTF-8: it would be misread.
 pub(crate) fn check_type(headers: &HeaderMap, fits: fn(&str) -> bool, expected: &'static str) -> Result<(), Problem> {
-    let said = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let essence = said.split(';').next().unwrap_or("").trim();
-    let encoded = headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
-    if fits(essence) && !encoded {
-        return Ok(());
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter().map(|value| value.to_str().unwrap_or(""));
+    let (said, is_one) = (types.next().unwrap_or(""), types.next().is_none());
+    let (essence, parameters) = said.split_once(';').unwrap_or((said, ""));
+    let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let is_plain = encodings.all(|list| list.split(',').all(|one| matches_word(one, &["", "identity"])));
+    if !is_one || !fits(essence.trim()) || !is_plain {
+        let problem = Problem::new(Code::UnsupportedMediaType);
+        return Err(problem.with_detail(format!("the body must be {expected}, not encoded")));
     }
-    Err(Problem::new(Code::UnsupportedMediaType).with_detail(format!("the body must be {expected}, not encoded")))
+    match charset(parameters) {
+        None => Ok(()),
+        Some(charset) if matches_word(charset, &["utf-8", "utf8", "us-ascii", "ascii"]) => Ok(()),
+        Some(_) => Err(Problem::new(Code::UnsupportedMediaType).with_detail("the charset of the body must be utf-8")),
+    }
+}
+
+fn matches_word(said: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| said.trim().eq_ignore_ascii_case(word))
+}
+
+/// The value of `charset` among the parameters of a media type: RFC 9110, section 8.3.1.
+fn charset(parameters: &str) -> Option<&str> {
+    let mut pairs = parameters.split(';').filter_map(|pair| pair.split_once('='));
+    let (_, value) = pairs.find(|(name, _)| matches_word(name, &["charset"]))?;
+    Some(value.trim().trim_matches('"'))
 }
 
 fn is_json(essence: &str) -> bool {
@@ -179,6 +197,39 @@ mod tests {
     fn text_that_is_not_utf8_is_malformed() {
         let problem = parse::<Order>(b"{\"lines\": [], \"note\": \"\xff\"}").unwrap_err();
         assert_eq!((problem.status().as_u16(), problem.errors()[0].code), (400, FieldCode::Malformed));
+    }
+
+    #[test]
+    fn a_charset_is_utf8_or_refused() {
+        use axum::http::HeaderValue;
+        let fits = |kind: &'static str, encoding: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            headers.append(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+            if let Some(encoding) = encoding {
+                headers.append(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
+            }
+            check_type(&headers, is_json, "application/json").is_ok()
+        };
+        for kind in [
+            "application/json",
+            "application/json; charset=utf-8",
+            "application/json;Charset=\"UTF-8\"",
+            "application/json; charset=us-ascii",
+            "application/json; version=1",
+            "application/json;",
+        ] {
+            assert!(fits(kind, None), "{kind}");
+        }
+        for kind in ["windows-1252", "iso-8859-1", "utf-16", "\"UTF-16LE\"", ""] {
+            let kind: &'static str = Box::leak(format!("application/json; charset={kind}").into_boxed_str());
+            assert!(!fits(kind, None), "{kind}");
+        }
+        for encoding in ["identity", "Identity", "IDENTITY", " identity , identity", ""] {
+            assert!(fits("application/json", Some(encoding)), "{encoding}");
+        }
+        for encoding in ["gzip", "identity, gzip", "br"] {
+            assert!(!fits("application/json", Some(encoding)), "{encoding}");
+        }
     }
 
     #[test]

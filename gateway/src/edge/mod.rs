@@ -9,12 +9,16 @@
 //! The way is written out by hand, not stacked from layers: each layer of a router costs every request an allocation or
 //! two, and a claim has some 4 µs for all that is not HTTP, JSON or the drop itself.
 
+mod activity;
 mod address;
 mod body;
+mod client_stream;
 mod cors;
+mod host;
 mod json;
 mod maybe;
 mod path;
+mod places;
 mod query;
 mod request_id;
 mod serve;
@@ -49,7 +53,10 @@ use tower_http::compression::{
 pub(crate) use self::{
     address::subscriber,
     body::{broken, stream},
+    client_stream::ClientStream,
+    host::HOST_BYTES_MAX,
     json::check_type,
+    places::{AddressPlace, ConnectionPermit, PerAddress},
 };
 pub use self::{
     address::{InvalidNetwork, Network},
@@ -75,6 +82,8 @@ const COMPRESS_BYTES_MIN: u64 = 1_400;
 const SOCKET: &str = "/v1/ws";
 /// Where the same comes as server-sent events.
 const EVENTS: &str = "/v1/stream";
+/// Where the server's numbers are.
+const NUMBERS: &str = "/metrics";
 /// When to ask again after a read took too long.
 const SLOW_WAIT: Duration = Duration::from_secs(1);
 
@@ -86,6 +95,10 @@ pub struct Arrival {
     /// Where it came from, behind trusted proxies.
     pub address: IpAddr,
 }
+
+/// Marks an answer with an error's status that has a body of its own: a page for people, in place of a problem.
+#[derive(Debug, Clone, Copy)]
+pub struct ErrorPage;
 
 /// Marks a request that nobody has sent: the gateway looks for someone who was counted already.
 #[derive(Debug, Clone, Copy)]
@@ -172,6 +185,14 @@ impl Door {
         self.answer(request, SocketAddr::new(address, 0)).await
     }
 
+    /// Answers a request that came over a connection of `peer`'s, if it says whose it is.
+    pub(crate) async fn answer_peer(&self, mut request: Request, peer: SocketAddr) -> Response {
+        if let Err(problem) = host::check(request.version(), request.headers()) {
+            request.extensions_mut().insert(problem);
+        }
+        self.answer(request, peer).await
+    }
+
     /// Answers one request that came from `peer`.
     pub async fn answer(&self, request: Request, peer: SocketAddr) -> Response {
         let started = Instant::now();
@@ -181,26 +202,35 @@ impl Door {
             parts.uri = composed;
         }
         let id = RequestId::of(&parts.headers);
-        let origin = parts.headers.get(header::ORIGIN).cloned();
+        // The numbers of the server are for no page, whatever the operator allows for the API.
+        let is_numbers = parts.uri.path() == NUMBERS;
+        let origin = parts.headers.get(header::ORIGIN).filter(|_| !is_numbers).cloned();
         let method = parts.method.clone();
         let meter = inner.meters.of_request(&method, parts.uri.path());
         let settings = &inner.gateway.settings;
         let address = address::caller(peer.ip(), &parts.headers, &settings.trusted_proxies);
         parts.extensions.insert(Arrival { id: id.clone(), address });
 
-        let early = match settings.origins.preflight(&parts) {
-            Some(response) => Some(response),
-            None => inner.gateway.limits.address(address).err().map(IntoResponse::into_response),
-        };
+        let malformed = parts.extensions.remove::<Problem>().map(IntoResponse::into_response);
+        let early = malformed.or_else(|| settings.origins.preflight(&parts).filter(|_| !is_numbers));
+        let limited = || inner.gateway.limits.request(address, &parts.method, parts.uri.query()).err();
+        let early = early.or_else(|| limited().map(IntoResponse::into_response));
         let mut response = match early {
             Some(response) => response,
-            None if parts.method == Method::GET && matches!(parts.uri.path(), SOCKET | EVENTS) => {
+            None if matches!(parts.uri.path(), SOCKET | EVENTS) && parts.method == Method::GET => {
                 let arrival = Arrival { id: id.clone(), address };
-                let answer = match parts.uri.path() {
-                    SOCKET => live::upgrade(self.clone(), &mut parts, arrival).await,
-                    _ => live::stream(self.clone(), &parts, arrival).await,
-                };
-                answer.unwrap_or_else(IntoResponse::into_response)
+                match parts.uri.path() {
+                    SOCKET => live::upgrade(self.clone(), &mut parts, arrival).await.unwrap_or_else(live::refuse),
+                    _ => {
+                        let answer = live::stream(self.clone(), &parts, arrival).await;
+                        answer.unwrap_or_else(IntoResponse::into_response)
+                    }
+                }
+            }
+            None if matches!(parts.uri.path(), SOCKET | EVENTS) => not_by(&parts.method, "GET,OPTIONS"),
+            // RFC 9110, section 9.3.7: the server as a whole.
+            None if parts.method == Method::OPTIONS && parts.uri.path() == "*" => {
+                not_by(&parts.method, "GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS")
             }
             None => self.route(Request::from_parts(parts, body), &id).await,
         };
@@ -242,7 +272,7 @@ impl Door {
 
     /// Writes a problem's body, and the headers that every answer has.
     fn finish(&self, response: &mut Response, id: &RequestId, origin: Option<&HeaderValue>) {
-        if response.status().as_u16() >= 400 {
+        if response.status().as_u16() >= 400 && response.extensions().get::<ErrorPage>().is_none() {
             self.write_problem(response, id);
         }
         let headers = response.headers_mut();
@@ -277,6 +307,16 @@ impl Door {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         *response.body_mut() = Body::from(problem.to_json(&id.text()));
     }
+}
+
+/// The answer where a method is not among those that are `allowed`. To `OPTIONS` they are the answer itself.
+pub fn not_by(method: &Method, allowed: &'static str) -> Response {
+    let mut response = match *method {
+        Method::OPTIONS => StatusCode::NO_CONTENT.into_response(),
+        _ => Problem::new(Code::MethodNotAllowed).into_response(),
+    };
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    response
 }
 
 /// The code for an error that a library of ours answered with.

@@ -1,26 +1,30 @@
 //! Connections: accepted, bounded, and ended in order.
 
-use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, os::fd::AsRawFd, pin::pin, sync::Arc, time::Duration};
 
 use axum::body::{Body, HttpBody as _};
 use http_body_util::BodyExt as _;
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use parking_lot::Mutex;
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
     sync::Semaphore,
-    time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::Door;
+use super::{
+    Door,
+    activity::Activity,
+    client_stream::ClientStream,
+    places::{AddressPlace, ConnectionPermit, Full, Places},
+};
 
 /// The most headers of a request: browsers send some 20.
 const HEADERS_MAX: usize = 64;
-/// The most bytes of a request's head, and of what is read ahead of it.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// The most bytes of a request's head, and of what is read ahead of it: a token, and the places in 64 topics, take 8 KiB.
+/// A client that never finishes a head holds as much memory.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// How long to pause when the system has no more sockets.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long a connection beyond the bound may take to hear so.
@@ -31,10 +35,18 @@ const REFUSALS_MAX: usize = 256;
 #[cfg(target_os = "linux")]
 const UNTAKEN_TIMEOUT: Duration = Duration::from_secs(30);
 
-const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
-    content-type: application/problem+json\r\ncontent-length: 160\r\n\r\n\
-    {\"type\":\"/problems/overloaded\",\"code\":\"overloaded\",\"title\":\"Too much is waiting\",\"status\":503,\
-    \"detail\":\"too many connections\",\"request_id\":\"connection-refused\"}";
+/// What a connection gets as an answer that has no place.
+fn refusal(detail: &str) -> String {
+    let body = format!(
+        "{{\"type\":\"/problems/overloaded\",\"code\":\"overloaded\",\"title\":\"Too much is waiting\",\"status\":503,\
+         \"detail\":\"{detail}\",\"request_id\":\"connection-refused\"}}"
+    );
+    format!(
+        "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
+         content-type: application/problem+json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
 
 /// Answers at `door` whoever connects to `listener`, until `shutdown` ends, and then until every request under way is
 /// answered, or [`drain_timeout`](crate::Settings::drain_timeout) has passed.
@@ -42,7 +54,7 @@ pub async fn serve(door: Door, listener: TcpListener, shutdown: impl Future<Outp
     let gateway = door.gateway();
     let settings = gateway.settings.clone();
     let upkeep = tokio::spawn(crate::ops::upkeep(gateway.clone()));
-    let connections = Arc::new(Semaphore::new(settings.connections_max));
+    let places = Places::new(&settings);
     let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
     let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
     let mut http = http1::Builder::new();
@@ -70,19 +82,23 @@ pub async fn serve(door: Door, listener: TcpListener, shutdown: impl Future<Outp
         // One that takes nothing of what is sent is given up, whoever else keeps the connection busy.
         #[cfg(target_os = "linux")]
         let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(UNTAKEN_TIMEOUT));
-        match connections.clone().try_acquire_owned() {
-            Ok(permit) => {
-                let serving =
-                    connection(http.clone(), door.clone(), stream, peer, stop.child_token(), settings.idle_timeout);
-                tracker.spawn(async move {
-                    serving.await;
-                    drop(permit);
-                });
+        let descriptor = u64::try_from(stream.as_raw_fd()).unwrap_or_default();
+        match places.take(peer.ip(), descriptor, gateway.limits.is_free(peer.ip())) {
+            Ok(place) => {
+                let stop = stop.child_token();
+                tracker.spawn(connection(http.clone(), door.clone(), stream, peer, place, stop));
             }
-            Err(_) => {
+            Err(full) => {
+                metrics::counter!("fusion_connections_refused_total", "bound" => full.name()).increment(1);
+                let detail = match full {
+                    Full::All => "too many connections",
+                    Full::Address => "too many connections from this address",
+                    // It has a descriptor that is kept for files: there is no time to say so.
+                    Full::Descriptors => continue,
+                };
                 if let Ok(permit) = refusals.clone().try_acquire_owned() {
                     tracker.spawn(async move {
-                        refuse(stream).await;
+                        refuse(stream, detail).await;
                         drop(permit);
                     });
                 }
@@ -110,14 +126,16 @@ async fn connection(
     door: Door,
     stream: TcpStream,
     peer: SocketAddr,
+    (permit, _address): (ConnectionPermit, AddressPlace),
     stop: CancellationToken,
-    idle_timeout: Duration,
 ) {
-    let activity = Activity::default();
+    let (activity, idle_timeout) = (Activity::default(), door.gateway().settings.idle_timeout);
     let service = service_fn(|request: Request<Incoming>| {
-        let (door, busy) = (door.clone(), activity.begin());
+        let (door, busy, permit) = (door.clone(), activity.begin(), permit.clone());
         async move {
-            let response = door.answer(request.map(Body::new), peer).await;
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(permit);
+            let response = door.answer_peer(request, peer).await;
             Ok::<_, Infallible>(match response.body().size_hint().exact() {
                 Some(_) => response,
                 // A stream is under way as long as it flows.
@@ -130,6 +148,7 @@ async fn connection(
             })
         }
     });
+    let stream = ClientStream::new(stream, activity.clone());
     let mut serving = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
     tokio::select! {
         biased;
@@ -138,7 +157,7 @@ async fn connection(
         () = stop.cancelled() => {}
         () = activity.idled(idle_timeout) => {}
     }
-    // What is being answered still is, to its end. A head that was begun and never ends is not waited for any longer.
+    // What is being answered still is, to its end. Whoever idled too long, or did not finish a head, gets no second wait.
     serving.as_mut().graceful_shutdown();
     tokio::select! {
         biased;
@@ -147,58 +166,10 @@ async fn connection(
     }
 }
 
-/// When a connection last had a request that was answered. A head that does not end is none.
-#[derive(Default)]
-struct Activity(Arc<Mutex<Seen>>);
-
-#[derive(Clone, Copy)]
-enum Seen {
-    Busy,
-    IdleSince(Instant),
-}
-
-impl Default for Seen {
-    fn default() -> Self {
-        Self::IdleSince(Instant::now())
-    }
-}
-
-/// A request under way.
-struct Busy(Arc<Mutex<Seen>>);
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        *self.0.lock() = Seen::default();
-    }
-}
-
-impl Activity {
-    fn begin(&self) -> Busy {
-        *self.0.lock() = Seen::Busy;
-        Busy(self.0.clone())
-    }
-
-    /// Ends when nothing was asked for `timeout`.
-    async fn idled(&self, timeout: Duration) {
-        let mut look_at = Instant::now() + timeout;
-        loop {
-            tokio::time::sleep_until(look_at).await;
-            look_at = match *self.0.lock() {
-                Seen::Busy => Instant::now() + timeout,
-                Seen::IdleSince(at) if at.elapsed() >= timeout => return,
-                Seen::IdleSince(at) => at + timeout,
-            };
-        }
-    }
-}
-
-async fn refuse(mut stream: TcpStream) {
+async fn refuse(mut stream: TcpStream, detail: &str) {
     let _ = tokio::time::timeout(REFUSAL_TIMEOUT, async {
-        stream.write_all(REFUSAL).await?;
+        stream.write_all(refusal(detail).as_bytes()).await?;
         stream.shutdown().await
     })
     .await;
 }
-
-#[cfg(test)]
-pub(super) const REFUSAL_TEXT: &[u8] = REFUSAL;

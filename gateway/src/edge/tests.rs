@@ -44,6 +44,67 @@ async fn head_is_get_without_a_body_and_options_tells_the_methods() {
 }
 
 #[tokio::test]
+async fn the_live_doors_and_the_server_itself_tell_their_methods() {
+    let shop = Shop::open().await;
+    for path in ["/v1/ws", "/v1/stream"] {
+        let answer = shop.send(empty(request("OPTIONS", path))).await.has(204);
+        assert_eq!(methods(&answer), ["GET", "OPTIONS"], "{path}");
+        for method in ["HEAD", "POST", "DELETE", "PUT", "FOO"] {
+            let answer = shop.send(empty(request(method, path))).await.has(405);
+            assert_eq!(methods(&answer), ["GET", "OPTIONS"], "{method} {path}");
+        }
+    }
+    let answer = shop.send(empty(request("OPTIONS", "*"))).await.has(204);
+    assert!(methods(&answer).contains(&"PATCH"));
+}
+
+#[tokio::test]
+async fn a_body_that_is_declared_too_large_is_not_asked_for() {
+    let shop = Shop::open().await;
+    let never = || Body::from_stream(futures::stream::pending::<Result<bytes::Bytes, std::io::Error>>());
+    let token = shop.vendor().token.unwrap();
+    for (path, kind) in [("/v1/sessions", "application/json"), ("/v1/imports", "text/csv")] {
+        let large = request("POST", path)
+            .header("authorization", format!("Bearer {token}"))
+            .header("idempotency-key", "k")
+            .header("content-type", kind)
+            .header("content-length", u64::MAX.to_string())
+            .header("expect", "100-continue");
+        let refused = shop.send(large.body(never()).unwrap());
+        let refused = tokio::time::timeout(std::time::Duration::from_secs(1), refused).await;
+        refused.expect("nothing of it is waited for").refuses(413, "body_too_large");
+    }
+}
+
+#[tokio::test]
+async fn an_address_in_the_request_line_outweighs_the_host() {
+    let shop = Shop::open_with(Settings { dev: false, default_tenant: None, ..settings() }).await;
+    let drops = |uri: &str, host: &str| shop.send_from(AWAY, empty(request("GET", uri).header("host", host)));
+    drops("/v1/drops", "acme.example:443").await.has(200);
+    drops("http://acme.example/v1/drops", "nowhere.example").await.has(200);
+    drops("http://nowhere.example/v1/drops", "acme.example").await.refuses(400, "tenant_required");
+    drops("/v1/drops", &"a".repeat(300)).await.refuses(400, "tenant_required");
+}
+
+#[tokio::test]
+async fn the_numbers_want_a_token_and_no_page_may_read_them() {
+    let dev = Shop::open().await;
+    let ask = |method: &str| request(method, "/metrics").header("origin", "https://else.example");
+    let answer = dev.send(empty(ask("GET"))).await.has(200);
+    assert_eq!(answer.header("access-control-allow-origin"), "");
+    let preflight = ask("OPTIONS").header("access-control-request-method", "GET");
+    assert_eq!(dev.send(empty(preflight)).await.header("access-control-allow-origin"), "");
+
+    let settings = || Settings { dev: false, default_tenant: None, ..settings() };
+    let closed = Shop::open_with(settings()).await;
+    closed.nobody().get("/metrics").await.refuses(401, "authentication_required");
+    let open = Shop::open_with(Settings { metrics_token: Some("numbers".to_owned()), ..settings() }).await;
+    open.nobody().get("/metrics").await.refuses(401, "authentication_required");
+    open.with("others").get("/metrics").await.refuses(401, "authentication_required");
+    open.with("numbers").get("/metrics").await.has(200);
+}
+
+#[tokio::test]
 async fn a_sane_request_id_comes_back_and_others_are_replaced() {
     let shop = Shop::open().await;
     let answer = shop.send(empty(request("GET", "/livez").header("x-request-id", "trace-42"))).await;

@@ -38,7 +38,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Answers `GET /v1/stream?topic=…&topic=…`.
 pub(crate) async fn stream(door: Door, parts: &Parts, arrival: Arrival) -> Result<Response, Problem> {
     let gateway = door.gateway();
-    let topics = topics(parts.uri.query().unwrap_or_default())?;
+    let Asked { topics, last_event_id } = asked(parts.uri.query().unwrap_or_default())?;
     let token = bearer_token(&parts.headers)?.map(str::to_owned);
     let identity = match &token {
         Some(token) => Some(gateway.sessions.identify(token, gateway.now()).await?),
@@ -54,7 +54,7 @@ pub(crate) async fn stream(door: Door, parts: &Parts, arrival: Arrival) -> Resul
     if let Some((identity, token)) = identity.zip(token) {
         session.introduce(identity, token);
     }
-    let mut places = places(&parts.headers);
+    let mut places = places(&parts.headers, last_event_id);
     for topic in topics {
         let since = places.remove(&topic);
         session.subscribe(&topic, since).await;
@@ -70,13 +70,38 @@ pub(crate) async fn stream(door: Door, parts: &Parts, arrival: Arrival) -> Resul
     Ok(response)
 }
 
-/// The topics that are asked for, each once.
-fn topics(query: &str) -> Result<BTreeSet<String>, Problem> {
-    let mut topics = BTreeSet::new();
+/// What an address asks for.
+#[derive(Debug)]
+struct Asked {
+    /// The topics, each once.
+    topics: BTreeSet<String>,
+    /// Where the client was, for clients that cannot set a header: polyfills of `EventSource` write it into the address.
+    last_event_id: Option<String>,
+}
+
+/// Whether a parameter is what polyfills call the last event's id: `lastEventId`, `last_event_id`, `Last-Event-ID`.
+fn is_last_event_id(name: &str) -> bool {
+    let letters =
+        name.bytes().filter(|letter| !matches!(letter, b'-' | b'_')).map(|letter| letter.to_ascii_lowercase());
+    letters.eq(b"lasteventid".iter().copied())
+}
+
+fn asked(query: &str) -> Result<Asked, Problem> {
+    let (mut topics, mut last_event_id) = (BTreeSet::new(), None);
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if is_last_event_id(name) {
+            // Written by a form's rules as well: a space is a plus.
+            let value = value.replace('+', " ");
+            last_event_id = Some(percent_encoding::percent_decode_str(&value).decode_utf8_lossy().into_owned());
+            continue;
+        }
         if name != "topic" {
-            return Err(Problem::invalid(format!("?{name}"), FieldCode::Unknown, "only topic is known here"));
+            return Err(Problem::invalid(
+                format!("?{name}"),
+                FieldCode::Unknown,
+                "only topic and lastEventId are known here",
+            ));
         }
         let value = percent_encoding::percent_decode_str(value).decode_utf8();
         let value = value.map_err(|_| Problem::invalid("?topic", FieldCode::Malformed, "is not UTF-8"))?;
@@ -84,14 +109,15 @@ fn topics(query: &str) -> Result<BTreeSet<String>, Problem> {
     }
     match topics.len() {
         0 => Err(Problem::invalid("?topic", FieldCode::Missing, "say at least one topic: drop:{id}, cart:{id}, …")),
-        1..=SUBSCRIPTIONS_MAX => Ok(topics),
+        1..=SUBSCRIPTIONS_MAX => Ok(Asked { topics, last_event_id }),
         _ => Err(Problem::out_of_range("?topic", "more topics than a connection may have")),
     }
 }
 
-fn places(headers: &HeaderMap) -> BTreeMap<String, Place> {
-    let last = headers.get(LAST_EVENT_ID).and_then(|last| last.to_str().ok());
-    last.map(read_places).unwrap_or_default()
+/// Where the client was in its topics: the header is from the browser itself, and newer than an address.
+fn places(headers: &HeaderMap, in_address: Option<String>) -> BTreeMap<String, Place> {
+    let in_header = headers.get(LAST_EVENT_ID).and_then(|last| last.to_str().ok());
+    in_header.or(in_address.as_deref()).map(read_places).unwrap_or_default()
 }
 
 /// A stream under way.

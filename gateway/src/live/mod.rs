@@ -21,10 +21,16 @@ mod socket;
 mod tests;
 mod text;
 mod topic;
+mod unfinished;
 mod waiting;
 mod wire;
 
-pub(crate) use self::{events::stream, operations::Operations, rooms::Rooms, socket::upgrade};
+pub(crate) use self::{
+    events::stream,
+    operations::Operations,
+    rooms::Rooms,
+    socket::{refuse, upgrade},
+};
 
 use std::time::Duration;
 
@@ -73,8 +79,14 @@ pub const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 pub const STALL_BYTES: usize = 16 * 1024;
 /// How long commands under way have to be answered when the server stops.
 pub const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
-/// Messages, pings and pongs of a client in a second. Whoever says more is no shop's page.
+/// WebSocket frames of a client in a second: messages, their continuations, pings and pongs. Whoever says more is no
+/// shop's page.
 pub const MESSAGES_A_SECOND_MAX: u32 = 2_000;
+/// How long a message may take from its first byte to its last: of the largest that is 2 KB a second.
+pub const MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes of messages that have begun and have not ended, of all connections from one address: 64 of the largest at once,
+/// where the crowd behind one carrier's address says some hundred bytes each.
+pub const UNFINISHED_BYTES_PER_ADDRESS_MAX: usize = 64 * MESSAGE_BYTES_MAX;
 /// How long a client may take to hear what was said last.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Over what time clients come back that are told that the server stops.

@@ -30,11 +30,12 @@ use super::{
     room::Room,
     session::written,
     topic::{State, Topic},
+    unfinished::Unfinished,
     waiting::Backlog,
 };
 use crate::{
     auth::TENANT,
-    edge::{Door, RequestId, subscriber},
+    edge::{AddressPlace, Door, PerAddress, RequestId},
     problem::{Code, Problem},
     routes::DropWire,
 };
@@ -49,9 +50,10 @@ pub(crate) struct Rooms {
     rooms: DashMap<Name, Arc<Kept>>,
     /// Places for connections.
     places: Arc<Semaphore>,
-    /// How many of them an address has, and may have.
-    addresses: DashMap<u128, usize>,
-    per_address_max: usize,
+    /// How many of them an address may have.
+    addresses: Arc<PerAddress>,
+    /// Bytes of messages that have begun and have not ended, by address.
+    pub(super) unfinished: Arc<Unfinished>,
     /// What waits for all of them together.
     pub(super) backlog: Backlog,
     /// Ends everything.
@@ -62,19 +64,20 @@ pub(crate) struct Rooms {
 
 /// A place for a connection, given back when it is dropped.
 pub(super) struct ConnectionPlace {
-    door: Door,
-    address: u128,
+    address: AddressPlace,
     _permit: OwnedSemaphorePermit,
+}
+
+impl ConnectionPlace {
+    /// The address, as it is counted.
+    pub(super) fn address(&self) -> u128 {
+        self.address.address()
+    }
 }
 
 impl Drop for ConnectionPlace {
     fn drop(&mut self) {
         metrics::gauge!(LIVE_CONNECTIONS).decrement(1);
-        let addresses = &self.door.rooms().addresses;
-        if let Some(mut count) = addresses.get_mut(&self.address) {
-            *count -= 1;
-        }
-        addresses.remove_if(&self.address, |_, count| *count == 0);
     }
 }
 
@@ -92,8 +95,8 @@ impl Rooms {
         Self {
             rooms: DashMap::new(),
             places: Arc::new(Semaphore::new(places_max)),
-            addresses: DashMap::new(),
-            per_address_max,
+            addresses: Arc::new(PerAddress::new(per_address_max)),
+            unfinished: Arc::default(),
             backlog: Backlog::default(),
             stop: CancellationToken::new(),
             tracker: TaskTracker::new(),
@@ -106,20 +109,16 @@ impl Rooms {
         let rooms = door.rooms();
         let permit = rooms.places.clone().try_acquire_owned();
         let permit = permit.map_err(|_| full("too many live connections"))?;
-        let address = subscriber(address);
-        let mut count = rooms.addresses.entry(address).or_default();
-        if *count >= rooms.per_address_max && !free {
-            return Err(full("too many live connections from this address"));
-        }
-        *count += 1;
+        let address = rooms.addresses.take(address, free);
+        let address = address.ok_or_else(|| full("too many live connections from this address"))?;
         metrics::gauge!(LIVE_CONNECTIONS).increment(1);
-        Ok(ConnectionPlace { door: door.clone(), address, _permit: permit })
+        Ok(ConnectionPlace { address, _permit: permit })
     }
 
     /// How many connections there are.
     #[cfg(test)]
     pub(super) fn connections(&self) -> usize {
-        self.addresses.iter().map(|count| *count).sum()
+        self.addresses.taken()
     }
 
     /// How many visitors listen to a topic.

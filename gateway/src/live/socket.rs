@@ -9,8 +9,8 @@ use std::{
 
 use axum::{
     body::Body,
-    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
-    response::Response,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
 };
 use bytes::{Buf, BytesMut};
 use engine::id::TenantId;
@@ -18,7 +18,7 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use socket2::SockRef;
 use tokio::{
-    net::{TcpStream, tcp::OwnedReadHalf},
+    net::tcp::OwnedReadHalf,
     time::{Instant, sleep_until, timeout},
 };
 use tungstenite::{
@@ -29,16 +29,18 @@ use tungstenite::{
 };
 
 use super::{
-    CLOSE_TIMEOUT, Close, EXPIRING, HELLO_TIMEOUT, MESSAGE_BYTES_MAX, MESSAGES_A_SECOND_MAX, PING_EVERY, binary,
+    CLOSE_TIMEOUT, Close, EXPIRING, HELLO_TIMEOUT, MESSAGE_BYTES_MAX, MESSAGE_TIMEOUT, MESSAGES_A_SECOND_MAX,
+    PING_EVERY, UNFINISHED_BYTES_PER_ADDRESS_MAX, binary,
     peer::Peer,
     rooms::{ConnectionPlace, Rooms},
     session::Session,
     spread, text,
+    unfinished::{Frames, UnfinishedBytes},
     wire::Wire,
 };
 use crate::{
     auth::TENANT,
-    edge::{Arrival, Door},
+    edge::{Arrival, ClientStream, ConnectionPermit, Door},
     problem::{Code, Problem},
 };
 
@@ -72,7 +74,8 @@ pub(crate) async fn upgrade(door: Door, parts: &mut Parts, arrival: Arrival) -> 
         return Err(Problem::new(Code::InvalidRequest).with_detail("this connection cannot be upgraded"));
     };
     let wire = protocol.map_or(Wire::Json, |(_, wire)| wire);
-    let opening = Opening { door: door.clone(), arrival, shop, wire, place };
+    let permit = parts.extensions.remove::<ConnectionPermit>();
+    let opening = Opening { door: door.clone(), arrival, shop, wire, place, permit };
     door.rooms().tracker.spawn(async move {
         match upgrading.await {
             Ok(upgraded) => opening.go_on(upgraded),
@@ -91,13 +94,31 @@ pub(crate) async fn upgrade(door: Door, parts: &mut Parts, arrival: Arrival) -> 
     Ok(response)
 }
 
+/// What a client that speaks another version is told: RFC 6455, section 4.4.
+const VERSION: (HeaderName, HeaderValue) = (header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+
+/// A handshake that is refused, with the version that would be spoken.
+pub(crate) fn refuse(problem: Problem) -> Response {
+    let mut response = problem.into_response();
+    let (name, version) = VERSION;
+    response.headers_mut().insert(name, version);
+    response
+}
+
+/// Whether it is 16 bytes in base64: RFC 6455, section 4.1.
+fn is_key(key: &HeaderValue) -> bool {
+    let Some(letters) = key.to_str().ok().and_then(|key| key.trim().strip_suffix("==")) else { return false };
+    letters.len() == 22 && letters.bytes().all(|letter| letter.is_ascii_alphanumeric() || b"+/".contains(&letter))
+}
+
 fn accept_key(headers: &HeaderMap) -> Result<HeaderValue, Problem> {
     let says = |name, what: &str| {
         let mut values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
         values.any(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(what)))
     };
     let asks = says(header::UPGRADE, "websocket") && says(header::CONNECTION, "upgrade");
-    let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| asks && says(header::SEC_WEBSOCKET_VERSION, "13"));
+    let mut keys = headers.get_all(header::SEC_WEBSOCKET_KEY).iter().filter(|key| is_key(key));
+    let key = keys.next().filter(|_| asks && says(header::SEC_WEBSOCKET_VERSION, "13"));
     let key = key.map(|key| derive_accept_key(key.as_bytes())).and_then(|accept| HeaderValue::from_str(&accept).ok());
     key.ok_or_else(|| Problem::new(Code::InvalidRequest).with_detail("here WebSocket is spoken, version 13 (RFC 6455)"))
 }
@@ -152,17 +173,18 @@ impl Write for Pipe {
 }
 
 impl Pipe {
-    /// Takes what has come. `false`: nothing more will.
-    fn fill(&mut self, read: &OwnedReadHalf) -> bool {
+    /// Takes what has come, and shows it to `frames`. Returns how many frames begin in it; `None`: nothing more comes.
+    fn fill(&mut self, read: &OwnedReadHalf, frames: &mut Frames) -> Option<u32> {
         // On the stack: a connection that is silent holds no buffer.
         let mut bytes = [0; READ_BYTES];
         match read.try_read(&mut bytes) {
-            Ok(0) => false,
+            Ok(0) => None,
             Ok(count) => {
                 self.input.extend_from_slice(&bytes[..count]);
-                true
+                Some(frames.take(&bytes[..count]))
             }
-            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Some(0),
+            Err(_) => None,
         }
     }
 }
@@ -174,16 +196,17 @@ struct Opening {
     shop: Option<TenantId>,
     wire: Wire,
     place: ConnectionPlace,
+    permit: Option<ConnectionPermit>,
 }
 
 impl Opening {
     /// Goes on with the connection in a task of its own, which is as small as it can be: there are many.
     fn go_on(self, upgraded: Upgraded) {
-        let Opening { door, arrival, shop, wire, place } = self;
-        let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
+        let Opening { door, arrival, shop, wire, place, permit } = self;
+        let Ok(parts) = upgraded.downcast::<TokioIo<ClientStream>>() else {
             return tracing::error!("a connection that is no TCP stream was upgraded");
         };
-        let stream = parts.io.into_inner();
+        let stream = parts.io.into_inner().into_inner();
         // The system would hold megabytes for one that does not read. If it knows no such bound, the queue's stays.
         if let Err(error) = SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER_BYTES) {
             tracing::debug!(%error, "the send buffer stays as it is");
@@ -192,8 +215,9 @@ impl Opening {
         let pipe = Pipe { input: BytesMut::from(&parts.read_buf[..]), output: Vec::new() };
         let tracker = door.rooms().tracker.clone();
         let peer = Arc::new(Peer::socket(write, wire, door.rooms().backlog.clone()));
+        let unfinished = UnfinishedBytes::new(door.rooms().unfinished.clone(), place.address());
         let session = Session::new(door, arrival, shop, peer);
-        let conversation = Box::new(Conversation::new(session, read, pipe, place));
+        let conversation = Box::new(Conversation::new(session, read, pipe, unfinished, (place, permit)));
         tracker.spawn(hold(conversation));
     }
 }
@@ -244,11 +268,15 @@ struct Conversation {
     heard_at: Instant,
     ping_at: Instant,
     told_expiring: bool,
-    /// What it said in the second that began then.
-    messages: (Instant, u32),
+    /// The frames that it said in the second that began then.
+    said: (Instant, u32),
+    frames: Frames,
+    unfinished: UnfinishedBytes,
+    /// When the message began that has not ended.
+    message_began: Option<Instant>,
     /// Whether we end it, and not the client.
     is_ours_to_end: bool,
-    _place: ConnectionPlace,
+    _place: (ConnectionPlace, Option<ConnectionPermit>),
 }
 
 /// What is due.
@@ -256,13 +284,20 @@ struct Conversation {
 enum Due {
     NoHello,
     Silent,
+    Unfinished,
     Ping,
     Expiring,
     TokenEnded,
 }
 
 impl Conversation {
-    fn new(session: Arc<Session>, read: OwnedReadHalf, pipe: Pipe, place: ConnectionPlace) -> Self {
+    fn new(
+        session: Arc<Session>,
+        read: OwnedReadHalf,
+        pipe: Pipe,
+        unfinished: UnfinishedBytes,
+        place: (ConnectionPlace, Option<ConnectionPermit>),
+    ) -> Self {
         let config = WebSocketConfig::default()
             .max_message_size(Some(MESSAGE_BYTES_MAX))
             .max_frame_size(Some(MESSAGE_BYTES_MAX))
@@ -270,6 +305,8 @@ impl Conversation {
         let context = WebSocketContext::new(Role::Server, Some(config));
         let began = Instant::now();
         let (heard_at, ping_at) = (began, began + PING_EVERY);
+        let mut frames = Frames::default();
+        let said = (began, frames.take(&pipe.input));
         Self {
             session,
             read,
@@ -279,7 +316,10 @@ impl Conversation {
             heard_at,
             ping_at,
             told_expiring: false,
-            messages: (began, 0),
+            said,
+            frames,
+            unfinished,
+            message_began: None,
             is_ours_to_end: false,
             _place: place,
         }
@@ -331,32 +371,46 @@ impl Conversation {
                     }
                     Due::NoHello => return Some(Close::NoHello),
                     Due::Silent => return Some(Close::Silent),
+                    Due::Unfinished => return Some(Close::BeyondLimits),
                     Due::TokenEnded => return Some(Close::TokenEnded),
                 },
                 readable = self.read.readable() => {
-                    if readable.is_err() || !self.pipe.fill(&self.read) {
+                    if readable.is_err() {
                         return None;
                     }
+                    let frames = self.pipe.fill(&self.read, &mut self.frames)?;
                     self.heard_at = Instant::now();
+                    if !self.count(frames) {
+                        return Some(Close::BeyondLimits);
+                    }
                 }
             }
         }
     }
 
-    /// Counts a message. False: there are too many.
-    fn count(&mut self) -> bool {
-        let (since, count) = &mut self.messages;
+    /// Counts frames, and what they leave of a message that has not ended. False: it is too much.
+    fn count(&mut self, frames: u32) -> bool {
+        let (since, count) = &mut self.said;
         if since.elapsed() >= Duration::from_secs(1) {
-            (*since, *count) = (Instant::now(), 0);
+            (*since, *count) = (self.heard_at, 0);
         }
-        *count += 1;
+        *count += frames;
+        let is_too_often = *count > MESSAGES_A_SECOND_MAX;
+        self.message_began = match self.frames.is_in_message() {
+            true => self.message_began.or(Some(self.heard_at)),
+            false => None,
+        };
+        let is_too_much = self.unfinished.set(self.frames.message_bytes()) > UNFINISHED_BYTES_PER_ADDRESS_MAX;
         let session = &self.session;
-        *count <= MESSAGES_A_SECOND_MAX || session.door.gateway().limits.is_free(session.arrival.address)
+        !(is_too_often || is_too_much) || session.door.gateway().limits.is_free(session.arrival.address)
     }
 
     /// What is due next, if nothing is heard.
     fn next_due(&mut self) -> (Instant, Due) {
         let mut dues = vec![(self.heard_at + 2 * PING_EVERY, Due::Silent), (self.ping_at, Due::Ping)];
+        if let Some(began) = self.message_began {
+            dues.push((began + MESSAGE_TIMEOUT, Due::Unfinished));
+        }
         if !self.session.is_greeted() {
             dues.push((self.began + HELLO_TIMEOUT, Due::NoHello));
         }
@@ -377,9 +431,6 @@ impl Conversation {
     async fn understand(&mut self) -> Result<(), Option<Close>> {
         loop {
             let read = self.context.read(&mut self.pipe);
-            if read.is_ok() && !self.count() {
-                return Err(Some(Close::BeyondLimits));
-            }
             let frames = match (read, self.session.peer.wire) {
                 (Ok(Message::Text(text)), Wire::Json) => text::read(&text).map_err(|_| Close::Malformed),
                 (Ok(Message::Binary(bytes)), Wire::Protobuf) => binary::read(bytes).map_err(|_| Close::Malformed),

@@ -5,13 +5,16 @@ use axum::{
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use serde::Serialize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
 use utoipa::ToSchema;
 
 use crate::{Gateway, Problem, problem::Code, wire::ok};
 
+/// How long a page of numbers is shown before it is made anew: making it takes milliseconds.
+const RENDERED_TTL: Duration = Duration::from_secs(1);
 const STARTING_WAIT: Duration = Duration::from_secs(1);
 
 /// How the server is.
@@ -47,21 +50,43 @@ pub(crate) async fn ready(State(gateway): State<Gateway>) -> Result<Response, Pr
 
 /// The server's numbers, for Prometheus
 ///
-/// Wants a bearer token of its own when the operator has set `metrics_token`.
+/// Wants a bearer token of its own: the operator's `metrics_token`. Under `--dev` it may be absent, and then nothing is
+/// wanted. What is shown is at most a second old.
 #[utoipa::path(get, path = "/metrics", operation_id = "get_metrics", tag = "operations", security(),
     responses((status = 200, description = "Prometheus' text format", body = String, content_type = "text/plain")))]
 pub(crate) async fn metrics(State(gateway): State<Gateway>, headers: HeaderMap) -> Result<Response, Problem> {
-    if let Some(token) = &gateway.settings.metrics_token {
-        let said = headers.get(header::AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
-        let expected = format!("Bearer {token}");
-        if !bool::from(said.ct_eq(expected.as_bytes())) {
-            return Err(Problem::new(Code::AuthenticationRequired));
+    match &gateway.settings.metrics_token {
+        Some(token) => {
+            let said = headers.get(header::AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
+            let expected = format!("Bearer {token}");
+            if !bool::from(said.ct_eq(expected.as_bytes())) {
+                return Err(Problem::new(Code::AuthenticationRequired));
+            }
         }
+        None if gateway.settings.dev => {}
+        None => {
+            let problem = Problem::new(Code::AuthenticationRequired);
+            return Err(problem.with_detail("the operator has set no metrics_token"));
+        }
+    }
+    let page = rendered(&gateway).await?;
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    Ok(([(header::CONTENT_TYPE, kind)], page).into_response())
+}
+
+/// The page as it was at most [`RENDERED_TTL`] ago. Whoever comes while it is made waits for it.
+async fn rendered(gateway: &Gateway) -> Result<Bytes, Problem> {
+    let mut rendered = gateway.rendered_metrics.lock().await;
+    if let Some((at, page)) = &*rendered
+        && at.elapsed() < RENDERED_TTL
+    {
+        return Ok(page.clone());
     }
     super::metrics::note(&gateway.commerce);
     super::metrics::note_mails(&gateway.read_side.undelivered_summary(None).await?, gateway.now());
-    let page = tokio::task::spawn_blocking(move || gateway.metrics().render()).await;
-    let page = page.map_err(|error| Problem::internal("metrics", &error))?;
-    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    Ok(([(header::CONTENT_TYPE, kind)], page).into_response())
+    let handle = gateway.metrics().clone();
+    let page = tokio::task::spawn_blocking(move || handle.render()).await;
+    let page = Bytes::from(page.map_err(|error| Problem::internal("metrics", &error))?);
+    *rendered = Some((Instant::now(), page.clone()));
+    Ok(page)
 }

@@ -67,6 +67,12 @@ const METRICS: &[(&str, Shape, Unit, &str)] = &[
         Unit::Count,
         "Shards whose lists have stopped before an entry that cannot be taken in; the log and the doctor name it",
     ),
+    (
+        "fusion_connections_refused_total",
+        Shape::Counter,
+        Unit::Count,
+        "Connections that got no place, by the bound that they met",
+    ),
     ("fusion_live_connections", Shape::Gauge, Unit::Count, "WebSockets and streams of events"),
     ("fusion_live_topics", Shape::Gauge, Unit::Count, "Topics that somebody listens to, or has listened to lately"),
     (

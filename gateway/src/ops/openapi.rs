@@ -225,10 +225,10 @@ pub(crate) struct OptionalKeyHeader {
 #[into_params(parameter_in = Header)]
 #[allow(dead_code, reason = "describes a header that `wire::IfMatch` reads")]
 pub(crate) struct VersionHeader {
-    /// The `version` that the change is based on, in quotes: `"1"`.
+    /// The `version` that the change is based on, in quotes: `"1"`; or a list of them, or `*` for whichever there is.
     #[param(
         rename = "If-Match",
-        pattern = "^(?:[0-9]{1,18}|(?:W/)?\"[0-9]{1,18}(?:-[0-9a-f]{16})?\")$",
+        pattern = "^(?:\\*|(?:[0-9]{1,18}|(?:W/)?\"[!#-~]{0,64}\")(?:, ?(?:[0-9]{1,18}|(?:W/)?\"[!#-~]{0,64}\"))*)$",
         example = "\"1\""
     )]
     version: String,

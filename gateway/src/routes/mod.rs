@@ -57,7 +57,7 @@ pub(crate) fn all(gateway: Gateway) -> (Router, openapi::OpenApi) {
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(wrong_method);
     let pages = gateway.pages();
-    (router.with_state(gateway).merge(pages), api)
+    (router.merge(pages).with_state(gateway), api)
 }
 
 /// The call of a read.

@@ -10,18 +10,75 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::problem::{Code, FieldCode, Problem};
 
-/// The version that a change is based on: 428 without. Takes `"3"`, `3`, and an ETag of ours, which starts with the
-/// version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct IfMatch(pub(crate) u64);
+/// The versions that a change may be based on: 428 without. RFC 9110, section 13.1.1.
+///
+/// Takes `*`, and a list of versions: `"3"`, `3`, or an ETag of ours, which starts with the version. Another server's ETag
+/// is no version of anything here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum IfMatch {
+    /// Whatever there is.
+    Any,
+    /// One of these.
+    OneOf(Vec<u64>),
+}
 
-fn version_of(value: &HeaderValue) -> Option<u64> {
-    let text = value.to_str().ok()?.trim();
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+impl IfMatch {
+    /// The version to change: the one that is said, or the `present` one where several are, or any.
+    pub(crate) async fn version(self, present: impl Future<Output = Result<u64, Problem>>) -> Result<u64, Problem> {
+        match self {
+            IfMatch::OneOf(versions) if versions.len() == 1 => Ok(versions[0]),
+            IfMatch::Any => present.await,
+            IfMatch::OneOf(versions) => {
+                let present = present.await?;
+                match versions.contains(&present) {
+                    true => Ok(present),
+                    false => Err(Problem::new(Code::StaleVersion).with("version", present)),
+                }
+            }
+        }
+    }
+
+    fn read(headers: &HeaderMap) -> Option<Self> {
+        let lines: Option<Vec<_>> =
+            headers.get_all(header::IF_MATCH).iter().map(|line| line.to_str().ok().map(str::trim)).collect();
+        let lines = lines?;
+        if lines == ["*"] {
+            return Some(IfMatch::Any);
+        }
+        let elements = lines.iter().flat_map(|line| elements(line)).filter(|element| !element.is_empty());
+        let elements: Vec<_> = elements.collect();
+        if elements.is_empty() || !elements.iter().all(|element| is_number(element) || opaque(element).is_some()) {
+            return None;
+        }
+        Some(IfMatch::OneOf(elements.into_iter().filter_map(version_of).collect()))
+    }
+}
+
+/// The elements of a list, without the space around them. A comma in a quoted tag separates nothing.
+fn elements(line: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    let parts = line.split(move |c: char| {
+        quoted ^= c == '"';
+        c == ',' && !quoted
+    });
+    parts.map(str::trim)
+}
+
+/// What stands between the quotes of an entity tag: RFC 9110, section 8.8.3.
+fn opaque(tag: &str) -> Option<&str> {
+    let opaque = tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"')?.strip_suffix('"')?;
+    opaque.bytes().all(|byte| byte != b'"' && byte > b' ' && byte != 0x7f).then_some(opaque)
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn version_of(text: &str) -> Option<u64> {
     if is_number(text) {
         return text.parse().ok();
     }
-    let quoted = text.strip_prefix("W/").unwrap_or(text).strip_prefix('"')?.strip_suffix('"')?;
+    let quoted = opaque(text)?;
     let number = match quoted.split_once('-') {
         Some((number, hash)) if hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) => number,
         Some(_) => return None,
@@ -34,32 +91,33 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let value = parts.headers.get(header::IF_MATCH).ok_or_else(|| Problem::new(Code::VersionRequired))?;
-        let version = version_of(value);
-        version
-            .map(Self)
-            .ok_or_else(|| Problem::invalid("If-Match", FieldCode::WrongType, "is not the version of something"))
+        if !parts.headers.contains_key(header::IF_MATCH) {
+            return Err(Problem::new(Code::VersionRequired));
+        }
+        let said = Self::read(&parts.headers);
+        said.ok_or_else(|| Problem::invalid("If-Match", FieldCode::WrongType, "is not the version of something"))
     }
 }
 
 /// What the caller has already.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct IfNoneMatch(Option<HeaderValue>);
+pub(crate) struct IfNoneMatch(Vec<HeaderValue>);
 
 impl<S: Send + Sync> FromRequestParts<S> for IfNoneMatch {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self(parts.headers.get(header::IF_NONE_MATCH).cloned()))
+        Ok(Self(parts.headers.get_all(header::IF_NONE_MATCH).iter().cloned().collect()))
     }
 }
 
 impl IfNoneMatch {
-    /// RFC 9110, section 13.1.2: the weak comparison.
+    /// RFC 9110, section 13.1.2: the weak comparison, in as many lines as there are.
     fn has(&self, etag: &str) -> bool {
-        let Some(text) = self.0.as_ref().and_then(|value| value.to_str().ok()) else { return false };
-        let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-        text.trim() == "*" || text.split(',').any(|tag| opaque(tag) == opaque(etag))
+        let lines = self.0.iter().filter_map(|line| line.to_str().ok());
+        let mut tags = lines.flat_map(elements);
+        let etag = opaque(etag);
+        tags.any(|tag| tag == "*" || (etag.is_some() && opaque(tag) == etag))
     }
 }
 
@@ -90,22 +148,56 @@ pub(crate) fn fresh(known: &IfNoneMatch, etag: &str, body: Vec<u8>, public: bool
 mod tests {
     use super::*;
 
+    fn versions(lines: &[&str]) -> Option<IfMatch> {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(header::IF_MATCH, HeaderValue::from_str(line).unwrap());
+        }
+        IfMatch::read(&headers)
+    }
+
     #[test]
     fn a_version_is_read_from_every_spelling() {
         for text in ["3", "\"3\"", "W/\"3-0123456789abcdef\"", "\"3-0123456789abcdef\""] {
-            assert_eq!(version_of(&HeaderValue::from_str(text).unwrap()), Some(3), "{text}");
+            assert_eq!(versions(&[text]), Some(IfMatch::OneOf(vec![3])), "{text}");
         }
-        for text in ["*", "", "\"\"", "\"x\"", "-3", "+3", "\"3", "3-0", "\"3-0\""] {
-            assert_eq!(version_of(&HeaderValue::from_str(text).unwrap()), None, "{text}");
+        for text in ["", "-3", "+3", "\"3", "3-0", "*, 3", "3 4", "w/\"3\"", "\"a\"b\""] {
+            assert_eq!(versions(&[text]), None, "{text}");
+        }
+        for text in ["\"\"", "\"x\"", "\"3-0\"", "\"99999999999999999999\""] {
+            assert_eq!(versions(&[text]), Some(IfMatch::OneOf(vec![])), "a tag of someone else's: {text}");
         }
     }
 
     #[test]
-    fn a_known_etag_is_found_in_a_list() {
-        let known = |text: &str| IfNoneMatch(Some(HeaderValue::from_str(text).unwrap()));
+    fn versions_come_in_lists_and_lines_and_as_any() {
+        assert_eq!(versions(&["*"]), Some(IfMatch::Any));
+        let listed = Some(IfMatch::OneOf(vec![3, 4, 5]));
+        assert_eq!(versions(&["\"x,3\", \"3\",, W/\"4-0123456789abcdef\"", " 5 "]), listed);
+    }
+
+    #[tokio::test]
+    async fn the_present_version_is_looked_at_where_more_than_one_may_be_meant() {
+        let present = || async { Ok(4) };
+        let unasked = async { panic!("one version needs no look") };
+        assert_eq!(IfMatch::OneOf(vec![3]).version(unasked).await.unwrap(), 3);
+        assert_eq!(IfMatch::Any.version(present()).await.unwrap(), 4);
+        assert_eq!(IfMatch::OneOf(vec![3, 4]).version(present()).await.unwrap(), 4);
+        for stale in [vec![3, 5], vec![]] {
+            let refused = IfMatch::OneOf(stale).version(present()).await.unwrap_err();
+            assert_eq!(refused.code(), Code::StaleVersion);
+        }
+    }
+
+    #[test]
+    fn a_known_etag_is_found_in_a_list_and_in_any_line() {
+        let known =
+            |lines: &[&str]| IfNoneMatch(lines.iter().map(|line| HeaderValue::from_str(line).unwrap()).collect());
         let tag = etag(1, b"state");
-        assert!(known(&format!("\"x\", {tag}")).has(&tag) && known(tag.trim_start_matches("W/")).has(&tag));
-        assert!(known("*").has(&tag) && !known("\"x\"").has(&tag) && !IfNoneMatch(None).has(&tag));
+        assert!(known(&[&format!("\"x\", {tag}")]).has(&tag) && known(&[tag.trim_start_matches("W/")]).has(&tag));
+        assert!(known(&["\"x\"", &tag]).has(&tag) && known(&["\"x\"", "*"]).has(&tag));
+        assert!(known(&["*"]).has(&tag) && !known(&["\"x\""]).has(&tag) && !known(&[]).has(&tag));
+        assert!(!known(&[&format!("\"a,{tag}")]).has(&tag) && !known(&["x"]).has("x"));
         assert_ne!(etag(1, b"state"), etag(2, b"state"));
     }
 }

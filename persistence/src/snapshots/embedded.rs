@@ -31,6 +31,8 @@ pub const SNAPSHOTS_FOLDER: &str = "snapshots";
 
 const KEYSPACE: &str = "snapshots";
 const CACHE_BYTES: u64 = 16 << 20;
+/// Files that fjall keeps open for reading: descriptors that connections may not take.
+const CACHED_FILES_MAX: usize = 32;
 const LOG_BYTES_MAX: u64 = 128 << 20;
 const MEMTABLE_BYTES: u64 = 32 << 20;
 /// Larger states are kept apart from their keys, and are not written again when the keys are sorted.
@@ -253,6 +255,7 @@ fn open_database(path: &Path) -> Result<Store, Refusal> {
     let open = || {
         let db = Database::builder(path)
             .cache_size(CACHE_BYTES)
+            .max_cached_files(Some(CACHED_FILES_MAX))
             .journal_compression(CompressionType::None)
             .manual_journal_persist(true)
             .max_journaling_size(LOG_BYTES_MAX)

@@ -172,6 +172,31 @@ impl<T> Page<T> {
         });
         Self { items, next }
     }
+
+    /// The page with as many of its first items as weigh `max` together, one at the least, and going on after them.
+    pub(super) fn bounded(
+        mut self,
+        list: List,
+        max: usize,
+        weight: impl Fn(&T) -> usize,
+        place: impl Fn(&T) -> (Timestamp, u128),
+    ) -> Self {
+        let mut left = max;
+        let fits = |item: &T| {
+            let fitting = left.checked_sub(weight(item));
+            left = fitting.unwrap_or_default();
+            fitting.is_some()
+        };
+        let count = self.items.iter().map(fits).position(|fits| !fits).unwrap_or(self.items.len()).max(1);
+        if count < self.items.len() {
+            self.items.truncate(count);
+            self.next = self.items.last().map(|last| {
+                let (at, id) = place(last);
+                Cursor { list, at: at.0, id }
+            });
+        }
+        self
+    }
 }
 
 #[cfg(test)]
@@ -184,6 +209,22 @@ mod tests {
         assert!(Limit::new(0).is_err() && Limit::new(LIMIT_MAX + 1).is_err());
         assert!(Limit::new(1).is_ok() && Limit::new(LIMIT_MAX).is_ok());
         assert_eq!(Limit::default().get(), LIMIT_DEFAULT);
+    }
+
+    #[test]
+    fn a_page_is_cut_where_it_weighs_too_much_and_goes_on_there() {
+        let place = |weight: &usize| (Timestamp(7), *weight as u128);
+        let end = Cursor { list: List::Drops, at: 1, id: 1 };
+        let cut = |items: &[usize], max| {
+            let page = Page { items: items.to_vec(), next: Some(end) };
+            let page = page.bounded(List::Drops, max, |weight| *weight, place);
+            (page.items, page.next.map(|next| next.id))
+        };
+        assert_eq!(cut(&[1, 2, 3], 6), (vec![1, 2, 3], Some(1)));
+        assert_eq!(cut(&[1, 2, 3], 5), (vec![1, 2], Some(2)));
+        assert_eq!(cut(&[9, 1], 5), (vec![9], Some(9)), "one is always there");
+        assert_eq!(cut(&[9], 5), (vec![9], Some(1)));
+        assert_eq!(cut(&[], 5), (vec![], Some(1)));
     }
 
     #[test]

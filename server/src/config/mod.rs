@@ -237,6 +237,12 @@ fn doors<E: Fn(&str) -> Option<String>>(
             .or("upload_bytes_max", defaults.upload_bytes_max, |text| bytes(text).map(|n| n as usize)),
         connections_max: given
             .or("connections_max", defaults.connections_max, |text| positive(text).map(|n| n as usize)),
+        connections_per_address_max: given.or(
+            "connections_per_address_max",
+            defaults.connections_per_address_max,
+            |text| positive(text).map(|n| n as usize),
+        ),
+        descriptors_max: defaults.descriptors_max,
         live_per_address_max: given
             .or("live_per_address_max", defaults.live_per_address_max, |text| positive(text).map(|n| n as usize)),
         idle_timeout: given.or("idle_timeout", defaults.idle_timeout, duration),

@@ -94,6 +94,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting(Serve, "upload_timeout", "DURATION", "10m", "How long a catalogue file may take to arrive and be read"),
     setting(Serve, "upload_bytes_max", "BYTES", "256MiB", "The largest catalogue file"),
     setting(Serve, "connections_max", "COUNT", "20000", "Connections at once"),
+    setting(Serve, "connections_per_address_max", "COUNT", "1000", "Plain HTTP connections of one address"),
     setting(Serve, "live_per_address_max", "COUNT", "1000", "WebSockets and event streams of one address"),
     setting(Serve, "idle_timeout", "DURATION", "75s", "How long a connection may be idle"),
     setting(Serve, "drain_timeout", "DURATION", "20s", "How long requests may still take when the server stops"),
@@ -107,7 +108,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         "letters go to outbox/ in the data folder",
         "A mail server: smtps://user:password@host:465",
     ),
-    setting(Secret, "metrics_token", "TOKEN", "none", "What /metrics wants as a bearer token"),
+    setting(
+        Secret,
+        "metrics_token",
+        "TOKEN",
+        "none",
+        "What /metrics wants as a bearer token; without one it is there under --dev alone",
+    ),
     setting(
         Serve,
         "sandbox_payments",

@@ -25,6 +25,7 @@ use tokio::sync::oneshot;
 use super::{
     options::{EmbeddedOptions, SyncProbe},
     queue::{Queue, Request},
+    spare::Spare,
     store::{RowKey, Store, words},
 };
 use crate::{
@@ -100,6 +101,7 @@ pub(super) struct Appender {
     pub(super) tails: Vec<Counting>,
     pub(super) probe: Arc<dyn SyncProbe>,
     pub(super) on_fatal: Arc<dyn Fn(&str) + Send + Sync>,
+    spare: Arc<Spare>,
     meters: Meters,
     group: Group,
 }
@@ -119,6 +121,7 @@ impl Appender {
         store: Store,
         queue: Arc<Queue>,
         watermarks: Arc<Watermarks>,
+        spare: Arc<Spare>,
         tails: Vec<Counting>,
         options: &EmbeddedOptions,
     ) -> Self {
@@ -129,7 +132,7 @@ impl Appender {
             bytes_total: metrics::counter!("fusion_journal_bytes_total"),
         };
         let (probe, on_fatal) = (Arc::clone(&options.probe), Arc::clone(&options.on_fatal));
-        Self { store, queue, watermarks, tails, probe, on_fatal, meters, group: Group::default() }
+        Self { store, queue, watermarks, tails, probe, on_fatal, spare, meters, group: Group::default() }
     }
 
     /// Runs until the queue is closed and empty, or until it can go on no longer.
@@ -210,6 +213,8 @@ impl Appender {
             return Ok(());
         }
         let failed = |step: &str, why: String| format!("{step} of a group of appends failed: {why}");
+        // What is written may make fjall flush, on its own thread, and that needs files.
+        self.spare.look();
         self.probe.before_commit().map_err(|error| failed("write", error.to_string()))?;
         let mut rows = fjall::OwnedWriteBatch::with_capacity(self.store.db.clone(), self.group.rows.len());
         for (key, bytes) in self.group.rows.drain(..) {

@@ -26,6 +26,7 @@ mod preserve;
 mod queue;
 mod reader;
 mod scan;
+mod spare;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -55,6 +56,7 @@ use self::{
     leadership::EmbeddedLeadership,
     preserve::Preserved,
     queue::{Queue, Request},
+    spare::Spare,
     store::Store,
     witnessing::Witnessing,
 };
@@ -111,8 +113,11 @@ impl EmbeddedJournal {
         let witness = Witness::begin(&witness_path, &positions).map_err(io)?;
         let watermarks = Arc::new(Watermarks::new(positions.into_iter()));
         let queue = Arc::<Queue>::default();
-        let witnessing = Witnessing::start(witness, Arc::clone(&watermarks), &options).map_err(io)?;
-        let appender = Appender::new(store.clone(), Arc::clone(&queue), Arc::clone(&watermarks), tails, &options);
+        let spare = Arc::new(Spare::take());
+        let witnessing = Witnessing::start(witness, Arc::clone(&watermarks), Arc::clone(&spare), &options);
+        let witnessing = witnessing.map_err(io)?;
+        let (appended, raised) = (Arc::clone(&queue), Arc::clone(&watermarks));
+        let appender = Appender::new(store.clone(), appended, raised, spare, tails, &options);
         let appender = std::thread::Builder::new().name("journal-appender".into()).spawn(|| appender.run());
         let appender = Some(appender.map_err(io)?);
         let elapsed_ms = began.elapsed().as_millis() as u64;

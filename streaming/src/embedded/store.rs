@@ -16,7 +16,7 @@ use fjall::{
     CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode, config::FilterPolicy,
 };
 
-use super::{folder::DataFolder, options::EmbeddedOptions, torn};
+use super::{folder::DataFolder, options::EmbeddedOptions, spare::CACHED_FILES_MAX, torn};
 use crate::{
     batch::{Header, Position, ShardId},
     journal::JournalError,
@@ -170,6 +170,7 @@ fn open_database(path: &Path, options: &EmbeddedOptions) -> Result<(Database, Ke
     let open = || {
         let db = Database::builder(path)
             .cache_size(CACHE_BYTES)
+            .max_cached_files(Some(CACHED_FILES_MAX))
             .journal_compression(CompressionType::None)
             .manual_journal_persist(true)
             .max_journaling_size(LOG_BYTES_MAX)

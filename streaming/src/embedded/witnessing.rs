@@ -4,7 +4,7 @@ use std::{io, panic::catch_unwind, sync::Arc, thread::JoinHandle, time::Duration
 
 use parking_lot::{Condvar, Mutex};
 
-use super::{appender::Watermarks, options::EmbeddedOptions, witness::Witness};
+use super::{appender::Watermarks, options::EmbeddedOptions, spare::Spare, witness::Witness};
 
 /// The running thread.
 pub(super) struct Witnessing {
@@ -21,16 +21,22 @@ struct Stop {
 struct Keeper {
     witness: Witness,
     watermarks: Arc<Watermarks>,
+    spare: Arc<Spare>,
     every: Duration,
     stall_max: Duration,
     on_fatal: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
 impl Witnessing {
-    pub(super) fn start(witness: Witness, watermarks: Arc<Watermarks>, options: &EmbeddedOptions) -> io::Result<Self> {
+    pub(super) fn start(
+        witness: Witness,
+        watermarks: Arc<Watermarks>,
+        spare: Arc<Spare>,
+        options: &EmbeddedOptions,
+    ) -> io::Result<Self> {
         let stop = Arc::<Stop>::default();
         let (every, stall_max) = (options.witness_every, options.stall_max);
-        let keeper = Keeper { witness, watermarks, every, stall_max, on_fatal: Arc::clone(&options.on_fatal) };
+        let keeper = Keeper { witness, watermarks, spare, every, stall_max, on_fatal: Arc::clone(&options.on_fatal) };
         let thread = std::thread::Builder::new().name("journal-witness".into());
         let thread = thread.spawn({
             let stop = Arc::clone(&stop);
@@ -58,6 +64,7 @@ impl Keeper {
                 }
                 *stopped
             };
+            self.spare.look();
             self.write();
             if stopped {
                 return;

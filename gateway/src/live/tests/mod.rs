@@ -1,6 +1,7 @@
 //! The live doors, over real sockets, with an independent client.
 
 mod client;
+mod hostile;
 mod sessions;
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};

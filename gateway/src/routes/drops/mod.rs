@@ -17,7 +17,7 @@ use self::read::{DropPatch, NewDrop};
 use crate::{
     Gateway, Problem,
     auth::{Shop, Vendor},
-    edge::{Json, Path, Query},
+    edge::{Arrival, Json, Path, Query},
     idempotency::{Key, OptionalKey},
     ops::openapi::{KeyHeader, KnownHeader, OptionalKeyHeader, ShopHeader, VersionHeader},
     wire::{IdSchema, IfMatch, IfNoneMatch, PageQuery, PageWire, created, fresh, ok, replayed},
@@ -87,9 +87,11 @@ pub(crate) async fn create_drop(
     params(PageQuery, ShopHeader), responses((status = 200, description = "A page of drops", body = DropPage)))]
 pub(crate) async fn list_drops(
     State(gateway): State<Gateway>,
+    arrival: Arrival,
     shop: Shop,
     Query(page): Query<PageQuery>,
 ) -> Result<Response, Problem> {
+    let _turn = gateway.listing.take(arrival.address).await?;
     let page = gateway.read_side.drops(&shop.tenant, shop.is_vendors(), page.request(List::Drops)?).await?;
     let next_cursor = page.next.map(|cursor| cursor.to_string());
     let views = page.items.into_iter().map(|listed| gateway.commerce.drop_view(&shop.tenant, listed.id));
@@ -140,13 +142,15 @@ pub(crate) async fn update_drop(
     State(gateway): State<Gateway>,
     vendor: Vendor,
     idempotency: OptionalKey,
-    IfMatch(version): IfMatch,
+    if_match: IfMatch,
     Path(drop): Path<DropId>,
     Json(body): Json<DropPatch>,
 ) -> Result<Response, Problem> {
     let tenant = vendor.0.tenant();
     let present = gateway.commerce.drop_view(tenant, drop).await?;
     let edit = body.read(present.terms.currency)?;
+    let latest = async { Ok(ask(&gateway, tenant, drop, DropCommand::View, Call::read()).await?.0.version) };
+    let version = if_match.version(latest).await?;
     let call = idempotency.0.call(&vendor.0, "update_drop", &drop.to_bytes(), &body);
     let (view, again) = ask(&gateway, tenant, drop, DropCommand::Edit { version, edit }, call).await?;
     Ok(replayed(ok(&DropWire::of(&view)), again))

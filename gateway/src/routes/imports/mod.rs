@@ -231,9 +231,11 @@ pub(crate) struct RejectedRowPage {
     next_cursor: Option<String>,
 }
 
+/// The names that browsers, spreadsheets and scripts give a CSV file.
+const CSV_TYPES: [&str; 4] = ["text/csv", "application/csv", "text/plain", "application/vnd.ms-excel"];
+
 fn is_csv(essence: &str) -> bool {
-    let essence = essence.to_ascii_lowercase();
-    essence == "text/csv" || essence == "application/csv"
+    CSV_TYPES.iter().any(|name| essence.eq_ignore_ascii_case(name))
 }
 
 /// Take a catalogue file in

@@ -29,7 +29,7 @@ pub(super) struct Upload {
 
 /// Takes a body in, `bytes_max` at the most.
 pub(super) async fn receive(request: Request, bytes_max: usize) -> Result<Upload, Problem> {
-    let mut body = stream(request, bytes_max);
+    let mut body = stream(request, bytes_max)?;
     let (pieces, written) = mpsc::channel(PIECES_MAX);
     let writing = tokio::task::spawn_blocking(move || write(written));
     while let Some(frame) = body.frame().await {

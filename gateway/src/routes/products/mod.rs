@@ -1,6 +1,7 @@
 //! `/v1/products`: the catalogue.
 
 pub(super) mod read;
+mod summary;
 mod view;
 
 use actors::{Answered, AskError, Call};
@@ -15,6 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use self::{
     read::{NewProductBody, ProductPatch},
+    summary::ProductSummaryWire,
     view::ProductWire,
 };
 use super::read_call;
@@ -35,10 +37,10 @@ const FILTER_CHARS_MAX: usize = 255;
 
 /// A page of products.
 #[derive(ToSchema)]
-#[allow(dead_code, reason = "describes `PageWire<ProductWire>`")]
+#[allow(dead_code, reason = "describes `PageWire<ProductSummaryWire>`")]
 pub(crate) struct ProductPage {
-    /// The products, newest first.
-    items: Vec<ProductWire>,
+    /// The products, newest first. There may be fewer than `limit` before the end: a page has at most half a megabyte.
+    items: Vec<ProductSummaryWire>,
     /// What to send as `cursor` for the next page; null at the end.
     next_cursor: Option<String>,
 }
@@ -144,11 +146,13 @@ async fn write(gateway: &Gateway, tenant: &TenantId, view: &ProductView) -> Resu
 
 /// Products, newest first
 ///
-/// Everyone sees active ones, vendors all. A change may be missing for a moment.
+/// Everyone sees active ones, vendors all. A change may be missing for a moment. Lists are summaries: the description, the
+/// other images and the options are in `get_product`.
 #[utoipa::path(get, path = "/v1/products", operation_id = "list_products", tag = "products", security((), ("bearer" = [])),
     params(ProductQuery, ShopHeader), responses((status = 200, description = "A page of products", body = ProductPage)))]
 pub(crate) async fn list_products(
     State(gateway): State<Gateway>,
+    arrival: Arrival,
     shop: Shop,
     Query(query): Query<ProductQuery>,
 ) -> Result<Response, Problem> {
@@ -157,16 +161,15 @@ pub(crate) async fn list_products(
         filter.status = match filter.status {
             None | Some(Status::Active) => Some(Status::Active),
             Some(Status::Draft | Status::Archived) => {
-                return Ok(ok(&PageWire::<ProductWire> { items: Vec::new(), next_cursor: None }));
+                return Ok(ok(&PageWire::<ProductSummaryWire> { items: Vec::new(), next_cursor: None }));
             }
         };
     }
-    let page = gateway.read_side.products(&shop.tenant, &filter, query.page.request(List::Products)?).await?;
-    let items = page
-        .items
-        .iter()
-        .map(|listed| ProductWire::of(&listed.product, |index, _| listed.in_stock.get(index) == Some(&true)));
-    Ok(ok(&PageWire { items: items.collect(), next_cursor: page.next.map(|cursor| cursor.to_string()) }))
+    let request = query.page.request(List::Products)?;
+    let _turn = gateway.listing.take(arrival.address).await?;
+    let page = gateway.read_side.product_summaries(&shop.tenant, &filter, request).await?;
+    let items = page.items.into_iter().map(ProductSummaryWire::from).collect();
+    Ok(ok(&PageWire { items, next_cursor: page.next.map(|cursor| cursor.to_string()) }))
 }
 
 /// A product
@@ -259,13 +262,15 @@ pub(crate) async fn update_product(
     State(gateway): State<Gateway>,
     vendor: Vendor,
     idempotency: OptionalKey,
-    IfMatch(version): IfMatch,
+    if_match: IfMatch,
     Path(product): Path<ProductId>,
     Json(body): Json<ProductPatch, PRODUCT_JSON_BYTES_MAX>,
 ) -> Result<Response, Problem> {
     let edit = Box::new(body.read()?);
     let call = idempotency.0.call(&vendor.0, "update_product", &product.to_bytes(), &body);
     let tenant = vendor.0.tenant();
+    let latest = async { Ok(ask(&gateway, tenant, product, ProductCommand::View, Call::read()).await?.0.version) };
+    let version = if_match.version(latest).await?;
     let (view, again) = ask(&gateway, tenant, product, ProductCommand::Edit { version, edit }, call).await?;
     Ok(replayed(ok(&write(&gateway, tenant, &view).await?), again))
 }

@@ -55,11 +55,11 @@ pub(crate) struct ProductWire {
 #[schema(as = Image)]
 pub(crate) struct ImageWire {
     /// Its address.
-    src: String,
+    pub(super) src: String,
     /// What it shows, in words; may be empty.
-    alt: String,
+    pub(super) alt: String,
     /// Its place, from 1 on.
-    position: u32,
+    pub(super) position: u32,
 }
 
 /// What variants differ in.

@@ -52,6 +52,10 @@ async fn a_dry_run_changes_nothing() {
 async fn an_import_has_manners() {
     let shop = Shop::open().await;
     import(&shop, "", "k", "application/json", "{}").await.refuses(415, "unsupported_media_type");
+    import(&shop, "", "k", "text/csv; charset=windows-1252", FILE).await.refuses(415, "unsupported_media_type");
+    for (key, kind) in ["text/plain", "application/vnd.ms-excel", "Text/CSV; charset=UTF-8"].into_iter().enumerate() {
+        import(&shop, "?dry_run=true", &format!("kind-{key}"), kind, FILE).await.has(201);
+    }
     import(&shop, "?currency=usd", "k", "text/csv", FILE).await.refuses(422, "out_of_range");
     import(&shop, "?dry_run=perhaps", "k", "text/csv", FILE).await.refuses(400, "invalid_request");
     import(&shop, "?stock=add", "k", "text/csv", FILE).await.refuses(400, "invalid_request");

@@ -6,6 +6,7 @@ mod document;
 mod drops;
 mod imports;
 mod inventory;
+mod lists;
 mod numbers;
 mod private;
 mod scripts;

@@ -15,6 +15,9 @@ use crate::sql::{ALIASES_MAX, Limit, List, Page, PageRequest, ReadSide, RowExt, 
 /// The most drops of one buyer that are looked into for claims, the newest ones.
 pub const DROPS_OF_BUYER_MAX: u32 = 200;
 
+/// The most items of all drops of a page: each takes some 250 bytes in an answer. One drop is always in it.
+const PAGE_ITEMS_MAX: usize = 2_000;
+
 /// Groups that the subjects of a crowd are kept in. More of them make a search shorter and a write longer: at a
 /// million subjects, 8,000 in a bucket, a search takes a quarter of a millisecond.
 const CROWD_BUCKETS: u128 = 128;
@@ -124,7 +127,9 @@ impl ReadSide {
         .fetch_all(&self.readers)
         .await?;
         let drops = rows.iter().map(read_drop).collect::<sqlx::Result<_>>()?;
-        Ok(Page::cut(drops, page.limit, List::Drops, |drop| (drop.created_at, drop.id.0)))
+        let place = |drop: &ListedDrop| (drop.created_at, drop.id.0);
+        let page = Page::cut(drops, page.limit, List::Drops, place);
+        Ok(page.bounded(List::Drops, PAGE_ITEMS_MAX, |drop: &ListedDrop| drop.items.len(), place))
     }
 
     /// The drop with this id.

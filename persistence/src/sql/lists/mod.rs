@@ -5,6 +5,8 @@ mod checkout;
 mod drop;
 mod order;
 mod product;
+mod product_summary;
+mod sitemap;
 mod stock;
 
 use engine::{id::SubjectId, text::nfc};
@@ -21,6 +23,8 @@ pub use self::{
     drop::{DROPS_OF_BUYER_MAX, ListedDrop, ListedDropPhase, ListedItem},
     order::{OrderFilter, OrderSearch},
     product::{ListedProduct, ProductFilter},
+    product_summary::{PAGE_BYTES_MAX, ProductSummary, VARIANTS_LISTED_MAX, VariantSummary},
+    sitemap::PublicPages,
     stock::{SKUS_AT_ONCE_MAX, StockRow},
 };
 

@@ -43,44 +43,16 @@ pub struct ListedProduct {
 }
 
 impl ReadSide {
-    /// Products, newest first.
+    /// Products with all that they are, newest first.
     pub async fn products(
         &self,
         tenant: &TenantId,
         filter: &ProductFilter,
         page: PageRequest,
     ) -> Result<Page<ListedProduct>, StoreError> {
-        let (at, id) = page.newest_first(List::Products);
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT p.* FROM products p WHERE p.tenant = ");
-        query.push_bind(tenant.as_str());
-        query.push(" AND (p.created_at, p.product) < (").push_bind(at).push(", ").push_bind(id).push(")");
-        if let Some(text) = &filter.query {
-            let Some(words) = search::expression(tenant, text) else { return Ok(Page { items: vec![], next: None }) };
-            query.push(" AND p.number IN (SELECT rowid FROM products_search WHERE products_search MATCH ");
-            query.push_bind(words).push(")");
-        }
-        if let Some(product_type) = &filter.product_type {
-            query.push(" AND p.type_folded = ").push_bind(fold_text(product_type));
-        }
-        if let Some(vendor) = &filter.vendor {
-            query.push(" AND p.vendor_folded = ").push_bind(fold_text(vendor));
-        }
-        if let Some(status) = &filter.status {
-            query.push(" AND p.status = ").push_bind(super::spell(status));
-        }
-        if let Some(tag) = &filter.tag {
-            query.push(" AND p.product IN (SELECT product FROM product_tags WHERE tenant = ");
-            query.push_bind(tenant.as_str());
-            query.push(" AND tag_folded = ").push_bind(fold_text(tag)).push(")");
-        }
-        query.push(" ORDER BY p.created_at DESC, p.product DESC LIMIT ").push_bind(page.limit.with_next());
-
         // One transaction: products and their variants are those of the same instant.
         let mut tx = self.readers.begin().await?;
-        let rows = query.build().fetch_all(&mut *tx).await?;
-        let page = Page::cut(rows, page.limit, List::Products, |row| {
-            (row.time("created_at").unwrap_or_default(), row.id("product").unwrap_or_default())
-        });
+        let page = product_rows(&mut tx, "p.*", tenant, filter, page).await?;
         Ok(Page { items: read_products(&mut tx, tenant, &page.items).await?, next: page.next })
     }
 
@@ -123,6 +95,46 @@ impl ReadSide {
         let read = |row: SqliteRow| Ok((ProductId(row.id("product")?), VariantId(row.id("variant")?)));
         Ok(row.map(read).transpose().map_err(|error: sqlx::Error| error)?)
     }
+}
+
+/// The rows of the products that `filter` finds, newest first.
+pub(super) async fn product_rows(
+    connection: &mut SqliteConnection,
+    columns: &'static str,
+    tenant: &TenantId,
+    filter: &ProductFilter,
+    page: PageRequest,
+) -> sqlx::Result<Page<SqliteRow>> {
+    let (at, id) = page.newest_first(List::Products);
+    let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
+    query.push(columns).push(" FROM products p WHERE p.tenant = ");
+    query.push_bind(tenant.as_str());
+    query.push(" AND (p.created_at, p.product) < (").push_bind(at).push(", ").push_bind(id).push(")");
+    if let Some(text) = &filter.query {
+        let Some(words) = search::expression(tenant, text) else { return Ok(Page { items: vec![], next: None }) };
+        query.push(" AND p.number IN (SELECT rowid FROM products_search WHERE products_search MATCH ");
+        query.push_bind(words).push(")");
+    }
+    if let Some(product_type) = &filter.product_type {
+        query.push(" AND p.type_folded = ").push_bind(fold_text(product_type));
+    }
+    if let Some(vendor) = &filter.vendor {
+        query.push(" AND p.vendor_folded = ").push_bind(fold_text(vendor));
+    }
+    if let Some(status) = &filter.status {
+        query.push(" AND p.status = ").push_bind(super::spell(status));
+    }
+    if let Some(tag) = &filter.tag {
+        query.push(" AND p.product IN (SELECT product FROM product_tags WHERE tenant = ");
+        query.push_bind(tenant.as_str());
+        query.push(" AND tag_folded = ").push_bind(fold_text(tag)).push(")");
+    }
+    query.push(" ORDER BY p.created_at DESC, p.product DESC LIMIT ").push_bind(page.limit.with_next());
+
+    let rows = query.build().fetch_all(connection).await?;
+    Ok(Page::cut(rows, page.limit, List::Products, |row| {
+        (row.time("created_at").unwrap_or_default(), row.id("product").unwrap_or_default())
+    }))
 }
 
 /// The products of these rows, with their variants.

@@ -1,0 +1,66 @@
+//! Lists: what is in them, and how large they may be.
+
+use serde_json::{Value, json};
+
+use crate::testing::{Shop, eventually};
+
+/// A product with so many variants, and so long a description.
+fn product(title: &str, variants: usize, description: usize) -> Value {
+    let price = json!({"amount": 1999, "currency": "USD"});
+    let variants: Vec<_> = (0..variants)
+        .map(|n| json!({"options": [format!("No. {n}")], "price": price, "compare_at_price": {"amount": 2999, "currency": "USD"}}))
+        .collect();
+    let images = [json!({"src": "https://pictures.example/1.jpg"}), json!({"src": "https://pictures.example/2.jpg"})];
+    json!({"title": title, "description_html": format!("<p>{}</p>", "long ".repeat(description / 5)), "options": ["Size"],
+        "images": images, "tags": ["a", "b"], "variants": variants})
+}
+
+#[tokio::test]
+async fn a_list_of_products_shows_summaries() {
+    let shop = Shop::open().await;
+    let vendor = shop.vendor();
+    let made = vendor.post("/v1/products", "k", product("Shirt", 101, 20_000)).await.has(201);
+    let list = eventually(|| vendor.get("/v1/products"), |answer| answer.items().len() == 1).await;
+    let summary = &list.items()[0];
+    assert_eq!((summary.get("description_html"), summary.get("options")), (None, None));
+    assert_eq!(summary["images"], json!([made.body["images"][0]]));
+    assert_eq!((&summary["variants_count"], summary["variants"].as_array().unwrap().len()), (&json!(101), 100));
+    for (listed, whole) in summary["variants"].as_array().unwrap().iter().zip(made.body["variants"].as_array().unwrap())
+    {
+        for name in ["id", "sku", "title", "price", "compare_at_price", "in_stock"] {
+            assert_eq!(listed[name], whole[name], "{name}");
+        }
+        assert_eq!(listed.as_object().unwrap().len(), 6);
+    }
+    for name in ["id", "handle", "title", "vendor", "type", "tags", "status", "version", "created_at", "updated_at"] {
+        assert_eq!(summary[name], made.body[name], "{name}");
+    }
+    assert!(list.bytes.len() < 25_000, "{}", list.bytes.len());
+}
+
+#[tokio::test]
+async fn a_page_of_large_products_is_cut_and_goes_on() {
+    let shop = Shop::open().await;
+    let vendor = shop.vendor();
+    for n in 0..30 {
+        vendor.post("/v1/products", &format!("k{n}"), product(&format!("Shirt {n}"), 100, 1_000)).await.has(201);
+    }
+    // Thirty products of a hundred variants are more than a page takes.
+    for n in 0..30 {
+        let is_listed = |item: &Value| item["title"] == format!("Shirt {n}");
+        let find = format!("/v1/products?query=shirt%20{n}&limit=20");
+        eventually(|| vendor.get(&find), |answer| answer.items().iter().any(is_listed)).await;
+    }
+    let first = vendor.get("/v1/products?query=shirt&limit=200").await.has(200);
+    assert_eq!(first.items().len(), 20);
+    assert!(first.bytes.len() < 1 << 20, "{}", first.bytes.len());
+    let rest = |cursor: String| async move {
+        vendor.get(&format!("/v1/products?query=shirt&limit=200&cursor={cursor}")).await
+    };
+    let rest = rest(first.text("/next_cursor").to_owned()).await.has(200);
+    let mut titles: Vec<_> =
+        first.items().iter().chain(rest.items()).map(|item| item["title"].as_str().unwrap().to_owned()).collect();
+    titles.sort();
+    titles.dedup();
+    assert_eq!((titles.len(), rest.body["next_cursor"].clone()), (30, Value::Null));
+}

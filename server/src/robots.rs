@@ -1,0 +1,129 @@
+//! What search engines are told: `robots.txt`, and a sitemap of a shop's products and drops.
+
+use std::{
+    collections::HashMap,
+    fmt::Write,
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use engine::id::TenantId;
+use gateway::{Gateway, Problem, edge::not_by};
+use parking_lot::Mutex;
+use persistence::sql::lists::PublicPages;
+
+/// The most products, and as many drops, that a sitemap names: a sitemap has at most 50,000 addresses
+/// (<https://www.sitemaps.org/protocol.html>).
+const PAGES_MAX: u32 = 20_000;
+/// How long a sitemap counts: a crowd of crawlers costs one look at the database.
+const SITEMAP_TTL: Duration = Duration::from_secs(60);
+/// Shops whose sitemaps are remembered, of 5 MB at the most.
+const SITEMAPS_MAX: usize = 8;
+const ASKED_AGAIN: HeaderValue = HeaderValue::from_static("public, max-age=300");
+
+/// Sitemaps by tenant and address.
+static SITEMAPS: LazyLock<Mutex<HashMap<(TenantId, String), (Instant, Bytes)>>> = LazyLock::new(Mutex::default);
+
+/// `GET /robots.txt`: pages of one buyer, of the staff and of machines are for nobody's index.
+pub(crate) async fn robots(State(gateway): State<Gateway>, request: Request) -> Response {
+    if !is_read(request.method()) {
+        return not_by(request.method(), "GET,HEAD,OPTIONS");
+    }
+    let text = format!(
+        "User-agent: *\nDisallow: /console\nDisallow: /checkout\nDisallow: /orders\nDisallow: /account\n\
+         Disallow: /reset-password\nDisallow: /v1/\nDisallow: /*/checkout\n\nSitemap: {}/sitemap.xml\n",
+        base(&gateway, request.uri(), request.headers()).await
+    );
+    answer("text/plain; charset=utf-8", text.into())
+}
+
+/// `GET /sitemap.xml`.
+pub(crate) async fn sitemap(State(gateway): State<Gateway>, request: Request) -> Result<Response, Problem> {
+    if !is_read(request.method()) {
+        return Ok(not_by(request.method(), "GET,HEAD,OPTIONS"));
+    }
+    let (uri, headers) = (request.uri(), request.headers());
+    let tenant = gateway.tenants.of_request(&gateway.read_side, &gateway.settings, uri, headers).await?;
+    let name = (tenant, base(&gateway, uri, headers).await);
+    let known =
+        SITEMAPS.lock().get(&name).filter(|(made, _)| made.elapsed() < SITEMAP_TTL).map(|(_, text)| text.clone());
+    let text = match known {
+        Some(text) => text,
+        None => {
+            let text = Bytes::from(write(&name.1, &gateway.read_side.public_pages(&name.0, PAGES_MAX).await?));
+            let mut sitemaps = SITEMAPS.lock();
+            if sitemaps.len() >= SITEMAPS_MAX {
+                sitemaps.clear();
+            }
+            sitemaps.insert(name, (Instant::now(), text.clone()));
+            text
+        }
+    };
+    Ok(answer("application/xml; charset=utf-8", text))
+}
+
+fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+fn answer(kind: &'static str, text: Bytes) -> Response {
+    let headers: [(HeaderName, HeaderValue); 2] =
+        [(header::CONTENT_TYPE, HeaderValue::from_static(kind)), (header::CACHE_CONTROL, ASKED_AGAIN)];
+    (headers, text).into_response()
+}
+
+/// Where the shop is: at the host name that was asked for if that is a shop's own, else at the public address.
+async fn base(gateway: &Gateway, uri: &Uri, headers: &HeaderMap) -> String {
+    let public = &gateway.settings.public_url;
+    let host = uri.host().or_else(|| headers.get(header::HOST).and_then(|host| host.to_str().ok()));
+    let host = host.unwrap_or_default().to_ascii_lowercase();
+    let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
+    let is_own = gateway.settings.hosts.contains_key(name)
+        || gateway.read_side.tenant_of_host(name).await.is_ok_and(|tenant| tenant.is_some());
+    let scheme = public.split_once("://").map_or("https", |(scheme, _)| scheme);
+    if is_own { format!("{scheme}://{host}") } else { public.clone() }
+}
+
+/// A sitemap of 0.9. Ids and instants have nothing that XML would escape; the address may.
+fn write(base: &str, pages: &PublicPages) -> String {
+    let base = base.replace('&', "&amp;").replace('<', "&lt;");
+    let mut text = String::from(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<urlset xmlns=\"http://www.sitemaps.org/schemas/sitemap/0.9\">\n",
+    );
+    // Writing to a string does not fail.
+    let _ = writeln!(text, "<url><loc>{base}/</loc></url>");
+    for (product, changed_at) in &pages.products {
+        let _ = writeln!(text, "<url><loc>{base}/products/{product}</loc><lastmod>{changed_at}</lastmod></url>");
+    }
+    for drop in &pages.drops {
+        let _ = writeln!(text, "<url><loc>{base}/drops/{drop}</loc></url>");
+    }
+    text.push_str("</urlset>\n");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use engine::{
+        id::{DropId, ProductId},
+        time::Timestamp,
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_sitemap_names_products_and_drops_and_escapes_its_address() {
+        let pages = PublicPages { products: vec![(ProductId(1), Timestamp(0))], drops: vec![DropId(2)] };
+        let text = write("https://a.example/?x&y", &pages);
+        assert!(text.contains(&format!("<loc>https://a.example/?x&amp;y/products/{}</loc>", ProductId(1))), "{text}");
+        assert!(text.contains("<lastmod>1970-01-01T00:00:00.000Z</lastmod>"), "{text}");
+        assert!(text.contains(&format!("/drops/{}</loc>", DropId(2))) && text.ends_with("</urlset>\n"), "{text}");
+    }
+}
