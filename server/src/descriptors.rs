@@ -8,7 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Descriptors kept for everything that is no connection: 32 cached files, 64 spare ones and some 30 at once in the
 /// journal's flush; as many cached and at once for the snapshots; 5 connections to SQLite with 3 files each; uploads,
-/// mails, the admin socket, and what the runtime has. A server at rest has some 130 open.
+/// mails, the admin socket, and what the runtime has. A server at rest has some 100 open.
 pub(crate) const FILES_RESERVE: u64 = 320;
 /// The fewest connections with which serving is worth it: some browsers open six each.
 const CONNECTIONS_MIN: u64 = 64;

@@ -47,7 +47,8 @@ export interface paths {
         };
         /**
          * The server's numbers, for Prometheus
-         * @description Wants a bearer token of its own when the operator has set `metrics_token`.
+         * @description Wants a bearer token of its own: the operator's `metrics_token`. Under `--dev` it may be absent, and then nothing is
+         *     wanted. What is shown is at most a second old.
          */
         get: operations["get_metrics"];
         put?: never;
@@ -771,7 +772,8 @@ export interface paths {
         };
         /**
          * Products, newest first
-         * @description Everyone sees active ones, vendors all. A change may be missing for a moment.
+         * @description Everyone sees active ones, vendors all. A change may be missing for a moment. Lists are summaries: the description, the
+         *     other images and the options are in `get_product`.
          */
         get: operations["list_products"];
         put?: never;
@@ -1851,8 +1853,8 @@ export interface components {
         };
         /** @description A page of products. */
         ProductPage: {
-            /** @description The products, newest first. */
-            items: components["schemas"]["Product"][];
+            /** @description The products, newest first. There may be fewer than `limit` before the end: a page has at most half a megabyte. */
+            items: components["schemas"]["ProductSummary"][];
             /** @description What to send as `cursor` for the next page; null at the end. */
             next_cursor?: string | null;
         };
@@ -1881,6 +1883,50 @@ export interface components {
             variants?: components["schemas"]["VariantPatch"][] | null;
             /** @description Who makes it. */
             vendor?: string | null;
+        };
+        /** @description A product in a list. */
+        ProductSummary: {
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /** @description Its name in URLs. Never changes. */
+            handle: string;
+            /** @description Its id. */
+            id: components["schemas"]["Id"];
+            /** @description Its first image, if it has any. */
+            images: components["schemas"]["Image"][];
+            /**
+             * @description Whether it is in the shop.
+             * @enum {string}
+             */
+            status: "active" | "draft" | "archived";
+            /** @description Words to find it by. */
+            tags: string[];
+            /** @description What it is called. */
+            title: string;
+            /** @description What kind of thing it is; may be empty. */
+            type: string;
+            /**
+             * Format: date-time
+             * @description When it last changed.
+             */
+            updated_at: string;
+            /** @description Its first variants. */
+            variants: components["schemas"]["VariantSummary"][];
+            /**
+             * Format: int64
+             * @description How many variants it has.
+             */
+            variants_count: number;
+            /** @description Who makes it; may be empty. */
+            vendor: string;
+            /**
+             * Format: int64
+             * @description Raised by each change: what `If-Match` takes.
+             */
+            version: number;
         };
         /**
          * @description A currency in use, or one that prices were once made in: it may have been withdrawn since.
@@ -2035,6 +2081,21 @@ export interface components {
             id: string;
         } | {
             price: Record<string, unknown>;
+        };
+        /** @description A variant of a product in a list. */
+        VariantSummary: {
+            /** @description What it costs elsewhere. */
+            compare_at_price?: components["schemas"]["Money"];
+            /** @description Its id. */
+            id: components["schemas"]["Id"];
+            /** @description Whether units are available; lags behind by a moment. */
+            in_stock: boolean;
+            /** @description For how much. */
+            price: components["schemas"]["Money"];
+            /** @description What is counted. */
+            sku: components["schemas"]["Sku"];
+            /** @description Its option values in one line; empty when the product has no options. */
+            title: string;
         };
     };
     responses: {
@@ -4005,7 +4066,7 @@ export interface operations {
             query?: never;
             header: {
                 /**
-                 * @description The `version` that the change is based on, in quotes: `"1"`.
+                 * @description The `version` that the change is based on, in quotes: `"1"`; or a list of them, or `*` for whichever there is.
                  * @example "1"
                  */
                 "If-Match": string;
@@ -7068,7 +7129,7 @@ export interface operations {
             query?: never;
             header: {
                 /**
-                 * @description The `version` that the change is based on, in quotes: `"1"`.
+                 * @description The `version` that the change is based on, in quotes: `"1"`; or a list of them, or `*` for whichever there is.
                  * @example "1"
                  */
                 "If-Match": string;
