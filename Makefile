@@ -10,7 +10,7 @@ PAGES_FROM := $(shell find web/sdk/src web/sdk/*.json web/app/src web/app/public
 # Where web/need.sh puts a Node, if the machine has none that fits.
 export PATH := $(CURDIR)/target/node/bin:$(PATH)
 
-.PHONY: help run run-engine dev test need-web test-engine test-web check simulate crash contract live-checks fuzz bench doc fmt clean-data
+.PHONY: help run run-engine dev test need-web test-engine test-web check simulate crash contract live-checks hostile fuzz bench doc fmt clean-data
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,10 @@ contract: ## the answers against the document that is served, as a vendor and as
 live-checks: ## the WebSocket against other people's clients: RFC 6455 cases, the documented conversation, floods
 	$(CARGO) build -p server
 	gateway/live-checks/run.sh
+
+hostile: ## what hostile clients cost: files, memory, CPU, and the time of others' claims
+	$(CARGO) build -p server
+	gateway/hostile/run.sh
 
 fuzz: ## each decoder and parser under libFuzzer for SECONDS, or these TARGETS
 	SECONDS_EACH=$(SECONDS) fuzz/run.sh $(TARGETS)
