@@ -27,8 +27,11 @@ const SITEMAP_TTL: Duration = Duration::from_secs(60);
 const SITEMAPS_MAX: usize = 8;
 const ASKED_AGAIN: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
+/// A sitemap, and when it was made.
+type Made = (Instant, Bytes);
+
 /// Sitemaps by tenant and address.
-static SITEMAPS: LazyLock<Mutex<HashMap<(TenantId, String), (Instant, Bytes)>>> = LazyLock::new(Mutex::default);
+static SITEMAPS: LazyLock<Mutex<HashMap<(TenantId, String), Made>>> = LazyLock::new(Mutex::default);
 
 /// `GET /robots.txt`: pages of one buyer, of the staff and of machines are for nobody's index.
 pub(crate) async fn robots(State(gateway): State<Gateway>, request: Request) -> Response {
