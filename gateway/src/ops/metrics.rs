@@ -60,12 +60,6 @@ const METRICS: &[(&str, Shape, Unit, &str)] = &[
         "Time for which an entity stood still for its snapshot",
     ),
     ("fusion_snapshot_bytes_total", Shape::Counter, Unit::Bytes, "Bytes of entities' snapshots written"),
-    (
-        "fusion_projection_stopped_shards",
-        Shape::Gauge,
-        Unit::Count,
-        "Shards with an event that the read side cannot take in, and none after it",
-    ),
     ("fusion_projection_lag_entries", Shape::Gauge, Unit::Count, "Accepted entries that the read side has not seen"),
     (
         "fusion_projection_stopped_shards",
