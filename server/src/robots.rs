@@ -82,7 +82,7 @@ fn answer(kind: &'static str, text: Bytes) -> Response {
 }
 
 /// Where the shop is: at the host name that was asked for if that is a shop's own, else at the public address.
-async fn base(gateway: &Gateway, uri: &Uri, headers: &HeaderMap) -> String {
+pub(crate) async fn base(gateway: &Gateway, uri: &Uri, headers: &HeaderMap) -> String {
     let public = &gateway.settings.public_url;
     let host = uri.host().or_else(|| headers.get(header::HOST).and_then(|host| host.to_str().ok()));
     let host = host.unwrap_or_default().to_ascii_lowercase();

@@ -1,0 +1,302 @@
+//! What a shared link shows: the title, the description and the picture of a product or a drop, in the page's head.
+//!
+//! Crawlers that make previews run no script, so the server writes it: Open Graph (<https://ogp.me>), which all of them
+//! read, and the description that search engines show.
+
+use std::{
+    collections::HashMap,
+    fmt::Write,
+    sync::{Arc, LazyLock},
+    time::{Duration, Instant},
+};
+
+use actors::{AskError, Call};
+use engine::{
+    drop::{DropState, DropView},
+    id::{DropId, ProductId, TenantId},
+    money::Money,
+    product::{Product, ProductCommand, ProductReply, ProductView, Status},
+};
+use gateway::Gateway;
+use parking_lot::Mutex;
+
+use super::address::{Address, drop_path, product_path};
+
+/// How long a preview counts: a change is in shared links that much later.
+const REMEMBERED: Duration = Duration::from_secs(5);
+/// Previews that are remembered: 1 KB each.
+const REMEMBERED_MAX: usize = 1_024;
+/// How much of a description is read, in bytes: a preview shows less than its first paragraph.
+const DESCRIPTION_BYTES_READ_MAX: usize = 4_096;
+/// How much of it is shown, in characters: what search engines and messengers show of one.
+const DESCRIPTION_CHARS_MAX: usize = 200;
+/// What is shown of goods without a picture: among the files of the pages.
+const OWN_PICTURE: &str = "/share.png";
+/// What the shop is called, as in `brand.ts`.
+const SHOP: &str = "FusionCommerce";
+
+/// What is said of a page where its link is shared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Preview {
+    title: String,
+    description: String,
+    image: Option<String>,
+    price: Option<Money>,
+    /// The page's own path, with the handle in it.
+    pub(super) path: String,
+}
+
+type Key = (TenantId, Address);
+/// When it was looked for, and what was found.
+type Remembered = (Instant, Option<Arc<Preview>>);
+
+/// Previews by shop and address: one link in many hands is one look.
+static PREVIEWS: LazyLock<Mutex<HashMap<Key, Remembered>>> = LazyLock::new(Mutex::default);
+
+/// What is known of what an address leads to.
+pub(super) enum Found {
+    /// It is there.
+    Preview(Arc<Preview>),
+    /// There is no such thing, or nobody may see it.
+    Missing,
+    /// It cannot be told now. The browser will ask itself.
+    Unknown,
+}
+
+/// What to say of the product or drop at `address`.
+pub(super) async fn of(gateway: &Gateway, tenant: &TenantId, address: &Address) -> Found {
+    let key = (tenant.clone(), address.clone());
+    let known = PREVIEWS.lock().get(&key).filter(|(at, _)| at.elapsed() < REMEMBERED).cloned();
+    let found = match known {
+        Some((_, found)) => found,
+        None => {
+            let looked = match address {
+                Address::Product(product) => of_product_at(gateway, tenant, *product).await,
+                Address::Handle(handle) => of_product_at(gateway, tenant, handle.product(tenant)).await,
+                Address::Drop(drop) => of_drop_at(gateway, tenant, *drop).await,
+                Address::Page | Address::Unknown => None,
+            };
+            let Some(found) = looked else { return Found::Unknown };
+            let found = found.map(Arc::new);
+            let mut previews = PREVIEWS.lock();
+            if previews.len() >= REMEMBERED_MAX {
+                previews.clear();
+            }
+            previews.insert(key, (Instant::now(), found.clone()));
+            found
+        }
+    };
+    found.map_or(Found::Missing, Found::Preview)
+}
+
+/// `None`: it cannot be told now. `Some(None)`: there is none to be seen.
+async fn of_product_at(gateway: &Gateway, tenant: &TenantId, product: ProductId) -> Option<Option<Preview>> {
+    let view = product_view(gateway, tenant, product).await?;
+    Some(view.map(|view| of_product(&view, tenant)))
+}
+
+async fn product_view(gateway: &Gateway, tenant: &TenantId, product: ProductId) -> Option<Option<Arc<ProductView>>> {
+    let asked = gateway.commerce.ask::<Product>(&product.key(tenant), ProductCommand::View, Call::read()).await;
+    match asked {
+        Ok(answered) => match answered.reply {
+            ProductReply::Product(view) => Some((view.status == Status::Active).then_some(view)),
+            ProductReply::Imported(_) | ProductReply::Quote(_) => None,
+        },
+        Err(AskError::Rejected(_)) => Some(None),
+        Err(_) => None,
+    }
+}
+
+async fn of_drop_at(gateway: &Gateway, tenant: &TenantId, drop: DropId) -> Option<Option<Preview>> {
+    let view = match gateway.commerce.drop_view(tenant, drop).await {
+        Ok(view) if view.state == DropState::Draft => return Some(None),
+        Ok(view) => view,
+        Err(AskError::Rejected(_)) => return Some(None),
+        Err(_) => return None,
+    };
+    let product = match view.terms.product {
+        Some(product) => product_view(gateway, tenant, product).await.flatten(),
+        None => None,
+    };
+    Some(Some(of_drop(&view, product.as_deref())))
+}
+
+fn of_product(view: &ProductView, tenant: &TenantId) -> Preview {
+    Preview {
+        title: view.title.clone(),
+        description: plain(view.description.as_str()),
+        image: view.images.first().map(|image| image.src.clone()),
+        price: view.variants.iter().map(|variant| variant.price).min_by_key(|price| price.amount),
+        path: product_path(&view.handle, tenant),
+    }
+}
+
+fn of_drop(view: &DropView, product: Option<&ProductView>) -> Preview {
+    let title = match view.terms.title.is_empty() {
+        true => product.map_or("Drop", |product| &product.title),
+        false => &view.terms.title,
+    };
+    let units: u64 = view.items.iter().map(|item| item.quantity).sum();
+    let price = view.items.iter().map(|item| item.price).min_by_key(|price| price.amount);
+    let mut description = format!("A drop of {units}");
+    if let Some(price) = price {
+        // Writing to a string does not fail.
+        let _ = write!(description, ", from {price}");
+    }
+    description.push('.');
+    if let Some(said) = product.map(|product| plain(product.description.as_str())).filter(|said| !said.is_empty()) {
+        let _ = write!(description, " {said}");
+    }
+    Preview {
+        title: title.to_owned(),
+        description: shortened(&description),
+        image: product.and_then(|product| product.images.first()).map(|image| image.src.clone()),
+        price,
+        path: drop_path(title, view.id),
+    }
+}
+
+/// The head's elements of this preview, for a shop that is reached at `url`.
+pub(super) fn head(preview: &Preview, url: &str) -> String {
+    let page = format!("{url}{}", preview.path);
+    let image = match preview.image.as_deref().unwrap_or(OWN_PICTURE) {
+        path if path.starts_with('/') => format!("{url}{path}"),
+        elsewhere => elsewhere.to_owned(),
+    };
+    let mut head = format!(
+        "<title>{} · {SHOP}</title>\n    <link rel=\"canonical\" href=\"{}\" />",
+        escaped(&preview.title),
+        escaped(&page)
+    );
+    let kind = if preview.price.is_some() { "product" } else { "website" };
+    let mut meta = |attribute: &str, name: &str, content: &str| {
+        let _ = write!(head, "\n    <meta {attribute}=\"{name}\" content=\"{}\" />", escaped(content));
+    };
+    if !preview.description.is_empty() {
+        meta("name", "description", &preview.description);
+        meta("property", "og:description", &preview.description);
+    }
+    meta("property", "og:site_name", SHOP);
+    meta("property", "og:type", kind);
+    meta("property", "og:title", &preview.title);
+    meta("property", "og:url", &page);
+    meta("property", "og:image", &image);
+    meta("property", "og:image:alt", &preview.title);
+    meta("name", "twitter:card", "summary_large_image");
+    if let Some((amount, currency)) =
+        preview.price.map(|price| price.to_string()).as_deref().and_then(|said| said.split_once(' '))
+    {
+        meta("property", "product:price:amount", amount);
+        meta("property", "product:price:currency", currency);
+    }
+    head
+}
+
+/// The words of a description, without its HTML.
+fn plain(html: &str) -> String {
+    let end =
+        (0..=html.len().min(DESCRIPTION_BYTES_READ_MAX)).rev().find(|end| html.is_char_boundary(*end)).unwrap_or(0);
+    let mut text = String::new();
+    let mut in_tag = false;
+    for c in html[..end].chars() {
+        match c {
+            '<' => {
+                in_tag = true;
+                // What stood in two elements is not one word.
+                text.push(' ');
+            }
+            '>' if in_tag => in_tag = false,
+            _ if in_tag => {}
+            _ => text.push(c),
+        }
+    }
+    // The references that the sanitiser writes: the rest it leaves as characters.
+    let text = text
+        .replace("&nbsp;", " ")
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&amp;", "&");
+    shortened(&text)
+}
+
+/// In one line, and cut after a word where it is too long.
+fn shortened(text: &str) -> String {
+    let mut short = String::new();
+    for word in text.split_whitespace() {
+        let chars = short.chars().count();
+        if chars + 1 + word.chars().count() > DESCRIPTION_CHARS_MAX {
+            short.push('…');
+            break;
+        }
+        if chars > 0 {
+            short.push(' ');
+        }
+        short.push_str(word);
+    }
+    short
+}
+
+/// As it may stand in HTML, in text and in an attribute.
+fn escaped(text: &str) -> String {
+    let mut html = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => html.push_str("&amp;"),
+            '<' => html.push_str("&lt;"),
+            '>' => html.push_str("&gt;"),
+            '"' => html.push_str("&quot;"),
+            '\'' => html.push_str("&#39;"),
+            _ => html.push(c),
+        }
+    }
+    html
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn preview(image: Option<&str>) -> Preview {
+        Preview {
+            title: "Tea \"& Toast\" <3".into(),
+            description: "Warm.".into(),
+            image: image.map(str::to_owned),
+            price: Money::new(1_999, engine::money::Currency::USD).ok(),
+            path: "/products/tea-1".into(),
+        }
+    }
+
+    #[test]
+    fn a_head_has_what_previews_are_made_of_and_lets_no_html_in() {
+        let head = head(&preview(Some("https://pictures.example/a.jpg?a=1&b=2")), "https://shop.example");
+        for part in [
+            "<title>Tea &quot;&amp; Toast&quot; &lt;3 · FusionCommerce</title>",
+            "<link rel=\"canonical\" href=\"https://shop.example/products/tea-1\" />",
+            "<meta property=\"og:title\" content=\"Tea &quot;&amp; Toast&quot; &lt;3\" />",
+            "<meta name=\"description\" content=\"Warm.\" />",
+            "<meta property=\"og:image\" content=\"https://pictures.example/a.jpg?a=1&amp;b=2\" />",
+            "<meta property=\"product:price:amount\" content=\"19.99\" />",
+            "<meta property=\"product:price:currency\" content=\"USD\" />",
+        ] {
+            assert!(head.contains(part), "{part} in {head}");
+        }
+    }
+
+    #[test]
+    fn pictures_have_whole_addresses_and_goods_without_one_have_the_shops() {
+        assert!(
+            head(&preview(Some("/media/a.jpg")), "https://s.example").contains("\"https://s.example/media/a.jpg\"")
+        );
+        assert!(head(&preview(None), "https://s.example").contains("\"https://s.example/share.png\""));
+    }
+
+    #[test]
+    fn a_description_is_words_in_one_line_and_cut_after_a_word() {
+        assert_eq!(plain("<p>Printed by hand,</p><p>once &amp; again.</p>"), "Printed by hand, once & again.");
+        assert_eq!(plain(&format!("<p>{}</p>", "ł".repeat(5_000))), "…");
+        let long = plain(&"word ".repeat(200));
+        assert!(long.chars().count() <= DESCRIPTION_CHARS_MAX + 1 && long.ends_with("word…"), "{long}");
+        assert_eq!(plain(""), "");
+    }
+}
