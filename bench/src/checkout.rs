@@ -20,8 +20,7 @@ const PRODUCTS: u64 = 20;
 /// Units of each: more than any run sells.
 const UNITS: u64 = 4_000_000;
 
-const ADDRESS: &str =
-    r#"{"name":"Bench Buyer","line1":"1 Loopback Road","city":"Springfield","postal_code":"12345","country":"US"}"#;
+const ADDRESS: &str = r#"{"name":"Bench Buyer","line1":"1 Loopback Road","city":"Springfield","region":"IL","postal_code":"62701","country":"US"}"#;
 
 /// Measures both, closed loop; a row each.
 pub(crate) fn checkout(options: &Options) -> Result<Vec<Row>> {

@@ -3,6 +3,7 @@
 //! Each kind of thing is an [`Aggregate`](aggregate::Aggregate): commands in, events out, and a state that is nothing
 //! but the fold of its events. A new kind is one folder here.
 
+pub mod address;
 pub mod aggregate;
 pub mod cart;
 pub mod catalogue;

@@ -124,7 +124,13 @@ def stock(url, tokens):
             "cart_id": cart["id"],
             "payment": {"provider": "sandbox", "token": "tok_approve"},
             "email": f"{name}@shop.example",
-            "shipping_address": {"name": name, "country": "US"},
+            "shipping_address": {
+                "name": name,
+                "line1": "Street 1",
+                "city": "Town",
+                "postal_code": "12345",
+                "country": "DE",
+            },
         }
         assert post(url, "/v1/checkouts", tokens[name], checkout)["state"] in ("pending", "completed")
     drop = {

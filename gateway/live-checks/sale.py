@@ -224,7 +224,7 @@ async def purchases(shop, people):
         "cart_id": cart,
         "payment": {"provider": "sandbox", "token": "tok_slow"},
         "email": "ann@shop.example",
-        "shipping_address": {"name": "Ann", "country": "US"},
+        "shipping_address": {"name": "Ann", "line1": "Street 1", "city": "Town", "postal_code": "12345", "country": "DE"},
     }
     with promise("a checkout is told to its owner, until it is an order"):
         reply = await ann.command("create_checkout", key=next(keys), body=checkout)

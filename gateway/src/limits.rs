@@ -1,9 +1,14 @@
 //! How often callers may ask.
 
-use std::{net::IpAddr, num::NonZeroU32, time::Duration};
+use std::{
+    net::IpAddr,
+    num::NonZeroU32,
+    time::{Duration, Instant},
+};
 
 use aws_lc_rs::rand;
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
+use dashmap::DashMap;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
 use persistence::sql::LIMIT_MAX;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -21,6 +26,14 @@ const PLACES: u64 = 1 << 18;
 
 /// Items of a list that cost as much as a request: a page of products takes some 20 µs for each of its items.
 const ITEMS_PER_REQUEST: u32 = 25;
+/// Checkouts of one guest or account that may fail at once: a buyer who tries several cards, sizes and addresses.
+pub(crate) const FAILED_CHECKOUTS_OF_IDENTITY: u32 = 20;
+/// How soon one more may fail: far slower than anyone types, and useless to who tries out cards.
+const FAILED_CHECKOUT_OF_IDENTITY_EVERY: Duration = Duration::from_secs(30);
+/// Checkouts from one address that may fail at once: a rush of buyers behind one carrier's address for the last units.
+const FAILED_CHECKOUTS_OF_ADDRESS: u32 = 500;
+/// How soon one more may fail.
+const FAILED_CHECKOUT_OF_ADDRESS_EVERY: Duration = Duration::from_secs(1);
 
 /// The limits of this process. Loopback is unlimited under `--dev`.
 pub struct Limits {
@@ -31,6 +44,57 @@ pub struct Limits {
     address: Limiter,
     sessions: Limiter,
     passwords: Limiter,
+    checkouts_of_identity: FailureLimiter,
+    checkouts_of_address: FailureLimiter,
+}
+
+/// Counts failures: a place that has too many of them may not even try until it may fail again.
+struct FailureLimiter {
+    limiter: Limiter,
+    shut: DashMap<u32, Instant>,
+}
+
+impl FailureLimiter {
+    fn new(at_once: u32, every: Duration) -> Self {
+        let at_once = NonZeroU32::new(at_once).unwrap_or(NonZeroU32::MIN);
+        let quota = Quota::with_period(every).unwrap_or(Quota::per_second(NonZeroU32::MIN)).allow_burst(at_once);
+        Self { limiter: Limiter(RateLimiter::keyed(quota)), shut: DashMap::new() }
+    }
+
+    fn check(&self, place: u32) -> Result<(), Problem> {
+        let until = self.shut.get(&place).map(|until| *until);
+        match until.and_then(|until| until.checked_duration_since(Instant::now())).filter(|wait| !wait.is_zero()) {
+            Some(wait) => Err(Problem::new(Code::RateLimited).retry_after(wait)),
+            None => Ok(()),
+        }
+    }
+
+    fn failed(&self, place: u32) {
+        if let Err(not_until) = self.limiter.0.check_key(&place) {
+            let wait = not_until.wait_time_from(self.limiter.0.clock().now());
+            self.shut.insert(place, Instant::now() + wait);
+        }
+    }
+
+    fn sweep(&self) {
+        let now = Instant::now();
+        self.limiter.sweep();
+        self.shut.retain(|_, until| *until > now);
+    }
+}
+
+/// A checkout that may be tried; its failure counts.
+pub(crate) struct CheckoutAttempt<'a>(Option<(&'a Limits, u32, u32)>);
+
+impl CheckoutAttempt<'_> {
+    /// The checkout has come to nothing. Counts unless it was the server's fault, or can be repeated as it is.
+    pub(crate) fn failed_by(&self, problem: &Problem) {
+        let is_callers = problem.status().is_client_error() && problem.status() != StatusCode::TOO_MANY_REQUESTS;
+        if let (Some((limits, identity, address)), true) = (self.0, is_callers) {
+            limits.checkouts_of_identity.failed(identity);
+            limits.checkouts_of_address.failed(address);
+        }
+    }
 }
 
 struct Limiter(DefaultKeyedRateLimiter<u32>, NonZeroU32);
@@ -77,6 +141,8 @@ impl Limits {
             address: Limiter::new(rates.address),
             sessions: Limiter::new(rates.sessions),
             passwords: Limiter::new(rates.passwords),
+            checkouts_of_identity: FailureLimiter::new(FAILED_CHECKOUTS_OF_IDENTITY, FAILED_CHECKOUT_OF_IDENTITY_EVERY),
+            checkouts_of_address: FailureLimiter::new(FAILED_CHECKOUTS_OF_ADDRESS, FAILED_CHECKOUT_OF_ADDRESS_EVERY),
         }
     }
 
@@ -126,8 +192,20 @@ impl Limits {
         limiter.check(self.place(identity.subject().0))
     }
 
+    /// Refuses a checkout of a guest or account, or from an address, after too many that have failed.
+    pub(crate) fn checkout(&self, identity: &Identity, address: IpAddr) -> Result<CheckoutAttempt<'_>, Problem> {
+        if self.is_free(address) {
+            return Ok(CheckoutAttempt(None));
+        }
+        let (identity, address) = (self.place(identity.subject().0), self.place(subscriber(address)));
+        self.checkouts_of_identity.check(identity)?;
+        self.checkouts_of_address.check(address)?;
+        Ok(CheckoutAttempt(Some((self, identity, address))))
+    }
+
     /// Forgets those who have not asked lately.
     pub(crate) fn sweep(&self) {
+        [&self.checkouts_of_identity, &self.checkouts_of_address].into_iter().for_each(FailureLimiter::sweep);
         [&self.identity, &self.staff, &self.address, &self.sessions, &self.passwords]
             .into_iter()
             .for_each(Limiter::sweep);
@@ -186,6 +264,20 @@ mod tests {
         assert!((0..100).all(|_| dev.address(HOME).is_ok()));
         assert!((0..100).any(|_| production.address(HOME).is_err()));
         assert!((0..100).any(|_| dev.address(AWAY).is_err()));
+    }
+
+    #[test]
+    fn a_place_that_failed_too_often_may_not_try_for_a_while() {
+        let failures = FailureLimiter::new(3, Duration::from_secs(60));
+        for _ in 0..3 {
+            failures.failed(7);
+            assert!(failures.check(7).is_ok());
+        }
+        failures.failed(7);
+        assert_eq!(failures.check(7).unwrap_err().code(), Code::RateLimited);
+        assert!(failures.check(8).is_ok(), "another place has its own count");
+        failures.sweep();
+        assert!(failures.check(7).is_err(), "it is not forgotten before its time");
     }
 
     #[test]

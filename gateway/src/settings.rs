@@ -51,6 +51,11 @@ impl Default for Rates {
     }
 }
 
+/// The shortest time that carts are kept: changes are answered again by their keys for a day.
+const CART_TTL_MIN: Duration = Duration::from_secs(24 * 3_600);
+/// The shortest time that contacts are kept: a payment may be unknown for as long as its goods are held, two days.
+const CONTACT_TTL_MIN: Duration = Duration::from_secs(3 * 24 * 3_600);
+
 /// What an operator can choose about the doors.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -106,6 +111,10 @@ pub struct Settings {
     pub shipping_flat: i64,
     /// Tax, in hundredths of a percent of the subtotal.
     pub tax_basis_points: u32,
+    /// How long a guest's cart is kept that nobody changes.
+    pub guest_cart_ttl: Duration,
+    /// How long the e-mail address and the address of a checkout are kept that no order came of.
+    pub contact_ttl: Duration,
     /// The payment providers that a checkout may name. Default: none, so that nothing can be bought.
     pub payment_providers: Vec<String>,
 }
@@ -138,6 +147,8 @@ impl Default for Settings {
             metrics_token: None,
             shipping_flat: 0,
             tax_basis_points: 0,
+            guest_cart_ttl: Duration::from_secs(30 * 24 * 3_600),
+            contact_ttl: Duration::from_secs(7 * 24 * 3_600),
             payment_providers: Vec::new(),
         }
     }
@@ -186,6 +197,8 @@ impl Settings {
         check("idle_timeout", self.idle_timeout >= Duration::from_secs(1), "must be at least a second");
         check("shipping_flat", (0..=engine::money::AMOUNT_MAX).contains(&self.shipping_flat), "must not be negative");
         check("tax_basis_points", self.tax_basis_points <= 10_000, "must be at most 10000, which is 100 %");
+        check("guest_cart_ttl", self.guest_cart_ttl >= CART_TTL_MIN, "must be at least a day");
+        check("contact_ttl", self.contact_ttl >= CONTACT_TTL_MIN, "must be at least three days");
         check("metrics_token", self.metrics_token.as_deref() != Some(""), "must not be empty");
         faults
     }

@@ -44,6 +44,14 @@ impl Cart {
                 *deadline,
                 context.now,
             )),
+            CartCommand::Expire { unchanged_since } => {
+                self.sheet.as_ref().ok_or(CartRejection::NotFound)?;
+                let is_kept = self.deleted || self.lock.is_some() || self.updated_at > *unchanged_since;
+                Ok(match is_kept {
+                    true => Decision::again(CartReply::Done),
+                    false => Decision::accept(vec![CartEvent::Expired { at: context.now }], CartReply::Done),
+                })
+            }
             CartCommand::Delete { buyer } if self.deleted => {
                 self.sheet.as_ref().filter(|sheet| buyer.is(sheet.buyer)).ok_or(CartRejection::NotFound)?;
                 Ok(Decision::again(CartReply::Done))
@@ -124,6 +132,7 @@ impl Cart {
             CartCommand::Delete { .. } => Ok(Decision::accept(vec![CartEvent::Deleted { receipt }], CartReply::Done)),
             CartCommand::Create { .. }
             | CartCommand::View { .. }
+            | CartCommand::Expire { .. }
             | CartCommand::BeginCheckout { .. }
             | CartCommand::EndCheckout { .. } => unreachable!("answered above"),
         }

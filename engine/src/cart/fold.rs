@@ -147,6 +147,12 @@ impl Cart {
                 self.lines.clear();
                 self.changed_by(receipt);
             }
+            CartEvent::Expired { .. } => {
+                self.deleted = true;
+                self.lines.clear();
+                // Whoever asks again hears that there is no such cart.
+                self.answers.clear();
+            }
             CartEvent::CheckoutBegan { checkout, attempt, .. } => {
                 self.lock = Some(Grip { checkout: *checkout, attempt: *attempt });
             }

@@ -94,6 +94,12 @@ pub enum CartCommand {
         /// Who asks.
         buyer: Buyer,
     },
+    /// Throw it away unless its buyer has changed it since, or a checkout has hold of it. For carts of guests, whom nobody
+    /// sees again.
+    Expire {
+        /// A change after this instant keeps it.
+        unchanged_since: Timestamp,
+    },
     /// Read it. `buyer` is `None` for the vendor, who sees all.
     View {
         /// Who asks.
@@ -263,6 +269,13 @@ pub enum CartEvent {
         until: Timestamp,
         /// When.
         #[n(5)]
+        at: Timestamp,
+    },
+    /// It was thrown away, since nobody had changed it for long.
+    #[n(7)]
+    Expired {
+        /// When.
+        #[n(0)]
         at: Timestamp,
     },
 }

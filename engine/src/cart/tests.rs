@@ -227,6 +227,26 @@ fn a_deleted_cart_is_gone() {
     shop.repeat_all();
 }
 
+#[test]
+fn a_cart_that_nobody_changed_expires_and_one_in_a_checkout_does_not() {
+    let mut shop = Shop::default();
+    assert_eq!(shop.ask(CartCommand::Expire { unchanged_since: shop.now }), Some(Err(CartRejection::NotFound)));
+    told(shop.ask(create()));
+    told(shop.ask(add("MUG", 1, dollars(5))));
+    let changed_at = view(&mut shop).updated_at;
+    let expire = |shop: &mut Shop, unchanged_since| shop.ask(CartCommand::Expire { unchanged_since });
+    assert_eq!(expire(&mut shop, Timestamp(changed_at.0 - 1)), Some(Ok(CartReply::Done)));
+    assert_eq!(view(&mut shop).lines.len(), 1, "changed after that instant");
+    told(shop.ask(begin(1, 1)));
+    assert_eq!(expire(&mut shop, changed_at), Some(Ok(CartReply::Done)));
+    assert_eq!(view(&mut shop).lines.len(), 1, "a checkout has hold of it");
+    assert_eq!(shop.ask(end(1, 1, false)), Some(Ok(CartReply::Done)));
+    assert_eq!(expire(&mut shop, changed_at), Some(Ok(CartReply::Done)));
+    assert_eq!(shop.ask(CartCommand::View { buyer: None }), Some(Err(CartRejection::NotFound)));
+    assert_eq!(shop.ask(begin(2, 1)), Some(Err(CartRejection::NotFound)));
+    assert_eq!(expire(&mut shop, changed_at), Some(Ok(CartReply::Done)), "once more is the same");
+}
+
 fn commands() -> impl Strategy<Value = Vec<CartCommand>> {
     let command = prop_oneof![
         (0..4u8, 1..5i64, 1..3i64).prop_map(|(sku, units, price)| add(&format!("S{sku}"), units, dollars(price))),

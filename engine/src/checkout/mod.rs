@@ -47,7 +47,7 @@ use crate::{
         TenantId,
     },
     money::Money,
-    pricing::{PricedLine, PricingError},
+    pricing::PricedLine,
     quantity::Quantity,
     receipts::Receipt,
     time::Timestamp,
@@ -293,16 +293,6 @@ impl CheckoutView {
             _ => None,
         }
     }
-}
-
-/// Prices lines as a checkout of them does. A quote uses this too, so that both come to the same totals.
-pub fn price(lines: &[CheckoutLine], terms: &CheckoutTerms) -> Result<Totals, CheckoutProblem> {
-    let lines: Vec<PricedLine> = lines.iter().map(PricedLine::from).collect();
-    crate::pricing::price(&lines, terms).map_err(|error| match error {
-        PricingError::NoLines => CheckoutProblem::CartEmpty,
-        PricingError::MixedCurrencies => CheckoutProblem::MixedCurrencies,
-        PricingError::TooLarge | PricingError::TooManyUnits { .. } => CheckoutProblem::TotalTooLarge,
-    })
 }
 
 /// What a checkout answers.

@@ -3,7 +3,7 @@
 use super::{
     ARRIVE_WITHIN_MS, CheckoutEvent, CheckoutProblem, HOLD_MS, Source, Totals,
     phase::{Asked, Attempt, Goods, Preparation},
-    price, slots,
+    slots,
 };
 use crate::{
     cart::{CartCommand, CartLine, CartRejection, CartReply},
@@ -11,6 +11,7 @@ use crate::{
     effect::{Outcome, Request},
     inventory::{InventoryCommand, InventoryRejection},
     money::Money,
+    pricing::{self, PricedLine},
     product::{ProductCommand, ProductReply, Wanted},
     time::Timestamp,
 };
@@ -221,7 +222,8 @@ impl Attempt {
 
     /// What it comes to, if that is what the buyer has seen: either every price, or the total.
     fn priced(&self, prices_as_seen: bool) -> Result<Totals, CheckoutProblem> {
-        let totals = price(&self.lines(), &self.sheet.terms)?;
+        let lines: Vec<PricedLine> = self.lines().iter().map(PricedLine::from).collect();
+        let totals = pricing::price(&lines, &self.sheet.terms)?;
         let total: Money = totals.total;
         match self.sheet.expected_total {
             Some(expected) if expected == total => Ok(totals),

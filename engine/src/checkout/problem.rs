@@ -6,6 +6,7 @@ use crate::{
     drop::DropRejection,
     id::{CheckoutId, ClaimRef, Sku},
     money::Money,
+    pricing::PricingError,
 };
 
 /// Why a checkout was refused or failed, with what the buyer needs to do better.
@@ -131,6 +132,16 @@ pub enum CheckoutProblem {
     #[error("not possible at the moment")]
     #[n(18)]
     Unavailable,
+}
+
+impl From<PricingError> for CheckoutProblem {
+    fn from(error: PricingError) -> Self {
+        match error {
+            PricingError::NoLines => Self::CartEmpty,
+            PricingError::MixedCurrencies => Self::MixedCurrencies,
+            PricingError::TooLarge | PricingError::TooManyUnits { .. } => Self::TotalTooLarge,
+        }
+    }
 }
 
 impl CheckoutProblem {

@@ -11,7 +11,7 @@ use crate::{
     samples::{at, dollars, id, receipt, sku, tenant, units},
 };
 
-variants! { CartEvent: Created, LinePut, LineChanged, LineRemoved, Deleted, CheckoutBegan, CheckoutEnded }
+variants! { CartEvent: Created, LinePut, LineChanged, LineRemoved, Deleted, CheckoutBegan, CheckoutEnded, Expired }
 
 pub(crate) fn line(number: u8, name: &str) -> CartLine {
     CartLine {
@@ -50,5 +50,6 @@ pub(crate) fn golden() -> Golden<Cart> {
         },
         CartEvent::CheckoutBegan { checkout: CheckoutId(id(61)), attempt: 2, at: at(20) },
     ];
-    Golden { history, others: vec![CartEvent::Deleted { receipt: receipt(76, 30) }], sorts: Vec::new() }
+    let others = vec![CartEvent::Deleted { receipt: receipt(76, 30) }, CartEvent::Expired { at: at(50) }];
+    Golden { history, others, sorts: Vec::new() }
 }

@@ -1,6 +1,7 @@
 //! What operators and developers look at: health, metrics, documentation; and what is done now and then.
 
 pub(crate) mod docs;
+pub(crate) mod expiry;
 pub(crate) mod health;
 mod links;
 pub mod metrics;
@@ -14,6 +15,8 @@ use crate::Gateway;
 const METRICS_EVERY: Duration = Duration::from_secs(5);
 /// How often what has expired is forgotten.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// How often expired carts and contacts are thrown away.
+const EXPIRY_EVERY: Duration = Duration::from_secs(60);
 /// How often expired refresh tokens are deleted.
 const TOKENS_EVERY: Duration = Duration::from_secs(600);
 
@@ -22,6 +25,7 @@ pub(crate) async fn upkeep(gateway: Gateway) {
     let mut metrics = tokio::time::interval(METRICS_EVERY);
     let mut sweep = tokio::time::interval(SWEEP_EVERY);
     let mut tokens = tokio::time::interval(TOKENS_EVERY);
+    let mut expiry = tokio::time::interval(EXPIRY_EVERY);
     loop {
         let gateway = gateway.clone();
         // Each walks through large tables: not on the threads that serve requests.
@@ -31,6 +35,12 @@ pub(crate) async fn upkeep(gateway: Gateway) {
                 gateway.sessions.sweep(gateway.now());
                 gateway.limits.sweep();
             }).await,
+            _ = expiry.tick() => {
+                if let Err(problem) = expiry::forget_expired(&gateway, gateway.now()).await {
+                    tracing::warn!(code = problem.code().entry().code, "expiring carts and contacts");
+                }
+                Ok(())
+            }
             _ = tokens.tick() => {
                 forget_tokens(&gateway).await;
                 Ok(())

@@ -229,10 +229,20 @@ impl Faults {
         }
     }
 
+    /// Notes that a field is missing which the schema leaves out for others: the value as a whole is out of its range.
+    pub fn needs(&mut self, pointer: impl Into<String>, detail: impl Into<Cow<'static, str>>) {
+        self.errors.push(FieldError { pointer: pointer.into(), code: FieldCode::Missing, detail: detail.into() });
+    }
+
     /// Notes a fault.
     pub fn add(&mut self, pointer: impl Into<String>, code: FieldCode, detail: impl Into<Cow<'static, str>>) {
         self.schema |= code != FieldCode::OutOfRange;
         self.errors.push(FieldError { pointer: pointer.into(), code, detail: detail.into() });
+    }
+
+    /// Whether nothing is wrong so far.
+    pub fn is_empty(&self) -> bool {
+        self.errors.is_empty()
     }
 
     /// The problem, if there were faults: 400 when the schema is broken anywhere, else 422.

@@ -14,6 +14,8 @@ use engine::{
     quantity::Quantity,
     time::Timestamp,
 };
+use futures::{StreamExt, stream};
+use persistence::sql::List;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -21,15 +23,18 @@ use super::{known_former, read_call};
 use crate::{
     Gateway, Problem,
     auth::Identity,
-    edge::{Arrival, Json, MaybeJson, Path},
+    edge::{Arrival, Json, MaybeJson, Path, Query},
     idempotency::{Key, OptionalKey},
     ops::openapi::{KeyHeader, OptionalKeyHeader},
     problem::{Code, Faults},
     wire::{
-        CurrencySchema, IdSchema, MoneyWire, RecordedCurrencySchema, SkuSchema, created, done, ok, read_sku, replayed,
+        CurrencySchema, IdSchema, MoneyWire, PageQuery, PageWire, RecordedCurrencySchema, SkuSchema, created, done, ok,
+        read_sku, replayed,
     },
 };
 
+/// Carts of a page that are asked for at once.
+const ASKED_AT_ONCE: usize = 16;
 /// How long the lists may lag behind a SKU that the inventory knows, before it counts as not for sale.
 const LISTS_WAIT: Duration = Duration::from_millis(1_500);
 const LISTS_EVERY: Duration = Duration::from_millis(50);
@@ -92,6 +97,16 @@ pub(crate) struct CartWire {
     /// When its buyer last changed it.
     #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
+}
+
+/// A page of carts.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes `PageWire<CartWire>`")]
+pub(crate) struct CartPage {
+    /// The carts, newest first.
+    items: Vec<CartWire>,
+    /// What to send as `cursor` for the next page; null at the end.
+    next_cursor: Option<String>,
 }
 
 /// A line of a cart.
@@ -186,6 +201,38 @@ pub(crate) async fn create_cart(
     let command = CartCommand::Create { tenant: tenant.clone(), cart, buyer: buyer.clone(), currency };
     let (view, again) = ask(&gateway, tenant, cart, command, call).await?;
     Ok(replayed(created(&format!("/v1/carts/{cart}"), &CartWire::of(&view)), again))
+}
+
+/// One's own carts, newest first
+///
+/// Those of the guests that one was before included. A new one may be missing for a moment.
+#[utoipa::path(get, path = "/v1/carts", operation_id = "list_carts", tag = "carts", params(PageQuery),
+    responses((status = 200, description = "A page of carts", body = CartPage)))]
+pub(crate) async fn list_carts(
+    State(gateway): State<Gateway>,
+    arrival: Arrival,
+    identity: Identity,
+    Query(query): Query<PageQuery>,
+) -> Result<Response, Problem> {
+    let (tenant, buyer) = (identity.tenant(), identity.buyer());
+    let subjects: Vec<_> = buyer.subjects().collect();
+    let page = gateway.read_side.carts(tenant, &subjects, query.request(List::Carts)?).await?;
+    let asked = page.items.into_iter().map(|(cart, _)| {
+        let view = CartCommand::View { buyer: Some(buyer.clone()) };
+        let call = read_call(&arrival);
+        let commerce = &gateway.commerce;
+        async move { commerce.ask::<Cart>(&cart.key(tenant), view, call).await }
+    });
+    let asked: Vec<_> = stream::iter(asked).buffered(ASKED_AT_ONCE).collect().await;
+    let mut items = Vec::with_capacity(asked.len());
+    for answered in asked {
+        match answered {
+            Ok(Answered { reply: CartReply::Cart(view), .. }) => items.push(CartWire::of(&view)),
+            Ok(Answered { reply: CartReply::Done, .. }) | Err(AskError::Parked | AskError::Rejected(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(ok(&PageWire { items, next_cursor: page.next.map(|cursor| cursor.to_string()) }))
 }
 
 /// A cart
@@ -295,7 +342,7 @@ async fn quote(gateway: &Gateway, tenant: &TenantId, sku: &Sku) -> Result<Quote,
 }
 
 /// What a product takes for a SKU; `None` when it does not sell it.
-async fn ask_price(
+pub(super) async fn ask_price(
     gateway: &Gateway,
     tenant: &TenantId,
     product: ProductId,

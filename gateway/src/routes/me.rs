@@ -84,7 +84,8 @@ pub(crate) struct ContactWire {
 
 impl From<Contact> for ContactWire {
     fn from(contact: Contact) -> Self {
-        let Contact { contact: id, subject: _, email, name, address, created_at, erased_at: _ } = contact;
+        let Contact { contact: id, subject: _, email, name, address, created_at, erased_at: _, until_order: _ } =
+            contact;
         Self { id, email, name, address, created_at }
     }
 }

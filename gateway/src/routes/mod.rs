@@ -1,6 +1,7 @@
 //! The routes: one file for each kind of thing. A route reads a request, asks an entity, and writes its answer.
 
 mod accounts;
+mod address_formats;
 mod carts;
 mod checkouts;
 mod claims;
@@ -118,14 +119,17 @@ fn documented() -> OpenApiRouter<Gateway> {
         .routes(routes!(imports::create_import))
         .routes(routes!(imports::get_import))
         .routes(routes!(imports::list_rejected_rows))
-        .routes(routes!(carts::create_cart))
+        .routes(routes!(carts::create_cart, carts::list_carts))
         .routes(routes!(carts::get_cart, carts::delete_cart))
         .routes(routes!(carts::add_cart_line))
         .routes(routes!(carts::update_cart_line, carts::remove_cart_line))
         .routes(routes!(checkouts::create_checkout, checkouts::list_checkouts))
+        .routes(routes!(checkouts::quote::quote_checkout))
         .routes(routes!(checkouts::get_checkout))
         .routes(routes!(checkouts::confirm_checkout))
         .routes(routes!(checkouts::cancel_checkout))
+        .routes(routes!(address_formats::list_address_countries))
+        .routes(routes!(address_formats::get_address_format))
         .routes(routes!(orders::list_orders))
         .routes(routes!(orders::get_order))
         .routes(routes!(orders::cancel_order))

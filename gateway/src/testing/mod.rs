@@ -339,7 +339,8 @@ impl Projection for ReadSideProjection {
 /// A checkout of `what`, paid with the sandbox's `token`.
 pub(crate) fn payment(token: &str, what: Value) -> Value {
     let mut body = json!({"payment": {"provider": "sandbox", "token": token}, "email": "ann@example.com",
-        "shipping_address": {"name": "Ann", "line1": "1 Main St", "city": "Springfield", "country": "US"}});
+        "shipping_address": {"name": "Ann", "line1": "1 Main St", "city": "Springfield", "region": "IL",
+            "postal_code": "62701", "country": "US"}});
     body.as_object_mut().unwrap().extend(what.as_object().unwrap().clone());
     body
 }

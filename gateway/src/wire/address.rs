@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use engine::address::{self, Extent};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{Error, MapAccess, Visitor},
@@ -21,12 +22,33 @@ const TEXT_CHARS_MAX: usize = 255;
 pub(crate) struct Address(BTreeMap<String, String>);
 
 impl Address {
-    /// Notes what is too long, or too much.
-    pub(crate) fn check(&self, pointer: &str, faults: &mut Faults) {
+    /// Notes what no address may have: too many members, or texts that are too long or more than one line.
+    pub(crate) fn check_size(&self, pointer: &str, faults: &mut Faults) {
         faults.check(pointer, self.0.len() <= MEMBERS_MAX, "has at most 20 members");
         for (name, text) in self.0.iter().take(MEMBERS_MAX) {
+            let pointer = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
             let fits = name.chars().count() <= TEXT_CHARS_MAX && text.chars().count() <= TEXT_CHARS_MAX;
-            faults.check(format!("{pointer}/{name}"), fits, "is longer than 255 characters");
+            faults.check(&pointer, fits, "is longer than 255 characters");
+            let is_line = |text: &str| !text.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'));
+            faults.check(&pointer, is_line(name) && is_line(text), "has a line break or another control character");
+        }
+    }
+
+    /// The address as it is kept, by the format of its country; `None` with a note of all that is wrong with it.
+    pub(crate) fn read(&self, extent: Extent, pointer: &str, faults: &mut Faults) -> Option<Self> {
+        match address::check(&self.0, extent) {
+            Ok(kept) => Some(Self(kept)),
+            Err(found) => {
+                for fault in found {
+                    let pointer = format!("{pointer}/{}", fault.member);
+                    if fault.is_missing {
+                        faults.needs(pointer, fault.why)
+                    } else {
+                        faults.check(pointer, false, fault.why)
+                    }
+                }
+                None
+            }
         }
     }
 

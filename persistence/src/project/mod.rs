@@ -16,6 +16,7 @@
 //!
 //! **A new kind** is one file with a `Projection`, and one line in `projections!` below.
 
+mod cart;
 mod checkout;
 mod decode;
 mod drop;
@@ -47,7 +48,7 @@ use crate::sql::ReadSide;
 
 /// The layout of the projected rows. Raise it when a table or the meaning of a column changes: a program that finds
 /// another one empties the tables, and the journal is read again.
-pub const LAYOUT: u32 = 3;
+pub const LAYOUT: u32 = 4;
 
 /// The most positions that should be handed in at once: one transaction of some tens of milliseconds, and what is
 /// held in memory for it.
@@ -147,10 +148,11 @@ projections! {
         Product => products: product::Products,
         Inventory => stock: inventory::Stock,
         Drop => drops: drop::Drops,
+        Cart => carts: cart::Carts,
         Checkout => checkouts: checkout::Checkouts,
         Order => orders: order::Orders,
     }
-    hidden { Cart, Payment, OrderNumbers }
+    hidden { Payment, OrderNumbers }
 }
 
 /// Takes accepted records in. There is one for each database: a second one would only find its positions moved.

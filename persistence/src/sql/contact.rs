@@ -3,7 +3,7 @@
 use std::fmt;
 
 use engine::{
-    id::{ContactId, SubjectId, TenantId},
+    id::{CheckoutId, ContactId, SubjectId, TenantId},
     time::Timestamp,
 };
 use serde_json::{Map, Value};
@@ -33,6 +33,8 @@ pub struct Contact {
     pub created_at: Timestamp,
     /// When its owner had it erased.
     pub erased_at: Option<Timestamp>,
+    /// The checkout that it is written for, and when it may be forgotten unless an order came of that. Not read back.
+    pub until_order: Option<(CheckoutId, Timestamp)>,
 }
 
 impl fmt::Debug for Contact {
@@ -108,8 +110,11 @@ pub(super) async fn write_contact(
         return Err(ContactError::Erased);
     }
     sqlx::query(
-        "INSERT INTO contacts (tenant, contact, subject, email, name, address, created_at, search)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (tenant, contact) DO NOTHING",
+        "INSERT INTO contacts (tenant, contact, subject, email, name, address, created_at, search, checkout,
+             forget_after)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+         ON CONFLICT (tenant, contact) DO UPDATE SET forget_after = max(forget_after, coalesce(excluded.forget_after, 0))
+         WHERE forget_after IS NOT NULL",
     )
     .bind(tenant.as_str())
     .bind(blob(new.contact.0))
@@ -119,6 +124,8 @@ pub(super) async fn write_contact(
     .bind(new.address.clone().map(|address| Value::Object(address).to_string()))
     .bind(number(new.created_at.0))
     .bind(contact_search(new.email.as_deref(), new.name.as_deref()))
+    .bind(new.until_order.map(|(checkout, _)| blob(checkout.0)))
+    .bind(new.until_order.map(|(_, forget_after)| number(forget_after.0)))
     .execute(&mut *tx)
     .await
     .map_err(|error| if is_orphan(&error) { ContactError::NoTenant } else { error.into() })?;
@@ -128,7 +135,7 @@ pub(super) async fn write_contact(
         .fetch_one(&mut *tx)
         .await?;
     let kept = read_contact(&row)?;
-    let same = Contact { created_at: kept.created_at, erased_at: None, ..new.clone() };
+    let same = Contact { created_at: kept.created_at, erased_at: None, until_order: None, ..new.clone() };
     if kept != same {
         return Err(ContactError::IdTaken);
     }
@@ -145,6 +152,7 @@ pub(super) fn read_contact(row: &SqliteRow) -> sqlx::Result<Contact> {
         address: if address.is_some() { Some(row.json("address")?) } else { None },
         created_at: row.time("created_at")?,
         erased_at: row.opt_time("erased_at")?,
+        until_order: None,
     })
 }
 
@@ -165,6 +173,7 @@ pub(super) mod tests {
             address: Some(Map::from_iter([("line1".to_owned(), Value::from(street))])),
             created_at: Timestamp(9),
             erased_at: None,
+            until_order: None,
         }
     }
 

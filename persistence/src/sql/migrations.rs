@@ -21,6 +21,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (7, "sign-in times", include_str!("../../../migrations/sqlite/0007_sign_in_times.sql")),
     (8, "derived texts", include_str!("../../../migrations/sqlite/0008_derived_texts.sql")),
     (9, "undelivered mails", include_str!("../../../migrations/sqlite/0009_undelivered_mails.sql")),
+    (
+        10,
+        "carts and contacts without an order",
+        include_str!("../../../migrations/sqlite/0010_carts_and_contacts_without_order.sql"),
+    ),
 ];
 
 /// Tables that could not be brought to this program's layout.

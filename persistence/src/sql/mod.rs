@@ -15,6 +15,7 @@ mod alias;
 mod bulk;
 mod column;
 mod contact;
+mod contact_expiry;
 mod contact_queue;
 mod derived;
 mod email;
@@ -39,6 +40,7 @@ pub use self::{
     account::{Account, AccountError, NewAccount, Role},
     alias::{ALIASES_MAX, AliasError},
     contact::{Contact, ContactError},
+    contact_expiry::{CONTACTS_WITHOUT_ORDER_MAX, ContactFate, WithoutOrder},
     email::{ascii_domain, normalise_email},
     error::StoreError,
     import::{BeginImportError, Begun, Import, ImportState, NewImport, REJECTED_ROWS_MAX, RejectedRow, WARNINGS_MAX},

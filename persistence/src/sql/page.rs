@@ -69,6 +69,8 @@ pub enum List {
     RejectedRows = 6,
     /// [`ReadSide::imports`](super::ReadSide::imports).
     Imports = 7,
+    /// [`ReadSide::carts`](super::ReadSide::carts).
+    Carts = 8,
 }
 
 /// Not a cursor of this list.

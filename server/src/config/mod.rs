@@ -254,6 +254,8 @@ fn doors<E: Fn(&str) -> Option<String>>(
         tax_basis_points: given.or("tax_basis_points", defaults.tax_basis_points, |text| {
             text.parse().map_err(|_| "must be a whole number: 1900 is 19 %".to_owned())
         }),
+        guest_cart_ttl: given.or("guest_cart_ttl", defaults.guest_cart_ttl, duration),
+        contact_ttl: given.or("contact_ttl", defaults.contact_ttl, duration),
         payment_providers: sandbox.then(|| integrations::sandbox::NAME.to_owned()).into_iter().collect(),
     };
     for fault in settings.faults() {

@@ -100,6 +100,8 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting(Serve, "drain_timeout", "DURATION", "20s", "How long requests may still take when the server stops"),
     setting(Serve, "shipping_flat", "MINOR_UNITS", "0", "Shipping of every order"),
     setting(Serve, "tax_basis_points", "HUNDREDTHS_OF_A_PERCENT", "0", "Tax on every order: 1900 is 19 %"),
+    setting(Serve, "guest_cart_ttl", "DURATION", "30d", "How long a guest's cart is kept that nobody changes"),
+    setting(Serve, "contact_ttl", "DURATION", "7d", "How long an address is kept that no order came of"),
     setting(Serve, "mail_from", "SENDER", "Fusion <no-reply@localhost>", "Whom letters are from"),
     setting(
         Secret,

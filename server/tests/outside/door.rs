@@ -192,6 +192,7 @@ impl Buyer {
 pub fn payment(claims: &[&str], token: &str, email: &str) -> Value {
     json!({
         "claims": claims, "payment": {"provider": "sandbox", "token": token}, "email": email,
-        "shipping_address": {"name": "Ann", "line1": "1 Main St", "city": "Springfield", "postal_code": "12345", "country": "US"},
+        "shipping_address": {"name": "Ann", "line1": "1 Main St", "city": "Springfield", "region": "IL",
+            "postal_code": "62701", "country": "US"},
     })
 }

@@ -2,6 +2,7 @@
 import type { FieldError, ProblemDocument } from "@fusioncommerce/client";
 import type * as Contract from "@fusioncommerce/client";
 
+export type { FieldError };
 export type Money = Contract.Money;
 export type Variant = Contract.Variant;
 export type Product = Contract.Product;
@@ -17,9 +18,12 @@ export type Cart = Contract.Cart;
 export type Checkout = Contract.Checkout;
 export type Order = Contract.Order;
 export type NewCheckout = Contract.NewCheckout;
+export type Quote = Contract.Quote;
+export type AddressField = Contract.AddressField;
+export type AddressFormat = Contract.AddressFormat;
 
-/** Where a parcel goes: of what the API takes as much as the form asks. */
-export type Address = Record<"name" | "line1" | "city" | "postal_code" | "country", string> & { line2?: string };
+/** Where a parcel goes: what the country's form asks, and the country. */
+export type Address = Record<string, string>;
 
 /** How many are there is known over the live connection only. */
 export type Drop = Contract.Drop & { viewers?: number };

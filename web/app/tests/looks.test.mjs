@@ -145,6 +145,7 @@ test("with the keyboard alone one finds the drop, claims, and pays", TEST, async
   await page.getByLabel("Full name").waitFor();
   for (const [label, value] of [
     ["E-mail", "lou@example.com"],
+    ["Country", "Germany"],
     ["Full name", "Lou Keys"],
     ["Street and number", "1 Tab Lane"],
     ["Postal code", "10115"],
@@ -206,7 +207,7 @@ async function tabTo(/** @type {Page} */ page, /** @type {string | RegExp} */ na
 function focused(/** @type {Page} */ page) {
   return page.evaluate(() => {
     const here = document.activeElement;
-    const label = here instanceof HTMLInputElement ? here.labels?.[0]?.textContent : undefined;
+    const label = here instanceof HTMLInputElement || here instanceof HTMLSelectElement ? here.labels?.[0]?.textContent : undefined;
     return (here?.ariaLabel ?? label ?? here?.textContent ?? "").trim();
   });
 }

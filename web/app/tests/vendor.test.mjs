@@ -22,7 +22,7 @@ async function order(/** @type {{ id: string }} */ drop, /** @type {string} */ e
     claims: [held.id],
     payment: { provider: "sandbox", token: "tok_approve" },
     email,
-    shipping_address: { name: "Grace Hopper", line1: "1 Compiler Way", city: "Arlington", postal_code: "22201", country: "US" },
+    shipping_address: { name: "Grace Hopper", line1: "1 Compiler Way", city: "Arlington", region: "VA", postal_code: "22201", country: "US" },
   }, token);
   const { order_id } = await eventually(async () => {
     const seen = await ask("GET", `/v1/checkouts/${paid.id}`, undefined, token);

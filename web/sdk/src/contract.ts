@@ -7,6 +7,8 @@ import type { components, operations } from './schema.js';
 
 type Schemas = components['schemas'];
 
+export type AddressField = Schemas['AddressField'];
+export type AddressFormat = Schemas['AddressFormat'];
 export type Cart = Schemas['Cart'];
 export type CartLine = Schemas['CartLine'];
 export type Checkout = Schemas['Checkout'];
@@ -26,6 +28,7 @@ export type NextAction = Schemas['NextAction'];
 export type Order = Schemas['Order'];
 export type OrderLine = Schemas['OrderLine'];
 export type Product = Schemas['Product'];
+export type Quote = Schemas['Quote'];
 export type RejectedRow = Schemas['RejectedRow'];
 export type ShippingAddress = Schemas['ShippingAddress'];
 export type Variant = Schemas['Variant'];

@@ -1,26 +1,28 @@
 //! `/v1/checkouts`: paying.
 
+pub(super) mod quote;
 pub(super) mod read;
 mod view;
 
 use actors::{Answered, AskError, Call};
 use axum::{extract::State, response::Response};
 use engine::{
-    checkout::{Checkout, CheckoutCommand, CheckoutReply, CheckoutTerms, CheckoutView, StartCheckout},
+    checkout::{Checkout, CheckoutCommand, CheckoutReply, CheckoutTerms, CheckoutView, Source, StartCheckout},
     drop::Buyer,
     id::{CheckoutId, ContactId, Fingerprint, TenantId},
 };
-use futures::{StreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 use persistence::sql::{Contact, ContactError, List, lists::CheckoutStanding};
 use utoipa::{IntoParams, ToSchema};
 
 use self::{
+    quote::{payable_cart, payable_claim},
     read::{NewCheckout, Said},
     view::CheckoutWire,
 };
 use super::{known_former, read_call};
 use crate::{
-    Gateway, Problem,
+    Gateway, Problem, Settings,
     auth::{Identity, keys::keyed_hash},
     edge::{Arrival, FromQuery, Json, Parameters, Path, Query},
     idempotency::Key,
@@ -63,7 +65,8 @@ async fn ask(
 #[utoipa::path(post, path = "/v1/checkouts", operation_id = "create_checkout", tag = "checkouts", params(KeyHeader),
     request_body(content = NewCheckout, example = json!({"claims": ["01K3ZV8QJ6M4T9XW2RBD5HCNEF-01K3ZV8QJ6M4T9XW2RBD5HCNEG"],
         "payment": {"provider": "sandbox", "token": "tok_approve"}, "email": "ann@example.com",
-        "shipping_address": {"name": "Ann", "line1": "1 Main St", "city": "Springfield", "postal_code": "12345", "country": "US"}})),
+        "shipping_address": {"name": "Ann", "line1": "1 Main St", "city": "Springfield", "region": "IL",
+            "postal_code": "62701", "country": "US"}})),
     responses((status = 201, description = "The checkout", body = CheckoutWire),
         (status = 409, description = "`price_changed` {total}, `checkout_in_progress` {checkout_id}, `already_released` {claim_id}, \
             `already_sold` {claim_id}, `limit_reached` {remaining}, `insufficient_stock` {sku, available}, `cart_empty`, \
@@ -71,11 +74,13 @@ async fn ask(
         (status = 422, description = "`payment_provider_unknown` {providers}")))]
 pub(crate) async fn create_checkout(
     State(gateway): State<Gateway>,
+    arrival: Arrival,
     identity: Identity,
     idempotency: Key,
     Json(body): Json<NewCheckout>,
 ) -> Result<Response, Problem> {
-    let Said { source, email, expected_total } = body.read()?;
+    let Said { source, email, expected_total, address } = body.read()?;
+    let attempt = gateway.limits.checkout(&identity, arrival.address)?;
     let (tenant, buyer) = (identity.tenant(), identity.buyer());
     let mut call = idempotency.call(&identity, "create_checkout", b"", &body);
     // The journal has both, and nobody shall be able to try addresses on them.
@@ -84,17 +89,30 @@ pub(crate) async fn create_checkout(
     let view = CheckoutCommand::View { buyer: Some(buyer.clone()) };
     call.command_id = known_former::<Checkout>(&gateway, &call, |id| CheckoutId(id.0).key(tenant), view).await;
     let checkout = CheckoutId(call.command_id.0);
-    check_provider(&gateway, tenant, checkout, &buyer, &body.payment.provider).await?;
-    let address = body.shipping_address.to_map();
-    let said = serde_json::to_vec(&(email.as_str(), &address)).unwrap_or_default();
+    // Before anything is written, and before there is a checkout: what is refused here leaves nothing behind.
+    let refusal = match (check_provider(&gateway, &body.payment.provider), &address) {
+        (Err(problem), _) => Err(problem),
+        (Ok(()), Err(problem)) => Err(problem.clone()),
+        (Ok(()), Ok(_)) => check_goods(&gateway, &arrival, tenant, &buyer, &source).await,
+    };
+    if let Err(problem) = refusal
+        && !(problem.status().is_client_error() && is_accepted(&gateway, tenant, checkout, &buyer).await?)
+    {
+        attempt.failed_by(&problem);
+        return Err(problem);
+    }
+    let address = address.unwrap_or_else(|_| body.shipping_address.clone());
+    let said = serde_json::to_vec(&(email.as_str(), body.shipping_address.to_map())).unwrap_or_default();
+    let (now, contact_ttl_ms) = (gateway.now(), gateway.settings.contact_ttl.as_millis() as u64);
     let contact = Contact {
         contact: ContactId(keyed(&gateway, &[b"contact", &checkout.to_bytes(), &said])),
         subject: identity.subject(),
         email: Some(email.as_str().to_owned()),
-        name: body.shipping_address.name(),
-        address: Some(address),
-        created_at: gateway.now(),
+        name: address.name(),
+        address: Some(address.to_map()),
+        created_at: now,
         erased_at: None,
+        until_order: Some((checkout, now.plus_ms(contact_ttl_ms))),
     };
     match gateway.read_side.put_contact(tenant, &contact).await {
         // It is there already, from when the buyer was a guest.
@@ -103,7 +121,6 @@ pub(crate) async fn create_checkout(
         Err(ContactError::NoTenant) => return Err(Problem::not_found()),
         Err(ContactError::Store(error)) => return Err(error.into()),
     }
-    let settings = &gateway.settings;
     let command = CheckoutCommand::Start(Box::new(StartCheckout {
         tenant: tenant.clone(),
         checkout,
@@ -114,14 +131,19 @@ pub(crate) async fn create_checkout(
         provider: body.payment.provider.clone(),
         token: body.payment.token.clone(),
         expected_total,
-        terms: CheckoutTerms {
-            shipping_flat: settings.shipping_flat,
-            tax_basis_points: settings.tax_basis_points,
-            currency: None,
-        },
+        terms: terms(&gateway.settings),
     }));
-    let (view, again) = ask(&gateway, tenant, checkout, command, call).await?;
+    let answered = ask(&gateway, tenant, checkout, command, call).await;
+    let (view, again) = answered.inspect_err(|problem| attempt.failed_by(problem))?;
+    if let (Some(problem), false) = (view.problem(), again) {
+        attempt.failed_by(&problem.clone().into());
+    }
     Ok(replayed(created(&format!("/v1/checkouts/{checkout}"), &CheckoutWire::of(&view)), again))
+}
+
+/// What the shop adds to the prices of its goods.
+fn terms(settings: &Settings) -> CheckoutTerms {
+    CheckoutTerms { shipping_flat: settings.shipping_flat, tax_basis_points: settings.tax_basis_points, currency: None }
 }
 
 /// A keyed hash of what a buyer said.
@@ -132,28 +154,46 @@ fn keyed(gateway: &Gateway, parts: &[&[u8]]) -> u128 {
     u128::from_be_bytes(half)
 }
 
-/// Refuses a provider that the shop does not have, before anything happens. A checkout that was accepted while it had it
-/// is answered again.
-async fn check_provider(
-    gateway: &Gateway,
-    tenant: &TenantId,
-    checkout: CheckoutId,
-    buyer: &Buyer,
-    provider: &str,
-) -> Result<(), Problem> {
+/// Refuses a provider that the shop does not have.
+fn check_provider(gateway: &Gateway, provider: &str) -> Result<(), Problem> {
     let known = &gateway.settings.payment_providers;
     if known.iter().any(|name| name == provider) {
         return Ok(());
     }
-    let earlier = CheckoutCommand::View { buyer: Some(buyer.clone()) };
-    match gateway.commerce.ask::<Checkout>(&checkout.key(tenant), earlier, Call::read()).await {
-        Ok(_) => Ok(()),
-        Err(AskError::Rejected(_)) => {
-            let has = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            Err(Problem::new(Code::PaymentProviderUnknown)
-                .with("providers", known.clone())
-                .with_detail(format!("payment providers of this shop: {has}")))
+    let has = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    Err(Problem::new(Code::PaymentProviderUnknown)
+        .with("providers", known.clone())
+        .with_detail(format!("payment providers of this shop: {has}")))
+}
+
+/// Refuses goods that are not the buyer's, or that can no longer be paid.
+async fn check_goods(
+    gateway: &Gateway,
+    arrival: &Arrival,
+    tenant: &TenantId,
+    buyer: &Buyer,
+    source: &Source,
+) -> Result<(), Problem> {
+    match source {
+        Source::Cart(cart) => payable_cart(gateway, arrival, tenant, buyer.clone(), *cart).await.map(drop),
+        Source::Claims(claims) => {
+            let asked = claims.iter().copied().map(|claim| payable_claim(gateway, arrival, tenant, buyer, claim));
+            stream::iter(asked).buffered(ASKED_AT_ONCE).try_for_each(|_| async { Ok(()) }).await
         }
+    }
+}
+
+/// Whether the command was accepted earlier: it is answered again, whatever has become of the shop or the goods since.
+async fn is_accepted(
+    gateway: &Gateway,
+    tenant: &TenantId,
+    checkout: CheckoutId,
+    buyer: &Buyer,
+) -> Result<bool, Problem> {
+    let view = CheckoutCommand::View { buyer: Some(buyer.clone()) };
+    match gateway.commerce.ask::<Checkout>(&checkout.key(tenant), view, Call::read()).await {
+        Ok(_) => Ok(true),
+        Err(AskError::Rejected(_)) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }

@@ -1,6 +1,7 @@
 //! A checkout as it is written in requests.
 
 use engine::{
+    address::Extent,
     checkout::{CLAIMS_MAX, Source},
     id::{CartId, ClaimRef},
     money::Money,
@@ -60,31 +61,37 @@ pub(in crate::routes) struct Said {
     pub(super) source: Source,
     pub(super) email: Email,
     pub(super) expected_total: Option<Money>,
+    /// The address as it is kept, or what is wrong with it: a checkout that was accepted before is answered again.
+    pub(super) address: Result<Address, Problem>,
 }
 
-/// An address for a parcel. Other members, for what a country needs, are texts too.
+/// An address for a parcel, in the format of its country: `GET /v1/address-formats/{country}`. Other members are texts
+/// too, and are kept.
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "describes `Address`")]
 pub(crate) struct ShippingAddress {
-    /// Who gets it.
+    /// Who gets it. Required.
     #[schema(max_length = 255)]
     name: Option<String>,
-    /// The first line.
+    /// The first line. Required.
     #[schema(max_length = 255)]
     line1: Option<String>,
     /// The second line.
     #[schema(max_length = 255)]
     line2: Option<String>,
-    /// The city.
+    /// A part of the city.
+    #[schema(max_length = 255)]
+    district: Option<String>,
+    /// The city. Required in most countries.
     #[schema(max_length = 255)]
     city: Option<String>,
-    /// The state or province.
+    /// The state, province or other region: its key, or its name. Required in some countries.
     #[schema(max_length = 255)]
     region: Option<String>,
-    /// The postal code.
+    /// The postal code. Required in most countries.
     #[schema(max_length = 255)]
     postal_code: Option<String>,
-    /// The country, as ISO 3166-1 spells it in two letters.
+    /// The country, as ISO 3166-1 spells it in two letters. Required.
     #[schema(max_length = 255)]
     country: Option<String>,
     /// Whom to call.
@@ -101,6 +108,8 @@ pub(crate) fn refinements() -> Vec<Refinement> {
     vec![
         ("NewCheckout", json!({"oneOf": either})),
         ("NewCheckout/properties/claims", json!({"uniqueItems": true})),
+        ("NewQuote", json!({"oneOf": either})),
+        ("NewQuote/properties/claims", json!({"uniqueItems": true})),
         ("ShippingAddress", json!({"additionalProperties": others, "maxProperties": 20})),
     ]
 }
@@ -109,37 +118,44 @@ impl NewCheckout {
     /// What is said, or everything that is wrong with it.
     pub(in crate::routes) fn read(&self) -> Result<Said, Problem> {
         let mut faults = Faults::default();
-        let source = self.source(&mut faults);
+        let source = source(self.cart_id, self.claims.as_deref(), &mut faults);
         let email = faults.range("/email", Email::new(&self.email));
         let PaymentMeans { provider, token } = &self.payment;
         faults.check("/payment/provider", (1..=PROVIDER_BYTES_MAX).contains(&provider.len()), "has from 1 to 64 bytes");
         faults.check("/payment/token", (1..=TOKEN_BYTES_MAX).contains(&token.len()), "has from 1 to 1024 bytes");
-        self.shipping_address.check("/shipping_address", &mut faults);
+        self.shipping_address.check_size("/shipping_address", &mut faults);
         let expected_total = self.expected_total.as_ref().and_then(|total| total.read("/expected_total", &mut faults));
-        let said = source.zip(email).map(|(source, email)| Said { source, email, expected_total });
-        faults.give(said)
-    }
-
-    fn source(&self, faults: &mut Faults) -> Option<Source> {
-        match (self.cart_id, &self.claims) {
-            (Some(cart), None) => Some(Source::Cart(cart)),
-            (None, Some(claims)) => {
-                faults.check("/claims", (1..=CLAIMS_MAX).contains(&claims.len()), "names from 1 to 20 claims");
-                let claims = claims.iter().take(CLAIMS_MAX).enumerate();
-                let read = |(index, claim): (usize, &String)| {
-                    faults.range(format!("/claims/{index}"), claim.parse::<ClaimRef>())
-                };
-                let claims = all_of(claims.map(read))?;
-                for (index, claim) in claims.iter().enumerate() {
-                    faults.check(format!("/claims/{index}"), !claims[..index].contains(claim), "stands twice");
-                }
-                Some(Source::Claims(claims))
-            }
-            (Some(_), Some(_)) => {
-                faults.add("/claims", FieldCode::Unknown, "stands in place of cart_id");
-                None
-            }
-            (None, None) => faults.present("/cart_id", None),
+        if faults.is_empty() {
+            let address = self.shipping_address.read(Extent::Whole, "/shipping_address", &mut faults);
+            let address = faults.give(address);
+            let said = source.zip(email).map(|(source, email)| Said { source, email, expected_total, address });
+            return Faults::default().give(said);
         }
+        // Everything that is wrong is said at once.
+        self.shipping_address.read(Extent::Whole, "/shipping_address", &mut faults);
+        faults.give(None)
+    }
+}
+
+/// What is to be paid, or everything that is wrong with how it is named.
+pub(super) fn source(cart: Option<CartId>, claims: Option<&[String]>, faults: &mut Faults) -> Option<Source> {
+    match (cart, claims) {
+        (Some(cart), None) => Some(Source::Cart(cart)),
+        (None, Some(claims)) => {
+            faults.check("/claims", (1..=CLAIMS_MAX).contains(&claims.len()), "names from 1 to 20 claims");
+            let claims = claims.iter().take(CLAIMS_MAX).enumerate();
+            let read =
+                |(index, claim): (usize, &String)| faults.range(format!("/claims/{index}"), claim.parse::<ClaimRef>());
+            let claims = all_of(claims.map(read))?;
+            for (index, claim) in claims.iter().enumerate() {
+                faults.check(format!("/claims/{index}"), !claims[..index].contains(claim), "is duplicated");
+            }
+            Some(Source::Claims(claims))
+        }
+        (Some(_), Some(_)) => {
+            faults.add("/claims", FieldCode::Unknown, "stands in place of cart_id");
+            None
+        }
+        (None, None) => faults.present("/cart_id", None),
     }
 }

@@ -83,22 +83,22 @@ pub(crate) struct NextAction {
 pub(crate) struct CheckoutLineWire {
     /// What.
     #[schema(value_type = SkuSchema)]
-    sku: Sku,
+    pub(super) sku: Sku,
     /// The product that it belongs to, if that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<IdSchema>, nullable = false)]
-    product_id: Option<ProductId>,
+    pub(super) product_id: Option<ProductId>,
     /// What it is called.
-    title: String,
+    pub(super) title: String,
     /// How many units.
     #[schema(minimum = 1)]
-    quantity: u64,
+    pub(super) quantity: u64,
     /// For how much each.
-    unit_price: MoneyWire,
+    pub(super) unit_price: MoneyWire,
     /// The claim that it pays for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    claim_id: Option<String>,
+    pub(super) claim_id: Option<String>,
 }
 
 impl CheckoutLineWire {

@@ -1,6 +1,7 @@
 //! An order as it is written in answers.
 
 use engine::{
+    address,
     id::{CheckoutId, OrderId, ProductId, Sku, TenantId},
     order::{FulfillmentState, LineSource, OrderLine, OrderPaymentState, OrderView, number},
     time::Timestamp,
@@ -48,6 +49,10 @@ pub(crate) struct OrderWire {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>, nullable = false)]
     shipping_address: Option<Map<String, Value>>,
+    /// The address as labels have it, line by line, the country's code last; absent once erased.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    shipping_lines: Option<Vec<String>>,
     /// Where its way can be followed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -126,6 +131,12 @@ impl OrderLineWire {
     }
 }
 
+/// An address as labels have it. What is no text is from no checkout, and is left out.
+fn address_lines(address: &Map<String, Value>) -> Vec<String> {
+    let texts = address.iter().filter_map(|(member, text)| Some((member.clone(), text.as_str()?.to_owned())));
+    address::lines(&texts.collect())
+}
+
 impl OrderWire {
     /// Without `contact`: as whoever has its address sees it.
     pub(super) fn of(gateway: &Gateway, tenant: &TenantId, view: &OrderView, contact: Option<&Contact>) -> Self {
@@ -158,6 +169,7 @@ impl OrderWire {
             access_url: gateway.order_access_url(tenant, view.id),
             email: contact.and_then(|contact| contact.email.clone()),
             shipping_address: contact.and_then(|contact| contact.address.clone()),
+            shipping_lines: contact.and_then(|contact| contact.address.as_ref()).map(address_lines),
             tracking: standing.tracking.clone(),
             placed_at: view.placed_at,
             paid_at: standing.paid_at,

@@ -84,7 +84,8 @@ async fn a_provider_that_the_shop_does_not_have_is_said_before_anything_happens(
     let claim = ann.post(&format!("/v1/drops/{drop}/claims"), "k", json!({"quantity": 1})).await.has(201);
     let body = json!({"claims": [claim.text("/id")], "email": "ann@example.com",
         "payment": {"provider": "sandbox", "token": "tok_approve"},
-        "shipping_address": {"name": "Ann", "line1": "1 Main St", "city": "Springfield", "country": "US"}});
+        "shipping_address": {"name": "Ann", "line1": "1 Main St", "city": "Springfield", "region": "IL",
+            "postal_code": "62701", "country": "US"}});
     // More often than a claim may be in a checkout.
     for key in 0..7 {
         let refused = ann.post("/v1/checkouts", &key.to_string(), body.clone()).await;
@@ -102,7 +103,8 @@ async fn a_checkout_is_answered_again_by_a_shop_that_has_lost_its_provider() {
     let claim = shop.with(&token).post(&format!("/v1/drops/{drop}/claims"), "k", json!({"quantity": 1})).await.has(201);
     let body = json!({"claims": [claim.text("/id")], "email": "ann@example.com",
         "payment": {"provider": "sandbox", "token": "tok_approve"},
-        "shipping_address": {"name": "Ann", "line1": "1 Main St", "city": "Springfield", "country": "US"}});
+        "shipping_address": {"name": "Ann", "line1": "1 Main St", "city": "Springfield", "region": "IL",
+            "postal_code": "62701", "country": "US"}});
     let paid = shop.with(&token).post("/v1/checkouts", "pay", body.clone()).await.has(201);
     shop.restart_gateway_with(Settings { payment_providers: Vec::new(), ..settings() });
     let again = shop.with(&token).post("/v1/checkouts", "pay", body).await.has(201);

@@ -41,8 +41,9 @@ fn operations_are_named_once_and_documented() {
             let is_command = method == "post" && path.starts_with("/v1/");
             let has_key =
                 operation["parameters"].as_array().into_iter().flatten().any(|one| one["name"] == "Idempotency-Key");
-            let needs_none =
-                ["/v1/sessions", "/v1/accounts", "/v1/password-resets"].iter().any(|free| path.starts_with(free));
+            let needs_none = ["/v1/sessions", "/v1/accounts", "/v1/password-resets", "/v1/checkouts/quote"]
+                .iter()
+                .any(|free| path.starts_with(free));
             // A lost renewal is asked for again: a key is welcome there.
             let may_have_one = path == "/v1/sessions/refresh";
             assert!(!is_command || has_key != needs_none || may_have_one, "{method} {path}");

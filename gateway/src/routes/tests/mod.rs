@@ -1,6 +1,8 @@
 //! The routes, from the outside.
 
+mod addresses;
 mod again;
+mod carts;
 mod claims;
 mod document;
 mod drops;
@@ -9,5 +11,6 @@ mod inventory;
 mod lists;
 mod numbers;
 mod private;
+mod quotes;
 mod scripts;
 mod shop;

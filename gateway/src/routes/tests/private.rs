@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Everything that the journal has.
-async fn journal(shop: &Shop) -> Vec<u8> {
+pub(super) async fn journal(shop: &Shop) -> Vec<u8> {
     let mut bytes = Vec::new();
     for shard in 0..shop.journal.shards() {
         let mut batches = shop.journal.read(ShardId(shard), Position(0));
@@ -34,7 +34,8 @@ async fn nobody_can_try_addresses_on_the_journal_and_who_is_erased_loses_the_let
     let claim = ann.post(&format!("/v1/drops/{drop}/claims"), "k", json!({"quantity": 1})).await.has(201);
     let body = json!({"claims": [claim.text("/id")], "email": "ann@example.com",
         "payment": {"provider": "sandbox", "token": "tok_approve"},
-        "shipping_address": {"name": "Ann", "line1": "1 Main St", "city": "Springfield", "country": "US"}});
+        "shipping_address": {"name": "Ann", "line1": "1 Main St", "city": "Springfield", "region": "IL",
+            "postal_code": "62701", "country": "US"}});
     let checkout = ann.post("/v1/checkouts", "pay", body.clone()).await.has(201);
     let again = ann.post("/v1/checkouts", "pay", body.clone()).await.has(201);
     assert_eq!(again.header("idempotency-replayed"), "true");

@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use crate::testing::{Shop, Visitor, eventually, payment};
 
-fn usd(amount: i64) -> Value {
+pub(super) fn usd(amount: i64) -> Value {
     json!({"amount": amount, "currency": "USD"})
 }
 
 /// A shirt in two sizes, ten units of each.
-async fn shirt(shop: &Shop) -> String {
+pub(super) async fn shirt(shop: &Shop) -> String {
     let body = json!({"title": "Ocean Blue Shirt", "description_html": "<p>Blue.<script>x()</script></p>", "vendor": "Ocean",
         "type": "Shirt", "tags": ["summer"], "options": ["Size"],
         "variants": [{"options": ["S"], "sku": "SHIRT-S", "price": usd(1999), "compare_at_price": usd(2999)},
@@ -22,7 +22,7 @@ async fn shirt(shop: &Shop) -> String {
     made.text("/id").to_owned()
 }
 
-async fn cart_with(buyer: &Visitor<'_>, quantity: i64) -> String {
+pub(super) async fn cart_with(buyer: &Visitor<'_>, quantity: i64) -> String {
     let cart = buyer.post("/v1/carts", "cart", json!({})).await.has(201).text("/id").to_owned();
     let line = json!({"sku": "SHIRT-S", "quantity": quantity});
     buyer.post(&format!("/v1/carts/{cart}/lines"), "line", line).await.has(201);

@@ -1,6 +1,7 @@
 //! The queries behind lists, one file for each kind. Rows come from [`crate::project`] and lag behind the journal by
 //! its delay: what must be current is asked of the entity itself.
 
+mod cart;
 mod checkout;
 mod drop;
 mod order;
@@ -13,12 +14,8 @@ use engine::{id::SubjectId, text::nfc};
 use serde::Serialize;
 use sqlx::{QueryBuilder, Sqlite};
 
-pub(crate) use self::{
-    checkout::read_total,
-    drop::{DropPhase, crowd_bucket, read_terms},
-    order::{read_order, search_of, write_lines},
-};
 pub use self::{
+    cart::UNCHANGED_CARTS_MAX,
     checkout::{CheckoutStanding, ListedCheckout},
     drop::{DROPS_OF_BUYER_MAX, ListedDrop, ListedDropPhase, ListedItem},
     order::{OrderFilter, OrderSearch},
@@ -26,6 +23,11 @@ pub use self::{
     product_summary::{PAGE_BYTES_MAX, ProductSummary, VARIANTS_LISTED_MAX, VariantSummary},
     sitemap::PublicPages,
     stock::{SKUS_AT_ONCE_MAX, StockRow},
+};
+pub(crate) use self::{
+    checkout::read_total,
+    drop::{DropPhase, crowd_bucket, read_terms},
+    order::{read_order, search_of, write_lines},
 };
 
 /// Text as filters compare it: case and surrounding white space do not matter.

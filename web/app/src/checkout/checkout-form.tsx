@@ -1,16 +1,18 @@
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { faultOfEmail } from "../account/rules";
 import { money, t, tn, type TextKey } from "../i18n";
 import { session } from "../session";
 import { keep, recall } from "../storage";
-import type { Address, Money } from "../types";
+import type { AddressField, FieldError, Money } from "../types";
 import { announce } from "../ui/announcer";
 import { Field } from "../ui/field";
 import { Icon } from "../ui/icon";
 import { NoPayments } from "../ui/no-payments";
 import type { Means } from "./checkout-desk";
+import { AddressFields } from "./address-fields";
+import { useAddressRows } from "./address-format";
+import { likelyCountry } from "./countries";
 import { CAN_PAY, HAS_TEST_CARDS } from "./providers";
-import { countries, likelyCountry } from "./countries";
 
 /** The sandbox provider's tokens. */
 const CARDS = [
@@ -21,28 +23,30 @@ const CARDS = [
   ["tok_unknown", "card.unknown", "card.unknownHint"],
 ] as const satisfies readonly (readonly [string, TextKey, TextKey])[];
 
-type Contact = Omit<Address, "line2"> & { line2: string; email: string };
-type Name = keyof Contact;
-
-const REQUIRED: Name[] = ["email", "name", "line1", "postal_code", "city"];
+/** The e-mail address, the country, and whatever fields its form has. */
+type Contact = Record<string, string> & { email: string; country: string };
 
 interface Props {
-  total: Money;
+  /** What the server says it comes to; nothing is paid before that is shown. */
+  total: Money | undefined;
   /** On its way, or just answered: a tap now is not meant for what the button says now. */
   sending: boolean;
   onPay: (means: Means) => void;
-  /** Told when the buyer leaves the total they agreed to. */
-  expectedTotal: Money;
+  /** What the server found wrong with what was sent. */
+  refused: FieldError[];
 }
 
-export function CheckoutForm({ total, sending, onPay, expectedTotal }: Props) {
+export function CheckoutForm({ total, sending, onPay, refused }: Props) {
   const form = useRef<HTMLFormElement>(null);
   const [contact, setContact] = useState<Contact>(rememberedContact);
   const [card, setCard] = useState<string>(CARDS[0][0]);
-  const [errors, setErrors] = useState<Partial<Record<Name, string>>>({});
+  const [errors, setErrors] = useState<Partial<Record<string, string>>>({});
+  const rows = useAddressRows(contact.country);
+  const fields = rows?.flat() ?? [];
+  useEffect(() => setErrors(refusals(refused, fields)), [refused]);
 
-  const set = (name: Name) => (value: string) => {
-    const next = { ...contact, [name]: value };
+  const set = (name: string) => (value: string) => {
+    const next: Contact = { ...contact, [name]: value };
     setContact(next);
     // What was typed is there after a reload.
     keep("contact", next);
@@ -51,50 +55,41 @@ export function CheckoutForm({ total, sending, onPay, expectedTotal }: Props) {
 
   const submit = (event: Event) => {
     event.preventDefault();
-    if (sending) return;
-    const found = faults(contact);
+    if (sending || !total) return;
+    const found = faults(contact, fields);
     setErrors(found);
-    const first = REQUIRED.find((name) => found[name]);
+    const first = ["email", ...fields.map((field) => field.name)].find((name) => found[name]);
     if (first) {
       announce(tn("checkout.fix", Object.keys(found).length));
-      form.current?.querySelector<HTMLInputElement>(`[name="${first}"]`)?.focus();
+      form.current?.querySelector<HTMLElement>(`[name="${first}"]`)?.focus();
       return;
     }
-    const { email, line2, ...rest } = trimmed(contact);
-    onPay({ email, address: line2 ? { ...rest, line2 } : rest, card, expectedTotal });
+    const filled = fields.map(({ name }) => [name, (contact[name] ?? "").trim()] as const).filter(([, text]) => text !== "");
+    const address = { ...Object.fromEntries(filled), country: contact.country };
+    onPay({ email: contact.email.trim(), address, card, expectedTotal: total });
   };
 
-  const field = (name: Name) => ({ name, value: contact[name], onValue: set(name), error: errors[name], maxLength: 254 });
+  if (!rows) return <div aria-busy="true" />;
   return (
     <form ref={form} class="checkout-form" noValidate onSubmit={submit}>
       <section>
         <h2>{t("checkout.contact")}</h2>
-        <Field {...field("email")} label={t("checkout.email")} hint={t("checkout.emailHint")} type="email" autocomplete="email" inputMode="email" />
+        <Field
+          name="email"
+          value={contact.email}
+          onValue={set("email")}
+          error={errors["email"]}
+          maxLength={254}
+          label={t("checkout.email")}
+          hint={t("checkout.emailHint")}
+          type="email"
+          autocomplete="email"
+          inputMode="email"
+        />
       </section>
       <section>
         <h2>{t("checkout.address")}</h2>
-        <div class="fields">
-          <Field {...field("name")} label={t("checkout.name")} autocomplete="name" />
-          <Field {...field("line1")} label={t("checkout.line1")} autocomplete="address-line1" />
-          <Field {...field("line2")} label={t("checkout.line2")} autocomplete="address-line2" required={false} />
-          <Field {...field("postal_code")} label={t("checkout.postal")} autocomplete="postal-code" class="third" />
-          <Field {...field("city")} label={t("checkout.city")} autocomplete="address-level2" class="two-thirds" />
-          <div class="field">
-            <label for="field-country">{t("checkout.country")}</label>
-            <select
-              id="field-country"
-              autocomplete="country"
-              value={contact.country}
-              onChange={(event) => set("country")(event.currentTarget.value)}
-            >
-              {countries().map(([code, name]) => (
-                <option key={code} value={code}>
-                  {name}
-                </option>
-              ))}
-            </select>
-          </div>
-        </div>
+        <AddressFields rows={rows} values={contact} errors={errors} set={set} />
       </section>
       <fieldset>
         <legend>{t("checkout.payment")}</legend>
@@ -111,30 +106,39 @@ export function CheckoutForm({ total, sending, onPay, expectedTotal }: Props) {
           ))}
         </div>
       </fieldset>
-      <button class="button wide" type="submit" disabled={!CAN_PAY} aria-disabled={sending} data-tap="pay">
+      <button class="button wide" type="submit" disabled={!CAN_PAY} aria-disabled={sending || !total} data-tap="pay">
         <Icon name="lock" />
-        {sending ? t("checkout.paying") : t("checkout.pay", { total: money(total) })}
+        {sending ? t("checkout.paying") : total ? t("checkout.pay", { total: money(total) }) : t("checkout.pricing")}
       </button>
     </form>
   );
 }
 
 function rememberedContact(): Contact {
-  const empty: Contact = { email: "", name: "", line1: "", line2: "", postal_code: "", city: "", country: likelyCountry() };
-  const kept = recall<Partial<Contact>>("contact") ?? {};
-  return { ...empty, ...kept, email: kept.email || session.value?.email || "" };
+  const kept = recall<Record<string, string>>("contact") ?? {};
+  return { ...kept, country: kept["country"] || likelyCountry(), email: kept["email"] || session.value?.email || "" };
 }
 
-function faults(contact: Contact): Partial<Record<Name, string>> {
-  const found: Partial<Record<Name, string>> = {};
-  for (const name of REQUIRED) {
-    if (contact[name].trim() === "") found[name] = t("checkout.missing");
+function faults(contact: Contact, fields: AddressField[]): Partial<Record<string, string>> {
+  const found: Partial<Record<string, string>> = {};
+  for (const { name, required, options } of fields) {
+    const value = (contact[name] ?? "").trim();
+    const isOpen = options ? !options.some((option) => option.key === value) : value === "";
+    if (required && isOpen) found[name] = t("checkout.missing");
   }
-  const badEmail = found.email ? undefined : faultOfEmail(contact.email);
-  if (badEmail !== undefined) found.email = badEmail;
+  if (contact.email.trim() === "") found["email"] = t("checkout.missing");
+  const badEmail = found["email"] ? undefined : faultOfEmail(contact.email);
+  if (badEmail !== undefined) found["email"] = badEmail;
   return found;
 }
 
-function trimmed(contact: Contact): Contact {
-  return Object.fromEntries(Object.entries(contact).map(([name, value]) => [name, value.trim()])) as unknown as Contact;
+/** What the server refused, at the fields that it is about. */
+function refusals(refused: FieldError[], fields: AddressField[]): Partial<Record<string, string>> {
+  const found: Partial<Record<string, string>> = {};
+  for (const { pointer, code } of refused) {
+    const name = pointer.replace(/^\/(shipping_address\/)?/, "");
+    const example = fields.find((field) => field.name === name)?.example;
+    found[name] = code === "missing" ? t("checkout.missing") : example ? t("checkout.badPostal", { example }) : t("checkout.badField");
+  }
+  return found;
 }

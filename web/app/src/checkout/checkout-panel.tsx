@@ -3,14 +3,20 @@ import { useEffect, useRef } from "preact/hooks";
 import { shortLeft } from "../drop/countdown";
 import { msUntil, now } from "../clock";
 import { money, t } from "../i18n";
-import type { Checkout, GoodsLine, Money } from "../types";
+import type { Checkout, FieldError, GoodsLine } from "../types";
 import { Icon } from "../ui/icon";
 import { Notice } from "../ui/notice";
 import { CheckoutForm } from "./checkout-form";
 import type { CheckoutDesk, Goods } from "./checkout-desk";
 import { CheckoutTrouble } from "./checkout-trouble";
 import { Confirmation } from "./confirmation";
+import { useQuote } from "./quote";
 import { Summary } from "./summary";
+import { asShopError } from "../api";
+import { LoadNotice } from "../ui/load-state";
+
+/** The same each time, so that nothing seems to have changed. */
+const NONE: FieldError[] = [];
 
 interface Props {
   desk: CheckoutDesk;
@@ -31,6 +37,8 @@ export function CheckoutPanel({ desk, goods, lines, back, nothing, timer }: Prop
     // Only as far as it takes to see it.
     if (troubled) notices.current?.scrollIntoView({ block: "nearest" });
   }, [troubled]);
+  const units = lines.map((line) => `${line.sku}×${line.quantity}`).join();
+  const { quote, error: unpriced, retry } = useQuote(goods, `${units} ${troubled ? JSON.stringify(troubled) : ""}`);
   if (!desk.loaded.value) return <div aria-busy="true" />;
   switch (stage.kind) {
     case "done":
@@ -43,8 +51,7 @@ export function CheckoutPanel({ desk, goods, lines, back, nothing, timer }: Prop
       );
     default: {
       const trouble = stage.kind === "form" ? stage.trouble : undefined;
-      const subtotal = totalOf(lines);
-      if (!goods || !subtotal) {
+      if (!goods || lines.length === 0) {
         if (stage.kind === "sending") return <Waiting text={t("pay.waitText")} />;
         return (
           <>
@@ -53,24 +60,27 @@ export function CheckoutPanel({ desk, goods, lines, back, nothing, timer }: Prop
           </>
         );
       }
-      // After "the total is now …" paying means to agree with it.
-      const total = (trouble?.code === "price_changed" && trouble.problem?.total) || subtotal;
+      // After "the total is now …" paying means to agree with it: the quote follows.
+      const total = (trouble?.code === "price_changed" && trouble.problem?.total) || quote?.total;
+      const noPrice = unpriced === undefined ? undefined : asShopError(unpriced);
       return (
         <div class="checkout">
           <div>
             <CheckoutForm
-              total={total}
-              expectedTotal={total}
+              total={noPrice ? undefined : total}
+              refused={trouble?.problem?.errors ?? NONE}
               sending={stage.kind === "sending" || desk.settling.value}
               onPay={(means) => void desk.pay(goods, means)}
             />
             {/* Below the button that asked: what stands above it stays where it is. */}
             <div class="checkout-notices" ref={notices}>
               {trouble && <CheckoutTrouble trouble={trouble} desk={desk} back={back} />}
+              {!trouble && noPrice && !noPrice.mayAskAgain && <CheckoutTrouble trouble={noPrice} desk={desk} back={back} />}
+              {noPrice?.mayAskAgain && <LoadNotice error={noPrice} onRetry={retry} />}
               {stage.kind === "sending" && stage.wait && <WaitNotice reason={stage.wait} />}
             </div>
           </div>
-          <Summary lines={lines} subtotal={subtotal} total={total} timer={timer} />
+          <Summary lines={quote?.lines ?? lines} quote={quote} timer={timer} />
         </div>
       );
     }
@@ -128,11 +138,4 @@ function Challenge({ desk, checkout }: { desk: CheckoutDesk; checkout: Checkout 
       </div>
     </div>
   );
-}
-
-function totalOf(lines: GoodsLine[]): Money | undefined {
-  const first = lines[0];
-  if (!first) return undefined;
-  const amount = lines.reduce((sum, line) => sum + line.unit_price.amount * line.quantity, 0);
-  return { amount, currency: first.unit_price.currency };
 }

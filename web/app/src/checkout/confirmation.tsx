@@ -7,7 +7,6 @@ import { Icon } from "../ui/icon";
 import { GoodsLines } from "./summary";
 
 export function Confirmation({ checkout, order }: { checkout: Checkout; order: Order | undefined }) {
-  const to = order?.shipping_address;
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     heading.current?.focus({ preventScroll: true });
@@ -35,10 +34,10 @@ export function Confirmation({ checkout, order }: { checkout: Checkout; order: O
           </div>
         </dl>
       )}
-      {to && (
+      {order?.shipping_address && (
         <div class="done-address">
           <h3>{t("order.to")}</h3>
-          <AddressLines to={to} />
+          <AddressLines order={order} />
         </div>
       )}
       {!session.value?.role && (

@@ -1,34 +1,41 @@
 import { money, t } from "../i18n";
 import { describeSku, pictureAt, pictureOf, productOf, usePictures } from "../shop/catalogue";
-import type { GoodsLine, Money } from "../types";
+import type { GoodsLine, Money, Quote } from "../types";
 import { ProductPicture } from "../ui/product-picture";
 
 interface Props {
   lines: GoodsLine[];
-  subtotal: Money;
-  total: Money;
+  /** What it comes to, once the server has said so. */
+  quote: Quote | undefined;
   timer?: preact.ComponentChildren;
 }
 
-export function Summary({ lines, subtotal, total, timer }: Props) {
+export function Summary({ lines, quote, timer }: Props) {
+  const hasMore = quote && quote.subtotal.amount !== quote.total.amount;
   return (
     <aside class="summary" aria-labelledby="summary-title">
       <h2 id="summary-title">{t("checkout.summary")}</h2>
       {timer}
       <GoodsLines lines={lines} />
       <dl class="totals">
-        {subtotal.amount !== total.amount && (
-          <div>
-            <dt>{t("checkout.subtotal")}</dt>
-            <dd>{money(subtotal)}</dd>
-          </div>
-        )}
+        {hasMore && <Sum name={t("checkout.subtotal")} value={quote.subtotal} />}
+        {hasMore && quote.shipping_total.amount > 0 && <Sum name={t("checkout.shipping")} value={quote.shipping_total} />}
+        {hasMore && quote.tax_total.amount > 0 && <Sum name={t("checkout.tax")} value={quote.tax_total} />}
         <div class="total">
           <dt>{t("checkout.total")}</dt>
-          <dd>{money(total)}</dd>
+          <dd>{quote ? money(quote.total) : "…"}</dd>
         </div>
       </dl>
     </aside>
+  );
+}
+
+function Sum({ name, value }: { name: string; value: Money }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{money(value)}</dd>
+    </div>
   );
 }
 

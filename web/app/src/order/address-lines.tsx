@@ -1,11 +1,10 @@
 import { countryName } from "../checkout/countries";
-import type { Address } from "../types";
+import type { Order } from "../types";
 
-/** Where a parcel goes, as it stands on one. */
-export function AddressLines({ to }: { to: unknown }) {
-  const { name, line1, line2, postal_code, city, country } = to as Partial<Address>;
-  const town = [postal_code, city].filter(Boolean).join(" ");
-  const lines = [name, line1, line2, town, country && countryName(country)].filter(Boolean);
+/** Where a parcel goes, as it stands on one: the server knows each country's way. */
+export function AddressLines({ order }: { order: Order }) {
+  const country = order.shipping_address?.["country"];
+  const lines = (order.shipping_lines ?? []).map((line) => (line === country ? countryName(line) : line));
   return (
     <address>
       {lines.map((line) => (

@@ -108,7 +108,7 @@ function Delivery({ order }: { order: Order }) {
   return (
     <section class="panel" aria-labelledby="delivery">
       <h2 id="delivery">{t("order.to")}</h2>
-      <AddressLines to={order.shipping_address} />
+      <AddressLines order={order} />
     </section>
   );
 }

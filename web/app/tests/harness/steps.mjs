@@ -36,6 +36,7 @@ export async function toCheckout(/** @type {Page} */ page) {
 
 export async function fillAddress(/** @type {Page} */ page, email = "ada@example.com") {
   await page.getByLabel("E-mail").fill(email);
+  await page.getByLabel("Country").selectOption("PL");
   await page.getByLabel("Full name").fill("Ada Lovelace");
   await page.getByLabel("Street and number").fill("12 Analytical Row");
   await page.getByLabel("Postal code").fill("00-950");

@@ -190,17 +190,8 @@ function Way({ order }: { order: Order }) {
 function Buyer({ order }: { order: Order }) {
   const to = order.shipping_address as Record<string, string | undefined> | undefined;
   if (!order.email && !to) return <p class="quiet">{ct("order.erased")}</p>;
-  const town = [to?.["postal_code"], to?.["city"]].filter(Boolean).join(" ");
-  const country = to?.["country"];
-  const lines = [
-    to?.["name"],
-    to?.["line1"],
-    to?.["line2"],
-    town,
-    to?.["region"],
-    country && countryName(country),
-    to?.["phone"],
-  ].filter(Boolean);
+  const named = (order.shipping_lines ?? []).map((line) => (line === to?.["country"] ? countryName(line) : line));
+  const lines = [...named, to?.["phone"]].filter(Boolean);
   return (
     <>
       {order.email && (

@@ -1,0 +1,121 @@
+//! Carts, for a buyer's list of them, and to find those that nobody has changed for long.
+
+use std::collections::BTreeMap;
+
+use engine::{
+    cart::CartEvent,
+    id::{CartId, EntityKey, SubjectId},
+    time::Timestamp,
+};
+use sqlx::SqliteConnection;
+
+use super::{
+    Place, ProjectError, Projection, Record,
+    decode::{Gathered, Happened, each_event},
+};
+use crate::sql::{Cell, Column, RowExt, Table, cells};
+
+const CARTS: Table = Table {
+    name: "carts",
+    columns: &[
+        Column::Plain("tenant"),
+        Column::Id("cart"),
+        Column::Id("buyer"),
+        Column::Plain("deleted"),
+        Column::Plain("created_at"),
+        Column::Plain("updated_at"),
+    ],
+    key: 2,
+};
+
+/// Projects carts.
+#[derive(Debug, Default)]
+pub(super) struct Carts {
+    gathered: Gathered<CartEvent>,
+}
+
+/// A cart's row while events are folded into it.
+#[derive(Debug)]
+struct Row {
+    buyer: SubjectId,
+    deleted: bool,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl Projection for Carts {
+    const TABLES: &'static [&'static str] = &[CARTS.name];
+
+    fn gather(&mut self, place: Place, record: &Record<'_>) -> Result<(), ProjectError> {
+        each_event(place, record, |event: CartEvent| match event {
+            CartEvent::Created { .. }
+            | CartEvent::LinePut { .. }
+            | CartEvent::LineChanged { .. }
+            | CartEvent::LineRemoved { .. }
+            | CartEvent::Deleted { .. }
+            | CartEvent::Expired { .. } => self.gathered.keep(place, record, event),
+            // A checkout is no change by the buyer.
+            CartEvent::CheckoutBegan { .. } | CartEvent::CheckoutEnded { .. } => {}
+        })
+    }
+
+    async fn write(&mut self, connection: &mut SqliteConnection) -> Result<(), ProjectError> {
+        let gathered = self.gathered.take();
+        if gathered.is_empty() {
+            return Ok(());
+        }
+        let keys = gathered.keys().map(|key| cells![key.tenant().as_str(), key.id128().unwrap_or_default()]);
+        let mut rows = BTreeMap::new();
+        for row in CARTS.read(connection, keys.collect()).await? {
+            let known = Row {
+                buyer: SubjectId(row.id("buyer")?),
+                deleted: row.count("deleted")? != 0,
+                created_at: row.time("created_at")?,
+                updated_at: row.time("updated_at")?,
+            };
+            rows.insert(CartId(row.id("cart")?).key(&row.parsed("tenant")?), known);
+        }
+        for (key, events) in gathered {
+            for happened in events {
+                fold(&mut rows, &key, happened)?;
+            }
+        }
+        let rows = rows.iter().map(|(key, row)| row.cells(key));
+        CARTS.put(connection, rows.collect()).await?;
+        Ok(())
+    }
+
+    fn abandon(&mut self) {
+        self.gathered.clear();
+    }
+}
+
+fn fold(
+    rows: &mut BTreeMap<EntityKey, Row>,
+    key: &EntityKey,
+    happened: Happened<CartEvent>,
+) -> Result<(), ProjectError> {
+    if let CartEvent::Created { buyer, receipt, .. } = happened.event {
+        let row = Row { buyer, deleted: false, created_at: receipt.at, updated_at: receipt.at };
+        rows.insert(key.clone(), row);
+        return Ok(());
+    }
+    let row = rows.get_mut(key);
+    let row = row.ok_or_else(|| happened.place.impossible("something happened to a cart that nobody made"))?;
+    row.updated_at = happened.at;
+    row.deleted |= matches!(happened.event, CartEvent::Deleted { .. } | CartEvent::Expired { .. });
+    Ok(())
+}
+
+impl Row {
+    fn cells(&self, key: &EntityKey) -> Vec<Cell> {
+        cells![
+            key.tenant().as_str(),
+            key.id128().unwrap_or_default(),
+            self.buyer.0,
+            u64::from(self.deleted),
+            self.created_at.0,
+            self.updated_at.0,
+        ]
+    }
+}
