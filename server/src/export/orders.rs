@@ -206,6 +206,7 @@ mod tests {
             address: Some(address.into_iter().map(|(name, text)| (name.to_owned(), json!(text))).collect()),
             created_at: Timestamp(0),
             erased_at: None,
+            until_order: None,
         }
     }
 
