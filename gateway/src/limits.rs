@@ -58,7 +58,7 @@ impl FailureLimiter {
     fn new(at_once: u32, every: Duration) -> Self {
         let at_once = NonZeroU32::new(at_once).unwrap_or(NonZeroU32::MIN);
         let quota = Quota::with_period(every).unwrap_or(Quota::per_second(NonZeroU32::MIN)).allow_burst(at_once);
-        Self { limiter: Limiter(RateLimiter::keyed(quota)), shut: DashMap::new() }
+        Self { limiter: Limiter(RateLimiter::keyed(quota), at_once), shut: DashMap::new() }
     }
 
     fn check(&self, place: u32) -> Result<(), Problem> {
