@@ -16,6 +16,8 @@ pub struct Call {
     pub former_ids: Vec<CommandId>,
     /// What it says.
     pub fingerprint: Fingerprint,
+    /// What versions before this one would have written for it, if that differs.
+    pub former_fingerprint: Option<Fingerprint>,
     /// The request that it came with, for logs and the journal.
     pub request_id: u128,
     /// How long to wait before the outcome is called unknown.
@@ -30,7 +32,14 @@ impl Call {
 
     /// The call of an effect.
     pub fn effect(command_id: CommandId) -> Self {
-        Self { command_id, former_ids: Vec::new(), fingerprint: Fingerprint(0), request_id: 0, timeout: ASK_TIMEOUT }
+        Self {
+            command_id,
+            former_ids: Vec::new(),
+            former_fingerprint: None,
+            fingerprint: Fingerprint(0),
+            request_id: 0,
+            timeout: ASK_TIMEOUT,
+        }
     }
 }
 

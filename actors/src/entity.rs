@@ -163,6 +163,7 @@ impl<A: Aggregate> Resident<A> {
             command_id: call.command_id,
             former_ids: call.former_ids.clone(),
             fingerprint: call.fingerprint,
+            former_fingerprint: call.former_fingerprint,
         }
     }
 

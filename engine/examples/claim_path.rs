@@ -87,6 +87,7 @@ fn claim(drop: &mut Drop, n: u64) {
         now: T0.plus_ms(n / 50),
         command_id: CommandId(id),
         former_ids: Vec::new(),
+        former_fingerprint: None,
         fingerprint: Fingerprint(id),
     };
     for event in drop.decide(&command, &context).unwrap().events {

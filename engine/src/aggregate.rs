@@ -24,6 +24,8 @@ pub struct Context {
     pub former_ids: Vec<CommandId>,
     /// What the command said. Another fingerprint under a known id is [`KeyReused`].
     pub fingerprint: Fingerprint,
+    /// What versions before this one would have written for the same command, if that differs.
+    pub former_fingerprint: Option<Fingerprint>,
 }
 
 impl Context {
@@ -31,14 +33,48 @@ impl Context {
     pub fn ids(&self) -> impl Iterator<Item = CommandId> {
         std::iter::once(self.command_id).chain(self.former_ids.iter().copied())
     }
+
+    /// Whether an accepted command with the fingerprint `known` said the same as this one. A former fingerprint counts
+    /// as well: an event of an older version keeps binding its idempotency key.
+    pub fn says(&self, known: Fingerprint) -> bool {
+        known == self.fingerprint || Some(known) == self.former_fingerprint
+    }
 }
 
+/// What a field serializes to when its JSON `null` means something, such as "take the value away". A fingerprint leaves
+/// nulls out, so an explicit one needs a value of its own.
+pub const EXPLICIT_NULL: &str = "\0null";
+
 impl Fingerprint {
-    /// The fingerprint of a command as it was parsed: of its JSON, so that spelling and order of fields in the request
-    /// do not count.
+    /// The fingerprint of a command as it was parsed: of its JSON with sorted fields and without nulls. Neither the
+    /// spelling of the request nor the order of fields counts, and an optional field that a later version adds does not
+    /// change the fingerprint of a command that leaves it out.
     pub fn of(command: &impl Serialize) -> Self {
-        let json = serde_json::to_vec(command).expect("a parsed command has no maps with other keys than strings");
-        Self(digest128(&[&json]))
+        let mut json =
+            serde_json::to_value(command).expect("a parsed command has no maps with other keys than strings");
+        leave_out_nulls(&mut json);
+        json.sort_all_objects();
+        Self(digest128(&[json.to_string().as_bytes()]))
+    }
+
+    /// The fingerprint of the same command as earlier versions wrote it: nulls included, fields in the order of their
+    /// declaration. Optional fields that are newer than that must not be serialized when they are absent.
+    pub fn with_nulls(command: &impl Serialize) -> Self {
+        let json = serde_json::to_string(command).expect("a parsed command has no maps with other keys than strings");
+        let marker = serde_json::Value::from(EXPLICIT_NULL).to_string();
+        Self(digest128(&[json.replace(&marker, "null").as_bytes()]))
+    }
+}
+
+/// Removes the members of objects that are null. Elements of lists stay: their position has a meaning.
+fn leave_out_nulls(json: &mut serde_json::Value) {
+    match json {
+        serde_json::Value::Object(members) => {
+            members.retain(|_, value| !value.is_null());
+            members.values_mut().for_each(leave_out_nulls);
+        }
+        serde_json::Value::Array(elements) => elements.iter_mut().for_each(leave_out_nulls),
+        _ => {}
     }
 }
 
@@ -258,4 +294,51 @@ where
         false => wincode::config::deserialize_exact(bytes, SnapshotConfig::new()),
     };
     read.map_err(|error| SnapshotError(error.to_string()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[derive(Serialize)]
+    struct Before {
+        title: Option<String>,
+        cap: Option<u32>,
+    }
+
+    #[derive(Serialize)]
+    struct After {
+        cap: Option<u32>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        network: Option<u32>,
+        title: Option<String>,
+        later: Option<Vec<Option<u32>>>,
+    }
+
+    #[test]
+    fn an_optional_field_that_is_added_does_not_change_a_fingerprint() {
+        let before = Before { title: Some("Sale".into()), cap: None };
+        let after = |later| After { cap: None, network: None, title: Some("Sale".into()), later };
+        assert_eq!(Fingerprint::of(&before), Fingerprint::of(&after(None)));
+        let elements =
+            [Some(vec![]), Some(vec![None]), Some(vec![None, None])].map(|later| Fingerprint::of(&after(later)));
+        assert!(elements[0] != elements[1] && elements[1] != elements[2], "elements of lists count");
+    }
+
+    #[test]
+    fn the_former_fingerprint_is_that_of_the_text_as_it_was() {
+        let before = Before { title: None, cap: Some(2) };
+        let written = Fingerprint(digest128(&[br#"{"title":null,"cap":2}"#]));
+        assert_eq!(Fingerprint::with_nulls(&before), written);
+        let context = Context {
+            now: Timestamp(0),
+            command_id: CommandId(1),
+            former_ids: Vec::new(),
+            former_fingerprint: Some(Fingerprint::with_nulls(&before)),
+            fingerprint: Fingerprint::of(&before),
+        };
+        assert!(context.says(written) && context.says(Fingerprint::of(&before)));
+        assert!(!context.says(Fingerprint(digest128(&[br#"{"title":null,"cap":3}"#]))));
+    }
 }

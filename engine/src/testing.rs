@@ -126,7 +126,13 @@ impl<A: Aggregate> History<A> {
     }
 
     fn context(&self, id: CommandId) -> Context {
-        Context { now: self.now, command_id: id, former_ids: Vec::new(), fingerprint: Fingerprint(id.0) }
+        Context {
+            now: self.now,
+            command_id: id,
+            former_ids: Vec::new(),
+            former_fingerprint: None,
+            fingerprint: Fingerprint(id.0),
+        }
     }
 
     fn happen(&mut self, events: Vec<A::Event>) {

@@ -102,10 +102,12 @@ impl Key {
                 self.text.as_bytes(),
             ])
         };
+        let (fingerprint, former) = (Fingerprint::of(command), Fingerprint::with_nulls(command));
         Call {
             command_id: name(identity.subject()),
             former_ids: identity.standing().former.iter().copied().map(name).collect(),
-            fingerprint: Fingerprint::of(command),
+            fingerprint,
+            former_fingerprint: (former != fingerprint).then_some(former),
             request_id: self.request_id,
             timeout: actors::ask::ASK_TIMEOUT,
         }

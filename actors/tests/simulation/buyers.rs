@@ -21,7 +21,14 @@ use crate::{
 
 pub fn call(world: &World, id: u128) -> Call {
     let timeout = Duration::from_millis(200 + world.dice.below(3_000));
-    Call { command_id: CommandId(id), former_ids: Vec::new(), fingerprint: Fingerprint(id), request_id: id, timeout }
+    Call {
+        command_id: CommandId(id),
+        former_ids: Vec::new(),
+        former_fingerprint: None,
+        fingerprint: Fingerprint(id),
+        request_id: id,
+        timeout,
+    }
 }
 
 /// The merchant: stocks the shelves, schedules the drop, sometimes adds units, ends it early, or calls it off.

@@ -148,6 +148,7 @@ pub fn named(name: u128) -> Call {
     Call {
         command_id: CommandId(name),
         former_ids: Vec::new(),
+        former_fingerprint: None,
         fingerprint: Fingerprint(name),
         request_id: name,
         timeout: Duration::from_secs(30),

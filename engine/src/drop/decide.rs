@@ -66,7 +66,7 @@ impl Drop {
     ) -> Decided {
         for id in std::iter::once(claim).chain(context.former_ids.iter().map(|id| ClaimId(id.0))) {
             if let Some((_, known)) = self.claim(id) {
-                if known.fingerprint != context.fingerprint {
+                if !context.says(known.fingerprint) {
                     return Err(KeyReused.into());
                 }
                 return Ok(Decision::again(DropReply::Claim(self.claim_as_made(sheet, known))));

@@ -15,7 +15,13 @@ const T0: Timestamp = Timestamp(1_000_000);
 const HOLD: u32 = 60;
 
 fn context(now: Timestamp, id: u128) -> Context {
-    Context { now, command_id: CommandId(id), former_ids: Vec::new(), fingerprint: Fingerprint(id) }
+    Context {
+        now,
+        command_id: CommandId(id),
+        former_ids: Vec::new(),
+        former_fingerprint: None,
+        fingerprint: Fingerprint(id),
+    }
 }
 
 fn sku(name: &str) -> Sku {

@@ -35,7 +35,13 @@ impl Given {
         id: u128,
         command: InventoryCommand,
     ) -> Result<Answer<InventoryReply>, InventoryRejection> {
-        let context = Context { now, command_id: CommandId(id), former_ids: Vec::new(), fingerprint: Fingerprint(id) };
+        let context = Context {
+            now,
+            command_id: CommandId(id),
+            former_ids: Vec::new(),
+            former_fingerprint: None,
+            fingerprint: Fingerprint(id),
+        };
         let decision = self.0.decide(&command, &context)?;
         for event in &decision.events {
             self.0.apply(event);

@@ -191,7 +191,7 @@ impl Order {
         }
         let same = |id| self.pending.as_ref().filter(|pending| pending.receipt.command_id == id);
         match context.ids().find_map(same) {
-            Some(pending) if pending.receipt.fingerprint != context.fingerprint => Err(KeyReused),
+            Some(pending) if !context.says(pending.receipt.fingerprint) => Err(KeyReused),
             Some(pending) => Ok(Some(Decision::later_again(pending.receipt.command_id))),
             None => Ok(None),
         }

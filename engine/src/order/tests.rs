@@ -342,7 +342,13 @@ fn the_same_key_with_another_command_is_refused() {
     };
     let mut order = given_paid();
     order.ask_as(CommandId(99), refund(10, false));
-    let other = Context { now: order.now, command_id: CommandId(99), former_ids: vec![], fingerprint: Fingerprint(1) };
+    let other = Context {
+        now: order.now,
+        command_id: CommandId(99),
+        former_ids: vec![],
+        former_fingerprint: None,
+        fingerprint: Fingerprint(1),
+    };
     assert!(
         matches!(order.state.decide(&refund(11, false), &other), Err(OrderRejection::KeyReused(_))),
         "while it waits"

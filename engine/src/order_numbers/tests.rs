@@ -63,7 +63,13 @@ fn orders_of_the_last_24_hours_are_remembered() {
     let order = spread(15_001);
     let asked = OrderNumbersCommand::Assign { tenant: TenantId::new("demo").unwrap(), order };
     let now = Timestamp(20_000 * every_ms);
-    let context = Context { now, command_id: CommandId(1), former_ids: vec![], fingerprint: Fingerprint(1) };
+    let context = Context {
+        now,
+        command_id: CommandId(1),
+        former_ids: vec![],
+        former_fingerprint: None,
+        fingerprint: Fingerprint(1),
+    };
     let reloaded = super::OrderNumbers::thaw(&numbers.to_snapshot().unwrap()).unwrap();
     for numbers in [numbers, reloaded] {
         let decision = numbers.decide(&asked, &context).unwrap();

@@ -40,6 +40,7 @@ pub(crate) fn receipt(number: u8, seconds: u64) -> Receipt {
         now: at(seconds),
         command_id: CommandId(id(number)),
         former_ids: Vec::new(),
+        former_fingerprint: None,
         fingerprint: Fingerprint(id(number.wrapping_add(100))),
     })
 }

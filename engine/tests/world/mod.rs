@@ -258,7 +258,7 @@ impl World {
 
     fn context(&self, key: CommandId, request: &Request) -> Context {
         let fingerprint = Fingerprint(digest128(&[format!("{request:?}").as_bytes()]));
-        Context { now: self.now, command_id: key, former_ids: Vec::new(), fingerprint }
+        Context { now: self.now, command_id: key, former_ids: Vec::new(), former_fingerprint: None, fingerprint }
     }
 
     fn command(&mut self, request: &Request, context: &Context, caller: Caller) {

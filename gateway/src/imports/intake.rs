@@ -133,7 +133,8 @@ impl<'a> Intake<'a> {
         let key = rows.change.handle.product(&job.tenant).key(&job.tenant);
         // What is asked for again is another command.
         let what = if tries == 0 { "product".to_owned() } else { format!("product {tries}") };
-        let call = self.call(rows.first_line, what.as_bytes(), Fingerprint::of(&rows.change));
+        let mut call = self.call(rows.first_line, what.as_bytes(), Fingerprint::of(&rows.change));
+        call.former_fingerprint = Some(Fingerprint::with_nulls(&rows.change));
         let started = Instant::now();
         loop {
             match ask::<Product>(&job.commerce, &key, &command, &call).await? {

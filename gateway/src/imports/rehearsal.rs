@@ -80,7 +80,8 @@ async fn play(
     owns_all: bool,
 ) -> Result<Result<ProductReply, ProductRejection>, String> {
     let (now, command_id) = (job.clock.now(), CommandId(name));
-    let context = Context { now, command_id, former_ids: Vec::new(), fingerprint: Fingerprint(name) };
+    let context =
+        Context { now, command_id, former_ids: Vec::new(), former_fingerprint: None, fingerprint: Fingerprint(name) };
     let decision = match product.decide(command, &context) {
         Ok(decision) => decision,
         Err(rejection) => return Ok(Err(rejection)),

@@ -196,7 +196,8 @@ pub(crate) async fn create_cart(
     let (tenant, buyer) = (identity.tenant(), identity.buyer());
     let mut call = idempotency.call(&identity, "create_cart", b"", &body);
     let view = CartCommand::View { buyer: Some(buyer.clone()) };
-    call.command_id = known_former::<Cart>(&gateway, &call, |id| CartId(id.0).key(tenant), view).await;
+    call.command_id =
+        known_former::<Cart>(&gateway, &call, |id| CartId(id.0).key(tenant), view, CartRejection::NotFound).await?;
     let cart = CartId(call.command_id.0);
     let command = CartCommand::Create { tenant: tenant.clone(), cart, buyer: buyer.clone(), currency };
     let (view, again) = ask(&gateway, tenant, cart, command, call).await?;

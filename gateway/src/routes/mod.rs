@@ -23,7 +23,7 @@ pub(crate) use self::{
     drops::DropWire,
 };
 
-use actors::Call;
+use actors::{AskError, Call};
 use axum::{
     Router,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
@@ -35,6 +35,7 @@ use engine::{
     aggregate::Aggregate,
     id::{CommandId, EntityKey},
 };
+use futures::{Stream, StreamExt, stream};
 use utoipa::{OpenApi, openapi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -66,27 +67,53 @@ pub(crate) fn read_call(arrival: &Arrival) -> Call {
     Call { request_id: arrival.id.number(), ..Call::read() }
 }
 
-/// The former guests of an account that are looked at for a thing that a repeated command has made: those of one device
-/// are few.
-const FORMER_LOOKED_AT_MAX: usize = 32;
+/// Former ids that are looked at together: an account has at most [`ALIASES_MAX`](persistence::sql::ALIASES_MAX).
+const FORMER_AT_ONCE: usize = 16;
 
-/// The name under which a command that makes something is known: its own, or the one that it had when its caller was a
-/// guest, if what it made then is there.
+/// The id under which a command that creates an entity is known: its own, or the one that it had when its caller was a
+/// guest, if the entity exists under that one.
+///
+/// Only a definite "not found" of every id permits a new entity. While it is unknown whether one of them exists, creating
+/// another could make two of one command, so any other error is the answer to the whole request.
 async fn known_former<A: Aggregate>(
     gateway: &Gateway,
     call: &Call,
     key: impl Fn(CommandId) -> EntityKey + Send,
     view: A::Command,
-) -> CommandId {
+    not_found: A::Rejection,
+) -> Result<CommandId, Problem>
+where
+    Problem: From<AskError<A::Rejection>>,
+{
     if call.former_ids.is_empty() {
-        return call.command_id;
+        return Ok(call.command_id);
     }
-    for id in std::iter::once(call.command_id).chain(call.former_ids.iter().copied().take(FORMER_LOOKED_AT_MAX)) {
-        if gateway.commerce.ask::<A>(&key(id), view.clone(), Call::read()).await.is_ok() {
-            return id;
+    let ids = std::iter::once(call.command_id).chain(call.former_ids.iter().copied());
+    let looks = ids.map(|id| {
+        let (key, view) = (key(id), view.clone());
+        async move { (id, gateway.commerce.ask::<A>(&key, view, Call::read()).await.map(drop)) }
+    });
+    let found = first_found(stream::iter(looks).buffered(FORMER_AT_ONCE), &not_found).await?;
+    Ok(found.unwrap_or(call.command_id))
+}
+
+/// The first id that exists; `None` when each is definitely not found.
+async fn first_found<J: PartialEq>(
+    looks: impl Stream<Item = (CommandId, Result<(), AskError<J>>)>,
+    not_found: &J,
+) -> Result<Option<CommandId>, Problem>
+where
+    Problem: From<AskError<J>>,
+{
+    let mut looks = std::pin::pin!(looks);
+    while let Some((id, look)) = looks.next().await {
+        match look {
+            Ok(()) => return Ok(Some(id)),
+            Err(AskError::Rejected(rejection)) if rejection == *not_found => {}
+            Err(error) => return Err(error.into()),
         }
     }
-    call.command_id
+    Ok(None)
 }
 
 /// The OpenAPI document.

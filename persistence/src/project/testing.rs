@@ -111,6 +111,7 @@ impl<A: Aggregate> Actor<A> {
             now,
             command_id: CommandId(self.commands),
             former_ids: Vec::new(),
+            former_fingerprint: None,
             fingerprint: Fingerprint(self.commands),
         };
         let decision = self.state.decide(command, &context).ok()?;

@@ -95,6 +95,7 @@ impl<A: Aggregate> Folding for Fold<A> {
             now,
             command_id: CommandId(0),
             former_ids: Vec::new(),
+            former_fingerprint: None,
             fingerprint: Fingerprint(0),
         };
         // One whose creation was refused shows nothing, and has nothing.

@@ -25,8 +25,13 @@ fn tenant() -> TenantId {
 
 /// Asks a product whose SKUs nobody else wants.
 fn ask(product: &mut Product, command: ProductCommand) -> ProductReply {
-    let context =
-        Context { now: Timestamp(0), command_id: CommandId(1), former_ids: Vec::new(), fingerprint: Fingerprint(1) };
+    let context = Context {
+        now: Timestamp(0),
+        command_id: CommandId(1),
+        former_ids: Vec::new(),
+        former_fingerprint: None,
+        fingerprint: Fingerprint(1),
+    };
     let decision = product.decide(&command, &context).unwrap();
     decision.events.iter().for_each(|event| product.apply(event));
     while let Some(effect) = product.outstanding().pop() {
@@ -130,7 +135,7 @@ proptest! {
     fn what_is_exported_imports_as_the_same_product(new in product(), units in 0..=u64::from(QUANTITY_MAX)) {
         let mut original = Product::default();
         let currency = new.currency;
-        let context = Context { now: Timestamp(0), command_id: CommandId(1), former_ids: Vec::new(), fingerprint: Fingerprint(1) };
+        let context = Context { now: Timestamp(0), command_id: CommandId(1), former_ids: Vec::new(), former_fingerprint: None, fingerprint: Fingerprint(1) };
         let create = ProductCommand::Create { tenant: tenant(), new: Box::new(new) };
         // Names and SKUs that clash within the product are another test's.
         prop_assume!(original.decide(&create, &context).is_ok());

@@ -56,6 +56,7 @@ fn the_same_key_with_another_command_is_refused() {
         now: shop.now,
         command_id: START,
         former_ids: Vec::new(),
+        former_fingerprint: None,
         fingerprint: crate::id::Fingerprint(9),
     };
     let refused = shop.state.decide(&CheckoutCommand::Start(Box::new(of_cart())), &other);

@@ -34,7 +34,7 @@ type Answered = Result<ProductReply, ProductRejection>;
 impl Shop {
     fn context(&self, command: u128) -> Context {
         let (command_id, fingerprint) = (CommandId(command), Fingerprint(command));
-        Context { now: Timestamp(self.now), command_id, former_ids: Vec::new(), fingerprint }
+        Context { now: Timestamp(self.now), command_id, former_ids: Vec::new(), former_fingerprint: None, fingerprint }
     }
 
     fn happen(&mut self, events: Vec<ProductEvent>) {

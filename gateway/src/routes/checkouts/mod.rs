@@ -7,9 +7,11 @@ mod view;
 use actors::{Answered, AskError, Call};
 use axum::{extract::State, response::Response};
 use engine::{
-    checkout::{Checkout, CheckoutCommand, CheckoutReply, CheckoutTerms, CheckoutView, Source, StartCheckout},
+    checkout::{
+        Checkout, CheckoutCommand, CheckoutRejection, CheckoutReply, CheckoutTerms, CheckoutView, Source, StartCheckout,
+    },
     drop::Buyer,
-    id::{CheckoutId, ContactId, Fingerprint, TenantId},
+    id::{CheckoutId, CommandId, ContactId, Fingerprint, TenantId},
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use persistence::sql::{Contact, ContactError, List, lists::CheckoutStanding};
@@ -84,10 +86,12 @@ pub(crate) async fn create_checkout(
     let (tenant, buyer) = (identity.tenant(), identity.buyer());
     let mut call = idempotency.call(&identity, "create_checkout", b"", &body);
     // The journal has both, and nobody shall be able to try addresses on them.
-    let fingerprint = keyed(&gateway, &[b"fingerprint", &call.fingerprint.0.to_be_bytes()]);
-    call.fingerprint = Fingerprint(fingerprint);
+    let private = |said: Fingerprint| Fingerprint(keyed(&gateway, &[b"fingerprint", &said.0.to_be_bytes()]));
+    call.fingerprint = private(call.fingerprint);
+    call.former_fingerprint = call.former_fingerprint.map(private);
     let view = CheckoutCommand::View { buyer: Some(buyer.clone()) };
-    call.command_id = known_former::<Checkout>(&gateway, &call, |id| CheckoutId(id.0).key(tenant), view).await;
+    let key = |id: CommandId| CheckoutId(id.0).key(tenant);
+    call.command_id = known_former::<Checkout>(&gateway, &call, key, view, CheckoutRejection::NotFound).await?;
     let checkout = CheckoutId(call.command_id.0);
     // Before anything is written, and before there is a checkout: what is refused here leaves nothing behind.
     let refusal = match (check_provider(&gateway, &body.payment.provider), &address) {

@@ -1,13 +1,14 @@
 //! A product as it is written in requests. What its texts may be, the product itself says.
 
 use engine::{
+    aggregate::EXPLICIT_NULL,
     id::VariantId,
     money::Currency,
     product::{
         Handle, IMAGES_MAX, Image, NewProduct, NewVariant, ProductEdit, SafeHtml, Status, VARIANTS_MAX, VariantEdit,
     },
 };
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::json;
 use utoipa::ToSchema;
 
@@ -145,7 +146,12 @@ pub(crate) struct VariantPatch {
     #[schema(value_type = Option<PriceSchema>)]
     price: Option<MoneyWire>,
     /// What it costs elsewhere; null takes it away.
-    #[serde(default, deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "said",
+        serialize_with = "explicit_null",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schema(value_type = Option<PriceSchema>)]
     compare_at_price: Option<Option<MoneyWire>>,
 }
@@ -153,6 +159,15 @@ pub(crate) struct VariantPatch {
 /// Tells null from nothing.
 fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<MoneyWire>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
+}
+
+/// Writes a null that was said, so that the command's fingerprint has it.
+fn explicit_null<S: Serializer>(price: &Option<Option<MoneyWire>>, serializer: S) -> Result<S::Ok, S::Error> {
+    match price {
+        Some(Some(price)) => price.serialize(serializer),
+        Some(None) => serializer.serialize_str(EXPLICIT_NULL),
+        None => serializer.serialize_none(),
+    }
 }
 
 pub(crate) fn refinements() -> Vec<Refinement> {

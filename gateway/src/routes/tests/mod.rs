@@ -6,6 +6,7 @@ mod carts;
 mod claims;
 mod document;
 mod drops;
+mod former;
 mod imports;
 mod inventory;
 mod lists;

@@ -96,7 +96,13 @@ fn claimed(n: u128, buyer: SubjectId) -> DropEvent {
 /// What the drop itself says.
 fn view(actor: &Actor<Drop>, now: Timestamp) -> Option<DropView> {
     use engine::aggregate::Aggregate;
-    let context = Context { now, command_id: CommandId(0), former_ids: vec![], fingerprint: Fingerprint(0) };
+    let context = Context {
+        now,
+        command_id: CommandId(0),
+        former_ids: vec![],
+        former_fingerprint: None,
+        fingerprint: Fingerprint(0),
+    };
     match actor.state.decide(&DropCommand::View, &context).ok()? {
         Decision { answer: Answer::Now(DropReply::Drop(view)), .. } => Some(*view),
         other => panic!("{other:?}"),

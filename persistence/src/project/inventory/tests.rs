@@ -93,6 +93,7 @@ fn levels_of(actor: &mut Actor<Inventory>) -> Option<StockLevels> {
         now: Timestamp(0),
         command_id: engine::id::CommandId(0),
         former_ids: Vec::new(),
+        former_fingerprint: None,
         fingerprint: engine::id::Fingerprint(0),
     };
     match actor.state.decide(&InventoryCommand::View, &context).ok()?.answer {
