@@ -238,6 +238,11 @@ impl Commerce {
         self.node.gate.inside()
     }
 
+    /// How many entities this node has in memory.
+    pub fn entities_in_memory(&self) -> usize {
+        self.node.shards().iter().filter_map(|shard| shard.current.get()).map(|leading| leading.entities()).sum()
+    }
+
     /// Entities that need somebody's eyes.
     pub fn ailing(&self) -> Vec<Ailing> {
         self.node.ailing()

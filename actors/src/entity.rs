@@ -152,6 +152,7 @@ impl<A: Aggregate> Actor for Entity<A> {
             Message::Freeze(reply, permit) => resident.freeze(reply, permit),
             Message::Retire(permit) => resident.retire(&myself, permit).await,
         }
+        resident.leave_without_history(&myself);
         Ok(())
     }
 }
@@ -380,6 +381,15 @@ impl<A: Aggregate> Resident<A> {
             };
             if inline { encode() } else { drop(tokio::task::spawn_blocking(encode)) }
         })));
+    }
+
+    /// Leaves memory at once if nothing ever happened to it: callers choose ids, and memory must not follow them. The
+    /// next caller of the id loads it again. The last of those who wait for it does this.
+    fn leave_without_history(&self, myself: &ActorRef<Message<A>>) {
+        if self.version == 0 && self.waiting.is_empty() && self.gate.close(0) {
+            self.leading.forget(&self.key);
+            myself.stop(None);
+        }
     }
 
     /// Where a snapshot of the present state stands.

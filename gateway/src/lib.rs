@@ -38,7 +38,6 @@ use engine::{
 use metrics_exporter_prometheus::PrometheusHandle;
 use persistence::sql::ReadSide;
 use subtle::ConstantTimeEq;
-use tokio::sync::Semaphore;
 
 use crate::auth::{Issuer, Keys, Mailer, Passwords, Sessions, Tenants};
 #[cfg(fuzzing)]
@@ -48,9 +47,6 @@ pub use crate::{
     problem::Problem,
     settings::{Rate, Rates, SettingFault, Settings},
 };
-
-/// Catalogue files that are taken in at once: each takes memory for 64 products, and a share of the journal.
-const IMPORTS_AT_ONCE: usize = 4;
 
 /// What a gateway is made of.
 pub struct GatewayOptions {
@@ -111,7 +107,7 @@ pub struct Parts {
     /// Turns for lists.
     pub(crate) listing: listing::Listing,
     /// The catalogue files that may be taken in at once.
-    pub(crate) imports: Arc<Semaphore>,
+    pub(crate) imports: Arc<imports::ImportPlaces>,
     /// The key of what the journal keeps of checkouts' addresses.
     pub(crate) contact_key: [u8; 32],
     order_access_key: [u8; 32],
@@ -152,7 +148,7 @@ impl Gateway {
             contact_key: keys.derive("contacts"),
             order_access_key: keys.derive("order links"),
             pages: OnceLock::new(),
-            imports: Arc::new(Semaphore::new(IMPORTS_AT_ONCE)),
+            imports: Arc::default(),
             commerce,
             read_side,
             settings,
@@ -185,9 +181,16 @@ impl Gateway {
     }
 
     /// The page that shows an order to whoever has its address, without what is personal.
-    pub fn order_access_url(&self, tenant: &TenantId, order: OrderId) -> String {
+    ///
+    /// `shop_url` is the shop's own address: see [`shop_url`](Gateway::shop_url).
+    pub fn order_access_url(&self, shop_url: &str, tenant: &TenantId, order: OrderId) -> String {
         // In the fragment: it reaches no server's log, and no other site by a Referer.
-        format!("{}/orders/{order}#access={}", self.settings.public_url, self.order_access(tenant, order))
+        format!("{shop_url}/orders/{order}#access={}", self.order_access(tenant, order))
+    }
+
+    /// Where people reach a shop, for links in mails and answers.
+    pub async fn shop_url(&self, tenant: &TenantId) -> Result<String, Problem> {
+        self.tenants.public_url(&self.read_side, &self.settings, tenant).await
     }
 
     fn order_access(&self, tenant: &TenantId, order: OrderId) -> String {

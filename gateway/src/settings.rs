@@ -69,7 +69,8 @@ pub struct Settings {
     pub public_url: String,
     /// Whose `X-Forwarded-For` counts. Default: nobody's.
     pub trusted_proxies: Vec<Network>,
-    /// Whose pages may read the answers. Default: all, since no cookie speaks for a visitor.
+    /// Whose pages may read the answers and open WebSockets. Default: all may read, since no cookie speaks for a visitor,
+    /// and only the shop's own may open WebSockets.
     pub origins: Origins,
     /// How often callers may ask.
     pub rates: Rates,
@@ -127,7 +128,7 @@ impl Default for Settings {
             hosts: BTreeMap::new(),
             public_url: "http://127.0.0.1:8080".to_owned(),
             trusted_proxies: Vec::new(),
-            origins: Origins::Any,
+            origins: Origins::AnyReads,
             rates: Rates::default(),
             issuer: "fusion".to_owned(),
             token_ttl: Duration::from_secs(3_600),

@@ -227,6 +227,13 @@ pub(crate) struct AddUser {
     pub(crate) settings: FolderSettings,
 }
 
+fn parse_public_url(text: &str) -> Result<String, String> {
+    match gateway::auth::is_public_url(text) {
+        true => Ok(text.to_owned()),
+        false => Err("must be an address such as https://shop.example, without a path".to_owned()),
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Tenants {
     /// Make a shop
@@ -257,6 +264,9 @@ pub(crate) struct AddTenant {
     /// A host name that leads to it; can be repeated, or several with commas
     #[arg(long, env = "FUSION_HOST", value_delimiter = ',')]
     pub(crate) host: Vec<String>,
+    /// Where people reach it, for links in mails: https://shop.example; its first host name unless said
+    #[arg(long, value_parser = parse_public_url)]
+    pub(crate) public_url: Option<String>,
     #[command(flatten)]
     pub(crate) settings: FolderSettings,
 }

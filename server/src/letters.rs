@@ -57,7 +57,8 @@ impl Letters {
             Ok(answered) => {
                 let OrderReply::Order(order) = answered.reply;
                 let number = number::spell(&gateway.order_number_key, order.number);
-                let access_url = Some(gateway.order_access_url(tenant, order.id));
+                let shop_url = gateway.shop_url(tenant).await.map_err(|problem| format!("{problem:?}"))?;
+                let access_url = Some(gateway.order_access_url(&shop_url, tenant, order.id));
                 Ok(Some(Receipt { email, number, order: *order, access_url }))
             }
             Err(AskError::Rejected(rejection)) => Err(rejection.to_string()),

@@ -21,6 +21,7 @@ mod log;
 mod migrate;
 mod options;
 mod pages;
+mod private;
 mod program;
 mod projection;
 mod read_side;
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
             return ExitCode::from(EXIT_MISUSE);
         }
     };
+    private::restrict_new_files();
     log::start(&config.log);
     match run(&cli.command, config) {
         Ok(code) => code,

@@ -24,8 +24,9 @@ pub(crate) async fn run(tenants: &Tenants, config: &Config) -> Result<(), WayErr
     done
 }
 
-async fn add(way: &Way, AddTenant { name, currency, host, .. }: &AddTenant) -> Result<(), WayError> {
-    let new = NewTenant { name: name.clone(), currency: *currency, hosts: host.clone() };
+async fn add(way: &Way, AddTenant { name, currency, host, public_url, .. }: &AddTenant) -> Result<(), WayError> {
+    let (hosts, public_url) = (host.clone(), public_url.clone());
+    let new = NewTenant { name: name.clone(), currency: *currency, hosts, public_url };
     let made: MadeTenant = way.post("/local/tenants", &new).await?;
     let (name, fusion) = (made.name, program::name());
     println!("tenant {name} is there; make a token with: {fusion} token --role vendor --tenant {name}");

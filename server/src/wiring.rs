@@ -38,6 +38,7 @@ use crate::{
     config::{Config, SHARDS},
     fingerprints::{self, FingerprintError},
     letters::{DoorPost, Letters, ReadSideMailLog},
+    private::{self, PrivacyError},
     projection::ReadSideProjection,
     read_side::{self, MustBe, ReadSideError, ReadSideWitness},
 };
@@ -57,6 +58,9 @@ pub(crate) enum OpenError {
     /// Another process has it.
     #[error(transparent)]
     Folder(#[from] FolderError),
+    /// It is not its owner's alone.
+    #[error(transparent)]
+    Privacy(#[from] PrivacyError),
     /// It was made under `--dev`, and this is not; or the other way round.
     #[error("{0}")]
     Development(String),
@@ -185,6 +189,8 @@ impl House {
     /// Opens the folder that `config` names, or makes it, and leads every shard.
     pub(crate) async fn open(config: &Config, metrics: PrometheusHandle) -> Result<Self, OpenError> {
         let began = Instant::now();
+        // Before anything in it is opened or written.
+        private::secure(&config.data_dir)?;
         let folder = DataFolder::lock(&config.data_dir)?;
         check_development(&config.data_dir, config.dev)?;
         let journal = Arc::new(open_journal(&folder, config.rewitness).await?);

@@ -394,6 +394,11 @@ impl Leading {
         }
     }
 
+    /// How many entities are in memory.
+    pub(crate) fn entities(&self) -> usize {
+        self.live.len()
+    }
+
     /// Takes an entity out of memory that has nothing to be remembered: it was asked for, and never was.
     pub fn forget(&self, key: &EntityKey) {
         self.remove_live(key);

@@ -40,6 +40,14 @@ pub enum KeyError {
         /// Which.
         path: PathBuf,
     },
+    /// The file is someone else's, a link, or no file: someone may have planted it.
+    #[error("key file {path} {why}: remove it, or put the installation's own key there")]
+    Planted {
+        /// Which.
+        path: PathBuf,
+        /// What is odd about it.
+        why: &'static str,
+    },
     /// The system has no randomness.
     #[error("no randomness from the system")]
     NoRandomness,
@@ -132,13 +140,8 @@ fn make_folder(folder: &Path) -> io::Result<()> {
 
 fn read_or_make(path: &Path, make: impl FnOnce() -> Result<Vec<u8>, KeyError>) -> Result<Vec<u8>, KeyError> {
     let file = |why| KeyError::File { path: path.to_owned(), why };
-    match fs::read(path) {
-        Ok(bytes) => {
-            check_mode(path)?;
-            return Ok(bytes);
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(file(error)),
+    if check_own(path)? {
+        return fs::read(path).map_err(file);
     }
     let bytes = make()?;
     // Written aside and linked into place: a crash leaves a whole key or none, and of two starts at once one key stays.
@@ -168,19 +171,33 @@ fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
+/// Whether there is a key file; refuses one that is not its owner's alone, or not ours.
 #[cfg(unix)]
-fn check_mode(path: &Path) -> Result<(), KeyError> {
-    use std::os::unix::fs::PermissionsExt;
-    let metadata = fs::metadata(path).map_err(|why| KeyError::File { path: path.to_owned(), why })?;
-    match metadata.permissions().mode() & 0o077 {
-        0 => Ok(()),
+fn check_own(path: &Path) -> Result<bool, KeyError> {
+    use std::os::unix::fs::MetadataExt;
+    let planted = |why| Err(KeyError::Planted { path: path.to_owned(), why });
+    let found = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        found => found.map_err(|why| KeyError::File { path: path.to_owned(), why })?,
+    };
+    if found.file_type().is_symlink() {
+        return planted("is a symbolic link");
+    }
+    if !found.is_file() {
+        return planted("is no file");
+    }
+    if found.uid() != rustix::process::geteuid().as_raw() {
+        return planted("belongs to another user");
+    }
+    match found.mode() & 0o077 {
+        0 => Ok(true),
         _ => Err(KeyError::Exposed { path: path.to_owned() }),
     }
 }
 
 #[cfg(not(unix))]
-fn check_mode(_: &Path) -> Result<(), KeyError> {
-    Ok(())
+fn check_own(path: &Path) -> Result<bool, KeyError> {
+    Ok(path.exists())
 }
 
 #[cfg(test)]
@@ -225,6 +242,21 @@ mod tests {
             assert!(matches!(Keys::open(folder.path()), Err(KeyError::Damaged { .. })));
             assert_eq!(fs::read(&file).unwrap(), b"short");
             fs::write(&file, whole).unwrap();
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_key_that_someone_may_have_planted_is_refused() {
+        let outside = tempfile::tempdir().unwrap();
+        let known = outside.path().join("known");
+        fs::write(&known, [7; SECRET_BYTES]).unwrap();
+        let plants: [fn(&Path, &Path) -> io::Result<()>; 2] =
+            [|from, to| std::os::unix::fs::symlink(from, to), |_, to| fs::create_dir(to)];
+        for plant in plants {
+            let folder = tempfile::tempdir().unwrap();
+            plant(&known, &folder.path().join(SECRET_FILE)).unwrap();
+            assert!(matches!(Keys::open(folder.path()), Err(KeyError::Planted { .. })));
         }
     }
 }

@@ -36,6 +36,6 @@ pub use self::{
     password::Passwords,
     sessions::{Grant, Sessions},
     standing::Standing,
-    tenants::Tenants,
+    tenants::{PUBLIC_URL_SETTING, Tenants, is_public_url},
     token::{InvalidToken, Issuer, Minted, Role, TOKEN_BYTES_MAX},
 };

@@ -27,7 +27,35 @@ const NAMES_MAX: usize = 4_096;
 #[derive(Debug, Default)]
 pub struct Tenants {
     hosts: RwLock<HashMap<String, (Instant, Option<TenantId>)>>,
-    names: RwLock<HashMap<TenantId, (Instant, Option<Currency>)>>,
+    names: RwLock<HashMap<TenantId, (Instant, Option<KnownTenant>)>>,
+}
+
+/// What requests need to know of a tenant.
+#[derive(Debug, Clone)]
+struct KnownTenant {
+    currency: Currency,
+    /// Where its shop is, if it has an address of its own.
+    address: Option<Address>,
+}
+
+/// A tenant's own public address.
+#[derive(Debug, Clone)]
+enum Address {
+    /// As the operator has set it.
+    Url(String),
+    /// A host name; scheme and port are the installation's.
+    Host(String),
+}
+
+/// The tenant setting with the public address: `https://shop.example`.
+pub const PUBLIC_URL_SETTING: &str = "public_url";
+
+/// Whether a text can be a public address: scheme and authority, without a path.
+pub fn is_public_url(url: &str) -> bool {
+    let is_http = matches!(url.split_once("://"), Some(("http" | "https", _)));
+    is_http
+        && !url.ends_with('/')
+        && url.parse::<Uri>().is_ok_and(|uri| uri.host().is_some_and(|host| !host.is_empty()))
 }
 
 impl Tenants {
@@ -83,14 +111,59 @@ impl Tenants {
 
     /// The currency that a shop's prices are said in when nothing else is; `None` when there is no such shop.
     pub async fn currency(&self, read_side: &ReadSide, tenant: &TenantId) -> Result<Option<Currency>, Problem> {
-        if let Some((at, currency)) = self.names.read().get(tenant)
+        Ok(self.known(read_side, tenant).await?.map(|known| known.currency))
+    }
+
+    /// Whether there is such a shop.
+    pub async fn exists(&self, read_side: &ReadSide, tenant: &TenantId) -> Result<bool, Problem> {
+        Ok(self.known(read_side, tenant).await?.is_some())
+    }
+
+    /// Where people reach a shop, for links in mails and answers: its own address, else the installation's. A shop has an
+    /// address of its own by its `public_url` setting, else by the first of its host names.
+    pub async fn public_url(
+        &self,
+        read_side: &ReadSide,
+        settings: &Settings,
+        tenant: &TenantId,
+    ) -> Result<String, Problem> {
+        let address = self.known(read_side, tenant).await?.and_then(|known| known.address);
+        let configured = || settings.hosts.iter().find(|(_, known)| *known == tenant).map(|(host, _)| host.clone());
+        Ok(match address.or_else(|| configured().map(Address::Host)) {
+            Some(Address::Url(url)) => url,
+            Some(Address::Host(host)) => at_host(&settings.public_url, &host),
+            None => settings.public_url.clone(),
+        })
+    }
+
+    async fn known(&self, read_side: &ReadSide, tenant: &TenantId) -> Result<Option<KnownTenant>, Problem> {
+        if let Some((at, known)) = self.names.read().get(tenant)
             && at.elapsed() < REMEMBERED
         {
-            return Ok(*currency);
+            return Ok(known.clone());
         }
-        let currency = read_side.tenant(tenant).await?.map(|tenant| tenant.currency);
-        remember(&self.names, tenant.clone(), currency);
-        Ok(currency)
+        let known = read_side.tenant(tenant).await?.map(|tenant| {
+            let url =
+                tenant.settings.get(PUBLIC_URL_SETTING).and_then(|url| url.as_str()).filter(|url| is_public_url(url));
+            let address = url.map(|url| Address::Url(url.to_owned()));
+            KnownTenant {
+                currency: tenant.currency,
+                address: address.or_else(|| tenant.hosts.into_iter().next().map(Address::Host)),
+            }
+        });
+        remember(&self.names, tenant.clone(), known.clone());
+        Ok(known)
+    }
+}
+
+/// The installation's address with another host name.
+fn at_host(public_url: &str, host: &str) -> String {
+    let (scheme, authority) = public_url.split_once("://").unwrap_or(("http", public_url));
+    let port =
+        authority.rsplit_once(':').map(|(_, port)| port).filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
+    match port {
+        Some(port) => format!("{scheme}://{host}:{port}"),
+        None => format!("{scheme}://{host}"),
     }
 }
 
@@ -112,4 +185,35 @@ fn plain_host(host: &str) -> String {
         _ => host,
     };
     name.trim_end_matches('.').to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shop_is_reached_as_the_installation_is_under_its_own_host_name() {
+        assert_eq!(at_host("https://shops.example", "acme.example"), "https://acme.example");
+        assert_eq!(at_host("http://127.0.0.1:8080", "acme.example"), "http://acme.example:8080");
+        assert_eq!(at_host("http://[::1]", "acme.example"), "http://acme.example");
+        assert_eq!(at_host("http://[::1]:8080", "acme.example"), "http://acme.example:8080");
+    }
+
+    #[test]
+    fn an_address_has_a_scheme_and_a_host_and_no_path() {
+        for good in ["https://shop.example", "http://shop.example:8080", "http://[::1]:8080"] {
+            assert!(is_public_url(good), "{good}");
+        }
+        for odd in [
+            "",
+            "shop.example",
+            "https://",
+            "https://shop.example/",
+            "ftp://shop.example",
+            "javascript://x",
+            "https://a b",
+        ] {
+            assert!(!is_public_url(odd), "{odd}");
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! Which pages of other origins may read the answers.
 //!
 //! Callers prove who they are by a bearer token, never by a cookie, so a foreign page can do nothing in a visitor's
-//! name: by default any origin may read. Credentials in the sense of CORS are never allowed.
+//! name: by default any origin may read. Credentials in the sense of CORS are never allowed. A WebSocket is not subject
+//! to CORS, and what it carries is not public: by default only the shop's own pages may open one.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 use axum::response::{IntoResponse, Response};
@@ -15,11 +16,13 @@ const EXPOSED: HeaderValue =
 const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 const ANY: HeaderValue = HeaderValue::from_static("*");
 
-/// The origins whose pages may read answers.
+/// The origins whose pages may read answers and open WebSockets. The shop's own pages always may.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Origins {
-    /// All.
+    /// All may read answers; none but the shop's own may open WebSockets.
     #[default]
+    AnyReads,
+    /// All may do both.
     Any,
     /// These, as browsers spell them: `https://shop.example`.
     These(Vec<String>),
@@ -28,7 +31,7 @@ pub enum Origins {
 impl Origins {
     fn allow(&self, origin: &HeaderValue) -> Option<HeaderValue> {
         match self {
-            Origins::Any => Some(ANY),
+            Origins::AnyReads | Origins::Any => Some(ANY),
             Origins::These(origins) => {
                 origins.iter().any(|known| known.as_bytes() == origin.as_bytes()).then(|| origin.clone())
             }
@@ -37,7 +40,7 @@ impl Origins {
 
     /// Whether the pages of `origin` may open a WebSocket here.
     pub fn allows(&self, origin: &HeaderValue) -> bool {
-        self.allow(origin).is_some()
+        *self != Origins::AnyReads && self.allow(origin).is_some()
     }
 
     /// The answer to a preflight, if the request is one.
@@ -57,7 +60,7 @@ impl Origins {
 
     /// Says in an answer who may read it.
     pub(super) fn mark(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
-        if *self != Origins::Any {
+        if matches!(self, Origins::These(_)) {
             headers.append(header::VARY, HeaderValue::from_name(HeaderName::from_static("origin")));
         }
         let Some(allowed) = origin.and_then(|origin| self.allow(origin)) else { return };

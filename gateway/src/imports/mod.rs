@@ -13,9 +13,11 @@
 mod intake;
 mod job;
 mod notes;
+mod places;
 mod rehearsal;
 
 pub use self::{
     job::{AT_ONCE, Ended, ImportJob},
     notes::Counts,
+    places::{IMPORTS_AT_ONCE, IMPORTS_PER_TENANT, ImportPlace, ImportPlaces},
 };

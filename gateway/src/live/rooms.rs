@@ -115,6 +115,12 @@ impl Rooms {
         Ok(ConnectionPlace { address, _permit: permit })
     }
 
+    /// How many topics have a room.
+    #[cfg(test)]
+    pub(super) fn topics(&self) -> usize {
+        self.rooms.len()
+    }
+
     /// How many connections there are.
     #[cfg(test)]
     pub(super) fn connections(&self) -> usize {

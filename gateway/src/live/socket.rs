@@ -137,11 +137,16 @@ fn subprotocol(headers: &HeaderMap) -> Result<Option<(&'static str, Wire)>, Prob
     }
 }
 
-/// Whether a page of this shop asks.
+/// Whether a page of this shop asks: none is named, or the one whose host the request is for.
 fn is_from_here(headers: &HeaderMap, public_url: &str) -> bool {
-    let Some(origin) = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()) else { return true };
+    let Some(origin) = headers.get(header::ORIGIN) else { return true };
+    let Ok(origin) = origin.to_str() else { return false };
+    let Some((scheme, from)) = origin.split_once("://") else { return false };
+    // Browsers leave the default port of a scheme out of the origin, proxies may leave it in `Host`.
+    let default_port = if scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
+    let without_port = |authority: &str| authority.strip_suffix(default_port).unwrap_or(authority).to_ascii_lowercase();
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    origin == public_url || host.is_some_and(|host| origin.split_once("://").is_some_and(|(_, from)| from == host))
+    origin.eq_ignore_ascii_case(public_url) || host.is_some_and(|host| without_port(host) == without_port(from))
 }
 
 /// What was read and not understood yet, and what the protocol itself wants to say.

@@ -103,7 +103,7 @@ async fn send_link(gateway: &Gateway, tenant: &TenantId, email: &Email) -> Resul
     let expires_at = now.plus_seconds(gateway.settings.reset_ttl.as_secs());
     gateway.read_side.create_password_reset(tenant, account.subject, token_hash(&secret), now, expires_at).await?;
     // In the fragment: it reaches no server's log, and no other site by a Referer.
-    let link = format!("{}/reset-password#token={secret}", gateway.settings.public_url);
+    let link = format!("{}/reset-password#token={secret}", gateway.shop_url(tenant).await?);
     let minutes = gateway.settings.reset_ttl.as_secs() / 60;
     let mail = Mail {
         tenant: tenant.clone(),

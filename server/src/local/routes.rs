@@ -14,7 +14,7 @@ use engine::{
     money::Currency,
     time::Timestamp,
 };
-use gateway::auth::email::Email;
+use gateway::auth::{PUBLIC_URL_SETTING, email::Email};
 use persistence::sql::{
     AccountError, Cursor, LIMIT_MAX, Limit, List, NewAccount, PageRequest, RemoveTenantError, Tenant, TenantError,
 };
@@ -49,6 +49,8 @@ pub(crate) struct NewTenant {
     pub(crate) name: TenantId,
     pub(crate) currency: Currency,
     pub(crate) hosts: Vec<String>,
+    #[serde(default)]
+    pub(crate) public_url: Option<String>,
 }
 
 /// A shop that was made.
@@ -66,7 +68,7 @@ async fn add_tenant(State(rooms): Shared, Json(new): Json<NewTenant>) -> Result<
         tenant: new.name.clone(),
         currency: new.currency.in_use().map_err(|error| Refusal::refused(&format!("{} is {error}", new.currency)))?,
         hosts: new.hosts,
-        settings: serde_json::Map::new(),
+        settings: new.public_url.into_iter().map(|url| (PUBLIC_URL_SETTING.to_owned(), url.into())).collect(),
         created_at: rooms.gateway.now(),
     };
     let (name, fusion) = (&new.name, program::name());

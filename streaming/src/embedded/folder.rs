@@ -1,8 +1,9 @@
 //! The data folder, which one process owns at a time.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{DirBuilder, File, OpenOptions, TryLockError},
     io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -23,6 +24,12 @@ pub enum FolderError {
         /// Who has it; `?` while that process is just starting.
         pid: String,
     },
+    /// The lock file is a symbolic link: writing to it would overwrite whatever it leads to.
+    #[error("{path} is a symbolic link, which is not followed: remove it")]
+    Link {
+        /// The lock file.
+        path: PathBuf,
+    },
     /// It cannot be made or locked.
     #[error("data folder {path}: {why}")]
     Io {
@@ -37,7 +44,7 @@ impl From<FolderError> for JournalError {
     fn from(error: FolderError) -> Self {
         match error {
             FolderError::InUse { .. } => Self::InUse(error.to_string()),
-            FolderError::Io { .. } => Self::Store(error.to_string()),
+            FolderError::Link { .. } | FolderError::Io { .. } => Self::Store(error.to_string()),
         }
     }
 }
@@ -59,6 +66,10 @@ impl DataFolder {
     /// Takes the folder, and makes it if there is none.
     pub fn lock(path: impl AsRef<Path>) -> Result<Self, FolderError> {
         let path = path.as_ref().to_path_buf();
+        let lock_file = path.join(LOCK_FILE);
+        if lock_file.is_symlink() {
+            return Err(FolderError::Link { path: lock_file });
+        }
         Self::try_lock(&path).map_err(|why| FolderError::Io { path: path.clone(), why })?.map_err(|pid| {
             let pid = if pid.is_empty() { "?".to_owned() } else { pid };
             FolderError::InUse { path, pid }
@@ -67,9 +78,13 @@ impl DataFolder {
 
     /// Itself, or the id of the process that has it.
     fn try_lock(path: &Path) -> io::Result<Result<Self, String>> {
-        std::fs::create_dir_all(path)?;
-        let file = path.join(LOCK_FILE);
-        let mut lock = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(file)?;
+        // For its owner's eyes alone: it holds accounts and addresses.
+        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        // Not through a link, also when one was put there a moment ago.
+        options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32);
+        let mut lock = options.open(path.join(LOCK_FILE))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -114,5 +129,29 @@ mod tests {
         assert!(DataFolder::lock(&path).is_err(), "a clone still has it");
         drop(clone);
         DataFolder::lock(&path).unwrap();
+    }
+
+    #[test]
+    fn a_lock_file_that_is_a_link_is_refused_and_its_target_left_alone() {
+        let parent = tempfile::tempdir().unwrap();
+        let (path, target) = (parent.path().join("data"), parent.path().join("precious"));
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(&target, "precious").unwrap();
+        std::os::unix::fs::symlink(&target, path.join(LOCK_FILE)).unwrap();
+        assert!(matches!(DataFolder::lock(&path), Err(FolderError::Link { .. })));
+        // A link that leads nowhere would make a file elsewhere.
+        std::fs::remove_file(&target).unwrap();
+        assert!(matches!(DataFolder::lock(&path), Err(FolderError::Link { .. })));
+        assert!(!target.exists());
+    }
+
+    #[test]
+    fn a_new_folder_is_its_owners_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("data");
+        let _folder = DataFolder::lock(&path).unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(&path.join(LOCK_FILE))), (0o700, 0o600));
     }
 }

@@ -3,6 +3,7 @@
 mod client;
 mod hostile;
 mod sessions;
+mod strangers;
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 

@@ -262,8 +262,8 @@ pub(crate) async fn create_import(
             own.in_use().map_err(|error| Problem::out_of_range("?currency", why(error)))?
         }
     };
-    let place = gateway.imports.clone().try_acquire_owned();
-    let place = place.map_err(|_| Problem::new(Code::Overloaded).retry_after(BUSY_WAIT))?;
+    let place = gateway.imports.take(&tenant);
+    let place = place.ok_or_else(|| Problem::new(Code::Overloaded).retry_after(BUSY_WAIT))?;
     let file = upload::receive(request, gateway.settings.upload_bytes_max).await?;
     let command = (currency.code(), said.dry_run, said.set_stock, &file.hash);
     let call = match said.duplicates {

@@ -139,7 +139,7 @@ async fn ask(
 
 async fn write(gateway: &Gateway, tenant: &TenantId, view: &OrderView) -> Result<OrderWire, Problem> {
     let contact = gateway.read_side.contact(tenant, view.contact).await?;
-    Ok(OrderWire::of(gateway, tenant, view, contact.as_ref()))
+    Ok(OrderWire::of(gateway, &gateway.shop_url(tenant).await?, tenant, view, contact.as_ref()))
 }
 
 /// Orders, newest first
@@ -163,7 +163,9 @@ pub(crate) async fn list_orders(
     let ids: Vec<_> = page.items.iter().map(|order| order.contact).collect();
     let contacts = gateway.read_side.contacts(tenant, &ids).await?;
     let contact = |order: &OrderView| contacts.iter().find(|contact| contact.contact == order.contact);
-    let items = page.items.iter().map(|order| OrderWire::of(&gateway, tenant, order, contact(order))).collect();
+    let shop_url = gateway.shop_url(tenant).await?;
+    let write = |order: &OrderView| OrderWire::of(&gateway, &shop_url, tenant, order, contact(order));
+    let items = page.items.iter().map(write).collect();
     Ok(ok(&PageWire::<OrderWire> { items, next_cursor: page.next.map(|cursor| cursor.to_string()) }))
 }
 
@@ -191,7 +193,7 @@ pub(crate) async fn get_order(
     if is_own {
         return Ok(ok(&write(&gateway, tenant, &view).await?));
     }
-    Ok(ok(&OrderWire::of(&gateway, tenant, &view, None)))
+    Ok(ok(&OrderWire::of(&gateway, &gateway.shop_url(tenant).await?, tenant, &view, None)))
 }
 
 /// Why an order is called off.

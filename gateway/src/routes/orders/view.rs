@@ -139,7 +139,13 @@ fn address_lines(address: &Map<String, Value>) -> Vec<String> {
 
 impl OrderWire {
     /// Without `contact`: as whoever has its address sees it.
-    pub(super) fn of(gateway: &Gateway, tenant: &TenantId, view: &OrderView, contact: Option<&Contact>) -> Self {
+    pub(super) fn of(
+        gateway: &Gateway,
+        shop_url: &str,
+        tenant: &TenantId,
+        view: &OrderView,
+        contact: Option<&Contact>,
+    ) -> Self {
         let standing = &view.standing;
         let totals = &view.totals;
         Self {
@@ -166,7 +172,7 @@ impl OrderWire {
                 refunded: view.refunded.into(),
             },
             checkout_id: view.checkout,
-            access_url: gateway.order_access_url(tenant, view.id),
+            access_url: gateway.order_access_url(shop_url, tenant, view.id),
             email: contact.and_then(|contact| contact.email.clone()),
             shipping_address: contact.and_then(|contact| contact.address.clone()),
             shipping_lines: contact.and_then(|contact| contact.address.as_ref()).map(address_lines),

@@ -15,3 +15,5 @@ mod private;
 mod quotes;
 mod scripts;
 mod shop;
+mod tenants;
+mod unknown;

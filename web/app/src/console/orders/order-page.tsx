@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { PageProps } from "../../app";
 import { countryName } from "../../checkout/countries";
 import { money, t } from "../../i18n";
+import { mailAddress } from "../../ui/mail-address";
 import { Notice } from "../../ui/notice";
 import { useLoad } from "../../ui/use-load";
 import { read } from "../asking";
@@ -196,7 +197,7 @@ function Buyer({ order }: { order: Order }) {
     <>
       {order.email && (
         <p class="breakable">
-          <a href={`mailto:${order.email}`}>{order.email}</a>
+          <a href={mailAddress(order.email)}>{order.email}</a>
         </p>
       )}
       <address>
