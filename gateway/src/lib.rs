@@ -39,7 +39,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use persistence::sql::ReadSide;
 use subtle::ConstantTimeEq;
 
-use crate::auth::{Issuer, Keys, Mailer, Passwords, Sessions, Tenants};
+use crate::auth::{Issuer, Keys, Mailer, Passwords, Sessions, Tenants, sealing::PaymentTokens};
 #[cfg(fuzzing)]
 pub use crate::routes::fuzzing;
 pub use crate::{
@@ -75,6 +75,9 @@ pub enum StartError {
     /// The password settings are out of argon2's bounds.
     #[error(transparent)]
     Password(#[from] auth::password::PasswordError),
+    /// No key can be made of the installation's secret.
+    #[error(transparent)]
+    Keys(#[from] auth::KeyError),
 }
 
 /// Everything that the routes need. Cheap to clone.
@@ -110,6 +113,8 @@ pub struct Parts {
     pub(crate) imports: Arc<imports::ImportPlaces>,
     /// The key of what the journal keeps of checkouts' addresses.
     pub(crate) contact_key: [u8; 32],
+    /// Seals means of payment before the journal has them.
+    pub payment_tokens: Arc<PaymentTokens>,
     order_access_key: [u8; 32],
     pages: OnceLock<axum::Router<Gateway>>,
     clock: Arc<dyn Clock>,
@@ -147,6 +152,7 @@ impl Gateway {
             order_number_key: keys.derive("order numbers"),
             contact_key: keys.derive("contacts"),
             order_access_key: keys.derive("order links"),
+            payment_tokens: Arc::new(PaymentTokens::new(&keys)?),
             pages: OnceLock::new(),
             imports: Arc::default(),
             commerce,

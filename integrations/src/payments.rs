@@ -57,11 +57,15 @@ pub trait PaymentProvider: Send + Sync + 'static {
     fn look_up<'a>(&'a self, charge: &'a Charge) -> BoxFuture<'a, Result<Option<ProviderAnswer>, OutcomeUnknown>>;
 }
 
+/// Opens a token that was sealed before it was written down; `None` when that is not possible.
+pub type OpenToken = Arc<dyn Fn(&TenantId, &str) -> Option<String> + Send + Sync>;
+
 /// The providers of this installation, by the name that a checkout asks for.
 pub struct Providers {
     by_name: Vec<(String, Arc<dyn PaymentProvider>)>,
     answer_max: Duration,
     unsettled: Mutex<HashSet<(TenantId, String)>>,
+    open_token: Option<OpenToken>,
 }
 
 impl std::fmt::Debug for Providers {
@@ -73,7 +77,7 @@ impl std::fmt::Debug for Providers {
 impl Providers {
     /// None yet.
     pub fn new(answer_max: Duration) -> Self {
-        Self { by_name: Vec::new(), answer_max, unsettled: Mutex::default() }
+        Self { by_name: Vec::new(), answer_max, unsettled: Mutex::default(), open_token: None }
     }
 
     /// Adds one. A payment names its provider for ever, so one may be taken away again only when its payments are
@@ -82,6 +86,13 @@ impl Providers {
     pub fn with(mut self, name: &str, provider: Arc<dyn PaymentProvider>) -> Self {
         self.by_name.retain(|(known, _)| known != name);
         self.by_name.push((name.to_owned(), provider));
+        self
+    }
+
+    /// How tokens are opened, which are sealed in the journal. Without this they reach the provider as they are.
+    #[must_use]
+    pub fn opening_tokens(mut self, open: OpenToken) -> Self {
+        self.open_token = Some(open);
         self
     }
 
@@ -105,7 +116,18 @@ impl Providers {
             if was_unsettled && let Some(found) = provider.look_up(&charge).await? {
                 return Ok(found);
             }
-            ask(provider.as_ref(), &charge, &request.operation).await
+            match &request.operation {
+                ProviderOperation::Authorise { token, amount } => match self.opened(&charge.tenant, token) {
+                    Some(token) => provider.authorise(&charge, &token, *amount).await,
+                    // The installation has another key than the one that it was sealed with. It was authorised before
+                    // that happened, or never can be.
+                    None => match provider.look_up(&charge).await? {
+                        Some(found) => Ok(found),
+                        None => Ok(ProviderAnswer::Declined { code: "token_unreadable".into() }),
+                    },
+                },
+                operation => ask(provider.as_ref(), &charge, operation).await,
+            }
         };
         let answer = match tokio::time::timeout(self.answer_max, asked).await {
             Ok(answer) => answer,
@@ -120,6 +142,14 @@ impl Providers {
             }
         }
         answer
+    }
+
+    /// The token as the provider knows it.
+    fn opened(&self, tenant: &TenantId, token: &str) -> Option<String> {
+        match &self.open_token {
+            Some(open) => open(tenant, token),
+            None => Some(token.to_owned()),
+        }
     }
 
     /// Notes that it has no outcome, and says whether it had none before.

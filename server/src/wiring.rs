@@ -14,12 +14,12 @@ use std::{
 use actors::{Node, NodeError, NodeOptions, SystemClock, clock::Clock};
 use gateway::{
     Gateway, GatewayOptions,
-    auth::{KeyError, Keys},
+    auth::{KeyError, Keys, sealing::PaymentTokens},
 };
 use integrations::{
     mail::{PostOffice, PostOfficeError},
     outside::World,
-    payments::Providers,
+    payments::{OpenToken, Providers},
     sandbox::{self, LedgerError, Sandbox},
 };
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -208,7 +208,9 @@ impl House {
         let log = ReadSideMailLog::open(read_side.clone(), clock.clone()).await?;
         let post = Arc::new(PostOffice::open(&config.mail_from, &config.mail)?.with_log(Arc::new(log)));
         let sandbox = open_sandbox(config, clock.clone()).await?;
-        let mut providers = Providers::new(config.provider_timeout);
+        let tokens = PaymentTokens::new(&keys)?;
+        let open_token: OpenToken = Arc::new(move |tenant, token| tokens.open(tenant, token).ok());
+        let mut providers = Providers::new(config.provider_timeout).opening_tokens(open_token);
         if let Some(sandbox) = &sandbox {
             providers = providers.with(sandbox::NAME, sandbox.clone());
         }

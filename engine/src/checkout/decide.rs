@@ -9,7 +9,7 @@ use crate::{
     aggregate::{Context, Decision, KeyReused},
     drop::Buyer,
     money::AMOUNT_MAX,
-    payment::{PROVIDER_BYTES_MAX, TOKEN_BYTES_MAX},
+    payment::{PROVIDER_BYTES_MAX, SEALED_TOKEN_BYTES_MAX},
     receipts::Receipt,
     time::Timestamp,
 };
@@ -176,7 +176,7 @@ fn check(start: &StartCheckout) -> Result<(), CheckoutRejection> {
     if start.provider.is_empty() || start.provider.len() > PROVIDER_BYTES_MAX {
         return invalid("/payment/provider", "is empty or too long");
     }
-    if start.token.is_empty() || start.token.len() > TOKEN_BYTES_MAX {
+    if start.token.is_empty() || start.token.len() > SEALED_TOKEN_BYTES_MAX {
         return invalid("/payment/token", "is empty or too long");
     }
     if start.expected_total.is_some_and(|total| !(0..=AMOUNT_MAX).contains(&total.amount)) {

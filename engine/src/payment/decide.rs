@@ -2,7 +2,7 @@
 
 use super::{
     CODE_BYTES_MAX, CONFIRMS_MAX, PROVIDER_BYTES_MAX, Payment, PaymentCommand, PaymentEvent, PaymentRejection,
-    PaymentReply, PaymentState, ProviderAnswer, ProviderOperation, ProviderRequest, REFUNDS_MAX, TOKEN_BYTES_MAX,
+    PaymentReply, PaymentState, ProviderAnswer, ProviderOperation, ProviderRequest, REFUNDS_MAX, SEALED_TOKEN_BYTES_MAX,
     fold::{Line, Refund, RefundState, Sheet},
 };
 use crate::{
@@ -67,7 +67,7 @@ impl Payment {
         if provider.is_empty() || provider.len() > PROVIDER_BYTES_MAX {
             return Err(invalid("/payment/provider", "has from 1 to 64 bytes"));
         }
-        if token.len() > TOKEN_BYTES_MAX {
+        if token.len() > SEALED_TOKEN_BYTES_MAX {
             return Err(invalid("/payment/token", "is longer than 1024 bytes"));
         }
         let (command, at) = (context.command_id, context.now);

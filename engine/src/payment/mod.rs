@@ -38,6 +38,10 @@ pub const REFUNDS_MAX: usize = 1_000;
 pub const CONFIRMS_MAX: usize = 20;
 /// The longest token, in bytes: the well-known providers' are below 256.
 pub const TOKEN_BYTES_MAX: usize = 1_024;
+/// What a sealed token starts with; the key is the gateway's. Tokens without it are of earlier versions.
+pub const SEALED_TOKEN_PREFIX: &str = "sealed1.";
+/// The longest token as events hold it: [`TOKEN_BYTES_MAX`] bytes with a nonce and a tag, in base64.
+pub const SEALED_TOKEN_BYTES_MAX: usize = SEALED_TOKEN_PREFIX.len() + (TOKEN_BYTES_MAX + 12 + 16).div_ceil(3) * 4;
 /// The longest name of a provider, in bytes.
 pub const PROVIDER_BYTES_MAX: usize = 64;
 /// The longest code of a refusal that is kept, in bytes; the rest is cut off.

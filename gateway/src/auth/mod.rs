@@ -19,6 +19,7 @@ pub mod keys;
 pub mod mail;
 pub mod password;
 mod removal;
+pub mod sealing;
 mod sessions;
 mod standing;
 mod tenants;

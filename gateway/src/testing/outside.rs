@@ -8,10 +8,12 @@ use futures::future::BoxFuture;
 use integrations::{
     mail::{MailRoute, PostOffice},
     outside::{Correspondence, World},
-    payments::Providers,
+    payments::{OpenToken, Providers},
     receipt::Receipt,
     sandbox::Sandbox,
 };
+
+use crate::auth::{Keys, sealing::PaymentTokens};
 
 struct Nobody;
 
@@ -28,7 +30,9 @@ impl Correspondence for Nobody {
 
 pub(super) fn world(folder: &Path, clock: Arc<dyn Clock>) -> Arc<dyn Outside> {
     let sandbox = Arc::new(Sandbox::in_memory("http://shop.example", clock));
-    let providers = Providers::new(Duration::from_secs(5)).with("sandbox", sandbox);
+    let tokens = PaymentTokens::new(&Keys::open(&folder.join("keys")).unwrap()).unwrap();
+    let open: OpenToken = Arc::new(move |tenant, token| tokens.open(tenant, token).ok());
+    let providers = Providers::new(Duration::from_secs(5)).opening_tokens(open).with("sandbox", sandbox);
     let route = MailRoute::Outbox { folder: folder.join("outbox") };
     let post = Arc::new(PostOffice::open("Shop <shop@acme.example>", &route).unwrap());
     Arc::new(World::new(providers, post, Arc::new(Nobody)))

@@ -243,13 +243,21 @@ impl Books {
     }
 }
 
+/// Whether the sandbox knows a token.
+pub(super) fn is_sandbox_token(token: &str) -> bool {
+    !matches!(by_token(token, Timestamp(0)), Answer::Declined { code } if code == INVALID_TOKEN)
+}
+
+/// Why a token that the sandbox does not know is declined.
+const INVALID_TOKEN: &str = "invalid_token";
+
 fn by_token(token: &str, now: Timestamp) -> Answer {
     match token {
         "tok_approve" | "tok_unknown" => Answer::Authorised,
         "tok_slow" => Answer::ApprovesAt { at_ms: now.plus_ms(SLOW_MS).0 },
         "tok_challenge" => Answer::RequiresAction { expires_ms: now.plus_ms(CHALLENGE_MS).0 },
         "tok_decline" => Answer::Declined { code: "card_declined".into() },
-        _ => Answer::Declined { code: "invalid_token".into() },
+        _ => Answer::Declined { code: INVALID_TOKEN.into() },
     }
 }
 

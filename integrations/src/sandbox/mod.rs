@@ -128,6 +128,8 @@ impl Sandbox {
 
 impl PaymentProvider for Sandbox {
     fn authorise<'a>(&'a self, charge: &'a Charge, token: &'a str, amount: Money) -> BoxFuture<'a, Answer> {
+        // What is no token of the sandbox may be a real means of payment, and has no place in its ledger.
+        let token = if books::is_sandbox_token(token) { token } else { "unknown" };
         Box::pin(self.perform(charge, Operation::Authorise { token: token.to_owned(), amount }))
     }
 

@@ -125,6 +125,8 @@ pub(crate) async fn create_checkout(
         Err(ContactError::NoTenant) => return Err(Problem::not_found()),
         Err(ContactError::Store(error)) => return Err(error.into()),
     }
+    let sealed = gateway.payment_tokens.seal(tenant, &body.payment.token);
+    let sealed = sealed.map_err(|error| Problem::internal("keys", &error))?;
     let command = CheckoutCommand::Start(Box::new(StartCheckout {
         tenant: tenant.clone(),
         checkout,
@@ -133,7 +135,7 @@ pub(crate) async fn create_checkout(
         contact: contact.contact,
         email: email.hash(&gateway.email_key, tenant),
         provider: body.payment.provider.clone(),
-        token: body.payment.token.clone(),
+        token: sealed,
         expected_total,
         terms: terms(&gateway.settings),
     }));
