@@ -26,9 +26,6 @@ async fn what_never_was_takes_no_memory() {
         ann.delete(&format!("/v1/drops/{id}/claims/{id}-{id}")).await.refuses(404, "not_found");
         ann.delete(&format!("/v1/carts/{id}")).await.refuses(404, "not_found");
         ann.post(&format!("/v1/drops/{id}/claims"), "k", json!({"quantity": 1})).await.refuses(404, "not_found");
-        ann.post(&format!("/v1/carts/{id}/lines"), "k", json!({"sku": "S", "quantity": 1}))
-            .await
-            .refuses(404, "not_found");
         ann.post(&format!("/v1/checkouts/{id}/confirm"), "k", json!({})).await.refuses(404, "not_found");
         vendor.post(&format!("/v1/drops/{id}/end"), "k", json!({})).await.refuses(404, "not_found");
         vendor.post(&format!("/v1/orders/{id}/fulfillments"), "k", json!({})).await.refuses(404, "not_found");
