@@ -2,7 +2,8 @@
 
 use super::{
     CODE_BYTES_MAX, CONFIRMS_MAX, PROVIDER_BYTES_MAX, Payment, PaymentCommand, PaymentEvent, PaymentRejection,
-    PaymentReply, PaymentState, ProviderAnswer, ProviderOperation, ProviderRequest, REFUNDS_MAX, SEALED_TOKEN_BYTES_MAX,
+    PaymentReply, PaymentState, ProviderAnswer, ProviderOperation, ProviderRequest, REFUNDS_MAX,
+    SEALED_TOKEN_BYTES_MAX,
     fold::{Line, Refund, RefundState, Sheet},
 };
 use crate::{

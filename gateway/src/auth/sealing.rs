@@ -74,7 +74,12 @@ mod tests {
         assert_eq!(tokens.open(&tenant("bolt"), &sealed), Err(WrongSeal));
         let others = PaymentTokens::new(&Keys::ephemeral().unwrap()).unwrap();
         assert_eq!(others.open(&tenant("acme"), &sealed), Err(WrongSeal));
-        for changed in [&sealed[..sealed.len() - 1], SEALED_TOKEN_PREFIX, &format!("{sealed}A"), &format!("{SEALED_TOKEN_PREFIX}ä")] {
+        for changed in [
+            &sealed[..sealed.len() - 1],
+            SEALED_TOKEN_PREFIX,
+            &format!("{sealed}A"),
+            &format!("{SEALED_TOKEN_PREFIX}ä"),
+        ] {
             assert_eq!(tokens.open(&tenant("acme"), changed), Err(WrongSeal), "{changed}");
         }
     }
