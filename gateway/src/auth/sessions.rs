@@ -149,6 +149,10 @@ impl Sessions {
     /// Checks a token that is not known yet, or not any more: what ended before a restart stays ended.
     async fn look_closer(&self, token: &str, now: Timestamp) -> Result<Arc<Known>, Unrecognised> {
         let bearer = self.issuer.verify_access(token, now)?;
+        // A token for a shop that was never made, or is removed: whatever it wrote would belong to nobody.
+        if self.read_side.tenant(&bearer.tenant).await?.is_none() {
+            return Err(InvalidToken::Ended.into());
+        }
         if self.was_ended(&bearer, now).await? {
             return Err(InvalidToken::Ended.into());
         }

@@ -72,3 +72,19 @@ async fn the_imports_of_one_shop_leave_places_for_another() {
     drop(taken);
     import("acme").await.has(201);
 }
+
+#[tokio::test]
+async fn a_token_for_a_shop_that_does_not_exist_is_no_token() {
+    let shop = Shop::open().await;
+    let nobodys = shop.staff_of("nobody", crate::auth::Role::Vendor);
+    for path in ["/v1/me", "/v1/drops", "/v1/products", "/v1/orders", "/v1/inventory/S", "/v1/me/export"] {
+        nobodys.get(path).await.refuses(401, "invalid_token");
+    }
+    nobodys.post("/v1/carts", "k", json!({})).await.refuses(401, "invalid_token");
+    nobodys
+        .post("/v1/checkouts", "k", payment("tok_approve", json!({"cart_id": "x"})))
+        .await
+        .refuses(401, "invalid_token");
+    nobodys.delete("/v1/me").await.refuses(401, "invalid_token");
+    nobodys.delete("/v1/sessions/current").await.refuses(401, "invalid_token");
+}
