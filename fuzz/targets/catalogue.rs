@@ -143,8 +143,13 @@ fn view(product: &mut Product) -> ProductView {
 
 /// Asks a product whose SKUs nobody else wants.
 fn ask(product: &mut Product, command: &ProductCommand, id: u128) -> Result<ProductReply, ProductRejection> {
-    let context =
-        Context { now: Timestamp(0), command_id: CommandId(id), former_ids: Vec::new(), former_fingerprint: None, fingerprint: Fingerprint(id) };
+    let context = Context {
+        now: Timestamp(0),
+        command_id: CommandId(id),
+        former_ids: Vec::new(),
+        former_fingerprint: None,
+        fingerprint: Fingerprint(id),
+    };
     let Decision { events, answer } = product.decide(command, &context)?;
     events.iter().for_each(|event| product.apply(event));
     while let Some(effect) = product.outstanding().pop() {
