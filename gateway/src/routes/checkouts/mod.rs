@@ -86,9 +86,8 @@ pub(crate) async fn create_checkout(
     let (tenant, buyer) = (identity.tenant(), identity.buyer());
     let mut call = idempotency.call(&identity, "create_checkout", b"", &body);
     // The journal has both, and nobody shall be able to try addresses on them.
-    let private = |said: Fingerprint| Fingerprint(keyed(&gateway, &[b"fingerprint", &said.0.to_be_bytes()]));
-    call.fingerprint = private(call.fingerprint);
-    call.former_fingerprint = call.former_fingerprint.map(private);
+    call.fingerprint = private(&gateway, call.fingerprint);
+    call.former_fingerprint = call.former_fingerprint.map(|said| private(&gateway, said));
     let view = CheckoutCommand::View { buyer: Some(buyer.clone()) };
     let key = |id: CommandId| CheckoutId(id.0).key(tenant);
     call.command_id = known_former::<Checkout>(&gateway, &call, key, view, CheckoutRejection::NotFound).await?;
@@ -150,6 +149,11 @@ pub(crate) async fn create_checkout(
 /// What the shop adds to the prices of its goods.
 fn terms(settings: &Settings) -> CheckoutTerms {
     CheckoutTerms { shipping_flat: settings.shipping_flat, tax_basis_points: settings.tax_basis_points, currency: None }
+}
+
+/// A fingerprint that tells nothing about what was said.
+fn private(gateway: &Gateway, said: Fingerprint) -> Fingerprint {
+    Fingerprint(keyed(gateway, &[b"fingerprint", &said.0.to_be_bytes()]))
 }
 
 /// A keyed hash of what a buyer said.
