@@ -62,6 +62,7 @@ fn open_drop() -> Drop {
         ends_at: T0.plus_seconds(86_400),
         audience: Audience::Anyone,
         currency: Currency::USD,
+        network_limit: None,
     };
     let (units, sku) = (Quantity::new(50_000_000).unwrap(), Sku::new("S").unwrap());
     let items = vec![ItemTerms { sku, quantity: units, price: 100, compare_at: None }];
@@ -81,7 +82,7 @@ fn open_drop() -> Drop {
 fn claim(drop: &mut Drop, n: u64) {
     let buyer =
         Buyer { subject: SubjectId(digest128(&[b"buyer", &n.to_be_bytes()])), former: Vec::new(), customer: false };
-    let command = DropCommand::Claim { claim: claim_id(n), buyer, sku: None, quantity: Quantity::ONE };
+    let command = DropCommand::Claim { claim: claim_id(n), buyer, sku: None, quantity: Quantity::ONE, network: None };
     let id = claim_id(n).0;
     let context = Context {
         now: T0.plus_ms(n / 50),
@@ -108,6 +109,7 @@ fn record(n: u64) -> Claim {
         first_until: T0,
         email: None,
         undone: None,
+        network: None,
         state: ClaimState::Held { until: T0, pin: None },
     }
 }

@@ -113,6 +113,8 @@ pub struct Parts {
     pub(crate) imports: Arc<imports::ImportPlaces>,
     /// The key of what the journal keeps of checkouts' addresses.
     pub(crate) contact_key: [u8; 32],
+    /// The key of the hashes that drops know networks by.
+    pub(crate) network_key: [u8; 32],
     /// Seals means of payment before the journal has them.
     pub payment_tokens: Arc<PaymentTokens>,
     order_access_key: [u8; 32],
@@ -152,6 +154,7 @@ impl Gateway {
             order_number_key: keys.derive("order numbers"),
             contact_key: keys.derive("contacts"),
             order_access_key: keys.derive("order links"),
+            network_key: keys.derive("networks"),
             payment_tokens: Arc::new(PaymentTokens::new(&keys)?),
             pages: OnceLock::new(),
             imports: Arc::default(),

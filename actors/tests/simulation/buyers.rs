@@ -55,6 +55,7 @@ pub async fn run_shop(world: World) {
         ends_at: BEGIN.plus_seconds(OPEN_SECONDS),
         audience: Audience::Anyone,
         currency: Currency::USD,
+        network_limit: None,
     };
     let items = world.skus.iter().map(|sku| ItemTerms {
         sku: sku.clone(),
@@ -177,7 +178,13 @@ pub async fn buy(world: World, number: u64) {
         let id = 1_000_000 + u128::from(number) * 1_000 + u128::from(round);
         let sku = world.skus[world.dice.below(world.skus.len() as u64) as usize].clone();
         let quantity = Quantity::new(1 + world.dice.below(2) as i64).unwrap();
-        let command = DropCommand::Claim { claim: ClaimId(id), buyer: buyer.clone(), sku: Some(sku.clone()), quantity };
+        let command = DropCommand::Claim {
+            claim: ClaimId(id),
+            buyer: buyer.clone(),
+            sku: Some(sku.clone()),
+            quantity,
+            network: None,
+        };
         let asked_at = world.journal.accepted_now(shard(&world)).0;
         let Some(answer) = insist::<Drop>(&world, &key, command.clone(), id).await else { continue };
         let answered_at = world.journal.accepted_now(shard(&world)).0;

@@ -135,6 +135,7 @@ impl Scene {
             ends_at: BEGIN.plus_seconds(3_600),
             audience: Audience::Anyone,
             currency: Currency::USD,
+            network_limit: None,
         };
         let quantity = Quantity::new(units).unwrap();
         let items = vec![ItemTerms { sku: sku.clone(), quantity, price: 1_000, compare_at: None }];
@@ -164,7 +165,7 @@ pub async fn ask<A: Aggregate>(commerce: &Commerce, key: &EntityKey, command: A:
 
 pub fn claim(name: u128) -> DropCommand {
     let buyer = Buyer { subject: SubjectId(name), former: Vec::new(), customer: false };
-    DropCommand::Claim { claim: ClaimId(name), buyer, sku: None, quantity: Quantity::new(1).unwrap() }
+    DropCommand::Claim { claim: ClaimId(name), buyer, sku: None, quantity: Quantity::new(1).unwrap(), network: None }
 }
 
 pub fn live<T>(scene: impl Future<Output = T>) -> T {

@@ -52,6 +52,12 @@ pub enum DropRejection {
         /// How many more the buyer may claim.
         remaining: u64,
     },
+    /// The buyers of one network have as much as they may.
+    #[error("{remaining} more units allowed for buyers of this network")]
+    NetworkLimit {
+        /// How many more they may claim.
+        remaining: u64,
+    },
     /// Too early.
     #[error("the drop is not open yet")]
     NotOpen {

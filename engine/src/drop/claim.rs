@@ -3,7 +3,7 @@
 use serde::Serialize;
 use wincode::{SchemaRead, SchemaWrite};
 
-use super::Pin;
+use super::{NetworkHash, Pin};
 use crate::{
     id::{ClaimId, ClaimRef, EmailHash, Fingerprint, OrderId, Sku, SubjectId},
     money::Money,
@@ -100,6 +100,8 @@ pub struct Claim {
     pub undone: Option<Pin>,
     /// Where it stands.
     pub state: ClaimState,
+    /// The network that it came from, if that is known.
+    pub network: Option<NetworkHash>,
 }
 
 /// A claim as its buyer sees it.

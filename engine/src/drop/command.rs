@@ -1,6 +1,6 @@
 //! What can be asked of a drop.
 
-use super::{Buyer, DropEdit, ItemTerms, Pin, Terms};
+use super::{Buyer, ClaimNetwork, DropEdit, ItemTerms, Pin, Terms};
 use crate::{
     id::{ClaimId, DropId, EmailHash, OrderId, Sku, TenantId},
     quantity::Quantity,
@@ -46,6 +46,8 @@ pub enum DropCommand {
         sku: Option<Sku>,
         /// How many.
         quantity: Quantity,
+        /// Where from, if that is known.
+        network: Option<ClaimNetwork>,
     },
     /// Give a claim back.
     Release {

@@ -2,7 +2,7 @@
 
 use super::{
     Audience, Buyer, CHECKOUT_SECONDS, CHECKOUTS_PER_CLAIM_MAX, CLAIMS_PER_BUYER_MAX, CLAIMS_PER_DROP_MAX, Claim,
-    ClaimState, Drop, DropCommand, DropEvent, DropRejection, DropReply, Pin,
+    ClaimNetwork, ClaimState, Drop, DropCommand, DropEvent, DropRejection, DropReply, Pin,
     state::{Phase, Sheet},
 };
 use crate::{
@@ -31,8 +31,8 @@ impl Drop {
             DropCommand::Edit { version, edit } => self.edit(sheet, *version, edit, context),
             DropCommand::End => self.end(sheet, context),
             DropCommand::Cancel => self.cancel(sheet, context),
-            DropCommand::Claim { claim, buyer, sku, quantity } => {
-                self.make_claim(sheet, *claim, buyer, sku.as_ref(), *quantity, context)
+            DropCommand::Claim { claim, buyer, sku, quantity, network } => {
+                self.make_claim(sheet, *claim, buyer, sku.as_ref(), *quantity, *network, context)
             }
             DropCommand::Release { claim, buyer } => self.release(*claim, buyer, context.now),
             DropCommand::Pin { claim, buyer, pin, email, deadline } => {
@@ -55,6 +55,7 @@ impl Drop {
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the fields of one command")]
     fn make_claim(
         &self,
         sheet: &Sheet,
@@ -62,6 +63,7 @@ impl Drop {
         buyer: &Buyer,
         sku: Option<&Sku>,
         quantity: Quantity,
+        network: Option<ClaimNetwork>,
         context: &Context,
     ) -> Decided {
         for id in std::iter::once(claim).chain(context.former_ids.iter().map(|id| ClaimId(id.0))) {
@@ -96,6 +98,12 @@ impl Drop {
         if units > item.available + spare {
             return Err(DropRejection::SoldOut { available: item.available, may_return: item.held > 0 });
         }
+        let limit = sheet.terms.network_limit.unwrap_or_default();
+        let left = network.and_then(|network| self.left_for_network(limit, sheet.terms.per_buyer_max, network));
+        if let Some(remaining) = left.filter(|left| units > *left) {
+            return Err(DropRejection::NetworkLimit { remaining });
+        }
+        let network = network.map(|network| network.hash);
         if self.claims.len() >= CLAIMS_PER_DROP_MAX as usize {
             return Err(DropRejection::TooManyClaims);
         }
@@ -113,6 +121,7 @@ impl Drop {
             email: None,
             undone: None,
             state: ClaimState::Held { until, pin: None },
+            network,
         };
         let event = DropEvent::Claimed {
             claim,
@@ -123,6 +132,7 @@ impl Drop {
             fingerprint: context.fingerprint,
             at: context.now,
             until,
+            network,
         };
         Ok(Decision::accept(vec![event], DropReply::Claim(self.claim_view(sheet, &made))))
     }
@@ -186,7 +196,9 @@ impl Drop {
                 if known.checkouts >= CHECKOUTS_PER_CLAIM_MAX {
                     return Err(DropRejection::TooManyCheckouts);
                 }
-                let others = self.by_email.get(&email).copied().unwrap_or(0);
+                // Of the mailbox, and of everyone whom the account has been: guests may have claimed before they were one.
+                let own: u64 = self.standings(buyer).map(|standing| standing.taken).sum();
+                let others = self.by_email.get(&email).copied().unwrap_or(0).max(own);
                 let remaining = sheet.terms.per_buyer_max.units().saturating_sub(others);
                 if known.quantity.units() > remaining {
                     return Err(DropRejection::LimitReached { remaining });

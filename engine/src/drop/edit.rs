@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
-use super::Audience;
+use super::{Audience, NetworkLimit};
 use crate::{id::Sku, quantity::Quantity, time::Timestamp};
 
 /// Changes of a drop; what is `None` stays.
@@ -29,6 +29,9 @@ pub struct DropEdit {
     /// Changes of items; those that are not named stay.
     #[n(6)]
     pub items: Vec<ItemEdit>,
+    /// The limit for all buyers of one network.
+    #[n(7)]
+    pub network_limit: Option<NetworkLimit>,
 }
 
 /// Changes of one item, or a new one.

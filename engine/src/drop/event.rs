@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
-use super::{DropEdit, ItemTerms, Pin, Terms, Totals};
+use super::{DropEdit, ItemTerms, NetworkHash, Pin, Terms, Totals};
 use crate::{
     id::{ClaimId, DropId, EmailHash, OrderId, SubjectId, TenantId},
     quantity::Quantity,
@@ -132,6 +132,9 @@ pub enum DropEvent {
         /// When the hold ends.
         #[n(7)]
         until: Timestamp,
+        /// The network that it came from, if that is known.
+        #[n(8)]
+        network: Option<NetworkHash>,
     },
     /// A buyer gave a claim back.
     #[n(9)]

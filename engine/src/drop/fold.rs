@@ -73,7 +73,7 @@ impl Drop {
             }
             DropEvent::Ended { at, receipt } => self.finish(Phase::Ended, *at, receipt.as_ref()),
             DropEvent::Cancelled { receipt } => self.finish(Phase::Cancelled, receipt.at, Some(receipt)),
-            DropEvent::Claimed { claim, buyer, item, quantity, price, fingerprint, until, .. } => {
+            DropEvent::Claimed { claim, buyer, item, quantity, price, fingerprint, until, network, .. } => {
                 self.add_claim(Claim {
                     id: *claim,
                     buyer: *buyer,
@@ -87,6 +87,7 @@ impl Drop {
                     email: None,
                     undone: None,
                     state: ClaimState::Held { until: *until, pin: None },
+                    network: *network,
                 });
             }
             DropEvent::Released { claim, at } => {
@@ -140,6 +141,7 @@ impl Drop {
                     known.checkouts += 1;
                     known.email = Some(*email);
                     *self.by_email.entry(*email).or_default() += known.quantity.units();
+                    self.by_buyer.entry_or_default(known.buyer).taken += known.quantity.units();
                 }
             }
             DropEvent::Unpinned { claim, pin, until } => {
@@ -147,6 +149,7 @@ impl Drop {
                 self.forget_email(number);
                 let Some(known) = self.claims.get_mut(number) else { return };
                 if let ClaimState::Held { until: before, .. } = known.state {
+                    self.by_buyer.entry_or_default(known.buyer).taken -= known.quantity.units();
                     known.lengthened |= *until > before;
                     known.undone = Some(*pin);
                     known.state = ClaimState::Held { until: *until, pin: None };
@@ -170,9 +173,13 @@ impl Drop {
                 let Some(known) = self.claims.get_mut(number) else { return };
                 known.state = ClaimState::Released { why: ReleaseReason::CaptureFailed };
                 let (item, units) = (&mut self.items[known.item as usize], known.quantity.units());
-                self.by_buyer.entry_or_default(known.buyer).units -= units;
+                let standing = self.by_buyer.entry_or_default(known.buyer);
+                standing.units -= units;
+                standing.taken -= units;
                 item.totals.returned += units;
                 give_back(item, units, over);
+                let network = known.network;
+                self.network_returns(network, units);
                 self.totals_changed(*at);
             }
             _ => {}
@@ -190,6 +197,9 @@ impl Drop {
     /// Adds a claim to the list and to what is derived from it.
     pub(super) fn index_claim(&mut self, claim: Claim) {
         let (id, buyer, state, units) = (claim.id, claim.buyer, claim.state, claim.quantity.units());
+        if !matches!(state, ClaimState::Released { .. }) {
+            self.network_takes(claim.network, units);
+        }
         if let (Some(email), ClaimState::Held { pin: Some(_), .. } | ClaimState::Sold { .. }) = (claim.email, state) {
             *self.by_email.entry(email).or_default() += claim.quantity.units();
         }
@@ -199,6 +209,9 @@ impl Drop {
         standing.claims.push(number);
         if !matches!(state, ClaimState::Released { .. }) {
             standing.units += units;
+        }
+        if matches!(state, ClaimState::Held { pin: Some(_), .. } | ClaimState::Sold { .. }) {
+            standing.taken += units;
         }
         if let ClaimState::Held { until, pin: None } = state {
             self.expiries.insert((until, number));
@@ -212,14 +225,21 @@ impl Drop {
         if !matches!(claim.state, ClaimState::Held { .. }) {
             return;
         }
+        let was_pinned = matches!(claim.state, ClaimState::Held { pin: Some(_), .. });
         claim.state = ClaimState::Released { why };
         let (item, units) = (&mut self.items[claim.item as usize], claim.quantity.units());
         item.held -= units;
-        self.by_buyer.entry_or_default(claim.buyer).units -= units;
+        let standing = self.by_buyer.entry_or_default(claim.buyer);
+        standing.units -= units;
+        if was_pinned {
+            standing.taken -= units;
+        }
+        let network = claim.network;
         if over && is_broken(Rule::UnitLostAfterEnd) {
             return;
         }
         give_back(item, units, over);
+        self.network_returns(network, units);
         if over {
             self.totals_changed(at);
         }
@@ -352,6 +372,7 @@ impl Drop {
             terms.per_buyer_max = edit.per_buyer_max.unwrap_or(terms.per_buyer_max);
             terms.hold_seconds = edit.hold_seconds.unwrap_or(terms.hold_seconds);
             terms.audience = edit.audience.unwrap_or(terms.audience);
+            terms.network_limit = edit.network_limit.or(terms.network_limit);
         }
         for change in &edit.items {
             let Some(index) = self.item_index(&change.sku) else { continue };

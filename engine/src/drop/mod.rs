@@ -12,6 +12,8 @@ mod decide;
 mod edit;
 mod event;
 mod fold;
+mod former;
+mod network;
 mod schedule;
 mod settle;
 mod snapshot;
@@ -29,6 +31,7 @@ pub use self::{
     command::DropCommand,
     edit::{DropEdit, ItemEdit},
     event::DropEvent,
+    network::{ClaimNetwork, NetworkHash, NetworkLimit, STANDARD_BUYERS, STANDARD_SHARE},
     state::Drop,
 };
 use crate::{
@@ -95,6 +98,10 @@ pub struct Terms {
     /// The currency of its prices.
     #[n(7)]
     pub currency: Currency,
+    /// The most units that all buyers of one network may hold and have bought. `None`, in drops of earlier versions: as
+    /// many as there are.
+    #[n(8)]
+    pub network_limit: Option<NetworkLimit>,
 }
 
 /// An item (a size) as the merchant wants it.
@@ -191,6 +198,8 @@ pub struct DropView {
     pub terms: Terms,
     /// When it starts, once that is known.
     pub starts_at: Option<Timestamp>,
+    /// The most units that all buyers of one network may have, if there is a limit.
+    pub per_network_max: Option<u64>,
     /// When it was made.
     pub created_at: Timestamp,
     /// What it sells.

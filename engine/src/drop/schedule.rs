@@ -126,7 +126,7 @@ impl Drop {
             edit.title.is_some() || edit.starts_at.is_some() || edit.hold_seconds.is_some() || edit.audience.is_some();
         if open && (fixed || edit.items.iter().any(|item| item.quantity.is_some() || item.compare_at.is_some())) {
             return Err(DropRejection::NotAllowed {
-                why: "an open drop can change its end, its cap, and its items' prices and added units",
+                why: "an open drop can change its end, its caps, and its items' prices and added units",
             });
         }
         let mut terms = sheet.terms.clone();

@@ -6,6 +6,7 @@ use wincode::{SchemaRead, SchemaWrite};
 
 use super::{
     Claim, Drop, DropCommand, DropEvent, DropRejection, DropReply, DropState, DropView, ItemView, Terms, Totals,
+    former,
     settle::Settlement,
     state::{Item, Pending, Phase, Refused, Sheet},
 };
@@ -29,27 +30,27 @@ pub struct FrozenDrop {
 
 /// Everything but the answers and the claims: small.
 #[derive(Debug, SchemaRead, SchemaWrite)]
-struct Head {
-    sheet: Option<SheetForm>,
-    items: Vec<ItemForm>,
-    pending: Option<PendingForm>,
-    refused: Option<(CommandId, String, u64)>,
-    settlement_due: Option<Timestamp>,
-    settlement_turn: u64,
+pub(super) struct Head {
+    pub(super) sheet: Option<SheetForm>,
+    pub(super) items: Vec<ItemForm>,
+    pub(super) pending: Option<PendingForm>,
+    pub(super) refused: Option<(CommandId, String, u64)>,
+    pub(super) settlement_due: Option<Timestamp>,
+    pub(super) settlement_turn: u64,
 }
 
 #[derive(Debug, SchemaRead, SchemaWrite)]
-struct SheetForm {
-    tenant: String,
-    drop: DropId,
-    terms: Terms,
-    created: Receipt,
-    version: u64,
-    phase: PhaseForm,
+pub(super) struct SheetForm {
+    pub(super) tenant: String,
+    pub(super) drop: DropId,
+    pub(super) terms: Terms,
+    pub(super) created: Receipt,
+    pub(super) version: u64,
+    pub(super) phase: PhaseForm,
 }
 
 #[derive(Debug, SchemaRead, SchemaWrite)]
-enum PhaseForm {
+pub(super) enum PhaseForm {
     Draft,
     Published(Timestamp),
     Ended,
@@ -58,51 +59,52 @@ enum PhaseForm {
 }
 
 #[derive(Debug, SchemaRead, SchemaWrite)]
-struct ItemForm {
-    sku: String,
-    price: i64,
-    compare_at: Option<i64>,
-    wanted: u64,
-    allocated: u64,
-    available: u64,
-    held: u64,
-    totals: Totals,
-    reporting: Totals,
-    booked: Totals,
+pub(super) struct ItemForm {
+    pub(super) sku: String,
+    pub(super) price: i64,
+    pub(super) compare_at: Option<i64>,
+    pub(super) wanted: u64,
+    pub(super) allocated: u64,
+    pub(super) available: u64,
+    pub(super) held: u64,
+    pub(super) totals: Totals,
+    pub(super) reporting: Totals,
+    pub(super) booked: Totals,
 }
 
 #[derive(Debug, SchemaRead, SchemaWrite)]
-struct PendingForm {
-    receipt: Receipt,
+pub(super) struct PendingForm {
+    pub(super) receipt: Receipt,
     /// The edit as events spell it.
-    edit: Option<Vec<u8>>,
-    units: Vec<(u16, u64, bool)>,
-    came_at: Timestamp,
+    pub(super) edit: Option<Vec<u8>>,
+    pub(super) units: Vec<(u16, u64, bool)>,
+    pub(super) came_at: Timestamp,
 }
 
 /// What a command was answered. The drop's id stands in its sheet.
 #[derive(Debug, SchemaRead, SchemaWrite)]
-struct AnswerForm {
-    receipt: Receipt,
-    state: DropState,
-    version: u64,
-    terms: Terms,
-    starts_at: Option<Timestamp>,
-    created_at: Timestamp,
-    items: Vec<ItemAnswerForm>,
-    as_of: Timestamp,
+pub(super) struct AnswerForm {
+    pub(super) receipt: Receipt,
+    pub(super) state: DropState,
+    pub(super) version: u64,
+    pub(super) terms: Terms,
+    pub(super) starts_at: Option<Timestamp>,
+    pub(super) per_network_max: Option<u64>,
+    pub(super) created_at: Timestamp,
+    pub(super) items: Vec<ItemAnswerForm>,
+    pub(super) as_of: Timestamp,
 }
 
 #[derive(Debug, SchemaRead, SchemaWrite)]
-struct ItemAnswerForm {
-    sku: String,
-    quantity: u64,
-    price: i64,
-    compare_at: Option<i64>,
-    available: u64,
-    held: u64,
-    sold: u64,
-    returned: u64,
+pub(super) struct ItemAnswerForm {
+    pub(super) sku: String,
+    pub(super) quantity: u64,
+    pub(super) price: i64,
+    pub(super) compare_at: Option<i64>,
+    pub(super) available: u64,
+    pub(super) held: u64,
+    pub(super) sold: u64,
+    pub(super) returned: u64,
 }
 
 #[derive(SchemaWrite)]
@@ -112,11 +114,12 @@ struct DropForm<'a> {
     claims: &'a [Arc<Vec<Claim>>],
 }
 
+/// A snapshot as it is read.
 #[derive(SchemaRead)]
-struct DropRead {
-    head: Head,
-    answers: Vec<AnswerForm>,
-    claims: Vec<Vec<Claim>>,
+pub(super) struct DropRead {
+    pub(super) head: Head,
+    pub(super) answers: Vec<AnswerForm>,
+    pub(super) claims: Vec<Vec<Claim>>,
 }
 
 impl Aggregate for Drop {
@@ -126,6 +129,8 @@ impl Aggregate for Drop {
     type Reply = DropReply;
     type Rejection = DropRejection;
     type Frozen = FrozenDrop;
+    /// Format 1 had no networks.
+    const SNAPSHOT_FORMAT: u8 = 2;
 
     fn decide(
         &self,
@@ -188,7 +193,17 @@ impl Aggregate for Drop {
     }
 
     fn thaw(bytes: &[u8]) -> Result<Self, SnapshotError> {
-        let DropRead { head, answers, claims } = read_snapshot(bytes)?;
+        read_snapshot::<DropRead>(bytes)?.into_drop()
+    }
+
+    fn upcast(format: u8, bytes: &[u8]) -> Result<Self, SnapshotError> {
+        former::read(format, bytes)?.into_drop()
+    }
+}
+
+impl DropRead {
+    fn into_drop(self) -> Result<Drop, SnapshotError> {
+        let DropRead { head, answers, claims } = self;
         let id = head.sheet.as_ref().map_or(DropId(0), |sheet| sheet.drop);
         let answers = answers.into_iter().map(|answer| answer.into_answer(id)).collect::<Result<_, _>>()?;
         let mut drop = Drop {
@@ -279,7 +294,8 @@ impl PendingForm {
 
 impl AnswerForm {
     fn of(receipt: Receipt, view: &DropView) -> Self {
-        let DropView { id: _, state, version, ref terms, starts_at, created_at, ref items, as_of } = *view;
+        let DropView { id: _, state, version, ref terms, starts_at, per_network_max, created_at, ref items, as_of } =
+            *view;
         let item = |item: &ItemView| ItemAnswerForm {
             sku: item.sku.to_string(),
             quantity: item.quantity,
@@ -291,11 +307,11 @@ impl AnswerForm {
             returned: item.returned,
         };
         let items = items.iter().map(item).collect();
-        Self { receipt, state, version, terms: terms.clone(), starts_at, created_at, items, as_of }
+        Self { receipt, state, version, terms: terms.clone(), starts_at, per_network_max, created_at, items, as_of }
     }
 
     fn into_answer(self, id: DropId) -> Result<(Receipt, Arc<DropView>), SnapshotError> {
-        let Self { receipt, state, version, terms, starts_at, created_at, items, as_of } = self;
+        let Self { receipt, state, version, terms, starts_at, per_network_max, created_at, items, as_of } = self;
         let money = |amount| Money { amount, currency: terms.currency };
         let item = |item: ItemAnswerForm| {
             Ok(ItemView {
@@ -310,6 +326,7 @@ impl AnswerForm {
             })
         };
         let items = items.into_iter().map(item).collect::<Result<_, SnapshotError>>()?;
-        Ok((receipt, Arc::new(DropView { id, state, version, terms, starts_at, created_at, items, as_of })))
+        let view = DropView { id, state, version, terms, starts_at, per_network_max, created_at, items, as_of };
+        Ok((receipt, Arc::new(view)))
     }
 }

@@ -6,7 +6,8 @@ use std::{
 };
 
 use super::{
-    Buyer, Claim, ClaimState, ClaimView, DropEdit, DropState, DropView, ItemView, Terms, Totals, settle::Settlement,
+    Buyer, Claim, ClaimState, ClaimView, DropEdit, DropState, DropView, ItemView, NetworkHash, Terms, Totals,
+    settle::Settlement,
 };
 use crate::{
     id::{ClaimId, ClaimRef, CommandId, DropId, EmailHash, Sku, SubjectId, TenantId},
@@ -32,6 +33,7 @@ pub struct Drop {
     pub(super) by_id: ShardedMap<ClaimId, u32>,
     pub(super) by_buyer: ShardedMap<SubjectId, Standing>,
     pub(super) by_email: HashMap<EmailHash, u64>,
+    pub(super) by_network: HashMap<NetworkHash, u64>,
     pub(super) expiries: BTreeSet<(Timestamp, u32)>,
 }
 
@@ -42,6 +44,8 @@ pub(super) struct Standing {
     pub(super) claims: Vec<u32>,
     /// Units that it holds and has bought.
     pub(super) units: u64,
+    /// Of those, the units that are in a checkout or bought.
+    pub(super) taken: u64,
 }
 
 /// What is said of a drop once it is made.
@@ -192,6 +196,7 @@ impl Drop {
             id: sheet.drop,
             state: self.state_at(sheet, now),
             version: sheet.version,
+            per_network_max: self.per_network_max(&sheet.terms, waiting),
             terms: sheet.terms.clone(),
             starts_at: Self::starts_at(sheet),
             created_at: sheet.created.at,
@@ -210,6 +215,12 @@ impl Drop {
                 .collect(),
             as_of: now,
         }
+    }
+
+    /// The limit of a network, of a drop that waits for its units as it will be.
+    fn per_network_max(&self, terms: &Terms, waiting: bool) -> Option<u64> {
+        let units = self.items.iter().map(|item| if waiting { item.wanted } else { item.allocated }).sum();
+        terms.network_limit.unwrap_or_default().units(terms.per_buyer_max, units)
     }
 
     fn state_at(&self, sheet: &Sheet, now: Timestamp) -> DropState {

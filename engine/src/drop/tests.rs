@@ -8,6 +8,7 @@ use crate::{
     inventory::{InventoryRejection, InventoryReply, StockLevels},
 };
 
+mod networks;
 mod promises;
 mod repeating;
 
@@ -50,6 +51,7 @@ fn terms() -> Terms {
         ends_at: T0.plus_seconds(3_600),
         audience: Audience::Anyone,
         currency: Currency::USD,
+        network_limit: None,
     }
 }
 
@@ -114,7 +116,8 @@ impl Given {
     }
 
     fn claim(&mut self, now: Timestamp, id: u128, who: Buyer, count: i64) -> Result<ClaimView, DropRejection> {
-        let command = DropCommand::Claim { claim: ClaimId(id), buyer: who, sku: None, quantity: units(count) };
+        let command =
+            DropCommand::Claim { claim: ClaimId(id), buyer: who, sku: None, quantity: units(count), network: None };
         match self.when(now, id, command)? {
             Answer::Now(DropReply::Claim(view)) | Answer::Again(DropReply::Claim(view)) => Ok(view),
             other => panic!("not a claim: {other:?}"),
@@ -237,7 +240,13 @@ fn units_of_a_refused_edit_stay_with_those_who_claimed_them_meanwhile() {
     given.when(T0, 2, DropCommand::Edit { version: 1, edit }).unwrap();
     let asked = std::mem::take(&mut given.asked);
     given.outcome(T0, &asked[0], Ok(InventoryReply::Done));
-    let claim = DropCommand::Claim { claim: ClaimId(10), buyer: buyer(1), sku: Some(sku("S")), quantity: units(2) };
+    let claim = DropCommand::Claim {
+        claim: ClaimId(10),
+        buyer: buyer(1),
+        sku: Some(sku("S")),
+        quantity: units(2),
+        network: None,
+    };
     given.when(T0, 10, claim).unwrap();
     let refusal = InventoryRejection::InsufficientAvailable { available: 0, levels: StockLevels::default() };
     given.outcome(T0, &asked[1], Err(refusal));
@@ -269,7 +278,8 @@ fn a_claim_again_is_the_same_even_after_it_was_released() {
 fn one_key_is_not_used_for_two_claims() {
     let mut given = Given::open(5);
     given.claim(T0, 10, buyer(1), 1).unwrap();
-    let command = DropCommand::Claim { claim: ClaimId(10), buyer: buyer(1), sku: None, quantity: units(2) };
+    let command =
+        DropCommand::Claim { claim: ClaimId(10), buyer: buyer(1), sku: None, quantity: units(2), network: None };
     let other = Context { fingerprint: Fingerprint(99), ..context(T0, 10) };
     assert_eq!(given.drop.decide(&command, &other).unwrap_err(), DropRejection::KeyReused(KeyReused));
 }

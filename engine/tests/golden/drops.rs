@@ -1,7 +1,7 @@
 //! Samples of drops.
 
 use engine::{
-    drop::{Audience, Drop, DropEdit, DropEvent, ItemEdit, ItemTerms, Pin, Terms, Totals},
+    drop::{Audience, Drop, DropEdit, DropEvent, ItemEdit, ItemTerms, NetworkHash, NetworkLimit, Pin, Terms, Totals},
     id::{CheckoutId, ClaimId, DropId, EmailHash, Fingerprint, OrderId, ProductId, SubjectId},
     money::Currency,
 };
@@ -29,6 +29,7 @@ fn created() -> DropEvent {
             ends_at: at(3_600),
             audience: Audience::Customers,
             currency: Currency::USD,
+            network_limit: None,
         },
         items: vec![
             ItemTerms { sku: sku("SHIRT-S"), quantity: units(100), price: 2_500, compare_at: Some(3_000) },
@@ -55,6 +56,7 @@ fn edit() -> DropEdit {
         hold_seconds: Some(180),
         audience: Some(Audience::Anyone),
         items: vec![item],
+        network_limit: None,
     }
 }
 
@@ -68,6 +70,7 @@ fn claimed(claim: u8, item: u16, quantity: i64, seconds: u64) -> DropEvent {
         fingerprint: Fingerprint(id(claim + 50)),
         at: at(seconds),
         until: at(seconds + 120),
+        network: None,
     }
 }
 
@@ -110,5 +113,23 @@ pub(crate) fn golden() -> Golden<Drop> {
         DropEvent::Ended { at: at(7_200), receipt: Some(receipt(14, 7_200)) },
         DropEvent::Cancelled { receipt: receipt(15, 7_300) },
     ];
-    Golden { history, others, sorts: Vec::new() }
+    let mut limited = created();
+    if let DropEvent::Created { terms, .. } = &mut limited {
+        terms.network_limit = Some(NetworkLimit::Units(units(9)));
+    }
+    let mut from_network = claimed(7, 0, 2, 711);
+    if let DropEvent::Claimed { network, .. } = &mut from_network {
+        *network = Some(NetworkHash(u64::MAX - 1));
+    }
+    let edit = DropEdit { network_limit: Some(NetworkLimit::Standard), ..edit() };
+    let edited = DropEvent::Edited { edit, receipt: receipt(16, 21) };
+    let unlimited = DropEdit { network_limit: Some(NetworkLimit::Unlimited), ..DropEdit::default() };
+    let unlimited = DropEvent::Edited { edit: unlimited, receipt: receipt(17, 22) };
+    let sorts = vec![
+        ("with-network-limit", limited),
+        ("from-network", from_network),
+        ("with-network-limit", edited),
+        ("without-network-limit", unlimited),
+    ];
+    Golden { history, others, sorts }
 }

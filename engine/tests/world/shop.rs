@@ -85,6 +85,7 @@ impl Shop {
                 ends_at: BEGINNING.plus_seconds(DROP_SECONDS),
                 audience: Audience::Anyone,
                 currency: Currency::USD,
+                network_limit: None,
             },
             items: vec![ItemTerms {
                 sku: sku("SNEAKER"),
@@ -158,7 +159,8 @@ impl Shop {
     pub(crate) fn claim(&mut self, buyer: &Buyer, quantity: u64) -> Option<ClaimRef> {
         let key = self.new_key();
         let (drop, claim) = (self.drop, ClaimId(key.0));
-        let command = DropCommand::Claim { claim, buyer: buyer.clone(), sku: None, quantity: units(quantity) };
+        let command =
+            DropCommand::Claim { claim, buyer: buyer.clone(), sku: None, quantity: units(quantity), network: None };
         match self.world.ask(key, Request::Drop(drop, command)) {
             Outcome::Drop(Ok(DropReply::Claim(_))) => Some(ClaimRef { drop, claim }),
             _ => None,

@@ -158,6 +158,15 @@ fn node(text: &str) -> Option<IpAddr> {
     address.parse().ok()
 }
 
+/// The network that caps of drops count together: the /24 of an IPv4 address, the /48 of an IPv6 address. Either is what
+/// a provider gives to some 256 subscribers at the most, and the least that a determined buyer gets at one place.
+pub(crate) fn claim_network(address: IpAddr) -> u128 {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits() & (u128::MAX << 8),
+        IpAddr::V6(v6) => v6.to_bits() & (u128::MAX << 80),
+    }
+}
+
 /// What addresses are limited by: an IPv4 address, or the /64 that one subscriber of IPv6 has.
 pub(crate) fn subscriber(address: IpAddr) -> u128 {
     match address.to_canonical() {
@@ -260,5 +269,15 @@ mod tests {
         assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
         assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
         assert_eq!(of("192.0.2.1"), of("::ffff:192.0.2.1"));
+    }
+
+    #[test]
+    fn a_network_is_a_24_or_a_48() {
+        let of = |text: &str| claim_network(text.parse().unwrap());
+        assert_eq!(of("192.0.2.1"), of("192.0.2.254"));
+        assert_eq!(of("192.0.2.1"), of("::ffff:192.0.2.9"));
+        assert_ne!(of("192.0.2.1"), of("192.0.3.1"));
+        assert_eq!(of("2001:db8:7:1::1"), of("2001:db8:7:ffff::9"));
+        assert_ne!(of("2001:db8:7::1"), of("2001:db8:8::1"));
     }
 }

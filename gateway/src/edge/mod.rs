@@ -51,7 +51,7 @@ use tower_http::compression::{
 };
 
 pub(crate) use self::{
-    address::subscriber,
+    address::{claim_network, subscriber},
     body::{broken, stream},
     client_stream::ClientStream,
     host::HOST_BYTES_MAX,

@@ -186,7 +186,8 @@ impl Asking<'_> {
         let claimed = async {
             match &self.identity {
                 Ok(Some(identity)) => {
-                    routes::claim_many(self.session.door.gateway(), identity, drop, wanted.into_iter()).await
+                    let (gateway, address) = (self.session.door.gateway(), self.session.arrival.address);
+                    routes::claim_many(gateway, identity, drop, address, wanted.into_iter()).await
                 }
                 // Each was refused for it.
                 _ => wanted.into_iter().map(|wanted| wanted.and_then(|_| Err(Problem::new(Code::Internal)))).collect(),

@@ -178,6 +178,7 @@ pub(super) fn drop_state(drop: DropWire, viewers: usize) -> proto::DropState {
         product_id: drop.product_id.map(|product| product.to_string()),
         audience: named(drop.audience).unwrap_or_default(),
         per_buyer_max: drop.per_buyer_max,
+        per_network_max: drop.per_network_max,
         hold_seconds: drop.hold_seconds,
         starts_at: drop.starts_at.map(|at| at.0 as i64),
         ends_at: drop.ends_at.0 as i64,

@@ -22,6 +22,7 @@ impl From<DropRejection> for Problem {
                 Problem::new(Code::SoldOut).with("available", available).with("may_return", may_return)
             }
             R::LimitReached { remaining } => Problem::new(Code::LimitReached).with("remaining", remaining),
+            R::NetworkLimit { remaining } => Problem::new(Code::NetworkLimit).with("remaining", remaining),
             R::NotOpen { starts_at: Some(start) } => Problem::new(Code::NotOpen).with("starts_at", start.to_string()),
             R::NotOpen { starts_at: None } => Problem::new(Code::NotOpen),
             R::Ended => Problem::new(Code::Ended),

@@ -107,6 +107,9 @@ codes! {
     LimitReached = "limit_reached", 409, false, "The buyer's limit is reached",
         "The drop limits the units of each buyer. `remaining` says how many more this buyer may have.",
         "Ask for at most `remaining`.";
+    NetworkLimit = "network_limit", 409, true, "The limit of this network is reached",
+        "The drop limits the units that all buyers of one network (an IPv4 /24, an IPv6 /48) may have together. `remaining` says how many more they may have.",
+        "Ask for at most `remaining`, try again later when holds may have ended, or from another network.";
     NotOpen = "not_open", 409, true, "The drop is not open yet",
         "The drop takes claims from `starts_at` on; it is not told when the drop is not published.",
         "Try again at `starts_at`.";

@@ -1,9 +1,11 @@
 //! Claims: units of a drop, held for a buyer. Making one is the busiest thing that the doors do.
 
+use std::net::IpAddr;
+
 use actors::{Answered, Call};
 use axum::{extract::State, response::Response};
 use engine::{
-    drop::{Buyer, ClaimState, ClaimView, Drop, DropCommand, DropReply, ReleaseReason},
+    drop::{Buyer, ClaimNetwork, ClaimState, ClaimView, Drop, DropCommand, DropReply, NetworkHash, ReleaseReason},
     id::{ClaimId, DropId, OrderId, Sku, TenantId},
     quantity::Quantity,
     time::Timestamp,
@@ -16,8 +18,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::read_call;
 use crate::{
     Gateway, Problem,
-    auth::{Identity, Vendor},
-    edge::{Arrival, FromQuery, Json, Parameters, Path, Query},
+    auth::{Identity, Vendor, keys::keyed_hash},
+    edge::{Arrival, FromQuery, Json, Parameters, Path, Query, claim_network},
     idempotency::Key,
     ops::openapi::KeyHeader,
     problem::{Faults, FieldCode},
@@ -155,19 +157,30 @@ fn odd() -> Problem {
 #[utoipa::path(post, path = "/v1/drops/{id}/claims", operation_id = "create_claim", tag = "claims",
     params(("id" = IdSchema, Path, description = "The drop."), KeyHeader), request_body(content = NewClaim, example = json!({"quantity": 1})),
     responses((status = 201, description = "The claim", body = ClaimWire), (status = 403, description = "`account_required`"),
-        (status = 409, description = "`sold_out` {available, may_return}, `limit_reached` {remaining}, `not_open` {starts_at}, \
-            `ended`, `too_many_claims`")))]
+        (status = 409, description = "`sold_out` {available, may_return}, `limit_reached` {remaining}, `network_limit` {remaining}, \
+            `not_open` {starts_at}, `ended`, `too_many_claims`")))]
 pub(crate) async fn create_claim(
     State(gateway): State<Gateway>,
+    arrival: Arrival,
     identity: Identity,
     idempotency: Key,
     Path(drop): Path<DropId>,
     Json(body): Json<NewClaim>,
 ) -> Result<Response, Problem> {
-    let (command, call) = claiming(&identity, &idempotency, drop, &body)?;
+    let network = network(&gateway, identity.tenant(), drop, arrival.address);
+    let (command, call) = claiming(&identity, &idempotency, drop, network, &body)?;
     let (view, again) = ask_claim(&gateway, identity.tenant(), drop, command, call).await?;
     let wire = ClaimWire::from(view);
     Ok(replayed(created(&format!("/v1/drops/{drop}/claims/{}", wire.id), &wire), again))
+}
+
+/// The network that a claim comes from, as this drop knows it: two drops cannot be held against each other.
+fn network(gateway: &Gateway, tenant: &TenantId, drop: DropId, address: IpAddr) -> ClaimNetwork {
+    let network = claim_network(address).to_be_bytes();
+    let hash = keyed_hash(&gateway.network_key, &[tenant.as_str().as_bytes(), &drop.to_bytes(), &network]);
+    let mut eighth = [0; 8];
+    eighth.copy_from_slice(&hash[..8]);
+    ClaimNetwork { hash: NetworkHash(u64::from_be_bytes(eighth)), exempt: gateway.limits.is_free(address) }
 }
 
 /// What a buyer asks of a drop, and under which name.
@@ -175,6 +188,7 @@ fn claiming(
     identity: &Identity,
     idempotency: &Key,
     drop: DropId,
+    network: ClaimNetwork,
     body: &NewClaim,
 ) -> Result<(DropCommand, Call), Problem> {
     let mut faults = Faults::default();
@@ -182,7 +196,8 @@ fn claiming(
     let sku = body.sku.as_deref().and_then(|sku| read_sku(sku, "/sku", &mut faults));
     let quantity = faults.give(quantity)?;
     let call = idempotency.call(identity, "create_claim", &drop.to_bytes(), body);
-    Ok((DropCommand::Claim { claim: ClaimId(call.command_id.0), buyer: identity.buyer(), sku, quantity }, call))
+    let (claim, buyer) = (ClaimId(call.command_id.0), identity.buyer());
+    Ok((DropCommand::Claim { claim, buyer, sku, quantity, network: Some(network) }, call))
 }
 
 /// Claims units of one drop, each claim for itself; the drop is asked once for all of them.
@@ -190,9 +205,11 @@ pub(crate) async fn claim_many(
     gateway: &Gateway,
     identity: &Identity,
     drop: DropId,
+    address: IpAddr,
     wanted: impl Iterator<Item = Result<(Key, NewClaim), Problem>>,
 ) -> Vec<Result<(ClaimWire, bool), Problem>> {
-    let asks = wanted.map(|wanted| wanted.and_then(|(key, body)| claiming(identity, &key, drop, &body)));
+    let network = network(gateway, identity.tenant(), drop, address);
+    let asks = wanted.map(|wanted| wanted.and_then(|(key, body)| claiming(identity, &key, drop, network, &body)));
     let (mut commands, mut answers) = (Vec::new(), Vec::new());
     for ask in asks {
         answers.push(ask.map(|command| commands.push(command)));

@@ -93,6 +93,7 @@ impl Shop {
             ends_at: Timestamp(10_000_000),
             audience: engine::drop::Audience::Anyone,
             currency: Currency::USD,
+            network_limit: None,
         };
         let items = vec![ItemTerms {
             sku: self.sku.clone(),

@@ -10,6 +10,7 @@ export type ProblemCode = components['schemas']['Problem']['code'];
 interface Members {
   sold_out: { available: number; may_return: boolean };
   limit_reached: { remaining: number };
+  network_limit: { remaining: number };
   not_open: { starts_at?: string };
   already_sold: { claim_id?: string };
   already_released: { claim_id?: string };

@@ -143,6 +143,7 @@ fn drop_view(id: DropId) -> DropView {
             ends_at: Timestamp(9_000_000),
             audience: Audience::Anyone,
             currency: Currency::USD,
+            network_limit: None,
         },
         starts_at: None,
         created_at: Timestamp(1),

@@ -1,12 +1,13 @@
 //! A drop as it is written in requests.
 
 use engine::{
-    drop::{Audience, DropEdit, HOLD_SECONDS, ITEMS_MAX, ItemEdit, ItemTerms, Terms},
+    aggregate::EXPLICIT_NULL,
+    drop::{Audience, DropEdit, HOLD_SECONDS, ITEMS_MAX, ItemEdit, ItemTerms, NetworkLimit, Terms},
     id::ProductId,
     money::Currency,
     quantity::{QUANTITY_MAX, Quantity},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::json;
 use utoipa::ToSchema;
 
@@ -48,6 +49,16 @@ pub(crate) struct NewDrop {
     /// The most units that one buyer may hold and have bought, over all items.
     #[schema(minimum = 1, maximum = 100_000_000)]
     per_buyer_max: i64,
+    /// The most units that all buyers of one network (an IPv4 /24, an IPv6 /48) may hold and have bought together. Left
+    /// out: five times `per_buyer_max`, or a quarter of the drop if that is more. Null: no limit.
+    #[serde(
+        default,
+        deserialize_with = "said",
+        serialize_with = "explicit_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 100_000_000)]
+    per_network_max: Option<Option<i64>>,
     /// How long a claim holds its units.
     #[schema(minimum = 5, maximum = 86400)]
     hold_seconds: i64,
@@ -98,6 +109,15 @@ pub(crate) struct DropPatch {
     /// The most units that one buyer may hold and have bought.
     #[schema(minimum = 1, maximum = 100_000_000)]
     per_buyer_max: Option<i64>,
+    /// The most units that all buyers of one network may hold and have bought together. Null: no limit.
+    #[serde(
+        default,
+        deserialize_with = "said",
+        serialize_with = "explicit_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 100_000_000)]
+    per_network_max: Option<Option<i64>>,
     /// How long a claim holds its units.
     #[schema(minimum = 5, maximum = 86400)]
     hold_seconds: Option<i64>,
@@ -128,6 +148,28 @@ pub(crate) struct ItemPatch {
     /// What it costs elsewhere, for show.
     #[schema(value_type = Option<PriceSchema>)]
     compare_at_price: Option<MoneyWire>,
+}
+
+/// Tells null from nothing.
+fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<i64>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// Writes a null that was said, so that the command's fingerprint has it.
+fn explicit_null<S: Serializer>(value: &Option<Option<i64>>, serializer: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(Some(value)) => serializer.serialize_i64(*value),
+        Some(None) => serializer.serialize_str(EXPLICIT_NULL),
+        None => serializer.serialize_none(),
+    }
+}
+
+/// The limit of networks that was said; `None`: nothing was.
+fn network_limit(value: Option<Option<i64>>, faults: &mut Faults) -> Option<NetworkLimit> {
+    match value? {
+        None => Some(NetworkLimit::Unlimited),
+        Some(units) => quantity(units, "/per_network_max", faults).map(NetworkLimit::Units),
+    }
 }
 
 pub(crate) fn refinements() -> Vec<Refinement> {
@@ -172,6 +214,7 @@ impl NewDrop {
         let mut currency = None;
         let items = self.read_items(&mut currency, &mut faults);
         let per_buyer_max = quantity(self.per_buyer_max, "/per_buyer_max", &mut faults);
+        let network_limit = network_limit(self.per_network_max, &mut faults).unwrap_or(NetworkLimit::Standard);
         let hold_seconds = hold_seconds(self.hold_seconds, &mut faults);
         let starts_at = self.starts_at.as_deref().and_then(|text| read_time(text, "/starts_at", &mut faults));
         let ends_at = read_time(&self.ends_at, "/ends_at", &mut faults);
@@ -185,6 +228,7 @@ impl NewDrop {
             ends_at,
             audience: self.audience.unwrap_or_default(),
             currency,
+            network_limit: Some(network_limit),
         });
         faults.give(terms.zip(items))
     }
@@ -237,13 +281,15 @@ impl DropPatch {
         let starts_at = self.starts_at.as_deref().and_then(|text| read_time(text, "/starts_at", &mut faults));
         let ends_at = self.ends_at.as_deref().and_then(|text| read_time(text, "/ends_at", &mut faults));
         let per_buyer_max = self.per_buyer_max.and_then(|value| quantity(value, "/per_buyer_max", &mut faults));
+        let network_limit = network_limit(self.per_network_max, &mut faults);
         let hold_seconds = self.hold_seconds.and_then(|value| hold_seconds(value, &mut faults));
         let items = self.items.as_deref().unwrap_or_default();
         faults.check("/items", items.len() <= ITEMS_MAX, "has at most 100 items");
         let items = items.iter().take(ITEMS_MAX).enumerate();
         let items = all_of(items.map(|(index, item)| item.read(&format!("/items/{index}"), currency, &mut faults)));
         let audience = self.audience;
-        let edit = |items| DropEdit { title, starts_at, ends_at, per_buyer_max, hold_seconds, audience, items };
+        let edit =
+            |items| DropEdit { title, starts_at, ends_at, per_buyer_max, hold_seconds, audience, items, network_limit };
         faults.give(items.map(edit))
     }
 }

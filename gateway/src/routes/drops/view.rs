@@ -35,6 +35,10 @@ pub(crate) struct DropWire {
     /// The most units that one buyer may have, over all items.
     #[schema(minimum = 1)]
     pub(crate) per_buyer_max: u64,
+    /// The most units that all buyers of one network (an IPv4 /24, an IPv6 /48) may have together; absent without a limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, nullable = false)]
+    pub(crate) per_network_max: Option<u64>,
     /// How long a claim holds its units.
     #[schema(minimum = 5, maximum = 86400)]
     pub(crate) hold_seconds: u32,
@@ -89,7 +93,7 @@ pub(crate) struct DropItemWire {
 
 impl DropWire {
     pub(crate) fn of(view: &DropView) -> Self {
-        let DropView { id, state, version, terms, starts_at, created_at, items, as_of } = view;
+        let DropView { id, state, version, terms, starts_at, per_network_max, created_at, items, as_of } = view;
         let sum = |count: fn(&ItemView) -> u64| items.iter().map(count).sum();
         Self {
             id: *id,
@@ -106,6 +110,7 @@ impl DropWire {
             product_id: terms.product,
             audience: terms.audience,
             per_buyer_max: terms.per_buyer_max.units(),
+            per_network_max: *per_network_max,
             hold_seconds: terms.hold_seconds,
             starts_at: *starts_at,
             ends_at: terms.ends_at,

@@ -10,6 +10,7 @@ mod former;
 mod imports;
 mod inventory;
 mod lists;
+mod networks;
 mod numbers;
 mod private;
 mod quotes;

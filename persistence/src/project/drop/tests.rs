@@ -35,6 +35,7 @@ fn terms(title: &str) -> Terms {
         ends_at: Timestamp(1_000_000),
         audience: Audience::Customers,
         currency: Currency::USD,
+        network_limit: None,
     }
 }
 
@@ -82,6 +83,7 @@ fn create(journal: &mut Journal, tenant_name: &str, id: u128, title: &str, at: u
 
 fn claimed(n: u128, buyer: SubjectId) -> DropEvent {
     DropEvent::Claimed {
+        network: None,
         claim: ClaimId(n),
         buyer,
         item: 0,

@@ -201,5 +201,6 @@ pub(crate) fn read_terms(row: &SqliteRow) -> sqlx::Result<Terms> {
         ends_at: row.time("ends_at")?,
         audience: row.named("audience")?,
         currency: row.parsed("currency")?,
+        network_limit: None,
     })
 }

@@ -60,6 +60,12 @@ function Refusal({ desk, drop, nameOf }: Props) {
           {tn("claim.limitText", drop.per_buyer_max)}
         </Notice>
       );
+    case "network_limit":
+      return (
+        <Notice tone="warn" title={t("claim.networkTitle")} alert>
+          {t("claim.networkText")}
+        </Notice>
+      );
     case "not_open":
       return (
         <Notice tone="warn" title={t("claim.notOpenTitle")} alert>

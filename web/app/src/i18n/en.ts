@@ -135,6 +135,8 @@ export const en = {
   "state.customersTitle": "For customers with an account",
   "state.customersText": "Sign in or make an account before you claim. It takes half a minute.",
 
+  "claim.networkTitle": "Your network has reached its limit",
+  "claim.networkText": "Other buyers on your internet connection already have as many as one network may have. Try again later, or from another connection.",
   "claim.limitTitle": "You have reached the limit",
   "claim.limitText": { one: "Each buyer may have {n} from this drop. What you hold is shown above.", other: "Each buyer may have {n} from this drop. What you hold is shown above." },
   "claim.notOpenTitle": "A moment too early",

@@ -136,6 +136,8 @@ export const pl: Catalogue = {
   "state.customersTitle": "Dla klientów z kontem",
   "state.customersText": "Zaloguj się lub załóż konto, zanim zarezerwujesz. To pół minuty.",
 
+  "claim.networkTitle": "Twoja sieć osiągnęła limit",
+  "claim.networkText": "Inni kupujący z Twojego łącza mają już tyle, ile może mieć jedna sieć. Spróbuj później albo przez inne łącze.",
   "claim.limitTitle": "Limit osiągnięty",
   "claim.limitText": { one: "Jedna osoba może mieć z tego dropu {n} sztukę. Twoje rezerwacje są powyżej.", few: "Jedna osoba może mieć z tego dropu {n} sztuki. Twoje rezerwacje są powyżej.", many: "Jedna osoba może mieć z tego dropu {n} sztuk. Twoje rezerwacje są powyżej.", other: "Jedna osoba może mieć z tego dropu {n} sztuki. Twoje rezerwacje są powyżej." },
   "claim.notOpenTitle": "Chwilę za wcześnie",

@@ -20,6 +20,8 @@ export interface DropDraft {
   startsAt: string;
   endsAt: string;
   perBuyer: string;
+  /** Empty: the standard limit for a new drop, none for a drop that is there. */
+  perNetwork: string;
   holdMinutes: string;
   audience: Drop["audience"];
   items: ItemDraft[];
@@ -39,6 +41,7 @@ export function emptyDrop(): DropDraft {
     startsAt: toLocalField(new Date(nextHour).toISOString()),
     endsAt: toLocalField(new Date(nextHour + 2 * HOUR_MS).toISOString()),
     perBuyer: "1",
+    perNetwork: "",
     holdMinutes: "5",
     audience: "anyone",
     items: [],
@@ -73,6 +76,7 @@ export function draftOfDrop(drop: Drop, product: Product | undefined): DropDraft
     startsAt: toLocalField(drop.starts_at),
     endsAt: toLocalField(drop.ends_at),
     perBuyer: String(drop.per_buyer_max),
+    perNetwork: drop.per_network_max === undefined ? "" : String(drop.per_network_max),
     holdMinutes: String(Math.round((drop.hold_seconds / 60) * 100) / 100),
     audience: drop.audience,
     items: drop.items.map((item) => ({
@@ -114,6 +118,7 @@ export function dropFaults(draft: DropDraft): Record<string, string> {
   else if (starts && ends <= starts) found["ends_at"] = ct("drop.endsFirst");
   else if (Date.parse(ends) < Date.now()) found["ends_at"] = ct("drop.endsPast");
   if (!atLeastOne(draft.perBuyer)) found["per_buyer_max"] = ct("field.badUnits");
+  if (draft.perNetwork && !atLeastOne(draft.perNetwork)) found["per_network_max"] = ct("field.badUnits");
   if (holdSeconds(draft) === undefined) found["hold_seconds"] = ct("drop.badHold");
   return found;
 }
@@ -136,6 +141,7 @@ export function toNewDrop(draft: DropDraft, isDraft: boolean): BodyOf<"create_dr
         ...(item.compareAt ? { compare_at_price: price(item.compareAt, draft.currency) } : {}),
       })),
     per_buyer_max: parseCount(draft.perBuyer) ?? 1,
+    ...(draft.perNetwork ? { per_network_max: parseCount(draft.perNetwork) ?? null } : {}),
     hold_seconds: holdSeconds(draft) ?? 300,
     ...(starts ? { starts_at: starts } : {}),
     ends_at: fromLocalField(draft.endsAt) ?? "",
@@ -153,6 +159,7 @@ export function toDropPatch(draft: DropDraft, base: Drop): BodyOf<"update_drop">
     body.starts_at = fromLocalField(draft.startsAt) ?? null;
   if (draft.endsAt !== before.endsAt) body.ends_at = fromLocalField(draft.endsAt) ?? null;
   if (draft.perBuyer !== before.perBuyer) body.per_buyer_max = parseCount(draft.perBuyer) ?? null;
+  if (draft.perNetwork !== before.perNetwork) body.per_network_max = parseCount(draft.perNetwork) ?? null;
   if (draft.holdMinutes !== before.holdMinutes) body.hold_seconds = holdSeconds(draft) ?? null;
   if (draft.audience !== before.audience) body.audience = draft.audience;
   const items = draft.items.flatMap((item) => {
@@ -183,7 +190,7 @@ export function dropFieldAt(pointer: string, skus: string[]): string | undefined
   if (item && sku)
     return `${{ quantity: "quantity", price: "price", compare_at_price: "compare" }[item[2] as "price"]}-${sku}`;
   const top = pointer.split("/")[1] ?? "";
-  return ["title", "starts_at", "ends_at", "per_buyer_max", "hold_seconds"].includes(top) ? top : undefined;
+  return ["title", "starts_at", "ends_at", "per_buyer_max", "per_network_max", "hold_seconds"].includes(top) ? top : undefined;
 }
 
 /** What differs between the drop that the draft was based on and the drop as it is now. */
@@ -202,6 +209,7 @@ export function dropConflicts(
       [ct("drop.starts"), when(of.startsAt)],
       [ct("drop.ends"), when(of.endsAt)],
       [ct("drop.perBuyer"), of.perBuyer],
+      [ct("drop.perNetwork"), of.perNetwork],
       [ct("drop.hold"), of.holdMinutes],
       [ct("drop.audience"), ct(`drop.audience.${of.audience}`)],
       ...of.items
@@ -238,6 +246,7 @@ export function rebaseDrop(draft: DropDraft, base: Drop, now: Drop, product: Pro
     startsAt: pick("startsAt"),
     endsAt: pick("endsAt"),
     perBuyer: pick("perBuyer"),
+    perNetwork: pick("perNetwork"),
     holdMinutes: pick("holdMinutes"),
     audience: pick("audience"),
     items: draft.items.map((mine) => {

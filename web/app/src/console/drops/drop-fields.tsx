@@ -89,6 +89,17 @@ export function DropFields({ draft, errors, onDraft, onProduct }: Props) {
           autocomplete="off"
         />
         <Field
+          name="per_network_max"
+          label={ct("drop.perNetwork")}
+          value={draft.perNetwork}
+          onValue={(value) => set("perNetwork", value)}
+          error={errors["per_network_max"]}
+          hint={ct(onProduct ? "drop.perNetworkHint" : "drop.perNetworkEditHint")}
+          inputMode="numeric"
+          autocomplete="off"
+          required={false}
+        />
+        <Field
           name="hold_seconds"
           label={ct("drop.hold")}
           value={draft.holdMinutes}
