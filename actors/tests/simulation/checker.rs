@@ -222,7 +222,13 @@ pub fn check_positions(snapshots: &Snapshots, journal: &MemoryJournal) -> Result
 }
 
 fn at_the_end() -> Context {
-    Context { now: Timestamp(u64::MAX), command_id: CommandId(0), former_ids: Vec::new(), fingerprint: Fingerprint(0) }
+    Context {
+        now: Timestamp(u64::MAX),
+        command_id: CommandId(0),
+        former_ids: Vec::new(),
+        former_fingerprint: None,
+        fingerprint: Fingerprint(0),
+    }
 }
 
 /// An entity, folded from all of the journal.

@@ -74,6 +74,14 @@ fn claimed(claim: u8, item: u16, quantity: i64, seconds: u64) -> DropEvent {
     }
 }
 
+fn from_network(claim: u8, item: u16, quantity: i64, seconds: u64) -> DropEvent {
+    let mut event = claimed(claim, item, quantity, seconds);
+    if let DropEvent::Claimed { network, .. } = &mut event {
+        *network = Some(NetworkHash(u64::MAX - 1));
+    }
+    event
+}
+
 pub(crate) fn golden() -> Golden<Drop> {
     let claim = |number| ClaimId(id(number));
     let pin = |attempt| Pin { checkout: CheckoutId(id(60)), attempt };
@@ -107,7 +115,7 @@ pub(crate) fn golden() -> Golden<Drop> {
         DropEvent::SettlementAsked { at: at(95) },
         DropEvent::Settled { item: 0, totals: Totals { sold: 4, unsold: 100, returned: 1 } },
         DropEvent::Expired { claims: vec![4, 1], at: at(700) },
-        claimed(6, 0, 2, 710),
+        from_network(6, 0, 2, 710),
     ];
     let others = vec![
         DropEvent::Ended { at: at(7_200), receipt: Some(receipt(14, 7_200)) },
@@ -117,17 +125,13 @@ pub(crate) fn golden() -> Golden<Drop> {
     if let DropEvent::Created { terms, .. } = &mut limited {
         terms.network_limit = Some(NetworkLimit::Units(units(9)));
     }
-    let mut from_network = claimed(7, 0, 2, 711);
-    if let DropEvent::Claimed { network, .. } = &mut from_network {
-        *network = Some(NetworkHash(u64::MAX - 1));
-    }
     let edit = DropEdit { network_limit: Some(NetworkLimit::Standard), ..edit() };
     let edited = DropEvent::Edited { edit, receipt: receipt(16, 21) };
     let unlimited = DropEdit { network_limit: Some(NetworkLimit::Unlimited), ..DropEdit::default() };
     let unlimited = DropEvent::Edited { edit: unlimited, receipt: receipt(17, 22) };
     let sorts = vec![
         ("with-network-limit", limited),
-        ("from-network", from_network),
+        ("from-network", from_network(7, 0, 2, 711)),
         ("with-network-limit", edited),
         ("without-network-limit", unlimited),
     ];

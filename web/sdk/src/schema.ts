@@ -360,8 +360,8 @@ export interface paths {
         head?: never;
         /**
          * Change a drop
-         * @description Before it opens: everything; new items too. While it is open: `ends_at`, `per_buyer_max`, and of its items
-         *     `add_quantity` and `price`, which is for new claims. More units are got from the inventory first.
+         * @description Before it opens: everything; new items too. While it is open: `ends_at`, `per_buyer_max`, `per_network_max`, and of
+         *     its items `add_quantity` and `price`, which is for new claims. More units are got from the inventory first.
          */
         patch: operations["update_drop"];
         trace?: never;
@@ -1112,6 +1112,11 @@ export interface components {
              * @description The most units that one buyer may have, over all items.
              */
             per_buyer_max: number;
+            /**
+             * Format: int64
+             * @description The most units that all buyers of one network (an IPv4 /24, an IPv6 /48) may have together; absent without a limit.
+             */
+            per_network_max?: number;
             /** @description The product that it sells, for its page. */
             product_id?: components["schemas"]["Id"];
             /**
@@ -1202,6 +1207,11 @@ export interface components {
              * @description The most units that one buyer may hold and have bought.
              */
             per_buyer_max?: number | null;
+            /**
+             * Format: int64
+             * @description The most units that all buyers of one network may hold and have bought together. Null: no limit.
+             */
+            per_network_max?: number | null;
             /**
              * Format: date-time
              * @description When claims are taken first.
@@ -1514,6 +1524,12 @@ export interface components {
              * @description The most units that one buyer may hold and have bought, over all items.
              */
             per_buyer_max: number;
+            /**
+             * Format: int64
+             * @description The most units that all buyers of one network (an IPv4 /24, an IPv6 /48) may hold and have bought together. Left
+             *     out: five times `per_buyer_max`, or a quarter of the drop if that is more. Null: no limit.
+             */
+            per_network_max?: number | null;
             price?: components["schemas"]["Price"] | null;
             product_id?: components["schemas"]["Id"] | null;
             /**
@@ -1778,7 +1794,7 @@ export interface components {
              * @description What clients branch on.
              * @enum {string}
              */
-            code: "invalid_request" | "idempotency_key_required" | "idempotency_key_invalid" | "tenant_required" | "authentication_required" | "invalid_token" | "invalid_credentials" | "invalid_refresh_token" | "forbidden" | "password_required" | "account_required" | "not_found" | "method_not_allowed" | "request_timeout" | "sold_out" | "limit_reached" | "not_open" | "ended" | "already_sold" | "already_released" | "checkout_in_progress" | "too_many_checkouts" | "too_many_claims" | "too_late" | "insufficient_stock" | "insufficient_available" | "unexpected_level" | "hold_ended" | "handle_taken" | "sku_taken" | "busy" | "not_active" | "not_allowed" | "limit_exceeded" | "price_changed" | "cart_empty" | "not_for_sale" | "mixed_currencies" | "goods_lost" | "cancelled" | "expired" | "refund_too_large" | "refund_failed" | "email_taken" | "already_customer" | "reset_ended" | "payment_declined" | "payment_failed" | "stale_version" | "body_too_large" | "unsupported_media_type" | "out_of_range" | "idempotency_key_reused" | "payment_provider_unknown" | "version_required" | "rate_limited" | "internal" | "overloaded" | "unavailable" | "parked" | "outcome_unknown";
+            code: "invalid_request" | "idempotency_key_required" | "idempotency_key_invalid" | "tenant_required" | "authentication_required" | "invalid_token" | "invalid_credentials" | "invalid_refresh_token" | "forbidden" | "password_required" | "account_required" | "not_found" | "method_not_allowed" | "request_timeout" | "sold_out" | "limit_reached" | "network_limit" | "not_open" | "ended" | "already_sold" | "already_released" | "checkout_in_progress" | "too_many_checkouts" | "too_many_claims" | "too_late" | "insufficient_stock" | "insufficient_available" | "unexpected_level" | "hold_ended" | "handle_taken" | "sku_taken" | "busy" | "not_active" | "not_allowed" | "limit_exceeded" | "price_changed" | "cart_empty" | "not_for_sale" | "mixed_currencies" | "goods_lost" | "cancelled" | "expired" | "refund_too_large" | "refund_failed" | "email_taken" | "already_customer" | "reset_ended" | "payment_declined" | "payment_failed" | "stale_version" | "body_too_large" | "unsupported_media_type" | "out_of_range" | "idempotency_key_reused" | "payment_provider_unknown" | "version_required" | "rate_limited" | "internal" | "overloaded" | "unavailable" | "parked" | "outcome_unknown";
             /** @description What happened this time. */
             detail: string;
             /** @description What is wrong with which field. */
@@ -4517,7 +4533,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `sold_out` {available, may_return}, `limit_reached` {remaining}, `not_open` {starts_at}, `ended`, `too_many_claims` */
+            /** @description `sold_out` {available, may_return}, `limit_reached` {remaining}, `network_limit` {remaining}, `not_open` {starts_at}, `ended`, `too_many_claims` */
             409: {
                 headers: {
                     [name: string]: unknown;

@@ -131,8 +131,8 @@ pub(crate) async fn get_drop(
 
 /// Change a drop
 ///
-/// Before it opens: everything; new items too. While it is open: `ends_at`, `per_buyer_max`, `per_network_max`, and of its items
-/// `add_quantity` and `price`, which is for new claims. More units are got from the inventory first.
+/// Before it opens: everything; new items too. While it is open: `ends_at`, `per_buyer_max`, `per_network_max`, and of
+/// its items `add_quantity` and `price`, which is for new claims. More units are got from the inventory first.
 #[utoipa::path(patch, path = "/v1/drops/{id}", operation_id = "update_drop", tag = "drops",
     security(("bearer" = ["vendor"])), params(("id" = IdSchema, Path, description = "The drop."), VersionHeader, OptionalKeyHeader),
     request_body(content = DropPatch, example = json!({"per_buyer_max": 3})),
