@@ -78,10 +78,6 @@ fn main() -> ExitCode {
 }
 
 fn run(command: &Command, mut config: Config) -> Result<ExitCode, Box<dyn Error>> {
-    if let Command::Token(token) = command {
-        token::run(token, &config)?;
-        return Ok(ExitCode::SUCCESS);
-    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(config.workers).enable_all().build()?;
     if !matches!(command, Command::Serve(_)) {
         // A command takes a folder as it finds it; only a server is started for one purpose or the other.
@@ -104,7 +100,7 @@ fn run(command: &Command, mut config: Config) -> Result<ExitCode, Box<dyn Error>
             Command::Rebuild(_) => rebuild::run(&config).await?,
             Command::Doctor(doctor) => return Ok(doctor::run(doctor, &config).await?),
             Command::Demo(Demo::Crowd(crowd)) => crowd::run(crowd, &config).await?,
-            Command::Token(_) => {}
+            Command::Token(token) => token::run(token, &config).await?,
         }
         Ok::<_, Box<dyn Error>>(ExitCode::SUCCESS)
     })?;

@@ -5,11 +5,12 @@ use std::{path::PathBuf, time::Duration};
 use actors::{Clock, SystemClock};
 use engine::id::{SubjectId, TenantId};
 use gateway::auth::{Issuer, KeyError, Keys};
+use persistence::sql::ReadSide;
 
 use crate::{
     cli::{Role, Token},
     config::{Config, NoTenant},
-    wiring::{KEYS_FOLDER, is_development},
+    wiring::{KEYS_FOLDER, READ_SIDE_FILE, is_development},
 };
 
 /// The longest that a token may be good for: it cannot be taken back.
@@ -27,13 +28,19 @@ pub(crate) enum TokenError {
     /// It would be good for no time, or too long.
     #[error("--ttl must be from 1s to 366d")]
     Ttl,
+    /// There is no such shop: the token would be refused.
+    #[error("there is no tenant {0}: make it with `{program} tenants add {0} --currency USD`", program = crate::program::name())]
+    UnknownTenant(TenantId),
+    /// The tenants cannot be read.
+    #[error(transparent)]
+    ReadSide(#[from] persistence::sql::OpenError),
     /// Nobody said whose shop it is for.
     #[error(transparent)]
     NoTenant(#[from] NoTenant),
 }
 
 /// `fusion token`.
-pub(crate) fn run(token: &Token, config: &Config) -> Result<(), TokenError> {
+pub(crate) async fn run(token: &Token, config: &Config) -> Result<(), TokenError> {
     let tenant = config.tenant_or_demo(is_development(&config.data_dir))?;
     let folder = config.data_dir.join(KEYS_FOLDER);
     if !folder.is_dir() {
@@ -41,6 +48,9 @@ pub(crate) fn run(token: &Token, config: &Config) -> Result<(), TokenError> {
     }
     if token.ttl < Duration::from_secs(1) || token.ttl > TTL_MAX {
         return Err(TokenError::Ttl);
+    }
+    if !ReadSide::file_has_tenant(&config.data_dir.join(READ_SIDE_FILE), &tenant).await? {
+        return Err(TokenError::UnknownTenant(tenant));
     }
     let issuer = Issuer::new(&config.doors.issuer, &Keys::open(&folder)?);
     let subject = token.subject.unwrap_or_else(|| subject_of(token.role, &tenant));

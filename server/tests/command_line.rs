@@ -135,6 +135,7 @@ fn a_shop_is_run_from_the_command_line() {
     assert!(told.contains("there is a tenant of this name") && told.contains("tenants list"), "{told}");
     assert!(refuse(&data, "import products /nowhere.csv").contains("/nowhere.csv"));
     assert_eq!(succeed(&data, "token --role vendor --tenant acme --ttl 5m").trim().split('.').count(), 3);
+    assert!(refuse(&data, "token --role vendor --tenant nobody").contains("there is no tenant nobody"));
     assert!(succeed(&data, "doctor").contains("everything agrees"));
     for command in ["rebuild", "migrate"] {
         let refused = refuse(&data, command);

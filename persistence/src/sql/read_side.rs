@@ -2,6 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use engine::id::TenantId;
 use sqlx::{
     ConnectOptions, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -89,6 +90,18 @@ impl ReadSide {
         bring_up_to_date(&writer).await.map_err(database)?;
         let readers = pool(READERS).connect_with(options.read_only(true)).await.map_err(database)?;
         Ok(Self { writer, readers, contacts: Arc::default() })
+    }
+
+    /// Whether the database at `path` has a tenant. Only reads, so that it may be asked beside a running server.
+    pub async fn file_has_tenant(path: &Path, tenant: &TenantId) -> Result<bool, OpenError> {
+        let name = path.display().to_string();
+        let database = |why| OpenError::Database { path: name.clone(), why };
+        let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT);
+        let pool = pool(1).connect_with(options).await.map_err(database)?;
+        let sql = "SELECT EXISTS (SELECT 1 FROM tenants WHERE tenant = ?1)";
+        let found = sqlx::query_scalar(sql).bind(tenant.as_str()).fetch_one(&pool).await;
+        pool.close().await;
+        found.map_err(database)
     }
 
     /// Waits for what is under way and closes the database. Every clone is closed too.

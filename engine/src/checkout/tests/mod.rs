@@ -146,6 +146,7 @@ fn drop_view(id: DropId) -> DropView {
             network_limit: None,
         },
         starts_at: None,
+        per_network_max: None,
         created_at: Timestamp(1),
         items: Vec::new(),
         as_of: Timestamp(1),
