@@ -50,14 +50,6 @@ use tower_http::compression::{
     predicate::{And, DefaultPredicate, Predicate, SizeAbove},
 };
 
-pub(crate) use self::{
-    address::{claim_network, subscriber},
-    body::{broken, stream},
-    client_stream::ClientStream,
-    host::HOST_BYTES_MAX,
-    json::check_type,
-    places::{AddressPlace, ConnectionPermit, PerAddress},
-};
 pub use self::{
     address::{InvalidNetwork, Network},
     body::BODY_TIMEOUT,
@@ -68,6 +60,14 @@ pub use self::{
     query::{FromQuery, PARAMETERS_MAX, Parameters, Query},
     request_id::{REQUEST_ID_BYTES_MAX, RequestId},
     serve::serve,
+};
+pub(crate) use self::{
+    address::{claim_network, subscriber},
+    body::{broken, stream},
+    client_stream::ClientStream,
+    host::HOST_BYTES_MAX,
+    json::check_type,
+    places::{AddressPlace, ConnectionPermit, PerAddress},
 };
 use crate::{
     Gateway, Settings,
