@@ -171,7 +171,7 @@ fn an_account_needs_a_tenant_and_a_password() {
     let (done, told) = add("correct horse", &format!("{whom} --tenant acme"));
     assert!(!done && told.contains("another account has this e-mail address"), "{told}");
     let (done, told) = add("short", "users add --role vendor --email bob@example.com --tenant acme");
-    assert!(!done && told.contains("a password has"), "{told}");
+    assert!(!done && told.contains("the password has from 8 to 256 characters"), "{told}");
     let (done, told) = add("correct horse", "users add --role vendor --email bob@example.com --tenant bolt");
     assert!(!done && told.contains("no such tenant"), "{told}");
     let (done, told) = add("correct horse", whom);
