@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PHONE } from "./harness/looks.mjs";
-import { setting, TEST } from "./harness/setting.mjs";
+import { eventually, setting, TEST } from "./harness/setting.mjs";
 import { button, chooseCard, claim, claimButton, confirmed, fillAddress, openDrop, see, toCheckout } from "./harness/steps.mjs";
 
 /** @typedef {import("./harness/browser.mjs").Page} Page */
@@ -93,10 +93,12 @@ for (const [screen, options] of SCREENS) {
   test(`on ${screen} a double tap adds one to the cart, and touches nothing of the drawer that opens`, TEST, async (context) => {
     const drop = await stage.shop.drop();
     const { page } = await stage.buyer(context, options);
-    await page.goto(`/products/${drop.product_id}`);
-    // The drop has all the stock: there has to be more.
+    // The drop has all the stock: there has to be more, and the product has to show it. It is read from lists, which
+    // follow a little later.
     await stage.shop.ask("POST", `/v1/inventory/${drop.items[0].sku}/adjustments`, { delta: 5, reason: "for a test" });
-    await page.reload();
+    const inStock = async () => (await stage.shop.ask("GET", `/v1/products/${drop.product_id}`)).variants.some((/** @type {any} */ { in_stock }) => in_stock);
+    await eventually(inStock, "units in stock");
+    await page.goto(`/products/${drop.product_id}`);
     await button(page, "Add to cart").and(page.locator(":enabled")).waitFor();
     const at = await placeOf(button(page, "Add to cart"));
     await page.mouse.click(at.x, at.y);
