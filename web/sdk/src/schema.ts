@@ -134,6 +134,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/address-formats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Countries
+         * @description Where parcels can go. A browser knows their names: `Intl.DisplayNames`.
+         */
+        get: operations["list_address_countries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/address-formats/{country}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The address format of a country
+         * @description What a form asks for, and what `shipping_address` of a checkout is checked by.
+         */
+        get: operations["get_address_format"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/carts": {
         parameters: {
             query?: never;
@@ -141,7 +181,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * One's own carts, newest first
+         * @description Those of the guests that one was before included. A new one may be missing for a moment.
+         */
+        get: operations["list_carts"];
         put?: never;
         /**
          * Make a cart
@@ -233,6 +277,27 @@ export interface paths {
          *     seconds as `pending`. A failed payment is an answer (201, `failed`), and leaves the claims held until they expire.
          */
         post: operations["create_checkout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/checkouts/quote": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Price a checkout
+         * @description What a checkout of these claims, or of this cart, would come to now: it computes its totals in the same way. Changes
+         *     nothing and holds nothing; send the total as `expected_total` to pay what was shown or be told what changed.
+         */
+        post: operations["quote_checkout"];
         delete?: never;
         options?: never;
         head?: never;
@@ -881,6 +946,47 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description The countries that parcels can go to. */
+        AddressCountries: {
+            /** @description Their ISO 3166-1 codes, in their order. */
+            countries: string[];
+        };
+        /** @description A field of an address. */
+        AddressField: {
+            /** @description A postal code of the country. */
+            example?: string;
+            /** @description What the country calls it, such as `state`, `province`, `zip` or `suburb`. */
+            kind?: string;
+            /** @description The member of an address that it fills. */
+            name: string;
+            /** @description The regions to choose from; absent where a region is free text. */
+            options?: components["schemas"]["AddressRegion"][];
+            /** @description A regular expression for the whole of a postal code in upper case. */
+            pattern?: string;
+            /** @description Whether an address needs it. */
+            required: boolean;
+            /**
+             * Format: int32
+             * @description The line of the form, from 0 on: fields of one line stand beside each other.
+             */
+            row: number;
+        };
+        /** @description How addresses are written in a country. */
+        AddressFormat: {
+            /** @description The country, as ISO 3166-1 spells it in two letters. */
+            country: string;
+            /** @description The fields that a form has, in the order of labels. Beside them there is always the country. */
+            fields: components["schemas"]["AddressField"][];
+        };
+        /** @description A state, province or other region. */
+        AddressRegion: {
+            /** @description What an address has in `region`: the part of its ISO 3166-2 code after the country, where it has one. */
+            key: string;
+            /** @description Its name in Latin script, where `name` is in another. */
+            latin_name?: string;
+            /** @description Its name in the country. */
+            name: string;
+        };
         /** @description An amount of money that is more than nothing. */
         Amount: {
             /**
@@ -940,6 +1046,13 @@ export interface components {
             title: string;
             /** @description The variant that has the SKU. */
             variant_id: components["schemas"]["Id"];
+        };
+        /** @description A page of carts. */
+        CartPage: {
+            /** @description The carts, newest first. */
+            items: components["schemas"]["Cart"][];
+            /** @description What to send as `cursor` for the next page; null at the end. */
+            next_cursor?: string | null;
         };
         /** @description One attempt of a buyer to pay. */
         Checkout: {
@@ -1631,6 +1744,19 @@ export interface components {
             /** @description Who makes it. */
             vendor?: string | null;
         };
+        /** @description What is to be priced. */
+        NewQuote: {
+            cart_id?: components["schemas"]["Id"] | null;
+            /** @description In place of a cart: these claims of drops. */
+            claims?: string[] | null;
+            shipping_address?: components["schemas"]["ShippingAddress"] | null;
+        } & ({
+            cart_id: string;
+            claims?: null;
+        } | {
+            cart_id?: null;
+            claims: unknown[];
+        });
         /** @description Money to be given back. */
         NewRefund: {
             /** @description How much. */
@@ -1722,6 +1848,8 @@ export interface components {
             placed_at: string;
             /** @description Where the parcel goes; absent once erased. */
             shipping_address?: Record<string, unknown>;
+            /** @description The address as labels have it, line by line, the country's code last; absent once erased. */
+            shipping_lines?: string[];
             /** @description For how much. */
             totals: components["schemas"]["OrderTotals"];
             /** @description Where its way can be followed. */
@@ -1944,6 +2072,19 @@ export interface components {
              */
             version: number;
         };
+        /** @description What a checkout would come to. */
+        Quote: {
+            /** @description What would be sold, at the prices of now. */
+            lines: components["schemas"]["CheckoutLine"][];
+            /** @description Shipping. */
+            shipping_total: components["schemas"]["Money"];
+            /** @description What the lines come to. */
+            subtotal: components["schemas"]["Money"];
+            /** @description Taxes on the lines. */
+            tax_total: components["schemas"]["Money"];
+            /** @description All of it: the `expected_total` of a checkout. */
+            total: components["schemas"]["Money"];
+        };
         /**
          * @description A currency in use, or one that prices were once made in: it may have been withdrawn since.
          * @example USD
@@ -1993,23 +2134,28 @@ export interface components {
             /** @description The access token: `Authorization: Bearer …`. */
             token: string;
         };
-        /** @description An address for a parcel. Other members, for what a country needs, are texts too. */
+        /**
+         * @description An address for a parcel, in the format of its country: `GET /v1/address-formats/{country}`. Other members are texts
+         *     too, and are kept.
+         */
         ShippingAddress: {
-            /** @description The city. */
+            /** @description The city. Required in most countries. */
             city?: string | null;
-            /** @description The country, as ISO 3166-1 spells it in two letters. */
+            /** @description The country, as ISO 3166-1 spells it in two letters. Required. */
             country?: string | null;
-            /** @description The first line. */
+            /** @description A part of the city. */
+            district?: string | null;
+            /** @description The first line. Required. */
             line1?: string | null;
             /** @description The second line. */
             line2?: string | null;
-            /** @description Who gets it. */
+            /** @description Who gets it. Required. */
             name?: string | null;
             /** @description Whom to call. */
             phone?: string | null;
-            /** @description The postal code. */
+            /** @description The postal code. Required in most countries. */
             postal_code?: string | null;
-            /** @description The state or province. */
+            /** @description The state, province or other region: its key, or its name. Required in some countries. */
             region?: string | null;
         } & {
             [key: string]: string | null;
@@ -2514,6 +2660,206 @@ export interface operations {
             /** @description `outcome_unknown`: ask again with the same key */
             504: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    list_address_countries: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The countries */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AddressCountries"];
+                };
+            };
+            /** @description What the schema refuses: `invalid_request` and others */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A token that is not good */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: `rate_limited` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: `overloaded`, `unavailable` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_address_format: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The country, as ISO 3166-1 spells it in two letters. */
+                country: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The format */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AddressFormat"];
+                };
+            };
+            /** @description What the schema refuses: `invalid_request` and others */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A token that is not good */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: `rate_limited` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: `overloaded`, `unavailable` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    list_carts: {
+        parameters: {
+            query?: {
+                /** @description How many items at the most. */
+                limit?: number;
+                /** @description Where to go on: `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of carts */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CartPage"];
+                };
+            };
+            /** @description What the schema refuses: `invalid_request` and others */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or one that is not good */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: `rate_limited` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: `overloaded`, `unavailable` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3304,7 +3650,8 @@ export interface operations {
                  *         "country": "US",
                  *         "line1": "1 Main St",
                  *         "name": "Ann",
-                 *         "postal_code": "12345"
+                 *         "postal_code": "62701",
+                 *         "region": "IL"
                  *       }
                  *     }
                  */
@@ -3380,6 +3727,132 @@ export interface operations {
                 };
             };
             /** @description `payment_provider_unknown` {providers} */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: `rate_limited` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: `overloaded`, `unavailable` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `outcome_unknown`: ask again with the same key */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    quote_checkout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "claims": [
+                 *         "01K3ZV8QJ6M4T9XW2RBD5HCNEF-01K3ZV8QJ6M4T9XW2RBD5HCNEG"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewQuote"];
+            };
+        };
+        responses: {
+            /** @description What it would come to */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Quote"];
+                };
+            };
+            /** @description What the schema refuses: `invalid_request` and others */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or one that is not good */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `already_released` {claim_id}, `already_sold` {claim_id}, `cart_empty`, `not_for_sale` {sku}, `mixed_currencies`, `limit_exceeded` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of another type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
             422: {
                 headers: {
                     [name: string]: unknown;
