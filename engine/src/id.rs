@@ -159,6 +159,10 @@ ids! {
     CheckoutId, "checkout id";
     /// A placed order.
     OrderId, "order id";
+    /// A line of a placed order.
+    OrderLineId, "line id";
+    /// A parcel of an order.
+    FulfillmentId, "fulfillment id";
     /// Money asked of a payment provider.
     PaymentId, "payment id";
     /// A refund of a part or all of a captured payment.

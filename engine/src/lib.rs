@@ -31,4 +31,4 @@ pub mod time;
 
 /// The version of the rules that this program writes into batches and snapshots. A reader that does not know it stops
 /// leading instead of skipping.
-pub const RULES_VERSION: u16 = 1;
+pub const RULES_VERSION: u16 = 2;

@@ -32,6 +32,11 @@ impl Timestamp {
         Self(self.0.saturating_add(ms)).min(TIMESTAMP_MAX)
     }
 
+    /// This many seconds earlier, at the earliest 1970.
+    pub fn minus_seconds(self, seconds: u64) -> Self {
+        Self(self.0.saturating_sub(seconds.saturating_mul(1_000)))
+    }
+
     /// Milliseconds from `earlier` until this, zero when it is not later.
     pub fn ms_since(self, earlier: Timestamp) -> u64 {
         self.0.saturating_sub(earlier.0)

@@ -6,10 +6,11 @@
 //!                                    └─ an answer that is definite, or OutcomeUnknown: the runtime asks again
 //! ```
 
+pub mod amount;
 pub mod mail;
 pub mod mail_log;
+pub mod order_mail;
 mod outbox;
 pub mod outside;
 pub mod payments;
-pub mod receipt;
 pub mod sandbox;

@@ -6,14 +6,14 @@ use actors::ports::{OutcomeUnknown, Outside};
 use engine::{
     effect::{Outcome, Request},
     id::{ContactId, OrderId, TenantId},
-    mail::{MailKind, MailRequest},
+    mail::MailRequest,
 };
 use futures::future::BoxFuture;
 
 use crate::{
     mail::{Letter, PostOffice, Whose},
+    order_mail::OrderMail,
     payments::Providers,
-    receipt::Receipt,
 };
 
 /// How long a letter may take to be written and handed over, before it is asked for again.
@@ -22,15 +22,15 @@ const MAIL_MAX: Duration = Duration::from_secs(60);
 /// Knows what letters need: who a contact is, and what an order says. Requests carry only ids, so that personal data
 /// can be erased.
 pub trait Correspondence: Send + Sync + 'static {
-    /// What the receipt of an order says. `None`: there is no one to get it, or the address was erased.
+    /// What mails about an order say. `None`: there is no one to get them, or the address was erased.
     ///
     /// An error when that cannot be known now: it is asked for again.
-    fn receipt<'a>(
+    fn order_mail<'a>(
         &'a self,
         tenant: &'a TenantId,
         contact: ContactId,
         order: OrderId,
-    ) -> BoxFuture<'a, Result<Option<Receipt>, String>>;
+    ) -> BoxFuture<'a, Result<Option<OrderMail>, String>>;
 }
 
 /// Payment providers and the post.
@@ -87,12 +87,8 @@ impl Inner {
     }
 
     async fn letter(&self, tenant: &TenantId, request: MailRequest) -> Result<Option<Letter>, String> {
-        match request.kind {
-            MailKind::Receipt { order } => {
-                let receipt = self.correspondence.receipt(tenant, request.contact, order).await?;
-                Ok(receipt.map(|receipt| receipt.letter(Whose::Contact(tenant.clone(), request.contact))))
-            }
-        }
+        let mail = self.correspondence.order_mail(tenant, request.contact, request.kind.order()).await?;
+        Ok(mail.map(|mail| mail.letter(request.kind, Whose::Contact(tenant.clone(), request.contact))))
     }
 }
 
@@ -102,47 +98,17 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use engine::{
-        id::{CheckoutId, HoldId, PaymentId, Sku, SubjectId},
+        id::PaymentId,
+        mail::MailKind,
         money::{Currency, Money},
-        order::{LineSource, OrderLine, OrderTotals, OrderView, Standing},
         payment::{ProviderAnswer, ProviderOperation, ProviderRequest},
-        quantity::Quantity,
-        time::Timestamp,
     };
 
     use super::*;
-    use crate::{mail::MailRoute, payments::ANSWER_MAX};
+    use crate::{mail::MailRoute, order_mail::tests::order_mail, payments::ANSWER_MAX};
 
     fn dollars(amount: i64) -> Money {
         Money::new(amount, Currency::USD).unwrap()
-    }
-
-    fn order() -> OrderView {
-        OrderView {
-            id: OrderId(42),
-            number: 1,
-            buyer: SubjectId(1),
-            contact: ContactId(9),
-            checkout: CheckoutId(2),
-            payment: PaymentId(3),
-            lines: vec![OrderLine {
-                sku: Sku::new("SHIRT-S").unwrap(),
-                product: None,
-                title: "Shirt".into(),
-                quantity: Quantity::new(2).unwrap(),
-                unit_price: dollars(1_950),
-                source: LineSource::Hold(HoldId(5)),
-            }],
-            totals: OrderTotals {
-                subtotal: dollars(3_900),
-                shipping: dollars(0),
-                tax: dollars(741),
-                total: dollars(4_641),
-            },
-            refunded: dollars(0),
-            placed_at: Timestamp(0),
-            standing: Standing::default(),
-        }
     }
 
     /// Does not know at first; then knows everyone but contact 1, whose data is erased.
@@ -152,23 +118,18 @@ mod tests {
     }
 
     impl Correspondence for Files {
-        fn receipt<'a>(
+        fn order_mail<'a>(
             &'a self,
             _: &'a TenantId,
             contact: ContactId,
             _: OrderId,
-        ) -> BoxFuture<'a, Result<Option<Receipt>, String>> {
+        ) -> BoxFuture<'a, Result<Option<OrderMail>, String>> {
             let first = self.asked.fetch_add(1, Ordering::SeqCst) == 0;
             Box::pin(async move {
                 if first {
                     return Err("starting".to_owned());
                 }
-                Ok((contact != ContactId(1)).then(|| Receipt {
-                    email: "ada@example.com".into(),
-                    number: "7ZX3K9QD".into(),
-                    order: order(),
-                    access_url: None,
-                }))
+                Ok((contact != ContactId(1)).then(order_mail))
             })
         }
     }
@@ -192,7 +153,7 @@ mod tests {
         assert_eq!(mail(&world, 9).await.unwrap_err().0, "starting");
         assert_eq!(mail(&world, 9).await.unwrap(), Outcome::Mail);
         let letter = std::fs::read_to_string(folder.path().join(format!("receipt-{}.eml", OrderId(42)))).unwrap();
-        for part in ["Subject: Your order 7ZX3K9QD", "19.50 USD", "Tax", "46.41 USD"] {
+        for part in ["Subject: Your order 7ZX3K9QD from Ocean", "$19.50", "Tax", "$46.41"] {
             assert!(letter.contains(part), "{part} is missing: {letter}");
         }
         assert!(!letter.contains("Shipping"), "nothing to pay is not named");

@@ -19,23 +19,27 @@ use gateway::{
 use integrations::{
     mail::{Letter, PostOffice, Whose},
     mail_log::{MailLog, Undelivered},
+    order_mail::OrderMail,
     outside::Correspondence,
-    receipt::Receipt,
 };
 use parking_lot::Mutex;
 use persistence::sql::{ReadSide, StoreError};
+use serde_json::{Map, Value};
 
-/// Looks up who a receipt goes to, and what it says.
+/// Looks up who a mail about an order goes to, and what it says.
 pub(crate) struct Letters {
     read_side: ReadSide,
+    /// What a shop without a name of its own is called: the sender's name.
+    sender: String,
     /// Known once the node runs: effects that ask for a letter before are told to ask again. Forgotten when it stops,
     /// because the node that the gateway has also has these letters.
     gateway: Mutex<Option<Gateway>>,
 }
 
 impl Letters {
-    pub(crate) fn new(read_side: ReadSide) -> Self {
-        Self { read_side, gateway: Mutex::new(None) }
+    /// `sender` is whom mails are from: `Shop <no-reply@shop.example>`.
+    pub(crate) fn new(read_side: ReadSide, sender: &str) -> Self {
+        Self { read_side, sender: name_of(sender), gateway: Mutex::new(None) }
     }
 
     /// From now on letters can be written.
@@ -48,10 +52,20 @@ impl Letters {
         *self.gateway.lock() = None;
     }
 
-    async fn look_up(&self, tenant: &TenantId, contact: ContactId, order: OrderId) -> Result<Option<Receipt>, String> {
+    async fn look_up(
+        &self,
+        tenant: &TenantId,
+        contact: ContactId,
+        order: OrderId,
+    ) -> Result<Option<OrderMail>, String> {
         let gateway = self.gateway.lock().clone().ok_or("starting")?;
         let contact = self.read_side.contact(tenant, contact).await.map_err(|error| error.to_string())?;
-        let Some(email) = contact.and_then(|contact| contact.email) else { return Ok(None) };
+        let Some(contact) = contact else { return Ok(None) };
+        let Some(email) = contact.email else { return Ok(None) };
+        let shop = self.read_side.tenant(tenant).await.map_err(|error| error.to_string())?;
+        let shop = shop.and_then(|shop| Some(shop.settings.get("name")?.as_str()?.trim().to_owned()));
+        let shop = shop.filter(|name| !name.is_empty()).unwrap_or_else(|| self.sender.clone());
+        let address = contact.address.as_ref().map(address_lines).unwrap_or_default();
         let view = OrderCommand::View { viewer: None };
         match gateway.commerce.ask::<Order>(&order.key(tenant), view, Call::read()).await {
             Ok(answered) => {
@@ -59,7 +73,7 @@ impl Letters {
                 let number = number::spell(&gateway.order_number_key, order.number);
                 let shop_url = gateway.shop_url(tenant).await.map_err(|problem| format!("{problem:?}"))?;
                 let access_url = Some(gateway.order_access_url(&shop_url, tenant, order.id));
-                Ok(Some(Receipt { email, number, order: *order, access_url }))
+                Ok(Some(OrderMail { email, shop, number, order: *order, address, access_url }))
             }
             Err(AskError::Rejected(rejection)) => Err(rejection.to_string()),
             Err(error) => Err(error.to_string()),
@@ -68,12 +82,12 @@ impl Letters {
 }
 
 impl Correspondence for Letters {
-    fn receipt<'a>(
+    fn order_mail<'a>(
         &'a self,
         tenant: &'a TenantId,
         contact: ContactId,
         order: OrderId,
-    ) -> BoxFuture<'a, Result<Option<Receipt>, String>> {
+    ) -> BoxFuture<'a, Result<Option<OrderMail>, String>> {
         Box::pin(self.look_up(tenant, contact, order))
     }
 }
@@ -132,6 +146,18 @@ impl MailLog for ReadSideMailLog {
     }
 }
 
+/// The name in front of a sender's address, or the address.
+fn name_of(sender: &str) -> String {
+    let name = sender.split('<').next().unwrap_or_default().trim().trim_matches('"');
+    if name.is_empty() { sender.trim_matches(['<', '>', ' ']).to_owned() } else { name.to_owned() }
+}
+
+/// An address as labels have it, line by line.
+fn address_lines(address: &Map<String, Value>) -> Vec<String> {
+    let texts = address.iter().filter_map(|(member, text)| Some((member.clone(), text.as_str()?.to_owned())));
+    engine::address::lines(&texts.collect())
+}
+
 /// Sends what the doors write: links to set a new password.
 pub(crate) struct DoorPost(pub(crate) Arc<PostOffice>);
 
@@ -167,6 +193,13 @@ mod tests {
     use integrations::mail::MailRoute;
 
     use super::*;
+
+    #[test]
+    fn a_shop_without_a_name_has_that_of_the_sender() {
+        assert_eq!(name_of("Ocean <no-reply@ocean.example>"), "Ocean");
+        assert_eq!(name_of("no-reply@ocean.example"), "no-reply@ocean.example");
+        assert_eq!(name_of("<no-reply@ocean.example>"), "no-reply@ocean.example");
+    }
 
     #[tokio::test]
     async fn what_the_doors_wrote_to_someone_can_be_forgotten() {

@@ -204,7 +204,7 @@ impl House {
         if ended > 0 {
             tracing::warn!(imports = ended, "imports of an earlier run are marked as failed");
         }
-        let letters = Arc::new(Letters::new(read_side.clone()));
+        let letters = Arc::new(Letters::new(read_side.clone(), &config.mail_from));
         let log = ReadSideMailLog::open(read_side.clone(), clock.clone()).await?;
         let post = Arc::new(PostOffice::open(&config.mail_from, &config.mail)?.with_log(Arc::new(log)));
         let sandbox = open_sandbox(config, clock.clone()).await?;

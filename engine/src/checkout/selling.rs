@@ -86,6 +86,7 @@ impl Attempt {
                 Grip::Claim(claim) => LineSource::Claim(claim),
                 Grip::Hold(hold) => LineSource::Hold(hold),
             },
+            options: None,
         });
         let place = OrderCommand::Place {
             tenant: sheet.tenant.clone(),

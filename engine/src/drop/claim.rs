@@ -121,4 +121,6 @@ pub struct ClaimView {
     pub state: ClaimState,
     /// When the hold ends, or would have ended.
     pub expires_at: Timestamp,
+    /// When it was made.
+    pub created_at: Timestamp,
 }

@@ -179,6 +179,8 @@ impl Drop {
             unit_price: Money { amount: claim.price, currency: sheet.terms.currency },
             state: claim.state,
             expires_at,
+            // Claims do not keep it. `hold_seconds` is fixed once a drop is open, so this is exact for every claim.
+            created_at: claim.first_until.minus_seconds(u64::from(sheet.terms.hold_seconds)),
         }
     }
 

@@ -1,8 +1,8 @@
 //! How an order decides.
 
 use super::{
-    FulfillmentState, LINES_MAX, Order, OrderCommand, OrderEvent, OrderLine, OrderPaymentState, OrderRejection,
-    OrderReply, OrderTotals, REASON_CHARS_MAX, REFUNDS_MAX, Sheet, Standing, TRACKING_CHARS_MAX,
+    FulfillmentState, LINES_MAX, LineRefund, Order, OrderCommand, OrderEvent, OrderLine, OrderPaymentState,
+    OrderRejection, OrderReply, OrderTotals, REASON_CHARS_MAX, REFUNDS_MAX, Sheet, Standing,
 };
 use crate::{
     aggregate::{Context, Decision, KeyReused},
@@ -11,7 +11,7 @@ use crate::{
     receipts::Receipt,
 };
 
-type Decided = Result<Decision<OrderEvent, OrderReply>, OrderRejection>;
+pub(super) type Decided = Result<Decision<OrderEvent, OrderReply>, OrderRejection>;
 
 impl Order {
     pub(super) fn decide_command(&self, command: &OrderCommand, context: &Context) -> Decided {
@@ -29,20 +29,26 @@ impl Order {
             OrderCommand::CaptureFailed => self.fail(sheet, context),
             OrderCommand::Cancel { reason, restock } => self.cancel(sheet, reason, *restock, context),
             OrderCommand::Refund { amount, reason, restock } => self.refund(sheet, *amount, reason, *restock, context),
-            OrderCommand::Fulfil { tracking } => self.fulfil(sheet, tracking.as_deref(), context),
+            OrderCommand::RefundLines { lines, reason } => self.refund_lines(sheet, lines, reason, context),
+            OrderCommand::Fulfil { lines, tracking } => {
+                self.fulfil(sheet, lines.as_deref(), tracking.as_deref(), context)
+            }
+            OrderCommand::ChangeTracking { fulfillment, tracking } => {
+                self.change_tracking(sheet, *fulfillment, tracking.as_deref(), context)
+            }
             OrderCommand::View { viewer } => match viewer {
                 Some(viewer) if !viewer.is(sheet.buyer) => Err(OrderRejection::NotFound),
-                _ => Ok(Decision::read(reply(sheet, &self.standing))),
+                _ => Ok(Decision::read(self.reply(sheet, &self.standing, self.changes.len()))),
             },
         }
     }
 
     fn place(&self, placed: Sheet) -> Decided {
-        let as_placed = reply(&placed, &Standing::default());
+        let as_placed = self.reply(&placed, &Standing::default(), 0);
         if let Some(sheet) = &self.sheet {
             let same = Sheet { at: sheet.at, ..placed };
             return if same == *sheet {
-                Ok(Decision::again(reply(sheet, &Standing::default())))
+                Ok(Decision::again(self.reply(sheet, &Standing::default(), 0)))
             } else {
                 Err(KeyReused.into())
             };
@@ -62,11 +68,11 @@ impl Order {
             Standing { payment_state: OrderPaymentState::Paid, paid_at: Some(paid_at), ..Standing::default() };
         match self.standing.payment_state {
             OrderPaymentState::Authorized => {
-                Ok(Decision::accept(vec![OrderEvent::Paid { at: paid_at }], reply(sheet, &as_paid)))
+                Ok(Decision::accept(vec![OrderEvent::Paid { at: paid_at }], self.reply(sheet, &as_paid, 0)))
             }
             OrderPaymentState::Failed => Err(not_allowed("the payment of this order has failed")),
             OrderPaymentState::Paid | OrderPaymentState::PartiallyRefunded | OrderPaymentState::Refunded => {
-                Ok(Decision::again(reply(sheet, &as_paid)))
+                Ok(Decision::again(self.reply(sheet, &as_paid, 0)))
             }
         }
     }
@@ -80,10 +86,11 @@ impl Order {
             ..Standing::default()
         };
         match self.standing.payment_state {
-            OrderPaymentState::Authorized => {
-                Ok(Decision::accept(vec![OrderEvent::CaptureFailed { at: failed_at }], reply(sheet, &as_failed)))
-            }
-            OrderPaymentState::Failed => Ok(Decision::again(reply(sheet, &as_failed))),
+            OrderPaymentState::Authorized => Ok(Decision::accept(
+                vec![OrderEvent::CaptureFailed { at: failed_at }],
+                self.reply(sheet, &as_failed, 0),
+            )),
+            OrderPaymentState::Failed => Ok(Decision::again(self.reply(sheet, &as_failed, 0))),
             _ => Err(not_allowed("the order is paid")),
         }
     }
@@ -96,15 +103,19 @@ impl Order {
         match self.standing.fulfillment_state {
             FulfillmentState::Fulfilled => return Err(not_allowed("the order is fulfilled; refund it instead")),
             FulfillmentState::Cancelled => return Err(not_allowed("the order is cancelled already")),
+            FulfillmentState::PartiallyFulfilled => {
+                return Err(not_allowed("a part of the order is on its way; refund the lines of the rest instead"));
+            }
             FulfillmentState::Unfulfilled => {}
         }
         self.check_paid()?;
         let (receipt, rest) = (Receipt::of(context), self.paid() - self.standing.refunded);
         if rest == 0 {
-            let cancelled = OrderEvent::Cancelled { reason: reason.to_owned(), restock, receipt, at: context.now };
+            let (reason, at) = (reason.to_owned(), context.now);
+            let cancelled = OrderEvent::Cancelled { reason, restock, receipt, at, notify: Some(true) };
             return Ok(Decision::later(vec![cancelled], context.command_id));
         }
-        self.ask_refund(Money { amount: rest, ..sheet.totals.total }, reason, restock, true, context)
+        self.ask_refund(Money { amount: rest, ..sheet.totals.total }, reason, restock, true, None, context)
     }
 
     fn refund(&self, sheet: &Sheet, amount: Money, reason: &str, restock: bool, context: &Context) -> Decided {
@@ -126,56 +137,38 @@ impl Order {
         // All units go back at once, so what still has to be sent would be for sale again.
         if restock && amount.amount < refundable {
             return Err(not_allowed(
-                "units come back only with a refund of all that is left; give back a part without restock, and adjust the \
-                 inventory by what came back",
+                "units come back only with a refund of lines, or of all that is left; refund lines, or an amount without \
+                 restock",
             ));
         }
-        self.ask_refund(amount, reason, restock, false, context)
+        self.ask_refund(amount, reason, restock, false, None, context)
     }
 
-    fn ask_refund(&self, amount: Money, reason: &str, restock: bool, cancel: bool, context: &Context) -> Decided {
+    /// Asks the payment to give money back. Where nothing is to be given back, it is done at once.
+    pub(super) fn ask_refund(
+        &self,
+        amount: Money,
+        reason: &str,
+        restock: bool,
+        cancel: bool,
+        lines: Option<Vec<LineRefund>>,
+        context: &Context,
+    ) -> Decided {
         if self.refunds >= REFUNDS_MAX {
             return Err(OrderRejection::TooManyRefunds);
         }
         let (refund, receipt, reason) = (self.next_refund(), Receipt::of(context), reason.to_owned());
-        let asked = OrderEvent::RefundAsked { refund, amount, reason, restock, cancel, receipt };
-        Ok(Decision::later(vec![asked], context.command_id))
-    }
-
-    fn fulfil(&self, sheet: &Sheet, tracking: Option<&str>, context: &Context) -> Decided {
-        if let Some(decision) = self.repeat(sheet, context)? {
-            return Ok(decision);
+        let at = context.now;
+        let asked = OrderEvent::RefundAsked { refund, amount, reason, restock, cancel, receipt, lines: lines.clone() };
+        let mut events = vec![asked];
+        if amount.amount == 0 {
+            events.push(OrderEvent::Refunded { refund, amount, restock, at, lines, notify: None });
         }
-        if tracking.is_some_and(|tracking| tracking.chars().count() > TRACKING_CHARS_MAX) {
-            return Err(invalid("/tracking", "is longer than 500 characters"));
-        }
-        match self.standing.fulfillment_state {
-            FulfillmentState::Fulfilled => return Err(not_allowed("the order is fulfilled already")),
-            FulfillmentState::Cancelled => return Err(not_allowed("the order is cancelled")),
-            FulfillmentState::Unfulfilled => {}
-        }
-        if self.pending.as_ref().is_some_and(|pending| pending.cancel) {
-            return Err(not_allowed("the order is being cancelled"));
-        }
-        if self.standing.restocked {
-            return Err(not_allowed("the units of the order went back to the inventory"));
-        }
-        if self.pending.as_ref().is_some_and(|pending| pending.restock) {
-            return Err(OrderRejection::RefundInProgress);
-        }
-        match self.standing.payment_state {
-            OrderPaymentState::Authorized | OrderPaymentState::Failed => {
-                return Err(not_allowed("the order is not paid"));
-            }
-            OrderPaymentState::Refunded => return Err(not_allowed("the order is refunded")),
-            OrderPaymentState::Paid | OrderPaymentState::PartiallyRefunded => {}
-        }
-        let fulfilled = OrderEvent::Fulfilled { tracking: tracking.map(str::to_owned), receipt: Receipt::of(context) };
-        Ok(Decision::later(vec![fulfilled], context.command_id))
+        Ok(Decision::later(events, context.command_id))
     }
 
     /// Whether its money can be given back now.
-    fn check_paid(&self) -> Result<(), OrderRejection> {
+    pub(super) fn check_paid(&self) -> Result<(), OrderRejection> {
         match self.standing.payment_state {
             OrderPaymentState::Authorized => Err(not_allowed("the payment is not captured yet; try again")),
             OrderPaymentState::Failed => Err(not_allowed("the payment of this order has failed")),
@@ -185,9 +178,13 @@ impl Order {
     }
 
     /// Whether the command was accepted before: its answer then, or the wait for it.
-    fn repeat(&self, sheet: &Sheet, context: &Context) -> Result<Option<Decision<OrderEvent, OrderReply>>, KeyReused> {
-        if let Some(standing) = self.receipts.find(context)? {
-            return Ok(Some(Decision::again(reply(sheet, standing))));
+    pub(super) fn repeat(
+        &self,
+        sheet: &Sheet,
+        context: &Context,
+    ) -> Result<Option<Decision<OrderEvent, OrderReply>>, KeyReused> {
+        if let Some(then) = self.receipts.find(context)? {
+            return Ok(Some(Decision::again(self.reply(sheet, &then.standing, then.changes))));
         }
         let same = |id| self.pending.as_ref().filter(|pending| pending.receipt.command_id == id);
         match context.ids().find_map(same) {
@@ -196,10 +193,11 @@ impl Order {
             None => Ok(None),
         }
     }
-}
 
-fn reply(sheet: &Sheet, standing: &Standing) -> OrderReply {
-    OrderReply::Order(Order::view(sheet, standing))
+    /// The order as it stood so, after its first `changes`.
+    pub(super) fn reply(&self, sheet: &Sheet, standing: &Standing, changes: usize) -> OrderReply {
+        OrderReply::Order(Self::view(sheet, standing, &self.changes[..changes]))
+    }
 }
 
 /// Whether the subtotal is what the lines come to: refunds by line rely on it.
@@ -208,7 +206,7 @@ fn is_sum(lines: &[OrderLine], totals: &OrderTotals) -> bool {
     goods(totals.subtotal.currency, &lines).is_ok_and(|sum| sum == totals.subtotal)
 }
 
-fn check_reason(reason: &str) -> Result<(), OrderRejection> {
+pub(super) fn check_reason(reason: &str) -> Result<(), OrderRejection> {
     if reason.chars().count() > REASON_CHARS_MAX {
         Err(invalid("/reason", "is longer than 500 characters"))
     } else {
@@ -216,10 +214,10 @@ fn check_reason(reason: &str) -> Result<(), OrderRejection> {
     }
 }
 
-fn invalid(pointer: &'static str, why: &'static str) -> OrderRejection {
+pub(super) fn invalid(pointer: &'static str, why: &'static str) -> OrderRejection {
     OrderRejection::Invalid { pointer, why }
 }
 
-fn not_allowed(why: &'static str) -> OrderRejection {
+pub(super) fn not_allowed(why: &'static str) -> OrderRejection {
     OrderRejection::NotAllowed { why }
 }

@@ -1,8 +1,10 @@
 //! What an order remembers, and how events change it. Nothing here can fail or refuse.
 
-use wincode::{SchemaRead, SchemaWrite};
-
-use super::{FulfillmentState, OrderEvent, OrderPaymentState, OrderView, Sheet, Standing};
+use super::{
+    Change, LineRefund, OrderEvent, OrderView, Sheet, Standing,
+    notice::Notices,
+    progress::{self, line_progress},
+};
 use crate::{
     id::{CommandId, RefundId, Sku},
     money::Money,
@@ -20,17 +22,29 @@ pub struct Order {
     pub(super) refunds: u64,
     /// The last command whose refund failed, for the answer to it.
     pub(super) refused: Option<(CommandId, String)>,
-    pub(super) receipts: Receipts<Standing>,
+    pub(super) receipts: Receipts<Then>,
     /// Whether the buyer's receipt is still to be mailed.
     pub(super) mail_open: bool,
     /// Units that come back.
     pub(super) restocks: Vec<Restock>,
+    /// What became of its lines since it was placed.
+    pub(super) changes: Vec<Change>,
+    /// Mails to the buyer after the receipt.
+    pub(super) notices: Notices,
     // What follows is derived from the restocks, and not in snapshots.
     pub(super) restocks_open: u32,
 }
 
+/// How the order stood when a command was accepted: enough to say the same again.
+#[derive(Debug, Clone)]
+pub(super) struct Then {
+    pub(super) standing: Standing,
+    /// How many changes there were.
+    pub(super) changes: usize,
+}
+
 /// Money that is being given back.
-#[derive(Debug, Clone, SchemaRead, SchemaWrite)]
+#[derive(Debug, Clone)]
 pub(super) struct Pending {
     pub(super) refund: RefundId,
     /// Minor units.
@@ -40,6 +54,8 @@ pub(super) struct Pending {
     /// Whether the order is called off once the money is back.
     pub(super) cancel: bool,
     pub(super) receipt: Receipt,
+    /// The lines that are refunded. `None`: an amount.
+    pub(super) lines: Option<Vec<LineRefund>>,
 }
 
 /// Units of one SKU that come back to its inventory.
@@ -53,19 +69,17 @@ pub(super) struct Restock {
 
 impl Order {
     pub(super) fn fold(&mut self, event: &OrderEvent) {
+        // The units that come back are counted from what was refunded before.
+        self.take_units_back(event);
+        if let Some(sheet) = &self.sheet {
+            let total = sheet.totals.total.amount;
+            progress::apply(&mut self.standing, &mut self.changes, &sheet.lines, total, event);
+        }
+        self.notices.fold(event);
         match event {
             OrderEvent::Placed { sheet } => self.sheet = Some(sheet.clone()),
-            OrderEvent::Paid { at } => {
-                self.standing.payment_state = OrderPaymentState::Paid;
-                self.standing.paid_at = Some(*at);
-                self.mail_open = true;
-            }
-            OrderEvent::CaptureFailed { at } => {
-                self.standing.payment_state = OrderPaymentState::Failed;
-                self.standing.fulfillment_state = FulfillmentState::Cancelled;
-                self.standing.cancelled_at = Some(*at);
-            }
-            OrderEvent::RefundAsked { refund, amount, reason, restock, cancel, receipt } => {
+            OrderEvent::Paid { .. } => self.mail_open = true,
+            OrderEvent::RefundAsked { refund, amount, reason, restock, cancel, receipt, lines } => {
                 self.refunds += 1;
                 self.refused = None;
                 self.pending = Some(Pending {
@@ -75,19 +89,13 @@ impl Order {
                     restock: *restock,
                     cancel: *cancel,
                     receipt: *receipt,
+                    lines: lines.clone(),
                 });
             }
-            OrderEvent::Refunded { amount, restock, .. } => {
-                self.standing.refunded += amount.amount;
-                let whole = self.standing.refunded >= self.paid();
-                let state = if whole { OrderPaymentState::Refunded } else { OrderPaymentState::PartiallyRefunded };
-                self.standing.payment_state = state;
-                if *restock {
-                    self.take_back();
-                }
+            OrderEvent::Refunded { .. } => {
                 // A cancellation ends with the `Cancelled` that follows, which has the receipt too.
                 if let Some(pending) = self.pending.take().filter(|pending| !pending.cancel) {
-                    self.receipts.keep(pending.receipt, self.standing.clone());
+                    self.keep(pending.receipt);
                 }
             }
             OrderEvent::RefundFailed { code, .. } => {
@@ -95,20 +103,10 @@ impl Order {
                     self.refused = Some((pending.receipt.command_id, code.clone()));
                 }
             }
-            OrderEvent::Cancelled { restock, receipt, at, .. } => {
-                self.standing.fulfillment_state = FulfillmentState::Cancelled;
-                self.standing.cancelled_at = Some(*at);
-                if *restock {
-                    self.take_back();
-                }
-                self.receipts.keep(*receipt, self.standing.clone());
-            }
-            OrderEvent::Fulfilled { tracking, receipt } => {
-                self.standing.fulfillment_state = FulfillmentState::Fulfilled;
-                self.standing.fulfilled_at = Some(receipt.at);
-                self.standing.tracking = tracking.clone();
-                self.receipts.keep(*receipt, self.standing.clone());
-            }
+            OrderEvent::Cancelled { receipt, .. }
+            | OrderEvent::Fulfilled { receipt, .. }
+            | OrderEvent::Shipped { receipt, .. }
+            | OrderEvent::TrackingChanged { receipt, .. } => self.keep(*receipt),
             OrderEvent::ReceiptMailed { .. } => self.mail_open = false,
             OrderEvent::Restocked { sku, .. } => {
                 if let Some(restock) = self.restocks.iter_mut().find(|restock| restock.sku == *sku && !restock.booked) {
@@ -116,27 +114,48 @@ impl Order {
                     self.restocks_open -= 1;
                 }
             }
+            OrderEvent::CaptureFailed { .. } | OrderEvent::NoticeMailed { .. } => {}
         }
         #[cfg(debug_assertions)]
         self.assert_balanced();
     }
 
-    /// All lines come back, unless they do already.
-    fn take_back(&mut self) {
-        if std::mem::replace(&mut self.standing.restocked, true) {
-            return;
-        }
+    fn keep(&mut self, receipt: Receipt) {
+        self.receipts.keep(receipt, Then { standing: self.standing.clone(), changes: self.changes.len() });
+    }
+
+    /// Units that an event takes back to the inventory: those of the lines that say so, or all that are not refunded by
+    /// line, unless they come back already.
+    fn take_units_back(&mut self, event: &OrderEvent) {
         let Some(sheet) = &self.sheet else { return };
-        for line in &sheet.lines {
-            match self.restocks.iter_mut().find(|restock| restock.sku == line.sku) {
-                Some(restock) => restock.total += line.quantity.units(),
+        let units: Vec<(usize, u64)> = match event {
+            OrderEvent::Refunded { restock: true, .. } | OrderEvent::Cancelled { restock: true, .. }
+                if !self.standing.restocked =>
+            {
+                let progress = line_progress(&sheet.lines, &self.changes);
+                let left = sheet.lines.iter().zip(progress);
+                left.map(|(line, done)| line.quantity.units().saturating_sub(done.refunded())).enumerate().collect()
+            }
+            OrderEvent::Refunded { lines: Some(lines), .. } => {
+                let back = lines.iter().filter(|line| line.restock);
+                back.map(|line| (usize::from(line.line), line.units)).collect()
+            }
+            _ => return,
+        };
+        for (index, units) in units.into_iter().filter(|(_, units)| *units > 0) {
+            let Some(sku) = sheet.lines.get(index).map(|line| &line.sku) else { continue };
+            match self.restocks.iter_mut().find(|restock| restock.sku == *sku) {
+                Some(restock) => {
+                    restock.total += units;
+                    self.restocks_open += u32::from(restock.booked);
+                    restock.booked = false;
+                }
                 None => {
-                    let (sku, total) = (line.sku.clone(), line.quantity.units());
-                    self.restocks.push(Restock { sku, total, booked: false });
+                    self.restocks.push(Restock { sku: sku.clone(), total: units, booked: false });
+                    self.restocks_open += 1;
                 }
             }
         }
-        self.restocks_open = self.restocks.len() as u32;
     }
 
     /// Minor units that were taken for it.
@@ -147,8 +166,8 @@ impl Order {
         }
     }
 
-    /// The order as it was when it stood so.
-    pub(super) fn view(sheet: &Sheet, standing: &Standing) -> Box<OrderView> {
+    /// The order as it was when it stood so, and these were its changes.
+    pub(super) fn view(sheet: &Sheet, standing: &Standing, changes: &[Change]) -> Box<OrderView> {
         Box::new(OrderView {
             id: sheet.order,
             number: sheet.number,
@@ -161,6 +180,7 @@ impl Order {
             refunded: Money { amount: standing.refunded, currency: sheet.totals.total.currency },
             placed_at: sheet.at,
             standing: standing.clone(),
+            changes: changes.to_vec(),
         })
     }
 
@@ -171,7 +191,13 @@ impl Order {
         assert!(self.standing.refunded + refunding <= self.paid(), "more given back than was paid");
         let sold: u64 = self.sheet.iter().flat_map(|sheet| &sheet.lines).map(|line| line.quantity.units()).sum();
         let back: u64 = self.restocks.iter().map(|restock| restock.total).sum();
-        assert!(back == 0 || back == sold, "{back} of {sold} units come back");
+        assert!(back <= sold, "{back} of {sold} units come back");
+        if let Some(sheet) = &self.sheet {
+            for (line, done) in sheet.lines.iter().zip(line_progress(&sheet.lines, &self.changes)) {
+                let (sent, units) = (done.shipped + done.cancelled, line.quantity.units());
+                assert!(sent <= units && done.refunded() <= units, "{done:?} of {units} units of a line");
+            }
+        }
         let open = self.restocks.iter().filter(|restock| !restock.booked).count();
         assert_eq!(self.restocks_open as usize, open, "open restocks do not add up");
     }

@@ -3,17 +3,23 @@
 //! ```text
 //! Place ─▶ authorized ─ MarkPaid ─▶ paid ─ Refund ─▶ partially refunded ─▶ refunded
 //!              └─ CaptureFailed ─▶ failed
-//! unfulfilled ─ Fulfil ─▶ fulfilled
+//! unfulfilled ─ Fulfil ─▶ partially fulfilled ─ Fulfil ─▶ fulfilled
 //!      └─ Cancel (gives the rest of the money back first) ─▶ cancelled
 //! ```
 //!
-//! One refund at a time goes to the payment; a cancellation or a refund is answered when its money is back. Units that
-//! come back do so by totals that only grow, each line at most once. Who the buyer is stands in `contacts`; here are
+//! One refund at a time goes to the payment; a cancellation or a refund is answered when its money is back. A refund is
+//! of an amount or of lines. Units that are refunded before they were sent are not sent any more. Units that come back
+//! do so by totals that only grow, each unit at most once. Who the buyer is stands in `contacts`; here are
 //! ids.
 
 mod decide;
+mod event;
 mod fold;
+mod fulfil;
+mod notice;
 pub mod number;
+mod progress;
+mod refund;
 mod settle;
 mod snapshot;
 #[cfg(test)]
@@ -23,16 +29,24 @@ use minicbor::{Decode, Encode};
 use serde::Serialize;
 use wincode::{SchemaRead, SchemaWrite};
 
-pub use self::{fold::Order, snapshot::FrozenOrder};
+pub use self::{
+    event::{OrderEvent, Sheet},
+    fold::Order,
+    progress::{Change, Fulfillment, LineProgress, LineRefund, LineUnits, line_id},
+    snapshot::FrozenOrder,
+};
 pub use crate::pricing::Totals as OrderTotals;
 use crate::{
     aggregate::KeyReused,
     drop::Buyer,
-    id::{CheckoutId, ClaimRef, ContactId, HoldId, OrderId, PaymentId, ProductId, RefundId, Sku, SubjectId, TenantId},
+    id::{
+        CheckoutId, ClaimRef, ContactId, FulfillmentId, HoldId, OrderId, OrderLineId, PaymentId, ProductId, Sku,
+        SubjectId, TenantId,
+    },
     money::Money,
     pricing::PricedLine,
+    product::OptionValue,
     quantity::Quantity,
-    receipts::Receipt,
     time::Timestamp,
 };
 
@@ -42,6 +56,10 @@ pub const LINES_MAX: usize = 100;
 pub const REFUNDS_MAX: u64 = crate::payment::REFUNDS_MAX as u64;
 /// The longest reason that a merchant can give, in characters.
 pub const REASON_CHARS_MAX: usize = 500;
+/// The most parcels of one order: a page shows them all.
+pub const FULFILLMENTS_MAX: usize = 100;
+/// The most corrections of tracking of one order: each is remembered and mailed.
+pub const TRACKING_CHANGES_MAX: usize = 100;
 /// The longest tracking code or link, in characters.
 pub const TRACKING_CHARS_MAX: usize = 500;
 
@@ -66,6 +84,9 @@ pub struct OrderLine {
     /// Where the units came from.
     #[n(5)]
     pub source: LineSource,
+    /// The variant's options when it was bought: "Size", "M". `None` where that was not known.
+    #[n(6)]
+    pub options: Option<Vec<OptionValue>>,
 }
 
 /// Where an order line's units came from.
@@ -129,9 +150,25 @@ pub enum OrderCommand {
         /// Whether its units come back to the inventory, all of them; only with a refund of all that is left.
         restock: bool,
     },
-    /// It is on its way.
+    /// Give back what units of its lines cost, with their tax. Answered when it is back.
+    RefundLines {
+        /// Which units, and whether they come back to the inventory. Each line at most once.
+        lines: Vec<(OrderLineId, Quantity, bool)>,
+        /// Why, for the merchant's books. No personal data.
+        reason: String,
+    },
+    /// A parcel is on its way.
     Fulfil {
-        /// Where its way can be followed.
+        /// What is in it, each line at most once. `None`: everything that is still to be sent.
+        lines: Option<Vec<(OrderLineId, Quantity)>>,
+        /// Where it can be followed.
+        tracking: Option<String>,
+    },
+    /// Correct where a parcel can be followed.
+    ChangeTracking {
+        /// The parcel.
+        fulfillment: FulfillmentId,
+        /// Where it can be followed; `None` takes it away.
         tracking: Option<String>,
     },
     /// Read it. `viewer` is `None` for the vendor, who sees all.
@@ -139,164 +176,6 @@ pub enum OrderCommand {
         /// Who asks.
         viewer: Option<Buyer>,
     },
-}
-
-/// What can happen to an order.
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
-pub enum OrderEvent {
-    /// It was made.
-    #[n(0)]
-    Placed {
-        /// What was placed.
-        #[n(0)]
-        sheet: Sheet,
-    },
-    /// Its payment is captured.
-    #[n(1)]
-    Paid {
-        /// When.
-        #[n(0)]
-        at: Timestamp,
-    },
-    /// Its payment could not be captured.
-    #[n(2)]
-    CaptureFailed {
-        /// When.
-        #[n(0)]
-        at: Timestamp,
-    },
-    /// Its payment was asked to give money back.
-    #[n(3)]
-    RefundAsked {
-        /// Under which id.
-        #[n(0)]
-        refund: RefundId,
-        /// How much.
-        #[n(1)]
-        amount: Money,
-        /// Why.
-        #[n(2)]
-        reason: String,
-        /// Whether its units come back with it.
-        #[n(3)]
-        restock: bool,
-        /// Whether it is called off once the money is back.
-        #[n(4)]
-        cancel: bool,
-        /// The command that asked.
-        #[n(5)]
-        receipt: Receipt,
-    },
-    /// Money was given back. That of a cancellation is followed by `Cancelled`.
-    #[n(4)]
-    Refunded {
-        /// Under which id.
-        #[n(0)]
-        refund: RefundId,
-        /// How much.
-        #[n(1)]
-        amount: Money,
-        /// Whether its units come back with it; of a cancellation, `Cancelled` says so.
-        #[n(2)]
-        restock: bool,
-        /// When.
-        #[n(3)]
-        at: Timestamp,
-    },
-    /// Money could not be given back: the command that asked is refused.
-    #[n(5)]
-    RefundFailed {
-        /// Under which id.
-        #[n(0)]
-        refund: RefundId,
-        /// Why.
-        #[n(1)]
-        code: String,
-        /// When.
-        #[n(2)]
-        at: Timestamp,
-    },
-    /// It was called off; its money is back.
-    #[n(6)]
-    Cancelled {
-        /// Why.
-        #[n(0)]
-        reason: String,
-        /// Whether its units come back.
-        #[n(1)]
-        restock: bool,
-        /// The command that called it off.
-        #[n(2)]
-        receipt: Receipt,
-        /// When.
-        #[n(3)]
-        at: Timestamp,
-    },
-    /// It is on its way.
-    #[n(7)]
-    Fulfilled {
-        /// Where its way can be followed.
-        #[n(0)]
-        tracking: Option<String>,
-        /// The command that said so.
-        #[n(1)]
-        receipt: Receipt,
-    },
-    /// The buyer's receipt was handed to the mail.
-    #[n(8)]
-    ReceiptMailed {
-        /// When.
-        #[n(0)]
-        at: Timestamp,
-    },
-    /// The inventory has booked units that came back.
-    #[n(9)]
-    Restocked {
-        /// Of what.
-        #[n(0)]
-        sku: Sku,
-        /// Units of this order that came back in all.
-        #[n(1)]
-        total: u64,
-        /// When.
-        #[n(2)]
-        at: Timestamp,
-    },
-}
-
-/// What is said of an order when it is placed. It never changes.
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
-pub struct Sheet {
-    /// Whose shop.
-    #[n(0)]
-    pub tenant: TenantId,
-    /// Its id.
-    #[n(1)]
-    pub order: OrderId,
-    /// Its number in the tenant's count.
-    #[n(2)]
-    pub number: u64,
-    /// Who bought.
-    #[n(3)]
-    pub buyer: SubjectId,
-    /// Where the buyer's e-mail and address live.
-    #[n(4)]
-    pub contact: ContactId,
-    /// The checkout that placed it.
-    #[n(5)]
-    pub checkout: CheckoutId,
-    /// The payment that pays for it.
-    #[n(6)]
-    pub payment: PaymentId,
-    /// What was bought.
-    #[n(7)]
-    pub lines: Vec<OrderLine>,
-    /// For how much.
-    #[n(8)]
-    pub totals: OrderTotals,
-    /// When.
-    #[n(9)]
-    pub at: Timestamp,
 }
 
 /// Where an order's money stands.
@@ -327,6 +206,8 @@ pub enum FulfillmentState {
     Fulfilled,
     /// They stay here.
     Cancelled,
+    /// A part of them is on its way, and the rest is still here.
+    PartiallyFulfilled,
 }
 
 /// What changes of an order once it is placed.
@@ -340,13 +221,13 @@ pub struct Standing {
     pub refunded: i64,
     /// When it was paid.
     pub paid_at: Option<Timestamp>,
-    /// When it was put on its way.
+    /// When the last of it was put on its way.
     pub fulfilled_at: Option<Timestamp>,
     /// When it was called off, or failed.
     pub cancelled_at: Option<Timestamp>,
-    /// Where its way can be followed.
+    /// Where its newest parcel can be followed.
     pub tracking: Option<String>,
-    /// Whether its units came back, or are on their way back.
+    /// Whether all units that are not refunded by line came back, or are on their way back.
     pub restocked: bool,
 }
 
@@ -375,6 +256,8 @@ pub struct OrderView {
     pub placed_at: Timestamp,
     /// What has changed since.
     pub standing: Standing,
+    /// What became of its lines since, oldest first.
+    pub changes: Vec<Change>,
 }
 
 impl OrderView {
@@ -420,6 +303,20 @@ pub enum OrderRejection {
         /// What is left.
         refundable: Money,
     },
+    /// The order has no such parcel.
+    #[error("no such fulfillment")]
+    FulfillmentNotFound,
+    /// More units of a line than are left of it.
+    #[error("at most {remaining} units of the line are left")]
+    TooManyUnits {
+        /// The line.
+        line: OrderLineId,
+        /// Units that are left.
+        remaining: u64,
+    },
+    /// As many parcels or corrections as one order takes.
+    #[error("at most {FULFILLMENTS_MAX} parcels and {TRACKING_CHANGES_MAX} corrections of tracking")]
+    TooManyFulfillments,
     /// As many refunds as one order takes.
     #[error("at most {REFUNDS_MAX} refunds")]
     TooManyRefunds,

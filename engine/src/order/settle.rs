@@ -1,7 +1,7 @@
 //! What an order asks of others, and what their answers change: its payment gives money back, the mail takes the
 //! buyer's receipt, the inventory takes units back.
 
-use super::{Order, OrderEvent, OrderRejection, OrderReply, fold::Pending};
+use super::{Order, OrderEvent, OrderRejection, OrderReply, fold::Pending, notice::NOTICE_SLOTS};
 use crate::{
     effect::{Effect, EffectId, Outcome, Request},
     id::{CommandId, RefundId},
@@ -31,7 +31,7 @@ impl Order {
     }
 
     fn refund_effect(&self) -> Option<Effect> {
-        let (sheet, pending) = (self.sheet.as_ref()?, self.pending.as_ref()?);
+        let (sheet, pending) = (self.sheet.as_ref()?, self.pending.as_ref().filter(|pending| pending.amount > 0)?);
         let amount = Money { amount: pending.amount, currency: sheet.totals.total.currency };
         let command = PaymentCommand::Refund { refund: pending.refund, amount };
         let id = EffectId { slot: REFUND_SLOT, turn: self.refunds };
@@ -51,16 +51,20 @@ impl Order {
         match event {
             OrderEvent::Paid { .. } => self.mail_effect().into_iter().collect(),
             OrderEvent::RefundAsked { .. } => self.refund_effect().into_iter().collect(),
-            // Where the units come back already, what is open of it is asked for once more, which is harmless.
-            OrderEvent::Refunded { restock: true, .. } | OrderEvent::Cancelled { restock: true, .. } => {
-                self.restock_effects().collect()
+            // What is open of the restocks and of the newest notice is asked for once more, which is harmless.
+            OrderEvent::Refunded { .. } | OrderEvent::Cancelled { .. } => {
+                self.restock_effects().chain(self.newest_notice()).collect()
+            }
+            OrderEvent::Shipped { .. } | OrderEvent::TrackingChanged { .. } => {
+                self.newest_notice().into_iter().collect()
             }
             _ => Vec::new(),
         }
     }
 
     pub(super) fn outstanding_effects(&self) -> Vec<Effect> {
-        self.mail_effect().into_iter().chain(self.refund_effect()).chain(self.restock_effects()).collect()
+        let mails = self.mail_effect().into_iter().chain(self.notice_effects());
+        mails.chain(self.refund_effect()).chain(self.restock_effects()).collect()
     }
 
     /// What an answer changes. One to something that is no longer open changes nothing.
@@ -71,6 +75,7 @@ impl Order {
                 Some(pending) => self.refund_answered(pending, outcome, at),
                 None => Vec::new(),
             },
+            (NOTICE_SLOTS.., Outcome::Mail) => self.notice_mailed(effect.slot, at),
             (RESTOCK_SLOTS.., Outcome::Inventory(Ok(_))) => {
                 let index = usize::try_from(effect.slot - RESTOCK_SLOTS).unwrap_or(usize::MAX);
                 let open = self.restocks.get(index).filter(|restock| !restock.booked && restock.total == effect.turn);
@@ -90,13 +95,17 @@ impl Order {
         at: Timestamp,
     ) -> Vec<OrderEvent> {
         let Some(sheet) = &self.sheet else { return Vec::new() };
-        let Pending { refund, amount, ref reason, restock, cancel, receipt } = *pending;
+        let Pending { refund, amount, ref reason, restock, cancel, receipt, ref lines } = *pending;
         let code = match outcome {
             Ok(PaymentReply::Payment(_)) => {
                 let amount = Money { amount, currency: sheet.totals.total.currency };
-                let mut events = vec![OrderEvent::Refunded { refund, amount, restock: restock && !cancel, at }];
+                // The buyer hears of a cancellation in one mail, which has the refund too.
+                let (restock_now, notify) = (restock && !cancel, Some(!cancel));
+                let lines = lines.clone();
+                let mut events = vec![OrderEvent::Refunded { refund, amount, restock: restock_now, at, lines, notify }];
                 if cancel {
-                    events.push(OrderEvent::Cancelled { reason: reason.clone(), restock, receipt, at });
+                    let reason = reason.clone();
+                    events.push(OrderEvent::Cancelled { reason, restock, receipt, at, notify: Some(true) });
                 }
                 return events;
             }
@@ -118,6 +127,6 @@ impl Order {
         if let Some((_, code)) = self.refused.as_ref().filter(|(refused, _)| *refused == command) {
             return Some(Err(OrderRejection::RefundFailed { code: code.clone() }));
         }
-        self.receipts.get(command).map(|standing| Ok(OrderReply::Order(Self::view(sheet, standing))))
+        self.receipts.get(command).map(|then| Ok(self.reply(sheet, &then.standing, then.changes)))
     }
 }

@@ -23,7 +23,7 @@ mod wish;
 use std::sync::Arc;
 
 use minicbor::{Decode, Encode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use self::{
     fold::Product,
@@ -278,6 +278,19 @@ pub struct Quote {
     pub compare_at: Option<Money>,
     /// The product's first image.
     pub image: Option<String>,
+    /// The variant's options, in the product's order. Empty when the product has none.
+    pub options: Vec<OptionValue>,
+}
+
+/// An option of a product and the value that a variant has of it: "Size", "M".
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct OptionValue {
+    /// The option.
+    #[n(0)]
+    pub name: String,
+    /// The value.
+    #[n(1)]
+    pub value: String,
 }
 
 /// What a product answers.

@@ -4,7 +4,7 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use wincode::{SchemaRead, SchemaWrite};
 
-use super::{Creation, Handle, Quote, SafeHtml};
+use super::{Creation, Handle, OptionValue, Quote, SafeHtml};
 use crate::{
     id::{ProductId, Sku, TenantId, VariantId},
     money::{Currency, Money},
@@ -206,6 +206,12 @@ impl Sheet {
             price: self.money(variant.price),
             compare_at: variant.compare_at.map(|amount| self.money(amount)),
             image: self.images.first().map(|image| image.src.clone()),
+            options: self
+                .options
+                .iter()
+                .zip(&variant.options)
+                .map(|(name, value)| OptionValue { name: name.clone(), value: value.clone() })
+                .collect(),
         }
     }
 

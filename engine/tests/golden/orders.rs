@@ -2,10 +2,12 @@
 
 use engine::{
     id::{
-        CheckoutId, ClaimId, ClaimRef, ContactId, DropId, HoldId, OrderId, PaymentId, ProductId, RefundId, SubjectId,
+        CheckoutId, ClaimId, ClaimRef, ContactId, DropId, FulfillmentId, HoldId, OrderId, PaymentId, ProductId,
+        RefundId, SubjectId,
     },
-    order::{LineSource, Order, OrderEvent, OrderLine, OrderTotals, Sheet},
+    order::{LineRefund, LineSource, LineUnits, Order, OrderEvent, OrderLine, OrderTotals, Sheet},
     order_numbers::{OrderNumbers, OrderNumbersEvent},
+    product::OptionValue,
 };
 
 use crate::{
@@ -15,7 +17,7 @@ use crate::{
 
 variants! {
     OrderEvent: Placed, Paid, CaptureFailed, RefundAsked, Refunded, RefundFailed, Cancelled, Fulfilled, ReceiptMailed,
-    Restocked,
+    Restocked, Shipped, TrackingChanged, NoticeMailed,
 }
 
 variants! { OrderNumbersEvent: Assigned }
@@ -38,6 +40,7 @@ fn sheet() -> Sheet {
                 quantity: units(2),
                 unit_price: dollars(2_500),
                 source: LineSource::Claim(claim),
+                options: None,
             },
             OrderLine {
                 sku: sku("MUG"),
@@ -46,6 +49,7 @@ fn sheet() -> Sheet {
                 quantity: units(1),
                 unit_price: dollars(900),
                 source: LineSource::Hold(HoldId(id(10))),
+                options: None,
             },
         ],
         totals: OrderTotals {
@@ -66,6 +70,7 @@ pub(crate) fn golden() -> Golden<Order> {
         restock: true,
         cancel,
         receipt,
+        lines: None,
     };
     let history = vec![
         OrderEvent::Placed { sheet: sheet() },
@@ -74,7 +79,14 @@ pub(crate) fn golden() -> Golden<Order> {
         refund(11, 521, false, receipt(20, 10)),
         OrderEvent::RefundFailed { refund: RefundId(id(11)), code: "try_later".to_owned(), at: at(11) },
         refund(12, 521, false, receipt(21, 20)),
-        OrderEvent::Refunded { refund: RefundId(id(12)), amount: dollars(521), restock: true, at: at(21) },
+        OrderEvent::Refunded {
+            refund: RefundId(id(12)),
+            amount: dollars(521),
+            restock: true,
+            at: at(21),
+            lines: None,
+            notify: None,
+        },
         OrderEvent::Restocked { sku: sku("SHIRT-S"), total: 2, at: at(22) },
         refund(13, 7_000, true, receipt(22, 30)),
     ];
@@ -85,10 +97,62 @@ pub(crate) fn golden() -> Golden<Order> {
             restock: true,
             receipt: receipt(22, 30),
             at: at(31),
+            notify: None,
         },
         OrderEvent::Fulfilled { tracking: Some("1Z999AA10123456784".to_owned()), receipt: receipt(23, 40) },
+        OrderEvent::Shipped {
+            fulfillment: FulfillmentId(id(14)),
+            lines: vec![LineUnits { line: 0, units: 1 }],
+            tracking: Some("1Z999AA10123456784".to_owned()),
+            receipt: receipt(24, 50),
+        },
+        OrderEvent::TrackingChanged {
+            fulfillment: FulfillmentId(id(14)),
+            tracking: Some("1Z999AA10123456785".to_owned()),
+            receipt: receipt(25, 60),
+        },
+        OrderEvent::NoticeMailed { notice: 1, at: at(61) },
     ];
-    Golden { history, others, sorts: Vec::new() }
+    let lines = Some(vec![LineRefund { line: 0, units: 1, restock: true }]);
+    let mut with_options = sheet();
+    with_options.lines[0].options = Some(vec![OptionValue { name: "Size".to_owned(), value: "S".to_owned() }]);
+    let sorts = vec![
+        ("with-options", OrderEvent::Placed { sheet: with_options }),
+        (
+            "of-lines",
+            OrderEvent::RefundAsked {
+                refund: RefundId(id(15)),
+                amount: dollars(2_975),
+                reason: "a scratch".to_owned(),
+                restock: false,
+                cancel: false,
+                receipt: receipt(26, 70),
+                lines: lines.clone(),
+            },
+        ),
+        (
+            "of-lines",
+            OrderEvent::Refunded {
+                refund: RefundId(id(15)),
+                amount: dollars(2_975),
+                restock: false,
+                at: at(71),
+                lines,
+                notify: Some(true),
+            },
+        ),
+        (
+            "with-notice",
+            OrderEvent::Cancelled {
+                reason: "out of paint".to_owned(),
+                restock: true,
+                receipt: receipt(22, 30),
+                at: at(31),
+                notify: Some(true),
+            },
+        ),
+    ];
+    Golden { history, others, sorts }
 }
 
 pub(crate) fn golden_numbers() -> Golden<OrderNumbers> {

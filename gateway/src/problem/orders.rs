@@ -18,7 +18,11 @@ impl From<OrderRejection> for Problem {
                 let refundable = serde_json::to_value(MoneyWire::from(refundable)).unwrap_or_default();
                 Problem::new(Code::RefundTooLarge).with("refundable", refundable)
             }
-            R::TooManyRefunds => Problem::new(Code::LimitExceeded),
+            R::TooManyRefunds | R::TooManyFulfillments => Problem::new(Code::LimitExceeded),
+            R::FulfillmentNotFound => Problem::new(Code::NotFound),
+            R::TooManyUnits { line, remaining } => {
+                Problem::new(Code::NotAllowed).with("line_id", line.to_string()).with("remaining", remaining)
+            }
             R::RefundFailed { code } => Problem::new(Code::RefundFailed).with("reason", code),
             R::Invalid { pointer, why } => return Problem::out_of_range(pointer, why),
         };

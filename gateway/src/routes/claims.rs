@@ -68,6 +68,9 @@ pub(crate) struct ClaimWire {
     /// When the hold ends, or would have ended.
     #[schema(value_type = String, format = DateTime)]
     pub(crate) expires_at: Timestamp,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub(crate) created_at: Timestamp,
     /// The checkout that has it, while one has.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<IdSchema>, nullable = false)]
@@ -84,7 +87,7 @@ pub(crate) struct ClaimWire {
 
 impl From<ClaimView> for ClaimWire {
     fn from(view: ClaimView) -> Self {
-        let ClaimView { id, buyer: _, sku, quantity, unit_price, state, expires_at } = view;
+        let ClaimView { id, buyer: _, sku, quantity, unit_price, state, expires_at, created_at } = view;
         let (name, checkout, order_id, released) = match state {
             ClaimState::Held { pin, .. } => ("held", pin.map(|pin| pin.checkout), None, None),
             ClaimState::Sold { order } => ("sold", None, Some(order), None),
@@ -98,6 +101,7 @@ impl From<ClaimView> for ClaimWire {
             unit_price: unit_price.into(),
             state: name,
             expires_at,
+            created_at,
             checkout_id: checkout.map(|checkout| checkout.to_string()),
             order_id,
             released,

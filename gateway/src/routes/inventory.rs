@@ -2,22 +2,23 @@
 
 use axum::{extract::State, response::Response};
 use engine::{
-    id::{EntityKey, Sku},
+    id::{EntityKey, SKU_CHARS_MAX, Sku},
     inventory::{Inventory, InventoryCommand, InventoryReply, ON_HAND_MAX, StockChange, StockLevels},
 };
+use persistence::sql::{LIMIT_DEFAULT, Limit};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::read_call;
 use crate::{
     Gateway, Problem,
     auth::Vendor,
-    edge::{Arrival, Json, Path},
+    edge::{Arrival, FromQuery, Json, Parameters, Path, Query},
     idempotency::Key,
     ops::openapi::{KeyHeader, Refinement},
     problem::{Faults, FieldCode},
-    wire::{SkuSchema, ok, replayed},
+    wire::{PageQuery, PageWire, SkuSchema, ok, replayed},
 };
 
 /// The longest reason, in characters: a line in the merchant's books.
@@ -120,6 +121,82 @@ impl NewAdjustment {
         };
         faults.give(change)
     }
+}
+
+/// A page of numbers.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes `PageWire<Levels>`")]
+pub(crate) struct InventoryPage {
+    /// The numbers, in the order of the SKUs.
+    items: Vec<Levels>,
+    /// What to send as `cursor` for the next page; null at the end.
+    next_cursor: Option<String>,
+}
+
+/// The longest cursor of this list: a SKU in hexadecimal, of four bytes for each character.
+const CURSOR_BYTES_MAX: usize = SKU_CHARS_MAX * 4 * 2;
+
+/// Which page of the list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "the fields describe the parameters")]
+pub(crate) struct InventoryQuery {
+    /// How many items at the most.
+    #[param(minimum = 1, maximum = 200, default = 50, nullable = false)]
+    limit: Option<u32>,
+    /// Where to go on: `next_cursor` of the page before.
+    #[param(max_length = 2040, nullable = false)]
+    cursor: Option<String>,
+    #[param(ignore)]
+    after: Option<Sku>,
+}
+
+impl FromQuery for InventoryQuery {
+    const NAMES: &'static [&'static str] = &["limit", "cursor"];
+
+    fn read(parameters: &Parameters, faults: &mut Faults) -> Option<Self> {
+        let limit = PageQuery::limit_of(parameters, faults);
+        let after = match parameters.text("cursor") {
+            None => None,
+            Some(text) => {
+                let after = read_cursor(text);
+                faults.check("?cursor", after.is_some(), "is not a cursor of this list");
+                after
+            }
+        };
+        Some(Self { limit, cursor: None, after })
+    }
+}
+
+fn read_cursor(text: &str) -> Option<Sku> {
+    if text.len() > CURSOR_BYTES_MAX || !text.len().is_multiple_of(2) || !text.is_ascii() {
+        return None;
+    }
+    let byte = |index| u8::from_str_radix(text.get(index..index + 2)?, 16).ok();
+    let bytes: Vec<u8> = (0..text.len()).step_by(2).map(byte).collect::<Option<_>>()?;
+    Sku::new(&String::from_utf8(bytes).ok()?).ok()
+}
+
+fn write_cursor(sku: &Sku) -> String {
+    sku.as_str().bytes().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The numbers of all SKUs, in their order
+///
+/// Of those that belong to a product or were ever counted. The numbers may be some moments old.
+#[utoipa::path(get, path = "/v1/inventory", operation_id = "list_inventory", tag = "inventory",
+    security(("bearer" = ["vendor"])), params(InventoryQuery),
+    responses((status = 200, description = "A page of numbers", body = InventoryPage)))]
+pub(crate) async fn list_inventory(
+    State(gateway): State<Gateway>,
+    vendor: Vendor,
+    Query(query): Query<InventoryQuery>,
+) -> Result<Response, Problem> {
+    let limit = Limit::new(query.limit.unwrap_or(LIMIT_DEFAULT)).unwrap_or_default();
+    let page = gateway.read_side.stock_page(vendor.0.tenant(), query.after.as_ref(), limit).await?;
+    let next_cursor = page.1.as_ref().map(write_cursor);
+    let items = page.0.into_iter().map(|row| Levels::of(row.sku, row.levels)).collect();
+    Ok(ok(&PageWire::<Levels> { items, next_cursor }))
 }
 
 fn key(sku: &Sku, vendor: &Vendor) -> EntityKey {

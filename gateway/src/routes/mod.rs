@@ -139,6 +139,7 @@ fn documented() -> OpenApiRouter<Gateway> {
         .routes(routes!(claims::create_claim, claims::list_drop_claims))
         .routes(routes!(claims::get_claim, claims::release_claim))
         .routes(routes!(claims::list_claims))
+        .routes(routes!(inventory::list_inventory))
         .routes(routes!(inventory::get_inventory))
         .routes(routes!(inventory::adjust_inventory))
         .routes(routes!(products::create_product, products::list_products))
@@ -163,6 +164,7 @@ fn documented() -> OpenApiRouter<Gateway> {
         .routes(routes!(orders::create_refund))
         .routes(routes!(orders::create_fulfillment))
         .routes(routes!(mails::list_undelivered_mails))
+        .routes(routes!(orders::update_fulfillment))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics))
@@ -178,6 +180,7 @@ fn refinements() -> Vec<document::Refinement> {
         inventory::refinements(),
         checkouts::refinements(),
         products::refinements(),
+        orders::refinements(),
     ]
     .concat()
 }

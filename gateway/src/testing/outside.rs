@@ -7,9 +7,9 @@ use engine::id::{ContactId, OrderId, TenantId};
 use futures::future::BoxFuture;
 use integrations::{
     mail::{MailRoute, PostOffice},
+    order_mail::OrderMail,
     outside::{Correspondence, World},
     payments::{OpenToken, Providers},
-    receipt::Receipt,
     sandbox::Sandbox,
 };
 
@@ -18,12 +18,12 @@ use crate::auth::{Keys, sealing::PaymentTokens};
 struct Nobody;
 
 impl Correspondence for Nobody {
-    fn receipt<'a>(
+    fn order_mail<'a>(
         &'a self,
         _: &'a TenantId,
         _: ContactId,
         _: OrderId,
-    ) -> BoxFuture<'a, Result<Option<Receipt>, String>> {
+    ) -> BoxFuture<'a, Result<Option<OrderMail>, String>> {
         Box::pin(async { Ok(None) })
     }
 }

@@ -13,7 +13,7 @@ pub(crate) use self::{
     conditional::{IfMatch, IfNoneMatch, etag, fresh},
     money::{AmountSchema, CurrencySchema, MoneyWire, PriceSchema, RecordedCurrencySchema, price_in},
     names::{IdSchema, SkuSchema, read_claim, read_sku},
-    page::{PageQuery, PageWire},
+    page::{PageQuery, PageWire, read_sort},
     reply::{created, done, ok, replayed},
     time::read_time,
 };

@@ -28,8 +28,13 @@ pub(crate) struct PageQuery {
 impl PageQuery {
     /// The page of `list` that is asked for.
     pub(crate) fn request(&self, list: List) -> Result<PageRequest, crate::Problem> {
+        self.request_sorted(list, 0)
+    }
+
+    /// The page of `list` in the order with this number.
+    pub(crate) fn request_sorted(&self, list: List, order: u8) -> Result<PageRequest, crate::Problem> {
         let after = match &self.cursor {
-            Some(text) => match Cursor::read(list, text) {
+            Some(text) => match Cursor::read_sorted(list, order, text) {
                 Ok(cursor) => Some(cursor),
                 Err(error) => return Err(crate::Problem::out_of_range("?cursor", error.to_string())),
             },
@@ -43,9 +48,9 @@ impl PageQuery {
         self.limit.unwrap_or(LIMIT_DEFAULT)
     }
 
-    /// Reads both parameters.
-    pub(crate) fn of(parameters: &Parameters, faults: &mut Faults) -> Self {
-        let limit = match parameters.text("limit").map(str::parse::<i128>) {
+    /// Reads how many items there are at the most.
+    pub(crate) fn limit_of(parameters: &Parameters, faults: &mut Faults) -> Option<u32> {
+        match parameters.text("limit").map(str::parse::<i128>) {
             None => None,
             Some(Ok(limit)) if (1..=i128::from(LIMIT_MAX)).contains(&limit) => u32::try_from(limit).ok(),
             Some(Ok(_)) => {
@@ -56,11 +61,28 @@ impl PageQuery {
                 faults.add("?limit", FieldCode::WrongType, "is not a whole number");
                 None
             }
-        };
+        }
+    }
+
+    /// Reads both parameters.
+    pub(crate) fn of(parameters: &Parameters, faults: &mut Faults) -> Self {
+        let limit = Self::limit_of(parameters, faults);
         let cursor = parameters.text("cursor").map(str::to_owned);
         let fits = cursor.as_ref().is_none_or(|cursor| (1..=CURSOR_BYTES_MAX).contains(&cursor.len()));
         faults.check("?cursor", fits, "is not a cursor of this list");
         Self { limit, cursor }
+    }
+}
+
+/// Reads `sort`: one of the names that the list's orders have.
+pub(crate) fn read_sort<S: std::str::FromStr + Default>(parameters: &Parameters, faults: &mut Faults) -> S {
+    match parameters.text("sort").map(str::parse::<S>) {
+        None => S::default(),
+        Some(Ok(sort)) => sort,
+        Some(Err(_)) => {
+            faults.add("?sort", FieldCode::WrongType, "is no order of this list");
+            S::default()
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use engine::{
     id::{EntityKey, OrderId},
-    order::{FulfillmentState, OrderEvent, OrderPaymentState, OrderView, Standing},
+    order::{OrderEvent, OrderView, Standing},
 };
 use sqlx::SqliteConnection;
 
@@ -43,6 +43,7 @@ const ORDERS: Table = Table {
         Column::Plain("fulfilled_at"),
         Column::Plain("cancelled_at"),
         Column::Plain("search"),
+        Column::Plain("changes"),
     ],
     key: 2,
 };
@@ -89,7 +90,7 @@ impl Projection for Orders {
     }
 }
 
-/// What an event changes, as the aggregate itself would.
+/// Places an order, or changes one by the order's own code.
 fn fold(
     orders: &mut BTreeMap<EntityKey, OrderView>,
     key: &EntityKey,
@@ -109,6 +110,7 @@ fn fold(
             refunded,
             placed_at: sheet.at,
             standing: Standing::default(),
+            changes: Vec::new(),
         };
         orders.insert(key.clone(), order);
         return Ok(());
@@ -116,42 +118,7 @@ fn fold(
     let order = orders.get_mut(key);
     let order =
         order.ok_or_else(|| happened.place.impossible("something happened to an order that was never placed"))?;
-    let standing = &mut order.standing;
-    match happened.event {
-        OrderEvent::Paid { at } => {
-            standing.payment_state = OrderPaymentState::Paid;
-            standing.paid_at = Some(at);
-        }
-        OrderEvent::CaptureFailed { at } => {
-            standing.payment_state = OrderPaymentState::Failed;
-            standing.fulfillment_state = FulfillmentState::Cancelled;
-            standing.cancelled_at = Some(at);
-        }
-        OrderEvent::Refunded { amount, restock, .. } => {
-            standing.refunded += amount.amount;
-            order.refunded.amount = standing.refunded;
-            let paid = if standing.paid_at.is_some() { order.totals.total.amount } else { 0 };
-            let is_whole = standing.refunded >= paid;
-            standing.payment_state =
-                if is_whole { OrderPaymentState::Refunded } else { OrderPaymentState::PartiallyRefunded };
-            standing.restocked |= restock;
-        }
-        OrderEvent::Cancelled { restock, at, .. } => {
-            standing.fulfillment_state = FulfillmentState::Cancelled;
-            standing.cancelled_at = Some(at);
-            standing.restocked |= restock;
-        }
-        OrderEvent::Fulfilled { tracking, receipt } => {
-            standing.fulfillment_state = FulfillmentState::Fulfilled;
-            standing.fulfilled_at = Some(receipt.at);
-            standing.tracking = tracking;
-        }
-        OrderEvent::Placed { .. }
-        | OrderEvent::RefundAsked { .. }
-        | OrderEvent::RefundFailed { .. }
-        | OrderEvent::ReceiptMailed { .. }
-        | OrderEvent::Restocked { .. } => {}
-    }
+    order.apply(&happened.event);
     Ok(())
 }
 
@@ -181,6 +148,7 @@ fn cells_of(key: &EntityKey, order: &OrderView) -> Vec<Cell> {
         standing.fulfilled_at.map(|at| at.0),
         standing.cancelled_at.map(|at| at.0),
         search_of(&order.lines),
+        serde_json::json!(order.changes).to_string(),
     ]
 }
 

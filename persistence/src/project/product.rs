@@ -16,7 +16,7 @@ use super::{
 };
 use crate::sql::{
     Cell, Column, RowExt, Table, cells,
-    lists::{fold_text, spell},
+    lists::{fold_text, spell, write_lowest_prices},
     search,
 };
 
@@ -41,6 +41,7 @@ const PRODUCTS: Table = Table {
         Column::Plain("next_ordinal"),
         Column::Plain("created_at"),
         Column::Plain("updated_at"),
+        Column::Plain("title_folded"),
     ],
     key: 2,
 };
@@ -181,6 +182,8 @@ async fn write_sheets(connection: &mut SqliteConnection, sheets: &BTreeMap<Entit
     PRODUCTS.put(connection, products).await?;
     VARIANTS.remove(connection, removed).await?;
     VARIANTS.put(connection, variants).await?;
+    let written: Vec<Vec<Cell>> = sheets.keys().map(row_key).collect();
+    write_lowest_prices(connection, &written).await?;
     search::index_products(connection, &found_otherwise).await?;
     TAGS.remove(connection, found_otherwise).await?;
     TAGS.put(connection, tags).await
@@ -279,6 +282,7 @@ impl Sheet {
             self.next_ordinal,
             self.created_at.0,
             self.updated_at.0,
+            fold_text(&self.title),
         ]
     }
 }

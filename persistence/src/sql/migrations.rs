@@ -26,6 +26,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "carts and contacts without an order",
         include_str!("../../../migrations/sqlite/0010_carts_and_contacts_without_order.sql"),
     ),
+    (11, "order changes", include_str!("../../../migrations/sqlite/0011_order_changes.sql")),
+    (12, "sorted lists", include_str!("../../../migrations/sqlite/0012_sorted_lists.sql")),
 ];
 
 /// Tables that could not be brought to this program's layout.

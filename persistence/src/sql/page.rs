@@ -47,6 +47,8 @@ impl Default for Limit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
     pub(super) list: List,
+    /// Which of the list's orders, 0 to [`ORDERS_MAX`]: 0 is the usual one.
+    pub(super) order: u8,
     pub(super) at: u64,
     pub(super) id: u128,
 }
@@ -73,6 +75,9 @@ pub enum List {
     Carts = 8,
 }
 
+/// The orders that one list can have: four bits of a cursor.
+pub(super) const ORDERS_MAX: u8 = 15;
+
 /// Not a cursor of this list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a cursor of this list")]
@@ -87,7 +92,8 @@ const CURSOR_CHARS: usize = CURSOR_BYTES * 8 / 5;
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut bytes = [0u8; CURSOR_BYTES];
-        bytes[0] = self.list as u8;
+        debug_assert!(self.order <= ORDERS_MAX, "an order has four bits");
+        bytes[0] = self.list as u8 | self.order << 4;
         bytes[1..9].copy_from_slice(&self.at.to_be_bytes());
         bytes[9..].copy_from_slice(&self.id.to_be_bytes());
         for five in bytes.chunks_exact(5) {
@@ -101,8 +107,13 @@ impl fmt::Display for Cursor {
 }
 
 impl Cursor {
-    /// Reads a cursor that a page of `list` gave out.
+    /// Reads a cursor that a page of `list` in its usual order gave out.
     pub fn read(list: List, text: &str) -> Result<Self, InvalidCursor> {
+        Self::read_sorted(list, 0, text)
+    }
+
+    /// Reads a cursor that a page of `list` in this order gave out.
+    pub fn read_sorted(list: List, order: u8, text: &str) -> Result<Self, InvalidCursor> {
         if text.len() != CURSOR_CHARS {
             return Err(InvalidCursor);
         }
@@ -115,12 +126,12 @@ impl Cursor {
             }
             bytes.extend_from_slice(&word.to_be_bytes()[3..]);
         }
-        if bytes[0] != list as u8 {
+        if bytes[0] != list as u8 | order << 4 {
             return Err(InvalidCursor);
         }
         let at = bytes[1..9].try_into().map_err(|_| InvalidCursor)?;
         let id = bytes[9..].try_into().map_err(|_| InvalidCursor)?;
-        Ok(Self { list, at: u64::from_be_bytes(at), id: u128::from_be_bytes(id) })
+        Ok(Self { list, order, at: u64::from_be_bytes(at), id: u128::from_be_bytes(id) })
     }
 }
 
@@ -165,20 +176,15 @@ pub struct Page<T> {
 
 impl<T> Page<T> {
     /// The page of `limit` out of items of which one more was asked for.
-    pub(super) fn cut(mut items: Vec<T>, limit: Limit, list: List, place: impl Fn(&T) -> (Timestamp, u128)) -> Self {
-        let more = items.len() > limit.0 as usize;
-        items.truncate(limit.0 as usize);
-        let next = items.last().filter(|_| more).map(|last| {
-            let (at, id) = place(last);
-            Cursor { list, at: at.0, id }
-        });
-        Self { items, next }
+    pub(super) fn cut(items: Vec<T>, limit: Limit, list: List, place: impl Fn(&T) -> (Timestamp, u128)) -> Self {
+        Self::cut_sorted(items, limit, list, 0, place)
     }
 
     /// The page with as many of its first items as weigh `max` together, one at the least, and going on after them.
     pub(super) fn bounded(
         mut self,
         list: List,
+        order: u8,
         max: usize,
         weight: impl Fn(&T) -> usize,
         place: impl Fn(&T) -> (Timestamp, u128),
@@ -194,10 +200,27 @@ impl<T> Page<T> {
             self.items.truncate(count);
             self.next = self.items.last().map(|last| {
                 let (at, id) = place(last);
-                Cursor { list, at: at.0, id }
+                Cursor { list, order, at: at.0, id }
             });
         }
         self
+    }
+
+    /// The same for a list in the order with this number.
+    pub(super) fn cut_sorted(
+        mut items: Vec<T>,
+        limit: Limit,
+        list: List,
+        order: u8,
+        place: impl Fn(&T) -> (Timestamp, u128),
+    ) -> Self {
+        let more = items.len() > limit.0 as usize;
+        items.truncate(limit.0 as usize);
+        let next = items.last().filter(|_| more).map(|last| {
+            let (at, id) = place(last);
+            Cursor { list, order, at: at.0, id }
+        });
+        Self { items, next }
     }
 }
 
@@ -216,10 +239,10 @@ mod tests {
     #[test]
     fn a_page_is_cut_where_it_weighs_too_much_and_goes_on_there() {
         let place = |weight: &usize| (Timestamp(7), *weight as u128);
-        let end = Cursor { list: List::Drops, at: 1, id: 1 };
+        let end = Cursor { list: List::Drops, order: 0, at: 1, id: 1 };
         let cut = |items: &[usize], max| {
             let page = Page { items: items.to_vec(), next: Some(end) };
-            let page = page.bounded(List::Drops, max, |weight| *weight, place);
+            let page = page.bounded(List::Drops, 0, max, |weight| *weight, place);
             (page.items, page.next.map(|next| next.id))
         };
         assert_eq!(cut(&[1, 2, 3], 6), (vec![1, 2, 3], Some(1)));
@@ -231,10 +254,13 @@ mod tests {
 
     #[test]
     fn a_cursor_reads_back_and_nothing_else_does() {
-        let cursor = Cursor { list: List::Orders, at: 1_700_000_000_123, id: u128::MAX / 7 };
+        let cursor = Cursor { list: List::Orders, order: 0, at: 1_700_000_000_123, id: u128::MAX / 7 };
         let text = cursor.to_string();
         assert_eq!(Cursor::read(List::Orders, &text), Ok(cursor));
         assert_eq!(Cursor::read(List::Drops, &text), Err(InvalidCursor));
+        assert_eq!(Cursor::read_sorted(List::Orders, 3, &text), Err(InvalidCursor), "of another order");
+        let sorted = Cursor { order: ORDERS_MAX, ..cursor };
+        assert_eq!(Cursor::read_sorted(List::Orders, ORDERS_MAX, &sorted.to_string()), Ok(sorted));
         assert_eq!(text.len(), CURSOR_CHARS);
         for wrong in ["", "x", &text[1..], &text.to_uppercase(), &format!("{text}0"), &"0".repeat(40), &"é".repeat(20)]
         {

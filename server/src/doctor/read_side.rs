@@ -7,7 +7,7 @@ use persistence::{
     project::Projector,
     sql::{
         Cursor, LIMIT_MAX, Limit, Page, PageRequest, ReadSide, StoreError,
-        lists::{OrderFilter, ProductFilter},
+        lists::{DropFilter, OrderFilter, ProductFilter},
     },
 };
 use streaming::Journal;
@@ -138,8 +138,9 @@ async fn compare_tenant(
 ) -> Result<(), StoreError> {
     let products = ProductFilter::default();
     let orders = OrderFilter::default();
+    let drops = DropFilter { with_drafts: true, ..DropFilter::default() };
     compare_pages!(check, "products", ours, theirs, |side, page| side.products(tenant, &products, page));
-    compare_pages!(check, "drops", ours, theirs, |side, page| side.drops(tenant, true, page));
+    compare_pages!(check, "drops", ours, theirs, |side, page| side.drops(tenant, &drops, page));
     compare_pages!(check, "checkouts", ours, theirs, |side, page| side.checkouts(tenant, None, None, page));
     compare_pages!(check, "orders", ours, theirs, |side, page| side.orders(tenant, &orders, page));
     stock(tenant, ours, theirs, check).await

@@ -9,7 +9,7 @@ use persistence::sql::Contact;
 use serde_json::{Map, Value, json};
 
 /// What is in which column. The amounts of an order are in its first row only, so that a column can be added up.
-const COLUMNS: [&str; 28] = [
+const COLUMNS: [&str; 29] = [
     "Number",
     "Id",
     "Placed at",
@@ -38,6 +38,7 @@ const COLUMNS: [&str; 28] = [
     "Line unit price",
     "Line source",
     "Buyer",
+    "Line options",
 ];
 
 /// The members of an address that have a column, by the names that shops give them.
@@ -94,8 +95,15 @@ fn row(order: &OrderView, line: &OrderLine, is_first: bool, number: &str, contac
         decimal(line.unit_price),
         source,
         order.buyer.to_string(),
+        options(line),
     ];
     of_order.into_iter().chain(of_contact(contact)).chain(of_money).chain(of_line).collect()
+}
+
+/// The options that the buyer chose: `Size: M; Colour: Blue`.
+fn options(line: &OrderLine) -> String {
+    let options = line.options.iter().flatten();
+    options.map(|option| format!("{}: {}", option.name, option.value)).collect::<Vec<_>>().join("; ")
 }
 
 fn decimal(money: Money) -> String {
@@ -124,7 +132,7 @@ pub(super) fn object(order: &OrderView, number: &str, contact: Option<&Contact>)
     let line = |line: &OrderLine| {
         json!({
             "sku": line.sku, "product_id": line.product, "title": line.title, "quantity": line.quantity.units(),
-            "unit_price": line.unit_price,
+            "unit_price": line.unit_price, "options": line.options,
         })
     };
     let totals = &order.totals;
@@ -147,6 +155,7 @@ mod tests {
         id::{CheckoutId, ContactId, HoldId, OrderId, PaymentId, Sku, SubjectId},
         money::Currency,
         order::{FulfillmentState, OrderPaymentState, OrderTotals, Standing},
+        product::OptionValue,
         quantity::Quantity,
         time::Timestamp,
     };
@@ -162,6 +171,7 @@ mod tests {
             quantity: Quantity::new(units).unwrap(),
             unit_price: money(price),
             source: LineSource::Hold(HoldId(9)),
+            options: Some(vec![OptionValue { name: "Size".into(), value: "M".into() }]),
         };
         OrderView {
             id: OrderId(1),
@@ -184,6 +194,7 @@ mod tests {
                 tracking: Some("@track".into()),
                 restocked: false,
             },
+            changes: Vec::new(),
         }
     }
 
@@ -221,6 +232,7 @@ mod tests {
             assert_eq!((cell(&rows[0], "Total"), cell(&rows[0], "Line unit price")), (total.into(), each.into()));
             assert_eq!((cell(&rows[0], "Currency"), cell(&rows[1], "Total")), (code.into(), String::new()));
             assert_eq!((cell(&rows[1], "Currency"), cell(&rows[1], "Line quantity")), (code.into(), "1".into()));
+            assert_eq!(cell(&rows[1], "Line options"), "Size: M");
         }
     }
 

@@ -43,7 +43,7 @@ function namedValues(node) {
   if (node === null || typeof node !== 'object') return node;
   if (node.$ref === '#/components/schemas/RecordedCurrency') return { ...node, $ref: '#/components/schemas/Currency' };
   const copy = Object.fromEntries(Object.entries(node).map(([name, value]) => [name, namedValues(value)]));
-  const values = typeof copy.pattern === 'string' && /^\^\(([a-z_]+(?:\|[a-z_]+)*)\)\$$/.exec(copy.pattern);
+  const values = typeof copy.pattern === 'string' && /^\^\(([a-z_-]+(?:\|[a-z_-]+)*)\)\$$/.exec(copy.pattern);
   const single = typeof copy.pattern === 'string' && /^\^([a-z_]+)\$$/.exec(copy.pattern);
   if (values || single) {
     copy.enum = (values ?? single)[1].split('|');

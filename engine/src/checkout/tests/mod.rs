@@ -126,6 +126,7 @@ fn pinned(drop: DropId, claim: ClaimId, pin: Pin) -> ClaimView {
         unit_price: dollars(1_000),
         state: ClaimState::Held { until: Timestamp(2_000_000), pin: Some(pin) },
         expires_at: Timestamp(2_000_000),
+        created_at: Timestamp(1_000_000),
     }
 }
 
@@ -188,6 +189,7 @@ fn quote(product: ProductId, line: &CartLine, price: Money) -> Quote {
         price,
         compare_at: None,
         image: None,
+        options: Vec::new(),
     }
 }
 
@@ -205,6 +207,7 @@ fn order_view(id: OrderId) -> OrderView {
         refunded: zero,
         placed_at: Timestamp(1),
         standing: crate::order::Standing::default(),
+        changes: Vec::new(),
     }
 }
 

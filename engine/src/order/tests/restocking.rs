@@ -13,8 +13,8 @@ fn given_restocked_in_part() -> Order {
     let (refund, amount, at) = (RefundId(1), dollars(100), order.now);
     let receipt = Receipt { command_id: CommandId(77), fingerprint: Fingerprint(77), at };
     let reason = "a scratch".to_owned();
-    order.given(OrderEvent::RefundAsked { refund, amount, reason, restock: true, cancel: false, receipt });
-    order.answer_open(&refunded());
+    order.given(OrderEvent::RefundAsked { refund, amount, reason, restock: true, cancel: false, receipt, lines: None });
+    give_back(&mut order, &refunded());
     for effect in order.open.clone().values() {
         order.answer(effect.id, &booked());
     }
@@ -29,7 +29,7 @@ fn a_cancellation_gives_back_what_earlier_refunds_left() {
     order.ask(cancel(true));
     let Request::Payment(_, PaymentCommand::Refund { amount, .. }) = order.open[&REFUND].request else { panic!() };
     assert_eq!(amount, dollars(350));
-    order.answer_open(&refunded());
+    give_back(&mut order, &refunded());
     assert!(coming_back(&order).is_empty(), "each line comes back once");
 }
 
@@ -41,10 +41,10 @@ fn units_come_back_with_a_refund_of_all_that_is_left_alone() {
     assert!(order.open.is_empty(), "nothing is asked for");
 
     order.ask(refund(100, false));
-    order.answer_open(&refunded());
+    give_back(&mut order, &refunded());
     assert!(order.open.is_empty(), "the units stay with the order");
     order.ask(refund(350, true));
-    order.answer_open(&refunded());
+    give_back(&mut order, &refunded());
     assert_eq!(coming_back(&order), BTreeMap::from([("MUG".to_owned(), 1), ("SHIRT".to_owned(), 3)]));
     assert!(matches!(refusal(order.ask(fulfil())), OrderRejection::NotAllowed { .. }));
 }
@@ -55,7 +55,7 @@ fn goods_that_were_sent_and_came_back_go_on_sale_with_the_whole_refund() {
     order.ask(fulfil());
     assert!(matches!(refusal(order.ask(refund(449, true))), OrderRejection::NotAllowed { .. }));
     order.ask(refund(450, true));
-    order.answer_open(&refunded());
+    give_back(&mut order, &refunded());
     assert_eq!(coming_back(&order).len(), 2);
 }
 
@@ -72,7 +72,7 @@ fn an_order_is_not_sent_while_a_refund_takes_its_units_back() {
     let mut order = given_paid();
     order.ask(refund(450, true));
     assert_eq!(refusal(order.ask(fulfil())), OrderRejection::RefundInProgress);
-    order.answer_open(&refund_failed());
+    give_back(&mut order, &refund_failed());
     assert_eq!(view(order.ask(fulfil())).fulfillment_state(), FulfillmentState::Fulfilled, "its units have stayed");
 }
 

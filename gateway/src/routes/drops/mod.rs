@@ -10,17 +10,21 @@ use engine::{
     id::{DropId, TenantId},
 };
 use futures::{StreamExt, stream};
-use persistence::sql::List;
-use utoipa::ToSchema;
+use persistence::sql::{
+    Limit, List,
+    lists::{DropFilter, DropSort},
+};
+use utoipa::{IntoParams, ToSchema};
 
 use self::read::{DropPatch, NewDrop};
 use crate::{
     Gateway, Problem,
     auth::{Shop, Vendor},
-    edge::{Arrival, Json, Path, Query},
+    edge::{Arrival, FromQuery, Json, Parameters, Path, Query},
     idempotency::{Key, OptionalKey},
     ops::openapi::{KeyHeader, KnownHeader, OptionalKeyHeader, ShopHeader, VersionHeader},
-    wire::{IdSchema, IfMatch, IfNoneMatch, PageQuery, PageWire, created, fresh, ok, replayed},
+    problem::{Faults, FieldCode},
+    wire::{IdSchema, IfMatch, IfNoneMatch, PageQuery, PageWire, created, fresh, ok, read_sort, replayed},
 };
 
 pub(super) use self::read::refinements;
@@ -37,6 +41,55 @@ pub(crate) struct DropPage {
     items: Vec<DropWire>,
     /// What to send as `cursor` for the next page; null at the end.
     next_cursor: Option<String>,
+}
+
+/// The most pages of the list that are looked through for the drops of one state: with the default limit, 1,000 drops.
+const PAGES_LOOKED_THROUGH_MAX: usize = 20;
+
+/// Which drops.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "the fields describe the parameters")]
+pub(crate) struct DropQuery {
+    /// Only those in this state. Drafts are for vendors.
+    #[param(pattern = "^(draft|scheduled|open|sold_out|ended|cancelled)$", nullable = false)]
+    state: Option<String>,
+    /// In which order; `-` in front of it is for the latest first.
+    #[param(pattern = "^(created_at|-created_at|starts_at|-starts_at|ends_at|-ends_at)$", nullable = false)]
+    sort: Option<String>,
+    /// How many items at the most.
+    #[param(minimum = 1, maximum = 200, default = 50, nullable = false)]
+    limit: Option<u32>,
+    /// Where to go on: `next_cursor` of the page before.
+    #[param(max_length = 256, nullable = false)]
+    cursor: Option<String>,
+    #[param(ignore)]
+    wanted: Option<DropState>,
+    #[param(ignore)]
+    order: DropSort,
+    #[param(ignore)]
+    page: PageQuery,
+}
+
+impl FromQuery for DropQuery {
+    const NAMES: &'static [&'static str] = &["state", "sort", "limit", "cursor"];
+
+    fn read(parameters: &Parameters, faults: &mut Faults) -> Option<Self> {
+        let wanted = parameters.text("state").and_then(|text| match text {
+            "draft" => Some(DropState::Draft),
+            "scheduled" => Some(DropState::Scheduled),
+            "open" => Some(DropState::Open),
+            "sold_out" => Some(DropState::SoldOut),
+            "ended" => Some(DropState::Ended),
+            "cancelled" => Some(DropState::Cancelled),
+            _ => {
+                faults.add("?state", FieldCode::WrongType, "is no state of a drop");
+                None
+            }
+        });
+        let (order, page) = (read_sort(parameters, faults), PageQuery::of(parameters, faults));
+        Some(Self { state: None, sort: None, limit: None, cursor: None, wanted, order, page })
+    }
 }
 
 /// Asks a drop, and expects to hear of it as a whole.
@@ -80,32 +133,45 @@ pub(crate) async fn create_drop(
     Ok(replayed(created(&format!("/v1/drops/{drop}"), &DropWire::of(&view)), again))
 }
 
-/// Drops, newest first
+/// Drops, newest first unless another order is asked for
 ///
-/// Vendors see drafts too. A new drop may be missing for a moment.
+/// Vendors see drafts too. A new drop may be missing for a moment. A page of drops in one `state` may have fewer than
+/// `limit` items and go on nevertheless.
 #[utoipa::path(get, path = "/v1/drops", operation_id = "list_drops", tag = "drops", security((), ("bearer" = [])),
-    params(PageQuery, ShopHeader), responses((status = 200, description = "A page of drops", body = DropPage)))]
+    params(DropQuery, ShopHeader), responses((status = 200, description = "A page of drops", body = DropPage)))]
 pub(crate) async fn list_drops(
     State(gateway): State<Gateway>,
     arrival: Arrival,
     shop: Shop,
-    Query(page): Query<PageQuery>,
+    Query(query): Query<DropQuery>,
 ) -> Result<Response, Problem> {
     let _turn = gateway.listing.take(arrival.address).await?;
-    let page = gateway.read_side.drops(&shop.tenant, shop.is_vendors(), page.request(List::Drops)?).await?;
-    let next_cursor = page.next.map(|cursor| cursor.to_string());
-    let views = page.items.into_iter().map(|listed| gateway.commerce.drop_view(&shop.tenant, listed.id));
-    let views: Vec<_> = stream::iter(views).buffered(VIEWS_AT_ONCE).collect().await;
-    let mut items = Vec::with_capacity(views.len());
-    for view in views {
-        match view {
-            Ok(view) => items.push(DropWire::of(&view)),
-            // One that is put aside must not hide the others.
-            Err(actors::AskError::Parked | actors::AskError::Rejected(DropRejection::NotFound)) => {}
-            Err(error) => return Err(error.into()),
+    let DropQuery { wanted: state, order: sort, page, .. } = query;
+    let filter = DropFilter { with_drafts: shop.is_vendors(), state, sort };
+    let mut request = page.request_sorted(List::Drops, sort.number())?;
+    let limit = page.limit() as usize;
+    let mut items: Vec<DropWire> = Vec::new();
+    // The lists do not know which drops are sold out, or whose time has come: of those that may be in the state, the drops
+    // themselves say which are.
+    for _ in 0..PAGES_LOOKED_THROUGH_MAX {
+        request.limit = Limit::new((limit - items.len()) as u32).unwrap_or_default();
+        let page = gateway.read_side.drops(&shop.tenant, &filter, request).await?;
+        let views = page.items.into_iter().map(|listed| gateway.commerce.drop_view(&shop.tenant, listed.id));
+        let views: Vec<_> = stream::iter(views).buffered(VIEWS_AT_ONCE).collect().await;
+        for view in views {
+            match view {
+                Ok(view) if state.is_none_or(|state| view.state == state) => items.push(DropWire::of(&view)),
+                // One that is put aside must not hide the others.
+                Ok(_) | Err(actors::AskError::Parked | actors::AskError::Rejected(DropRejection::NotFound)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        request.after = page.next;
+        if request.after.is_none() || state.is_none() || items.len() >= limit {
+            break;
         }
     }
-    Ok(ok(&PageWire { items, next_cursor }))
+    Ok(ok(&PageWire { items, next_cursor: request.after.map(|cursor| cursor.to_string()) }))
 }
 
 /// A drop

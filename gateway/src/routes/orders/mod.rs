@@ -1,34 +1,33 @@
 //! `/v1/orders`: what was bought.
 
+mod read;
 mod view;
 
 use actors::{Answered, Call};
 use axum::{extract::State, response::Response};
 use engine::{
-    id::{OrderId, TenantId},
-    order::{
-        FulfillmentState, Order, OrderCommand, OrderPaymentState, OrderReply, OrderView, REASON_CHARS_MAX,
-        TRACKING_CHARS_MAX, number,
-    },
+    id::{FulfillmentId, OrderId, TenantId},
+    order::{Order, OrderCommand, OrderReply, OrderView, number},
 };
-use persistence::sql::{
-    List,
-    lists::{OrderFilter, OrderSearch},
-};
-use serde::{Deserialize, Serialize};
+use persistence::sql::{List, lists::OrderSearch};
 use utoipa::{IntoParams, ToSchema};
 
-use self::view::OrderWire;
+use self::{
+    read::{Cancellation, NewFulfillment, NewRefund, OrderQuery, Refund, TrackingPatch},
+    view::OrderWire,
+};
 use super::read_call;
 use crate::{
     Gateway, Problem,
     auth::{Identity, Shop, Vendor},
     edge::{Arrival, FromQuery, Json, Parameters, Path, Query},
-    idempotency::Key,
-    ops::openapi::{KeyHeader, ShopHeader},
-    problem::{Code, Faults, FieldCode},
-    wire::{AmountSchema, IdSchema, MoneyWire, PageQuery, PageWire, created, ok, replayed},
+    idempotency::{Key, OptionalKey},
+    ops::openapi::{KeyHeader, OptionalKeyHeader, ShopHeader},
+    problem::{Code, Faults},
+    wire::{IdSchema, PageWire, created, ok, replayed},
 };
+
+pub(super) use self::read::refinements;
 
 /// A page of orders.
 #[derive(ToSchema)]
@@ -39,69 +38,6 @@ pub(crate) struct OrderPage {
     /// What to send as `cursor` for the next page; null at the end.
     next_cursor: Option<String>,
 }
-
-/// Which orders.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[allow(dead_code, reason = "the fields describe the parameters")]
-pub(crate) struct OrderQuery {
-    /// Only those that are meant: by their number, with or without `#`, or by words that are parts of the buyer's e-mail
-    /// address or name, or of the title or sku of what was bought. Case and accents do not matter.
-    #[param(max_length = 255, nullable = false)]
-    query: Option<String>,
-    /// Only those whose money stands so.
-    #[param(pattern = "^(authorized|paid|partially_refunded|refunded|failed)$", nullable = false)]
-    payment_state: Option<String>,
-    /// Only those whose goods stand so.
-    #[param(pattern = "^(unfulfilled|fulfilled|cancelled)$", nullable = false)]
-    fulfillment_state: Option<String>,
-    /// How many items at the most.
-    #[param(minimum = 1, maximum = 200, default = 50, nullable = false)]
-    limit: Option<u32>,
-    /// Where to go on: `next_cursor` of the page before.
-    #[param(max_length = 256, nullable = false)]
-    cursor: Option<String>,
-    #[param(ignore)]
-    filter: OrderFilter,
-    #[param(ignore)]
-    page: PageQuery,
-}
-
-impl FromQuery for OrderQuery {
-    const NAMES: &'static [&'static str] = &["query", "payment_state", "fulfillment_state", "limit", "cursor"];
-
-    fn read(parameters: &Parameters, faults: &mut Faults) -> Option<Self> {
-        let query = parameters.text("query").map(str::trim).filter(|words| !words.is_empty()).map(str::to_owned);
-        let fits = query.as_ref().is_none_or(|words| words.chars().count() <= QUERY_CHARS_MAX);
-        faults.check("?query", fits, "is longer than 255 characters");
-        let payment_state = parameters.text("payment_state").and_then(|text| match text {
-            "authorized" => Some(OrderPaymentState::Authorized),
-            "paid" => Some(OrderPaymentState::Paid),
-            "partially_refunded" => Some(OrderPaymentState::PartiallyRefunded),
-            "refunded" => Some(OrderPaymentState::Refunded),
-            "failed" => Some(OrderPaymentState::Failed),
-            _ => {
-                faults.add("?payment_state", FieldCode::WrongType, "is no state of a payment");
-                None
-            }
-        });
-        let fulfillment_state = parameters.text("fulfillment_state").and_then(|text| match text {
-            "unfulfilled" => Some(FulfillmentState::Unfulfilled),
-            "fulfilled" => Some(FulfillmentState::Fulfilled),
-            "cancelled" => Some(FulfillmentState::Cancelled),
-            _ => {
-                faults.add("?fulfillment_state", FieldCode::WrongType, "is no state of goods");
-                None
-            }
-        });
-        let filter = OrderFilter { payment_state, fulfillment_state, ..OrderFilter::default() };
-        let page = PageQuery::of(parameters, faults);
-        Some(Self { query, payment_state: None, fulfillment_state: None, limit: None, cursor: None, filter, page })
-    }
-}
-
-/// The longest `query` that is looked for.
-const QUERY_CHARS_MAX: usize = 255;
 
 /// The longest `access` that is looked at: twice what one has.
 const ACCESS_BYTES_MAX: usize = 64;
@@ -142,7 +78,7 @@ async fn write(gateway: &Gateway, tenant: &TenantId, view: &OrderView) -> Result
     Ok(OrderWire::of(gateway, &gateway.shop_url(tenant).await?, tenant, view, contact.as_ref()))
 }
 
-/// Orders, newest first
+/// Orders, newest first unless another order is asked for
 ///
 /// Buyers see their own, vendors all. A new one may be missing for a moment.
 #[utoipa::path(get, path = "/v1/orders", operation_id = "list_orders", tag = "orders", params(OrderQuery),
@@ -159,7 +95,10 @@ pub(crate) async fn list_orders(
         OrderSearch { words, number }
     });
     filter.buyer = (!identity.is_vendor()).then(|| identity.buyer().subjects().collect());
-    let page = gateway.read_side.orders(tenant, &filter, query.page.request(List::Orders)?).await?;
+    let page = gateway
+        .read_side
+        .orders(tenant, &filter, query.page.request_sorted(List::Orders, filter.sort.number())?)
+        .await?;
     let ids: Vec<_> = page.items.iter().map(|order| order.contact).collect();
     let contacts = gateway.read_side.contacts(tenant, &ids).await?;
     let contact = |order: &OrderView| contacts.iter().find(|contact| contact.contact == order.contact);
@@ -196,44 +135,6 @@ pub(crate) async fn get_order(
     Ok(ok(&OrderWire::of(&gateway, &gateway.shop_url(tenant).await?, tenant, &view, None)))
 }
 
-/// Why an order is called off.
-#[derive(Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Cancellation {
-    /// Why, for the merchant's books. No personal data.
-    #[schema(max_length = 500)]
-    reason: String,
-    /// Whether its units come back to the inventory, all of them.
-    restock: Option<bool>,
-}
-
-/// Money to be given back.
-#[derive(Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NewRefund {
-    /// How much.
-    #[schema(value_type = AmountSchema)]
-    amount: MoneyWire,
-    /// Why, for the merchant's books. No personal data.
-    #[schema(max_length = 500)]
-    reason: String,
-    /// Whether its units come back to the inventory, all of them; only with a refund of all that is left.
-    restock: Option<bool>,
-}
-
-/// An order on its way.
-#[derive(Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NewFulfillment {
-    /// Where its way can be followed.
-    #[schema(max_length = 500)]
-    tracking: Option<String>,
-}
-
-fn reason(text: &str, faults: &mut Faults) {
-    faults.check("/reason", text.chars().count() <= REASON_CHARS_MAX, "is longer than 500 characters");
-}
-
 /// Call an order off
 ///
 /// The rest of its money is given back: answered when it is. Not once it is on its way.
@@ -249,9 +150,7 @@ pub(crate) async fn cancel_order(
     Path(order): Path<OrderId>,
     Json(body): Json<Cancellation>,
 ) -> Result<Response, Problem> {
-    let mut faults = Faults::default();
-    reason(&body.reason, &mut faults);
-    faults.into_result()?;
+    body.check()?;
     let call = key.call(&vendor.0, "cancel_order", &order.to_bytes(), &body);
     let command = OrderCommand::Cancel { reason: body.reason, restock: body.restock.unwrap_or(false) };
     let (view, again) = ask(&gateway, vendor.0.tenant(), order, command, call).await?;
@@ -260,14 +159,17 @@ pub(crate) async fn cancel_order(
 
 /// Give money back
 ///
-/// Never more than was paid, over all refunds. Answered when it is back. With `restock` all units of the order come back
-/// to the inventory, so it goes only with a refund of all that is left: `not_allowed` otherwise. For goods of a part,
-/// refund without it, and adjust the inventory by what came back.
+/// An amount, or what units of lines cost: their price and their share of the tax, and with the last unit the shipping
+/// too. Never more than was paid, over all refunds. Answered when the money is back.
+///
+/// Of lines, those with `restock` come back to the inventory. Units that were not sent yet are refunded first, and are not
+/// sent any more. With an `amount`, `restock` takes all units of the order back, so it goes only with a refund of all that
+/// is left: `not_allowed` otherwise.
 #[utoipa::path(post, path = "/v1/orders/{id}/refunds", operation_id = "create_refund", tag = "orders",
     security(("bearer" = ["vendor"])), params(("id" = IdSchema, Path, description = "The order."), KeyHeader),
     request_body(content = NewRefund, example = json!({"amount": {"amount": 500, "currency": "USD"}, "reason": "scratched"})),
     responses((status = 201, description = "The order", body = OrderWire),
-        (status = 409, description = "`refund_too_large` {refundable}, `refund_failed` {reason}, `not_allowed`, `busy`, `limit_exceeded`")))]
+        (status = 409, description = "`refund_too_large` {refundable}, `refund_failed` {reason}, `not_allowed` {line_id, remaining}, `busy`, `limit_exceeded`")))]
 pub(crate) async fn create_refund(
     State(gateway): State<Gateway>,
     vendor: Vendor,
@@ -275,26 +177,25 @@ pub(crate) async fn create_refund(
     Path(order): Path<OrderId>,
     Json(body): Json<NewRefund>,
 ) -> Result<Response, Problem> {
-    let mut faults = Faults::default();
-    reason(&body.reason, &mut faults);
-    let amount = body.amount.read("/amount", &mut faults);
-    faults.check("/amount/amount", body.amount.amount > 0, "must be more than nothing");
-    let amount = faults.give(amount)?;
+    let command = match body.read()? {
+        Refund::Amount { amount, reason, restock } => OrderCommand::Refund { amount, reason, restock },
+        Refund::Lines { lines, reason } => OrderCommand::RefundLines { lines, reason },
+    };
     let call = key.call(&vendor.0, "create_refund", &order.to_bytes(), &body);
-    let command = OrderCommand::Refund { amount, reason: body.reason, restock: body.restock.unwrap_or(false) };
     let (view, again) = ask(&gateway, vendor.0.tenant(), order, command, call).await?;
     let wire = write(&gateway, vendor.0.tenant(), &view).await?;
     Ok(replayed(created(&format!("/v1/orders/{order}"), &wire), again))
 }
 
-/// Send an order on its way
+/// Send a parcel
 ///
-/// Not once its units went back to the inventory; `busy` while a refund that takes them back is in progress.
+/// With units of some lines, or without `lines` with everything that is still to be sent. The buyer is sent a mail. Not
+/// once the units went back to the inventory; `busy` while a refund that takes them is in progress.
 #[utoipa::path(post, path = "/v1/orders/{id}/fulfillments", operation_id = "create_fulfillment", tag = "orders",
     security(("bearer" = ["vendor"])), params(("id" = IdSchema, Path, description = "The order."), KeyHeader),
     request_body(content = NewFulfillment, example = json!({"tracking": "https://parcels.example/123"})),
     responses((status = 201, description = "The order", body = OrderWire),
-        (status = 409, description = "`not_allowed`, `busy`")))]
+        (status = 409, description = "`not_allowed` {line_id, remaining}, `busy`, `limit_exceeded`")))]
 pub(crate) async fn create_fulfillment(
     State(gateway): State<Gateway>,
     vendor: Vendor,
@@ -302,13 +203,31 @@ pub(crate) async fn create_fulfillment(
     Path(order): Path<OrderId>,
     Json(body): Json<NewFulfillment>,
 ) -> Result<Response, Problem> {
-    let mut faults = Faults::default();
-    let fits = body.tracking.as_ref().is_none_or(|text| text.chars().count() <= TRACKING_CHARS_MAX);
-    faults.check("/tracking", fits, "is longer than 500 characters");
-    faults.into_result()?;
+    let (lines, tracking) = body.read()?;
     let call = key.call(&vendor.0, "create_fulfillment", &order.to_bytes(), &body);
-    let command = OrderCommand::Fulfil { tracking: body.tracking };
-    let (view, again) = ask(&gateway, vendor.0.tenant(), order, command, call).await?;
+    let (view, again) = ask(&gateway, vendor.0.tenant(), order, OrderCommand::Fulfil { lines, tracking }, call).await?;
     let wire = write(&gateway, vendor.0.tenant(), &view).await?;
     Ok(replayed(created(&format!("/v1/orders/{order}"), &wire), again))
+}
+
+/// Correct the tracking of a parcel
+///
+/// The buyer is sent a mail when it changes.
+#[utoipa::path(patch, path = "/v1/orders/{id}/fulfillments/{fulfillment_id}", operation_id = "update_fulfillment", tag = "orders",
+    security(("bearer" = ["vendor"])), params(("id" = IdSchema, Path, description = "The order."),
+        ("fulfillment_id" = IdSchema, Path, description = "The parcel."), OptionalKeyHeader),
+    request_body(content = TrackingPatch, example = json!({"tracking": "https://parcels.example/124"})),
+    responses((status = 200, description = "The order", body = OrderWire), (status = 409, description = "`limit_exceeded`")))]
+pub(crate) async fn update_fulfillment(
+    State(gateway): State<Gateway>,
+    vendor: Vendor,
+    key: OptionalKey,
+    Path((order, fulfillment)): Path<(OrderId, FulfillmentId)>,
+    Json(body): Json<TrackingPatch>,
+) -> Result<Response, Problem> {
+    let tracking = body.read()?;
+    let call = key.0.call(&vendor.0, "update_fulfillment", &fulfillment.to_bytes(), &body);
+    let command = OrderCommand::ChangeTracking { fulfillment, tracking };
+    let (view, again) = ask(&gateway, vendor.0.tenant(), order, command, call).await?;
+    Ok(replayed(ok(&write(&gateway, vendor.0.tenant(), &view).await?), again))
 }

@@ -2,8 +2,12 @@
 
 use engine::{
     address,
-    id::{CheckoutId, OrderId, ProductId, Sku, TenantId},
-    order::{FulfillmentState, LineSource, OrderLine, OrderPaymentState, OrderView, number},
+    id::{CheckoutId, FulfillmentId, OrderId, OrderLineId, ProductId, Sku, TenantId},
+    order::{
+        Fulfillment, FulfillmentState, LineProgress, LineSource, OrderLine, OrderPaymentState, OrderView, line_id,
+        number,
+    },
+    product::OptionValue,
     time::Timestamp,
 };
 use persistence::sql::Contact;
@@ -30,7 +34,7 @@ pub(crate) struct OrderWire {
     #[schema(value_type = String, pattern = "^(authorized|paid|partially_refunded|refunded|failed)$")]
     payment_state: &'static str,
     /// Where its goods stand.
-    #[schema(value_type = String, pattern = "^(unfulfilled|fulfilled|cancelled)$")]
+    #[schema(value_type = String, pattern = "^(unfulfilled|partially_fulfilled|fulfilled|cancelled)$")]
     fulfillment_state: &'static str,
     /// What was bought.
     lines: Vec<OrderLineWire>,
@@ -53,7 +57,10 @@ pub(crate) struct OrderWire {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     shipping_lines: Option<Vec<String>>,
-    /// Where its way can be followed.
+    /// Its parcels, oldest first.
+    #[schema(max_items = 100)]
+    fulfillments: Vec<FulfillmentWire>,
+    /// Where its newest parcel can be followed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     tracking: Option<String>,
@@ -64,7 +71,7 @@ pub(crate) struct OrderWire {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
     paid_at: Option<Timestamp>,
-    /// When it was sent.
+    /// When the last of it was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
     fulfilled_at: Option<Timestamp>,
@@ -78,6 +85,9 @@ pub(crate) struct OrderWire {
 #[derive(Serialize, ToSchema)]
 #[schema(as = OrderLine)]
 pub(crate) struct OrderLineWire {
+    /// Its id.
+    #[schema(value_type = IdSchema)]
+    id: OrderLineId,
     /// What.
     #[schema(value_type = SkuSchema)]
     sku: Sku,
@@ -92,10 +102,62 @@ pub(crate) struct OrderLineWire {
     quantity: u64,
     /// For how much each.
     unit_price: MoneyWire,
+    /// The variant's options, as they were when it was bought.
+    options: Vec<OptionValueWire>,
+    /// Units in parcels.
+    fulfilled_quantity: u64,
+    /// Units that were refunded by line. Those that were not sent by then are not sent any more.
+    refunded_quantity: u64,
+    /// Units that are still to be sent.
+    remaining_quantity: u64,
     /// The claim that it was bought by.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     claim_id: Option<String>,
+}
+
+/// An option of a product, and the value that a variant has of it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OptionValue)]
+pub(crate) struct OptionValueWire {
+    /// The option: "Size".
+    name: String,
+    /// The value: "M".
+    value: String,
+}
+
+/// A parcel of an order.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Fulfillment)]
+pub(crate) struct FulfillmentWire {
+    /// Its id.
+    #[schema(value_type = IdSchema)]
+    id: FulfillmentId,
+    /// What is in it.
+    #[schema(max_items = 100)]
+    lines: Vec<FulfillmentLineWire>,
+    /// Where it can be followed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    tracking: Option<String>,
+    /// When it was sent.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// When its tracking was corrected last.
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+}
+
+/// Units of a line in a parcel.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FulfillmentLine)]
+pub(crate) struct FulfillmentLineWire {
+    /// The order's line.
+    #[schema(value_type = IdSchema)]
+    line_id: OrderLineId,
+    /// How many units.
+    #[schema(minimum = 1)]
+    quantity: u64,
 }
 
 /// What an order comes to.
@@ -115,14 +177,22 @@ pub(crate) struct OrderTotalsWire {
 }
 
 impl OrderLineWire {
-    fn of(line: &OrderLine) -> Self {
-        let OrderLine { sku, product, title, quantity, unit_price, source } = line;
+    fn of(view: &OrderView, index: usize, line: &OrderLine, progress: LineProgress) -> Self {
+        let OrderLine { sku, product, title, quantity, unit_price, source, options } = line;
+        let is_cancelled = view.fulfillment_state() == FulfillmentState::Cancelled;
+        let option =
+            |OptionValue { name, value }: &OptionValue| OptionValueWire { name: name.clone(), value: value.clone() };
         Self {
+            id: line_id(view.id, index),
             sku: sku.clone(),
             product_id: *product,
             title: title.clone(),
             quantity: quantity.units(),
             unit_price: (*unit_price).into(),
+            options: options.iter().flatten().map(option).collect(),
+            fulfilled_quantity: progress.shipped,
+            refunded_quantity: progress.refunded(),
+            remaining_quantity: if is_cancelled { 0 } else { progress.to_send(quantity.units()) },
             claim_id: match source {
                 LineSource::Claim(claim) => Some(claim.to_string()),
                 LineSource::Hold(_) => None,
@@ -135,6 +205,16 @@ impl OrderLineWire {
 fn address_lines(address: &Map<String, Value>) -> Vec<String> {
     let texts = address.iter().filter_map(|(member, text)| Some((member.clone(), text.as_str()?.to_owned())));
     address::lines(&texts.collect())
+}
+
+impl FulfillmentWire {
+    fn of(order: OrderId, parcel: Fulfillment) -> Self {
+        let Fulfillment { id, lines, tracking, created_at, updated_at } = parcel;
+        let lines = lines
+            .into_iter()
+            .map(|line| FulfillmentLineWire { line_id: line_id(order, usize::from(line.line)), quantity: line.units });
+        Self { id, lines: lines.collect(), tracking, created_at, updated_at }
+    }
 }
 
 impl OrderWire {
@@ -160,10 +240,13 @@ impl OrderWire {
             },
             fulfillment_state: match standing.fulfillment_state {
                 FulfillmentState::Unfulfilled => "unfulfilled",
+                FulfillmentState::PartiallyFulfilled => "partially_fulfilled",
                 FulfillmentState::Fulfilled => "fulfilled",
                 FulfillmentState::Cancelled => "cancelled",
             },
-            lines: view.lines.iter().map(OrderLineWire::of).collect(),
+            lines: (view.lines.iter().zip(view.line_progress()).enumerate())
+                .map(|(index, (line, progress))| OrderLineWire::of(view, index, line, progress))
+                .collect(),
             totals: OrderTotalsWire {
                 subtotal: totals.subtotal.into(),
                 shipping: totals.shipping.into(),
@@ -176,6 +259,7 @@ impl OrderWire {
             email: contact.and_then(|contact| contact.email.clone()),
             shipping_address: contact.and_then(|contact| contact.address.clone()),
             shipping_lines: contact.and_then(|contact| contact.address.as_ref()).map(address_lines),
+            fulfillments: view.fulfillments().into_iter().map(|parcel| FulfillmentWire::of(view.id, parcel)).collect(),
             tracking: standing.tracking.clone(),
             placed_at: view.placed_at,
             paid_at: standing.paid_at,

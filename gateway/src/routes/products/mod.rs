@@ -8,7 +8,7 @@ use actors::{Answered, AskError, Call};
 use axum::{extract::State, response::Response};
 use engine::{
     id::{ProductId, Sku, TenantId},
-    product::{NewProduct, Product, ProductCommand, ProductRejection, ProductReply, ProductView, Status},
+    product::{Handle, NewProduct, Product, ProductCommand, ProductRejection, ProductReply, ProductView, Status},
 };
 use persistence::sql::{List, lists::ProductFilter};
 use std::{collections::HashMap, sync::Arc};
@@ -27,7 +27,7 @@ use crate::{
     idempotency::{Key, OptionalKey},
     ops::openapi::{KeyHeader, KnownHeader, OptionalKeyHeader, ShopHeader, VersionHeader},
     problem::{Code, Faults, FieldCode},
-    wire::{IdSchema, IfMatch, IfNoneMatch, PageQuery, PageWire, created, done, fresh, ok, replayed},
+    wire::{IdSchema, IfMatch, IfNoneMatch, PageQuery, PageWire, created, done, fresh, ok, read_sort, replayed},
 };
 
 pub(super) use self::read::refinements;
@@ -53,6 +53,12 @@ pub(crate) struct ProductQuery {
     /// Words; each begins a word of the title, the vendor, the type or a tag.
     #[param(max_length = 255, nullable = false)]
     query: Option<String>,
+    /// The product with this handle.
+    #[param(max_length = 255, nullable = false)]
+    handle: Option<String>,
+    /// The product that has a variant with this SKU.
+    #[param(max_length = 255, nullable = false)]
+    sku: Option<String>,
     /// This type, in any case.
     #[param(rename = "type", max_length = 255, nullable = false)]
     kind: Option<String>,
@@ -65,6 +71,9 @@ pub(crate) struct ProductQuery {
     /// With this status; for vendors, all others see active ones.
     #[param(pattern = "^(active|draft|archived)$", nullable = false)]
     status: Option<String>,
+    /// In which order; `-` in front of it is for the largest or newest first. The price is the lowest of a product's variants.
+    #[param(pattern = "^(created_at|-created_at|title|-title|price|-price|updated_at|-updated_at)$", nullable = false)]
+    sort: Option<String>,
     /// How many items at the most.
     #[param(minimum = 1, maximum = 200, default = 50, nullable = false)]
     limit: Option<u32>,
@@ -78,10 +87,11 @@ pub(crate) struct ProductQuery {
 }
 
 impl FromQuery for ProductQuery {
-    const NAMES: &'static [&'static str] = &["query", "type", "tag", "vendor", "status", "limit", "cursor"];
+    const NAMES: &'static [&'static str] =
+        &["query", "type", "tag", "vendor", "handle", "sku", "status", "sort", "limit", "cursor"];
 
     fn read(parameters: &Parameters, faults: &mut Faults) -> Option<Self> {
-        for name in &Self::NAMES[..4] {
+        for name in &Self::NAMES[..6] {
             let fits = parameters.text(name).is_none_or(|text| text.chars().count() <= FILTER_CHARS_MAX);
             faults.check(format!("?{name}"), fits, "is longer than 255 characters");
         }
@@ -101,11 +111,16 @@ impl FromQuery for ProductQuery {
             tag: text("tag"),
             vendor: text("vendor"),
             status,
+            sort: read_sort(parameters, faults),
+            ..ProductFilter::default()
         };
         let page = PageQuery::of(parameters, faults);
         let none = || None::<String>;
         Some(Self {
             query: none(),
+            handle: text("handle"),
+            sku: text("sku"),
+            sort: none(),
             kind: none(),
             tag: none(),
             vendor: none(),
@@ -144,7 +159,7 @@ async fn write(gateway: &Gateway, tenant: &TenantId, view: &ProductView) -> Resu
     Ok(ProductWire::of(view, |_, sku| available.get(sku).is_some_and(|&units| units > 0)))
 }
 
-/// Products, newest first
+/// Products, newest first unless another order is asked for
 ///
 /// Everyone sees active ones, vendors all. A change may be missing for a moment. Lists are summaries: the description, the
 /// other images and the options are in `get_product`.
@@ -157,15 +172,25 @@ pub(crate) async fn list_products(
     Query(query): Query<ProductQuery>,
 ) -> Result<Response, Problem> {
     let mut filter = query.filter;
+    let nothing = || Ok(ok(&PageWire::<ProductSummaryWire> { items: Vec::new(), next_cursor: None }));
+    // What can be no handle or SKU is nobody's.
+    if let Some(handle) = &query.handle {
+        let Ok(handle) = Handle::new(handle) else { return nothing() };
+        filter.product = Some(handle.product(&shop.tenant));
+    }
+    if let Some(sku) = &query.sku {
+        let Ok(sku) = Sku::new(sku) else { return nothing() };
+        filter.sku = Some(sku);
+    }
     if !shop.is_vendors() {
         filter.status = match filter.status {
             None | Some(Status::Active) => Some(Status::Active),
             Some(Status::Draft | Status::Archived) => {
-                return Ok(ok(&PageWire::<ProductSummaryWire> { items: Vec::new(), next_cursor: None }));
+                return nothing();
             }
         };
     }
-    let request = query.page.request(List::Products)?;
+    let request = query.page.request_sorted(List::Products, filter.sort.number())?;
     let _turn = gateway.listing.take(arrival.address).await?;
     let page = gateway.read_side.product_summaries(&shop.tenant, &filter, request).await?;
     let items = page.items.into_iter().map(ProductSummaryWire::from).collect();

@@ -170,3 +170,66 @@ async fn drops_are_paged_newest_first() {
     assert_eq!([ids(first.items()), ids(rest.items())].concat(), ids(all.items()));
     assert!(rest.body["next_cursor"].is_null());
 }
+
+#[tokio::test]
+async fn drops_are_listed_by_state_and_in_order() {
+    let shop = Shop::open().await;
+    shop.stock(100, &["S"]).await;
+    let vendor = shop.vendor();
+    let mut ids = Vec::new();
+    for (name, extra) in [
+        ("open", json!({})),
+        ("later", json!({"starts_at": "2098-01-01T00:00:00Z"})),
+        ("sold", json!({})),
+        ("draft", json!({"draft": true})),
+        ("over", json!({})),
+    ] {
+        let mut body = sale(json!([{"sku": "S", "quantity": 1, "price": usd(1)}]));
+        body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        ids.push(vendor.post("/v1/drops", name, body).await.has(201).text("/id").to_owned());
+    }
+    let place = |index: usize| format!("/v1/drops/{}", ids[index]);
+    vendor.post(&format!("{}/cancel", place(4)), "c", json!(null)).await.has(200);
+    eventually(|| vendor.get("/v1/drops"), |answer| answer.items().len() == 5).await;
+    let listed = |answer: &crate::testing::Answer| -> Vec<String> {
+        answer.items().iter().map(|drop| drop["id"].as_str().unwrap().to_owned()).collect()
+    };
+    for (state, index) in [("open", 0), ("scheduled", 1), ("draft", 3), ("cancelled", 4)] {
+        let expected: Vec<String> =
+            if state == "open" { vec![ids[2].clone(), ids[0].clone()] } else { vec![ids[index].clone()] };
+        let path = format!("/v1/drops?state={state}");
+        let found = eventually(|| vendor.get(&path), |answer| answer.items().len() == expected.len()).await;
+        assert_eq!(listed(&found), expected, "{state}");
+        let public = shop.nobody().get(&path).await.has(200);
+        assert_eq!(public.items().is_empty(), state == "draft");
+    }
+    // One of two open drops on each page, though the list has others in between.
+    let first = vendor.get("/v1/drops?state=open&limit=1").await.has(200);
+    let next = first.text("/next_cursor").to_owned();
+    let second = vendor.get(&format!("/v1/drops?state=open&limit=1&cursor={next}")).await.has(200);
+    assert_eq!([listed(&first), listed(&second)].concat(), [ids[2].clone(), ids[0].clone()]);
+    let oldest = vendor.get("/v1/drops?sort=created_at").await.has(200);
+    assert_eq!(listed(&oldest), ids);
+    assert_eq!(listed(&vendor.get("/v1/drops?sort=-starts_at&limit=1").await), [ids[1].clone()]);
+    vendor.get(&format!("/v1/drops?sort=created_at&cursor={next}")).await.refuses(422, "out_of_range");
+    vendor.get("/v1/drops?state=shut").await.refuses(400, "invalid_request");
+    vendor.get("/v1/drops?sort=title").await.refuses(400, "invalid_request");
+}
+
+#[tokio::test]
+async fn claims_say_when_they_were_made() {
+    let shop = Shop::open().await;
+    let drop = shop.open_drop(5).await;
+    let ann = shop.guest().await;
+    let claim = ann.post(&format!("/v1/drops/{drop}/claims"), "k", json!({"quantity": 1})).await.has(201);
+    let (made, ends) = (claim.text("/created_at").to_owned(), claim.text("/expires_at").to_owned());
+    let at = |text: &str| text.parse::<engine::time::Timestamp>().unwrap();
+    let hold = shop.vendor().get(&format!("/v1/drops/{drop}")).await.number("/hold_seconds") as u64;
+    assert_eq!(at(&made).plus_seconds(hold), at(&ends));
+    ann.delete(claim.header("location")).await.has(204);
+    let listed = shop.vendor().get(&format!("/v1/drops/{drop}/claims")).await.has(200);
+    assert_eq!(
+        (listed.items()[0]["created_at"].as_str(), &listed.items()[0]["state"]),
+        (Some(&made[..]), &json!("released"))
+    );
+}

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::testing::Shop;
+use crate::testing::{Shop, eventually};
 
 #[tokio::test]
 async fn stock_is_changed_by_a_delta_or_to_a_number_that_was_seen() {
@@ -49,4 +49,27 @@ async fn a_sku_may_need_escaping_and_an_unknown_one_is_not_there() {
     assert_eq!(levels.text("/sku"), "Größe/M 2");
     shop.vendor().get("/v1/inventory/NOPE").await.refuses(404, "not_found");
     shop.vendor().get("/v1/inventory/%20").await.refuses(404, "not_found");
+}
+
+#[tokio::test]
+async fn the_numbers_of_all_skus_are_listed_in_pages() {
+    let shop = Shop::open().await;
+    let long = "ü".repeat(255);
+    shop.stock(3, &["B", "A", &long]).await;
+    let vendor = shop.vendor();
+    eventually(|| vendor.get("/v1/inventory"), |answer| answer.items().len() == 3).await;
+    let (mut skus, mut path) = (Vec::new(), "/v1/inventory?limit=1".to_owned());
+    loop {
+        let page = vendor.get(&path).await.has(200);
+        skus.extend(page.items().iter().map(|levels| levels["sku"].as_str().unwrap().to_owned()));
+        assert_eq!(page.items()[0]["available"], 3);
+        let Some(next) = page.body["next_cursor"].as_str() else { break };
+        path = format!("/v1/inventory?limit=1&cursor={next}");
+    }
+    assert_eq!(skus, ["A", "B", &long]);
+    for cursor in ["x", "4", "zz", "20", &"4".repeat(2_042)] {
+        vendor.get(&format!("/v1/inventory?cursor={cursor}")).await.refuses(422, "out_of_range");
+    }
+    vendor.get("/v1/inventory?limit=201").await.refuses(422, "out_of_range");
+    shop.guest().await.get("/v1/inventory").await.refuses(403, "forbidden");
 }

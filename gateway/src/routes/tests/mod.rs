@@ -12,6 +12,7 @@ mod inventory;
 mod lists;
 mod networks;
 mod numbers;
+mod orders;
 mod private;
 mod quotes;
 mod scripts;

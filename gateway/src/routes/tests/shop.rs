@@ -232,3 +232,48 @@ async fn a_checkout_says_what_it_needs() {
     odd["shipping_address"]["name"] = json!("Ann");
     ann.post("/v1/checkouts", "k", odd).await.refuses(404, "not_found");
 }
+
+#[tokio::test]
+async fn products_are_found_by_handle_and_sku_and_sorted() {
+    let shop = Shop::open().await;
+    shirt(&shop).await;
+    let (vendor, nobody) = (shop.vendor(), shop.nobody());
+    for (title, price) in [("apron", 3000), ("Zebra", 500), ("Mug", 500)] {
+        let body = json!({"title": title, "variants": [{"sku": format!("SKU-{title}"), "price": usd(price)}]});
+        vendor.post("/v1/products", title, body).await.has(201);
+    }
+    let titles = |answer: &crate::testing::Answer| -> Vec<String> {
+        answer.items().iter().map(|product| product["title"].as_str().unwrap().to_owned()).collect()
+    };
+    eventually(|| nobody.get("/v1/products"), |answer| answer.items().len() == 4).await;
+    for (query, expected) in [
+        ("handle=ocean-blue-shirt", &["Ocean Blue Shirt"][..]),
+        ("handle=ocean", &[]),
+        ("handle=%2F%2F", &[]),
+        ("sku=SHIRT-S", &["Ocean Blue Shirt"]),
+        ("sku=shirt-s", &[]),
+        ("sku=SKU-Mug&handle=apron", &[]),
+        ("sort=title", &["apron", "Mug", "Ocean Blue Shirt", "Zebra"]),
+        ("sort=-title", &["Zebra", "Ocean Blue Shirt", "Mug", "apron"]),
+        ("sort=created_at", &["Ocean Blue Shirt", "apron", "Zebra", "Mug"]),
+        ("sort=-created_at", &["Mug", "Zebra", "apron", "Ocean Blue Shirt"]),
+    ] {
+        assert_eq!(titles(&nobody.get(&format!("/v1/products?{query}")).await.has(200)), expected, "{query}");
+    }
+    for (sort, last) in [("price", "apron"), ("-price", "apron"), ("updated_at", "Mug"), ("-updated_at", "Mug")] {
+        // Two on each page: every product once, in the order that one page has.
+        let whole = titles(&nobody.get(&format!("/v1/products?sort={sort}")).await.has(200));
+        let mut pages = Vec::new();
+        let mut path = format!("/v1/products?sort={sort}&limit=2");
+        loop {
+            let page = nobody.get(&path).await.has(200);
+            pages.extend(titles(&page));
+            let Some(next) = page.body["next_cursor"].as_str() else { break };
+            path = format!("/v1/products?sort={sort}&limit=2&cursor={next}");
+        }
+        assert_eq!(pages, whole, "{sort}");
+        let edge = if sort.starts_with('-') { whole.first() } else { whole.last() };
+        assert_eq!(edge.map(String::as_str), Some(last), "{sort}");
+    }
+    nobody.get("/v1/products?sort=cheapest").await.refuses(400, "invalid_request");
+}

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::sql::{
     Limit, PageRequest,
-    lists::{ListedDrop, ListedDropPhase},
+    lists::{DropFilter, ListedDrop, ListedDropPhase},
     testing::{subject, tenant},
 };
 
@@ -202,7 +202,8 @@ async fn a_drop_whose_creation_was_refused_is_not_shown_until_it_is_tried_again(
     actor.ask(&mut world.journal, Timestamp(10), &command, poor);
     world.project().await.unwrap();
     assert_eq!(world.read_side().drop_sheet(&acme, DropId(7)).await.unwrap(), None);
-    let all = world.read_side().drops(&acme, true, PageRequest::default()).await.unwrap();
+    let vendors = DropFilter { with_drafts: true, ..DropFilter::default() };
+    let all = world.read_side().drops(&acme, &vendors, PageRequest::default()).await.unwrap();
     assert_eq!(all.items, []);
 
     actor.wake(&mut world.journal, Timestamp(5_000));
@@ -227,7 +228,7 @@ async fn lists_are_newest_first_and_drafts_are_the_vendors() {
     let mut page = PageRequest { limit: Limit::new(2).unwrap(), after: None };
     let mut seen = Vec::new();
     loop {
-        let found = world.read_side().drops(&acme, false, page).await.unwrap();
+        let found = world.read_side().drops(&acme, &DropFilter::default(), page).await.unwrap();
         seen.extend(found.items.into_iter().map(|drop| drop.terms.title));
         page.after = found.next;
         if page.after.is_none() {
@@ -235,7 +236,8 @@ async fn lists_are_newest_first_and_drafts_are_the_vendors() {
         }
     }
     assert_eq!(seen, ["4", "3", "2", "1"]);
-    let all = world.read_side().drops(&acme, true, PageRequest::default()).await.unwrap();
+    let vendors = DropFilter { with_drafts: true, ..DropFilter::default() };
+    let all = world.read_side().drops(&acme, &vendors, PageRequest::default()).await.unwrap();
     assert_eq!((all.items.len(), all.items[0].state_at(Timestamp(0))), (5, DropState::Draft));
     assert_eq!(world.read_side().drop_sheet(&tenant("bolt"), DropId(2)).await.unwrap(), None);
 }

@@ -5,8 +5,12 @@ use engine::{
     id::{CheckoutId, ClaimId, ClaimRef, ContactId, DropId, HoldId, PaymentId, ProductId, Sku, SubjectId},
     inventory::InventoryReply,
     money::{Currency, Money},
-    order::{LineSource, Order, OrderCommand, OrderLine, OrderReply, OrderTotals},
+    order::{
+        FulfillmentState, LineSource, Order, OrderCommand, OrderLine, OrderPaymentState, OrderReply, OrderTotals,
+        line_id,
+    },
     payment::{PaymentReply, PaymentState, PaymentView},
+    product::OptionValue,
     quantity::Quantity,
     time::Timestamp,
 };
@@ -34,6 +38,7 @@ fn place(tenant_name: &str, n: u64, buyer: SubjectId) -> OrderCommand {
         quantity: Quantity::new(2).unwrap(),
         unit_price: usd(700),
         source,
+        options: Some(vec![OptionValue { name: "Size".to_owned(), value: "\"L\"".to_owned() }]),
     };
     OrderCommand::Place {
         tenant: tenant(tenant_name),
@@ -83,10 +88,18 @@ async fn numbers(world: &World, tenant_name: &str, filter: &OrderFilter) -> Vec<
 
 #[tokio::test]
 async fn a_row_shows_what_the_order_itself_says_at_every_step() {
-    let lives: [&[OrderCommand]; 3] = [
+    let line = |index, units| (line_id(OrderId(1), index), Quantity::new(units).unwrap());
+    let lives: [&[OrderCommand]; 4] = [
         &[
             OrderCommand::MarkPaid,
-            OrderCommand::Fulfil { tracking: Some("track-1".to_owned()) },
+            OrderCommand::Fulfil { lines: Some(vec![line(0, 1)]), tracking: Some("track-1".to_owned()) },
+            OrderCommand::RefundLines { lines: vec![(line(0, 2).0, line(0, 2).1, true)], reason: "lost".to_owned() },
+            OrderCommand::Fulfil { lines: None, tracking: None },
+            OrderCommand::RefundLines { lines: vec![(line(1, 1).0, line(1, 1).1, false)], reason: "bent".to_owned() },
+        ],
+        &[
+            OrderCommand::MarkPaid,
+            OrderCommand::Fulfil { lines: None, tracking: Some("track-1".to_owned()) },
             OrderCommand::Refund { amount: usd(1_000), reason: "late".to_owned(), restock: false },
             OrderCommand::Refund { amount: usd(2_000), reason: "lost".to_owned(), restock: true },
         ],

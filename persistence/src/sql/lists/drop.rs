@@ -9,7 +9,7 @@ use engine::{
 use serde::{Deserialize, Serialize};
 use sqlx::{QueryBuilder, Sqlite, sqlite::SqliteRow};
 
-use super::push_subjects;
+use super::{DropSort, push_subjects, sort::Rows};
 use crate::sql::{ALIASES_MAX, Limit, List, Page, PageRequest, ReadSide, RowExt, StoreError, blob, damaged};
 
 /// The most drops of one buyer that are looked into for claims, the newest ones.
@@ -105,31 +105,57 @@ impl ListedDrop {
     }
 }
 
+/// Which drops are wanted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DropFilter {
+    /// Drafts too: for the vendor.
+    pub with_drafts: bool,
+    /// Those that may be in this state. Whether they are depends on the time and on their counts, which the drop itself
+    /// knows.
+    pub state: Option<DropState>,
+    /// In which order.
+    pub sort: DropSort,
+}
+
+const DROPS: Rows = Rows { list: List::Drops, table: "drops", id: "drop_id" };
+
 impl ReadSide {
-    /// Drops, newest first; `with_drafts` for the vendor.
+    /// Drops, newest first unless another order is wanted.
     pub async fn drops(
         &self,
         tenant: &TenantId,
-        with_drafts: bool,
+        filter: &DropFilter,
         page: PageRequest,
     ) -> Result<Page<ListedDrop>, StoreError> {
-        let (at, id) = page.newest_first(List::Drops);
-        let rows = sqlx::query(
-            "SELECT * FROM drops WHERE tenant = ?1 AND (created_at, drop_id) < (?2, ?3)
-             AND phase <> 'void' AND (?4 OR phase <> 'draft')
-             ORDER BY created_at DESC, drop_id DESC LIMIT ?5",
-        )
-        .bind(tenant.as_str())
-        .bind(at)
-        .bind(id)
-        .bind(with_drafts)
-        .bind(page.limit.with_next())
-        .fetch_all(&self.readers)
-        .await?;
-        let drops = rows.iter().map(read_drop).collect::<sqlx::Result<_>>()?;
+        let sorting = filter.sort.sorting();
+        let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM drops WHERE tenant = ");
+        query.push_bind(tenant.as_str()).push(" AND phase <> 'void'");
+        if !filter.with_drafts {
+            query.push(" AND phase <> 'draft'");
+        }
+        match filter.state {
+            None => {}
+            Some(DropState::Draft) => {
+                query.push(" AND phase = 'draft'");
+            }
+            Some(DropState::Scheduled | DropState::Open | DropState::SoldOut) => {
+                query.push(" AND phase = 'published'");
+            }
+            // One whose time is over says so before its row does.
+            Some(DropState::Ended) => {
+                query.push(" AND phase IN ('published', 'ended')");
+            }
+            Some(DropState::Cancelled) => {
+                query.push(" AND phase = 'cancelled'");
+            }
+        }
+        sorting.push_place(&mut query, &DROPS, tenant, page);
+        sorting.push_order(&mut query, &DROPS, page);
+        let rows = query.build().fetch_all(&self.readers).await?;
+        let drops: Vec<ListedDrop> = rows.iter().map(read_drop).collect::<sqlx::Result<_>>()?;
         let place = |drop: &ListedDrop| (drop.created_at, drop.id.0);
-        let page = Page::cut(drops, page.limit, List::Drops, place);
-        Ok(page.bounded(List::Drops, PAGE_ITEMS_MAX, |drop: &ListedDrop| drop.items.len(), place))
+        let page = Page::cut_sorted(drops, page.limit, List::Drops, sorting.number, place);
+        Ok(page.bounded(List::Drops, sorting.number, PAGE_ITEMS_MAX, |drop: &ListedDrop| drop.items.len(), place))
     }
 
     /// The drop with this id.

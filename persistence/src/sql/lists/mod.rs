@@ -8,6 +8,7 @@ mod order;
 mod product;
 mod product_summary;
 mod sitemap;
+mod sort;
 mod stock;
 
 use engine::{id::SubjectId, text::nfc};
@@ -17,17 +18,19 @@ use sqlx::{QueryBuilder, Sqlite};
 pub use self::{
     cart::UNCHANGED_CARTS_MAX,
     checkout::{CheckoutStanding, ListedCheckout},
-    drop::{DROPS_OF_BUYER_MAX, ListedDrop, ListedDropPhase, ListedItem},
+    drop::{DROPS_OF_BUYER_MAX, DropFilter, ListedDrop, ListedDropPhase, ListedItem},
     order::{OrderFilter, OrderSearch},
     product::{ListedProduct, ProductFilter},
     product_summary::{PAGE_BYTES_MAX, ProductSummary, VARIANTS_LISTED_MAX, VariantSummary},
     sitemap::PublicPages,
+    sort::{DropSort, OrderSort, ProductSort},
     stock::{SKUS_AT_ONCE_MAX, StockRow},
 };
 pub(crate) use self::{
     checkout::read_total,
     drop::{DropPhase, crowd_bucket, read_terms},
     order::{read_order, search_of, write_lines},
+    product::write_lowest_prices,
 };
 
 /// Text as filters compare it: case and surrounding white space do not matter.

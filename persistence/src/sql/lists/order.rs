@@ -4,6 +4,7 @@ use engine::{
     id::{CheckoutId, ClaimRef, ContactId, HoldId, OrderId, PaymentId, ProductId, Sku, SubjectId, TenantId},
     money::{Currency, Money},
     order::{FulfillmentState, LineSource, OrderLine, OrderPaymentState, OrderTotals, OrderView, Standing},
+    product::OptionValue,
     quantity::Quantity,
     text::fold,
     time::Timestamp,
@@ -11,8 +12,10 @@ use engine::{
 use serde::{Deserialize, Serialize};
 use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
 
-use super::{push_subjects, spell};
+use super::{OrderSort, push_subjects, sort::Rows, spell};
 use crate::sql::{List, Page, PageRequest, ReadSide, RowExt, StoreError, blob, damaged, number};
+
+const ORDERS: Rows = Rows { list: List::Orders, table: "orders", id: "order_id" };
 
 /// Which orders are wanted. What is `None` does not matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,6 +32,10 @@ pub struct OrderFilter {
     pub placed_before: Option<Timestamp>,
     /// Those that are meant by words.
     pub search: Option<OrderSearch>,
+    /// In which order.
+    pub sort: OrderSort,
+    /// Two conditions exclude each other: nothing is found.
+    pub is_impossible: bool,
 }
 
 /// Words of a search that count; the others are ignored.
@@ -57,27 +64,29 @@ struct Line {
     claim: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hold: Option<HoldId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    options: Option<Vec<OptionValue>>,
 }
 
 impl ReadSide {
-    /// Orders, newest first.
+    /// Orders, newest first unless another order is wanted.
     pub async fn orders(
         &self,
         tenant: &TenantId,
         filter: &OrderFilter,
         page: PageRequest,
     ) -> Result<Page<OrderView>, StoreError> {
-        if filter.buyer.as_ref().is_some_and(Vec::is_empty) {
+        if filter.is_impossible || filter.buyer.as_ref().is_some_and(Vec::is_empty) {
             return Ok(Page { items: Vec::new(), next: None });
         }
-        let (at, id) = page.newest_first(List::Orders);
+        let sorting = filter.sort.sorting();
         let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM orders");
-        if filter.buyer.is_some() {
+        if filter.buyer.is_some() && filter.sort != OrderSort::Total && filter.sort != OrderSort::TotalDown {
             // SQLite would rather walk through all orders by age than sort one buyer's.
             query.push(" INDEXED BY orders_by_buyer");
         }
         query.push(" WHERE tenant = ").push_bind(tenant.as_str());
-        query.push(" AND (placed_at, order_id) < (").push_bind(at).push(", ").push_bind(id).push(")");
+        sorting.push_place(&mut query, &ORDERS, tenant, page);
         if let Some(buyer) = &filter.buyer {
             push_subjects(&mut query, "buyer", buyer);
         }
@@ -96,10 +105,11 @@ impl ReadSide {
         if let Some(search) = &filter.search {
             push_search(&mut query, search);
         }
-        query.push(" ORDER BY placed_at DESC, order_id DESC LIMIT ").push_bind(page.limit.with_next());
+        sorting.push_order(&mut query, &ORDERS, page);
         let rows = query.build().fetch_all(&self.readers).await?;
-        let orders = rows.iter().map(read_order).collect::<sqlx::Result<_>>()?;
-        Ok(Page::cut(orders, page.limit, List::Orders, |order| (order.placed_at, order.id.0)))
+        let orders: Vec<OrderView> = rows.iter().map(read_order).collect::<sqlx::Result<_>>()?;
+        let place = |order: &OrderView| (order.placed_at, order.id.0);
+        Ok(Page::cut_sorted(orders, page.limit, List::Orders, sorting.number, place))
     }
 
     /// The order with this id.
@@ -162,6 +172,7 @@ pub(crate) fn write_lines(lines: &[OrderLine]) -> String {
             LineSource::Hold(hold) => Some(hold),
             LineSource::Claim(_) => None,
         },
+        options: line.options.clone(),
     });
     serde_json::json!(lines.collect::<Vec<_>>()).to_string()
 }
@@ -178,6 +189,7 @@ fn read_lines(row: &SqliteRow) -> sqlx::Result<Vec<OrderLine>> {
             quantity: line.quantity,
             unit_price: Money { amount: line.unit_price, currency: line.currency },
             source: source.ok_or_else(|| damaged("lines", "a line without a source"))?,
+            options: line.options,
         })
     };
     lines.into_iter().map(read).collect()
@@ -213,6 +225,7 @@ pub(crate) fn read_order(row: &SqliteRow) -> sqlx::Result<OrderView> {
             tracking: row.opt_text("tracking")?,
             restocked: row.try_get("restocked")?,
         },
+        changes: row.json("changes")?,
     })
 }
 
@@ -230,6 +243,11 @@ fn read_payment_state(row: &SqliteRow) -> sqlx::Result<OrderPaymentState> {
 
 fn read_fulfillment_state(row: &SqliteRow) -> sqlx::Result<FulfillmentState> {
     let text = row.text("fulfillment_state")?;
-    let all = [FulfillmentState::Unfulfilled, FulfillmentState::Fulfilled, FulfillmentState::Cancelled];
+    let all = [
+        FulfillmentState::Unfulfilled,
+        FulfillmentState::PartiallyFulfilled,
+        FulfillmentState::Fulfilled,
+        FulfillmentState::Cancelled,
+    ];
     all.into_iter().find(|state| spell(state) == text).ok_or_else(|| damaged("fulfillment_state", text))
 }

@@ -9,8 +9,10 @@ use engine::{
 };
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, sqlite::SqliteRow};
 
-use super::fold_text;
-use crate::sql::{Column, List, Page, PageRequest, ReadSide, RowExt, StoreError, Table, blob, cells, damaged, search};
+use super::{ProductSort, fold_text, sort::Rows};
+use crate::sql::{
+    Cell, Column, List, Page, PageRequest, ReadSide, RowExt, StoreError, Table, blob, bulk, cells, damaged, search,
+};
 
 const VARIANTS: Table = Table {
     name: "product_variants",
@@ -31,7 +33,15 @@ pub struct ProductFilter {
     pub vendor: Option<String>,
     /// With this status: `Active` for the public.
     pub status: Option<Status>,
+    /// This one.
+    pub product: Option<ProductId>,
+    /// That has a variant with this SKU.
+    pub sku: Option<Sku>,
+    /// In which order.
+    pub sort: ProductSort,
 }
+
+const PRODUCTS: Rows = Rows { list: List::Products, table: "products", id: "product" };
 
 /// A product in a list.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,7 +53,7 @@ pub struct ListedProduct {
 }
 
 impl ReadSide {
-    /// Products with all that they are, newest first.
+    /// Products with all that they are, newest first unless another order is wanted.
     pub async fn products(
         &self,
         tenant: &TenantId,
@@ -97,7 +107,7 @@ impl ReadSide {
     }
 }
 
-/// The rows of the products that `filter` finds, newest first.
+/// The rows of the products that `filter` finds, newest first unless another order is wanted.
 pub(super) async fn product_rows(
     connection: &mut SqliteConnection,
     columns: &'static str,
@@ -105,11 +115,18 @@ pub(super) async fn product_rows(
     filter: &ProductFilter,
     page: PageRequest,
 ) -> sqlx::Result<Page<SqliteRow>> {
-    let (at, id) = page.newest_first(List::Products);
+    let sorting = filter.sort.sorting();
     let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
     query.push(columns).push(" FROM products p WHERE p.tenant = ");
     query.push_bind(tenant.as_str());
-    query.push(" AND (p.created_at, p.product) < (").push_bind(at).push(", ").push_bind(id).push(")");
+    sorting.push_place(&mut query, &PRODUCTS, tenant, page);
+    if let Some(product) = filter.product {
+        query.push(" AND p.product = ").push_bind(blob(product.0));
+    }
+    if let Some(sku) = &filter.sku {
+        query.push(" AND p.product IN (SELECT product FROM product_variants WHERE tenant = ");
+        query.push_bind(tenant.as_str()).push(" AND sku = ").push_bind(sku.as_str()).push(")");
+    }
     if let Some(text) = &filter.query {
         let Some(words) = search::expression(tenant, text) else { return Ok(Page { items: vec![], next: None }) };
         query.push(" AND p.number IN (SELECT rowid FROM products_search WHERE products_search MATCH ");
@@ -129,12 +146,21 @@ pub(super) async fn product_rows(
         query.push_bind(tenant.as_str());
         query.push(" AND tag_folded = ").push_bind(fold_text(tag)).push(")");
     }
-    query.push(" ORDER BY p.created_at DESC, p.product DESC LIMIT ").push_bind(page.limit.with_next());
+    sorting.push_order(&mut query, &PRODUCTS, page);
 
     let rows = query.build().fetch_all(connection).await?;
-    Ok(Page::cut(rows, page.limit, List::Products, |row| {
+    Ok(Page::cut_sorted(rows, page.limit, List::Products, sorting.number, |row| {
         (row.time("created_at").unwrap_or_default(), row.id("product").unwrap_or_default())
     }))
+}
+
+/// Writes the lowest price of the variants of these products, named by tenant and id, once the variants are written.
+pub(crate) async fn write_lowest_prices(connection: &mut SqliteConnection, products: &[Vec<Cell>]) -> sqlx::Result<()> {
+    let sql = "UPDATE products SET price_min = coalesce((SELECT min(price) FROM product_variants v
+                   WHERE v.tenant = products.tenant AND v.product = products.product), 0)
+               FROM json_each(?1) j WHERE products.tenant = j.value ->> 0 AND products.product = unhex(j.value ->> 1)";
+    sqlx::query(sql).bind(bulk::document(products)).execute(connection).await?;
+    Ok(())
 }
 
 /// The products of these rows, with their variants.

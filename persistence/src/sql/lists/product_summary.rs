@@ -89,13 +89,14 @@ impl ProductSummary {
 }
 
 impl ReadSide {
-    /// Products as lists show them, newest first.
+    /// Products as lists show them, newest first unless another order is wanted.
     pub async fn product_summaries(
         &self,
         tenant: &TenantId,
         filter: &ProductFilter,
         page: PageRequest,
     ) -> Result<Page<ProductSummary>, StoreError> {
+        let order = filter.sort.number();
         // One transaction: products and their variants are those of the same instant.
         let mut tx = self.readers.begin().await?;
         let rows = product_rows(&mut tx, COLUMNS, tenant, filter, page).await?;
@@ -105,7 +106,7 @@ impl ReadSide {
         let place =
             |row: &SqliteRow| (row.time("created_at").unwrap_or_default(), row.id("product").unwrap_or_default());
         let shown = |row: &SqliteRow| count(row).min(VARIANTS_LISTED_MAX) as usize;
-        let rows = rows.bounded(List::Products, PAGE_VARIANTS_MAX, shown, place);
+        let rows = rows.bounded(List::Products, order, PAGE_VARIANTS_MAX, shown, place);
         let mut variants = read_variants(&mut tx, tenant, &rows.items).await?;
         let items = rows.items.iter().map(|row| {
             let id = row.id("product")?;
@@ -132,7 +133,7 @@ impl ReadSide {
         let items = items.collect::<sqlx::Result<Vec<ProductSummary>>>()?;
         let page = Page { items, next: rows.next };
         let place = |product: &ProductSummary| (product.created_at, product.id.0);
-        Ok(page.bounded(List::Products, PAGE_BYTES_MAX, ProductSummary::bytes, place))
+        Ok(page.bounded(List::Products, order, PAGE_BYTES_MAX, ProductSummary::bytes, place))
     }
 }
 

@@ -44,16 +44,39 @@ impl ReadSide {
         after: Option<&Sku>,
         limit: Limit,
     ) -> Result<Vec<StockRow>, StoreError> {
+        self.stock_rows_after(tenant, after, i64::from(limit.get())).await
+    }
+
+    async fn stock_rows_after(
+        &self,
+        tenant: &TenantId,
+        after: Option<&Sku>,
+        limit: i64,
+    ) -> Result<Vec<StockRow>, StoreError> {
         let rows = sqlx::query(
             "SELECT * FROM stock WHERE tenant = ?1 AND sku > ?2 AND (counted = 1 OR product IS NOT NULL)
              ORDER BY sku LIMIT ?3",
         )
         .bind(tenant.as_str())
         .bind(after.map_or("", Sku::as_str))
-        .bind(limit.get())
+        .bind(limit)
         .fetch_all(&self.readers)
         .await?;
         Ok(rows.iter().map(read_stock).collect::<sqlx::Result<_>>()?)
+    }
+
+    /// A page of the numbers of all SKUs, and the SKU to go on after.
+    pub async fn stock_page(
+        &self,
+        tenant: &TenantId,
+        after: Option<&Sku>,
+        limit: Limit,
+    ) -> Result<(Vec<StockRow>, Option<Sku>), StoreError> {
+        let mut rows = self.stock_rows_after(tenant, after, limit.with_next()).await?;
+        let has_more = rows.len() > limit.get() as usize;
+        rows.truncate(limit.get() as usize);
+        let next = rows.last().filter(|_| has_more).map(|row| row.sku.clone());
+        Ok((rows, next))
     }
 
     /// Units available of each of these SKUs, at most [`SKUS_AT_ONCE_MAX`]; one that nobody counted is left out.

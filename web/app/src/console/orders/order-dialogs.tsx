@@ -7,8 +7,9 @@ import { Field } from "../../ui/field";
 import { askOnce } from "../asking";
 import { amountText, parseAmount } from "../format";
 import { ActionDialog } from "../ui/dialog";
-import { Area, focusField, Tick } from "../ui/fields";
+import { Area, Choice, focusField, Tick } from "../ui/fields";
 import { ct } from "../words";
+import { typedLines, UnitFields, type OrderLine, type Typed } from "./units";
 
 export type OrderAction = "fulfil" | "refund" | "cancel";
 
@@ -33,21 +34,38 @@ export function OrderDialog({ action, ...props }: Props & { action: OrderAction 
 
 const TEXT_MAX = 500;
 
+const remaining = (line: OrderLine) => line.remaining_quantity;
+const unrefunded = (line: OrderLine) => line.quantity - line.refunded_quantity;
+
 function FulfilDialog({ order, onClose, onDone }: Props) {
   const [tracking, setTracking] = useState("");
+  const [typed, setTyped] = useState<Typed>(() =>
+    Object.fromEntries(order.lines.map((line) => [line.id, String(line.remaining_quantity)])),
+  );
+  const [wrong, setWrong] = useState<string>();
+  const lines = typedLines(order.lines, typed, remaining);
+  const left = order.lines.reduce((sum, line) => sum + line.remaining_quantity, 0);
+  const isAll = lines?.reduce((sum, line) => sum + line.quantity, 0) === left;
+  const check = () => {
+    const found = lines === undefined || lines.length === 0 ? ct("order.badUnits") : undefined;
+    setWrong(found);
+    return !found;
+  };
   return (
     <ActionDialog
       title={ct("order.fulfilTitle", { number: order.number })}
       confirm={ct("order.act.fulfil")}
       onClose={onClose}
+      check={check}
       act={async () => {
         const code = tracking.trim();
         const sent = await askOnce(`order.fulfil.${order.id}`, "create_fulfillment", {
           params: { id: order.id },
-          body: code ? { tracking: code } : {},
+          body: { ...(isAll || !lines ? {} : { lines }), ...(code ? { tracking: code } : {}) },
         });
-        announce(ct("order.didFulfil"));
-        onDone(sent, ct("order.didFulfil"));
+        const words = ct(isAll ? "order.didFulfil" : "order.didFulfilPart");
+        announce(words);
+        onDone(sent, words);
       }}
     >
       <p>{ct("order.fulfilText")}</p>
@@ -61,33 +79,47 @@ function FulfilDialog({ order, onClose, onDone }: Props) {
         maxLength={TEXT_MAX}
         autocomplete="off"
       />
+      <UnitFields
+        legend={ct("order.inParcel")}
+        lines={order.lines}
+        most={remaining}
+        typed={typed}
+        onTyped={setTyped}
+        error={wrong}
+      />
     </ActionDialog>
   );
 }
 
 function RefundDialog({ order, left, onClose, onDone }: Props) {
+  const [what, setWhat] = useState<"amount" | "lines">("amount");
+  const [typed, setTyped] = useState<Typed>({});
   const [amount, setAmount] = useState(amountText(left as Parameters<typeof amountText>[0]));
   const [reason, setReason] = useState("");
   const [restock, setRestock] = useState(false);
-  const [errors, setErrors] = useState<{ amount?: string; reason?: string }>({});
+  const [errors, setErrors] = useState<{ amount?: string; lines?: string; reason?: string }>({});
   const given = parseAmount(amount, left.currency);
+  const lines = typedLines(order.lines, typed, unrefunded);
+  const byLines = what === "lines";
   const isAll = given === left.amount;
   // What is on its way, or gone back before, cannot be taken back a second time.
-  const canRestock = isAll && order.fulfillment_state !== "cancelled";
+  const canRestock = (byLines || isAll) && order.fulfillment_state !== "cancelled";
   const check = () => {
     const found: typeof errors = {};
-    if (given === undefined || given === 0) found.amount = ct("field.badAmount");
+    if (byLines) {
+      if (lines === undefined || lines.length === 0) found.lines = ct("order.badUnits");
+    } else if (given === undefined || given === 0) found.amount = ct("field.badAmount");
     else if (given > left.amount) found.amount = ct("order.refundTooMuch", { left: money(left) });
     if (reason.trim() === "") found.reason = ct("field.missing");
     setErrors(found);
     if (found.amount || found.reason) focusField(found.amount ? "refund-amount" : "refund-reason");
-    return !found.amount && !found.reason;
+    return !found.amount && !found.lines && !found.reason;
   };
   return (
     <ActionDialog
       title={ct("order.refundTitle", { number: order.number })}
       confirm={
-        given
+        given && !byLines
           ? ct("order.refundDo", { amount: money({ amount: given, currency: left.currency }) })
           : ct("order.act.refund")
       }
@@ -99,26 +131,50 @@ function RefundDialog({ order, left, onClose, onDone }: Props) {
         const after = await askOnce(`order.refund.${order.id}`, "create_refund", {
           params: { id: order.id },
           body: {
-            amount: { amount: given ?? 0, currency: left.currency as Currency },
+            ...(byLines
+              ? { lines: lines ?? [] }
+              : { amount: { amount: given ?? 0, currency: left.currency as Currency } }),
             reason: reason.trim(),
             restock: canRestock && restock,
           },
         });
-        const words = ct("order.didRefund", { amount: money({ amount: given ?? 0, currency: left.currency }) });
+        const back = after.totals.refunded.amount - order.totals.refunded.amount;
+        const words = ct("order.didRefund", { amount: money({ amount: back, currency: left.currency }) });
         announce(words);
         onDone(after, words);
       }}
       explain={(error) => (isProblem(error, "refund_failed") && error.reason ? <p>{error.reason}</p> : undefined)}
     >
       <p>{ct("order.refundText", { left: money(left) })}</p>
-      <Field
-        name="refund-amount"
-        label={ct("order.refundAmount", { currency: left.currency })}
-        value={amount}
-        onValue={setAmount}
-        error={errors.amount}
-        inputMode="decimal"
-        autocomplete="off"
+      {byLines ? (
+        <UnitFields
+          legend={ct("order.refundUnits")}
+          lines={order.lines}
+          most={unrefunded}
+          typed={typed}
+          onTyped={setTyped}
+          error={errors.lines}
+        />
+      ) : (
+        <Field
+          name="refund-amount"
+          label={ct("order.refundAmount", { currency: left.currency })}
+          value={amount}
+          onValue={setAmount}
+          error={errors.amount}
+          inputMode="decimal"
+          autocomplete="off"
+        />
+      )}
+      <Choice
+        name="refund-what"
+        legend={ct("order.refundWhat")}
+        value={what}
+        onValue={setWhat}
+        options={[
+          ["amount", ct("order.refundByAmount")],
+          ["lines", ct("order.refundByLines")],
+        ]}
       />
       <Reason name="refund-reason" value={reason} onValue={setReason} error={errors.reason} />
       <Tick
@@ -127,7 +183,7 @@ function RefundDialog({ order, left, onClose, onDone }: Props) {
         checked={canRestock && restock}
         onChecked={setRestock}
         disabled={!canRestock}
-        hint={ct(canRestock ? "order.restockHint" : "order.restockOnlyAll")}
+        hint={ct(canRestock ? (byLines ? "order.restockLines" : "order.restockHint") : "order.restockOnlyAll")}
       />
     </ActionDialog>
   );

@@ -17,6 +17,8 @@ import { PageTrouble } from "../ui/page-trouble";
 import { Rows } from "../ui/rows";
 import { ct } from "../words";
 import { OrderDialog, type OrderAction } from "./order-dialogs";
+import { Parcels } from "./parcels";
+import { LineOptions } from "./units";
 
 export function OrderPage({ params }: PageProps) {
   const id = params["id"] ?? "";
@@ -39,7 +41,8 @@ function OrderSheet({ loaded }: { loaded: Order }) {
     [loaded.id],
   );
   const left = refundable(order);
-  const isOpen = order.fulfillment_state === "unfulfilled";
+  const isUnsent = order.fulfillment_state === "unfulfilled";
+  const isOpen = isUnsent || order.fulfillment_state === "partially_fulfilled";
   const isPaid = order.payment_state === "paid" || order.payment_state === "partially_refunded";
   const button = (which: OrderAction, look: string) => (
     <button class={look} type="button" onClick={() => setAction(which)}>
@@ -58,7 +61,7 @@ function OrderSheet({ loaded }: { loaded: Order }) {
         }
         lead={ct("order.placedAt", { time: dayTime(order.placed_at) })}
       >
-        {isOpen && button("cancel", "button second danger-text")}
+        {isUnsent && button("cancel", "button second danger-text")}
         {isPaid && left.amount > 0 && button("refund", "button second")}
         {isOpen && isPaid && button("fulfil", "button")}
       </PageHead>
@@ -79,6 +82,19 @@ function OrderSheet({ loaded }: { loaded: Order }) {
             <h2 id="way-head">{ct("order.wayHead")}</h2>
             <Way order={order} />
           </section>
+          {order.fulfillments.length > 0 && (
+            <section class="sheet" aria-labelledby="parcels-head">
+              <h2 id="parcels-head">{ct("order.parcelsHead")}</h2>
+              <Parcels
+                order={order}
+                onDone={(next, words) => {
+                  setOrder(next);
+                  setDone(words);
+                  result.current?.focus();
+                }}
+              />
+            </section>
+          )}
         </div>
         <div class="order-side">
           <section class="sheet" aria-labelledby="money-head">
@@ -115,23 +131,39 @@ export function refundable({ totals: { total, refunded } }: Order): Money {
 }
 
 function Goods({ order }: { order: Order }) {
+  const isPartly = order.lines.some((line) => line.fulfilled_quantity > 0 || line.refunded_quantity > 0);
   return (
     <Rows
       caption={ct("order.goodsHead")}
       tight
       items={order.lines}
-      keyOf={(line) => `${line.sku} ${line.claim_id ?? ""}`}
+      keyOf={(line) => line.id}
       columns={[
         {
           label: ct("live.item"),
-          cell: ({ title, sku, product_id }) => (
+          cell: (line) => (
             <>
-              {product_id ? <a href={`/console/products/${product_id}`}>{title}</a> : title}
-              <code class="sku small quiet">{sku}</code>
+              {line.product_id ? <a href={`/console/products/${line.product_id}`}>{line.title}</a> : line.title}
+              <LineOptions line={line} />
+              <code class="sku small quiet">{line.sku}</code>
             </>
           ),
         },
         { label: ct("drop.units"), numeric: true, cell: ({ quantity }) => wholeNumber(quantity) },
+        ...(isPartly
+          ? [
+              {
+                label: ct("order.goods.unfulfilled"),
+                numeric: true,
+                cell: ({ remaining_quantity }: Order["lines"][number]) => wholeNumber(remaining_quantity),
+              },
+              {
+                label: ct("order.refunded"),
+                numeric: true,
+                cell: ({ refunded_quantity }: Order["lines"][number]) => wholeNumber(refunded_quantity),
+              },
+            ]
+          : []),
         { label: ct("order.each"), numeric: true, cell: ({ unit_price }) => money(unit_price) },
         {
           label: ct("order.total"),
@@ -178,12 +210,6 @@ function Way({ order }: { order: Order }) {
           <dd>{at ? <time dateTime={at}>{dayTime(at)}</time> : <span class="quiet">{ct("order.notYet")}</span>}</dd>
         </div>
       ))}
-      {order.tracking && (
-        <div>
-          <dt>{ct("order.tracking")}</dt>
-          <dd class="breakable">{order.tracking}</dd>
-        </div>
-      )}
     </dl>
   );
 }

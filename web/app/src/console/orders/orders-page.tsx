@@ -25,7 +25,7 @@ const TELL_MS = 1500;
 type Payment = Order["payment_state"] | "";
 type Goods = Order["fulfillment_state"] | "";
 const PAYMENTS: readonly Payment[] = ["", "authorized", "paid", "partially_refunded", "refunded", "failed"];
-const GOODS: readonly Goods[] = ["", "unfulfilled", "fulfilled", "cancelled"];
+const GOODS: readonly Goods[] = ["", "unfulfilled", "partially_fulfilled", "fulfilled", "cancelled"];
 
 /** Whether what was typed is in the number, the address, the name, or the goods: for an order that comes in. */
 function isFound(order: Order, words: string): boolean {

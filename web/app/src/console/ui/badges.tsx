@@ -18,6 +18,6 @@ export function PaymentBadge({ state }: { state: Order["payment_state"] }) {
 }
 
 export function GoodsBadge({ state }: { state: Order["fulfillment_state"] }) {
-  const tone = { unfulfilled: "soon", fulfilled: "good", cancelled: "" }[state];
+  const tone = { unfulfilled: "soon", partially_fulfilled: "soon", fulfilled: "good", cancelled: "" }[state];
   return <span class={`badge ${tone}`}>{ct(`order.goods.${state}`)}</span>;
 }
