@@ -389,8 +389,9 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Drops, newest first
-         * @description Vendors see drafts too. A new drop may be missing for a moment.
+         * Drops, newest first unless another order is asked for
+         * @description Vendors see drafts too. A new drop may be missing for a moment. A page of drops in one `state` may have fewer than
+         *     `limit` items and go on nevertheless.
          */
         get: operations["list_drops"];
         put?: never;
@@ -592,6 +593,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/inventory": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The numbers of all SKUs, in their order
+         * @description Of those that belong to a product or were ever counted. The numbers may be some moments old.
+         */
+        get: operations["list_inventory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/inventory/{sku}": {
         parameters: {
             query?: never;
@@ -697,7 +718,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Orders, newest first
+         * Orders, newest first unless another order is asked for
          * @description Buyers see their own, vendors all. A new one may be missing for a moment.
          */
         get: operations["list_orders"];
@@ -756,14 +777,35 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Send an order on its way
-         * @description Not once its units went back to the inventory; `busy` while a refund that takes them back is in progress.
+         * Send a parcel
+         * @description With units of some lines, or without `lines` with everything that is still to be sent. The buyer is sent a mail. Not
+         *     once the units went back to the inventory; `busy` while a refund that takes them is in progress.
          */
         post: operations["create_fulfillment"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/v1/orders/{id}/fulfillments/{fulfillment_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Correct the tracking of a parcel
+         * @description The buyer is sent a mail when it changes.
+         */
+        patch: operations["update_fulfillment"];
         trace?: never;
     };
     "/v1/orders/{id}/refunds": {
@@ -777,9 +819,12 @@ export interface paths {
         put?: never;
         /**
          * Give money back
-         * @description Never more than was paid, over all refunds. Answered when it is back. With `restock` all units of the order come back
-         *     to the inventory, so it goes only with a refund of all that is left: `not_allowed` otherwise. For goods of a part,
-         *     refund without it, and adjust the inventory by what came back.
+         * @description An amount, or what units of lines cost: their price and their share of the tax, and with the last unit the shipping
+         *     too. Never more than was paid, over all refunds. Answered when the money is back.
+         *
+         *     Of lines, those with `restock` come back to the inventory. Units that were not sent yet are refunded first, and are not
+         *     sent any more. With an `amount`, `restock` takes all units of the order back, so it goes only with a refund of all that
+         *     is left: `not_allowed` otherwise.
          */
         post: operations["create_refund"];
         delete?: never;
@@ -836,7 +881,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Products, newest first
+         * Products, newest first unless another order is asked for
          * @description Everyone sees active ones, vendors all. A change may be missing for a moment. Lists are summaries: the description, the
          *     other images and the options are in `get_product`.
          */
@@ -1001,7 +1046,7 @@ export interface components {
         Cancellation: {
             /** @description Why, for the merchant's books. No personal data. */
             reason: string;
-            /** @description Whether its units come back to the inventory, all of them. */
+            /** @description Whether its units come back to the inventory, all that are not refunded by line. */
             restock?: boolean | null;
         };
         /** @description What a buyer means to buy. */
@@ -1119,6 +1164,11 @@ export interface components {
         Claim: {
             /** @description The checkout that has it, while one has. */
             checkout_id?: components["schemas"]["Id"];
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
             /** @description The drop. */
             drop_id: components["schemas"]["Id"];
             /**
@@ -1360,6 +1410,35 @@ export interface components {
              */
             pointer: string;
         };
+        /** @description A parcel of an order. */
+        Fulfillment: {
+            /**
+             * Format: date-time
+             * @description When it was sent.
+             */
+            created_at: string;
+            /** @description Its id. */
+            id: components["schemas"]["Id"];
+            /** @description What is in it. */
+            lines: components["schemas"]["FulfillmentLine"][];
+            /** @description Where it can be followed. */
+            tracking?: string;
+            /**
+             * Format: date-time
+             * @description When its tracking was corrected last.
+             */
+            updated_at: string;
+        };
+        /** @description Units of a line in a parcel. */
+        FulfillmentLine: {
+            /** @description The order's line. */
+            line_id: components["schemas"]["Id"];
+            /**
+             * Format: int64
+             * @description How many units.
+             */
+            quantity: number;
+        };
         /** @description How the server is. */
         Health: {
             /**
@@ -1464,6 +1543,13 @@ export interface components {
              * @description Warnings, those that were not kept included.
              */
             warnings: number;
+        };
+        /** @description A page of numbers. */
+        InventoryPage: {
+            /** @description The numbers, in the order of the SKUs. */
+            items: components["schemas"]["Levels"][];
+            /** @description What to send as `cursor` for the next page; null at the end. */
+            next_cursor?: string | null;
         };
         /** @description Changes of an item of a drop. */
         ItemPatch: {
@@ -1683,10 +1769,22 @@ export interface components {
             /** @description What is sold. */
             sku: components["schemas"]["Sku"];
         };
-        /** @description An order on its way. */
+        /** @description A parcel to be sent. */
         NewFulfillment: {
-            /** @description Where its way can be followed. */
+            /** @description What is in it; everything that is still to be sent when it is left out. */
+            lines?: components["schemas"]["NewFulfillmentLine"][] | null;
+            /** @description Where it can be followed. */
             tracking?: string | null;
+        };
+        /** @description Units of a line to be sent. */
+        NewFulfillmentLine: {
+            /** @description The line's `id`. */
+            line_id: components["schemas"]["Id"];
+            /**
+             * Format: int64
+             * @description How many units.
+             */
+            quantity: number;
         };
         /** @description A picture of a product. */
         NewImage: {
@@ -1704,6 +1802,18 @@ export interface components {
             quantity: number;
             /** @description What. */
             sku: components["schemas"]["Sku"];
+        };
+        /** @description Units of a line to be refunded. */
+        NewLineRefund: {
+            /** @description The line's `id`. */
+            line_id: components["schemas"]["Id"];
+            /**
+             * Format: int64
+             * @description How many units.
+             */
+            quantity: number;
+            /** @description Whether they come back to the inventory. */
+            restock?: boolean | null;
         };
         /** @description A new password. */
         NewPassword: {
@@ -1757,15 +1867,25 @@ export interface components {
             cart_id?: null;
             claims: unknown[];
         });
-        /** @description Money to be given back. */
+        /** @description Money to be given back: an amount, or what units of lines cost. */
         NewRefund: {
-            /** @description How much. */
-            amount: components["schemas"]["Amount"];
+            amount?: components["schemas"]["Amount"] | null;
+            /** @description In place of an amount: units of these lines. */
+            lines?: components["schemas"]["NewLineRefund"][] | null;
             /** @description Why, for the merchant's books. No personal data. */
-            reason: string;
-            /** @description Whether its units come back to the inventory, all of them; only with a refund of all that is left. */
+            reason?: string | null;
+            /**
+             * @description With an amount: whether the order's units come back to the inventory, all of them; only with a refund of all that is
+             *     left. With lines: whether those come back that do not say so themselves.
+             */
             restock?: boolean | null;
-        };
+        } & ({
+            amount: Record<string, unknown>;
+            lines?: null;
+        } | {
+            amount?: null;
+            lines: unknown[];
+        });
         /** @description Who starts a session: nobody in particular (`{}`: a guest), or someone with an account. */
         NewSession: {
             [key: string]: unknown;
@@ -1802,6 +1922,13 @@ export interface components {
             /** @description Where the buyer goes. */
             url: string;
         };
+        /** @description An option of a product, and the value that a variant has of it. */
+        OptionValue: {
+            /** @description The option: "Size". */
+            name: string;
+            /** @description The value: "M". */
+            value: string;
+        };
         /** @description What was bought. */
         Order: {
             /** @description A page that shows it to whoever has the address, without what is personal. */
@@ -1817,14 +1944,16 @@ export interface components {
             email?: string;
             /**
              * Format: date-time
-             * @description When it was sent.
+             * @description When the last of it was sent.
              */
             fulfilled_at?: string;
             /**
              * @description Where its goods stand.
              * @enum {string}
              */
-            fulfillment_state: "unfulfilled" | "fulfilled" | "cancelled";
+            fulfillment_state: "unfulfilled" | "partially_fulfilled" | "fulfilled" | "cancelled";
+            /** @description Its parcels, oldest first. */
+            fulfillments: components["schemas"]["Fulfillment"][];
             /** @description Its id. */
             id: components["schemas"]["Id"];
             /** @description What was bought. */
@@ -1852,13 +1981,22 @@ export interface components {
             shipping_lines?: string[];
             /** @description For how much. */
             totals: components["schemas"]["OrderTotals"];
-            /** @description Where its way can be followed. */
+            /** @description Where its newest parcel can be followed. */
             tracking?: string;
         };
         /** @description A line of an order. */
         OrderLine: {
             /** @description The claim that it was bought by. */
             claim_id?: string;
+            /**
+             * Format: int64
+             * @description Units in parcels.
+             */
+            fulfilled_quantity: number;
+            /** @description Its id. */
+            id: components["schemas"]["Id"];
+            /** @description The variant's options, as they were when it was bought. */
+            options: components["schemas"]["OptionValue"][];
             /** @description The product that it belonged to. */
             product_id?: components["schemas"]["Id"];
             /**
@@ -1866,6 +2004,16 @@ export interface components {
              * @description How many units.
              */
             quantity: number;
+            /**
+             * Format: int64
+             * @description Units that were refunded by line. Those that were not sent by then are not sent any more.
+             */
+            refunded_quantity: number;
+            /**
+             * Format: int64
+             * @description Units that are still to be sent.
+             */
+            remaining_quantity: number;
             /** @description What. */
             sku: components["schemas"]["Sku"];
             /** @description What it was called. */
@@ -2165,6 +2313,11 @@ export interface components {
          * @example SHIRT-S
          */
         Sku: string;
+        /** @description Where a parcel can be followed. */
+        TrackingPatch: {
+            /** @description A code or a link; null or an empty text takes it away. */
+            tracking: string | null;
+        };
         /** @description A mail that has not been handed over. */
         UndeliveredMailWire: {
             /**
@@ -4249,6 +4402,10 @@ export interface operations {
     list_drops: {
         parameters: {
             query?: {
+                /** @description Only those in this state. Drafts are for vendors. */
+                state?: "draft" | "scheduled" | "open" | "sold_out" | "ended" | "cancelled";
+                /** @description In which order; `-` in front of it is for the latest first. */
+                sort?: "created_at" | "-created_at" | "starts_at" | "-starts_at" | "ends_at" | "-ends_at";
                 /** @description How many items at the most. */
                 limit?: number;
                 /** @description Where to go on: `next_cursor` of the page before. */
@@ -5778,6 +5935,81 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    list_inventory: {
+        parameters: {
+            query?: {
+                /** @description How many items at the most. */
+                limit?: number;
+                /** @description Where to go on: `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of numbers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InventoryPage"];
+                };
+            };
+            /** @description What the schema refuses: `invalid_request` and others */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or one that is not good */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it: `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: `rate_limited` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: `overloaded`, `unavailable` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     get_inventory: {
         parameters: {
             query?: never;
@@ -6333,10 +6565,14 @@ export interface operations {
                  *     address or name, or of the title or sku of what was bought. Case and accents do not matter.
                  */
                 query?: string;
+                /** @description Only those whose money or goods stand so. */
+                state?: "authorized" | "paid" | "partially_refunded" | "refunded" | "failed" | "unfulfilled" | "partially_fulfilled" | "fulfilled" | "cancelled";
                 /** @description Only those whose money stands so. */
                 payment_state?: "authorized" | "paid" | "partially_refunded" | "refunded" | "failed";
                 /** @description Only those whose goods stand so. */
-                fulfillment_state?: "unfulfilled" | "fulfilled" | "cancelled";
+                fulfillment_state?: "unfulfilled" | "partially_fulfilled" | "fulfilled" | "cancelled";
+                /** @description In which order; `-` in front of it is for the newest or largest first. The total is compared in minor units. */
+                sort?: "placed_at" | "-placed_at" | "total" | "-total";
                 /** @description How many items at the most. */
                 limit?: number;
                 /** @description Where to go on: `next_cursor` of the page before. */
@@ -6712,7 +6948,159 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_allowed`, `busy` */
+            /** @description `not_allowed` {line_id, remaining}, `busy`, `limit_exceeded` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of another type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: `rate_limited` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: `overloaded`, `unavailable` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `outcome_unknown`: ask again with the same key */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    update_fulfillment: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the command, so that its repetition is recognised. Printable ASCII. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The order. */
+                id: components["schemas"]["Id"];
+                /** @description The parcel. */
+                fulfillment_id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "tracking": "https://parcels.example/124"
+                 *     }
+                 */
+                "application/json": components["schemas"]["TrackingPatch"];
+            };
+        };
+        responses: {
+            /** @description The order */
+            200: {
+                headers: {
+                    /** @description The answer was given before. */
+                    "Idempotency-Replayed"?: "true";
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Order"];
+                };
+            };
+            /** @description What the schema refuses: `invalid_request` and others */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or one that is not good */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it: `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `limit_exceeded` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6868,7 +7256,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `refund_too_large` {refundable}, `refund_failed` {reason}, `not_allowed`, `busy`, `limit_exceeded` */
+            /** @description `refund_too_large` {refundable}, `refund_failed` {reason}, `not_allowed` {line_id, remaining}, `busy`, `limit_exceeded` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -7186,6 +7574,10 @@ export interface operations {
             query?: {
                 /** @description Words; each begins a word of the title, the vendor, the type or a tag. */
                 query?: string;
+                /** @description The product with this handle. */
+                handle?: string;
+                /** @description The product that has a variant with this SKU. */
+                sku?: string;
                 /** @description This type, in any case. */
                 type?: string;
                 /** @description With this tag, in any case. */
@@ -7194,6 +7586,8 @@ export interface operations {
                 vendor?: string;
                 /** @description With this status; for vendors, all others see active ones. */
                 status?: "active" | "draft" | "archived";
+                /** @description In which order; `-` in front of it is for the largest or newest first. The price is the lowest of a product's variants. */
+                sort?: "created_at" | "-created_at" | "title" | "-title" | "price" | "-price" | "updated_at" | "-updated_at";
                 /** @description How many items at the most. */
                 limit?: number;
                 /** @description Where to go on: `next_cursor` of the page before. */
