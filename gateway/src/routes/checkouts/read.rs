@@ -80,6 +80,8 @@ pub(crate) struct ShippingAddress {
     #[schema(max_length = 255)]
     line2: Option<String>,
     /// A part of the city.
+    // Newer than the fingerprints of earlier versions, which have a null for each field that is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 255)]
     district: Option<String>,
     /// The city. Required in most countries.
