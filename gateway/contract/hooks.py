@@ -22,8 +22,9 @@ KEY = "Idempotency-Key"
 VERSION = "If-Match"
 KEY_PATTERN = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?")
 
-# Refusals (422) of values that the schema allows: by other values of the request, by what the shop has, or by their
-# length in bytes, where a schema counts characters. Anything else is a fault of the document or of the server.
+# Refusals (422) of values that the schema allows: by other values of the request, by what the shop has, by the format of
+# an address's country, by the order of a list that a cursor is not of, or by their length in bytes, where a schema counts
+# characters. Anything else is a fault of the document or of the server.
 BEYOND_SCHEMAS = re.compile(
     r"""differs\ from\ the\ other\ prices'\ currency
     | is\ not\ the\ order's | the\ product's\ prices\ are\ in\ [A-Z]{3}
@@ -36,6 +37,11 @@ BEYOND_SCHEMAS = re.compile(
     | another\ variant\ has\ these\ values | two\ options\ have\ the\ same\ name
     | has\ no\ letter\ or\ digit\ to\ make\ a\ handle\ of:\ give\ a\ handle
     | is\ longer\ than\ [0-9]+\ bytes
+    | names\ a\ line\ that\ the\ order\ does\ not\ have | names\ a\ line\ more\ than\ once | is\ duplicated
+    | not\ a\ cursor\ of\ this\ list
+    | is\ required(?:\ in\ [A-Z]{2})? | is\ not\ a\ postal\ code\ of\ [A-Z]{2},\ such\ as\ .+
+    | is\ not\ a\ [a-z\ _]+\ of\ [A-Z]{2} | is\ not\ the\ two-letter\ ISO\ 3166-1\ code\ of\ a\ country
+    | has\ a\ line\ break\ or\ another\ control\ character
     """,
     re.VERBOSE,
 )
@@ -50,6 +56,8 @@ SKU = "SHIRT-S"
 DROP = os.environ["CONTRACT_DROP"]
 # What the sandbox knows, in turns; some checkouts pay as it was generated.
 _payments = itertools.cycle(["tok_challenge", "tok_approve", None, "tok_challenge", "tok_decline", None, "tok_unknown"])
+
+ADDRESS = {"name": "Ann", "line1": "Street 1", "city": "Town", "postal_code": "12345", "country": "DE"}
 
 _commands = {}
 _keys_of_carts = {}
@@ -148,6 +156,8 @@ def lead_on(case):
             payment = next(_payments)
         if payment:
             body["payment"] = {"provider": "sandbox", "token": payment}
+            # Made-up addresses are those of no country, and nothing after them would be looked at.
+            body["shipping_address"] = dict(ADDRESS)
         elif isinstance(body.get("payment"), dict):
             # Which providers there are depends on the shop.
             body["payment"]["provider"] = "sandbox"

@@ -152,6 +152,7 @@ impl From<ClaimWire> for proto::Claim {
             unit_price: Some(claim.unit_price.into()),
             state: claim.state.to_owned(),
             expires_at: claim.expires_at.0 as i64,
+            created_at: claim.created_at.0 as i64,
             checkout_id: claim.checkout_id,
             order_id: claim.order_id.map(|order| order.to_string()),
             released: claim.released.and_then(named),

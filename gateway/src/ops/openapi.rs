@@ -89,13 +89,14 @@ pub(crate) fn complete(api: &utoipa::openapi::OpenApi, refinements: Vec<Refineme
     document
 }
 
-/// How the cursors of a list look: those of the read side begin with the number of their list.
+/// How the cursors of a list look: those of the read side begin with the number of their list and of its order.
 fn cursor_pattern(operation: &str) -> Option<&'static str> {
     Some(match operation {
-        "list_products" => "^0[4-7][0-9a-v]{38}$",
-        "list_drops" => "^0[89ab][0-9a-v]{38}$",
+        "list_products" => "^[02468acegikmoqsu][4-7][0-9a-v]{38}$",
+        "list_drops" => "^[02468acegikmoqsu][89ab][0-9a-v]{38}$",
         "list_checkouts" => "^0[c-f][0-9a-v]{38}$",
-        "list_orders" => "^0[g-j][0-9a-v]{38}$",
+        "list_orders" => "^[02468acegikmoqsu][g-j][0-9a-v]{38}$",
+        "list_carts" => "^1[0-3][0-9a-v]{38}$",
         "list_rejected_rows" => "^0[o-r][0-9a-v]{38}$",
         "list_drop_claims" => "^(?:0|[1-9][0-9]{0,8})$",
         "list_claims" => "^[0-7][0-9A-HJKMNP-TV-Z]{25}-[0-7][0-9A-HJKMNP-TV-Z]{25}$",

@@ -26,8 +26,8 @@ pub(crate) struct NewAccount {
     /// The address to sign in with, and to be reached at.
     #[schema(format = "email", max_length = 254)]
     email: String,
-    /// The password: at least 8 characters, whatever they are.
-    #[schema(min_length = 8, max_length = 256)]
+    /// The password: at least 8 characters, none of them a control character.
+    #[schema(min_length = 8, max_length = 256, pattern = "^[^\\u0000-\\u001F\\u007F-\\u009F]*$")]
     password: String,
 }
 
@@ -44,8 +44,8 @@ pub(crate) struct NewPasswordReset {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewPassword {
-    /// The password: at least 8 characters, whatever they are.
-    #[schema(min_length = 8, max_length = 256)]
+    /// The password: at least 8 characters, none of them a control character.
+    #[schema(min_length = 8, max_length = 256, pattern = "^[^\\u0000-\\u001F\\u007F-\\u009F]*$")]
     password: String,
 }
 

@@ -2,7 +2,7 @@
 
 use axum::{extract::State, response::Response};
 use engine::{
-    id::{EntityKey, SKU_CHARS_MAX, Sku},
+    id::{EntityKey, Sku},
     inventory::{Inventory, InventoryCommand, InventoryReply, ON_HAND_MAX, StockChange, StockLevels},
 };
 use persistence::sql::{LIMIT_DEFAULT, Limit};
@@ -18,7 +18,7 @@ use crate::{
     idempotency::Key,
     ops::openapi::{KeyHeader, Refinement},
     problem::{Faults, FieldCode},
-    wire::{PageQuery, PageWire, SkuSchema, ok, replayed},
+    wire::{PageQuery, PageWire, SkuSchema, ok, read_sku, replayed},
 };
 
 /// The longest reason, in characters: a line in the merchant's books.
@@ -133,9 +133,6 @@ pub(crate) struct InventoryPage {
     next_cursor: Option<String>,
 }
 
-/// The longest cursor of this list: a SKU in hexadecimal, of four bytes for each character.
-const CURSOR_BYTES_MAX: usize = SKU_CHARS_MAX * 4 * 2;
-
 /// Which page of the list.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -144,8 +141,8 @@ pub(crate) struct InventoryQuery {
     /// How many items at the most.
     #[param(minimum = 1, maximum = 200, default = 50, nullable = false)]
     limit: Option<u32>,
-    /// Where to go on: `next_cursor` of the page before.
-    #[param(max_length = 2040, nullable = false)]
+    /// Where to go on: `next_cursor` of the page before, which is the last SKU on it.
+    #[param(value_type = Option<SkuSchema>, nullable = false)]
     cursor: Option<String>,
     #[param(ignore)]
     after: Option<Sku>,
@@ -156,29 +153,9 @@ impl FromQuery for InventoryQuery {
 
     fn read(parameters: &Parameters, faults: &mut Faults) -> Option<Self> {
         let limit = PageQuery::limit_of(parameters, faults);
-        let after = match parameters.text("cursor") {
-            None => None,
-            Some(text) => {
-                let after = read_cursor(text);
-                faults.check("?cursor", after.is_some(), "is not a cursor of this list");
-                after
-            }
-        };
+        let after = parameters.text("cursor").and_then(|text| read_sku(text, "?cursor", faults));
         Some(Self { limit, cursor: None, after })
     }
-}
-
-fn read_cursor(text: &str) -> Option<Sku> {
-    if text.len() > CURSOR_BYTES_MAX || !text.len().is_multiple_of(2) || !text.is_ascii() {
-        return None;
-    }
-    let byte = |index| u8::from_str_radix(text.get(index..index + 2)?, 16).ok();
-    let bytes: Vec<u8> = (0..text.len()).step_by(2).map(byte).collect::<Option<_>>()?;
-    Sku::new(&String::from_utf8(bytes).ok()?).ok()
-}
-
-fn write_cursor(sku: &Sku) -> String {
-    sku.as_str().bytes().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The numbers of all SKUs, in their order
@@ -194,7 +171,7 @@ pub(crate) async fn list_inventory(
 ) -> Result<Response, Problem> {
     let limit = Limit::new(query.limit.unwrap_or(LIMIT_DEFAULT)).unwrap_or_default();
     let page = gateway.read_side.stock_page(vendor.0.tenant(), query.after.as_ref(), limit).await?;
-    let next_cursor = page.1.as_ref().map(write_cursor);
+    let next_cursor = page.1.as_ref().map(ToString::to_string);
     let items = page.0.into_iter().map(|row| Levels::of(row.sku, row.levels)).collect();
     Ok(ok(&PageWire::<Levels> { items, next_cursor }))
 }

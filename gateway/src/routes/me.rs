@@ -60,7 +60,7 @@ pub(crate) struct Export {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Erasure {
     /// The account's password. Not needed by guests, nor within 5 minutes of a sign-in.
-    #[schema(min_length = 1, max_length = 256, nullable = false)]
+    #[schema(min_length = 1, max_length = 256)]
     password: Option<String>,
 }
 
@@ -129,8 +129,8 @@ pub(crate) async fn erase_me(
         let mut faults = Faults::default();
         faults.check(
             "/password",
-            password.chars().count() <= password::PASSWORD_CHARS_MAX,
-            "is longer than 256 characters",
+            (1..=password::PASSWORD_CHARS_MAX).contains(&password.chars().count()),
+            "has from 1 to 256 characters",
         );
         faults.into_result()?;
     }

@@ -1386,7 +1386,7 @@ export interface components {
         /** @description What shows that it is the account's owner who wants everything erased. */
         Erasure: {
             /** @description The account's password. Not needed by guests, nor within 5 minutes of a sign-in. */
-            password?: string;
+            password?: string | null;
         };
         /** @description Everything personal that is kept of someone. */
         Export: {
@@ -1642,7 +1642,7 @@ export interface components {
              * @description The address to sign in with, and to be reached at.
              */
             email: string;
-            /** @description The password: at least 8 characters, whatever they are. */
+            /** @description The password: at least 8 characters, none of them a control character. */
             password: string;
         };
         /** @description A change of the units on hand: by so many, or to so many. */
@@ -1817,7 +1817,7 @@ export interface components {
         };
         /** @description A new password. */
         NewPassword: {
-            /** @description The password: at least 8 characters, whatever they are. */
+            /** @description The password: at least 8 characters, none of them a control character. */
             password: string;
         };
         /** @description Whose password is to be set anew. */
@@ -5940,8 +5940,8 @@ export interface operations {
             query?: {
                 /** @description How many items at the most. */
                 limit?: number;
-                /** @description Where to go on: `next_cursor` of the page before. */
-                cursor?: string;
+                /** @description Where to go on: `next_cursor` of the page before, which is the last SKU on it. */
+                cursor?: components["schemas"]["Sku"];
             };
             header?: never;
             path?: never;
