@@ -264,7 +264,7 @@ pub(crate) struct AddTenant {
     /// A host name that leads to it; can be repeated, or several with commas
     #[arg(long, env = "FUSION_HOST", value_delimiter = ',')]
     pub(crate) host: Vec<String>,
-    /// Where people reach it, for links in mails: https://shop.example; its first host name unless said
+    /// Its public address with the scheme, for links in mails; unless given, its first host name with https
     #[arg(long, value_parser = parse_public_url)]
     pub(crate) public_url: Option<String>,
     #[command(flatten)]
