@@ -43,12 +43,12 @@ pub struct Reached {
     pub next: u64,
 }
 
-/// Why records were not taken in. Nothing of them was.
+/// An error of a projection step. No record of the step is stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]
 pub struct ProjectionError {
-    /// The shard and position of an entry that can never be taken in: its events do not decode, or do not fit what
-    /// went before. `None`: another attempt may help.
+    /// The shard and position of an entry that can never be projected: its events do not decode, or contradict earlier
+    /// events. `None`: a retry may succeed.
     pub entry: Option<(u16, u64)>,
     /// What is wrong.
     pub why: String,

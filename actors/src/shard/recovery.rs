@@ -86,9 +86,9 @@ pub(super) async fn lead(node: &NodeShared, shard: ShardId) -> Result<(Box<dyn L
     Ok((leadership, beginning))
 }
 
-/// The newest checkpoint that can be used, with its own tail. One that cannot be is told to an operator and passed over:
-/// what it covers is in the tail of the one before, whose snapshots are there or have newer ones in their place. Without
-/// any, the tail is the whole log.
+/// Reads the newest usable checkpoint. An unusable one is logged as an error and skipped: the tail of the checkpoint
+/// before it has everything that it covers, and the snapshots of that checkpoint exist or are superseded by newer ones.
+/// Without any checkpoint the tail is the whole log.
 async fn newest_checkpoint(node: &NodeShared, shard: ShardId) -> Result<CheckpointForm, LeadError> {
     let mut before = None;
     loop {
