@@ -9,6 +9,7 @@ use wincode::{SchemaRead, SchemaWrite};
 use crate::{
     effect::{Effect, EffectId, Outcome},
     id::{CommandId, Fingerprint, Kind, digest128},
+    receipts::RECEIPT_MS,
     sabotage::is_encoding_broken,
     time::Timestamp,
 };
@@ -34,10 +35,12 @@ impl Context {
         std::iter::once(self.command_id).chain(self.former_ids.iter().copied())
     }
 
-    /// Whether an accepted command with the fingerprint `known` said the same as this one. A former fingerprint counts
-    /// as well: an event of an older version keeps binding its idempotency key.
-    pub fn says(&self, known: Fingerprint) -> bool {
-        known == self.fingerprint || Some(known) == self.former_fingerprint
+    /// Whether a command that was accepted at `at` with the fingerprint `known` said the same as this one. For the
+    /// [time that repeats are promised](RECEIPT_MS) the former fingerprint counts as well: an event of an older version
+    /// keeps binding its idempotency key.
+    pub fn says(&self, known: Fingerprint, at: Timestamp) -> bool {
+        let is_former = self.former_fingerprint == Some(known) && self.now.ms_since(at) <= RECEIPT_MS;
+        known == self.fingerprint || is_former
     }
 }
 
@@ -331,14 +334,19 @@ mod tests {
         let before = Before { title: None, cap: Some(2) };
         let written = Fingerprint(digest128(&[br#"{"title":null,"cap":2}"#]));
         assert_eq!(Fingerprint::with_nulls(&before), written);
-        let context = Context {
-            now: Timestamp(0),
+        let context = |now| Context {
+            now,
             command_id: CommandId(1),
             former_ids: Vec::new(),
             former_fingerprint: Some(Fingerprint::with_nulls(&before)),
             fingerprint: Fingerprint::of(&before),
         };
-        assert!(context.says(written) && context.says(Fingerprint::of(&before)));
-        assert!(!context.says(Fingerprint(digest128(&[br#"{"title":null,"cap":3}"#]))));
+        let at = Timestamp(1_000);
+        assert!(context(at).says(written, at) && context(at).says(Fingerprint::of(&before), at));
+        assert!(!context(at).says(Fingerprint(digest128(&[br#"{"title":null,"cap":3}"#])), at));
+        let last = Timestamp(at.0 + RECEIPT_MS);
+        assert!(context(last).says(written, at), "for 24 hours");
+        let later = Timestamp(last.0 + 1);
+        assert!(!context(later).says(written, at) && context(later).says(Fingerprint::of(&before), at));
     }
 }

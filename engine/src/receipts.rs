@@ -53,7 +53,7 @@ impl<T: Clone> Receipts<T> {
     pub fn find(&self, context: &Context) -> Result<Option<&T>, KeyReused> {
         for id in context.ids() {
             if let Some((receipt, left)) = self.by_id.get(&id) {
-                return if context.says(receipt.fingerprint) { Ok(Some(left)) } else { Err(KeyReused) };
+                return if context.says(receipt.fingerprint, receipt.at) { Ok(Some(left)) } else { Err(KeyReused) };
             }
         }
         Ok(None)

@@ -23,7 +23,7 @@ impl Cart {
         match command {
             CartCommand::Create { tenant, cart, buyer, currency } => {
                 if let Some(sheet) = &self.sheet {
-                    if !context.says(sheet.created.fingerprint) {
+                    if !context.says(sheet.created.fingerprint, sheet.created.at) {
                         return Err(KeyReused.into());
                     }
                     return Ok(Decision::again(CartReply::Cart(Arc::new(as_made(sheet)))));

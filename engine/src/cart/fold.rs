@@ -88,7 +88,7 @@ impl Cart {
         let known = |(receipt, _): &&(Receipt, Arc<CartView>)| context.ids().any(|id| id == receipt.command_id);
         match self.answers.iter().find(known) {
             None => Ok(None),
-            Some((receipt, _)) if !context.says(receipt.fingerprint) => Err(KeyReused),
+            Some((receipt, _)) if !context.says(receipt.fingerprint, receipt.at) => Err(KeyReused),
             Some((_, view)) => Ok(Some(view.clone())),
         }
     }

@@ -42,7 +42,7 @@ impl Checkout {
     fn start(&self, start: &StartCheckout, context: &Context) -> Decided {
         if let Some(attempt) = self.existing() {
             let receipt = attempt.sheet.receipt;
-            if !context.says(receipt.fingerprint) {
+            if !context.says(receipt.fingerprint, receipt.at) {
                 return Err(KeyReused.into());
             }
             return Ok(Decision::later_again(receipt.command_id));
@@ -158,7 +158,7 @@ fn repeat(attempt: &Attempt, context: &Context) -> Result<Option<Decision<Checko
     let known = attempt.callers.iter().find(|caller| context.ids().any(|id| id == caller.receipt.command_id));
     match known {
         None => Ok(None),
-        Some(caller) if !context.says(caller.receipt.fingerprint) => Err(KeyReused),
+        Some(caller) if !context.says(caller.receipt.fingerprint, caller.receipt.at) => Err(KeyReused),
         Some(caller) => Ok(Some(Decision::later_again(caller.receipt.command_id))),
     }
 }

@@ -68,10 +68,11 @@ impl Drop {
     ) -> Decided {
         for id in std::iter::once(claim).chain(context.former_ids.iter().map(|id| ClaimId(id.0))) {
             if let Some((_, known)) = self.claim(id) {
-                if !context.says(known.fingerprint) {
+                let made = self.claim_as_made(sheet, known);
+                if !context.says(known.fingerprint, made.created_at) {
                     return Err(KeyReused.into());
                 }
-                return Ok(Decision::again(DropReply::Claim(self.claim_as_made(sheet, known))));
+                return Ok(Decision::again(DropReply::Claim(made)));
             }
         }
         self.check_window(sheet, context.now)?;

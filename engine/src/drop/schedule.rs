@@ -31,7 +31,7 @@ impl Drop {
     ) -> Decided {
         if let Some(sheet) = &self.sheet {
             let void = sheet.phase == Phase::Void;
-            if !void && sheet.created.fingerprint != context.fingerprint {
+            if !void && !context.says(sheet.created.fingerprint, sheet.created.at) {
                 return Err(crate::aggregate::KeyReused.into());
             }
             if !void || self.is_anything_outstanding() || self.settlement.due.is_some() {
@@ -209,7 +209,7 @@ impl Drop {
         if let Some(pending) =
             self.pending.as_ref().filter(|pending| context.ids().any(|id| id == pending.receipt.command_id))
         {
-            if pending.receipt.fingerprint != context.fingerprint {
+            if !context.says(pending.receipt.fingerprint, pending.receipt.at) {
                 return Err(crate::aggregate::KeyReused.into());
             }
             return Ok(Some(Decision::later_again(pending.receipt.command_id)));

@@ -188,7 +188,7 @@ impl Order {
         }
         let same = |id| self.pending.as_ref().filter(|pending| pending.receipt.command_id == id);
         match context.ids().find_map(same) {
-            Some(pending) if !context.says(pending.receipt.fingerprint) => Err(KeyReused),
+            Some(pending) if !context.says(pending.receipt.fingerprint, pending.receipt.at) => Err(KeyReused),
             Some(pending) => Ok(Some(Decision::later_again(pending.receipt.command_id))),
             None => Ok(None),
         }

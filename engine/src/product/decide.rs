@@ -112,7 +112,7 @@ impl Product {
         match &self.pending {
             None => Ok(None),
             Some(pending) if context.ids().any(|id| id == pending.receipt.command_id) => {
-                if !context.says(pending.receipt.fingerprint) {
+                if !context.says(pending.receipt.fingerprint, pending.receipt.at) {
                     return Err(KeyReused.into());
                 }
                 Ok(Some(Decision::later_again(pending.receipt.command_id)))

@@ -8,6 +8,7 @@ use crate::{
     Rates, Settings,
     auth::Role,
     limits::rate,
+    ops::health::RENDERED_TTL,
     testing::{AWAY, Answer, Shop, settings},
 };
 
@@ -102,6 +103,18 @@ async fn the_numbers_want_a_token_and_no_page_may_read_them() {
     open.nobody().get("/metrics").await.refuses(401, "authentication_required");
     open.with("others").get("/metrics").await.refuses(401, "authentication_required");
     open.with("numbers").get("/metrics").await.has(200);
+}
+
+#[tokio::test]
+async fn a_page_of_numbers_is_shown_for_a_second() {
+    let shop = Shop::open().await;
+    let shown_when_made_at = async |at: std::time::Instant| {
+        *shop.gateway.rendered_metrics.lock().await = Some((at, "as it was".into()));
+        shop.nobody().get("/metrics").await.has(200).bytes == b"as it was"
+    };
+    let now = std::time::Instant::now();
+    assert!(shown_when_made_at(now + RENDERED_TTL * 3_600).await);
+    assert!(!shown_when_made_at(now.checked_sub(RENDERED_TTL).unwrap()).await);
 }
 
 #[tokio::test]

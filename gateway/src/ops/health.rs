@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use crate::{Gateway, Problem, problem::Code, wire::ok};
 
 /// How long a page of numbers is shown before it is made anew: making it takes milliseconds.
-const RENDERED_TTL: Duration = Duration::from_secs(1);
+pub(crate) const RENDERED_TTL: Duration = Duration::from_secs(1);
 const STARTING_WAIT: Duration = Duration::from_secs(1);
 
 /// How the server is.

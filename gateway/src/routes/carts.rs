@@ -14,8 +14,8 @@ use engine::{
     quantity::Quantity,
     time::Timestamp,
 };
-use futures::{StreamExt, stream};
-use persistence::sql::List;
+use futures::{StreamExt, TryStreamExt, stream};
+use persistence::sql::{List, PAGE_LINES_MAX, Page};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -218,22 +218,24 @@ pub(crate) async fn list_carts(
     let (tenant, buyer) = (identity.tenant(), identity.buyer());
     let subjects: Vec<_> = buyer.subjects().collect();
     let page = gateway.read_side.carts(tenant, &subjects, query.request(List::Carts)?).await?;
-    let asked = page.items.into_iter().map(|(cart, _)| {
+    let asked = page.items.into_iter().map(|(cart, created_at)| {
         let view = CartCommand::View { buyer: Some(buyer.clone()) };
         let call = read_call(&arrival);
         let commerce = &gateway.commerce;
-        async move { commerce.ask::<Cart>(&cart.key(tenant), view, call).await }
-    });
-    let asked: Vec<_> = stream::iter(asked).buffered(ASKED_AT_ONCE).collect().await;
-    let mut items = Vec::with_capacity(asked.len());
-    for answered in asked {
-        match answered {
-            Ok(Answered { reply: CartReply::Cart(view), .. }) => items.push(CartWire::of(&view)),
-            Ok(Answered { reply: CartReply::Done, .. }) | Err(AskError::Parked | AskError::Rejected(_)) => {}
-            Err(error) => return Err(error.into()),
+        async move {
+            let view = match commerce.ask::<Cart>(&cart.key(tenant), view, call).await {
+                Ok(Answered { reply: CartReply::Cart(view), .. }) => Some(view),
+                Ok(Answered { reply: CartReply::Done, .. }) | Err(AskError::Parked | AskError::Rejected(_)) => None,
+                Err(error) => return Err(Problem::from(error)),
+            };
+            Ok(((created_at, cart.0), view))
         }
-    }
-    Ok(ok(&PageWire { items, next_cursor: page.next.map(|cursor| cursor.to_string()) }))
+    });
+    let items = stream::iter(asked).buffered(ASKED_AT_ONCE).try_collect().await?;
+    let lines = |(_, view): &(_, Option<Arc<CartView>>)| view.as_ref().map_or(0, |view| view.lines.len());
+    let page = Page { items, next: page.next }.bounded(List::Carts, 0, PAGE_LINES_MAX, lines, |(place, _)| *place);
+    let items = page.items.iter().filter_map(|(_, view)| view.as_deref().map(CartWire::of)).collect();
+    Ok(ok(&PageWire::<CartWire> { items, next_cursor: page.next.map(|cursor| cursor.to_string()) }))
 }
 
 /// A cart

@@ -78,6 +78,10 @@ pub enum List {
 /// The orders that one list can have: four bits of a cursor.
 pub(super) const ORDERS_MAX: u8 = 15;
 
+/// The most lines of all orders, carts or checkouts of a page: each takes some 300 bytes in an answer, and one thing may
+/// have a hundred. One thing is always in a page.
+pub const PAGE_LINES_MAX: usize = 1_000;
+
 /// Not a cursor of this list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a cursor of this list")]
@@ -181,7 +185,7 @@ impl<T> Page<T> {
     }
 
     /// The page with as many of its first items as weigh `max` together, one at the least, and going on after them.
-    pub(super) fn bounded(
+    pub fn bounded(
         mut self,
         list: List,
         order: u8,

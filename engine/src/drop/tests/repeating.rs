@@ -132,3 +132,30 @@ fn a_creation_longer_ago_than_answers_are_remembered_is_told_how_the_drop_stands
     let Some((Ok(DropReply::Drop(view)), true)) = again else { panic!("not known: {again:?}") };
     assert_eq!((view.version, view.as_of), (2, later));
 }
+
+/// A repeat of the command with this id, by a version that fingerprints it otherwise.
+fn by_a_newer_version(now: Timestamp, id: u128) -> Context {
+    Context { fingerprint: Fingerprint(id + 1_000), former_fingerprint: Some(Fingerprint(id)), ..context(now, id) }
+}
+
+#[test]
+fn commands_of_an_earlier_version_are_known_by_their_former_fingerprint_for_a_day() {
+    let create = create(terms(), vec![item("S", 3)]);
+    let edit = DropCommand::Edit { version: 1, edit: add(4) };
+    let claim = ClaimId(3);
+    let claim = DropCommand::Claim { claim, buyer: buyer(1), sku: None, quantity: units(1), network: None };
+    let mut given = Given::open(3);
+    given.when(T0, 2, edit.clone()).unwrap();
+    given.when(T0, 3, claim.clone()).unwrap();
+    let last = T0.plus_ms(crate::receipts::RECEIPT_MS);
+    for (id, command) in [(1, create), (2, edit), (3, claim)] {
+        let repeat = |now| given.drop.decide(&command, &by_a_newer_version(now, id)).map(|decision| decision.answer);
+        let again = |answer: &Answer<DropReply>| match answer {
+            Answer::Again(_) => true,
+            Answer::Later(ticket) => ticket.again,
+            Answer::Now(_) => false,
+        };
+        assert!(repeat(last).is_ok_and(|answer| again(&answer)), "{command:?}");
+        assert!(repeat(last.plus_ms(1)).is_err(), "{command:?}");
+    }
+}

@@ -6,7 +6,7 @@ use tungstenite::protocol::frame::{
 };
 
 use super::*;
-use crate::live::{MESSAGE_BYTES_MAX, MESSAGES_A_SECOND_MAX, UNFINISHED_BYTES_PER_ADDRESS_MAX};
+use crate::live::{MESSAGE_BYTES_MAX, MESSAGE_TIMEOUT, MESSAGES_A_SECOND_MAX, UNFINISHED_BYTES_PER_ADDRESS_MAX};
 
 /// A shop for which loopback is an address like any other.
 async fn limited() -> Served {
@@ -65,6 +65,25 @@ async fn unfinished_messages_of_an_address_have_a_bound_together() {
     };
     tokio::time::timeout(PATIENCE, given_back).await.expect("what they had is given back");
     served.greeted(None).await;
+}
+
+#[tokio::test]
+async fn a_message_has_a_time_to_end_in() {
+    let served = limited().await;
+    let mut client = served.greeted(None).await;
+    client.on_socket(|socket| socket.send(part(Data::Text, 1)).unwrap()).await;
+    let held = || served.door.rooms().unfinished.bytes();
+    while held() == 0 {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::pause();
+    tokio::time::advance(MESSAGE_TIMEOUT - Duration::from_secs(1)).await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(held(), 1, "it may still end");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(client.ended().await, 4502);
 }
 
 #[tokio::test(flavor = "multi_thread")]

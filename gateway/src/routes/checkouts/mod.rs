@@ -14,7 +14,7 @@ use engine::{
     id::{CheckoutId, CommandId, ContactId, Fingerprint, TenantId},
 };
 use futures::{StreamExt, TryStreamExt, stream};
-use persistence::sql::{Contact, ContactError, List, lists::CheckoutStanding};
+use persistence::sql::{Contact, ContactError, List, PAGE_LINES_MAX, Page, lists::CheckoutStanding};
 use utoipa::{IntoParams, ToSchema};
 
 use self::{
@@ -286,18 +286,20 @@ pub(crate) async fn list_checkouts(
         let command = CheckoutCommand::View { buyer: viewer.clone() };
         let call = read_call(&arrival);
         let commerce = &gateway.commerce;
-        async move { commerce.ask::<Checkout>(&listed.id.key(tenant), command, call).await }
-    });
-    let asked: Vec<_> = stream::iter(asked).buffered(ASKED_AT_ONCE).collect().await;
-    let mut items = Vec::with_capacity(asked.len());
-    for answered in asked {
-        match answered {
-            Ok(Answered { reply: CheckoutReply::Checkout(view), .. }) => items.push(CheckoutWire::of(&view)),
-            Err(AskError::Parked | AskError::Rejected(_)) => {}
-            Err(error) => return Err(error.into()),
+        async move {
+            let view = match commerce.ask::<Checkout>(&listed.id.key(tenant), command, call).await {
+                Ok(Answered { reply: CheckoutReply::Checkout(view), .. }) => Some(view),
+                Err(AskError::Parked | AskError::Rejected(_)) => None,
+                Err(error) => return Err(Problem::from(error)),
+            };
+            Ok(((listed.started_at, listed.id.0), view))
         }
-    }
-    Ok(ok(&PageWire { items, next_cursor: page.next.map(|cursor| cursor.to_string()) }))
+    });
+    let items = stream::iter(asked).buffered(ASKED_AT_ONCE).try_collect().await?;
+    let lines = |(_, view): &(_, Option<Box<CheckoutView>>)| view.as_ref().map_or(0, |view| view.lines.len());
+    let page = Page { items, next: page.next }.bounded(List::Checkouts, 0, PAGE_LINES_MAX, lines, |(place, _)| *place);
+    let items = page.items.iter().filter_map(|(_, view)| view.as_deref().map(CheckoutWire::of)).collect();
+    Ok(ok(&PageWire::<CheckoutWire> { items, next_cursor: page.next.map(|cursor| cursor.to_string()) }))
 }
 
 async fn command(

@@ -1,5 +1,6 @@
 //! Lists: what is in them, and how large they may be.
 
+use persistence::sql::PAGE_LINES_MAX;
 use serde_json::{Value, json};
 
 use crate::testing::{Shop, eventually};
@@ -36,6 +37,33 @@ async fn a_list_of_products_shows_summaries() {
         assert_eq!(summary[name], made.body[name], "{name}");
     }
     assert!(list.bytes.len() < 25_000, "{}", list.bytes.len());
+}
+
+#[tokio::test]
+async fn a_page_of_carts_has_a_bound_of_lines_and_goes_on() {
+    let shop = Shop::open().await;
+    let made = shop.vendor().post("/v1/products", "k", product("Shirt", 100, 5)).await.has(201);
+    let skus: Vec<_> = made.body["variants"].as_array().unwrap().iter().map(|one| one["sku"].clone()).collect();
+    for sku in &skus {
+        let path = format!("/v1/inventory/{}/adjustments", sku.as_str().unwrap());
+        shop.vendor().post(&path, &format!("{sku}"), json!({"delta": 20, "reason": "first"})).await.has(200);
+    }
+    let buyer = shop.guest().await;
+    const CARTS: usize = PAGE_LINES_MAX / 100 + 1;
+    for n in 0..CARTS {
+        let cart = buyer.post("/v1/carts", &format!("cart {n}"), json!({})).await.has(201).text("/id").to_owned();
+        let path = format!("/v1/carts/{cart}/lines");
+        for sku in &skus {
+            buyer.post(&path, &format!("{n} {sku}"), json!({"sku": sku, "quantity": 1})).await.has(201);
+        }
+    }
+    // The list knows them before all of their lines have come: the page asks the carts themselves.
+    let first = eventually(|| buyer.get("/v1/carts?limit=200"), |answer| answer.items().len() >= CARTS - 1).await;
+    assert_eq!(first.items().len(), CARTS - 1);
+    assert!(first.bytes.len() < 1 << 20, "{}", first.bytes.len());
+    let rest = buyer.get(&format!("/v1/carts?limit=200&cursor={}", first.text("/next_cursor"))).await.has(200);
+    assert_eq!((rest.items().len(), rest.body["next_cursor"].clone()), (1, Value::Null));
+    assert!(first.items().iter().all(|cart| cart["id"] != rest.items()[0]["id"]));
 }
 
 #[tokio::test]

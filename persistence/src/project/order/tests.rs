@@ -20,7 +20,7 @@ use super::{
     *,
 };
 use crate::sql::{
-    Limit, PageRequest,
+    Limit, PAGE_LINES_MAX, PageRequest,
     lists::{OrderFilter, OrderSearch},
     testing::{subject, tenant},
 };
@@ -176,6 +176,27 @@ async fn pages_of_orders_follow_each_other() {
         }
     }
     assert_eq!(seen, [7, 6, 5, 4, 3, 2, 1]);
+}
+
+#[tokio::test]
+async fn a_page_of_orders_has_a_bound_of_lines_and_goes_on() {
+    let mut world = World::new().await;
+    let acme = tenant("acme");
+    let count = (PAGE_LINES_MAX / 100 + 1) as u64;
+    for n in 1..=count {
+        let mut command = place("acme", n, subject("ada"));
+        let OrderCommand::Place { lines, .. } = &mut command else { panic!("{command:?}") };
+        let line = OrderLine { quantity: Quantity::new(1).unwrap(), unit_price: usd(28), ..lines[1].clone() };
+        *lines = vec![line; 100];
+        actor("acme", n).ask(&mut world.journal, Timestamp(100 + n), &command, nobody).unwrap();
+    }
+    world.project().await.unwrap();
+    let page = |after| PageRequest { limit: Limit::new(200).unwrap(), after };
+    let first = world.read_side().orders(&acme, &OrderFilter::default(), page(None)).await.unwrap();
+    assert_eq!(first.items.len() * 100, PAGE_LINES_MAX);
+    assert!(first.next.is_some());
+    let rest = world.read_side().orders(&acme, &OrderFilter::default(), page(first.next)).await.unwrap();
+    assert_eq!((rest.items.len(), rest.items[0].number, rest.next), (1, 1, None));
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
 
 use super::{OrderSort, push_subjects, sort::Rows, spell};
-use crate::sql::{List, Page, PageRequest, ReadSide, RowExt, StoreError, blob, damaged, number};
+use crate::sql::{List, PAGE_LINES_MAX, Page, PageRequest, ReadSide, RowExt, StoreError, blob, damaged, number};
 
 const ORDERS: Rows = Rows { list: List::Orders, table: "orders", id: "order_id" };
 
@@ -109,7 +109,8 @@ impl ReadSide {
         let rows = query.build().fetch_all(&self.readers).await?;
         let orders: Vec<OrderView> = rows.iter().map(read_order).collect::<sqlx::Result<_>>()?;
         let place = |order: &OrderView| (order.placed_at, order.id.0);
-        Ok(Page::cut_sorted(orders, page.limit, List::Orders, sorting.number, place))
+        let page = Page::cut_sorted(orders, page.limit, List::Orders, sorting.number, place);
+        Ok(page.bounded(List::Orders, sorting.number, PAGE_LINES_MAX, |order| order.lines.len(), place))
     }
 
     /// The order with this id.
