@@ -45,7 +45,9 @@ pub use self::{
     error::StoreError,
     import::{BeginImportError, Begun, Import, ImportState, NewImport, REJECTED_ROWS_MAX, RejectedRow, WARNINGS_MAX},
     migrations::MigrationError,
-    page::{Cursor, InvalidCursor, InvalidLimit, LIMIT_DEFAULT, LIMIT_MAX, Limit, List, PAGE_LINES_MAX, Page, PageRequest},
+    page::{
+        Cursor, InvalidCursor, InvalidLimit, LIMIT_DEFAULT, LIMIT_MAX, Limit, List, PAGE_LINES_MAX, Page, PageRequest,
+    },
     password_reset::{RESETS_OPEN_MAX, ResetError},
     personal_data::PersonalData,
     read_side::{OpenError, READERS, ReadSide},

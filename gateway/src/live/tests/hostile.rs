@@ -83,6 +83,7 @@ async fn a_message_has_a_time_to_end_in() {
     }
     assert_eq!(held(), 1, "it may still end");
     tokio::time::advance(Duration::from_secs(1)).await;
+    tokio::time::resume();
     assert_eq!(client.ended().await, 4502);
 }
 
