@@ -152,6 +152,7 @@ async fn pay(world: &World, buyer: &Buyer, claim: ClaimRef, id: u128) {
         token: cards[world.dice.below(cards.len() as u64) as usize].into(),
         expected_total: None,
         terms: CheckoutTerms::default(),
+        variants: Vec::new(),
     };
     let key = checkout.key(&world.tenant);
     let command = CheckoutCommand::Start(Box::new(start));

@@ -95,7 +95,7 @@ impl Cart {
     fn change(&self, command: &CartCommand, context: &Context) -> Decided {
         let receipt = Receipt::of(context);
         match command {
-            CartCommand::AddLine { sku, product, variant, title, quantity, price, .. } => {
+            CartCommand::AddLine { sku, product, variant, title, options, quantity, price, .. } => {
                 let known = self.line_of(sku);
                 if let Some(currency) = self.currency().filter(|currency| *currency != price.currency) {
                     return Err(CartRejection::OtherCurrency { currency });
@@ -116,6 +116,7 @@ impl Cart {
                     title: title.clone(),
                     quantity: quantity.ok_or(TOO_MUCH)?,
                     price: *price,
+                    options: (!options.is_empty()).then(|| options.clone()),
                 };
                 self.check_subtotal(&line)?;
                 self.accept(CartEvent::LinePut { line, receipt })

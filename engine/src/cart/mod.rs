@@ -28,6 +28,7 @@ use crate::{
     id::{CartId, CheckoutId, LineId, ProductId, Sku, SubjectId, TenantId, VariantId},
     money::{Currency, Money},
     pricing::PricedLine,
+    product::OptionValue,
     quantity::Quantity,
     receipts::Receipt,
     time::Timestamp,
@@ -68,6 +69,8 @@ pub enum CartCommand {
         variant: VariantId,
         /// What it is called.
         title: String,
+        /// The variant's options. Empty when the product has none.
+        options: Vec<OptionValue>,
         /// How many units more.
         quantity: Quantity,
         /// For how much each, as the catalogue says now.
@@ -166,6 +169,9 @@ pub struct CartLine {
     /// For how much each, when it was added.
     #[n(6)]
     pub price: Money,
+    /// The variant's options when it was added: "Size", "M". `None` when it has none, or when that was not known.
+    #[n(7)]
+    pub options: Option<Vec<OptionValue>>,
 }
 
 impl From<&CartLine> for PricedLine {

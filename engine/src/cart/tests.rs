@@ -29,9 +29,16 @@ fn add(sku: &str, units: i64, price: Money) -> CartCommand {
         product: ProductId(9),
         variant: VariantId(8),
         title: sku.to_lowercase(),
+        options: sizes(sku),
         quantity: Quantity::new(units).unwrap(),
         price,
     }
+}
+
+/// `SHIRT-S` has a size.
+fn sizes(sku: &str) -> Vec<OptionValue> {
+    let size = sku.split_once('-').map(|(_, size)| OptionValue { name: "Size".to_owned(), value: size.to_owned() });
+    size.into_iter().collect()
 }
 
 fn begin(checkout: u128, attempt: u32) -> CartCommand {
@@ -83,6 +90,18 @@ fn the_same_sku_again_is_more_of_the_same_line_at_the_price_of_now() {
     assert_eq!(contents(&mut shop), [("SHIRT".to_owned(), 5, 1_400)]);
     assert_eq!(view(&mut shop).lines[0].id, first);
     assert_eq!(view(&mut shop).subtotal, Some(dollars(7_000)));
+    shop.repeat_all();
+}
+
+#[test]
+fn lines_keep_the_options_of_their_variants() {
+    let mut shop = given_shirts();
+    told(shop.ask(add("SHIRT-S", 1, dollars(1_500))));
+    let options = |shop: &mut Shop| view(shop).lines.iter().map(|line| line.options.clone()).collect::<Vec<_>>();
+    assert_eq!(options(&mut shop), [None, Some(sizes("SHIRT-S"))]);
+    let line = view(&mut shop).lines[1].id;
+    told(shop.ask(CartCommand::ChangeLine { buyer: buyer(), line, quantity: Quantity::new(3).unwrap() }));
+    assert_eq!(options(&mut shop), [None, Some(sizes("SHIRT-S"))]);
     shop.repeat_all();
 }
 

@@ -68,6 +68,7 @@ impl Checkout {
             expected_total: start.expected_total,
             terms: start.terms,
             receipt: Receipt::of(context),
+            variants: start.variants.iter().any(Option::is_some).then(|| start.variants.clone()),
         };
         let started = CheckoutEvent::Started { sheet: Box::new(sheet) };
         Ok(Decision::later(vec![started], context.command_id))

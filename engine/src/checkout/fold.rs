@@ -207,21 +207,26 @@ impl Attempt {
             Phase::Preparing { step: Preparation::Pinning { pins, drops }, .. } => {
                 let claims = slots::claims_of(&sheet.source);
                 let seen = slots::drops_of(claims);
-                let line = |(claim, pinned): (&ClaimRef, &Asked<Pinned>)| {
+                let line = |(index, (claim, pinned)): (usize, (&ClaimRef, &Asked<Pinned>))| {
                     let pinned = pinned.yes()?;
+                    let variant = sheet.variants.as_ref().and_then(|variants| variants.get(index)?.as_ref());
                     let drop =
                         seen.iter().position(|drop| *drop == claim.drop).and_then(|index| drops.get(index)?.yes());
-                    let title = drop.map(|drop| drop.title.clone()).filter(|title| !title.is_empty());
+                    let title = variant.map(|variant| variant.title.clone());
+                    // What the catalogue does not know is called as its drop is.
+                    let title = title.or_else(|| drop.map(|drop| drop.title.clone()).filter(|title| !title.is_empty()));
+                    let options = variant.map(|variant| variant.options.clone());
                     Some(CheckoutLine {
                         sku: pinned.sku.clone(),
-                        product: drop.and_then(|drop| drop.product),
+                        product: variant.map(|variant| variant.product).or_else(|| drop.and_then(|drop| drop.product)),
                         title: title.unwrap_or_else(|| pinned.sku.to_string()),
                         quantity: pinned.quantity,
                         unit_price: pinned.price,
                         grip: Grip::Claim(*claim),
+                        options: options.filter(|options| !options.is_empty()),
                     })
                 };
-                claims.iter().zip(pins).filter_map(line).collect()
+                claims.iter().zip(pins).enumerate().filter_map(line).collect()
             }
             Phase::Preparing { step: Preparation::Quoting { lines, quotes }, .. } => lines
                 .iter()
@@ -233,6 +238,7 @@ impl Attempt {
                     quantity: line.quantity,
                     unit_price: quote.yes().copied().unwrap_or(line.price),
                     grip: Grip::Hold(slots::hold_id(sheet.checkout, sheet.attempt, &line.sku)),
+                    options: line.options.clone(),
                 })
                 .collect(),
             _ => self.goods().map(|goods| goods.lines.clone()).unwrap_or_default(),

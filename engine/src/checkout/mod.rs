@@ -48,6 +48,7 @@ use crate::{
     },
     money::Money,
     pricing::PricedLine,
+    product::OptionValue,
     quantity::Quantity,
     receipts::Receipt,
     time::Timestamp,
@@ -116,6 +117,23 @@ pub struct StartCheckout {
     pub expected_total: Option<Money>,
     /// What is added to the goods' prices.
     pub terms: CheckoutTerms,
+    /// For each claim what the catalogue says of it now, if it knows the SKU. Empty for a cart, whose lines say it
+    /// themselves.
+    pub variants: Vec<Option<ClaimedVariant>>,
+}
+
+/// What the catalogue says of a claimed SKU.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ClaimedVariant {
+    /// The product that it belongs to.
+    #[n(0)]
+    pub product: ProductId,
+    /// The product's title.
+    #[n(1)]
+    pub title: String,
+    /// The variant's options. Empty when the product has none.
+    #[n(2)]
+    pub options: Vec<OptionValue>,
 }
 
 /// What is paid for.
@@ -174,6 +192,9 @@ pub struct Sheet {
     /// The command that began it, and when.
     #[n(13)]
     pub receipt: Receipt,
+    /// For each claim what the catalogue said of it. `None` when it knew none of them, and in earlier versions.
+    #[n(14)]
+    pub variants: Option<Vec<Option<ClaimedVariant>>>,
 }
 
 /// What is sold on one line.
@@ -197,6 +218,9 @@ pub struct CheckoutLine {
     /// What keeps its units for the buyer.
     #[n(5)]
     pub grip: Grip,
+    /// The variant's options: "Size", "M". `None` when it has none, or when that is not known.
+    #[n(6)]
+    pub options: Option<Vec<OptionValue>>,
 }
 
 impl From<&CheckoutLine> for PricedLine {

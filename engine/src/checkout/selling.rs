@@ -86,7 +86,7 @@ impl Attempt {
                 Grip::Claim(claim) => LineSource::Claim(claim),
                 Grip::Hold(hold) => LineSource::Hold(hold),
             },
-            options: None,
+            options: line.options.clone(),
         });
         let place = OrderCommand::Place {
             tenant: sheet.tenant.clone(),

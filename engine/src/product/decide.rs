@@ -27,6 +27,7 @@ impl Product {
             ProductCommand::Archive => self.archive(context),
             ProductCommand::View => Ok(Decision::read(ProductReply::Product(Arc::new(self.existing()?.view())))),
             ProductCommand::Quote(wanted) => self.quote(wanted),
+            ProductCommand::Describe(wanted) => describe(self.existing()?, wanted),
         }
     }
 
@@ -95,12 +96,7 @@ impl Product {
         if sheet.status != Status::Active {
             return Err(ProductRejection::NotActive { status: sheet.status });
         }
-        let variant = sheet.variants.iter().find(|variant| match wanted {
-            Wanted::Variant(id) => variant.id == *id,
-            Wanted::Sku(sku) => variant.sku == *sku,
-        });
-        let variant = variant.ok_or(ProductRejection::VariantNotFound)?;
-        Ok(Decision::read(ProductReply::Quote(sheet.quote(variant))))
+        describe(sheet, wanted)
     }
 
     /// What an earlier copy of the command was or will be answered. `Busy` while another change waits: it is decided
@@ -185,6 +181,15 @@ impl Product {
             None => ProductRejection::SkuRefused { sku },
         }))
     }
+}
+
+fn describe(sheet: &Sheet, wanted: &Wanted) -> Decided {
+    let variant = sheet.variants.iter().find(|variant| match wanted {
+        Wanted::Variant(id) => variant.id == *id,
+        Wanted::Sku(sku) => variant.sku == *sku,
+    });
+    let variant = variant.ok_or(ProductRejection::VariantNotFound)?;
+    Ok(Decision::read(ProductReply::Quote(sheet.quote(variant))))
 }
 
 fn creation(tenant: &TenantId, handle: &super::Handle, currency: Currency) -> Creation {

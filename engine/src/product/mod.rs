@@ -94,6 +94,8 @@ pub enum ProductCommand {
     View,
     /// What a variant costs now; only of an active product.
     Quote(Wanted),
+    /// What a variant is, whatever the status of its product: what a drop sells need not be in the shop.
+    Describe(Wanted),
 }
 
 /// Which variant is meant.

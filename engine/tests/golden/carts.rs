@@ -4,6 +4,7 @@ use engine::{
     cart::{Cart, CartEvent, CartLine, NewPrice},
     id::{CartId, CheckoutId, LineId, ProductId, SubjectId, VariantId},
     money::Currency,
+    product::OptionValue,
 };
 
 use crate::{
@@ -22,6 +23,7 @@ pub(crate) fn line(number: u8, name: &str) -> CartLine {
         title: format!("{name} of the shop"),
         quantity: units(2),
         price: dollars(1_250),
+        options: None,
     }
 }
 
@@ -51,5 +53,8 @@ pub(crate) fn golden() -> Golden<Cart> {
         CartEvent::CheckoutBegan { checkout: CheckoutId(id(61)), attempt: 2, at: at(20) },
     ];
     let others = vec![CartEvent::Deleted { receipt: receipt(76, 30) }, CartEvent::Expired { at: at(50) }];
-    Golden { history, others, sorts: Vec::new() }
+    let size = OptionValue { name: "Size".to_owned(), value: "S".to_owned() };
+    let shirt = CartLine { options: Some(vec![size]), ..line(6, "SHIRT-M") };
+    let sorts = vec![("with-options", CartEvent::LinePut { line: shirt, receipt: receipt(77, 60) })];
+    Golden { history, others, sorts }
 }

@@ -1,9 +1,11 @@
 //! Samples of checkouts.
 
 use engine::{
-    checkout::{Checkout, CheckoutEvent, CheckoutProblem, CheckoutTerms, Sheet, Source, Totals},
+    cart::CartLine,
+    checkout::{Checkout, CheckoutEvent, CheckoutProblem, CheckoutTerms, ClaimedVariant, Sheet, Source, Totals},
     id::{CartId, CheckoutId, ClaimId, ClaimRef, ContactId, DropId, EmailHash, OrderId, ProductId, SubjectId},
     money::Currency,
+    product::OptionValue,
 };
 
 use crate::{
@@ -49,6 +51,7 @@ fn sheet(source: Source) -> Box<Sheet> {
         expected_total: Some(dollars(6_450)),
         terms: CheckoutTerms { shipping_flat: 500, tax_basis_points: 1_900, currency: Some(Currency::USD) },
         receipt: receipt(80, 0),
+        variants: None,
     })
 }
 
@@ -117,5 +120,13 @@ pub(crate) fn golden() -> Golden<Checkout> {
     let denied = |problem| CheckoutEvent::Denied { slot: 16, problem };
     let mut sorts: Vec<_> = problems().into_iter().map(|(code, problem)| (code, denied(problem))).collect();
     sorts.push(("of-a-cart", CheckoutEvent::Started { sheet: sheet(Source::Cart(CartId(id(13)))) }));
+    let size = |value: &str| OptionValue { name: "Size".to_owned(), value: value.to_owned() };
+    let variant =
+        ClaimedVariant { product: ProductId(id(11)), title: "Shirt".to_owned(), options: vec![size("S")] };
+    let mut with_variants = sheet(Source::Claims(vec![claim(9), claim(10)]));
+    with_variants.variants = Some(vec![Some(variant), None]);
+    sorts.push(("with-variants", CheckoutEvent::Started { sheet: with_variants }));
+    let shirt = CartLine { options: Some(vec![size("M")]), ..carts::line(5, "SHIRT-M") };
+    sorts.push(("with-options", CheckoutEvent::Locked { lines: vec![carts::line(3, "MUG"), shirt] }));
     Golden { history, others, sorts }
 }

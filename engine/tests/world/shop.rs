@@ -193,6 +193,7 @@ impl Shop {
             product,
             variant: quote.variant,
             title: quote.title,
+            options: quote.options,
             quantity: units(quantity),
             price: quote.price,
         };
@@ -222,6 +223,7 @@ impl Shop {
             token: token.to_owned(),
             expected_total: None,
             terms: CheckoutTerms { shipping_flat: 300, tax_basis_points: 700, currency: None },
+            variants: Vec::new(),
         };
         (key, checkout, Request::Checkout(checkout, CheckoutCommand::Start(Box::new(start))))
     }

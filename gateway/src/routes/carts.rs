@@ -1,6 +1,6 @@
 //! `/v1/carts`: what a buyer means to buy.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use actors::{Answered, AskError, Call};
 use axum::{extract::State, response::Response};
@@ -8,9 +8,8 @@ use engine::{
     cart::{Cart, CartCommand, CartLine, CartRejection, CartReply, CartView},
     drop::Buyer,
     id::{CartId, CheckoutId, LineId, ProductId, Sku, TenantId, VariantId},
-    inventory::{Inventory, InventoryCommand},
     money::Currency,
-    product::{Product, ProductCommand, ProductRejection, ProductReply, Quote, Wanted},
+    product::Quote,
     quantity::Quantity,
     time::Timestamp,
 };
@@ -19,7 +18,7 @@ use persistence::sql::{List, PAGE_LINES_MAX, Page};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{known_former, read_call};
+use super::{known_former, read_call, variants::quote};
 use crate::{
     Gateway, Problem,
     auth::Identity,
@@ -28,16 +27,13 @@ use crate::{
     ops::openapi::{KeyHeader, OptionalKeyHeader},
     problem::{Code, Faults},
     wire::{
-        CurrencySchema, IdSchema, MoneyWire, PageQuery, PageWire, RecordedCurrencySchema, SkuSchema, created, done, ok,
-        read_sku, replayed,
+        CurrencySchema, IdSchema, MoneyWire, OptionValueWire, PageQuery, PageWire, RecordedCurrencySchema, SkuSchema,
+        created, done, ok, read_sku, replayed,
     },
 };
 
 /// Carts of a page that are asked for at once.
 const ASKED_AT_ONCE: usize = 16;
-/// How long the lists may lag behind a SKU that the inventory knows, before it counts as not for sale.
-const LISTS_WAIT: Duration = Duration::from_millis(1_500);
-const LISTS_EVERY: Duration = Duration::from_millis(50);
 
 /// A cart to be made.
 #[derive(Default, Serialize, Deserialize, ToSchema)]
@@ -125,8 +121,10 @@ pub(crate) struct LineWire {
     /// The variant that has the SKU.
     #[schema(value_type = IdSchema)]
     variant_id: VariantId,
-    /// What it is called.
+    /// What its product is called.
     title: String,
+    /// The variant's options; empty when the product has none.
+    options: Vec<OptionValueWire>,
     /// How many units.
     #[schema(minimum = 1)]
     quantity: u64,
@@ -136,13 +134,14 @@ pub(crate) struct LineWire {
 
 impl LineWire {
     fn of(line: &CartLine) -> Self {
-        let CartLine { id, sku, product, variant, title, quantity, price } = line;
+        let CartLine { id, sku, product, variant, title, quantity, price, options } = line;
         Self {
             id: *id,
             sku: sku.clone(),
             product_id: *product,
             variant_id: *variant,
             title: title.clone(),
+            options: OptionValueWire::list(options.as_deref()),
             quantity: quantity.units(),
             price: (*price).into(),
         }
@@ -298,12 +297,9 @@ pub(crate) async fn add_cart_line(
         }
         Err(problem) => return Err(problem),
     };
-    let title = match quote.variant_title.as_str() {
-        "" => quote.title,
-        variant => format!("{} – {variant}", quote.title),
-    };
-    let Quote { product, variant, price, .. } = quote;
-    let command = CartCommand::AddLine { buyer: identity.buyer(), sku, product, variant, title, quantity, price };
+    let Quote { product, variant, title, options, price, .. } = quote;
+    let buyer = identity.buyer();
+    let command = CartCommand::AddLine { buyer, sku, product, variant, title, options, quantity, price };
     let (view, again) = ask(&gateway, tenant, cart, command, call).await?;
     Ok(replayed(created(&format!("/v1/carts/{cart}"), &CartWire::of(&view)), again))
 }
@@ -324,56 +320,6 @@ async fn answered_before(
         Err(AskError::Rejected(CartRejection::KeyReused(reused))) => Err(reused.into()),
         Err(AskError::Rejected(_)) => Ok(None),
         Err(error) => Err(error.into()),
-    }
-}
-
-/// What a SKU costs now. Its product comes from the lists, the price from the product itself.
-async fn quote(gateway: &Gateway, tenant: &TenantId, sku: &Sku) -> Result<Quote, Problem> {
-    if let Some(product) = gateway.skus.find(tenant, sku) {
-        if let Some(quote) = ask_price(gateway, tenant, product, sku).await? {
-            return Ok(quote);
-        }
-        gateway.skus.forget(tenant, sku);
-    }
-    let quote = match find(gateway, tenant, sku).await? {
-        Some((product, _)) => ask_price(gateway, tenant, product, sku).await?,
-        None => None,
-    };
-    let quote = quote.ok_or_else(|| Problem::new(Code::NotForSale).with("sku", sku.as_str()))?;
-    gateway.skus.keep(tenant, sku, quote.product);
-    Ok(quote)
-}
-
-/// What a product takes for a SKU; `None` when it does not sell it.
-pub(super) async fn ask_price(
-    gateway: &Gateway,
-    tenant: &TenantId,
-    product: ProductId,
-    sku: &Sku,
-) -> Result<Option<Quote>, Problem> {
-    let wanted = ProductCommand::Quote(Wanted::Sku(sku.clone()));
-    match gateway.commerce.ask::<Product>(&product.key(tenant), wanted, Call::read()).await {
-        Ok(Answered { reply: ProductReply::Quote(quote), .. }) => Ok(Some(quote)),
-        Ok(_) => Err(Problem::internal("product", &"an answer to another question")),
-        Err(AskError::Rejected(
-            ProductRejection::NotFound | ProductRejection::VariantNotFound | ProductRejection::NotActive { .. },
-        )) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The product that has a SKU. The lists may not have it yet when the inventory does.
-async fn find(gateway: &Gateway, tenant: &TenantId, sku: &Sku) -> Result<Option<(ProductId, VariantId)>, Problem> {
-    let deadline = tokio::time::Instant::now() + LISTS_WAIT;
-    loop {
-        if let Some(found) = gateway.read_side.variant_of_sku(tenant, sku).await? {
-            return Ok(Some(found));
-        }
-        let asked = gateway.commerce.ask::<Inventory>(&sku.key(tenant), InventoryCommand::View, Call::read()).await;
-        if matches!(asked, Err(AskError::Rejected(_))) || tokio::time::Instant::now() >= deadline {
-            return Ok(None);
-        }
-        tokio::time::sleep(LISTS_EVERY).await;
     }
 }
 

@@ -17,6 +17,7 @@ mod products;
 mod sessions;
 #[cfg(test)]
 mod tests;
+mod variants;
 
 pub(crate) use self::{
     claims::{ClaimWire, NewClaim, claim_many, release},

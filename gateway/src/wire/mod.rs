@@ -4,6 +4,7 @@ mod address;
 mod conditional;
 mod money;
 mod names;
+mod option;
 mod page;
 mod reply;
 mod time;
@@ -13,6 +14,7 @@ pub(crate) use self::{
     conditional::{IfMatch, IfNoneMatch, etag, fresh},
     money::{AmountSchema, CurrencySchema, MoneyWire, PriceSchema, RecordedCurrencySchema, price_in},
     names::{IdSchema, SkuSchema, read_claim, read_sku},
+    option::OptionValueWire,
     page::{PageQuery, PageWire, read_sort},
     reply::{created, done, ok, replayed},
     time::read_time,

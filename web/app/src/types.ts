@@ -35,6 +35,8 @@ export interface GoodsLine {
   title: string;
   quantity: number;
   unit_price: Money;
+  /** What the buyer chose, as the line keeps it. */
+  options?: { name: string; value: string }[];
 }
 
 /** A problem document with the members that some codes carry. */

@@ -58,6 +58,7 @@ fn start(source: Source) -> StartCheckout {
         token: "tok_approve".to_owned(),
         expected_total: None,
         terms: CheckoutTerms::default(),
+        variants: Vec::new(),
     }
 }
 
@@ -163,7 +164,12 @@ fn cart_line(number: u128, name: &str, units: i64, price: i64) -> std::sync::Arc
         title: name.to_lowercase(),
         quantity: quantity(units),
         price: dollars(price),
+        options: Some(vec![size(name)]),
     })
+}
+
+fn size(value: &str) -> OptionValue {
+    OptionValue { name: "Size".to_owned(), value: value.to_owned() }
 }
 
 fn cart_view() -> CartView {

@@ -5,7 +5,7 @@ use crate::{
     cart::{CartCommand, CartRejection},
     drop::{DropCommand, DropRejection},
     inventory::{InventoryCommand, InventoryRejection, StockLevels},
-    order::{LineSource, OrderCommand, OrderRejection},
+    order::{LineSource, OrderCommand, OrderLine, OrderRejection},
     payment::{PaymentCommand, PaymentRejection},
     product::ProductRejection,
 };
@@ -35,6 +35,33 @@ fn claims_are_pinned_paid_sold_and_ordered() {
     assert_eq!(view(&shop).payment, Some(payment));
     assert_eq!(shop.state.wake_at(), None, "nothing is left to be done");
     shop.repeat_all();
+}
+
+/// The lines of the order that is placed.
+fn ordered(start: StartCheckout) -> Vec<OrderLine> {
+    let mut shop = given(start);
+    let place = consent_until(&mut shop, "Order Place");
+    let Request::Order(_, OrderCommand::Place { lines, .. }) = place.request else { panic!() };
+    lines
+}
+
+#[test]
+fn what_is_ordered_is_called_as_in_the_catalogue_and_keeps_its_options() {
+    let shirt = ClaimedVariant { product: ProductId(21), title: "Shirt".to_owned(), options: vec![size("M")] };
+    let mug = ClaimedVariant { product: ProductId(22), title: "Mug".to_owned(), options: Vec::new() };
+    let lines = ordered(StartCheckout { variants: vec![Some(shirt), Some(mug)], ..of_claims() });
+    let told = |line: &OrderLine| (line.title.clone(), line.product, line.options.clone());
+    assert_eq!(told(&lines[0]), ("Shirt".to_owned(), Some(ProductId(21)), Some(vec![size("M")])));
+    assert_eq!(told(&lines[1]), ("Mug".to_owned(), Some(ProductId(22)), None));
+    // What the catalogue does not know is called as its drop is.
+    let shirt = ClaimedVariant { product: ProductId(21), title: "Shirt".to_owned(), options: vec![size("M")] };
+    let lines = ordered(StartCheckout { variants: vec![None, Some(shirt)], ..of_claims() });
+    assert_eq!(told(&lines[0]), ("Friday".to_owned(), Some(ProductId(8)), None));
+    assert_eq!(told(&lines[1]), ("Shirt".to_owned(), Some(ProductId(21)), Some(vec![size("M")])));
+
+    let lines = ordered(of_cart());
+    let options: Vec<_> = lines.into_iter().map(|line| line.options).collect();
+    assert_eq!(options, [Some(vec![size("SHIRT")]), Some(vec![size("SOCKS")])]);
 }
 
 #[test]

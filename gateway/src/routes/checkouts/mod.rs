@@ -8,7 +8,8 @@ use actors::{Answered, AskError, Call};
 use axum::{extract::State, response::Response};
 use engine::{
     checkout::{
-        Checkout, CheckoutCommand, CheckoutRejection, CheckoutReply, CheckoutTerms, CheckoutView, Source, StartCheckout,
+        Checkout, CheckoutCommand, CheckoutRejection, CheckoutReply, CheckoutTerms, CheckoutView,
+        ClaimedVariant, Source, StartCheckout,
     },
     drop::Buyer,
     id::{CheckoutId, CommandId, ContactId, Fingerprint, TenantId},
@@ -22,7 +23,7 @@ use self::{
     read::{NewCheckout, Said},
     view::CheckoutWire,
 };
-use super::{known_former, read_call};
+use super::{known_former, read_call, variants::claimed_variant};
 use crate::{
     Gateway, Problem, Settings,
     auth::{Identity, keys::keyed_hash},
@@ -93,17 +94,22 @@ pub(crate) async fn create_checkout(
     call.command_id = known_former::<Checkout>(&gateway, &call, key, view, CheckoutRejection::NotFound).await?;
     let checkout = CheckoutId(call.command_id.0);
     // Before anything is written, and before there is a checkout: what is refused here leaves nothing behind.
-    let refusal = match (check_provider(&gateway, &body.payment.provider), &address) {
+    let goods = match (check_provider(&gateway, &body.payment.provider), &address) {
         (Err(problem), _) => Err(problem),
         (Ok(()), Err(problem)) => Err(problem.clone()),
         (Ok(()), Ok(_)) => check_goods(&gateway, &arrival, tenant, &buyer, &source).await,
     };
-    if let Err(problem) = refusal
-        && !(problem.status().is_client_error() && is_accepted(&gateway, tenant, checkout, &buyer).await?)
-    {
-        attempt.failed_by(&problem);
-        return Err(problem);
-    }
+    let variants = match goods {
+        Ok(variants) => variants,
+        Err(problem) => {
+            if !(problem.status().is_client_error() && is_accepted(&gateway, tenant, checkout, &buyer).await?) {
+                attempt.failed_by(&problem);
+                return Err(problem);
+            }
+            // It keeps those that it began with.
+            Vec::new()
+        }
+    };
     let address = address.unwrap_or_else(|_| body.shipping_address.clone());
     let said = serde_json::to_vec(&(email.as_str(), body.shipping_address.to_map())).unwrap_or_default();
     let (now, contact_ttl_ms) = (gateway.now(), gateway.settings.contact_ttl.as_millis() as u64);
@@ -137,6 +143,7 @@ pub(crate) async fn create_checkout(
         token: sealed,
         expected_total,
         terms: terms(&gateway.settings),
+        variants,
     }));
     let answered = ask(&gateway, tenant, checkout, command, call).await;
     let (view, again) = answered.inspect_err(|problem| attempt.failed_by(problem))?;
@@ -176,19 +183,24 @@ fn check_provider(gateway: &Gateway, provider: &str) -> Result<(), Problem> {
         .with_detail(format!("payment providers of this shop: {has}")))
 }
 
-/// Refuses goods that are not the buyer's, or that can no longer be paid.
+/// Refuses goods that are not the buyer's, or that can no longer be paid. For claims, what the catalogue says of each.
 async fn check_goods(
     gateway: &Gateway,
     arrival: &Arrival,
     tenant: &TenantId,
     buyer: &Buyer,
     source: &Source,
-) -> Result<(), Problem> {
+) -> Result<Vec<Option<ClaimedVariant>>, Problem> {
     match source {
-        Source::Cart(cart) => payable_cart(gateway, arrival, tenant, buyer.clone(), *cart).await.map(drop),
+        Source::Cart(cart) => {
+            payable_cart(gateway, arrival, tenant, buyer.clone(), *cart).await.map(|_| Vec::new())
+        }
         Source::Claims(claims) => {
-            let asked = claims.iter().copied().map(|claim| payable_claim(gateway, arrival, tenant, buyer, claim));
-            stream::iter(asked).buffered(ASKED_AT_ONCE).try_for_each(|_| async { Ok(()) }).await
+            let asked = claims.iter().copied().map(|claim| async move {
+                let view = payable_claim(gateway, arrival, tenant, buyer, claim).await?;
+                claimed_variant(gateway, arrival, tenant, claim.drop, &view.sku).await
+            });
+            stream::iter(asked).buffered(ASKED_AT_ONCE).try_collect().await
         }
     }
 }

@@ -7,9 +7,9 @@ use axum::{extract::State, response::Response};
 use engine::{
     address::Extent,
     cart::{Cart, CartCommand, CartRejection, CartReply, CartView},
-    checkout::{CheckoutProblem, Source},
-    drop::{Buyer, ClaimState, ClaimView, Drop, DropCommand, DropRejection, DropReply, DropView},
-    id::{CartId, ClaimRef, DropId, TenantId},
+    checkout::{CheckoutProblem, ClaimedVariant, Source},
+    drop::{Buyer, ClaimState, ClaimView, Drop, DropCommand, DropRejection, DropReply, Terms},
+    id::{CartId, ClaimRef, TenantId},
     pricing::{self, PricedLine},
 };
 use futures::{StreamExt, TryStreamExt, stream};
@@ -27,8 +27,11 @@ use crate::{
     auth::Identity,
     edge::{Arrival, Json},
     problem::Faults,
-    routes::{carts::ask_price, read_call},
-    wire::{Address, IdSchema, MoneyWire, ok},
+    routes::{
+        read_call,
+        variants::{ask_price, claimed_variant, drop_view},
+    },
+    wire::{Address, IdSchema, MoneyWire, OptionValueWire, ok},
 };
 
 /// What is to be priced.
@@ -123,29 +126,23 @@ async fn claimed_line(
     claim: ClaimRef,
 ) -> Result<QuotedLine, Problem> {
     let view = payable_claim(gateway, arrival, tenant, buyer, claim).await?;
-    let drop = drop_view(gateway, arrival, tenant, claim.drop).await?;
-    let title = if drop.terms.title.is_empty() { view.sku.to_string() } else { drop.terms.title.clone() };
+    let (product_id, title, options) = match claimed_variant(gateway, arrival, tenant, claim.drop, &view.sku).await? {
+        Some(ClaimedVariant { product, title, options }) => (Some(product), title, options),
+        None => {
+            let Terms { title, product, .. } = drop_view(gateway, arrival, tenant, claim.drop).await?.terms;
+            (product, if title.is_empty() { view.sku.to_string() } else { title }, Vec::new())
+        }
+    };
     let line = CheckoutLineWire {
         sku: view.sku,
-        product_id: drop.terms.product,
+        product_id,
         title,
+        options: OptionValueWire::list(Some(&options)),
         quantity: view.quantity.units(),
         unit_price: view.unit_price.into(),
         claim_id: Some(claim.to_string()),
     };
     Ok((line, PricedLine { quantity: view.quantity, unit_price: view.unit_price }))
-}
-
-async fn drop_view(
-    gateway: &Gateway,
-    arrival: &Arrival,
-    tenant: &TenantId,
-    drop: DropId,
-) -> Result<Box<DropView>, Problem> {
-    match gateway.commerce.ask::<Drop>(&drop.key(tenant), DropCommand::View, read_call(arrival)).await?.reply {
-        DropReply::Drop(view) => Ok(view),
-        DropReply::Claim(_) | DropReply::Claims(..) | DropReply::Done => Err(odd("drop")),
-    }
 }
 
 /// A claim of the buyer that can still be paid.
@@ -187,6 +184,7 @@ async fn cart_lines(
             sku: line.sku.clone(),
             product_id: Some(line.product),
             title: line.title.clone(),
+            options: OptionValueWire::list(line.options.as_deref()),
             quantity: line.quantity.units(),
             unit_price: price.into(),
             claim_id: None,

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use crate::{
     Problem,
     problem::ProblemDoc,
-    wire::{IdSchema, MoneyWire, SkuSchema},
+    wire::{IdSchema, MoneyWire, OptionValueWire, SkuSchema},
 };
 
 /// One attempt of a buyer to pay.
@@ -88,8 +88,10 @@ pub(crate) struct CheckoutLineWire {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<IdSchema>, nullable = false)]
     pub(super) product_id: Option<ProductId>,
-    /// What it is called.
+    /// What its product is called, or its drop where there is no product.
     pub(super) title: String,
+    /// The variant's options; empty when it has none.
+    pub(super) options: Vec<OptionValueWire>,
     /// How many units.
     #[schema(minimum = 1)]
     pub(super) quantity: u64,
@@ -103,11 +105,12 @@ pub(crate) struct CheckoutLineWire {
 
 impl CheckoutLineWire {
     fn of(line: &CheckoutLine) -> Self {
-        let CheckoutLine { sku, product, title, quantity, unit_price, grip } = line;
+        let CheckoutLine { sku, product, title, quantity, unit_price, grip, options } = line;
         Self {
             sku: sku.clone(),
             product_id: *product,
             title: title.clone(),
+            options: OptionValueWire::list(options.as_deref()),
             quantity: quantity.units(),
             unit_price: (*unit_price).into(),
             claim_id: match grip {

@@ -7,7 +7,6 @@ use engine::{
         Fulfillment, FulfillmentState, LineProgress, LineSource, OrderLine, OrderPaymentState, OrderView, line_id,
         number,
     },
-    product::OptionValue,
     time::Timestamp,
 };
 use persistence::sql::Contact;
@@ -17,7 +16,7 @@ use utoipa::ToSchema;
 
 use crate::{
     Gateway,
-    wire::{IdSchema, MoneyWire, SkuSchema},
+    wire::{IdSchema, MoneyWire, OptionValueWire, SkuSchema},
 };
 
 /// What was bought.
@@ -116,16 +115,6 @@ pub(crate) struct OrderLineWire {
     claim_id: Option<String>,
 }
 
-/// An option of a product, and the value that a variant has of it.
-#[derive(Serialize, ToSchema)]
-#[schema(as = OptionValue)]
-pub(crate) struct OptionValueWire {
-    /// The option: "Size".
-    name: String,
-    /// The value: "M".
-    value: String,
-}
-
 /// A parcel of an order.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Fulfillment)]
@@ -180,8 +169,6 @@ impl OrderLineWire {
     fn of(view: &OrderView, index: usize, line: &OrderLine, progress: LineProgress) -> Self {
         let OrderLine { sku, product, title, quantity, unit_price, source, options } = line;
         let is_cancelled = view.fulfillment_state() == FulfillmentState::Cancelled;
-        let option =
-            |OptionValue { name, value }: &OptionValue| OptionValueWire { name: name.clone(), value: value.clone() };
         Self {
             id: line_id(view.id, index),
             sku: sku.clone(),
@@ -189,7 +176,7 @@ impl OrderLineWire {
             title: title.clone(),
             quantity: quantity.units(),
             unit_price: (*unit_price).into(),
-            options: options.iter().flatten().map(option).collect(),
+            options: OptionValueWire::list(options.as_deref()),
             fulfilled_quantity: progress.shipped,
             refunded_quantity: progress.refunded(),
             remaining_quantity: if is_cancelled { 0 } else { progress.to_send(quantity.units()) },

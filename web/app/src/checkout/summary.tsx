@@ -1,5 +1,5 @@
 import { money, t } from "../i18n";
-import { describeSku, pictureAt, pictureOf, productOf, usePictures } from "../shop/catalogue";
+import { describeLine, pictureAt, pictureOf, productOf, usePictures } from "../shop/catalogue";
 import type { GoodsLine, Money, Quote } from "../types";
 import { ProductPicture } from "../ui/product-picture";
 
@@ -44,13 +44,13 @@ export function GoodsLines({ lines }: { lines: GoodsLine[] }) {
   return (
     <ul role="list">
       {lines.map((line, index) => {
-        const { product, variant } = describeSku(line.product_id, line.sku);
+        const { title, variant } = describeLine(line);
         const detail = [variant, line.quantity > 1 && `× ${line.quantity}`].filter(Boolean).join(" ");
         return (
           <li key={`${line.sku}-${index}`} class="goods-line">
             <ProductPicture product={pictureOf(line.product_id, line.title)} at={pictureAt(productOf(line.product_id), line.sku) ?? 0} decorative />
             <div>
-              <p class="goods-title">{product ?? line.title}</p>
+              <p class="goods-title">{title}</p>
               <p class="small quiet">{detail}</p>
             </div>
             <span class="digits">{money({ ...line.unit_price, amount: line.unit_price.amount * line.quantity })}</span>

@@ -9,7 +9,7 @@ import { Notice } from "../ui/notice";
 import { ProductPicture } from "../ui/product-picture";
 import { cart, cartBusy, cartError, cartMissing, cartOpen, changeQuantity, loadCart } from "./cart";
 import { productPath } from "./addresses";
-import { describeSku, pictureAt, pictureOf, productOf, seenOf, usePictures } from "./catalogue";
+import { describeLine, pictureAt, pictureOf, productOf, seenOf, usePictures } from "./catalogue";
 
 export function CartDrawer() {
   const dialog = useRef<HTMLDialogElement>(null);
@@ -99,7 +99,7 @@ function CartLines({ lines }: { lines: CartLine[] }) {
 
 function Line({ line }: { line: CartLine }) {
   const busy = cartBusy.value;
-  const { product, variant } = describeSku(line.product_id, line.sku);
+  const { title, variant } = describeLine(line);
   const known = productOf(line.product_id);
   const seen = seenOf(line.product_id);
   return (
@@ -107,7 +107,7 @@ function Line({ line }: { line: CartLine }) {
       <ProductPicture product={pictureOf(line.product_id, line.title)} at={pictureAt(known, line.sku) ?? 0} decorative />
       <div>
         <a class="goods-title" href={seen ? productPath(seen) : `/products/${line.product_id}`}>
-          {product ?? line.title}
+          {title}
         </a>
         {variant && <p class="small quiet">{variant}</p>}
         <div class="stepper" role="group" aria-label={t("cart.quantity", { title: line.title })}>

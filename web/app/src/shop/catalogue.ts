@@ -3,7 +3,7 @@ import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { call } from "../api";
 import { t } from "../i18n";
-import type { Drop, ListedProduct, Product } from "../types";
+import type { Drop, GoodsLine, ListedProduct, Product } from "../types";
 
 const known = signal<Record<string, Product>>({});
 /** What lists have told of products: enough for a name, an address and a picture. */
@@ -59,6 +59,16 @@ export function describeSku(productId: string | undefined, sku: string): { produ
   const variant = product?.variants.find((one) => one.sku === sku);
   const name = variant?.options.filter((value) => value !== "Default Title").join(" · ");
   return { ...(product ? { product: product.title } : {}), ...(name ? { variant: name } : {}) };
+}
+
+/**
+ * The names of a line of a cart, a checkout or an order: its own, as they were then. Lines of earlier versions have no
+ * options; for them the catalogue says what it knows now.
+ */
+export function describeLine(line: Pick<GoodsLine, "product_id" | "sku" | "title" | "options">): { title: string; variant?: string } {
+  if (line.options?.length) return { title: line.title, variant: line.options.map(({ value }) => value).join(" · ") };
+  const { product, variant } = describeSku(line.product_id, line.sku);
+  return { title: product ?? line.title, ...(variant ? { variant } : {}) };
 }
 
 /** A word of an option that is shorter is too often a part of another: M, XL, 42. */
