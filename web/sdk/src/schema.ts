@@ -1076,6 +1076,8 @@ export interface components {
         CartLine: {
             /** @description Its id. */
             id: components["schemas"]["Id"];
+            /** @description The variant's options; empty when the product has none. */
+            options: components["schemas"]["OptionValue"][];
             /** @description For how much each, when it was added. Checkout compares it with the catalogue. */
             price: components["schemas"]["Money"];
             /** @description The product that it belongs to. */
@@ -1087,7 +1089,7 @@ export interface components {
             quantity: number;
             /** @description What. */
             sku: components["schemas"]["Sku"];
-            /** @description What it is called. */
+            /** @description What its product is called. */
             title: string;
             /** @description The variant that has the SKU. */
             variant_id: components["schemas"]["Id"];
@@ -1139,6 +1141,8 @@ export interface components {
         CheckoutLine: {
             /** @description The claim that it pays for. */
             claim_id?: string;
+            /** @description The variant's options; empty when it has none. */
+            options: components["schemas"]["OptionValue"][];
             /** @description The product that it belongs to, if that is known. */
             product_id?: components["schemas"]["Id"];
             /**
@@ -1148,7 +1152,7 @@ export interface components {
             quantity: number;
             /** @description What. */
             sku: components["schemas"]["Sku"];
-            /** @description What it is called. */
+            /** @description What its product is called, or its drop where there is no product. */
             title: string;
             /** @description For how much each. */
             unit_price: components["schemas"]["Money"];
