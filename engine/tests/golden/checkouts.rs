@@ -121,8 +121,7 @@ pub(crate) fn golden() -> Golden<Checkout> {
     let mut sorts: Vec<_> = problems().into_iter().map(|(code, problem)| (code, denied(problem))).collect();
     sorts.push(("of-a-cart", CheckoutEvent::Started { sheet: sheet(Source::Cart(CartId(id(13)))) }));
     let size = |value: &str| OptionValue { name: "Size".to_owned(), value: value.to_owned() };
-    let variant =
-        ClaimedVariant { product: ProductId(id(11)), title: "Shirt".to_owned(), options: vec![size("S")] };
+    let variant = ClaimedVariant { product: ProductId(id(11)), title: "Shirt".to_owned(), options: vec![size("S")] };
     let mut with_variants = sheet(Source::Claims(vec![claim(9), claim(10)]));
     with_variants.variants = Some(vec![Some(variant), None]);
     sorts.push(("with-variants", CheckoutEvent::Started { sheet: with_variants }));

@@ -8,8 +8,8 @@ use actors::{Answered, AskError, Call};
 use axum::{extract::State, response::Response};
 use engine::{
     checkout::{
-        Checkout, CheckoutCommand, CheckoutRejection, CheckoutReply, CheckoutTerms, CheckoutView,
-        ClaimedVariant, Source, StartCheckout,
+        Checkout, CheckoutCommand, CheckoutRejection, CheckoutReply, CheckoutTerms, CheckoutView, ClaimedVariant,
+        Source, StartCheckout,
     },
     drop::Buyer,
     id::{CheckoutId, CommandId, ContactId, Fingerprint, TenantId},
@@ -192,9 +192,7 @@ async fn check_goods(
     source: &Source,
 ) -> Result<Vec<Option<ClaimedVariant>>, Problem> {
     match source {
-        Source::Cart(cart) => {
-            payable_cart(gateway, arrival, tenant, buyer.clone(), *cart).await.map(|_| Vec::new())
-        }
+        Source::Cart(cart) => payable_cart(gateway, arrival, tenant, buyer.clone(), *cart).await.map(|_| Vec::new()),
         Source::Claims(claims) => {
             let asked = claims.iter().copied().map(|claim| async move {
                 let view = payable_claim(gateway, arrival, tenant, buyer, claim).await?;

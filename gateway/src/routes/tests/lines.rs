@@ -47,9 +47,10 @@ async fn buy(buyer: &Visitor<'_>, goods: Value) -> Value {
     let order = eventually(|| buyer.get(&place), |answer| answer.status == 200).await;
     assert_eq!(said(&quote.body), said(&paid.body));
     assert_eq!(said(&quote.body), said(&order.body));
-    let listed = eventually(|| buyer.get("/v1/orders"), |answer| {
-        answer.items().iter().any(|item| item["id"] == order.body["id"])
-    })
+    let listed = eventually(
+        || buyer.get("/v1/orders"),
+        |answer| answer.items().iter().any(|item| item["id"] == order.body["id"]),
+    )
     .await;
     let listed = listed.items().iter().find(|item| item["id"] == order.body["id"]).unwrap().clone();
     assert_eq!(said(&listed), said(&order.body));
