@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 use engine::id::TenantId;
 
-use crate::edge::{Network, Origins};
+use crate::{
+    auth::TOKEN_TTL_MAX,
+    edge::{Network, Origins},
+};
 
 /// How often something may be asked: a steady rate, and how much may come at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,6 +190,7 @@ impl Settings {
         );
         check("issuer", !self.issuer.is_empty(), "must not be empty");
         check("token_ttl", self.token_ttl >= Duration::from_secs(60), "must be at least a minute");
+        check("token_ttl", self.token_ttl <= TOKEN_TTL_MAX, "must be at most 366 days");
         check("refresh_ttl", self.refresh_ttl > self.token_ttl, "must be longer than token_ttl");
         check("reset_ttl", self.reset_ttl >= Duration::from_secs(60), "must be at least a minute");
         check("password_memory_kib", self.password_memory_kib >= 8, "must be at least 8: argon2's bound");

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use actors::{Clock, SystemClock};
 use engine::id::{SubjectId, TenantId};
-use gateway::auth::{Issuer, KeyError, Keys};
+use gateway::auth::{Issuer, KeyError, Keys, TOKEN_TTL_MAX};
 use persistence::sql::ReadSide;
 
 use crate::{
@@ -12,9 +12,6 @@ use crate::{
     config::{Config, NoTenant},
     wiring::{KEYS_FOLDER, READ_SIDE_FILE, is_development},
 };
-
-/// The longest that a token may be good for: it cannot be taken back.
-const TTL_MAX: Duration = Duration::from_secs(366 * 24 * 3_600);
 
 /// A token that is not made.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +43,7 @@ pub(crate) async fn run(token: &Token, config: &Config) -> Result<(), TokenError
     if !folder.is_dir() {
         return Err(TokenError::NoKeys(config.data_dir.clone()));
     }
-    if token.ttl < Duration::from_secs(1) || token.ttl > TTL_MAX {
+    if token.ttl < Duration::from_secs(1) || token.ttl > TOKEN_TTL_MAX {
         return Err(TokenError::Ttl);
     }
     if !ReadSide::file_has_tenant(&config.data_dir.join(READ_SIDE_FILE), &tenant).await? {

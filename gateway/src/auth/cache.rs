@@ -128,7 +128,8 @@ impl TokenCache {
     }
 
     fn session_has_ended(&self, bearer: &Bearer) -> bool {
-        bearer.session.is_some_and(|session| self.ended_part(session).read().contains_key(&session))
+        let family = bearer.family();
+        self.ended_part(family).read().contains_key(&family)
     }
 
     fn has_ended(&self, bearer: &Bearer) -> bool {
@@ -140,7 +141,7 @@ impl TokenCache {
                 .is_some_and(|(before, _)| bearer.issued_at < *before)
     }
 
-    /// Makes the tokens of a session worthless, which is written down elsewhere already. The longest-lived would be good
+    /// Makes the tokens of a session, or the one token of no session, worthless, which is written down elsewhere already. The longest-lived would be good
     /// until `until`.
     pub(crate) fn end_session(&self, session: u128, until: Timestamp) {
         let is_full = {
@@ -184,6 +185,7 @@ mod tests {
             tenant: TenantId::new("acme").unwrap(),
             subject: SubjectId(subject),
             role: None,
+            id: 0,
             session: Some(session),
             issued_at: Timestamp(issued_at),
             expires_at: Timestamp(1_000),

@@ -130,3 +130,64 @@ async fn a_guest_is_erased_by_its_token() {
     guest.delete("/v1/me").await.has(204);
     guest.get("/v1/me").await.refuses(401, "invalid_token");
 }
+
+/// A token as the command line makes one: of no session.
+fn minted(shop: &Shop, subject: u128, role: Option<super::Role>) -> String {
+    let tenant = engine::id::TenantId::new("acme").unwrap();
+    let (issuer, hour) = (shop.gateway.sessions.issuer(), std::time::Duration::from_secs(3_600));
+    issuer.mint(&tenant, engine::id::SubjectId(subject), role, shop.gateway.now(), hour).unwrap().token
+}
+
+#[tokio::test]
+async fn a_token_of_no_session_ends_alone_and_stays_ended_after_a_restart() {
+    let mut shop = Shop::open().await;
+    for role in [Some(super::Role::Vendor), Some(super::Role::Customer), None] {
+        let [ended, other] = [minted(&shop, 7, role), minted(&shop, 7, role)];
+        shop.with(&ended).delete("/v1/sessions/current").await.has(204);
+        shop.with(&ended).get("/v1/me").await.refuses(401, "invalid_token");
+        shop.restart_gateway();
+        shop.with(&ended).get("/v1/me").await.refuses(401, "invalid_token");
+        shop.with(&ended).delete("/v1/sessions/current").await.refuses(401, "invalid_token");
+        shop.with(&other).get("/v1/me").await.has(200);
+    }
+}
+
+#[tokio::test]
+async fn what_a_token_of_no_session_erases_stays_erased_after_a_restart() {
+    let mut shop = Shop::open().await;
+    let customer = Some(super::Role::Customer);
+    let (used, other) = (minted(&shop, 8, customer), minted(&shop, 8, customer));
+    let nobody_else = minted(&shop, 9, customer);
+    shop.with(&used).delete("/v1/me").await.has(204);
+    for restarted in [false, true] {
+        if restarted {
+            shop.restart_gateway();
+        }
+        for token in [&used, &other] {
+            shop.with(token).get("/v1/me").await.refuses(401, "invalid_token");
+        }
+        shop.with(&nobody_else).get("/v1/me").await.has(200);
+    }
+    // One that is made after the erasure is another beginning.
+    let later = eventually_later(&shop, 8, customer).await;
+    shop.with(&later).get("/v1/me").await.has(200);
+
+    // An account that is erased through such a token takes all of its tokens along.
+    let account = register(&shop, ANN).await;
+    let subject: engine::id::SubjectId = account.text("/subject").parse().unwrap();
+    let (used, other) = (minted(&shop, subject.0, customer), minted(&shop, subject.0, customer));
+    shop.with(&used).delete_with("/v1/me", json!({"password": PASSWORD})).await.has(204);
+    shop.restart_gateway();
+    for token in [&used, &other, account.text("/token")] {
+        shop.with(token).get("/v1/me").await.refuses(401, "invalid_token");
+    }
+}
+
+/// A token of a later millisecond than now.
+async fn eventually_later(shop: &Shop, subject: u128, role: Option<super::Role>) -> String {
+    let now = shop.gateway.now();
+    while shop.gateway.now() <= now {
+        tokio::task::yield_now().await;
+    }
+    minted(shop, subject, role)
+}

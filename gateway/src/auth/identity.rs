@@ -80,6 +80,11 @@ impl Identity {
         self.known.bearer.signed_in_at
     }
 
+    /// Its token's own id.
+    pub(crate) fn token_id(&self) -> u128 {
+        self.known.bearer.id
+    }
+
     /// Its session, unless the token is from the command line.
     pub(crate) fn session(&self) -> Option<u128> {
         self.known.bearer.session

@@ -30,6 +30,8 @@ mod token;
 pub(crate) use self::identity::bearer_token;
 pub(crate) use self::sessions::{Unrecognised, hash as token_hash, new_secret};
 pub(crate) use self::tenants::FUSION_TENANT as TENANT;
+pub use persistence::sql::TOKEN_TTL_MAX;
+
 pub use self::{
     identity::{Caller, Identity, Shop, Vendor},
     keys::{KeyError, Keys},

@@ -11,7 +11,7 @@ use engine::{
     time::Timestamp,
 };
 use persistence::sql::{
-    AliasError, NewAccount, NewRefreshToken, ReadSide, RotateError, Rotated, StoreError, TokenHash,
+    AliasError, NewAccount, NewRefreshToken, ReadSide, RotateError, Rotated, StoreError, TOKEN_TTL_MAX, TokenHash,
 };
 use sha2::{Digest, Sha256};
 
@@ -163,10 +163,10 @@ impl Sessions {
     }
 
     /// Whether the session of a token has ended, as it is written down. An account's session is there until it ends; a
-    /// guest's may stand in no table, and is marked when it ends.
+    /// guest's may stand in no table, and is marked when it ends; so is a token of no session.
     async fn was_ended(&self, bearer: &Bearer, now: Timestamp) -> Result<bool, Problem> {
         Ok(match (bearer.session, bearer.role) {
-            (None, _) => false,
+            (None, _) => self.read_side.token_has_ended(&bearer.tenant, bearer.id).await?,
             (Some(family), Some(_)) => !self.read_side.has_session(&bearer.tenant, family, now).await?,
             (Some(family), None) => self.read_side.has_session(&bearer.tenant, end_of(family), now).await?,
         })
@@ -176,9 +176,9 @@ impl Sessions {
     pub(crate) fn start_guest(&self, tenant: &TenantId, now: Timestamp) -> Result<Grant, Problem> {
         let subject = SubjectId(random128().map_err(no_key)?);
         let family = random128().map_err(no_key)?;
-        let bearer = Issuer::bearer(tenant, subject, None, Some(family), now, self.lifetimes.refresh);
-        let refresh_token = self.issuer.sign_refresh(&bearer).map_err(no_key)?.token;
-        let bearer = Issuer::bearer(tenant, subject, None, Some(family), now, self.lifetimes.access);
+        let bearer = |ttl| Issuer::bearer(tenant, subject, None, Some(family), now, ttl).map_err(no_key);
+        let refresh_token = self.issuer.sign_refresh(&bearer(self.lifetimes.refresh)?).map_err(no_key)?.token;
+        let bearer = bearer(self.lifetimes.access)?;
         let minted = self.issuer.sign_access(&bearer).map_err(no_key)?;
         // We have signed it: there is no need to check it when it comes back.
         let known = Known { bearer, cell: self.standings.new_guest(tenant, subject) };
@@ -286,6 +286,7 @@ impl Sessions {
     ) -> Result<Grant, Problem> {
         let Rotated { subject, family, signed_in_at } = session;
         let bearer = Issuer::bearer(tenant, subject, role, Some(family), now, self.lifetimes.access);
+        let bearer = bearer.map_err(no_key)?;
         let bearer = Bearer { signed_in_at, ..bearer };
         let minted = self.issuer.sign_access(&bearer).map_err(no_key)?;
         let cell = self.standings.cell(&self.read_side, tenant, subject).await?;
@@ -352,11 +353,16 @@ impl Sessions {
         Ok(())
     }
 
-    /// Ends the session of a token.
+    /// Ends the session of a token; a token of no session ends alone.
     pub(crate) async fn end_current(&self, identity: &Identity, now: Timestamp) -> Result<(), Problem> {
         match identity.session() {
             Some(family) => self.end_family(identity.tenant(), family, now).await,
-            None => Ok(()),
+            None => {
+                let (token, expires_at) = (identity.token_id(), identity.expires_at());
+                self.read_side.end_token(identity.tenant(), token, expires_at).await?;
+                self.cache.end_session(token, expires_at);
+                Ok(())
+            }
         }
     }
 
@@ -409,6 +415,12 @@ impl Sessions {
         let tenant = identity.tenant();
         self.end_tokens(tenant, identity.standing(), now);
         self.read_side.erase_personal_data(tenant, identity.subject(), now).await?;
+        if !identity.standing().customer {
+            // No account says that it was erased. A session's tokens are renewed for a while, others live long at once.
+            let lives = identity.session().map_or(TOKEN_TTL_MAX, |_| self.lifetimes.refresh);
+            let until = now.plus_seconds(lives.as_secs());
+            self.read_side.end_subject_tokens(tenant, identity.subject(), now, until).await?;
+        }
         self.standings.changed(&self.read_side, tenant, identity.subject()).await?;
         self.end_current(identity, now).await
     }

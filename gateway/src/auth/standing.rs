@@ -27,7 +27,8 @@ pub struct Standing {
     pub customer: bool,
     /// Whether the account was erased: nothing is left to be done in its name.
     pub erased: bool,
-    /// Tokens that were given out before this instant are worthless: the password was reset then.
+    /// Tokens that were given out before this instant are worthless: the password was reset then, or what was kept of the
+    /// subject erased.
     pub tokens_from: Option<Timestamp>,
 }
 
@@ -152,7 +153,10 @@ impl Standings {
 async fn read(read_side: &ReadSide, tenant: &TenantId, subject: SubjectId) -> Result<Standing, StoreError> {
     let subject = read_side.resolve_subject(tenant, subject).await?;
     match read_side.account(tenant, subject).await? {
-        None => Ok(Standing::guest(subject)),
+        None => {
+            let tokens_from = read_side.subject_tokens_from(tenant, subject).await?;
+            Ok(Standing { tokens_from, ..Standing::guest(subject) })
+        }
         Some(account) => {
             let former = read_side.former_subjects(tenant, subject).await?;
             let erased = account.erased_at.is_some();

@@ -100,11 +100,20 @@ pub(crate) struct Bearer {
     pub(crate) tenant: TenantId,
     pub(crate) subject: SubjectId,
     pub(crate) role: Option<Role>,
+    /// The token's own id: its `jti`.
+    pub(crate) id: u128,
     pub(crate) session: Option<u128>,
     pub(crate) issued_at: Timestamp,
     pub(crate) expires_at: Timestamp,
     /// When the password was given, if it was.
     pub(crate) signed_in_at: Option<Timestamp>,
+}
+
+impl Bearer {
+    /// What has to end for the token to end before its time: its session, or the token alone if it is of none.
+    pub(crate) fn family(&self) -> u128 {
+        self.session.unwrap_or(self.id)
+    }
 }
 
 /// A token as it is handed out.
@@ -146,7 +155,7 @@ impl Issuer {
         }
     }
 
-    /// A token for the command line: of no session, so that only its time ends it.
+    /// A token for the command line: of no session, so that it ends alone.
     pub fn mint(
         &self,
         tenant: &TenantId,
@@ -155,7 +164,7 @@ impl Issuer {
         now: Timestamp,
         ttl: Duration,
     ) -> Result<Minted, KeyError> {
-        self.sign(AUDIENCE, &Self::bearer(tenant, subject, role, None, now, ttl))
+        self.sign(AUDIENCE, &Self::bearer(tenant, subject, role, None, now, ttl)?)
     }
 
     pub(crate) fn bearer(
@@ -165,10 +174,11 @@ impl Issuer {
         session: Option<u128>,
         now: Timestamp,
         ttl: Duration,
-    ) -> Bearer {
+    ) -> Result<Bearer, KeyError> {
         // `exp` counts whole seconds.
         let expires_at = Timestamp(now.0 / 1_000 * 1_000).plus_seconds(ttl.as_secs());
-        Bearer { tenant: tenant.clone(), subject, role, session, issued_at: now, expires_at, signed_in_at: None }
+        let (tenant, id) = (tenant.clone(), random128()?);
+        Ok(Bearer { tenant, subject, role, id, session, issued_at: now, expires_at, signed_in_at: None })
     }
 
     pub(crate) fn sign_access(&self, bearer: &Bearer) -> Result<Minted, KeyError> {
@@ -191,7 +201,7 @@ impl Issuer {
             iat_ms: (bearer.issued_at.0 % 1_000) as u16,
             exp: bearer.expires_at.0 / 1_000,
             auth_time: bearer.signed_in_at.map(|at| at.0 / 1_000),
-            jti: spell(random128()?),
+            jti: spell(bearer.id),
         };
         let token =
             encode(&Header::new(Algorithm::EdDSA), &claims, &self.signing).map_err(|_| KeyError::NoRandomness)?;
@@ -225,6 +235,7 @@ fn read(claims: &Claims) -> Option<Bearer> {
         tenant: TenantId::new(&claims.tenant).ok()?,
         subject: claims.sub.parse().ok()?,
         role: claims.role,
+        id: SubjectId::from_str(&claims.jti).ok()?.0,
         session: match &claims.sid {
             Some(text) => Some(SubjectId::from_str(text).ok()?.0),
             None => None,

@@ -133,7 +133,7 @@ pub(crate) async fn refresh_session(
 
 /// End the session
 ///
-/// Its tokens are worthless from now on.
+/// Its tokens are worthless from now on. A token that the command line made is worthless by itself.
 #[utoipa::path(delete, path = "/v1/sessions/current", operation_id = "end_session", tag = "sessions",
     responses((status = 204, description = "It has ended")))]
 pub(crate) async fn end_session(State(gateway): State<Gateway>, identity: Identity) -> Result<Response, Problem> {

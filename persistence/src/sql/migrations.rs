@@ -28,6 +28,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     ),
     (11, "order changes", include_str!("../../../migrations/sqlite/0011_order_changes.sql")),
     (12, "sorted lists", include_str!("../../../migrations/sqlite/0012_sorted_lists.sql")),
+    (13, "ended tokens", include_str!("../../../migrations/sqlite/0013_ended_tokens.sql")),
+    (14, "sign-in counts", include_str!("../../../migrations/sqlite/0014_sign_in_counts.sql")),
 ];
 
 /// Tables that could not be brought to this program's layout.

@@ -19,6 +19,7 @@ mod contact_expiry;
 mod contact_queue;
 mod derived;
 mod email;
+mod ended_token;
 pub(crate) mod error;
 mod import;
 pub mod lists;
@@ -30,6 +31,7 @@ mod personal_data;
 mod read_side;
 mod refresh_token;
 pub(crate) mod search;
+mod sign_in_count;
 mod summary;
 mod tenant;
 #[cfg(test)]
@@ -42,6 +44,7 @@ pub use self::{
     contact::{Contact, ContactError},
     contact_expiry::{CONTACTS_WITHOUT_ORDER_MAX, ContactFate, WithoutOrder},
     email::{ascii_domain, normalise_email},
+    ended_token::TOKEN_TTL_MAX,
     error::StoreError,
     import::{BeginImportError, Begun, Import, ImportState, NewImport, REJECTED_ROWS_MAX, RejectedRow, WARNINGS_MAX},
     migrations::MigrationError,
@@ -52,6 +55,7 @@ pub use self::{
     personal_data::PersonalData,
     read_side::{OpenError, READERS, ReadSide},
     refresh_token::{NewRefreshToken, RotateError, Rotated},
+    sign_in_count::{KNOWN_NETWORKS_MAX, SIGN_IN_COUNTS_MAX, SignInTry},
     summary::{ProjectionSummary, Summary},
     tenant::{HOSTS_MAX, RemoveTenantError, Tenant, TenantError},
     undelivered_mail::{UNDELIVERED_KEPT_MAX, UNDELIVERED_SHOWN_MAX, UndeliveredMail, UndeliveredSummary},

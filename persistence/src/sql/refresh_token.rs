@@ -152,7 +152,8 @@ impl ReadSide {
         Ok(query.fetch_one(&self.readers).await?)
     }
 
-    /// Removes some of the refresh and reset tokens, of all tenants, that expired before `now`; says how many. Call it
+    /// Removes some of the refresh and reset tokens, and of the ends of access tokens and counts of sign-ins, of all tenants, that expired before
+    /// `now`; says how many. Call it
     /// now and then, and again at once while it removes any.
     pub async fn forget_expired_tokens(&self, now: Timestamp) -> Result<u64, StoreError> {
         let mut removed = 0;
@@ -161,6 +162,12 @@ impl ReadSide {
              (SELECT tenant, token_hash FROM refresh_tokens WHERE expires_at <= ?1 LIMIT ?2)",
             "DELETE FROM password_resets WHERE (tenant, token_hash) IN
              (SELECT tenant, token_hash FROM password_resets WHERE expires_at <= ?1 LIMIT ?2)",
+            "DELETE FROM ended_tokens WHERE (tenant, token) IN
+             (SELECT tenant, token FROM ended_tokens WHERE expires_at <= ?1 LIMIT ?2)",
+            "DELETE FROM ended_subjects WHERE (tenant, subject) IN
+             (SELECT tenant, subject FROM ended_subjects WHERE expires_at <= ?1 LIMIT ?2)",
+            "DELETE FROM sign_in_counts WHERE (tenant, account, network) IN
+             (SELECT tenant, account, network FROM sign_in_counts WHERE expires_at <= ?1 LIMIT ?2)",
         ] {
             let query = sqlx::query(sql).bind(number(now.0)).bind(FORGOTTEN_AT_ONCE);
             removed += query.execute(&self.writer).await?.rows_affected();

@@ -57,7 +57,10 @@ const KEEPS: [(&str, &str, &str); 6] = [
 ];
 
 /// What goes with a tenant that has nothing else, in the order that references allow.
-const GOES: [&str; 11] = [
+const GOES: [&str; 14] = [
+    "sign_in_counts",
+    "ended_tokens",
+    "ended_subjects",
     "password_resets",
     "refresh_tokens",
     "aliases",

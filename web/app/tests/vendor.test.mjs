@@ -141,3 +141,17 @@ test("stock is counted anew, and nobody takes away what is bound", TEST, async (
   await adjust.waitFor({ state: "detached" });
   await see(page, /: \d+ on hand\.$/);
 });
+
+test("an address with signs of its own leads to that mailbox, and says nothing more to the mail program", TEST, async (context) => {
+  const email = "o'neil?subject=x&bcc=eve%40evil.example#/{y}=`|@example.com";
+  const drop = await stage.shop.drop({ title: "Escape Tee", sizes: { M: 1 } });
+  const { id, number } = await order(drop, email);
+  const { page } = await stage.buyer(context);
+  await enter(page, `/console/orders/${id}`);
+  await page.getByRole("heading", { name: `Order ${number}` }).waitFor();
+  const href = (await link(page, email).getAttribute("href")) ?? "";
+  const address = new URL(href);
+  assert.deepEqual([address.protocol, address.search, address.hash], ["mailto:", "", ""]);
+  assert.equal(decodeURIComponent(address.pathname), email);
+  assert.doesNotMatch(href, /[?&#"`{}|]/);
+});

@@ -11,6 +11,7 @@ mod imports;
 mod inventory;
 mod lines;
 mod lists;
+mod mailboxes;
 mod networks;
 mod numbers;
 mod orders;

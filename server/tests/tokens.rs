@@ -1,0 +1,42 @@
+//! Tokens of the command line, against the built program: what they end stays ended when the server starts anew.
+
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
+
+mod outside;
+
+use outside::Shop;
+use reqwest::Method;
+
+/// What a request without a body is answered with.
+async fn status(shop: &Shop, method: Method, path: &str, token: &str) -> u16 {
+    shop.door().try_ask(method, path, Some(token), None, None).await.unwrap().status
+}
+
+#[tokio::test]
+async fn what_a_token_of_the_command_line_ends_stays_ended_after_a_restart() {
+    let mut shop = Shop::open().await;
+    let [ended, goes_on] = ["vendor"; 2].map(|role| shop.token(role, "demo"));
+    let subject = "00000000000000000000000007";
+    let customer = |shop: &Shop| {
+        let output = shop.run(&["token", "--role", "customer", "--tenant", "demo", "--subject", subject]);
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let [erased, other] = [(); 2].map(|()| customer(&shop));
+    assert_eq!(status(&shop, Method::DELETE, "/v1/sessions/current", &ended).await, 204);
+    assert_eq!(status(&shop, Method::DELETE, "/v1/me", &erased).await, 204);
+    for restarted in ["not", "in order", "killed"] {
+        match restarted {
+            "in order" => shop.stop().await,
+            "killed" => shop.kill(),
+            _ => {}
+        }
+        if restarted != "not" {
+            shop.start().await;
+        }
+        for token in [&ended, &erased, &other] {
+            assert_eq!(status(&shop, Method::GET, "/v1/me", token).await, 401, "restarted: {restarted}");
+        }
+        assert_eq!(status(&shop, Method::GET, "/v1/orders", &goes_on).await, 200, "restarted: {restarted}");
+    }
+    assert_eq!(status(&shop, Method::GET, "/v1/me", &customer(&shop)).await, 200, "made after the erasure");
+}
