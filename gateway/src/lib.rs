@@ -16,6 +16,7 @@ pub mod imports;
 pub mod limits;
 mod listing;
 pub mod live;
+mod notices;
 pub mod ops;
 pub mod problem;
 mod routes;
@@ -100,6 +101,8 @@ pub struct Parts {
     pub limits: limits::Limits,
     /// Who sends mail.
     pub mailer: Arc<dyn Mailer>,
+    /// Sends mails that others can cause.
+    pub(crate) notices: notices::Notices,
     /// The key of the hashes that the journal knows e-mail addresses by.
     pub email_key: [u8; 32],
     /// The key that order numbers are spelled with.
@@ -161,6 +164,7 @@ impl Gateway {
             commerce,
             read_side,
             settings,
+            notices: notices::Notices::new(mailer.clone()),
             mailer,
             clock,
             metrics,

@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::{
     auth::Identity,
-    edge::subscriber,
+    edge::{claim_network, subscriber},
     problem::{Code, Problem},
     settings::{Rate, Rates},
 };
@@ -35,6 +35,17 @@ const FAILED_CHECKOUTS_OF_ADDRESS: u32 = 500;
 /// How soon one more may fail.
 const FAILED_CHECKOUT_OF_ADDRESS_EVERY: Duration = Duration::from_secs(1);
 
+/// Accounts that may be asked for from one address at once: a household, and some typing. Far fewer than passwords, since
+/// each answer says whether an address has an account already.
+pub(crate) const SIGN_UPS_OF_ADDRESS: u32 = 10;
+/// How soon one more may be: 1,440 addresses a day are no harvest.
+const SIGN_UP_OF_ADDRESS_EVERY: Duration = Duration::from_secs(60);
+/// Accounts that may be asked for from one network (an IPv4 /24, an IPv6 /48) at once: an office, or a carrier's customers
+/// when a drop opens.
+const SIGN_UPS_OF_NETWORK: u32 = 60;
+/// How soon one more may be.
+const SIGN_UP_OF_NETWORK_EVERY: Duration = Duration::from_secs(10);
+
 /// The limits of this process. Loopback is unlimited under `--dev`.
 pub struct Limits {
     loopback_free: bool,
@@ -44,6 +55,8 @@ pub struct Limits {
     address: Limiter,
     sessions: Limiter,
     passwords: Limiter,
+    sign_ups_of_address: Limiter,
+    sign_ups_of_network: Limiter,
     checkouts_of_identity: FailureLimiter,
     checkouts_of_address: FailureLimiter,
 }
@@ -56,9 +69,7 @@ struct FailureLimiter {
 
 impl FailureLimiter {
     fn new(at_once: u32, every: Duration) -> Self {
-        let at_once = NonZeroU32::new(at_once).unwrap_or(NonZeroU32::MIN);
-        let quota = Quota::with_period(every).unwrap_or(Quota::per_second(NonZeroU32::MIN)).allow_burst(at_once);
-        Self { limiter: Limiter(RateLimiter::keyed(quota), at_once), shut: DashMap::new() }
+        Self { limiter: Limiter::slow(at_once, every), shut: DashMap::new() }
     }
 
     fn check(&self, place: u32) -> Result<(), Problem> {
@@ -105,6 +116,13 @@ impl Limiter {
         Self(RateLimiter::keyed(Quota::per_second(per_second).allow_burst(burst)), burst)
     }
 
+    /// So many at once, and then one more every so often.
+    fn slow(at_once: u32, every: Duration) -> Self {
+        let at_once = NonZeroU32::new(at_once).unwrap_or(NonZeroU32::MIN);
+        let quota = Quota::with_period(every).unwrap_or(Quota::per_second(NonZeroU32::MIN)).allow_burst(at_once);
+        Self(RateLimiter::keyed(quota), at_once)
+    }
+
     fn check(&self, place: u32) -> Result<(), Problem> {
         self.check_many(place, NonZeroU32::MIN)
     }
@@ -141,6 +159,8 @@ impl Limits {
             address: Limiter::new(rates.address),
             sessions: Limiter::new(rates.sessions),
             passwords: Limiter::new(rates.passwords),
+            sign_ups_of_address: Limiter::slow(SIGN_UPS_OF_ADDRESS, SIGN_UP_OF_ADDRESS_EVERY),
+            sign_ups_of_network: Limiter::slow(SIGN_UPS_OF_NETWORK, SIGN_UP_OF_NETWORK_EVERY),
             checkouts_of_identity: FailureLimiter::new(FAILED_CHECKOUTS_OF_IDENTITY, FAILED_CHECKOUT_OF_IDENTITY_EVERY),
             checkouts_of_address: FailureLimiter::new(FAILED_CHECKOUTS_OF_ADDRESS, FAILED_CHECKOUT_OF_ADDRESS_EVERY),
         }
@@ -183,6 +203,15 @@ impl Limits {
         self.check_address(&self.passwords, address)
     }
 
+    /// Counts an account that someone asks for.
+    pub(crate) fn sign_up(&self, address: IpAddr) -> Result<(), Problem> {
+        if self.is_free(address) {
+            return Ok(());
+        }
+        self.sign_ups_of_address.check(self.place(subscriber(address)))?;
+        self.sign_ups_of_network.check(self.place(claim_network(address)))
+    }
+
     /// Counts a request of a guest, an account or a member of staff.
     pub(crate) fn identity(&self, identity: &Identity, address: Option<IpAddr>) -> Result<(), Problem> {
         if address.is_some_and(|address| self.is_free(address)) {
@@ -206,9 +235,17 @@ impl Limits {
     /// Forgets those who have not asked lately.
     pub(crate) fn sweep(&self) {
         [&self.checkouts_of_identity, &self.checkouts_of_address].into_iter().for_each(FailureLimiter::sweep);
-        [&self.identity, &self.staff, &self.address, &self.sessions, &self.passwords]
-            .into_iter()
-            .for_each(Limiter::sweep);
+        [
+            &self.identity,
+            &self.staff,
+            &self.address,
+            &self.sessions,
+            &self.passwords,
+            &self.sign_ups_of_address,
+            &self.sign_ups_of_network,
+        ]
+        .into_iter()
+        .for_each(Limiter::sweep);
     }
 }
 
@@ -278,6 +315,18 @@ mod tests {
         assert!(failures.check(8).is_ok(), "another place has its own count");
         failures.sweep();
         assert!(failures.check(7).is_err(), "it is not forgotten before its time");
+    }
+
+    #[test]
+    fn sign_ups_are_few_for_an_address_and_for_a_network() {
+        let limits = Limits::new(&Rates::default(), false);
+        let of = |host: u8| IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, host));
+        assert!((0..SIGN_UPS_OF_ADDRESS).all(|_| limits.sign_up(of(1)).is_ok()));
+        assert_eq!(limits.sign_up(of(1)).unwrap_err().code(), Code::RateLimited);
+        let others = (0..SIGN_UPS_OF_NETWORK - SIGN_UPS_OF_ADDRESS).map(|n| of(2 + (n / SIGN_UPS_OF_ADDRESS) as u8));
+        assert!(others.into_iter().all(|address| limits.sign_up(address).is_ok()));
+        assert!(limits.sign_up(of(200)).is_err(), "the network has had its share");
+        assert!(limits.sign_up(IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 1))).is_ok());
     }
 
     #[test]

@@ -4,7 +4,12 @@ use std::io::{BufRead, IsTerminal};
 
 use comfy_table::{Table, presets::UTF8_BORDERS_ONLY};
 use engine::id::TenantId;
-use gateway::auth::{Passwords, password::check_new};
+use gateway::auth::{
+    Passwords,
+    email::Email,
+    password::check_new,
+    strength::{check_strength, words_of},
+};
 
 use crate::{
     cli::{AddUser, ListUsers, RemoveUser, Users},
@@ -101,9 +106,14 @@ fn read_password() -> Result<String, UserError> {
     if password.is_empty() { Err(UserError::NoPassword) } else { Ok(password.to_owned()) }
 }
 
-/// The hash of a password that is long enough, as accounts keep it.
+/// Refuses a password that is too short, or that would be guessed early by someone who knows the address.
+pub(crate) fn check(password: &str, email: &Email) -> Result<(), String> {
+    check_new(password).map_err(|why| format!("the password {why}"))?;
+    check_strength(password, &words_of(email)).map_err(|why| format!("the password {why}"))
+}
+
+/// The hash of a password, as accounts keep it.
 pub(crate) async fn hash(rooms: &Rooms, password: String) -> Result<String, String> {
-    check_new(&password).map_err(|why| format!("the password {why}"))?;
     let settings = &rooms.gateway.settings;
     let passwords = Passwords::new(settings.password_memory_kib, 1).map_err(|error| error.to_string())?;
     passwords.hash(password).await.map_err(|_| "the password cannot be hashed now".to_owned())

@@ -172,6 +172,10 @@ fn an_account_needs_a_tenant_and_a_password() {
     assert!(!done && told.contains("another account has this e-mail address"), "{told}");
     let (done, told) = add("short", "users add --role vendor --email bob@example.com --tenant acme");
     assert!(!done && told.contains("the password has from 8 to 256 characters"), "{told}");
+    for (weak, words) in [("Password123!", "is too common"), ("bob@example.com", "is too easy to guess")] {
+        let (done, told) = add(weak, "users add --role vendor --email bob@example.com --tenant acme");
+        assert!(!done && told.contains(&format!("the password {words}")), "{told}");
+    }
     let (done, told) = add("correct horse", "users add --role vendor --email bob@example.com --tenant bolt");
     assert!(!done && told.contains("no such tenant"), "{told}");
     let (done, told) = add("correct horse", whom);

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::sessions::FRESH_SIGN_IN;
+use super::account::FRESH_SIGN_IN;
 use crate::testing::{Answer, Shop};
 
 const PASSWORD: &str = "correct horse";
@@ -100,7 +100,8 @@ async fn erasing_an_account_asks_for_its_password_or_a_sign_in_not_long_ago() {
     let identity = async |ago_ms: u64| {
         let later = shop.gateway.now().plus_ms(ago_ms);
         let who = shop.gateway.sessions.identify(renewed.text("/token"), shop.gateway.now()).await.unwrap();
-        shop.gateway.sessions.confirm(&who, None, later).await
+        let from = std::net::Ipv4Addr::LOCALHOST.into();
+        shop.gateway.sessions.confirm(&who, None, from, later).await.map_err(|why| shop.gateway.refused(why))
     };
     identity(FRESH_SIGN_IN.as_millis() as u64 - 5_000).await.unwrap();
     let refused = identity(FRESH_SIGN_IN.as_millis() as u64 + 1_000).await.unwrap_err();

@@ -9,6 +9,10 @@
 //! A token says who it was given to. What that subject is *by now* stands in its `Cell`, which all its tokens share.
 //! A guest's tokens end the moment the guest signs in or signs up: whoever knew one before must not act for the account.
 
+mod account;
+#[cfg(test)]
+mod attempt_tests;
+pub mod attempts;
 mod cache;
 pub mod email;
 mod error;
@@ -22,11 +26,14 @@ mod removal;
 pub mod sealing;
 mod sessions;
 mod standing;
+pub mod strength;
 mod tenants;
 #[cfg(test)]
 mod tests;
 mod token;
+mod warning;
 
+pub(crate) use self::account::Refused;
 pub(crate) use self::identity::bearer_token;
 pub(crate) use self::sessions::{Unrecognised, hash as token_hash, new_secret};
 pub(crate) use self::tenants::FUSION_TENANT as TENANT;

@@ -123,6 +123,14 @@ impl Passwords {
         verified.await?.map_err(|error| Problem::internal("checking a password", &error))
     }
 
+    /// Does work of passwords in its turn, aside from the threads that serve.
+    pub(super) async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        self.run(move |_| work()).await
+    }
+
     async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Inner) -> T + Send + 'static) -> Result<T, Problem> {
         let inner = self.inner.clone();
         if inner.waiting.fetch_add(1, Ordering::AcqRel) >= WAITING_MAX {

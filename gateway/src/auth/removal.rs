@@ -16,6 +16,9 @@ impl Gateway {
         };
         // Before: what cannot be forgotten can be tried again. After: a mail may have been under way.
         forget().await?;
+        if let Some(email) = data.account.as_ref().and_then(|account| account.email.as_deref()) {
+            self.sessions.attempts.forget(tenant, email).await?;
+        }
         self.read_side.erase_personal_data(tenant, subject, self.now()).await?;
         self.sessions.account_changed(tenant, subject).await?;
         forget().await

@@ -10,17 +10,15 @@ use engine::{
     id::{SubjectId, TenantId},
     time::Timestamp,
 };
-use persistence::sql::{
-    AliasError, NewAccount, NewRefreshToken, ReadSide, RotateError, Rotated, StoreError, TOKEN_TTL_MAX, TokenHash,
-};
+use persistence::sql::{NewRefreshToken, ReadSide, RotateError, Rotated, StoreError, TokenHash};
 use sha2::{Digest, Sha256};
 
 use super::{
+    attempts::Attempts,
     cache::{Known, TokenCache},
-    email::Email,
     identity::Identity,
     keys::{KeyError, Keys, keyed_hash, random, random128},
-    password::{Fit, Passwords},
+    password::Passwords,
     standing::{Standing, Standings},
     token::{Bearer, InvalidToken, Issuer, Role},
 };
@@ -32,14 +30,11 @@ use crate::{
 
 /// What a stored refresh token starts with.
 const STORED: &str = "r1";
-/// How long a sign-in stands for the password where something asks for it again: long enough to read a confirmation.
-pub(crate) const FRESH_SIGN_IN: Duration = Duration::from_secs(5 * 60);
-
 /// How long a token lives, and how long its session may go on without being used.
 #[derive(Debug, Clone, Copy)]
-struct Lifetimes {
+pub(super) struct Lifetimes {
     access: Duration,
-    refresh: Duration,
+    pub(super) refresh: Duration,
 }
 
 /// What someone who starts or renews a session is given.
@@ -92,11 +87,12 @@ impl From<Unrecognised> for Problem {
 /// Starts sessions, and knows who asks.
 pub struct Sessions {
     issuer: Issuer,
-    cache: TokenCache,
-    standings: Standings,
-    read_side: ReadSide,
-    passwords: Passwords,
-    lifetimes: Lifetimes,
+    pub(super) cache: TokenCache,
+    pub(super) standings: Standings,
+    pub(super) read_side: ReadSide,
+    pub(crate) passwords: Passwords,
+    pub(crate) attempts: Attempts,
+    pub(super) lifetimes: Lifetimes,
     /// What the next refresh token derives with.
     refresh_key: [u8; 32],
 }
@@ -112,7 +108,8 @@ impl Sessions {
         let lifetimes = Lifetimes { access: settings.token_ttl, refresh: settings.refresh_ttl };
         let (cache, standings) = (TokenCache::default(), Standings::default());
         let refresh_key = keys.derive("refresh tokens");
-        Self { issuer, cache, standings, read_side, passwords, lifetimes, refresh_key }
+        let attempts = Attempts::new(keys, read_side.clone());
+        Self { issuer, cache, standings, read_side, passwords, attempts, lifetimes, refresh_key }
     }
 
     /// Signs tokens.
@@ -186,77 +183,8 @@ impl Sessions {
         Ok(Grant { token: minted.token, expires_at: minted.expires_at, refresh_token, subject, role: None })
     }
 
-    /// Signs in. What the guest has is the account's from now on, unless the guest is someone else's already or the
-    /// account has been too many guests.
-    pub(crate) async fn sign_in(
-        &self,
-        tenant: &TenantId,
-        email: &Email,
-        password: String,
-        guest: Option<&Identity>,
-        now: Timestamp,
-    ) -> Result<Grant, Problem> {
-        let account = self.read_side.account_by_email(tenant, email.as_str()).await?;
-        let hash = account.as_ref().and_then(|account| account.password.clone());
-        let fit = self.passwords.verify(password.clone(), hash).await?;
-        let account = account.filter(|_| fit.is_same()).ok_or_else(|| Problem::new(Code::InvalidCredentials))?;
-        if fit == Fit::FormerForm {
-            self.hash_anew(tenant, account.subject, password).await;
-        }
-        if let Some(guest) = guest.filter(|guest| guest.is_guest() && guest.tenant() == tenant) {
-            self.hand_over(guest, account.subject, now).await?;
-        }
-        self.start_stored(tenant, account.subject, Some(account.role.into()), now).await
-    }
-
-    /// Keeps a password in its present form. The next sign-in tries again if that fails.
-    async fn hash_anew(&self, tenant: &TenantId, subject: SubjectId, password: String) {
-        let Ok(hash) = self.passwords.hash(password).await else { return };
-        if let Err(error) = self.read_side.set_password(tenant, subject, &hash).await {
-            tracing::warn!(%tenant, %error, "a password stays in its former form");
-        }
-    }
-
-    /// Hands what a guest has over to an account, and ends every token of the guest, whether or not that was possible.
-    async fn hand_over(&self, guest: &Identity, account: SubjectId, now: Timestamp) -> Result<(), Problem> {
-        let (tenant, subject) = (guest.tenant(), guest.subject());
-        match self.read_side.add_alias(tenant, subject, account, now).await {
-            Ok(()) | Err(AliasError::Taken | AliasError::TooMany) => {}
-            Err(error) => return Err(error.into()),
-        }
-        self.read_side.end_sessions(tenant, subject).await?;
-        self.standings.changed(&self.read_side, tenant, account).await?;
-        self.end_current(guest, now).await
-    }
-
-    /// Makes an account of a guest: the same subject, now a customer.
-    pub(crate) async fn register(
-        &self,
-        guest: &Identity,
-        email: &Email,
-        password: String,
-        now: Timestamp,
-    ) -> Result<Grant, Problem> {
-        if !guest.is_guest() {
-            return Err(Problem::new(Code::AlreadyCustomer));
-        }
-        let (tenant, subject) = (guest.tenant(), guest.subject());
-        let password = self.passwords.hash(password).await?;
-        let new = NewAccount {
-            subject,
-            email: email.as_str().to_owned(),
-            password: Some(password),
-            role: persistence::sql::Role::Customer,
-            created_at: now,
-        };
-        self.read_side.create_account(tenant, &new).await?;
-        self.read_side.end_sessions(tenant, subject).await?;
-        self.standings.changed(&self.read_side, tenant, subject).await?;
-        self.end_current(guest, now).await?;
-        self.start_stored(tenant, subject, Some(Role::Customer), now).await
-    }
-
-    async fn start_stored(
+    /// Starts a session of someone who has given a password just now.
+    pub(super) async fn start_stored(
         &self,
         tenant: &TenantId,
         subject: SubjectId,
@@ -387,63 +315,6 @@ impl Sessions {
 
     fn tokens_expire(&self, now: Timestamp) -> Timestamp {
         now.plus_seconds(self.lifetimes.access.as_secs())
-    }
-
-    /// Whether it is known to be the account's owner who asks, and not only someone with a token: by the password, or by a
-    /// sign-in not long ago. A guest has nothing but the token.
-    pub(crate) async fn confirm(
-        &self,
-        identity: &Identity,
-        password: Option<String>,
-        now: Timestamp,
-    ) -> Result<(), Problem> {
-        if !identity.standing().customer {
-            return Ok(());
-        }
-        let Some(password) = password else {
-            let is_fresh = |at| now.ms_since(at) < FRESH_SIGN_IN.as_millis() as u64;
-            let required = || Problem::new(Code::PasswordRequired);
-            return identity.signed_in_at().is_some_and(is_fresh).then_some(()).ok_or_else(required);
-        };
-        let account = self.read_side.account(identity.tenant(), identity.subject()).await?;
-        let fits = self.passwords.verify(password, account.and_then(|account| account.password)).await?;
-        fits.is_same().then_some(()).ok_or_else(|| Problem::new(Code::InvalidCredentials))
-    }
-
-    /// Erases what is kept of someone, and ends its sessions.
-    pub(crate) async fn erase(&self, identity: &Identity, now: Timestamp) -> Result<(), Problem> {
-        let tenant = identity.tenant();
-        self.end_tokens(tenant, identity.standing(), now);
-        self.read_side.erase_personal_data(tenant, identity.subject(), now).await?;
-        if !identity.standing().customer {
-            // No account says that it was erased. A session's tokens are renewed for a while, others live long at once.
-            let lives = identity.session().map_or(TOKEN_TTL_MAX, |_| self.lifetimes.refresh);
-            let until = now.plus_seconds(lives.as_secs());
-            self.read_side.end_subject_tokens(tenant, identity.subject(), now, until).await?;
-        }
-        self.standings.changed(&self.read_side, tenant, identity.subject()).await?;
-        self.end_current(identity, now).await
-    }
-
-    /// What an account is has changed: every token of it is judged by that from now on.
-    pub(crate) async fn account_changed(&self, tenant: &TenantId, subject: SubjectId) -> Result<(), Problem> {
-        self.standings.changed(&self.read_side, tenant, subject).await?;
-        Ok(())
-    }
-
-    /// Sets the password that a mailed link allows to set, and ends all sessions of its account.
-    pub(crate) async fn reset_password(
-        &self,
-        tenant: &TenantId,
-        token: &str,
-        password: String,
-        now: Timestamp,
-    ) -> Result<(), Problem> {
-        let password = self.passwords.hash(password).await?;
-        let subject = self.read_side.use_password_reset(tenant, hash(token), &password, now).await?;
-        let standing = self.standings.changed(&self.read_side, tenant, subject).await?;
-        self.end_tokens(tenant, &standing, now);
-        Ok(())
     }
 
     /// Forgets what has expired.

@@ -89,6 +89,12 @@ const METRICS: &[(&str, Shape, Unit, &str)] = &[
     ),
     ("fusion_mails_sent_total", Shape::Counter, Unit::Count, "Mails handed over to the mail server, or to the outbox"),
     ("fusion_mails_failed_total", Shape::Counter, Unit::Count, "Mails given up: they can never be handed over"),
+    (
+        "fusion_mails_dropped_total",
+        Shape::Counter,
+        Unit::Count,
+        "Mails that were not sent because their mailbox has had enough of those that others cause, by why",
+    ),
     ("fusion_mail_oldest_seconds", Shape::Gauge, Unit::Seconds, "Age of the oldest mail that waits; 0 when none does"),
     (
         "fusion_snapshots_passed_over_total",

@@ -34,6 +34,7 @@ pub(crate) async fn upkeep(gateway: Gateway) {
             _ = sweep.tick() => tokio::task::spawn_blocking(move || {
                 gateway.sessions.sweep(gateway.now());
                 gateway.limits.sweep();
+                gateway.notices.sweep(gateway.now());
             }).await,
             _ = expiry.tick() => {
                 if let Err(problem) = expiry::forget_expired(&gateway, gateway.now()).await {
@@ -53,6 +54,9 @@ pub(crate) async fn upkeep(gateway: Gateway) {
 }
 
 async fn forget_tokens(gateway: &Gateway) {
+    if let Err(error) = gateway.read_side.bound_sign_in_counts().await {
+        tracing::warn!(%error, "bounding counts of sign-ins");
+    }
     loop {
         match gateway.read_side.forget_expired_tokens(gateway.now()).await {
             Ok(0) => return,

@@ -93,8 +93,8 @@ pub(crate) struct FieldErrorDoc;
 
 impl PartialSchema for FieldErrorDoc {
     fn schema() -> RefOr<Schema> {
-        use super::FieldCode::{Doubled, Malformed, Missing, OutOfRange, Unknown, WrongType};
-        let codes: Vec<_> = [Malformed, Missing, Unknown, Doubled, WrongType, OutOfRange]
+        use super::FieldCode::{Doubled, Malformed, Missing, OutOfRange, TooCommon, TooGuessable, Unknown, WrongType};
+        let codes: Vec<_> = [Malformed, Missing, Unknown, Doubled, WrongType, OutOfRange, TooCommon, TooGuessable]
             .into_iter()
             .map(super::FieldCode::name)
             .collect();

@@ -73,9 +73,18 @@ pub enum FieldCode {
     WrongType,
     /// The value is out of its range, or does not fit the others.
     OutOfRange,
+    /// A password that many people have.
+    TooCommon,
+    /// A password that follows from little.
+    TooGuessable,
 }
 
 impl FieldCode {
+    /// Whether the schema cannot be held responsible: the value has its form, and is refused for what it is.
+    fn is_of_value(self) -> bool {
+        matches!(self, FieldCode::OutOfRange | FieldCode::TooCommon | FieldCode::TooGuessable)
+    }
+
     /// Its name in answers.
     pub fn name(self) -> &'static str {
         match self {
@@ -85,6 +94,8 @@ impl FieldCode {
             FieldCode::Doubled => "doubled",
             FieldCode::WrongType => "wrong_type",
             FieldCode::OutOfRange => "out_of_range",
+            FieldCode::TooCommon => "too_common",
+            FieldCode::TooGuessable => "too_guessable",
         }
     }
 }
@@ -236,7 +247,7 @@ impl Faults {
 
     /// Notes a fault.
     pub fn add(&mut self, pointer: impl Into<String>, code: FieldCode, detail: impl Into<Cow<'static, str>>) {
-        self.schema |= code != FieldCode::OutOfRange;
+        self.schema |= !code.is_of_value();
         self.errors.push(FieldError { pointer: pointer.into(), code, detail: detail.into() });
     }
 

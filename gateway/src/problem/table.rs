@@ -231,6 +231,9 @@ codes! {
     RateLimited = "rate_limited", 429, true, "Too many requests",
         "This caller has sent more requests than it may.",
         "Wait for `Retry-After` seconds.";
+    TooManyAttempts = "too_many_attempts", 429, true, "Too many wrong passwords",
+        "Wrong passwords were tried for this e-mail address, so that the next one has to wait: a second after five, twice as long after each one more, at most 15 minutes. Until then no password is looked at, the right one neither. It is the same for an address that no account has.",
+        "Wait for `Retry-After` seconds, or set a new password by the link that `POST /v1/password-resets` sends: it ends the wait. Sessions go on meanwhile.";
     // 5xx: never for bad input
     Internal = "internal", 500, true, "Something is wrong with the server",
         "A fault of the server's own. It is logged under `request_id`.",

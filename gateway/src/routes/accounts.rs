@@ -12,10 +12,11 @@ use utoipa::ToSchema;
 use super::sessions::SessionWire;
 use crate::{
     Gateway, Problem,
-    auth::{Identity, Mail, Shop, email::Email, new_secret, password, token_hash},
+    auth::{Identity, Mail, Shop, email::Email, new_secret, token_hash},
     edge::{Arrival, Json, Path},
+    notices::Why,
     ops::openapi::ShopHeader,
-    problem::{Code, Faults},
+    problem::Faults,
     wire::{created, done},
 };
 
@@ -26,7 +27,8 @@ pub(crate) struct NewAccount {
     /// The address to sign in with, and to be reached at.
     #[schema(format = "email", max_length = 254)]
     email: String,
-    /// The password: at least 8 characters, none of them a control character.
+    /// The password: at least 8 characters, none of them a control character, and not one that is guessed early
+    /// (`too_common`, `too_guessable`).
     #[schema(min_length = 8, max_length = 256, pattern = "^[^\\u0000-\\u001F\\u007F-\\u009F]*$")]
     password: String,
 }
@@ -44,7 +46,8 @@ pub(crate) struct NewPasswordReset {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewPassword {
-    /// The password: at least 8 characters, none of them a control character.
+    /// The password: at least 8 characters, none of them a control character, and not one that is guessed early
+    /// (`too_common`, `too_guessable`).
     #[schema(min_length = 8, max_length = 256, pattern = "^[^\\u0000-\\u001F\\u007F-\\u009F]*$")]
     password: String,
 }
@@ -65,15 +68,18 @@ pub(crate) async fn create_account(
     gateway.limits.password(arrival.address)?;
     let mut faults = Faults::default();
     let email = faults.range("/email", Email::new(&body.email));
-    faults.range("/password", password::check_new(&body.password));
+    gateway.sessions.passwords.check_new(&body.password, email.as_ref(), &mut faults).await?;
     let email = faults.give(email)?;
-    let grant = gateway.sessions.register(&identity, &email, body.password, gateway.now()).await?;
+    // Whoever may try many addresses learns by `email_taken` which of them have accounts.
+    gateway.limits.sign_up(arrival.address)?;
+    let grant = gateway.sessions.register(&identity, &email, body.password, arrival.address, gateway.now()).await?;
     Ok(created("/v1/me", &SessionWire::from(grant)))
 }
 
 /// Ask for a new password
 ///
-/// If there is an account with this address, it is sent a link. The answer is the same when there is none.
+/// If there is an account with this address, it is sent a link, at most five in an hour. The answer is the same when there
+/// is none.
 #[utoipa::path(post, path = "/v1/password-resets", operation_id = "create_password_reset", tag = "sessions",
     security((), ("bearer" = [])), params(ShopHeader), request_body = NewPasswordReset,
     responses((status = 202, description = "A link is on its way, if there is such an account")))]
@@ -99,7 +105,12 @@ pub(crate) async fn create_password_reset(
 async fn send_link(gateway: &Gateway, tenant: &TenantId, email: &Email) -> Result<(), Problem> {
     let Some(account) = gateway.read_side.account_by_email(tenant, email.as_str()).await? else { return Ok(()) };
     let Some(to) = account.email else { return Ok(()) };
-    let (now, secret) = (gateway.now(), new_secret()?);
+    let now = gateway.now();
+    // Before the link is made: a new one takes the place of an older.
+    if !gateway.notices.take_place(Why::PasswordReset, tenant, &to, now) {
+        return Ok(());
+    }
+    let secret = new_secret()?;
     let expires_at = now.plus_seconds(gateway.settings.reset_ttl.as_secs());
     gateway.read_side.create_password_reset(tenant, account.subject, token_hash(&secret), now, expires_at).await?;
     // In the fragment: it reaches no server's log, and no other site by a Referer.
@@ -115,12 +126,12 @@ async fn send_link(gateway: &Gateway, tenant: &TenantId, email: &Email) -> Resul
              minutes:\n\n{link}\n\nIf it was not you, do nothing: your password stays as it is.\n"
         ),
     };
-    gateway.mailer.send(mail).await.map_err(|error| Problem::new(Code::Unavailable).with_detail(error.to_string()))
+    gateway.notices.send(mail).await
 }
 
 /// Set a new password
 ///
-/// With the token from the mailed link. Every session of the account ends.
+/// With the token from the mailed link. Every session of the account ends, and so does the wait after wrong passwords.
 #[utoipa::path(put, path = "/v1/password-resets/{token}", operation_id = "set_password", tag = "sessions",
     security((), ("bearer" = [])),
     params(("token" = String, Path, description = "From the mailed link.", max_length = 64), ShopHeader),
@@ -134,9 +145,12 @@ pub(crate) async fn set_password(
     Json(body): Json<NewPassword>,
 ) -> Result<Response, Problem> {
     gateway.limits.password(arrival.address)?;
+    let now = gateway.now();
+    let email = gateway.read_side.password_reset_email(&shop.tenant, token_hash(&token), now).await?;
+    let email = email.and_then(|email| Email::new(&email).ok());
     let mut faults = Faults::default();
-    faults.range("/password", password::check_new(&body.password));
+    gateway.sessions.passwords.check_new(&body.password, email.as_ref(), &mut faults).await?;
     faults.into_result()?;
-    gateway.sessions.reset_password(&shop.tenant, &token, body.password, gateway.now()).await?;
+    gateway.sessions.reset_password(&shop.tenant, &token, body.password, arrival.address, now).await?;
     Ok(done())
 }

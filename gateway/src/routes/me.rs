@@ -116,7 +116,8 @@ pub(crate) async fn get_me(State(gateway): State<Gateway>, identity: Identity) -
     request_body(content = Option<Erasure>, example = json!({"password": "correct horse battery staple"})),
     responses((status = 204, description = "It is erased"),
         (status = 401, description = "`invalid_credentials`, `invalid_token`"),
-        (status = 403, description = "`password_required`")))]
+        (status = 403, description = "`password_required`"),
+        (status = 429, description = "`rate_limited`, `too_many_attempts`")))]
 pub(crate) async fn erase_me(
     State(gateway): State<Gateway>,
     arrival: Arrival,
@@ -134,7 +135,8 @@ pub(crate) async fn erase_me(
         );
         faults.into_result()?;
     }
-    gateway.sessions.confirm(&identity, body.password, gateway.now()).await?;
+    let confirmed = gateway.sessions.confirm(&identity, body.password, arrival.address, gateway.now()).await;
+    confirmed.map_err(|why| gateway.refused(why))?;
     let data = gateway.read_side.personal_data(tenant, identity.subject()).await?;
     let contacts: Vec<_> = data.contacts.iter().map(|contact| contact.contact).collect();
     let forget = async || {

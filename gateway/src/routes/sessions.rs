@@ -80,10 +80,14 @@ pub(crate) fn refinements() -> Vec<Refinement> {
 ///
 /// Without an account it is a new guest's. With one it is a sign-in: what the guest of the bearer token has (carts,
 /// claims, checkouts) is the account's from then on, and every token of the guest ends.
+///
+/// After five wrong passwords the next one has to wait, a second at first and twice as long after each, up to 15 minutes:
+/// until then the answer is `too_many_attempts`, whatever the password.
 #[utoipa::path(post, path = "/v1/sessions", operation_id = "create_session", tag = "sessions", security((), ("bearer" = [])),
     params(ShopHeader), request_body(content = NewSession, example = json!({})),
     responses((status = 201, description = "The session", body = SessionWire),
-        (status = 401, description = "`invalid_credentials`, `invalid_token`")))]
+        (status = 401, description = "`invalid_credentials`, `invalid_token`"),
+        (status = 429, description = "`rate_limited`, `too_many_attempts`")))]
 pub(crate) async fn create_session(
     State(gateway): State<Gateway>,
     arrival: Arrival,
@@ -105,7 +109,9 @@ pub(crate) async fn create_session(
             let too_long = password.as_ref().is_some_and(|text| text.chars().count() > password::PASSWORD_CHARS_MAX);
             faults.check("/password", !too_long, "is longer than 256 characters");
             let (email, password) = faults.give(email.zip(password))?;
-            gateway.sessions.sign_in(&shop.tenant, &email, password, shop.identity.as_ref(), now).await?
+            let guest = shop.identity.as_ref();
+            let signed_in = gateway.sessions.sign_in(&shop.tenant, &email, password, guest, arrival.address, now).await;
+            signed_in.map_err(|why| gateway.refused(why))?
         }
     };
     Ok(created("/v1/me", &SessionWire::from(grant)))

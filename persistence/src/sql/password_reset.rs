@@ -65,6 +65,19 @@ impl ReadSide {
         Ok(tx.commit().await?)
     }
 
+    /// The address of the account that a link is for, while the link works.
+    pub async fn password_reset_email(
+        &self,
+        tenant: &TenantId,
+        token: TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT email FROM password_resets JOIN accounts USING (tenant, subject)
+                   WHERE tenant = ?1 AND token_hash = ?2 AND used_at IS NULL AND expires_at > ?3";
+        let query = sqlx::query_scalar(sql).bind(tenant.as_str()).bind(token.0.as_slice()).bind(number(now.0));
+        Ok(query.fetch_optional(&self.readers).await?.flatten())
+    }
+
     /// Uses a link up: sets the password (a PHC string), ends every session of the account, and makes its other links
     /// and the tokens from before `now` worthless. Says whose it was.
     pub async fn use_password_reset(

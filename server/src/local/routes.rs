@@ -150,6 +150,7 @@ async fn add_user(State(rooms): Shared, Json(new): Json<NewUser>) -> Result<Json
     // Unique by address, so that a second `users add` after a lost answer says that there is one.
     let subject =
         SubjectId::derive(&[new.tenant.as_str().as_bytes(), email.mailbox().as_bytes(), &now.0.to_be_bytes()]);
+    crate::users::check(&new.password, &email).map_err(|why| Refusal::refused(&why))?;
     let password = crate::users::hash(&rooms, new.password).await.map_err(|why| Refusal::refused(&why))?;
     let account = NewAccount {
         subject,

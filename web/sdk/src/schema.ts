@@ -844,7 +844,8 @@ export interface paths {
         put?: never;
         /**
          * Ask for a new password
-         * @description If there is an account with this address, it is sent a link. The answer is the same when there is none.
+         * @description If there is an account with this address, it is sent a link, at most five in an hour. The answer is the same when there
+         *     is none.
          */
         post: operations["create_password_reset"];
         delete?: never;
@@ -863,7 +864,7 @@ export interface paths {
         get?: never;
         /**
          * Set a new password
-         * @description With the token from the mailed link. Every session of the account ends.
+         * @description With the token from the mailed link. Every session of the account ends, and so does the wait after wrong passwords.
          */
         put: operations["set_password"];
         post?: never;
@@ -937,6 +938,9 @@ export interface paths {
          * Start a session
          * @description Without an account it is a new guest's. With one it is a sign-in: what the guest of the bearer token has (carts,
          *     claims, checkouts) is the account's from then on, and every token of the guest ends.
+         *
+         *     After five wrong passwords the next one has to wait, a second at first and twice as long after each, up to 15 minutes:
+         *     until then the answer is `too_many_attempts`, whatever the password.
          */
         post: operations["create_session"];
         delete?: never;
@@ -957,7 +961,7 @@ export interface paths {
         post?: never;
         /**
          * End the session
-         * @description Its tokens are worthless from now on.
+         * @description Its tokens are worthless from now on. A token that the command line made is worthless by itself.
          */
         delete: operations["end_session"];
         options?: never;
@@ -1406,7 +1410,7 @@ export interface components {
         /** @description What is wrong with one field. */
         FieldError: {
             /** @enum {string} */
-            code: "malformed" | "missing" | "unknown" | "doubled" | "wrong_type" | "out_of_range";
+            code: "malformed" | "missing" | "unknown" | "doubled" | "wrong_type" | "out_of_range" | "too_common" | "too_guessable";
             detail: string;
             /**
              * @description A JSON pointer into the body, or `?name` for a query parameter.
@@ -1646,7 +1650,10 @@ export interface components {
              * @description The address to sign in with, and to be reached at.
              */
             email: string;
-            /** @description The password: at least 8 characters, none of them a control character. */
+            /**
+             * @description The password: at least 8 characters, none of them a control character, and not one that is guessed early
+             *     (`too_common`, `too_guessable`).
+             */
             password: string;
         };
         /** @description A change of the units on hand: by so many, or to so many. */
@@ -1821,7 +1828,10 @@ export interface components {
         };
         /** @description A new password. */
         NewPassword: {
-            /** @description The password: at least 8 characters, none of them a control character. */
+            /**
+             * @description The password: at least 8 characters, none of them a control character, and not one that is guessed early
+             *     (`too_common`, `too_guessable`).
+             */
             password: string;
         };
         /** @description Whose password is to be set anew. */
@@ -2074,7 +2084,7 @@ export interface components {
              * @description What clients branch on.
              * @enum {string}
              */
-            code: "invalid_request" | "idempotency_key_required" | "idempotency_key_invalid" | "tenant_required" | "authentication_required" | "invalid_token" | "invalid_credentials" | "invalid_refresh_token" | "forbidden" | "password_required" | "account_required" | "not_found" | "method_not_allowed" | "request_timeout" | "sold_out" | "limit_reached" | "network_limit" | "not_open" | "ended" | "already_sold" | "already_released" | "checkout_in_progress" | "too_many_checkouts" | "too_many_claims" | "too_late" | "insufficient_stock" | "insufficient_available" | "unexpected_level" | "hold_ended" | "handle_taken" | "sku_taken" | "busy" | "not_active" | "not_allowed" | "limit_exceeded" | "price_changed" | "cart_empty" | "not_for_sale" | "mixed_currencies" | "goods_lost" | "cancelled" | "expired" | "refund_too_large" | "refund_failed" | "email_taken" | "already_customer" | "reset_ended" | "payment_declined" | "payment_failed" | "stale_version" | "body_too_large" | "unsupported_media_type" | "out_of_range" | "idempotency_key_reused" | "payment_provider_unknown" | "version_required" | "rate_limited" | "internal" | "overloaded" | "unavailable" | "parked" | "outcome_unknown";
+            code: "invalid_request" | "idempotency_key_required" | "idempotency_key_invalid" | "tenant_required" | "authentication_required" | "invalid_token" | "invalid_credentials" | "invalid_refresh_token" | "forbidden" | "password_required" | "account_required" | "not_found" | "method_not_allowed" | "request_timeout" | "sold_out" | "limit_reached" | "network_limit" | "not_open" | "ended" | "already_sold" | "already_released" | "checkout_in_progress" | "too_many_checkouts" | "too_many_claims" | "too_late" | "insufficient_stock" | "insufficient_available" | "unexpected_level" | "hold_ended" | "handle_taken" | "sku_taken" | "busy" | "not_active" | "not_allowed" | "limit_exceeded" | "price_changed" | "cart_empty" | "not_for_sale" | "mixed_currencies" | "goods_lost" | "cancelled" | "expired" | "refund_too_large" | "refund_failed" | "email_taken" | "already_customer" | "reset_ended" | "payment_declined" | "payment_failed" | "stale_version" | "body_too_large" | "unsupported_media_type" | "out_of_range" | "idempotency_key_reused" | "payment_provider_unknown" | "version_required" | "rate_limited" | "too_many_attempts" | "internal" | "overloaded" | "unavailable" | "parked" | "outcome_unknown";
             /** @description What happened this time. */
             detail: string;
             /** @description What is wrong with which field. */
@@ -6466,7 +6476,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests: `rate_limited` */
+            /** @description `rate_limited`, `too_many_attempts` */
             429: {
                 headers: {
                     /** @description Seconds to wait. */
@@ -8266,7 +8276,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many requests: `rate_limited` */
+            /** @description `rate_limited`, `too_many_attempts` */
             429: {
                 headers: {
                     /** @description Seconds to wait. */

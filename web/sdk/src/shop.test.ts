@@ -155,7 +155,7 @@ test('what has not changed is not sent again', async () => {
 });
 
 test('a guest who signs up, and signs in elsewhere as another guest, keeps what it has', async () => {
-  const credentials = { email: `ann${Date.now()}@example.com`, password: 'long enough' };
+  const credentials = { email: `ann${Date.now()}@example.com`, password: 'long enough by far' };
   const client = guest();
   const { id, sku } = await openDrop(client);
   const claim = await client.call('create_claim', { params: { id }, body: { sku, quantity: 1 } });

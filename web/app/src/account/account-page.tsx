@@ -11,7 +11,7 @@ import { Notice } from "../ui/notice";
 import { confirmWith } from "../ui/toast";
 import { PageTitle } from "../ui/page-title";
 import { useLoad } from "../ui/use-load";
-import { faultOfEmail, PASSWORD_LENGTH_MIN } from "./rules";
+import { faultOfEmail, faultOfPassword, PASSWORD_LENGTH_MIN, tooManyAttempts } from "./rules";
 
 export function AccountPage() {
   return <div class="page narrow">{session.value?.role ? <SignedIn /> : <SignInOrUp />}</div>;
@@ -67,7 +67,12 @@ function SignInOrUp() {
       confirmWith(t(isNew ? "account.made" : "account.signedIn", { email: email.trim() }));
       back("/");
     } catch (thrown) {
-      setFailed(refusal(thrown));
+      const weak = isNew ? faultOfPassword(thrown) : undefined;
+      if (weak === undefined) setFailed(refusal(thrown));
+      else {
+        setErrors({ password: weak });
+        document.getElementById("field-password")?.focus();
+      }
     } finally {
       setWorking(false);
     }
@@ -126,6 +131,8 @@ function refusal(thrown: unknown): string {
   switch (error.code) {
     case "invalid_credentials":
       return t("account.wrong");
+    case "too_many_attempts":
+      return tooManyAttempts(error);
     case "email_taken":
     case "already_customer":
       return t("account.taken");

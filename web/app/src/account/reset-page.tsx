@@ -7,7 +7,7 @@ import { Field } from "../ui/field";
 import { errorText } from "../ui/load-state";
 import { Notice } from "../ui/notice";
 import { PageTitle } from "../ui/page-title";
-import { faultOfEmail, PASSWORD_LENGTH_MIN } from "./rules";
+import { faultOfEmail, faultOfPassword, PASSWORD_LENGTH_MIN } from "./rules";
 
 export function ResetPage() {
   // In the fragment, so that it is sent to no server but in the one question.
@@ -80,7 +80,8 @@ function NewPassword({ token }: { token: string }) {
     );
   }
   const code = form.failed === undefined ? undefined : asShopError(form.failed).code;
-  const isOver = code === "reset_ended" || code === "not_found" || code === "invalid_request";
+  const weak = form.failed === undefined ? undefined : faultOfPassword(form.failed);
+  const isOver = weak === undefined && (code === "reset_ended" || code === "not_found" || code === "invalid_request");
   const askAgain = (
     <button class="button" type="button" onClick={() => navigate("/reset-password", "replace")}>
       {t("reset.again")}
@@ -102,7 +103,7 @@ function NewPassword({ token }: { token: string }) {
           autocomplete="new-password"
           value={password}
           onValue={setPassword}
-          error={form.fault}
+          error={form.fault ?? weak}
           hint={t("account.passwordHint")}
           maxLength={256}
         />
@@ -114,7 +115,7 @@ function NewPassword({ token }: { token: string }) {
             {t("reset.overText")}
           </Notice>
         )}
-        {form.failed !== undefined && !isOver && <Notice tone="bad" title={errorText(form.failed)} alert />}
+        {form.failed !== undefined && weak === undefined && !isOver && <Notice tone="bad" title={errorText(form.failed)} alert />}
       </form>
     </>
   );

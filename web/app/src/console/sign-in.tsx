@@ -1,5 +1,6 @@
 import { isProblem } from "@fusioncommerce/client";
 import { useState } from "preact/hooks";
+import { tooManyAttempts } from "../account/rules";
 import { t } from "../i18n";
 import { Field } from "../ui/field";
 import { Notice } from "../ui/notice";
@@ -48,7 +49,9 @@ function PasswordForm() {
     try {
       await signInStaff(email.trim(), password);
     } catch (thrown) {
-      setFailed(isProblem(thrown, "invalid_credentials") ? t("account.wrong") : problemText(thrown));
+      if (isProblem(thrown, "invalid_credentials")) setFailed(t("account.wrong"));
+      else if (isProblem(thrown, "too_many_attempts")) setFailed(tooManyAttempts(thrown));
+      else setFailed(problemText(thrown));
     } finally {
       setWorking(false);
     }

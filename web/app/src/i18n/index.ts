@@ -49,6 +49,13 @@ export function money(amount: Money): string {
   return formatMoney(amount, locale());
 }
 
+/** How long from now: in seconds below two minutes, then in minutes. */
+export function inTime(ms: number): string {
+  const seconds = Math.max(1, Math.ceil(ms / 1_000));
+  const words = new Intl.RelativeTimeFormat(locale(), { numeric: "always" });
+  return seconds < 120 ? words.format(seconds, "second") : words.format(Math.ceil(seconds / 60), "minute");
+}
+
 /** Today's times as a time alone, others with their day. */
 export function time(instant: string): string {
   const date = new Date(instant);

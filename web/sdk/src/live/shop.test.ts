@@ -97,7 +97,7 @@ test('who looks on becomes a guest, and a customer, on the same connection', asy
   const mine = live.topic(`cart:${cart.id}`);
   mine.on({});
   await eventually(() => mine.state?.id === cart.id, 'the cart');
-  await client.session.signUp({ email: `live${Date.now()}@example.com`, password: 'long enough' });
+  await client.session.signUp({ email: `live${Date.now()}@example.com`, password: 'long enough by far' });
   const me = await live.command('get_me');
   assert.equal(me.role, 'customer');
   assert.deepEqual(states, ['connecting', 'live']);

@@ -1,0 +1,208 @@
+//! What an account's owner does with a password: sign up, sign in, set another, erase everything.
+
+use std::{net::IpAddr, time::Duration};
+
+use engine::{
+    id::{SubjectId, TenantId},
+    time::Timestamp,
+};
+use persistence::sql::{Account, AliasError, NewAccount, StoreError, TOKEN_TTL_MAX};
+
+use super::{
+    attempts::Attempt,
+    email::Email,
+    identity::Identity,
+    password::Fit,
+    sessions::{Grant, Sessions, hash},
+    token::Role,
+};
+use crate::problem::{Code, Problem};
+
+/// How long a sign-in stands for the password where something asks for it again: long enough to read a confirmation.
+pub(crate) const FRESH_SIGN_IN: Duration = Duration::from_secs(5 * 60);
+
+/// Why a password does not open what it was given for.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// It is not the account's, or there is no account.
+    WrongPassword(Attempt),
+    /// It was not looked at.
+    Otherwise(Problem),
+}
+
+impl From<Problem> for Refused {
+    fn from(why: Problem) -> Self {
+        Refused::Otherwise(why)
+    }
+}
+
+impl From<StoreError> for Refused {
+    fn from(why: StoreError) -> Self {
+        Refused::Otherwise(why.into())
+    }
+}
+
+impl Sessions {
+    /// Signs in. What the guest has is the account's from now on, unless the guest is someone else's already or the
+    /// account has been too many guests.
+    pub(crate) async fn sign_in(
+        &self,
+        tenant: &TenantId,
+        email: &Email,
+        password: String,
+        guest: Option<&Identity>,
+        from: IpAddr,
+        now: Timestamp,
+    ) -> Result<Grant, Refused> {
+        let attempt = self.attempts.begin(tenant, email.as_str(), from, now).await?;
+        let account = self.read_side.account_by_email(tenant, email.as_str()).await?;
+        let account = self.check_password(tenant, account, password, attempt, now).await?;
+        if let Some(guest) = guest.filter(|guest| guest.is_guest() && guest.tenant() == tenant) {
+            self.hand_over(guest, account.subject, now).await?;
+        }
+        Ok(self.start_stored(tenant, account.subject, Some(account.role.into()), now).await?)
+    }
+
+    /// Whether a password is the account's. Takes as long without an account.
+    async fn check_password(
+        &self,
+        tenant: &TenantId,
+        account: Option<Account>,
+        password: String,
+        attempt: Attempt,
+        now: Timestamp,
+    ) -> Result<Account, Refused> {
+        let hash = account.as_ref().and_then(|account| account.password.clone());
+        let fit = self.passwords.verify(password.clone(), hash).await?;
+        let Some(account) = account.filter(|_| fit.is_same()) else { return Err(Refused::WrongPassword(attempt)) };
+        self.attempts.succeeded(&attempt, now).await?;
+        if fit == Fit::FormerForm {
+            self.hash_anew(tenant, account.subject, password).await;
+        }
+        Ok(account)
+    }
+
+    /// Keeps a password in its present form. The next sign-in tries again if that fails.
+    async fn hash_anew(&self, tenant: &TenantId, subject: SubjectId, password: String) {
+        let Ok(hash) = self.passwords.hash(password).await else { return };
+        if let Err(error) = self.read_side.set_password(tenant, subject, &hash).await {
+            tracing::warn!(%tenant, %error, "a password stays in its former form");
+        }
+    }
+
+    /// Hands what a guest has over to an account, and ends every token of the guest, whether or not that was possible.
+    async fn hand_over(&self, guest: &Identity, account: SubjectId, now: Timestamp) -> Result<(), Problem> {
+        let (tenant, subject) = (guest.tenant(), guest.subject());
+        match self.read_side.add_alias(tenant, subject, account, now).await {
+            Ok(()) | Err(AliasError::Taken | AliasError::TooMany) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.read_side.end_sessions(tenant, subject).await?;
+        self.standings.changed(&self.read_side, tenant, account).await?;
+        self.end_current(guest, now).await
+    }
+
+    /// Makes an account of a guest: the same subject, now a customer.
+    pub(crate) async fn register(
+        &self,
+        guest: &Identity,
+        email: &Email,
+        password: String,
+        from: IpAddr,
+        now: Timestamp,
+    ) -> Result<Grant, Problem> {
+        if !guest.is_guest() {
+            return Err(Problem::new(Code::AlreadyCustomer));
+        }
+        let (tenant, subject) = (guest.tenant(), guest.subject());
+        let password = self.passwords.hash(password).await?;
+        let new = NewAccount {
+            subject,
+            email: email.as_str().to_owned(),
+            password: Some(password),
+            role: persistence::sql::Role::Customer,
+            created_at: now,
+        };
+        self.read_side.create_account(tenant, &new).await?;
+        self.attempts.clear(tenant, email.as_str(), from, now).await?;
+        self.read_side.end_sessions(tenant, subject).await?;
+        self.standings.changed(&self.read_side, tenant, subject).await?;
+        self.end_current(guest, now).await?;
+        self.start_stored(tenant, subject, Some(Role::Customer), now).await
+    }
+
+    /// Whether it is known to be the account's owner who asks, and not only someone with a token: by the password, or by a
+    /// sign-in not long ago. A guest has nothing but the token.
+    pub(crate) async fn confirm(
+        &self,
+        identity: &Identity,
+        password: Option<String>,
+        from: IpAddr,
+        now: Timestamp,
+    ) -> Result<(), Refused> {
+        if !identity.standing().customer {
+            return Ok(());
+        }
+        let Some(password) = password else {
+            let is_fresh = |at| now.ms_since(at) < FRESH_SIGN_IN.as_millis() as u64;
+            let required = || Problem::new(Code::PasswordRequired);
+            return Ok(identity.signed_in_at().is_some_and(is_fresh).then_some(()).ok_or_else(required)?);
+        };
+        // Counted as at sign-in: a token that was stolen must not be what passwords are tried with.
+        let tenant = identity.tenant();
+        let account = self.read_side.account(tenant, identity.subject()).await?;
+        let email = account.as_ref().and_then(|account| account.email.clone());
+        let email = email.ok_or_else(|| Problem::new(Code::InvalidCredentials))?;
+        let attempt = self.attempts.begin(tenant, &email, from, now).await?;
+        self.check_password(tenant, account, password, attempt, now).await.map(drop)
+    }
+
+    /// Erases what is kept of someone, and ends its sessions.
+    pub(crate) async fn erase(&self, identity: &Identity, now: Timestamp) -> Result<(), Problem> {
+        let tenant = identity.tenant();
+        let email = self.email_of(tenant, identity.subject()).await?;
+        self.end_tokens(tenant, identity.standing(), now);
+        self.read_side.erase_personal_data(tenant, identity.subject(), now).await?;
+        if !identity.standing().customer {
+            // No account says that it was erased. A session's tokens are renewed for a while, others live long at once.
+            let lives = identity.session().map_or(TOKEN_TTL_MAX, |_| self.lifetimes.refresh);
+            let until = now.plus_seconds(lives.as_secs());
+            self.read_side.end_subject_tokens(tenant, identity.subject(), now, until).await?;
+        }
+        self.standings.changed(&self.read_side, tenant, identity.subject()).await?;
+        if let Some(email) = email {
+            self.attempts.forget(tenant, &email).await?;
+        }
+        self.end_current(identity, now).await
+    }
+
+    /// The address of an account, if there is one.
+    async fn email_of(&self, tenant: &TenantId, subject: SubjectId) -> Result<Option<String>, Problem> {
+        Ok(self.read_side.account(tenant, subject).await?.and_then(|account| account.email))
+    }
+
+    /// What an account is has changed: every token of it is judged by that from now on.
+    pub(crate) async fn account_changed(&self, tenant: &TenantId, subject: SubjectId) -> Result<(), Problem> {
+        self.standings.changed(&self.read_side, tenant, subject).await?;
+        Ok(())
+    }
+
+    /// Sets the password that a mailed link allows to set, and ends all sessions of its account.
+    pub(crate) async fn reset_password(
+        &self,
+        tenant: &TenantId,
+        token: &str,
+        password: String,
+        from: IpAddr,
+        now: Timestamp,
+    ) -> Result<(), Problem> {
+        let password = self.passwords.hash(password).await?;
+        let subject = self.read_side.use_password_reset(tenant, hash(token), &password, now).await?;
+        let standing = self.standings.changed(&self.read_side, tenant, subject).await?;
+        self.end_tokens(tenant, &standing, now);
+        if let Some(email) = self.email_of(tenant, subject).await? {
+            self.attempts.clear(tenant, &email, from, now).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,163 @@
+//! Passwords that are guessed first: common ones, and those that follow from words, dates, keys or the account's address.
+
+use zxcvbn::{feedback::Warning, zxcvbn};
+
+use super::{
+    email::Email,
+    password::{Passwords, check_new, prepare},
+};
+use crate::problem::{Faults, FieldCode, Problem};
+
+/// The fewest guesses that a new password must take, as far as is known of how people choose them. Eight random letters
+/// take as many. At the delays between tries (see [`attempts`](super::attempts)) that holds for thousands of years, and
+/// whoever has stolen the hashes needs weeks of a core for one account, at 20 ms for each guess.
+pub const PASSWORD_GUESSES_MIN: f64 = 1e8;
+/// Rounding in the estimate's logarithm.
+const ROUNDING: f64 = 1e-9;
+
+/// Why a password is too weak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WeakPassword {
+    /// Many people have this one, or one like it.
+    #[error("is too common: many people have this password, or one like it")]
+    TooCommon,
+    /// It follows from few words, names, dates, keys beside each other, or from the account's own address.
+    #[error("is too easy to guess: make it longer, or of words that do not belong together")]
+    TooGuessable,
+}
+
+impl WeakPassword {
+    /// What kind of fault of a field it is.
+    fn field_code(self) -> FieldCode {
+        match self {
+            WeakPassword::TooCommon => FieldCode::TooCommon,
+            WeakPassword::TooGuessable => FieldCode::TooGuessable,
+        }
+    }
+}
+
+/// Whether a password would be guessed early by someone who knows `about` (words that lead to the account). Takes some
+/// milliseconds; looks at the first hundred characters.
+pub fn check_strength(password: &str, about: &[String]) -> Result<(), WeakPassword> {
+    let about: Vec<&str> = about.iter().map(String::as_str).collect();
+    let estimate = zxcvbn(&prepare(password), &about);
+    if estimate.guesses_log10() + ROUNDING >= PASSWORD_GUESSES_MIN.log10() {
+        return Ok(());
+    }
+    Err(match estimate.feedback().and_then(|feedback| feedback.warning()) {
+        Some(
+            Warning::ThisIsATop10Password
+            | Warning::ThisIsATop100Password
+            | Warning::ThisIsACommonPassword
+            | Warning::ThisIsSimilarToACommonlyUsedPassword,
+        ) => WeakPassword::TooCommon,
+        _ => WeakPassword::TooGuessable,
+    })
+}
+
+/// What someone who guesses knows of an account: its address, and the words in it.
+pub fn words_of(email: &Email) -> Vec<String> {
+    let address = email.as_str();
+    let words = address.split(|c: char| !c.is_alphanumeric()).filter(|word| word.chars().count() > 2);
+    let local = address.rsplit_once('@').map_or(address, |(local, _)| local);
+    [address, local].into_iter().chain(words).map(str::to_lowercase).collect()
+}
+
+impl Passwords {
+    /// Notes what is wrong with a new password of the account with this address, if that is known.
+    pub(crate) async fn check_new(
+        &self,
+        password: &str,
+        email: Option<&Email>,
+        faults: &mut Faults,
+    ) -> Result<(), Problem> {
+        if let Err(why) = check_new(password) {
+            faults.check("/password", false, why);
+            return Ok(());
+        }
+        let (password, about) = (password.to_owned(), email.map(words_of).unwrap_or_default());
+        if let Err(weak) = self.aside(move || check_strength(&password, &about)).await? {
+            faults.add("/password", weak.field_code(), weak.to_string());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(password: &str) -> Result<(), WeakPassword> {
+        check_strength(password, &words_of(&Email::new("ann.kowalska@shop-example.pl").unwrap()))
+    }
+
+    #[test]
+    fn common_passwords_and_their_kin_are_refused_as_such() {
+        for common in [
+            "12345678",
+            "password",
+            "Password1",
+            "Password123!",
+            "P@ssw0rd!",
+            "qwerty123",
+            "Qwerty123!",
+            "iloveyou1",
+            "zaq12wsx",
+            "Polska123",
+            "kochanie1",
+            "Summer2024!",
+            "Welcome1!",
+            "letmein123",
+            "1q2w3e4r5t",
+            "drowssap1",
+        ] {
+            assert_eq!(check(common), Err(WeakPassword::TooCommon), "{common}");
+        }
+    }
+
+    #[test]
+    fn what_follows_from_little_is_refused() {
+        for guessable in [
+            "aaaaaaaaaaaa",
+            "abcabcabcabc",
+            "asdfghjkl;'",
+            "abcdefghijkl",
+            "19850412",
+            "12.04.1985",
+            "Ann.Kowalska",
+            "ann.kowalska@shop-example.pl",
+            "kowalska1985",
+            "AnnKowalska",
+        ] {
+            assert!(check(guessable).is_err(), "{guessable}");
+        }
+        assert!(check_strength("Ann.Kowalska", &[]).is_ok(), "who does not know the account has to guess longer");
+    }
+
+    #[test]
+    fn long_and_random_ones_are_taken_whatever_their_letters() {
+        for good in [
+            "k3x9w2mq",
+            "x7Kp!2mQ",
+            "correct horse",
+            "correct horse battery staple",
+            "zażółć gęślą jaźń",
+            "Crème brûlée 京都",
+            "дорога домой зимой",
+            "パスワードは長いほど良い",
+            "correct\u{a0}horse",
+        ] {
+            assert_eq!(check(good), Ok(()), "{good}");
+        }
+        assert!(check("k3x9w2m").is_err(), "one random letter fewer is too few");
+    }
+
+    #[test]
+    fn a_long_password_costs_no_more_than_its_beginning() {
+        let began = std::time::Instant::now();
+        for long in ["ab1!".repeat(64), "password".repeat(32), "\u{1f600}".repeat(256)] {
+            let _ = check(&long);
+        }
+        assert!(began.elapsed() < std::time::Duration::from_secs(10));
+    }
+}
