@@ -1,7 +1,7 @@
 """What the document says in words, because no schema can say it.
 
-A key names one command, whoever erases itself is gone, and some values must fit others, or what the shop has. Whatever
-is passed over here is named with its reason.
+A key names one command, whoever erases itself or signs out is gone, and some values must fit others, or what the shop
+has. Whatever is passed over here is named with its reason.
 """
 
 import hashlib
@@ -41,12 +41,13 @@ BEYOND_SCHEMAS = re.compile(
     | not\ a\ cursor\ of\ this\ list
     | is\ required(?:\ in\ [A-Z]{2})? | is\ not\ a\ postal\ code\ of\ [A-Z]{2},\ such\ as\ .+
     | is\ not\ a\ [a-z\ _]+\ of\ [A-Z]{2} | is\ not\ the\ two-letter\ ISO\ 3166-1\ code\ of\ a\ country
+    | is\ too\ common:\ .+ | is\ too\ easy\ to\ guess:\ .+
     | has\ a\ line\ break\ or\ another\ control\ character
     """,
     re.VERBOSE,
 )
 
-FOR_GUESTS = ("create_account", "erase_me")
+FOR_GUESTS = ("create_account", "erase_me", "end_session")
 
 # What they change has its currency already.
 IN_THE_SHOPS_CURRENCY = ("update_drop", "update_product", "create_refund")
@@ -56,6 +57,9 @@ SKU = "SHIRT-S"
 DROP = os.environ["CONTRACT_DROP"]
 # What the sandbox knows, in turns; some checkouts pay as it was generated.
 _payments = itertools.cycle(["tok_challenge", "tok_approve", None, "tok_challenge", "tok_decline", None, "tok_unknown"])
+
+# Whether a new password is a good one, in turns: those that are generated are often guessed first.
+_passwords = itertools.cycle([True, False])
 
 ADDRESS = {"name": "Ann", "line1": "Street 1", "city": "Town", "postal_code": "12345", "country": "DE"}
 
@@ -151,6 +155,8 @@ def lead_on(case):
     """Leads to what is there, where random ids would find nothing; links lead by themselves."""
     operation = operation_of(case)
     body = case.body if isinstance(case.body, dict) else {}
+    if operation in ("create_account", "set_password") and "password" in body and next(_passwords):
+        body["password"] = "correct horse battery staple"
     if operation == "create_checkout":
         with _lock:
             payment = next(_payments)
@@ -229,7 +235,7 @@ def one_command_for_each_key(case):
 
 
 def come_as_a_guest(case):
-    """Only a guest can make an account; and who erases itself is gone, which none of the run's people may be."""
+    """Only a guest can make an account; who erases itself or ends its token is gone, as none of the run's people may be."""
     headers = case.headers or {}
     if not str(headers.get("Authorization", "")).startswith("Bearer ey"):
         return
