@@ -34,6 +34,7 @@ fn started(tenant_name: &str, n: u128, buyer: &str, at: u64) -> CheckoutEvent {
             expected_total: None,
             terms: CheckoutTerms::default(),
             receipt: receipt(at),
+            variants: None,
         }),
     }
 }
