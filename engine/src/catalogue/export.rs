@@ -103,6 +103,7 @@ impl Row<'_> {
             Column::Tracker => "shopify".to_owned(),
             Column::Quantity => self.stock?.to_string(),
             Column::Policy => "deny".to_owned(),
+            Column::VariantImage => self.product.picture_of(variant.id)?.src.clone(),
             _ => return None,
         })
     }

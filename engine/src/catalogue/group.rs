@@ -19,7 +19,7 @@ use crate::{
     id::Sku,
     money::Currency,
     product::{
-        ALT_CHARS_MAX, Handle, IMAGES_MAX, Image, ImageChange, ImportChange, ImportVariant, NO_OPTION, VARIANTS_MAX,
+        ALT_CHARS_MAX, Handle, IMAGES_MAX, ImageChange, ImageEdit, ImportChange, ImportVariant, NO_OPTION, VARIANTS_MAX,
         derived_sku,
     },
 };
@@ -45,7 +45,7 @@ pub(super) struct Group {
     currency: Option<Currency>,
     change: ImportChange,
     has_title: bool,
-    images: Vec<Image>,
+    images: Vec<ImageEdit>,
     image_srcs: HashSet<String>,
     has_lost_images: bool,
     variants: Vec<VariantRow>,
@@ -90,6 +90,7 @@ impl Group {
             variant.map(|(variant, stock)| Ok((self.placed(variant, rules, &mut of_variant)?, stock))).transpose()
         });
         let (variant, variant_fault) = parted(variant);
+        let (picture, picture_fault) = parted(picture(cells));
         let (image, image_fault) = parted(self.image(cells));
         if product.is_none() && variant.is_none() && image.is_none() {
             // Nothing of the row can be taken.
@@ -100,7 +101,8 @@ impl Group {
             return Ok(None);
         }
         let fault = variant_fault;
-        if let Some(fault) = image_fault {
+        let picture_fault = picture_fault.filter(|_| variant.is_some());
+        for fault in [image_fault, picture_fault].into_iter().flatten() {
             let why = refused_row(cells, fault);
             let why = why.column.iter().map(|column| format!("{column} ")).collect::<String>() + &why.words();
             warn(WarningKind::ImageLeftOut { why });
@@ -116,7 +118,8 @@ impl Group {
             self.has_title = true;
             self.set_product(product);
         }
-        if let Some((variant, stock)) = variant {
+        if let Some((mut variant, stock)) = variant {
+            variant.image = picture;
             self.lines_by_options.insert(variant.options.clone(), line);
             rules.seen.note(&sku_of(&self.handle, &variant), &self.handle, &variant.options, line);
             self.variants.push(VariantRow { line, stock });
@@ -202,7 +205,7 @@ impl Group {
         if cells.parsed(Column::Policy, parse_policy)? == Some(true) {
             warn(WarningKind::NoBackorders);
         }
-        Ok(Some((ImportVariant { options, sku: sku.flatten(), price, compare_at }, stock)))
+        Ok(Some((ImportVariant { options, sku: sku.flatten(), price, compare_at, image: None }, stock)))
     }
 
     /// The variant as it can be taken: its option values and its SKU are its own.
@@ -232,7 +235,7 @@ impl Group {
         Err((Some(Column::Sku), Refusal::DuplicateSku { sku, first_line }))
     }
 
-    fn image(&self, cells: &Cells<'_>) -> Result<Option<Image>, Refused> {
+    fn image(&self, cells: &Cells<'_>) -> Result<Option<ImageEdit>, Refused> {
         let src = cells.raw(Column::ImageSrc)?.unwrap_or_default().trim();
         if src.is_empty() {
             return Ok(None);
@@ -255,7 +258,7 @@ impl Group {
                 position.filter(|&position| position > 0).ok_or(Refusal::NotAPosition)
             }
         })?;
-        Ok(Some(Image { src, alt, position: position.unwrap_or(above) }))
+        Ok(Some(ImageEdit { src, alt, position: position.unwrap_or(above), variants: None }))
     }
 
     /// What all its rows say together. `None`: none of them was taken, and so nothing of it is.
@@ -280,6 +283,16 @@ impl Group {
             warnings: self.warnings,
             header: Arc::clone(header),
         })
+    }
+}
+
+/// The address of the row's variant's picture; `Some(None)` where the cell is blank.
+fn picture(cells: &Cells<'_>) -> Result<Option<Option<String>>, Refused> {
+    let column = Column::VariantImage;
+    match cells.raw(column)?.map(str::trim) {
+        None => Ok(None),
+        Some("") => Ok(Some(None)),
+        Some(src) => parse_image_src(src).map(|src| Some(Some(src))).map_err(|refusal| (Some(column), refusal)),
     }
 }
 

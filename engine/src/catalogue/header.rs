@@ -48,6 +48,8 @@ pub enum Column {
     ImagePosition,
     /// What it shows, in words.
     ImageAlt,
+    /// The address of the variant's picture.
+    VariantImage,
 }
 
 impl Column {
@@ -79,13 +81,14 @@ impl Column {
             Column::ImageSrc => "Product image URL",
             Column::ImagePosition => "Image position",
             Column::ImageAlt => "Image alt text",
+            Column::VariantImage => "Variant image URL",
         }
     }
 }
 
 /// Every column, with its names in lower case: the newer one, which exports have, then the others. The names are those
 /// of Shopify's sample files and exports; `Custom Product Type` was in those of 2021 and 2022.
-pub(super) const NAMES: [(Column, &[&str]); 25] = [
+pub(super) const NAMES: [(Column, &[&str]); 26] = [
     (Column::Title, &["title"]),
     (Column::Handle, &["url handle", "handle"]),
     (Column::Description, &["description", "body (html)", "body html"]),
@@ -110,6 +113,7 @@ pub(super) const NAMES: [(Column, &[&str]); 25] = [
     (Column::ImageSrc, &["product image url", "image src"]),
     (Column::ImagePosition, &["image position"]),
     (Column::ImageAlt, &["image alt text"]),
+    (Column::VariantImage, &["variant image url", "variant image"]),
     (Column::GiftCard, &["gift card"]),
 ];
 

@@ -207,6 +207,9 @@ impl ProductRows {
 
     fn refuse_images(&mut self, rejection: &ProductRejection) -> Vec<RefusedRow> {
         self.change.images = ImageChange::Keep;
+        for variant in &mut self.change.variants {
+            variant.image = None;
+        }
         let (images, others): (Vec<_>, Vec<_>) = self.rows.iter().copied().partition(|row| row.only_image);
         if images.is_empty() {
             let column = self.header.name(Column::ImageSrc).map(str::to_owned);
@@ -275,6 +278,7 @@ fn place(pointer: &str) -> (Option<usize>, Option<Column>) {
         Some("options") => Some(Column::OptionValue(0)),
         Some("price") => Some(Column::Price),
         Some("compare_at_price") => Some(Column::CompareAt),
+        Some("image") => Some(Column::VariantImage),
         _ => None,
     };
     match parts.next() {

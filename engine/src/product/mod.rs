@@ -11,8 +11,10 @@
 
 mod decide;
 mod fold;
+mod former;
 mod handle;
 mod html;
+mod pictures;
 mod revise;
 mod sheet;
 mod snapshot;
@@ -31,7 +33,7 @@ pub use self::{
     html::{DESCRIPTION_BYTES_MAX, DESCRIPTION_ELEMENTS_MAX, InvalidDescription, LeftOut, SafeHtml},
     revise::{image_src_fits, single_line},
     sheet::{Change, Image, OptionView, ProductView, Status, Variant, VariantView},
-    wish::{ImageChange, ImportChange, ImportVariant, NewProduct, NewVariant, ProductEdit, VariantEdit},
+    wish::{ImageChange, ImageEdit, ImportChange, ImportVariant, NewProduct, NewVariant, ProductEdit, VariantEdit},
 };
 use crate::{
     aggregate::KeyReused,
@@ -278,7 +280,7 @@ pub struct Quote {
     pub price: Money,
     /// What it costs elsewhere.
     pub compare_at: Option<Money>,
-    /// The product's first image.
+    /// The variant's first image, else the product's.
     pub image: Option<String>,
     /// The variant's options, in the product's order. Empty when the product has none.
     pub options: Vec<OptionValue>,

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    ALT_CHARS_MAX, Change, IMAGE_SRC_BYTES_MAX, IMAGES_MAX, Image, ImageChange, ImportChange, NewProduct, OPTIONS_MAX,
+    Change, IMAGE_SRC_BYTES_MAX, Image, ImageChange, ImageEdit, ImportChange, ImportVariant, NewProduct, OPTIONS_MAX,
     PRODUCT_BYTES_MAX, ProductEdit, ProductRejection, TAGS_MAX, TEXT_CHARS_MAX, VARIANTS_MAX, Variant, VariantEdit,
     derived_sku, sheet::Sheet, variant_id,
 };
@@ -48,6 +48,7 @@ impl NewProduct {
             options: Some(variant.options.clone()),
             price: Some(variant.price),
             compare_at: Some(variant.compare_at),
+            image: None,
         });
         ProductEdit {
             title: Some(self.title.clone()),
@@ -74,7 +75,8 @@ impl ImportChange {
             let options = variant.options.iter().map(|value| single_line(value)).collect::<Vec<_>>();
             let id = by_options.get(options.as_slice()).copied();
             let options = if id.is_some() { None } else { Some(options) };
-            VariantEdit { id, sku: variant.sku.clone(), options, price: variant.price, compare_at: variant.compare_at }
+            let ImportVariant { sku, price, compare_at, image, .. } = variant.clone();
+            VariantEdit { id, sku, options, price, compare_at, image }
         });
         ProductEdit {
             title: self.title.clone(),
@@ -96,12 +98,16 @@ impl ImportChange {
     }
 }
 
-fn with_more_images(known: &[Image], more: &[Image]) -> Vec<Image> {
-    let mut images = known.to_vec();
+fn with_more_images(known: &[Image], more: &[ImageEdit]) -> Vec<ImageEdit> {
+    let again = |image: &Image| {
+        let Image { src, alt, position, variants: _ } = image.clone();
+        ImageEdit { src, alt, position, variants: None }
+    };
+    let mut images: Vec<_> = known.iter().map(again).collect();
     for image in more {
         match images.iter_mut().find(|known| known.src == image.src) {
             Some(known) => known.alt = image.alt.clone(),
-            None => images.push(Image { position: u32::MAX, ..image.clone() }),
+            None => images.push(ImageEdit { position: u32::MAX, ..image.clone() }),
         }
     }
     images
@@ -119,7 +125,7 @@ impl Sheet {
             vendor: differing(&self.vendor, check_text("/vendor", &edit.vendor)?),
             product_type: differing(&self.product_type, check_text("/type", &edit.product_type)?),
             tags: differing(&self.tags, edit.tags.as_ref().map(|tags| check_tags(tags)).transpose()?),
-            images: differing(&self.images, edit.images.as_ref().map(|images| check_images(images)).transpose()?),
+            images: None,
             options: differing(&self.options, options),
             status: differing(&self.status, edit.status),
             removed: Vec::new(),
@@ -132,7 +138,11 @@ impl Sheet {
             }
         }
         let named = self.revise_variants(edit, &mut change)?;
-        let next = self.with(&change, self.updated_at);
+        let mut next = self.with(&change, self.updated_at);
+        change.images = differing(&self.images, Some(next.pictured(edit, &named)?));
+        if let Some(images) = &change.images {
+            next.images.clone_from(images);
+        }
         next.check(&named)?;
         // What was put as it is was needed for the checks alone.
         change.put.retain(|variant| change.removed.contains(&variant.id) || self.variant(variant.id) != Some(variant));
@@ -292,31 +302,6 @@ fn check_values(pointer: &str, values: &[String]) -> Result<Vec<String>, Product
         return Err(invalid(pointer, "at most 3, and none of them empty"));
     }
     Ok(values)
-}
-
-fn check_images(images: &[Image]) -> Result<Vec<Image>, ProductRejection> {
-    let mut kept: Vec<Image> = Vec::with_capacity(images.len().min(IMAGES_MAX));
-    let mut known = HashSet::new();
-    for (index, image) in images.iter().enumerate() {
-        let (src, alt) = (image.src.trim(), single_line(&image.alt));
-        if !image_src_fits(src) {
-            return Err(invalid(format!("/images/{index}/src"), "an http(s) address or a path on this server"));
-        }
-        if alt.chars().count() > ALT_CHARS_MAX {
-            return Err(invalid(format!("/images/{index}/alt"), "at most 512 characters"));
-        }
-        if known.insert(src) {
-            kept.push(Image { src: src.to_owned(), alt, position: image.position });
-        }
-    }
-    if kept.len() > IMAGES_MAX {
-        return Err(invalid("/images", "a product has at most 250 images"));
-    }
-    kept.sort_by_key(|image| image.position);
-    for (image, position) in kept.iter_mut().zip(1..) {
-        image.position = position;
-    }
-    Ok(kept)
 }
 
 fn check_amount(pointer: &str, amount: Option<i64>) -> Result<(), ProductRejection> {

@@ -1,5 +1,7 @@
 //! What is said of a product, at one version.
 
+use std::collections::HashSet;
+
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use wincode::{SchemaRead, SchemaWrite};
@@ -42,6 +44,17 @@ pub struct Image {
     /// Its place, from 1 on.
     #[n(2)]
     pub position: u32,
+    /// The variants that it shows, in their order. `None`: no one in particular.
+    #[n(3)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variants: Option<Vec<VariantId>>,
+}
+
+impl Image {
+    /// Whether it is a picture of this variant.
+    pub fn shows(&self, variant: VariantId) -> bool {
+        self.variants.as_ref().is_some_and(|variants| variants.contains(&variant))
+    }
 }
 
 /// A variant of a product: what has a SKU and a price.
@@ -189,6 +202,7 @@ impl Sheet {
         128 + texts.iter().map(|text| text.len()).sum::<usize>()
             + lists.map(|text| text.len() + 2).sum::<usize>()
             + self.images.iter().map(|image| image.src.len() + image.alt.len() + 8).sum::<usize>()
+            + self.images.iter().flat_map(|image| &image.variants).map(|variants| variants.len() * 17).sum::<usize>()
             + self.variants.iter().map(Variant::bytes).sum::<usize>()
     }
 
@@ -205,7 +219,9 @@ impl Sheet {
             variant_title: variant.title(),
             price: self.money(variant.price),
             compare_at: variant.compare_at.map(|amount| self.money(amount)),
-            image: self.images.first().map(|image| image.src.clone()),
+            image: (self.images.iter().find(|image| image.shows(variant.id)))
+                .or(self.images.first())
+                .map(|image| image.src.clone()),
             options: self
                 .options
                 .iter()
@@ -244,7 +260,7 @@ impl Sheet {
     }
 
     fn option_view(&self, index: usize, name: &str) -> OptionView {
-        let mut known = std::collections::HashSet::new();
+        let mut known = HashSet::new();
         let values = self.variants.iter().filter_map(|variant| variant.options.get(index));
         let values = values.filter(|value| known.insert(value.as_str())).cloned().collect();
         OptionView { name: name.to_owned(), values }
@@ -290,6 +306,20 @@ pub struct ProductView {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+}
+
+impl ProductView {
+    /// The SKUs of the variants that an image shows, in their order.
+    pub fn skus_of(&self, image: &Image) -> Vec<Sku> {
+        let Some(shown) = &image.variants else { return Vec::new() };
+        let shown: HashSet<VariantId> = shown.iter().copied().collect();
+        self.variants.iter().filter(|variant| shown.contains(&variant.id)).map(|variant| variant.sku.clone()).collect()
+    }
+
+    /// The first picture of a variant, if it has one of its own.
+    pub fn picture_of(&self, variant: VariantId) -> Option<&Image> {
+        self.images.iter().find(|image| image.shows(variant))
+    }
 }
 
 /// What variants differ in.

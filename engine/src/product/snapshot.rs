@@ -9,6 +9,7 @@ use super::{
     Handle, Image, ImportedVariant, Product, ProductCommand, ProductEvent, ProductRejection, ProductReply, SafeHtml,
     Status, Variant,
     fold::{Grip, Left, Pending, RefusedSku, Stage},
+    former,
     sheet::Sheet,
 };
 use crate::{
@@ -32,56 +33,56 @@ pub struct FrozenProduct {
 }
 
 #[derive(SchemaRead, SchemaWrite)]
-struct ProductForm {
+pub(super) struct ProductForm {
     /// The versions that receipts refer to, and the one there is, each once.
-    sheets: Vec<SheetForm>,
-    current: Option<u32>,
-    grips: Vec<GripForm>,
-    next_slot: u64,
-    pending: Option<PendingForm>,
-    refused: Option<(CommandId, String, Option<ProductId>)>,
-    receipts: Vec<(Receipt, u32, Option<Vec<ImportedVariant>>)>,
+    pub(super) sheets: Vec<SheetForm>,
+    pub(super) current: Option<u32>,
+    pub(super) grips: Vec<GripForm>,
+    pub(super) next_slot: u64,
+    pub(super) pending: Option<PendingForm>,
+    pub(super) refused: Option<(CommandId, String, Option<ProductId>)>,
+    pub(super) receipts: Vec<(Receipt, u32, Option<Vec<ImportedVariant>>)>,
 }
 
 #[derive(SchemaRead, SchemaWrite)]
-struct SheetForm {
-    tenant: String,
-    product: ProductId,
-    handle: String,
-    currency: Currency,
-    title: String,
-    description: String,
-    vendor: String,
-    product_type: String,
-    tags: Vec<String>,
-    images: Vec<Image>,
-    options: Vec<String>,
-    status: Status,
-    variants: Vec<VariantForm>,
-    version: u64,
-    created_at: Timestamp,
-    updated_at: Timestamp,
+pub(super) struct SheetForm {
+    pub(super) tenant: String,
+    pub(super) product: ProductId,
+    pub(super) handle: String,
+    pub(super) currency: Currency,
+    pub(super) title: String,
+    pub(super) description: String,
+    pub(super) vendor: String,
+    pub(super) product_type: String,
+    pub(super) tags: Vec<String>,
+    pub(super) images: Vec<Image>,
+    pub(super) options: Vec<String>,
+    pub(super) status: Status,
+    pub(super) variants: Vec<VariantForm>,
+    pub(super) version: u64,
+    pub(super) created_at: Timestamp,
+    pub(super) updated_at: Timestamp,
 }
 
 #[derive(SchemaRead, SchemaWrite)]
-struct VariantForm {
-    id: VariantId,
-    sku: String,
-    options: Vec<String>,
-    price: i64,
-    compare_at: Option<i64>,
+pub(super) struct VariantForm {
+    pub(super) id: VariantId,
+    pub(super) sku: String,
+    pub(super) options: Vec<String>,
+    pub(super) price: i64,
+    pub(super) compare_at: Option<i64>,
 }
 
 #[derive(SchemaRead, SchemaWrite)]
-struct GripForm {
-    slot: u64,
-    sku: String,
-    variant: VariantId,
-    stage: StageForm,
+pub(super) struct GripForm {
+    pub(super) slot: u64,
+    pub(super) sku: String,
+    pub(super) variant: VariantId,
+    pub(super) stage: StageForm,
 }
 
 #[derive(SchemaRead, SchemaWrite)]
-enum StageForm {
+pub(super) enum StageForm {
     Waiting,
     Asked,
     Refused(Option<ProductId>),
@@ -90,19 +91,20 @@ enum StageForm {
 }
 
 #[derive(SchemaRead, SchemaWrite)]
-struct PendingForm {
+pub(super) struct PendingForm {
     /// The creation, as events spell it.
-    creation: Option<Vec<u8>>,
+    pub(super) creation: Option<Vec<u8>>,
     /// The change, as events spell it.
-    change: Vec<u8>,
-    imported: Option<Vec<ImportedVariant>>,
-    receipt: Receipt,
-    first_slot: u64,
-    unanswered: u64,
+    pub(super) change: Vec<u8>,
+    pub(super) imported: Option<Vec<ImportedVariant>>,
+    pub(super) receipt: Receipt,
+    pub(super) first_slot: u64,
+    pub(super) unanswered: u64,
 }
 
 impl Aggregate for Product {
     const KIND: Kind = Kind::Product;
+    const SNAPSHOT_FORMAT: u8 = 2;
     type Command = ProductCommand;
     type Event = ProductEvent;
     type Reply = ProductReply;
@@ -181,7 +183,17 @@ impl Aggregate for Product {
     }
 
     fn thaw(bytes: &[u8]) -> Result<Self, SnapshotError> {
-        let form: ProductForm = read_snapshot(bytes)?;
+        read_snapshot::<ProductForm>(bytes)?.into_product()
+    }
+
+    fn upcast(format: u8, bytes: &[u8]) -> Result<Self, SnapshotError> {
+        former::read(format, bytes)?.into_product()
+    }
+}
+
+impl ProductForm {
+    fn into_product(self) -> Result<Product, SnapshotError> {
+        let form = self;
         let sheets =
             form.sheets.into_iter().map(|sheet| sheet.into_sheet().map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
         let sheet = |index: u32| sheets.get(index as usize).cloned().ok_or_else(|| damaged("no such version"));

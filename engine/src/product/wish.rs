@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Handle, Image, SafeHtml, Status};
+use super::{Handle, SafeHtml, Status};
 #[cfg(doc)]
 use super::{IMAGES_MAX, OPTIONS_MAX, TAGS_MAX, TEXT_CHARS_MAX, VARIANTS_MAX, derived_sku};
 use crate::{
@@ -26,7 +26,7 @@ pub struct NewProduct {
     /// Words to find it by: at most [`TAGS_MAX`], without commas. Repeated ones count once.
     pub tags: Vec<String>,
     /// How it looks, at most [`IMAGES_MAX`]; ordered and numbered by `position`.
-    pub images: Vec<Image>,
+    pub images: Vec<ImageEdit>,
     /// What its variants differ in, at most [`OPTIONS_MAX`] different names. None for a product with one variant.
     pub options: Vec<String>,
     /// Whether it is in the shop.
@@ -64,7 +64,7 @@ pub struct ProductEdit {
     /// All its tags.
     pub tags: Option<Vec<String>>,
     /// All its images.
-    pub images: Option<Vec<Image>>,
+    pub images: Option<Vec<ImageEdit>>,
     /// The names of its options. Another number of them needs new values for every variant.
     pub options: Option<Vec<String>>,
     /// Whether it is in the shop.
@@ -75,6 +75,21 @@ pub struct ProductEdit {
     pub variants: Vec<VariantEdit>,
     /// Variants that go.
     pub remove: Vec<VariantId>,
+}
+
+/// An image as someone wants it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ImageEdit {
+    /// Its address: `https://…`, `http://…`, or a path on this server.
+    pub src: String,
+    /// What it shows, in words; may be empty.
+    pub alt: String,
+    /// Its place among the others.
+    pub position: u32,
+    /// The SKUs of the variants that it shows, as the change leaves them. `None`: those that it shows already.
+    // Newer than the fingerprints of earlier versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variants: Option<Vec<Sku>>,
 }
 
 /// Changes of one variant, or a new one; what is `None` stays.
@@ -90,6 +105,10 @@ pub struct VariantEdit {
     pub price: Option<i64>,
     /// What it costs elsewhere; `Some(None)` takes it away.
     pub compare_at: Option<Option<i64>>,
+    /// The address of its picture, which the product gets if it has not; `Some(None)`: it has none of its own.
+    // Newer than the fingerprints of earlier versions, like the next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<Option<String>>,
 }
 
 /// What a file says of one product. `None` is what the file has no column for: it stays as it is.
@@ -142,9 +161,9 @@ pub enum ImageChange {
     /// Nothing.
     Keep,
     /// These are all.
-    Replace(Vec<Image>),
+    Replace(Vec<ImageEdit>),
     /// These too. One that the product has already gets the new text.
-    Add(Vec<Image>),
+    Add(Vec<ImageEdit>),
 }
 
 /// What a file says of one variant.
@@ -158,4 +177,7 @@ pub struct ImportVariant {
     pub price: Option<i64>,
     /// What it costs elsewhere; `Some(None)` takes it away.
     pub compare_at: Option<Option<i64>>,
+    /// The address of its picture, which the product gets if it has not; `Some(None)`: it has none of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<Option<String>>,
 }

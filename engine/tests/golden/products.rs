@@ -30,7 +30,7 @@ fn variant(number: u8, name: &str, size: &str) -> Variant {
 }
 
 fn everything() -> Change {
-    let image = Image { src: "https://img.test/shirt.jpg".to_owned(), alt: "A shirt".to_owned(), position: 1 };
+    let image = Image { src: "https://img.test/shirt.jpg".to_owned(), alt: "A shirt".to_owned(), position: 1, variants: None };
     Change {
         title: Some("Shirt".to_owned()),
         description: Some(SafeHtml::clean("<p>Soft.</p>").unwrap()),
@@ -82,6 +82,15 @@ pub(crate) fn golden() -> Golden<Product> {
         ProductEvent::SkuDisowned { slot: 1, sku: sku("SHIRT-M") },
         asked(None, most, None, vec![adoption("SHIRT-XL", 5)], receipt(23, 30)),
     ];
-    let sorts = vec![("with-skus", ProductEvent::Refused { disown: vec![1, 2] })];
+    let image = Image {
+        src: "https://img.test/shirt-s.jpg".to_owned(),
+        alt: String::new(),
+        position: 1,
+        variants: Some(vec![VariantId(id(2)), VariantId(id(4))]),
+    };
+    let change = Change { images: Some(vec![image]), ..Change::default() };
+    let pictured = ProductEvent::Changed { change, imported: None, disown: Vec::new(), receipt: receipt(24, 40) };
+    let sorts =
+        vec![("with-skus", ProductEvent::Refused { disown: vec![1, 2] }), ("with-variant-images", pictured)];
     Golden { history, others: Vec::new(), sorts }
 }

@@ -12,7 +12,7 @@ use engine::{
     id::{CommandId, Fingerprint, ProductId},
     inventory::{InventoryCommand, InventoryRejection, InventoryReply},
     product::{
-        ImportChange, Imported, NewProduct, NewVariant, Product, ProductCommand, ProductRejection, ProductReply,
+        Image, ImageEdit, ImportChange, Imported, NewProduct, NewVariant, Product, ProductCommand, ProductRejection, ProductReply,
         ProductView,
     },
 };
@@ -55,6 +55,12 @@ fn again(view: &ProductView) -> NewProduct {
         price: variant.price.amount,
         compare_at: variant.compare_at.map(|money| money.amount),
     };
+    let image = |image: &Image| ImageEdit {
+        src: image.src.clone(),
+        alt: image.alt.clone(),
+        position: image.position,
+        variants: Some(view.skus_of(image)),
+    };
     NewProduct {
         handle: view.handle.clone(),
         title: view.title.clone(),
@@ -62,7 +68,7 @@ fn again(view: &ProductView) -> NewProduct {
         vendor: view.vendor.clone(),
         product_type: view.product_type.clone(),
         tags: view.tags.clone(),
-        images: view.images.clone(),
+        images: view.images.iter().map(image).collect(),
         options: view.options.iter().map(|option| option.name.clone()).collect(),
         status: view.status,
         currency: view.currency,

@@ -331,10 +331,15 @@ fn product_json(product: &ProductView, stock: impl Fn(&Sku) -> Option<u64>) -> s
             "compare_at_price": variant.compare_at, "on_hand": stock(&variant.sku),
         })
     };
+    let image = |image: &engine::product::Image| {
+        json!({
+            "src": image.src, "alt": image.alt, "position": image.position, "variant_skus": product.skus_of(image),
+        })
+    };
     json!({
         "id": product.id, "handle": product.handle, "currency": product.currency, "title": product.title,
         "description_html": product.description.as_str(), "vendor": product.vendor, "type": product.product_type,
-        "tags": product.tags, "images": product.images, "options": product.options, "status": product.status,
+        "tags": product.tags, "images": product.images.iter().map(image).collect::<Vec<_>>(), "options": product.options, "status": product.status,
         "version": product.version, "variants": product.variants.iter().map(variant).collect::<Vec<_>>(),
     })
 }

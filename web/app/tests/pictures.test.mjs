@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PHONE, shoot } from "./harness/looks.mjs";
 import { setting, TEST } from "./harness/setting.mjs";
+import { button, confirmed, fillAddress, link, pay, toCheckout } from "./harness/steps.mjs";
 
 const stage = setting();
 
@@ -16,14 +17,27 @@ const PICTURES = {
 
 async function product() {
   const token = Math.random().toString(36).slice(2, 8);
-  const image = (/** @type {string} */ name, /** @type {string} */ alt) => ({ src: `https://pictures.example/${name}.svg`, alt });
+  const sku = (/** @type {string} */ colour) => `COAT-${token}-${colour.slice(0, 1)}`;
+  const image = (/** @type {string} */ name, /** @type {string} */ alt, /** @type {string[]} */ ...colours) => ({
+    src: `https://pictures.example/${name}.svg`,
+    alt,
+    variant_skus: colours.map(sku),
+  });
   const price = { amount: 9900, currency: "USD" };
   return stage.shop.ask("POST", "/v1/products", {
     title: "Long Coat",
     handle: `long-coat-${token}`,
     options: ["Colour"],
-    variants: ["Moss green", "Slate"].map((colour) => ({ sku: `COAT-${token}-${colour.slice(0, 1)}`, options: [colour], price })),
-    images: [image("portrait", "Long coat in moss green"), image("landscape", "The lining"), image("square", "Long coat in slate, folded")],
+    variants: ["Moss green", "Slate"].map((colour) => ({ sku: sku(colour), options: [colour], price })),
+    // What is said of a picture tells nobody which variant it shows.
+    images: [image("portrait", "Not slate", "Moss green"), image("landscape", "The lining"), image("square", "Folded", "Slate")],
+  });
+}
+
+async function drawPictures(/** @type {import("./harness/browser.mjs").Page} */ page) {
+  await page.route("https://pictures.example/**", (route) => {
+    const name = /** @type {keyof typeof PICTURES} */ (route.request().url().replace(/^.*\/|\.svg$/g, ""));
+    return route.fulfill({ contentType: "image/svg+xml", body: PICTURES[name] });
   });
 }
 
@@ -34,10 +48,7 @@ for (const [screen, options] of /** @type {const} */ ([
   test(`on a ${screen} a gallery shows every picture whole, and the chosen variant's own`, TEST, async (context) => {
     const { id } = await product();
     const { page } = await stage.buyer(context, options);
-    await page.route("https://pictures.example/**", (route) => {
-      const name = /** @type {keyof typeof PICTURES} */ (route.request().url().replace(/^.*\/|\.svg$/g, ""));
-      return route.fulfill({ contentType: "image/svg+xml", body: PICTURES[name] });
-    });
+    await drawPictures(page);
     await page.goto(`/products/${id}`);
     const shown = page.locator(".gallery > .picture");
     const isShown = (/** @type {string} */ name) => page.locator(`.gallery > .picture[src$="${name}.svg"]`).waitFor();
@@ -62,3 +73,41 @@ for (const [screen, options] of /** @type {const} */ ([
     await shoot(page, `portrait-card-${screen}`);
   });
 }
+
+test("a drop, the cart, the checkout and the order show the picture of the variant", TEST, async (context) => {
+  const { ask } = stage.shop;
+  const { id, variants } = await product();
+  const skus = variants.map((/** @type {{ sku: string }} */ { sku }) => sku);
+  for (const sku of skus) await ask("POST", `/v1/inventory/${sku}/adjustments`, { delta: 9, reason: "for a test" });
+  const items = skus.map((/** @type {string} */ sku) => ({ sku, quantity: 3, price: { amount: 9000, currency: "USD" } }));
+  const ends_at = new Date(Date.now() + 3_600_000).toISOString();
+  const drop = await ask("POST", "/v1/drops", { title: "Coats", product_id: id, items, per_buyer_max: 2, hold_seconds: 300, ends_at });
+  const { page } = await stage.buyer(context);
+  await drawPictures(page);
+  const isShown = (/** @type {string} */ where, /** @type {string} */ name) => page.locator(`${where} .picture[src$="${name}.svg"]`).first().waitFor();
+
+  await page.goto(`/drops/${drop.id}`);
+  await button(page, /^Claim Slate for/).hover();
+  await isShown(".drop-picture", "square");
+  await button(page, /^Claim Moss green for/).focus();
+  await isShown(".drop-picture", "portrait");
+  await button(page, /^Claim Slate for/).click();
+  await page.getByRole("heading", { name: "Held for you" }).waitFor();
+  await isShown(".drop-picture", "square");
+  await page.reload();
+  await isShown(".drop-picture", "square");
+  await toCheckout(page);
+  await isShown(".goods-line", "square");
+  await fillAddress(page, "eve@example.com");
+  await pay(page);
+  await confirmed(page);
+  await isShown(".goods-line", "square");
+  await link(page, "Follow your order").click();
+  await page.getByRole("heading", { name: /^Order / }).waitFor();
+  await isShown(".goods-line", "square");
+
+  await page.goto(`/products/${id}`);
+  await page.getByRole("radio", { name: "Slate" }).check();
+  await button(page, "Add to cart").click();
+  await isShown("dialog .goods-line", "square");
+});

@@ -1471,6 +1471,8 @@ export interface components {
             position: number;
             /** @description Its address. */
             src: string;
+            /** @description The SKUs of the variants that it shows; absent in lists. */
+            variant_skus?: components["schemas"]["Sku"][];
         };
         /** @description A catalogue file that is taken in, or was. */
         Import: {
@@ -1801,8 +1803,13 @@ export interface components {
         NewImage: {
             /** @description What it shows, in words. */
             alt?: string | null;
-            /** @description Its address: `https://…`, `http://…`, or a path on this server. */
+            /** @description Its address: `https://…`, `http://…`, or a path on this server. Taken under the name `url` as well. */
             src: string;
+            /**
+             * @description The SKUs of the variants that it shows, as the request leaves them. Left out: those that the image with this
+             *     address shows already.
+             */
+            variant_skus?: components["schemas"]["Sku"][] | null;
         };
         /** @description Something to be put into a cart. */
         NewLine: {

@@ -23,6 +23,7 @@ fn both_generations_of_headers_say_the_same() {
         sku: Sku::new("S-1").ok(),
         price: Some(999),
         compare_at: Some(Some(1_200)),
+        image: None,
     };
     assert_eq!(change.variants, [size]);
     assert_eq!(newer.product().variants, [VariantRow { line: 2, stock: Some(7) }]);

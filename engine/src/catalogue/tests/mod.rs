@@ -3,6 +3,7 @@
 mod faults;
 mod headers;
 mod merging;
+mod pictures;
 mod refusing;
 mod round_trip;
 mod samples;

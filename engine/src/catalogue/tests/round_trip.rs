@@ -12,7 +12,7 @@ use crate::{
     inventory::{InventoryCommand, InventoryReply},
     money::AMOUNT_MAX,
     product::{
-        Handle, Image, ImportOutcome, NewProduct, NewVariant, Product, ProductCommand, ProductReply, ProductView,
+        Handle, ImageEdit, ImportOutcome, NewProduct, NewVariant, Product, ProductCommand, ProductReply, ProductView,
         SafeHtml,
     },
     quantity::QUANTITY_MAX,
@@ -74,11 +74,12 @@ fn tag() -> impl Strategy<Value = String> {
     "[ \"';=é]{0,3}[a-z]{1,4}[\"' ]{0,2}"
 }
 
-fn image() -> impl Strategy<Value = Image> {
-    ("https://x\\.example/[a-z0-9,']{1,3}", text(), 1..9u32).prop_map(|(src, alt, position)| Image {
+fn image() -> impl Strategy<Value = ImageEdit> {
+    ("https://x\\.example/[a-z0-9,']{1,3}", text(), 1..9u32).prop_map(|(src, alt, position)| ImageEdit {
         src,
         alt,
         position,
+        variants: None,
     })
 }
 
@@ -99,11 +100,19 @@ fn product() -> impl Strategy<Value = NewProduct> {
     let names = prop::sample::subsequence(vec!["Size", "Title", "Col\"our,"], 0..=3);
     let texts = ([text(), text(), text()], "[ <p>&\"'/\n\rbé,]{0,20}", "[a-z抹0-9_-]{1,12}");
     let lists = (prop::collection::vec(tag(), 0..4), prop::collection::vec(image(), 0..8));
+    let pictures = prop::collection::vec(prop::option::of(0..8usize), 6);
     let status = prop::sample::select(vec![Status::Active, Status::Draft, Status::Archived]);
     let currency = prop::sample::select(vec!["USD", "JPY", "KWD"]);
     let options = names.prop_flat_map(|names| (variants(names.len()), Just(names)));
-    (options, texts, lists, status, currency).prop_map(
-        |((variants, names), (lines, html, handle), (tags, images), status, code)| {
+    (options, texts, lists, (status, currency), pictures).prop_map(
+        |((variants, names), (lines, html, handle), (tags, mut images), (status, code), pictures)| {
+            // A file says one picture of a variant.
+            for (variant, picture) in variants.iter().zip(pictures) {
+                let image = picture.and_then(|index| images.get_mut(index));
+                if let (Some(image), Some(sku)) = (image, &variant.sku) {
+                    image.variants.get_or_insert_default().push(sku.clone());
+                }
+            }
             let [title, vendor, product_type] = lines;
             NewProduct {
                 handle: Handle::new(&handle).unwrap(),
@@ -191,7 +200,7 @@ fn an_export_says_what_shopify_needs_to_be_told() {
         vendor: "Kiln, Yard".into(),
         product_type: String::new(),
         tags: vec!["a".into(), "b".into()],
-        images: ["/a", "/b"].map(|src| Image { src: src.into(), alt: String::new(), position: 1 }).into(),
+        images: ["/a", "/b"].map(|src| ImageEdit { src: src.into(), alt: String::new(), position: 1, variants: (src == "/b").then(|| vec![Sku::new("mug").unwrap()]) }).into(),
         options: Vec::new(),
         status: Status::Draft,
         currency: currency(),
@@ -204,8 +213,8 @@ fn an_export_says_what_shopify_needs_to_be_told() {
     assert_eq!(
         rows,
         [
-            "Mug,mug,,\"Kiln, Yard\",,\"a, b\",FALSE,Draft,mug,Title,Default Title,,,,,18.05,,USD,shopify,7,deny,/a,1,,FALSE",
-            ",mug,,,,,,,,,,,,,,,,,,,,/b,2,,",
+            "Mug,mug,,\"Kiln, Yard\",,\"a, b\",FALSE,Draft,mug,Title,Default Title,,,,,18.05,,USD,shopify,7,deny,/a,1,,/b,FALSE",
+            ",mug,,,,,,,,,,,,,,,,,,,,/b,2,,,",
         ]
     );
 }

@@ -118,7 +118,7 @@ fn values_out_of_range_are_refused_where_they_stand() {
     assert_eq!(refused(&|new| new.variants[1].price = -1), "/variants/1/price");
     assert_eq!(refused(&|new| new.variants[1].compare_at = Some(-1)), "/variants/1/compare_at_price");
     assert_eq!(refused(&|new| new.variants.clear()), "/variants");
-    let image = |src: &str| Image { src: src.into(), alt: String::new(), position: 1 };
+    let image = |src: &str| ImageEdit { src: src.into(), alt: String::new(), position: 1, variants: None };
     for wrong in ["javascript:steal()", "data:image/png;base64,x", "//evil.example/a", "https://", "https://a/b c", ""]
     {
         assert_eq!(refused(&|new| new.images = vec![image(wrong)]), "/images/0/src", "{wrong}");
@@ -138,7 +138,7 @@ fn a_product_has_a_bound_in_all() {
 
 #[test]
 fn images_are_ordered_and_numbered() {
-    let image = |src: &str, position| Image { src: src.into(), alt: " front\t ".into(), position };
+    let image = |src: &str, position| ImageEdit { src: src.into(), alt: " front\t ".into(), position, variants: None };
     let mut shop = Shop::default();
     let images = vec![image("/b", 7), image("/a", 2), image("/b", 9)];
     shop.ask(1, create(NewProduct { images, ..shirt() })).unwrap();

@@ -37,7 +37,13 @@ fn an_absent_column_stays_and_a_blank_cell_clears() {
 #[test]
 fn variants_merge_by_their_values_and_the_others_stay() {
     let mut shop = Shop::with_shirt();
-    let variant = |value: &str, price| ImportVariant { options: strings(&[value]), sku: None, price, compare_at: None };
+    let variant = |value: &str, price| ImportVariant {
+        options: strings(&[value]),
+        sku: None,
+        price,
+        compare_at: None,
+        image: None,
+    };
     let variants = vec![variant("M", Some(1_300)), variant("L", Some(1_400))];
     let change = ImportChange { variants, ..ImportChange::new(Handle::new("shirt").unwrap()) };
     let reply = imported(shop.ask(2, import(change)).unwrap());
@@ -77,7 +83,7 @@ fn a_taken_sku_refuses_the_product() {
 
 #[test]
 fn images_are_replaced_or_added() {
-    let image = |src: &str, alt: &str| Image { src: src.into(), alt: alt.into(), position: 1 };
+    let image = |src: &str, alt: &str| ImageEdit { src: src.into(), alt: alt.into(), position: 1, variants: None };
     let mut shop = Shop::with_shirt();
     let with = |images| ImportChange { images, ..ImportChange::new(Handle::new("shirt").unwrap()) };
     shop.ask(2, import(with(ImageChange::Add(vec![image("/a", ""), image("/b", "")])))).unwrap();

@@ -47,13 +47,14 @@ fn take(shop: &mut Shop, number: u128, step: Step) {
                 sku: Some(name(s)),
                 price: Some(price),
                 compare_at: None,
+                image: None,
             };
             import(ImportChange { variants: rows.into_iter().map(row).collect(), ..shirt_file() })
         }
         Step::Edit(put, gone) => {
             let put = put.into_iter().map(|(v, s)| {
                 let id = variants.iter().find(|variant| variant.options == value(v)).map(|variant| variant.id);
-                VariantEdit { id, sku: Some(name(s)), options: Some(value(v)), price: Some(2), compare_at: None }
+                VariantEdit { id, sku: Some(name(s)), options: Some(value(v)), price: Some(2), ..VariantEdit::default() }
             });
             let gone = gone.and_then(|n| variants.get(n as usize)).map(|variant| variant.id);
             let version = if exists { shop.view().version } else { 0 };

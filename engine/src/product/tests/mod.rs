@@ -4,6 +4,7 @@ mod creating;
 mod editing;
 mod importing;
 mod life;
+mod pictures;
 mod selling;
 
 use std::collections::BTreeMap;
@@ -189,6 +190,7 @@ fn shirt_file() -> ImportChange {
         sku: Some(sku(sku_text)),
         price: Some(price),
         compare_at: Some(None),
+        image: None,
     };
     ImportChange {
         title: Some("Shirt".into()),

@@ -2,10 +2,10 @@
 
 use engine::{
     aggregate::EXPLICIT_NULL,
-    id::VariantId,
+    id::{Sku, VariantId},
     money::Currency,
     product::{
-        Handle, IMAGES_MAX, Image, NewProduct, NewVariant, ProductEdit, SafeHtml, Status, VARIANTS_MAX, VariantEdit,
+        Handle, IMAGES_MAX, ImageEdit, NewProduct, NewVariant, ProductEdit, SafeHtml, Status, VARIANTS_MAX, VariantEdit,
     },
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -80,16 +80,23 @@ pub(crate) struct NewVariantBody {
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewImage {
-    /// Its address: `https://…`, `http://…`, or a path on this server.
+    /// Its address: `https://…`, `http://…`, or a path on this server. Taken under the name `url` as well.
     #[schema(
         min_length = 1,
         max_length = 2048,
         pattern = "^(?:https?://[^\\s\"<>\\\\\\u0000-\\u001f\\u007f-\\u009f]+|/(?:[^/\\s\"<>\\\\\\u0000-\\u001f\\u007f-\\u009f][^\\s\"<>\\\\\\u0000-\\u001f\\u007f-\\u009f]*)?)$"
     )]
+    #[serde(alias = "url")]
     src: String,
     /// What it shows, in words.
     #[schema(max_length = 512)]
     alt: Option<String>,
+    /// The SKUs of the variants that it shows, as the request leaves them. Left out: those that the image with this
+    /// address shows already.
+    // Newer than the fingerprints of earlier versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<SkuSchema>>, max_items = 2048)]
+    variant_skus: Option<Vec<String>>,
 }
 
 /// Changes of a product; what is left out stays.
@@ -182,14 +189,22 @@ fn description(html: &str, faults: &mut Faults) -> Option<SafeHtml> {
     faults.range("/description_html", SafeHtml::clean(html))
 }
 
-fn images(images: &[NewImage], faults: &mut Faults) -> Vec<Image> {
+fn images(images: &[NewImage], faults: &mut Faults) -> Vec<ImageEdit> {
     faults.check("/images", images.len() <= IMAGES_MAX, "has at most 250 images");
-    let image = |(image, position): (&NewImage, u32)| Image {
+    let image = |(image, position): (&NewImage, u32)| ImageEdit {
         src: image.src.clone(),
         alt: image.alt.clone().unwrap_or_default(),
         position,
+        variants: image.variant_skus.as_ref().map(|skus| variant_skus(skus, position - 1, faults)),
     };
     images.iter().take(IMAGES_MAX).zip(1..).map(image).collect()
+}
+
+fn variant_skus(skus: &[String], image: u32, faults: &mut Faults) -> Vec<Sku> {
+    let at = format!("/images/{image}/variant_skus");
+    faults.check(&at, skus.len() <= VARIANTS_MAX, "has at most 2048 skus");
+    let skus = skus.iter().take(VARIANTS_MAX).enumerate();
+    skus.filter_map(|(index, sku)| read_sku(sku, &format!("{at}/{index}"), faults)).collect()
 }
 
 fn handle(said: Option<&str>, title: &str, faults: &mut Faults) -> Option<Handle> {
@@ -292,6 +307,6 @@ impl VariantPatch {
             let pointer = format!("{at}/compare_at_price");
             price.as_ref().and_then(|price| price_in(price, &pointer, currency, faults))
         });
-        VariantEdit { id: self.id, sku, options: self.options.clone(), price, compare_at }
+        VariantEdit { id: self.id, sku, options: self.options.clone(), price, compare_at, image: None }
     }
 }

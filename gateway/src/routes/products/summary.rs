@@ -2,7 +2,7 @@
 
 use engine::{
     id::{ProductId, Sku, VariantId},
-    product::Status,
+    product::{Image, Status},
     time::Timestamp,
 };
 use persistence::sql::lists::{ProductSummary, VariantSummary};
@@ -77,7 +77,10 @@ pub(crate) struct VariantSummaryWire {
 
 impl From<ProductSummary> for ProductSummaryWire {
     fn from(product: ProductSummary) -> Self {
-        let image = product.image.map(|image| ImageWire { src: image.src, alt: image.alt, position: image.position });
+        let image = product.image.map(|Image { src, alt, position, variants: _ }| {
+            // Which variants it shows only their list could tell, and a summary may not have all.
+            ImageWire { src, alt, position, variant_skus: Vec::new() }
+        });
         Self {
             id: product.id,
             handle: product.handle,

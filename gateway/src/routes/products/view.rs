@@ -60,6 +60,10 @@ pub(crate) struct ImageWire {
     pub(super) alt: String,
     /// Its place, from 1 on.
     pub(super) position: u32,
+    /// The SKUs of the variants that it shows; absent when it is of no one in particular, and in lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<SkuSchema>, required = false, max_items = 2048)]
+    pub(super) variant_skus: Vec<Sku>,
 }
 
 /// What variants differ in.
@@ -99,10 +103,11 @@ pub(crate) struct VariantWire {
 impl ProductWire {
     /// `in_stock` tells of a variant, by its place and SKU, whether units are available.
     pub(super) fn of(view: &ProductView, in_stock: impl Fn(usize, &Sku) -> bool) -> Self {
-        let image = |Image { src, alt, position }: &Image| ImageWire {
-            src: src.clone(),
-            alt: alt.clone(),
-            position: *position,
+        let image = |image: &Image| ImageWire {
+            src: image.src.clone(),
+            alt: image.alt.clone(),
+            position: image.position,
+            variant_skus: view.skus_of(image),
         };
         let variants = view.variants.iter().enumerate().map(|(index, variant)| VariantWire {
             id: variant.id,

@@ -15,6 +15,7 @@ mod mailboxes;
 mod networks;
 mod numbers;
 mod orders;
+mod pictures;
 mod private;
 mod quotes;
 mod scripts;

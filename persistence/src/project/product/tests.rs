@@ -5,7 +5,7 @@ use engine::{
     id::{Kind, Sku, TenantId},
     inventory::{InventoryCommand, InventoryRejection, InventoryReply, StockChange},
     money::Currency,
-    product::{NewProduct, NewVariant, Product, ProductCommand, ProductEdit, ProductReply, ProductView, VariantEdit},
+    product::{ImageEdit, NewProduct, NewVariant, Product, ProductCommand, ProductEdit, ProductReply, ProductView, VariantEdit},
 };
 
 use super::{
@@ -30,7 +30,12 @@ fn shirt(handle: &str, title: &str) -> NewProduct {
         vendor: "Öko Mode".to_owned(),
         product_type: "Shirt".to_owned(),
         tags: vec!["Summer".to_owned(), "organic cotton".to_owned()],
-        images: vec![Image { src: "https://cdn.example/a.png".to_owned(), alt: "a".to_owned(), position: 1 }],
+        images: vec![ImageEdit {
+            src: "https://cdn.example/a.png".to_owned(),
+            alt: "a".to_owned(),
+            position: 1,
+            variants: Some(vec![Sku::new(&format!("{handle}-m")).unwrap()]),
+        }],
         options: vec!["Size".to_owned()],
         status: Status::Active,
         currency: Currency::USD,

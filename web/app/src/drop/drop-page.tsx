@@ -1,10 +1,10 @@
-import { useEffect, useMemo, useRef } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { PageProps } from "../app";
 import { now } from "../clock";
 import { t, time, tn } from "../i18n";
 import { session } from "../session";
 import { idIn, productPath } from "../shop/addresses";
-import { pictureOf, seenOf, titleOf } from "../shop/catalogue";
+import { pictureAt, pictureOf, productOf, seenOf, titleOf } from "../shop/catalogue";
 import type { Drop } from "../types";
 import { CAN_PAY } from "../checkout/providers";
 import { Icon } from "../ui/icon";
@@ -48,6 +48,9 @@ function DropView({ drop, desk, nameOf }: { drop: Drop; desk: ClaimDesk; nameOf:
     // Drawn by then. The next Tab leads to the checkout.
     if (byKeyboard) requestAnimationFrame(() => holdTitle.current?.focus());
   };
+  // What was looked at last; at first what is held, or all that there is.
+  const [looked, setLooked] = useState<string>();
+  const wanted = looked ?? desk.holds.value[0]?.sku ?? (drop.items.length === 1 ? drop.items[0]?.sku : undefined);
   const needsAccount = drop.audience === "customers" && !session.value?.role;
 
   return (
@@ -55,7 +58,7 @@ function DropView({ drop, desk, nameOf }: { drop: Drop; desk: ClaimDesk; nameOf:
       <NoPayments />
       <div class="drop-top">
         <div class="drop-picture">
-          <ProductPicture product={pictureOf(drop.product_id, titleOf(drop))} />
+          <ProductPicture product={pictureOf(drop.product_id, titleOf(drop))} at={pictureAt(productOf(drop.product_id), wanted) ?? 0} />
         </div>
         <div class="drop-facts">
           <div>
@@ -81,7 +84,15 @@ function DropView({ drop, desk, nameOf }: { drop: Drop; desk: ClaimDesk; nameOf:
             <h2 id="sizes-title" class="unseen">
               {t("drop.sizes")}
             </h2>
-            <Sizes drop={drop} phase={phase} desk={desk} nameOf={nameOf} barred={needsAccount || !CAN_PAY} onHeld={onHeld} />
+            <Sizes
+              drop={drop}
+              phase={phase}
+              desk={desk}
+              nameOf={nameOf}
+              barred={needsAccount || !CAN_PAY}
+              onHeld={onHeld}
+              onLook={setLooked}
+            />
           </section>
           {/* What comes and goes stands below the buttons: nothing moves under a finger. */}
           <HoldBar desk={desk} title={holdTitle} words={barWords(desk, phase)} />

@@ -13,6 +13,8 @@ interface Props {
   barred: boolean;
   /** After a claim that succeeded; `byKeyboard` when no finger is on the button. */
   onHeld: (byKeyboard: boolean) => void;
+  /** An item that a finger, a pointer or the keyboard is at: the page shows its picture. */
+  onLook: (sku: string) => void;
 }
 
 export function Sizes({ drop, nameOf, ...rest }: Props) {
@@ -28,7 +30,7 @@ export function Sizes({ drop, nameOf, ...rest }: Props) {
 
 type SizeProps = Omit<Props, "drop" | "nameOf"> & { item: DropItem; name: string; isAtLimit: boolean };
 
-function Size({ item, phase, desk, name, barred, isAtLimit, onHeld }: SizeProps) {
+function Size({ item, phase, desk, name, barred, isAtLimit, onHeld, onLook }: SizeProps) {
   const state = itemStateOf(item, phase);
   const busy = desk.busy.value[item.sku];
   const canClaim = state === "available" && !barred && !isAtLimit;
@@ -38,7 +40,11 @@ function Size({ item, phase, desk, name, barred, isAtLimit, onHeld }: SizeProps)
     if (!busy && (await desk.claim(item.sku))) onHeld(byKeyboard);
   };
   return (
-    <li class={state === "gone" || state === "closed" ? "size gone" : "size"}>
+    <li
+      class={state === "gone" || state === "closed" ? "size gone" : "size"}
+      onPointerEnter={() => onLook(item.sku)}
+      onFocusIn={() => onLook(item.sku)}
+    >
       <div>
         <p class="size-name">{name}</p>
         <p class={state === "available" && item.available <= FEW ? "size-left few digits" : "size-left digits"}>

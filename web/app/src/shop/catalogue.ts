@@ -71,27 +71,11 @@ export function describeLine(line: Pick<GoodsLine, "product_id" | "sku" | "title
   return { title: product ?? line.title, ...(variant ? { variant } : {}) };
 }
 
-/** A word of an option that is shorter is too often a part of another: M, XL, 42. */
-const TELLING_CHARS_MIN = 3;
-
-/**
- * The place of the picture that shows a variant: the first whose text names one of its options, as merchants write it for
- * those who do not see ("Rain jacket in slate, front"). Nothing where no text does.
- */
+/** The place of the first picture that shows a variant, as the merchant says. Nothing where none does. */
 export function pictureAt(product: Product | undefined, sku: string | undefined): number | undefined {
-  const variant = product?.variants.find((one) => one.sku === sku);
-  for (const value of variant?.options ?? []) {
-    if (value.length < TELLING_CHARS_MIN) continue;
-    const words = wordsOf(value);
-    const at = product?.images.findIndex(({ alt }) => wordsOf(alt).includes(words)) ?? -1;
-    if (at >= 0) return at;
-  }
-  return undefined;
-}
-
-/** In lower case, each word between spaces. */
-function wordsOf(text: string): string {
-  return ` ${text.toLowerCase().replace(/[^\p{L}\p{M}\p{N}]+/gu, " ").trim()} `;
+  if (sku === undefined) return undefined;
+  const at = product?.images.findIndex(({ variant_skus }) => variant_skus?.includes(sku)) ?? -1;
+  return at >= 0 ? at : undefined;
 }
 
 /** What a drop is called: a vendor may have left that to its product. */

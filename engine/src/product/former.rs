@@ -1,0 +1,94 @@
+//! Snapshots of products as earlier versions wrote them.
+
+use wincode::SchemaRead;
+
+use super::{
+    Image, ImportedVariant, Status,
+    snapshot::{GripForm, PendingForm, ProductForm, SheetForm, VariantForm},
+};
+use crate::{
+    aggregate::{SnapshotError, read_snapshot},
+    id::{CommandId, ProductId},
+    money::Currency,
+    receipts::Receipt,
+    time::Timestamp,
+};
+
+/// Reads a snapshot of a format before the present one.
+pub(super) fn read(format: u8, bytes: &[u8]) -> Result<ProductForm, SnapshotError> {
+    match format {
+        1 => read_snapshot::<Product1>(bytes).map(Product1::upcast),
+        _ => Err(SnapshotError(format!("there is no format {format} of products"))),
+    }
+}
+
+/// Format 1: images of no variant in particular.
+#[derive(SchemaRead)]
+struct Product1 {
+    sheets: Vec<Sheet1>,
+    current: Option<u32>,
+    grips: Vec<GripForm>,
+    next_slot: u64,
+    pending: Option<PendingForm>,
+    refused: Option<(CommandId, String, Option<ProductId>)>,
+    receipts: Vec<(Receipt, u32, Option<Vec<ImportedVariant>>)>,
+}
+
+#[derive(SchemaRead)]
+struct Sheet1 {
+    tenant: String,
+    product: ProductId,
+    handle: String,
+    currency: Currency,
+    title: String,
+    description: String,
+    vendor: String,
+    product_type: String,
+    tags: Vec<String>,
+    images: Vec<Image1>,
+    options: Vec<String>,
+    status: Status,
+    variants: Vec<VariantForm>,
+    version: u64,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+#[derive(SchemaRead)]
+struct Image1 {
+    src: String,
+    alt: String,
+    position: u32,
+}
+
+impl Product1 {
+    fn upcast(self) -> ProductForm {
+        let Self { sheets, current, grips, next_slot, pending, refused, receipts } = self;
+        let sheets = sheets.into_iter().map(Sheet1::upcast).collect();
+        ProductForm { sheets, current, grips, next_slot, pending, refused, receipts }
+    }
+}
+
+impl Sheet1 {
+    fn upcast(self) -> SheetForm {
+        let image = |Image1 { src, alt, position }| Image { src, alt, position, variants: None };
+        SheetForm {
+            tenant: self.tenant,
+            product: self.product,
+            handle: self.handle,
+            currency: self.currency,
+            title: self.title,
+            description: self.description,
+            vendor: self.vendor,
+            product_type: self.product_type,
+            tags: self.tags,
+            images: self.images.into_iter().map(image).collect(),
+            options: self.options,
+            status: self.status,
+            variants: self.variants,
+            version: self.version,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+        }
+    }
+}
