@@ -127,3 +127,47 @@ async fn lines_are_refunded_and_their_units_come_back() {
         .await;
     assert!(vendor.get("/v1/orders?state=paid&payment_state=refunded").await.items().is_empty());
 }
+
+#[tokio::test]
+async fn orders_are_listed_in_the_order_that_is_asked_for() {
+    let shop = Shop::open().await;
+    shirts(&shop).await;
+    let vendor = shop.vendor();
+    for quantity in [2, 3, 1] {
+        let buyer = shop.guest().await;
+        let cart = buyer.post("/v1/carts", "cart", json!({})).await.has(201).text("/id").to_owned();
+        let line = json!({"sku": "SHIRT-S", "quantity": quantity});
+        buyer.post(&format!("/v1/carts/{cart}/lines"), "line", line).await.has(201);
+        buyer.post("/v1/checkouts", "pay", payment("tok_approve", json!({"cart_id": cart}))).await.has(201);
+        eventually(|| buyer.get("/v1/orders"), |answer| answer.items().len() == 1).await;
+    }
+    let said = |orders: &[Value], pointer: &str| -> Vec<Value> {
+        orders.iter().map(|order| order.pointer(pointer).unwrap().clone()).collect()
+    };
+    let read = async |sort: &str| vendor.get(&format!("/v1/orders?sort={sort}")).await.has(200).items().to_vec();
+    let totals = said(&read("total").await, "/totals/total/amount");
+    assert_eq!(totals, [1_000, 2_000, 3_000]);
+    assert_eq!(said(&read("-total").await, "/totals/total/amount"), [3_000, 2_000, 1_000]);
+    let oldest = read("placed_at").await;
+    assert!(oldest.is_sorted_by_key(|order| order["placed_at"].as_str().unwrap().to_owned()), "{oldest:?}");
+    let mut newest = read("-placed_at").await;
+    assert_eq!(said(&newest, "/id"), said(vendor.get("/v1/orders").await.has(200).items(), "/id"), "as without a word");
+    newest.reverse();
+    assert_eq!(said(&newest, "/id"), said(&oldest, "/id"));
+
+    // Page by page it is the same, and a cursor is for its own order alone.
+    for sort in ["total", "-total", "placed_at", "-placed_at"] {
+        let (mut orders, mut cursor) = (Vec::new(), String::new());
+        for _ in 0..3 {
+            let page = vendor.get(&format!("/v1/orders?sort={sort}&limit=1{cursor}")).await.has(200);
+            orders.extend(page.items().to_vec());
+            cursor = format!("&cursor={}", page.body["next_cursor"].as_str().unwrap_or_default());
+        }
+        assert_eq!(said(&orders, "/id"), said(&read(sort).await, "/id"), "{sort}");
+        assert_eq!(cursor, "&cursor=", "{sort} ends");
+    }
+    let first = vendor.get("/v1/orders?sort=total&limit=1").await.has(200);
+    let other = format!("/v1/orders?sort=-total&cursor={}", first.text("/next_cursor"));
+    vendor.get(&other).await.refuses(422, "out_of_range");
+    vendor.get("/v1/orders?sort=number").await.refuses(400, "invalid_request");
+}

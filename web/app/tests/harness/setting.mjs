@@ -11,8 +11,11 @@ export { eventually };
 /** Without an answer for so long a test has failed. */
 export const TEST = { timeout: 45_000 };
 
-/** A shop and a browser for the tests of a file. They are there from the first test on. */
-export function setting() {
+/**
+ * A shop and a browser for the tests of a file. They are there from the first test on.
+ * @param {() => Promise<Parameters<typeof startShop>[0]>} [prepare] What comes before the shop, and what the shop gets.
+ */
+export function setting(prepare = async () => ({})) {
   const stage = {
     /** @type {import("./shop.mjs").Shop} */
     shop: /** @type {any} */ (undefined),
@@ -44,7 +47,7 @@ export function setting() {
     },
   };
   before(async () => {
-    [stage.shop, stage.browser] = await Promise.all([startShop(), startBrowser()]);
+    [stage.shop, stage.browser] = await Promise.all([prepare().then(startShop), startBrowser()]);
   });
   after(async () => {
     await Promise.allSettled([stage.browser?.close(), stage.shop?.stop()]);

@@ -17,11 +17,15 @@ const START_MS_MAX = 60_000;
 
 /** @typedef {Awaited<ReturnType<typeof startShop>>} Shop */
 
-/** Starts a demo shop. `stop` ends it, by its process id, and removes what it had. */
-export async function startShop() {
+/**
+ * Starts a demo shop, with more flags and settings if they are given. `stop` ends it, by its process id, and removes what
+ * it had.
+ * @param {{ flags?: string[], env?: Record<string, string> }} [more]
+ */
+export async function startShop(more = {}) {
   if (!existsSync(BINARY)) throw new Error(`no binary at ${BINARY}: build it, or name one by FUSION_BIN`);
   const folder = await mkdtemp(join(tmpdir(), "fusion-pages-"));
-  let server = serve(folder, PAGES ? BEHIND_PAGES : "127.0.0.1:0");
+  let server = serve(folder, PAGES ? BEHIND_PAGES : "127.0.0.1:0", more);
   const said = await untilReady(server);
   const url = /^http:\/\/\S+$/m.exec(said)?.[0] ?? "";
   const vendor = /^\s*vendor\s+(\S+)/m.exec(said)?.[1] ?? "";
@@ -63,7 +67,7 @@ export async function startShop() {
     kill,
     /** Starts it again where it was, on what it had. */
     async start() {
-      server = serve(folder, new URL(url).host);
+      server = serve(folder, new URL(url).host, more);
       await untilReady(server);
     },
     async stop() {
@@ -115,10 +119,15 @@ export async function startShop() {
   };
 }
 
-/** @returns {import("node:child_process").ChildProcess} */
-function serve(/** @type {string} */ folder, /** @type {string} */ listen) {
-  const args = ["serve", "--dev", "--listen", listen, "--data-dir", folder];
-  return spawn(BINARY, args, { stdio: ["ignore", "pipe", "pipe"] });
+/**
+ * @param {string} folder
+ * @param {string} listen
+ * @param {{ flags?: string[], env?: Record<string, string> }} more
+ * @returns {import("node:child_process").ChildProcess}
+ */
+function serve(folder, listen, { flags = [], env = {} }) {
+  const args = ["serve", "--dev", "--listen", listen, "--data-dir", folder, ...flags];
+  return spawn(BINARY, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
 }
 
 /** @returns {Promise<string>} */
