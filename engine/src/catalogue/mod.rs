@@ -40,12 +40,13 @@ pub use self::{
 use crate::{
     id::Sku,
     money::Currency,
-    product::{ImageChange, ImportChange, ImportVariant, ProductRejection, derived_sku},
+    product::{DESCRIPTION_CHARS_MAX, ImageChange, ImportChange, ImportVariant, ProductRejection, derived_sku},
 };
 use header::Header;
 
-/// The longest cell, in bytes: twice the longest description, which is the longest thing that a file can say.
-pub const FIELD_BYTES_MAX: usize = 1 << 20;
+/// The longest cell, in bytes: the longest description, of characters of four bytes, which is the longest thing that a file
+/// can say.
+pub const FIELD_BYTES_MAX: usize = 4 * DESCRIPTION_CHARS_MAX;
 /// The longest row, in bytes: the memory that one row may take, however many columns it has.
 pub const ROW_BYTES_MAX: usize = 4 << 20;
 /// The most columns: Shopify's own are some 60, and metafields add to them.

@@ -5,7 +5,7 @@ use crate::{
     id::Sku,
     money::{AMOUNT_MAX, Currency, MoneyError},
     product::{
-        Handle, IMAGE_SRC_BYTES_MAX, IMAGES_MAX, InvalidDescription, InvalidHandle, LeftOut, ProductRejection,
+        Handle, IMAGE_SRC_CHARS_MAX, IMAGES_MAX, InvalidDescription, InvalidHandle, LeftOut, ProductRejection,
         TAGS_MAX, VARIANTS_MAX, single_line,
     },
     quantity::QUANTITY_MAX,
@@ -176,8 +176,8 @@ pub enum Refusal {
     /// An image within the file.
     #[error("an image within the file (data:) is not imported: write its address")]
     ImageWithin,
-    /// An address longer than [`IMAGE_SRC_BYTES_MAX`].
-    #[error("an image's address has at most {IMAGE_SRC_BYTES_MAX} bytes")]
+    /// An address longer than [`IMAGE_SRC_CHARS_MAX`].
+    #[error("an image's address has at most {IMAGE_SRC_CHARS_MAX} characters")]
     ImageTooLong,
     /// Several addresses in one cell.
     #[error("more than one address: write each image on a row of its own")]

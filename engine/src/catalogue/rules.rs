@@ -9,7 +9,7 @@ use super::{Refusal, Warning, WarningKind};
 use crate::{
     id::Sku,
     money::{AMOUNT_MAX, Currency},
-    product::{Handle, IMAGE_SRC_BYTES_MAX, Status, TAGS_MAX, TEXT_CHARS_MAX, image_src_fits, single_line},
+    product::{Handle, IMAGE_SRC_CHARS_MAX, Status, TAGS_MAX, TEXT_CHARS_MAX, image_src_fits, single_line},
     quantity::QUANTITY_MAX,
 };
 
@@ -191,7 +191,7 @@ pub(super) fn parse_image_src(text: &str) -> Result<String, Refusal> {
     let url = url.map_err(|_| Refusal::InvalidImage)?;
     let fixed = if is_ours { url[Position::BeforePath..].to_owned() } else { url.to_string() };
     match fixed.len() {
-        bytes if bytes > IMAGE_SRC_BYTES_MAX => Err(Refusal::ImageTooLong),
+        bytes if bytes > IMAGE_SRC_CHARS_MAX => Err(Refusal::ImageTooLong),
         _ if image_src_fits(&fixed) && (is_ours || url.has_host()) => Ok(fixed),
         _ => Err(Refusal::InvalidImage),
     }
@@ -387,7 +387,7 @@ mod tests {
 
     #[test]
     fn an_image_s_address_is_mended_as_browsers_do() {
-        let long = format!("https://x.example/{}", "a".repeat(IMAGE_SRC_BYTES_MAX - 18));
+        let long = format!("https://x.example/{}", "a".repeat(IMAGE_SRC_CHARS_MAX - 18));
         for right in ["https://x.example/a.jpg", "/media/1", "HTTPS://X.example/A.jpg", "http://x.example/a,b'c", &long]
         {
             assert_eq!(parse_image_src(right), Ok(right.to_owned()), "stays as it is");

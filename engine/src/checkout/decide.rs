@@ -9,7 +9,7 @@ use crate::{
     aggregate::{Context, Decision, KeyReused},
     drop::Buyer,
     money::AMOUNT_MAX,
-    payment::{PROVIDER_BYTES_MAX, SEALED_TOKEN_BYTES_MAX},
+    payment::{PROVIDER_CHARS_MAX, SEALED_TOKEN_BYTES_MAX},
     receipts::Receipt,
     time::Timestamp,
 };
@@ -174,7 +174,7 @@ fn check(start: &StartCheckout) -> Result<(), CheckoutRejection> {
             return invalid("/claims", "names a claim twice");
         }
     }
-    if start.provider.is_empty() || start.provider.len() > PROVIDER_BYTES_MAX {
+    if start.provider.is_empty() || start.provider.chars().count() > PROVIDER_CHARS_MAX {
         return invalid("/payment/provider", "is empty or too long");
     }
     if start.token.is_empty() || start.token.len() > SEALED_TOKEN_BYTES_MAX {

@@ -1,7 +1,7 @@
 //! How a payment decides, what it asks of its provider, and what the answers change.
 
 use super::{
-    CODE_BYTES_MAX, CONFIRMS_MAX, PROVIDER_BYTES_MAX, Payment, PaymentCommand, PaymentEvent, PaymentRejection,
+    CODE_BYTES_MAX, CONFIRMS_MAX, PROVIDER_CHARS_MAX, Payment, PaymentCommand, PaymentEvent, PaymentRejection,
     PaymentReply, PaymentState, ProviderAnswer, ProviderOperation, ProviderRequest, REFUNDS_MAX,
     SEALED_TOKEN_BYTES_MAX,
     fold::{Line, Refund, RefundState, Sheet},
@@ -65,11 +65,11 @@ impl Payment {
         if !(0..=AMOUNT_MAX).contains(&amount.amount) {
             return Err(invalid("/amount", "lies from 0 to 2^53 - 1"));
         }
-        if provider.is_empty() || provider.len() > PROVIDER_BYTES_MAX {
+        if provider.is_empty() || provider.chars().count() > PROVIDER_CHARS_MAX {
             return Err(invalid("/payment/provider", "has from 1 to 64 bytes"));
         }
         if token.len() > SEALED_TOKEN_BYTES_MAX {
-            return Err(invalid("/payment/token", "is longer than 1024 bytes"));
+            return Err(invalid("/payment/token", "is longer than 1024 characters"));
         }
         let (command, at) = (context.command_id, context.now);
         let asked = PaymentEvent::AuthoriseAsked {

@@ -36,14 +36,14 @@ use crate::{
 pub const REFUNDS_MAX: usize = 1_000;
 /// The most times that a buyer can say that the challenge is passed.
 pub const CONFIRMS_MAX: usize = 20;
-/// The longest token, in bytes: the well-known providers' are below 256.
-pub const TOKEN_BYTES_MAX: usize = 1_024;
+/// The longest token, in characters: the well-known providers' are below 256.
+pub const TOKEN_CHARS_MAX: usize = 1_024;
 /// What a sealed token starts with; the key is the gateway's. Tokens without it are of earlier versions.
 pub const SEALED_TOKEN_PREFIX: &str = "sealed1.";
-/// The longest token as events hold it: [`TOKEN_BYTES_MAX`] bytes with a nonce and a tag, in base64.
-pub const SEALED_TOKEN_BYTES_MAX: usize = SEALED_TOKEN_PREFIX.len() + (TOKEN_BYTES_MAX + 12 + 16).div_ceil(3) * 4;
-/// The longest name of a provider, in bytes.
-pub const PROVIDER_BYTES_MAX: usize = 64;
+/// The longest token as events hold it: [`TOKEN_CHARS_MAX`] characters of four bytes with a nonce and a tag, in base64.
+pub const SEALED_TOKEN_BYTES_MAX: usize = SEALED_TOKEN_PREFIX.len() + (TOKEN_CHARS_MAX * 4 + 12 + 16).div_ceil(3) * 4;
+/// The longest name of a provider, in characters.
+pub const PROVIDER_CHARS_MAX: usize = 64;
 /// The longest code of a refusal that is kept, in bytes; the rest is cut off.
 pub const CODE_BYTES_MAX: usize = 64;
 

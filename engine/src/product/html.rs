@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc};
 use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 use serde::{Serialize, Serializer};
 
-/// The longest description, in bytes of HTML: Shopify's bound.
-pub const DESCRIPTION_BYTES_MAX: usize = 512 * 1_024;
+/// The longest description, in characters of HTML: Shopify's bound.
+pub const DESCRIPTION_CHARS_MAX: usize = 512 * 1_024;
 
 /// How often the cleaner may look at its own output: what is not stable by then becomes plain text.
 const PASSES_MAX: usize = 8;
@@ -18,15 +18,15 @@ pub const DESCRIPTION_ELEMENTS_MAX: usize = 2_000;
 /// A description that is too long, or too much work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidDescription {
-    /// Longer than [`DESCRIPTION_BYTES_MAX`], before or after it was cleaned.
-    #[error("a description has at most {DESCRIPTION_BYTES_MAX} bytes")]
+    /// Longer than [`DESCRIPTION_CHARS_MAX`], before or after it was cleaned.
+    #[error("a description has at most {DESCRIPTION_CHARS_MAX} characters")]
     TooLong,
     /// More than [`DESCRIPTION_ELEMENTS_MAX`] elements.
     #[error("a description has at most {DESCRIPTION_ELEMENTS_MAX} html elements")]
     TooManyElements,
 }
 
-/// HTML without scripts, styles, forms and handlers, at most [`DESCRIPTION_BYTES_MAX`] bytes.
+/// HTML without scripts, styles, forms and handlers, at most [`DESCRIPTION_CHARS_MAX`] characters.
 ///
 /// Commands carry it, so that nothing else can reach an event, and so that cleaning costs the entrance and not the
 /// product's actor. Cleaning what is clean changes nothing.
@@ -42,9 +42,9 @@ impl Default for SafeHtml {
 impl SafeHtml {
     /// Takes out of `html` all that could act on the page which shows it.
     pub fn clean(html: &str) -> Result<Self, InvalidDescription> {
-        // Each ampersand comes out as four bytes at least, and many of them are slow to parse.
+        // Each ampersand comes out as four characters at least, and many of them are slow to parse.
         let ampersands = html.bytes().filter(|&byte| byte == b'&').count();
-        if html.len() > DESCRIPTION_BYTES_MAX || ampersands > DESCRIPTION_BYTES_MAX / 4 {
+        if is_too_long(html) || ampersands > DESCRIPTION_CHARS_MAX / 4 {
             return Err(InvalidDescription::TooLong);
         }
         // An end tag alone makes an element too: `</p>`.
@@ -57,7 +57,7 @@ impl SafeHtml {
             return Err(InvalidDescription::TooManyElements);
         }
         let mut clean = ammonia::clean(html).trim().to_owned();
-        if clean.len() > DESCRIPTION_BYTES_MAX {
+        if is_too_long(&clean) {
             return Err(InvalidDescription::TooLong);
         }
         // A parser drops a line break at the start of a `pre`, so one pass is not always the last.
@@ -73,7 +73,7 @@ impl SafeHtml {
         if !stable {
             clean = plain_text(&clean);
         }
-        if clean.len() > DESCRIPTION_BYTES_MAX {
+        if is_too_long(&clean) {
             return Err(InvalidDescription::TooLong);
         }
         Ok(Self(clean.into()))
@@ -141,6 +141,11 @@ impl fmt::Display for LeftOut {
     }
 }
 
+fn is_too_long(html: &str) -> bool {
+    // Counting is for texts that are long enough to need it.
+    html.len() > DESCRIPTION_CHARS_MAX && html.chars().count() > DESCRIPTION_CHARS_MAX
+}
+
 /// What is left when every tag is taken out.
 fn plain_text(html: &str) -> String {
     ammonia::Builder::empty().clean(html).to_string().trim().to_owned()
@@ -204,11 +209,14 @@ mod tests {
 
     #[test]
     fn a_description_has_an_edge_before_and_after_cleaning() {
-        assert!(SafeHtml::clean(&"a".repeat(DESCRIPTION_BYTES_MAX)).is_ok());
-        assert_eq!(SafeHtml::clean(&"a".repeat(DESCRIPTION_BYTES_MAX + 1)), Err(InvalidDescription::TooLong));
+        for letter in ["a", "é", "抹", "😀"] {
+            let longest = letter.repeat(DESCRIPTION_CHARS_MAX);
+            assert!(SafeHtml::clean(&longest).is_ok_and(|clean| clean.as_str() == longest), "{letter}");
+            assert_eq!(SafeHtml::clean(&format!("{longest}a")), Err(InvalidDescription::TooLong), "{letter}");
+        }
         assert!(SafeHtml::clean(&"<".repeat(1_000)).unwrap().as_str().len() == 4_000);
-        assert_eq!(SafeHtml::clean(&"<".repeat(DESCRIPTION_BYTES_MAX / 4 + 1)), Err(InvalidDescription::TooLong));
-        assert_eq!(SafeHtml::clean(&"&".repeat(DESCRIPTION_BYTES_MAX / 2)), Err(InvalidDescription::TooLong));
+        assert_eq!(SafeHtml::clean(&"<".repeat(DESCRIPTION_CHARS_MAX / 4 + 1)), Err(InvalidDescription::TooLong));
+        assert_eq!(SafeHtml::clean(&"&".repeat(DESCRIPTION_CHARS_MAX / 2)), Err(InvalidDescription::TooLong));
     }
 
     #[test]

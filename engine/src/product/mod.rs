@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     fold::Product,
     handle::{HANDLE_CHARS_MAX, Handle, InvalidHandle, derived_sku, variant_id},
-    html::{DESCRIPTION_BYTES_MAX, DESCRIPTION_ELEMENTS_MAX, InvalidDescription, LeftOut, SafeHtml},
+    html::{DESCRIPTION_CHARS_MAX, DESCRIPTION_ELEMENTS_MAX, InvalidDescription, LeftOut, SafeHtml},
     revise::{image_src_fits, single_line},
     sheet::{Change, Image, OptionView, ProductView, Status, Variant, VariantView},
     wish::{ImageChange, ImageEdit, ImportChange, ImportVariant, NewProduct, NewVariant, ProductEdit, VariantEdit},
@@ -55,13 +55,13 @@ pub const TAGS_MAX: usize = 250;
 pub const TEXT_CHARS_MAX: usize = 255;
 /// The longest text that stands for an image, in characters: Shopify's bound.
 pub const ALT_CHARS_MAX: usize = 512;
-/// The longest address of an image, in bytes: what browsers and proxies carry.
-pub const IMAGE_SRC_BYTES_MAX: usize = 2_048;
-/// The most bytes of one product with all its variants: an event that holds all of it stays near a megabyte, which is
-/// what brokers take without asking.
-pub const PRODUCT_BYTES_MAX: usize = 1 << 20;
+/// The longest address of an image, in characters: what browsers and proxies carry.
+pub const IMAGE_SRC_CHARS_MAX: usize = 2_048;
+/// The most bytes of one product with all its variants: the longest description, of characters of four bytes, and a
+/// megabyte for the rest. An event that holds all of it fits in a batch of the journal.
+pub const PRODUCT_BYTES_MAX: usize = DESCRIPTION_CHARS_MAX * 4 + (1 << 20);
 /// The most bytes of earlier versions that a product remembers for 24 hours, to answer a repeat as it answered first:
-/// some 10,000 changes of an ordinary product, or 32 of the largest.
+/// some 10,000 changes of an ordinary product, or 10 of the largest.
 pub const ANSWERS_BYTES_MAX: usize = 32 << 20;
 
 /// What can be asked of a product.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    Change, IMAGE_SRC_BYTES_MAX, Image, ImageChange, ImageEdit, ImportChange, ImportVariant, NewProduct, OPTIONS_MAX,
+    Change, IMAGE_SRC_CHARS_MAX, Image, ImageChange, ImageEdit, ImportChange, ImportVariant, NewProduct, OPTIONS_MAX,
     PRODUCT_BYTES_MAX, ProductEdit, ProductRejection, TAGS_MAX, TEXT_CHARS_MAX, VARIANTS_MAX, Variant, VariantEdit,
     derived_sku, sheet::Sheet, variant_id,
 };
@@ -22,7 +22,7 @@ pub fn single_line(text: &str) -> String {
 }
 
 /// Whether `src` can be the address of an image: `http(s)://…` or a path on this server, without white space, at most
-/// [`IMAGE_SRC_BYTES_MAX`] bytes.
+/// [`IMAGE_SRC_CHARS_MAX`] characters.
 pub fn image_src_fits(src: &str) -> bool {
     let after = |scheme: &str| {
         let (begin, place) = src.split_at_checked(scheme.len())?;
@@ -31,7 +31,7 @@ pub fn image_src_fits(src: &str) -> bool {
     let place = after("https://").or_else(|| after("http://"));
     let known = place.is_some_and(|place| !place.is_empty()) || (src.starts_with('/') && !src.starts_with("//"));
     known
-        && src.len() <= IMAGE_SRC_BYTES_MAX
+        && src.chars().count() <= IMAGE_SRC_CHARS_MAX
         && !src.chars().any(|c| c.is_whitespace() || c.is_control() || "\"<>\\".contains(c))
 }
 
@@ -228,7 +228,7 @@ impl Sheet {
             }
         }
         if self.bytes() > PRODUCT_BYTES_MAX {
-            return Err(invalid("", "a product has at most one megabyte of text"));
+            return Err(invalid("", "a product has at most three megabytes of text"));
         }
         Ok(())
     }

@@ -11,8 +11,9 @@ use crate::problem::{Code, FieldCode, Problem};
 
 /// The most bytes of a JSON body, unless a route says otherwise: a cart or a drop of 100 items takes some 16 KiB.
 pub const JSON_BYTES_MAX: usize = 64 * 1024;
-/// The most bytes of a product as JSON: an event that holds all of it has at most one megabyte.
-pub const PRODUCT_JSON_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// The most bytes of a product as JSON: the longest description takes 2 MiB at the most, and 6 MiB with each of its
+/// characters as two `\\u` escapes. Only vendors send one.
+pub const PRODUCT_JSON_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// How deep arrays and objects may lie in each other: serde_json's bound on its recursion.
 pub const JSON_DEPTH_MAX: usize = 128;
 

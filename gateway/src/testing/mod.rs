@@ -278,9 +278,14 @@ impl Visitor<'_> {
 
     /// Posts with a key, unless that is empty.
     pub(crate) async fn post(&self, path: &str, key: &str, body: Value) -> Answer {
+        self.post_text(path, key, body.to_string()).await
+    }
+
+    /// Posts JSON as it is spelled.
+    pub(crate) async fn post_text(&self, path: &str, key: &str, body: String) -> Answer {
         let builder = self.request("POST", path).header("content-type", "application/json");
         let builder = if key.is_empty() { builder } else { builder.header("idempotency-key", key) };
-        self.shop.send(builder.body(Body::from(body.to_string())).unwrap()).await
+        self.shop.send(builder.body(Body::from(body)).unwrap()).await
     }
 
     pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {

@@ -1,7 +1,7 @@
 //! What is refused, where, and what that does to the rest.
 
 use super::*;
-use crate::product::{DESCRIPTION_BYTES_MAX, IMAGES_MAX, InvalidDescription, VARIANTS_MAX};
+use crate::product::{DESCRIPTION_CHARS_MAX, IMAGES_MAX, InvalidDescription, VARIANTS_MAX};
 
 #[test]
 fn a_bad_cell_is_refused_with_its_line_and_column() {
@@ -23,9 +23,12 @@ fn a_bad_cell_is_refused_with_its_line_and_column() {
     assert_eq!(refused("Vendor", &"x".repeat(256)), Refusal::TextTooLong { max: 255 });
     assert_eq!(refused("SKU", &"x".repeat(256)), Refusal::InvalidSku);
     assert_eq!(
-        refused("Description", &"x".repeat(DESCRIPTION_BYTES_MAX + 1)),
+        refused("Description", &"x".repeat(DESCRIPTION_CHARS_MAX + 1)),
         Refusal::Description(InvalidDescription::TooLong)
     );
+    let file = format!("Handle,Title,Description\nmug,Mug,{}\n", "😀".repeat(DESCRIPTION_CHARS_MAX));
+    let longest = read(&file).product().change.description.clone().unwrap();
+    assert_eq!(longest.as_str().chars().count(), DESCRIPTION_CHARS_MAX);
 }
 
 #[test]

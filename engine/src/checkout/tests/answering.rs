@@ -174,7 +174,7 @@ fn a_strange_request_is_refused() {
     let none = start(Source::Claims(Vec::new()));
     let many = start(Source::Claims((1..22).map(claim).collect()));
     let no_token = StartCheckout { token: String::new(), ..of_cart() };
-    let long_token = StartCheckout { token: "x".repeat(2_000), ..of_cart() };
+    let long_token = StartCheckout { token: "x".repeat(crate::payment::SEALED_TOKEN_BYTES_MAX + 1), ..of_cart() };
     let mut taxed = of_cart();
     taxed.terms.tax_basis_points = 10_001;
     for strange in [twice, none, many, no_token, long_token, taxed] {

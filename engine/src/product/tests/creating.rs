@@ -128,12 +128,27 @@ fn values_out_of_range_are_refused_where_they_stand() {
 
 #[test]
 fn a_product_has_a_bound_in_all() {
-    let wide = |n: usize| new_variant(&format!("{n}"), &[&format!("{n:0>250}")], 1);
+    let wide = |n: usize| new_variant(&format!("{n}"), &[&format!("{n:é>250}")], 1);
     let too_many = NewProduct { variants: (0..=VARIANTS_MAX).map(wide).collect(), ..shirt() };
     assert_eq!(invalid_at(Shop::default().ask(1, create(too_many))), "/variants");
-    let description = SafeHtml::known(&"x".repeat(DESCRIPTION_BYTES_MAX));
+    let description = SafeHtml::known(&"😀".repeat(DESCRIPTION_CHARS_MAX));
+    let longest = NewProduct { description: description.clone(), ..shirt() };
+    assert!(Shop::default().ask(1, create(longest)).is_ok(), "the longest description fits");
     let too_large = NewProduct { variants: (0..VARIANTS_MAX).map(wide).collect(), description, ..shirt() };
     assert_eq!(invalid_at(Shop::default().ask(1, create(too_large))), "");
+}
+
+#[test]
+fn an_image_s_address_is_counted_in_characters() {
+    for letter in ["a", "ł", "抹", "😀"] {
+        let longest = format!("/{}", letter.repeat(IMAGE_SRC_CHARS_MAX - 1));
+        let with = |src: &str| {
+            let image = ImageEdit { src: src.into(), alt: String::new(), position: 1, variants: None };
+            Shop::default().ask(1, create(NewProduct { images: vec![image], ..shirt() }))
+        };
+        assert!(with(&longest).is_ok(), "{letter}");
+        assert_eq!(invalid_at(with(&format!("{longest}a"))), "/images/0/src", "{letter}");
+    }
 }
 
 #[test]

@@ -129,7 +129,7 @@ fn unknown_variants_and_other_currencies_are_refused() {
 #[test]
 fn a_product_remembers_a_day_of_answers_and_no_more_than_it_can() {
     let mut shop = Shop::default();
-    let text = |n: u128| SafeHtml::known(&format!("{n} {}", "x".repeat(DESCRIPTION_BYTES_MAX - 64)));
+    let text = |n: u128| SafeHtml::known(&format!("{n} {}", "x".repeat(DESCRIPTION_CHARS_MAX - 64)));
     shop.ask(1, create(NewProduct { description: text(1), ..shirt() })).unwrap();
     let change = |version: u64| {
         let description = Some(text(u128::from(version) + 1));
@@ -139,7 +139,7 @@ fn a_product_remembers_a_day_of_answers_and_no_more_than_it_can() {
     while shop.ask(u128::from(version) + 1, change(version)).is_ok() {
         version += 1;
     }
-    assert_eq!(version as usize, ANSWERS_BYTES_MAX / DESCRIPTION_BYTES_MAX - 1);
+    assert_eq!(version as usize, ANSWERS_BYTES_MAX / DESCRIPTION_CHARS_MAX - 1);
     assert_eq!(shop.ask(1_000, change(version)), Err(ProductRejection::TooManyChanges));
     assert!(shop.ask(1_000, ProductCommand::Archive).is_ok(), "taking it out of the shop always works");
     shop.now = RECEIPT_MS + 1;

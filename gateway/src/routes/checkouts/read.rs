@@ -5,7 +5,7 @@ use engine::{
     checkout::{CLAIMS_MAX, Source},
     id::{CartId, ClaimRef},
     money::Money,
-    payment::{PROVIDER_BYTES_MAX, TOKEN_BYTES_MAX},
+    payment::{PROVIDER_CHARS_MAX, TOKEN_CHARS_MAX},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -123,8 +123,9 @@ impl NewCheckout {
         let source = source(self.cart_id, self.claims.as_deref(), &mut faults);
         let email = faults.range("/email", Email::new(&self.email));
         let PaymentMeans { provider, token } = &self.payment;
-        faults.check("/payment/provider", (1..=PROVIDER_BYTES_MAX).contains(&provider.len()), "has from 1 to 64 bytes");
-        faults.check("/payment/token", (1..=TOKEN_BYTES_MAX).contains(&token.len()), "has from 1 to 1024 bytes");
+        let has = |text: &str, most: usize| (1..=most).contains(&text.chars().count());
+        faults.check("/payment/provider", has(provider, PROVIDER_CHARS_MAX), "has from 1 to 64 characters");
+        faults.check("/payment/token", has(token, TOKEN_CHARS_MAX), "has from 1 to 1024 characters");
         self.shipping_address.check_size("/shipping_address", &mut faults);
         let expected_total = self.expected_total.as_ref().and_then(|total| total.read("/expected_total", &mut faults));
         if faults.is_empty() {

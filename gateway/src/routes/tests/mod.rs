@@ -9,6 +9,7 @@ mod drops;
 mod former;
 mod imports;
 mod inventory;
+mod lengths;
 mod lines;
 mod lists;
 mod mailboxes;
