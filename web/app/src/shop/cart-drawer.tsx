@@ -110,7 +110,7 @@ function Line({ line }: { line: CartLine }) {
           {title}
         </a>
         {variant && <p class="small quiet">{variant}</p>}
-        <div class="stepper" role="group" aria-label={t("cart.quantity", { title: line.title })}>
+        <div class="stepper" role="group" aria-label={t("cart.quantity", { title: [title, variant].filter(Boolean).join(" · ") })}>
           <button
             class="icon-button"
             type="button"
