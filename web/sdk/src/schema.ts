@@ -1471,7 +1471,7 @@ export interface components {
             position: number;
             /** @description Its address. */
             src: string;
-            /** @description The SKUs of the variants that it shows; absent in lists. */
+            /** @description The SKUs of the variants that it shows; absent when it is of no one in particular, and in lists. */
             variant_skus?: components["schemas"]["Sku"][];
         };
         /** @description A catalogue file that is taken in, or was. */
