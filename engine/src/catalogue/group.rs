@@ -19,8 +19,8 @@ use crate::{
     id::Sku,
     money::Currency,
     product::{
-        ALT_CHARS_MAX, Handle, IMAGES_MAX, ImageChange, ImageEdit, ImportChange, ImportVariant, NO_OPTION, VARIANTS_MAX,
-        derived_sku,
+        ALT_CHARS_MAX, Handle, IMAGES_MAX, ImageChange, ImageEdit, ImportChange, ImportVariant, NO_OPTION,
+        VARIANTS_MAX, derived_sku,
     },
 };
 

@@ -56,7 +56,12 @@ impl Sheet {
             }
             let shown = match &image.variants {
                 Some(shown) => found(shown, &skus, index)?,
-                None => self.images.iter().find(|known| known.src == src).and_then(|known| known.variants.clone()).unwrap_or_default(),
+                None => self
+                    .images
+                    .iter()
+                    .find(|known| known.src == src)
+                    .and_then(|known| known.variants.clone())
+                    .unwrap_or_default(),
             };
             match places.get(src) {
                 Some(&place) => kept[place].variants.get_or_insert_default().extend(shown),

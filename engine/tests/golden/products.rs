@@ -30,7 +30,8 @@ fn variant(number: u8, name: &str, size: &str) -> Variant {
 }
 
 fn everything() -> Change {
-    let image = Image { src: "https://img.test/shirt.jpg".to_owned(), alt: "A shirt".to_owned(), position: 1, variants: None };
+    let image =
+        Image { src: "https://img.test/shirt.jpg".to_owned(), alt: "A shirt".to_owned(), position: 1, variants: None };
     Change {
         title: Some("Shirt".to_owned()),
         description: Some(SafeHtml::clean("<p>Soft.</p>").unwrap()),
@@ -90,7 +91,6 @@ pub(crate) fn golden() -> Golden<Product> {
     };
     let change = Change { images: Some(vec![image]), ..Change::default() };
     let pictured = ProductEvent::Changed { change, imported: None, disown: Vec::new(), receipt: receipt(24, 40) };
-    let sorts =
-        vec![("with-skus", ProductEvent::Refused { disown: vec![1, 2] }), ("with-variant-images", pictured)];
+    let sorts = vec![("with-skus", ProductEvent::Refused { disown: vec![1, 2] }), ("with-variant-images", pictured)];
     Golden { history, others: Vec::new(), sorts }
 }

@@ -12,8 +12,8 @@ use engine::{
     id::{CommandId, Fingerprint, ProductId},
     inventory::{InventoryCommand, InventoryRejection, InventoryReply},
     product::{
-        Image, ImageEdit, ImportChange, Imported, NewProduct, NewVariant, Product, ProductCommand, ProductRejection, ProductReply,
-        ProductView,
+        Image, ImageEdit, ImportChange, Imported, NewProduct, NewVariant, Product, ProductCommand, ProductRejection,
+        ProductReply, ProductView,
     },
 };
 

@@ -200,7 +200,14 @@ fn an_export_says_what_shopify_needs_to_be_told() {
         vendor: "Kiln, Yard".into(),
         product_type: String::new(),
         tags: vec!["a".into(), "b".into()],
-        images: ["/a", "/b"].map(|src| ImageEdit { src: src.into(), alt: String::new(), position: 1, variants: (src == "/b").then(|| vec![Sku::new("mug").unwrap()]) }).into(),
+        images: ["/a", "/b"]
+            .map(|src| ImageEdit {
+                src: src.into(),
+                alt: String::new(),
+                position: 1,
+                variants: (src == "/b").then(|| vec![Sku::new("mug").unwrap()]),
+            })
+            .into(),
         options: Vec::new(),
         status: Status::Draft,
         currency: currency(),

@@ -54,7 +54,13 @@ fn take(shop: &mut Shop, number: u128, step: Step) {
         Step::Edit(put, gone) => {
             let put = put.into_iter().map(|(v, s)| {
                 let id = variants.iter().find(|variant| variant.options == value(v)).map(|variant| variant.id);
-                VariantEdit { id, sku: Some(name(s)), options: Some(value(v)), price: Some(2), ..VariantEdit::default() }
+                VariantEdit {
+                    id,
+                    sku: Some(name(s)),
+                    options: Some(value(v)),
+                    price: Some(2),
+                    ..VariantEdit::default()
+                }
             });
             let gone = gone.and_then(|n| variants.get(n as usize)).map(|variant| variant.id);
             let version = if exists { shop.view().version } else { 0 };

@@ -13,8 +13,7 @@ fn with_images(images: Vec<ImageEdit>) -> ProductEdit {
 
 /// A shirt with a picture of each size, and one of the label.
 fn pictured() -> Shop {
-    let images =
-        vec![image("/label", None), image("/small", Some(&["S-1"])), image("/medium", Some(&["M-1", "M-1"]))];
+    let images = vec![image("/label", None), image("/small", Some(&["S-1"])), image("/medium", Some(&["M-1", "M-1"]))];
     let mut shop = Shop::default();
     shop.ask(1, create(NewProduct { images, ..shirt() })).unwrap();
     shop
@@ -60,12 +59,14 @@ fn a_sku_that_the_product_does_not_have_is_named() {
     assert_eq!(unknown(wrong), "/images/1/variant_skus/1");
     let too_many = vec!["M-1"; VARIANTS_MAX + 1];
     assert_eq!(unknown(vec![image("/a", Some(&too_many))]), "/images/0/variant_skus");
-    assert!(Shop::default().ask(1, create(NewProduct { images: vec![image("/a", Some(&too_many[1..]))], ..shirt() })).is_ok());
+    assert!(
+        Shop::default()
+            .ask(1, create(NewProduct { images: vec![image("/a", Some(&too_many[1..]))], ..shirt() }))
+            .is_ok()
+    );
     let mut shop = pictured();
-    let gone = ProductEdit {
-        remove: vec![shop.variant(&["S"]).id],
-        ..with_images(vec![image("/small", Some(&["S-1"]))])
-    };
+    let gone =
+        ProductEdit { remove: vec![shop.variant(&["S"]).id], ..with_images(vec![image("/small", Some(&["S-1"]))]) };
     assert_eq!(invalid_at(shop.ask(2, edit(1, gone))), "/images/0/variant_skus/0");
 }
 
@@ -106,7 +107,11 @@ fn a_file_gives_each_variant_its_picture() {
     shop.ask(2, file(all(), [None, None])).unwrap();
     assert_eq!(shown(&shop), ["/label", "/medium M-1"]);
     shop.ask(3, file(all(), [Some(Some("/new")), Some(None)])).unwrap();
-    assert_eq!(shown(&shop), ["/label", "/medium", "/new S-1"], "a blank cell takes it away, and a new picture is added");
+    assert_eq!(
+        shown(&shop),
+        ["/label", "/medium", "/new S-1"],
+        "a blank cell takes it away, and a new picture is added"
+    );
     shop.ask(4, file(ImageChange::Keep, [Some(Some("/label")), Some(Some("/label"))])).unwrap();
     assert_eq!(shown(&shop), ["/label S-1+M-1", "/medium", "/new"]);
     let again = imported(shop.ask(5, file(ImageChange::Keep, [Some(Some("/label")), Some(Some("/label"))])).unwrap());

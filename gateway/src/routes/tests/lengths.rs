@@ -52,10 +52,8 @@ async fn a_description_and_an_image_s_address_are_counted_in_characters() {
 async fn the_longest_description_may_be_written_in_escapes() {
     let shop = Shop::open().await;
     let text = "\\ud83d\\ude00".repeat(DESCRIPTION_CHARS_MAX);
-    let body = format!(
-        "{{\"title\": \"Long\", \"description_html\": \"{text}\", \"variants\": [{{\"price\": {}}}]}}",
-        usd(1)
-    );
+    let body =
+        format!("{{\"title\": \"Long\", \"description_html\": \"{text}\", \"variants\": [{{\"price\": {}}}]}}", usd(1));
     let made = shop.vendor().post_text("/v1/products", "k", body).await.has(201);
     assert!(made.text("/description_html").chars().all(|letter| letter == '😀'));
 }

@@ -25,11 +25,7 @@ async fn a_picture_says_which_variants_it_shows() {
         {"src": "/slate", "variant_skus": ["COAT-S", "COAT-S"]}]);
     let made = vendor.post("/v1/products", "coat", coat(images.clone())).await.has(201);
     let (all, moss, slate) = ("/all".to_owned(), "/moss".to_owned(), "/slate".to_owned());
-    let expected = [
-        (all.clone(), Value::Null),
-        (moss.clone(), json!(["COAT-M"])),
-        (slate.clone(), json!(["COAT-S"])),
-    ];
+    let expected = [(all.clone(), Value::Null), (moss.clone(), json!(["COAT-M"])), (slate.clone(), json!(["COAT-S"]))];
     assert_eq!(shown(&made.body), expected);
     let again = vendor.post("/v1/products", "coat", coat(images)).await.has(201);
     assert_eq!((again.header("idempotency-replayed"), shown(&again.body)), ("true", expected.to_vec()));
@@ -44,9 +40,10 @@ async fn a_picture_says_which_variants_it_shows() {
         [(slate, json!(["COAT-S"])), (moss, json!(["MOSS", "COAT-S"]))],
         "an image without a word of variants keeps them"
     );
-    let listed = eventually(|| nobody.get("/v1/products?query=coat"), |answer| {
-        answer.items().first().is_some_and(|item| item["version"] == 2)
-    })
+    let listed = eventually(
+        || nobody.get("/v1/products?query=coat"),
+        |answer| answer.items().first().is_some_and(|item| item["version"] == 2),
+    )
     .await;
     assert_eq!(shown(&listed.items()[0]), [("/slate".to_owned(), Value::Null)], "lists have the first image alone");
 }

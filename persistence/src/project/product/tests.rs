@@ -5,7 +5,9 @@ use engine::{
     id::{Kind, Sku, TenantId},
     inventory::{InventoryCommand, InventoryRejection, InventoryReply, StockChange},
     money::Currency,
-    product::{ImageEdit, NewProduct, NewVariant, Product, ProductCommand, ProductEdit, ProductReply, ProductView, VariantEdit},
+    product::{
+        ImageEdit, NewProduct, NewVariant, Product, ProductCommand, ProductEdit, ProductReply, ProductView, VariantEdit,
+    },
 };
 
 use super::{
