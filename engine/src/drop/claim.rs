@@ -3,7 +3,7 @@
 use serde::Serialize;
 use wincode::{SchemaRead, SchemaWrite};
 
-use super::{NetworkHash, Pin};
+use super::{NetworkHash, Pin, Sale};
 use crate::{
     id::{ClaimId, ClaimRef, EmailHash, Fingerprint, OrderId, Sku, SubjectId},
     money::Money,
@@ -102,6 +102,13 @@ pub struct Claim {
     pub state: ClaimState,
     /// The network that it came from, if that is known.
     pub network: Option<NetworkHash>,
+}
+
+impl Claim {
+    /// Its units and their price.
+    pub(super) fn sale(&self) -> Sale {
+        Sale { quantity: self.quantity, price: self.price }
+    }
 }
 
 /// A claim as its buyer sees it.

@@ -134,6 +134,7 @@ impl Drop {
             at: context.now,
             until,
             network,
+            number: Some(self.claims.len() as u32),
         };
         Ok(Decision::accept(vec![event], DropReply::Claim(self.claim_view(sheet, &made))))
     }
@@ -161,7 +162,8 @@ impl Drop {
                 Err(DropRejection::CheckoutInProgress { checkout: pin.checkout })
             }
             ClaimState::Held { pin: None, .. } => {
-                Ok(Decision::accept(vec![DropEvent::Released { claim, at: now }], DropReply::Done))
+                let quantity = Some(known.quantity);
+                Ok(Decision::accept(vec![DropEvent::Released { claim, at: now, quantity }], DropReply::Done))
             }
         }
     }
@@ -229,7 +231,8 @@ impl Drop {
             ClaimState::Sold { .. } => Err(DropRejection::AlreadySold),
             ClaimState::Released { .. } => Err(DropRejection::AlreadyReleased),
             ClaimState::Held { pin: Some(held), .. } if held == pin => {
-                Ok(Decision::accept(vec![DropEvent::Sold { claim, order, at: now }], DropReply::Done))
+                let sale = Some(known.sale());
+                Ok(Decision::accept(vec![DropEvent::Sold { claim, order, at: now, sale }], DropReply::Done))
             }
             ClaimState::Held { .. } => Err(DropRejection::NotAllowed { why: "the claim is not in this checkout" }),
         }
@@ -239,7 +242,8 @@ impl Drop {
         let (_, known) = self.claim(claim).ok_or(DropRejection::ClaimNotFound)?;
         match known.state {
             ClaimState::Sold { order: sold_to } if sold_to == order => {
-                Ok(Decision::accept(vec![DropEvent::Unsold { claim, at: now }], DropReply::Done))
+                let sale = Some(known.sale());
+                Ok(Decision::accept(vec![DropEvent::Unsold { claim, at: now, sale }], DropReply::Done))
             }
             _ => Ok(Decision::again(DropReply::Done)),
         }

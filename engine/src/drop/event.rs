@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
-use super::{DropEdit, ItemTerms, NetworkHash, Pin, Terms, Totals};
+use super::{DropEdit, ItemTerms, NetworkHash, Pin, Sale, Terms, Totals};
 use crate::{
     id::{ClaimId, DropId, EmailHash, OrderId, SubjectId, TenantId},
     quantity::Quantity,
@@ -135,6 +135,10 @@ pub enum DropEvent {
         /// The network that it came from, if that is known.
         #[n(8)]
         network: Option<NetworkHash>,
+        /// Its number in the drop's list of claims, which is how [`Expired`](DropEvent::Expired) names it. `None` in events
+        /// of earlier versions, whose claims end without a quantity too.
+        #[n(9)]
+        number: Option<u32>,
     },
     /// A buyer gave a claim back.
     #[n(9)]
@@ -145,6 +149,9 @@ pub enum DropEvent {
         /// When.
         #[n(1)]
         at: Timestamp,
+        /// Its units. `None` in events of earlier versions.
+        #[n(2)]
+        quantity: Option<Quantity>,
     },
     /// Holds ended: by their time, or because the drop was cancelled.
     #[n(10)]
@@ -155,6 +162,9 @@ pub enum DropEvent {
         /// When.
         #[n(1)]
         at: Timestamp,
+        /// Units of all of them. `None` in events of earlier versions.
+        #[n(2)]
+        units: Option<u64>,
     },
     /// A checkout took hold of a claim.
     #[n(11)]
@@ -194,6 +204,9 @@ pub enum DropEvent {
         /// When.
         #[n(2)]
         at: Timestamp,
+        /// What was sold. `None` in events of earlier versions.
+        #[n(3)]
+        sale: Option<Sale>,
     },
     /// A sale was taken back: its capture failed.
     #[n(14)]
@@ -204,6 +217,9 @@ pub enum DropEvent {
         /// When.
         #[n(1)]
         at: Timestamp,
+        /// What had been sold. `None` in events of earlier versions.
+        #[n(2)]
+        sale: Option<Sale>,
     },
     /// What was sold and what is left over is reported to the inventory.
     #[n(15)]

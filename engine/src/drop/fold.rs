@@ -90,12 +90,12 @@ impl Drop {
                     network: *network,
                 });
             }
-            DropEvent::Released { claim, at } => {
+            DropEvent::Released { claim, at, .. } => {
                 if let Some(&number) = self.by_id.get(claim) {
                     self.release_claim(number, ReleaseReason::GivenBack, *at);
                 }
             }
-            DropEvent::Expired { claims, at } => {
+            DropEvent::Expired { claims, at, .. } => {
                 for &number in claims {
                     self.release_claim(number, ReleaseReason::Expired, *at);
                 }
@@ -156,7 +156,7 @@ impl Drop {
                     self.expiries.insert((*until, number));
                 }
             }
-            DropEvent::Sold { claim, order, at } => {
+            DropEvent::Sold { claim, order, at, .. } => {
                 let Some(&number) = self.by_id.get(claim) else { return };
                 self.expire_never(number);
                 let Some(known) = self.claims.get_mut(number) else { return };
@@ -166,7 +166,7 @@ impl Drop {
                 item.totals.sold += units;
                 self.totals_changed(*at);
             }
-            DropEvent::Unsold { claim, at } => {
+            DropEvent::Unsold { claim, at, .. } => {
                 let Some(&number) = self.by_id.get(claim) else { return };
                 self.forget_email(number);
                 let over = self.is_phase_over();

@@ -146,6 +146,24 @@ pub struct Totals {
     pub returned: u64,
 }
 
+/// The units of a sold claim and their price, for readers of the journal that do not keep claims.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Sale {
+    /// How many units.
+    #[n(0)]
+    pub quantity: Quantity,
+    /// The price of each, in minor units of the drop's currency.
+    #[n(1)]
+    pub price: i64,
+}
+
+impl Sale {
+    /// The price of all units, in minor units. An amount beyond the range of `i64` is its bound.
+    pub fn amount(&self) -> i64 {
+        i64::try_from(self.quantity.units()).unwrap_or(i64::MAX).saturating_mul(self.price)
+    }
+}
+
 /// Where a drop stands, as people see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, SchemaRead, SchemaWrite)]
 #[serde(rename_all = "snake_case")]

@@ -117,7 +117,8 @@ impl Drop {
         let due = self.expiries.iter().take_while(|(until, _)| cancelled || *until <= now);
         let claims: Vec<u32> = due.take(super::EXPIRIES_PER_WAKE_MAX).map(|&(_, claim)| claim).collect();
         if !claims.is_empty() {
-            events.push(DropEvent::Expired { claims, at: now });
+            let units = claims.iter().map(|&claim| self.claims[claim].quantity.units()).sum();
+            events.push(DropEvent::Expired { claims, at: now, units: Some(units) });
         }
         if self.settlement.open == 0 && self.settlement.due.is_some_and(|due| due <= now) {
             events.push(DropEvent::SettlementAsked { at: now });

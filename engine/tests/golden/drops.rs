@@ -1,7 +1,9 @@
 //! Samples of drops.
 
 use engine::{
-    drop::{Audience, Drop, DropEdit, DropEvent, ItemEdit, ItemTerms, NetworkHash, NetworkLimit, Pin, Terms, Totals},
+    drop::{
+        Audience, Drop, DropEdit, DropEvent, ItemEdit, ItemTerms, NetworkHash, NetworkLimit, Pin, Sale, Terms, Totals,
+    },
     id::{CheckoutId, ClaimId, DropId, EmailHash, Fingerprint, OrderId, ProductId, SubjectId},
     money::Currency,
 };
@@ -71,6 +73,7 @@ fn claimed(claim: u8, item: u16, quantity: i64, seconds: u64) -> DropEvent {
         at: at(seconds),
         until: at(seconds + 120),
         network: None,
+        number: None,
     }
 }
 
@@ -104,17 +107,17 @@ pub(crate) fn golden() -> Golden<Drop> {
         claimed(3, 0, 3, 82),
         claimed(4, 0, 1, 83),
         claimed(5, 1, 1, 84),
-        DropEvent::Released { claim: claim(1), at: at(90) },
+        DropEvent::Released { claim: claim(1), at: at(90), quantity: None },
         pinned(2, 1),
         DropEvent::Unpinned { claim: claim(2), pin: pin(1), until: at(690) },
         pinned(3, 2),
-        DropEvent::Sold { claim: claim(3), order: OrderId(id(62)), at: at(92) },
+        DropEvent::Sold { claim: claim(3), order: OrderId(id(62)), at: at(92), sale: None },
         pinned(4, 3),
-        DropEvent::Sold { claim: claim(4), order: OrderId(id(63)), at: at(93) },
-        DropEvent::Unsold { claim: claim(4), at: at(94) },
+        DropEvent::Sold { claim: claim(4), order: OrderId(id(63)), at: at(93), sale: None },
+        DropEvent::Unsold { claim: claim(4), at: at(94), sale: None },
         DropEvent::SettlementAsked { at: at(95) },
         DropEvent::Settled { item: 0, totals: Totals { sold: 4, unsold: 100, returned: 1 } },
-        DropEvent::Expired { claims: vec![4, 1], at: at(700) },
+        DropEvent::Expired { claims: vec![4, 1], at: at(700), units: None },
         from_network(6, 0, 2, 710),
     ];
     let others = vec![
@@ -129,11 +132,22 @@ pub(crate) fn golden() -> Golden<Drop> {
     let edited = DropEvent::Edited { edit, receipt: receipt(16, 21) };
     let unlimited = DropEdit { network_limit: Some(NetworkLimit::Unlimited), ..DropEdit::default() };
     let unlimited = DropEvent::Edited { edit: unlimited, receipt: receipt(17, 22) };
+    let mut numbered = from_network(8, 1, 2, 712);
+    if let DropEvent::Claimed { number, .. } = &mut numbered {
+        *number = Some(70_000);
+    }
+    let sale = Some(Sale { quantity: units(3), price: 2_500 });
+    let (order, quantity) = (OrderId(id(64)), Some(units(2)));
     let sorts = vec![
         ("with-network-limit", limited),
         ("from-network", from_network(7, 0, 2, 711)),
         ("with-network-limit", edited),
         ("without-network-limit", unlimited),
+        ("numbered", numbered),
+        ("with-quantity", DropEvent::Released { claim: claim(8), at: at(713), quantity }),
+        ("with-units", DropEvent::Expired { claims: vec![7, 8], at: at(714), units: Some(4) }),
+        ("with-sale", DropEvent::Sold { claim: claim(8), order, at: at(715), sale }),
+        ("with-sale", DropEvent::Unsold { claim: claim(8), at: at(716), sale }),
     ];
     Golden { history, others, sorts }
 }

@@ -13,6 +13,7 @@ use super::{
     Place, ProjectError, Projection, Record,
     decode::{Gathered, Happened, each_event},
     members::{self, Members},
+    series::{self, Series},
 };
 use crate::sql::{
     Cell, Column, RowExt, Table, cells,
@@ -43,11 +44,12 @@ const DROPS: Table = Table {
     key: 2,
 };
 
-/// Projects drops, and who has claimed in them.
+/// Projects drops, who has claimed in them, and how they went over time.
 #[derive(Debug, Default)]
 pub(super) struct Drops {
     gathered: Gathered<DropEvent>,
     members: Members,
+    series: Series,
 }
 
 /// A drop's row while events are folded into it.
@@ -64,33 +66,38 @@ struct Sheet {
 }
 
 impl Projection for Drops {
-    const TABLES: &'static [&'static str] = &[members::TABLES[0], members::TABLES[1], DROPS.name];
+    const TABLES: &'static [&'static str] =
+        &[members::TABLES[0], members::TABLES[1], series::TABLES[0], series::TABLES[1], series::TABLES[2], DROPS.name];
 
     fn gather(&mut self, place: Place, record: &Record<'_>) -> Result<(), ProjectError> {
-        let Self { gathered, members } = self;
-        each_event(place, record, |event: DropEvent| match event {
-            DropEvent::Claimed { buyer, .. } => members.note(&record.key, buyer),
-            DropEvent::Created { .. }
-            | DropEvent::UnitsAsked { .. }
-            | DropEvent::UnitsRefused { .. }
-            | DropEvent::Published { .. }
-            | DropEvent::Edited { .. }
-            | DropEvent::Ended { .. }
-            | DropEvent::Cancelled { .. } => gathered.keep(place, record, event),
-            DropEvent::UnitsCame { .. }
-            | DropEvent::Released { .. }
-            | DropEvent::Expired { .. }
-            | DropEvent::Pinned { .. }
-            | DropEvent::Unpinned { .. }
-            | DropEvent::Sold { .. }
-            | DropEvent::Unsold { .. }
-            | DropEvent::SettlementAsked { .. }
-            | DropEvent::Settled { .. } => {}
+        let Self { gathered, members, series } = self;
+        each_event(place, record, |event: DropEvent| {
+            series.note(record, &event);
+            match event {
+                DropEvent::Claimed { buyer, .. } => members.note(&record.key, buyer),
+                DropEvent::Created { .. }
+                | DropEvent::UnitsAsked { .. }
+                | DropEvent::UnitsRefused { .. }
+                | DropEvent::Published { .. }
+                | DropEvent::Edited { .. }
+                | DropEvent::Ended { .. }
+                | DropEvent::Cancelled { .. } => gathered.keep(place, record, event),
+                DropEvent::UnitsCame { .. }
+                | DropEvent::Released { .. }
+                | DropEvent::Expired { .. }
+                | DropEvent::Pinned { .. }
+                | DropEvent::Unpinned { .. }
+                | DropEvent::Sold { .. }
+                | DropEvent::Unsold { .. }
+                | DropEvent::SettlementAsked { .. }
+                | DropEvent::Settled { .. } => {}
+            }
         })
     }
 
     async fn write(&mut self, connection: &mut SqliteConnection) -> Result<(), ProjectError> {
         self.members.write(connection).await?;
+        self.series.write(connection).await?;
         let gathered = self.gathered.take();
         if gathered.is_empty() {
             return Ok(());
@@ -127,6 +134,7 @@ impl Projection for Drops {
     fn abandon(&mut self) {
         self.gathered.clear();
         self.members.abandon();
+        self.series.abandon();
     }
 }
 

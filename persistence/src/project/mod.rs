@@ -26,6 +26,7 @@ mod members;
 mod order;
 mod position;
 mod product;
+mod series;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -48,7 +49,7 @@ use crate::sql::ReadSide;
 
 /// The layout of the projected rows. Raise it when a table or the meaning of a column changes: a program that finds
 /// another one empties the tables, and the journal is read again.
-pub const LAYOUT: u32 = 5;
+pub const LAYOUT: u32 = 6;
 
 /// The most positions that should be handed in at once: one transaction of some tens of milliseconds, and what is
 /// held in memory for it.

@@ -30,6 +30,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (12, "sorted lists", include_str!("../../../migrations/sqlite/0012_sorted_lists.sql")),
     (13, "ended tokens", include_str!("../../../migrations/sqlite/0013_ended_tokens.sql")),
     (14, "sign-in counts", include_str!("../../../migrations/sqlite/0014_sign_in_counts.sql")),
+    (15, "drop series", include_str!("../../../migrations/sqlite/0015_drop_series.sql")),
 ];
 
 /// Tables that could not be brought to this program's layout.

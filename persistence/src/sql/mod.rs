@@ -18,6 +18,7 @@ mod contact;
 mod contact_expiry;
 mod contact_queue;
 mod derived;
+pub mod drop_series;
 mod email;
 mod ended_token;
 pub(crate) mod error;

@@ -26,7 +26,7 @@ pub struct ProjectionSummary {
 }
 
 /// The tables that exist nowhere else.
-const KEPT: [&str; 12] = [
+const KEPT: [&str; 13] = [
     "tenants",
     "tenant_hosts",
     "accounts",
@@ -39,6 +39,7 @@ const KEPT: [&str; 12] = [
     "made_products",
     "derived_texts",
     "undelivered_mails",
+    "drop_viewers",
 ];
 
 impl ReadSide {

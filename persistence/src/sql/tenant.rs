@@ -57,7 +57,7 @@ const KEEPS: [(&str, &str, &str); 6] = [
 ];
 
 /// What goes with a tenant that has nothing else, in the order that references allow.
-const GOES: [&str; 14] = [
+const GOES: [&str; 15] = [
     "sign_in_counts",
     "ended_tokens",
     "ended_subjects",
@@ -67,6 +67,7 @@ const GOES: [&str; 14] = [
     "contacts",
     "made_products",
     "undelivered_mails",
+    "drop_viewers",
     "import_rejected_rows",
     "imports",
     "accounts",

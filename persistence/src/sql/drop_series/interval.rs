@@ -1,0 +1,154 @@
+//! The intervals of a series, and how older ones are joined.
+
+use engine::id::{DropId, TenantId};
+use sqlx::{AssertSqlSafe, SqliteConnection};
+
+use crate::sql::{blob, number};
+
+/// How far back from its newest row a series has a row for each second: an hour, the longest span that the dashboard
+/// draws, and at most 3,660 rows (some 200 KB) of a drop.
+pub const SECONDS_KEPT_SECONDS: u64 = 3_600;
+/// How far back it has a row for each minute: a day, at most 1,440 + 60 rows.
+pub const MINUTES_KEPT_SECONDS: u64 = 86_400;
+/// How far back it has a row for each hour: a year, at most 8,784 + 24 rows. Few drops last for days.
+pub const HOURS_KEPT_SECONDS: u64 = 366 * 86_400;
+/// The widest interval: a day. Rows for days are kept as long as the drop, 366 of them for each of its years.
+pub const DAYS_SECONDS: u64 = 86_400;
+
+/// Each width in seconds, how far back it is kept, and the width that follows it.
+const STEPS: [(u64, u64, u64); 3] =
+    [(1, SECONDS_KEPT_SECONDS, 60), (60, MINUTES_KEPT_SECONDS, 3_600), (3_600, HOURS_KEPT_SECONDS, DAYS_SECONDS)];
+
+/// The intervals of a series whose newest row is for a given second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Intervals {
+    /// Rows of each width of [`STEPS`] are for this second or a later one.
+    firsts: [u64; STEPS.len()],
+}
+
+impl Intervals {
+    /// Of a series whose newest row is for the second `newest`.
+    pub(crate) fn of(newest: u64) -> Self {
+        // A whole interval of the next width goes over at once, so that none is ever joined twice.
+        Self { firsts: STEPS.map(|(_, kept, next)| newest.saturating_sub(kept) / next * next) }
+    }
+
+    /// The first second and the length of the interval that a second belongs to.
+    pub(crate) fn around(self, second: u64) -> (u64, u64) {
+        let wider = STEPS.iter().zip(self.firsts).rev().find(|(_, first)| second < *first);
+        let width = wider.map_or(1, |((_, _, next), _)| *next);
+        (second / width * width, width)
+    }
+}
+
+/// A table with a row for each interval.
+#[derive(Debug)]
+pub(crate) struct SeriesTable {
+    pub(crate) name: &'static str,
+    /// Columns that are added up.
+    pub(crate) sums: &'static [&'static str],
+    /// Columns that say how it was at the interval's end.
+    pub(crate) ends: &'static [&'static str],
+}
+
+/// The table of what the journal says.
+pub(crate) const COUNTS: SeriesTable = SeriesTable {
+    name: "drop_series",
+    sums: &["claims", "released", "sold", "revenue"],
+    ends: &["held", "sold_total", "revenue_total"],
+};
+
+/// The table of viewers.
+pub(super) const VIEWERS: SeriesTable = SeriesTable { name: "drop_viewers", sums: &[], ends: &["viewers"] };
+
+/// Joins the rows of a drop that have become too old for their width, now that its newest row is for the second `newest`
+/// and was for `before`.
+pub(crate) async fn roll_up(
+    connection: &mut SqliteConnection,
+    table: &SeriesTable,
+    (tenant, drop): (&TenantId, DropId),
+    before: u64,
+    newest: u64,
+) -> sqlx::Result<()> {
+    let (before, after) = (Intervals::of(before), Intervals::of(newest));
+    if before == after {
+        return Ok(());
+    }
+    let SeriesTable { name, sums, ends } = table;
+    let columns: Vec<_> = sums.iter().chain(*ends).copied().collect();
+    let sums = sums.iter().map(|column| format!(", sum({column}) AS {column}")).collect::<String>();
+    let ends = ends.iter().map(|column| format!(", {column}")).collect::<String>();
+    let rows = "tenant = ?1 AND drop_id = ?2 AND seconds = ?3 AND at < ?4";
+    // With max() the other columns are those of the row that has it: <https://sqlite.org/lang_select.html#bareagg>.
+    let join = format!(
+        "SELECT json_group_array(json_array(start, {})) FROM (
+             SELECT at / ?5 * ?5 AS start, max(at){sums}{ends} FROM {name} WHERE {rows} GROUP BY start)",
+        columns.join(", "),
+    );
+    let remove = format!("DELETE FROM {name} WHERE {rows}");
+    let values = (1..=columns.len()).map(|index| format!(", j.value ->> {index}")).collect::<String>();
+    let add = format!(
+        "INSERT INTO {name} (tenant, drop_id, seconds, at, {}) SELECT ?1, ?2, ?3, j.value ->> 0{values} FROM json_each(?4) j",
+        columns.join(", "),
+    );
+    for ((width, _, next), first) in STEPS.into_iter().zip(after.firsts) {
+        let joined: String = sqlx::query_scalar(AssertSqlSafe(join.clone()))
+            .bind(tenant.as_str())
+            .bind(blob(drop.0))
+            .bind(number(width))
+            .bind(number(first))
+            .bind(number(next))
+            .fetch_one(&mut *connection)
+            .await?;
+        if joined == "[]" {
+            continue;
+        }
+        sqlx::query(AssertSqlSafe(remove.clone()))
+            .bind(tenant.as_str())
+            .bind(blob(drop.0))
+            .bind(number(width))
+            .bind(number(first))
+            .execute(&mut *connection)
+            .await?;
+        sqlx::query(AssertSqlSafe(add.clone()))
+            .bind(tenant.as_str())
+            .bind(blob(drop.0))
+            .bind(number(next))
+            .bind(joined)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_is_as_wide_as_its_age_says() {
+        let newest = 400 * 86_400 + 5_000;
+        let width = |second| Intervals::of(newest).around(second).1;
+        let minute = (newest - SECONDS_KEPT_SECONDS) / 60 * 60;
+        assert_eq!((width(newest), width(newest + 10), width(minute), width(minute - 1)), (1, 1, 1, 60));
+        let hour = (newest - MINUTES_KEPT_SECONDS) / 3_600 * 3_600;
+        assert_eq!((width(hour), width(hour - 1)), (60, 3_600));
+        let day = (newest - HOURS_KEPT_SECONDS) / 86_400 * 86_400;
+        assert_eq!((width(day), width(day - 1), width(0)), (3_600, 86_400, 86_400));
+    }
+
+    #[test]
+    fn intervals_neither_overlap_nor_leave_gaps() {
+        for newest in [0, 59, 3_599, 3_600, 3_661, 90_000, 100_000_123] {
+            let intervals = Intervals::of(newest);
+            let mut second = newest.saturating_sub(200_000);
+            second = intervals.around(second).0;
+            while second <= newest {
+                let (start, width) = intervals.around(second);
+                assert_eq!(start, second, "newest {newest}");
+                assert_eq!(intervals.around(start + width - 1), (start, width));
+                second += width;
+            }
+        }
+    }
+}
