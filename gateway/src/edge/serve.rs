@@ -54,6 +54,7 @@ pub async fn serve(door: Door, listener: TcpListener, shutdown: impl Future<Outp
     let gateway = door.gateway();
     let settings = gateway.settings.clone();
     let upkeep = tokio::spawn(crate::ops::upkeep(gateway.clone()));
+    door.rooms().tracker.spawn(crate::live::record_viewers(door.clone()));
     let places = Places::new(&settings);
     let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
     let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());

@@ -22,6 +22,7 @@ mod tests;
 mod text;
 mod topic;
 mod unfinished;
+mod viewers;
 mod waiting;
 mod wire;
 
@@ -30,6 +31,7 @@ pub(crate) use self::{
     operations::Operations,
     rooms::Rooms,
     socket::{refuse, upgrade},
+    viewers::record_viewers,
 };
 
 use std::time::Duration;

@@ -88,6 +88,8 @@ pub(super) type Name = (TenantId, Topic, Option<u128>);
 pub(super) struct Kept {
     pub(super) room: Room,
     token: Mutex<Option<(String, Timestamp)>>,
+    /// The viewers that the drop's series says last; `None`: that nobody counts.
+    recorded: Mutex<Option<u32>>,
 }
 
 impl Rooms {
@@ -132,6 +134,13 @@ impl Rooms {
         self.rooms.get(name).map_or(0, |kept| kept.room.viewers())
     }
 
+    /// The topics of drops. A copy: whoever goes through them keeps none of them closed meanwhile.
+    pub(super) fn drops(&self) -> Vec<(Name, Arc<Kept>)> {
+        let is_drop = |(_, topic, _): &Name| matches!(topic, Topic::Drop(_));
+        let drops = self.rooms.iter().filter(|room| is_drop(room.key()));
+        drops.map(|room| (room.key().clone(), room.value().clone())).collect()
+    }
+
     /// Lets a peer listen to a topic that it may have, which stood so a moment ago.
     pub(super) fn join(
         &self,
@@ -155,7 +164,8 @@ impl Rooms {
 
     fn open(&self, door: &Door, name: &Name) -> Arc<Kept> {
         let epoch = format!("{:x}", crate::auth::keys::random128().unwrap_or_default());
-        let kept = Arc::new(Kept { room: Room::new(name.1, epoch), token: Mutex::default() });
+        let kept =
+            Arc::new(Kept { room: Room::new(name.1, epoch), token: Mutex::default(), recorded: Mutex::default() });
         let ear = Arc::downgrade(&kept);
         let listening = door.gateway().commerce.listen(
             name.1.interest(&name.0),
@@ -180,6 +190,19 @@ impl Rooms {
 }
 
 impl Kept {
+    /// How many visitors listen.
+    pub(super) fn viewers(&self) -> u32 {
+        u32::try_from(self.room.viewers()).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn recorded(&self) -> Option<u32> {
+        *self.recorded.lock()
+    }
+
+    pub(super) fn set_recorded(&self, viewers: Option<u32>) {
+        *self.recorded.lock() = viewers;
+    }
+
     fn token(&self) -> Option<String> {
         self.token.lock().as_ref().map(|(token, _)| token.clone())
     }

@@ -33,6 +33,7 @@ const LINKS: &[Link] = &[
     link("create_drop", "publish_drop", BY_ID),
     link("create_drop", "create_claim", BY_ID),
     link("create_drop", "list_drop_claims", BY_ID),
+    link("create_drop", "get_drop_series", BY_ID),
     link("create_drop", "end_drop", BY_ID),
     link("create_drop", "cancel_drop", BY_ID),
     link("update_drop", "update_drop", BY_VERSION),

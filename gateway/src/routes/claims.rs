@@ -1,5 +1,7 @@
 //! Claims: units of a drop, held for a buyer. Making one is the busiest thing that the doors do.
 
+mod buyer;
+
 use std::net::IpAddr;
 
 use actors::{Answered, Call};
@@ -15,6 +17,7 @@ use persistence::sql::Limit;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use self::buyer::{ClaimBuyerWire, with_buyers};
 use super::read_call;
 use crate::{
     Gateway, Problem,
@@ -83,6 +86,10 @@ pub(crate) struct ClaimWire {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, pattern = "^(given_back|expired|capture_failed)$", nullable = false)]
     pub(crate) released: Option<ReleaseReason>,
+    /// Who made it; for vendors alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) buyer: Option<ClaimBuyerWire>,
 }
 
 impl From<ClaimView> for ClaimWire {
@@ -105,6 +112,7 @@ impl From<ClaimView> for ClaimWire {
             checkout_id: checkout.map(|checkout| checkout.to_string()),
             order_id,
             released,
+            buyer: None,
         }
     }
 }
@@ -227,6 +235,8 @@ pub(crate) async fn claim_many(
 }
 
 /// The claims of a drop, newest first
+///
+/// Each with its time and, masked, its buyer.
 #[utoipa::path(get, path = "/v1/drops/{id}/claims", operation_id = "list_drop_claims", tag = "claims",
     security(("bearer" = ["vendor"])), params(("id" = IdSchema, Path, description = "The drop."), PageQuery),
     responses((status = 200, description = "A page of claims", body = ClaimPage)))]
@@ -243,8 +253,9 @@ pub(crate) async fn list_drop_claims(
         Some(_) => return Err(Problem::out_of_range("?cursor", "not a cursor of this list")),
     };
     let command = DropCommand::ListClaims { buyer: None, before, limit: page.limit() };
-    let (claims, next) = ask_claims(&gateway, vendor.0.tenant(), drop, command, read_call(&arrival)).await?;
-    let items: Vec<_> = claims.into_iter().map(ClaimWire::from).collect();
+    let tenant = vendor.0.tenant();
+    let (claims, next) = ask_claims(&gateway, tenant, drop, command, read_call(&arrival)).await?;
+    let items = with_buyers(&gateway, tenant, claims).await?;
     Ok(ok(&PageWire { items, next_cursor: next.map(|number| number.to_string()) }))
 }
 
@@ -266,6 +277,10 @@ pub(crate) async fn get_claim(
     let claim = read_claim(drop, &claim)?.claim;
     let command = DropCommand::ViewClaim { claim, buyer: viewer(&identity) };
     let (view, _) = ask_claim(&gateway, identity.tenant(), drop, command, read_call(&arrival)).await?;
+    if identity.is_vendor() {
+        let claim = with_buyers(&gateway, identity.tenant(), vec![view]).await?.pop();
+        return claim.map(|claim| ok(&claim)).ok_or_else(odd);
+    }
     Ok(ok(&ClaimWire::from(view)))
 }
 

@@ -134,6 +134,7 @@ fn documented() -> OpenApiRouter<Gateway> {
         .routes(routes!(me::export_me))
         .routes(routes!(drops::create_drop, drops::list_drops))
         .routes(routes!(drops::get_drop, drops::update_drop))
+        .routes(routes!(drops::series::get_drop_series))
         .routes(routes!(drops::publish_drop))
         .routes(routes!(drops::end_drop))
         .routes(routes!(drops::cancel_drop))

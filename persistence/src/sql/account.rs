@@ -1,6 +1,6 @@
 //! People with an account.
 
-use std::{fmt, str::FromStr};
+use std::{collections::HashMap, fmt, str::FromStr};
 
 use engine::{
     id::{SubjectId, TenantId},
@@ -168,6 +168,24 @@ impl ReadSide {
         Ok(query.fetch_optional(&self.readers).await?.as_ref().map(read_account).transpose()?)
     }
 
+    /// The address of the account that each of these subjects has, or belongs to by now. Guests and erased accounts are not
+    /// among them.
+    pub async fn emails_of(
+        &self,
+        tenant: &TenantId,
+        subjects: &[SubjectId],
+    ) -> Result<HashMap<SubjectId, String>, StoreError> {
+        let sql = "SELECT unhex(j.value) AS subject, a.email FROM json_each(?2) j
+                       LEFT JOIN aliases g ON g.tenant = ?1 AND g.guest = unhex(j.value)
+                       CROSS JOIN accounts a ON a.tenant = ?1 AND a.subject = coalesce(g.account, unhex(j.value))
+                       WHERE a.erased_at IS NULL";
+        let subjects: Vec<_> = subjects.iter().map(|subject| format!("{:032x}", subject.0)).collect();
+        let query = sqlx::query(sql).bind(tenant.as_str()).bind(serde_json::json!(subjects).to_string());
+        let rows = query.fetch_all(&self.readers).await?;
+        let pair = |row: &SqliteRow| Ok((SubjectId(row.id("subject")?), row.text("email")?));
+        Ok(rows.iter().map(pair).collect::<sqlx::Result<_>>()?)
+    }
+
     /// The account with this address, however it is spelled.
     pub async fn account_by_email(&self, tenant: &TenantId, email: &str) -> Result<Option<Account>, StoreError> {
         // An account from when the address had other spellings may be kept under one; it is meant when that is typed.
@@ -268,6 +286,19 @@ mod tests {
         let found = shop.read_side.account_by_email(&acme, " ADA@example.COM ").await.unwrap().unwrap();
         assert_eq!((found.email.as_deref(), found.role), (Some("Ada@Example.com"), Role::Vendor));
         assert_eq!(shop.read_side.account(&acme, found.subject).await.unwrap(), Some(found));
+    }
+
+    #[tokio::test]
+    async fn addresses_are_found_by_the_accounts_and_their_former_guests() {
+        let shop = Shop::open().await;
+        let (ada, of_bolt) = (shop.customer("ada").await, shop.customer_of("bolt", "eve").await);
+        let (guest, other) = (SubjectId(7), SubjectId(8));
+        let acme = tenant("acme");
+        shop.read_side.add_alias(&acme, guest, ada, Timestamp(2_000)).await.unwrap();
+        let found = shop.read_side.emails_of(&acme, &[ada, guest, other, of_bolt, guest]).await.unwrap();
+        let ada_at = "ada@example.com".to_owned();
+        assert_eq!(found, HashMap::from([(ada, ada_at.clone()), (guest, ada_at)]));
+        assert!(shop.read_side.emails_of(&acme, &[]).await.unwrap().is_empty());
     }
 
     #[tokio::test]

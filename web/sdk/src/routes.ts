@@ -48,6 +48,7 @@ export const ROUTES = {
   get_claim: { method: 'GET', path: '/v1/drops/{id}/claims/{claim_id}', token: 'required', key: false },
   end_drop: { method: 'POST', path: '/v1/drops/{id}/end', token: 'required', key: true },
   publish_drop: { method: 'POST', path: '/v1/drops/{id}/publish', token: 'required', key: true },
+  get_drop_series: { method: 'GET', path: '/v1/drops/{id}/series', token: 'required', key: false },
   create_import: { method: 'POST', path: '/v1/imports', token: 'required', key: true, csv: true },
   get_import: { method: 'GET', path: '/v1/imports/{id}', token: 'required', key: false },
   list_rejected_rows: { method: 'GET', path: '/v1/imports/{id}/rejected-rows', token: 'required', key: false },

@@ -459,7 +459,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The claims of a drop, newest first */
+        /**
+         * The claims of a drop, newest first
+         * @description Each with its time and, masked, its buyer.
+         */
         get: operations["list_drop_claims"];
         put?: never;
         /**
@@ -529,6 +532,28 @@ export interface paths {
          * @description It gets its units from the inventory, and takes claims from its start on.
          */
         post: operations["publish_drop"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/drops/{id}/series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A drop over time
+         * @description Claims, sales, revenue, held units and viewers, for a chart. Only intervals in which something happened have a point, at
+         *     most 1,000 in an answer. To follow a drop, ask again from the `at` of the last point, and put the points of the answer
+         *     in the place of those from there on. An event is in the series some tens of milliseconds after it was accepted.
+         */
+        get: operations["get_drop_series"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1170,6 +1195,8 @@ export interface components {
         };
         /** @description Units of a drop, held for a buyer. */
         Claim: {
+            /** @description Who made it; for vendors alone. */
+            buyer?: components["schemas"]["ClaimBuyer"];
             /** @description The checkout that has it, while one has. */
             checkout_id?: components["schemas"]["Id"];
             /**
@@ -1207,6 +1234,18 @@ export interface components {
             state: "held" | "sold" | "released";
             /** @description For how much each: as it was when the claim was made. */
             unit_price: components["schemas"]["Money"];
+        };
+        /** @description Who made a claim: enough to tell buyers apart, and not to reach them. */
+        ClaimBuyer: {
+            /** @description The account's e-mail address, masked: `k…@example.com`. */
+            email?: string;
+            /** @description The last four characters of the buyer's id. */
+            id_ending: string;
+            /**
+             * @description Whether the buyer has an account.
+             * @enum {string}
+             */
+            kind: "guest" | "customer";
         };
         /** @description A page of claims. */
         ClaimPage: {
@@ -1390,6 +1429,70 @@ export interface components {
             starts_at?: string | null;
             /** @description What it is called. */
             title?: string | null;
+        };
+        /** @description A drop over time. */
+        DropSeries: {
+            /**
+             * Format: date-time
+             * @description The time of the drop's newest event that is in the series. Everything before it is in it too.
+             */
+            as_of: string;
+            /**
+             * Format: date-time
+             * @description What to send as `from` for the points that follow; null at the end.
+             */
+            next?: string | null;
+            /** @description Intervals in which something happened, oldest first. They do not overlap. */
+            points: components["schemas"]["DropSeriesPoint"][];
+        };
+        /** @description What happened to a drop in an interval, and how it was at its end. */
+        DropSeriesPoint: {
+            /**
+             * Format: date-time
+             * @description When the interval begins.
+             */
+            at: string;
+            /**
+             * Format: int64
+             * @description Units claimed in the interval.
+             */
+            claims: number;
+            /**
+             * Format: int64
+             * @description Units held at the interval's end.
+             */
+            held: number;
+            /**
+             * Format: int64
+             * @description Units given back, or whose hold expired, in the interval.
+             */
+            released: number;
+            /**
+             * Format: int64
+             * @description Its length: a second for the last hour of the series, a minute for the last day, an hour for the last year, then a
+             *     day.
+             */
+            resolution_seconds: number;
+            /** @description The price of `sold`, as it was claimed: without shipping and tax, and before refunds. */
+            revenue: components["schemas"]["Money"];
+            /** @description Revenue until the interval's end. */
+            revenue_total: components["schemas"]["Money"];
+            /**
+             * Format: int64
+             * @description Units sold in the interval, less those whose sale was taken back: it may be negative.
+             */
+            sold: number;
+            /**
+             * Format: int64
+             * @description Units sold until the interval's end.
+             */
+            sold_total: number;
+            /**
+             * Format: int64
+             * @description How many watched at the interval's end. Absent where nobody counted: long before the drop opens, after it ended, and
+             *     while the server was down.
+             */
+            viewers?: number;
         };
         /** @description What shows that it is the account's owner who wants everything erased. */
         Erasure: {
@@ -5639,6 +5742,94 @@ export interface operations {
             /** @description `outcome_unknown`: ask again with the same key */
             504: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_drop_series: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Where to begin: `next` of the answer before, or any time. The first point is the one whose interval this time is
+                 *     in, so it may begin earlier. Left out: at the drop's first event.
+                 */
+                from?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The drop. */
+                id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Points of the series */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DropSeries"];
+                };
+            };
+            /** @description What the schema refuses: `invalid_request` and others */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or one that is not good */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it: `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: `rate_limited` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: `overloaded`, `unavailable` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {

@@ -1,6 +1,7 @@
 //! `/v1/drops`: flash sales.
 
 pub(super) mod read;
+pub(super) mod series;
 mod view;
 
 use actors::{Answered, Call};

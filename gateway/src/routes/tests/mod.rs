@@ -20,6 +20,7 @@ mod pictures;
 mod private;
 mod quotes;
 mod scripts;
+mod series;
 mod shop;
 mod tenants;
 mod unknown;
