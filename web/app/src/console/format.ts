@@ -47,6 +47,26 @@ export function clockTime(instant: string | number): string {
   return new Intl.DateTimeFormat(locale(), parts).format(new Date(instant));
 }
 
+/** A time at an axis that shows `span` seconds: as short as tells its neighbours apart. */
+export function axisTime(instant: number, span: number): string {
+  const clock: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit" };
+  const parts: Intl.DateTimeFormatOptions =
+    span > 3 * 86_400
+      ? { day: "numeric", month: "short" }
+      : span > 86_400
+        ? { day: "numeric", month: "short", ...clock }
+        : span > 900
+          ? clock
+          : { ...clock, second: "2-digit" };
+  return new Intl.DateTimeFormat(locale(), { ...parts, hourCycle: "h23" }).format(new Date(instant));
+}
+
+/** A time of today as a time alone, another with its day. */
+export function clockOrDay(instant: string | number): string {
+  const date = new Date(instant);
+  return date.toDateString() === new Date().toDateString() ? clockTime(instant) : dayTime(date.toISOString());
+}
+
 export function zoneName(): string {
   return Intl.DateTimeFormat().resolvedOptions().timeZone;
 }

@@ -48,6 +48,14 @@ export function ctn(key: ConsolePluralKey, n: number, values: Values = {}): stri
   return fill(forms[rule] ?? forms.other, { n: wholeNumber(n), ...values });
 }
 
+/** A length of time in its largest whole unit: `1 second`, `10 minutes`. */
+export function durationWords(seconds: number): string {
+  if (seconds % 86_400 === 0) return ctn("live.days", seconds / 86_400);
+  if (seconds % 3600 === 0) return ctn("live.hours", seconds / 3600);
+  if (seconds % 60 === 0) return ctn("live.minutes", seconds / 60);
+  return ctn("live.seconds", seconds);
+}
+
 function fill(text: string, values: Values): string {
   return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
 }

@@ -1,15 +1,18 @@
-/** The two charts of a drop. Their library comes with this file, and with it alone. */
+/** The charts of a drop. Their library comes with this file, and with it alone. */
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import { money } from "../../i18n";
 import { theme } from "../../theme";
-import { clockTime, wholeNumber } from "../format";
-import { ct } from "../words";
-import type { Series } from "./series";
+import { axisTime, wholeNumber } from "../format";
+import { ct, durationWords } from "../words";
+import { barsOf, stepsOf, type Point } from "./series";
 
 const HEIGHT = 190;
-/** Claims in a second are drawn as the mean of so many: single seconds flicker. */
-const SMOOTH_SECONDS = 3;
+/** Narrower bars cannot be told apart. */
+const BAR_PX = 2;
+/** Beside the labels of an axis. */
+const LABEL_GAP = 8;
 
 interface Line {
   label: string;
@@ -19,74 +22,127 @@ interface Line {
 }
 
 interface Props {
-  series: Series;
-  /** Ticks with the data. */
-  second: number;
-  /** How far back, in seconds. */
-  span: number;
+  points: Point[];
+  /** What is shown, as seconds since 1970. */
+  from: number;
+  to: number;
 }
 
-export default function Charts({ series, second, span }: Props) {
+export default function Charts({ points, from, to }: Props) {
+  const currency = points[0]?.revenueTotal.currency;
+  const price = (amount: number) => (currency ? money({ amount, currency }) : "");
   return (
     <div class="charts">
       <Chart
-        title={ct("live.rateChart")}
-        second={second}
-        span={span}
-        lines={[{ label: ct("live.claimsPerSecond"), colour: "--accent", fill: "--accent-soft" }]}
-        data={() => [series.at, smooth(series)]}
+        title={ct("live.claimsChart")}
+        noteOf={(width) => ct("live.barIs", { time: durationWords(barsOf(points, from, to, width / BAR_PX).width) })}
+        lines={[{ label: ct("live.claims"), colour: "--accent", fill: "--accent" }]}
+        bars
+        data={(width) => {
+          const { at, claims } = barsOf(points, from, to, width / BAR_PX);
+          return [at, claims];
+        }}
+        points={points}
+        from={from}
+        to={to}
       />
       <Chart
         title={ct("live.unitsChart")}
-        second={second}
-        span={span}
         lines={[
           { label: ct("live.sold"), colour: "--accent" },
           { label: ct("live.held"), colour: "--warn" },
-          { label: ct("live.available"), colour: "--ink-quiet" },
         ]}
-        data={() => [series.at, series.sold, series.held, series.available]}
+        data={() => {
+          const { at, values } = stepsOf(points, from, to, [({ soldTotal }) => soldTotal, ({ held }) => held], [0, 0]);
+          return [at, ...values];
+        }}
+        points={points}
+        from={from}
+        to={to}
+      />
+      <Chart
+        title={ct("live.revenue")}
+        lines={[{ label: ct("live.revenue"), colour: "--accent", fill: "--accent-soft" }]}
+        labelOf={price}
+        least={100}
+        data={() => {
+          const { at, values } = stepsOf(points, from, to, [({ revenueTotal }) => revenueTotal.amount], [0]);
+          return [at, ...values];
+        }}
+        points={points}
+        from={from}
+        to={to}
+      />
+      <Chart
+        title={ct("live.viewers")}
+        lines={[{ label: ct("live.viewers"), colour: "--ink-quiet" }]}
+        data={() => {
+          const { at, values } = stepsOf(points, from, to, [({ viewers }) => viewers], [null]);
+          return [at, ...values];
+        }}
+        points={points}
+        from={from}
+        to={to}
       />
     </div>
   );
 }
 
-function smooth({ at, claims }: Series): number[] {
-  let sum = 0;
-  let from = 0;
-  return claims.map((count, index) => {
-    sum += count;
-    while ((at[from] ?? 0) <= (at[index] ?? 0) - SMOOTH_SECONDS) {
-      sum -= claims[from] ?? 0;
-      from += 1;
-    }
-    return sum / SMOOTH_SECONDS;
-  });
-}
-
 interface ChartProps {
   title: string;
   lines: Line[];
-  data: () => number[][];
-  second: number;
-  span: number;
+  /** Bars in place of a line. */
+  bars?: boolean;
+  /** What stands beside the title, by the width of the plot. */
+  noteOf?: (width: number) => string;
+  /** How a value is written at the axis. */
+  labelOf?: (value: number) => string;
+  /** The top of the axis, when no value is higher. */
+  least?: number;
+  /** The columns, by the width of the plot. */
+  data: (width: number) => (number | null)[][];
+  /** When these change it is drawn anew. */
+  points: Point[];
+  from: number;
+  to: number;
 }
 
 /** Drawn for the eye only: the same numbers stand above it, and minute by minute in a table below. */
-function Chart({ title, lines, data, second, span }: ChartProps) {
+function Chart({ title, lines, bars, noteOf, labelOf = wholeNumber, least = 1, data, points, from, to }: ChartProps) {
   const place = useRef<HTMLDivElement>(null);
+  const note = useRef<HTMLSpanElement>(null);
   const plot = useRef<uPlot>();
   const chosenTheme = theme.value;
+  // uPlot keeps its options: what they draw with is looked up when they draw.
+  const latest = useRef({ data, noteOf, labelOf, from, to });
+  latest.current = { data, noteOf, labelOf, from, to };
+
+  const redraw = () => {
+    const chart = plot.current;
+    if (!chart) return;
+    const { data, noteOf, from, to } = latest.current;
+    const width = chart.width;
+    chart.batch(() => {
+      chart.setData(data(width) as uPlot.AlignedData, false);
+      chart.setScale("x", { min: from, max: to });
+    });
+    if (note.current) note.current.textContent = noteOf?.(width) ?? "";
+  };
 
   useEffect(() => {
     const element = place.current;
     if (!element) return;
     const draw = () => {
       plot.current?.destroy();
-      plot.current = new uPlot(optionsFor(element, lines), data() as uPlot.AlignedData, element);
+      const labelOf = (value: number) => latest.current.labelOf(value);
+      plot.current = new uPlot(optionsFor(element, lines, bars === true, labelOf, least), [[]], element);
+      redraw();
     };
     draw();
-    const sized = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height: HEIGHT }));
+    const sized = new ResizeObserver(() => {
+      plot.current?.setSize({ width: element.clientWidth, height: HEIGHT });
+      redraw();
+    });
     sized.observe(element);
     const dark = matchMedia("(prefers-color-scheme: dark)");
     dark.addEventListener("change", draw);
@@ -98,15 +154,13 @@ function Chart({ title, lines, data, second, span }: ChartProps) {
     };
   }, [chosenTheme, title]);
 
-  useEffect(() => {
-    plot.current?.setData(data() as uPlot.AlignedData, false);
-    plot.current?.setScale("x", { min: second - span, max: second });
-  }, [second, span]);
+  useEffect(redraw, [points, from, to]);
 
   return (
     <figure class="chart">
       <figcaption>
         <b>{title}</b>
+        {noteOf && <span class="chart-legend" ref={note} />}
         {lines.length > 1 && (
           <span class="chart-legend">
             {lines.map(({ label, colour }) => (
@@ -122,7 +176,13 @@ function Chart({ title, lines, data, second, span }: ChartProps) {
   );
 }
 
-function optionsFor(element: HTMLElement, lines: Line[]): uPlot.Options {
+function optionsFor(
+  element: HTMLElement,
+  lines: Line[],
+  bars: boolean,
+  labelOf: (value: number) => string,
+  least: number,
+): uPlot.Options {
   const styles = getComputedStyle(element);
   // `light-dark()` is resolved where it is used as a colour, not in the variable itself.
   const probe = element.appendChild(document.createElement("i"));
@@ -130,37 +190,57 @@ function optionsFor(element: HTMLElement, lines: Line[]): uPlot.Options {
     probe.style.color = `var(${name})`;
     return getComputedStyle(probe).color;
   };
+  const font = `12px ${styles.fontFamily}`;
+  const measured = document.createElement("canvas").getContext("2d");
+  const widthOf = (text: string) => {
+    if (!measured) return text.length * 8;
+    measured.font = font;
+    return Math.ceil(measured.measureText(text).width);
+  };
   const axis: uPlot.Axis = {
     stroke: colour("--ink-quiet"),
-    font: `12px ${styles.fontFamily}`,
+    font,
     grid: { stroke: colour("--line"), width: 1 },
     ticks: { show: false },
   };
+  const { bars: barPaths, stepped } = uPlot.paths;
+  const paths = bars ? barPaths?.({ size: [1, Infinity], align: 1 }) : stepped?.({ align: 1 });
   const drawn = lines.map(({ label, colour: name, fill }): uPlot.Series => ({
     label,
     stroke: colour(name),
-    width: 2,
+    width: bars ? 0 : 2,
     points: { show: false },
     ...(fill ? { fill: colour(fill) } : {}),
+    ...(paths ? { paths } : {}),
   }));
   probe.remove();
+  const spanOf = ({ scales }: uPlot) => (scales["x"]?.max ?? 0) - (scales["x"]?.min ?? 0);
+  const labelWidth = (chart: uPlot) => widthOf(axisTime(0, spanOf(chart)));
   return {
     width: element.clientWidth,
     height: HEIGHT,
-    padding: [12, 8, 0, 0],
+    // A label stands in the middle under its tick: half of it may be beyond the last one.
+    padding: [12, (chart) => Math.ceil(labelWidth(chart) / 2), 0, 0],
     legend: { show: false },
     cursor: { show: false },
     scales: {
       x: { time: true, auto: false },
-      y: { range: (_, __, max) => [0, Math.max(1, Math.ceil((max || 0) * 1.15))] },
+      y: { range: (_, __, max) => [0, Math.max(least, Math.ceil((max || 0) * 1.15))] },
     },
     axes: [
-      { ...axis, size: 30, space: 90, values: (_, ticks) => ticks.map((tick) => clockTime(tick * 1000)) },
       {
         ...axis,
-        size: 48,
-        incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 50_000],
-        values: (_, ticks) => ticks.map(wholeNumber),
+        size: 30,
+        space: (chart) => labelWidth(chart) + 2 * LABEL_GAP,
+        values: (chart, ticks) => ticks.map((tick) => axisTime(tick * 1000, spanOf(chart))),
+      },
+      {
+        ...axis,
+        gap: LABEL_GAP,
+        // As wide as its longest label, so that none is cut off.
+        size: (_, values) => Math.max(24, ...(values ?? []).map(widthOf)) + 2 * LABEL_GAP,
+        incrs: Array.from({ length: 16 }, (_, power) => 10 ** power).flatMap((step) => [step, 2 * step, 5 * step]),
+        values: (_, ticks) => ticks.map((tick) => labelOf(tick)),
       },
     ],
     series: [{}, ...drawn],

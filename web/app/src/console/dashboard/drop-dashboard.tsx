@@ -1,5 +1,5 @@
 /** A drop and how it goes: numbers, charts, claims, and what can be done about it. */
-import type { Drop, DropItem, Money } from "@fusioncommerce/client";
+import type { Drop, Money } from "@fusioncommerce/client";
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { PageProps } from "../../app";
@@ -8,7 +8,7 @@ import { shortLeft } from "../../drop/countdown";
 import { money } from "../../i18n";
 import { describeSku, usePictures } from "../../shop/catalogue";
 import { Notice } from "../../ui/notice";
-import { clockTime, dayTime, dayTimeUtc, decimal, wholeNumber } from "../format";
+import { clockOrDay, dayTime, dayTimeUtc, decimal, wholeNumber } from "../format";
 import { DropDialog, type DropAction } from "../drops/drop-dialogs";
 import { StockBar } from "../drops/stock-bar";
 import { DropBadge } from "../ui/badges";
@@ -17,13 +17,14 @@ import { Waiting } from "../ui/list-state";
 import { PageHead } from "../ui/page-head";
 import { PageTrouble } from "../ui/page-trouble";
 import { Rows } from "../ui/rows";
-import { ct, ctn } from "../words";
+import { Trouble } from "../problems";
+import { ct, ctn, durationWords } from "../words";
 import { RecentClaims } from "./recent-claims";
-import { minutes, rate, type Series } from "./series";
+import { busiest, minutes, rate, type Point } from "./series";
 import { useLiveDrop, type LiveDrop, type WatchedDrop } from "./use-live-drop";
 
 const RATE_SECONDS = 5;
-const TABLE_MINUTES = 15;
+const TABLE_MINUTES = 60;
 
 export function DropDashboard({ params }: PageProps) {
   const id = params["id"] ?? "";
@@ -38,7 +39,6 @@ function Dashboard({ drop, watched }: { drop: WatchedDrop; watched: LiveDrop }) 
   const [action, setAction] = useState<DropAction>();
   usePictures([drop.product_id]);
   const nameOf = (sku: string) => describeSku(drop.product_id, sku).variant ?? sku;
-  const isRunning = drop.state === "open" || drop.state === "sold_out";
   const isWaiting = drop.state === "draft" || drop.state === "scheduled";
   return (
     <>
@@ -57,8 +57,8 @@ function Dashboard({ drop, watched }: { drop: WatchedDrop; watched: LiveDrop }) 
           {ct("live.cancelledText")}
         </Notice>
       )}
-      <Figures drop={drop} series={watched.series} second={watched.second} />
-      {!isWaiting && <Picture watched={watched} />}
+      <Figures drop={drop} points={watched.points} second={watched.second} />
+      {!isWaiting && <Picture drop={drop} watched={watched} />}
       <div class="dashboard-columns">
         <section class="sheet" aria-labelledby="items-head">
           <h2 id="items-head">{ct("live.items")}</h2>
@@ -72,7 +72,7 @@ function Dashboard({ drop, watched }: { drop: WatchedDrop; watched: LiveDrop }) 
           </section>
         )}
       </div>
-      {isRunning && <p class="quiet small dashboard-foot">{ct("live.sinceOpened")}</p>}
+      {!isWaiting && <p class="quiet small dashboard-foot">{ct("live.keptBy")}</p>}
       {action && <DropDialog action={action} drop={drop} onClose={() => setAction(undefined)} onDrop={watched.take} />}
     </>
   );
@@ -154,14 +154,14 @@ function LineNotice({ state }: { state: LiveDrop["line"] }) {
   );
 }
 
-/** What the sold units come to, at the prices of now. */
-function revenue(items: readonly DropItem[]): Money | undefined {
-  const currency = items[0]?.price.currency;
-  return currency && { amount: items.reduce((sum, { sold, price }) => sum + sold * price.amount, 0), currency };
+/** What was sold until now, as the series says it. */
+function revenue(drop: Drop, points: readonly Point[]): Money | undefined {
+  const currency = drop.items[0]?.price.currency;
+  return points.at(-1)?.revenueTotal ?? (currency && { amount: 0, currency });
 }
 
-function Figures({ drop, series, second }: { drop: WatchedDrop; series: Series; second: number }) {
-  const came = revenue(drop.items);
+function Figures({ drop, points, second }: { drop: WatchedDrop; points: Point[] | undefined; second: number }) {
+  const came = points && revenue(drop, points);
   const percent = drop.quantity > 0 ? decimal((drop.sold / drop.quantity) * 100, 0) : "0";
   const figure = (label: string, value: string, note?: string) => (
     <div>
@@ -181,7 +181,7 @@ function Figures({ drop, series, second }: { drop: WatchedDrop; series: Series; 
         {isOpen &&
           figure(
             ct("live.claimsPerSecond"),
-            decimal(rate(series, second, RATE_SECONDS), 1),
+            points ? decimal(rate(points, second, RATE_SECONDS), 1) : "–",
             ct("live.lastSeconds", { n: RATE_SECONDS }),
           )}
         {figure(ct("live.sold"), wholeNumber(drop.sold), ct("live.percent", { percent }))}
@@ -191,7 +191,7 @@ function Figures({ drop, series, second }: { drop: WatchedDrop; series: Series; 
           wholeNumber(drop.available),
           ct("live.ofUnits", { n: wholeNumber(drop.quantity) }),
         )}
-        {hasBegun && came && figure(ct("live.revenue"), money(came), ct("live.atPrices"))}
+        {hasBegun && figure(ct("live.revenue"), came ? money(came) : "–", ct("live.atPrices"))}
         {isOpen && figure(ct("live.viewers"), drop.viewers === undefined ? "–" : wholeNumber(drop.viewers))}
       </dl>
       <StockBar drop={drop} />
@@ -199,12 +199,65 @@ function Figures({ drop, series, second }: { drop: WatchedDrop; series: Series; 
   );
 }
 
-type Span = "120" | "600" | "3600";
+type Span = "120" | "600" | "3600" | "all";
 
-/** The charts, fetched when there is something to draw; and the same as a table. */
-function Picture({ watched: { series, second } }: { watched: LiveDrop }) {
-  const [span, setSpan] = useState<Span>("120");
-  const [Charts, setCharts] = useState<ComponentType<{ series: Series; second: number; span: number }>>();
+/** What the charts show, as seconds since 1970. A drop that is over is shown until its last event, not until now. */
+function shownOf(drop: Drop, points: Point[], span: Span, second: number): { from: number; to: number } {
+  const isRunning = drop.state === "open" || drop.state === "sold_out";
+  const last = points.at(-1);
+  // The second that has begun is shown whole.
+  const to = isRunning || !last ? second + 1 : Math.min(second, last.at + last.seconds + 1);
+  const first = Math.min(points[0]?.at ?? to, drop.starts_at ? Math.floor(Date.parse(drop.starts_at) / 1000) : to);
+  return { from: span === "all" ? Math.min(first, to - 60) : to - Number(span), to };
+}
+
+/** The charts, fetched when there is something to draw; and the same as a sentence and a table. */
+function Picture({ drop, watched: { points, pointsError, second } }: { drop: Drop; watched: LiveDrop }) {
+  const isRunning = drop.state === "open" || drop.state === "sold_out";
+  const [span, setSpan] = useState<Span>(isRunning ? "120" : "all");
+  const hasClaims = points?.some(({ claims }) => claims > 0) ?? false;
+  return (
+    <section class="sheet" aria-labelledby="course-head">
+      <div class="sheet-head">
+        <h2 id="course-head">{ct("live.course")}</h2>
+        {hasClaims && (
+          <Choice
+            name="span"
+            legend={ct("live.span")}
+            value={span}
+            onValue={setSpan}
+            options={[
+              ["120", ctn("live.minutes", 2)],
+              ["600", ctn("live.minutes", 10)],
+              ["3600", ctn("live.minutes", 60)],
+              ["all", ct("live.wholeDrop")],
+            ]}
+          />
+        )}
+      </div>
+      {!points ? (
+        pointsError === undefined ? (
+          <Waiting rows={3} />
+        ) : (
+          <Trouble error={pointsError} title={ct("problem.load")} />
+        )
+      ) : hasClaims ? (
+        <Course points={points} {...shownOf(drop, points, span, second)} />
+      ) : (
+        <p class="quiet">{ct(isRunning ? "live.noCourseYet" : "live.noCourse")}</p>
+      )}
+    </section>
+  );
+}
+
+interface CourseProps {
+  points: Point[];
+  from: number;
+  to: number;
+}
+
+function Course({ points, from, to }: CourseProps) {
+  const [Charts, setCharts] = useState<ComponentType<CourseProps>>();
   const [failed, setFailed] = useState(false);
   useEffect(() => {
     import("./charts").then(
@@ -212,24 +265,21 @@ function Picture({ watched: { series, second } }: { watched: LiveDrop }) {
       () => setFailed(true),
     );
   }, []);
+  const peak = busiest(points);
+  const claims = points.reduce((sum, point) => sum + point.claims, 0);
   return (
-    <section class="sheet" aria-labelledby="course-head">
-      <div class="sheet-head">
-        <h2 id="course-head">{ct("live.course")}</h2>
-        <Choice
-          name="span"
-          legend={ct("live.span")}
-          value={span}
-          onValue={setSpan}
-          options={[
-            ["120", ctn("live.minutes", 2)],
-            ["600", ctn("live.minutes", 10)],
-            ["3600", ctn("live.minutes", 60)],
-          ]}
-        />
-      </div>
+    <>
+      {peak && (
+        <p class="quiet small course-words">
+          {ctn("live.courseWords", claims, {
+            peak: wholeNumber(peak.claims),
+            length: durationWords(peak.seconds),
+            time: clockOrDay(peak.at * 1000),
+          })}
+        </p>
+      )}
       {Charts ? (
-        <Charts series={series} second={second} span={Number(span)} />
+        <Charts points={points} from={from} to={to} />
       ) : (
         <div class="chart-wait">{failed && <p>{ct("live.noCharts")}</p>}</div>
       )}
@@ -238,18 +288,23 @@ function Picture({ watched: { series, second } }: { watched: LiveDrop }) {
         <Rows
           caption={ct("live.course")}
           tight
-          items={minutes(series, TABLE_MINUTES)}
+          items={minutes(points, TABLE_MINUTES)}
           keyOf={({ at }) => String(at)}
           columns={[
-            { label: ct("live.minute"), cell: ({ at }) => <span class="digits">{clockTime(at * 1000)}</span> },
+            { label: ct("live.from"), cell: ({ at }) => <span class="digits">{clockOrDay(at * 1000)}</span> },
             { label: ct("live.claims"), numeric: true, cell: (minute) => wholeNumber(minute.claims) },
             { label: ct("live.sold"), numeric: true, cell: (minute) => wholeNumber(minute.sold) },
             { label: ct("live.held"), numeric: true, cell: (minute) => wholeNumber(minute.held) },
-            { label: ct("live.available"), numeric: true, cell: (minute) => wholeNumber(minute.available) },
+            { label: ct("live.revenue"), numeric: true, cell: ({ revenueTotal }) => money(revenueTotal) },
+            {
+              label: ct("live.viewers"),
+              numeric: true,
+              cell: ({ viewers }) => (viewers === undefined ? "–" : wholeNumber(viewers)),
+            },
           ]}
         />
       </details>
-    </section>
+    </>
   );
 }
 

@@ -1,12 +1,10 @@
 import type { Claim } from "@fusioncommerce/client";
 import { money } from "../../i18n";
-import { clockTime, wholeNumber } from "../format";
+import { clockOrDay, clockTime, wholeNumber } from "../format";
 import { Trouble } from "../problems";
 import { Waiting } from "../ui/list-state";
 import { Rows } from "../ui/rows";
 import { ct } from "../words";
-
-const SHOWN = 15;
 
 interface Props {
   claims: Claim[] | undefined;
@@ -22,16 +20,33 @@ export function RecentClaims({ claims, error, nameOf }: Props) {
     <Rows
       caption={ct("live.recent")}
       tight
-      items={claims.slice(0, SHOWN)}
+      items={claims}
       keyOf={({ id }) => id}
       columns={[
         { label: ct("live.item"), cell: ({ sku }) => nameOf(sku) },
+        { label: ct("live.when"), cell: ({ created_at }) => <Time instant={created_at} /> },
+        { label: ct("live.buyer"), cell: ({ buyer }) => <Buyer buyer={buyer} /> },
         { label: ct("drop.units"), numeric: true, cell: ({ quantity }) => wholeNumber(quantity) },
         { label: ct("product.price"), numeric: true, cell: ({ unit_price }) => money(unit_price) },
         { label: ct("drop.standing"), wide: true, cell: (claim) => <Standing claim={claim} /> },
       ]}
     />
   );
+}
+
+function Time({ instant }: { instant: string }) {
+  return (
+    <time class="digits" dateTime={instant}>
+      {clockOrDay(instant)}
+    </time>
+  );
+}
+
+/** Who it was, masked: enough to tell one buyer from another. */
+function Buyer({ buyer }: { buyer: Claim["buyer"] }) {
+  if (!buyer) return <>–</>;
+  if (buyer.email !== undefined) return <span class="small masked">{buyer.email}</span>;
+  return <span class="small guest">{ct("live.guest", { ending: buyer.id_ending })}</span>;
 }
 
 function Standing({ claim }: { claim: Claim }) {

@@ -1,76 +1,139 @@
-/** How a drop went while it was looked at: one sample for each second, as the server keeps none. */
+/** How a drop went, as the server keeps it: one point for each interval in which something happened. */
+import type { DropSeriesPoint, Money } from "@fusioncommerce/client";
 
-const SAMPLES_MAX = 3600;
-
-export interface Series {
-  /** Seconds since 1970. */
-  at: number[];
-  /** New claims in that second. */
-  claims: number[];
-  available: number[];
-  held: number[];
-  sold: number[];
-}
-
-/** Kept while the console is open, so that a look at an order does not lose the picture. */
-const kept = new Map<string, Series>();
-
-export function seriesOf(dropId: string): Series {
-  const known = kept.get(dropId);
-  if (known) return known;
-  const fresh: Series = { at: [], claims: [], available: [], held: [], sold: [] };
-  kept.set(dropId, fresh);
-  return fresh;
-}
-
-export interface Sample {
+/** A point with its times as seconds since 1970. */
+export interface Point {
+  at: number;
+  seconds: number;
   claims: number;
-  available: number;
-  held: number;
   sold: number;
+  held: number;
+  soldTotal: number;
+  /** Until the point's end. */
+  revenueTotal: Money;
+  /** Absent where nobody counted. */
+  viewers: number | undefined;
 }
 
-export function addSample(series: Series, second: number, sample: Sample): void {
-  const last = series.at.length - 1;
-  if (series.at[last] === second) {
-    series.claims[last] = (series.claims[last] ?? 0) + sample.claims;
-    series.available[last] = sample.available;
-    series.held[last] = sample.held;
-    series.sold[last] = sample.sold;
-    return;
-  }
-  series.at.push(second);
-  series.claims.push(sample.claims);
-  series.available.push(sample.available);
-  series.held.push(sample.held);
-  series.sold.push(sample.sold);
-  if (series.at.length > SAMPLES_MAX) for (const column of Object.values(series) as number[][]) column.shift();
+export function pointOf(point: DropSeriesPoint): Point {
+  return {
+    at: Math.floor(Date.parse(point.at) / 1000),
+    seconds: point.resolution_seconds,
+    claims: point.claims,
+    sold: point.sold,
+    held: point.held,
+    soldTotal: point.sold_total,
+    revenueTotal: point.revenue_total,
+    viewers: point.viewers,
+  };
 }
 
-/** Claims in a second, over the last `seconds`. */
-export function rate(series: Series, now: number, seconds: number): number {
+/** The points with those of a later answer in the place of all that they cover. */
+export function joined(points: readonly Point[], later: readonly Point[]): Point[] {
+  const from = later[0]?.at ?? Infinity;
+  return [...points.filter(({ at }) => at < from), ...later];
+}
+
+/** Claims in a second, over the last `seconds` before `now`. */
+export function rate(points: readonly Point[], now: number, seconds: number): number {
   let sum = 0;
-  for (let index = series.at.length - 1; index >= 0 && (series.at[index] ?? 0) > now - seconds; index -= 1) {
-    sum += series.claims[index] ?? 0;
+  for (let index = points.length - 1; index >= 0; index -= 1) {
+    const point = points[index];
+    if (!point || point.at <= now - seconds) break;
+    sum += point.claims;
   }
   return sum / seconds;
 }
 
-export interface Minute extends Sample {
-  at: number;
+/** Widths of bars, in seconds. The resolutions of points are among them. */
+const BAR_SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21_600, 43_200, 86_400, 7 * 86_400];
+
+export interface Bars {
+  /** How long each bar is, in seconds. */
+  width: number;
+  /** When each begins. */
+  at: number[];
+  claims: number[];
 }
 
-/** The same, minute by minute, newest first: for a table. */
-export function minutes(series: Series, count: number): Minute[] {
-  const found = new Map<number, Minute>();
-  series.at.forEach((second, index) => {
-    const at = Math.floor(second / 60) * 60;
-    const sample: Minute = found.get(at) ?? { at, claims: 0, available: 0, held: 0, sold: 0 };
-    sample.claims += series.claims[index] ?? 0;
-    sample.available = series.available[index] ?? 0;
-    sample.held = series.held[index] ?? 0;
-    sample.sold = series.sold[index] ?? 0;
-    found.set(at, sample);
-  });
-  return [...found.values()].reverse().slice(0, count);
+/** Units claimed from `from` to `to`, in at most `most` bars. Claims are summed up, so that no burst is lost or smeared. */
+export function barsOf(points: readonly Point[], from: number, to: number, most: number): Bars {
+  const shown = points.filter(({ at, seconds }) => at + seconds > from && at <= to);
+  const finest = Math.max((to - from) / Math.max(1, most), ...shown.map(({ seconds }) => seconds));
+  const width = BAR_SECONDS.find((seconds) => seconds >= finest) ?? Math.ceil(finest);
+  const first = Math.floor(from / width);
+  const at = Array.from({ length: Math.floor(to / width) - first + 1 }, (_, index) => (first + index) * width);
+  const claims = at.map(() => 0);
+  for (const point of shown) {
+    const index = Math.floor(point.at / width) - first;
+    if (index >= 0 && index < claims.length) claims[index] = (claims[index] ?? 0) + point.claims;
+  }
+  return { width, at, claims };
+}
+
+/** A value over time: it holds from each instant until the next. */
+export interface Steps {
+  at: number[];
+  values: (number | null)[][];
+}
+
+/** How it was from `from` to `to`: values of each point's end. Before the first point it is `before`. */
+export function stepsOf(
+  points: readonly Point[],
+  from: number,
+  to: number,
+  values: ((point: Point) => number | undefined)[],
+  before: (number | null)[],
+): Steps {
+  const known = points.filter((point) => endOf(point) <= from).at(-1);
+  const valueOf = (point: Point, index: number) => values[index]?.(point) ?? null;
+  const at = [from];
+  const columns = values.map((_, index) => [known ? valueOf(known, index) : (before[index] ?? null)]);
+  for (const point of points) {
+    const end = endOf(point);
+    if (end <= from || end > to) continue;
+    at.push(end);
+    columns.forEach((column, index) => column.push(valueOf(point, index)));
+  }
+  // It holds until now.
+  if ((at.at(-1) ?? from) < to) {
+    at.push(to);
+    columns.forEach((column) => column.push(column.at(-1) ?? null));
+  }
+  return { at, values: columns };
+}
+
+/** When a point's numbers were so: a second is an instant, a minute is over at its end. */
+const endOf = ({ at, seconds }: Point) => (seconds === 1 ? at : at + seconds);
+
+export interface Busiest {
+  at: number;
+  claims: number;
+  seconds: number;
+}
+
+/** The interval with the most claims in a second. */
+export function busiest(points: readonly Point[]): Busiest | undefined {
+  let found: Busiest | undefined;
+  for (const { at, claims, seconds } of points) {
+    if (claims > 0 && (!found || claims / seconds > found.claims / found.seconds)) found = { at, claims, seconds };
+  }
+  return found;
+}
+
+/** The same, minute by minute or as coarse as it is kept, newest first: for a table. */
+export function minutes(points: readonly Point[], most: number): Point[] {
+  const found = new Map<number, Point>();
+  for (const point of points) {
+    const at = Math.floor(point.at / 60) * 60;
+    const { claims = 0, sold = 0, seconds = 60 } = found.get(at) ?? {};
+    found.set(at, {
+      ...point,
+      at,
+      seconds: Math.max(seconds, point.seconds),
+      claims: claims + point.claims,
+      sold: sold + point.sold,
+    });
+  }
+  return [...found.values()].reverse().slice(0, most);
 }

@@ -1,19 +1,19 @@
-/** A drop as its vendor follows it: its numbers as they change, its claims as they come. */
+/** A drop as its vendor follows it: its numbers as they change, its claims as they come, and how it went until now. */
 import { type Claim, type Drop, type LiveState } from "@fusioncommerce/client";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { read } from "../asking";
 import { client, liveLine } from "../client";
-import { addSample, seriesOf, type Series } from "./series";
+import { joined, pointOf, type Point } from "./series";
 
 /** Numbers that change faster than this cannot be read. */
 const SHOW_MS = 250;
-/** How often is asked for new claims while the drop changes. */
-const CLAIMS_MS = 1000;
+/** How often the newest claims and points are asked for while the drop changes. */
+const ASK_MS = 1000;
 /** What was claimed has other states later: those that are shown are asked for again after this time. */
-const CLAIMS_IDLE_MS = 10_000;
-const CLAIMS_AT_ONCE = 100;
-/** How far back new claims are looked for: a crowd makes more than a page of them in a second. */
-const PAGES_MAX = 20;
+const IDLE_MS = 10_000;
+const CLAIMS_SHOWN = 15;
+/** The most answers that a series is read in: 20,000 points are more than the server keeps of a drop of a month. */
+const PARTS_MAX = 20;
 
 export type WatchedDrop = Drop & { viewers?: number };
 
@@ -26,7 +26,9 @@ export interface LiveDrop {
   line: LiveState;
   claims: Claim[] | undefined;
   claimsError: unknown;
-  series: Series;
+  /** Until they are read: nothing. */
+  points: Point[] | undefined;
+  pointsError: unknown;
   /** Seconds since 1970, ticking. */
   second: number;
 }
@@ -39,21 +41,19 @@ export function useLiveDrop(id: string): LiveDrop {
   const [line, setLine] = useState<LiveState>("connecting");
   const [claims, setClaims] = useState<Claim[]>();
   const [claimsError, setClaimsError] = useState<unknown>();
+  const [points, setPoints] = useState<Point[]>();
+  const [pointsError, setPointsError] = useState<unknown>();
   const [second, setSecond] = useState(nowSecond);
   const [attempt, setAttempt] = useState(0);
   const take = useRef((_: Drop) => {});
 
   useEffect(() => {
-    const series = seriesOf(id);
     const abort = new AbortController();
     const { signal } = abort;
     let newest: WatchedDrop | undefined;
     let shown: WatchedDrop | undefined;
-    let known: Set<string> | undefined;
-    let newClaims = 0;
     let changedAt = Infinity;
-    let askedAt = -Infinity;
-    let asking = false;
+    let series: Point[] = [];
 
     const onState = (next: WatchedDrop) => {
       if (newest && next.as_of < newest.as_of) return;
@@ -75,52 +75,45 @@ export function useLiveDrop(id: string): LiveDrop {
       show();
     };
 
-    const askForClaims = async () => {
-      if (asking || document.hidden) return;
-      asking = true;
-      askedAt = performance.now();
-      try {
-        let cursor: string | undefined;
-        let isNew = true;
-        for (let page = 0; page < PAGES_MAX && isNew; page += 1) {
-          const params = { id, limit: CLAIMS_AT_ONCE, ...(cursor ? { cursor } : {}) };
-          const { items, next_cursor } = await read("list_drop_claims", { params, signal });
-          if (page === 0) setClaims(items);
-          const before = known;
-          const unknown = items.filter((claim) => !before?.has(claim.id));
-          if (before) newClaims += unknown.length;
-          known = new Set([...(before ?? []), ...items.map((claim) => claim.id)]);
-          cursor = next_cursor ?? undefined;
-          // The first look only learns what is there already.
-          isNew = before !== undefined && unknown.length === items.length && cursor !== undefined;
-        }
-        setClaimsError(undefined);
-      } catch (thrown) {
-        if (!signal.aborted) setClaimsError(thrown);
-      } finally {
-        asking = false;
+    const askForClaims = asker(signal, setClaimsError, async () => {
+      const { items } = await read("list_drop_claims", { params: { id, limit: CLAIMS_SHOWN }, signal });
+      setClaims(items);
+    });
+    const askForPoints = asker(signal, setPointsError, async () => {
+      // From the last point on, which may have grown: what comes takes the place of what was known.
+      const last = series.at(-1);
+      let from = last && new Date(last.at * 1000).toISOString();
+      for (let part = 0; part < PARTS_MAX; part += 1) {
+        const answer = await read("get_drop_series", { params: { id, ...(from ? { from } : {}) }, signal });
+        series = joined(series, answer.points.map(pointOf));
+        if (answer.next === null) break;
+        from = answer.next;
       }
+      setPoints(series);
+    });
+    /** Whether the drop has numbers that the series does not have yet. */
+    const isBehind = () => {
+      if (!newest || newest.state === "draft") return false;
+      const { held, soldTotal, viewers } = series.at(-1) ?? { held: 0, soldTotal: 0, viewers: undefined };
+      const isCounted = newest.state === "open" || newest.state === "sold_out";
+      const hasViewers = isCounted && newest.viewers !== undefined && newest.viewers !== viewers;
+      return held !== newest.held || soldTotal !== newest.sold || hasViewers;
     };
 
     setError(undefined);
     read("get_drop", { params: { id }, signal }).then(onState, (thrown: unknown) => signal.aborted || setError(thrown));
-    void askForClaims();
+    askForClaims.now();
+    askForPoints.now();
     const offs = [
       liveLine().topic(`drop:${id}`).on({ state: onState }),
       liveLine().onStatus(({ state }) => setLine(state)),
     ];
     const painter = setInterval(show, SHOW_MS);
     const ticker = setInterval(() => {
-      const tick = nowSecond();
-      if (newest && newest.state !== "draft") {
-        const { available, held, sold } = newest;
-        addSample(series, tick, { claims: newClaims, available, held, sold });
-        newClaims = 0;
-      }
-      setSecond(tick);
-      const idle = performance.now() - askedAt;
-      if ((changedAt > askedAt && changedAt < Infinity && idle >= CLAIMS_MS) || idle >= CLAIMS_IDLE_MS)
-        void askForClaims();
+      setSecond(nowSecond());
+      const hasChanged = (since: number) => changedAt > since && changedAt < Infinity;
+      if (askForClaims.isDue(hasChanged(askForClaims.at()))) askForClaims.now();
+      if (askForPoints.isDue(hasChanged(askForPoints.at()) || isBehind())) askForPoints.now();
     }, 1000);
     return () => {
       abort.abort(new Error("gone elsewhere"));
@@ -138,7 +131,35 @@ export function useLiveDrop(id: string): LiveDrop {
     line,
     claims,
     claimsError,
-    series: seriesOf(id),
+    points,
+    pointsError,
     second,
+  };
+}
+
+/** Asks one question at a time, and none while nobody looks. */
+function asker(signal: AbortSignal, onError: (error: unknown) => void, ask: () => Promise<void>) {
+  let askedAt = -Infinity;
+  let asking = false;
+  const run = async () => {
+    if (asking || document.hidden) return;
+    asking = true;
+    askedAt = performance.now();
+    try {
+      await ask();
+      onError(undefined);
+    } catch (thrown) {
+      if (!signal.aborted) onError(thrown);
+    } finally {
+      asking = false;
+    }
+  };
+  return {
+    at: () => askedAt,
+    now: () => void run(),
+    isDue: (isWanted: boolean) => {
+      const idle = performance.now() - askedAt;
+      return (isWanted && idle >= ASK_MS) || idle >= IDLE_MS;
+    },
   };
 }
