@@ -84,7 +84,7 @@ fn create(journal: &mut Journal, tenant_name: &str, id: u128, title: &str, at: u
 fn claimed(n: u128, buyer: SubjectId) -> DropEvent {
     DropEvent::Claimed {
         network: None,
-        number: None,
+        number: Some(n as u32),
         claim: ClaimId(n),
         buyer,
         item: 0,
