@@ -26,7 +26,7 @@ pub struct ProjectionSummary {
 }
 
 /// The tables that exist nowhere else.
-const KEPT: [&str; 13] = [
+const KEPT: [&str; 16] = [
     "tenants",
     "tenant_hosts",
     "accounts",
@@ -40,6 +40,9 @@ const KEPT: [&str; 13] = [
     "derived_texts",
     "undelivered_mails",
     "drop_viewers",
+    "ended_subjects",
+    "ended_tokens",
+    "sign_in_counts",
 ];
 
 impl ReadSide {
