@@ -63,8 +63,8 @@ live-checks: ## the WebSocket against other people's clients: RFC 6455 cases, th
 	$(CARGO) build -p server
 	gateway/live-checks/run.sh
 
-hostile: ## what hostile clients cost: files, memory, CPU, and the time of others' claims
-	$(CARGO) build -p server
+hostile: ## what hostile clients cost the release build: descriptors, memory, CPU, disk, and the time of others' claims
+	$(CARGO) build --release -p server
 	gateway/hostile/run.sh
 
 fuzz: ## each decoder and parser under libFuzzer for SECONDS, or these TARGETS

@@ -7,11 +7,11 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 
+from server_process import FUSION, ServerProcess
+
 HERE = pathlib.Path(__file__).resolve().parent
-FUSION = HERE.parent.parent / "target" / "debug" / "fusion"
 
 ASKED_AS = ("vendor", "buyer")
 # With ids of their own, so that what derives from them is the same in each run.
@@ -20,7 +20,6 @@ PEOPLE = {
     "buyer": ("customer", "0C0NTRACT0BVYER00000000000"),
     "neighbour": ("customer", "0C0NTRACT0NE1GHB0VR0000000"),
 }
-START_SECONDS_MAX = 60
 # Each run takes about two minutes; one that hangs must not hang the build.
 RUN_SECONDS_MAX = 600
 # What the document's examples sell, in as many units as all drops of a run ask for.
@@ -48,45 +47,23 @@ def hold(name, arguments):
     with tempfile.TemporaryDirectory(prefix="fusion-contract-") as folder:
         folder = pathlib.Path(folder)
         data = folder / "data"
-        log = open(folder / "server.log", "w+")
-        server = subprocess.Popen(
-            [FUSION, "serve", "--dev", "--listen", "127.0.0.1:0", "--data-dir", data, "--log", "warn"],
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
+        server = ServerProcess(data, folder / "server.log", "--dev")
         try:
-            url = address(server, log)
+            if not server.port:
+                sys.exit(f"the server does not start:\n{server.log()}")
+            url = f"http://127.0.0.1:{server.port}"
             tokens = {person: token(data, role, subject) for person, (role, subject) in PEOPLE.items()}
             drop = stock(url, tokens)
             identities = folder / "identities.json"
             identities.write_text(json.dumps({"auth": [identity(person, said) for person, said in tokens.items()]}))
             found, report = ask(url, name, identities, drop, arguments)
-            if server.poll() is not None:
-                return True, f"{report}the server ended with {server.returncode}:\n{said_by(log)}"
+            if server.ended is not None:
+                return True, f"{report}the server ended with {server.ended}:\n{server.log()}"
             if found:
-                report += f"the server said:\n{said_by(log)[-4000:]}"
+                report += f"the server said:\n{server.log()[-4000:]}"
             return found, report
         finally:
-            server.terminate()
-            server.wait()
-
-
-def address(server, log):
-    """The last line of the banner."""
-    deadline = time.monotonic() + START_SECONDS_MAX
-    while time.monotonic() < deadline:
-        line = server.stdout.readline()
-        if line.startswith("http://"):
-            return line.strip()
-        if not line and server.poll() is not None:
-            break
-    sys.exit(f"the server does not start:\n{said_by(log)}")
-
-
-def said_by(log):
-    log.seek(0)
-    return log.read()
+            server.stop()
 
 
 def token(data, role, subject):

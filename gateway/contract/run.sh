@@ -6,20 +6,15 @@
 #   CONTRACT_SEED=7 gateway/contract/run.sh other requests
 #   gateway/contract/run.sh --include-operation-id create_drop      anything more is for `schemathesis run`
 #
-# What is checked, and what is not, is in schemathesis.toml. Wants target/debug/fusion; `make contract` builds it.
+# What is checked, and what is not, is in schemathesis.toml. Needs target/debug/fusion, which `make contract`
+# builds, or another in FUSION_BIN.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 here=gateway/contract
 venv=target/contract/venv
 
-if ! python3 -c 'import ensurepip, venv, sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
-  echo "missing: python3 from 3.11 on, with venv (Debian: apt-get install python3-venv)" >&2
-  exit 1
-fi
-if ! cmp -s "$here/requirements.txt" "$venv/requirements.txt"; then
-  rm -rf "$venv"
-  python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$here/requirements.txt"
-  cp "$here/requirements.txt" "$venv/"
-fi
+. gateway/black-box/environment.sh
+need_python venv
+need_fusion target/debug/fusion "cargo build -p server"
+make_venv "$venv" "$here/requirements.txt"
 exec "$venv/bin/python" "$here/contract.py" "$@"

@@ -1,175 +1,188 @@
-"""A server outside of --dev, where loopback is an address like any other; each client may have one of its own."""
+"""A server outside of --dev, where loopback is an address like any other, and clients with addresses of their own."""
 
 import http.client
+import itertools
 import json
 import os
 import pathlib
-import resource
+import socket
 import subprocess
 import tempfile
 import threading
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-FUSION = os.environ.get("FUSION_BIN", str(ROOT / "target" / "debug" / "fusion"))
+from server_process import FUSION, ServerProcess
+
 TENANT = "acme"
 PRICE = {"amount": 1999, "currency": "USD"}
-
-START_SECONDS_MAX = 60
-STOP_SECONDS_MAX = 60
-# Fewer than one buyer may have in a drop.
-CLAIMS_OF_BUYER = 50
-# Longer than anything here waits for.
+METRICS_TOKEN = "a-token-for-metrics"
+FAR = "2999-12-31T00:00:00Z"
+# Longer than any answer takes.
 ANSWER_SECONDS_MAX = 60
+# After this long a hostile client that should have been stopped was not.
+RAW_SECONDS_MAX = 10
+
+_keys = itertools.count()
 
 
-class Server:
-    """A running server; `with Server(…) as server`. `files_max`: the limit of open files, soft and hard."""
+class Client:
+    """Asks a server over one connection, from one address: all of 127.0.0.0/8 are loopback."""
 
-    def __init__(self, *options, files_max=None):
+    def __init__(self, port, source="127.0.0.1"):
+        self._connection = http.client.HTTPConnection(
+            "127.0.0.1", port, timeout=ANSWER_SECONDS_MAX, source_address=(source, 0)
+        )
+
+    def ask(self, method, path, token=None, body=None, **headers):
+        """Status, headers and body of an answer. A text as a body is a CSV file."""
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        if method == "POST":
+            headers.setdefault("Idempotency-Key", f"hostile-{os.getpid()}-{next(_keys)}")
+        if isinstance(body, str):
+            headers["Content-Type"], body = "text/csv", body.encode()
+        elif body is not None:
+            headers["Content-Type"], body = "application/json", json.dumps(body)
+        self._connection.request(method, path, body, headers)
+        answer = self._connection.getresponse()
+        text = answer.read()
+        is_json = "json" in answer.headers.get("content-type", "")
+        return answer.status, answer.headers, json.loads(text) if is_json else text
+
+    def status(self, *arguments, **more):
+        return self.ask(*arguments, **more)[0]
+
+    def has(self, status, *arguments, **more):
+        """The body of an answer that must have this status."""
+        found, _, body = self.ask(*arguments, **more)
+        assert found == status, f"{arguments[:2]}: {found} instead of {status}: {body}"
+        return body
+
+    def guest(self):
+        """A new guest's session."""
+        return self.has(201, "POST", "/v1/sessions", None, {})
+
+
+class Server(ServerProcess):
+    """A running server with one shop; `with Server(…) as server`. `sandbox`: whether orders can be paid."""
+
+    def __init__(self, *options, sandbox=False, **more):
         self._folder = tempfile.TemporaryDirectory(prefix="fusion-hostile-")
-        self.data = pathlib.Path(self._folder.name) / "data"
+        self.folder = pathlib.Path(self._folder.name)
+        self.data = self.folder / "data"
+        self._start = options, more | {"environment": {"FUSION_METRICS_TOKEN": METRICS_TOKEN}}
+        if sandbox:
+            self._start[1]["environment"]["FUSION_SANDBOX_PAYMENTS"] = "true"
         self.run("tenants", "add", TENANT, "--currency", "USD", "--host", "127.0.0.1")
-        self._log = open(pathlib.Path(self._folder.name) / "server.log", "w+")
-        command = [FUSION, "serve", "--listen", "127.0.0.1:0", "--data-dir", self.data, "--log", "warn", *options]
-        limit = None
-        if files_max:
-            limit = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files_max, files_max))
-        pipe = subprocess.PIPE
-        self.process = subprocess.Popen(command, stdout=pipe, stderr=self._log, text=True, preexec_fn=limit)
-        self.port = self._port()
+        self.start()
         if self.port:
-            threading.Thread(target=self.process.stdout.read, daemon=True).start()
-            self.vendor = self.run("token", "--role", "vendor", "--tenant", TENANT)
-        self._keys = 0
+            self.vendor = self.token("vendor")
+
+    def start(self):
+        options, more = self._start
+        super().__init__(self.data, self.folder / "server.log", *options, **more)
+
+    def restart(self):
+        self.stop()
+        self.start()
+        assert self.port, self.log()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        # This process and no other: it is ours.
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(STOP_SECONDS_MAX)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        self._log.close()
+        self.stop()
         self._folder.cleanup()
 
-    def run(self, *command):
-        done = subprocess.run([FUSION, *command, "--data-dir", self.data], capture_output=True, text=True, check=True)
+    def command(self, *command, **environment):
+        """Runs `fusion …` on the data folder; gives what became of it."""
+        command = [FUSION, *command, "--data-dir", self.data]
+        return subprocess.run(command, capture_output=True, text=True, env=os.environ | environment)
+
+    def run(self, *command, **environment):
+        """The same, where it must succeed; gives its output."""
+        done = self.command(*command, **environment)
+        assert done.returncode == 0, f"{command}: {done.stderr}"
         return done.stdout.strip()
 
-    def _port(self):
-        """Where it listens; `None`: it refused to start."""
-        deadline = time.monotonic() + START_SECONDS_MAX
-        while time.monotonic() < deadline:
-            line = self.process.stdout.readline()
-            if "http://127.0.0.1:" in line:
-                return int(line.rsplit(":", 1)[1])
-            if not line and self.process.poll() is not None:
-                return None
-        raise AssertionError(f"the server does not start:\n{self.log()}")
+    def token(self, role, *options):
+        return self.run("token", "--role", role, "--tenant", TENANT, *options)
 
-    def log(self):
-        """What the server complained of."""
-        with open(self._log.name) as log:
-            return log.read()
+    def client(self, source="127.0.0.1"):
+        return Client(self.port, source)
 
-    def memory_kib(self):
-        """What is in memory now."""
-        lines = pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
-
-    def files(self):
-        """How many files and sockets are open."""
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
-
-    def cpu_seconds(self):
-        """The time that the server has worked."""
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def ask(self, method, path, token=None, body=None, connection=None, **headers):
-        """The status and the body of an answer."""
-        connection = connection or self.connection()
-        headers = {name.replace("_", "-"): value for name, value in headers.items()}
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
-        if method != "GET":
-            self._keys += 1
-            headers.setdefault("Idempotency-Key", f"hostile-{threading.get_ident()}-{self._keys}")
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-        connection.request(method, path, None if body is None else json.dumps(body), headers)
-        answer = connection.getresponse()
-        text = answer.read()
-        return answer.status, json.loads(text) if text[:1] in (b"{", b"[") else text
-
-    def has(self, status, *arguments, **more):
-        """The body of an answer that must have this status."""
-        found, body = self.ask(*arguments, **more)
-        assert found == status, f"{arguments[:2]}: {found} instead of {status}: {body}"
-        return body
-
-    def connection(self, source="127.0.0.1"):
-        """A connection from this address: all of 127.0.0.0/8 are loopback."""
-        return http.client.HTTPConnection(
-            "127.0.0.1", self.port, timeout=ANSWER_SECONDS_MAX, source_address=(source, 0)
-        )
-
-    def drop(self, units=1_000_000):
+    def drop(self, units=1_000_000, sku="HOSTILE", **more):
         """An open drop of so many units."""
-        product = {"title": "Hostile", "variants": [{"sku": "HOSTILE", "price": PRICE}]}
-        self.has(201, "POST", "/v1/products", self.vendor, product)
-        self.has(200, "POST", "/v1/inventory/HOSTILE/adjustments", self.vendor, {"delta": units, "reason": "check"})
-        drop = {"sku": "HOSTILE", "quantity": units, "price": PRICE, "per_buyer_max": 10_000, "hold_seconds": 600}
-        return self.has(201, "POST", "/v1/drops", self.vendor, drop | {"ends_at": "2999-12-31T00:00:00Z"})["id"]
+        client = self.client()
+        product = {"title": sku, "variants": [{"sku": sku, "price": PRICE}]}
+        client.has(201, "POST", "/v1/products", self.vendor, product)
+        adjustment = {"delta": units, "reason": "check"}
+        client.has(200, "POST", f"/v1/inventory/{sku}/adjustments", self.vendor, adjustment)
+        drop = {"sku": sku, "quantity": units, "price": PRICE, "per_buyer_max": 10_000, "hold_seconds": 600}
+        return client.has(201, "POST", "/v1/drops", self.vendor, drop | {"ends_at": FAR} | more)["id"]
+
+    def metric(self, name):
+        """The sum of a metric over its labels."""
+        # What is shown is at most a second old.
+        time.sleep(1.1)
+        text = self.client().has(200, "GET", "/metrics", METRICS_TOKEN).decode()
+        lines = [line for line in text.splitlines() if line.startswith((f"{name} ", f"{name}{{"))]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+
+    def raw(self, source, text=b"", receive_bytes=None):
+        """A connection from `source` that has sent `text`."""
+        connection = socket.socket()
+        if receive_bytes:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        connection.settimeout(RAW_SECONDS_MAX)
+        connection.bind((source, 0))
+        connection.connect(("127.0.0.1", self.port))
+        connection.sendall(text)
+        return connection
+
+    def disk_bytes(self):
+        """The bytes of all files of the data folder."""
+        return sum(path.stat().st_size for path in self.data.rglob("*") if path.is_file())
 
 
-class Others:
-    """Some buyers of other addresses, who claim and give back on connections that they have already."""
+class Cost:
+    """What a server uses during a block, more than before it: `with Cost(server) as cost`.
 
-    def __init__(self, server, drop, count=4):
-        self._server, self._drop = server, drop
-        self._connections = [server.connection(f"127.0.1.{number + 1}") for number in range(count)]
-        # They are open before anybody is hostile.
-        for connection in self._connections:
-            server.has(200, "GET", "/v1/drops", None, None, connection)
+    `memory_kib` and `files` are the most at any time, `cpu_seconds` and `seconds` those of the whole block.
+    """
 
-    def claim(self, seconds):
-        """Claims for so long; gives the sorted milliseconds that the answers took. Every claim must succeed."""
-        took, faults = [], []
-        until = time.monotonic() + seconds
+    def __init__(self, server):
+        self._server, self._over = server, threading.Event()
+        self._watching = threading.Thread(target=self._watch)
 
-        def buy(connection):
-            try:
-                count = 0
-                while time.monotonic() < until:
-                    # A buyer has so many claims in a drop, those given back included.
-                    if count % CLAIMS_OF_BUYER == 0:
-                        token = self._server.has(201, "POST", "/v1/sessions", None, {}, connection)["token"]
-                    count += 1
-                    began = time.monotonic()
-                    path = f"/v1/drops/{self._drop}/claims"
-                    claim = self._server.has(201, "POST", path, token, {"quantity": 1}, connection)
-                    took.append((time.monotonic() - began) * 1_000)
-                    self._server.has(204, "DELETE", f"{path}/{claim['id']}", token, None, connection)
-                    # A buyer has 50 requests a second.
-                    time.sleep(0.05)
-            except Exception as fault:
-                faults.append(repr(fault))
+    def __enter__(self):
+        self._before = self._server.memory_kib()[0], self._server.files(), self._server.cpu_seconds(), time.monotonic()
+        self.memory_kib = self.files = 0
+        self._watching.start()
+        return self
 
-        threads = [threading.Thread(target=buy, args=[connection]) for connection in self._connections]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert not faults, f"others: {faults[0]}"
-        return sorted(took)
+    def __exit__(self, *_):
+        self._over.set()
+        self._watching.join()
+        self.cpu_seconds = self._server.cpu_seconds() - self._before[2]
+        self.seconds = time.monotonic() - self._before[3]
+
+    def _watch(self):
+        while not self._over.wait(0.05) and self._server.ended is None:
+            self.memory_kib = max(self.memory_kib, self.memory_now_kib())
+            self.files = max(self.files, self._server.files() - self._before[1])
+
+    def memory_now_kib(self):
+        """Memory now, more than before the block."""
+        return self._server.memory_kib()[0] - self._before[0]
 
 
-def p99(sorted_values):
-    return sorted_values[max(0, len(sorted_values) * 99 // 100 - 1)]
+def until(seconds, holds):
+    """How long it takes until it holds; `None`: longer than that."""
+    began = time.monotonic()
+    while time.monotonic() < began + seconds:
+        if holds():
+            return time.monotonic() - began
+        time.sleep(0.1)
+    return None

@@ -218,7 +218,7 @@ async def silence(shop, people):
 
 async def the_end(shop, clients):
     """The server stops."""
-    shop.stop()
+    shop.terminate()
     stopped = time.monotonic()
     for client in clients:
         with promise("draining comes before 4000"):

@@ -92,13 +92,13 @@ async def play(shop):
     try:
         await crowd.phase("before")
         await asyncio.sleep(QUIET_SECONDS)
-        before_kib, _ = shop.memory()
+        before_kib, _ = shop.memory_kib()
         peak_kib = before_kib
 
         async def watch():
             nonlocal peak_kib
             while True:
-                peak_kib = max(peak_kib, shop.memory()[0])
+                peak_kib = max(peak_kib, shop.memory_kib()[0])
                 await asyncio.sleep(0.05)
 
         watching = asyncio.create_task(watch())
@@ -116,14 +116,14 @@ async def play(shop):
                     fault.faults.append(f"could not be played to its end: {traceback.format_exc(limit=-2)}")
                 if keeping_busy and kind is slow_readers:
                     keeping_busy.cancel()
-                fault.figures["rss_kib"] = shop.memory()[0]
+                fault.figures["rss_kib"] = shop.memory_kib()[0]
                 fault.figures["cpu_share"] = round((shop.cpu_seconds() - cpu) / (time.monotonic() - began), 2)
             else:
                 rows.append((fault, await crowd.phase("after")))
                 await asyncio.sleep(QUIET_SECONDS)
                 rows.append((Fault("after"), await crowd.phase("")))
         watching.cancel()
-        after_kib, _ = shop.memory()
+        after_kib, _ = shop.memory_kib()
         return rows, {"before_kib": before_kib, "peak_kib": peak_kib, "after_kib": after_kib}
     finally:
         crowd.leave()

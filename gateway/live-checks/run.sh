@@ -15,23 +15,11 @@ venv=target/live-checks-venv
 # One that hangs must not hang the build.
 seconds_max=200
 
-if ! python3 -c 'import ensurepip, venv, sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
-  echo "missing: python3 from 3.11 on, with venv (Debian: apt-get install python3-venv)" >&2
-  exit 1
-fi
-fusion=${FUSION_BIN:-target/debug/fusion}
-if [ ! -x "$fusion" ]; then
-  echo "missing: $fusion (cargo build -p server, or FUSION_BIN)" >&2
-  exit 1
-fi
-if ! cmp -s "$here/requirements.txt" "$venv/requirements.txt"; then
-  rm -rf "$venv"
-  python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$here/requirements.txt"
-  cp "$here/requirements.txt" "$venv/"
-fi
+. gateway/black-box/environment.sh
+need_python venv
+need_fusion target/debug/fusion "cargo build -p server"
+make_venv "$venv" "$here/requirements.txt"
 
-export PYTHONDONTWRITEBYTECODE=1
 check() {
   timeout "$seconds_max" "$venv/bin/python" "$here/$1.py" "${@:2}"
 }

@@ -1,25 +1,19 @@
-"""A server of its own for each check, in a stocked shop, and what the system says of its process."""
+"""A server of its own for each check, in a stocked shop."""
 
 import collections
 import json
-import os
 import pathlib
 import re
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 import urllib.error
 import urllib.request
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-FUSION = os.environ.get("FUSION_BIN", str(ROOT / "target" / "debug" / "fusion"))
+from server_process import FUSION, ROOT, ServerProcess
+
 REPORTS = ROOT / "target" / "live-checks"
 
-START_SECONDS_MAX = 60
-STOP_SECONDS_MAX = 30
 # Longer than anything here waits for.
 ANSWER_SECONDS_MAX = 30
 
@@ -28,72 +22,27 @@ Answer = collections.namedtuple("Answer", "status headers body")
 ASK = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
 
-class Shop:
+class Shop(ServerProcess):
     """A running server; `with Shop(…) as shop`."""
 
     def __init__(self, *options):
         self._folder = tempfile.TemporaryDirectory(prefix="fusion-live-")
-        self.data = pathlib.Path(self._folder.name) / "data"
-        self._log = open(pathlib.Path(self._folder.name) / "server.log", "w+")
-        command = [FUSION, "serve", "--dev", "--listen", "127.0.0.1:0", "--data-dir", self.data, "--log", "warn"]
-        self._server = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=self._log, text=True)
-        try:
-            self.url = self._address()
-        except BaseException:
-            self._end()
-            raise
-        # So that a banner that grows never blocks the server.
-        threading.Thread(target=self._server.stdout.read, daemon=True).start()
-        host, port = self.url.removeprefix("http://").rsplit(":", 1)
-        self.host, self.port = host, int(port)
-        self.ws = f"ws://{host}:{port}/v1/ws"
+        folder = pathlib.Path(self._folder.name)
+        self.data = folder / "data"
+        super().__init__(self.data, folder / "server.log", "--dev", *options)
+        if not self.port:
+            sys.exit(f"the server does not start:\n{self.log()}")
+        self.host = "127.0.0.1"
+        self.url = f"http://{self.host}:{self.port}"
+        self.ws = f"ws://{self.host}:{self.port}/v1/ws"
         self._keys = 0
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self._end()
-
-    def _end(self):
-        # This process and no other: it is ours.
-        if self._server.poll() is None:
-            self._server.terminate()
-            try:
-                self._server.wait(STOP_SECONDS_MAX)
-            except subprocess.TimeoutExpired:
-                self._server.kill()
-                self._server.wait()
-        self._log.close()
+        self.stop()
         self._folder.cleanup()
-
-    def _address(self):
-        """The last line of the banner."""
-        deadline = time.monotonic() + START_SECONDS_MAX
-        while time.monotonic() < deadline:
-            line = self._server.stdout.readline()
-            if line.startswith("http://"):
-                return line.strip()
-            if not line and self._server.poll() is not None:
-                break
-        sys.exit(f"the server does not start:\n{self.log()}")
-
-    def log(self):
-        """What the server complained of."""
-        with open(self._log.name) as log:
-            return log.read()
-
-    @property
-    def ended(self):
-        """With what the server ended; `None` while it runs."""
-        return self._server.poll()
-
-    def stop(self):
-        """Asks the server to stop, as whoever rolls out a new one does."""
-        self._server.send_signal(signal.SIGTERM)
-
-    def wait(self):
-        return self._server.wait(STOP_SECONDS_MAX)
 
     def token(self, role, *options):
         """A token for somebody new, or for whom the options name."""
@@ -142,22 +91,6 @@ class Shop:
         items = [{"sku": sku, "quantity": quantity, "price": PRICE} for sku in skus]
         drop = {"items": items, "per_buyer_max": 10_000, "hold_seconds": 600, "ends_at": "2999-12-31T00:00:00Z"}
         return self.has(201, "POST", "/v1/drops", vendor, drop | more)
-
-    def memory(self):
-        """What is in memory now, and what was at most, in KiB; and how many files and sockets are open."""
-        lines = pathlib.Path(f"/proc/{self._server.pid}/status").read_text().splitlines()
-        fields = dict(line.split(":", 1) for line in lines if line.startswith("Vm"))
-        now, peak = (int(fields[name].split()[0]) for name in ("VmRSS", "VmHWM"))
-        return now, peak
-
-    def sockets(self):
-        """How many files and sockets the server has open."""
-        return len(os.listdir(f"/proc/{self._server.pid}/fd"))
-
-    def cpu_seconds(self):
-        """The time that the server has worked."""
-        fields = pathlib.Path(f"/proc/{self._server.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 # What docs/realtime.md says that `welcome` says.

@@ -1,0 +1,40 @@
+# What the black-box checks share: sourced by gateway/contract/run.sh, gateway/live-checks/run.sh and
+# gateway/hostile/run.sh, in the root folder of the repository.
+
+# Ends the script unless there is a python3 from 3.11 on. `need_python venv`: one that makes virtual environments, too.
+need_python() {
+  local modules="sys" package="python3"
+  if [ "${1:-}" = venv ]; then
+    modules="ensurepip, venv, sys"
+    package="python3-venv"
+  fi
+  if ! python3 -c "import $modules; sys.exit(sys.version_info < (3, 11))" >/dev/null 2>&1; then
+    echo "missing: python3 from 3.11 on${1:+, with $1} (Debian: apt-get install $package)" >&2
+    exit 1
+  fi
+}
+
+# Makes the virtual environment in folder $1 anew if its packages are not those of the file $2.
+make_venv() {
+  if ! cmp -s "$2" "$1/requirements.txt"; then
+    rm -rf "$1"
+    python3 -m venv "$1"
+    "$1/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$2"
+    cp "$2" "$1/"
+  fi
+}
+
+# Exports FUSION_BIN: the binary that is checked, $1 unless it is set already. Ends the script if there is none; $2 makes
+# it.
+need_fusion() {
+  export FUSION_BIN="${FUSION_BIN:-$1}"
+  if [ ! -x "$FUSION_BIN" ]; then
+    echo "missing: $FUSION_BIN ($2, or FUSION_BIN)" >&2
+    exit 1
+  fi
+  FUSION_BIN="$(realpath "$FUSION_BIN")"
+}
+
+# Python finds the modules of this folder, and writes nothing beside them.
+export PYTHONDONTWRITEBYTECODE=1
+export PYTHONPATH="$PWD/gateway/black-box${PYTHONPATH:+:$PYTHONPATH}"

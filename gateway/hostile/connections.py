@@ -1,0 +1,184 @@
+"""Connections that cost without asking much: many, slow, or never at an end."""
+
+import itertools
+import time
+
+from others import Others
+from server import Cost, Server, until
+
+# README: descriptors that connections may not take.
+FILES_RESERVE = 320
+FILES_MAX = 1_024
+SETTLE_SECONDS_MAX = 30
+# What may stay of an attack's memory: caches, the journal's tables, pages that the allocator keeps. Heads and messages
+# hold some twice as much.
+KEPT_KIB = 24 * 1024
+# Below the limit of a head, which is 16 KiB: one that is longer is refused at once.
+HEAD_BYTES = 15_000
+HEADS = 2_000
+SOCKETS = 800
+SLOW_READERS = 20
+MESSAGE_BYTES = 65_535
+UPGRADE = (
+    b"GET /v1/ws HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+    b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+def send_more(connection, text):
+    try:
+        connection.send(text)
+    except OSError:
+        pass
+
+
+def close(connections):
+    for connection in connections:
+        connection.close()
+
+
+def memory_returns(judge, cost):
+    """Judges how long the memory of an attack is held after the attackers have left, while others go on."""
+    took = until(SETTLE_SECONDS_MAX, lambda: cost.memory_now_kib() <= KEPT_KIB)
+    judge.measure("memory_given_back", took)
+    judge.note(memory_kept_kib=cost.memory_now_kib())
+
+
+def descriptors(judge):
+    """1,200 idle connections where 1,024 files may be open: the journal lives, and others buy."""
+    with Server(files_max=128) as server:
+        judge("refuses to start with too few files", server.port is None)
+        judge("says how many it needs", "384" in server.log(), server.log()[-200:])
+    with Server(files_soft=128) as server:
+        soft, hard = server.files_limits()
+        judge("raises the usual soft limit to the hard one", soft == hard, (soft, hard))
+    with Server(files_max=FILES_MAX) as server, Others(server, server.drop()) as others, Cost(server) as cost:
+        before = server.files()
+        idle = [server.raw("127.0.0.2") for _ in range(1_200)]
+        share = (FILES_MAX - FILES_RESERVE) // 4
+        # Those that are refused are told so, and closed.
+        until(SETTLE_SECONDS_MAX, lambda: server.files() - before <= share)
+        judge.measure("one_address_holds", server.files() - before)
+        judge("the address keeps some connections", server.files() - before > 0)
+        client = server.client("127.0.0.9")
+        judge("another address is served", client.status("GET", "/v1/drops") == 200)
+        for number in range(10, 20):
+            for _ in range(120):
+                try:
+                    idle.append(server.raw(f"127.0.0.{number}"))
+                except OSError:
+                    break
+        # Meanwhile the buyers' claims make the journal open and sync files; and cheap requests that fail.
+        statuses = {client.status("GET", f"/v1/nothing/{number}") for number in range(500)}
+        judge("what is not there is not found", statuses == {404}, statuses)
+        time.sleep(1)
+        judge.measure("open_files", server.files())
+        judge("the server lives", server.ended is None, server.ended)
+        close(idle)
+        judge.measure("files_given_back", until(SETTLE_SECONDS_MAX, lambda: server.files() < before + 20))
+    judge.measure("memory_held", cost.memory_kib)
+    judge.measure("cpu", cost.cpu_seconds)
+    judge.others(others)
+
+
+def heads(judge):
+    """Heads that never end: their memory is bounded, each has one wait, and what they had is given back."""
+    with Server("--idle-timeout", "5s") as server, Others(server, server.drop()) as others, Cost(server) as cost:
+        before = server.files()
+        start, sources = b"GET /v1/drops HTTP/1.1\r\nhost: 127.0.0.1\r\nx-long: ", itertools.cycle(range(2, 6))
+        # Among them some that go on where a head must have ended.
+        held = [server.raw(f"127.0.0.{next(sources)}", start + b"x" * HEAD_BYTES) for _ in range(HEADS)]
+        for connection in held[::4]:
+            send_more(connection, b"x" * 60_000)
+        slow = [server.raw("127.0.0.7", start) for _ in range(50)]
+        began = time.monotonic()
+        while server.files() > before + 20 and time.monotonic() < began + 60:
+            for connection in slow:
+                send_more(connection, b"x")
+            time.sleep(0.2)
+        judge.measure("last_head_ends", time.monotonic() - began)
+        judge("many were held at once", cost.files > HEADS // 2, cost.files)
+        close(held + slow)
+        memory_returns(judge, cost)
+    judge.measure("memory_held", cost.memory_kib)
+    judge.measure("cpu", cost.cpu_seconds)
+    judge.others(others)
+
+
+def readers(judge):
+    """Readers who take some bytes of an answer now and then are cut, and what waited for them is given back."""
+    with Server() as server:
+        client = server.client()
+        price = {"amount": 1, "currency": "USD"}
+        product = {"title": "Long", "description_html": "<p>" + "long " * 100_000 + "</p>"}
+        made = client.has(201, "POST", "/v1/products", server.vendor, product | {"variants": [{"price": price}]})
+        client.has(200, "GET", f"/v1/products/{made['id']}")
+        ask = f"GET /v1/products/{made['id']} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n".encode() * 4
+        files = server.files()
+        with Cost(server) as cost:
+            slow = [server.raw("127.0.0.2", ask, receive_bytes=4_096) for _ in range(SLOW_READERS)]
+            until(SETTLE_SECONDS_MAX, lambda: server.files() >= files + SLOW_READERS)
+            began = time.monotonic()
+            # Its descriptors tell what the server holds still: the clients have unread bytes for long.
+            while server.files() > files + 2 and time.monotonic() < began + 100:
+                trickle(slow)
+                time.sleep(1)
+            judge.measure("slow_reader_ends", time.monotonic() - began)
+            close(slow)
+            client.has(200, "GET", "/v1/drops")
+            memory_returns(judge, cost)
+        judge.measure("memory_held", cost.memory_kib)
+
+
+def trickle(connections):
+    """Reads some bytes of each."""
+    for connection in connections:
+        connection.settimeout(0.01)
+        try:
+            connection.recv(16)
+        except OSError:
+            pass
+
+
+def messages(judge):
+    """WebSocket messages that do not end: empty continuations, and 64 KiB left lying on many connections."""
+    with Server() as server, Others(server, server.drop()) as others, Cost(server) as cost:
+        flood = server.raw("127.0.0.2", UPGRADE)
+        assert b" 101 " in flood.recv(4_096)
+        try:
+            flood.sendall(b"\x01\x80\x00\x00\x00\x00")
+            for _ in range(200):
+                flood.sendall(b"\x00\x80\x00\x00\x00\x00" * 200)
+            ended = b"\x11\x96" in flood.recv(4_096)  # Close, 4502.
+        except OSError:
+            ended = True
+        judge("empty continuations are counted as messages", ended)
+        part = b"\x01\xfe\xff\xff\x00\x00\x00\x00" + b" " * MESSAGE_BYTES
+        held = []
+        for number in range(SOCKETS):
+            connection = server.raw(f"127.0.0.{3 + number % 4}", UPGRADE)
+            assert b" 101 " in connection.recv(4_096)
+            send_more(connection, part)
+            held.append(connection)
+        time.sleep(1)
+        close(held)
+        memory_returns(judge, cost)
+    judge.measure("memory_held", cost.memory_kib)
+    judge.measure("cpu", cost.cpu_seconds)
+    judge.others(others)
+
+
+def hosts(judge):
+    """Hosts that are none, and many that might be one."""
+    with Server() as server, Others(server, server.drop()) as others:
+        for lines, name in [("", "none"), ("host: a\r\nhost: b\r\n", "two"), (f"host: {'a' * 256}\r\n", "a long one")]:
+            ask = f"GET /v1/drops HTTP/1.1\r\n{lines}connection: close\r\n\r\n".encode()
+            answer = server.raw("127.0.0.2", ask).recv(4_096)
+            judge(f"a request with a wrong host is refused: {name}", answer.startswith(b"HTTP/1.1 400 "), answer[:40])
+        clients = [server.client(f"127.0.0.{number}") for number in range(3, 11)]
+        with Cost(server) as cost:
+            for number in range(4_000):
+                clients[number % len(clients)].ask("GET", "/v1/drops", Host=f"{number}.".ljust(250, "a"))
+        judge.measure("memory_of_4000_names", cost.memory_kib)
+        judge.measure("cpu", cost.cpu_seconds)
+    judge.others(others)
