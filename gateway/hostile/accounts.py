@@ -142,7 +142,7 @@ def passwords(judge):
         judge("each is answered with 401, or with 429", set(statuses) <= {401, 429}, statuses)
         judge("each 429 says when to come back", sum(untold for _, untold in found) == 0)
         judge.measure("passwords_looked_at", statuses[401])
-        judge.measure("cpu", cost.cpu_seconds)
+        judge.measure("cpu", cost.cpu_seconds, statuses.total())
         judge.note(refused=statuses[429])
     judge.others(others)
 

@@ -17,8 +17,9 @@ LIST_SECONDS = 5
 RATE, BURST = 45, 180
 SCRAPES = 300
 STATUS = re.compile(rb"HTTP/1\.1 (\d{3})")
-# Ids that nobody has, from so many addresses, a batch at once on one connection.
-UNKNOWN_IDS, UNKNOWN_SOURCES, BATCH = 20_000, 20, 100
+# Ids that nobody has, from so many addresses, each below its limit: a batch at once on one connection, as one guest.
+UNKNOWN_IDS, UNKNOWN_SOURCES, BATCH = 20_000, 25, 100
+KINDS = "drops", "products", "carts", "orders"
 # Guests of each address who try checkouts, and how often each does: 650 of an address, which may fail 500 times.
 CHECKOUT_SOURCES, CHECKOUT_GUESTS, CHECKOUT_TRIES = 4, 26, 25
 
@@ -104,11 +105,12 @@ def ask_for_unknown(port, first, count, source, answers):
     """Asks for things that nobody has, as fast as one connection goes."""
     yield_the_cpu()
     connection = socket.create_connection(("127.0.0.1", port), timeout=60, source_address=(source, 0))
-    found = collections.Counter()
+    guests, found = Client(port, source), collections.Counter()
     for batch in range(first, first + count, BATCH):
-        names = [f"{kind}/{number:026d}" for number in range(batch, batch + BATCH, 2) for kind in ("drops", "products")]
-        asks = [f"GET /v1/{name} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n" for name in names]
-        connection.sendall("".join(asks).encode())
+        token = guests.guest()["token"]
+        names = [f"{kind}/{number:026d}" for number in range(batch, batch + BATCH, len(KINDS)) for kind in KINDS]
+        head = f"HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {token}\r\n\r\n"
+        connection.sendall("".join(f"GET /v1/{name} {head}" for name in names).encode())
         heard, statuses = b"", []
         # The rest of the last body comes with the next batch; no body has a status line in it.
         while len(statuses) < BATCH:

@@ -44,8 +44,14 @@ class Client:
             headers["Content-Type"], body = "text/csv", body.encode()
         elif body is not None:
             headers["Content-Type"], body = "application/json", json.dumps(body)
-        self._connection.request(method, path, body, headers)
-        answer = self._connection.getresponse()
+        try:
+            self._connection.request(method, path, body, headers)
+            answer = self._connection.getresponse()
+        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+            # A server may end a connection after it has refused a request whose body it has not read.
+            self._connection.close()
+            self._connection.request(method, path, body, headers)
+            answer = self._connection.getresponse()
         text = answer.read()
         is_json = "json" in answer.headers.get("content-type", "")
         return answer.status, answer.headers, json.loads(text) if is_json else text
