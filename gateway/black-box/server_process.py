@@ -100,6 +100,16 @@ class ServerProcess:
         """How many files and sockets it has open."""
         return len(os.listdir(f"/proc/{self._process.pid}/fd"))
 
+    def sockets(self):
+        """How many of those are sockets."""
+        found = 0
+        for entry in os.scandir(f"/proc/{self._process.pid}/fd"):
+            try:
+                found += os.readlink(entry.path).startswith("socket:")
+            except FileNotFoundError:
+                pass  # Closed meanwhile.
+        return found
+
     def files_limits(self):
         """How many files it may have open: the soft limit and the hard one."""
         lines = pathlib.Path(f"/proc/{self._process.pid}/limits").read_text().splitlines()

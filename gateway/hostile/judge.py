@@ -59,11 +59,12 @@ class Judge:
         """Judges what other buyers noticed."""
         self("every request of the other buyers succeeded", not others.faults, others.faults[:2])
         if others.quiet_ms and others.busy_ms:
-            quiet, busy = percentile(others.quiet_ms, 0.99), percentile(others.busy_ms, 0.99)
-            self.measure("others_claim_p99", busy, quiet)
-            self.measure("others_read_p99", percentile(others.reads_ms, 0.99), quiet)
-            median = percentile(others.busy_ms, 0.5)
-            self.note(others_quiet_p99_ms=round(quiet, 1), others_p50_ms=round(median, 1), claims=len(others.busy_ms))
+            quiet_p50, quiet_p99 = percentile(others.quiet_ms, 0.5), percentile(others.quiet_ms, 0.99)
+            self.measure("others_claim_p50", percentile(others.busy_ms, 0.5), quiet_p50)
+            self.measure("others_claim_p99", percentile(others.busy_ms, 0.99), quiet_p99)
+            self.measure("others_read_p99", percentile(others.reads_ms, 0.99), quiet_p99)
+            quiet = {"quiet_p50_ms": round(quiet_p50, 1), "quiet_p99_ms": round(quiet_p99, 1)}
+            self.note(**quiet, claims=len(others.busy_ms))
         else:
             self("the other buyers claimed before and during the attack", False)
 
