@@ -24,7 +24,7 @@ from server_process import ROOT
 MIB = 1024
 # What a server keeps beside what its clients send: caches, the journal's tables, pages that the allocator keeps.
 SLACK = 24 * MIB
-# Other buyers wait for the journal and for their turn, not for the attack. Half of their claims take a few milliseconds,
+# Other buyers wait for the journal and for their turn, not for the attack. Half of their claims take some milliseconds,
 # and the slowest have room for a machine that builds something meanwhile. What an attack takes from others is told by
 # its CPU seconds, whatever else runs.
 OTHERS_P50 = Bound(100, "ms", "half of the claims are answered at once, attack or not", times=10)

@@ -135,8 +135,8 @@ def unknown_ids(judge):
                 arguments = [(server.port, first + n * each, each, source) for n, source in enumerate(sources)]
                 return ended(*crowd(ask_for_unknown, arguments))
 
-            # What so many connections and batches take at all is not what the ids take.
-            ask(0, UNKNOWN_IDS // 4)
+            # What so many requests at once take at all is not what the ids take.
+            ask(0, UNKNOWN_IDS)
             entities = server.metric("fusion_live_entities")
             with Cost(server) as cost:
                 found = ask(UNKNOWN_IDS, UNKNOWN_IDS)
