@@ -50,6 +50,7 @@ BOUNDS = {
     "lists.memory": Bound(16 * 4 * MIB + SLACK, "KiB", "a page of 1 MiB for each reader, as rows and as text"),
     "lists.bytes_of_a_page": Bound(1 * MIB * 1024, "bytes", "a page has no descriptions and few fields of variants"),
     "lists.pages": Bound(1, "pages", "what the address's limit allows at nine requests a page", times=1),
+    "lists.cpu_of_a_page": Bound(100, "ms", "with the claims beside it; a page with descriptions would be 150 ms"),
     "lists.cpu_share": Bound(0.5, "cores", "an address at its limit leaves most of two cores to others"),
     "numbers.cpu_of_300_scrapes": Bound(0.3, "s", "made once a second, at 3 ms; 300 would be 0.75 s"),
     "unknown_ids.memory": Bound(2 * SLACK, "KiB", "batches of 100 on 25 connections; 20,000 entities would be 190 MiB"),

@@ -43,9 +43,7 @@ class Judge:
         bound = self._bounds[f"{self.attack}.{figure}"]
         most = bound.of(baseline)
         holds = measured is not None and measured <= most
-        shown = (
-            "longer than waited for" if measured is None else round(measured, 1 if isinstance(measured, float) else 0)
-        )
+        shown = "longer than waited for" if measured is None else round(measured, 2 if measured < 1 else 1)
         self.failed += not holds
         self.figures.append((figure, shown, most, bound.unit, holds))
         self._lines.append(f"  {'ok  ' if holds else 'FAIL'} {figure}: {shown} {bound.unit}, bound {most}")
