@@ -38,11 +38,32 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 1..80)
 }
 
+/// Units held and sold, as the events say without the claims that they are about.
+fn moved(history: &[DropEvent]) -> (i64, i64) {
+    let count = |quantity: Option<Quantity>| quantity.unwrap().units() as i64;
+    let mut claims = 0;
+    history.iter().fold((0, 0), |(held, sold), event| match event {
+        DropEvent::Claimed { quantity, number, .. } => {
+            assert_eq!(*number, Some(claims), "as `Expired` names it");
+            claims += 1;
+            (held + quantity.units() as i64, sold)
+        }
+        DropEvent::Released { quantity, .. } => (held - count(*quantity), sold),
+        DropEvent::Expired { units, .. } => (held - units.unwrap() as i64, sold),
+        DropEvent::Sold { sale, .. } => {
+            let units = count(sale.map(|sale| sale.quantity));
+            (held - units, sold + units)
+        }
+        DropEvent::Unsold { sale, .. } => (held, sold - count(sale.map(|sale| sale.quantity))),
+        _ => (held, sold),
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     /// Whatever happens: units add up at every event, no more is held and sold than came, a snapshot changes nothing,
-    /// and what is outstanding is what was asked for and not settled.
+    /// what is outstanding is what was asked for and not settled, and the events alone say what is held and sold.
     #[test]
     fn promises_hold_over_any_history(steps in steps(), quantity in 1..20i64) {
         let mut given = Given::created(terms(), vec![item("S", quantity)]);
@@ -114,6 +135,8 @@ proptest! {
             }
             let state = |drop: &Drop| (drop.to_snapshot().unwrap(), drop.wake_at(), drop.by_email.clone());
             prop_assert_eq!(state(&folded), state(&given.drop), "state = fold(events)");
+            let (_, held, sold, _) = given.numbers();
+            prop_assert_eq!(moved(&given.history), (held as i64, sold as i64), "events say by themselves what they move");
         }
     }
 }
