@@ -915,7 +915,8 @@ export interface paths {
         put?: never;
         /**
          * Make a product
-         * @description Its id follows from its handle, which follows from its title when it is left out. A variant without a SKU gets one.
+         * @description Its id follows from its handle, which follows from its title when it is left out. A variant without a SKU gets one. All
+         *     of it has at most three megabytes of text (422), and the body at most eight (413).
          */
         post: operations["create_product"];
         delete?: never;

@@ -136,3 +136,15 @@ fn pictures_of_variants_count_among_the_images() {
     shop.ask(2, file(ImageChange::Keep, [Some(Some("/250")), None])).unwrap();
     assert_eq!(invalid_at(shop.ask(3, file(ImageChange::Keep, [Some(Some("/251")), None]))), "/images");
 }
+
+#[test]
+fn what_says_nothing_of_pictures_has_the_fingerprint_of_earlier_versions() {
+    let said = |value: serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(said(serde_json::to_value(image("/a", None)).unwrap()), ["alt", "position", "src"]);
+    let variant = shirt_file().variants.remove(0);
+    assert_eq!(said(serde_json::to_value(variant).unwrap()), ["compare_at", "options", "price", "sku"]);
+    let edit = VariantEdit::default();
+    assert_eq!(said(serde_json::to_value(edit).unwrap()), ["compare_at", "id", "options", "price", "sku"]);
+    let first = serde_json::to_string(&image("/a", None)).unwrap();
+    assert_eq!(first, r#"{"src":"/a","alt":"","position":1}"#);
+}

@@ -220,7 +220,8 @@ pub(crate) async fn get_product(
 
 /// Make a product
 ///
-/// Its id follows from its handle, which follows from its title when it is left out. A variant without a SKU gets one.
+/// Its id follows from its handle, which follows from its title when it is left out. A variant without a SKU gets one. All
+/// of it has at most three megabytes of text (422), and the body at most eight (413).
 #[utoipa::path(post, path = "/v1/products", operation_id = "create_product", tag = "products", security(("bearer" = ["vendor"])),
     params(KeyHeader), request_body(content = NewProductBody, example = json!({"title": "Ocean Blue Shirt", "options": ["Size"],
         "variants": [{"options": ["S"], "sku": "SHIRT-S", "price": {"amount": 1999, "currency": "USD"}}]})),
