@@ -32,6 +32,8 @@ const DROPPED: &str = "fusion_mails_dropped_total";
 pub(crate) enum Why {
     /// A new password is asked for.
     PasswordReset,
+    /// An address is to be verified.
+    Verification,
     /// Wrong passwords were tried.
     SignInWarning,
 }
@@ -40,6 +42,7 @@ impl Why {
     fn name(self) -> &'static str {
         match self {
             Why::PasswordReset => "password_reset",
+            Why::Verification => "verification",
             Why::SignInWarning => "sign_in_warning",
         }
     }
@@ -59,26 +62,33 @@ impl Notices {
         Self { mailer, mailboxes: Mutex::default() }
     }
 
-    /// Takes one of a mailbox's places for mails. `false`: it has had enough, and no mail is to be written.
-    pub(crate) fn take_place(&self, why: Why, tenant: &TenantId, to: &str, now: Timestamp) -> bool {
+    /// Takes one of a mailbox's places for mails. `Err`: it has had enough, no mail is to be written, and so long it takes
+    /// until one may be.
+    pub(crate) fn take_place(&self, why: Why, tenant: &TenantId, to: &str, now: Timestamp) -> Result<(), Duration> {
         let mailbox = Email::new(to).map_or_else(|_| normalise_email(to), |email| email.mailbox());
         let mut mailboxes = self.mailboxes.lock();
         let is_new = !mailboxes.contains_key(&(tenant.clone(), mailbox.clone()));
-        let has_place = !(is_new && mailboxes.len() >= MAILBOXES_MAX) && {
+        let place = if is_new && mailboxes.len() >= MAILBOXES_MAX {
+            Err(HOUR)
+        } else {
             let sent = mailboxes.entry((tenant.clone(), mailbox)).or_default();
             forget_old(sent, now);
-            let has_place = sent.len() < MAILS_PER_MAILBOX_AN_HOUR;
-            if has_place {
-                sent.push_back(now);
+            match sent.front() {
+                Some(first) if sent.len() >= MAILS_PER_MAILBOX_AN_HOUR => {
+                    Err(HOUR.saturating_sub(Duration::from_millis(now.ms_since(*first))))
+                }
+                _ => {
+                    sent.push_back(now);
+                    Ok(())
+                }
             }
-            has_place
         };
         std::mem::drop(mailboxes);
-        if !has_place {
+        if place.is_err() {
             metrics::counter!(DROPPED, "why" => why.name()).increment(1);
             tracing::warn!(%tenant, why = why.name(), "a mail is dropped: its mailbox has had enough of them in this hour");
         }
-        has_place
+        place
     }
 
     /// Sends a mail for which a place was [taken](Notices::take_place).
@@ -118,7 +128,7 @@ mod tests {
     fn a_mailbox_gets_so_many_mails_in_any_hour_and_no_more() {
         let notices = Notices::new(Arc::new(NoMailer));
         let (acme, bolt) = (TenantId::new("acme").unwrap(), TenantId::new("bolt").unwrap());
-        let take = |tenant, to, now| notices.take_place(Why::PasswordReset, tenant, to, now);
+        let take = |tenant, to, now| notices.take_place(Why::PasswordReset, tenant, to, now).is_ok();
         let spellings = [
             "kim@münchen.example",
             "KIM@xn--mnchen-3ya.example",
@@ -129,7 +139,8 @@ mod tests {
         for (minute, spelling) in spellings.into_iter().enumerate() {
             assert!(take(&acme, spelling, at(minute as u64)), "{spelling}");
         }
-        assert!(!notices.take_place(Why::SignInWarning, &acme, spellings[0], at(59)));
+        let full = notices.take_place(Why::SignInWarning, &acme, spellings[0], at(59));
+        assert_eq!(full, Err(Duration::from_secs(60)));
         assert!(take(&bolt, spellings[0], at(59)) && take(&acme, "lee@münchen.example", at(59)));
         assert!(take(&acme, spellings[1], at(60)), "the first is an hour ago");
         assert!(!take(&acme, spellings[1], at(60)), "the second is not");

@@ -85,6 +85,9 @@ pub struct Settings {
     pub refresh_ttl: Duration,
     /// How long the link in a password mail is good for.
     pub reset_ttl: Duration,
+    /// Whether accounts may claim and check out only once their e-mail address is verified. Guests have no account, and
+    /// are not asked: `audience: customers` keeps them out of a drop.
+    pub require_verified_email: bool,
     /// Memory that one password costs to check, in KiB: OWASP's argon2id minimum. Tests take less.
     pub password_memory_kib: u32,
     /// Passwords that are checked at once: each takes `password_memory_kib`, and a core for some 20 ms.
@@ -137,6 +140,7 @@ impl Default for Settings {
             token_ttl: Duration::from_secs(3_600),
             refresh_ttl: Duration::from_secs(30 * 24 * 3_600),
             reset_ttl: Duration::from_secs(3_600),
+            require_verified_email: false,
             password_memory_kib: 19 * 1_024,
             passwords_at_once: 2,
             request_timeout: Duration::from_secs(30),

@@ -40,7 +40,7 @@ pub(crate) async fn robots(State(gateway): State<Gateway>, request: Request) -> 
     }
     let text = format!(
         "User-agent: *\nDisallow: /console\nDisallow: /checkout\nDisallow: /orders\nDisallow: /account\n\
-         Disallow: /reset-password\nDisallow: /v1/\nDisallow: /*/checkout\n\nSitemap: {}/sitemap.xml\n",
+         Disallow: /reset-password\nDisallow: /verify\nDisallow: /v1/\nDisallow: /*/checkout\n\nSitemap: {}/sitemap.xml\n",
         base(&gateway, request.uri(), request.headers()).await
     );
     answer("text/plain; charset=utf-8", text.into())

@@ -1,6 +1,6 @@
 //! What accounts and sessions refuse, as problems.
 
-use persistence::sql::{AccountError, AliasError, ResetError, RotateError};
+use persistence::sql::{AccountError, AliasError, ResetError, RotateError, VerificationError};
 
 use crate::problem::{Code, Problem};
 
@@ -32,6 +32,15 @@ impl From<ResetError> for Problem {
         match error {
             ResetError::NotGood | ResetError::NotFound => Problem::new(Code::ResetEnded),
             ResetError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<VerificationError> for Problem {
+    fn from(error: VerificationError) -> Self {
+        match error {
+            VerificationError::NotGood | VerificationError::NotFound => Problem::new(Code::VerificationEnded),
+            VerificationError::Store(error) => error.into(),
         }
     }
 }

@@ -31,6 +31,9 @@ mod tenants;
 #[cfg(test)]
 mod tests;
 mod token;
+mod verification;
+#[cfg(test)]
+mod verification_tests;
 mod warning;
 
 pub(crate) use self::account::Refused;

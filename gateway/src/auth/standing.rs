@@ -25,6 +25,8 @@ pub struct Standing {
     pub former: Vec<SubjectId>,
     /// Whether it has an account.
     pub customer: bool,
+    /// Whether its owner has shown that mail reaches them at the account's address.
+    pub verified: bool,
     /// Whether the account was erased: nothing is left to be done in its name.
     pub erased: bool,
     /// Tokens that were given out before this instant are worthless: the password was reset then, or what was kept of the
@@ -35,7 +37,7 @@ pub struct Standing {
 impl Standing {
     /// A guest.
     pub fn guest(subject: SubjectId) -> Self {
-        Self { subject, former: Vec::new(), customer: false, erased: false, tokens_from: None }
+        Self { subject, former: Vec::new(), customer: false, verified: false, erased: false, tokens_from: None }
     }
 
     /// The buyer as the engine knows one.
@@ -159,8 +161,8 @@ async fn read(read_side: &ReadSide, tenant: &TenantId, subject: SubjectId) -> Re
         }
         Some(account) => {
             let former = read_side.former_subjects(tenant, subject).await?;
-            let erased = account.erased_at.is_some();
-            Ok(Standing { subject, former, customer: true, erased, tokens_from: account.tokens_from })
+            let (erased, verified) = (account.erased_at.is_some(), account.verified_at.is_some());
+            Ok(Standing { subject, former, customer: true, verified, erased, tokens_from: account.tokens_from })
         }
     }
 }

@@ -39,7 +39,7 @@ async fn warn(gateway: &Gateway, attempt: &Attempt) -> Result<(), Problem> {
         return Ok(());
     };
     if !gateway.sessions.attempts.is_news(attempt, now).await?
-        || !gateway.notices.take_place(Why::SignInWarning, tenant, &to, now)
+        || gateway.notices.take_place(Why::SignInWarning, tenant, &to, now).is_err()
     {
         return Ok(());
     }

@@ -87,6 +87,9 @@ codes! {
     PasswordRequired = "password_required", 403, false, "The account's password is required",
         "This cannot be undone, so that a token alone does not suffice: the sign-in was more than 5 minutes ago.",
         "Send the account's `password`, or sign in again first.";
+    EmailUnverified = "email_unverified", 403, false, "The account's e-mail address is not verified",
+        "The shop takes claims and checkouts of accounts with a verified e-mail address only. Looking around and filling a cart need none.",
+        "Follow the link in the mail that was sent to the address, or ask for another at `POST /v1/accounts/verification-mails`.";
     AccountRequired = "account_required", 403, false, "This is for customers with an account",
         "The drop takes claims from customers with an account only, and the token is a guest's.",
         "Make an account at `POST /v1/accounts`, or sign in.";
@@ -200,6 +203,9 @@ codes! {
     ResetEnded = "reset_ended", 409, false, "The link to set a password is over",
         "The link was used, has expired, or never existed.",
         "Ask for a new one at `POST /v1/password-resets`.";
+    VerificationEnded = "verification_ended", 409, false, "The link to verify an address is over",
+        "The link was used, has expired, or never existed. If it was used, the address is verified: `GET /v1/me` says so.",
+        "Ask for a new one at `POST /v1/accounts/verification-mails`.";
     PaymentDeclined = "payment_declined", 409, false, "The payment was declined",
         "The provider has declined the payment; `reason` says why, as far as it told.",
         "Try another means of payment. The claims stay held until they expire.";

@@ -16,7 +16,7 @@ use crate::{
     edge::{Arrival, Json, Path},
     notices::Why,
     ops::openapi::ShopHeader,
-    problem::Faults,
+    problem::{Code, Faults},
     wire::{created, done},
 };
 
@@ -31,6 +31,15 @@ pub(crate) struct NewAccount {
     /// (`too_common`, `too_guessable`).
     #[schema(min_length = 8, max_length = 256, pattern = "^[^\\u0000-\\u001F\\u007F-\\u009F]*$")]
     password: String,
+}
+
+/// The token of a mailed link.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Verification {
+    /// From the link, behind `#token=`.
+    #[schema(min_length = 1, max_length = 64)]
+    token: String,
 }
 
 /// Whose password is to be set anew.
@@ -73,7 +82,52 @@ pub(crate) async fn create_account(
     // Whoever may try many addresses learns by `email_taken` which of them have accounts.
     gateway.limits.sign_up(arrival.address)?;
     let grant = gateway.sessions.register(&identity, &email, body.password, arrival.address, gateway.now()).await?;
+    gateway.greet(identity.tenant(), grant.subject);
     Ok(created("/v1/me", &SessionWire::from(grant)))
+}
+
+/// Verify an e-mail address
+///
+/// With the token from the mailed link, which works once. A shop may ask accounts for a verified address before they claim
+/// and check out (`email_unverified`).
+#[utoipa::path(post, path = "/v1/accounts/verify", operation_id = "verify_email", tag = "sessions",
+    security((), ("bearer" = [])), params(ShopHeader), request_body = Verification,
+    responses((status = 204, description = "The address is verified"),
+        (status = 409, description = "`verification_ended`")))]
+pub(crate) async fn verify_email(
+    State(gateway): State<Gateway>,
+    arrival: Arrival,
+    shop: Shop,
+    Json(body): Json<Verification>,
+) -> Result<Response, Problem> {
+    gateway.limits.password(arrival.address)?;
+    let (token, now) = (token_hash(&body.token), gateway.now());
+    let subject = gateway.read_side.use_email_verification(&shop.tenant, token, now).await?;
+    gateway.sessions.account_changed(&shop.tenant, subject).await?;
+    Ok(done())
+}
+
+/// Ask for a link to verify one's e-mail address
+///
+/// It is sent to the account's address, at most five times in an hour, and is good for a day.
+#[utoipa::path(post, path = "/v1/accounts/verification-mails", operation_id = "create_verification_mail", tag = "sessions",
+    responses((status = 202, description = "A link is on its way"),
+        (status = 403, description = "`account_required`"),
+        (status = 409, description = "`not_allowed`: the address is verified")))]
+pub(crate) async fn create_verification_mail(
+    State(gateway): State<Gateway>,
+    arrival: Arrival,
+    identity: Identity,
+) -> Result<Response, Problem> {
+    gateway.limits.password(arrival.address)?;
+    if !identity.standing().customer {
+        return Err(Problem::new(Code::AccountRequired).with_detail("a guest has no address to be verified"));
+    }
+    if identity.standing().verified {
+        return Err(Problem::new(Code::NotAllowed).with_detail("the address is verified already"));
+    }
+    gateway.send_verification(identity.tenant(), identity.subject()).await?;
+    Ok(StatusCode::ACCEPTED.into_response())
 }
 
 /// Ask for a new password
@@ -107,7 +161,7 @@ async fn send_link(gateway: &Gateway, tenant: &TenantId, email: &Email) -> Resul
     let Some(to) = account.email else { return Ok(()) };
     let now = gateway.now();
     // Before the link is made: a new one takes the place of an older.
-    if !gateway.notices.take_place(Why::PasswordReset, tenant, &to, now) {
+    if gateway.notices.take_place(Why::PasswordReset, tenant, &to, now).is_err() {
         return Ok(());
     }
     let secret = new_secret()?;

@@ -168,7 +168,7 @@ fn odd() -> Problem {
 /// The answer is durable: what is claimed here is never sold to anyone else.
 #[utoipa::path(post, path = "/v1/drops/{id}/claims", operation_id = "create_claim", tag = "claims",
     params(("id" = IdSchema, Path, description = "The drop."), KeyHeader), request_body(content = NewClaim, example = json!({"quantity": 1})),
-    responses((status = 201, description = "The claim", body = ClaimWire), (status = 403, description = "`account_required`"),
+    responses((status = 201, description = "The claim", body = ClaimWire), (status = 403, description = "`account_required`, `email_unverified`"),
         (status = 409, description = "`sold_out` {available, may_return}, `limit_reached` {remaining}, `network_limit` {remaining}, \
             `not_open` {starts_at}, `ended`, `too_many_claims`")))]
 pub(crate) async fn create_claim(
@@ -180,7 +180,7 @@ pub(crate) async fn create_claim(
     Json(body): Json<NewClaim>,
 ) -> Result<Response, Problem> {
     let network = network(&gateway, identity.tenant(), drop, arrival.address);
-    let (command, call) = claiming(&identity, &idempotency, drop, network, &body)?;
+    let (command, call) = claiming(&gateway, &identity, &idempotency, drop, network, &body)?;
     let (view, again) = ask_claim(&gateway, identity.tenant(), drop, command, call).await?;
     let wire = ClaimWire::from(view);
     Ok(replayed(created(&format!("/v1/drops/{drop}/claims/{}", wire.id), &wire), again))
@@ -197,12 +197,14 @@ fn network(gateway: &Gateway, tenant: &TenantId, drop: DropId, address: IpAddr) 
 
 /// What a buyer asks of a drop, and under which name.
 fn claiming(
+    gateway: &Gateway,
     identity: &Identity,
     idempotency: &Key,
     drop: DropId,
     network: ClaimNetwork,
     body: &NewClaim,
 ) -> Result<(DropCommand, Call), Problem> {
+    gateway.check_verified(identity)?;
     let mut faults = Faults::default();
     let quantity = faults.range("/quantity", Quantity::new(body.quantity));
     let sku = body.sku.as_deref().and_then(|sku| read_sku(sku, "/sku", &mut faults));
@@ -221,7 +223,8 @@ pub(crate) async fn claim_many(
     wanted: impl Iterator<Item = Result<(Key, NewClaim), Problem>>,
 ) -> Vec<Result<(ClaimWire, bool), Problem>> {
     let network = network(gateway, identity.tenant(), drop, address);
-    let asks = wanted.map(|wanted| wanted.and_then(|(key, body)| claiming(identity, &key, drop, network, &body)));
+    let asks =
+        wanted.map(|wanted| wanted.and_then(|(key, body)| claiming(gateway, identity, &key, drop, network, &body)));
     let (mut commands, mut answers) = (Vec::new(), Vec::new());
     for ask in asks {
         answers.push(ask.map(|command| commands.push(command)));

@@ -34,6 +34,14 @@ pub(crate) struct Me {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     email: Option<String>,
+    /// Whether the account's owner has shown, by a mailed link, that mail reaches them at the address; absent for guests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    verified: Option<bool>,
+    /// Whether the shop takes claims and checkouts of this account only once the address is verified; absent for guests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    verification_required: Option<bool>,
     /// When the account was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
@@ -90,12 +98,14 @@ impl From<Contact> for ContactWire {
     }
 }
 
-fn me(identity: &Identity, account: Option<&persistence::sql::Account>) -> Me {
+fn me(gateway: &Gateway, identity: &Identity, account: Option<&persistence::sql::Account>) -> Me {
     Me {
         subject: identity.subject(),
         tenant: identity.tenant().to_string(),
         role: identity.role(),
         email: account.and_then(|account| account.email.clone()),
+        verified: account.map(|account| account.verified_at.is_some()),
+        verification_required: account.map(|_| gateway.must_verify(identity)),
         created_at: account.map(|account| account.created_at),
     }
 }
@@ -105,7 +115,7 @@ fn me(identity: &Identity, account: Option<&persistence::sql::Account>) -> Me {
     responses((status = 200, description = "Who asks", body = Me)))]
 pub(crate) async fn get_me(State(gateway): State<Gateway>, identity: Identity) -> Result<Response, Problem> {
     let account = gateway.read_side.account(identity.tenant(), identity.subject()).await?;
-    Ok(ok(&me(&identity, account.as_ref())))
+    Ok(ok(&me(&gateway, &identity, account.as_ref())))
 }
 
 /// Have one's personal data erased
@@ -155,7 +165,7 @@ pub(crate) async fn erase_me(
     responses((status = 200, description = "All of it", body = Export)))]
 pub(crate) async fn export_me(State(gateway): State<Gateway>, identity: Identity) -> Result<Response, Problem> {
     let data = gateway.read_side.personal_data(identity.tenant(), identity.subject()).await?;
-    let me = me(&identity, data.account.as_ref());
+    let me = me(&gateway, &identity, data.account.as_ref());
     let contacts = data.contacts.into_iter().map(ContactWire::from).collect();
     Ok(ok(&Export { me, subjects: data.subjects, contacts, sessions: data.sessions }))
 }

@@ -128,6 +128,8 @@ fn documented() -> OpenApiRouter<Gateway> {
         .routes(routes!(sessions::refresh_session))
         .routes(routes!(sessions::end_session))
         .routes(routes!(accounts::create_account))
+        .routes(routes!(accounts::verify_email))
+        .routes(routes!(accounts::create_verification_mail))
         .routes(routes!(accounts::create_password_reset))
         .routes(routes!(accounts::set_password))
         .routes(routes!(me::get_me, me::erase_me))

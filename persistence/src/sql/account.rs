@@ -74,6 +74,8 @@ pub struct Account {
     pub erased_at: Option<Timestamp>,
     /// When its password was last reset: tokens from before are worthless.
     pub tokens_from: Option<Timestamp>,
+    /// When its owner has shown that mail reaches them at its address.
+    pub verified_at: Option<Timestamp>,
 }
 
 impl fmt::Debug for Account {
@@ -85,6 +87,7 @@ impl fmt::Debug for Account {
             .field("created_at", &self.created_at)
             .field("erased_at", &self.erased_at)
             .field("tokens_from", &self.tokens_from)
+            .field("verified_at", &self.verified_at)
             .finish_non_exhaustive()
     }
 }
@@ -256,6 +259,7 @@ pub(super) fn read_account(row: &SqliteRow) -> sqlx::Result<Account> {
         created_at: row.time("created_at")?,
         erased_at: row.opt_time("erased_at")?,
         tokens_from: row.opt_time("tokens_from")?,
+        verified_at: row.opt_time("verified_at")?,
     })
 }
 

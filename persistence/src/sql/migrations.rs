@@ -31,6 +31,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (13, "ended tokens", include_str!("../../../migrations/sqlite/0013_ended_tokens.sql")),
     (14, "sign-in counts", include_str!("../../../migrations/sqlite/0014_sign_in_counts.sql")),
     (15, "drop series", include_str!("../../../migrations/sqlite/0015_drop_series.sql")),
+    (16, "verified addresses", include_str!("../../../migrations/sqlite/0016_verified_addresses.sql")),
 ];
 
 /// Tables that could not be brought to this program's layout.

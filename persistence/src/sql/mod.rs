@@ -20,6 +20,7 @@ mod contact_queue;
 mod derived;
 pub mod drop_series;
 mod email;
+mod email_verification;
 mod ended_token;
 pub(crate) mod error;
 mod import;
@@ -45,6 +46,7 @@ pub use self::{
     contact::{Contact, ContactError},
     contact_expiry::{CONTACTS_WITHOUT_ORDER_MAX, ContactFate, WithoutOrder},
     email::{ascii_domain, normalise_email},
+    email_verification::{VERIFICATIONS_OPEN_MAX, VerificationError},
     ended_token::TOKEN_TTL_MAX,
     error::StoreError,
     import::{BeginImportError, Begun, Import, ImportState, NewImport, REJECTED_ROWS_MAX, RejectedRow, WARNINGS_MAX},

@@ -79,7 +79,8 @@ impl ReadSide {
     }
 
     /// Uses a link up: sets the password (a PHC string), ends every session of the account, and makes its other links
-    /// and the tokens from before `now` worthless. Says whose it was.
+    /// and the tokens from before `now` worthless. The link
+    /// has shown that mail reaches its address. Says whose it was.
     pub async fn use_password_reset(
         &self,
         tenant: &TenantId,
@@ -99,7 +100,7 @@ impl ReadSide {
         .await?;
         let subject = SubjectId(row.ok_or(ResetError::NotGood)?.id("subject")?);
         let changed = sqlx::query(
-            "UPDATE accounts SET password = ?3, tokens_from = ?4
+            "UPDATE accounts SET password = ?3, tokens_from = ?4, verified_at = coalesce(verified_at, ?4)
              WHERE tenant = ?1 AND subject = ?2 AND erased_at IS NULL",
         )
         .bind(tenant.as_str())

@@ -91,6 +91,8 @@ impl ReadSide {
              WHERE tenant = ?1 AND erased_at IS NULL AND subject IN",
             "DELETE FROM refresh_tokens INDEXED BY refresh_tokens_by_subject
              WHERE tenant = ?1 AND ?3 IS NOT NULL AND subject IN",
+            "DELETE FROM email_verifications INDEXED BY email_verifications_by_subject
+             WHERE tenant = ?1 AND ?3 IS NOT NULL AND subject IN",
             "DELETE FROM password_resets INDEXED BY password_resets_by_subject
              WHERE tenant = ?1 AND ?3 IS NOT NULL AND subject IN",
         ] {

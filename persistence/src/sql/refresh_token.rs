@@ -152,7 +152,7 @@ impl ReadSide {
         Ok(query.fetch_one(&self.readers).await?)
     }
 
-    /// Removes some of the refresh and reset tokens, and of the ends of access tokens and counts of sign-ins, of all tenants, that expired before
+    /// Removes some of the refresh, reset and verification tokens, and of the ends of access tokens and counts of sign-ins, of all tenants, that expired before
     /// `now`; says how many. Call it
     /// now and then, and again at once while it removes any.
     pub async fn forget_expired_tokens(&self, now: Timestamp) -> Result<u64, StoreError> {
@@ -162,6 +162,8 @@ impl ReadSide {
              (SELECT tenant, token_hash FROM refresh_tokens WHERE expires_at <= ?1 LIMIT ?2)",
             "DELETE FROM password_resets WHERE (tenant, token_hash) IN
              (SELECT tenant, token_hash FROM password_resets WHERE expires_at <= ?1 LIMIT ?2)",
+            "DELETE FROM email_verifications WHERE (tenant, token_hash) IN
+             (SELECT tenant, token_hash FROM email_verifications WHERE expires_at <= ?1 LIMIT ?2)",
             "DELETE FROM ended_tokens WHERE (tenant, token) IN
              (SELECT tenant, token FROM ended_tokens WHERE expires_at <= ?1 LIMIT ?2)",
             "DELETE FROM ended_subjects WHERE (tenant, subject) IN

@@ -5,7 +5,7 @@
 
 use engine::{id::TenantId, time::Timestamp};
 
-use super::{ReadSide, RowExt, StoreError, blob, number};
+use super::{ReadSide, RowExt, StoreError, blob, error::is_orphan, number};
 
 /// How long a count is kept after the last try: at the longest delay, 96 passwords are tried in that time.
 const COUNT_KEPT_MS: u64 = 24 * 3_600 * 1_000;
@@ -68,7 +68,7 @@ impl ReadSide {
         };
         let failures = u32::try_from(failures + 1).unwrap_or(u32::MAX);
         let expires_at = known_until.unwrap_or(now.plus_ms(COUNT_KEPT_MS));
-        sqlx::query(
+        let counted = sqlx::query(
             "INSERT INTO sign_in_counts (tenant, account, network, failures, wait_until, expires_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)
              ON CONFLICT (tenant, account, network) DO UPDATE SET
@@ -81,7 +81,12 @@ impl ReadSide {
         .bind(number(now.plus_ms(delay_ms(failures)).0))
         .bind(number(expires_at.0))
         .execute(&mut *tx)
-        .await?;
+        .await;
+        match counted {
+            // A tenant that does not exist has no account that could be guessed at.
+            Err(error) if is_orphan(&error) => return Ok(Ok(SignInTry { failures, network })),
+            counted => counted?,
+        };
         tx.commit().await?;
         Ok(Ok(SignInTry { failures, network }))
     }
@@ -233,6 +238,8 @@ mod tests {
         assert_eq!(begin(&shop, ANN, AWAY, 1_099).await, Err(Timestamp(1_100)));
         assert_eq!(begin(&shop, ANN, HOME, 1_099).await, Err(Timestamp(1_100)), "from wherever");
         assert_eq!(begin(&shop, 2, AWAY, 1_099).await.unwrap().failures, 1, "another account");
+        let nowhere = shop.read_side.begin_sign_in(&tenant("nowhere"), ANN, AWAY, Timestamp(1), delay_ms).await;
+        assert!(nowhere.unwrap().is_ok(), "a tenant that does not exist is no trouble");
         let third = begin(&shop, ANN, AWAY, 1_100).await.unwrap();
         assert_eq!(third.failures, 3);
         shop.read_side.end_sign_in(&tenant("acme"), ANN, AWAY, &third, Timestamp(1_200)).await.unwrap();

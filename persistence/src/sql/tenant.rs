@@ -57,7 +57,8 @@ const KEEPS: [(&str, &str, &str); 6] = [
 ];
 
 /// What goes with a tenant that has nothing else, in the order that references allow.
-const GOES: [&str; 15] = [
+const GOES: [&str; 16] = [
+    "email_verifications",
     "sign_in_counts",
     "ended_tokens",
     "ended_subjects",
@@ -287,6 +288,32 @@ mod tests {
         assert!(read_side.tenant(&tenant("acme")).await.unwrap().is_some());
         read_side.erase_personal_data(&tenant("acme"), ada, Timestamp(9)).await.unwrap();
         read_side.remove_tenant(&tenant("acme")).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_counted_and_noted_of_a_tenant_goes_with_it() {
+        let shop = Shop::open().await;
+        let (read_side, zeta) = (&shop.read_side, tenant("zeta"));
+        read_side.create_tenant(&merchant("zeta", &["zeta.example"])).await.unwrap();
+        let subject = crate::sql::testing::subject("ada");
+        for (name, is_over) in [("receipt-1", false), ("receipt-2", true)] {
+            let noted = read_side.note_undelivered(&zeta, name, "account zeta 1", "refused", Timestamp(5), is_over);
+            noted.await.unwrap();
+        }
+        read_side.begin_sign_in(&zeta, 1, 2, Timestamp(5), |_| 0).await.unwrap().unwrap();
+        read_side.end_token(&zeta, 7, Timestamp(9)).await.unwrap();
+        read_side.end_subject_tokens(&zeta, subject, Timestamp(5), Timestamp(9)).await.unwrap();
+        read_side.remove_tenant(&zeta).await.unwrap();
+        // Whatever table has a tenant: nothing is left for the next shop of this name.
+        let tables = "SELECT sqlite_master.name FROM sqlite_master, pragma_table_info(sqlite_master.name) AS columns
+                      WHERE sqlite_master.type = 'table' AND columns.name = 'tenant'";
+        let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&read_side.readers).await.unwrap();
+        assert!(tables.len() > 10 && tables.iter().any(|name| name == "undelivered_mails"), "{tables:?}");
+        for table in tables {
+            let sql = format!("SELECT count(*) FROM {table} WHERE tenant = 'zeta'");
+            let left: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(&read_side.readers).await.unwrap();
+            assert_eq!(left, 0, "{table}");
+        }
     }
 
     #[tokio::test]

@@ -226,6 +226,7 @@ fn doors<E: Fn(&str) -> Option<String>>(
         token_ttl: given.or("token_ttl", defaults.token_ttl, duration),
         refresh_ttl: given.or("refresh_ttl", defaults.refresh_ttl, duration),
         reset_ttl: given.or("reset_ttl", defaults.reset_ttl, duration),
+        require_verified_email: given.or("require_verified_email", defaults.require_verified_email, flag),
         password_memory_kib: given.or("password_memory_kib", defaults.password_memory_kib, |text| {
             positive(text).and_then(|kib| u32::try_from(kib).map_err(|_| "is too large".to_owned()))
         }),

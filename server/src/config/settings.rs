@@ -88,6 +88,13 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting(Serve, "token_ttl", "DURATION", "1h", "How long a token is good for"),
     setting(Serve, "refresh_ttl", "DURATION", "30d", "How long a refresh token is good for"),
     setting(Serve, "reset_ttl", "DURATION", "1h", "How long the link in a password mail is good for"),
+    setting(
+        Serve,
+        "require_verified_email",
+        "true|false",
+        "false",
+        "Whether accounts claim and check out only once their e-mail address is verified by a mailed link",
+    ),
     setting(Serve, "password_memory_kib", "KIB", "19456", "Memory that checking one password takes"),
     setting(Serve, "passwords_at_once", "COUNT", "2", "Passwords that are checked at once"),
     setting(Serve, "request_timeout", "DURATION", "30s", "How long a request may take"),

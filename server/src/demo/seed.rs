@@ -163,7 +163,8 @@ impl Shop<'_> {
             role: crate::cli::Role::Vendor.into(),
             created_at: self.rooms.gateway.now(),
         };
-        Ok(read_side.create_account(&self.tenant, &account).await?)
+        read_side.create_account(&self.tenant, &account).await?;
+        Ok(read_side.verify_account(&self.tenant, account.subject, account.created_at).await?)
     }
 
     /// Imports the catalogue, unless every product of it is there: what a vendor changed since stays.

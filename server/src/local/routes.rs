@@ -166,6 +166,8 @@ async fn add_user(State(rooms): Shared, Json(new): Json<NewUser>) -> Result<Json
         }
         refused => Refusal::refused(&refused),
     })?;
+    // An operator has typed the address.
+    rooms.read_side.verify_account(&new.tenant, subject, now).await.map_err(|error| Refusal::failed(&error))?;
     Ok(Json(MadeUser { subject }))
 }
 

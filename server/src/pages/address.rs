@@ -32,7 +32,7 @@ impl Address {
         let path = path.strip_suffix('/').unwrap_or(path);
         let parts: Vec<&str> = path.split('/').collect();
         match parts[..] {
-            [""] | ["checkout" | "orders" | "account" | "reset-password"] | ["console", ..] => Address::Page,
+            [""] | ["checkout" | "orders" | "account" | "reset-password" | "verify"] | ["console", ..] => Address::Page,
             ["orders", id] if !id.is_empty() => Address::Page,
             ["products", name] => match id_in(name).and_then(|id| id.parse().ok()) {
                 Some(product) => Address::Product(product),
@@ -109,9 +109,18 @@ mod tests {
             assert_eq!(Address::of(path), Address::Unknown, "{path}");
         }
         assert_eq!(Address::of(&format!("drops/x{drop}")), Address::Unknown, "a handle ends with a hyphen");
-        for path in
-            ["", "/", "checkout", "orders", "orders/1", "account", "reset-password", "console", "console/orders/1"]
-        {
+        for path in [
+            "",
+            "/",
+            "checkout",
+            "orders",
+            "orders/1",
+            "account",
+            "reset-password",
+            "verify",
+            "console",
+            "console/orders/1",
+        ] {
             assert_eq!(Address::of(path), Address::Page, "{path}");
         }
     }

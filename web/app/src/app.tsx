@@ -1,6 +1,7 @@
 import type { ComponentType } from "preact";
 import { computed } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
+import { Unverified } from "./account/verification";
 import { DropPage } from "./drop/drop-page";
 import { Footer, Header, LineState, SessionLost } from "./frame";
 import { t } from "./i18n";
@@ -26,6 +27,7 @@ const PAGES: [pattern: string, load: () => Promise<PageModule>][] = [
   ["/orders", async () => (await import("./order/orders-page")).OrdersPage],
   ["/orders/:id", async () => (await import("./order/order-page")).OrderPage],
   ["/reset-password", async () => (await import("./account/reset-page")).ResetPage],
+  ["/verify", async () => (await import("./account/verify-page")).VerifyPage],
   ["/account", async () => (await import("./account/account-page")).AccountPage],
 ];
 
@@ -57,6 +59,7 @@ export function App() {
       <Header />
       <main id="content" tabIndex={-1}>
         <SessionLost />
+        <Unverified />
         <CurrentPage />
       </main>
       <Footer />

@@ -71,6 +71,7 @@ async fn ask(
         "shipping_address": {"name": "Ann", "line1": "1 Main St", "city": "Springfield", "region": "IL",
             "postal_code": "62701", "country": "US"}})),
     responses((status = 201, description = "The checkout", body = CheckoutWire),
+        (status = 403, description = "`email_unverified`"),
         (status = 409, description = "`price_changed` {total}, `checkout_in_progress` {checkout_id}, `already_released` {claim_id}, \
             `already_sold` {claim_id}, `limit_reached` {remaining}, `insufficient_stock` {sku, available}, `cart_empty`, \
             `not_for_sale` {sku}, `mixed_currencies`, `too_many_checkouts`"),
@@ -83,6 +84,7 @@ pub(crate) async fn create_checkout(
     Json(body): Json<NewCheckout>,
 ) -> Result<Response, Problem> {
     let Said { source, email, expected_total, address } = body.read()?;
+    gateway.check_verified(&identity)?;
     let attempt = gateway.limits.checkout(&identity, arrival.address)?;
     let (tenant, buyer) = (identity.tenant(), identity.buyer());
     let mut call = idempotency.call(&identity, "create_checkout", b"", &body);

@@ -79,6 +79,12 @@ export function CheckoutTrouble({ trouble, desk, back }: Props) {
           {t("pay.stockText")}
         </Notice>
       );
+    case "email_unverified":
+      return (
+        <Notice tone="warn" title={t("verify.title")} alert>
+          {t("verify.first")}
+        </Notice>
+      );
     case "too_many_checkouts":
       return (
         <Notice tone="warn" title={t("pay.tooManyTitle")} actions={goBack} alert>

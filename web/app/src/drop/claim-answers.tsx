@@ -80,6 +80,12 @@ function Refusal({ desk, drop, nameOf }: Props) {
       );
     case "account_required":
       return <AccountNeeded />;
+    case "email_unverified":
+      return (
+        <Notice tone="warn" title={t("verify.title")} alert>
+          {t("verify.first")}
+        </Notice>
+      );
     case "too_many_claims":
       return (
         <Notice tone="warn" title={t("claim.tooMany")} alert>

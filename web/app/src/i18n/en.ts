@@ -322,6 +322,18 @@ export const en = {
   "reset.overTitle": "This link does not work any more",
   "reset.overText": "It was used already, or its time is up. Ask for another one.",
 
+  "verify.title": "Please confirm your e-mail address",
+  "verify.text": "We have sent a link to {email}. Until you follow it you can look around and fill your cart, but not claim or pay.",
+  "verify.first": "Follow the link that we have sent you, then try again. You can ask for another one at the top of the page.",
+  "verify.again": "Send another link",
+  "verify.sent": "A new link is on its way.",
+  "verify.tooMany": "Several links are on their way already. You can ask for another one {when}.",
+  "verify.workingTitle": "We are confirming your address",
+  "verify.doneTitle": "Your address is confirmed",
+  "verify.doneText": "You can claim and pay from now on.",
+  "verify.alreadyText": "It was confirmed before. There is nothing more to do.",
+  "verify.overText": "It was used already, or its time is up. Sign in to see whether your address is confirmed, or to ask for another link.",
+
   "milestone.60": "One minute left.",
   "milestone.30": "30 seconds left.",
   "milestone.10": "10 seconds left.",

@@ -323,6 +323,18 @@ export const pl: Catalogue = {
   "reset.overTitle": "Ten link już nie działa",
   "reset.overText": "Został użyty albo minął jego czas. Poproś o nowy.",
 
+  "verify.title": "Potwierdź swój adres e-mail",
+  "verify.text": "Wysłaliśmy link na adres {email}. Dopóki go nie otworzysz, możesz się rozglądać i wypełniać koszyk, ale nie rezerwować ani płacić.",
+  "verify.first": "Otwórz link, który wysłaliśmy, i spróbuj ponownie. O nowy link poprosisz na górze strony.",
+  "verify.again": "Wyślij nowy link",
+  "verify.sent": "Nowy link jest już w drodze.",
+  "verify.tooMany": "Kilka linków jest już w drodze. O następny możesz poprosić {when}.",
+  "verify.workingTitle": "Potwierdzamy Twój adres",
+  "verify.doneTitle": "Adres został potwierdzony",
+  "verify.doneText": "Od teraz możesz rezerwować i płacić.",
+  "verify.alreadyText": "Został potwierdzony już wcześniej. Nie musisz nic robić.",
+  "verify.overText": "Został użyty albo minął jego czas. Zaloguj się, aby sprawdzić, czy adres jest potwierdzony, lub poprosić o nowy link.",
+
   "milestone.60": "Została minuta.",
   "milestone.30": "Zostało 30 sekund.",
   "milestone.10": "Zostało 10 sekund.",

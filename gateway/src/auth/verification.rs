@@ -1,0 +1,67 @@
+//! Addresses of accounts that are shown to be their owners': by a mailed link.
+
+use std::time::Duration;
+
+use engine::id::{SubjectId, TenantId};
+
+use super::{Identity, Mail, new_secret, token_hash};
+use crate::{
+    Gateway,
+    notices::Why,
+    problem::{Code, Problem},
+};
+
+/// How long a link to verify an address is good for: mail is read on the next day too.
+const VERIFICATION_TTL: Duration = Duration::from_secs(24 * 3_600);
+
+impl Gateway {
+    /// Whether claims and checkouts of an account have to wait until its address is verified.
+    pub(crate) fn must_verify(&self, identity: &Identity) -> bool {
+        let standing = identity.standing();
+        self.settings.require_verified_email && standing.customer && !standing.verified
+    }
+
+    /// Refuses what is for accounts with a verified address, where the shop asks for one.
+    pub(crate) fn check_verified(&self, identity: &Identity) -> Result<(), Problem> {
+        if self.must_verify(identity) { Err(Problem::new(Code::EmailUnverified)) } else { Ok(()) }
+    }
+
+    /// Mails a link to verify an account's address. 429 when its mailbox has had enough.
+    pub(crate) async fn send_verification(&self, tenant: &TenantId, subject: SubjectId) -> Result<(), Problem> {
+        let account = self.read_side.account(tenant, subject).await?;
+        let Some(to) = account.and_then(|account| account.email) else { return Ok(()) };
+        let now = self.now();
+        let place = self.notices.take_place(Why::Verification, tenant, &to, now);
+        place.map_err(|wait| Problem::new(Code::RateLimited).retry_after(wait))?;
+        let (secret, expires_at) = (new_secret()?, now.plus_seconds(VERIFICATION_TTL.as_secs()));
+        self.read_side.create_email_verification(tenant, subject, token_hash(&secret), now, expires_at).await?;
+        // In the fragment: it reaches no server's log, and no other site by a Referer.
+        let link = format!("{}/verify#token={secret}", self.shop_url(tenant).await?);
+        let hours = VERIFICATION_TTL.as_secs() / 3_600;
+        let mail = Mail {
+            tenant: tenant.clone(),
+            whose: subject,
+            to,
+            subject: "Confirm your e-mail address".to_owned(),
+            body: format!(
+                "An account was made with this e-mail address. Confirm that it is yours, within {hours} \
+                 hours:\n\n{link}\n\nIf it was not you, do nothing: without this the account cannot buy anything that asks for \
+                 a confirmed address.\n"
+            ),
+        };
+        self.notices.send(mail).await
+    }
+
+    /// Mails the link to a new account, if the shop asks for verified addresses; aside, since the account is made by now.
+    pub(crate) fn greet(&self, tenant: &TenantId, subject: SubjectId) {
+        if !self.settings.require_verified_email {
+            return;
+        }
+        let (gateway, tenant) = (self.clone(), tenant.clone());
+        tokio::spawn(async move {
+            if let Err(problem) = gateway.send_verification(&tenant, subject).await {
+                tracing::warn!(%tenant, code = problem.code().entry().code, "a verification link was not sent");
+            }
+        });
+    }
+}

@@ -1,0 +1,164 @@
+//! Links by which an account's owner shows that mail reaches them at its address.
+
+use engine::{
+    id::{SubjectId, TenantId},
+    time::Timestamp,
+};
+
+use super::{ReadSide, RowExt, StoreError, TokenHash, blob, error::store_errors, number};
+
+/// The most links of one account that are open at a time; a newer one takes the place of the oldest.
+pub const VERIFICATIONS_OPEN_MAX: u32 = 5;
+
+/// Why a link does not work.
+#[derive(Debug, thiserror::Error)]
+pub enum VerificationError {
+    /// It was never sent, was used, or its time is over. Which, is not said.
+    #[error("the link is not good any more")]
+    NotGood,
+    /// There is no such account, or it was erased.
+    #[error("no such account")]
+    NotFound,
+    /// The database failed; whether the address was verified is unknown.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+store_errors!(VerificationError);
+
+impl ReadSide {
+    /// Makes a link for `subject` by its token's hash.
+    pub async fn create_email_verification(
+        &self,
+        tenant: &TenantId,
+        subject: SubjectId,
+        token: TokenHash,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<(), VerificationError> {
+        let mut tx = self.begin().await?;
+        let made = sqlx::query(
+            "INSERT INTO email_verifications (tenant, token_hash, subject, created_at, expires_at)
+             SELECT tenant, ?3, subject, ?4, ?5 FROM accounts
+             WHERE tenant = ?1 AND subject = ?2 AND erased_at IS NULL",
+        )
+        .bind(tenant.as_str())
+        .bind(blob(subject.0))
+        .bind(token.0.as_slice())
+        .bind(number(now.0))
+        .bind(number(expires_at.0))
+        .execute(&mut *tx)
+        .await?;
+        if made.rows_affected() == 0 {
+            return Err(VerificationError::NotFound);
+        }
+        sqlx::query(
+            "DELETE FROM email_verifications WHERE tenant = ?1 AND subject = ?2 AND token_hash NOT IN
+             (SELECT token_hash FROM email_verifications WHERE tenant = ?1 AND subject = ?2
+              ORDER BY created_at DESC, token_hash = ?3 DESC LIMIT ?4)",
+        )
+        .bind(tenant.as_str())
+        .bind(blob(subject.0))
+        .bind(token.0.as_slice())
+        .bind(VERIFICATIONS_OPEN_MAX)
+        .execute(&mut *tx)
+        .await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Uses a link up: the address of its account is verified, and its other links are worthless. Says whose it was.
+    pub async fn use_email_verification(
+        &self,
+        tenant: &TenantId,
+        token: TokenHash,
+        now: Timestamp,
+    ) -> Result<SubjectId, VerificationError> {
+        let mut tx = self.begin().await?;
+        let sql = "SELECT subject FROM email_verifications WHERE tenant = ?1 AND token_hash = ?2 AND expires_at > ?3";
+        let row = sqlx::query(sql).bind(tenant.as_str()).bind(token.0.as_slice()).bind(number(now.0));
+        let row = row.fetch_optional(&mut *tx).await?;
+        let subject = SubjectId(row.ok_or(VerificationError::NotGood)?.id("subject")?);
+        let sql = "UPDATE accounts SET verified_at = coalesce(verified_at, ?3)
+                   WHERE tenant = ?1 AND subject = ?2 AND erased_at IS NULL";
+        let query = sqlx::query(sql).bind(tenant.as_str()).bind(blob(subject.0)).bind(number(now.0));
+        if query.execute(&mut *tx).await?.rows_affected() == 0 {
+            return Err(VerificationError::NotGood);
+        }
+        let sql = "DELETE FROM email_verifications WHERE tenant = ?1 AND subject = ?2";
+        sqlx::query(sql).bind(tenant.as_str()).bind(blob(subject.0)).execute(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(subject)
+    }
+
+    /// Takes the address of an account as verified: an operator vouches for it.
+    pub async fn verify_account(&self, tenant: &TenantId, subject: SubjectId, at: Timestamp) -> Result<(), StoreError> {
+        let sql = "UPDATE accounts SET verified_at = coalesce(verified_at, ?3)
+                   WHERE tenant = ?1 AND subject = ?2 AND erased_at IS NULL";
+        let query = sqlx::query(sql).bind(tenant.as_str()).bind(blob(subject.0)).bind(number(at.0));
+        query.execute(&self.writer).await?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::sql::testing::{Shop, tenant};
+
+    const NOW: Timestamp = Timestamp(1_000);
+    const END: Timestamp = Timestamp(5_000);
+
+    fn token(n: u8) -> TokenHash {
+        TokenHash([n; 32])
+    }
+
+    async fn sent(links: u8) -> (Shop, SubjectId) {
+        let shop = Shop::open().await;
+        let ada = shop.customer("ada").await;
+        for n in 0..links {
+            shop.read_side.create_email_verification(&tenant("acme"), ada, token(n), NOW, END).await.unwrap();
+        }
+        (shop, ada)
+    }
+
+    #[tokio::test]
+    async fn a_link_verifies_the_address_once() {
+        let (shop, ada) = sent(2).await;
+        let acme = tenant("acme");
+        let verified = async || shop.read_side.account(&acme, ada).await.unwrap().unwrap().verified_at;
+        assert_eq!(verified().await, None);
+        assert_eq!(shop.read_side.use_email_verification(&acme, token(0), NOW).await.unwrap(), ada);
+        assert_eq!(verified().await, Some(NOW));
+        for n in [0, 1] {
+            let again = shop.read_side.use_email_verification(&acme, token(n), NOW).await;
+            assert!(matches!(again, Err(VerificationError::NotGood)), "{n}");
+        }
+        shop.read_side.verify_account(&acme, ada, END).await.unwrap();
+        assert_eq!(verified().await, Some(NOW), "the first time stays");
+    }
+
+    #[tokio::test]
+    async fn a_link_expires_and_belongs_to_its_tenant_and_account() {
+        let (shop, ada) = sent(VERIFICATIONS_OPEN_MAX as u8 + 1).await;
+        let (acme, bolt) = (tenant("acme"), tenant("bolt"));
+        for (tenant, n, at) in [(&acme, 1, END), (&bolt, 1, NOW), (&acme, 0, NOW)] {
+            let refused = shop.read_side.use_email_verification(tenant, token(n), at).await;
+            assert!(matches!(refused, Err(VerificationError::NotGood)), "{tenant} {n}");
+        }
+        let foreign = shop.read_side.create_email_verification(&bolt, ada, token(9), NOW, END).await;
+        assert!(matches!(foreign, Err(VerificationError::NotFound)));
+        shop.read_side.erase_personal_data(&acme, ada, NOW).await.unwrap();
+        let erased = shop.read_side.use_email_verification(&acme, token(1), NOW).await;
+        assert!(matches!(erased, Err(VerificationError::NotGood)));
+    }
+
+    #[tokio::test]
+    async fn a_link_to_set_a_password_shows_the_same() {
+        let (shop, ada) = sent(0).await;
+        let acme = tenant("acme");
+        shop.read_side.create_password_reset(&acme, ada, token(1), NOW, END).await.unwrap();
+        shop.read_side.use_password_reset(&acme, token(1), "phc", Timestamp(2_000)).await.unwrap();
+        let account = shop.read_side.account(&acme, ada).await.unwrap().unwrap();
+        assert_eq!(account.verified_at, Some(Timestamp(2_000)));
+    }
+}

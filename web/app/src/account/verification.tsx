@@ -1,0 +1,78 @@
+/** An account whose address is not verified yet, in a shop that asks for it: said above every page, with another link. */
+import { signal } from "@preact/signals";
+import { useEffect, useState } from "preact/hooks";
+import { asShopError, call } from "../api";
+import { inTime, t } from "../i18n";
+import { session } from "../session";
+import { errorText } from "../ui/load-state";
+import { Notice } from "../ui/notice";
+
+/** The address that is to be verified before the account can claim and buy. */
+export const unverified = signal<string | undefined>(undefined);
+
+/** Looks what the shop asks of the account, and says whether its address is verified, if there is an account. */
+export async function lookAtAccount(): Promise<boolean | undefined> {
+  const subject = session.peek()?.subject;
+  if (session.peek()?.role === undefined) {
+    unverified.value = undefined;
+    return undefined;
+  }
+  try {
+    const me = await call("get_me");
+    if (session.peek()?.subject === subject) unverified.value = me.verification_required ? me.email : undefined;
+    return me.verified;
+  } catch {
+    // Nobody waits for it: the next page looks again.
+    return undefined;
+  }
+}
+
+export function Unverified() {
+  const subject = session.value?.role === undefined ? undefined : session.value.subject;
+  const email = unverified.value;
+  useEffect(() => void lookAtAccount(), [subject]);
+  useEffect(() => {
+    // The link was perhaps followed in another tab.
+    const look = () => document.hidden || unverified.peek() === undefined || void lookAtAccount();
+    document.addEventListener("visibilitychange", look);
+    return () => document.removeEventListener("visibilitychange", look);
+  }, []);
+  if (email === undefined) return null;
+  return (
+    <div class="session-lost">
+      <Notice tone="warn" title={t("verify.title")} actions={<SendAgain />}>
+        {t("verify.text", { email })}
+      </Notice>
+    </div>
+  );
+}
+
+/** Asks for another link, and says what became of that. */
+export function SendAgain() {
+  const [working, setWorking] = useState(false);
+  const [said, setSaid] = useState<string>();
+  const send = async () => {
+    if (working) return;
+    setWorking(true);
+    setSaid(undefined);
+    try {
+      await call("create_verification_mail");
+      setSaid(t("verify.sent"));
+    } catch (thrown) {
+      const error = asShopError(thrown);
+      if (error.code === "not_allowed") await lookAtAccount();
+      else if (error.code === "rate_limited") setSaid(t("verify.tooMany", { when: inTime(error.retryAfterMs ?? 1_000) }));
+      else setSaid(errorText(error));
+    } finally {
+      setWorking(false);
+    }
+  };
+  return (
+    <>
+      <button class="button" type="button" aria-disabled={working} onClick={() => void send()}>
+        {t(working ? "account.working" : "verify.again")}
+      </button>
+      <span role="status">{said}</span>
+    </>
+  );
+}

@@ -1,0 +1,104 @@
+// A shop that asks accounts for a verified address; and passwords that it does not take.
+
+import assert from "node:assert/strict";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { eventually, setting, TEST } from "./harness/setting.mjs";
+import { button, claim, claimButton, link, openDrop, see } from "./harness/steps.mjs";
+
+/** @typedef {import("./harness/browser.mjs").Page} Page */
+
+const stage = setting(async () => ({ flags: ["--require-verified-email"] }));
+
+async function signUp(/** @type {Page} */ page, /** @type {string} */ email, password = "a good password") {
+  await page.goto("/account?new");
+  await page.getByLabel("E-mail").fill(email);
+  await page.getByLabel("Password").fill(password);
+  await button(page, "Make an account").click();
+}
+
+/** The paths that mails to `address` link to, once there are so many. */
+async function links(/** @type {string} */ address, /** @type {number} */ count) {
+  const outbox = join(stage.shop.folder, "outbox");
+  return eventually(async () => {
+    const found = [];
+    for (const name of await readdir(outbox).catch(() => /** @type {string[]} */ ([]))) {
+      if (!name.endsWith(".eml")) continue;
+      const mail = (await readFile(join(outbox, name), "utf8")).replace(/=\r?\n/g, "").replace(/=3D/g, "=");
+      const path = mail.includes(address) && /https?:\/\/[^/\s]+(\/verify#token=[^\s"<]+)/.exec(mail);
+      if (path) found.push(path[1] ?? "");
+    }
+    return found.length >= count && found;
+  }, `${count} links to ${address} are in the outbox`);
+}
+
+test("an account confirms its address by the mailed link, and claims then", TEST, async (context) => {
+  const drop = await stage.shop.drop();
+  const { page, openTab } = await stage.buyer(context);
+  await signUp(page, "vera@example.com");
+  await see(page, "Please confirm your e-mail address");
+  await see(page, /We have sent a link to vera@example\.com/);
+  const [first] = await links("vera@example.com", 1);
+
+  await openDrop(page, drop);
+  await claimButton(page).click();
+  await see(page, "Follow the link that we have sent you, then try again.");
+  await button(page, "Send another link").click();
+  await see(page, "A new link is on its way.");
+  await links("vera@example.com", 2);
+
+  const tab = await openTab();
+  await tab.goto(first ?? "");
+  await see(tab, "Your address is confirmed");
+  await see(tab, "You can claim and pay from now on.");
+  assert.equal(await tab.getByText("Please confirm your e-mail address").count(), 0);
+  await tab.reload();
+  await see(tab, "It was confirmed before.");
+
+  await openDrop(page, drop);
+  await claim(page);
+  assert.equal(await page.getByText("Please confirm your e-mail address").count(), 0);
+});
+
+test("a link that is over says so, in both languages, and what to do", TEST, async (context) => {
+  const { page } = await stage.buyer(context);
+  for (const path of ["/verify#token=0123456789abcdef", "/verify"]) {
+    await page.goto("/");
+    await page.goto(path);
+    await see(page, "This link does not work any more");
+    await link(page, "Sign in").first().waitFor();
+  }
+  const polish = await stage.buyer(context, { locale: "pl-PL" });
+  await polish.page.goto("/verify#token=0123456789abcdef");
+  await see(polish.page, "Ten link już nie działa");
+});
+
+test("a password that is guessed first is refused at its field, in both languages", TEST, async (context) => {
+  const { page } = await stage.buyer(context);
+  await signUp(page, "wanda@example.com", "Password123!");
+  await see(page, "This password is too common: many people have it, or one like it.");
+  await page.getByLabel("Password").fill("wanda@example.com");
+  await button(page, "Make an account").click();
+  await see(page, /This password is too easy to guess/);
+  const polish = await stage.buyer(context, { locale: "pl-PL" });
+  await polish.page.goto("/account?new");
+  await polish.page.getByLabel("E-mail").fill("wanda@example.com");
+  await polish.page.getByLabel("Hasło").fill("qwerty123");
+  await button(polish.page, "Załóż konto").click();
+  await see(polish.page, /To hasło jest zbyt popularne/);
+});
+
+test("after wrong passwords one is told when to try again, and the link to a new one", TEST, async (context) => {
+  const { page } = await stage.buyer(context);
+  await page.goto("/account");
+  await page.getByLabel("E-mail").fill("wally@example.com");
+  await page.getByLabel("Password").fill("not the password");
+  const told = page.getByText(/Too many wrong passwords\. You can try again in \d+ seconds?/);
+  await eventually(async () => {
+    await button(page, "Sign in").click();
+    await page.getByRole("alert").waitFor();
+    return (await told.count()) > 0;
+  }, "the password has to wait");
+  await link(page, "Forgotten your password?").waitFor();
+});
