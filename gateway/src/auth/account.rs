@@ -54,6 +54,7 @@ impl Sessions {
         from: IpAddr,
         now: Timestamp,
     ) -> Result<Grant, Refused> {
+        self.passwords.check_place()?;
         let attempt = self.attempts.begin(tenant, email.as_str(), from, now).await?;
         let account = self.read_side.account_by_email(tenant, email.as_str()).await?;
         let account = self.check_password(tenant, account, password, attempt, now).await?;
@@ -153,6 +154,7 @@ impl Sessions {
         let account = self.read_side.account(tenant, identity.subject()).await?;
         let email = account.as_ref().and_then(|account| account.email.clone());
         let email = email.ok_or_else(|| Problem::new(Code::InvalidCredentials))?;
+        self.passwords.check_place()?;
         let attempt = self.attempts.begin(tenant, &email, from, now).await?;
         self.check_password(tenant, account, password, attempt, now).await.map(drop)
     }

@@ -123,6 +123,14 @@ impl Passwords {
         verified.await?.map_err(|error| Problem::internal("checking a password", &error))
     }
 
+    /// Refuses at once when as many wait as may: before anything is written for one more.
+    pub(super) fn check_place(&self) -> Result<(), Problem> {
+        if self.inner.waiting.load(Ordering::Acquire) < WAITING_MAX {
+            return Ok(());
+        }
+        Err(Problem::new(Code::Overloaded).retry_after(OVERLOADED_WAIT))
+    }
+
     /// Does work of passwords in its turn, aside from the threads that serve.
     pub(super) async fn aside<T: Send + 'static>(
         &self,

@@ -4,6 +4,7 @@
 //! do not keep the owner out.
 
 use engine::{id::TenantId, time::Timestamp};
+use sqlx::Row;
 
 use super::{ReadSide, RowExt, StoreError, blob, error::is_orphan, number};
 
@@ -41,33 +42,17 @@ impl ReadSide {
         now: Timestamp,
         delay_ms: impl Fn(u32) -> u64 + Send,
     ) -> Result<Result<SignInTry, Timestamp>, StoreError> {
+        // Most of a flood is refused here, without a turn at writing.
+        if let Some(until) = count_of(&self.readers, tenant, account, network, now).await?.wait_until(now) {
+            return Ok(Err(until));
+        }
         let mut tx = self.begin().await?;
-        let row = sqlx::query(
-            "SELECT network, failures, wait_until, expires_at FROM sign_in_counts
-             WHERE tenant = ?1 AND account = ?2 AND network IN (?3, ?4) AND expires_at > ?5
-             ORDER BY network = ?4 DESC LIMIT 1",
-        )
-        .bind(tenant.as_str())
-        .bind(blob(account))
-        .bind(STRANGERS)
-        .bind(blob(network))
-        .bind(number(now.0))
-        .fetch_optional(&mut *tx)
-        .await?;
-        let (network, failures, known_until) = match row {
-            None => (STRANGERS.to_vec(), 0, None),
-            Some(row) => {
-                let wait_until = row.time("wait_until")?;
-                if wait_until > now {
-                    return Ok(Err(wait_until));
-                }
-                let network: Vec<u8> = sqlx::Row::try_get(&row, "network")?;
-                let known_until = (network != STRANGERS).then(|| row.time("expires_at")).transpose()?;
-                (network, row.count("failures")?, known_until)
-            }
-        };
-        let failures = u32::try_from(failures + 1).unwrap_or(u32::MAX);
-        let expires_at = known_until.unwrap_or(now.plus_ms(COUNT_KEPT_MS));
+        let count = count_of(&mut *tx, tenant, account, network, now).await?;
+        if let Some(until) = count.wait_until(now) {
+            return Ok(Err(until));
+        }
+        let (network, failures) = (count.network, count.failures.saturating_add(1));
+        let expires_at = count.known_until.unwrap_or(now.plus_ms(COUNT_KEPT_MS));
         let counted = sqlx::query(
             "INSERT INTO sign_in_counts (tenant, account, network, failures, wait_until, expires_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)
@@ -173,6 +158,53 @@ impl ReadSide {
                     ORDER BY expires_at DESC LIMIT -1 OFFSET ?2)";
         Ok(sqlx::query(sql).bind(STRANGERS).bind(max).execute(&self.writer).await?.rows_affected())
     }
+}
+
+/// The count that a password is in.
+struct Count {
+    network: Vec<u8>,
+    failures: u32,
+    wait_until: Timestamp,
+    /// Until when its network is known, if that is the count of one.
+    known_until: Option<Timestamp>,
+}
+
+impl Count {
+    fn wait_until(&self, now: Timestamp) -> Option<Timestamp> {
+        (self.wait_until > now).then_some(self.wait_until)
+    }
+}
+
+/// The count of a network if that is known, else the one that all others share.
+async fn count_of(
+    executor: impl sqlx::SqliteExecutor<'_>,
+    tenant: &TenantId,
+    account: u128,
+    network: u128,
+    now: Timestamp,
+) -> sqlx::Result<Count> {
+    let row = sqlx::query(
+        "SELECT network, failures, wait_until, expires_at FROM sign_in_counts
+         WHERE tenant = ?1 AND account = ?2 AND network IN (?3, ?4) AND expires_at > ?5
+         ORDER BY network = ?4 DESC LIMIT 1",
+    )
+    .bind(tenant.as_str())
+    .bind(blob(account))
+    .bind(STRANGERS)
+    .bind(blob(network))
+    .bind(number(now.0))
+    .fetch_optional(executor)
+    .await?;
+    let Some(row) = row else {
+        return Ok(Count { network: STRANGERS.to_vec(), failures: 0, wait_until: Timestamp(0), known_until: None });
+    };
+    let network: Vec<u8> = row.try_get("network")?;
+    Ok(Count {
+        known_until: (network != STRANGERS).then(|| row.time("expires_at")).transpose()?,
+        network,
+        failures: u32::try_from(row.count("failures")?).unwrap_or(u32::MAX),
+        wait_until: row.time("wait_until")?,
+    })
 }
 
 /// Gives a network a count of its own.

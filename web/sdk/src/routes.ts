@@ -21,6 +21,8 @@ export const ROUTES = {
   get_problem: { method: 'GET', path: '/problems/{code}', token: 'none', key: false },
   get_readiness: { method: 'GET', path: '/readyz', token: 'none', key: false },
   create_account: { method: 'POST', path: '/v1/accounts', token: 'required', key: false },
+  create_verification_mail: { method: 'POST', path: '/v1/accounts/verification-mails', token: 'required', key: false },
+  verify_email: { method: 'POST', path: '/v1/accounts/verify', token: 'optional', key: false },
   list_address_countries: { method: 'GET', path: '/v1/address-formats', token: 'none', key: false },
   get_address_format: { method: 'GET', path: '/v1/address-formats/{country}', token: 'none', key: false },
   list_carts: { method: 'GET', path: '/v1/carts', token: 'required', key: false },

@@ -134,6 +134,47 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/accounts/verification-mails": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for a link to verify one's e-mail address
+         * @description It is sent to the account's address, at most five times in an hour, and is good for a day.
+         */
+        post: operations["create_verification_mail"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/accounts/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Verify an e-mail address
+         * @description With the token from the mailed link, which works once. A shop may ask accounts for a verified address before they claim
+         *     and check out (`email_unverified`).
+         */
+        post: operations["verify_email"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/address-formats": {
         parameters: {
             query?: never;
@@ -1738,6 +1779,10 @@ export interface components {
             subject: components["schemas"]["Id"];
             /** @description The shop. */
             tenant: string;
+            /** @description Whether the shop takes claims and checkouts of this account only once the address is verified; absent for guests. */
+            verification_required?: boolean;
+            /** @description Whether the account's owner has shown, by a mailed link, that mail reaches them at the address; absent for guests. */
+            verified?: boolean;
         };
         /** @description An amount of money in minor units (cents): no floats, ever. */
         Money: {
@@ -2195,7 +2240,7 @@ export interface components {
              * @description What clients branch on.
              * @enum {string}
              */
-            code: "invalid_request" | "idempotency_key_required" | "idempotency_key_invalid" | "tenant_required" | "authentication_required" | "invalid_token" | "invalid_credentials" | "invalid_refresh_token" | "forbidden" | "password_required" | "account_required" | "not_found" | "method_not_allowed" | "request_timeout" | "sold_out" | "limit_reached" | "network_limit" | "not_open" | "ended" | "already_sold" | "already_released" | "checkout_in_progress" | "too_many_checkouts" | "too_many_claims" | "too_late" | "insufficient_stock" | "insufficient_available" | "unexpected_level" | "hold_ended" | "handle_taken" | "sku_taken" | "busy" | "not_active" | "not_allowed" | "limit_exceeded" | "price_changed" | "cart_empty" | "not_for_sale" | "mixed_currencies" | "goods_lost" | "cancelled" | "expired" | "refund_too_large" | "refund_failed" | "email_taken" | "already_customer" | "reset_ended" | "payment_declined" | "payment_failed" | "stale_version" | "body_too_large" | "unsupported_media_type" | "out_of_range" | "idempotency_key_reused" | "payment_provider_unknown" | "version_required" | "rate_limited" | "too_many_attempts" | "internal" | "overloaded" | "unavailable" | "parked" | "outcome_unknown";
+            code: "invalid_request" | "idempotency_key_required" | "idempotency_key_invalid" | "tenant_required" | "authentication_required" | "invalid_token" | "invalid_credentials" | "invalid_refresh_token" | "forbidden" | "password_required" | "email_unverified" | "account_required" | "not_found" | "method_not_allowed" | "request_timeout" | "sold_out" | "limit_reached" | "network_limit" | "not_open" | "ended" | "already_sold" | "already_released" | "checkout_in_progress" | "too_many_checkouts" | "too_many_claims" | "too_late" | "insufficient_stock" | "insufficient_available" | "unexpected_level" | "hold_ended" | "handle_taken" | "sku_taken" | "busy" | "not_active" | "not_allowed" | "limit_exceeded" | "price_changed" | "cart_empty" | "not_for_sale" | "mixed_currencies" | "goods_lost" | "cancelled" | "expired" | "refund_too_large" | "refund_failed" | "email_taken" | "already_customer" | "reset_ended" | "verification_ended" | "payment_declined" | "payment_failed" | "stale_version" | "body_too_large" | "unsupported_media_type" | "out_of_range" | "idempotency_key_reused" | "payment_provider_unknown" | "version_required" | "rate_limited" | "too_many_attempts" | "internal" | "overloaded" | "unavailable" | "parked" | "outcome_unknown";
             /** @description What happened this time. */
             detail: string;
             /** @description What is wrong with which field. */
@@ -2536,6 +2581,11 @@ export interface components {
             sku: components["schemas"]["Sku"];
             /** @description Its option values in one line; empty when the product has no options. */
             title: string;
+        };
+        /** @description The token of a mailed link. */
+        Verification: {
+            /** @description From the link, behind `#token=`. */
+            token: string;
         };
     };
     responses: {
@@ -2878,6 +2928,212 @@ export interface operations {
                 };
             };
             /** @description `email_taken`, `already_customer` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is of another type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: `rate_limited` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: `overloaded`, `unavailable` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `outcome_unknown`: ask again with the same key */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    create_verification_mail: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A link is on its way */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What the schema refuses: `invalid_request` and others */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or one that is not good */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `account_required` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed`: the address is verified */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: `rate_limited` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not now: `overloaded`, `unavailable` */
+            503: {
+                headers: {
+                    /** @description Seconds to wait. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `outcome_unknown`: ask again with the same key */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    verify_email: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The shop's tenant, for requests without a token to a host name that is not the shop's own. */
+                "Fusion-Tenant"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Verification"];
+            };
+        };
+        responses: {
+            /** @description The address is verified */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What the schema refuses: `invalid_request` and others */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A token that is not good */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body came too slowly */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `verification_ended` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3961,6 +4217,15 @@ export interface operations {
             };
             /** @description No token, or one that is not good */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `email_unverified` */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5261,7 +5526,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `account_required` */
+            /** @description `account_required`, `email_unverified` */
             403: {
                 headers: {
                     [name: string]: unknown;
