@@ -26,7 +26,7 @@ pub struct ProjectionSummary {
 }
 
 /// The tables that exist nowhere else.
-const KEPT: [&str; 16] = [
+const KEPT: [&str; 17] = [
     "tenants",
     "tenant_hosts",
     "accounts",
@@ -35,9 +35,6 @@ const KEPT: [&str; 16] = [
     "refresh_tokens",
     "password_resets",
     "email_verifications",
-    "ended_tokens",
-    "ended_subjects",
-    "sign_in_counts",
     "imports",
     "import_rejected_rows",
     "made_products",
