@@ -9,7 +9,7 @@ from server import Cost, Server, until
 # README: descriptors that connections may not take.
 FILES_RESERVE = 320
 FILES_MAX = 1_024
-SETTLE_SECONDS_MAX = 30
+SETTLE_SECONDS_MAX = 60
 # What may stay of an attack's memory: caches, the journal's tables, pages that the allocator keeps. Heads and messages
 # hold some twice as much.
 KEPT_KIB = 24 * 1024
