@@ -38,7 +38,7 @@ BEYOND_SCHEMAS = re.compile(
     | has\ no\ letter\ or\ digit\ to\ make\ a\ handle\ of:\ give\ a\ handle
     | is\ longer\ than\ [0-9]+\ bytes
     | names\ a\ line\ that\ the\ order\ does\ not\ have | names\ a\ line\ more\ than\ once | is\ duplicated
-    | not\ a\ cursor\ of\ this\ list
+    | not\ a\ cursor\ of\ this\ list | no\ variant\ of\ the\ product\ has\ this\ sku
     | is\ required(?:\ in\ [A-Z]{2})? | is\ not\ a\ postal\ code\ of\ [A-Z]{2},\ such\ as\ .+
     | is\ not\ a\ [a-z\ _]+\ of\ [A-Z]{2} | is\ not\ the\ two-letter\ ISO\ 3166-1\ code\ of\ a\ country
     | is\ too\ common:\ .+ | is\ too\ easy\ to\ guess:\ .+

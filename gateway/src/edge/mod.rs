@@ -27,6 +27,7 @@ mod serve_tests;
 mod strict;
 #[cfg(test)]
 mod tests;
+mod unread;
 
 use std::{
     convert::Infallible,

@@ -4,7 +4,13 @@ use std::{convert::Infallible, net::SocketAddr, os::fd::AsRawFd, pin::pin, sync:
 
 use axum::body::{Body, HttpBody as _};
 use http_body_util::BodyExt as _;
-use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    Request,
+    body::Incoming,
+    header::{CONNECTION, HeaderValue},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::AsyncWriteExt,
@@ -18,6 +24,7 @@ use super::{
     activity::Activity,
     client_stream::ClientStream,
     places::{AddressPlace, ConnectionPermit, Full, Places},
+    unread,
 };
 
 /// The most headers of a request: browsers send some 20.
@@ -134,9 +141,17 @@ async fn connection(
     let service = service_fn(|request: Request<Incoming>| {
         let (door, busy, permit) = (door.clone(), activity.begin(), permit.clone());
         async move {
-            let mut request = request.map(Body::new);
+            let (head, incoming) = request.into_parts();
+            let (body, unread) = unread::share(&head.headers, incoming);
+            let mut request = Request::from_parts(head, body);
             request.extensions_mut().insert(permit);
-            let response = door.answer_peer(request, peer).await;
+            let mut response = door.answer_peer(request, peer).await;
+            if let Some(unread) = unread
+                && !response.headers().contains_key(CONNECTION)
+                && !unread.drain().await
+            {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             Ok::<_, Infallible>(match response.body().size_hint().exact() {
                 Some(_) => response,
                 // A stream is under way as long as it flows.

@@ -72,6 +72,40 @@ async fn a_server_answers_and_keeps_the_connection() {
     assert!(malformed.starts_with("HTTP/1.1 400"), "{malformed:?}");
 }
 
+/// The head of a request that is refused for its token, whatever its body is.
+fn refused(bytes: usize, more: &str) -> String {
+    format!("POST /v1/carts HTTP/1.1\r\nhost: x\r\nauthorization: Bearer x\r\ncontent-length: {bytes}\r\n{more}\r\n")
+}
+
+const LAST: &str = "GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+
+#[tokio::test]
+async fn a_connection_goes_on_after_a_refusal_whose_body_comes_late() {
+    let server = start(settings()).await;
+    for bytes in [1, 64 << 10] {
+        let mut stream = connect(&server, &refused(bytes, "")).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        stream.write_all(&vec![b' '; bytes]).await.unwrap();
+        stream.write_all(LAST.as_bytes()).await.unwrap();
+        let text = rest(stream).await;
+        assert!(text.starts_with("HTTP/1.1 401 ") && text.contains("HTTP/1.1 200 OK"), "{bytes}: {text}");
+    }
+    let chunked = refused(0, "").replace("content-length: 0", "transfer-encoding: chunked") + "1\r\nx\r\n0\r\n\r\n";
+    let text = once(&server, &(chunked + LAST)).await;
+    assert!(text.starts_with("HTTP/1.1 401 ") && text.contains("HTTP/1.1 200 OK"), "{text}");
+}
+
+#[tokio::test]
+async fn a_refusal_says_when_the_connection_ends() {
+    let server = start(settings()).await;
+    let too_much = refused((64 << 10) + 1, "") + &" ".repeat((64 << 10) + 1);
+    for request in [refused(1, ""), refused(1, "expect: 100-continue\r\n"), too_much] {
+        let text = once(&server, &request).await;
+        let (head, _) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 401 ") && head.contains("connection: close"), "{head}");
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_stops_answers_what_it_has_begun() {
     let server = start(settings()).await;
