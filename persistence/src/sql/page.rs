@@ -78,7 +78,7 @@ pub enum List {
 /// The orders that one list can have: four bits of a cursor.
 pub(super) const ORDERS_MAX: u8 = 15;
 
-/// The most lines of all orders, carts or checkouts of a page: each takes some 300 bytes in an answer, and one thing may
+/// The most lines of all orders, carts or checkouts of a page: each takes some 400 bytes in an answer, and one thing may
 /// have a hundred. One thing is always in a page.
 pub const PAGE_LINES_MAX: usize = 1_000;
 
