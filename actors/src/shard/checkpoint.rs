@@ -21,6 +21,11 @@ use wincode::{SchemaRead, SchemaWrite};
 use super::leading::{Dirty, LeadGone, Leading, MailboxError};
 use crate::mailbox::NotFrozen;
 
+const _: () = assert!(
+    persistence::snapshots::KEY_BYTES_MAX >= streaming::batch::KEY_BYTES_MAX,
+    "every entity that the journal takes fits into a snapshot"
+);
+
 /// Snapshots of a checkpoint that are taken at once.
 const SNAPSHOTS_AT_ONCE: usize = 16;
 /// How long to wait for an entity that is leaving memory.

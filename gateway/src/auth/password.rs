@@ -71,7 +71,7 @@ pub struct Passwords {
 
 struct Inner {
     argon2: Argon2<'static>,
-    at_once: Semaphore,
+    at_once: Arc<Semaphore>,
     waiting: AtomicUsize,
     /// The hash of a password that nobody has: unknown addresses are checked against it, and take as long.
     nobody: String,
@@ -90,7 +90,7 @@ impl Passwords {
         let nobody = argon2.hash_password(b"nobody's password").map_err(|error| PasswordError(error.to_string()))?;
         let inner = Inner {
             argon2,
-            at_once: Semaphore::new(at_once),
+            at_once: Arc::new(Semaphore::new(at_once)),
             waiting: AtomicUsize::new(0),
             nobody: nobody.to_string(),
         };
@@ -146,14 +146,13 @@ impl Passwords {
             return Err(Problem::new(Code::Overloaded).retry_after(OVERLOADED_WAIT));
         }
         let place = Waiting(inner.clone());
-        let permit = inner.at_once.acquire().await;
-        let done = tokio::task::spawn_blocking({
-            let inner = inner.clone();
-            move || work(&inner)
+        let permit = inner.at_once.clone().acquire_owned().await;
+        // The work goes on when its caller has gone, and so it holds its permit itself.
+        let done = tokio::task::spawn_blocking(move || {
+            let _held = (permit, place);
+            work(&inner)
         });
-        let done = done.await;
-        std::mem::drop((permit, place));
-        done.map_err(|error| Problem::internal("password worker", &error))
+        done.await.map_err(|error| Problem::internal("password worker", &error))
     }
 }
 
@@ -199,6 +198,30 @@ mod tests {
         let refused = futures::future::join_all(all).await.into_iter().filter_map(Result::err).collect::<Vec<_>>();
         assert_eq!(refused.len(), 8);
         assert!(refused.iter().all(|problem| problem.code() == Code::Overloaded));
+        assert!(passwords.hash("correct horse".into()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn work_whose_caller_has_gone_keeps_its_permit_until_it_is_done() {
+        let passwords = Passwords::new(8, 1).unwrap();
+        let (begun, begins) = std::sync::mpsc::channel();
+        let (end, ends) = std::sync::mpsc::channel::<()>();
+        let caller = tokio::spawn({
+            let passwords = passwords.clone();
+            async move {
+                passwords
+                    .aside(move || {
+                        begun.send(()).unwrap();
+                        let _ = ends.recv();
+                    })
+                    .await
+            }
+        });
+        tokio::task::spawn_blocking(move || begins.recv().unwrap()).await.unwrap();
+        caller.abort();
+        assert!(caller.await.unwrap_err().is_cancelled());
+        assert_eq!(passwords.inner.at_once.available_permits(), 0);
+        end.send(()).unwrap();
         assert!(passwords.hash("correct horse".into()).await.is_ok());
     }
 

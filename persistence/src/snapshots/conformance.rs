@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Checkpoint, Snapshot, SnapshotAt, SnapshotStore, SnapshotStoreError};
+use super::{Checkpoint, KEY_BYTES_MAX, Snapshot, SnapshotAt, SnapshotStore, SnapshotStoreError};
 
 /// After every snapshot but one that has the greatest numbers of all.
 const LAST: SnapshotAt = SnapshotAt { version: u64::MAX, position: u64::MAX };
@@ -57,7 +57,7 @@ async fn a_snapshot_reads_back_as_it_was_put(mut house: impl Harness) {
     let odd = [
         snapshot(b"", 0, 0, b""),
         snapshot(b"\0\xff", u64::MAX, u64::MAX, b"\0"),
-        Snapshot { rules: u16::MAX, format: u8::MAX, ..snapshot(&[0x61; 512], 7, 8, &vec![5; 20 << 20]) },
+        Snapshot { rules: u16::MAX, format: u8::MAX, ..snapshot(&[0x61; KEY_BYTES_MAX], 7, 8, &vec![5; 20 << 20]) },
     ];
     for put in odd {
         store.put(put.clone()).await.unwrap();
@@ -112,7 +112,7 @@ async fn entities_are_apart(mut house: impl Harness) {
 
 async fn a_key_that_is_too_long_is_refused(mut house: impl Harness) {
     let store = house.open().await;
-    assert!(store.put(snapshot(&[1; 513], 1, 1, b"x")).await.is_err());
+    assert!(store.put(snapshot(&[1; KEY_BYTES_MAX + 1], 1, 1, b"x")).await.is_err());
 }
 
 async fn a_damaged_snapshot_is_an_error_and_the_one_before_is_there(mut house: impl Harness) {

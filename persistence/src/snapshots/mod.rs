@@ -12,6 +12,7 @@ mod row;
 
 pub use embedded::EmbeddedSnapshots;
 pub use memory::MemorySnapshots;
+pub use row::KEY_BYTES_MAX;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;

@@ -19,8 +19,9 @@ const FORMAT: u8 = 1;
 const CHECKSUM_AT: usize = 4;
 const HEADER_BYTES: usize = 8;
 
-/// The longest key of an entity, in bytes: as long as the journal takes.
-pub(super) const KEY_BYTES_MAX: usize = 512;
+/// The longest key of an entity, in bytes: as long as the journal takes. An entity whose key only the journal took could
+/// never be written to a snapshot: it would stay in memory, and no checkpoint of its shard would be complete.
+pub const KEY_BYTES_MAX: usize = 1_100;
 /// The largest snapshot or checkpoint, in bytes.
 pub(super) const BYTES_MAX: usize = 1 << 30;
 
