@@ -7,7 +7,7 @@ LISTEN ?= 127.0.0.1:8080
 DATA ?= ./data
 PAGES := web/app/dist/index.html
 PAGES_FROM := $(shell find web/sdk/src web/sdk/*.json web/app/src web/app/public web/app/*.* web/app/scripts -type f 2>/dev/null)
-# Where web/need.sh puts a Node, if the machine has none that fits.
+# The folder into which web/need.sh installs Node if the machine has no suitable version.
 export PATH := $(CURDIR)/target/node/bin:$(PATH)
 
 .PHONY: help run run-engine dev test need-web test-engine test-web check simulate crash contract live-checks hostile fuzz bench doc fmt clean-data
@@ -21,7 +21,7 @@ run-engine: ## the same without building pages: needs no Node
 	$(CARGO) build --release -p server
 	./target/release/fusion serve --dev --listen $(LISTEN) --data-dir $(DATA)
 
-dev: web/node_modules/.package-lock.json ## the pages with hot reload, against a server that make run has started
+dev: web/node_modules/.package-lock.json ## serve the pages with hot reload, against a server that make run has started
 	cd web && npm run build -w sdk && FUSION_URL=http://$(LISTEN) npm run dev -w app
 
 $(PAGES): web/node_modules/.package-lock.json $(PAGES_FROM)
@@ -31,55 +31,55 @@ web/node_modules/.package-lock.json: web/package-lock.json
 	@web/need.sh node
 	cd web && npm ci --no-audit --no-fund
 
-test: need-web $(PAGES) test-engine test-web ## prove it: rules, simulation, doors, crashes, pages in a browser
+test: need-web $(PAGES) test-engine test-web ## run all tests: rules, simulation, API, crashes, pages in a browser
 
 need-web:
 	@web/need.sh --install node chromium
 
-test-web: $(PAGES) ## the client library and the pages, in a browser, against the real binary
+test-web: $(PAGES) ## test the client library and the pages, in a browser, against the real binary
 	$(CARGO) build -p server
 	cd web && npm test -w sdk && npm test -w app && npm run test:browser -w app
 
-test-engine: ## all of it but the pages: needs no Node and no browser
-	$(CARGO) test -p actors --features sabotage --test simulation -- --nocapture
+test-engine: ## the same without the pages: needs no Node and no browser
+	$(CARGO) test -p actors --features fault-injection --test simulation -- --nocapture
 	$(CARGO) test --workspace
 
-check: ## format and lints; warnings are errors
+check: ## check format and lints; warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 
-simulate: ## live SEEDS histories of the simulated world, or SEED=n again, with its log
-	$(if $(SEED),FUSION_SEED=$(SEED),FUSION_SEEDS=$(SEEDS)) $(CARGO) test --profile simulate -p actors --features sabotage --test simulation -- --nocapture no_history
+simulate: ## run SEEDS histories of the simulation, or replay SEED=n with its log
+	$(if $(SEED),FUSION_SEED=$(SEED),FUSION_SEEDS=$(SEEDS)) $(CARGO) test --profile simulate -p actors --features fault-injection --test simulation -- --nocapture no_history
 
-crash: ## the real binary under load, killed at random moments
+crash: ## kill the real binary under load at random moments
 	FUSION_CRASHES=20 $(CARGO) test -p server --test crash -- --nocapture
 
-contract: ## the answers against the document that is served, as a vendor and as a buyer (Schemathesis)
+contract: ## check responses against the served OpenAPI document, as a vendor and as a buyer (Schemathesis)
 	$(CARGO) build -p server
 	gateway/contract/run.sh
 
-live-checks: ## the WebSocket against other people's clients: RFC 6455 cases, the documented conversation, floods
+live-checks: ## test the WebSocket with independent clients: RFC 6455 cases, the documented conversation, floods
 	$(CARGO) build -p server
 	gateway/live-checks/run.sh
 
-hostile: ## what hostile clients cost the release build: descriptors, memory, CPU, disk, and the time of others' claims
+hostile: ## measure what hostile clients cost the release build: descriptors, memory, CPU, disk, latency of other buyers' claims
 	$(CARGO) build --release -p server
 	gateway/hostile/run.sh
 
-fuzz: ## each decoder and parser under libFuzzer for SECONDS, or these TARGETS
+fuzz: ## run each decoder and parser, or TARGETS, under libFuzzer for SECONDS
 	SECONDS_EACH=$(SECONDS) fuzz/run.sh $(TARGETS)
 
-bench: need-web $(PAGES) ## speed, as ratios against Redis, PostgreSQL, Bun and ws in the same run; writes bench/RESULTS.md
+bench: need-web $(PAGES) ## measure speed, as ratios to Redis, PostgreSQL, Bun and ws in the same run; writes bench/RESULTS.md
 	$(CARGO) build --release -p server -p bench
 	./target/release/bench run
 
-doc: ## the documentation of every room; warnings are errors
+doc: ## build the documentation of every crate; warnings are errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 
 fmt: ## format everything
 	$(CARGO) fmt --all
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml
 
-clean-data: ## remove the demo shop's data, to start over
+clean-data: ## remove the data of the demo shop
 	rm -rf $(DATA)

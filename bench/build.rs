@@ -1,4 +1,4 @@
-//! The frames of the binary subprotocol, from the schema that clients have too.
+//! Compiles the frames of the binary subprotocol from the schema that clients use.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=../schemas/fusion.v1.proto");

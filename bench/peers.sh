@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# The servers that the benchmark compares with: Debian's Redis and PostgreSQL, on free loopback ports, with data
-# that is thrown away.
+# The servers that the benchmark compares with: Debian's Redis and PostgreSQL, on free loopback ports, with
+# temporary data.
 #
 #   peers.sh install [redis] [postgres]   install what is missing (apt-get, as root), or name it and fail
 #   peers.sh hold [redis] [postgres]      the same, then start them, print name_address=… and name_pid=… lines and
 #                                         READY, and stop them when standard input closes
 #
-# BENCH_WORK_DIR (default ${TMPDIR:-/tmp}): where the throw-away folder is made; BENCH_CLIENTS (default 256): how many
-# connections PostgreSQL must accept.
+# BENCH_WORK_DIR (default ${TMPDIR:-/tmp}): where the temporary folder is created; BENCH_CLIENTS (default 256): the
+# number of connections that PostgreSQL must accept.
 set -euo pipefail
 
 HOST=127.0.0.1
@@ -28,7 +28,7 @@ stop() {
   if [ -n "$DATA" ]; then rm -rf "$DATA"; fi
 }
 
-# The newest PostgreSQL whose server is here; Debian keeps it out of PATH.
+# Finds the newest installed PostgreSQL server; Debian keeps it out of PATH.
 postgres_bin() {
   local dir
   for dir in $(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V -r) "$(dirname "$(command -v postgres || echo /)")"; do
@@ -55,7 +55,7 @@ install() {
     die "missing: install the Debian package(s) ${missing[*]} (apt-get install ${missing[*]}), or run this as root"
   fi
   log "installing ${missing[*]}"
-  # Neither a cluster nor a service of its own: we start what we need ourselves.
+  # Prevents the packages from creating a cluster or a service: this script starts what it needs.
   if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
     mkdir -p /etc/postgresql-common
     echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
@@ -66,7 +66,7 @@ install() {
   for name in "$@"; do present "$name" || die "$name is still not there after installing $(package "$name")"; done
 }
 
-# A port that nobody listens on; one taken between here and the start makes the start fail, loudly.
+# Finds a free port. If another program takes it before the server starts, the start fails with an error.
 free_port() {
   local port
   for _ in $(seq 100); do
@@ -94,7 +94,7 @@ start_redis() {
   local port pid
   port=$(free_port)
   mkdir "$DATA/redis"
-  # Debian's defaults but for the durability asked for; RDB snapshots off, they would only cost it time.
+  # Debian's defaults, except for the required durability. RDB snapshots are off: they would only cost it time.
   redis-server --bind "$HOST" --port "$port" --dir "$DATA/redis" --daemonize no --protected-mode no --save '' \
     --appendonly yes --appendfsync always </dev/null >"$DATA/redis.log" 2>&1 &
   pid=$!
@@ -116,8 +116,8 @@ start_postgres() {
   fi
   (cd / && "${as[@]}" "$bin/initdb" -D "$DATA/postgres/data" -U bench --auth=trust -E UTF8 --locale=C.UTF-8) \
     >"$DATA/postgres.log" 2>&1 || { tail -n 20 "$DATA/postgres.log" >&2; die "initdb failed"; }
-  # Durable as it comes (fsync, full_page_writes, synchronous_commit), with the memory and the WAL that a server of
-  # this size would be given, so that no checkpoint is forced while it is measured.
+  # Durable by default (fsync, full_page_writes, synchronous_commit), with the memory and the WAL that are usual for a
+  # server of this size, so that no checkpoint is forced during a measurement.
   cd /
   "${as[@]}" "$bin/postgres" -D "$DATA/postgres/data" -p "$port" -c "listen_addresses=$HOST" \
     -c unix_socket_directories= -c fsync=on -c full_page_writes=on -c synchronous_commit=on \

@@ -1,23 +1,23 @@
-//! What the targets share: a bound on memory.
+//! Shared code of the fuzz targets: a limit on memory.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-/// The most memory that one input may take, in bytes. Inputs have at most a megabyte; a claim of a drop takes the most
-/// memory for its bytes, some 200 for 30.
+/// The maximum memory that one input may take, in bytes. Inputs have at most a megabyte; a claim of a drop takes the
+/// most memory relative to its size, some 200 bytes for 30.
 const MEMORY_BYTES_MAX: usize = 256 << 20;
 
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
 
-/// The system's allocator with a bound: an input that makes the program ask for more has found something.
+/// The system allocator with a limit: an input that makes the program exceed it is a finding.
 struct Bounded;
 
 #[global_allocator]
 static ALLOCATOR: Bounded = Bounded;
 
-// SAFETY: every call is the system allocator's; what is added counts, and ends the process at the worst.
+// SAFETY: every call is forwarded to the system allocator. The addition only counts, and may abort the process.
 unsafe impl GlobalAlloc for Bounded {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let in_use = IN_USE.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
@@ -25,7 +25,7 @@ unsafe impl GlobalAlloc for Bounded {
             eprintln!("an input makes the program ask for {} bytes, {in_use} in all", layout.size());
             std::process::abort();
         }
-        // SAFETY: the caller's promises are the system allocator's.
+        // SAFETY: the caller upholds the contract of the system allocator.
         unsafe { System.alloc(layout) }
     }
 
@@ -36,13 +36,13 @@ unsafe impl GlobalAlloc for Bounded {
     }
 }
 
-/// Calls `$run` with the aggregate that the first byte of `$bytes` names, and the rest.
+/// Calls `$run` with the aggregate that the first byte of `$bytes` selects, and with the remaining bytes.
 #[macro_export]
 macro_rules! for_kind {
     ($bytes:expr, $run:ident) => {
         match $bytes {
-            [1, rest @ ..] => $run::<engine::inventory::Inventory>(rest),
-            [2, rest @ ..] => $run::<engine::drop::Drop>(rest),
+            [1, rest @ ..] => $run::<engine::stock::StockItem>(rest),
+            [2, rest @ ..] => $run::<engine::flash_drop::FlashDrop>(rest),
             [3, rest @ ..] => $run::<engine::cart::Cart>(rest),
             [4, rest @ ..] => $run::<engine::checkout::Checkout>(rest),
             [5, rest @ ..] => $run::<engine::order::Order>(rest),

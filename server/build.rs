@@ -1,4 +1,4 @@
-//! Embeds the pages as they are when the program is built: those that are built anew are taken anew.
+//! Embeds the built web pages. The build is repeated when they change.
 
 fn main() {
     println!("cargo:rerun-if-changed=../web/app/dist");

@@ -1,4 +1,4 @@
-//! When to wake whom.
+//! The agenda: when each entity has to be woken.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,10 +6,10 @@ use engine::{id::EntityKey, time::Timestamp};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-/// The wakes of a shard: a function of its accepted entries.
+/// The wakes of a shard, which are a function of its accepted entries.
 ///
-/// A wake stays on the agenda until the entity says when it wants to be woken next, so that a checkpoint written while
-/// it is under way still holds it.
+/// A wake stays on the agenda until the entity sets its next wake time, so that a checkpoint taken while the wake is
+/// under way still contains it.
 #[derive(Debug, Default)]
 pub struct Agenda {
     wakes: Mutex<Wakes>,
@@ -19,15 +19,15 @@ pub struct Agenda {
 #[derive(Debug, Default)]
 struct Wakes {
     by_key: BTreeMap<EntityKey, Wake>,
-    /// Exactly the wakes of `by_key` that are `due` at some time.
+    /// Exactly the wakes of `by_key` that have a `due` time.
     pending: BTreeSet<(Timestamp, EntityKey)>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Wake {
-    /// When the entity wants to be woken.
+    /// The time at which the entity wants to be woken.
     at: Timestamp,
-    /// When it is woken: at `at`, later if an attempt failed. `None` while a wake is under way.
+    /// The time at which it is woken: `at`, or later if an attempt failed. `None` while a wake is under way.
     due: Option<Timestamp>,
 }
 
@@ -38,7 +38,8 @@ impl Wakes {
             None => self.by_key.remove(key),
         };
         if let Some(due) = old.and_then(|old| old.due) {
-            self.pending.remove(&(due, key.clone()));
+            let removed = self.pending.remove(&(due, key.clone()));
+            debug_assert!(removed, "{key:?} is not pending at the time that its wake names");
         }
         if let Some(due) = wake.and_then(|wake| wake.due) {
             self.pending.insert((due, key.clone()));
@@ -47,14 +48,13 @@ impl Wakes {
 }
 
 impl Agenda {
-    /// Says when `key` wants to be woken next.
+    /// Sets the next wake time of `key`.
     pub fn set(&self, key: &EntityKey, at: Option<Timestamp>) {
         self.schedule(&mut self.wakes.lock(), key, at.map(|at| Wake { at, due: Some(at) }));
     }
 
-    /// Puts a wake that was taken and did not reach its entity back, to be taken again at `due`. What the entity asked
-    /// for stays as it is, for checkpoints. Does nothing if the entity has said since when it wants to be woken, or
-    /// wants no wake.
+    /// Returns a wake that was taken but did not reach its entity, to be taken again at `due`. The time that the entity
+    /// asked for is kept, for checkpoints. Does nothing if the entity has set its wake time since, or wants no wake.
     pub fn retry(&self, key: &EntityKey, due: Timestamp) {
         let mut wakes = self.wakes.lock();
         let under_way = wakes.by_key.get(key).copied().filter(|wake| wake.due.is_none());
@@ -71,7 +71,7 @@ impl Agenda {
         }
     }
 
-    /// Takes those that are due, `at_most` of them, and says when the next is.
+    /// Takes up to `at_most` wakes that are due, and returns them with the time of the next one.
     pub fn due(&self, now: Timestamp, at_most: usize) -> (Vec<EntityKey>, Option<Timestamp>) {
         let mut wakes = self.wakes.lock();
         let mut due = Vec::new();
@@ -89,17 +89,17 @@ impl Agenda {
         (due, wakes.pending.first().map(|(at, _)| *at))
     }
 
-    /// Ends when an earlier wake than all others was set.
+    /// Waits until a wake was set that is earlier than all others.
     pub async fn changed(&self) {
         self.changed.notified().await;
     }
 
-    /// Everything on it, for a checkpoint.
+    /// Returns every wake, for a checkpoint.
     pub fn to_list(&self) -> Vec<(EntityKey, Timestamp)> {
         self.wakes.lock().by_key.iter().map(|(key, wake)| (key.clone(), wake.at)).collect()
     }
 
-    /// When `key` is to be woken.
+    /// The wake time of `key`.
     pub fn get(&self, key: &EntityKey) -> Option<Timestamp> {
         self.wakes.lock().by_key.get(key).map(|wake| wake.at)
     }

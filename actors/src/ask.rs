@@ -1,36 +1,36 @@
-//! The caller's side of a command: how it is named, and what can come back.
+//! The caller's side of a command: its identity, and the answers and errors that it can produce.
 
 use std::time::Duration;
 
 use engine::id::{CommandId, Fingerprint};
 
-/// How long a caller waits for an answer unless it says otherwise. The door's own limit is longer.
+/// The default time that a caller waits for an answer. The limit of the public interface is longer.
 pub const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A command's name and what comes with it.
+/// The identity of a command, and what accompanies it.
 #[derive(Debug, Clone)]
-pub struct Call {
-    /// The command's name: of tenant, subject, operation, target and idempotency key.
+pub struct CommandMeta {
+    /// The id of the command, derived from tenant, subject, operation, target and idempotency key.
     pub command_id: CommandId,
-    /// The names that it would have had under the caller's former guest subjects.
+    /// The ids that the command would have had under the caller's former guest subjects.
     pub former_ids: Vec<CommandId>,
-    /// What it says.
+    /// The fingerprint of the command's content.
     pub fingerprint: Fingerprint,
-    /// What versions before this one would have written for it, if that differs.
+    /// The fingerprint that earlier program versions would have computed for this content, if it differs.
     pub former_fingerprint: Option<Fingerprint>,
-    /// The request that it came with, for logs and the journal.
+    /// The id of the request that carried the command, for logs and the journal.
     pub request_id: u128,
-    /// How long to wait before the outcome is called unknown.
+    /// How long to wait before the outcome is reported as unknown.
     pub timeout: Duration,
 }
 
-impl Call {
-    /// A call that changes nothing, or names what it changes by itself.
+impl CommandMeta {
+    /// Metadata for a command that changes nothing, or that carries its own natural id.
     pub fn read() -> Self {
         Self::effect(CommandId(0))
     }
 
-    /// The call of an effect.
+    /// Metadata for the command of an effect.
     pub fn effect(command_id: CommandId) -> Self {
         Self {
             command_id,
@@ -43,37 +43,39 @@ impl Call {
     }
 }
 
-/// An answer. It rests on nothing that is not durable.
+/// An answer. Everything that it was decided from is durable.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answered<R> {
-    /// What the entity says.
+    /// The reply of the entity.
     pub reply: R,
-    /// Whether it said so to an earlier copy of this command.
-    pub again: bool,
+    /// Whether the command is a duplicate: the entity gave this reply to an earlier copy of it.
+    pub duplicate: bool,
 }
 
-/// Why there is no answer.
+/// The reason why there is no answer.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum AskError<J> {
-    /// The entity refuses. Durable like an acceptance: it rests on nothing that may still fail.
+    /// The entity rejected the command. A rejection is as durable as an acceptance: everything that it was decided from
+    /// is accepted by the journal.
     #[error("{0}")]
     Rejected(J),
-    /// Too much is queued. Nothing happened; ask again after the given time.
+    /// Too much is queued. Nothing happened; the caller should repeat the command after the given time.
     #[error("overloaded")]
     Overloaded {
-        /// When to try again.
+        /// The time to wait before the next attempt.
         retry_after: Duration,
     },
-    /// It may have happened or not: ask again with the same name.
+    /// The command may or may not have taken effect. The caller should repeat it with the same command id.
     #[error("outcome unknown")]
     Unknown,
-    /// The entity failed repeatedly and is put aside until someone looks at it. Nothing happened.
+    /// The entity failed repeatedly and is quarantined until the process restarts. Nothing happened. An operator should
+    /// look at it.
     #[error("parked after repeated failures")]
-    Parked,
-    /// The node starts, stops, or does not lead the entity's shard. Nothing happened.
+    Quarantined,
+    /// The node is starting or stopping, or does not lead the entity's shard. Nothing happened.
     #[error("unavailable")]
     Unavailable {
-        /// When to try again.
+        /// The time to wait before the next attempt.
         retry_after: Duration,
     },
 }

@@ -1,12 +1,12 @@
-//! What time it is.
+//! The source of time.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use engine::time::Timestamp;
 
-/// A clock. The runtime asks no other.
+/// A source of time. The runtime reads the time from nowhere else, so that a simulation can control it.
 pub trait Clock: Send + Sync + 'static {
-    /// The present instant.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 }
 
@@ -21,7 +21,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that goes with tokio's, so that paused time moves it too. For simulations.
+/// A clock that follows tokio's clock, so that paused time moves it too. For simulations.
 #[derive(Debug, Clone, Copy)]
 pub struct TokioClock {
     start: tokio::time::Instant,
@@ -29,7 +29,7 @@ pub struct TokioClock {
 }
 
 impl TokioClock {
-    /// A clock that shows `epoch` now.
+    /// Creates a clock that shows `epoch` now.
     pub fn starting_at(epoch: Timestamp) -> Self {
         Self { start: tokio::time::Instant::now(), epoch }
     }

@@ -1,42 +1,42 @@
-//! The one way to ask an entity for something. It neither knows nor cares where the entity lives.
+//! The handle with which callers send commands to entities. It hides which shard or node an entity is on.
 
 use std::{sync::Arc, time::Duration};
 
 use engine::{
     aggregate::Aggregate,
-    drop::{DropRejection, DropView},
     effect::{EffectId, Outcome},
+    flash_drop::{DropRejection, DropView},
     id::{DropId, EntityKey, TenantId},
 };
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
-    ask::{AskError, Call},
-    changes::{Ear, Interest, Listening},
-    gate::{Permit, Refused},
-    mailbox::{Asked, Live, Message, Undecided},
-    node::{Ailing, NodeShared},
-    ports::Outside,
-    shard::{Leading, MailboxError},
+    ask::{AskError, CommandMeta},
+    change_feed::{Interest, Subscriber, Subscription},
+    external_services::ExternalServices,
+    mailbox::{AskResult, Live, Message, Undecided},
+    node::{Failing, NodeShared},
+    permits::{Permit, Refused},
+    shard::{Leader, MailboxError},
 };
 
-/// What a caller that is refused for load is told to wait.
+/// The retry time that is given to a caller that is refused because of load.
 const OVERLOADED_RETRY: Duration = Duration::from_secs(1);
-/// What a caller is told to wait while a shard starts.
+/// The retry time that is given to a caller while a shard is starting.
 const UNAVAILABLE_RETRY: Duration = Duration::from_secs(1);
 
-/// Asks entities. Cheap to clone.
+/// Sends commands to entities. Cheap to clone.
 #[derive(Clone)]
 pub struct Commerce {
     node: Arc<NodeShared>,
 }
 
-/// Why an entity was not asked, or did not answer.
+/// The reason why an entity was not reached, or did not answer.
 #[derive(Clone, Copy)]
 enum Unanswered {
     Overloaded,
     Unavailable,
-    Parked,
+    Quarantined,
     Unknown,
 }
 
@@ -45,22 +45,24 @@ impl<J> From<Unanswered> for AskError<J> {
         match unanswered {
             Unanswered::Overloaded => AskError::Overloaded { retry_after: OVERLOADED_RETRY },
             Unanswered::Unavailable => AskError::Unavailable { retry_after: UNAVAILABLE_RETRY },
-            Unanswered::Parked => AskError::Parked,
+            Unanswered::Quarantined => AskError::Quarantined,
             Unanswered::Unknown => AskError::Unknown,
         }
     }
 }
 
-/// The places that a message takes among those that wait for an entity.
+/// The permits that a message takes.
 #[derive(Clone, Copy)]
 enum Places {
-    /// Of so many callers' commands.
+    /// Those of this many callers' commands.
     Callers(usize),
-    /// One of those that are kept for effects.
+    /// One of those that are reserved for effects.
     Reserved,
 }
 
+/// The reason why a message could not be handed over.
 enum Obstacle {
+    /// The message can be handed over again: nothing happened to it.
     Again,
     Final(Unanswered),
 }
@@ -70,40 +72,45 @@ impl Commerce {
         Self { node }
     }
 
-    /// Gives a command to the entity with this key, and waits for the answer: at most `call.timeout`, after which the
+    /// Sends a command to the entity with this key and waits for the answer, for at most `meta.timeout`. After that the
     /// outcome is unknown.
-    pub async fn ask<A: Aggregate>(&self, key: &EntityKey, command: A::Command, call: Call) -> Asked<A> {
-        let asked = self.ask_within::<A>(key, command, call, false).await;
+    pub async fn ask<A: Aggregate>(&self, key: &EntityKey, command: A::Command, meta: CommandMeta) -> AskResult<A> {
+        let asked = self.ask_within::<A>(key, command, meta, false).await;
         self.node.counters.count(A::KIND, &asked);
         asked
     }
 
-    /// The same on a place that is kept for effects, so that a flood of callers cannot starve them.
+    /// Sends a command on a reserved permit, so that a flood of callers cannot starve effects.
     pub(crate) async fn ask_reserved<A: Aggregate>(
         &self,
         key: &EntityKey,
         command: A::Command,
-        call: Call,
-    ) -> Asked<A> {
-        self.ask_within::<A>(key, command, call, true).await
+        meta: CommandMeta,
+    ) -> AskResult<A> {
+        self.ask_within::<A>(key, command, meta, true).await
     }
 
     async fn ask_within<A: Aggregate>(
         &self,
         key: &EntityKey,
         command: A::Command,
-        call: Call,
+        meta: CommandMeta,
         reserved: bool,
-    ) -> Asked<A> {
+    ) -> AskResult<A> {
         let places = if reserved { Places::Reserved } else { Places::Callers(1) };
-        let message = |reply, permit| Message::Command { command: command.clone(), call: call.clone(), reply, permit };
-        self.exchange::<A, _>(key, Instant::now() + call.timeout, places, message).await?
+        let message = |reply, permit| Message::Command { command: command.clone(), meta: meta.clone(), reply, permit };
+        self.exchange::<A, _>(key, Instant::now() + meta.timeout, places, message).await?
     }
 
-    /// Gives commands to the entity with this key as one message, and waits for all the answers, which come in the same
-    /// order: at most as long as the first command's `timeout`. They are decided in order, but each for itself: one that
-    /// is refused is no hindrance to the next. At most [`ENTITY_CALLERS_MAX`](crate::gate::ENTITY_CALLERS_MAX).
-    pub async fn ask_many<A: Aggregate>(&self, key: &EntityKey, commands: Vec<(A::Command, Call)>) -> Vec<Asked<A>> {
+    /// Sends several commands to the entity with this key as one message, and waits for all the answers, which come in
+    /// the same order, for at most the `timeout` of the first command. The commands are decided in order and
+    /// independently: a rejected command does not affect the next one. At most
+    /// [`ENTITY_CALLERS_MAX`](crate::permits::ENTITY_CALLERS_MAX) commands.
+    pub async fn ask_many<A: Aggregate>(
+        &self,
+        key: &EntityKey,
+        commands: Vec<(A::Command, CommandMeta)>,
+    ) -> Vec<AskResult<A>> {
         let Some((_, first)) = commands.first() else { return Vec::new() };
         let (deadline, places) = (Instant::now() + first.timeout, Places::Callers(commands.len()));
         let commands = Arc::new(commands);
@@ -111,14 +118,18 @@ impl Commerce {
         let mut answers = Vec::with_capacity(commands.len());
         match self.exchange::<A, _>(key, deadline, places, message).await {
             Err(unanswered) => answers.extend(commands.iter().map(|_| Err(unanswered.into()))),
-            Ok(heard) => {
-                for (heard, (command, call)) in heard.into_iter().zip(commands.iter()) {
-                    answers.push(match heard {
+            Ok(received) => {
+                for (received, (command, meta)) in received.into_iter().zip(commands.iter()) {
+                    answers.push(match received {
                         Ok(answer) => answer,
                         Err(Undecided) => {
-                            let call =
-                                Call { timeout: deadline.saturating_duration_since(Instant::now()), ..call.clone() };
-                            Box::pin(self.ask_within::<A>(key, command.clone(), call, false)).await
+                            let meta = CommandMeta {
+                                timeout: deadline.saturating_duration_since(Instant::now()),
+                                ..meta.clone()
+                            };
+                            // Alone, so that the answers of the other commands do not depend on it. The command id is
+                            // the same, so that a command that was accepted already is not carried out again.
+                            Box::pin(self.ask_within::<A>(key, command.clone(), meta, false)).await
                         }
                     });
                 }
@@ -128,7 +139,8 @@ impl Commerce {
         answers
     }
 
-    /// Gives a message to the entity with this key until it is answered.
+    /// Hands a message over to the entity with this key, again if necessary, until it is answered or the deadline
+    /// passes.
     async fn exchange<A: Aggregate, T>(
         &self,
         key: &EntityKey,
@@ -137,13 +149,14 @@ impl Commerce {
         message: impl Fn(oneshot::Sender<Result<T, Undecided>>, Permit) -> Message<A>,
     ) -> Result<T, Unanswered> {
         debug_assert_eq!(key.kind(), A::KIND, "the key of another kind");
+        // A node that is stopping refuses new work from callers, but finishes what it accepted, which needs effects.
         if self.node.is_stopping() && !matches!(places, Places::Reserved) {
             return Err(Unanswered::Unavailable);
         }
         loop {
-            let leading = self.leading(key, deadline).await?;
-            let (reply, heard) = oneshot::channel();
-            match self.hand_over::<A>(&leading, key, places, |permit| message(reply, permit)).await {
+            let leader = self.leader(key, deadline).await?;
+            let (reply, received) = oneshot::channel();
+            match self.hand_over::<A>(&leader, key, places, |permit| message(reply, permit)).await {
                 Ok(()) => {}
                 Err(Obstacle::Final(why)) => return Err(why),
                 Err(Obstacle::Again) if Instant::now() >= deadline => return Err(Unanswered::Unavailable),
@@ -152,7 +165,9 @@ impl Commerce {
                     continue;
                 }
             }
-            match tokio::time::timeout_at(deadline, heard).await {
+            // `Undecided` is safe to repeat at once. A dropped `reply` is not: the entity failed after it may have
+            // proposed events, so the outcome is unknown.
+            match tokio::time::timeout_at(deadline, received).await {
                 Ok(Ok(Ok(answer))) => return Ok(answer),
                 Ok(Ok(Err(Undecided))) => tokio::task::yield_now().await,
                 Ok(Err(_)) | Err(_) => return Err(Unanswered::Unknown),
@@ -160,65 +175,67 @@ impl Commerce {
         }
     }
 
-    /// The leadership that answers for a key, waiting for one if there is none now.
-    async fn leading(&self, key: &EntityKey, deadline: Instant) -> Result<Arc<Leading>, Unanswered> {
+    /// The leadership that is responsible for a key. Waits for one if there is none now.
+    async fn leader(&self, key: &EntityKey, deadline: Instant) -> Result<Arc<Leader>, Unanswered> {
         let current = &self.node.shard_of(key).current;
-        if let Some(leading) = current.get_going() {
-            return Ok(leading);
+        if let Some(leader) = current.get_active() {
+            return Ok(leader);
         }
-        // On the heap, as everything is that a command seldom needs: a caller's future is moved several times.
-        let led = Box::pin(tokio::time::timeout_at(deadline, current.led())).await;
-        led.map_err(|_| Unanswered::Unavailable)
+        // On the heap, like everything that a command seldom needs: a caller's future is moved several times.
+        let wait_for_leader = Box::pin(tokio::time::timeout_at(deadline, current.wait_for_leader())).await;
+        wait_for_leader.map_err(|_| Unanswered::Unavailable)
     }
 
     async fn hand_over<A: Aggregate>(
         &self,
-        leading: &Arc<Leading>,
+        leader: &Arc<Leader>,
         key: &EntityKey,
         places: Places,
         message: impl FnOnce(Permit) -> Message<A>,
     ) -> Result<(), Obstacle> {
-        let mailbox = match leading.mailbox_in_memory::<A>(key) {
+        let mailbox = match leader.mailbox_in_memory::<A>(key) {
             Some(mailbox) => mailbox,
-            None => Box::pin(leading.mailbox::<A>(key)).await,
+            None => Box::pin(leader.mailbox::<A>(key)).await,
         };
         let mailbox = mailbox.map_err(|error| match error {
             MailboxError::Gone | MailboxError::Store(_) => Obstacle::Again,
-            MailboxError::Parked(_) => Obstacle::Final(Unanswered::Parked),
+            MailboxError::Quarantined(_) => Obstacle::Final(Unanswered::Quarantined),
         })?;
+        // The permit is taken before the cast, because the actor's own queue has no bound. It travels with the message
+        // and is returned with the answer.
         let permit = match places {
-            Places::Callers(count) => mailbox.gate().caller(&self.node.gate, count),
-            Places::Reserved => mailbox.gate().reserved(),
+            Places::Callers(count) => mailbox.permits().caller(&self.node.permits, count),
+            Places::Reserved => mailbox.permits().reserved(),
         };
         let permit = permit.map_err(|refused| match refused {
             Refused::Full => Obstacle::Final(Unanswered::Overloaded),
             Refused::Closed => Obstacle::Again,
         })?;
-        mailbox.gate().touch(self.node.clock.now().0);
+        mailbox.permits().touch(self.node.clock.now().0);
         mailbox.ask(message(permit)).map_err(|_| Obstacle::Again)
     }
 
-    /// Delivers what came of an effect. False: not now.
+    /// Delivers the outcome of an effect. Returns false if that is not possible now.
     pub(crate) async fn deliver(&self, key: &EntityKey, effect: EffectId, outcome: Outcome) -> bool {
-        match self.node.shard_of(key).current.get_going() {
-            Some(leading) => leading.deliver(key, effect, outcome).await.is_ok(),
+        match self.node.shard_of(key).current.get_active() {
+            Some(leader) => leader.deliver(key, effect, outcome).await.is_ok(),
             None => false,
         }
     }
 
-    /// The outside world.
-    pub(crate) fn outside(&self) -> &dyn Outside {
-        self.node.outside.as_ref()
+    /// The external services.
+    pub(crate) fn external_services(&self) -> &dyn ExternalServices {
+        self.node.external_services.as_ref()
     }
 
-    /// A drop as everybody may see it: accepted, and at most [`VIEW_AGE_MAX`](crate::views::VIEW_AGE_MAX) old. However many look, the drop is
-    /// asked at most 20 times a second.
+    /// The public view of a drop: accepted, and at most [`VIEW_AGE_MAX`](crate::views::VIEW_AGE_MAX) old. However many
+    /// clients read it, the drop itself is read at most 20 times a second.
     pub async fn drop_view(&self, tenant: &TenantId, drop: DropId) -> Result<Arc<DropView>, AskError<DropRejection>> {
         let now = Instant::now();
         self.drop_view_since(tenant, drop, now.checked_sub(crate::views::VIEW_AGE_MAX).unwrap_or(now)).await
     }
 
-    /// The same, with everything that was accepted before `instant`.
+    /// The public view of a drop, with everything that was accepted before `instant`.
     pub async fn drop_view_since(
         &self,
         tenant: &TenantId,
@@ -228,33 +245,33 @@ impl Commerce {
         self.node.views.drop_view(self, tenant, drop, instant).await
     }
 
-    /// Listens to what is accepted, until what this gives back is dropped.
-    pub fn listen(&self, interest: Interest, ear: Ear) -> Listening {
-        self.node.changes.listen(interest, ear)
+    /// Subscribes to accepted changes, until the returned subscription is dropped.
+    pub fn subscribe(&self, interest: Interest, subscriber: Subscriber) -> Subscription {
+        self.node.change_feed.subscribe(interest, subscriber)
     }
 
-    /// How many callers wait on this node.
+    /// The number of callers' commands that wait on this node.
     pub fn waiting(&self) -> usize {
-        self.node.gate.inside()
+        self.node.permits.inside()
     }
 
-    /// How many entities this node has in memory.
+    /// The number of entities that this node has in memory.
     pub fn entities_in_memory(&self) -> usize {
-        self.node.shards().iter().filter_map(|shard| shard.current.get()).map(|leading| leading.entities()).sum()
+        self.node.shards().iter().filter_map(|shard| shard.current.get()).map(|leader| leader.entities()).sum()
     }
 
-    /// Entities that need somebody's eyes.
-    pub fn ailing(&self) -> Vec<Ailing> {
-        self.node.ailing()
+    /// The entities that an operator should look at.
+    pub fn failing(&self) -> Vec<Failing> {
+        self.node.failing()
     }
 
-    /// How many effects of this node's entities have no definite outcome yet.
+    /// The number of effects of this node's entities that have no definite outcome yet.
     pub fn effects_under_way(&self) -> usize {
         self.node.effects.len()
     }
 
-    /// Whether every shard is led.
+    /// Whether every shard has a leader.
     pub fn is_ready(&self) -> bool {
-        !self.node.is_stopping() && self.node.shards().iter().all(|shard| shard.current.get_going().is_some())
+        !self.node.is_stopping() && self.node.shards().iter().all(|shard| shard.current.get_active().is_some())
     }
 }

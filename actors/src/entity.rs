@@ -1,4 +1,17 @@
 //! One entity in memory: an actor that decides, applies, and hands its events to the writer.
+//!
+//! An entity works speculatively. It applies its events at once, before the journal has accepted them, so that the next
+//! command sees them and several batches can be in flight. Its state is speculative while its version is above the
+//! accepted one. What was decided from speculative state must not leave the process yet, because the append that it
+//! rests on can still fail. That holds for an acceptance, but also for a rejection, a repeated answer, a read, an
+//! effect or a wake.
+//!
+//! The writer's queue enforces this rule. It is first in, first out, and settles a proposal only after all that were
+//! proposed before it. An answer that changes nothing is therefore proposed without an entry: nothing is written for
+//! it, and it is given once everything before it is accepted. When an append fails, the leadership ends, and each
+//! entity of the shard is dropped with its speculation: no state is rolled back.
+
+mod snapshots;
 
 use std::sync::{
     Arc,
@@ -7,84 +20,90 @@ use std::sync::{
 
 use bytes::Bytes;
 use engine::{
-    aggregate::{Aggregate, Answer, Context, Decision, SnapshotError, Ticket},
+    aggregate::{Aggregate, Answer, Context, Decision, DeferredReply},
     effect::Effect,
+    fault_injection::{Rule, is_broken, panic_if_due},
     id::EntityKey,
-    sabotage::{Rule, is_broken, panic_if_due},
     time::Timestamp,
 };
 use parking_lot::Mutex;
-use persistence::snapshots::{Snapshot, SnapshotAt};
+use persistence::snapshots::SnapshotAt;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use streaming::Entry;
 use tokio::sync::oneshot;
 
 use crate::{
-    ask::{Answered, AskError, Call},
-    gate::{Gate, Permit},
-    mailbox::{Asked, Heard, HeardMany, Mailbox, Message, NotFrozen, Undecided},
-    shard::{Fate, Kept, LeadGone, Leading, Proposal},
+    ask::{Answered, AskError, CommandMeta},
+    mailbox::{AskResult, CallerReplies, CallerReply, Mailbox, Message, Undecided},
+    permits::{Permit, Permits},
+    shard::{CommitOutcome, Leader, Proposal, StoredState},
 };
 
-/// How long after it last asked for its open effects an entity asks for them again: the runtime may have forgotten them
-/// in a crash, or a provider's answer may not have settled them. Events in between do not postpone it.
+/// The time after which an entity asks again for its open effects, counted from the last time that it asked: the
+/// runtime may have forgotten them in a crash, or a provider's answer may not have settled them. Events in between do
+/// not postpone it.
 pub const EFFECT_RETRY_MS: u64 = 10_000;
 
-/// The shortest pause between two wakes of which the first changed nothing.
+/// The shortest pause between two wakes of which the first changed nothing. It keeps an entity whose wake time stays in
+/// the past from being woken without a pause.
 const WAKE_PAUSE_MS: u64 = 10;
 
-/// A state to start an entity from.
+/// The state from which an entity starts.
 pub struct Loaded<A> {
     /// The state.
     pub aggregate: A,
-    /// How many entries it has.
+    /// The number of entries that led to the state.
     pub version: u64,
-    /// Whether a snapshot, and not only entries, led to it.
+    /// Whether a snapshot, and not only entries, led to the state.
     pub from_snapshot: bool,
-    /// The newest snapshot that reads.
+    /// The newest snapshot that can be read.
     pub kept: Option<SnapshotAt>,
-    /// Whether what is kept, with what is known of the journal's tail, gives this state again.
-    pub loads_again: bool,
+    /// Whether this state can be loaded again from the stored snapshot and the known tail of the journal, without a new
+    /// snapshot.
+    pub restorable_version: bool,
 }
 
-/// The actor's behaviour; it has no state of its own.
+/// The behaviour of an entity's actor; it holds no state.
 pub struct Entity<A>(std::marker::PhantomData<fn(A)>);
 
-/// The actor's state.
-pub struct Resident<A: Aggregate> {
+/// The state of an entity's actor.
+pub struct EntityState<A: Aggregate> {
     key: EntityKey,
     key_bytes: Bytes,
     aggregate: A,
     version: u64,
     from_snapshot: bool,
+    /// The newest version that the journal has accepted. The writer stores it, before it gives the answers of that
+    /// version.
     accepted: Arc<AtomicU64>,
-    /// What the agenda has of it. `None`: not known.
+    /// The wake time that the agenda was given last. `None`: not known.
     wake_told: Option<Option<Timestamp>>,
-    /// When the open effects are asked for again. `None` while none is open.
+    /// When the open effects are asked for again. `None` while no effect is open.
     retry_at: Option<Timestamp>,
+    /// Callers whose answer needs another entity.
     waiting: Vec<Waiting<A>>,
-    gate: Arc<Gate>,
-    kept: Arc<Mutex<Kept>>,
-    leading: Arc<Leading>,
+    permits: Arc<Permits>,
+    kept: Arc<Mutex<StoredState>>,
+    leader: Arc<Leader>,
 }
 
 struct Waiting<A: Aggregate> {
-    ticket: Ticket,
-    reply: oneshot::Sender<Heard<A>>,
+    deferred: DeferredReply,
+    reply: oneshot::Sender<CallerReply<A>>,
     permit: Permit,
 }
 
-/// Starts an entity under its shard and resumes what it still asks for.
+/// Starts an entity under its shard and resumes its outstanding effects.
 pub async fn start<A: Aggregate>(
-    leading: &Arc<Leading>,
+    leader: &Arc<Leader>,
     key: &EntityKey,
     loaded: Loaded<A>,
 ) -> Result<Arc<Mailbox<A>>, ractor::SpawnErr> {
-    let gate = Arc::new(Gate::default());
-    gate.touch(leading.now().0);
-    let loads_again = loaded.loads_again.then_some(loaded.version);
-    let kept = Arc::new(Mutex::new(Kept { newest: loaded.kept, loads_again }));
-    let mut resident = Resident {
+    let permits = Arc::new(Permits::default());
+    permits.touch(leader.now().0);
+    let restorable_version = loaded.restorable_version.then_some(loaded.version);
+    let kept = Arc::new(Mutex::new(StoredState { newest: loaded.kept, restorable_version }));
+    let mut state = EntityState {
         key: key.clone(),
         key_bytes: Bytes::copy_from_slice(key.as_bytes()),
         version: loaded.version,
@@ -94,37 +113,41 @@ pub async fn start<A: Aggregate>(
         retry_at: None,
         waiting: Vec::new(),
         aggregate: loaded.aggregate,
-        gate: gate.clone(),
+        permits: permits.clone(),
         kept: kept.clone(),
-        leading: leading.clone(),
+        leader: leader.clone(),
     };
-    resident.resume(leading.now());
+    // Before the actor starts, so that no command precedes it. The state comes from accepted entries and snapshots, so
+    // the effects leave as soon as the writer reaches the proposal.
+    state.resume(leader.now());
     let entity = Entity::<A>(std::marker::PhantomData);
-    let (actor, _) = Actor::spawn_linked(None, entity, resident, leading.supervisor()).await?;
-    leading.note_actor(actor.get_id(), key);
-    Ok(Arc::new(Mailbox { gate, actor, kept }))
+    let (actor, _) = Actor::spawn_linked(None, entity, state, leader.supervisor()).await?;
+    leader.note_actor(actor.get_id(), key);
+    Ok(Arc::new(Mailbox { permits, actor, kept }))
 }
 
 impl<A: Aggregate> Actor for Entity<A> {
     type Msg = Message<A>;
-    type State = Resident<A>;
-    type Arguments = Resident<A>;
+    type State = EntityState<A>;
+    type Arguments = EntityState<A>;
 
     async fn pre_start(
         &self,
         _: ActorRef<Message<A>>,
-        resident: Resident<A>,
-    ) -> Result<Resident<A>, ActorProcessingErr> {
-        Ok(resident)
+        state: EntityState<A>,
+    ) -> Result<EntityState<A>, ActorProcessingErr> {
+        Ok(state)
     }
 
     async fn handle(
         &self,
         myself: ActorRef<Message<A>>,
         message: Message<A>,
-        resident: &mut Resident<A>,
+        state: &mut EntityState<A>,
     ) -> Result<(), ActorProcessingErr> {
-        if resident.leading.is_over() {
+        // The leadership has ended, so nothing that is decided here could be accepted. The callers send their commands
+        // to the next leader.
+        if state.leader.has_ended() {
             match message {
                 Message::Command { reply, .. } => drop(reply.send(Err(Undecided))),
                 Message::Commands { reply, .. } => drop(reply.send(Err(Undecided))),
@@ -133,47 +156,53 @@ impl<A: Aggregate> Actor for Entity<A> {
             return Ok(());
         }
         match message {
-            Message::Command { command, call, reply, permit } => {
-                resident.command(&command, &call, reply, permit);
+            Message::Command { command, meta, reply, permit } => {
+                state.command(&command, &meta, reply, permit);
                 panic_if_due();
             }
-            Message::Commands { commands, reply, permit } => resident.commands(&commands, reply, permit),
+            Message::Commands { commands, reply, permit } => state.commands(&commands, reply, permit),
             Message::Wake(permit) => {
                 panic_if_due();
-                resident.wake(permit);
+                state.wake(permit);
             }
             Message::Outcome(effect, outcome, _permit) => {
                 panic_if_due();
-                let events = resident.aggregate.on_outcome(effect, &outcome, resident.leading.now());
+                let events = state.aggregate.on_outcome(effect, &outcome, state.leader.now());
                 if !events.is_empty() {
-                    resident.propose(events, effect.command_id(&resident.key).0, 0, Vec::new());
+                    state.propose(events, effect.command_id(&state.key).0, 0, Vec::new());
                 }
             }
-            Message::Freeze(reply, permit) => resident.freeze(reply, permit),
-            Message::Retire(permit) => resident.retire(&myself, permit).await,
+            Message::Freeze(reply, permit) => state.freeze(reply, permit),
+            Message::Passivate(permit) => state.passivate(&myself, permit).await,
         }
-        resident.leave_without_history(&myself);
+        state.leave_without_history(&myself);
         Ok(())
     }
 }
 
-impl<A: Aggregate> Resident<A> {
-    fn context(&self, call: &Call) -> Context {
+impl<A: Aggregate> EntityState<A> {
+    fn context(&self, meta: &CommandMeta) -> Context {
         Context {
-            now: self.leading.now(),
-            command_id: call.command_id,
-            former_ids: call.former_ids.clone(),
-            fingerprint: call.fingerprint,
-            former_fingerprint: call.former_fingerprint,
+            now: self.leader.now(),
+            command_id: meta.command_id,
+            former_ids: meta.former_ids.clone(),
+            fingerprint: meta.fingerprint,
+            former_fingerprint: meta.former_fingerprint,
         }
     }
 
-    /// Decides one after the other. All are answered when the last is accepted, and with it those before.
-    fn commands(&mut self, commands: &[(A::Command, Call)], reply: oneshot::Sender<HeardMany<A>>, permit: Permit) {
+    /// Decides several commands, one after the other. All are answered together, once the last of them is accepted: the
+    /// writer accepts in order, so the earlier ones are accepted by then.
+    fn commands(
+        &mut self,
+        commands: &[(A::Command, CommandMeta)],
+        reply: oneshot::Sender<CallerReplies<A>>,
+        permit: Permit,
+    ) {
         let mut answers = Vec::with_capacity(commands.len());
         let mut any_changed = false;
-        for (command, call) in commands {
-            let Decision { events, answer } = match self.aggregate.decide(command, &self.context(call)) {
+        for (command, meta) in commands {
+            let Decision { events, answer } = match self.aggregate.decide(command, &self.context(meta)) {
                 Ok(decision) => decision,
                 Err(rejection) => {
                     answers.push((Ok(Err(AskError::Rejected(rejection))), false));
@@ -181,85 +210,103 @@ impl<A: Aggregate> Resident<A> {
                 }
             };
             let changed = !events.is_empty();
-            let heard = match answer {
-                Answer::Now(answer) => Ok(Ok(Answered { reply: answer, again: false })),
-                Answer::Again(answer) => Ok(Ok(Answered { reply: answer, again: !changed })),
-                // The others do not wait for it; asked again alone, it does.
-                Answer::Later(_) => Err(Undecided),
+            let received = match answer {
+                Answer::Now(answer) => Ok(Ok(Answered { reply: answer, duplicate: false })),
+                Answer::Duplicate(answer) => Ok(Ok(Answered { reply: answer, duplicate: !changed })),
+                // A deferred reply would delay the others. The caller sends this command again on its own, and waits
+                // for it alone; the repeat is recognised as a duplicate.
+                Answer::Deferred(_) => Err(Undecided),
             };
             if changed {
-                self.propose(events, call.command_id.0, call.request_id, Vec::new());
+                self.propose(events, meta.command_id.0, meta.request_id, Vec::new());
             }
             any_changed |= changed;
-            answers.push((heard, changed));
+            answers.push((received, changed));
             panic_if_due();
         }
-        let when: Whenever = Box::new(move |fate| {
-            let heard = answers.into_iter().map(|(heard, changed)| heard_of::<A>(heard, fate, changed));
-            let _ = reply.send(Ok(heard.collect()));
+        let when: DeferredAnswer = Box::new(move |outcome| {
+            let received = answers.into_iter().map(|(received, changed)| heard_of::<A>(received, outcome, changed));
+            let _ = reply.send(Ok(received.collect()));
             drop(permit);
         });
         if any_changed || self.is_speculative() {
-            self.leading.propose(Proposal::barrier(when));
+            self.leader.propose(Proposal::barrier(when));
         } else {
-            when(Fate::Accepted(self.leading.accepted_position()));
+            when(CommitOutcome::Committed(self.leader.accepted_position()));
         }
     }
 
-    fn command(&mut self, command: &A::Command, call: &Call, reply: oneshot::Sender<Heard<A>>, permit: Permit) {
-        let context = self.context(call);
+    fn command(
+        &mut self,
+        command: &A::Command,
+        meta: &CommandMeta,
+        reply: oneshot::Sender<CallerReply<A>>,
+        permit: Permit,
+    ) {
+        let context = self.context(meta);
         let Decision { events, answer } = match self.aggregate.decide(command, &context) {
             Ok(decision) => decision,
             Err(rejection) => return self.answer_unchanged(Err(AskError::Rejected(rejection)), reply, permit),
         };
         match (events.is_empty(), answer) {
             (true, Answer::Now(answer)) => {
-                self.answer_unchanged(Ok(Answered { reply: answer, again: false }), reply, permit)
+                self.answer_unchanged(Ok(Answered { reply: answer, duplicate: false }), reply, permit)
             }
-            (true, Answer::Again(answer)) => {
-                self.answer_unchanged(Ok(Answered { reply: answer, again: true }), reply, permit)
+            (true, Answer::Duplicate(answer)) => {
+                self.answer_unchanged(Ok(Answered { reply: answer, duplicate: true }), reply, permit)
             }
-            (true, Answer::Later(ticket)) => match self.aggregate.settled(&ticket, context.now) {
-                Some(settled) => self.answer_unchanged(answered(settled, ticket.again), reply, permit),
-                None => self.waiting.push(Waiting { ticket, reply, permit }),
+            (true, Answer::Deferred(deferred)) => match self.aggregate.deferred_reply(&deferred, context.now) {
+                Some(deferred_reply) => {
+                    self.answer_unchanged(answered(deferred_reply, deferred.duplicate), reply, permit)
+                }
+                None => self.waiting.push(Waiting { deferred, reply, permit }),
             },
-            (false, Answer::Later(ticket)) => {
-                self.waiting.push(Waiting { ticket, reply, permit });
-                self.propose(events, call.command_id.0, call.request_id, Vec::new());
+            // Waiting first: if these events settle the reply already, `propose` takes its answer along.
+            (false, Answer::Deferred(deferred)) => {
+                self.waiting.push(Waiting { deferred, reply, permit });
+                self.propose(events, meta.command_id.0, meta.request_id, Vec::new());
             }
-            (false, Answer::Now(answer)) | (false, Answer::Again(answer)) => {
-                let answer = Ok(Answered { reply: answer, again: false });
+            // A repeated answer that comes with events has changed something, so it is not reported as a duplicate.
+            (false, Answer::Now(answer)) | (false, Answer::Duplicate(answer)) => {
+                let answer = Ok(Answered { reply: answer, duplicate: false });
                 if is_broken(Rule::AnswerBeforeAccepted) {
                     let _ = reply.send(Ok(answer));
-                    return self.propose(events, call.command_id.0, call.request_id, Vec::new());
+                    return self.propose(events, meta.command_id.0, meta.request_id, Vec::new());
                 }
                 let answer = answer_when::<A>(answer, reply, permit, true);
-                self.propose(events, call.command_id.0, call.request_id, vec![answer]);
+                self.propose(events, meta.command_id.0, meta.request_id, vec![answer]);
             }
         }
     }
 
-    /// Answers from the present state, which nothing changes: at once when it is accepted, else when it is.
-    fn answer_unchanged(&self, answer: Asked<A>, reply: oneshot::Sender<Heard<A>>, permit: Permit) {
+    /// Answers from the present state without changing it: at once if the state is accepted, otherwise when it is.
+    ///
+    /// Rejections take this way too. A "sold out" may rest on a claim whose append then fails.
+    fn answer_unchanged(&self, answer: AskResult<A>, reply: oneshot::Sender<CallerReply<A>>, permit: Permit) {
         if self.is_speculative() {
-            self.leading.propose(Proposal::barrier(answer_when::<A>(answer, reply, permit, false)));
+            self.leader.propose(Proposal::barrier(answer_when::<A>(answer, reply, permit, false)));
         } else {
             let _ = reply.send(Ok(answer));
         }
     }
 
-    /// Whether an answer from the present state has to wait.
+    /// Whether an answer from the present state has to wait for the journal.
     fn is_speculative(&self) -> bool {
         let speculative = self.accepted.load(Ordering::Acquire) < self.version;
-        (speculative || self.leading.proves_lead()) && !is_broken(Rule::SoldOutFromSpeculation)
+        (speculative || self.leader.proves_leadership()) && !is_broken(Rule::SoldOutFromSpeculation)
     }
 
     /// Applies events and hands them to the writer, with the answers that wait for them.
-    fn propose(&mut self, events: Vec<A::Event>, command_id: u128, request_id: u128, mut answers: Vec<Whenever>) {
-        let now = self.leading.now();
+    ///
+    /// All events of one command make one entry: they are accepted together or not at all.
+    fn propose(&mut self, events: Vec<A::Event>, command_id: u128, request_id: u128, mut answers: Vec<DeferredAnswer>) {
+        debug_assert!(!events.is_empty(), "a proposal of nothing");
+        let now = self.leader.now();
         let mut bytes = Vec::with_capacity(96);
         let mut effects: Vec<Effect> = Vec::new();
         for event in &events {
+            // Applied before the proposal is made: the effects and the wake time below are functions of the new state,
+            // and events reach the writer only after `apply` has returned. If it panics, nothing was proposed.
             self.aggregate.apply(event);
             minicbor::encode(event, &mut bytes).expect("events are written to memory");
             effects.extend(self.aggregate.effects(event));
@@ -268,6 +315,8 @@ impl<A: Aggregate> Resident<A> {
         let wake = self.wake_at(now);
         let wake_changed = self.wake_told != Some(wake);
         self.wake_told = Some(wake);
+        // These events may be what a deferred reply waited for. Its answer belongs to this proposal, because it rests
+        // on this version.
         if !self.waiting.is_empty() {
             self.answer_settled(now, &mut answers);
         }
@@ -280,7 +329,7 @@ impl<A: Aggregate> Resident<A> {
             request_id,
             events: bytes.into(),
         };
-        self.leading.propose(Proposal {
+        self.leader.propose(Proposal {
             entry: Some(entry),
             key: Some(self.key.clone()),
             accepted: Some(self.accepted.clone()),
@@ -290,10 +339,11 @@ impl<A: Aggregate> Resident<A> {
         });
     }
 
-    /// When the entity wants to be woken; while an effect is open, at the latest when it is to be asked for again.
+    /// The time at which the entity has to be woken: its own wake time, or the retry time of its open effects if that
+    /// is earlier.
     ///
-    /// The retry time stays where it is as long as anything is open. If each event moved it, an entity with an event
-    /// every few seconds would never ask again.
+    /// The retry time does not move while any effect is open. If each event moved it, an entity with an event every few
+    /// seconds would never ask again.
     fn wake_at(&mut self, now: Timestamp) -> Option<Timestamp> {
         self.retry_at = match self.aggregate.has_outstanding() {
             true => Some(self.retry_at.unwrap_or_else(|| now.plus_ms(EFFECT_RETRY_MS))),
@@ -302,22 +352,25 @@ impl<A: Aggregate> Resident<A> {
         self.aggregate.wake_at().into_iter().chain(self.retry_at).min()
     }
 
-    fn answer_settled(&mut self, now: Timestamp, answers: &mut Vec<Whenever>) {
+    fn answer_settled(&mut self, now: Timestamp, answers: &mut Vec<DeferredAnswer>) {
+        // Backwards, so that `swap_remove` moves only callers that were checked already.
         for index in (0..self.waiting.len()).rev() {
-            let ticket = self.waiting[index].ticket;
-            if let Some(settled) = self.aggregate.settled(&ticket, now) {
+            let deferred = self.waiting[index].deferred;
+            if let Some(deferred_reply) = self.aggregate.deferred_reply(&deferred, now) {
                 let Waiting { reply, permit, .. } = self.waiting.swap_remove(index);
-                answers.push(answer_when::<A>(answered(settled, ticket.again), reply, permit, true));
+                answers.push(answer_when::<A>(answered(deferred_reply, deferred.duplicate), reply, permit, true));
             }
         }
+        // Callers that no longer wait return their permits.
         self.waiting.retain(|waiting| !waiting.reply.is_closed());
     }
 
     fn wake(&mut self, permit: Permit) {
-        let now = self.leading.now();
-        // The agenda has taken this wake down: it is told the next also when that is the same.
+        let now = self.leader.now();
+        // The agenda has marked this wake as under way. It needs the next wake time even if that has not changed.
         self.wake_told = None;
         let events = self.aggregate.on_wake(now);
+        // Before the events are applied: what they ask for leaves with their own proposal.
         self.resume(now);
         if !events.is_empty() {
             return self.propose(events, 0, 0, Vec::new());
@@ -325,23 +378,26 @@ impl<A: Aggregate> Resident<A> {
         let mut answers = Vec::new();
         self.answer_settled(now, &mut answers);
         for answer in answers {
-            self.leading.propose(Proposal::barrier(answer));
+            self.leader.propose(Proposal::barrier(answer));
         }
-        // Said to the agenda when what it rests on is accepted, like any answer.
+        // Proposed rather than set directly: the agenda may learn the new wake time only when the state that it rests
+        // on is accepted. Otherwise a checkpoint could record a wake time of events that the journal never accepts.
         let wake = self.wake_at(now).map(|at| at.max(now.plus_ms(WAKE_PAUSE_MS)));
         self.wake_told = Some(wake);
-        self.leading.propose(Proposal {
+        // The permit is held until the agenda has the next wake time, so that the entity does not leave memory before.
+        self.leader.propose(Proposal {
             key: Some(self.key.clone()),
             wake: Some(wake),
             ..Proposal::barrier(Box::new(move |_| drop(permit)))
         });
     }
 
-    /// Asks for everything that is still open. The runtime knows what is under way.
+    /// Asks for all outstanding effects. The runtime knows which of them are already under way.
     ///
-    /// The present state may be speculative: an effect of it must not leave before the journal has accepted the event
-    /// that asks for it, or a provider carries out what no state knows of. So the effects go through the writer, as a
-    /// proposal without an entry, and leave when everything proposed before it is accepted.
+    /// The present state may be speculative. An effect of it must not leave before the journal has accepted the event
+    /// that asks for it: otherwise a provider would carry out something that no recovered state knows of. The effects
+    /// therefore go through the writer, as a proposal without an entry: there is no new event to write, but the queue's
+    /// order holds them back until everything proposed before them is accepted, and drops them if that fails.
     fn resume(&mut self, now: Timestamp) {
         if !self.aggregate.has_outstanding() || (self.from_snapshot && is_broken(Rule::EffectLostAfterCheckpoint)) {
             return;
@@ -350,136 +406,39 @@ impl<A: Aggregate> Resident<A> {
         let effects = self.aggregate.outstanding();
         if is_broken(Rule::EffectOfSpeculation) {
             for effect in effects {
-                self.leading.dispatch(&self.key.tenant(), &self.key, effect);
+                self.leader.dispatch(&self.key.tenant(), &self.key, effect);
             }
             return;
         }
-        self.leading.propose(Proposal { key: Some(self.key.clone()), effects, ..Proposal::default() });
-    }
-
-    fn freeze(&mut self, reply: oneshot::Sender<Result<Snapshot, NotFrozen>>, permit: Permit) {
-        let started = std::time::Instant::now();
-        let frozen = self.aggregate.freeze();
-        metrics::histogram!("fusion_snapshot_freeze_seconds").record(started.elapsed().as_secs_f64());
-        let frozen = match frozen {
-            Ok(frozen) => frozen,
-            Err(error) => return drop(reply.send(Err(error.into()))),
-        };
-        let place = self.place();
-        let key = self.key_bytes.clone();
-        let inline = self.leading.inline();
-        // State that is not accepted yet is held back until it is.
-        self.leading.propose(Proposal::barrier(Box::new(move |fate| {
-            drop(permit);
-            if !matches!(fate, Fate::Accepted(_)) {
-                let _ = reply.send(Err(LeadGone.into()));
-                return;
-            }
-            let encode = move || {
-                let written = A::encode_frozen(&frozen);
-                let _ = reply.send(written.map(|bytes| snapshot::<A>(key, place, bytes)).map_err(NotFrozen::from));
-            };
-            if inline { encode() } else { drop(tokio::task::spawn_blocking(encode)) }
-        })));
-    }
-
-    /// Leaves memory at once if nothing ever happened to it: callers choose ids, and memory must not follow them. The
-    /// next caller of the id loads it again. The last of those who wait for it does this.
-    fn leave_without_history(&self, myself: &ActorRef<Message<A>>) {
-        if self.version == 0 && self.waiting.is_empty() && self.gate.close(0) {
-            self.leading.forget(&self.key);
-            myself.stop(None);
-        }
-    }
-
-    /// Where a snapshot of the present state stands.
-    ///
-    /// Its position is taken before the entity does anything else: what it proposes from now on comes behind all that is
-    /// accepted now. A position taken when the snapshot is written would come too late, behind entries that it lacks.
-    fn place(&self) -> SnapshotAt {
-        SnapshotAt { version: self.version, position: self.leading.accepted_position() }
-    }
-
-    /// Leaves memory with its state written down, if nobody waits and nothing is open. A state that is loaded again
-    /// without a new snapshot is not written: looking at things leaves no trace.
-    async fn retire(&mut self, myself: &ActorRef<Message<A>>, _permit: Permit) {
-        let settled = self.accepted.load(Ordering::Acquire) == self.version;
-        if !settled || !self.waiting.is_empty() || self.aggregate.has_outstanding() || !self.gate.close(1) {
-            return;
-        }
-        if self.version == 0 {
-            self.leading.forget(&self.key);
-            return myself.stop(None);
-        }
-        let kept = *self.kept.lock();
-        let gone = if kept.loads_again == Some(self.version) {
-            self.leading.retired_unchanged(&self.key, kept);
-            true
-        } else {
-            match self.written().await {
-                Ok(snapshot) => self.leading.retired(&self.key, &self.kept, snapshot).await,
-                Err(error) => {
-                    self.leading.tell_unwritable(&self.key, &error);
-                    false
-                }
-            }
-        };
-        if gone {
-            myself.stop(None);
-        } else {
-            self.gate.reopen();
-        }
-    }
-
-    /// A snapshot of the present state, which is accepted. Written beside the runtime's threads: it may be large.
-    async fn written(&self) -> Result<Snapshot, SnapshotError> {
-        let (frozen, place) = (self.aggregate.freeze()?, self.place());
-        let bytes = if self.leading.inline() {
-            A::encode_frozen(&frozen)?
-        } else {
-            let encoded = tokio::task::spawn_blocking(move || A::encode_frozen(&frozen)).await;
-            encoded.unwrap_or_else(|error| Err(SnapshotError(error.to_string())))?
-        };
-        Ok(snapshot::<A>(self.key_bytes.clone(), place, bytes))
+        self.leader.propose(Proposal { key: Some(self.key.clone()), effects, ..Proposal::default() });
     }
 }
 
-fn snapshot<A: Aggregate>(key: Bytes, at: SnapshotAt, bytes: Vec<u8>) -> Snapshot {
-    Snapshot {
-        key,
-        version: at.version,
-        position: at.position,
-        rules: engine::RULES_VERSION,
-        format: A::SNAPSHOT_FORMAT,
-        bytes: bytes.into(),
-    }
+/// What is done with the outcome of a proposal.
+pub type DeferredAnswer = Box<dyn FnOnce(CommitOutcome) + Send>;
+
+fn answered<R, J>(deferred_reply: Result<R, J>, duplicate: bool) -> Result<Answered<R>, AskError<J>> {
+    deferred_reply.map(|reply| Answered { reply, duplicate }).map_err(AskError::Rejected)
 }
 
-/// What is done with a proposal's fate.
-pub type Whenever = Box<dyn FnOnce(Fate) + Send>;
-
-fn answered<R, J>(settled: Result<R, J>, again: bool) -> Result<Answered<R>, AskError<J>> {
-    settled.map(|reply| Answered { reply, again }).map_err(AskError::Rejected)
-}
-
-/// Gives `answer` once what it rests on is accepted. If that is undone, the outcome is unknown to a caller whose
-/// command changed something, and open to one whose command did not: it asks again.
+/// Gives `answer` once what it rests on is accepted. If the outcome is unknown, a caller whose command changed
+/// something learns exactly that. A caller whose command changed nothing is not affected: the command is decided again.
 fn answer_when<A: Aggregate>(
-    answer: Asked<A>,
-    reply: oneshot::Sender<Heard<A>>,
+    answer: AskResult<A>,
+    reply: oneshot::Sender<CallerReply<A>>,
     permit: Permit,
     changed: bool,
-) -> Whenever {
-    Box::new(move |fate| {
-        let _ = reply.send(heard_of::<A>(Ok(answer), fate, changed));
+) -> DeferredAnswer {
+    Box::new(move |outcome| {
+        let _ = reply.send(heard_of::<A>(Ok(answer), outcome, changed));
         drop(permit);
     })
 }
 
-fn heard_of<A: Aggregate>(heard: Heard<A>, fate: Fate, changed: bool) -> Heard<A> {
-    match fate {
-        Fate::Accepted(_) => heard,
-        Fate::Undone if changed => Ok(Err(AskError::Unknown)),
-        Fate::Undone => Err(Undecided),
+fn heard_of<A: Aggregate>(received: CallerReply<A>, outcome: CommitOutcome, changed: bool) -> CallerReply<A> {
+    match outcome {
+        CommitOutcome::Committed(_) => received,
+        CommitOutcome::Unknown if changed => Ok(Err(AskError::Unknown)),
+        CommitOutcome::Unknown => Err(Undecided),
     }
 }

@@ -1,24 +1,24 @@
-//! From the kind in a key to the type that it names, and from a request to the entity that it is for.
+//! Maps the kind in a key to the aggregate type, and a request to the entity that it targets.
 
 use engine::effect::{Outcome, Request};
 use engine::id::TenantId;
 
 use crate::{
-    ask::{AskError, Call},
+    ask::{AskError, CommandMeta},
     commerce::Commerce,
-    ports::OutcomeUnknown,
+    external_services::OutcomeUnknown,
 };
 
-/// Runs `$body` with `$aggregate` standing for the type of `$kind`. A new kind is one line here.
+/// Runs `$body` with `$aggregate` as an alias for the aggregate type of `$kind`. A new kind is one line here.
 macro_rules! with_kind {
     ($kind:expr, $aggregate:ident => $body:expr) => {
         match $kind {
-            engine::id::Kind::Inventory => {
-                type $aggregate = engine::inventory::Inventory;
+            engine::id::Kind::Stock => {
+                type $aggregate = engine::stock::StockItem;
                 $body
             }
             engine::id::Kind::Drop => {
-                type $aggregate = engine::drop::Drop;
+                type $aggregate = engine::flash_drop::FlashDrop;
                 $body
             }
             engine::id::Kind::Cart => {
@@ -50,17 +50,18 @@ macro_rules! with_kind {
 }
 pub(crate) use with_kind;
 
-/// Asks the entity that a request is for, or the outside world. An answer that is not definite is no outcome.
+/// Sends a request to its target entity, or to the external services. Any answer that is not definite becomes
+/// [`OutcomeUnknown`], so that the effect is tried again.
 pub(crate) async fn perform(
     commerce: &Commerce,
     tenant: &TenantId,
     request: &Request,
-    call: Call,
+    meta: CommandMeta,
 ) -> Result<Outcome, OutcomeUnknown> {
     macro_rules! ask {
         ($outcome:ident, $command:expr) => {{
             let key = request.target(tenant).ok_or_else(|| OutcomeUnknown("the request has no target".into()))?;
-            match commerce.ask_reserved::<$outcome>(&key, $command.clone(), call).await {
+            match commerce.ask_reserved::<$outcome>(&key, $command.clone(), meta).await {
                 Ok(answered) => Ok(Outcome::$outcome(Ok(answered.reply))),
                 Err(AskError::Rejected(rejection)) => Ok(Outcome::$outcome(Err(rejection))),
                 Err(error) => Err(OutcomeUnknown(error.to_string())),
@@ -68,11 +69,11 @@ pub(crate) async fn perform(
         }};
     }
     use engine::{
-        cart::Cart, checkout::Checkout, drop::Drop, inventory::Inventory, order::Order, order_numbers::OrderNumbers,
-        payment::Payment, product::Product,
+        cart::Cart, checkout::Checkout, flash_drop::FlashDrop as Drop, order::Order, order_numbers::OrderNumbers,
+        payment::Payment, product::Product, stock::StockItem as Stock,
     };
     match request {
-        Request::Inventory(_, command) => ask!(Inventory, command),
+        Request::Stock(_, command) => ask!(Stock, command),
         Request::Drop(_, command) => ask!(Drop, command),
         Request::Cart(_, command) => ask!(Cart, command),
         Request::Checkout(_, command) => ask!(Checkout, command),
@@ -80,6 +81,6 @@ pub(crate) async fn perform(
         Request::Payment(_, command) => ask!(Payment, command),
         Request::Product(_, command) => ask!(Product, command),
         Request::OrderNumbers(command) => ask!(OrderNumbers, command),
-        Request::Provider(_) | Request::Mail(_) => commerce.outside().perform(tenant, request).await,
+        Request::Provider(_) | Request::Mail(_) => commerce.external_services().perform(tenant, request).await,
     }
 }

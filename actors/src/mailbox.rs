@@ -1,4 +1,4 @@
-//! What reaches an entity, and what comes back: its mailbox, as others see it.
+//! The mailbox of an entity: the messages that it receives, and the answers that it gives.
 
 use std::{any::Any, sync::Arc};
 
@@ -13,103 +13,105 @@ use ractor::ActorRef;
 use tokio::sync::oneshot;
 
 use crate::{
-    ask::{Answered, AskError, Call},
-    gate::{Gate, Permit, Refused},
-    shard::{Kept, LeadGone},
+    ask::{Answered, AskError, CommandMeta},
+    permits::{Permit, Permits, Refused},
+    shard::{LeadershipEnded, StoredState},
 };
 
 /// An entity's answer to a command.
-pub type Asked<A> = Result<Answered<<A as Aggregate>::Reply>, AskError<<A as Aggregate>::Rejection>>;
-/// What a caller hears of a command: an answer, or that nothing was decided and it has to be asked again.
-pub type Heard<A> = Result<Asked<A>, Undecided>;
-/// What a caller hears of each of its commands.
-pub type HeardMany<A> = Result<Vec<Heard<A>>, Undecided>;
+pub type AskResult<A> = Result<Answered<<A as Aggregate>::Reply>, AskError<<A as Aggregate>::Rejection>>;
+/// The answer to one command, or the information that nothing was decided and the command has to be sent again.
+pub type CallerReply<A> = Result<AskResult<A>, Undecided>;
+/// The answers to each of several commands.
+pub type CallerReplies<A> = Result<Vec<CallerReply<A>>, Undecided>;
 
-/// The entity went away with its shard's leadership before it had decided anything durable; of one command of many also
-/// that its answer takes longer than that of the others.
+/// The entity left memory with its shard's leadership before it decided anything durable. For one of several commands
+/// in one message it also means that its answer takes longer than those of the others. The command has to be sent
+/// again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Undecided;
 
-/// Why an entity has no snapshot of its state.
+/// The reason why there is no snapshot of an entity's state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotFrozen {
     /// The leadership ended before the state was accepted.
     #[error(transparent)]
-    LeadGone(#[from] LeadGone),
-    /// The state could not be written.
+    LeadershipEnded(#[from] LeadershipEnded),
+    /// The state could not be encoded.
     #[error("its state cannot be written: {0}")]
     Unwritable(#[from] SnapshotError),
 }
 
-/// What reaches an entity.
+/// A message to an entity.
 pub enum Message<A: Aggregate> {
     /// A command of a caller.
     Command {
-        /// What is asked.
+        /// The command.
         command: A::Command,
-        /// Under which name.
-        call: Call,
-        /// Where the answer goes.
-        reply: oneshot::Sender<Heard<A>>,
-        /// The caller's place.
+        /// Its identity.
+        meta: CommandMeta,
+        /// Where the answer is sent.
+        reply: oneshot::Sender<CallerReply<A>>,
+        /// The caller's permit.
         permit: Permit,
     },
-    /// Commands of a caller, who is answered when all of them are: one message, one wait, and one answer.
+    /// Several commands of one caller, answered together: one message, one wait, and one answer.
     Commands {
-        /// What is asked, in this order, and under which names.
-        commands: Arc<Vec<(A::Command, Call)>>,
-        /// Where the answers go.
-        reply: oneshot::Sender<HeardMany<A>>,
-        /// The caller's places.
+        /// The commands with their identities, in the order in which they are decided.
+        commands: Arc<Vec<(A::Command, CommandMeta)>>,
+        /// Where the answers are sent.
+        reply: oneshot::Sender<CallerReplies<A>>,
+        /// The caller's permit, for all commands.
         permit: Permit,
     },
-    /// Its time has come.
+    /// The wake time of the entity has come.
     Wake(Permit),
-    /// What came of an effect.
+    /// The outcome of an effect.
     Outcome(EffectId, Box<Outcome>, Permit),
-    /// Write down the state as it is accepted.
+    /// Take a snapshot of the state, and return it once the state is accepted.
     Freeze(oneshot::Sender<Result<Snapshot, NotFrozen>>, Permit),
-    /// Leave memory, unless somebody waits.
-    Retire(Permit),
+    /// Leave memory, unless a caller waits.
+    Passivate(Permit),
 }
 
-/// An entity in memory, as others see it.
+/// The mailbox of an entity in memory.
 pub struct Mailbox<A: Aggregate> {
-    pub(crate) gate: Arc<Gate>,
+    pub(crate) permits: Arc<Permits>,
     pub(crate) actor: ActorRef<Message<A>>,
-    pub(crate) kept: Arc<Mutex<Kept>>,
+    pub(crate) kept: Arc<Mutex<StoredState>>,
 }
 
-/// A [`Mailbox`] whose kind is not known.
+/// A [`Mailbox`] whose aggregate type is not known.
 pub trait Live: Send + Sync {
-    /// Tells the entity that its time has come.
+    /// Notifies the entity that its wake time has come.
     fn wake(&self) -> Result<(), Refused>;
-    /// Tells it what came of an effect.
+    /// Delivers the outcome of an effect.
     fn outcome(&self, effect: EffectId, outcome: Outcome) -> Result<(), Refused>;
-    /// Asks for its accepted state.
+    /// Requests a snapshot of the state.
     fn freeze(&self) -> Result<oneshot::Receiver<Result<Snapshot, NotFrozen>>, Refused>;
-    /// Asks it to leave memory.
-    fn retire(&self);
-    /// Ends it once its mailbox is empty. Its leadership is over, so it decides nothing more.
+    /// Requests that the entity leave memory.
+    fn passivate(&self);
+    /// Stops the entity once its mailbox is empty. Its leadership is over, so it decides nothing more.
     fn stop(&self);
-    /// Ends when its actor has ended.
+    /// Waits until the entity's actor has ended.
     fn ended(&self) -> BoxFuture<'_, ()>;
-    /// Its gate.
-    fn gate(&self) -> &Arc<Gate>;
-    /// What the store has of it.
-    fn kept(&self) -> &Mutex<Kept>;
-    /// The mailbox with its type.
+    /// The permits of the entity.
+    fn permits(&self) -> &Arc<Permits>;
+    /// The record of what the snapshot store has of the entity.
+    fn kept(&self) -> &Mutex<StoredState>;
+    /// The mailbox with its concrete type.
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
 impl<A: Aggregate> Mailbox<A> {
-    /// Hands a message of a caller over. The answer comes by its `reply`.
+    /// Sends a message of a caller to the entity. The answer arrives through the message's `reply`.
     pub fn ask(&self, message: Message<A>) -> Result<(), Refused> {
         self.actor.cast(message).map_err(|_| Refused::Closed)
     }
 
     fn send(&self, message: impl FnOnce(Permit) -> Message<A>) -> Result<(), Refused> {
-        let permit = self.gate.reserved()?;
+        // The permit is taken before the cast: the actor's own queue has no bound.
+        let permit = self.permits.reserved()?;
         self.actor.cast(message(permit)).map_err(|_| Refused::Closed)
     }
 }
@@ -129,13 +131,13 @@ impl<A: Aggregate> Live for Mailbox<A> {
         Ok(receiver)
     }
 
-    fn retire(&self) {
-        // Refused: somebody uses it, so it stays.
-        let _ = self.send(Message::Retire);
+    fn passivate(&self) {
+        // Refused if the entity is busy, or is leaving memory already: nothing to do in either case.
+        let _ = self.send(Message::Passivate);
     }
 
     fn stop(&self) {
-        // What is in its mailbox hears that nothing was decided.
+        // Drained rather than killed, so that each command left in the mailbox is answered: nothing was decided.
         let _ = self.actor.drain();
     }
 
@@ -146,11 +148,11 @@ impl<A: Aggregate> Live for Mailbox<A> {
         .boxed()
     }
 
-    fn gate(&self) -> &Arc<Gate> {
-        &self.gate
+    fn permits(&self) -> &Arc<Permits> {
+        &self.permits
     }
 
-    fn kept(&self) -> &Mutex<Kept> {
+    fn kept(&self) -> &Mutex<StoredState> {
         &self.kept
     }
 

@@ -19,45 +19,45 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::{
     ask::{Answered, AskError},
-    changes::Changes,
+    change_feed::ChangeFeed,
     clock::Clock,
     commerce::Commerce,
     effects::Effects,
-    gate::Gate,
-    ports::Outside,
+    external_services::ExternalServices,
+    permits::Permits,
     projector::{Projection, keep_projected},
-    shard::{Current, LeadError, Shard, ShardArguments, ShardHandle, ShardMessage},
+    shard::{Current, LeadershipError, Shard, ShardArguments, ShardHandle, ShardMessage},
     views::Views,
 };
 
-/// What a node is made of.
+/// The parts that a node is made of.
 pub struct NodeOptions {
-    /// Its name in the journal, for people.
+    /// The name of the node in the journal, for operators.
     pub name: String,
-    /// Where changes become durable.
+    /// The journal, where changes become durable.
     pub journal: Arc<dyn Journal>,
-    /// Where snapshots and checkpoints are.
+    /// The store of snapshots and checkpoints.
     pub snapshots: Arc<dyn SnapshotStore>,
-    /// Payment providers, mail.
-    pub outside: Arc<dyn Outside>,
-    /// What time it is.
+    /// Payment providers and mail.
+    pub external_services: Arc<dyn ExternalServices>,
+    /// The source of time.
     pub clock: Arc<dyn Clock>,
-    /// The SQL read side, if it has one.
+    /// The SQL read side, if there is one.
     pub projection: Option<Arc<dyn Projection>>,
-    /// Its numbers.
+    /// Limits and intervals.
     pub tuning: Tuning,
 }
 
-/// Numbers that an operator may change.
+/// Limits and intervals that an operator may change.
 #[derive(Debug, Clone)]
 pub struct Tuning {
-    /// Bytes that a shard's tail may always have before a checkpoint is due: what a start reads of each shard.
+    /// The size of a shard's tail, in bytes, below which no checkpoint is due: what a start has to read of each shard.
     pub checkpoint_tail_bytes: u64,
-    /// Entities that may be in memory, at some 8 KB each besides their state.
+    /// The maximum number of entities in memory, at some 8 KB each besides their state.
     pub entities_max: usize,
     /// How long an entity may be idle in memory.
     pub idle_after: Duration,
-    /// Everything runs on one thread, in a simulation: nothing is moved to another.
+    /// Whether everything runs on one thread, as in a simulation: no work is moved to another thread.
     pub inline: bool,
 }
 
@@ -72,32 +72,32 @@ impl Default for Tuning {
     }
 }
 
-/// A node that does not start, or cannot go on.
+/// A node that cannot start or cannot continue.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
-    /// A shard cannot be led, and waiting will not help.
+    /// A shard cannot be led, and waiting does not help.
     #[error(transparent)]
-    Lead(#[from] LeadError),
+    Lead(#[from] LeadershipError),
     /// An actor did not start.
     #[error("actor did not start: {0}")]
     Spawn(#[from] ractor::SpawnErr),
-    /// The node took too long to lead its shards.
+    /// The node did not become the leader of all its shards in time.
     #[error("not all shards are led after {0:?}")]
     TooSlow(Duration),
 }
 
-/// What the shards of a node share.
+/// The state that the shards of a node share.
 pub struct NodeShared {
     pub(crate) name: String,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) snapshots: Arc<dyn SnapshotStore>,
-    pub(crate) outside: Arc<dyn Outside>,
+    pub(crate) external_services: Arc<dyn ExternalServices>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) tuning: Tuning,
     pub(crate) effects: Effects,
     pub(crate) views: Views,
-    pub(crate) changes: Arc<Changes>,
-    pub(crate) gate: Arc<Gate>,
+    pub(crate) change_feed: Arc<ChangeFeed>,
+    pub(crate) permits: Arc<Permits>,
     pub(crate) counters: Counters,
     pub(crate) accepted: Notify,
     handles: OnceLock<Vec<ShardHandle>>,
@@ -107,18 +107,18 @@ pub struct NodeShared {
     dead_letters: Mutex<std::collections::VecDeque<(EntityKey, String)>>,
 }
 
-/// An entity that needs somebody's eyes.
+/// An entity that an operator should look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ailing {
-    /// Which.
+pub struct Failing {
+    /// The key of the entity.
     pub key: EntityKey,
     /// What happened to it.
     pub why: String,
-    /// Whether it is put aside, and answers nobody until the process starts anew. If not, it failed once and went on.
-    pub parked: bool,
+    /// Whether it is quarantined and answers nothing until the process restarts. If not, it failed once and continued.
+    pub quarantined: bool,
 }
 
-/// Dead letters that are kept for an operator to look at.
+/// The maximum number of dead letters that are kept for an operator.
 const DEAD_LETTERS_MAX: usize = 1_000;
 
 impl NodeShared {
@@ -150,12 +150,13 @@ impl NodeShared {
         self.snapshot_bytes[usize::from(shard.0)].store(bytes, Ordering::Release);
     }
 
-    /// What an operator should look at: entities that are put aside, and failures, the newest last.
-    pub(crate) fn ailing(&self) -> Vec<Ailing> {
-        let leading = self.shards().iter().filter_map(|shard| shard.current.get());
-        let parked = leading.flat_map(|leading| leading.parked()).map(|(key, why)| Ailing { key, why, parked: true });
+    /// Entities that an operator should look at: the quarantined ones, then failures, the newest last.
+    pub(crate) fn failing(&self) -> Vec<Failing> {
+        let leader = self.shards().iter().filter_map(|shard| shard.current.get());
+        let quarantined =
+            leader.flat_map(|leader| leader.quarantined()).map(|(key, why)| Failing { key, why, quarantined: true });
         let failed = self.dead_letters.lock().iter().cloned().collect::<Vec<_>>();
-        parked.chain(failed.into_iter().map(|(key, why)| Ailing { key, why, parked: false })).collect()
+        quarantined.chain(failed.into_iter().map(|(key, why)| Failing { key, why, quarantined: false })).collect()
     }
 
     pub(crate) fn dead_letter(&self, key: &EntityKey, error: &str) {
@@ -167,7 +168,7 @@ impl NodeShared {
     }
 }
 
-/// How commands came out, by kind, and what was written: handles that are looked up once.
+/// Counters of command outcomes by kind, and of written bytes. The handles are looked up once, not for each command.
 pub(crate) struct Counters {
     by_kind: Vec<[metrics::Counter; 6]>,
     snapshot_bytes: metrics::Counter,
@@ -188,16 +189,16 @@ impl Default for Counters {
 impl Counters {
     pub(crate) fn count<R, J>(&self, kind: Kind, asked: &Result<Answered<R>, AskError<J>>) {
         let outcome = match asked {
-            Ok(answered) => usize::from(answered.again),
+            Ok(answered) => usize::from(answered.duplicate),
             Err(AskError::Rejected(_)) => 2,
             Err(AskError::Overloaded { .. }) => 3,
             Err(AskError::Unknown) => 4,
-            Err(AskError::Parked | AskError::Unavailable { .. }) => 5,
+            Err(AskError::Quarantined | AskError::Unavailable { .. }) => 5,
         };
         self.by_kind[kind as usize - 1][outcome].increment(1);
     }
 
-    /// Counts a snapshot that is durable.
+    /// Counts a snapshot that was stored.
     pub(crate) fn snapshot_written(&self, bytes: usize) {
         self.snapshot_bytes.increment(bytes as u64);
     }
@@ -208,29 +209,29 @@ pub struct Node {
     shared: Arc<NodeShared>,
     supervisor: ActorRef<()>,
     projector: Option<tokio::task::JoinHandle<()>>,
-    fatal: mpsc::UnboundedReceiver<LeadError>,
+    fatal: mpsc::UnboundedReceiver<LeadershipError>,
 }
 
 /// The pause before a projector that panicked starts again.
 const PROJECTOR_PAUSE: Duration = Duration::from_secs(5);
-/// How long a start may take. A log of gigabytes is read in seconds; more is a fault that someone should see.
+/// The maximum duration of a start. A log of gigabytes is read in seconds; a longer start is a fault for an operator.
 const START_MAX: Duration = Duration::from_secs(600);
 
 impl Node {
-    /// Starts a node and leads every shard of its journal. Returns when all are led.
+    /// Starts a node and acquires leadership of every shard of its journal. Returns when all are led.
     pub async fn start(options: NodeOptions) -> Result<Self, NodeError> {
         let shards = options.journal.shards();
         let shared = Arc::new(NodeShared {
             name: options.name,
             journal: options.journal,
             snapshots: options.snapshots,
-            outside: options.outside,
+            external_services: options.external_services,
             clock: options.clock,
             tuning: options.tuning,
             effects: Effects::default(),
             views: Views::default(),
-            changes: Arc::default(),
-            gate: Arc::default(),
+            change_feed: Arc::default(),
+            permits: Arc::default(),
             counters: Counters::default(),
             accepted: Notify::new(),
             handles: OnceLock::new(),
@@ -249,14 +250,15 @@ impl Node {
             let (actor, _) = Actor::spawn_linked(None, Shard, arguments, supervisor.get_cell()).await?;
             handles.push(ShardHandle { current, actor });
         }
+        // All handles are known before the first shard leads: a leader resumes effects, which target other shards.
         let handles = shared.handles.get_or_init(|| handles);
         for shard in handles {
-            // One that is gone has told `fatal`.
-            let _ = shard.actor.cast(ShardMessage::Lead);
+            // A shard whose actor is gone has reported its error to `fatal`.
+            let _ = shard.actor.cast(ShardMessage::AcquireLeadership);
         }
         let all_led = async {
             for shard in handles {
-                shard.current.led().await;
+                shard.current.wait_for_leader().await;
             }
         };
         tokio::select! {
@@ -269,25 +271,26 @@ impl Node {
         Ok(Self { shared, supervisor, projector, fatal })
     }
 
-    /// The way to ask its entities.
+    /// A handle with which callers send commands to the node's entities.
     pub fn commerce(&self) -> Commerce {
         Commerce::new(self.shared.clone())
     }
 
-    /// Waits until a shard cannot go on, and says why.
-    pub async fn failed(&mut self) -> LeadError {
+    /// Waits until a shard cannot continue, and returns the reason.
+    pub async fn failed(&mut self) -> LeadershipError {
         match self.fatal.recv().await {
             Some(error) => error,
             None => std::future::pending().await,
         }
     }
 
-    /// Stops: takes no more commands, finishes those it took, checkpoints, and ends its actors.
+    /// Stops the node: refuses new commands, finishes the accepted ones, takes checkpoints, and ends the actors.
     pub async fn stop(mut self, within: Duration) {
         self.shared.stopping.store(true, Ordering::Release);
         let drained = async {
-            // Those who were let in are answered; effects under way go on until then.
-            while self.shared.gate.inside() > 0 {
+            // Callers that were admitted are answered first; effects continue until then. Only then are the shards
+            // drained: a deferred reply may need another shard.
+            while self.shared.permits.inside() > 0 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             for shard in self.shared.shards() {
@@ -299,14 +302,14 @@ impl Node {
         };
         if tokio::time::timeout(within, drained).await.is_err() {
             tracing::warn!(
-                waiting = self.shared.gate.inside(),
+                waiting = self.shared.permits.inside(),
                 "stopping before everything was finished; nothing accepted is lost"
             );
         }
         self.end().await;
     }
 
-    /// Ends at once, as a crash would: nothing is finished.
+    /// Ends the node at once, as a crash would: nothing is finished.
     pub async fn kill(mut self) {
         self.end().await;
     }
@@ -318,9 +321,9 @@ impl Node {
             projector.abort();
         }
         for shard in self.shared.shards() {
-            let leading = shard.current.get();
-            if let Some(leading) = leading {
-                leading.end().await;
+            let leader = shard.current.get();
+            if let Some(leader) = leader {
+                leader.end().await;
             }
             let _ = shard.actor.stop_and_wait(None, None).await;
         }
@@ -328,7 +331,7 @@ impl Node {
     }
 }
 
-/// Keeps the read side up to date, also after a panic.
+/// Keeps the read side up to date, and starts again after a panic.
 async fn projecting(shared: Arc<NodeShared>, projection: Arc<dyn Projection>) {
     while AssertUnwindSafe(keep_projected(shared.clone(), projection.clone())).catch_unwind().await.is_err() {
         tracing::error!("projector panicked; it starts again");
@@ -336,19 +339,19 @@ async fn projecting(shared: Arc<NodeShared>, projection: Arc<dyn Projection>) {
     }
 }
 
-/// Supervises the shards. A shard's actor has no reason to fail; when one does, the process is told to end.
+/// Supervises the shards. A shard's actor has no reason to fail; if one does, the process is asked to end.
 struct Supervisor;
 
 impl Actor for Supervisor {
     type Msg = ();
-    type State = mpsc::UnboundedSender<LeadError>;
-    type Arguments = mpsc::UnboundedSender<LeadError>;
+    type State = mpsc::UnboundedSender<LeadershipError>;
+    type Arguments = mpsc::UnboundedSender<LeadershipError>;
 
     async fn pre_start(
         &self,
         _: ActorRef<()>,
-        fatal: mpsc::UnboundedSender<LeadError>,
-    ) -> Result<mpsc::UnboundedSender<LeadError>, ActorProcessingErr> {
+        fatal: mpsc::UnboundedSender<LeadershipError>,
+    ) -> Result<mpsc::UnboundedSender<LeadershipError>, ActorProcessingErr> {
         Ok(fatal)
     }
 
@@ -356,12 +359,12 @@ impl Actor for Supervisor {
         &self,
         _: ActorRef<()>,
         event: SupervisionEvent,
-        fatal: &mut mpsc::UnboundedSender<LeadError>,
+        fatal: &mut mpsc::UnboundedSender<LeadershipError>,
     ) -> Result<(), ActorProcessingErr> {
         if let SupervisionEvent::ActorFailed(actor, error) = event {
             let actor = actor.get_id().to_string();
             tracing::error!(actor, %error, "shard failed");
-            let _ = fatal.send(LeadError::Actor(actor));
+            let _ = fatal.send(LeadershipError::Actor(actor));
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Moves what was accepted into the SQL read side, at low priority and with a lag that is a metric.
+//! The projector: moves accepted entries into the SQL read side, at low priority and with a measured lag.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -10,61 +10,62 @@ use tokio::time::Instant;
 
 use crate::node::NodeShared;
 
-/// Records of one transaction: some 10 ms of work.
+/// The maximum number of records in one transaction: some 10 ms of work.
 const RECORDS_PER_STEP: usize = 4_096;
-/// The pause after each transaction, so that the read side never takes more than its share from the sale.
+/// The pause after each transaction, so that the read side never takes more than its share of the machine from the
+/// sale.
 const PAUSE: Duration = Duration::from_millis(20);
 /// The pause after a transaction or a read that failed.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// An accepted entry, on its way to the read side.
+/// An accepted entry on its way to the read side.
 #[derive(Debug, Clone)]
 pub struct Accepted {
-    /// Its shard.
+    /// The shard.
     pub shard: u16,
-    /// Its position there.
+    /// The position in the shard.
     pub position: u64,
     /// The entity.
     pub key: EntityKey,
-    /// How many entries the entity has with this one.
+    /// The number of entries that the entity has, this one included.
     pub version: u64,
-    /// When it was decided.
+    /// The time at which it was decided.
     pub at: Timestamp,
-    /// Its events, one after the other.
+    /// Its encoded events, one after the other.
     pub events: Bytes,
 }
 
-/// How far a shard has been projected.
+/// The progress of a shard's projection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reached {
     /// The shard.
     pub shard: u16,
-    /// The position after the last that is in.
+    /// The position after the last projected entry.
     pub next: u64,
 }
 
-/// An error of a projection step. No record of the step is stored.
+/// A projection step that failed. No record of the step is stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]
 pub struct ProjectionError {
     /// The shard and position of an entry that can never be projected: its events do not decode, or contradict earlier
-    /// events. `None`: a retry may succeed.
+    /// events. `None`: another attempt may succeed.
     pub entry: Option<(u16, u64)>,
     /// What is wrong.
     pub why: String,
 }
 
-/// The read side, as the runtime sees it.
+/// The read side as the runtime uses it.
 pub trait Projection: Send + Sync + 'static {
-    /// How far each shard has got. A shard that is not named is at its beginning.
+    /// Returns the progress of each shard. A shard that is not listed is at its beginning.
     fn reached(&self) -> BoxFuture<'_, Result<Vec<Reached>, String>>;
 
-    /// Takes records in, and moves every shard in `reached` to its new position, in one transaction. Refused when a
-    /// shard was not where its first record is.
+    /// Stores records, and moves every shard in `reached` to its new position, in one transaction. Refuses if a shard
+    /// is not at the position of its first record.
     fn project(&self, records: Vec<Accepted>, reached: Vec<Reached>) -> BoxFuture<'_, Result<(), ProjectionError>>;
 }
 
-/// Runs until it is aborted.
+/// Keeps the read side up to date until it is aborted.
 pub(crate) async fn keep_projected(node: Arc<NodeShared>, projection: Arc<dyn Projection>) {
     let mut run = Run {
         cursors: vec![Cursor::default(); usize::from(node.journal.shards())],
@@ -100,14 +101,14 @@ async fn sleep_until(at: Option<Instant>) {
     }
 }
 
-/// Where a shard stands. A fault of one shard never holds up another.
+/// The progress of one shard. A fault of one shard never delays another.
 #[derive(Debug, Clone, Copy, Default)]
 struct Cursor {
     /// The next position to project.
     next: u64,
     /// The position of an entry that cannot be projected: the shard's projection ends before it.
     ends_at: Option<u64>,
-    /// Its journal did not read: not before this moment again.
+    /// The time before which the shard's journal is not read again, after a read that failed.
     not_before: Option<Instant>,
 }
 
@@ -116,11 +117,11 @@ struct Run {
     node: Arc<NodeShared>,
     projection: Arc<dyn Projection>,
     cursors: Vec<Cursor>,
-    /// Entries that an operator has been told of.
+    /// Entries that were reported to an operator.
     reported: BTreeSet<(u16, u64)>,
 }
 
-/// What was read of the journal for one transaction.
+/// The records of one transaction.
 #[derive(Default)]
 struct Work {
     records: Vec<Accepted>,
@@ -131,7 +132,8 @@ impl Run {
     async fn read_positions(&mut self) -> Result<(), String> {
         for Reached { shard, next } in self.projection.reached().await? {
             if let Some(cursor) = self.cursors.get_mut(usize::from(shard)) {
-                // A rebuild has begun: what could not be projected is tried once more.
+                // A position further back means that a rebuild has begun: an entry that could not be projected is tried
+                // again.
                 let ends_at = cursor.ends_at.filter(|at| next <= *at && cursor.next <= next);
                 *cursor = Cursor { next, ends_at, ..*cursor };
             }
@@ -139,10 +141,10 @@ impl Run {
         Ok(())
     }
 
-    /// Projects up to [`RECORDS_PER_STEP`] records. False when there were none.
+    /// Projects up to [`RECORDS_PER_STEP`] records. Returns false if there were none.
     async fn step(&mut self) -> Result<bool, ()> {
         let mut work = self.read().await;
-        // Each round takes the entry out that cannot be projected, with all that follows in its shard.
+        // Each round removes the entry that cannot be projected, and everything after it in its shard.
         while !work.reached.is_empty() {
             let outcome = self.projection.project(work.records.clone(), work.reached.clone()).await;
             let Err(error) = outcome else {
@@ -162,7 +164,7 @@ impl Run {
         Ok(false)
     }
 
-    /// Reads what is next of every shard.
+    /// Reads the next records of every shard.
     async fn read(&mut self) -> Work {
         let (mut work, mut lag) = (Work::default(), 0);
         for shard in 0..self.cursors.len() as u16 {
@@ -192,11 +194,11 @@ impl Run {
     }
 
     fn accepted_of(&self, shard: u16) -> Option<u64> {
-        self.node.shards().get(usize::from(shard))?.current.get().map(|leading| leading.accepted_position())
+        self.node.shards().get(usize::from(shard))?.current.get().map(|leader| leader.accepted_position())
     }
 
-    /// Reads whole batches of a shard into `records` until there are `room` or the journal has no more or does not
-    /// read, and says up to which position.
+    /// Reads whole batches of a shard into `records`, until `room` of them are read, or the journal ends or fails.
+    /// Returns the position up to which records were read.
     async fn read_shard(&mut self, shard: u16, from: u64, room: usize, records: &mut Vec<Accepted>) -> u64 {
         let node = self.node.clone();
         let mut batches = node.journal.read(ShardId(shard), Position(from));
@@ -237,7 +239,7 @@ impl Run {
         to
     }
 
-    /// Ends a shard's projection before an entry, and tells an operator once.
+    /// Ends a shard's projection before an entry, and reports it to an operator once.
     fn stop_before(&mut self, shard: u16, position: u64, why: &str, key: Option<&EntityKey>) {
         let cursor = &mut self.cursors[usize::from(shard)];
         cursor.ends_at = Some(cursor.ends_at.map_or(position, |end| end.min(position)));
@@ -251,7 +253,7 @@ impl Run {
         }
     }
 
-    /// When a shard whose journal did not read is read again.
+    /// The next time at which a shard whose journal failed is read again.
     fn next_retry(&self) -> Option<Instant> {
         let now = Instant::now();
         self.cursors.iter().filter_map(|cursor| cursor.not_before).filter(|at| *at > now).min()
@@ -263,7 +265,7 @@ impl Work {
         self.records.iter().any(|one| (one.shard, one.position) == (shard, position))
     }
 
-    /// Takes out everything of `shard` from `position` on. The shard stood at `next`.
+    /// Removes everything of `shard` from `position` on. The shard was at `next`.
     fn cut(&mut self, shard: u16, position: u64, next: u64) {
         self.records.retain(|one| one.shard != shard || one.position < position);
         self.reached.retain_mut(|reached| {

@@ -1,23 +1,23 @@
-//! What many look at: the accepted view of a drop, kept on the node.
+//! Views that many clients read: the accepted view of each drop, kept on the node.
 
 use std::{sync::Arc, time::Duration};
 
 use dashmap::DashMap;
 use engine::{
-    drop::{Drop, DropCommand, DropRejection, DropReply, DropView},
+    flash_drop::{DropCommand, DropRejection, DropReply, DropView, FlashDrop},
     id::{DropId, EntityKey, TenantId},
 };
 use tokio::{sync::Mutex, time::Instant};
 use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 
 use crate::{
-    ask::{AskError, Call},
+    ask::{AskError, CommandMeta},
     commerce::Commerce,
 };
 
-/// The oldest that a view may be when it is given out: 20 a second is what an eye follows.
+/// The maximum age of a view that is returned: the eye follows 20 changes a second.
 pub const VIEW_AGE_MAX: Duration = Duration::from_millis(50);
-/// Views that are kept; beyond that the ones not asked for lately are dropped.
+/// The number of views above which those not used lately are dropped.
 const VIEWS_MAX: usize = 10_000;
 
 /// The views of a node.
@@ -42,13 +42,14 @@ impl Views {
     ) -> Result<Arc<DropView>, AskError<DropRejection>> {
         let key = drop.key(tenant);
         let slot = self.drops.entry(key.clone()).or_default().clone();
-        // One asks; those who come meanwhile wait for what it gets.
+        // The first caller reads the drop; callers that arrive meanwhile wait for its result.
         let mut seen = slot.lock().await;
         if let Some(seen) = seen.as_ref().filter(|seen| seen.at >= not_before) {
             return Ok(seen.view.clone());
         }
+        // Before the read, not after it: the view contains everything that was accepted until now, and perhaps more.
         let asked_at = Instant::now();
-        match commerce.ask::<Drop>(&key, DropCommand::View, Call::read()).await {
+        match commerce.ask::<FlashDrop>(&key, DropCommand::View, CommandMeta::read()).await {
             Ok(answered) => match answered.reply {
                 DropReply::Drop(view) => {
                     let view: Arc<DropView> = view.into();

@@ -1,5 +1,5 @@
-// Bun's own WebSocket server, as a peer of `bench`: whoever connects listens to one topic; on /control a number is how
-// many facts to tell, and `=TOTAL` the answer when they are told.
+// Bun's built-in WebSocket server, as a peer of `bench`: each connection is subscribed to one topic. On /control a
+// message is the number of facts to publish, and `=TOTAL` is the answer once they are published.
 const TOPIC = "facts";
 const PAYLOAD_BYTES = 128;
 
@@ -17,7 +17,7 @@ const server = Bun.serve({
     open(socket) {
       if (socket.data) return;
       socket.subscribe(TOPIC);
-      // Where it is: facts so far.
+      // The number of facts so far.
       socket.send(`+${told}`);
     },
     message(socket, message) {

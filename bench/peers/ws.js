@@ -1,5 +1,5 @@
-// The `ws` package on Node, as a peer of `bench`: whoever connects is told every fact; on /control a number is how many
-// facts to tell, and `=TOTAL` the answer when they are told.
+// The `ws` package on Node, as a peer of `bench`: each connection receives every fact. On /control a message is the
+// number of facts to publish, and `=TOTAL` is the answer once they are published.
 import { readFileSync } from "node:fs";
 import { WebSocketServer } from "ws";
 
@@ -25,7 +25,7 @@ server.on("connection", (socket, request) => {
   listeners.add(socket);
   socket.on("close", () => listeners.delete(socket));
   socket.on("error", () => listeners.delete(socket));
-  // Where it is: facts so far.
+  // The number of facts so far.
   socket.send(`+${told}`);
 });
 server.on("listening", () => {

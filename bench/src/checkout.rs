@@ -1,4 +1,4 @@
-//! The ordinary shop: lines added to carts, and whole checkouts with the sandbox payment provider.
+//! Ordinary shopping: lines added to carts, and whole checkouts with the sandbox payment provider.
 
 use serde_json::Value;
 
@@ -15,14 +15,14 @@ use crate::{
     shop::{Guests, Keys, Shop},
 };
 
-/// Products on offer: a cart gets one line of each before the next cart is made.
+/// The number of products: a cart gets one line of each before the next cart is created.
 const PRODUCTS: u64 = 20;
-/// Units of each: more than any run sells.
+/// The units of each product: more than any run sells.
 const UNITS: u64 = 4_000_000;
 
 const ADDRESS: &str = r#"{"name":"Bench Buyer","line1":"1 Loopback Road","city":"Springfield","region":"IL","postal_code":"62701","country":"US"}"#;
 
-/// Measures both, closed loop; a row each.
+/// Measures both, in a closed loop; one row each.
 pub(crate) fn checkout(options: &Options) -> Result<Vec<Row>> {
     let scratch = Scratch::new(&options.work_dir)?;
     let server = Server::start(&options.binary, &scratch.path().join("data"))?;
@@ -66,7 +66,7 @@ fn stock(shop: &mut Shop) -> Result<()> {
     Ok(())
 }
 
-/// Buys `count` times in a shop that is still empty, and waits until every order is paid.
+/// Makes `count` purchases in an empty shop, and waits until every order is paid.
 pub(crate) fn paid_orders(shop: &mut Shop, server: &Server, count: usize, clients: usize) -> Result<Vec<String>> {
     stock(shop)?;
     let guests = shop.guests(clients, clients)?;
@@ -92,20 +92,20 @@ fn sku(product: u64) -> String {
     format!("BENCH-{product:02}")
 }
 
-/// Where a connection's guest stands.
+/// The progress of a connection's guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Stage {
     /// Has no cart.
     Outside,
-    /// Has a cart with so many lines.
+    /// Has a cart with this number of lines.
     Cart { id: String, lines: u64 },
     /// Pays for a cart.
     Paying { id: String },
-    /// Waits for a checkout that is pending.
+    /// Waits for a pending checkout.
     Pending { checkout: String },
 }
 
-/// What each connection's guests do: add lines for ever, or buy for ever.
+/// The actions of each connection's guests: they add lines, or make purchases, without end.
 struct Shopping<'a> {
     guests: &'a Guests,
     keys: Keys,
@@ -113,9 +113,9 @@ struct Shopping<'a> {
     stages: Vec<(Stage, usize)>,
     orders: u64,
     looks: u64,
-    /// Carts that may still be begun.
+    /// The number of carts that may still be created.
     left: usize,
-    /// The orders that came of them.
+    /// The orders that resulted.
     bought: Vec<String>,
 }
 
@@ -127,7 +127,7 @@ impl<'a> Shopping<'a> {
         Self { guests, keys: Keys::new(family), adding, stages, orders, looks: 0, left: usize::MAX, bought: Vec::new() }
     }
 
-    /// The connection's next guest enters.
+    /// Continues with the connection's next guest.
     fn next_guest(&mut self, connection: usize) {
         let (stage, guest) = &mut self.stages[connection];
         *stage = Stage::Outside;
@@ -180,7 +180,7 @@ impl Work for Shopping<'_> {
             return Ok(Verdict::Refused);
         }
         let (next, verdict) = match stage {
-            // The cart's making is part of the time of its first line.
+            // The creation of the cart is part of the latency of its first line.
             Stage::Outside => (Stage::Cart { id: id_of(what, status, body)?, lines: 0 }, Verdict::Step),
             Stage::Cart { id, lines } if self.adding && lines + 1 < PRODUCTS => {
                 (Stage::Cart { id, lines: lines + 1 }, Verdict::Done)

@@ -1,4 +1,4 @@
-//! Claims on one drop, over REST: the request under measurement.
+//! Claims on one drop over REST: the request that is measured.
 
 use crate::{
     driver::Verdict,
@@ -9,7 +9,7 @@ use crate::{
     shop::{Guests, Keys},
 };
 
-/// Claims of one unit each, by guests who take turns, each to the cap.
+/// Claims of one unit each, by guests that take turns, each up to its cap.
 pub(crate) struct Claims<'a> {
     front: Vec<u8>,
     back: Vec<u8>,
@@ -20,7 +20,7 @@ pub(crate) struct Claims<'a> {
 }
 
 impl<'a> Claims<'a> {
-    /// At most `count` claims on `drop`. `family` makes the idempotency keys its own.
+    /// Creates at most `count` claims on `drop`. `family` makes the idempotency keys unique.
     pub(crate) fn new(
         drop: &str,
         sku: &str,
@@ -38,7 +38,7 @@ impl<'a> Claims<'a> {
         Self { front: front.into_bytes(), back: back.into_bytes(), guests, walk, keys: Keys::new(family), left }
     }
 
-    /// Sets how many more claims there may be, going on with the same guests where they stood.
+    /// Sets how many more claims may be made. The guests continue where they were.
     pub(crate) fn allow(&mut self, count: Option<u64>) {
         self.left = count.unwrap_or(u64::MAX);
     }

@@ -1,4 +1,4 @@
-//! Restart with many live holds on one drop, and what a snapshot of that drop does to those who claim meanwhile.
+//! Restart with many live holds on one drop, and the effect of a snapshot of that drop on claims during it.
 
 use std::time::{Duration, Instant};
 
@@ -16,68 +16,69 @@ use crate::{
     shop::{Guests, Shop},
 };
 
-/// How long the first claim after a restart may take before the start counts as failed.
+/// The time after a restart within which the first claim has to be taken, or the start counts as failed.
 const FIRST_CLAIM_MAX: Duration = Duration::from_secs(180);
-/// How often the server is asked whether it has made a snapshot.
+/// The interval at which the server's metrics are checked for a snapshot.
 const SEGMENT: Duration = Duration::from_secs(5);
-/// A hold takes at least this in a snapshot.
+/// The minimum size of a hold in a snapshot, in bytes.
 const SNAPSHOT_BYTES_EACH_MIN: f64 = 20.0;
-/// The server's own figure for a drop's stall.
+/// The server's own metric of the stall.
 const FREEZE: &str = "fusion_snapshot_freeze_seconds";
 
-/// One restart.
+/// The results of one restart.
 #[derive(Debug)]
 pub(crate) struct Restart {
     /// How the server had ended.
     pub(crate) after: &'static str,
     /// From starting the process to the first claim's 201, in seconds.
     pub(crate) first_claim_seconds: f64,
-    /// From starting the process to `/readyz`, seen after the first claim at the latest.
+    /// From starting the process to `/readyz`, in seconds; checked only after the first claim, so an upper bound.
     pub(crate) ready_seconds: f64,
 }
 
-/// The stall seen from outside.
+/// The stall as clients see it.
 #[derive(Debug)]
 pub(crate) struct Stall {
-    /// Claims a second while it was watched.
+    /// Claims per second during the measurement.
     pub(crate) rate: f64,
-    /// The greatest latency of a claim in segments during which a snapshot was made, in milliseconds.
+    /// The longest latency of a claim in segments with a snapshot, in milliseconds.
     pub(crate) with_snapshot_ms_max: Option<f64>,
-    /// The same in segments without one: what the machine does anyway.
+    /// The longest latency in segments without a snapshot, in milliseconds: the baseline of the machine.
     pub(crate) without_ms_max: Option<f64>,
     /// p99.9 over all segments, in milliseconds.
     pub(crate) p999_ms: f64,
-    /// What no freeze exceeded by the server's own metric, in milliseconds; infinite beyond its last bucket.
+    /// The upper bound of a freeze by the server's own metric, in milliseconds; infinite beyond its last bucket.
     pub(crate) reported_ms_max: Option<f64>,
-    /// How long was watched.
+    /// The duration of the measurement.
     pub(crate) seconds: f64,
 }
 
-/// All that was measured.
+/// The results.
 #[derive(Debug)]
 pub(crate) struct ColdStart {
     /// Live holds on the drop.
     pub(crate) holds: u64,
-    /// Making them.
+    /// The window in which they were made.
     pub(crate) filling: Window,
     /// The server's memory with them.
     pub(crate) resident_bytes: u64,
-    /// Its data folder with them.
+    /// The size of its data folder with them.
     pub(crate) data_bytes: u64,
-    /// After `kill -9`, and after SIGTERM.
+    /// The restarts after `kill -9` and after SIGTERM.
     pub(crate) restarts: Vec<Restart>,
-    /// How long SIGTERM took.
+    /// How long the stop by SIGTERM took.
     pub(crate) stop_seconds: f64,
     /// The stall.
     pub(crate) stall: Stall,
 }
 
-/// Measures.
+/// Measures the cold start.
 pub(crate) fn cold_start(options: &Options, wanted: &ColdStartOptions) -> Result<ColdStart> {
     let holds = wanted.holds.unwrap_or(options.either(1_000_000, 20_000));
     let stall_seconds = wanted.stall_seconds_max.unwrap_or(options.either(150, 10));
     let watched = (wanted.stall_rate * (stall_seconds + SEGMENT.as_secs()) as f64) as u64;
-    // Each connection's share is walked by itself, so a few claims may be left over on each: a hundredth more.
+    // Each connection uses only its own share of the guests, so a few claims may be left over on each: one percent
+    // more.
     let guests_wanted = (holds + watched).div_ceil(UNITS_PER_BUYER_MAX) * 101 / 100 + options.clients as u64 * 8;
 
     let scratch = Scratch::new(&options.work_dir)?;
@@ -126,7 +127,7 @@ pub(crate) fn cold_start(options: &Options, wanted: &ColdStartOptions) -> Result
     Ok(ColdStart { holds, filling, resident_bytes, data_bytes, restarts, stop_seconds, stall })
 }
 
-/// Starts the server and claims until one claim is taken. The last guest, whom the walk reaches last, claims.
+/// Starts the server and repeats a claim until it is taken. It is made by the last guest, which the walk reaches last.
 fn restart(
     options: &Options,
     data_dir: &std::path::Path,
@@ -160,7 +161,7 @@ fn restart(
         };
         match connected.call("POST", &path, Some(last), Some(&key), Some(&body)) {
             Ok(answer) if answer.status == 201 => break started.elapsed().as_secs_f64(),
-            // Still starting: refused for now, or unknown.
+            // The server is still starting: refused for now, or outcome unknown.
             Ok(answer) if matches!(answer.status, 429 | 503 | 504) => client = Some(connected),
             Ok(answer) => {
                 return Err(BenchError::unexpected("the first claim after a restart", answer.status, &answer.body));
@@ -175,7 +176,7 @@ fn restart(
     Ok((server, Restart { after, first_claim_seconds, ready_seconds }))
 }
 
-/// Claims at a steady rate until a snapshot has been made and one more segment has passed, or time is up.
+/// Claims at a steady rate until a snapshot was taken and one more segment has passed, or the time is up.
 fn watch(
     options: &Options,
     rate: f64,
@@ -198,12 +199,12 @@ fn watch(
         seconds: 0.0,
     };
     let first = server.metrics()?;
-    // Other entities are frozen too, but only the drop's snapshot is that large. A server that does not count the
-    // bytes is believed to have made it at its first freeze.
+    // Other entities are frozen too, but only the drop's snapshot is that large. If a server does not count the bytes,
+    // its first freeze is taken to be the drop's.
     let drop_bytes_min = *held as f64 * SNAPSHOT_BYTES_EACH_MIN;
     let (mut freezes, mut seen, mut over) = (first.freezes(), false, false);
     while !over && started.elapsed().as_secs() < seconds_max {
-        // One segment more after the snapshot was seen: it may have been under way between two looks.
+        // One more segment after the snapshot was seen: it may have been under way between two checks.
         over = seen;
         let window =
             Driver::connect(server.address(), options.clients)?.run(&mut Http { work: claims }, &plan, server.pid())?;
@@ -219,7 +220,7 @@ fn watch(
         eprintln!("  {:.0}/s, longest {longest_ms:.1} ms{}", window.per_second(), if made { ", frozen" } else { "" });
         let side = if made || over { &mut stall.with_snapshot_ms_max } else { &mut stall.without_ms_max };
         *side = Some(side.unwrap_or(0.0).max(longest_ms));
-        // Both have the same bounds.
+        // Both histograms have the same bounds.
         let _ = latency.add(&window.latency);
         stall.reported_ms_max = metrics.greatest(FREEZE).map(|seconds| seconds * 1e3);
     }

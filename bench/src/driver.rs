@@ -1,7 +1,8 @@
 //! The load generator: one thread, one `epoll`, many connections with one request in flight on each.
 //!
-//! It shares the machine with what it measures, so it does as little as can be for each request: one `write`, one
-//! `read`, and the parsing that the dialect asks for. What it used is measured and printed beside every figure.
+//! It shares the machine with the server that it measures, so it does as little as possible for each request: one
+//! `write`, one `read`, and the parsing that the protocol requires. Its own CPU use is measured and printed beside
+//! every figure.
 
 use std::{
     collections::VecDeque,
@@ -19,61 +20,61 @@ use crate::{
     process::{CpuUse, Ticks},
 };
 
-/// How long answers are waited for after the last request: far above any stall that is still worth a figure.
+/// How long to wait for answers after the last request: far above any stall that is still worth a figure.
 const DRAIN: Duration = Duration::from_secs(30);
-/// The most that one answer may take in memory.
+/// The maximum size of one answer in memory.
 const ANSWER_BYTES_MAX: usize = 8 << 20;
-/// Longer latencies are recorded as this.
+/// Longer latencies are recorded as this one.
 const LATENCY_MAX: Duration = Duration::from_secs(120);
 const EVENTS_AT_ONCE: usize = 256;
 const ALARM: u64 = u64::MAX;
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// The operation is done.
     Done,
-    /// The server refused it for now (overloaded, limited, sold out): counted apart, never as throughput.
+    /// The server refused it for now (overloaded, rate limited, sold out): counted separately, never as throughput.
     Refused,
-    /// One request of several: the operation goes on, on the same connection, its time still running.
+    /// One request of several: the operation continues on the same connection, and its latency is still running.
     Step,
-    /// A part of the answer, or something that nobody asked for: the rest is waited for.
+    /// A part of the answer, or an unsolicited message: the rest is still expected.
     Aside,
 }
 
-/// A protocol and the work asked for in it.
+/// A protocol, with the work to be done in it.
 pub(crate) trait Dialect {
-    /// Who is asked, for messages.
+    /// The name of the server in error messages.
     fn peer(&self) -> &str;
-    /// Appends the connection's next request to `out`. `false`: there is no work left.
+    /// Appends the connection's next request to `out`. Returns `false` if there is no work left.
     fn ask(&mut self, connection: usize, out: &mut Vec<u8>) -> bool;
-    /// Reads one answer from the front of `input`: its length and what it means, or `None` while it is incomplete.
+    /// Reads one answer from the front of `input`: its length and its meaning, or `None` while it is incomplete.
     fn answered(&mut self, connection: usize, input: &[u8]) -> Result<Option<(usize, Verdict)>>;
 }
 
-/// What was measured in one window.
+/// The measurements of one window.
 #[derive(Debug)]
 pub(crate) struct Window {
-    /// Nanoseconds from when an operation was due (open loop) or asked (closed loop) to its answer.
+    /// Nanoseconds from the time an operation was due (open loop) or sent (closed loop) to its answer.
     pub(crate) latency: Histogram<u64>,
-    /// Open loop: nanoseconds from when a request was due to when it was sent, free connection or not.
+    /// Open loop: nanoseconds from the time a request was due to the time it was sent.
     pub(crate) lateness: Histogram<u64>,
     /// Operations done within the window.
     pub(crate) operations: u64,
-    /// The window's length.
+    /// The length of the window.
     pub(crate) seconds: f64,
-    /// Operations done in all, before and after the window too.
+    /// All operations done, including those before and after the window.
     pub(crate) done_in_all: u64,
-    /// Operations that the server refused for now, in all.
+    /// All operations that the server refused for now.
     pub(crate) refused: u64,
     /// CPU used during the window.
     pub(crate) cpu: CpuUse,
-    /// The work ran out before the window did.
+    /// Whether the work ran out before the window ended.
     pub(crate) ran_out: bool,
 }
 
 impl Window {
-    /// Nothing measured yet.
+    /// A window without measurements.
     pub(crate) fn new() -> Self {
         Self {
             latency: latency_histogram(),
@@ -87,7 +88,7 @@ impl Window {
         }
     }
 
-    /// Operations in a second.
+    /// Operations per second.
     pub(crate) fn per_second(&self) -> f64 {
         self.operations as f64 / self.seconds.max(1e-9)
     }
@@ -97,25 +98,26 @@ impl Window {
         self.latency.value_at_percentile(percentile) as f64 / 1e6
     }
 
-    /// Counts every operation as so many: a message that carries several. The latency stays that of a message.
+    /// Counts every operation as `each` operations: a message that carries several. The latency remains that of a
+    /// message.
     pub(crate) fn weigh(&mut self, each: u64) {
         for count in [&mut self.operations, &mut self.done_in_all, &mut self.refused] {
             *count *= each;
         }
     }
 
-    /// CPU microseconds of the server for each operation.
+    /// The server's CPU time for each operation, in microseconds.
     pub(crate) fn server_us(&self) -> f64 {
         self.cpu.server_seconds * 1e6 / self.operations.max(1) as f64
     }
 
-    /// CPU microseconds of the generator for each operation.
+    /// The generator's CPU time for each operation, in microseconds.
     pub(crate) fn generator_us(&self) -> f64 {
         self.cpu.generator_seconds * 1e6 / self.operations.max(1) as f64
     }
 }
 
-/// Nanoseconds with three digits, from one microsecond on.
+/// A histogram of nanoseconds with three significant digits, from one microsecond on.
 pub(crate) fn latency_histogram() -> Histogram<u64> {
     // The bounds are constants that the crate accepts: low ≥ 1, high ≥ 2 × low, at most 5 digits.
     #[allow(clippy::unwrap_used)]
@@ -129,11 +131,12 @@ struct Connection {
     input: Vec<u8>,
     filled: usize,
     due: Option<Instant>,
-    /// The socket was full: the kernel tells when the rest of the request fits.
+    /// The socket was full: the kernel reports when the rest of the request fits.
     blocked: bool,
 }
 
-/// The connections to one server. Open for one window, so that no server's idle timeout falls into the next.
+/// The connections to one server. They are open for one window only, so that no server's idle timeout falls into the
+/// next.
 pub(crate) struct Driver {
     epoll: std::os::fd::OwnedFd,
     alarm: Alarm,
@@ -141,13 +144,13 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    /// Connects `clients` times.
+    /// Opens `clients` connections.
     pub(crate) fn connect(address: SocketAddr, clients: usize) -> Result<Self> {
         let connect = |_| TcpStream::connect(address).doing(format!("connecting to {address}"));
         Self::over((0..clients).map(connect).collect::<Result<_>>()?)
     }
 
-    /// Drives connections on which all that comes before the first request has been said.
+    /// Uses connections on which everything before the first request is done.
     pub(crate) fn over(streams: Vec<TcpStream>) -> Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC).doing("creating an epoll")?;
         let alarm = Alarm::new()?;
@@ -189,7 +192,7 @@ impl Driver {
                 before = Some(Ticks::read(server));
             }
             let over = until.is_some_and(|until| now >= until);
-            // What an open loop owes it still asks, however late; a closed loop owes nothing.
+            // An open loop still sends what was due, however late; in a closed loop nothing is due.
             run.asking &= !over || run.schedule.is_some();
             self.ask_what_is_due(&mut run)?;
             if after.is_none() && (over || run.window.ran_out) {
@@ -245,7 +248,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Asks on a free connection. `false`: there is no work left.
+    /// Sends a request on a free connection. Returns `false` if there is no work left.
     fn ask(&mut self, index: usize, due: Instant, run: &mut Run<'_>) -> Result<bool> {
         let connection = &mut self.connections[index];
         connection.out.clear();
@@ -286,7 +289,7 @@ impl Driver {
         epoll::modify(&self.epoll, stream, EventData::new_u64(index as u64), flags).doing("watching a socket")
     }
 
-    /// What a socket's readiness allows: the rest of a request, an answer, and the next request after it.
+    /// Does what a socket's readiness allows: sends the rest of a request, reads an answer, sends the next request.
     fn serve(&mut self, index: usize, flags: EventFlags, run: &mut Run<'_>) -> Result<()> {
         if flags.contains(EventFlags::OUT) {
             self.flush(index, run)?;
@@ -323,14 +326,14 @@ impl Driver {
         }
     }
 
-    /// After a whole answer: the operation's next request, or the next operation.
+    /// Continues after a whole answer: with the operation's next request, or with the next operation.
     fn go_on(&mut self, index: usize, verdict: Verdict, run: &mut Run<'_>) -> Result<()> {
         let connection = &mut self.connections[index];
         let Some(due) = connection.due.take() else {
             return Err(BenchError::Setup(format!("{} answered what nobody asked", run.dialect.peer())));
         };
         if verdict == Verdict::Step {
-            // The operation goes on, whatever the clock says: half an operation is not a result.
+            // The operation continues even after the end of the window: half an operation is not a result.
             connection.out.clear();
             connection.written = 0;
             run.dialect.ask(index, &mut connection.out);
@@ -359,7 +362,7 @@ impl Driver {
     }
 }
 
-/// One run's state.
+/// The state of one run.
 struct Run<'a> {
     dialect: &'a mut dyn Dialect,
     window: Window,
@@ -371,8 +374,8 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Records a finished operation. Open loop: what was due in the window counts, however late its answer; closed
-    /// loop: what was answered in the window counts.
+    /// Records a finished operation. Open loop: an operation that was due in the window counts, however late its
+    /// answer. Closed loop: an operation that was answered in the window counts.
     fn settle(&mut self, due: Instant, verdict: Verdict) {
         if verdict == Verdict::Refused {
             self.window.refused += 1;
@@ -387,7 +390,7 @@ impl Run<'_> {
         }
     }
 
-    /// Open loop: requests that were due and found no free connection.
+    /// Open loop: the number of requests that were due and found no free connection.
     fn owed(&self) -> usize {
         let (Some(schedule), Some(until)) = (&self.schedule, self.until) else { return 0 };
         if self.asking { schedule.due_before(until) } else { 0 }

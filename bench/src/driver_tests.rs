@@ -1,4 +1,4 @@
-//! The generator against servers whose behaviour is known.
+//! The load generator against servers with known behaviour.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -10,7 +10,8 @@ use std::{
 use super::*;
 use crate::http::{Http, Work, judge, write_request};
 
-/// An HTTP server with a thread for each connection. `reply` makes the answer to the n-th request of a connection.
+/// Starts an HTTP server with a thread for each connection. `reply` builds the answer to the n-th request of a
+/// connection.
 fn server(reply: impl Fn(usize) -> Vec<u8> + Send + Sync + Clone + 'static) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let address = listener.local_addr().expect("its address");
@@ -43,7 +44,7 @@ fn answer_all(stream: &TcpStream, reply: impl Fn(usize) -> Vec<u8>) {
         }
         input.read_exact(&mut vec![0; length]).expect("the body");
         let answer = reply(n);
-        // In two pieces, so that half an answer is seen too.
+        // In two pieces, so that an incomplete answer is tested too.
         for piece in answer.chunks(answer.len().div_ceil(2).max(1)) {
             output.write_all(piece).expect("written");
         }
@@ -57,7 +58,7 @@ fn created(body: &str) -> Vec<u8> {
     format!("HTTP/1.1 201 Created\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
-/// Requests of a given size, so many of them.
+/// A given number of requests of a given size.
 struct Posts {
     left: u64,
     body: Vec<u8>,
@@ -138,7 +139,7 @@ fn the_open_loop_keeps_its_rate_and_asks_on_time() {
 
 #[test]
 fn a_stall_is_charged_for_all_whom_it_kept_waiting() {
-    // One connection, 100 requests a second, one stall of 300 ms: about 30 requests were due meanwhile.
+    // One connection, 100 requests per second, one stall of 300 ms: about 30 requests were due meanwhile.
     let address = server(|n| {
         if n == 20 {
             thread::sleep(Duration::from_millis(300));
@@ -154,7 +155,7 @@ fn a_stall_is_charged_for_all_whom_it_kept_waiting() {
 
 #[test]
 fn what_was_due_before_the_end_is_asked_after_it_rather_than_forgotten() {
-    // The only connection stalls over the end of the window.
+    // The only connection stalls beyond the end of the window.
     let address = server(|n| {
         if n == 20 {
             thread::sleep(Duration::from_millis(500));

@@ -1,19 +1,19 @@
-//! What can go wrong in a measurement, in words that say what to do about it.
+//! The errors of a measurement, with what to do about them.
 
 use std::io;
 
-/// Why a measurement stopped. Nothing is retried: a figure from a run that had to be patched up is worth nothing.
+/// The reason why a measurement stopped. Nothing is retried: a figure from a run that needed repair is worthless.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BenchError {
-    /// The operating system refused something.
+    /// The operating system refused an operation.
     #[error("{what}: {source}")]
     Io {
-        /// What was being done, and to what.
+        /// The operation and its object.
         what: String,
-        /// The refusal.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// A server answered something else than its contract says.
+    /// A server's answer differs from its contract.
     #[error("{what}: unexpected answer {status}: {body}")]
     Unexpected {
         /// The request.
@@ -23,57 +23,57 @@ pub(crate) enum BenchError {
         /// The answer, cut to a readable length.
         body: String,
     },
-    /// A server hung up on a connection that it should have kept.
+    /// A server closed a connection that it should have kept.
     #[error("{peer} closed connection {connection} while it was in use")]
     HungUp {
-        /// Who.
+        /// The server.
         peer: String,
-        /// Which of the generator's connections.
+        /// The number of the generator's connection.
         connection: usize,
     },
-    /// Requests stayed without an answer.
+    /// Requests remained without an answer.
     #[error("{peer}: {unanswered} requests without an answer {seconds} s after the load ended")]
     Unanswered {
-        /// Who owes them.
+        /// The server that did not answer.
         peer: String,
-        /// How many.
+        /// The number of requests.
         unanswered: usize,
-        /// How long they were waited for.
+        /// How long the generator waited, in seconds.
         seconds: u64,
     },
-    /// A server's numbers do not add up to what it had acknowledged.
+    /// A server's numbers do not match what it had acknowledged.
     #[error("{peer} mislaid units: {acknowledged} were acknowledged, {recorded} are recorded")]
     Mislaid {
-        /// Who.
+        /// The server.
         peer: String,
-        /// Units that it said yes to.
+        /// The units that it acknowledged.
         acknowledged: u64,
-        /// Units that it says are taken.
+        /// The units that it reports as taken.
         recorded: u64,
     },
-    /// Someone else uses the machine.
+    /// Other programs use the machine.
     #[error(
         "the machine is busy: load average {load:.2} over one minute, more than {allowed:.2}; busiest: {busiest}. \
          Wait, or measure anyway with --force (the results will say so)"
     )]
     Busy {
-        /// One-minute load average.
+        /// The one-minute load average.
         load: f64,
-        /// The most that is accepted.
+        /// The highest load average that is accepted.
         allowed: f64,
-        /// Who keeps it busy, for people.
+        /// The busiest processes, as text.
         busiest: String,
     },
-    /// PostgreSQL or the way to it.
+    /// PostgreSQL, or the connection to it, failed.
     #[error("postgresql: {0}")]
     Postgres(#[from] tokio_postgres::Error),
-    /// Anything that a person has to put right first.
+    /// Anything that the user has to set up first.
     #[error("{0}")]
     Setup(String),
 }
 
 impl BenchError {
-    /// An unexpected answer, its body cut to what fits on a screen.
+    /// An unexpected answer, with its body cut to what fits on a screen.
     pub(crate) fn unexpected(what: impl Into<String>, status: u16, body: &[u8]) -> Self {
         const SHOWN_BYTES: usize = 600;
         let shown = &body[..body.len().min(SHOWN_BYTES)];
@@ -84,7 +84,7 @@ impl BenchError {
 /// The result of a step of a measurement.
 pub(crate) type Result<T> = std::result::Result<T, BenchError>;
 
-/// Says what was being done when the operating system refused.
+/// Adds a description of the operation to an error of the operating system.
 pub(crate) trait Doing<T> {
     /// Adds `what` to the error.
     fn doing(self, what: impl Into<String>) -> Result<T>;

@@ -1,4 +1,4 @@
-//! What one more idle thing costs in memory, and one more reservation in journal.
+//! The memory of each further idle cart, and the journal bytes of each further reservation.
 
 use std::time::Duration;
 
@@ -18,35 +18,35 @@ use crate::{
     shop::{Guests, Keys, Shop},
 };
 
-/// Lets the server finish what it does after its last answer, before its memory or disk is read.
+/// Lets the server finish its work after the last answer, before its memory or disk is read.
 const SETTLE: Duration = Duration::from_secs(3);
-/// Carts made before the first reading, so that pools, caches and arenas are there already.
+/// Carts created before the first reading, so that pools, caches and arenas exist already.
 const WARM_UP_CARTS: u64 = 1_000;
 
-/// All that was measured.
+/// The results.
 #[derive(Debug)]
 pub(crate) struct Footprint {
-    /// Carts made between the readings.
+    /// Carts created between the readings.
     pub(crate) carts: u64,
-    /// Memory of the server before any of them.
+    /// The server's memory before any of them.
     pub(crate) base_bytes: u64,
-    /// More memory for each cart without lines.
+    /// Additional memory for each cart without lines.
     pub(crate) empty_cart_bytes: f64,
-    /// More memory for each cart with one line.
+    /// Additional memory for each cart with one line.
     pub(crate) cart_bytes: f64,
     /// Reservations made.
     pub(crate) reservations: u64,
     /// Growth of the journal's files for each reservation, by length.
     pub(crate) journal_length_bytes: f64,
-    /// The same as allocated on disk.
+    /// Growth of the journal's files for each reservation, as allocated on disk.
     pub(crate) journal_allocated_bytes: f64,
-    /// The same by the server's own count of what it appended.
+    /// Growth for each reservation by the server's own count of appended bytes.
     pub(crate) journal_appended_bytes: Option<f64>,
-    /// The folder that was measured, below the data folder.
+    /// The measured folder, relative to the data folder.
     pub(crate) journal_folder: &'static str,
 }
 
-/// Measures.
+/// Measures the footprint.
 pub(crate) fn footprint(options: &Options, wanted: &FootprintOptions) -> Result<Footprint> {
     let carts = u64::from(wanted.carts.unwrap_or(options.either(20_000, 2_000)));
     let reservations = u64::from(wanted.reservations.unwrap_or(options.either(200_000, 20_000)));
@@ -109,16 +109,16 @@ pub(crate) fn footprint(options: &Options, wanted: &FootprintOptions) -> Result<
     })
 }
 
-/// Makes carts, then adds one line to each of those made.
+/// Creates carts, then adds one line to each of them.
 struct Carts<'a> {
     guests: &'a Guests,
     keys: Keys,
     left: u64,
-    /// The carts there are, each with the guest whose it is.
+    /// The carts that were created, each with its guest.
     made: Vec<(String, usize)>,
     asked: u64,
     adding: bool,
-    /// Whose request is in flight on each connection.
+    /// The guest whose request is in flight on each connection.
     in_flight: Vec<usize>,
 }
 
@@ -180,12 +180,12 @@ pub(crate) fn bearer(token: &str, keys: &mut Keys) -> Vec<u8> {
     headers
 }
 
-/// A cart's doors may answer 200 (the cart as it is now) or 201 (a thing made).
+/// The cart endpoints may answer 200 (the cart as it is now) or 201 (created).
 pub(crate) fn made_or_done(status: u16) -> u16 {
     if status == 200 { 200 } else { 201 }
 }
 
-/// The `id` of what was made.
+/// The `id` of what was created.
 pub(crate) fn id_of(what: &str, status: u16, body: &[u8]) -> Result<String> {
     let value: Value = serde_json::from_slice(body).unwrap_or_default();
     let id = value.get("id").and_then(Value::as_str).map(str::to_owned);

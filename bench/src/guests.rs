@@ -1,10 +1,11 @@
-//! Which guest makes the next request of a connection.
+//! The choice of the guest that makes the next request of a connection.
 
-/// Guests that take turns on one connection: so many are active at once that a cache of tokens has to be one.
+/// The number of guests that take turns on one connection: enough active guests that the server's token cache is
+/// exercised.
 const TURNS: u64 = 8;
 
-/// Deals the guests out to the connections, each guest to one of them. On each connection eight take turns until
-/// they have used their caps, then the next eight.
+/// Distributes the guests over the connections, each guest to one connection. On each connection eight guests take
+/// turns until they have reached their caps, then the next eight.
 #[derive(Debug)]
 pub(crate) struct Walk {
     guests: u64,
@@ -14,18 +15,18 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
-    /// `each` requests of every guest.
+    /// Creates a walk with `each` requests of every guest.
     pub(crate) fn new(guests: usize, connections: usize, each: u64) -> Self {
         Self { guests: guests as u64, connections: connections as u64, each, made: vec![0; connections] }
     }
 
-    /// Whose request is next on `connection`; `None` when its guests have used their caps.
+    /// The guest whose request is next on `connection`. `None` if its guests have reached their caps.
     pub(crate) fn next(&mut self, connection: usize) -> Option<usize> {
         let made = self.made[connection];
         let hand = made / (TURNS * self.each) * TURNS + made % TURNS;
         let guest = hand * self.connections + connection as u64;
         if guest >= self.guests {
-            // The last hand may be short: its absent members pass, the others still have theirs.
+            // The last group may be short: missing members are skipped, the others still have requests left.
             let first_of_hand = (hand - made % TURNS) * self.connections + connection as u64;
             if first_of_hand >= self.guests {
                 return None;

@@ -1,5 +1,5 @@
-//! HTTP/1.1 by hand: requests as bytes, answers as a status and a length (RFC 9112). Enough for a server that we
-//! know; anything else it says is shown, not guessed at.
+//! A minimal HTTP/1.1 client: requests as bytes, answers as a status and a length (RFC 9112). It is enough for the
+//! server under test; any other answer is reported, not interpreted.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -14,21 +14,21 @@ use crate::{
     error::{BenchError, Doing, Result},
 };
 
-/// How long a single set-up request may take.
+/// The maximum duration of a single set-up request.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The front of an answer.
+/// The head of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Head {
     /// The status code.
     pub(crate) status: u16,
-    /// Bytes before the body.
+    /// The number of bytes before the body.
     pub(crate) head_bytes: usize,
-    /// Bytes of the body.
+    /// The number of bytes of the body.
     pub(crate) body_bytes: usize,
 }
 
-/// Reads the status line and the length of the body; `None` while the head is incomplete.
+/// Reads the status line and the length of the body. Returns `None` while the head is incomplete.
 pub(crate) fn parse_head(input: &[u8]) -> Result<Option<Head>> {
     let mut status = None;
     let mut body_bytes = None;
@@ -72,17 +72,17 @@ pub(crate) fn write_request(out: &mut Vec<u8>, method: &str, path: &str, headers
     }
 }
 
-/// Work in HTTP: what is asked on each connection, and what is made of the answers.
+/// Work over HTTP: the requests of each connection, and the evaluation of the answers.
 pub(crate) trait Work {
-    /// Appends the connection's next request; `false`: no work left.
+    /// Appends the connection's next request. Returns `false` if there is no work left.
     fn ask(&mut self, connection: usize, out: &mut Vec<u8>) -> bool;
-    /// Judges the answer to it.
+    /// Evaluates the answer to it.
     fn answered(&mut self, connection: usize, status: u16, body: &[u8]) -> Result<Verdict>;
 }
 
-/// HTTP as the driver speaks it.
+/// HTTP as a protocol of the driver.
 pub(crate) struct Http<'a, W> {
-    /// What is asked for.
+    /// The work.
     pub(crate) work: &'a mut W,
 }
 
@@ -106,7 +106,7 @@ impl<W: Work> Dialect for Http<'_, W> {
     }
 }
 
-/// What both kinds of work say to a status: done as expected, refused for now, or an error that ends the run.
+/// Evaluates a status: done as expected, refused for now, or an error that ends the run.
 pub(crate) fn judge(what: &str, expected: u16, status: u16, body: &[u8]) -> Result<Verdict> {
     match status {
         status if status == expected => Ok(Verdict::Done),
@@ -115,7 +115,7 @@ pub(crate) fn judge(what: &str, expected: u16, status: u16, body: &[u8]) -> Resu
     }
 }
 
-/// One answer to a set-up request.
+/// An answer to a set-up request.
 #[derive(Debug)]
 pub(crate) struct Answer {
     /// The status code.
@@ -126,7 +126,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The body as JSON when the status is `expected`, else an error that shows both.
+    /// The body as JSON if the status is `expected`, otherwise an error that shows both.
     pub(crate) fn json(&self, expected: u16) -> Result<Value> {
         let value = (self.status == expected).then(|| serde_json::from_slice(&self.body).ok()).flatten();
         value.ok_or_else(|| BenchError::unexpected(&self.what, self.status, &self.body))
@@ -139,7 +139,7 @@ impl Answer {
     }
 }
 
-/// A plain blocking client for set-up, one request at a time.
+/// A blocking client for set-up, with one request at a time.
 #[derive(Debug)]
 pub(crate) struct Client {
     stream: TcpStream,
@@ -147,7 +147,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Connects.
+    /// Connects to the server.
     pub(crate) fn connect(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address).doing(format!("connecting to {address}"))?;
         stream.set_nodelay(true).doing("setting nodelay")?;
@@ -155,7 +155,7 @@ impl Client {
         Ok(Self { stream, input: Vec::new() })
     }
 
-    /// Asks with a bearer token and an idempotency key, if given, and waits for the answer.
+    /// Sends a request, with a bearer token and an idempotency key if given, and waits for the answer.
     pub(crate) fn call(
         &mut self,
         method: &str,

@@ -1,4 +1,4 @@
-//! The machine under the figures, and whether it is quiet enough to measure on.
+//! The machine that the figures come from, and whether it is quiet enough to measure on.
 
 use std::{
     fs::{self, File},
@@ -15,25 +15,25 @@ use crate::{
     process::busiest,
 };
 
-/// The most load for each core, over one minute, beside which anything is measured.
+/// The highest one-minute load average for each core at which anything is measured.
 const LOAD_PER_CORE_MAX: f64 = 0.35;
-/// Syncs of which the floor is taken.
+/// The number of syncs from which the floor is computed.
 const SYNCS: usize = 300;
 /// File systems in memory, on which a sync costs nothing and a durable answer means nothing.
 const IN_MEMORY: [&str; 2] = ["tmpfs", "ramfs"];
 
-/// What a reader needs to know to believe a figure, or to repeat it.
+/// The information that a reader needs to judge or repeat a figure.
 #[derive(Debug)]
 pub(crate) struct Machine {
-    /// When, UTC.
+    /// The date and time, in UTC.
     pub(crate) date: String,
     /// The commit of the repository, and whether its files differ from it.
     pub(crate) commit: String,
     /// The processor's model.
     pub(crate) cpu: String,
-    /// How many cores we may use.
+    /// The number of cores available to this process.
     pub(crate) cores: usize,
-    /// Memory.
+    /// The size of the memory.
     pub(crate) memory_bytes: u64,
     /// The kernel.
     pub(crate) kernel: String,
@@ -43,14 +43,14 @@ pub(crate) struct Machine {
     pub(crate) file_system: String,
     /// `fdatasync` after appending 4 KiB there: p50 and p99, in milliseconds.
     pub(crate) sync_ms: (f64, f64),
-    /// One-minute load average at the start.
+    /// The one-minute load average at the start.
     pub(crate) load: f64,
-    /// Measured although the machine was busy.
+    /// Whether the machine was busy, and measured anyway.
     pub(crate) forced: bool,
 }
 
 impl Machine {
-    /// Looks around. `load` comes from [`wait_until_calm`].
+    /// Describes the machine. `load` comes from [`wait_until_calm`].
     pub(crate) fn describe(repository: &Path, work_dir: &Path, load: f64, forced: bool) -> Result<Self> {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let field = |text: &str, name: &str, separator: char| {
@@ -85,7 +85,7 @@ fn commit(repository: &Path) -> String {
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
     let Some(hash) = git(&["rev-parse", "--short=12", "HEAD"]) else { return "none yet".to_owned() };
-    // The results themselves are no difference.
+    // The results themselves do not count as a change.
     let changed = git(&["status", "--porcelain", "--", ".", ":!bench/RESULTS.md"]).is_some_and(|list| !list.is_empty());
     if changed { format!("{hash} with uncommitted changes") } else { hash }
 }
@@ -106,7 +106,7 @@ fn file_system(folder: &Path) -> [String; 2] {
     best.1
 }
 
-/// The folder below which data is made: on a disk, because a sync has to cost what it costs.
+/// The folder below which data is created. It is on a disk, so that a sync has its real cost.
 pub(crate) fn work_dir(wanted: Option<&PathBuf>) -> Result<PathBuf> {
     let on_disk = |folder: &Path| folder.is_dir() && !IN_MEMORY.contains(&file_system(folder)[0].as_str());
     if let Some(folder) = wanted {
@@ -144,8 +144,8 @@ fn load_average() -> f64 {
     text.split_ascii_whitespace().next().and_then(|load| load.parse().ok()).unwrap_or(f64::INFINITY)
 }
 
-/// Waits until the load average allows a measurement (the build before it takes a minute to fade), and refuses
-/// when it does not within `wait_max`. `force` neither waits nor refuses; the second value says that it mattered.
+/// Waits until the load average allows a measurement (the load of a build takes a minute to fade), and fails if it does
+/// not within `wait_max`. `force` neither waits nor fails; the second value is true if it made a difference.
 pub(crate) fn wait_until_calm(wait_max: Duration, force: bool) -> Result<(f64, bool)> {
     let allowed = LOAD_PER_CORE_MAX * cores() as f64;
     let start = Instant::now();

@@ -1,6 +1,6 @@
-//! Drives the built `fusion` over loopback, in turns with Redis and PostgreSQL, and prints what it saw.
+//! Measures the built `fusion` over loopback, in turns with Redis and PostgreSQL, and prints the results.
 //!
-//! How to run it and how to read it: `bench/README.md`.
+//! `bench/README.md` explains how to run it and how to read the results.
 
 mod checkout;
 mod claims;

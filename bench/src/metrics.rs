@@ -7,7 +7,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Reads the text exposition format; what it does not understand it skips.
+    /// Reads the text exposition format, and skips what it does not understand.
     pub(crate) fn parse(page: &str) -> Self {
         let sample = |line: &str| {
             let line = line.trim();
@@ -32,8 +32,8 @@ impl Metrics {
         (!values.is_empty()).then(|| values.iter().sum())
     }
 
-    /// The least value that no observation of a metric exceeded: its `_max` or its highest quantile if it has one, else
-    /// the bound of the highest bucket of its histogram that is not empty (infinite beyond the last bound).
+    /// The lowest known upper bound of a metric's observations: its `_max` or its highest quantile if it has one,
+    /// otherwise the bound of the highest non-empty bucket of its histogram (infinite beyond the last bound).
     pub(crate) fn greatest(&self, name: &str) -> Option<f64> {
         let (max, bucket) = (format!("{name}_max"), format!("{name}_bucket"));
         let of = |wanted: &str| {
@@ -50,18 +50,18 @@ impl Metrics {
         })
     }
 
-    /// How often an entity was frozen for a snapshot.
+    /// The number of times that an entity was frozen for a snapshot.
     pub(crate) fn freezes(&self) -> f64 {
         self.sum("fusion_snapshot_freeze_seconds_count").unwrap_or(0.0)
     }
 
-    /// Bytes of snapshots written, if the server counts them.
+    /// The bytes of snapshots written, if the server counts them.
     pub(crate) fn snapshot_bytes(&self) -> Option<f64> {
         self.sum("fusion_snapshot_bytes_total")
     }
 }
 
-/// The bound of a histogram's bucket.
+/// The upper bound of a histogram bucket.
 fn le(labels: &str) -> Option<f64> {
     let bound = labels.split(',').find_map(|label| label.trim().strip_prefix("le=\"")?.strip_suffix('"'))?;
     bound.parse().ok()

@@ -14,10 +14,10 @@ pub(crate) struct Cli {
     pub(crate) common: Common,
 }
 
-/// What to measure.
+/// The measurements.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Everything; writes bench/RESULTS.md
+    /// All measurements; writes bench/RESULTS.md
     Run {
         #[command(flatten)]
         reserve: ReserveOptions,
@@ -27,59 +27,59 @@ pub(crate) enum Command {
         footprint: FootprintOptions,
         #[command(flatten)]
         live: Box<LiveOptions>,
-        /// Write the results here (a --quick run writes none unless this is given)
+        /// The file for the results (a --quick run writes none unless this is given)
         #[arg(long)]
         results: Option<PathBuf>,
     },
-    /// Durable reservations a second and their latency, beside Redis and PostgreSQL
+    /// Durable reservations per second and their latency, compared with Redis and PostgreSQL
     Reserve(ReserveOptions),
-    /// Restart with many live holds on one drop, and the longest stall while it is snapshotted
+    /// Restart with many live holds on one drop, and the longest stall during its snapshot
     ColdStart(ColdStartOptions),
-    /// Memory for each idle cart, journal bytes for each reservation
+    /// Memory per idle cart, journal bytes per reservation
     Footprint(FootprintOptions),
-    /// Lines added to carts, and whole checkouts, a second
+    /// Added cart lines and whole checkouts per second
     Checkout,
-    /// Over WebSocket: reservations, telling many, idle connections, a rush that many look at
+    /// Over WebSocket: reservations, broadcasts, idle connections, a rush with many onlookers
     Live(Box<LiveOptions>),
-    /// The drop page in Chromium: until one can tap, and from the tap to the hold
+    /// The drop page in Chromium: time until it is interactive, and from the tap to the hold
     Page,
-    /// Clients that behave, beside hostile ones
+    /// Well-behaved clients beside hostile ones
     Faults,
 }
 
-/// For every measurement.
+/// Options of every measurement.
 #[derive(Debug, Args)]
 pub(crate) struct Common {
-    /// The server's binary [default: target/release/fusion beside this one's repository]
+    /// The server's binary [default: target/release/fusion in this repository]
     #[arg(long, global = true)]
     binary: Option<PathBuf>,
-    /// Connections, one request in flight on each
+    /// Connections, with one request in flight on each
     #[arg(long, global = true, default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..=4_096))]
     clients: u16,
     /// Seconds measured in each window [default: 10, quick: 2]
     #[arg(long, global = true)]
     seconds: Option<f64>,
-    /// Rounds, of which the median counts [default: 3, quick: 1]
+    /// Rounds; the median is reported [default: 3, quick: 1]
     #[arg(long, global = true, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: Option<u32>,
-    /// Guests who take turns; each may claim 100 units of a drop [default: 12000, quick: 3000]
+    /// Guests that take turns; each may claim 100 units of a drop [default: 12000, quick: 3000]
     #[arg(long, global = true)]
     guests: Option<u32>,
     /// A smoke run: short windows, one round, small numbers
     #[arg(long, global = true)]
     pub(crate) quick: bool,
-    /// Measure on a busy machine too; the results say so
+    /// Measure even if the machine is busy; the results mention it
     #[arg(long, global = true)]
     pub(crate) force: bool,
-    /// How long to wait for the load average to come down, in seconds
+    /// How long to wait for the load average to fall, in seconds
     #[arg(long, global = true, default_value_t = 180)]
     pub(crate) calm_seconds_max: u64,
-    /// Where data folders are made; not in memory [default: $TMPDIR, /tmp or /var/tmp]
+    /// Folder for the data folders, not in memory [default: $TMPDIR, /tmp or /var/tmp]
     #[arg(long, global = true)]
     pub(crate) work_dir: Option<PathBuf>,
 }
 
-/// Who takes part.
+/// A server that takes part in the comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Contestant {
     /// The server under test, over REST.
@@ -88,39 +88,39 @@ pub(crate) enum Contestant {
     Redis,
     /// Debian's PostgreSQL.
     Postgres,
-    /// The same server with few connections, as behind a pool: many that queue for one row only hinder it.
+    /// PostgreSQL with few connections, as behind a pool: many connections that queue for one row only slow it down.
     PostgresPooled,
 }
 
-/// For the reservations.
+/// Options of the reservations.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ReserveOptions {
-    /// Who takes part
+    /// The servers that take part
     #[arg(long, value_delimiter = ',', default_value = "fusion,redis,postgres,postgres-pooled")]
     pub(crate) only: Vec<Contestant>,
-    /// The open loop's rate as a part of each one's own closed-loop throughput
+    /// The rate of the open loop, as a share of each server's own closed-loop throughput
     #[arg(long, default_value_t = 0.5)]
     pub(crate) open_share: f64,
-    /// The open loop's rate in requests a second, the same for all, instead
+    /// The rate of the open loop in requests per second, the same for all servers, instead of a share
     #[arg(long)]
     pub(crate) open_rate: Option<f64>,
 }
 
-/// For the cold start.
+/// Options of the cold start.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ColdStartOptions {
     /// Live holds on the drop [default: 1000000, quick: 20000]
     #[arg(long)]
     pub(crate) holds: Option<u64>,
-    /// Claims a second, open loop, while a snapshot is waited for
+    /// Claims per second, open loop, while waiting for a snapshot
     #[arg(long, default_value_t = 10_000.0)]
     pub(crate) stall_rate: f64,
-    /// How long a snapshot is waited for, in seconds [default: 150, quick: 10]
+    /// How long to wait for a snapshot, in seconds [default: 150, quick: 10]
     #[arg(long)]
     pub(crate) stall_seconds_max: Option<u64>,
 }
 
-/// For the footprint.
+/// Options of the footprint.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct FootprintOptions {
     /// Carts [default: 20000, quick: 2000]
@@ -131,49 +131,49 @@ pub(crate) struct FootprintOptions {
     pub(crate) reservations: Option<u32>,
 }
 
-/// What is measured over WebSocket.
+/// A measurement over WebSocket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LivePart {
-    /// Reservations, beside Redis.
+    /// Reservations, compared with Redis.
     Claims,
-    /// CPU for each delivery of a fact, beside Bun and ws.
+    /// CPU for each delivery of a fact, compared with Bun and ws.
     FanOut,
-    /// Memory for each idle connection, beside Bun and ws.
+    /// Memory for each idle connection, compared with Bun and ws.
     Idle,
-    /// Buyers who claim while many look on.
+    /// Buyers that claim while many onlookers are subscribed.
     Rush,
 }
 
-/// Who tells many.
+/// A server that broadcasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Broadcasting {
     /// The server under test.
     Fusion,
-    /// Bun's own WebSocket server.
+    /// Bun's built-in WebSocket server.
     Bun,
     /// The package ws on Node.
     Ws,
 }
 
-/// For the live doors.
+/// Options of the measurements of the real-time API.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LiveOptions {
-    /// What is measured over WebSocket
+    /// The measurements over WebSocket
     #[arg(long, value_delimiter = ',', default_value = "claims,fan-out,idle,rush")]
     pub(crate) parts: Vec<LivePart>,
-    /// Who tells many, and holds idle connections
+    /// The servers that broadcast and hold idle connections
     #[arg(long, value_delimiter = ',', default_value = "fusion,bun,ws")]
     pub(crate) broadcasters: Vec<Broadcasting>,
-    /// Claims in a message of those that send many
+    /// Claims per message, where a message carries several
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(2..=256))]
     pub(crate) batch: u16,
-    /// Connections that hear every fact [default: 1000, quick: 200]
+    /// Connections that receive every fact [default: 1000, quick: 200]
     #[arg(long)]
     pub(crate) listeners: Option<u32>,
-    /// Connections that rest [default: 10000, quick: 1000]
+    /// Idle connections [default: 10000, quick: 1000]
     #[arg(long)]
     pub(crate) idle_connections: Option<u32>,
-    /// Connections that look at the drop in the rush [default: 10000, quick: 1000]
+    /// Connections that are subscribed to the drop in the rush [default: 10000, quick: 1000]
     #[arg(long)]
     pub(crate) onlookers: Option<u32>,
     /// Buyers in the rush [default: 2000, quick: 200]
@@ -184,34 +184,34 @@ pub(crate) struct LiveOptions {
     pub(crate) claims_each: u32,
 }
 
-/// The options of every measurement, worked out.
+/// The options of every measurement, with the defaults applied.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     /// The repository.
     pub(crate) repository: PathBuf,
     /// The server's binary.
     pub(crate) binary: PathBuf,
-    /// Connections.
+    /// The number of connections.
     pub(crate) clients: usize,
-    /// Measured in each window.
+    /// The measured length of each window.
     pub(crate) seconds: Duration,
-    /// Rounds.
+    /// The number of rounds.
     pub(crate) rounds: u32,
-    /// Guests who take turns.
+    /// The number of guests that take turns.
     pub(crate) guests: usize,
-    /// Where data folders are made.
+    /// The folder in which data folders are created.
     pub(crate) work_dir: PathBuf,
-    /// A smoke run.
+    /// Whether this is a smoke run.
     pub(crate) quick: bool,
 }
 
 impl Options {
-    /// The binary as results name it: from the repository on, where it lies in there.
+    /// The name of the binary in results: its path relative to the repository, if it is inside.
     pub(crate) fn binary_named(&self) -> String {
         self.binary.strip_prefix(&self.repository).unwrap_or(&self.binary).display().to_string()
     }
 
-    /// Fills in what was not given.
+    /// Applies the defaults.
     pub(crate) fn new(common: &Common, work_dir: PathBuf) -> Self {
         let repository = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
         let repository = repository.canonicalize().unwrap_or(repository);
@@ -228,7 +228,7 @@ impl Options {
         }
     }
 
-    /// Load before each window that is not recorded.
+    /// The duration of the load before each window, which is not recorded.
     pub(crate) fn warm_up(&self) -> Duration {
         (self.seconds / 4).min(Duration::from_secs(2))
     }
@@ -238,7 +238,7 @@ impl Options {
         self.repository.join("bench/peers.sh")
     }
 
-    /// One of two numbers.
+    /// Returns `quick` in a smoke run, otherwise `full`.
     pub(crate) fn either<T>(&self, full: T, quick: T) -> T {
         if self.quick { quick } else { full }
     }

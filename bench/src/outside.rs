@@ -1,4 +1,4 @@
-//! What is measured by programs of other languages: the page in Chromium, and hostile clients beside ones that behave.
+//! Measurements by programs in other languages: the page in Chromium, and hostile clients beside well-behaved ones.
 
 use std::{fs, path::Path, process::Command};
 
@@ -11,20 +11,21 @@ use crate::{
     report::{digits, mebibytes, numbers, thousands},
 };
 
-/// How fast the design wants the drop page to take a tap, on a phone with a slow line.
+/// The design's goal for the time until the drop page reacts to a tap, on a phone with a slow connection.
 const INTERACTIVE_MS_GOAL: f64 = 1_500.0;
-/// How fast it wants a claim to be on the screen, with a thousand others claiming.
+/// The design's goal for the time until a claim is on the screen, while a thousand others claim.
 const CLAIM_P99_MS_GOAL: f64 = 50.0;
 
-/// What `npm run figures -w app` says.
+/// The output of `npm run figures -w app`.
 #[derive(Debug)]
 pub(crate) struct Page(Value);
 
-/// What `gateway/live-checks/run.sh faults` says.
+/// The output of `gateway/live-checks/run.sh faults`.
 #[derive(Debug)]
 pub(crate) struct Faults(Value);
 
-/// Opens the drop page in Chromium. Wants Node, Chromium, and the pages' packages (`make test-web` gets them).
+/// Measures the drop page in Chromium. Requires Node, Chromium, and the pages' packages (`make test-web` installs
+/// them).
 pub(crate) fn page(options: &Options) -> Result<Page> {
     eprintln!("the drop page in Chromium");
     let script = options.repository.join("web/app/tests/page-figures.mjs");
@@ -37,7 +38,7 @@ pub(crate) fn page(options: &Options) -> Result<Page> {
     read(&said, "the figures of the page").map(Page)
 }
 
-/// Lets hostile clients in. Wants python3 with venv.
+/// Measures well-behaved clients beside hostile ones. Requires python3 with venv.
 pub(crate) fn faults(options: &Options) -> Result<Faults> {
     eprintln!("hostile clients");
     let mut checks = Command::new(options.repository.join("gateway/live-checks/run.sh"));
@@ -71,7 +72,7 @@ fn number(value: &Value, pointer: &str) -> f64 {
 }
 
 impl Page {
-    /// What it is about.
+    /// The description of the measurement.
     pub(crate) fn about(&self) -> String {
         format!(
             "The drop page in Chromium {}, served by the binary; interactive: from the start of the navigation until a tap on \
@@ -86,7 +87,7 @@ impl Page {
         )
     }
 
-    /// Its figures.
+    /// The figures.
     pub(crate) fn table(&self, preset: &str) -> Table {
         let ms = |pointer: &str| format!("{} ms", digits(number(&self.0, pointer)));
         let kilobytes = format!("{} KB", digits(number(&self.0, "/interactive/bytes_of_last_load") / 1_000.0));
@@ -102,7 +103,7 @@ impl Page {
 }
 
 impl Faults {
-    /// What it is about.
+    /// The description of the measurement.
     pub(crate) fn about(&self) -> String {
         let mib = |name: &str| mebibytes(number(&self.0, &format!("/memory/{name}")) * 1024.0);
         format!(
@@ -115,7 +116,7 @@ impl Faults {
         )
     }
 
-    /// How the twenty fare.
+    /// The figures of the twenty well-behaved clients.
     pub(crate) fn table(&self, preset: &str) -> Table {
         let phases = self.0["phases"].as_array().into_iter().flatten();
         let rows = phases.map(|phase| {
@@ -128,7 +129,7 @@ impl Faults {
     }
 }
 
-/// Whether what these programs need is there.
+/// Checks that the requirements of these programs are installed.
 pub(crate) fn prepare(repository: &Path) -> Result<()> {
     match repository.join("web/node_modules/playwright-core").is_dir() {
         true => Ok(()),

@@ -1,5 +1,5 @@
-//! When requests are due: closed loop (the next when the last is answered) or open loop (by the clock, whatever
-//! the server does), and an alarm precise enough for the second.
+//! The times at which requests are due: in a closed loop (each after the answer to the last) or an open loop (by the
+//! clock, whatever the server does); and a timer precise enough for the latter.
 
 use std::{
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
@@ -12,33 +12,33 @@ use rustix::time::{
 
 use crate::error::{Doing, Result};
 
-/// Which loop drives the load.
+/// The kind of loop that drives the load.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Pace {
-    /// Every client asks again as soon as it is answered: the most that the server gives.
+    /// Every client sends its next request as soon as the last is answered: the maximum that the server gives.
     Closed,
-    /// Requests are due at fixed instants. Latency counts from the instant at which a request was due, not from
-    /// the one at which a free connection was found, so a stalled server is charged for all whom it kept waiting
+    /// Requests are due at fixed instants. Latency counts from the instant at which a request was due, not from the
+    /// instant at which a free connection was found, so a stalled server is charged for every request that it delayed
     /// (no coordinated omission: <https://www.youtube.com/watch?v=lJ8ydIuPFeU>).
     Open {
-        /// Requests due in a second.
+        /// Requests due per second.
         per_second: f64,
     },
 }
 
-/// One stretch of load.
+/// One period of load.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
-    /// Which loop.
+    /// The kind of loop.
     pub(crate) pace: Pace,
-    /// Load before anything is recorded.
+    /// The duration of the load before anything is recorded.
     pub(crate) warm_up: Duration,
-    /// How long is recorded; `None`: until the work runs out.
+    /// The recorded duration. `None`: until the work runs out.
     pub(crate) measure: Option<Duration>,
 }
 
 impl Plan {
-    /// As much work as there is, as fast as it goes.
+    /// A plan that does all of the work, as fast as possible.
     pub(crate) fn all_of_it() -> Self {
         Self { pace: Pace::Closed, warm_up: Duration::ZERO, measure: None }
     }
@@ -53,7 +53,7 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// Due at `start` and then `per_second` times a second, evenly.
+    /// A schedule with the first request at `start`, and then `per_second` requests per second at even intervals.
     pub(crate) fn new(start: Instant, per_second: f64) -> Self {
         Self { start, interval_ns: 1e9 / per_second.max(0.001), next: 0 }
     }
@@ -63,7 +63,7 @@ impl Schedule {
         self.start + Duration::from_nanos((self.next as f64 * self.interval_ns) as u64)
     }
 
-    /// How many requests that are not taken yet are due before `until`.
+    /// The number of requests that are due before `until` and not taken yet.
     pub(crate) fn due_before(&self, until: Instant) -> usize {
         (until.saturating_duration_since(self.due()).as_nanos() as f64 / self.interval_ns).ceil() as usize
     }
@@ -76,8 +76,8 @@ impl Schedule {
     }
 }
 
-/// A timer with the kernel's own precision: `epoll_wait` and Tokio's timers count in milliseconds, in which a fast
-/// server answers a dozen times.
+/// A timer with the kernel's own precision. `epoll_wait` and Tokio's timers count in milliseconds, and a fast server
+/// answers a dozen times in one.
 #[derive(Debug)]
 pub(crate) struct Alarm {
     fd: OwnedFd,
@@ -85,14 +85,14 @@ pub(crate) struct Alarm {
 }
 
 impl Alarm {
-    /// An alarm that is not set.
+    /// Creates a timer that is not set.
     pub(crate) fn new() -> Result<Self> {
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
         let fd = timerfd_create(TimerfdClockId::Monotonic, flags).doing("creating a timer")?;
         Ok(Self { fd, set_for: None })
     }
 
-    /// Becomes readable at `at`.
+    /// Sets the timer: it becomes readable at `at`.
     pub(crate) fn set(&mut self, at: Instant) -> Result<()> {
         if self.set_for == Some(at) {
             return Ok(());
@@ -106,7 +106,7 @@ impl Alarm {
         Ok(())
     }
 
-    /// Makes a rung alarm quiet.
+    /// Resets a timer that has fired.
     pub(crate) fn quiet(&mut self) {
         let mut rings = [0_u8; 8];
         let _ = rustix::io::read(&self.fd, &mut rings);
@@ -120,7 +120,7 @@ impl AsFd for Alarm {
     }
 }
 
-/// The one descriptor that it has as long as it lives.
+/// The descriptor never changes during the timer's lifetime.
 impl AsRawFd for Alarm {
     fn as_raw_fd(&self) -> RawFd {
         self.fd.as_raw_fd()

@@ -1,4 +1,4 @@
-//! The servers we compare with, started by `bench/peers.sh` for as long as this process holds its input open.
+//! The servers of the comparison, run by `bench/peers.sh` for as long as this process keeps the script's input open.
 
 use std::{
     collections::HashMap,
@@ -10,17 +10,17 @@ use std::{
 
 use crate::error::{BenchError, Doing, Result};
 
-/// A peer that runs.
+/// A running peer.
 #[derive(Debug, Clone)]
 pub(crate) struct Peer {
-    /// Where it listens.
+    /// Its address.
     pub(crate) address: SocketAddr,
     /// Its first process.
     pub(crate) pid: u32,
 }
 
-/// The script's process. The script ends its servers and removes their data when its input closes: on drop, and
-/// also when this process is killed.
+/// The script's process. The script stops its servers and removes their data when its input closes: on drop, and also
+/// when this process is killed.
 #[derive(Debug)]
 pub(crate) struct Peers {
     script: Child,
@@ -28,7 +28,7 @@ pub(crate) struct Peers {
 }
 
 impl Peers {
-    /// Starts the named peers (`redis`, `postgres`) with data below `work_dir`; installs what is missing when it can.
+    /// Starts the named peers (`redis`, `postgres`) with data below `work_dir`, and installs what is missing if it can.
     pub(crate) fn start(script: &Path, names: &[&str], work_dir: &Path, clients: usize) -> Result<Self> {
         let mut child = Command::new(script)
             .arg("hold")
@@ -54,7 +54,7 @@ impl Peers {
         Err(BenchError::Setup(format!("{} failed ({status}); its reasons are above", script.display())))
     }
 
-    /// What the script said about one of them.
+    /// The address and process of a peer, as the script reported them.
     pub(crate) fn peer(&self, name: &str) -> Result<Peer> {
         let said = |what: &str| self.said.get(&format!("{name}_{what}")).map(String::as_str);
         let address = said("address").and_then(|address| address.parse().ok());

@@ -1,7 +1,7 @@
-//! The peer PostgreSQL: one hot row and one hold a reservation, in one statement and so in one transaction.
+//! The peer PostgreSQL: one hot row and one hold for each reservation, in one statement and so in one transaction.
 //!
-//! Like Redis it is given less to do than our server: no cap, no idempotency, no foreign key. `fsync` and
-//! `synchronous_commit` are on, as they come.
+//! Like Redis it has less to do than the server under test: no cap, no idempotency, no foreign key. `fsync` and
+//! `synchronous_commit` are on, as by default.
 
 use std::{
     cell::{Cell, RefCell},
@@ -35,9 +35,9 @@ WITH taken AS (UPDATE drops SET available = available - 1 WHERE id = $1 AND avai
 INSERT INTO holds (id, drop_id, buyer, quantity, expires_at)
 SELECT $2, id, $3, 1, now() + interval '1 hour' FROM taken";
 
-/// Connections of the pooled contender: what a pool in front of a server with few cores would be given.
+/// The number of connections of the pooled contender: what a pool in front of a server with few cores would have.
 const POOL_CLIENTS: usize = 16;
-/// The pooled contender's ids begin here: both use the same tables.
+/// The first id of the pooled contender: both contenders use the same tables.
 const POOL_IDS: i64 = 1 << 40;
 
 /// PostgreSQL as a contender.
@@ -66,8 +66,8 @@ impl std::fmt::Debug for Session {
 }
 
 impl Postgres {
-    /// Makes the tables and checks that the server is as durable as the comparison needs. `pooled`: as if behind a
-    /// pool of few connections, whatever number of clients is asked for.
+    /// Creates the tables, and checks that the server is as durable as the comparison requires. With `pooled` it uses
+    /// few connections, as behind a pool, whatever the number of clients.
     pub(crate) fn prepare(peer: &Peer, guests: usize, pooled: bool) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().doing("starting a runtime")?;
         let version = runtime.block_on(async {
@@ -86,7 +86,7 @@ impl Postgres {
         Ok(Self { runtime, peer, version, clients, pooled, guests, drops: ids, holds })
     }
 
-    /// Connections stay open between windows: each is a process of its own and slow to make.
+    /// Opens the missing connections. They stay open between windows: each is a process of its own and slow to create.
     fn connect_all(&mut self, clients: usize) -> Result<()> {
         while self.clients.len() < clients {
             let session = self.runtime.block_on(async {
@@ -154,7 +154,7 @@ impl Contender for Postgres {
     }
 }
 
-/// One window's load, shared by the workers on their one thread.
+/// The load of one window, shared by the workers on their one thread.
 struct Load {
     plan: Plan,
     drop: i64,
@@ -193,7 +193,7 @@ impl Load {
         self.from() + self.measured()
     }
 
-    /// One client: takes what is due next, whoever's turn it is, and waits for its answer.
+    /// Runs one client: takes the next due request, whichever it is, and waits for its answer.
     async fn work(self: Rc<Self>, session: Rc<Session>) -> Result<()> {
         // Deprecated for types that could swap or close their descriptor while it is registered; an alarm cannot. The
         // constructor that is not deprecated differs only in being `unsafe`, which this workspace denies.

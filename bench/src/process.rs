@@ -1,4 +1,4 @@
-//! What a process used: CPU from `/proc/PID/stat`, memory from `/proc/PID/status`, bytes on disk.
+//! The resources that a process uses: CPU from `/proc/PID/stat`, memory from `/proc/PID/status`, bytes on disk.
 
 use std::{
     collections::HashMap,
@@ -12,7 +12,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::error::{Doing, Result};
 
-/// `USER_HZ`: what `/proc` counts CPU time in. A constant of the Linux ABI on every architecture that we run on.
+/// `USER_HZ`: the unit in which `/proc` counts CPU time. A constant of the Linux ABI on every supported architecture.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// CPU ticks used so far by a server with its children, by this process, and by the whole machine.
@@ -25,13 +25,13 @@ pub(crate) struct Ticks {
 }
 
 impl Ticks {
-    /// Reads them now. A server that has gone counts as zero; the caller notices by its silence.
+    /// Reads the present values. A server that has ended counts as zero; the caller notices that it no longer answers.
     pub(crate) fn read(server: u32) -> Self {
         let (busy, all) = machine_ticks();
         Self { server: tree_ticks(server), generator: stat(std::process::id()).map_or(0, |s| s.own), busy, all }
     }
 
-    /// What was used from `self` to `later`.
+    /// The CPU used between `self` and `later`.
     pub(crate) fn until(&self, later: &Self) -> CpuUse {
         let server = later.server.saturating_sub(self.server);
         let generator = later.generator.saturating_sub(self.generator);
@@ -48,21 +48,21 @@ impl Ticks {
 /// CPU used over a window.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct CpuUse {
-    /// By the server and its children, user and system.
+    /// By the server and its children, in user and system mode.
     pub(crate) server_seconds: f64,
     /// By the load generator.
     pub(crate) generator_seconds: f64,
-    /// The part of the machine's CPU that neither of them used: other programs, the kernel's own threads (the
-    /// file system's among them), interrupts, and what the hypervisor took.
+    /// The share of the machine's CPU used by anything else: other programs, the kernel's own threads (those of the
+    /// file system among them), interrupts, and the hypervisor.
     pub(crate) others_share: f64,
 }
 
-/// CPU time of a process by its threads, in nanoseconds: ticks are too coarse for what takes milliseconds.
+/// CPU time of a process by thread, in nanoseconds: ticks are too coarse for work that takes milliseconds.
 #[derive(Debug)]
 pub(crate) struct Threads(HashMap<u32, u64>);
 
 impl Threads {
-    /// Reads it now (`/proc/PID/task/TID/schedstat`).
+    /// Reads the present values (`/proc/PID/task/TID/schedstat`).
     pub(crate) fn read(pid: u32) -> Self {
         let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
         let on_cpu = |task: fs::DirEntry| {
@@ -72,7 +72,7 @@ impl Threads {
         Self(tasks.filter_map(on_cpu).collect())
     }
 
-    /// Seconds used since `self`. What a thread used that has ended meanwhile is lost; servers keep theirs.
+    /// Seconds used since `self`. The time of a thread that ended meanwhile is lost; servers keep their threads.
     pub(crate) fn until(&self, later: &Self) -> f64 {
         let used = |(thread, after): (&u32, &u64)| after.saturating_sub(self.0.get(thread).copied().unwrap_or(0));
         later.0.iter().map(used).sum::<u64>() as f64 / 1e9
@@ -90,7 +90,7 @@ fn stat(pid: u32) -> Option<Stat> {
     parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// `proc_pid_stat(5)`: the command may contain anything, so fields are counted from the last parenthesis.
+/// Parses `proc_pid_stat(5)`. The command may contain anything, so fields are counted from the last parenthesis.
 fn parse_stat(line: &str) -> Option<Stat> {
     let fields: Vec<&str> = line[line.rfind(')')? + 1..].split_ascii_whitespace().collect();
     let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
@@ -98,7 +98,7 @@ fn parse_stat(line: &str) -> Option<Stat> {
     Some(Stat { parent: number(1)? as u32, own, with_reaped: own + number(13)? + number(14)? })
 }
 
-/// Ticks of a process, its living descendants, and the children that it has waited for.
+/// The ticks of a process, its living descendants, and the children that it has waited for.
 fn tree_ticks(root: u32) -> u64 {
     if let Some(children) = children_of(root) {
         let own = stat(root).map_or(0, |stat| stat.with_reaped);
@@ -117,7 +117,7 @@ fn tree_ticks(root: u32) -> u64 {
     processes.iter().filter(|(pid, _)| descends(**pid)).map(|(_, stat)| stat.with_reaped).sum()
 }
 
-/// The kernel's own list of children, where it keeps one (`CONFIG_PROC_CHILDREN`).
+/// The kernel's list of children, if it keeps one (`CONFIG_PROC_CHILDREN`).
 fn children_of(pid: u32) -> Option<Vec<u32>> {
     let mut children = Vec::new();
     for thread in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
@@ -137,7 +137,7 @@ fn machine_ticks() -> (u64, u64) {
     parse_machine_ticks(text.lines().next().unwrap_or_default())
 }
 
-/// `proc_stat(5)`: user nice system idle iowait irq softirq steal, then guest times that user already contains.
+/// Parses `proc_stat(5)`: user nice system idle iowait irq softirq steal, then guest times that user already contains.
 fn parse_machine_ticks(line: &str) -> (u64, u64) {
     let ticks: Vec<u64> = line.split_ascii_whitespace().skip(1).take(8).filter_map(|n| n.parse().ok()).collect();
     let all: u64 = ticks.iter().sum();
@@ -145,7 +145,7 @@ fn parse_machine_ticks(line: &str) -> (u64, u64) {
     (all - idle, all)
 }
 
-/// The busiest processes over one second, for the message that refuses to measure beside them.
+/// The busiest processes over one second, for the error that refuses to measure.
 pub(crate) fn busiest() -> String {
     let sample = || pids().filter_map(|pid| Some((pid, stat(pid)?.own))).collect::<HashMap<u32, u64>>();
     let before = sample();
@@ -171,16 +171,16 @@ pub(crate) fn resident_bytes(pid: u32) -> Result<u64> {
     Ok(kib.unwrap_or(0) * 1024)
 }
 
-/// Files and sockets that a process may be given, where it is allowed to ask for more.
+/// The number of files and sockets to request for a process, where it may raise its limit.
 const OPEN_FILES: u64 = 65_536;
-/// Those that are not connections: journals, logs, libraries.
+/// The number of those that are not connections: journals, logs, libraries.
 const OPEN_FILES_BESIDE: u64 = 512;
 
-/// Raises how many connections this process, and those that it starts, may have, and says how many that are.
+/// Raises the limit of connections of this process and those that it starts, and returns it.
 pub(crate) fn raise_connections() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let maximum = limit.maximum.unwrap_or(OPEN_FILES);
-    // More than the hard limit is for root; up to the hard limit is for everyone.
+    // Only root may exceed the hard limit; any process may raise its limit up to it.
     for wanted in [OPEN_FILES.max(maximum), maximum] {
         let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum.map(|_| wanted) });
         if getrlimit(Resource::Nofile).current.is_none_or(|current| current >= wanted) {
@@ -191,16 +191,16 @@ pub(crate) fn raise_connections() -> usize {
     current.saturating_sub(OPEN_FILES_BESIDE) as usize
 }
 
-/// What a folder takes on disk, files below it included.
+/// The disk space of a folder, including the files below it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct DiskUse {
     /// The sum of the files' lengths.
     pub(crate) length_bytes: u64,
-    /// What the file system has given them (less for sparse files, more for what is reserved ahead).
+    /// The space that the file system allocated (less for sparse files, more for reserved space).
     pub(crate) allocated_bytes: u64,
 }
 
-/// Adds up a folder. Files that vanish meanwhile (compaction) are left out; a folder that is not there is empty.
+/// Sums up a folder. Files that vanish meanwhile (compaction) are left out; a missing folder counts as empty.
 pub(crate) fn disk_use(folder: &Path) -> DiskUse {
     let mut sum = DiskUse::default();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -240,7 +240,8 @@ mod tests {
         let mut sum = 0_u64;
         let id = std::process::id();
         let enough = || Ticks::read(id).generator >= before.generator + 3 && finely.until(&Threads::read(id)) >= 0.02;
-        // Other tests' threads use CPU as well, and take their clocks with them: this one goes on until both have seen it.
+        // Threads of other tests use CPU too, and take their clocks with them: this loop runs until both clocks have
+        // seen it.
         while !enough() {
             sum = std::hint::black_box(sum + 1);
         }

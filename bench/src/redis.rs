@@ -1,7 +1,8 @@
 //! The peer Redis: one Lua script decides a reservation, `appendfsync always` makes it durable.
 //!
-//! It is given less to do than our server: no authentication, no idempotency, no expiry, no public numbers. A hold is
-//! one string. What it shares is the decision (stock and cap), the record, and an answer only after the sync.
+//! It has less to do than the server under test: no authentication, no idempotency, no expiry, no public numbers, and a
+//! hold is one string. What it has in common is the decision (stock and cap), the record, and an answer only after the
+//! sync.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -17,7 +18,7 @@ use crate::{
     reserve::{Contender, UNITS_PER_BUYER_MAX, UNITS_PER_DROP},
 };
 
-/// Checks stock and cap, decrements, writes the hold: 1 held, 0 sold out, -1 over the cap.
+/// Checks stock and cap, decrements, writes the hold. Returns 1 if held, 0 if sold out, -1 if over the cap.
 const SCRIPT: &str = "\
 local quantity = tonumber(ARGV[2])
 if tonumber(redis.call('GET', KEYS[1]) or '0') < quantity then return 0 end
@@ -27,7 +28,7 @@ redis.call('HINCRBY', KEYS[2], ARGV[1], quantity)
 redis.call('SET', KEYS[3], ARGV[1] .. '|' .. ARGV[2] .. '|' .. ARGV[4])
 return 1";
 
-/// Units for a window with many reservations in each write.
+/// The units of a window with many reservations in each write.
 const UNITS_AFRESH: u64 = 20_000_000;
 
 /// Redis as a contender.
@@ -38,9 +39,9 @@ pub(crate) struct Redis {
     version: String,
     script: String,
     guests: usize,
-    /// Reservations in one write.
+    /// The number of reservations in one write.
     batch: usize,
-    /// Each window on an empty database.
+    /// Whether each window starts on an empty database.
     afresh: bool,
     drops: u32,
 }
@@ -61,7 +62,7 @@ impl Redis {
         Ok(Self { address: peer.address, pid: peer.pid, version, script, guests, batch: 1, afresh: false, drops: 0 })
     }
 
-    /// The same with so many reservations in one write (pipelining), each window on an empty database.
+    /// Prepares a contender with `batch` reservations in one write (pipelining), and an empty database for each window.
     pub(crate) fn prepare_afresh(peer: &Peer, guests: usize, batch: usize) -> Result<Self> {
         Ok(Self { batch, afresh: true, ..Self::prepare(peer, guests)? })
     }
@@ -100,7 +101,7 @@ impl Contender for Redis {
     }
 }
 
-/// The reservations of one window: `EVALSHA` in RESP, its constant parts written once.
+/// The reservations of one window: `EVALSHA` in RESP, with the constant parts built once.
 struct Reservations {
     front: Vec<u8>,
     back: Vec<u8>,
@@ -108,7 +109,7 @@ struct Reservations {
     made: u64,
     walk: Walk,
     batch: usize,
-    /// Of each connection's write: the answers that are still to come, and whether one refused.
+    /// For each connection's write: the number of outstanding answers, and whether one was a refusal.
     waiting: Vec<(usize, bool)>,
 }
 
@@ -140,7 +141,7 @@ impl Dialect for Reservations {
 
     fn ask(&mut self, connection: usize, out: &mut Vec<u8>) -> bool {
         for _ in 0..self.batch {
-            // A write is whole or none, so that each is as many reservations.
+            // A write is sent whole or not at all, so that each has the same number of reservations.
             let Some(guest) = self.walk.next(connection) else {
                 out.clear();
                 return false;
@@ -196,7 +197,7 @@ impl Control {
         self.reply()
     }
 
-    /// A reply as text; the elements of an array are joined with blanks.
+    /// Reads a reply as text; the elements of an array are joined with spaces.
     fn reply(&mut self) -> Result<String> {
         let mut line = String::new();
         self.stream.read_line(&mut line).doing("reading from redis")?;

@@ -1,4 +1,4 @@
-//! The tables: on the terminal, and in `bench/RESULTS.md`.
+//! The tables of results: on the terminal, and in `bench/RESULTS.md`.
 
 use comfy_table::{CellAlignment, Table, presets};
 
@@ -12,14 +12,14 @@ use crate::{
     reserve::{Reservations, Row},
 };
 
-/// What the design asks of `fusion` in the closed loop, as a multiple of a peer's throughput.
+/// The design's goals for `fusion` in the closed loop, as multiples of a peer's throughput.
 const GOALS: [(&str, f64); 2] = [("Redis", 1.2), ("PostgreSQL", 30.0)];
-/// What the design allows a cold start with a million live holds.
+/// The design's limit for a cold start with a million live holds, in seconds.
 const COLD_START_SECONDS_MAX: f64 = 5.0;
-/// What the design allows a snapshot to stall its actor.
+/// The design's limit for the stall of an actor by a snapshot, in milliseconds.
 const FREEZE_MS_MAX: f64 = 5.0;
 
-/// All that one run measured.
+/// All results of one run.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     /// The reservations.
@@ -30,7 +30,7 @@ pub(crate) struct Report {
     pub(crate) footprint: Option<Footprint>,
     /// Carts and checkouts.
     pub(crate) checkout: Option<Vec<Row>>,
-    /// The live doors.
+    /// The real-time API.
     pub(crate) live: Option<Live>,
     /// The drop page.
     pub(crate) page: Option<Page>,
@@ -39,7 +39,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// For a terminal.
+    /// Formats the results for a terminal.
     pub(crate) fn terminal(&self, machine: &Machine) -> String {
         let mut text = format!("{}\n", machine_lines(machine).join("\n"));
         if let Some(reservations) = &self.reservations {
@@ -61,7 +61,7 @@ impl Report {
         text
     }
 
-    /// `bench/RESULTS.md`.
+    /// Formats the results for `bench/RESULTS.md`.
     pub(crate) fn markdown(&self, machine: &Machine) -> String {
         let mut text = String::from(
             "# Results\n\nWritten by `bench run`; how it is measured and how to read it: [README.md](README.md).\n\n",
@@ -89,7 +89,7 @@ impl Report {
         text
     }
 
-    /// What programs of other languages have measured: titles, what it is about, figures.
+    /// The results of programs in other languages: title, description, figures.
     fn outside(&self, preset: &str) -> Vec<(&'static str, String, Table)> {
         let page = self.page.as_ref().map(|page| ("The drop page", page.about(), page.table(preset)));
         let faults =
@@ -97,7 +97,7 @@ impl Report {
         page.into_iter().chain(faults).collect()
     }
 
-    /// What is a single figure.
+    /// The results that are single figures.
     fn facts(&self, preset: &str) -> Option<Table> {
         let mut facts: Vec<[String; 3]> = Vec::new();
         if let Some(cold_start) = &self.cold_start {
@@ -155,7 +155,7 @@ pub(crate) fn table(preset: &str, header: &[&str]) -> Table {
     table
 }
 
-/// A table whose columns are numbers but for the first.
+/// A table in which all columns except the first are numbers.
 pub(crate) fn numbers(preset: &str, header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Table {
     let mut table = table(preset, header);
     table.add_rows(rows);
@@ -167,7 +167,7 @@ pub(crate) fn numbers(preset: &str, header: &[&str], rows: impl IntoIterator<Ite
     table
 }
 
-/// The rows of a load: throughput, latency, CPU, and `fusion` as a multiple of each peer.
+/// The table of a load: throughput, latency, CPU, and `fusion` as a multiple of each peer.
 fn loads(rows: &[Row], preset: &str) -> Table {
     const HEADER: [&str; 10] = [
         "",
@@ -214,7 +214,7 @@ fn ratio(row: &Row, ours: Option<f64>) -> String {
     }
 }
 
-/// Every round by itself: a median hides how far apart they were.
+/// The table of all rounds: a median hides how far apart they were.
 pub(crate) fn rounds<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Table {
     const HEADER: [&str; 10] = [
         "",
@@ -312,7 +312,7 @@ pub(crate) fn bytes(bytes: f64) -> String {
     format!("{} B", thousands(bytes))
 }
 
-/// A whole number with commas.
+/// Formats a whole number with thousands separators.
 pub(crate) fn thousands(value: f64) -> String {
     let digits = format!("{:.0}", value.abs());
     let mut text = String::new();
@@ -325,7 +325,7 @@ pub(crate) fn thousands(value: f64) -> String {
     if value <= -0.5 { format!("-{text}") } else { text }
 }
 
-/// Three digits that matter.
+/// Formats a number with three significant digits.
 pub(crate) fn digits(value: f64) -> String {
     match value.abs() {
         small if small < 10.0 => format!("{value:.2}"),

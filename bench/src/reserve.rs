@@ -17,34 +17,34 @@ use crate::{
     shop::{Guests, Shop},
 };
 
-/// Units that one buyer may have of one drop. The engine's own limit on claims of one buyer is the same.
+/// The maximum number of units of one drop for one buyer. The engine's limit on claims of one buyer is the same.
 pub(crate) const UNITS_PER_BUYER_MAX: u64 = 100;
-/// Units of each drop: more than any window can take.
+/// The units of each drop: more than any window can take.
 pub(crate) const UNITS_PER_DROP: u64 = 3_000_000;
 /// The SKU on sale.
 pub(crate) const SKU: &str = "BENCH-HOT";
-/// A breath between windows, so that one's last writes do not fall into the next.
+/// The pause between windows, so that the last writes of one do not fall into the next.
 const PAUSE: Duration = Duration::from_secs(1);
 const GUESTS_RAN_OUT: &str = "the window ended early: the guests have used their caps; raise --guests";
 
-/// Something that takes reservations.
+/// A server that takes reservations.
 pub(crate) trait Contender {
     /// Its name in the table.
     fn name(&self) -> String;
     /// Its version and settings, for the results.
     fn about(&self) -> String;
-    /// One window on a fresh drop, after which its own records are checked against what it acknowledged.
+    /// Runs one window on a new drop, and checks the server's own records against what it acknowledged.
     fn window(&mut self, plan: &Plan, clients: usize) -> Result<Window>;
 }
 
-/// One contender in one loop.
+/// The results of one contender in one loop.
 #[derive(Debug)]
 pub(crate) struct Row {
-    /// Who.
+    /// The contender.
     pub(crate) name: String,
-    /// The open loop's rate; `None`: closed loop.
+    /// The rate of the open loop. `None`: closed loop.
     pub(crate) rate: Option<f64>,
-    /// Its rounds, in the order in which they were run.
+    /// The rounds, in the order in which they were run.
     pub(crate) rounds: Vec<Window>,
 }
 
@@ -54,13 +54,13 @@ impl Row {
         median(&self.rounds.iter().map(value).collect::<Vec<_>>())
     }
 
-    /// Operations in a second.
+    /// Operations per second.
     pub(crate) fn per_second(&self) -> f64 {
         self.median(Window::per_second)
     }
 }
 
-/// The middle of them, or between the two in the middle.
+/// The median of the values; for an even number of them, the mean of the two in the middle.
 pub(crate) fn median(values: &[f64]) -> f64 {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
@@ -71,20 +71,20 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     }
 }
 
-/// All that was measured.
+/// The results.
 #[derive(Debug)]
 pub(crate) struct Reservations {
-    /// Connections to each.
+    /// The number of connections to each contender.
     pub(crate) clients: usize,
-    /// Length of a window.
+    /// The length of a window, in seconds.
     pub(crate) seconds: f64,
-    /// Closed-loop rows, then open-loop rows.
+    /// The closed-loop rows, then the open-loop rows.
     pub(crate) rows: Vec<Row>,
-    /// What each contender is.
+    /// The description of each contender.
     pub(crate) about: Vec<String>,
 }
 
-/// Measures.
+/// Measures the reservations.
 pub(crate) fn reserve(options: &Options, wanted: &ReserveOptions) -> Result<Reservations> {
     let takes_part = |contestant| wanted.only.contains(&contestant);
     let mut names = Vec::new();
@@ -122,7 +122,7 @@ pub(crate) fn reserve(options: &Options, wanted: &ReserveOptions) -> Result<Rese
     Ok(Reservations { clients: options.clients, seconds: options.seconds.as_secs_f64(), rows, about })
 }
 
-/// A, B, C, A, B, C, …: whatever the machine goes through, it goes through with all of them.
+/// Runs the contenders in turns (A, B, C, A, B, C, …), so that changes of the machine affect all of them.
 pub(crate) fn rounds(options: &Options, contenders: &mut [Box<dyn Contender>], paces: &[Pace]) -> Result<Vec<Row>> {
     let mut rows: Vec<Row> = contenders
         .iter()
@@ -204,7 +204,7 @@ impl Contender for Fusion {
     }
 }
 
-/// One window of claims over `clients` connections.
+/// Runs one window of claims over `clients` connections.
 pub(crate) fn load(
     address: SocketAddr,
     pid: u32,

@@ -1,4 +1,4 @@
-//! Throw-away folders and processes that do not outlive this one, however it ends.
+//! Temporary folders and processes that do not outlive this process, however it ends.
 
 use std::{
     path::{Path, PathBuf},
@@ -21,14 +21,14 @@ fn leftovers() -> MutexGuard<'static, Leftovers> {
     LEFTOVERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A folder that is removed with this value.
+/// A folder that is removed when this value is dropped.
 #[derive(Debug)]
 pub(crate) struct Scratch {
     folder: tempfile::TempDir,
 }
 
 impl Scratch {
-    /// A new folder below `work_dir`.
+    /// Creates a folder below `work_dir`.
     pub(crate) fn new(work_dir: &Path) -> Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("fusion-bench.")
@@ -38,7 +38,7 @@ impl Scratch {
         Ok(Self { folder })
     }
 
-    /// Where it is.
+    /// The path of the folder.
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -50,24 +50,24 @@ impl Drop for Scratch {
     }
 }
 
-/// A process that has to be killed should this one be interrupted.
+/// Registers a process that has to be killed if this one is interrupted.
 pub(crate) fn started(pid: u32) {
     leftovers().processes.push(pid);
 }
 
-/// A process that is gone.
+/// Unregisters a process that has ended.
 pub(crate) fn ended(pid: u32) {
     leftovers().processes.retain(|process| *process != pid);
 }
 
-/// Sends `signal`; a process that is gone already is fine.
+/// Sends `signal`. It is not an error if the process has ended.
 pub(crate) fn send(pid: u32, signal: Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
         let _ = kill_process(pid, signal);
     }
 }
 
-/// From here on Ctrl-C and `kill` end this process as they should: nothing of it is left behind.
+/// Installs signal handlers, so that after Ctrl-C or `kill` no folders and processes are left behind.
 pub(crate) fn clean_up_on_signals() -> Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().doing("starting a runtime")?;
@@ -82,7 +82,7 @@ pub(crate) fn clean_up_on_signals() -> Result<()> {
         });
         let left = leftovers();
         left.processes.iter().for_each(|pid| send(*pid, Signal::KILL));
-        // A dying process may still be writing: once more for what it wrote last.
+        // A dying process may still be writing, so the removal is repeated for what it wrote last.
         for _ in 0..2 {
             left.folders.iter().for_each(|folder| drop(std::fs::remove_dir_all(folder)));
             std::thread::sleep(std::time::Duration::from_millis(100));

@@ -1,4 +1,4 @@
-//! The built binary `fusion`, started, killed and asked for its metrics.
+//! The built binary `fusion` as a process: started, killed, and queried for its metrics.
 
 use std::{
     fs::File,
@@ -17,9 +17,9 @@ use crate::{
     scratch,
 };
 
-/// How long a start may take before it counts as failed.
+/// The time after which a start counts as failed.
 const START_MAX: Duration = Duration::from_secs(180);
-/// How long a clean stop may take.
+/// The maximum duration of a clean stop.
 const STOP_MAX: Duration = Duration::from_secs(60);
 
 /// A server process with its data folder.
@@ -32,19 +32,19 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts it and waits until it is ready.
+    /// Starts the server and waits until it is ready.
     pub(crate) fn start(binary: &Path, data_dir: &Path) -> Result<Self> {
         Self::start_with(binary, data_dir, &[])
     }
 
-    /// The same with settings of its own.
+    /// Starts the server with additional settings and waits until it is ready.
     pub(crate) fn start_with(binary: &Path, data_dir: &Path, settings: &[&str]) -> Result<Self> {
         let mut server = Self::spawn(binary, data_dir, settings)?;
         server.wait_until_ready()?;
         Ok(server)
     }
 
-    /// Starts it and returns at once.
+    /// Starts the server and returns at once.
     pub(crate) fn spawn(binary: &Path, data_dir: &Path, settings: &[&str]) -> Result<Self> {
         let address = free_address()?;
         let log = File::options().create(true).append(true).open(log_of(data_dir)).doing("opening the server's log")?;
@@ -61,7 +61,7 @@ impl Server {
         Ok(Self { binary: binary.to_owned(), data_dir: data_dir.to_owned(), address, child })
     }
 
-    /// Waits for `GET /readyz` to say 200.
+    /// Waits until `GET /readyz` answers 200.
     pub(crate) fn wait_until_ready(&mut self) -> Result<()> {
         let deadline = Instant::now() + START_MAX;
         let mut last = String::from("nothing");
@@ -77,7 +77,7 @@ impl Server {
         Err(BenchError::Setup(format!("fusion is not ready after {START_MAX:?}: /readyz says {last}")))
     }
 
-    /// An error with the end of the log when the process has ended.
+    /// Returns an error with the end of the log if the process has ended.
     pub(crate) fn check_alive(&mut self) -> Result<()> {
         match self.child.try_wait().doing("looking at fusion")? {
             None => Ok(()),
@@ -85,14 +85,14 @@ impl Server {
         }
     }
 
-    /// The last lines that it wrote.
+    /// The last lines of its log.
     pub(crate) fn end_of_log(&self) -> String {
         let log = std::fs::read_to_string(log_of(&self.data_dir)).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -107,7 +107,7 @@ impl Server {
         &self.data_dir
     }
 
-    /// A vendor's token, from the command line of the same binary.
+    /// Creates a vendor's token with the command line of the same binary.
     pub(crate) fn vendor_token(&self) -> Result<String> {
         let output = Command::new(&self.binary)
             .args(["token", "--role", "vendor", "--ttl", "24h", "--data-dir"])
@@ -122,21 +122,21 @@ impl Server {
         })
     }
 
-    /// What `/metrics` says now; empty when there is no such page.
+    /// Reads `/metrics`. Empty if there is no such page.
     pub(crate) fn metrics(&self) -> Result<Metrics> {
         let answer = Client::connect(self.address)?.call("GET", "/metrics", None, None, None)?;
         let page = if answer.status == 200 { answer.body } else { Vec::new() };
         Ok(Metrics::parse(&String::from_utf8_lossy(&page)))
     }
 
-    /// Ends it without a chance to finish anything (`kill -9`).
+    /// Kills the process without letting it finish anything (`kill -9`).
     pub(crate) fn kill(mut self) -> Result<()> {
         self.child.kill().doing("killing fusion")?;
         self.child.wait().doing("waiting for fusion")?;
         Ok(())
     }
 
-    /// Asks it to end (SIGTERM) and waits; says how long that took.
+    /// Stops the process with SIGTERM, waits for its end, and returns how long that took.
     pub(crate) fn stop(mut self) -> Result<Duration> {
         let asked = Instant::now();
         scratch::send(self.pid(), Signal::TERM);
@@ -169,7 +169,8 @@ fn log_of(data_dir: &Path) -> PathBuf {
     data_dir.with_extension("log")
 }
 
-/// The kernel kills the server when this process dies, even by `kill -9`, where util-linux can arrange that.
+/// Builds a command whose process the kernel kills when this process dies, even by `kill -9`, if util-linux supports
+/// it.
 pub(crate) fn dies_with_us(binary: &Path) -> Command {
     let arranged = Command::new("setpriv").arg("--help").output();
     if arranged.is_ok_and(|help| String::from_utf8_lossy(&help.stdout).contains("--pdeathsig")) {

@@ -1,4 +1,4 @@
-//! A shop to measure: products, stock, drops and guests, made through the REST doors as any client would.
+//! A shop to measure: products, stock, drops and guests, created through the REST API as by any client.
 
 use std::{
     net::SocketAddr,
@@ -16,14 +16,14 @@ use crate::{
     server::Server,
 };
 
-/// How long a hold lives: longer than any run, so that no expiry falls into a window.
+/// The lifetime of a hold: longer than any run, so that no expiry falls into a window.
 const HOLD_SECONDS: u32 = 7_200;
-/// How long a drop is given to show what it has acknowledged: its public numbers carry `as_of` and may lag.
+/// How long to wait until a drop's public numbers, which may lag, show what it has acknowledged.
 const SETTLE_MAX: Duration = Duration::from_secs(10);
-/// Tokens this close to their end are not used for another window.
+/// Tokens that expire sooner than this are not used for another window.
 const TOKEN_REST: SignedDuration = SignedDuration::from_mins(5);
 
-/// A vendor's way into a running server.
+/// A vendor's access to a running server.
 pub(crate) struct Shop {
     client: Client,
     address: SocketAddr,
@@ -32,17 +32,17 @@ pub(crate) struct Shop {
     keys: Keys,
 }
 
-/// Idempotency keys, in the form that most clients use (a UUID), none twice in one process.
+/// Idempotency keys in the form that most clients use (a UUID), unique in one process.
 #[derive(Debug)]
 pub(crate) struct Keys {
     next: u64,
 }
 
-/// The length of a key.
+/// The length of a key, in bytes.
 pub(crate) const KEY_BYTES: usize = 36;
 
 impl Keys {
-    /// Keys of their own for each `family`.
+    /// Creates keys that are unique to `family`.
     pub(crate) fn new(family: u16) -> Self {
         Self { next: u64::from(family) << 32 }
     }
@@ -63,14 +63,14 @@ impl Keys {
 }
 
 impl Shop {
-    /// Opens the doors of `server` as a vendor.
+    /// Connects to `server` as a vendor.
     pub(crate) fn open(server: &Server) -> Result<Self> {
         let vendor = server.vendor_token()?;
         let client = Client::connect(server.address())?;
         Ok(Self { client, address: server.address(), pid: server.pid(), vendor, keys: Keys::new(0) })
     }
 
-    /// Where the server listens.
+    /// The address that the server listens on.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -85,7 +85,7 @@ impl Shop {
         &self.vendor
     }
 
-    /// After a restart: the same shop at another address.
+    /// Connects to the same shop at another address, after a restart.
     pub(crate) fn reopen(&mut self, server: &Server) -> Result<()> {
         self.client = Client::connect(server.address())?;
         (self.address, self.pid) = (server.address(), server.pid());
@@ -97,7 +97,7 @@ impl Shop {
         self.client.call("POST", path, Some(&self.vendor), Some(&key), Some(body))
     }
 
-    /// A product with one variant, without stock.
+    /// Creates a product with one variant, without stock.
     pub(crate) fn product(&mut self, sku: &str) -> Result<()> {
         let body = json!({
             "handle": sku.to_lowercase(),
@@ -108,15 +108,15 @@ impl Shop {
         self.post("/v1/products", &body)?.json(201).map(drop)
     }
 
-    /// Adds units.
+    /// Adds units to the stock of a SKU.
     pub(crate) fn stock(&mut self, sku: &str, delta: u64) -> Result<()> {
         let path = format!("/v1/inventory/{sku}/adjustments");
         let answer = self.post(&path, &json!({"delta": delta, "reason": "bench"}))?;
-        // The contract leaves open whether an adjustment is a thing made (201) or a thing done (200).
+        // The contract allows both 201 and 200 as the answer to an adjustment.
         answer.json(if answer.status == 201 { 201 } else { 200 }).map(drop)
     }
 
-    /// Opens a drop at once, for a day; its units are there when this returns.
+    /// Opens a drop at once, for a day. Its units are allocated when this returns.
     pub(crate) fn open_drop(&mut self, sku: &str, quantity: u64, per_buyer_max: u64) -> Result<String> {
         let ends_at = (Timestamp::now() + SignedDuration::from_hours(24)).to_string();
         let body = json!({
@@ -169,7 +169,7 @@ impl Shop {
         }
     }
 
-    /// `count` fresh guests, asked for by `clients` connections at once.
+    /// Creates `count` guests, over `clients` connections at once.
     pub(crate) fn guests(&self, count: usize, clients: usize) -> Result<Guests> {
         let mut entry = Entry::new(count);
         let window = Driver::connect(self.address, clients)?.run(
@@ -185,22 +185,22 @@ impl Shop {
     }
 }
 
-/// Guests' tokens.
+/// The tokens of guests.
 #[derive(Debug)]
 pub(crate) struct Guests {
-    /// One for each guest.
+    /// One token for each guest.
     pub(crate) tokens: Vec<String>,
     expires_at: Option<Timestamp>,
 }
 
 impl Guests {
-    /// Whether they can be used for another window.
+    /// Whether the tokens are valid long enough for another window.
     pub(crate) fn last(&self) -> bool {
         self.expires_at.is_none_or(|end| end - TOKEN_REST > Timestamp::now())
     }
 }
 
-/// Guests on their way in: `POST /v1/sessions {}`.
+/// The work of creating guests: `POST /v1/sessions {}`.
 struct Entry {
     left: usize,
     tokens: Vec<String>,

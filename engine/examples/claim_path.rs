@@ -1,18 +1,18 @@
-//! What a claim costs in a drop with a million of them, and how long a snapshot keeps the drop from claiming.
+//! Measures the cost of a claim in a drop with a million claims, and how long a snapshot blocks the drop.
 //!
-//! `cargo run --release -p engine --example claim_path`. The second table is the same record in a persistent map, for
-//! `docs/adr/0006-frozen-pages.md`.
+//! `cargo run --release -p engine --example claim_path`. The second table measures the same record in a persistent map,
+//! for `docs/adr/0006-frozen-pages.md`.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::time::{Duration, Instant};
 
 use engine::{
     aggregate::{Aggregate, Context},
-    drop::{Audience, Buyer, Claim, ClaimState, Drop, DropCommand, DropEvent, ItemTerms, Terms},
+    flash_drop::{Audience, Buyer, Claim, ClaimState, DropCommand, DropEvent, FlashDrop, ItemTerms, Terms},
     id::{ClaimId, CommandId, DropId, Fingerprint, Sku, SubjectId, TenantId, digest128},
     money::Currency,
+    processed_commands::ProcessedCommand,
     quantity::Quantity,
-    receipts::Receipt,
     time::Timestamp,
 };
 
@@ -25,13 +25,13 @@ fn main() {
     println!("drop: {:>6.0} ns a claim (decide + apply), longest {longest:?}", per_claim(claiming));
     let (frozen, freeze) = once(|| drop.freeze().unwrap());
     let (_, longest_after) = timed_from(CLAIMS, 100_000, |n| claim(&mut drop, n));
-    let (bytes, encode) = once(|| Drop::encode_frozen(&frozen).unwrap());
+    let (bytes, encode) = once(|| FlashDrop::encode_frozen(&frozen).unwrap());
     println!(
         "freeze {freeze:?}, longest claim after it {longest_after:?}; encode {encode:?}, {} MB",
         bytes.len() >> 20
     );
     std::mem::drop(frozen);
-    let (thawed, thaw) = once(|| Drop::thaw(&bytes).unwrap());
+    let (thawed, thaw) = once(|| FlashDrop::thaw(&bytes).unwrap());
     println!("thaw {thaw:?}, next wake {:?}", thawed.wake_at());
 
     let mut map: imbl::OrdMap<ClaimId, Claim> = imbl::OrdMap::new();
@@ -51,8 +51,8 @@ fn claim_id(n: u64) -> ClaimId {
     ClaimId(digest128(&[&n.to_be_bytes()]))
 }
 
-fn open_drop() -> Drop {
-    let receipt = Receipt { command_id: CommandId(1), fingerprint: Fingerprint(1), at: T0 };
+fn open_drop() -> FlashDrop {
+    let processed = ProcessedCommand { command_id: CommandId(1), fingerprint: Fingerprint(1), at: T0 };
     let terms = Terms {
         title: "bench".into(),
         product: None,
@@ -67,10 +67,10 @@ fn open_drop() -> Drop {
     let (units, sku) = (Quantity::new(50_000_000).unwrap(), Sku::new("S").unwrap());
     let items = vec![ItemTerms { sku, quantity: units, price: 100, compare_at: None }];
     let tenant = TenantId::new("bench").unwrap();
-    let mut drop = Drop::default();
+    let mut drop = FlashDrop::default();
     for event in [
-        DropEvent::Created { tenant, drop: DropId(1), terms, items, draft: false, receipt },
-        DropEvent::UnitsAsked { receipt, edit: None, units: vec![(0, units.units())] },
+        DropEvent::Created { tenant, drop: DropId(1), terms, items, draft: false, processed },
+        DropEvent::UnitsAsked { processed, edit: None, units: vec![(0, units.units())] },
         DropEvent::UnitsCame { item: 0, at: T0 },
         DropEvent::Published { at: T0 },
     ] {
@@ -79,7 +79,7 @@ fn open_drop() -> Drop {
     drop
 }
 
-fn claim(drop: &mut Drop, n: u64) {
+fn claim(drop: &mut FlashDrop, n: u64) {
     let buyer =
         Buyer { subject: SubjectId(digest128(&[b"buyer", &n.to_be_bytes()])), former: Vec::new(), customer: false };
     let command = DropCommand::Claim { claim: claim_id(n), buyer, sku: None, quantity: Quantity::ONE, network: None };
@@ -110,7 +110,7 @@ fn record(n: u64) -> Claim {
         email: None,
         undone: None,
         network: None,
-        state: ClaimState::Held { until: T0, pin: None },
+        state: ClaimState::Held { until: T0, lock: None },
     }
 }
 
@@ -128,7 +128,7 @@ fn timed(run: impl FnMut(u64)) -> (Duration, Duration) {
     timed_from(0, CLAIMS, run)
 }
 
-/// The time of all and of the longest.
+/// Returns the total time and the longest single time.
 fn timed_from(first: u64, count: u64, mut run: impl FnMut(u64)) -> (Duration, Duration) {
     let (started, mut longest) = (Instant::now(), Duration::ZERO);
     for n in first..first + count {

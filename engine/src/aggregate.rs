@@ -1,4 +1,9 @@
-//! What every thing that lives in an actor has in common.
+//! The contract between the runtime and every aggregate.
+//!
+//! The runtime processes the commands of an entity one at a time. For each command it calls [`Aggregate::decide`] and
+//! passes the resulting events to [`Aggregate::apply`] at once, so that the next command already sees them. It sends
+//! the reply only after the journal has accepted the events, and only then delivers the [effects](crate::effect) that
+//! they request. If the journal does not accept them, the runtime discards the entity's state and loads it again.
 
 use std::{cmp::Ordering, error::Error, fmt::Debug};
 
@@ -8,50 +13,52 @@ use wincode::{SchemaRead, SchemaWrite};
 
 use crate::{
     effect::{Effect, EffectId, Outcome},
+    fault_injection::is_encoding_broken,
     id::{CommandId, Fingerprint, Kind, digest128},
-    receipts::RECEIPT_MS,
-    sabotage::is_encoding_broken,
+    processed_commands::PROCESSED_COMMANDS_KEPT_MS,
     time::Timestamp,
 };
 
-/// What the runtime tells an aggregate about the command at hand.
+/// What the runtime knows about the command that is being decided.
 #[derive(Debug, Clone)]
 pub struct Context {
-    /// The owner's clock, never before the newest event of the shard.
+    /// The time of the shard's leader, never earlier than the newest event of the shard.
     pub now: Timestamp,
-    /// The name that its caller gave the command. An accepted command is remembered under it.
+    /// The id of the command, derived from the caller's idempotency key. Accepted commands are remembered by their id.
     pub command_id: CommandId,
-    /// The names the same command would have had under the caller's former guest subjects.
+    /// The ids that the same command would have had under the guest subjects that the caller used before signing in.
     pub former_ids: Vec<CommandId>,
-    /// What the command said. Another fingerprint under a known id is [`KeyReused`].
+    /// The fingerprint of the command's content. A different fingerprint under a known id is rejected as [`KeyReused`].
     pub fingerprint: Fingerprint,
-    /// What versions before this one would have written for the same command, if that differs.
+    /// The fingerprint that earlier versions of the program computed for the same command, if it differs.
     pub former_fingerprint: Option<Fingerprint>,
 }
 
 impl Context {
-    /// Every name under which an earlier copy of this command may be known, the present one first.
+    /// All ids under which an earlier copy of this command may be known, the current id first.
     pub fn ids(&self) -> impl Iterator<Item = CommandId> {
         std::iter::once(self.command_id).chain(self.former_ids.iter().copied())
     }
 
-    /// Whether a command that was accepted at `at` with the fingerprint `known` said the same as this one. For the
-    /// [time that repeats are promised](RECEIPT_MS) the former fingerprint counts as well: an event of an older version
-    /// keeps binding its idempotency key.
+    /// Whether a command that was accepted at `at` with the fingerprint `known` had the same content as this command.
+    ///
+    /// The former fingerprint also counts for as long as a [repeat is recognised](PROCESSED_COMMANDS_KEPT_MS), so that
+    /// an event of an older version still binds its idempotency key.
     pub fn says(&self, known: Fingerprint, at: Timestamp) -> bool {
-        let is_former = self.former_fingerprint == Some(known) && self.now.ms_since(at) <= RECEIPT_MS;
+        let is_former = self.former_fingerprint == Some(known) && self.now.ms_since(at) <= PROCESSED_COMMANDS_KEPT_MS;
         known == self.fingerprint || is_former
     }
 }
 
-/// What a field serializes to when its JSON `null` means something, such as "take the value away". A fingerprint leaves
-/// nulls out, so an explicit one needs a value of its own.
+/// The serialized value of a field whose explicit JSON `null` has a meaning, such as "remove the value". Fingerprints
+/// leave nulls out, so an explicit null needs a marker.
 pub const EXPLICIT_NULL: &str = "\0null";
 
 impl Fingerprint {
-    /// The fingerprint of a command as it was parsed: of its JSON with sorted fields and without nulls. Neither the
-    /// spelling of the request nor the order of fields counts, and an optional field that a later version adds does not
-    /// change the fingerprint of a command that leaves it out.
+    /// Computes the fingerprint of a parsed command: the hash of its JSON with sorted fields and without nulls.
+    ///
+    /// The formatting of the request and the order of its fields do not matter. An optional field that a later version
+    /// adds does not change the fingerprint of a command that leaves it out.
     pub fn of(command: &impl Serialize) -> Self {
         let mut json =
             serde_json::to_value(command).expect("a parsed command has no maps with other keys than strings");
@@ -60,8 +67,8 @@ impl Fingerprint {
         Self(digest128(&[json.to_string().as_bytes()]))
     }
 
-    /// The fingerprint of the same command as earlier versions wrote it: nulls included, fields in the order of their
-    /// declaration. Optional fields that are newer than that must not be serialized when they are absent.
+    /// Computes the fingerprint as earlier versions did: nulls included, fields in the order of their declaration.
+    /// Optional fields that were added since then must not be serialized when they are absent.
     pub fn with_nulls(command: &impl Serialize) -> Self {
         let json = serde_json::to_string(command).expect("a parsed command has no maps with other keys than strings");
         let marker = serde_json::Value::from(EXPLICIT_NULL).to_string();
@@ -69,7 +76,7 @@ impl Fingerprint {
     }
 }
 
-/// Removes the members of objects that are null. Elements of lists stay: their position has a meaning.
+/// Removes object members that are null. Elements of arrays stay, because their position has a meaning.
 fn leave_out_nulls(json: &mut serde_json::Value) {
     match json {
         serde_json::Value::Object(members) => {
@@ -81,163 +88,168 @@ fn leave_out_nulls(json: &mut serde_json::Value) {
     }
 }
 
-/// The same idempotency key came with another command: 422 `idempotency_key_reused`.
+/// The idempotency key was already used for a different command. The client gets 422 `idempotency_key_reused` and must
+/// choose a new key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("this idempotency key was used for another command")]
 pub struct KeyReused;
 
-/// What a command comes to.
+/// The result of an accepted command.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision<E, R> {
-    /// What happened, in order. Empty for a read or a repeat.
+    /// The events, in order. Empty for a read or a duplicate.
     pub events: Vec<E>,
-    /// What the caller hears.
+    /// The reply to the caller.
     pub answer: Answer<R>,
 }
 
-/// When and what the caller hears.
+/// The reply to the caller and when it is sent.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer<R> {
-    /// This, once the events are durable.
+    /// The reply is sent once the events are durable.
     Now(R),
-    /// This, which an earlier copy of the command was answered before.
-    Again(R),
-    /// What [`Aggregate::settled`] says of the ticket once it says something: another entity has to answer first.
-    Later(Ticket),
+    /// The command is a duplicate; this is the reply to its first copy.
+    Duplicate(R),
+    /// Another entity has to answer first. The reply is the first result of [`Aggregate::deferred_reply`].
+    Deferred(DeferredReply),
 }
 
-/// Stands for an answer that is not known yet.
+/// Identifies a reply that is not known yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ticket {
-    /// The command that waits.
+pub struct DeferredReply {
+    /// The id of the command that waits for its reply.
     pub command_id: CommandId,
-    /// Whether it is a repeat of an accepted one.
-    pub again: bool,
+    /// Whether the command is a duplicate of an accepted command.
+    pub duplicate: bool,
 }
 
 impl<E, R> Decision<E, R> {
-    /// `events` happened, and the caller hears `reply`.
+    /// Accepts the command with `events` and `reply`.
     pub fn accept(events: Vec<E>, reply: R) -> Self {
         Self { events, answer: Answer::Now(reply) }
     }
 
-    /// Nothing changes; the caller hears `reply`.
+    /// Replies with `reply` and changes nothing.
     pub fn read(reply: R) -> Self {
         Self { events: Vec::new(), answer: Answer::Now(reply) }
     }
 
-    /// Nothing changes; the caller hears what was answered before.
-    pub fn again(reply: R) -> Self {
-        Self { events: Vec::new(), answer: Answer::Again(reply) }
+    /// Replies to a duplicate with the reply of its first copy and changes nothing.
+    pub fn duplicate(reply: R) -> Self {
+        Self { events: Vec::new(), answer: Answer::Duplicate(reply) }
     }
 
-    /// `events` happened, and the caller hears the outcome when it has settled.
-    pub fn later(events: Vec<E>, command_id: CommandId) -> Self {
-        Self { events, answer: Answer::Later(Ticket { command_id, again: false }) }
+    /// Accepts the command with `events`; the reply follows when the outcome is known.
+    pub fn deferred(events: Vec<E>, command_id: CommandId) -> Self {
+        Self { events, answer: Answer::Deferred(DeferredReply { command_id, duplicate: false }) }
     }
 
-    /// A repeat of a command whose outcome is still open, or settled by now.
-    pub fn later_again(command_id: CommandId) -> Self {
-        Self { events: Vec::new(), answer: Answer::Later(Ticket { command_id, again: true }) }
+    /// Replies to a duplicate of a command whose reply was deferred, whether or not its outcome is known yet.
+    pub fn deferred_duplicate(command_id: CommandId) -> Self {
+        Self { events: Vec::new(), answer: Answer::Deferred(DeferredReply { command_id, duplicate: true }) }
     }
 }
 
-/// A thing of the trade with one writer: state that changes by events alone.
+/// A business entity with a single writer, whose state changes only by events.
 ///
-/// `State = fold(apply, events)`: every method but [`apply`](Aggregate::apply) only reads. There is no clock, no
-/// randomness and no I/O in here, so the same history always comes to the same state.
+/// `State = fold(apply, events)`: every method except [`apply`](Aggregate::apply) only reads. Aggregates use no clock,
+/// no randomness and no I/O, so the same history always yields the same state.
 pub trait Aggregate: Default + Send + Sync + 'static {
-    /// Its number in keys.
+    /// The number of this kind of aggregate in entity keys.
     const KIND: Kind;
-    /// What can be asked of it; reads are commands without events.
+    /// The commands of this aggregate. A read is a command without events.
     type Command: Clone + Debug + Send + Sync + 'static;
-    /// What can happen to it. Lives for ever in the journal: fields are numbered, and their meaning never changes.
+    /// The events of this aggregate. They stay in the journal permanently: fields are numbered, and no number ever
+    /// changes its meaning.
     type Event: Encode<()> + for<'b> Decode<'b, ()> + Clone + Debug + PartialEq + Send + Sync + 'static;
-    /// What an accepted command answers.
+    /// The reply to an accepted command.
     type Reply: Clone + Debug + PartialEq + Send + Sync + 'static;
-    /// Why a command was refused, with the values that a caller needs to do better.
+    /// The reason for a rejected command, with the values that the caller needs to correct it.
     type Rejection: Error + Clone + PartialEq + Send + Sync + 'static;
-    /// The state as it is written to a snapshot; taking it is quick, writing it may take long.
+    /// The state in the form that is written to a snapshot. Taking it is fast; encoding it may be slow.
     type Frozen: Send + 'static;
 
-    /// Decides. A repeated command yields the old reply and no events.
+    /// Decides a command. A duplicate yields the earlier reply and no events.
     fn decide(
         &self,
         command: &Self::Command,
         context: &Context,
     ) -> Result<Decision<Self::Event, Self::Reply>, Self::Rejection>;
 
-    /// The answer to a command that was accepted with [`Answer::Later`], once there is one.
-    fn settled(&self, ticket: &Ticket, now: Timestamp) -> Option<Result<Self::Reply, Self::Rejection>> {
-        let _ = (ticket, now);
+    /// Returns the reply to a command that was accepted with [`Answer::Deferred`], or `None` while it is not known.
+    fn deferred_reply(&self, deferred: &DeferredReply, now: Timestamp) -> Option<Result<Self::Reply, Self::Rejection>> {
+        let _ = (deferred, now);
         None
     }
 
-    /// What time alone changes by `now`: a bounded number of events; [`wake_at`](Aggregate::wake_at) says if more are
-    /// due.
+    /// Returns the events that are due by `now` because of time alone. The number of events is bounded;
+    /// [`wake_at`](Aggregate::wake_at) tells whether more are due.
     fn on_wake(&self, now: Timestamp) -> Vec<Self::Event> {
         let _ = now;
         Vec::new()
     }
 
-    /// What the outcome of an effect changes. Nothing, when the effect is no longer wanted.
+    /// Returns the events that follow from the outcome of an effect. Empty when the effect is no longer outstanding.
     fn on_outcome(&self, effect: EffectId, outcome: &Outcome, now: Timestamp) -> Vec<Self::Event> {
         let _ = (effect, outcome, now);
         Vec::new()
     }
 
-    /// Changes the state; cannot fail.
+    /// Applies an event to the state. Cannot fail: `decide` has checked everything, and the journal never changes.
     fn apply(&mut self, event: &Self::Event);
 
-    /// When it next wants to be woken. O(1).
+    /// The next time at which [`on_wake`](Aggregate::on_wake) must be called. O(1).
     fn wake_at(&self) -> Option<Timestamp> {
         None
     }
 
-    /// What `event`, just applied, asks to be done elsewhere.
+    /// Returns the effects that `event` requests. The caller has just applied the event.
     fn effects(&self, event: &Self::Event) -> Vec<Effect> {
         let _ = event;
         Vec::new()
     }
 
-    /// All that is still asked for and not settled. An effect stays here until an outcome settles it.
+    /// Returns all requested effects without an outcome. An effect stays in this list until an outcome settles it, so
+    /// that the runtime can deliver it again after a restart.
     fn outstanding(&self) -> Vec<Effect> {
         Vec::new()
     }
 
-    /// Whether [`outstanding`](Aggregate::outstanding) holds anything. O(1).
+    /// Whether [`outstanding`](Aggregate::outstanding) is not empty. O(1).
     fn has_outstanding(&self) -> bool {
         false
     }
 
-    /// The format of the snapshots that this program writes. A kind that writes its state in another way names the next
-    /// number here, and reads the older formats in [`upcast`](Aggregate::upcast).
+    /// The snapshot format that this version of the program writes. An aggregate whose format changes sets the next
+    /// number here and reads the older formats in [`upcast`](Aggregate::upcast).
     const SNAPSHOT_FORMAT: u8 = FIRST_SNAPSHOT_FORMAT;
 
-    /// The state for a snapshot, in well under 5 ms however large it is.
+    /// Takes the state for a snapshot, in well under 5 ms at any size of the state.
     ///
-    /// An error means that there is no snapshot: the caller keeps the former one, and the entity stays in memory.
+    /// An error means that there is no new snapshot: the caller keeps the previous one, and the entity stays in memory.
     fn freeze(&self) -> Result<Self::Frozen, SnapshotError>;
 
-    /// Writes a frozen state in the format [`SNAPSHOT_FORMAT`](Aggregate::SNAPSHOT_FORMAT). Runs beside the actor, which
-    /// goes on. An error means the same as one of [`freeze`](Aggregate::freeze).
+    /// Encodes a frozen state in the format [`SNAPSHOT_FORMAT`](Aggregate::SNAPSHOT_FORMAT). Runs concurrently with the
+    /// entity, which continues to process commands. An error has the same meaning as an error of
+    /// [`freeze`](Aggregate::freeze).
     fn encode_frozen(frozen: &Self::Frozen) -> Result<Vec<u8>, SnapshotError>;
 
-    /// Reads a snapshot of the format [`SNAPSHOT_FORMAT`](Aggregate::SNAPSHOT_FORMAT).
+    /// Decodes a snapshot in the format [`SNAPSHOT_FORMAT`](Aggregate::SNAPSHOT_FORMAT).
     fn thaw(bytes: &[u8]) -> Result<Self, SnapshotError>;
 
-    /// Reads a snapshot of an older format. Kinds that have had one format only have nothing to read here.
+    /// Decodes a snapshot in an older format. The default is for aggregates that have had only one format.
     fn upcast(format: u8, bytes: &[u8]) -> Result<Self, SnapshotError> {
         let _ = bytes;
         Err(SnapshotError(format!("this program does not read format {format} of this kind")))
     }
 
-    /// Freezes the state and writes it, in one go.
+    /// Freezes and encodes the state.
     fn to_snapshot(&self) -> Result<Vec<u8>, SnapshotError> {
         Self::encode_frozen(&self.freeze()?)
     }
 
-    /// Reads a snapshot of any format that this program knows. An error falls back to an older snapshot and the journal.
+    /// Decodes a snapshot in any format that this version of the program knows. After an error, the caller falls back
+    /// to an older snapshot and the journal.
     fn from_snapshot(format: u8, bytes: &[u8]) -> Result<Self, SnapshotError> {
         match format.cmp(&Self::SNAPSHOT_FORMAT) {
             Ordering::Equal => Self::thaw(bytes),
@@ -250,28 +262,29 @@ pub trait Aggregate: Default + Send + Sync + 'static {
     }
 }
 
-/// The format of snapshots of a kind that has had no other.
+/// The snapshot format of an aggregate whose format has never changed.
 pub const FIRST_SNAPSHOT_FORMAT: u8 = 1;
 
-/// A snapshot that cannot be read or written.
+/// A snapshot could not be encoded or decoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct SnapshotError(pub String);
 
-/// The most bytes that one collection of a snapshot may take in memory: what a damaged length could make us allocate.
+/// The maximum size of one decoded collection in a snapshot, in bytes of memory. Bounds the allocation that a corrupted
+/// length can cause.
 pub const SNAPSHOT_COLLECTION_BYTES_MAX: usize = 4 << 30;
-/// The same for a snapshot of at most [`SMALL_SNAPSHOT_BYTES_MAX`], which most are. In memory nothing takes more than
-/// some ten times the bytes that it is written in.
+/// The same maximum for a snapshot of at most [`SMALL_SNAPSHOT_BYTES_MAX`], which most snapshots are. No value takes
+/// more than about ten times its encoded size in memory.
 pub const SMALL_SNAPSHOT_COLLECTION_BYTES_MAX: usize = 64 << 20;
-/// The largest snapshot that is small.
+/// The maximum size of a small snapshot, in bytes.
 pub const SMALL_SNAPSHOT_BYTES_MAX: usize = 1 << 20;
 
-/// bincode's wire format, with room for large collections.
+/// bincode's wire format with the limit for large snapshots.
 pub type SnapshotConfig = wincode::config::Configuration<true, SNAPSHOT_COLLECTION_BYTES_MAX>;
-/// The same format, with room for what a small snapshot can hold.
+/// bincode's wire format with the limit for small snapshots.
 pub type SmallSnapshotConfig = wincode::config::Configuration<true, SMALL_SNAPSHOT_COLLECTION_BYTES_MAX>;
 
-/// Writes a state in bincode's format.
+/// Encodes a state in bincode's format.
 pub fn write_snapshot<T>(state: &T) -> Result<Vec<u8>, SnapshotError>
 where
     T: SchemaWrite<SnapshotConfig, Src = T>,
@@ -282,12 +295,12 @@ where
     wincode::config::serialize(state, SnapshotConfig::new()).map_err(|error| SnapshotError(error.to_string()))
 }
 
-/// Writes a part of a state as events spell it.
+/// Encodes a part of a state in the encoding of events.
 pub fn write_part<T: Encode<()>>(part: &T) -> Result<Vec<u8>, SnapshotError> {
     minicbor::to_vec(part).map_err(|error| SnapshotError(error.to_string()))
 }
 
-/// Reads what [`write_snapshot`] wrote, to the last byte.
+/// Decodes the output of [`write_snapshot`]. Trailing bytes are an error.
 pub fn read_snapshot<T>(bytes: &[u8]) -> Result<T, SnapshotError>
 where
     T: for<'b> SchemaRead<'b, SnapshotConfig, Dst = T> + for<'b> SchemaRead<'b, SmallSnapshotConfig, Dst = T>,
@@ -344,7 +357,7 @@ mod tests {
         let at = Timestamp(1_000);
         assert!(context(at).says(written, at) && context(at).says(Fingerprint::of(&before), at));
         assert!(!context(at).says(Fingerprint(digest128(&[br#"{"title":null,"cap":3}"#])), at));
-        let last = Timestamp(at.0 + RECEIPT_MS);
+        let last = Timestamp(at.0 + PROCESSED_COMMANDS_KEPT_MS);
         assert!(context(last).says(written, at), "for 24 hours");
         let later = Timestamp(last.0 + 1);
         assert!(!context(later).says(written, at) && context(later).says(Fingerprint::of(&before), at));

@@ -1,68 +1,73 @@
-//! What an event asks to be done elsewhere, and what came of it.
+//! Effects: requests of an aggregate to other entities and external services, and their outcomes.
+//!
+//! An event requests effects ([`Aggregate::effects`](crate::aggregate::Aggregate::effects)). The runtime delivers each
+//! of them at least once and passes the [`Outcome`] back to
+//! [`Aggregate::on_outcome`](crate::aggregate::Aggregate::on_outcome). A target recognises repeats by the effect's
+//! [command id](EffectId::command_id).
 
 use minicbor::{Decode, Encode};
 
 use crate::{
     cart::{CartCommand, CartRejection, CartReply},
     checkout::{CheckoutCommand, CheckoutRejection, CheckoutReply},
-    drop::{DropCommand, DropRejection, DropReply},
+    flash_drop::{DropCommand, DropRejection, DropReply},
     id::{CartId, CheckoutId, CommandId, DropId, EntityKey, OrderId, PaymentId, ProductId, Sku, TenantId, digest128},
-    inventory::{InventoryCommand, InventoryRejection, InventoryReply},
     mail::MailRequest,
     order::{OrderCommand, OrderRejection, OrderReply},
     order_numbers::{self, OrderNumbersCommand, OrderNumbersRejection, OrderNumbersReply},
     payment::{PaymentCommand, PaymentRejection, PaymentReply, ProviderAnswer, ProviderRequest},
     product::{ProductCommand, ProductRejection, ProductReply},
+    stock::{StockCommand, StockRejection, StockReply},
 };
 
-/// Names an effect within its entity.
+/// The id of an effect within its entity.
 ///
-/// A slot is a thing that can be asked for once at a time; a newer turn of a slot replaces the older. An outcome of an
-/// older turn is ignored by the aggregate.
+/// A slot can have one outstanding effect at a time. A request with a newer generation replaces the older one in the
+/// same slot, and the aggregate ignores outcomes of older generations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct EffectId {
-    /// What is asked for.
+    /// What is requested.
     #[n(0)]
     pub slot: u64,
-    /// How often it was asked for anew.
+    /// Distinguishes successive requests in the same slot. Not a retry count: a redelivery keeps the generation.
     #[n(1)]
-    pub turn: u64,
+    pub generation: u64,
 }
 
 impl EffectId {
-    /// The command id under which the effect of `source` reaches its target: the same at each delivery.
+    /// The id of the command that the effect of `source` sends to its target. It is the same for every delivery.
     pub fn command_id(self, source: &EntityKey) -> CommandId {
-        CommandId(digest128(&[source.as_bytes(), &self.slot.to_be_bytes(), &self.turn.to_be_bytes()]))
+        CommandId(digest128(&[source.as_bytes(), &self.slot.to_be_bytes(), &self.generation.to_be_bytes()]))
     }
 }
 
-/// Something to be done elsewhere, delivered at least once.
+/// A request to another entity or an external service, delivered at least once.
 #[derive(Debug, Clone)]
 pub struct Effect {
-    /// Its name within the entity that asks.
+    /// The id within the requesting entity.
     pub id: EffectId,
-    /// What is asked.
+    /// The request.
     pub request: Request,
 }
 
-/// For each kind of entity that can be asked: a request that carries its id and a command, and an outcome that carries
-/// what it answered. A new kind is one line.
+/// Defines, for each kind of entity that can be a target, a request with the entity's id and a command, and an outcome
+/// with the entity's reply. A new kind takes one line.
 macro_rules! entities {
     ($($(#[$doc:meta])* $kind:ident($id:ty, $command:ty) -> ($reply:ty, $rejection:ty);)*) => {
-        /// What can be asked for. Commands to other entities are of the same tenant.
+        /// What an effect requests. Commands go to entities of the same tenant only.
         #[derive(Debug, Clone)]
         pub enum Request {
             $($(#[$doc])* $kind($id, $command),)*
-            /// The counter of order numbers.
+            /// A command to the counter of order numbers.
             OrderNumbers(OrderNumbersCommand),
-            /// A payment provider.
+            /// A request to a payment provider.
             Provider(ProviderRequest),
-            /// The post office.
+            /// An e-mail to the mailer.
             Mail(MailRequest),
         }
 
         impl Request {
-            /// The entity that it is for. `None`: it is for the world outside.
+            /// The key of the target entity, or `None` for a request to an external service.
             pub fn target(&self, tenant: &TenantId) -> Option<EntityKey> {
                 match self {
                     $(Request::$kind(id, _) => Some(id.key(tenant)),)*
@@ -72,23 +77,23 @@ macro_rules! entities {
             }
         }
 
-        /// What came of an effect. An unknown outcome is none: the runtime asks again.
+        /// The definite outcome of an effect. As long as there is none, the runtime delivers the effect again.
         #[derive(Debug, Clone, PartialEq)]
         pub enum Outcome {
             $($(#[$doc])* $kind(Result<$reply, $rejection>),)*
-            /// The counter of order numbers.
+            /// The reply of the counter of order numbers.
             OrderNumbers(Result<OrderNumbersReply, OrderNumbersRejection>),
-            /// A payment provider, with a definite answer.
+            /// The definite answer of a payment provider.
             Provider(ProviderAnswer),
-            /// The post office: the letter is handed over, or there is no one to get it.
+            /// The mailer has accepted the e-mail, or there is no recipient.
             Mail,
         }
     };
 }
 
 entities! {
-    /// An inventory shard.
-    Inventory(Sku, InventoryCommand) -> (InventoryReply, InventoryRejection);
+    /// The stock of one SKU.
+    Stock(Sku, StockCommand) -> (StockReply, StockRejection);
     /// A drop.
     Drop(DropId, DropCommand) -> (DropReply, DropRejection);
     /// A cart.

@@ -1,8 +1,8 @@
-//! Names of things: tenants, entities, and the ids that people and clients see.
+//! Ids and names: tenants, entities, and the ids that clients see.
 //!
-//! Every id is 128 bits, either random or derived (SHA-256, cut) from what makes the thing unique, so that a
-//! repeated request finds the thing that the first one made. Outside the process an id is an opaque string of 26
-//! Crockford base32 characters.
+//! Every id has 128 bits. It is either random or derived by a truncated SHA-256 hash from what makes the entity unique,
+//! so that a repeated request finds the entity that the first request created. Outside the process, an id is an opaque
+//! string of 26 Crockford base32 characters.
 
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -11,17 +11,17 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use wincode::{SchemaRead, SchemaWrite};
 
-/// What could not be read as an id, a tenant or a SKU.
+/// The text is not a valid id, tenant name or SKU.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a valid {what}")]
 pub struct InvalidName {
-    /// The kind of name that was expected, in the words of the trade.
+    /// The kind of name that was expected.
     pub what: &'static str,
 }
 
 const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// The value of each character as a Crockford digit; 255: none.
+/// The value of each character as a Crockford digit. 255 for characters that are no digit.
 const DIGITS: [u8; 256] = {
     let mut digits = [255; 256];
     let mut value = 0;
@@ -32,7 +32,7 @@ const DIGITS: [u8; 256] = {
     digits
 };
 
-/// A number as text in memory of its own: ids are written several times for each answer.
+/// A number as text in a fixed-size buffer. Avoids allocations, because each reply contains several ids.
 pub struct Spelled<const DIGITS: usize>([u8; DIGITS]);
 
 impl<const DIGITS: usize> Spelled<DIGITS> {
@@ -42,7 +42,7 @@ impl<const DIGITS: usize> Spelled<DIGITS> {
     }
 }
 
-/// Writes `value` in Crockford base32, `DIGITS` characters, most significant first.
+/// Encodes `value` in Crockford base32, with `DIGITS` characters, most significant first.
 pub fn crockford<const DIGITS: usize>(value: u128) -> Spelled<DIGITS> {
     let (mut text, mut rest) = ([0; DIGITS], value);
     for place in text.iter_mut().rev() {
@@ -52,7 +52,7 @@ pub fn crockford<const DIGITS: usize>(value: u128) -> Spelled<DIGITS> {
     Spelled(text)
 }
 
-/// Reads what [`crockford`] wrote. Upper case only: an id has exactly one spelling.
+/// Decodes the output of [`crockford`]. Accepts upper case only, so that an id has exactly one text form.
 pub(crate) fn from_crockford(text: &str) -> Option<u128> {
     if text.len() == 26 && !matches!(text.as_bytes()[0], b'0'..=b'7') {
         return None;
@@ -63,7 +63,8 @@ pub(crate) fn from_crockford(text: &str) -> Option<u128> {
     })
 }
 
-/// Hashes `parts` to 128 bits. Each part is preceded by its length, so that no two lists of parts read alike.
+/// Hashes `parts` to 128 bits. The length of each part is hashed before the part, so that two different lists of parts
+/// never hash the same bytes.
 pub fn digest128(parts: &[&[u8]]) -> u128 {
     let mut hasher = Sha256::new();
     for part in parts {
@@ -83,12 +84,12 @@ macro_rules! ids {
         pub struct $name(pub u128);
 
         impl $name {
-            /// The id that belongs to `parts`, always the same.
+            /// Derives the id from `parts`. The same parts always yield the same id.
             pub fn derive(parts: &[&[u8]]) -> Self {
                 Self(digest128(parts))
             }
 
-            /// The 16 bytes that stand for it in keys.
+            /// The 16 bytes of the id in keys.
             pub fn to_bytes(self) -> [u8; 16] {
                 self.0.to_be_bytes()
             }
@@ -145,48 +146,48 @@ macro_rules! ids {
 }
 
 ids! {
-    /// A flash sale.
+    /// A flash sale drop.
     DropId, "drop id";
-    /// A buyer's hold on units of a drop. Outside, it is written together with its drop: see [`ClaimRef`].
+    /// A buyer's hold on units of a drop. The public form includes the drop: see [`ClaimRef`].
     ClaimId, "claim id";
-    /// Units of ordinary inventory held for a checkout.
+    /// Units of a stock item that are held for a checkout.
     HoldId, "hold id";
     /// A shopping cart.
     CartId, "cart id";
     /// A line of a cart.
     LineId, "line id";
-    /// One attempt of a buyer to pay.
+    /// A buyer's attempt to pay.
     CheckoutId, "checkout id";
     /// A placed order.
     OrderId, "order id";
     /// A line of a placed order.
     OrderLineId, "line id";
-    /// A parcel of an order.
+    /// A shipment of an order.
     FulfillmentId, "fulfillment id";
-    /// Money asked of a payment provider.
+    /// A payment through a payment provider.
     PaymentId, "payment id";
-    /// A refund of a part or all of a captured payment.
+    /// A full or partial refund of a captured payment.
     RefundId, "refund id";
     /// A product of the catalogue.
     ProductId, "product id";
-    /// A variant of a product: what has a SKU and a price.
+    /// A variant of a product, with its own SKU and price.
     VariantId, "variant id";
-    /// Who acts: a guest, a customer, or a member of the merchant's staff.
+    /// An acting subject: a guest, a customer, or a member of the merchant's staff.
     SubjectId, "subject";
-    /// A row of `contacts`: where a buyer's e-mail, name and address live.
+    /// A row of the table `contacts`, which stores the e-mail address, name and address of a buyer.
     ContactId, "contact id";
-    /// A command as its caller named it: tenant, subject, operation, target and idempotency key.
+    /// A command, identified by tenant, subject, operation, target and idempotency key.
     CommandId, "command id";
-    /// What a command said, so that the same key cannot be used for another one.
+    /// The hash of a command's content. Detects a different command under the same idempotency key.
     Fingerprint, "fingerprint";
     /// A keyed hash of a normalised e-mail address. The address itself never reaches the journal.
     EmailHash, "e-mail hash";
 }
 
-/// A claim as clients name it: its drop and its id in one opaque string.
+/// The public id of a claim: its drop and its id in one opaque string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, SchemaRead, SchemaWrite)]
 pub struct ClaimRef {
-    /// The drop that decides about the claim.
+    /// The drop that owns the claim.
     #[n(0)]
     pub drop: DropId,
     /// The claim within that drop.
@@ -222,7 +223,7 @@ macro_rules! names {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// Takes `text` if it is a valid name of this kind.
+            /// Returns `text` as a name if it is valid.
             pub fn new(text: &str) -> Result<Self, InvalidName> {
                 let valid: fn(&str) -> bool = $valid;
                 if valid(text) { Ok(Self(text.into())) } else { Err(InvalidName { what: $what }) }
@@ -280,19 +281,18 @@ macro_rules! names {
     )*};
 }
 
-/// The longest tenant name, in bytes: it is part of every key.
+/// The maximum length of a tenant name, in bytes. It is part of every key.
 pub const TENANT_BYTES_MAX: usize = 32;
-/// The longest SKU, in characters: it is the id of a stock item, and Shopify allows no longer one.
+/// The maximum length of a SKU, in characters. It is the id of a stock item. Shopify has the same limit.
 pub const SKU_CHARS_MAX: usize = 255;
 
 names! {
-    /// A merchant's name on this installation: `a-z`, `0-9` and `-`, at most [`TENANT_BYTES_MAX`] characters.
+    /// A merchant's name in this installation: `a-z`, `0-9` and `-`, at most [`TENANT_BYTES_MAX`] characters.
     TenantId, "tenant", |text| {
         !text.is_empty() && text.len() <= TENANT_BYTES_MAX && !text.starts_with('-')
             && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
     };
-    /// A stock keeping unit: what is counted. No control characters, no surrounding white space, at most
-    /// [`SKU_CHARS_MAX`] characters.
+    /// A stock keeping unit. No control characters, no surrounding white space, at most [`SKU_CHARS_MAX`] characters.
     Sku, "sku", |text| {
         !text.is_empty()
             && text.chars().count() <= SKU_CHARS_MAX
@@ -301,13 +301,13 @@ names! {
     };
 }
 
-/// The kinds of aggregates. The numbers are in every journal: never reuse one.
+/// The kinds of aggregates. The numbers are stored in every journal and must never be reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Kind {
     /// The units of one SKU at one stock location.
-    Inventory = 1,
-    /// A flash sale.
+    Stock = 1,
+    /// A flash sale drop.
     Drop = 2,
     /// A shopping cart.
     Cart = 3,
@@ -315,7 +315,7 @@ pub enum Kind {
     Checkout = 4,
     /// A placed order.
     Order = 5,
-    /// Money asked of a payment provider.
+    /// A payment through a payment provider.
     Payment = 6,
     /// A product of the catalogue.
     Product = 7,
@@ -324,9 +324,9 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Every kind there is.
+    /// All kinds.
     pub const ALL: [Kind; 8] = [
-        Kind::Inventory,
+        Kind::Stock,
         Kind::Drop,
         Kind::Cart,
         Kind::Checkout,
@@ -336,15 +336,15 @@ impl Kind {
         Kind::OrderNumbers,
     ];
 
-    /// The kind with this number, if this program knows it.
+    /// The kind with this number, or `None` if this version of the program does not know it.
     pub fn from_number(number: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| *kind as u8 == number)
     }
 
-    /// Its name in metrics and logs.
+    /// The name in metrics and logs.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Inventory => "inventory",
+            Kind::Stock => "inventory",
             Kind::Drop => "drop",
             Kind::Cart => "cart",
             Kind::Checkout => "checkout",
@@ -356,15 +356,15 @@ impl Kind {
     }
 }
 
-/// The address of an entity: tenant, kind and id, in the bytes that the journal stores.
+/// The key of an entity: tenant, kind and id, in the bytes that the journal stores.
 ///
-/// Layout: kind (1 byte), length of the tenant (1 byte), tenant, id. Two entities never share these bytes, and an
-/// entity's shard is a function of them.
+/// Layout: kind (1 byte), length of the tenant name (1 byte), tenant name, id. No two entities have the same key, and
+/// the key determines the shard of its entity.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntityKey(Arc<[u8]>);
 
 impl EntityKey {
-    /// The key of the entity of this kind and id that belongs to `tenant`.
+    /// The key of the entity of `tenant` with this kind and id.
     pub fn new(kind: Kind, tenant: &TenantId, id: &[u8]) -> Self {
         let tenant = tenant.as_str().as_bytes();
         let mut bytes = Vec::with_capacity(2 + tenant.len() + id.len());
@@ -375,7 +375,7 @@ impl EntityKey {
         Self(bytes.into())
     }
 
-    /// Reads a key from the journal. `None` when it is not one, or of a kind that this program does not know.
+    /// Decodes a key from the journal. `None` if it is malformed or its kind is unknown to this version of the program.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         Kind::from_number(*bytes.first()?)?;
         let tenant_end = 2 + *bytes.get(1)? as usize;
@@ -389,28 +389,28 @@ impl EntityKey {
         &self.0
     }
 
-    /// What kind of entity it names.
+    /// The kind of the entity.
     pub fn kind(&self) -> Kind {
         Kind::from_number(self.0[0]).expect("checked when the key was made")
     }
 
-    /// Whose entity it is.
+    /// The tenant that owns the entity.
     pub fn tenant(&self) -> TenantId {
         let name = std::str::from_utf8(&self.0[2..2 + self.0[1] as usize]).expect("checked when the key was made");
         TenantId(name.into())
     }
 
-    /// The id within tenant and kind.
+    /// The id within the tenant and kind.
     pub fn id(&self) -> &[u8] {
         &self.0[2 + self.0[1] as usize..]
     }
 
-    /// The id as 128 bits, for the kinds that have such ids.
+    /// The id as 128 bits, for kinds with such ids.
     pub fn id128(&self) -> Option<u128> {
         self.id().try_into().ok().map(u128::from_be_bytes)
     }
 
-    /// The shard among `shards` that owns the entity: XXH3 of the key.
+    /// The shard that owns the entity, out of `shards`: XXH3 of the key.
     pub fn shard(&self, shards: u16) -> u16 {
         (xxhash_rust::xxh3::xxh3_64(&self.0) % u64::from(shards)) as u16
     }
@@ -426,7 +426,7 @@ impl fmt::Display for EntityKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/", self.tenant(), self.kind().name())?;
         match self.id128() {
-            Some(id) if self.kind() != Kind::Inventory => f.write_str(crockford::<26>(id).as_str()),
+            Some(id) if self.kind() != Kind::Stock => f.write_str(crockford::<26>(id).as_str()),
             _ => write!(f, "{}", String::from_utf8_lossy(self.id())),
         }
     }
@@ -448,9 +448,9 @@ keyed! {
 }
 
 impl Sku {
-    /// The key of the inventory shard that counts this SKU at the location `default`.
+    /// The key of the stock item for this SKU at the location `default`.
     pub fn key(&self, tenant: &TenantId) -> EntityKey {
-        EntityKey::new(Kind::Inventory, tenant, self.as_str().as_bytes())
+        EntityKey::new(Kind::Stock, tenant, self.as_str().as_bytes())
     }
 }
 
@@ -477,7 +477,7 @@ mod tests {
     fn a_key_tells_its_parts() {
         let tenant = TenantId::new("demo").unwrap();
         let key = Sku::new("SHIRT-S").unwrap().key(&tenant);
-        assert_eq!((key.kind(), key.tenant(), key.id()), (Kind::Inventory, tenant, &b"SHIRT-S"[..]));
+        assert_eq!((key.kind(), key.tenant(), key.id()), (Kind::Stock, tenant, &b"SHIRT-S"[..]));
         assert_eq!(EntityKey::from_bytes(key.as_bytes()), Some(key));
         assert_eq!(EntityKey::from_bytes(&[99, 1, b'a', b'b']), None);
     }

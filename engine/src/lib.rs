@@ -1,34 +1,34 @@
-//! What is true in commerce: pure rules, no I/O, no clock, no randomness, no async.
+//! The business rules of commerce as pure functions: no I/O, no clock, no randomness, no async.
 //!
-//! Each kind of thing is an [`Aggregate`](aggregate::Aggregate): commands in, events out, and a state that is nothing
-//! but the fold of its events. A new kind is one folder here.
+//! Each kind of entity is an [`Aggregate`](aggregate::Aggregate): it takes commands, emits events, and its state is the
+//! fold of its events. A new kind of entity is a new folder in this crate.
 
 pub mod address;
 pub mod aggregate;
 pub mod cart;
 pub mod catalogue;
 pub mod checkout;
-pub mod drop;
 pub mod effect;
+pub mod fault_injection;
+pub mod flash_drop;
 pub mod id;
-pub mod inventory;
-pub mod ledger;
 pub mod mail;
 pub mod money;
 pub mod order;
 pub mod order_numbers;
+pub mod paged_list;
 pub mod payment;
 pub mod pricing;
+pub mod processed_commands;
 pub mod product;
 pub mod quantity;
-pub mod receipts;
-pub mod sabotage;
 pub mod shards;
+pub mod stock;
 #[cfg(test)]
 mod testing;
 pub mod text;
 pub mod time;
 
-/// The version of the rules that this program writes into batches and snapshots. A reader that does not know it stops
-/// leading instead of skipping.
+/// The version of the rules, written into batches and snapshots. A node that reads a newer version fails with an error
+/// instead of skipping the data.
 pub const RULES_VERSION: u16 = 2;

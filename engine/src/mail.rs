@@ -1,29 +1,29 @@
-//! Mail that an entity asks to be sent. It names people and things by their ids: whoever sends it reads the address
-//! where it can be erased.
+//! E-mails that an entity requests. A request refers to people and entities by id only: the sender reads the address
+//! from the table of contacts, where it can be erased.
 
 use crate::{
     id::{ContactId, FulfillmentId, OrderId},
     money::Money,
 };
 
-/// A letter to be sent.
+/// A request to send an e-mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MailRequest {
-    /// To whom. One that has been erased gets none, which counts as sent.
+    /// The recipient. If the contact has been erased, no e-mail is sent, and the request counts as done.
     pub contact: ContactId,
-    /// About what.
+    /// The subject matter.
     pub kind: MailKind,
 }
 
-/// What a letter is about.
+/// The subject matter of an e-mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MailKind {
-    /// The order is paid: its lines, its totals, and where to look at it.
+    /// The order is paid. The e-mail shows its lines, its totals and a link to the order.
     Receipt {
-        /// Which.
+        /// The order.
         order: OrderId,
     },
-    /// A parcel is on its way: its lines, and where it can be followed.
+    /// A parcel was shipped. The e-mail shows its lines and its tracking.
     Shipped {
         /// The order.
         order: OrderId,
@@ -36,19 +36,19 @@ pub enum MailKind {
         order: OrderId,
         /// The parcel.
         fulfillment: FulfillmentId,
-        /// The number of the correction, so that each is a mail of its own.
+        /// The number of the correction, so that each correction is a separate e-mail.
         change: u32,
     },
-    /// Money was given back.
+    /// Money was refunded.
     Refunded {
         /// The order.
         order: OrderId,
-        /// The number of the notice, so that each refund is a mail of its own.
+        /// The number of the notice, so that each refund is a separate e-mail.
         notice: u32,
-        /// How much.
+        /// The refunded amount.
         amount: Money,
     },
-    /// The order is cancelled, and what was paid for it given back.
+    /// The order was cancelled and its payment refunded.
     Cancelled {
         /// The order.
         order: OrderId,
@@ -56,7 +56,7 @@ pub enum MailKind {
 }
 
 impl MailKind {
-    /// The order that the mail is about.
+    /// The order that the e-mail is about.
     pub fn order(self) -> OrderId {
         match self {
             MailKind::Receipt { order }

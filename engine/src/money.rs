@@ -1,4 +1,4 @@
-//! Money: integer minor units with a currency. No floats, ever.
+//! Money: integer minor units with a currency. Never floating point.
 
 use std::{fmt, str::FromStr, sync::LazyLock};
 
@@ -6,31 +6,31 @@ use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use wincode::{SchemaRead, SchemaWrite};
 
-/// The largest absolute amount, 2⁵³ − 1 minor units: what a JSON number carries exactly.
+/// The largest absolute amount, 2⁵³ − 1 minor units. A JSON number represents it exactly.
 pub const AMOUNT_MAX: i64 = (1 << 53) - 1;
 
-/// The day of the list of currencies in use: ISO 4217, list one, with amendment 180 (Bulgaria pays in EUR).
+/// The date of the list of currencies in use: ISO 4217, list one, with amendment 180 (Bulgaria uses EUR).
 ///
-/// A newer list comes with a newer `iso_currency`; a test holds the codes to this date.
+/// A newer list comes with a newer version of `iso_currency`; a test compares the codes with this date.
 pub const CURRENCIES_AS_OF: &str = "2026-01-01";
 
-/// Currencies that `iso_currency` calls superseded and ISO 4217 lists as current. VED stands beside VES, the bolívar
-/// that people pay in (amendment 170).
+/// Currencies that `iso_currency` marks as superseded although ISO 4217 lists them as current. ISO 4217 lists VED in
+/// addition to VES, the bolívar in everyday use (amendment 170).
 const STILL_IN_USE: [&str; 1] = ["VES"];
 
-/// What is wrong with an amount of money.
+/// The reason for which an amount of money is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MoneyError {
-    /// Not an ISO 4217 code.
+    /// The code is not in ISO 4217.
     #[error("not an ISO 4217 currency code, such as USD")]
     UnknownCurrency,
-    /// An ISO 4217 code that nobody can pay in: withdrawn, or of a fund, a metal or a test.
+    /// The code is in ISO 4217, but nobody can pay in it: it is withdrawn, or stands for a fund, a metal or a test.
     #[error("not legal tender: no currency in use on {CURRENCIES_AS_OF} (ISO 4217)")]
     NotInUse,
-    /// More than [`AMOUNT_MAX`] minor units, or less than its negative.
+    /// The absolute amount exceeds [`AMOUNT_MAX`] minor units.
     #[error("amount is beyond {AMOUNT_MAX} minor units")]
     TooLarge,
-    /// Two amounts of different currencies in one sum.
+    /// The amounts of a sum have different currencies.
     #[error("amounts of different currencies")]
     MixedCurrencies,
 }
@@ -40,22 +40,22 @@ pub enum MoneyError {
 pub struct Currency([u8; 3]);
 
 impl Currency {
-    /// US dollars.
+    /// The US dollar.
     pub const USD: Currency = Currency(*b"USD");
 
-    /// The currency in use with this upper-case code: legal tender on [`CURRENCIES_AS_OF`]. For new prices.
+    /// The currency with this upper-case code, if it is legal tender on [`CURRENCIES_AS_OF`]. For new prices.
     pub fn new(code: &str) -> Result<Self, MoneyError> {
         Self::known(code)?.in_use()
     }
 
-    /// The currency with this upper-case code, whether or not it is still in use. For amounts of what was once priced
-    /// in it: an order in a currency that was withdrawn can be refunded.
+    /// The currency with this upper-case code, whether or not it is still in use. For existing amounts: an order in a
+    /// withdrawn currency can still be refunded.
     pub fn known(code: &str) -> Result<Self, MoneyError> {
         let known = iso_currency::Currency::from_code(code).ok_or(MoneyError::UnknownCurrency)?;
         known.code().parse()
     }
 
-    /// Itself, if prices can be made in it.
+    /// Returns the currency if new prices may use it.
     pub fn in_use(self) -> Result<Self, MoneyError> {
         let known = iso_currency::Currency::from_code(self.code()).ok_or(MoneyError::UnknownCurrency)?;
         let superseded = known.is_superseded().is_some() && !STILL_IN_USE.contains(&known.code());
@@ -63,9 +63,9 @@ impl Currency {
         if is_tender { Ok(self) } else { Err(MoneyError::NotInUse) }
     }
 
-    /// Every currency that [`Currency::known`] knows, by code.
+    /// All currencies that [`Currency::known`] accepts, sorted by code.
     pub fn all_known() -> &'static [Currency] {
-        // Found once: there are 17,576 codes to be tried.
+        // Computed once, because it tries 17,576 codes.
         static KNOWN: LazyLock<Vec<Currency>> = LazyLock::new(|| {
             let letters = || b'A'..=b'Z';
             let codes = letters().flat_map(|a| letters().flat_map(move |b| letters().map(move |c| [a, b, c])));
@@ -74,18 +74,18 @@ impl Currency {
         &KNOWN
     }
 
-    /// Every currency that prices can be made in, by code.
+    /// All currencies that new prices may use, sorted by code.
     pub fn all_in_use() -> impl Iterator<Item = Currency> {
         Self::all_known().iter().copied().filter(|currency| currency.in_use().is_ok())
     }
 
-    /// Its three letters.
+    /// The three-letter code.
     pub fn code(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or("XXX")
     }
 
-    /// Decimals of its major unit: 2 for USD, 0 for JPY, 3 for KWD. The one table of the program: clients have theirs
-    /// from it.
+    /// The number of decimals of the major unit: 2 for USD, 0 for JPY, 3 for KWD. The only such table in the program;
+    /// clients get theirs from it.
     pub fn decimals(self) -> u32 {
         iso_currency::Currency::from_code(self.code()).and_then(|known| known.exponent()).map_or(0, u32::from)
     }
@@ -106,8 +106,8 @@ impl fmt::Debug for Currency {
 impl FromStr for Currency {
     type Err = MoneyError;
 
-    /// The currency as a record names it. Whatever was once accepted stays readable, also when ISO 4217 withdraws the
-    /// code: what comes from outside goes through [`Currency::new`] or [`Currency::known`].
+    /// Parses a currency in a stored record. A currency that was once accepted stays readable after ISO 4217 has
+    /// withdrawn its code. External input must use [`Currency::new`] or [`Currency::known`] instead.
     fn from_str(code: &str) -> Result<Self, MoneyError> {
         match <[u8; 3]>::try_from(code.as_bytes()) {
             Ok(letters) if letters.iter().all(u8::is_ascii_uppercase) => Ok(Self(letters)),
@@ -124,7 +124,7 @@ impl<C> Encode<C> for Currency {
 
 impl<'b, C> Decode<'b, C> for Currency {
     fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
-        // Whatever was once accepted stays readable, also when ISO 4217 withdraws the code.
+        // A currency that was once accepted stays readable after ISO 4217 has withdrawn its code.
         <[u8; 3]>::try_from(d.str()?.as_bytes())
             .map(Self)
             .map_err(|_| decode::Error::message("currency is not 3 letters"))
@@ -138,35 +138,35 @@ impl Serialize for Currency {
 }
 
 impl<'de> Deserialize<'de> for Currency {
-    /// As [`Currency::from_str`] reads it.
+    /// Parses the currency like [`Currency::from_str`].
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         <std::borrow::Cow<'de, str>>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
-/// An amount in minor units (cents) of a currency. |amount| ≤ [`AMOUNT_MAX`].
+/// An amount in minor units (such as cents) of a currency. |amount| ≤ [`AMOUNT_MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode, Serialize, SchemaRead, SchemaWrite)]
 pub struct Money {
-    /// Minor units.
+    /// The amount in minor units.
     #[n(0)]
     pub amount: i64,
-    /// Of which currency.
+    /// The currency.
     #[n(1)]
     pub currency: Currency,
 }
 
 impl Money {
-    /// `amount` minor units of `currency`.
+    /// Returns `amount` minor units of `currency`, or an error if the amount is too large.
     pub fn new(amount: i64, currency: Currency) -> Result<Self, MoneyError> {
         if amount.abs() > AMOUNT_MAX { Err(MoneyError::TooLarge) } else { Ok(Self { amount, currency }) }
     }
 
-    /// Nothing, in `currency`.
+    /// Zero in `currency`.
     pub fn zero(currency: Currency) -> Self {
         Self { amount: 0, currency }
     }
 
-    /// The sum of the two.
+    /// The sum of both amounts.
     pub fn plus(self, other: Money) -> Result<Self, MoneyError> {
         if self.currency != other.currency {
             return Err(MoneyError::MixedCurrencies);
@@ -174,13 +174,13 @@ impl Money {
         Self::new(self.amount.checked_add(other.amount).ok_or(MoneyError::TooLarge)?, self.currency)
     }
 
-    /// The amount for `units` at this price.
+    /// The amount for `units` units at this price.
     pub fn times(self, units: u64) -> Result<Self, MoneyError> {
         let units = i64::try_from(units).map_err(|_| MoneyError::TooLarge)?;
         Self::new(self.amount.checked_mul(units).ok_or(MoneyError::TooLarge)?, self.currency)
     }
 
-    /// `basis_points` (hundredths of a percent) of the amount, halves rounded away from zero.
+    /// `basis_points` (hundredths of a percent) of the amount, with halves rounded away from zero.
     pub fn share(self, basis_points: u32) -> Result<Self, MoneyError> {
         let product = i128::from(self.amount) * i128::from(basis_points);
         let rounded = (product.abs() + 5_000) / 10_000 * product.signum();
@@ -224,7 +224,7 @@ impl<'de> Deserialize<'de> for Money {
 mod tests {
     use super::*;
 
-    /// List one of ISO 4217 on [`CURRENCIES_AS_OF`], less funds, metals, tests and units of account.
+    /// List one of ISO 4217 on [`CURRENCIES_AS_OF`], without funds, metals, test codes and units of account.
     const IN_USE: &str = "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF \
         CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ \
         GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP \
@@ -269,7 +269,7 @@ mod tests {
         }
     }
 
-    /// ISO 4217's own exceptions from two decimals, written down from the list.
+    /// The exceptions in ISO 4217 from two decimals, copied from the list.
     #[test]
     fn decimals_are_those_of_iso_4217() {
         let none = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF";

@@ -1,17 +1,17 @@
-//! Counts of units.
+//! Quantities of units.
 
 use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 use serde::{Deserialize, Deserializer, Serialize};
 use wincode::{SchemaRead, SchemaWrite};
 
-/// The most units that one request may name: no sale is larger, and sums of a million such stay far from overflow.
+/// The maximum number of units in one request. No sale is larger, and a million quantities add up without overflow.
 pub const QUANTITY_MAX: u32 = 100_000_000;
 
-/// A number of units that someone asks for: 1 to [`QUANTITY_MAX`].
+/// A number of units in a request, from 1 to [`QUANTITY_MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, SchemaRead, SchemaWrite)]
 pub struct Quantity(u32);
 
-/// Zero, negative, or more than [`QUANTITY_MAX`].
+/// The number is zero, negative, or more than [`QUANTITY_MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a quantity is a whole number from 1 to {QUANTITY_MAX}")]
 pub struct InvalidQuantity;
@@ -20,7 +20,7 @@ impl Quantity {
     /// One unit.
     pub const ONE: Quantity = Quantity(1);
 
-    /// Takes `units` if it is within bounds.
+    /// Returns `units` as a quantity if it is within bounds.
     pub fn new(units: i64) -> Result<Self, InvalidQuantity> {
         match u32::try_from(units) {
             Ok(units @ 1..=QUANTITY_MAX) => Ok(Self(units)),

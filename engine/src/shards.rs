@@ -1,21 +1,21 @@
-//! A map that grows without stalling its owner.
+//! A hash map that grows without long pauses.
 
 use std::{
     collections::HashMap,
     hash::{BuildHasher, Hash},
 };
 
-/// Parts of a [`ShardedMap`]. A hash map copies all its entries when it grows: some 25 ms at a million. In 128 parts
-/// that is 0.2 ms at a time.
+/// The number of parts of a [`ShardedMap`]. A hash map moves all its entries when it grows, which takes about 25 ms at
+/// a million entries. With 128 parts, each pause is 0.2 ms.
 const PARTS: usize = 128;
 
-/// A hash map in parts that grow one by one.
+/// A hash map in parts that grow independently.
 #[derive(Debug)]
 pub struct ShardedMap<K, V> {
     parts: Vec<HashMap<K, V, IdHasher>>,
 }
 
-/// Hashes ids, which are cut from SHA-256 or random already, by taking 64 of their bits.
+/// Hashes ids by combining their bits into 64. Ids are already random or derived by SHA-256.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct IdHasher;
 
@@ -63,7 +63,7 @@ impl<K: Hash + Eq, V> ShardedMap<K, V> {
         self.parts.get(Self::part(key))?.get(key)
     }
 
-    /// The value of `key`, made if there is none.
+    /// The value of `key`, inserted with its default if it is missing.
     pub fn entry_or_default(&mut self, key: K) -> &mut V
     where
         V: Default,
@@ -78,7 +78,7 @@ impl<K: Hash + Eq, V> ShardedMap<K, V> {
         self.parts[Self::part(&key)].insert(key, value);
     }
 
-    /// Takes the value of `key` out.
+    /// Removes `key` and returns its value.
     pub fn remove(&mut self, key: &K) -> Option<V> {
         self.parts.get_mut(Self::part(key))?.remove(key)
     }

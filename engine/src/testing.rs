@@ -1,29 +1,29 @@
-//! A history of one aggregate, as tests live through it: commands, answers from elsewhere, and after each step the
-//! promises that every aggregate keeps.
+//! A test harness for one aggregate: sends commands and effect outcomes, and checks after each step the invariants that
+//! every aggregate must keep.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 
 use crate::{
-    aggregate::{Aggregate, Answer, Context, Decision, Ticket},
+    aggregate::{Aggregate, Answer, Context, Decision, DeferredReply},
     effect::{Effect, EffectId, Outcome},
     id::{CommandId, Fingerprint},
     time::Timestamp,
 };
 
-/// What an accepted command was told, at once or later.
+/// The reply to an accepted command, immediate or deferred.
 type Told<A> = Result<<A as Aggregate>::Reply, <A as Aggregate>::Rejection>;
 
-/// An aggregate, its journal, and what it has asked of others.
+/// An aggregate, its journal, and the effects it has requested.
 pub(crate) struct History<A: Aggregate> {
     pub(crate) state: A,
     pub(crate) events: Vec<A::Event>,
     pub(crate) now: Timestamp,
-    /// Every effect that was asked for, by its slot: the newest turn, unless it is settled.
+    /// The outstanding effects by slot, each with its newest generation.
     pub(crate) open: BTreeMap<u64, Effect>,
-    /// Every effect that was ever asked for: late answers may come to any.
+    /// Every effect ever requested. Late outcomes may arrive for any of them.
     pub(crate) asked: Vec<Effect>,
-    /// Commands that changed something, and what they were told.
+    /// Commands that changed something, and their replies.
     accepted: Vec<(A::Command, CommandId, Option<Told<A>>)>,
     next_id: u128,
 }
@@ -43,19 +43,19 @@ impl<A: Aggregate> Default for History<A> {
 }
 
 impl<A: Aggregate> History<A> {
-    /// This has happened before the test begins.
+    /// Applies an event that precedes the test.
     pub(crate) fn given(&mut self, event: A::Event) {
         self.happen(vec![event]);
         self.check();
     }
 
-    /// A command under a new id, and what its caller is told if that is known.
+    /// Sends a command under a new id. Returns its reply if it is known.
     pub(crate) fn ask(&mut self, command: A::Command) -> Option<Told<A>> {
         self.next_id += 1;
         self.ask_as(CommandId(self.next_id), command)
     }
 
-    /// A command under this id. `None`: its answer waits for another's.
+    /// Sends a command under this id. `None`: its reply is deferred.
     pub(crate) fn ask_as(&mut self, id: CommandId, command: A::Command) -> Option<Told<A>> {
         let decision = match self.state.decide(&command, &self.context(id)) {
             Ok(decision) => decision,
@@ -63,13 +63,13 @@ impl<A: Aggregate> History<A> {
         };
         let Decision { events, answer } = decision;
         let changed = !events.is_empty();
-        // What was accepted and then refused for want of another's consent is decided afresh.
+        // A command that was accepted and later rejected by another entity is decided anew when it is repeated.
         self.accepted.retain(|(_, known, told)| *known != id || !(changed && matches!(told, Some(Err(_)))));
         let known = self.accepted.iter().any(|(_, known, _)| *known == id);
         self.happen(events);
         let told = match answer {
-            Answer::Now(reply) | Answer::Again(reply) => Some(Ok(reply)),
-            Answer::Later(ticket) => self.state.settled(&ticket, self.now),
+            Answer::Now(reply) | Answer::Duplicate(reply) => Some(Ok(reply)),
+            Answer::Deferred(deferred) => self.state.deferred_reply(&deferred, self.now),
         };
         if changed {
             assert!(!known, "a repeat of {command:?} changed something");
@@ -79,12 +79,12 @@ impl<A: Aggregate> History<A> {
         told
     }
 
-    /// What the caller of the newest accepted command was told.
+    /// The reply to the newest accepted command.
     pub(crate) fn told(&self) -> Option<Told<A>> {
         self.accepted.last().and_then(|(_, _, told)| told.clone())
     }
 
-    /// An answer to this effect. It settles the effect if it changes anything.
+    /// Delivers the outcome of this effect. The effect is settled if the outcome causes events.
     pub(crate) fn answer(&mut self, effect: EffectId, outcome: &Outcome) {
         let events = self.state.on_outcome(effect, outcome, self.now);
         if !events.is_empty() {
@@ -95,29 +95,29 @@ impl<A: Aggregate> History<A> {
         self.check();
     }
 
-    /// An answer to the only effect there is.
+    /// Delivers the outcome of the only outstanding effect.
     pub(crate) fn answer_open(&mut self, outcome: &Outcome) {
         let open: Vec<_> = self.open.values().map(|effect| effect.id).collect();
         let [effect] = open[..] else { panic!("not one effect is open: {:?}", self.open) };
         self.answer(effect, outcome);
     }
 
-    /// The actor is gone, and comes back from a snapshot.
+    /// Passivates the aggregate and loads it again from a snapshot.
     pub(crate) fn reload(&mut self) {
         self.state = A::thaw(&self.state.to_snapshot().unwrap()).unwrap();
         self.check();
     }
 
-    /// Repeats every accepted command: nothing changes, and each is told what it was told before. One that was refused
-    /// in the end is decided afresh.
+    /// Repeats every accepted command: nothing changes, and each gets the same reply as before. Commands that were
+    /// rejected in the end are left out, because they are decided anew.
     pub(crate) fn repeat_all(&self) {
         for (command, id, told) in self.accepted.iter().filter(|(_, _, told)| !matches!(told, Some(Err(_)))) {
             let again = self.state.decide(command, &self.context(*id));
             let again = again.map(|decision| {
                 assert!(decision.events.is_empty(), "a repeat of {command:?} changed something");
                 match decision.answer {
-                    Answer::Now(reply) | Answer::Again(reply) => Some(Ok(reply)),
-                    Answer::Later(ticket) => self.state.settled(&ticket, self.now),
+                    Answer::Now(reply) | Answer::Duplicate(reply) => Some(Ok(reply)),
+                    Answer::Deferred(deferred) => self.state.deferred_reply(&deferred, self.now),
                 }
             });
             let again = again.unwrap_or_else(|rejection| Some(Err(rejection)));
@@ -145,14 +145,14 @@ impl<A: Aggregate> History<A> {
             self.events.push(event);
         }
         for (_, id, told) in &mut self.accepted {
-            let settled = self.state.settled(&Ticket { command_id: *id, again: true }, self.now);
+            let settled = self.state.deferred_reply(&DeferredReply { command_id: *id, duplicate: true }, self.now);
             if told.is_none() {
                 *told = settled;
             }
         }
     }
 
-    /// What every aggregate promises, after each step.
+    /// Checks the invariants of every aggregate.
     fn check(&self) {
         let named = |effects: Vec<Effect>| -> BTreeMap<u64, String> {
             effects.into_iter().map(|effect| (effect.id.slot, format!("{effect:?}"))).collect()

@@ -1,12 +1,12 @@
-//! Text in one form: what looks the same is the same, and what people hold to be the same letter compares as one.
+//! Unicode text: normalisation for storage, and folding for search.
 
 use std::borrow::Cow;
 
 pub use unicode_normalization::char::is_combining_mark;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
-/// `text` in Unicode's Normalization Form C: composed where there is a composed form. Some keyboards and file systems
-/// write `é` as two characters, others as one.
+/// `text` in Unicode Normalization Form C: composed where a composed form exists. Some keyboards and file systems write
+/// `é` as two characters, others as one.
 pub fn nfc(text: &str) -> Cow<'_, str> {
     if text.is_ascii() || is_nfc_quick(text.chars()) == IsNormalized::Yes {
         return Cow::Borrowed(text);
@@ -14,23 +14,23 @@ pub fn nfc(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.nfc().collect())
 }
 
-/// `text` in Unicode's Normalization Form D: decomposed. Only to know again what was kept in that form.
+/// `text` in Unicode Normalization Form D: decomposed. Only for finding text that was stored in that form.
 pub fn nfd(text: &str) -> String {
     text.nfd().collect()
 }
 
-/// Text as a search compares it: without case, without accents of Latin, Greek, Cyrillic, Hebrew and Arabic letters,
-/// and without differences of width. Marks that are letters of their own, as in Hindi and Thai, stay.
+/// Folds text for search: removes case, accents of Latin, Greek, Cyrillic, Hebrew and Arabic letters, and differences
+/// of width. Marks that are letters in their own right, as in Hindi and Thai, are kept.
 pub fn fold(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();
     }
-    // By way of capital letters, `ß` becomes `ss` and a final sigma a sigma: most of what full case folding does.
+    // Upper case first: `ß` becomes `ss` and a final sigma an ordinary one. This covers most of full case folding.
     let lower = text.nfkd().flat_map(char::to_uppercase).flat_map(char::to_lowercase);
     lower.nfkd().filter(|&c| !is_accent(c)).flat_map(plain_letter).nfc().collect()
 }
 
-/// Whether a combining mark is an accent, a vowel point or a stretching that people leave out when they search.
+/// Whether a combining mark is an accent, a vowel point or a tatweel, which people leave out of search terms.
 fn is_accent(c: char) -> bool {
     matches!(c,
         // Latin, Greek, Cyrillic.
@@ -40,11 +40,11 @@ fn is_accent(c: char) -> bool {
         | '\u{591}'..='\u{5bd}' | '\u{5bf}' | '\u{5c1}' | '\u{5c2}' | '\u{5c4}' | '\u{5c5}' | '\u{5c7}'
         // Arabic vowel signs and the tatweel.
         | '\u{610}'..='\u{61a}' | '\u{640}' | '\u{64b}'..='\u{65f}' | '\u{670}'
-        // Joiners and soft hyphens are not seen.
+        // Joiners and soft hyphens are invisible.
         | '\u{200c}' | '\u{200d}' | '\u{ad}')
 }
 
-/// Letters with a stroke and the like, which Unicode does not decompose, as people type them who lack the key.
+/// Replaces letters that Unicode does not decompose, such as letters with a stroke, by what people type instead.
 fn plain_letter(c: char) -> impl Iterator<Item = char> {
     let (first, second) = match c {
         'ł' => ('l', None),
@@ -56,7 +56,7 @@ fn plain_letter(c: char) -> impl Iterator<Item = char> {
         'þ' => ('t', Some('h')),
         'æ' => ('a', Some('e')),
         'œ' => ('o', Some('e')),
-        // Arabic: forms of alef, yeh and teh marbuta that are typed for each other.
+        // Arabic: variants of alef, yeh and teh marbuta that are typed in place of each other.
         'ٱ' => ('ا', None),
         'ى' => ('ي', None),
         'ة' => ('ه', None),

@@ -1,4 +1,4 @@
-//! Instants. The engine never looks at a clock: `now` is handed in.
+//! Points in time. The engine never reads a clock: callers pass `now`.
 
 use std::{fmt, str::FromStr};
 
@@ -13,31 +13,31 @@ use wincode::{SchemaRead, SchemaWrite};
 #[cbor(transparent)]
 pub struct Timestamp(#[n(0)] pub u64);
 
-/// The last instant that is accepted, 9999-12-30T22:00:00Z: what RFC 3339 can write in every time zone.
+/// The latest accepted time, 9999-12-30T22:00:00Z: RFC 3339 can express it in every time zone.
 pub const TIMESTAMP_MAX: Timestamp = Timestamp(253_402_207_200_000);
 
-/// Not an RFC 3339 time between 1970 and 9999.
+/// The text is not an RFC 3339 time between 1970 and 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an RFC 3339 time between 1970 and 9999")]
 pub struct InvalidTimestamp;
 
 impl Timestamp {
-    /// This many seconds later, at most [`TIMESTAMP_MAX`].
+    /// The time `seconds` later, at most [`TIMESTAMP_MAX`].
     pub fn plus_seconds(self, seconds: u64) -> Self {
         self.plus_ms(seconds.saturating_mul(1_000))
     }
 
-    /// This many milliseconds later, at most [`TIMESTAMP_MAX`].
+    /// The time `ms` milliseconds later, at most [`TIMESTAMP_MAX`].
     pub fn plus_ms(self, ms: u64) -> Self {
         Self(self.0.saturating_add(ms)).min(TIMESTAMP_MAX)
     }
 
-    /// This many seconds earlier, at the earliest 1970.
+    /// The time `seconds` earlier, at the earliest 1970.
     pub fn minus_seconds(self, seconds: u64) -> Self {
         Self(self.0.saturating_sub(seconds.saturating_mul(1_000)))
     }
 
-    /// Milliseconds from `earlier` until this, zero when it is not later.
+    /// Milliseconds from `earlier` to this time, or zero if this time is not later.
     pub fn ms_since(self, earlier: Timestamp) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
@@ -45,7 +45,7 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Later instants are not made; should one come from a damaged file, it shows as the last that can be written.
+        // The program creates no later times. For one from a corrupted file, show the latest valid time.
         let ms = i64::try_from(self.0.min(TIMESTAMP_MAX.0)).map_err(|_| fmt::Error)?;
         let instant = jiff::Timestamp::from_millisecond(ms).map_err(|_| fmt::Error)?;
         write!(f, "{instant:.3}")

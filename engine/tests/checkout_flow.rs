@@ -1,5 +1,6 @@
-//! Buyers, claims, carts, checkouts, payments and orders together: the real aggregates in a world where messages are
-//! lost, late and doubled, and entities crash. Goods and money go together, always.
+//! Tests of buyers, claims, carts, checkouts, payments and orders together: the real aggregates in a simulation in
+//! which messages are lost, delayed and duplicated, and entities crash. The goods of a purchase are sold if and only if
+//! its money is taken.
 #![allow(clippy::unwrap_used)]
 
 mod world;
@@ -8,8 +9,8 @@ use std::collections::BTreeMap;
 
 use engine::{
     checkout::{CheckoutCommand, CheckoutProblem, CheckoutRejection, CheckoutReply, CheckoutState, Source},
-    drop::{Buyer, ClaimState, DropCommand},
     effect::{Outcome, Request},
+    flash_drop::{Buyer, ClaimState, DropCommand},
     id::{CartId, CheckoutId, ClaimRef},
     order::{OrderCommand, OrderPaymentState},
 };
@@ -77,7 +78,7 @@ fn a_declined_card_leaves_the_claim_for_another_checkout() {
     let claim = shop.claim(&buyer(1), 1).unwrap();
     let (_, told) = shop.check_out(&buyer(1), Source::Claims(vec![claim]), "tok_decline");
     assert!(matches!(state(&told), CheckoutState::Failed { problem: CheckoutProblem::PaymentDeclined { .. } }));
-    assert!(matches!(shop.claim_view(claim).state, ClaimState::Held { pin: None, .. }));
+    assert!(matches!(shop.claim_view(claim).state, ClaimState::Held { lock: None, .. }));
     let (_, told) = shop.check_out(&buyer(1), Source::Claims(vec![claim]), "tok_approve");
     assert!(matches!(state(&told), CheckoutState::Completed { .. }));
     shop.settle();
@@ -130,7 +131,7 @@ fn a_challenge_that_nobody_passes_is_given_up_after_fifteen_minutes() {
     let (checkout, _) = shop.check_out(&buyer(1), Source::Claims(vec![claim]), "tok_challenge");
     let started_at = shop.checkout_view(checkout).unwrap().started_at;
     shop.world.settle(started_at.plus_seconds(15 * 60 - 1));
-    assert!(matches!(shop.claim_view(claim).state, ClaimState::Held { pin: Some(_), .. }), "pinned, past its hold");
+    assert!(matches!(shop.claim_view(claim).state, ClaimState::Held { lock: Some(_), .. }), "pinned, past its hold");
     shop.world.settle(started_at.plus_seconds(15 * 60));
     assert_eq!(shop.checkout_view(checkout).unwrap().problem(), Some(&CheckoutProblem::Expired));
     shop.settle();
@@ -194,12 +195,12 @@ fn a_repeated_start_is_answered_as_the_first_was() {
     assert_eq!(shop.world.bank.taken(), 4_900 + 300 + 343, "charged once");
 }
 
-/// A few buyers who do what comes to their minds, in a world that fails as it likes.
+/// A few buyers with random actions, in a simulation with random faults.
 struct Crowd {
     shop: Shop,
     claims: Vec<(Buyer, ClaimRef)>,
     carts: Vec<(Buyer, CartId)>,
-    /// Checkouts that were begun, by their calls.
+    /// The checkouts that were started, with their calls.
     begun: Vec<(Buyer, CheckoutId, usize)>,
 }
 
@@ -324,7 +325,7 @@ impl Crowd {
         self.begun.push((buyer, checkout, call));
     }
 
-    /// Every acceptance under a key said the same.
+    /// Asserts that all successful replies to the same checkout are equal.
     fn assert_answers_are_the_same(&self) {
         for (index, (_, checkout, call)) in self.begun.iter().enumerate() {
             let Some(first @ Outcome::Checkout(Ok(_))) = &self.shop.world.calls[*call].told else { continue };
@@ -349,14 +350,14 @@ fn let_them_shop(seed: u64, faults: Faults) {
     crowd.shop.assert_settled();
 }
 
-/// Seeds that once found something.
+/// Runs seeds that once found a bug.
 #[test]
 fn what_went_wrong_once_does_not_again() {
-    // A refused pin, of which a copy was accepted before the refusal was heard of.
+    // A claim lock is refused, and a duplicate of its request is accepted before the refusal arrives.
     let_them_shop(13_119_951_806_313_911_867, Faults { copied: 18, lost: 25 });
 }
 
-/// Whether the crowd gets everywhere: a test that never completes a checkout would not notice much.
+/// Checks that the random buyers reach every outcome: a test that never completes a checkout would not find much.
 #[test]
 fn a_crowd_meets_everything() {
     let mut met = BTreeMap::<&str, u32>::new();

@@ -1,17 +1,17 @@
-//! What is written stays readable: every event ever written, and the snapshots of every format.
+//! Tests that written data stays readable: every event ever written, and the snapshots of every format.
 //!
-//! `golden/` holds one file for each variant of each aggregate's event, `drop.claimed.hex`, and one for each aggregate's
-//! snapshot, `drop.snapshot.1.hex` (its format). The tests encode fixed samples and compare them with the files byte by
-//! byte, and decode every file there is.
+//! `golden/` has one file for each variant of each aggregate's event, `drop.claimed.hex`, and one for each aggregate's
+//! snapshot, `drop.snapshot.1.hex` (with its format). The tests encode fixed samples and compare them with the files
+//! byte by byte, and decode every existing file.
 //!
-//! **A new variant**: name it in its list, add a sample, and run once with `FUSION_WRITE_GOLDEN=1`, which writes files
-//! that are missing and never touches one that is there.
+//! **A new variant**: add its name to the list and a sample, and run once with `FUSION_WRITE_GOLDEN=1`. This writes the
+//! missing files and never changes an existing one.
 //!
-//! **An event has got a new optional field**: rename its file to `drop.claimed.before-gifts.hex`, add the field to the
-//! sample, and write again. Old files are never deleted: journals hold such events for ever.
+//! **A new optional field in an event**: rename the event's file to `drop.claimed.before-gifts.hex`, add the field to
+//! the sample, and write again. Old files are never deleted, because journals keep such events indefinitely.
 //!
-//! **A state is written otherwise**: raise its aggregate's `SNAPSHOT_FORMAT`, and read the older one in
-//! its `upcast`. Write again, which makes a file of the new format; that of the older one stays.
+//! **A changed snapshot**: increment the `SNAPSHOT_FORMAT` of its aggregate and read the older format in its `upcast`.
+//! Write again, which adds a file of the new format; the file of the older format stays.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -22,7 +22,7 @@ use std::{
 
 use engine::aggregate::Aggregate;
 
-/// The names of an event's variants: a variant that is not listed does not compile, one without a sample fails.
+/// The names of an event's variants: a variant that is not listed does not compile, and one without a sample fails.
 macro_rules! variants {
     ($event:ident: $($variant:ident),* $(,)?) => {
         impl crate::Named for $event {
@@ -61,13 +61,13 @@ pub(crate) trait Named {
     fn name(&self) -> &'static str;
 }
 
-/// What is checked of an aggregate.
+/// The samples of an aggregate.
 struct Golden<A: Aggregate> {
-    /// Events that follow each other; the snapshot is of what they come to.
+    /// Consecutive events; the snapshot is of the state after them.
     history: Vec<A::Event>,
     /// Samples of variants that cannot be in that history.
     others: Vec<A::Event>,
-    /// More samples of a variant, for the sorts of things within it.
+    /// Further samples of a variant, for the kinds of values in it.
     sorts: Vec<(&'static str, A::Event)>,
 }
 
@@ -75,7 +75,7 @@ fn written<E: minicbor::Encode<()>>(event: &E) -> Vec<u8> {
     minicbor::to_vec(event).unwrap()
 }
 
-/// The files of one aggregate, checked in one go: all that is wrong is said at once.
+/// Checks the files of one aggregate, and reports all errors together.
 fn check<A>(golden: Golden<A>)
 where
     A: Aggregate,
@@ -124,7 +124,7 @@ where
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// Why a file does not read as its name says.
+/// Returns the reason why a file does not decode to what its name says.
 fn unreadable<A>(name: &str, bytes: &[u8]) -> Option<String>
 where
     A: Aggregate,
@@ -137,7 +137,7 @@ where
             Ok(thawed) => thawed,
             Err(error) => return Some(error.to_string()),
         };
-        // What an older format comes to is written in the present one.
+        // A snapshot of an older format is re-encoded in the current format, so the bytes differ.
         let same = format != A::SNAPSHOT_FORMAT || thawed.to_snapshot().unwrap() == bytes;
         return (!same).then(|| "thaws to another state".to_owned());
     }
@@ -156,7 +156,7 @@ fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
 
-/// `drop.units_asked.hex` for the variant `UnitsAsked`; a sort of it has its name too.
+/// Returns the name of a variant's file, `drop.units_asked.hex` for `UnitsAsked`; the name of a sort is added to it.
 fn file_name(kind: &str, variant: &str, sort: &str) -> String {
     let mut snake = String::new();
     for letter in variant.chars() {
@@ -168,7 +168,7 @@ fn file_name(kind: &str, variant: &str, sort: &str) -> String {
     if sort.is_empty() { format!("{kind}.{snake}.hex") } else { format!("{kind}.{snake}.{sort}.hex") }
 }
 
-/// Every file of this aggregate, older ones included.
+/// Returns every file of this aggregate, including older ones.
 fn files_of(kind: &str) -> Vec<(String, Vec<u8>)> {
     let entries = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap());
     let named = entries.map(|entry| (entry.file_name().into_string().unwrap(), entry.path()));
@@ -176,7 +176,7 @@ fn files_of(kind: &str) -> Vec<(String, Vec<u8>)> {
     ours.map(|(name, path)| (name, from_hex(&fs::read_to_string(path).unwrap()))).collect()
 }
 
-/// Lines of 32 bytes.
+/// Encodes bytes in hexadecimal, 32 bytes per line.
 fn to_hex(bytes: &[u8]) -> String {
     let line = |line: &[u8]| line.iter().map(|byte| format!("{byte:02x}")).collect::<String>() + "\n";
     bytes.chunks(32).map(line).collect()

@@ -1,16 +1,17 @@
-//! Batches of the journal: no byte can be changed unseen, and what is read is written as what reads the same.
+//! Batches of the journal: no changed byte goes unnoticed, and a decoded batch encodes to bytes that decode to the
+//! same.
 #![no_main]
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use streaming::batch::{Batch, BatchError, Content, HEADER_BYTES, decode_header, encode_entries, encode_lead};
 
-/// Where the header has its checksum, which covers everything but itself.
+/// The bytes of the header that hold the checksum, which covers everything else.
 const CHECKSUM: std::ops::Range<usize> = 44..HEADER_BYTES;
 
 fuzz_target!(|bytes: &[u8]| {
     let as_found = Bytes::copy_from_slice(bytes);
-    // Nobody guesses a checksum: the bytes are looked at with theirs, too.
+    // No input has a valid checksum by chance, so the bytes are also decoded with their correct checksum.
     let sealed = sealed(bytes);
     for bytes in [as_found, sealed] {
         match Batch::decode(&bytes) {
@@ -45,7 +46,7 @@ fn is_written_as_read(bytes: &Bytes, batch: &Batch) {
         assert!(positions.is_sorted() && positions.len() == entries.len());
         assert_eq!(batch.header.end().0, batch.header.first.0.saturating_add(entries.len().max(1) as u64));
     }
-    // One bit, wherever the input says.
+    // Flips one bit at an offset that depends on the input.
     let at = bytes.iter().fold(0usize, |sum, &byte| sum.wrapping_mul(31).wrapping_add(byte.into())) % bytes.len();
     let mut flipped = bytes.to_vec();
     flipped[at] ^= 1;

@@ -1,5 +1,5 @@
-//! JSON bodies: taken and written again they say the same, refused they name a fault and its place, and never is the
-//! server at fault.
+//! JSON bodies: an accepted body has the same meaning after it is written again, and a refused one results in an error
+//! that names a fault and its location, never in a server error.
 #![no_main]
 
 use gateway::{edge::parse, fuzzing::body};

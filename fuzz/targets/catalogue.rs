@@ -1,5 +1,5 @@
-//! Catalogue files: every row is taken or refused, each refusal names a line of the file, the pieces in which a file
-//! comes change nothing, and taking it in a second time changes nothing either.
+//! Catalogue files: every row is accepted or rejected, each rejection names a line of the file, the result does not
+//! depend on how the file is split into pieces, and importing the file a second time changes nothing.
 #![no_main]
 
 use std::{collections::HashMap, io::Read};
@@ -9,14 +9,14 @@ use engine::{
     catalogue::{DuplicateSku, Exporter, Item, ProductRows, Reader},
     effect::Outcome,
     id::{CommandId, Fingerprint, TenantId},
-    inventory::InventoryReply,
     money::Currency,
     product::{ImportOutcome, Product, ProductCommand, ProductRejection, ProductReply, ProductView},
+    stock::StockReply,
     time::Timestamp,
 };
 use libfuzzer_sys::fuzz_target;
 
-/// Products whose merging is tried of one file.
+/// The maximum number of products of one file whose merging is tested.
 const PRODUCTS_MERGED_MAX: usize = 8;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -49,7 +49,7 @@ fuzz_target!(|bytes: &[u8]| {
     products.take(PRODUCTS_MERGED_MAX).for_each(|rows| merges(rows, lines));
 });
 
-/// What a file comes to, or why it comes to nothing.
+/// Returns the items of a file, or the reason why it was refused.
 fn read(file: impl Read, currency: Currency) -> Result<Vec<Item>, String> {
     let mut reader = Reader::new(file, currency, DuplicateSku::Refuse).map_err(|error| error.to_string())?;
     let mut items = Vec::new();
@@ -70,7 +70,7 @@ fn said(read: &Result<Vec<Item>, String>) -> String {
     format!("{read:?}")
 }
 
-/// A file that comes in small pieces.
+/// A reader that returns a file in small pieces.
 struct Pieces<'f> {
     file: &'f [u8],
     bytes_each: usize,
@@ -86,8 +86,8 @@ impl Read for Pieces<'_> {
     }
 }
 
-/// The rows make a product, or are refused with their line; made, they change nothing a second time, nor does an export
-/// of it.
+/// Checks that the rows make a product or are rejected with their line, and that importing them a second time, or
+/// importing an export of the product, changes nothing.
 fn merges(rows: &ProductRows, lines: u64) {
     let (mut product, mut rows, currency) = (Product::default(), rows.clone(), rows.currency);
     for tries in 1.. {
@@ -141,7 +141,7 @@ fn view(product: &mut Product) -> ProductView {
     }
 }
 
-/// Asks a product whose SKUs nobody else wants.
+/// Sends a command to a product whose SKUs are all available.
 fn ask(product: &mut Product, command: &ProductCommand, id: u128) -> Result<ProductReply, ProductRejection> {
     let context = Context {
         now: Timestamp(0),
@@ -153,13 +153,13 @@ fn ask(product: &mut Product, command: &ProductCommand, id: u128) -> Result<Prod
     let Decision { events, answer } = product.decide(command, &context)?;
     events.iter().for_each(|event| product.apply(event));
     while let Some(effect) = product.outstanding().pop() {
-        let done = Outcome::Inventory(Ok(InventoryReply::Done));
+        let done = Outcome::Stock(Ok(StockReply::Done));
         for event in product.on_outcome(effect.id, &done, Timestamp(0)) {
             product.apply(&event);
         }
     }
     match answer {
-        Answer::Now(reply) | Answer::Again(reply) => Ok(reply),
-        Answer::Later(ticket) => product.settled(&ticket, Timestamp(0)).expect("nothing is outstanding"),
+        Answer::Now(reply) | Answer::Duplicate(reply) => Ok(reply),
+        Answer::Deferred(ticket) => product.settled(&ticket, Timestamp(0)).expect("nothing is outstanding"),
     }
 }

@@ -1,5 +1,5 @@
-//! Events as the journal keeps them: whatever decodes is written as what decodes to the same, and nothing else is worse
-//! than an error.
+//! Events in the journal's encoding: every event that decodes encodes to bytes that decode to the same event. Any other
+//! input results in an error, never in a panic.
 #![no_main]
 
 use engine::aggregate::Aggregate;
@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| fuzz::for_kind!(bytes, round_trip));
 
-/// Reads events one after the other, as recovery does.
+/// Decodes events one after the other, as recovery does.
 fn round_trip<A: Aggregate>(bytes: &[u8]) {
     let mut decoder = minicbor::Decoder::new(bytes);
     while decoder.position() < bytes.len() {

@@ -1,6 +1,6 @@
-//! Commands that come again: the key that tells, and the names that are derived from it.
+//! Idempotency: the key of a request, and the command ids derived from it.
 
-use actors::Call;
+use actors::CommandMeta;
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, HeaderName, request::Parts},
@@ -14,30 +14,30 @@ use crate::{
     problem::{Code, Problem},
 };
 
-/// The header that carries the key.
+/// The header with the key.
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// The header that says of an answer that it was given before.
+/// The header that marks the response of a duplicate.
 pub(crate) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-/// The longest key.
+/// The maximum length of a key in bytes.
 pub const KEY_BYTES_MAX: usize = 255;
 
-/// What a request says of its repetition, and its own name. As an extractor: 400 without a key.
+/// The idempotency key of a request, with its request id. As an extractor: 400 without a key.
 #[derive(Debug, Clone)]
 pub struct Key {
     text: String,
     request_id: u128,
 }
 
-/// The same where a key is welcome, but not required: a change that names the version it is based on repeats
-/// harmlessly. Without a key every request is a command of its own.
+/// An idempotency key where it is optional: a change that names the version it is based on is harmless to repeat.
+/// Without a key every request is a command of its own.
 #[derive(Debug, Clone)]
 pub struct OptionalKey(pub Key);
 
-/// Lets commands of the same name go one after the other, where no entity sees them all.
+/// Keyed locks: commands with the same id run one after the other, where no single entity sees them all.
 #[derive(Debug)]
 pub(crate) struct Turns([tokio::sync::Mutex<()>; TURNS]);
 
-/// Enough that commands of different names seldom wait for each other.
+/// Enough that commands with different ids seldom wait for each other.
 const TURNS: usize = 64;
 
 impl Default for Turns {
@@ -47,7 +47,7 @@ impl Default for Turns {
 }
 
 impl Turns {
-    /// Waits until nobody else goes on under this name, and stands for it until it is dropped.
+    /// Waits for the lock of a command id and holds it until the guard is dropped.
     pub(crate) async fn take(&self, name: CommandId) -> tokio::sync::MutexGuard<'_, ()> {
         self.0[(name.0 % TURNS as u128) as usize].lock().await
     }
@@ -62,7 +62,7 @@ fn read(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     }
 }
 
-/// Whether a text is a key.
+/// Whether a text is a valid key.
 fn fits(text: &str) -> bool {
     (1..=KEY_BYTES_MAX).contains(&text.len()) && text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }
@@ -73,9 +73,9 @@ impl Key {
         Self { text, request_id }
     }
 
-    /// The key of a command that comes by another way than HTTP.
+    /// The key of a command that arrives by another way than HTTP.
     pub fn new(text: &str, request_id: u128) -> Result<Self, Problem> {
-        // HTTP takes no notice of what is around a header's value.
+        // HTTP ignores whitespace around the value of a header.
         let text = text.trim_matches([' ', '\t']);
         match fits(text) {
             true => Ok(Self { text: text.to_owned(), request_id }),
@@ -83,16 +83,16 @@ impl Key {
         }
     }
 
-    /// The key itself.
+    /// The text of the key.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
-    /// The call of `operation` on `target` by `identity`, which says `command`.
+    /// The metadata of `command`, which `identity` sends as `operation` on `target`.
     ///
-    /// The same operation, target and key by the same person have the same name; `target` is empty for what makes
-    /// something new.
-    pub fn call(&self, identity: &Identity, operation: &str, target: &[u8], command: &impl Serialize) -> Call {
+    /// The same operation, target and key of the same person give the same command id. `target` is empty for a command
+    /// that creates something.
+    pub fn meta(&self, identity: &Identity, operation: &str, target: &[u8], command: &impl Serialize) -> CommandMeta {
         let name = |subject: SubjectId| {
             CommandId::derive(&[
                 identity.tenant().as_str().as_bytes(),
@@ -103,9 +103,9 @@ impl Key {
             ])
         };
         let (fingerprint, former) = (Fingerprint::of(command), Fingerprint::with_nulls(command));
-        Call {
+        CommandMeta {
             command_id: name(identity.subject()),
-            former_ids: identity.standing().former.iter().copied().map(name).collect(),
+            former_ids: identity.subject_status().former.iter().copied().map(name).collect(),
             fingerprint,
             former_fingerprint: (former != fingerprint).then_some(former),
             request_id: self.request_id,
@@ -129,7 +129,7 @@ impl<S: Send + Sync> FromRequestParts<S> for OptionalKey {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let text = match read(&parts.headers)? {
             Some(text) => text.to_owned(),
-            // A new name has a control character in it, so that no caller can have chosen it.
+            // A generated key has a control character in it, so that no caller can have chosen it.
             None => {
                 format!("\u{1}{}", crate::auth::keys::random128().map_err(|error| Problem::internal("keys", &error))?)
             }

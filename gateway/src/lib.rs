@@ -1,13 +1,13 @@
-//! The front door: REST, tokens, limits, and the document that describes them.
+//! The gateway: the REST and real-time API, authentication, limits, and the OpenAPI document.
 //!
 //! ```text
-//!   serve ─► edge::Door ─► routes/* ─► actors::Commerce        (what is true now)
+//!   serve ─► edge::Door ─► routes/* ─► actors::Commerce        (current state)
 //!               │             └──────► persistence::ReadSide   (lists, accounts)
 //!               └── auth, limits, idempotency, problem: what every route shares
 //! ```
 //!
-//! A request's way in is one of parsing: [`edge`] turns bytes into typed requests, a route turns them into commands of
-//! the engine, and every refusal on the way is a [`problem::Problem`].
+//! A request is parsed, not validated step by step: [`edge`] turns bytes into typed requests, a route turns them into
+//! commands of the engine, and every rejection on the way is a [`problem::Problem`].
 
 pub mod auth;
 pub mod edge;
@@ -44,44 +44,44 @@ use crate::auth::{Issuer, Keys, Mailer, Passwords, Sessions, Tenants, sealing::P
 #[cfg(fuzzing)]
 pub use crate::routes::fuzzing;
 pub use crate::{
-    edge::{Door, serve},
+    edge::{PublicApi, serve},
     problem::Problem,
     settings::{Rate, Rates, SettingFault, Settings},
 };
 
-/// What a gateway is made of.
+/// The parts that a gateway is built from.
 pub struct GatewayOptions {
     /// The entities.
     pub commerce: Commerce,
     /// Accounts and lists.
     pub read_side: ReadSide,
-    /// What the operator has chosen.
+    /// The operator's settings.
     pub settings: Settings,
     /// The installation's secrets.
     pub keys: Keys,
-    /// Who sends mail.
+    /// The mailer.
     pub mailer: Arc<dyn Mailer>,
-    /// What time it is.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// What `/metrics` shows: [`ops::metrics::install`].
+    /// The source of `/metrics`: see [`ops::metrics::install`].
     pub metrics: PrometheusHandle,
 }
 
-/// A gateway that cannot start.
+/// Why a gateway cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Settings that cannot be; all of them.
+    /// Invalid settings; all faults at once.
     #[error("settings: {}", .0.iter().map(SettingFault::to_string).collect::<Vec<_>>().join("; "))]
     Settings(Vec<SettingFault>),
-    /// The password settings are out of argon2's bounds.
+    /// The password settings are outside argon2's bounds.
     #[error(transparent)]
     Password(#[from] auth::password::PasswordError),
-    /// No key can be made of the installation's secret.
+    /// A key cannot be derived from the installation's secret.
     #[error(transparent)]
     Keys(#[from] auth::KeyError),
 }
 
-/// Everything that the routes need. Cheap to clone.
+/// The state that the routes share. Cheap to clone.
 #[derive(Clone)]
 pub struct Gateway(Arc<Parts>);
 
@@ -91,34 +91,34 @@ pub struct Parts {
     pub commerce: Commerce,
     /// Accounts and lists.
     pub read_side: ReadSide,
-    /// What the operator has chosen.
+    /// The operator's settings.
     pub settings: Settings,
-    /// Who asks.
+    /// Accounts and sessions.
     pub sessions: Sessions,
-    /// Whose shop it is about.
+    /// The shops by host and header.
     pub tenants: Tenants,
-    /// How often.
+    /// The rate limits.
     pub limits: limits::Limits,
-    /// Who sends mail.
+    /// The mailer.
     pub mailer: Arc<dyn Mailer>,
-    /// Sends mails that others can cause.
+    /// Sends mails that other people can trigger.
     pub(crate) notices: notices::Notices,
-    /// The key of the hashes that the journal knows e-mail addresses by.
+    /// The key of the hashes that stand for e-mail addresses in the journal.
     pub email_key: [u8; 32],
-    /// The key that order numbers are spelled with.
+    /// The key that order numbers are encoded with.
     pub order_number_key: [u8; 32],
     pub(crate) skus: skus::SkuIndex,
-    /// Products that are being made, by the commands' names.
+    /// Products that are being created, by the ids of their commands.
     pub(crate) making: idempotency::Turns,
-    /// Turns for lists.
+    /// Limits the concurrency of list reads.
     pub(crate) listing: listing::Listing,
-    /// The catalogue files that may be taken in at once.
+    /// Limits how many catalogue files are imported at once.
     pub(crate) imports: Arc<imports::ImportPlaces>,
-    /// The key of what the journal keeps of checkouts' addresses.
+    /// The key of the hashes that stand for the addresses of checkouts in the journal.
     pub(crate) contact_key: [u8; 32],
-    /// The key of the hashes that drops know networks by.
+    /// The key of the hashes that stand for client networks in drops.
     pub(crate) network_key: [u8; 32],
-    /// Seals means of payment before the journal has them.
+    /// Seals payment tokens before they reach the journal.
     pub payment_tokens: Arc<PaymentTokens>,
     order_access_key: [u8; 32],
     pages: OnceLock<axum::Router<Gateway>>,
@@ -137,7 +137,7 @@ impl Deref for Gateway {
 }
 
 impl Gateway {
-    /// A gateway made of these parts. It serves nothing yet: see [`serve`].
+    /// Builds a gateway from its parts. It serves nothing yet: see [`serve`].
     pub fn new(options: GatewayOptions) -> Result<Self, StartError> {
         let GatewayOptions { commerce, read_side, settings, keys, mailer, clock, metrics } = options;
         let faults = settings.faults();
@@ -172,19 +172,19 @@ impl Gateway {
         })))
     }
 
-    /// Serves pages that are not the API's beside it: a payment provider's own. Once, and before [`serve`]. They get the
-    /// gateway as their state, and must not hold it otherwise: it would hold itself.
+    /// Adds pages beside the API, such as a payment provider's. Call it once, before [`serve`]. The pages get the
+    /// gateway as their state and must not hold it otherwise, because that would be a reference cycle.
     pub fn add_pages(&self, pages: axum::Router<Gateway>) {
-        // A second time would be a mistake of the wiring; the first pages stay.
+        // A second call would be a mistake in the wiring; the first pages stay.
         let _ = self.0.pages.set(pages);
     }
 
-    /// The pages that are not the API's.
+    /// The pages beside the API.
     pub(crate) fn pages(&self) -> axum::Router<Gateway> {
         self.0.pages.get().cloned().unwrap_or_default()
     }
 
-    /// The present instant.
+    /// The current time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -193,15 +193,15 @@ impl Gateway {
         self.clock.clone()
     }
 
-    /// The page that shows an order to whoever has its address, without what is personal.
+    /// Returns the URL of the page that shows an order to anyone who has it, without personal data.
     ///
-    /// `shop_url` is the shop's own address: see [`shop_url`](Gateway::shop_url).
+    /// `shop_url` is the shop's own URL: see [`shop_url`](Gateway::shop_url).
     pub fn order_access_url(&self, shop_url: &str, tenant: &TenantId, order: OrderId) -> String {
-        // In the fragment: it reaches no server's log, and no other site by a Referer.
+        // In the fragment, so that it reaches no server log and no other site in a `Referer`.
         format!("{shop_url}/orders/{order}#access={}", self.order_access(tenant, order))
     }
 
-    /// Where people reach a shop, for links in mails and answers.
+    /// Returns the public URL of a shop, for links in mails and responses.
     pub async fn shop_url(&self, tenant: &TenantId) -> Result<String, Problem> {
         self.tenants.public_url(&self.read_side, &self.settings, tenant).await
     }
@@ -211,12 +211,12 @@ impl Gateway {
         hash[..16].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Whether `access` is what an order's [address](Gateway::order_access_url) says.
+    /// Whether `access` is the access code in an order's [URL](Gateway::order_access_url).
     pub(crate) fn is_order_access(&self, tenant: &TenantId, order: OrderId, access: &str) -> bool {
         self.order_access(tenant, order).as_bytes().ct_eq(access.as_bytes()).into()
     }
 
-    /// The OpenAPI 3.1 document of everything that is served.
+    /// Returns the OpenAPI 3.1 document of everything that is served.
     pub fn openapi() -> serde_json::Value {
         routes::document()
     }

@@ -1,4 +1,4 @@
-//! How often callers may ask.
+//! Rate limits.
 
 use std::{
     net::IpAddr,
@@ -20,33 +20,33 @@ use crate::{
     settings::{Rate, Rates},
 };
 
-/// Callers that a limiter tells apart. Beyond a fraction of that, some share a place: callers choose addresses, and
-/// memory must not follow them.
+/// The number of slots of a limiter. Callers are hashed into slots, and beyond a fraction of this number some share
+/// one: callers choose their addresses, and memory must not grow with them.
 const PLACES: u64 = 1 << 18;
 
-/// Items of a list that cost as much as a request: a page of products takes some 20 µs for each of its items.
+/// The number of items of a list that cost as much as a request: a page of products takes some 20 µs per item.
 const ITEMS_PER_REQUEST: u32 = 25;
-/// Checkouts of one guest or account that may fail at once: a buyer who tries several cards, sizes and addresses.
+/// The burst of failed checkouts of one guest or account: a buyer who tries several cards, sizes and addresses.
 pub(crate) const FAILED_CHECKOUTS_OF_IDENTITY: u32 = 20;
-/// How soon one more may fail: far slower than anyone types, and useless to who tries out cards.
+/// The interval at which one more may fail: far slower than anyone types, and useless for testing stolen cards.
 const FAILED_CHECKOUT_OF_IDENTITY_EVERY: Duration = Duration::from_secs(30);
-/// Checkouts from one address that may fail at once: a rush of buyers behind one carrier's address for the last units.
+/// The burst of failed checkouts from one address: many buyers behind one carrier's address who want the last units.
 const FAILED_CHECKOUTS_OF_ADDRESS: u32 = 500;
-/// How soon one more may fail.
+/// The interval at which one more may fail.
 const FAILED_CHECKOUT_OF_ADDRESS_EVERY: Duration = Duration::from_secs(1);
 
-/// Accounts that may be asked for from one address at once: a household, and some typing. Far fewer than passwords, since
-/// each answer says whether an address has an account already.
+/// The burst of sign-ups from one address: a household, and some typing errors. Far fewer than passwords, since each
+/// response reveals whether an e-mail address has an account already.
 pub(crate) const SIGN_UPS_OF_ADDRESS: u32 = 10;
-/// How soon one more may be: 1,440 addresses a day are no harvest.
+/// The interval at which one more is allowed: 1,440 addresses a day are too few for harvesting.
 const SIGN_UP_OF_ADDRESS_EVERY: Duration = Duration::from_secs(60);
-/// Accounts that may be asked for from one network (an IPv4 /24, an IPv6 /48) at once: an office, or a carrier's customers
-/// when a drop opens.
+/// The burst of sign-ups from one network (an IPv4 /24, an IPv6 /48): an office, or a carrier's customers when a drop
+/// opens.
 const SIGN_UPS_OF_NETWORK: u32 = 60;
-/// How soon one more may be.
+/// The interval at which one more is allowed.
 const SIGN_UP_OF_NETWORK_EVERY: Duration = Duration::from_secs(10);
 
-/// The limits of this process. Loopback is unlimited under `--dev`.
+/// The rate limits of this process. Loopback is unlimited under `--dev`.
 pub struct Limits {
     loopback_free: bool,
     seed: u64,
@@ -61,7 +61,7 @@ pub struct Limits {
     checkouts_of_address: FailureLimiter,
 }
 
-/// Counts failures: a place that has too many of them may not even try until it may fail again.
+/// Limits failures: a slot that has too many of them may not try again until its rate allows another failure.
 struct FailureLimiter {
     limiter: Limiter,
     shut: DashMap<u32, Instant>,
@@ -94,11 +94,11 @@ impl FailureLimiter {
     }
 }
 
-/// A checkout that may be tried; its failure counts.
+/// A checkout attempt. Its failure counts.
 pub(crate) struct CheckoutAttempt<'a>(Option<(&'a Limits, u32, u32)>);
 
 impl CheckoutAttempt<'_> {
-    /// The checkout has come to nothing. Counts unless it was the server's fault, or can be repeated as it is.
+    /// Counts a failed checkout, unless the failure is the server's or the same request may be retried.
     pub(crate) fn failed_by(&self, problem: &Problem) {
         let is_callers = problem.status().is_client_error() && problem.status() != StatusCode::TOO_MANY_REQUESTS;
         if let (Some((limits, identity, address)), true) = (self.0, is_callers) {
@@ -116,7 +116,7 @@ impl Limiter {
         Self(RateLimiter::keyed(Quota::per_second(per_second).allow_burst(burst)), burst)
     }
 
-    /// So many at once, and then one more every so often.
+    /// A limiter that allows `at_once` in a burst and then one more per `every`.
     fn slow(at_once: u32, every: Duration) -> Self {
         let at_once = NonZeroU32::new(at_once).unwrap_or(NonZeroU32::MIN);
         let quota = Quota::with_period(every).unwrap_or(Quota::per_second(NonZeroU32::MIN)).allow_burst(at_once);
@@ -127,7 +127,7 @@ impl Limiter {
         self.check_many(place, NonZeroU32::MIN)
     }
 
-    /// Counts as much as `cost` requests at once; all that a rate allows, if it is more.
+    /// Counts `cost` requests at once, capped at the burst.
     fn check_many(&self, place: u32, cost: NonZeroU32) -> Result<(), Problem> {
         // More than the burst would never be allowed.
         let Ok(checked) = self.0.check_key_n(&place, cost.min(self.1)) else {
@@ -146,10 +146,10 @@ impl Limiter {
 }
 
 impl Limits {
-    /// Limits at these rates.
+    /// The rate limits with these rates.
     pub fn new(rates: &Rates, loopback_free: bool) -> Self {
         let mut seed = [0; 8];
-        // Without randomness callers could choose whom they share a place with, which is no reason not to start.
+        // Without randomness callers could choose whom they share a slot with, which is no reason not to start.
         let _ = rand::fill(&mut seed);
         Self {
             loopback_free,
@@ -171,7 +171,7 @@ impl Limits {
         (xxh3_64_with_seed(&key.to_ne_bytes(), self.seed) % PLACES) as u32
     }
 
-    /// Whether nothing is counted for an address.
+    /// Whether an address has no limits.
     pub(crate) fn is_free(&self, address: IpAddr) -> bool {
         self.loopback_free && address.to_canonical().is_loopback()
     }
@@ -185,7 +185,7 @@ impl Limits {
         self.check_address(&self.address, address)
     }
 
-    /// Counts a request from an address by what it asks for: a list as one more for every [`ITEMS_PER_REQUEST`] items.
+    /// Counts a request from an address by its cost: a list costs one more for every [`ITEMS_PER_REQUEST`] items.
     pub(crate) fn request(&self, address: IpAddr, method: &Method, query: Option<&str>) -> Result<(), Problem> {
         if self.is_free(address) {
             return Ok(());
@@ -198,12 +198,12 @@ impl Limits {
         self.check_address(&self.sessions, address)
     }
 
-    /// Counts a password, or a mail, that someone at an address asks for.
+    /// Counts a password attempt, or a request for a mail, from an address.
     pub(crate) fn password(&self, address: IpAddr) -> Result<(), Problem> {
         self.check_address(&self.passwords, address)
     }
 
-    /// Counts an account that someone asks for.
+    /// Counts a sign-up.
     pub(crate) fn sign_up(&self, address: IpAddr) -> Result<(), Problem> {
         if self.is_free(address) {
             return Ok(());
@@ -221,7 +221,7 @@ impl Limits {
         limiter.check(self.place(identity.subject().0))
     }
 
-    /// Refuses a checkout of a guest or account, or from an address, after too many that have failed.
+    /// Rejects a checkout of a guest or account, or from an address, after too many failed ones.
     pub(crate) fn checkout(&self, identity: &Identity, address: IpAddr) -> Result<CheckoutAttempt<'_>, Problem> {
         if self.is_free(address) {
             return Ok(CheckoutAttempt(None));
@@ -232,7 +232,7 @@ impl Limits {
         Ok(CheckoutAttempt(Some((self, identity, address))))
     }
 
-    /// Forgets those who have not asked lately.
+    /// Removes the slots of callers that were not active lately.
     pub(crate) fn sweep(&self) {
         [&self.checkouts_of_identity, &self.checkouts_of_address].into_iter().for_each(FailureLimiter::sweep);
         [
@@ -249,7 +249,7 @@ impl Limits {
     }
 }
 
-/// What a request costs, in requests. What is asked for is believed here, and checked by its route.
+/// The cost of a request, in requests. The `limit` is taken as given here and validated by the route.
 fn cost(method: &Method, query: Option<&str>) -> NonZeroU32 {
     let limits = query.filter(|_| matches!(*method, Method::GET | Method::HEAD)).unwrap_or_default().split('&');
     let items = limits.filter_map(|pair| pair.strip_prefix("limit=")?.parse::<u32>().ok()).max().unwrap_or_default();

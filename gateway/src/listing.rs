@@ -1,5 +1,5 @@
-//! Turns for lists of the catalogue and of drops: one list costs as much as hundreds of claims, and must not keep the cores
-//! from them.
+//! Limits concurrent list reads of the catalogue and of drops: one list costs as much as hundreds of claims and must
+//! not keep the CPU cores from them.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -11,22 +11,22 @@ use crate::{
     problem::Code,
 };
 
-/// The most lists at once, however many cores there are: as many as the database has readers.
+/// The maximum number of concurrent lists, whatever the number of cores: as many as the database has readers.
 const AT_ONCE_MAX: usize = 4;
-/// Lists of one address that may wait for their turns, some milliseconds each: a carrier's crowd that opens the shop at the
-/// same instant.
+/// The maximum number of lists that wait per address, some milliseconds each: many buyers behind one carrier's address
+/// who open the shop at the same instant.
 const WAITING_PER_ADDRESS_MAX: usize = 64;
-/// When to ask again.
+/// When to retry.
 const WAIT: Duration = Duration::from_secs(1);
 
-/// Turns for lists.
+/// Limits concurrent list reads.
 #[derive(Debug)]
 pub(crate) struct Listing {
     turns: Arc<Semaphore>,
     waiting: Arc<PerAddress>,
 }
 
-/// A list's turn. It ends when this is dropped.
+/// A permit for one list, released when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Turn {
     _turn: OwnedSemaphorePermit,
@@ -34,7 +34,7 @@ pub(crate) struct Turn {
 }
 
 impl Listing {
-    /// Half of the cores are for lists, one at the least.
+    /// Half of the cores may read lists, and at least one.
     pub(crate) fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self::with((cores / 2).clamp(1, AT_ONCE_MAX))
@@ -44,7 +44,7 @@ impl Listing {
         Self { turns: Arc::new(Semaphore::new(at_once)), waiting: Arc::new(PerAddress::new(WAITING_PER_ADDRESS_MAX)) }
     }
 
-    /// Waits for a turn. Overloaded: too many lists of this address wait already.
+    /// Waits for a permit. Returns `Overloaded` when too many lists of this address wait already.
     pub(crate) async fn take(&self, address: IpAddr) -> Result<Turn, Problem> {
         let full = || Problem::new(Code::Overloaded).with_detail("too many lists at once").retry_after(WAIT);
         let place = self.waiting.take(address, false).ok_or_else(full)?;

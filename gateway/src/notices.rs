@@ -1,7 +1,7 @@
-//! Mails that others can cause: links to set a password or to verify an address, and warnings.
+//! Mails that other people can trigger: links to set a password or to verify an address, and warnings.
 //!
-//! Whoever knows an address can ask for them, so that one mailbox gets a few in an hour at the most. Receipts and what is
-//! said about orders go another way, and are never dropped.
+//! Anyone who knows an address can trigger them, so one mailbox gets at most a few per hour. Receipts and mails about
+//! orders take another path and are never dropped.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -18,19 +18,19 @@ use crate::{
     problem::{Code, Problem},
 };
 
-/// The most mails that others can cause of one mailbox in an hour: as many as links to set a password are open at a time,
-/// so that whoever has them all in the mailbox needs no more.
+/// The maximum number of triggered mails per mailbox and hour: as many as password links are valid at a time, so that
+/// the mailbox always has all valid links.
 pub(crate) const MAILS_PER_MAILBOX_AN_HOUR: usize = 5;
 const HOUR: Duration = Duration::from_secs(3_600);
-/// The most mailboxes that are counted at a time: some 40 MB. Only those of accounts are.
+/// The maximum number of mailboxes that are counted at a time: some 40 MB. Only those of accounts are counted.
 const MAILBOXES_MAX: usize = 262_144;
-/// Counts the mails that were not sent because their mailbox has had enough.
+/// Counts the mails that were dropped because their mailbox had reached the limit.
 const DROPPED: &str = "fusion_mails_dropped_total";
 
-/// Why a mail is sent.
+/// The reason for a mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Why {
-    /// A new password is asked for.
+    /// A password reset was requested.
     PasswordReset,
     /// An address is to be verified.
     Verification,
@@ -48,10 +48,10 @@ impl Why {
     }
 }
 
-/// When a mailbox was last written to.
+/// The times of the recent mails to each mailbox.
 type Mailboxes = HashMap<(TenantId, String), VecDeque<Timestamp>>;
 
-/// Sends mails that others can cause.
+/// Sends mails that other people can trigger, within the limit per mailbox.
 pub(crate) struct Notices {
     mailer: Arc<dyn Mailer>,
     mailboxes: Mutex<Mailboxes>,
@@ -62,8 +62,8 @@ impl Notices {
         Self { mailer, mailboxes: Mutex::default() }
     }
 
-    /// Takes one of a mailbox's places for mails. `Err`: it has had enough, no mail is to be written, and so long it takes
-    /// until one may be.
+    /// Counts a mail to a mailbox. `Err`: the mailbox has reached its limit, the mail must not be sent, and the value
+    /// is the time until the next one may be.
     pub(crate) fn take_place(&self, why: Why, tenant: &TenantId, to: &str, now: Timestamp) -> Result<(), Duration> {
         let mailbox = Email::new(to).map_or_else(|_| normalise_email(to), |email| email.mailbox());
         let mut mailboxes = self.mailboxes.lock();
@@ -91,12 +91,12 @@ impl Notices {
         place
     }
 
-    /// Sends a mail for which a place was [taken](Notices::take_place).
+    /// Sends a mail that was [counted](Notices::take_place).
     pub(crate) async fn send(&self, mail: Mail) -> Result<(), Problem> {
         self.mailer.send(mail).await.map_err(|error| Problem::new(Code::Unavailable).with_detail(error.to_string()))
     }
 
-    /// Forgets mailboxes that were not written to in the last hour.
+    /// Removes mailboxes that got no mail in the last hour.
     pub(crate) fn sweep(&self, now: Timestamp) {
         let mut mailboxes = self.mailboxes.lock();
         mailboxes.retain(|_, sent| {

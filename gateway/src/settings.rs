@@ -1,4 +1,4 @@
-//! What an operator can choose about the doors. Every field has a default that works.
+//! The operator's settings of the gateway. Every field has a default that works.
 
 use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
@@ -9,12 +9,12 @@ use crate::{
     edge::{Network, Origins},
 };
 
-/// How often something may be asked: a steady rate, and how much may come at once.
+/// A rate limit: a steady rate and a burst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// Requests a second, on average.
+    /// Requests per second, on average.
     pub per_second: NonZeroU32,
-    /// Requests at once.
+    /// The maximum burst of requests.
     pub burst: NonZeroU32,
 }
 
@@ -27,18 +27,18 @@ impl Rate {
     }
 }
 
-/// How often callers may ask. Loopback addresses are unlimited under [`Settings::dev`].
+/// The rate limits. Loopback addresses are unlimited under [`Settings::dev`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rates {
-    /// Requests of one guest or account: a person with a page that polls, and a fast finger.
+    /// Requests of one guest or account: a person with a page that polls and a fast finger.
     pub identity: Rate,
-    /// Requests of a member of staff or an integration: a catalogue is kept up by scripts.
+    /// Requests of a member of staff or an integration: scripts maintain a catalogue.
     pub staff: Rate,
     /// Requests from one address: a household, an office, or many phones behind one carrier's address.
     pub address: Rate,
-    /// New sessions from one address: caps of drops count sessions.
+    /// New sessions from one address: the caps of drops count sessions.
     pub sessions: Rate,
-    /// Passwords tried, accounts made and resets asked for from one address.
+    /// Password attempts, sign-ups and password resets from one address.
     pub passwords: Rate,
 }
 
@@ -54,73 +54,76 @@ impl Default for Rates {
     }
 }
 
-/// The shortest time that carts are kept: changes are answered again by their keys for a day.
+/// The minimum time that carts are kept: their changes are deduplicated by idempotency key for a day.
 const CART_TTL_MIN: Duration = Duration::from_secs(24 * 3_600);
-/// The shortest time that contacts are kept: a payment may be unknown for as long as its goods are held, two days.
+/// The minimum time that contacts are kept: the outcome of a payment may be unknown for as long as its goods are held,
+/// two days.
 const CONTACT_TTL_MIN: Duration = Duration::from_secs(3 * 24 * 3_600);
 
-/// What an operator can choose about the doors.
+/// The operator's settings of the gateway.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Whether this is a developer's machine: a default tenant, and no limits for loopback.
+    /// Whether this is a developer's machine: it has a default tenant and no limits for loopback.
     pub dev: bool,
-    /// Whose shop a request is for that does not say so; only under `dev`.
+    /// The tenant of a request that names none; only under `dev`.
     pub default_tenant: Option<TenantId>,
-    /// Shops by the host names that lead to them, in lower case and without a port; beside those in the database.
+    /// Tenants by host name, in lower case and without a port, in addition to those in the database.
     pub hosts: BTreeMap<String, TenantId>,
-    /// Where people reach the shop, for links in mails: `https://shop.example`. No slash at the end.
+    /// The public URL of the shop, for links in mails: `https://shop.example`. Without a slash at the end.
     pub public_url: String,
-    /// Whose `X-Forwarded-For` counts. Default: nobody's.
+    /// The proxies whose `X-Forwarded-For` is trusted. Default: none.
     pub trusted_proxies: Vec<Network>,
-    /// Whose pages may read the answers and open WebSockets. Default: all may read, since no cookie speaks for a visitor,
-    /// and only the shop's own may open WebSockets.
+    /// The origins whose pages may read responses and open WebSockets. Default: all may read, since no cookie
+    /// authenticates a visitor, and only the shop's own may open WebSockets.
     pub origins: Origins,
-    /// How often callers may ask.
+    /// The rate limits.
     pub rates: Rates,
-    /// Who issues tokens: `iss` of every token.
+    /// The issuer of tokens: `iss` of every token.
     pub issuer: String,
-    /// How long a token is good for. After that a refresh token buys the next.
+    /// The lifetime of a token. A refresh token buys the next one.
     pub token_ttl: Duration,
-    /// How long a refresh token is good for.
+    /// The lifetime of a refresh token.
     pub refresh_ttl: Duration,
-    /// How long the link in a password mail is good for.
+    /// The lifetime of the link in a password mail.
     pub reset_ttl: Duration,
-    /// Whether accounts may claim and check out only once their e-mail address is verified. Guests have no account, and
-    /// are not asked: `audience: customers` keeps them out of a drop.
+    /// Whether accounts may claim and check out only once their e-mail address is verified. It does not apply to
+    /// guests, who have no account: `audience: customers` keeps them out of a drop.
     pub require_verified_email: bool,
-    /// Memory that one password costs to check, in KiB: OWASP's argon2id minimum. Tests take less.
+    /// The memory that checking one password takes, in KiB: OWASP's argon2id minimum. Tests take less.
     pub password_memory_kib: u32,
-    /// Passwords that are checked at once: each takes `password_memory_kib`, and a core for some 20 ms.
+    /// The number of passwords that are checked concurrently: each takes `password_memory_kib`, and a core for some 20
+    /// ms.
     pub passwords_at_once: usize,
-    /// How long a request may take once its body has come. Longer than any entity is waited for.
+    /// The timeout of a request once its body has arrived. It must be longer than the timeout of entities.
     pub request_timeout: Duration,
-    /// How long a catalogue file may take to arrive and be read.
+    /// The timeout for a catalogue file to arrive and be read.
     pub upload_timeout: Duration,
-    /// The largest catalogue file, in bytes.
+    /// The maximum size of a catalogue file, in bytes.
     pub upload_bytes_max: usize,
-    /// Connections at once. Each idle one costs some 10 KB.
+    /// The maximum number of connections. Each idle one costs some 10 KB.
     pub connections_max: usize,
-    /// Plain HTTP connections from one address, idle ones included: browsers open six each, and many phones are behind
-    /// one carrier's address. Not for trusted proxies.
+    /// The maximum number of plain HTTP connections from one address, including idle ones: browsers open six each, and
+    /// many phones are behind one carrier's address. Does not apply to trusted proxies.
     pub connections_per_address_max: usize,
-    /// File descriptors from this one on are for files: a connection that would get one is refused. The default is all,
-    /// for those who have not looked at the process's limit.
+    /// The first file descriptor that is reserved for files: a connection that would get it or a higher one is refused.
+    /// The default reserves none, for callers that have not read the limit of the process.
     pub descriptors_max: u64,
-    /// Live connections (WebSockets and streams of events) from one address: many phones are behind one carrier's.
+    /// The maximum number of live connections (WebSockets and event streams) from one address: many phones are behind
+    /// one carrier's address.
     pub live_per_address_max: usize,
-    /// How long a connection may be idle, or take to send the head of a request.
+    /// The timeout of an idle connection, and of sending the head of a request.
     pub idle_timeout: Duration,
-    /// How long requests may still take when the server stops.
+    /// The time that requests have to finish when the server stops.
     pub drain_timeout: Duration,
-    /// What `/metrics` wants as a bearer token. `None`: it is shown under `dev` alone.
+    /// The bearer token for `/metrics`. `None`: metrics are served under `dev` only.
     pub metrics_token: Option<String>,
-    /// Shipping, flat, in minor units of the order's currency.
+    /// The flat shipping fee, in minor units of the order's currency.
     pub shipping_flat: i64,
-    /// Tax, in hundredths of a percent of the subtotal.
+    /// The tax rate, in hundredths of a percent of the subtotal.
     pub tax_basis_points: u32,
-    /// How long a guest's cart is kept that nobody changes.
+    /// How long a guest's cart is kept after its last change.
     pub guest_cart_ttl: Duration,
-    /// How long the e-mail address and the address of a checkout are kept that no order came of.
+    /// How long the e-mail address and the address of a checkout without an order are kept.
     pub contact_ttl: Duration,
     /// The payment providers that a checkout may name. Default: none, so that nothing can be bought.
     pub payment_providers: Vec<String>,
@@ -162,18 +165,18 @@ impl Default for Settings {
     }
 }
 
-/// What is wrong with a setting.
+/// An invalid setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{setting}: {why}")]
 pub struct SettingFault {
-    /// Which.
+    /// The name of the setting.
     pub setting: &'static str,
-    /// Why it cannot be.
+    /// Why it is invalid.
     pub why: &'static str,
 }
 
 impl Settings {
-    /// Everything that is wrong with them.
+    /// Returns all faults of the settings.
     pub fn faults(&self) -> Vec<SettingFault> {
         let mut faults = Vec::new();
         let mut check = |setting, holds: bool, why| {

@@ -1,19 +1,19 @@
-//! Which product has a SKU, remembered: carts ask it for every line.
+//! A cache of the product that has a SKU: carts look it up for every line.
 //!
-//! What is remembered may be out of date. That does no harm: the product itself is asked for the price, and says when it
-//! does not have the SKU.
+//! Entries may be out of date, which is harmless: the price comes from the product itself, which rejects a SKU that it
+//! does not have.
 
 use std::collections::HashMap;
 
 use engine::id::{ProductId, Sku, TenantId};
 use parking_lot::RwLock;
 
-/// The most SKUs that are remembered, at some 200 bytes each; beyond that all are forgotten.
+/// The maximum number of cached SKUs, at some 200 bytes each. Beyond it the cache is cleared.
 const SKUS_MAX: usize = 100_000;
 
 type Products = HashMap<TenantId, HashMap<Sku, ProductId>>;
 
-/// The products of SKUs that were asked for.
+/// The cached products by SKU.
 #[derive(Debug, Default)]
 pub(crate) struct SkuIndex {
     products: RwLock<Products>,

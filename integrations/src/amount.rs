@@ -1,11 +1,11 @@
-//! Amounts of money as people read them in a mail.
+//! Amounts of money as text for e-mails.
 
 use engine::money::Money;
 
-/// Currencies whose sign means no other currency to a reader of English, with it.
+/// Currencies with a sign that is unambiguous to a reader of English.
 const SIGNS: [(&str, &str); 4] = [("USD", "$"), ("EUR", "€"), ("GBP", "£"), ("JPY", "¥")];
 
-/// An amount in its currency's major unit, thousands apart: `$1,234.50`, `HUF 2,499`, `KWD 1.250`.
+/// Formats an amount in the currency's major unit, with thousands separators: `$1,234.50`, `HUF 2,499`, `KWD 1.250`.
 pub fn format_money(money: Money) -> String {
     let decimals = money.currency.decimals() as usize;
     let digits = format!("{:0>width$}", money.amount.unsigned_abs(), width = decimals + 1);
@@ -19,7 +19,7 @@ pub fn format_money(money: Money) -> String {
         Some((_, sign)) => text += sign,
         None => {
             text += code;
-            // A space that no line breaks at.
+            // A no-break space, so that the amount stays on one line.
             text.push('\u{a0}');
         }
     }

@@ -1,16 +1,16 @@
-//! The outside world: payment providers and mail. It implements what [`actors::ports`] asks for.
+//! The external services: payment providers and mail. This crate implements [`actors::external_services`].
 //!
 //! ```text
-//!   payment ─ Request::Provider ─▶ World ─▶ Providers ─▶ a PaymentProvider (the sandbox …)
-//!   order   ─ Request::Mail ─────▶   │  ─▶ Correspondence (who, about what) ─▶ PostOffice (SMTP, or the outbox)
-//!                                    └─ an answer that is definite, or OutcomeUnknown: the runtime asks again
+//!   payment ─ a provider request ─▶ external services ─▶ providers ─▶ a payment provider (the sandbox …)
+//!   order   ─ a mail request ─────▶         │  ─▶ data of the order and its contact ─▶ mail sender (SMTP or outbox)
+//!                                           └─ a definite outcome, or OutcomeUnknown: the runtime tries again
 //! ```
 
 pub mod amount;
+pub mod external_services;
 pub mod mail;
 pub mod mail_log;
 pub mod order_mail;
 mod outbox;
-pub mod outside;
 pub mod payments;
 pub mod sandbox;

@@ -1,4 +1,4 @@
-//! Letters: by SMTP where it is configured, else into the outbox folder as `.eml` files.
+//! E-mails: sent by SMTP if it is configured, otherwise written to the outbox folder as `.eml` files.
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
@@ -15,24 +15,27 @@ use crate::{
     outbox::Outbox,
 };
 
-/// How long a mail server may take for one command.
+/// The maximum time that a mail server may take for one command.
 const SMTP_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long a mail server may take for a letter. Less than whoever asks for it waits, so that it is noted.
+/// The maximum time that a mail server may take for one e-mail. Less than the caller's own limit, so that the failure
+/// is logged.
 const SEND_MAX: Duration = Duration::from_secs(50);
-/// How often a letter that nobody else asks for again is tried, and the first pause; each further one is twice as long.
+/// The number of attempts for an e-mail that no effect repeats, and the first pause. Each further pause is twice as
+/// long.
 const TRIES: usize = 6;
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Refusals of the one who sends, not of the letter: no sign-in, a wrong one, no encryption (RFC 4954, section 6), and a
-/// host that takes no mail at present (RFC 7504).
+/// Status codes that refuse the sender, not the e-mail: no authentication, a wrong one, no encryption (RFC 4954,
+/// section 6), and a host that accepts no mail at present (RFC 7504).
 const ACCESS_CODES: [u16; 5] = [521, 530, 534, 535, 538];
 
-/// Whose a letter is: what is kept of it goes when its owner is erased. Ids, so that it says nothing personal.
+/// The owner of an e-mail: what is stored of it is removed when the owner is erased. It consists of ids, so it contains
+/// nothing personal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Whose {
-    /// A buyer's, reached at a contact.
+    /// A buyer, reached at a contact.
     Contact(TenantId, ContactId),
-    /// An account's.
+    /// An account.
     Account(TenantId, SubjectId),
 }
 
@@ -45,46 +48,47 @@ impl std::fmt::Display for Whose {
     }
 }
 
-/// A letter in plain text.
+/// An e-mail in plain text.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Letter {
-    /// Names it: the same at each repetition, so that mailboxes show one copy. Letters, digits, `-`, `_` and `.`.
+pub struct Email {
+    /// The name of the e-mail: the same for each repetition, so that mail clients show one copy. Letters, digits, `-`,
+    /// `_` and `.`.
     pub name: String,
-    /// Whose it is.
+    /// The owner.
     pub whose: Whose,
-    /// To whom.
+    /// The recipient's address.
     pub to: String,
-    /// What it is about.
+    /// The subject.
     pub subject: String,
-    /// What it says.
+    /// The text.
     pub text: String,
 }
 
-impl std::fmt::Debug for Letter {
-    /// Without what is personal.
+impl std::fmt::Debug for Email {
+    /// Omits what is personal.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Letter").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
-/// Where letters go.
+/// The way in which e-mails are sent.
 #[derive(Clone, PartialEq, Eq)]
 pub enum MailRoute {
-    /// A mail server: `smtps://user:password@host:465`, or `smtp://host:587?tls=required`. Without `tls` a `smtp://`
-    /// address speaks in the clear: for a server on the same machine.
+    /// By a mail server: `smtps://user:password@host:465`, or `smtp://host:587?tls=required`. A `smtp://` address
+    /// without `tls` is not encrypted: for a server on the same machine.
     Smtp {
-        /// Its address, with a password perhaps.
+        /// The address of the server, which may contain a password.
         url: String,
     },
-    /// A folder, one file a letter.
+    /// Into a folder, one file for each e-mail.
     Outbox {
-        /// Which folder. Made when there is none.
+        /// The folder. Created if it does not exist.
         folder: PathBuf,
     },
 }
 
 impl std::fmt::Debug for MailRoute {
-    /// Without the password.
+    /// Omits the password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             MailRoute::Smtp { .. } => f.write_str("Smtp"),
@@ -93,51 +97,52 @@ impl std::fmt::Debug for MailRoute {
     }
 }
 
-/// A post office that cannot be opened.
+/// A mail sender that cannot be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum PostOfficeError {
-    /// The sender is no address.
+pub enum MailSenderError {
+    /// The sender is not an e-mail address.
     #[error("{0:?} is no sender: write name@example.com, or Shop <name@example.com>")]
     Sender(String),
-    /// The server's address is none.
+    /// The URL is not that of a mail server.
     #[error("not the address of a mail server: {0}")]
     Url(smtp::Error),
-    /// The outbox cannot be made.
+    /// The outbox folder cannot be created.
     #[error("outbox {folder}: {why}")]
     Outbox {
-        /// Which folder.
+        /// The folder.
         folder: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         why: io::Error,
     },
 }
 
-/// A letter that was not handed over.
+/// An e-mail that was not handed over.
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {
-    /// It never will be: the address is none, or its server refuses it for good.
+    /// The e-mail can never be delivered: the address is invalid, or the recipient's server refuses it permanently.
     #[error("the letter cannot be delivered: {0}")]
     Undeliverable(String),
-    /// It may be later; or it was, and only the answer is missing.
+    /// The e-mail may be delivered later. It may also have been handed over already, if only the server's answer is
+    /// missing.
     #[error("the letter is not handed over yet: {0}")]
     Later(String),
 }
 
 impl MailError {
-    /// Whether trying again may help.
+    /// Whether another attempt may succeed.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Later(_))
     }
 }
 
-/// Hands letters over.
-pub struct PostOffice {
+/// Sends e-mails.
+pub struct MailSender {
     sender: Mailbox,
     exit: Exit,
     log: Arc<dyn MailLog>,
 }
 
-impl std::fmt::Debug for PostOffice {
+impl std::fmt::Debug for MailSender {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PostOffice").field("exit", &self.exit).finish_non_exhaustive()
     }
@@ -149,37 +154,37 @@ enum Exit {
     Outbox(Outbox),
 }
 
-impl PostOffice {
-    /// One that sends as `sender`. A mail server is not asked before the first letter.
-    pub fn open(sender: &str, route: &MailRoute) -> Result<Self, PostOfficeError> {
-        let sender: Mailbox = sender.parse().map_err(|_| PostOfficeError::Sender(sender.to_owned()))?;
+impl MailSender {
+    /// Creates a mail sender that sends as `sender`. It connects to a mail server only for the first e-mail.
+    pub fn open(sender: &str, route: &MailRoute) -> Result<Self, MailSenderError> {
+        let sender: Mailbox = sender.parse().map_err(|_| MailSenderError::Sender(sender.to_owned()))?;
         let sender = Mailbox::new(sender.name, with_ascii_domain(sender.email));
         let exit = match route {
             MailRoute::Smtp { url } => {
-                let server = AsyncSmtpTransport::<Tokio1Executor>::from_url(url).map_err(PostOfficeError::Url)?;
+                let server = AsyncSmtpTransport::<Tokio1Executor>::from_url(url).map_err(MailSenderError::Url)?;
                 Exit::Smtp(server.timeout(Some(SMTP_TIMEOUT)).build())
             }
             MailRoute::Outbox { folder } => {
-                let failed = |why| PostOfficeError::Outbox { folder: folder.clone(), why };
+                let failed = |why| MailSenderError::Outbox { folder: folder.clone(), why };
                 Exit::Outbox(Outbox::open(folder).map_err(failed)?)
             }
         };
         Ok(Self { sender, exit, log: Arc::new(NoMailLog) })
     }
 
-    /// The same, which keeps account of what it does not hand over.
+    /// Sets the log of e-mails that were not handed over.
     pub fn with_log(self, log: Arc<dyn MailLog>) -> Self {
         Self { log, ..self }
     }
 
-    /// Hands a letter over once. Its `name` is its Message-ID, so that a repetition is the same letter. One that is
-    /// refused for the moment is given up when it has been tried for [`TRIED_FOR_MS`].
-    pub async fn send(&self, letter: &Letter) -> Result<(), MailError> {
+    /// Hands an e-mail over once. Its `name` becomes its Message-ID, so that a repetition is recognised as the same
+    /// e-mail. An e-mail that is refused temporarily is given up after [`TRIED_FOR_MS`].
+    pub async fn send(&self, letter: &Email) -> Result<(), MailError> {
         let sent = self.try_once(letter).await;
         self.account(letter, sent).await
     }
 
-    async fn try_once(&self, letter: &Letter) -> Result<(), MailError> {
+    async fn try_once(&self, letter: &Email) -> Result<(), MailError> {
         let message = self.message(letter)?;
         match &self.exit {
             Exit::Smtp(server) => {
@@ -196,8 +201,8 @@ impl PostOffice {
         }
     }
 
-    /// Notes what became of a letter.
-    async fn account(&self, letter: &Letter, sent: Result<(), MailError>) -> Result<(), MailError> {
+    /// Logs the outcome of an attempt.
+    async fn account(&self, letter: &Email, sent: Result<(), MailError>) -> Result<(), MailError> {
         let (Whose::Contact(tenant, _) | Whose::Account(tenant, _)) = &letter.whose;
         let error = match sent {
             Ok(()) => {
@@ -235,7 +240,8 @@ impl PostOffice {
         Err(MailError::Undeliverable(why))
     }
 
-    /// Removes the letters of these people, as far as they are still here: a mail server has taken them away.
+    /// Removes the e-mails of these owners that are still stored here. Those that a mail server accepted are out of
+    /// reach.
     pub async fn forget(&self, whose: &[Whose]) -> Result<(), MailError> {
         self.log.forget(whose).await;
         match &self.exit {
@@ -246,13 +252,13 @@ impl PostOffice {
         }
     }
 
-    /// Hands over a letter that nobody asks for again: tries several times within a minute.
-    pub async fn send_patiently(&self, letter: &Letter) -> Result<(), MailError> {
+    /// Hands over an e-mail that no effect repeats, with several attempts within a minute.
+    pub async fn send_patiently(&self, letter: &Email) -> Result<(), MailError> {
         let pauses = ExponentialBuilder::default().with_min_delay(PAUSE).with_max_times(TRIES - 1);
         (|| self.send(letter)).retry(pauses).when(MailError::is_passing).await
     }
 
-    fn message(&self, letter: &Letter) -> Result<Message, MailError> {
+    fn message(&self, letter: &Email) -> Result<Message, MailError> {
         let undeliverable = |why: String| MailError::Undeliverable(why);
         let fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         if letter.name.is_empty() || letter.name.starts_with('.') || !letter.name.bytes().all(fit) {
@@ -270,28 +276,28 @@ impl PostOffice {
     }
 }
 
-/// The address with its domain as A-labels, which every server takes (RFC 5891). Without SMTPUTF8 a server takes no other
-/// letters, and with it the mailbox is the same.
+/// Converts the domain of an address to A-labels, which every server accepts (RFC 5891). A server without SMTPUTF8
+/// accepts no characters beyond ASCII, and with SMTPUTF8 the mailbox is the same.
 fn with_ascii_domain(address: Address) -> Address {
     let ascii = idna::domain_to_ascii(address.domain()).ok();
     let ascii = ascii.and_then(|domain| Address::new(address.user(), &domain).ok());
     ascii.unwrap_or(address)
 }
 
-/// Whether a letter is refused for good, or for the moment.
-fn refusal(error: &smtp::Error, letter: &Letter, is_ascii: bool) -> MailError {
+/// Decides whether an e-mail was refused permanently or temporarily.
+fn refusal(error: &smtp::Error, letter: &Email, is_ascii: bool) -> MailError {
     if error.is_client() && !is_ascii {
         let why = "the mail server does not take addresses with letters beyond ASCII (SMTPUTF8, RFC 6531)";
         return MailError::Undeliverable(why.into());
     }
-    // What is said of the shop's own access is not said of the letter: it goes out once the access is right again.
+    // A refusal of the shop's own access says nothing about the e-mail: it can be sent once the access is right again.
     let is_of_access = error.status().is_some_and(|code| ACCESS_CODES.contains(&u16::from(code)));
     let why = without_address(error, letter);
     if error.is_permanent() && !is_of_access { MailError::Undeliverable(why) } else { MailError::Later(why) }
 }
 
-/// What a server says often repeats the address, which does not belong into a log.
-fn without_address(error: &smtp::Error, letter: &Letter) -> String {
+/// Removes the recipient's address from a server's answer, which often repeats it: it must not appear in a log.
+fn without_address(error: &smtp::Error, letter: &Email) -> String {
     let text = error.to_string().replace(&letter.to, "<address>");
     match letter.to.parse::<Address>() {
         Ok(to) => text.replace(&with_ascii_domain(to).to_string(), "<address>"),

@@ -1,49 +1,50 @@
-//! What becomes of mails, for whoever keeps account of those that are not handed over.
+//! The log of e-mails that were not handed over.
 
 use engine::{id::TenantId, time::Timestamp};
 use futures::future::BoxFuture;
 
 use crate::mail::Whose;
 
-/// How long a mail is tried that its server refuses for the moment: RFC 5321, section 4.5.4.1, asks for at least 4 to 5
-/// days.
+/// How long an e-mail is tried that its server refuses temporarily: RFC 5321, section 4.5.4.1, recommends at least 4 to
+/// 5 days.
 pub const TRIED_FOR_MS: u64 = 5 * 24 * 3_600 * 1_000;
 
-/// Metrics of mail.
+/// Names of the mail metrics.
 pub(crate) const SENT: &str = "fusion_mails_sent_total";
 pub(crate) const FAILED: &str = "fusion_mails_failed_total";
 
-/// A mail that was not handed over this time.
+/// An e-mail that was not handed over in this attempt.
 #[derive(Debug, Clone)]
 pub struct Undelivered {
-    /// Which shop's.
+    /// The tenant that it belongs to.
     pub tenant: TenantId,
-    /// What it is called.
+    /// The name of the e-mail.
     pub name: String,
-    /// Whose it is.
+    /// Its owner.
     pub whose: Whose,
-    /// Why it was not handed over. Nothing personal.
+    /// The reason why it was not handed over. Contains nothing personal.
     pub reason: String,
     /// Whether it is given up.
     pub is_over: bool,
 }
 
-/// Keeps account of mails that are not handed over.
+/// Records e-mails that were not handed over.
 pub trait MailLog: Send + Sync + 'static {
-    /// The present instant.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 
-    /// Notes a mail that was not handed over. Says since when it is tried; `None` when that cannot be known now.
+    /// Records an e-mail that was not handed over. Returns the time of its first attempt, or `None` if that cannot be
+    /// determined now.
     fn undelivered(&self, mail: Undelivered) -> BoxFuture<'_, Option<Timestamp>>;
 
-    /// Notes that a mail has been handed over which was noted before, perhaps by another process.
+    /// Records that an e-mail was handed over whose earlier attempt was recorded, perhaps by another process.
     fn delivered<'a>(&'a self, tenant: &'a TenantId, name: &'a str) -> BoxFuture<'a, ()>;
 
-    /// Forgets the mails of these people.
+    /// Removes the records of these owners.
     fn forget<'a>(&'a self, whose: &'a [Whose]) -> BoxFuture<'a, ()>;
 }
 
-/// Keeps no account.
+/// A log that records nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoMailLog;
 

@@ -1,4 +1,4 @@
-//! Letters on their way to mail servers and folders.
+//! Sending e-mails to mail servers and folders.
 
 #![allow(clippy::unwrap_used)]
 
@@ -17,8 +17,8 @@ use tokio::{
 
 use super::*;
 
-fn letter(name: &str) -> Letter {
-    Letter {
+fn letter(name: &str) -> Email {
+    Email {
         name: name.into(),
         whose: Whose::Contact(TenantId::new("acme").unwrap(), ContactId(7)),
         to: "ada@example.com".into(),
@@ -27,18 +27,18 @@ fn letter(name: &str) -> Letter {
     }
 }
 
-fn outbox() -> (tempfile::TempDir, PostOffice) {
+fn outbox() -> (tempfile::TempDir, MailSender) {
     let folder = tempfile::tempdir().unwrap();
     let route = MailRoute::Outbox { folder: folder.path().join("outbox") };
-    let office = PostOffice::open("Demo shop <no-reply@shop.example>", &route).unwrap();
-    (folder, office)
+    let mail_sender = MailSender::open("Demo shop <no-reply@shop.example>", &route).unwrap();
+    (folder, mail_sender)
 }
 
 #[tokio::test]
 async fn a_letter_that_is_sent_again_is_the_same_file() {
-    let (folder, office) = outbox();
-    office.send(&letter("receipt-7")).await.unwrap();
-    office.send(&letter("receipt-7")).await.unwrap();
+    let (folder, mail_sender) = outbox();
+    mail_sender.send(&letter("receipt-7")).await.unwrap();
+    mail_sender.send(&letter("receipt-7")).await.unwrap();
     let files: Vec<_> = std::fs::read_dir(folder.path().join("outbox")).unwrap().collect();
     assert_eq!(files.len(), 1);
     let text = std::fs::read_to_string(files[0].as_ref().unwrap().path()).unwrap();
@@ -48,36 +48,36 @@ async fn a_letter_that_is_sent_again_is_the_same_file() {
 
 #[tokio::test]
 async fn nothing_in_a_letter_can_become_a_header_or_leave_the_folder() {
-    let (folder, office) = outbox();
-    let bad_to = Letter { to: "ada@example.com\r\nBcc: all@example.com".into(), ..letter("a") };
-    assert!(matches!(office.send(&bad_to).await, Err(MailError::Undeliverable(_))));
-    let bad_name = Letter { name: "../../etc/passwd".into(), ..letter("a") };
-    assert!(matches!(office.send(&bad_name).await, Err(MailError::Undeliverable(_))));
-    let subject = Letter { subject: "hi\r\nBcc: all@example.com".into(), ..letter("b") };
-    office.send(&subject).await.unwrap();
+    let (folder, mail_sender) = outbox();
+    let bad_to = Email { to: "ada@example.com\r\nBcc: all@example.com".into(), ..letter("a") };
+    assert!(matches!(mail_sender.send(&bad_to).await, Err(MailError::Undeliverable(_))));
+    let bad_name = Email { name: "../../etc/passwd".into(), ..letter("a") };
+    assert!(matches!(mail_sender.send(&bad_name).await, Err(MailError::Undeliverable(_))));
+    let subject = Email { subject: "hi\r\nBcc: all@example.com".into(), ..letter("b") };
+    mail_sender.send(&subject).await.unwrap();
     let text = std::fs::read_to_string(folder.path().join("outbox/b.eml")).unwrap();
     assert!(!text.contains("\nBcc:"), "{text}");
 }
 
 #[tokio::test]
 async fn who_is_erased_loses_the_letters_and_nobody_else() {
-    let (folder, office) = outbox();
+    let (folder, mail_sender) = outbox();
     let outbox = folder.path().join("outbox");
     let (acme, bolt) = (TenantId::new("acme").unwrap(), TenantId::new("bolt").unwrap());
     let account = |tenant: &TenantId, subject| Whose::Account(tenant.clone(), SubjectId(subject));
     let letters = [
         letter("receipt-7"),
-        Letter { whose: account(&acme, 7), ..letter("mail-1") },
-        Letter { whose: account(&bolt, 7), ..letter("mail-2") },
-        Letter { whose: account(&acme, 8), ..letter("mail-3") },
+        Email { whose: account(&acme, 7), ..letter("mail-1") },
+        Email { whose: account(&bolt, 7), ..letter("mail-2") },
+        Email { whose: account(&acme, 8), ..letter("mail-3") },
     ];
     for letter in &letters {
-        office.send(letter).await.unwrap();
+        mail_sender.send(letter).await.unwrap();
     }
     std::fs::copy(outbox.join("mail-1.eml"), outbox.join("mail-4.part")).unwrap();
     std::fs::write(outbox.join("notes.txt"), "mine").unwrap();
     for _ in 0..2 {
-        office.forget(&[letters[0].whose.clone(), letters[1].whose.clone()]).await.unwrap();
+        mail_sender.forget(&[letters[0].whose.clone(), letters[1].whose.clone()]).await.unwrap();
     }
     let mut left: Vec<_> =
         std::fs::read_dir(&outbox).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
@@ -85,20 +85,20 @@ async fn who_is_erased_loses_the_letters_and_nobody_else() {
     assert_eq!(left, ["mail-2.eml", "mail-3.eml", "notes.txt"]);
 }
 
-/// What a mail server says.
+/// The behaviour of a mail server.
 #[derive(Clone, Copy)]
 struct Manner {
-    /// Whether it takes letters beyond ASCII in addresses.
+    /// Whether it accepts characters beyond ASCII in addresses.
     has_smtputf8: bool,
     /// Its answer to `MAIL FROM`.
     sender: &'static str,
-    /// Its answer to the last command of each letter.
+    /// Its answer to the last command of each e-mail.
     verdict: &'static str,
 }
 
 const PLAIN: Manner = Manner { has_smtputf8: false, sender: "250 fine", verdict: "250 queued" };
 
-/// A mail server, and what it was told.
+/// Starts a mail server, and records the commands that it receives.
 async fn server_of(manner: Manner) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -139,7 +139,7 @@ async fn server(verdict: &'static str) -> String {
     server_of(Manner { verdict, ..PLAIN }).await.0
 }
 
-/// Keeps account in memory, at a time of its own.
+/// A log in memory, with its own clock.
 #[derive(Default)]
 struct Book {
     now: AtomicU64,
@@ -173,9 +173,9 @@ impl MailLog for Book {
 async fn a_domain_beyond_ascii_is_told_as_a_labels_to_every_server() {
     for has_smtputf8 in [false, true] {
         let (url, said) = server_of(Manner { has_smtputf8, ..PLAIN }).await;
-        let office = PostOffice::open("Laden <no-reply@bücher.example>", &MailRoute::Smtp { url }).unwrap();
+        let mail_sender = MailSender::open("Laden <no-reply@bücher.example>", &MailRoute::Smtp { url }).unwrap();
         for to in ["kim@münchen.example", "Kim@MU\u{308}NCHEN.example", "kim@xn--mnchen-3ya.example"] {
-            office.send(&Letter { to: to.into(), ..letter("receipt-7") }).await.unwrap();
+            mail_sender.send(&Email { to: to.into(), ..letter("receipt-7") }).await.unwrap();
         }
         let said = said.lock();
         let told: Vec<_> = said.iter().filter(|line| line.starts_with("RCPT") || line.starts_with("MAIL")).collect();
@@ -189,16 +189,17 @@ async fn a_domain_beyond_ascii_is_told_as_a_labels_to_every_server() {
 
 #[tokio::test]
 async fn a_mailbox_beyond_ascii_needs_a_server_that_takes_it_and_is_given_up_elsewhere() {
-    let rene = Letter { to: "rené@münchen.example".into(), ..letter("receipt-7") };
+    let rene = Email { to: "rené@münchen.example".into(), ..letter("receipt-7") };
     let (url, said) = server_of(Manner { has_smtputf8: true, ..PLAIN }).await;
-    PostOffice::open("no-reply@shop.example", &MailRoute::Smtp { url }).unwrap().send(&rene).await.unwrap();
+    MailSender::open("no-reply@shop.example", &MailRoute::Smtp { url }).unwrap().send(&rene).await.unwrap();
     let told = said.lock().iter().find(|line| line.starts_with("RCPT")).cloned().unwrap();
     assert!(told.contains("rené@xn--mnchen-3ya.example"), "{told}");
 
     let (url, _) = server_of(PLAIN).await;
     let book = Arc::new(Book::default());
-    let office = PostOffice::open("no-reply@shop.example", &MailRoute::Smtp { url }).unwrap().with_log(book.clone());
-    let refused = office.send(&rene).await.unwrap_err();
+    let mail_sender =
+        MailSender::open("no-reply@shop.example", &MailRoute::Smtp { url }).unwrap().with_log(book.clone());
+    let refused = mail_sender.send(&rene).await.unwrap_err();
     assert!(!refused.is_passing() && refused.to_string().contains("SMTPUTF8"), "{refused}");
     let (_, noted) = book.noted.lock().get("receipt-7").cloned().unwrap();
     assert!(noted.is_over && noted.reason.contains("SMTPUTF8") && !noted.reason.contains("ren"), "{noted:?}");
@@ -209,7 +210,7 @@ async fn a_letter_that_waits_is_noted_until_it_is_handed_over_or_has_waited_for_
     let book = Arc::new(Book::default());
     let open = async |verdict| {
         let route = MailRoute::Smtp { url: server(verdict).await };
-        PostOffice::open("no-reply@shop.example", &route).unwrap().with_log(book.clone())
+        MailSender::open("no-reply@shop.example", &route).unwrap().with_log(book.clone())
     };
     let (busy, free) = (open("451 try again later").await, open("250 queued").await);
     assert!(busy.send(&letter("a")).await.unwrap_err().is_passing());
@@ -233,14 +234,14 @@ async fn what_is_said_of_the_shops_own_access_costs_no_letter() {
     for sender in ["530 authentication required", "535 bad credentials", "538 encryption required", "521 no mail here"]
     {
         let (url, _) = server_of(Manner { sender, ..PLAIN }).await;
-        let office = PostOffice::open("no-reply@shop.example", &MailRoute::Smtp { url }).unwrap();
-        assert!(office.send(&letter("receipt-7")).await.unwrap_err().is_passing(), "{sender}");
+        let mail_sender = MailSender::open("no-reply@shop.example", &MailRoute::Smtp { url }).unwrap();
+        assert!(mail_sender.send(&letter("receipt-7")).await.unwrap_err().is_passing(), "{sender}");
     }
 }
 
 async fn send_by(verdict: &'static str) -> Result<(), MailError> {
     let route = MailRoute::Smtp { url: server(verdict).await };
-    PostOffice::open("no-reply@shop.example", &route).unwrap().send(&letter("receipt-7")).await
+    MailSender::open("no-reply@shop.example", &route).unwrap().send(&letter("receipt-7")).await
 }
 
 #[tokio::test]
@@ -250,15 +251,15 @@ async fn a_mail_server_takes_a_letter_refuses_it_or_is_asked_again() {
     assert!(matches!(&refused, MailError::Undeliverable(why) if !why.contains("ada@")), "{refused}");
     assert!(send_by("451 try again later").await.unwrap_err().is_passing());
     let nobody = MailRoute::Smtp { url: "smtp://127.0.0.1:1".into() };
-    let office = PostOffice::open("no-reply@shop.example", &nobody).unwrap();
-    assert!(office.send(&letter("receipt-7")).await.unwrap_err().is_passing());
+    let mail_sender = MailSender::open("no-reply@shop.example", &nobody).unwrap();
+    assert!(mail_sender.send(&letter("receipt-7")).await.unwrap_err().is_passing());
 }
 
 #[test]
 fn what_is_configured_wrongly_is_said_at_once() {
     let route = MailRoute::Smtp { url: "http://mail.example".into() };
-    assert!(matches!(PostOffice::open("no-reply@shop.example", &route), Err(PostOfficeError::Url(_))));
+    assert!(matches!(MailSender::open("no-reply@shop.example", &route), Err(MailSenderError::Url(_))));
     let route = MailRoute::Smtp { url: "smtp://mail.example".into() };
-    assert!(matches!(PostOffice::open("nobody", &route), Err(PostOfficeError::Sender(_))));
+    assert!(matches!(MailSender::open("nobody", &route), Err(MailSenderError::Sender(_))));
     assert!(!format!("{:?}", MailRoute::Smtp { url: "smtp://u:secret@h".into() }).contains("secret"));
 }

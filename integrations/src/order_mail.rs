@@ -1,4 +1,4 @@
-//! Mails about an order, as its buyer reads them: the receipt, and what was sent, given back or cancelled.
+//! E-mails about an order: the receipt, and notices of shipments, refunds and cancellation.
 
 use engine::{
     mail::MailKind,
@@ -8,29 +8,30 @@ use engine::{
 
 use crate::{
     amount::format_money,
-    mail::{Letter, Whose},
+    mail::{Email, Whose},
 };
 
-/// What a mail about an order is made of.
+/// The data of an e-mail about an order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OrderMail {
-    /// Where it goes.
+    /// The recipient's address.
     pub email: String,
-    /// What the shop is called.
+    /// The name of the shop.
     pub shop: String,
-    /// What people call the order.
+    /// The order number that the buyer sees.
     pub number: String,
     /// The order.
     pub order: OrderView,
-    /// Where the parcels go, line by line.
+    /// The delivery address, line by line.
     pub address: Vec<String>,
-    /// Where the buyer can look at it, if there is such a page.
+    /// The page on which the buyer can view the order, if there is one.
     pub access_url: Option<String>,
 }
 
 impl OrderMail {
-    /// The mail of this kind. The same kind is always the same mail, so that one that is sent again is recognised.
-    pub fn letter(&self, kind: MailKind, whose: Whose) -> Letter {
+    /// Composes the e-mail of this kind. Its name depends only on the order and the kind, so that a
+    /// repetition is recognised.
+    pub fn letter(&self, kind: MailKind, whose: Whose) -> Email {
         let (order, number, shop) = (self.order.id, &self.number, &self.shop);
         let (name, subject, text) = match kind {
             MailKind::Receipt { .. } => {
@@ -57,7 +58,7 @@ impl OrderMail {
                 (format!("cancelled-{order}"), subject, self.cancellation())
             }
         };
-        Letter { name, whose, to: self.email.clone(), subject, text: format!("{text}{}\n{shop}\n", self.link()) }
+        Email { name, whose, to: self.email.clone(), subject, text: format!("{text}{}\n{shop}\n", self.link()) }
     }
 
     fn link(&self) -> String {
@@ -131,7 +132,7 @@ impl OrderMail {
     }
 }
 
-/// A line of an order, with the options that the buyer chose.
+/// One line of an order, with the options that the buyer chose.
 fn item(line: &OrderLine, units: u64) -> String {
     let title = if line.title.is_empty() { line.sku.as_str() } else { &line.title };
     let mut text = format!("  {units} × {title}\n");
@@ -148,7 +149,7 @@ pub(crate) mod tests {
     use engine::{
         id::{CheckoutId, ContactId, HoldId, OrderId, PaymentId, Sku, SubjectId, TenantId},
         money::Currency,
-        order::{Change, FulfillmentState, LineSource, OrderTotals, Standing},
+        order::{Change, FulfillmentState, LineSource, OrderTotals, Status},
         product::OptionValue,
         quantity::Quantity,
         time::Timestamp,
@@ -160,7 +161,7 @@ pub(crate) mod tests {
         Money::new(amount, Currency::USD).unwrap()
     }
 
-    /// Two shirts in size S for 46.41 US dollars.
+    /// The data of an order of two shirts in size S for 46.41 US dollars.
     pub(crate) fn order_mail() -> OrderMail {
         let order = OrderView {
             id: OrderId(42),
@@ -186,7 +187,7 @@ pub(crate) mod tests {
             },
             refunded: dollars(0),
             placed_at: Timestamp(0),
-            standing: Standing::default(),
+            status: Status::default(),
             changes: Vec::new(),
         };
         OrderMail {
@@ -199,7 +200,7 @@ pub(crate) mod tests {
         }
     }
 
-    fn letter(mail: &OrderMail, kind: MailKind) -> Letter {
+    fn letter(mail: &OrderMail, kind: MailKind) -> Email {
         mail.letter(kind, Whose::Contact(TenantId::new("demo").unwrap(), ContactId(9)))
     }
 
@@ -223,7 +224,7 @@ pub(crate) mod tests {
         let lines = vec![LineUnits { line: 0, units: 1 }];
         let tracking = Some("https://parcels.example/1".to_owned());
         mail.order.changes.push(Change::Shipped { fulfillment, lines, tracking, at: Timestamp(1) });
-        mail.order.standing.fulfillment_state = FulfillmentState::PartiallyFulfilled;
+        mail.order.status.fulfillment_state = FulfillmentState::PartiallyFulfilled;
         let order = OrderId(42);
         let shipped = letter(&mail, MailKind::Shipped { order, fulfillment });
         assert!(shipped.subject.ends_with("has been shipped"));

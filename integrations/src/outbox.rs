@@ -1,6 +1,6 @@
-//! The outbox: a folder with one `.eml` file a letter, for machines without a mail server.
+//! The outbox: a folder with one `.eml` file for each e-mail, for machines without a mail server.
 //!
-//! The first line of a file says whose letter it is, so that who is erased loses the letters too.
+//! The first line of a file names the owner of the e-mail, so that an erasure can remove the owner's e-mails too.
 
 use std::{
     io::{self, BufRead},
@@ -11,19 +11,19 @@ use tokio::io::AsyncWriteExt;
 
 use crate::mail::Whose;
 
-/// The header that says whose a letter is. It never leaves the folder: a mail server is not told.
+/// The header with the owner of an e-mail. It exists only in the folder and is never sent to a mail server.
 const WHOSE: &str = "X-Fusion-Whose: ";
-/// The longest first line that is looked at.
+/// The maximum length of a first line, in bytes, that is read.
 const LINE_BYTES_MAX: u64 = 256;
 
-/// A folder with letters.
+/// A folder with e-mails.
 #[derive(Debug, Clone)]
 pub(crate) struct Outbox {
     folder: PathBuf,
 }
 
 impl Outbox {
-    /// The folder, made if there is none; its owner's alone.
+    /// Opens the folder, and creates it if it does not exist. Only the user of this process can access it.
     pub(crate) fn open(folder: &Path) -> io::Result<Self> {
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(true);
@@ -33,14 +33,14 @@ impl Outbox {
         Ok(Self { folder: folder.to_owned() })
     }
 
-    /// Keeps a letter under its name, in place of an earlier copy.
+    /// Stores an e-mail under its name, in place of an earlier copy.
     pub(crate) async fn keep(&self, name: &str, whose: &Whose, message: &[u8]) -> io::Result<()> {
         let mut bytes = format!("{WHOSE}{whose}\r\n").into_bytes();
         bytes.extend_from_slice(message);
         write_whole(&self.folder.join(format!("{name}.eml")), &bytes).await
     }
 
-    /// Removes the letters of these people, half-written ones too. Reads a line of every file.
+    /// Removes the e-mails of these owners, including partly written ones. Reads a line of every file.
     pub(crate) async fn forget(&self, whose: &[Whose]) -> io::Result<()> {
         let (folder, lines) = (self.folder.clone(), whose.iter().map(|whose| format!("{WHOSE}{whose}")).collect());
         tokio::task::spawn_blocking(move || forget(&folder, lines)).await?
@@ -60,7 +60,7 @@ fn forget(folder: &Path, lines: Vec<String>) -> io::Result<()> {
             Err(error) => gone(error)?,
         }
     }
-    // On the disk before anyone hears that it is so.
+    // Synced before success is reported.
     std::fs::File::open(folder)?.sync_all()
 }
 
@@ -71,7 +71,7 @@ fn first_line(path: &Path) -> io::Result<String> {
     Ok(String::from_utf8_lossy(line.trim_ascii_end()).into_owned())
 }
 
-/// Writes a file so that nobody ever sees a part of it; readable by its owner alone.
+/// Writes a file atomically: no reader ever sees a part of it. Only the user of this process can read it.
 async fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let part = path.with_extension("part");
     let mut options = tokio::fs::OpenOptions::new();

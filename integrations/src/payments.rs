@@ -1,8 +1,8 @@
-//! Payment providers, and how one is asked so that money never moves twice.
+//! Payment providers, and the rules for calling them so that money never moves twice.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use actors::ports::OutcomeUnknown;
+use actors::external_services::OutcomeUnknown;
 use engine::{
     id::{PaymentId, RefundId, TenantId},
     money::Money,
@@ -11,56 +11,57 @@ use engine::{
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 
-/// How long a provider may take before its outcome is called unknown. The sandbox's slowest token takes 5 s, and the
-/// well-known providers advise their clients to wait for a minute at most.
+/// How long a provider may take before the outcome is reported as unknown. The sandbox's slowest token takes 5 s, and
+/// the well-known providers advise their clients to wait for a minute at most.
 pub const ANSWER_MAX: Duration = Duration::from_secs(30);
-/// Operations without an outcome that are remembered, to be looked up before they are repeated. One that is forgotten
-/// is only repeated, under the same key.
+/// The maximum number of operations without an outcome that are remembered, so that they are looked up before they are
+/// repeated. One that is not remembered is only repeated, under the same key.
 const UNSETTLED_MAX: usize = 100_000;
 
-/// What a provider says, or that its answer is not known.
+/// The answer of a provider, or the information that it is not known.
 pub type Answer = Result<ProviderAnswer, OutcomeUnknown>;
 
-/// A payment at a provider, and the operation on it.
+/// An operation on a payment at a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Charge {
-    /// Whose money.
+    /// The tenant that the payment belongs to.
     pub tenant: TenantId,
-    /// Which payment.
+    /// The payment.
     pub payment: PaymentId,
-    /// The idempotency key of the operation: the same at each repetition, and of no other operation.
+    /// The idempotency key of the operation: the same for each repetition, and unique to the operation.
     pub key: String,
 }
 
-/// Someone who moves money.
+/// A provider that moves money.
 ///
-/// Every operation is repeated under its key until the answer is definite, and a provider does it once: a repetition
-/// gets the first one's answer. `Err` says that it may have happened or not, and nothing else; a refusal is an answer.
-/// Which answers settle which operation stands at [`ProviderOperation`].
+/// Every operation is repeated under its key until the answer is definite, and the provider carries it out once: a
+/// repetition gets the answer of the first. `Err` means only that the operation may or may not have taken effect; a
+/// refusal is an answer. [`ProviderOperation`] lists the answers that settle each operation.
 pub trait PaymentProvider: Send + Sync + 'static {
-    /// Sets money aside.
+    /// Authorises an amount.
     fn authorise<'a>(&'a self, charge: &'a Charge, token: &'a str, amount: Money) -> BoxFuture<'a, Answer>;
 
-    /// Goes on with an authorisation whose challenge the buyer says to have passed.
+    /// Continues an authorisation after the buyer reported that the challenge is passed.
     fn confirm<'a>(&'a self, charge: &'a Charge) -> BoxFuture<'a, Answer>;
 
-    /// Takes money that was set aside.
+    /// Captures an authorised amount.
     fn capture<'a>(&'a self, charge: &'a Charge, amount: Money) -> BoxFuture<'a, Answer>;
 
-    /// Gives up what was set aside, or may come to be.
+    /// Releases an authorisation, including one that may still arrive.
     fn void<'a>(&'a self, charge: &'a Charge) -> BoxFuture<'a, Answer>;
 
-    /// Gives captured money back.
+    /// Refunds a captured amount.
     fn refund<'a>(&'a self, charge: &'a Charge, refund: RefundId, amount: Money) -> BoxFuture<'a, Answer>;
 
-    /// What came of the operation with this key. `None`: it has not come here, or not yet; that is not definite.
+    /// Returns the answer of the operation with this key. `None`: the provider does not know the operation, or not yet;
+    /// that is not a definite outcome.
     fn look_up<'a>(&'a self, charge: &'a Charge) -> BoxFuture<'a, Result<Option<ProviderAnswer>, OutcomeUnknown>>;
 }
 
-/// Opens a token that was sealed before it was written down; `None` when that is not possible.
+/// Decrypts a token that was sealed before it was stored. `None` if that is not possible.
 pub type OpenToken = Arc<dyn Fn(&TenantId, &str) -> Option<String> + Send + Sync>;
 
-/// The providers of this installation, by the name that a checkout asks for.
+/// The providers of this installation, by the name that a checkout uses.
 pub struct Providers {
     by_name: Vec<(String, Arc<dyn PaymentProvider>)>,
     answer_max: Duration,
@@ -75,13 +76,13 @@ impl std::fmt::Debug for Providers {
 }
 
 impl Providers {
-    /// None yet.
+    /// Creates an empty list of providers.
     pub fn new(answer_max: Duration) -> Self {
         Self { by_name: Vec::new(), answer_max, unsettled: Mutex::default(), open_token: None }
     }
 
-    /// Adds one. A payment names its provider for ever, so one may be taken away again only when its payments are
-    /// settled: what is still open stays open until it is back.
+    /// Adds a provider. A payment keeps the name of its provider forever, so a provider may be removed only when its
+    /// payments are settled: what is still open stays open until the provider is back.
     #[must_use]
     pub fn with(mut self, name: &str, provider: Arc<dyn PaymentProvider>) -> Self {
         self.by_name.retain(|(known, _)| known != name);
@@ -89,28 +90,31 @@ impl Providers {
         self
     }
 
-    /// How tokens are opened, which are sealed in the journal. Without this they reach the provider as they are.
+    /// Sets how tokens, which are sealed in the journal, are decrypted. Without this they reach the provider as they
+    /// are.
     #[must_use]
     pub fn opening_tokens(mut self, open: OpenToken) -> Self {
         self.open_token = Some(open);
         self
     }
 
-    /// What they are called.
+    /// The names of the providers.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.by_name.iter().map(|(name, _)| name.as_str())
     }
 
-    /// Does what is asked, and says what came of it once that is definite.
+    /// Carries out an operation, and returns its outcome once that is definite.
     ///
-    /// What had no outcome before is looked up first; one that is not found is repeated under its key.
+    /// An operation whose earlier attempt had no outcome is looked up first. If it is not found, it is repeated under
+    /// its key.
     pub async fn perform(&self, request: &ProviderRequest) -> Answer {
         let Some((_, provider)) = self.by_name.iter().find(|(name, _)| *name == request.provider) else {
             return unknown_provider(request);
         };
         let charge = Charge { tenant: request.tenant.clone(), payment: request.payment, key: request.key.clone() };
         let name = (charge.tenant.clone(), charge.key.clone());
-        // Before it is asked: whatever keeps it from ending, its outcome is unknown then.
+        // Recorded before the provider is called: if anything prevents this call from finishing, the outcome is
+        // unknown.
         let was_unsettled = self.begin(&name);
         let asked = async {
             if was_unsettled && let Some(found) = provider.look_up(&charge).await? {
@@ -119,8 +123,8 @@ impl Providers {
             match &request.operation {
                 ProviderOperation::Authorise { token, amount } => match self.opened(&charge.tenant, token) {
                     Some(token) => provider.authorise(&charge, &token, *amount).await,
-                    // The installation has another key than the one that it was sealed with. It was authorised before
-                    // that happened, or never can be.
+                    // The key of this installation is not the one that the token was sealed with. Either the payment
+                    // was authorised before the key changed, or it never can be.
                     None => match provider.look_up(&charge).await? {
                         Some(found) => Ok(found),
                         None => Ok(ProviderAnswer::Declined { code: "token_unreadable".into() }),
@@ -152,7 +156,7 @@ impl Providers {
         }
     }
 
-    /// Notes that it has no outcome, and says whether it had none before.
+    /// Records that the operation has no outcome, and returns whether it was already recorded.
     fn begin(&self, name: &(TenantId, String)) -> bool {
         let mut unsettled = self.unsettled.lock();
         let was_unsettled = unsettled.contains(name);
@@ -173,8 +177,8 @@ async fn ask(provider: &dyn PaymentProvider, charge: &Charge, operation: &Provid
     }
 }
 
-/// Nobody is there to be asked. A buyer who names a provider that never was hears so; whatever else a payment asks for
-/// may concern money that moved while the provider was configured, and waits for it to be so again.
+/// The answer for a provider that is not configured. An authorisation is declined. Any other operation may concern
+/// money that moved while the provider was configured, and waits until it is configured again.
 fn unknown_provider(request: &ProviderRequest) -> Answer {
     match request.operation {
         ProviderOperation::Authorise { .. } => Ok(ProviderAnswer::Declined { code: "unknown_provider".into() }),
@@ -191,7 +195,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes the money and says nothing, as often as it is told to; counts how often it was asked.
+    /// Carries out an authorisation without answering, as often as `silent` says; counts the calls.
     #[derive(Default)]
     struct Mute {
         silent: AtomicUsize,

@@ -1,8 +1,8 @@
-//! What outlives the process beside the journal: snapshots, and the SQL read side with its projections and accounts.
+//! Persistence beside the journal: snapshots, and the SQL read side with its projections and accounts.
 //!
-//! - [`snapshots`]: the state of entities, so that recovery reads a short tail of the journal.
-//! - [`sql`]: one SQLite file with what is *not* derived from the journal (tenants, accounts, contacts, sessions,
-//!   imports), and the queries behind every list.
+//! - [`snapshots`]: the states of entities, so that recovery reads only a short tail of the journal.
+//! - [`sql`]: one SQLite file with the data that is *not* derived from the journal (tenants, accounts, contacts,
+//!   sessions, imports), and the queries behind every list.
 //! - [`project`]: folds accepted records into the rows that those lists read.
 
 pub mod project;

@@ -1,4 +1,4 @@
-//! `fusion demo crowd`: many guests who want the same thing at once.
+//! `fusion demo crowd`: many guests who claim units of the same drop at the same time.
 
 use std::{
     collections::BTreeMap,
@@ -17,78 +17,78 @@ use tokio::{
 };
 
 use crate::{
+    admin_socket::{Announced, ShopAccess, encoded},
+    app::is_development,
     cli::Crowd,
     config::Config,
     import::fresh_key,
-    local::{Announced, Way, encoded},
     program,
-    wiring::is_development,
 };
 
-/// Connections at once: below the number of open files that a shell allows.
+/// The maximum number of simultaneous connections: below the default limit of open files of a shell.
 const CONNECTIONS_MAX: usize = 500;
-/// How long a buyer waits for one answer.
+/// The timeout of a request.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How often a buyer who is told to wait comes again.
+/// The maximum number of attempts of a request that the server asks to retry.
 const TRIES: usize = 20;
 
-/// A crowd that did not come about.
+/// The crowd could not run.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CrowdError {
     /// The server was not reached.
     #[error("no server answers at {url}: start one with `{} serve --dev`, or name another with --url", program::name())]
     NoServer {
-        /// Where it was looked for.
+        /// The URL that was tried.
         url: String,
     },
-    /// The address is none.
+    /// The URL is invalid.
     #[error("{url:?} is no address of a server: write it as http://127.0.0.1:8080")]
     NoAddress {
-        /// What was said.
+        /// The given URL.
         url: String,
     },
     /// The connection failed.
     #[error("the server broke off: {0}")]
     Http(#[from] reqwest::Error),
-    /// The server answered otherwise than its contract says.
+    /// The server's response violates its contract.
     #[error("{what}: {status} {body}")]
     Unexpected {
-        /// What was asked.
+        /// The request.
         what: &'static str,
-        /// Its status.
+        /// The status code.
         status: StatusCode,
-        /// What it said.
+        /// The response body.
         body: String,
     },
-    /// There is nothing to be had.
+    /// No drop is open.
     #[error("no drop is open: `{} serve --dev` opens one at each start, or name one with --drop", program::name())]
     NoDrop,
-    /// No drop has the id that was said.
+    /// No drop has the given id.
     #[error(
         "there is no drop {id:?} at {url}: leave --drop out to take the one that is open, or find one with `curl -s \
          {url}/v1/drops`"
     )]
     UnknownDrop {
-        /// What was said.
+        /// The given id.
         id: String,
-        /// Where it was looked for.
+        /// The server's URL.
         url: String,
     },
-    /// The drop that was named takes no claims.
+    /// The given drop takes no claims.
     #[error("the drop {title:?} ({id}) is {state}{when}: leave --drop out to take the one that is open")]
     NotOpen {
-        /// Which.
+        /// The id of the drop.
         id: String,
-        /// What it is called.
+        /// The title of the drop.
         title: String,
-        /// What it is instead.
+        /// The state of the drop.
         state: String,
         /// When it opens, with a leading comma, or nothing.
         when: String,
     },
 }
 
-/// The shop, as a guest sees it.
+/// A client of the shop's API.
 #[derive(Clone)]
 struct Shop {
     client: Client,
@@ -96,7 +96,7 @@ struct Shop {
     tenant: Option<Arc<str>>,
 }
 
-/// How a buyer fared.
+/// The outcome of a buyer's claim.
 struct Fared {
     /// The API's code, or `claimed`.
     outcome: String,
@@ -105,10 +105,10 @@ struct Fared {
 
 /// `fusion demo crowd`.
 pub(crate) async fn run(crowd: &Crowd, config: &Config) -> Result<(), CrowdError> {
-    // The server of the data folder knows where it is, and which drop its banner named.
-    let announced: Option<Announced> = Way::ask_running(&config.data_dir, "/local/announced").await;
+    // The server of the data folder knows its own URL and the drop that its banner named.
+    let announced: Option<Announced> = ShopAccess::ask_running(&config.data_dir, "/local/announced").await;
     let announced_url = announced.as_ref().map(|announced| announced.url.clone());
-    let url = crowd.url.clone().or(announced_url).unwrap_or_else(|| config.doors.public_url.clone());
+    let url = crowd.url.clone().or(announced_url).unwrap_or_else(|| config.api.public_url.clone());
     let url = url.trim_end_matches('/').to_owned();
     let is_its = |announced: &Announced| announced.url.trim_end_matches('/') == url;
     let announced = announced.filter(is_its).and_then(|announced| announced.drop);
@@ -131,7 +131,7 @@ pub(crate) async fn run(crowd: &Crowd, config: &Config) -> Result<(), CrowdError
     let began = Instant::now();
     let fared = shop.rush(&id, &skus, crowd.quantity, tokens).await?;
     let elapsed = began.elapsed();
-    // What is told of a drop may be so old, and the rush may have taken less.
+    // The cached view of a drop may be older than the whole run took.
     tokio::time::sleep(VIEW_AGE_MAX).await;
     let after = shop.get(&format!("/v1/drops/{id}")).await?;
     println!("{}", summary(&fared, elapsed));
@@ -143,7 +143,7 @@ pub(crate) async fn run(crowd: &Crowd, config: &Config) -> Result<(), CrowdError
 }
 
 impl Shop {
-    /// The drop that was named, if it takes claims.
+    /// Returns the given drop if it takes claims.
     async fn named_drop(&self, id: &str) -> Result<Value, CrowdError> {
         let (status, drop) = self.ask("GET", Method::GET, &drop_path(id), None, &Value::Null).await?;
         match status {
@@ -165,7 +165,7 @@ impl Shop {
         }
     }
 
-    /// The drop that the server announced while it is open, else the newest that is; rather one with units left.
+    /// Returns the announced drop while it is open, else the newest open one, preferably with available units.
     async fn open_drop(&self, announced: Option<&str>) -> Result<Value, CrowdError> {
         if let Some(id) = announced {
             let (status, drop) = self.ask("GET", Method::GET, &drop_path(id), None, &Value::Null).await?;
@@ -187,7 +187,7 @@ impl Shop {
         }
     }
 
-    /// So many fresh guests.
+    /// Signs in `count` new guests.
     async fn guests(&self, count: usize) -> Result<Vec<String>, CrowdError> {
         let bar = bar(count, "coming in");
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -217,7 +217,7 @@ impl Shop {
         Ok(tokens)
     }
 
-    /// All of them claim, from the same moment on; each any of the items.
+    /// Lets all guests start claiming at the same moment, each one of the items.
     async fn rush(
         &self,
         drop: &str,
@@ -276,7 +276,7 @@ impl Shop {
         }
     }
 
-    /// Asks, and comes again under the same key when it is told to wait.
+    /// Sends a request, and repeats it with the same idempotency key when the server asks to retry.
     async fn ask(
         &self,
         what: &'static str,
@@ -319,7 +319,7 @@ fn drop_path(id: &str) -> String {
     format!("/v1/drops/{}", encoded(id))
 }
 
-/// Whether claims are answered by how many units are left: it may be sold out.
+/// Whether the drop takes claims. A sold-out one does: its claims are answered by how many units are left.
 fn takes_claims(drop: &Value) -> bool {
     drop["state"] == "open" || drop["state"] == "sold_out"
 }
@@ -335,7 +335,7 @@ fn bar(length: usize, message: &'static str) -> ProgressBar {
     bar.with_message(message)
 }
 
-/// What came of it, and how long it took.
+/// Returns a table of the outcomes with their counts and latencies.
 fn summary(fared: &[Fared], elapsed: Duration) -> String {
     let mut by_outcome: BTreeMap<&str, Vec<Duration>> = BTreeMap::new();
     for Fared { outcome, took } in fared {
@@ -358,7 +358,7 @@ fn summary(fared: &[Fared], elapsed: Duration) -> String {
     format!("{table}\n{} answers in {}, {per_second:.0} a second", fared.len(), ms(elapsed))
 }
 
-/// The value that this part of the sorted `values` does not exceed.
+/// Returns the smallest of the sorted `values` that is at least as large as this share of them.
 fn quantile(values: &[Duration], part: f64) -> Duration {
     let rank = (values.len() as f64 * part).ceil() as usize;
     values.get(rank.saturating_sub(1)).copied().unwrap_or_default()

@@ -1,21 +1,21 @@
-//! File descriptors: how many the process may have open, and how many of them connections may take.
+//! The limit of file descriptors, and how many of them connections may use.
 //!
-//! A connection is a descriptor, and so is every file of the journal, the snapshots and the database. If connections
-//! could take the last one, whoever opens many of them would end the journal: its next file could not be opened.
+//! Connections, and all files of the journal, the snapshots and the database use descriptors. If connections could
+//! use up all of them, a client could stop the journal by opening many: its next file could not be opened.
 
 use gateway::Settings;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors kept for everything that is no connection: 32 cached files, 64 spare ones and some 30 at once in the
+/// Descriptors reserved for everything but connections: 32 cached files, 64 spare ones and some 30 at once in the
 /// journal's flush; as many cached and at once for the snapshots; 5 connections to SQLite with 3 files each; uploads,
-/// mails, the admin socket, and what the runtime has. A server at rest has some 100 open.
+/// mails, the admin socket, and the runtime's own. An idle server has some 100 open.
 pub(crate) const FILES_RESERVE: u64 = 320;
-/// The fewest connections with which serving is worth it: some browsers open six each.
+/// The minimum number of connections to serve with: browsers open six each.
 const CONNECTIONS_MIN: u64 = 64;
-/// Of fewer connections than were configured one address gets this part: one client does not lock all others out.
+/// If connections had to be reduced, one address gets at most this part of them: one client cannot lock out the others.
 const SHARE_OF_ADDRESS: usize = 4;
 
-/// What the system allows is not enough.
+/// The system's limit of open files is too low.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "this process may open {limit} files and connections, and needs at least {needed}: raise the limit (ulimit -n \
@@ -26,7 +26,7 @@ pub(crate) struct TooFewDescriptors {
     needed: u64,
 }
 
-/// Raises the soft limit of open files to the hard one, and returns what holds now. `u64::MAX`: no limit.
+/// Raises the soft limit of open files to the hard one, and returns the limit in effect. `u64::MAX`: no limit.
 pub(crate) fn raise_limit() -> u64 {
     let before = getrlimit(Resource::Nofile);
     if before.current != before.maximum {
@@ -39,7 +39,7 @@ pub(crate) fn raise_limit() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
-/// Bounds the connections of `settings` by what a limit of `limit` descriptors leaves for them.
+/// Reduces the connection limits of `settings` to what `limit` descriptors allow.
 pub(crate) fn bound_connections(settings: &mut Settings, limit: u64) -> Result<(), TooFewDescriptors> {
     let needed = FILES_RESERVE + CONNECTIONS_MIN;
     if limit < needed {

@@ -1,8 +1,9 @@
-//! Whether the secrets in `<data>/keys` are those that the folder was made with.
+//! Checks that the secrets in `<data>/keys` are the ones that the folder was made with.
 //!
-//! Any 32 bytes are a secret, and any 48 that begin right a signing key: a flipped bit is a key too, under which no token
-//! is good, every order has another number, and caps by e-mail count from zero. So a fingerprint of each is kept beside
-//! them: HMAC-SHA256 under the secret, which tells nothing about either.
+//! Any 32 bytes are a valid secret, and any 48 bytes with the right prefix a valid signing key. So a flipped bit gives
+//! a valid but different key: all tokens become invalid, every order gets another number, and caps by e-mail restart
+//! from zero. Therefore a fingerprint of each file is stored beside them: HMAC-SHA256 under the secret, which reveals
+//! neither.
 
 use std::{
     io::{self, Write},
@@ -11,42 +12,42 @@ use std::{
 
 use gateway::auth::Keys;
 
-/// What every derived key comes from, as [`Keys`] names it.
+/// The file of the secret from which all keys are derived, as [`Keys`] names it.
 const SECRET_FILE: &str = "secret";
-/// What tokens are signed with.
+/// The file of the key that signs tokens.
 const SIGNING_FILE: &str = "issuer.ed25519";
-/// The fingerprints, a line for each file: its name, a space, hexadecimal digits.
+/// The file of the fingerprints, with a line for each key file: its name, a space, hexadecimal digits.
 const FINGERPRINTS_FILE: &str = "fingerprints";
 
-/// Secrets that should not be used.
+/// Secrets that must not be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FingerprintError {
-    /// A folder that was in use has lost one.
+    /// A key file is missing from a folder that was in use.
     #[error("key file {} is missing from a folder that was in use", .0.display())]
     Missing(PathBuf),
-    /// It is another one.
+    /// A key file has changed.
     #[error("key file {} is not the one that the folder was made with", .0.display())]
     Changed(PathBuf),
-    /// The fingerprints themselves are damaged.
+    /// The file of the fingerprints is damaged.
     #[error("{} does not hold the fingerprints of the key files; if those are right, remove it", .0.display())]
     Unreadable(PathBuf),
     /// A file cannot be read or written.
     #[error("{}: {why}", .path.display())]
     File {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         why: io::Error,
     },
 }
 
-/// Refuses a folder that was in use and has lost a secret: opening the keys would make another.
+/// Fails if a folder that was in use has lost a key file. Opening the keys would silently create a new one.
 pub(crate) fn expect_all(keys_folder: &Path) -> Result<(), FingerprintError> {
     let mut paths = [SECRET_FILE, SIGNING_FILE].map(|name| keys_folder.join(name)).into_iter();
     paths.find(|path| !path.exists()).map_or(Ok(()), |path| Err(FingerprintError::Missing(path)))
 }
 
-/// Compares the opened keys with their fingerprints, and makes these where there are none.
+/// Compares the opened keys with their fingerprints, or stores these if there are none yet.
 pub(crate) fn check(keys_folder: &Path, keys: &Keys) -> Result<(), FingerprintError> {
     let path = keys_folder.join(FINGERPRINTS_FILE);
     let io = |path: &Path, why| FingerprintError::File { path: path.to_owned(), why };
@@ -76,7 +77,7 @@ pub(crate) fn check(keys_folder: &Path, keys: &Keys) -> Result<(), FingerprintEr
     Ok(())
 }
 
-/// Whole or not at all, and on the disk.
+/// Writes the fingerprints atomically and durably.
 fn write(path: &Path, found: &[(&str, String)]) -> io::Result<()> {
     let aside = path.with_extension("new");
     let mut file = std::fs::File::create(&aside)?;

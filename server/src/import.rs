@@ -1,4 +1,4 @@
-//! `fusion import products`: a file on its way to the shop, with a bar that grows.
+//! `fusion import products`: uploads a file, waits for its import, and shows the progress.
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
@@ -13,39 +13,39 @@ use serde::Deserialize;
 use tokio::io::AsyncReadExt;
 
 use crate::{
+    admin_socket::{ShopAccess, ShopAccessError, request},
+    app::is_development,
     cli::{ImportProducts, OfDuplicateSku, Stock},
     config::{Config, NoTenant},
-    local::{Way, WayError, request},
-    wiring::is_development,
 };
 
-/// Bytes of the file that are sent at once.
+/// Bytes that are read and sent at a time.
 const CHUNK_BYTES: usize = 64 << 10;
-/// How often a running import is asked how far it is.
+/// The interval at which a running import is polled.
 const ASK_EVERY: Duration = Duration::from_millis(200);
-/// Refused rows and warnings that are shown; the API has the others.
+/// The maximum number of refused rows and warnings shown. The API lists all of them.
 const SHOWN_MAX: usize = 100;
 
-/// An import that did not begin, or did not end.
+/// An import that did not start or did not complete.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ImportError {
     /// The file cannot be read.
     #[error("{path}: {why}", path = .path.display())]
     File {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         why: std::io::Error,
     },
-    /// The shop was not reached, or refused.
+    /// The shop was not reached, or refused the request.
     #[error(transparent)]
-    Way(#[from] WayError),
-    /// Nobody said whose.
+    ShopAccess(#[from] ShopAccessError),
+    /// No tenant was given.
     #[error(transparent)]
     NoTenant(#[from] NoTenant),
 }
 
-/// An import as the API tells of it.
+/// An import in the API's representation.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Import {
     id: String,
@@ -74,19 +74,19 @@ pub(crate) async fn run(import: &ImportProducts, config: &Config) -> Result<Exit
     let failed = |why| ImportError::File { path: import.file.clone(), why };
     let file = tokio::fs::File::open(&import.file).await.map_err(failed)?;
     let bytes = file.metadata().await.map_err(failed)?.len();
-    let way = Way::open(config).await?;
+    let access = ShopAccess::open(config).await?;
     let options = Options {
         currency: import.currency.map(|currency| currency.to_string()),
         dry_run: import.dry_run,
         set_stock: import.stock == Stock::Set,
         derive_skus: import.duplicate_sku == OfDuplicateSku::Derive,
     };
-    let imported = through(&way, tenant.as_str(), file, bytes, &options).await;
-    way.close().await;
+    let imported = through(&access, tenant.as_str(), file, bytes, &options).await;
+    access.close().await;
     imported.map_err(ImportError::from)
 }
 
-/// How a file is taken in.
+/// The options of an import.
 #[derive(Debug, Default)]
 pub(crate) struct Options {
     pub(crate) currency: Option<String>,
@@ -112,12 +112,12 @@ impl Options {
 }
 
 async fn through(
-    way: &Way,
+    access: &ShopAccess,
     tenant: &str,
     file: tokio::fs::File,
     bytes: u64,
     options: &Options,
-) -> Result<ExitCode, WayError> {
+) -> Result<ExitCode, ShopAccessError> {
     let bar = ProgressBar::new(bytes.max(1));
     let style = ProgressStyle::with_template("{msg:12} {wide_bar} {binary_bytes}/{binary_total_bytes} {elapsed}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
@@ -125,9 +125,9 @@ async fn through(
     let mut request = request(Method::POST, Some(tenant), &options.path(), body_of(file, bar.clone()))?;
     let headers = request.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv"));
-    let key = HeaderValue::from_str(&fresh_key()).map_err(|error| WayError::Unreadable(error.to_string()))?;
+    let key = HeaderValue::from_str(&fresh_key()).map_err(|error| ShopAccessError::Unreadable(error.to_string()))?;
     headers.insert("idempotency-key", key);
-    let mut import: Import = way.send(request).await?.json().await?;
+    let mut import: Import = access.send(request).await?.json().await?;
 
     bar.finish_and_clear();
     let bar = ProgressBar::new_spinner();
@@ -137,16 +137,16 @@ async fn through(
         bar.set_message(format!("{products} products of {} rows so far", counts.rows));
         bar.tick();
         tokio::time::sleep(ASK_EVERY).await;
-        import = way.get(Some(tenant), &format!("/v1/imports/{}", import.id)).await?;
+        import = access.get(Some(tenant), &format!("/v1/imports/{}", import.id)).await?;
     }
     bar.finish_and_clear();
     let path = format!("/v1/imports/{}/rejected-rows?limit={SHOWN_MAX}", import.id);
-    let rejected: RejectedRows = way.get(Some(tenant), &path).await?;
+    let rejected: RejectedRows = access.get(Some(tenant), &path).await?;
     print!("{}", told(&import, &rejected.items));
     Ok(if import.state == "completed" { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The file in pieces; the bar moves as they leave.
+/// Returns the file as a streaming body that moves the progress bar.
 fn body_of(file: tokio::fs::File, bar: ProgressBar) -> Body {
     Body::from_stream(futures::stream::try_unfold((file, bar), |(mut file, bar)| async move {
         let mut chunk = vec![0; CHUNK_BYTES];
@@ -157,7 +157,7 @@ fn body_of(file: tokio::fs::File, bar: ProgressBar) -> Body {
     }))
 }
 
-/// A key that no other run has: whoever runs the command again wants it run again.
+/// Returns a new idempotency key for each run: a command that is run again must import again.
 pub(crate) fn fresh_key() -> String {
     use std::hash::BuildHasher;
     let random = std::hash::RandomState::new();
@@ -165,7 +165,7 @@ pub(crate) fn fresh_key() -> String {
     format!("fusion-{:016x}{:016x}", random.hash_one(now), random.hash_one(std::process::id()))
 }
 
-/// Warnings of the same words as one, with the first of their lines.
+/// Groups warnings with the same text, each with its first line numbers.
 fn together(warnings: &[String]) -> Vec<String> {
     let mut by_words: Vec<(&str, Vec<&str>)> = Vec::new();
     for warning in warnings {
@@ -173,7 +173,7 @@ fn together(warnings: &[String]) -> Vec<String> {
         let known = by_words.iter().position(|(known, _)| *known == words);
         match known {
             Some(index) => by_words[index].1.push(line),
-            // Whatever the file says, the table stays one that a person reads.
+            // Bounded, so that the table stays readable whatever the file contains.
             None if by_words.len() < SHOWN_MAX => by_words.push((words, vec![line])),
             None => {}
         }
@@ -187,12 +187,12 @@ fn together(warnings: &[String]) -> Vec<String> {
     by_words.into_iter().map(told).collect()
 }
 
-/// Counts, warnings and refused rows, for people.
+/// Formats counts, warnings and refused rows for a terminal.
 fn told(import: &Import, rejected: &[RejectedRow]) -> String {
     use std::fmt::Write;
     let counts = import.counts;
     let mut text = String::new();
-    // Writing to a string does not fail.
+    // Writing to a string cannot fail.
     if import.dry_run {
         let _ = writeln!(text, "A dry run: nothing was changed. It would be:");
     }

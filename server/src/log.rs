@@ -1,4 +1,4 @@
-//! Logs: events with fields, on standard error; what a command says stands on standard output.
+//! Logging: events with fields, on standard error. The output of commands goes to standard output.
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -10,14 +10,14 @@ use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::config::{LogFormat, LogOptions};
 
-/// Starts logging. A filter that was checked before cannot fail here.
+/// Starts logging. The filter was validated with the configuration, so parsing it cannot fail here.
 pub(crate) fn start(options: &LogOptions) {
     let filter = EnvFilter::try_new(&options.filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let ansi = std::io::stderr().is_terminal();
     let log = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi);
-    // Saying that a line could not be written panics when standard error is a file on a full disk.
+    // Reporting that a line could not be written would panic if standard error is a file on a full disk.
     let log = log.log_internal_errors(false);
-    // A second start, in tests, changes nothing.
+    // A second start, as in tests, has no effect.
     let _ = match options.format {
         LogFormat::Text => log.try_init(),
         LogFormat::Json => log.json().flatten_event(true).with_current_span(false).try_init(),
@@ -25,8 +25,8 @@ pub(crate) fn start(options: &LogOptions) {
     panic::set_hook(Box::new(panicked));
 }
 
-/// A panic is an event like any other, also one that is caught: opening damaged files of fjall's can be one. Its words
-/// are a field, since they may have several lines, and an event is one.
+/// Logs a panic as an event, also one that is caught, as fjall may panic when it opens damaged files. The message is
+/// a field, because it may have several lines and an event is a single line.
 fn panicked(panic: &PanicHookInfo<'_>) {
     let why = panic.payload_as_str().unwrap_or("no reason given");
     let at = panic.location().map(ToString::to_string);

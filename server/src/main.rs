@@ -1,11 +1,13 @@
-//! `fusion`: live commerce in one program.
+//! `fusion`: live commerce in a single program.
 //!
 //! ```text
 //!   cli ─► config ─► serve ─► wiring ─► gateway, node, journal, snapshots, read side
-//!              │        └─► demo (--dev), local (the socket in the data folder)
+//!              │        └─► demo (--dev), local (the admin socket in the data folder)
 //!              └─► import, export, token, users, tenants, migrate, rebuild, doctor, crowd
 //! ```
 
+mod admin_socket;
+mod app;
 mod cli;
 mod config;
 mod crowd;
@@ -15,9 +17,8 @@ mod doctor;
 mod export;
 mod fingerprints;
 mod import;
-mod letters;
-mod local;
 mod log;
+mod mails;
 mod migrate;
 mod options;
 mod pages;
@@ -33,20 +34,19 @@ mod serve;
 mod tenants;
 mod token;
 mod users;
-mod wiring;
 
 use std::{error::Error, process::ExitCode};
 
 use crate::{
     cli::{Command, Demo, Export, Import, Tenants, Users},
-    config::{Config, Said},
+    config::{Config, ConfigSources},
     options::Misuse,
 };
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What the process ends with when its configuration is wrong: what `clap` uses for wrong arguments.
+/// The exit code for a wrong configuration: the one that `clap` uses for wrong arguments.
 const EXIT_MISUSE: u8 = 2;
 
 fn main() -> ExitCode {
@@ -80,11 +80,11 @@ fn main() -> ExitCode {
 fn run(command: &Command, mut config: Config) -> Result<ExitCode, Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(config.workers).enable_all().build()?;
     if !matches!(command, Command::Serve(_)) {
-        // A command takes a folder as it finds it; only a server is started for one purpose or the other.
-        config.dev = wiring::is_development(&config.data_dir);
-        config.doors.dev = config.dev;
-        // Payments that are under way are asked about as the server would.
-        config.sandbox |= config.dev || wiring::has_sandbox(&config.data_dir);
+        // Commands take a folder as they find it. Only a server is started either for development or for production.
+        config.dev = app::is_development(&config.data_dir);
+        config.api.dev = config.dev;
+        // Pending payments are queried exactly as the server would do it.
+        config.sandbox |= config.dev || app::has_sandbox(&config.data_dir);
     }
     if command.needs_a_shop() {
         program::check_shop(&config.data_dir)?;
@@ -104,13 +104,13 @@ fn run(command: &Command, mut config: Config) -> Result<ExitCode, Box<dyn Error>
         }
         Ok::<_, Box<dyn Error>>(ExitCode::SUCCESS)
     })?;
-    // A blocking read that still runs must not keep the process.
+    // A blocking read that is still running must not keep the process alive.
     runtime.shutdown_background();
     Ok(code)
 }
 
 impl Command {
-    /// Whether it is about a shop that must be there already. The others make one, look for themselves, or need none.
+    /// Whether the command needs an existing shop. The other commands create one, check for themselves, or need none.
     fn needs_a_shop(&self) -> bool {
         match self {
             Command::Serve(_) | Command::Token(_) | Command::Doctor(_) | Command::Demo(_) => false,
@@ -120,8 +120,8 @@ impl Command {
         }
     }
 
-    /// The settings that were given with it.
-    fn said(&self) -> &Said {
+    /// Returns the settings that were given with the command.
+    fn said(&self) -> &ConfigSources {
         match self {
             Command::Serve(settings) => &settings.0,
             Command::Import(Import::Products(import)) => &import.settings.0,

@@ -1,17 +1,17 @@
-//! `fusion migrate`: the tables of the read side, brought to this program's layout.
+//! `fusion migrate`: migrates the read side to this program's schema.
 
 use persistence::sql::{OpenError, ReadSide};
 use streaming::embedded::{DataFolder, FolderError};
 
-use crate::{config::Config, wiring::READ_SIDE_FILE};
+use crate::{app::READ_SIDE_FILE, config::Config};
 
-/// Tables that were not migrated.
+/// A migration that failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MigrateError {
-    /// A server has the folder. It migrates when it starts.
+    /// A server uses the folder. It migrates at its start.
     #[error("{0}: stop it first")]
     Folder(#[from] FolderError),
-    /// The read side does not open.
+    /// The read side cannot be opened or migrated.
     #[error(transparent)]
     Sql(#[from] OpenError),
 }
@@ -20,7 +20,7 @@ pub(crate) enum MigrateError {
 pub(crate) async fn run(config: &Config) -> Result<(), MigrateError> {
     let folder = DataFolder::lock(&config.data_dir)?;
     let path = config.data_dir.join(READ_SIDE_FILE);
-    // Opening migrates.
+    // Opening includes migrating.
     let read_side = ReadSide::open(&path).await?;
     read_side.close().await;
     drop(folder);

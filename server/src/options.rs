@@ -1,7 +1,7 @@
-//! What commands take beside the settings: on the command line, as `FUSION_…` in the environment, and as keys in the file.
+//! The options of commands beside the settings: by flag, by `FUSION_…` in the environment, and by key in the file.
 //!
-//! clap knows the command line and the environment. What the file says comes in as each option's default, so that a flag
-//! goes before the environment, and that before the file.
+//! clap reads the command line and the environment. The values of the file become the options' defaults, so that flags
+//! override the environment, and the environment overrides the file.
 
 use std::{collections::BTreeMap, ffi::OsString, path::Path};
 
@@ -12,19 +12,19 @@ use crate::{
     config::{ConfigError, FileValues, is_setting, read_file},
 };
 
-/// Where the file is, as the environment says.
+/// The environment variable with the path of the file.
 const CONFIG_VARIABLE: &str = "FUSION_CONFIG";
 
-/// A command line that cannot be used.
+/// An invalid command line.
 #[derive(Debug)]
 pub(crate) enum Misuse {
-    /// What clap says of it; or the help, or the version, that was asked for.
+    /// The error from clap, or the requested help or version.
     Arguments(clap::Error),
     /// The file cannot be read.
     File(ConfigError),
 }
 
-/// Reads the arguments of this process, and for what they leave out the environment and the file.
+/// Parses the arguments of this process. Missing options are taken from the environment and the file.
 pub(crate) fn parse(arguments: &[OsString]) -> Result<Cli, Misuse> {
     let variable = std::env::var_os(CONFIG_VARIABLE).filter(|path| !path.is_empty());
     let (path, place) = match config_flag(arguments) {
@@ -36,7 +36,7 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Cli, Misuse> {
     });
     let values = read.as_ref().map(texts).unwrap_or_default();
     parse_with(arguments, &values).map_err(|error| match read {
-        // What is missing may be in the file.
+        // The option that is missing may be in the file.
         Err(fault) if !matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             Misuse::File(ConfigError::one(fault))
         }
@@ -44,7 +44,7 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Cli, Misuse> {
     })
 }
 
-/// What can be read of a file. What cannot is said with all that is wrong with the configuration.
+/// Returns the readable values of a file. Unreadable ones are reported with all other errors of the configuration.
 fn texts(values: &FileValues) -> BTreeMap<String, String> {
     values.iter().filter_map(|(name, value)| Some((name.clone(), value.as_ref().ok()?.clone()))).collect()
 }
@@ -55,7 +55,7 @@ fn parse_with(arguments: &[OsString], file: &BTreeMap<String, String>) -> Result
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
-/// What `--config` says. The file has to be read before the rest is understood.
+/// Returns the value of `--config`. The file must be read before the other arguments are parsed.
 fn config_flag(arguments: &[OsString]) -> Option<OsString> {
     let mut arguments = arguments.iter().skip(1).take_while(|argument| *argument != "--");
     while let Some(argument) = arguments.next() {
@@ -69,7 +69,7 @@ fn config_flag(arguments: &[OsString]) -> Option<OsString> {
     None
 }
 
-/// An option of a command that is no [setting](is_setting): those find their own way.
+/// Whether this is an option of a command, and not a [setting](is_setting), which is read separately.
 fn is_option(argument: &Arg) -> bool {
     let name = argument.get_id().as_str();
     argument.get_long().is_some() && !matches!(name, "help" | "version") && !is_setting(name)
@@ -89,7 +89,7 @@ fn with_defaults(command: Command, file: &BTreeMap<String, String>) -> Command {
     command.mut_args(with_default).mut_subcommands(|command| with_defaults(command, file))
 }
 
-/// The names of all options, as keys in the file.
+/// Returns the names of all options, as keys in the file.
 pub(crate) fn names() -> Vec<String> {
     fn gather(command: &Command, names: &mut Vec<String>) {
         let options = command.get_arguments().filter(|argument| is_option(argument));
@@ -110,7 +110,7 @@ mod tests {
 
     use super::*;
 
-    /// A value of each option, and another one.
+    /// Two different values of each option.
     const SAMPLES: &[(&str, &str, &str)] = &[
         ("buyers", "7", "8"),
         ("currency", "EUR", "USD"),
@@ -138,7 +138,7 @@ mod tests {
         (one, other)
     }
 
-    /// Calls `each` for every command that has no commands of its own, with what to type for it.
+    /// Calls `each` for every command without subcommands, with the arguments that select it.
     fn leaves(command: &Command, typed: &[String], each: &mut dyn FnMut(&Command, &[String])) {
         if !command.has_subcommands() {
             each(command, typed);
@@ -148,7 +148,7 @@ mod tests {
         }
     }
 
-    /// What the innermost command makes of these arguments for an option, and where from.
+    /// Returns the value that the innermost command has for an option, and its source.
     fn outcome(arguments: &[String], file: &BTreeMap<String, String>, name: &str) -> (String, Option<ValueSource>) {
         let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
         parse_with(&arguments, file).unwrap_or_else(|error| panic!("{arguments:?}: {error}"));

@@ -1,4 +1,4 @@
-//! The data folder is for its owner's eyes alone, and nothing in it was put there by someone else.
+//! Checks that only the owner can read the data folder, and that nobody else has put anything into it.
 
 use std::{
     fs::{self, Metadata, Permissions},
@@ -7,74 +7,74 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::wiring::KEYS_FOLDER;
+use crate::app::KEYS_FOLDER;
 
-/// Permission bits of a group and of others.
+/// The permission bits of the group and of others.
 const OTHERS: u32 = 0o077;
-/// Of those, the ones that let them write.
+/// The bits among them that allow writing.
 const OTHERS_WRITE: u32 = 0o022;
-/// What file systems put into the root of a volume, for `fsck`.
+/// The folder that file systems create in the root of a volume, for `fsck`.
 const LOST_AND_FOUND: &str = "lost+found";
 
 /// A data folder that must not be used as it is.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PrivacyError {
-    /// Someone else's file.
+    /// A file belongs to another user.
     #[error(
         "{} belongs to user {owner}, and this process runs as user {own}: run it as that user, or, if the file is yours, \
          give it to user {own} with chown",
         .path.display()
     )]
     Foreign {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// Whose it is.
+        /// The owner.
         owner: u32,
-        /// Who we are.
+        /// The user of this process.
         own: u32,
     },
-    /// Others could have put anything there.
+    /// Other users can write to it, and may have planted anything there.
     #[error(
         "{} can be written to by others (mode {mode:04o}): look whether everything in it is yours, then run: chmod {} {}",
         .path.display(), if *.is_folder { "700" } else { "600" }, .path.display()
     )]
     Writable {
-        /// Which.
+        /// The path.
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
         /// Whether it is a folder.
         is_folder: bool,
     },
-    /// A link.
+    /// A symbolic link.
     #[error("{} is a symbolic link, which is not followed: put the file itself there, or remove the link", .0.display())]
     Link(PathBuf),
     /// Neither a file nor a folder.
     #[error("{} is neither a file nor a folder: remove it", .0.display())]
     Special(PathBuf),
-    /// It cannot be looked at.
+    /// The metadata or permissions cannot be read or changed.
     #[error("{}: {why}", .path.display())]
     Io {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         why: io::Error,
     },
 }
 
-/// Lets only the owner read what this process makes from now on.
+/// Restricts files created by this process to their owner.
 pub(crate) fn restrict_new_files() {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(OTHERS));
 }
 
-/// Checks that a data folder and all that is in it are ours, and takes the permissions of others away.
+/// Checks that a data folder and its content belong to this user, and removes the permissions of other users.
 ///
-/// What is refused could have been planted: files of others, links, and folders that others could write to. What others
-/// could only read (folders of earlier versions) is put right. The key files are left as they are: a key that others could
-/// read is no secret any more, which is for the operator to judge. A folder that is not there is no fault.
+/// Refuses whatever could have been planted: files of other users, links, and folders that others could write to. Files
+/// that others could only read, as in folders of earlier versions, are corrected. Key files are not: a key that others
+/// could read may be compromised, which the operator must judge. A missing folder is no error.
 pub(crate) fn secure(data_dir: &Path) -> Result<(), PrivacyError> {
     let own = rustix::process::geteuid().as_raw();
-    // The folder itself may be reached by a link: its path is the operator's choice.
+    // A link to the folder itself is allowed: the operator chose the path.
     let found = match fs::metadata(data_dir) {
         Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(()),
         found => found.map_err(|why| io_error(data_dir, why))?,
@@ -93,7 +93,7 @@ fn secure_entries(folder: &Path, own: u32, is_root: bool) -> Result<(), PrivacyE
             continue;
         }
         let found = match fs::symlink_metadata(&path) {
-            // A server that is running removes files.
+            // A running server removes files.
             Err(why) if why.kind() == io::ErrorKind::NotFound => continue,
             found => found.map_err(|why| io_error(&path, why))?,
         };
@@ -133,8 +133,9 @@ fn check(path: &Path, found: &Metadata, own: u32, is_empty: impl Fn() -> bool) -
     if mode & OTHERS == 0 {
         return Ok(());
     }
-    // A folder that others could write to may hold what they planted. A file in a folder that only its owner could write
-    // to was reached by nobody who could not have had it before.
+    // A non-empty folder that others could write to may contain planted files, and a file that everyone could write to
+    // may have been changed. Files that only the group could write to are accepted: earlier versions created such files
+    // under a common umask.
     if found.is_dir() && mode & OTHERS_WRITE != 0 && !is_empty() {
         return Err(PrivacyError::Writable { path: path.to_owned(), mode, is_folder: true });
     }
@@ -154,7 +155,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    /// A folder as an earlier version made it under a usual umask.
+    /// Returns a folder as an earlier version created it under a common umask.
     fn folder() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for inner in ["keys", "journal/0"] {

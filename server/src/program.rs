@@ -1,20 +1,20 @@
-//! How this program is called here, for lines that people paste.
+//! The name of this program, for commands in messages that people paste.
 
 use std::path::{Path, PathBuf};
 
 use streaming::embedded::JOURNAL_FOLDER;
 
-/// A command that is about a shop, where there is none.
+/// A command needs a shop, and the folder contains none.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoShop {
-    /// The folder is not there.
+    /// The folder does not exist.
     #[error(
         "there is no data folder {path}: name the shop's own with --data-dir, or make a shop there with `{fusion} serve \
          --dev` or `{fusion} tenants add NAME --currency USD`",
         path = .0.display(), fusion = name()
     )]
     NoFolder(PathBuf),
-    /// It is a folder of something else.
+    /// The folder contains something else.
     #[error(
         "{path} is no data folder of a shop (it has no {JOURNAL_FOLDER}): name the shop's own with --data-dir",
         path = .0.display()
@@ -22,7 +22,7 @@ pub(crate) enum NoShop {
     NotAShop(PathBuf),
 }
 
-/// Looks whether a shop is kept in this folder, before anything is made there.
+/// Checks that the folder contains a shop, before a command creates anything there.
 pub(crate) fn check_shop(data_dir: &Path) -> Result<(), NoShop> {
     if !data_dir.is_dir() {
         return Err(NoShop::NoFolder(data_dir.to_owned()));
@@ -33,8 +33,8 @@ pub(crate) fn check_shop(data_dir: &Path) -> Result<(), NoShop> {
     Ok(())
 }
 
-/// The way this process was called: `fusion` where the shell finds it, else its path, short where it lies below the
-/// folder that people are in.
+/// Returns the name this process was called by: `fusion` if it was found in `PATH`, else its path, shortened if it is
+/// below the current folder.
 pub(crate) fn name() -> String {
     let typed = std::env::args_os().next().unwrap_or_else(|| "fusion".into());
     let here = std::env::current_dir().unwrap_or_default();
@@ -48,7 +48,7 @@ fn short(typed: &Path, here: &Path) -> String {
     }
 }
 
-/// A word as a shell takes it.
+/// Quotes a word for a shell, if needed.
 pub(crate) fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "_-./:@%+=,".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {

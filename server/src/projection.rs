@@ -1,4 +1,4 @@
-//! The SQL read side as the runtime hands accepted entries to it.
+//! Adapts the SQL read side to the runtime's projection interface.
 
 use std::collections::BTreeMap;
 
@@ -7,23 +7,23 @@ use futures::future::BoxFuture;
 use persistence::project::{ProjectError, Projector, Record, Stretch};
 use tokio::sync::Mutex;
 
-use crate::read_side::ReadSideWitness;
+use crate::read_side::ReadSideWatermark;
 
-/// Takes accepted entries into the read side.
+/// Projects accepted entries into the read side.
 pub(crate) struct ReadSideProjection {
     inner: Mutex<Inner>,
 }
 
 struct Inner {
     projector: Projector,
-    witness: ReadSideWitness,
+    durable_watermark: ReadSideWatermark,
     next: BTreeMap<u16, u64>,
 }
 
 impl ReadSideProjection {
-    /// Through this projector, of which there is one for each database; the witness hears how far it has got.
-    pub(crate) fn new(projector: Projector, witness: ReadSideWitness) -> Self {
-        Self { inner: Mutex::new(Inner { projector, witness, next: BTreeMap::new() }) }
+    /// Creates a projection with the database's only `projector`. The watermark records its progress.
+    pub(crate) fn new(projector: Projector, durable_watermark: ReadSideWatermark) -> Self {
+        Self { inner: Mutex::new(Inner { projector, durable_watermark, next: BTreeMap::new() }) }
     }
 }
 
@@ -43,21 +43,21 @@ impl Projection for ReadSideProjection {
             inner.projector.apply(&stretches).await.map_err(|error| refusal(&error))?;
             for Reached { shard, next } in reached {
                 inner.next.insert(shard, next);
-                inner.witness.note(shard, next);
+                inner.durable_watermark.note(shard, next);
             }
-            inner.witness.write();
+            inner.durable_watermark.write();
             Ok(())
         })
     }
 }
 
-/// What the runtime has to know of an error.
+/// Converts an error to what the runtime needs to know of it.
 fn refusal(error: &ProjectError) -> ProjectionError {
     let entry = error.entry().map(|place| (place.shard, place.position));
     ProjectionError { entry, why: error.to_string() }
 }
 
-/// One stretch for each shard, from where it stood to what it has reached.
+/// Returns one stretch for each shard, from its previous position to the one that it has reached.
 pub(crate) fn stretches<'a>(
     before: &BTreeMap<u16, u64>,
     records: &'a [Accepted],

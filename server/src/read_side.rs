@@ -1,8 +1,8 @@
-//! The read side's file, and the witness that notices when it has lost something.
+//! The read side's file, and the durable watermark that detects lost transactions.
 //!
-//! SQLite reads its log (`-wal`) up to the first frame that is not whole and takes what follows for never written, as it
-//! takes a log that is gone for an empty one. Lists can be made again from the journal; accounts and addresses are
-//! nowhere else. Transactions are lost from the newest on, and those of the projections say how far the lists reach:
+//! SQLite reads its log (`-wal`) up to the first incomplete frame and ignores the rest. A missing log counts as an
+//! empty one. Lists can be rebuilt from the journal, but accounts and addresses are stored nowhere else. Transactions
+//! are lost from the newest on, and the transactions of the projections record how far the lists reach:
 //!
 //! ```text
 //!  accounts, addresses ──┐
@@ -11,92 +11,92 @@
 //!        └─ positions ──► fusion.sqlite.witness      at the next start the read side must have reached these
 //! ```
 //!
-//! What was written after the newest projection is not guarded: at a sale, some tens of milliseconds.
+//! Transactions after the newest projection are not guarded: during a sale, those of some tens of milliseconds.
 
 use std::path::{Path, PathBuf};
 
 use persistence::sql::{OpenError as SqlError, ReadSide, StoreError};
 use streaming::{
     Journal, JournalError, Position, ShardId,
-    embedded::{EmbeddedJournal, Witness, WitnessError},
+    embedded::{DurableWatermark, EmbeddedJournal, WatermarkError},
 };
 
-/// Its file in the data folder.
+/// The read side's file in the data folder.
 pub(crate) const READ_SIDE_FILE: &str = "fusion.sqlite";
-/// The witness beside it.
-const WITNESS_FILE: &str = "fusion.sqlite.witness";
+/// The file of the durable watermark, in the same folder.
+const WATERMARK_FILE: &str = "fusion.sqlite.witness";
 
-/// A read side that cannot be opened, or should not be.
+/// A read side that cannot be opened, or must not be.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadSideError {
-    /// The journal has a history, and the file is not there.
+    /// The journal has entries, but the file is missing or empty.
     #[error("{} is missing or empty in a folder that was in use", .0.display())]
     Missing(PathBuf),
-    /// It was further than it is.
+    /// The file reaches less far than the durable watermark: its newest transactions are lost.
     #[error(
         "{} ends at position {found} of shard {shard}, but had reached {expected}: its newest transactions are missing",
         .path.display()
     )]
     Lost {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Of which shard.
+        /// The shard whose position is too low.
         shard: ShardId,
-        /// How far it reaches.
+        /// The position that the file reaches.
         found: Position,
-        /// How far it was seen to reach.
+        /// The position of the durable watermark.
         expected: Position,
     },
-    /// The journal ends before what it has seen.
+    /// The journal ends before a position that the read side has seen.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// It does not open.
+    /// The file cannot be opened.
     #[error(transparent)]
     Sql(#[from] SqlError),
-    /// It does not answer.
+    /// A query failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The witness cannot be read or written.
+    /// The durable watermark cannot be read or written.
     #[error("{}: {why}", .path.display())]
-    Witness {
+    DurableWatermark {
         /// Its file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         why: std::io::Error,
     },
 }
 
-/// What is expected of the read side.
+/// What the read side is required to contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MustBe {
-    /// All of it: the folder was in use.
+    /// Everything that the durable watermark recorded: the folder was in use.
     Whole,
-    /// Nothing: the folder is new, or an operator has looked and takes what is there.
+    /// Nothing: the folder is new, or an operator has decided to accept its present content.
     AsItIs,
 }
 
-/// Opens and migrates the read side. The journal must have all that it has seen.
+/// Opens and migrates the read side, and checks that the journal has every entry that the read side has seen.
 pub(crate) async fn open(
     data_dir: &Path,
     journal: &EmbeddedJournal,
     must_be: MustBe,
 ) -> Result<ReadSide, ReadSideError> {
     let path = data_dir.join(READ_SIDE_FILE);
-    let witnessed = match must_be {
+    let recorded_at = match must_be {
         MustBe::AsItIs => Vec::new(),
-        // Opening would make an empty one, and throw the log of the old one away.
+        // Opening would create an empty file and discard the log of the old one.
         MustBe::Whole if std::fs::metadata(&path).map_or(0, |file| file.len()) == 0 => {
             return Err(ReadSideError::Missing(path));
         }
-        MustBe::Whole => witnessed(&data_dir.join(WITNESS_FILE))?,
+        MustBe::Whole => recorded_at(&data_dir.join(WATERMARK_FILE))?,
     };
     let read_side = ReadSide::open(&path).await?;
     let positions = read_side.positions().await?;
     let shards = journal.shards();
-    for (shard, expected) in (0..shards).map(ShardId).zip(witnessed) {
+    for (shard, expected) in (0..shards).map(ShardId).zip(recorded_at) {
         let found = Position(positions.get(&shard.0).copied().unwrap_or_default());
         if found < expected {
-            // Closing it would fold what is left of the log into the file: the evidence stays as it is.
+            // Closing it would fold the rest of the log into the file. The evidence must stay as it is.
             std::mem::forget(read_side);
             return Err(ReadSideError::Lost { path, shard, found, expected });
         }
@@ -106,59 +106,62 @@ pub(crate) async fn open(
     Ok(read_side)
 }
 
-/// The positions that it was seen to reach. Without a readable witness nobody knows, and nothing is refused: it guards
-/// against a loss, and is none.
-fn witnessed(path: &Path) -> Result<Vec<Position>, ReadSideError> {
-    match Witness::read(path) {
+/// Returns the positions of the durable watermark, or none if it is missing or damaged. A damaged watermark is no
+/// reason to refuse the read side: it only helps to detect a loss.
+fn recorded_at(path: &Path) -> Result<Vec<Position>, ReadSideError> {
+    match DurableWatermark::read(path) {
         Ok(said) => Ok(said.map(|said| said.positions).unwrap_or_default()),
-        Err(WitnessError::Io(why)) => Err(ReadSideError::Witness { path: path.to_owned(), why }),
-        Err(error @ WitnessError::Damaged) => {
+        Err(WatermarkError::Io(why)) => Err(ReadSideError::DurableWatermark { path: path.to_owned(), why }),
+        Err(error @ WatermarkError::Damaged) => {
             tracing::warn!(path = %path.display(), %error, "whether the read side lost something cannot be told");
             Ok(Vec::new())
         }
     }
 }
 
-/// Keeps the witness of an open read side.
+/// Maintains the durable watermark of an open read side.
 #[derive(Debug)]
-pub(crate) struct ReadSideWitness {
-    witness: Witness,
+pub(crate) struct ReadSideWatermark {
+    durable_watermark: DurableWatermark,
     positions: Vec<Position>,
 }
 
-impl ReadSideWitness {
-    /// Takes the old witness away: the projections may be emptied now, to be made again.
+impl ReadSideWatermark {
+    /// Removes the old watermark, so that the projections may be emptied and rebuilt.
     pub(crate) fn retire(data_dir: &Path) -> Result<(), ReadSideError> {
-        let path = data_dir.join(WITNESS_FILE);
+        let path = data_dir.join(WATERMARK_FILE);
         match std::fs::remove_file(&path) {
-            Err(why) if why.kind() != std::io::ErrorKind::NotFound => Err(ReadSideError::Witness { path, why }),
+            Err(why) if why.kind() != std::io::ErrorKind::NotFound => {
+                Err(ReadSideError::DurableWatermark { path, why })
+            }
             _ => Ok(()),
         }
     }
 
-    /// Begins a new one from where the read side is.
+    /// Starts a new watermark at the present positions of the read side.
     pub(crate) async fn begin(data_dir: &Path, read_side: &ReadSide, shards: u16) -> Result<Self, ReadSideError> {
-        let path = data_dir.join(WITNESS_FILE);
+        let path = data_dir.join(WATERMARK_FILE);
         let mut positions = vec![Position(0); usize::from(shards)];
         for (shard, next) in read_side.positions().await? {
             if let Some(position) = positions.get_mut(usize::from(shard)) {
                 *position = Position(next);
             }
         }
-        let witness = Witness::begin(&path, &positions).map_err(|why| ReadSideError::Witness { path, why })?;
-        Ok(Self { witness, positions })
+        let durable_watermark =
+            DurableWatermark::begin(&path, &positions).map_err(|why| ReadSideError::DurableWatermark { path, why })?;
+        Ok(Self { durable_watermark, positions })
     }
 
-    /// A transaction was committed that took a shard this far. Call [`write`](Self::write) after the last of it.
+    /// Records that a committed transaction moved a shard to `next`. Call [`write`](Self::write) after the last one.
     pub(crate) fn note(&mut self, shard: u16, next: u64) {
         if let Some(position) = self.positions.get_mut(usize::from(shard)) {
             *position = Position(next);
         }
     }
 
-    /// Writes down what was noted. It is not synced: what the machine loses with its power it loses of the guard.
+    /// Writes the recorded positions without syncing: after a power failure the watermark may be older than the file.
     pub(crate) fn write(&mut self) {
-        if let Err(error) = self.witness.write_unsynced(&self.positions) {
+        if let Err(error) = self.durable_watermark.write_unsynced(&self.positions) {
             tracing::warn!(%error, "witness of the read side could not be written");
         }
     }
@@ -171,16 +174,16 @@ mod tests {
 
     use super::*;
 
-    /// A folder whose journal was led, and whose read side is said to have reached `witnessed`.
-    async fn used(witnessed: u64) -> (tempfile::TempDir, EmbeddedJournal) {
+    /// Returns a folder whose journal has had a leader, and whose watermark says `recorded_at`.
+    async fn used(recorded_at: u64) -> (tempfile::TempDir, EmbeddedJournal) {
         let folder = tempfile::tempdir().unwrap();
         let journal = EmbeddedJournal::open(DataFolder::lock(folder.path()).unwrap(), EmbeddedOptions::new(1)).unwrap();
         let read_side = open(folder.path(), &journal, MustBe::AsItIs).await.unwrap();
-        let mut witness = ReadSideWitness::begin(folder.path(), &read_side, 1).await.unwrap();
-        witness.note(0, witnessed);
-        witness.write();
+        let mut durable_watermark = ReadSideWatermark::begin(folder.path(), &read_side, 1).await.unwrap();
+        durable_watermark.note(0, recorded_at);
+        durable_watermark.write();
         read_side.close().await;
-        journal.lead(ShardId(0), "a").await.unwrap();
+        journal.acquire_leadership(ShardId(0), "a").await.unwrap();
         (folder, journal)
     }
 
@@ -190,7 +193,7 @@ mod tests {
         let refused = open(folder.path(), &journal, MustBe::Whole).await.unwrap_err();
         assert!(matches!(refused, ReadSideError::Lost { found: Position(0), expected: Position(7), .. }), "{refused}");
         open(folder.path(), &journal, MustBe::AsItIs).await.unwrap().close().await;
-        ReadSideWitness::retire(folder.path()).unwrap();
+        ReadSideWatermark::retire(folder.path()).unwrap();
         open(folder.path(), &journal, MustBe::Whole).await.unwrap();
     }
 

@@ -1,4 +1,4 @@
-//! `fusion rebuild`: the read side, made anew from the journal.
+//! `fusion rebuild`: rebuilds the read side from the journal.
 
 use std::time::Instant;
 
@@ -13,30 +13,30 @@ use streaming::{
 };
 
 use crate::{
+    app::READ_SIDE_FILE,
     config::{Config, SHARDS},
     replay::{ReplayError, ends, replay},
-    wiring::READ_SIDE_FILE,
 };
 
-/// A read side that was not rebuilt. Running it again begins anew.
+/// A rebuild that failed. Running it again starts from the beginning.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RebuildError {
-    /// A server has the folder.
+    /// A server uses the folder.
     #[error("{0}: stop it first")]
     Folder(#[from] FolderError),
-    /// The journal does not open.
+    /// The journal cannot be opened.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// The read side does not open.
+    /// The read side cannot be opened.
     #[error(transparent)]
     Sql(#[from] OpenError),
-    /// The read side cannot be emptied.
+    /// The tables cannot be emptied.
     #[error(transparent)]
     Project(#[from] ProjectError),
-    /// The journal cannot be taken in.
+    /// The journal cannot be replayed.
     #[error(transparent)]
     Replay(#[from] ReplayError),
-    /// A thread of ours ended before its work was done.
+    /// A blocking task panicked or was cancelled.
     #[error("a thread failed: {0}")]
     Thread(#[from] tokio::task::JoinError),
 }

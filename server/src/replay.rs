@@ -1,4 +1,4 @@
-//! The journal, handed to a projector from wherever it stands.
+//! Replays the journal into a projector, from the projector's position on.
 
 use std::collections::BTreeMap;
 
@@ -10,27 +10,27 @@ use streaming::{Batch, Journal, JournalError, Position, ShardId};
 
 use crate::projection::stretches;
 
-/// A replay that did not come to its end.
+/// A replay that did not complete.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReplayError {
-    /// The journal does not read.
+    /// The journal cannot be read.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// The read side refuses.
+    /// The projector failed.
     #[error(transparent)]
     Project(#[from] ProjectError),
-    /// An entry of a kind that this program does not know.
+    /// An entry is of a kind that this program does not know.
     #[error("shard {shard} position {position}: an entry of a kind that this program does not know")]
     UnknownKind {
         /// The shard.
         shard: ShardId,
-        /// Where.
+        /// The position of the entry.
         position: Position,
     },
 }
 
-/// Hands everything before `until` to the projector that it has not taken in yet. `progress` hears how many positions
-/// each step took.
+/// Projects every entry before `until` that the projector does not have yet. `progress` is called after each step with
+/// the number of positions it covered.
 pub(crate) async fn replay(
     journal: &dyn Journal,
     projector: &mut Projector,
@@ -84,7 +84,7 @@ fn take(
     Ok(())
 }
 
-/// The accepted end of every shard.
+/// Returns the accepted end of every shard.
 pub(crate) async fn ends(journal: &dyn Journal) -> Result<BTreeMap<u16, u64>, JournalError> {
     let mut ends = BTreeMap::new();
     for shard in (0..journal.shards()).map(ShardId) {

@@ -1,4 +1,4 @@
-//! What search engines are told: `robots.txt`, and a sitemap of a shop's products and drops.
+//! For search engines: `robots.txt`, and a sitemap of a shop's products and drops.
 
 use std::{
     collections::HashMap,
@@ -18,22 +18,22 @@ use gateway::{Gateway, Problem, edge::not_by};
 use parking_lot::Mutex;
 use persistence::sql::lists::PublicPages;
 
-/// The most products, and as many drops, that a sitemap names: a sitemap has at most 50,000 addresses
+/// The maximum number of products, and also of drops, in a sitemap. A sitemap may have at most 50,000 URLs
 /// (<https://www.sitemaps.org/protocol.html>).
 const PAGES_MAX: u32 = 20_000;
-/// How long a sitemap counts: a crowd of crawlers costs one look at the database.
+/// How long a sitemap is cached: many crawlers cost a single query.
 const SITEMAP_TTL: Duration = Duration::from_secs(60);
-/// Shops whose sitemaps are remembered, of 5 MB at the most.
+/// The maximum number of cached sitemaps, of at most 5 MB each.
 const SITEMAPS_MAX: usize = 8;
 const ASKED_AGAIN: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
-/// A sitemap, and when it was made.
+/// A sitemap, and the time of its creation.
 type Made = (Instant, Bytes);
 
-/// Sitemaps by tenant and address.
+/// The cached sitemaps by tenant and base URL.
 static SITEMAPS: LazyLock<Mutex<HashMap<(TenantId, String), Made>>> = LazyLock::new(Mutex::default);
 
-/// `GET /robots.txt`: pages of one buyer, of the staff and of machines are for nobody's index.
+/// `GET /robots.txt`: excludes the pages of single buyers, the console and the API.
 pub(crate) async fn robots(State(gateway): State<Gateway>, request: Request) -> Response {
     if !is_read(request.method()) {
         return not_by(request.method(), "GET,HEAD,OPTIONS");
@@ -81,7 +81,7 @@ fn answer(kind: &'static str, text: Bytes) -> Response {
     (headers, text).into_response()
 }
 
-/// Where the shop is: at the host name that was asked for if that is a shop's own, else at the public address.
+/// Returns the shop's URL: on the requested host name if it is one of the shop's, else the public URL.
 pub(crate) async fn base(gateway: &Gateway, uri: &Uri, headers: &HeaderMap) -> String {
     let public = &gateway.settings.public_url;
     let host = uri.host().or_else(|| headers.get(header::HOST).and_then(|host| host.to_str().ok()));
@@ -93,13 +93,13 @@ pub(crate) async fn base(gateway: &Gateway, uri: &Uri, headers: &HeaderMap) -> S
     if is_own { format!("{scheme}://{host}") } else { public.clone() }
 }
 
-/// A sitemap of 0.9. Ids and instants have nothing that XML would escape; the address may.
+/// Writes a sitemap (protocol 0.9). Ids and timestamps contain nothing that XML must escape, but the base URL may.
 fn write(base: &str, pages: &PublicPages) -> String {
     let base = base.replace('&', "&amp;").replace('<', "&lt;");
     let mut text = String::from(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<urlset xmlns=\"http://www.sitemaps.org/schemas/sitemap/0.9\">\n",
     );
-    // Writing to a string does not fail.
+    // Writing to a string cannot fail.
     let _ = writeln!(text, "<url><loc>{base}/</loc></url>");
     for (product, changed_at) in &pages.products {
         let _ = writeln!(text, "<url><loc>{base}/products/{product}</loc><lastmod>{changed_at}</lastmod></url>");

@@ -1,4 +1,4 @@
-//! The page that a buyer passes who pays with `tok_challenge`: what a bank would show.
+//! The challenge page for payments with `tok_challenge`, as a bank would show it.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use engine::id::{PaymentId, TenantId};
 use integrations::sandbox::{CHALLENGE_PATH, Challenge, ChallengeState, Sandbox};
 use serde::Deserialize;
 
-/// No script, no foreign content; the form goes back to this page.
+/// No scripts and no foreign content. The form is only sent to this page.
 const CONTENT_SECURITY_POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'";
 
@@ -22,7 +22,7 @@ pub(crate) fn routes(sandbox: Arc<Sandbox>) -> Router {
     Router::new().route(&format!("{CHALLENGE_PATH}/{{tenant}}/{{payment}}"), get(show).post(answer)).with_state(sandbox)
 }
 
-/// What the buyer says.
+/// The buyer's answer.
 #[derive(Debug, Deserialize)]
 struct Said {
     answer: String,
@@ -41,7 +41,7 @@ async fn answer(
     if sandbox.challenge(&tenant, payment).is_none() {
         return nothing();
     }
-    // What it came to is on the page.
+    // The page shows the result.
     if let Err(unknown) = sandbox.answer_challenge(&tenant, payment, said.answer == "approve").await {
         tracing::warn!(%payment, %unknown, "a challenge was not answered");
         return StatusCode::SERVICE_UNAVAILABLE.into_response();

@@ -1,4 +1,4 @@
-//! `fusion serve`: from the first lock to the last checkpoint.
+//! `fusion serve`: runs the server, from locking the data folder to the last checkpoint.
 
 use std::{
     io::{self, Write},
@@ -13,68 +13,68 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    admin_socket::{AdminSocket, LocalSocket, SocketError},
+    app::{App, OpenError},
     config::Config,
     demo::{self, DemoError},
     descriptors::{self, TooFewDescriptors},
-    local::{LocalDoors, LocalSocket, SocketError},
     pages, sandbox_page,
-    wiring::{House, OpenError},
 };
 
-/// Connections that the system keeps for us while we are busy.
+/// The maximum number of connections that the kernel queues until they are accepted.
 const BACKLOG: u32 = 4_096;
-/// What a process ends with that a second signal stopped: the shell's way of saying so.
+/// The exit code after a second signal, as shells report SIGINT (128 + 2).
 const EXIT_INTERRUPTED: i32 = 130;
-/// What a process ends with that could not go on.
+/// The exit code after a fatal error (`EX_SOFTWARE` of sysexits.h).
 const EXIT_FATAL: i32 = 70;
 
-/// What an operator is told at the start, in the log and on the screen: buyers are told by the shop's pages.
+/// The warning for operators, in the log and on the terminal. Buyers see it on the shop's pages.
 const NO_PAYMENTS: &str = "no payment provider is configured: nothing can be bought, and the shop says so; \
     sandbox_payments = true (FUSION_SANDBOX_PAYMENTS=true) switches on the sandbox, which moves no money";
 
-/// A server that did not start, or did not end as it should.
+/// A server that did not start, or did not stop in order.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServeError {
-    /// Someone else listens there.
+    /// Another program listens on the address.
     #[error(
         "{0} is in use by another program: stop that one, or listen elsewhere with --listen ADDRESS:PORT, FUSION_LISTEN, \
          or `listen` in the configuration file"
     )]
     PortInUse(SocketAddr),
-    /// It cannot listen there.
+    /// The server cannot listen on the address.
     #[error("cannot listen on {address}: {why}")]
     Listen {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The system's error.
         why: io::Error,
     },
-    /// The system lets this process open too few files.
+    /// The limit of open files is too low.
     #[error(transparent)]
     Descriptors(#[from] TooFewDescriptors),
-    /// The numbers cannot be counted.
+    /// The metrics recorder cannot be installed.
     #[error("metrics: {0}")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
-    /// The data folder does not open.
+    /// The data folder cannot be opened.
     #[error("{why}{}", .advice.as_ref().map(|advice| format!("\nfusion: {advice}")).unwrap_or_default())]
     Open {
-        /// What is wrong.
+        /// The error.
         why: Box<OpenError>,
-        /// What to do.
+        /// What the operator can do about it.
         advice: Option<String>,
     },
-    /// The socket for this machine's commands does not open.
+    /// The admin socket cannot be opened.
     #[error(transparent)]
     Socket(#[from] SocketError),
     /// The demo shop could not be set up.
     #[error(transparent)]
     Demo(#[from] DemoError),
-    /// The system gives no signals.
+    /// Signal handlers cannot be installed.
     #[error("signals: {0}")]
     Signals(io::Error),
 }
 
-/// Serves until it is told to stop.
+/// Serves until a signal stops the server or a shard fails.
 pub(crate) async fn run(config: &Config) -> Result<(), ServeError> {
     let began = Instant::now();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), pid = std::process::id(), dev = config.dev, "starting");
@@ -87,42 +87,43 @@ pub(crate) async fn run(config: &Config) -> Result<(), ServeError> {
         (true, true) => {}
     }
     let mut config = config.clone();
-    descriptors::bound_connections(&mut config.doors, descriptors::raise_limit())?;
+    descriptors::bound_connections(&mut config.api, descriptors::raise_limit())?;
     let stop = stop_on_signals()?;
-    // Bound before the folder is opened: that may take long, and would be for nothing.
+    // Bound before the folder is opened: opening may take long, and would be in vain if the address is in use.
     let socket = bind(config.listen)?;
     let config = &config.listening_on(socket.local_addr().unwrap_or(config.listen));
     let metrics = gateway::ops::metrics::install()?;
-    let mut house = House::open(config, metrics)
+    let mut app = App::open(config, metrics)
         .await
         .map_err(|why| ServeError::Open { advice: why.advice(&config.data_dir), why: Box::new(why) })?;
-    let rooms = house.rooms.clone();
-    let payment_pages = rooms.sandbox.clone().map(sandbox_page::routes).unwrap_or_default();
-    rooms.gateway.add_pages(pages::routes().merge(payment_pages.with_state(())));
-    let doors = LocalDoors::new(rooms.clone());
+    let backends = app.backends.clone();
+    let payment_pages = backends.sandbox.clone().map(sandbox_page::routes).unwrap_or_default();
+    backends.gateway.add_pages(pages::routes().merge(payment_pages.with_state(())));
+    let api = AdminSocket::new(backends.clone());
     let demo = match config.dev {
-        true => Some(demo::set_up(&rooms, &doors).await?),
+        true => Some(demo::set_up(&backends, &api).await?),
         false => None,
     };
+    // Listening starts only now that the shards are led and the demo shop exists: earlier requests would fail.
     let listener = listen(socket, config.listen)?;
-    let local = LocalSocket::open(&config.data_dir, doors)?;
-    // The door takes a moment to build: nobody hears of it before it stands.
-    let door = gateway::Door::new(rooms.gateway.clone());
-    let serving = tokio::spawn(gateway::serve(door, listener, stop.clone().cancelled_owned()));
+    let admin_socket = LocalSocket::open(&config.data_dir, api)?;
+    // Building the public API takes a moment, so it is ready before `ready` is logged and the banner is printed.
+    let api = gateway::PublicApi::new(backends.gateway.clone());
+    let serving = tokio::spawn(gateway::serve(api, listener, stop.clone().cancelled_owned()));
     tracing::info!(address = %config.listen, start_ms = began.elapsed().as_millis() as u64, "ready");
     let banner = match &demo {
         Some(demo) => demo.banner(config),
         None if config.sandbox => format!("fusion serves on http://{}", config.listen),
         None => format!("warning: {NO_PAYMENTS}\nfusion serves on http://{}", config.listen),
     };
-    // Whoever started us may not read on: `fusion serve --dev | head` must not end the server.
+    // Standard output may be closed, as in `fusion serve --dev | head`: that must not end the server.
     let _ = writeln!(io::stdout(), "{banner}");
 
     tokio::select! {
         () = stop.cancelled() => {}
-        error = house.failed() => {
+        error = app.failed() => {
             tracing::error!(error, "a shard cannot go on");
-            // Standard error may be a file on a full disk: what cannot be said must not keep the process.
+            // Standard error may be a file on a full disk: a failed write must not keep the process alive.
             let _ = writeln!(
                 io::stderr(),
                 "fusion: cannot go on: {error}\n\
@@ -133,21 +134,22 @@ pub(crate) async fn run(config: &Config) -> Result<(), ServeError> {
         }
     }
     tracing::info!("stopping: no new requests; those under way are finished");
-    drop(local);
+    drop(admin_socket);
+    // Requests first, then the folder: a request that is being handled still needs the node.
     if let Err(error) = serving.await {
         tracing::error!(%error, "the door ended badly");
     }
-    drop(rooms);
-    house.close(config.doors.drain_timeout).await;
+    drop(backends);
+    app.close(config.api.drain_timeout).await;
     tracing::info!("stopped");
     Ok(())
 }
 
-/// Takes the address, without taking connections yet.
+/// Binds the address without accepting connections yet.
 fn bind(address: SocketAddr) -> Result<TcpSocket, ServeError> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
     let bound = socket.and_then(|socket| {
-        // A port whose last connections are still being closed is free.
+        // A port whose last connections are still closing counts as free.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         Ok(socket)
@@ -166,7 +168,7 @@ fn refused(address: SocketAddr, why: io::Error) -> ServeError {
     }
 }
 
-/// The first SIGTERM or SIGINT stops the server in order, a second one at once.
+/// Returns a token that the first SIGTERM or SIGINT cancels for an orderly stop. A second signal exits at once.
 fn stop_on_signals() -> Result<CancellationToken, ServeError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;

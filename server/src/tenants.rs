@@ -3,38 +3,41 @@
 use comfy_table::{Table, presets::UTF8_BORDERS_ONLY};
 
 use crate::{
+    admin_socket::{KnownTenant, MadeTenant, NewTenant, ShopAccess, ShopAccessError},
     cli::{AddTenant, RemoveTenant, Tenants},
     config::Config,
-    local::{KnownTenant, MadeTenant, NewTenant, Way, WayError},
     program,
 };
 
 /// `fusion tenants …`.
-pub(crate) async fn run(tenants: &Tenants, config: &Config) -> Result<(), WayError> {
-    let way = Way::open(config).await?;
+pub(crate) async fn run(tenants: &Tenants, config: &Config) -> Result<(), ShopAccessError> {
+    let access = ShopAccess::open(config).await?;
     let done = match tenants {
-        Tenants::Add(new) => add(&way, new).await,
-        Tenants::List(_) => list(&way).await,
+        Tenants::Add(new) => add(&access, new).await,
+        Tenants::List(_) => list(&access).await,
         Tenants::Remove(RemoveTenant { name, .. }) => {
-            let removed = way.remove(&format!("/local/tenants/{name}")).await;
+            let removed = access.remove(&format!("/local/tenants/{name}")).await;
             removed.map(|()| println!("tenant {name} is removed"))
         }
     };
-    way.close().await;
+    access.close().await;
     done
 }
 
-async fn add(way: &Way, AddTenant { name, currency, host, public_url, .. }: &AddTenant) -> Result<(), WayError> {
+async fn add(
+    access: &ShopAccess,
+    AddTenant { name, currency, host, public_url, .. }: &AddTenant,
+) -> Result<(), ShopAccessError> {
     let (hosts, public_url) = (host.clone(), public_url.clone());
     let new = NewTenant { name: name.clone(), currency: *currency, hosts, public_url };
-    let made: MadeTenant = way.post("/local/tenants", &new).await?;
+    let made: MadeTenant = access.post("/local/tenants", &new).await?;
     let (name, fusion) = (made.name, program::name());
     println!("tenant {name} is there; make a token with: {fusion} token --role vendor --tenant {name}");
     Ok(())
 }
 
-async fn list(way: &Way) -> Result<(), WayError> {
-    let tenants: Vec<KnownTenant> = way.get(None, "/local/tenants").await?;
+async fn list(access: &ShopAccess) -> Result<(), ShopAccessError> {
+    let tenants: Vec<KnownTenant> = access.get(None, "/local/tenants").await?;
     if tenants.is_empty() {
         println!("No tenants yet; make one with: {} tenants add NAME --currency USD", program::name());
         return Ok(());

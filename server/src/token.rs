@@ -1,4 +1,4 @@
-//! `fusion token`: a token for the API, signed with the folder's own key.
+//! `fusion token`: creates a token for the API, signed with the folder's key.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -8,30 +8,30 @@ use gateway::auth::{Issuer, KeyError, Keys, TOKEN_TTL_MAX};
 use persistence::sql::ReadSide;
 
 use crate::{
+    app::{KEYS_FOLDER, READ_SIDE_FILE, is_development},
     cli::{Role, Token},
     config::{Config, NoTenant},
-    wiring::{KEYS_FOLDER, READ_SIDE_FILE, is_development},
 };
 
-/// A token that is not made.
+/// A token that cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TokenError {
-    /// There are no keys to sign with.
+    /// The folder has no keys to sign with.
     #[error("{} has no keys yet: start `fusion serve` once, or name another --data-dir", .0.display())]
     NoKeys(PathBuf),
     /// The keys cannot be used.
     #[error(transparent)]
     Keys(#[from] KeyError),
-    /// It would be good for no time, or too long.
+    /// The lifetime is too short or too long.
     #[error("--ttl must be from 1s to 366d")]
     Ttl,
-    /// There is no such shop: the token would be refused.
+    /// The tenant does not exist, so the token would be refused.
     #[error("there is no tenant {0}: make it with `{program} tenants add {0} --currency USD`", program = crate::program::name())]
     UnknownTenant(TenantId),
     /// The tenants cannot be read.
     #[error(transparent)]
     ReadSide(#[from] persistence::sql::OpenError),
-    /// Nobody said whose shop it is for.
+    /// No tenant was given.
     #[error(transparent)]
     NoTenant(#[from] NoTenant),
 }
@@ -49,14 +49,15 @@ pub(crate) async fn run(token: &Token, config: &Config) -> Result<(), TokenError
     if !ReadSide::file_has_tenant(&config.data_dir.join(READ_SIDE_FILE), &tenant).await? {
         return Err(TokenError::UnknownTenant(tenant));
     }
-    let issuer = Issuer::new(&config.doors.issuer, &Keys::open(&folder)?);
+    let issuer = Issuer::new(&config.api.issuer, &Keys::open(&folder)?);
     let subject = token.subject.unwrap_or_else(|| subject_of(token.role, &tenant));
     let minted = issuer.mint(&tenant, subject, Some(token.role.into()), SystemClock.now(), token.ttl)?;
     println!("{}", minted.token);
     Ok(())
 }
 
-/// Staff of the command line are always the same, so that idempotency keys find what they made; customers are not.
+/// Returns the subject of a token. Staff roles have a fixed one, so that idempotency keys find earlier requests. Each
+/// customer is new.
 fn subject_of(role: Role, tenant: &TenantId) -> SubjectId {
     match role {
         Role::Customer => SubjectId::derive(&[b"customer", crate::import::fresh_key().as_bytes()]),
@@ -66,7 +67,7 @@ fn subject_of(role: Role, tenant: &TenantId) -> SubjectId {
     }
 }
 
-/// A member of staff who is known by the role alone.
+/// Returns the subject of a member of staff identified only by the role.
 pub(crate) fn staff(role: &[u8], tenant: &TenantId) -> SubjectId {
     SubjectId::derive(&[b"staff", role, tenant.as_str().as_bytes()])
 }

@@ -12,28 +12,28 @@ use gateway::auth::{
 };
 
 use crate::{
+    admin_socket::{KnownUsers, MadeUser, NewUser, ShopAccess, ShopAccessError, encoded},
+    app::{Backends, is_development},
     cli::{AddUser, ListUsers, RemoveUser, Users},
     config::{Config, NoTenant},
-    local::{KnownUsers, MadeUser, NewUser, Way, WayError, encoded},
     program,
-    wiring::{Rooms, is_development},
 };
 
-/// Where a password is read from before standard input.
+/// The environment variable that takes precedence over standard input.
 const PASSWORD_VARIABLE: &str = "FUSION_PASSWORD";
 
-/// An account that is not made.
+/// An account that cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UserError {
-    /// Nobody said whose shop it is for.
+    /// No tenant was given.
     #[error(transparent)]
     NoTenant(#[from] NoTenant),
-    /// There is no password.
+    /// No password was given.
     #[error("no password: set {PASSWORD_VARIABLE}, or write it to standard input")]
     NoPassword,
-    /// The shop was not reached, or refused.
+    /// The shop was not reached, or refused the request.
     #[error(transparent)]
-    Way(#[from] WayError),
+    ShopAccess(#[from] ShopAccessError),
 }
 
 /// `fusion users …`.
@@ -42,21 +42,21 @@ pub(crate) async fn run(users: &Users, config: &Config) -> Result<(), UserError>
     match users {
         Users::Add(AddUser { role, email, .. }) => {
             let new = NewUser { tenant, role: *role, email: email.clone(), password: read_password()? };
-            let way = Way::open(config).await?;
-            let made: Result<MadeUser, WayError> = way.post("/local/users", &new).await;
-            way.close().await;
+            let access = ShopAccess::open(config).await?;
+            let made: Result<MadeUser, ShopAccessError> = access.post("/local/users", &new).await;
+            access.close().await;
             println!("{email} may sign in now; the subject is {}", made?.subject);
         }
         Users::List(ListUsers { only_role, .. }) => {
-            let way = Way::open(config).await?;
-            let listed = list(&way, &tenant, only_role.map(persistence::sql::Role::from)).await;
-            way.close().await;
+            let access = ShopAccess::open(config).await?;
+            let listed = list(&access, &tenant, only_role.map(persistence::sql::Role::from)).await;
+            access.close().await;
             listed?;
         }
         Users::Remove(RemoveUser { email, .. }) => {
-            let way = Way::open(config).await?;
-            let removed = way.remove(&format!("/local/users?tenant={tenant}&email={}", encoded(email))).await;
-            way.close().await;
+            let access = ShopAccess::open(config).await?;
+            let removed = access.remove(&format!("/local/users?tenant={tenant}&email={}", encoded(email))).await;
+            access.close().await;
             removed?;
             println!("{email} is removed: the password and what was known of the person are gone, orders stay");
         }
@@ -65,12 +65,16 @@ pub(crate) async fn run(users: &Users, config: &Config) -> Result<(), UserError>
 }
 
 /// Prints the accounts page by page: a shop may have many customers.
-async fn list(way: &Way, tenant: &TenantId, role: Option<persistence::sql::Role>) -> Result<(), WayError> {
+async fn list(
+    access: &ShopAccess,
+    tenant: &TenantId,
+    role: Option<persistence::sql::Role>,
+) -> Result<(), ShopAccessError> {
     let role = role.map(|role| format!("&role={}", role.as_str())).unwrap_or_default();
     let mut cursor = String::new();
     let mut count = 0;
     loop {
-        let page: KnownUsers = way.get(None, &format!("/local/users?tenant={tenant}{role}{cursor}")).await?;
+        let page: KnownUsers = access.get(None, &format!("/local/users?tenant={tenant}{role}{cursor}")).await?;
         count += page.items.len();
         let mut table = Table::new();
         table.load_preset(UTF8_BORDERS_ONLY).set_header(["E-mail", "Role", "Subject", "Made"]);
@@ -106,15 +110,15 @@ fn read_password() -> Result<String, UserError> {
     if password.is_empty() { Err(UserError::NoPassword) } else { Ok(password.to_owned()) }
 }
 
-/// Refuses a password that is too short, or that would be guessed early by someone who knows the address.
+/// Refuses a password that is too short, or easy to guess for someone who knows the e-mail address.
 pub(crate) fn check(password: &str, email: &Email) -> Result<(), String> {
     check_new(password).map_err(|why| format!("the password {why}"))?;
     check_strength(password, &words_of(email)).map_err(|why| format!("the password {why}"))
 }
 
-/// The hash of a password, as accounts keep it.
-pub(crate) async fn hash(rooms: &Rooms, password: String) -> Result<String, String> {
-    let settings = &rooms.gateway.settings;
+/// Returns the hash of a password in the stored format.
+pub(crate) async fn hash(backends: &Backends, password: String) -> Result<String, String> {
+    let settings = &backends.gateway.settings;
     let passwords = Passwords::new(settings.password_memory_kib, 1).map_err(|error| error.to_string())?;
     passwords.hash(password).await.map_err(|_| "the password cannot be hashed now".to_owned())
 }

@@ -1,4 +1,4 @@
-//! The outside checker itself, at a shop that lies: each thing that it should catch is caught, and an honest shop passes.
+//! Tests of the external checker against a faulty mock shop: each fault is detected, and a correct shop passes.
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
@@ -28,20 +28,20 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 const BUYERS: u64 = 6;
-/// More than the buyers may have: at an honest shop nothing is sold out.
+/// More than the buyers may have in total: a correct shop is never sold out.
 const UNITS: u64 = 40;
-/// Answers after which some claims of every buyer are held, given back and sold.
+/// The number of responses after which every buyer has held, released and sold some claims.
 const ANSWERS: u64 = 150;
-/// The numbers of this shop do not become right by waiting.
+/// How long to wait for correct numbers. Those of this shop do not change, so a short time is enough.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// What is wrong with the shop.
+/// A fault of the mock shop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lie {
-    // While it sells.
+    // While the sale runs.
     BeyondTheCap,
     SoldOutWithUnits,
-    // Afterwards: about a claim that was answered.
+    // After the sale, about a single claim.
     Lost,
     MadeTwice,
     AnsweredOtherwise,
@@ -52,7 +52,7 @@ enum Lie {
     PaymentLost,
     OtherNumber,
     AddressLost,
-    // About all of them.
+    // After the sale, about all claims.
     LostFromTheList,
     ListedTwice,
     ListedForNobody,
@@ -61,7 +61,7 @@ enum Lie {
     StockDoesNotAddUp,
 }
 
-/// Each lie, and what the checker says of it.
+/// Each fault, and the checker's message for it.
 const LIES: [(Lie, &str); 18] = [
     (Lie::BeyondTheCap, "beyond the cap"),
     (Lie::SoldOutWithUnits, "sold out, with units"),
@@ -103,7 +103,7 @@ impl Claim {
 struct Shelf {
     lie: Option<Lie>,
     claims: BTreeMap<String, Claim>,
-    /// Of each order.
+    /// By order.
     emails: BTreeMap<String, Value>,
     reads: u64,
 }
@@ -117,7 +117,7 @@ impl Shelf {
         self.lie == Some(lie)
     }
 
-    /// What was answered when the claim was made.
+    /// The response to the request that made the claim.
     fn as_made(claim: &Claim) -> Value {
         let mut body = claim.body.clone();
         body["state"] = "held".into();
@@ -198,7 +198,7 @@ async fn list(State(shelf): State<Shared>, Query(query): Query<BTreeMap<String, 
         }
         _ => {}
     }
-    // In pages of two, so that turning pages is tried too.
+    // In pages of two, so that pagination is tested as well.
     let from: usize = query.get("cursor").map_or(0, |cursor| cursor.parse().unwrap());
     let to = items.len().min(from + 2);
     let next = (to < items.len()).then(|| to.to_string());
@@ -248,7 +248,7 @@ async fn stock(State(shelf): State<Shared>) -> Json<Value> {
     Json(json!({"on_hand": on_hand, "available": 0, "held": 0, "allocated": UNITS}))
 }
 
-/// Opens a shop with this lie, lets customers shop there, and gives them with their vendor.
+/// Starts a shop with this fault, lets customers shop there, and returns them with their vendor.
 async fn shopping(shelf: &Shared) -> (Buyer, Sale, Vec<Customer>) {
     let routes = Router::new()
         .route("/v1/drops/{drop}/claims", post(claim).get(list))
@@ -282,9 +282,9 @@ async fn shopping(shelf: &Shared) -> (Buyer, Sale, Vec<Customer>) {
     (buyer("vendor".into()), sale, customers)
 }
 
-/// All that is checked after a crash.
+/// Runs all checks that follow a crash.
 async fn check(vendor: &Buyer, sale: &Sale, units: u64, customers: &mut [Customer]) {
-    // Twice: some things must only not change.
+    // Twice: some values only have to stay the same.
     for _ in 0..2 {
         for customer in customers.iter_mut() {
             customer.check().await;
@@ -293,7 +293,7 @@ async fn check(vendor: &Buyer, sale: &Sale, units: u64, customers: &mut [Custome
     Books::new(vendor, sale, units).looked_at_for(PATIENCE).check(customers).await;
 }
 
-/// What the checker says.
+/// Returns the failure that the checker reports, if any.
 async fn verdict(checked: impl Future<Output = ()>) -> Result<(), String> {
     let Err(panic) = AssertUnwindSafe(checked).catch_unwind().await else { return Ok(()) };
     let words = panic.downcast_ref::<String>().cloned();

@@ -1,4 +1,4 @@
-//! The commands beside `serve`, as an operator types them: through a running server, and on a folder of a stopped one.
+//! Tests of the commands beside `serve`: through a running server, and on the folder of a stopped one.
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
@@ -38,7 +38,7 @@ fn refuse(folder: &Path, arguments: &str) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
-/// A server of `--dev`, and what it printed.
+/// A server under `--dev`, and its output.
 struct Server {
     child: Child,
     printed: Vec<String>,
@@ -51,7 +51,7 @@ impl Server {
         let mut printed = Vec::new();
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {
             printed.push(line.unwrap());
-            // The address comes last.
+            // The address is the last line.
             if printed.last().unwrap().starts_with("http://") {
                 break;
             }
@@ -84,7 +84,7 @@ impl Drop for Server {
     }
 }
 
-/// A catalogue of two products, one with two sizes, and a row that is refused.
+/// A catalogue of two products, one of them with two sizes, and a row that is refused.
 const CATALOGUE: &str = "Handle,Title,Option1 Name,Option1 Value,Variant SKU,Variant Price,Variant Inventory Qty\n\
     test-shirt,Test Shirt,Size,S,TEST-S,19.90,5\n\
     test-shirt,,,M,TEST-M,19.90,7\n\
@@ -100,7 +100,7 @@ fn a_shop_is_run_from_the_command_line() {
     let import = format!("import products {}", file.display());
     let server = Server::start(&data);
 
-    // The lines of the banner work when they are pasted.
+    // The commands of the banner work when they are pasted.
     assert_eq!(server.curls().len(), 3, "{:?}", server.printed);
     for line in server.curls() {
         let output = Command::new("bash").args(["-c", line]).output().unwrap();
@@ -119,13 +119,13 @@ fn a_shop_is_run_from_the_command_line() {
         }
     }
 
-    // Through the server.
+    // Through the running server.
     assert!(succeed(&data, &format!("{import} --dry-run")).contains("nothing was changed"));
     let told = succeed(&data, &import);
     assert!(told.contains("1 refused rows") && told.contains("below zero"), "{told}");
     let told = succeed(&data, &format!("{import} --dry-run"));
     let counts = |told: &str| told.split_whitespace().filter_map(|word| word.parse().ok()).collect::<Vec<u64>>();
-    // Rows, created, updated, unchanged, variants, stock set, imported, refused; and how many refused rows follow.
+    // Rows, created, updated, unchanged, variants, stock set, imported, refused, followed by the number of listed rows.
     assert_eq!(counts(&told)[..8], [4, 0, 0, 2, 0, 0, 3, 1], "{told}");
     let exported = succeed(&data, "export products");
     assert!(exported.contains("TEST-M") && !exported.contains("TEST-MUG"), "{exported}");
@@ -143,12 +143,12 @@ fn a_shop_is_run_from_the_command_line() {
     }
     server.stop();
 
-    // On the folder itself.
+    // On the folder of the stopped server.
     assert!(succeed(&data, "doctor").contains("everything agrees"));
     let again = home.path().join("again.csv");
     succeed(&data, &format!("export products --output {}", again.display()));
     let told = succeed(&data, &format!("import products {}", again.display()));
-    // What was given out comes in as the same.
+    // An exported catalogue is unchanged by its own import.
     assert!(matches!(counts(&told)[..], [rows, 0, 0, 17, 0, 0, imported, 0] if rows == imported), "{told}");
     assert!(std::fs::read(&again).unwrap().starts_with("\u{feff}".as_bytes()), "as spreadsheets want it");
     succeed(&data, "rebuild");
@@ -197,10 +197,10 @@ fn an_option_is_said_by_a_flag_or_the_environment_or_the_file() {
         assert!(output.status.success(), "{environment:?} fusion {arguments}: {}", said(&output));
         said(&output)
     };
-    // The file says everything that is needed, a host name that only one shop can have among it.
+    // The file contains all options, including a host name that only one shop can have.
     succeed(&[], "tenants add one");
     assert!(said(&run(&[], "tenants add two")).contains("another tenant has the host name a.example"));
-    // The environment goes before it, and a flag before that.
+    // The environment overrides the file, and flags override both.
     let host = [("FUSION_HOST", "c.example")];
     succeed(&host, "tenants add two");
     assert!(said(&run(&host, "tenants add three")).contains("another tenant has the host name c.example"));
@@ -216,7 +216,7 @@ fn an_option_is_said_by_a_flag_or_the_environment_or_the_file() {
     assert!(succeed(&[], &import).contains("nothing was changed"));
     assert!(!succeed(&[("FUSION_DRY_RUN", "false")], &import).contains("nothing was changed"));
 
-    // What is missing may stand in a file that cannot be read.
+    // An option that is missing may be in a file that cannot be read.
     std::fs::write(&file, "role = \n").unwrap();
     let output = run(&[], "token --tenant one");
     assert_eq!(output.status.code(), Some(2));
@@ -262,7 +262,7 @@ fn a_crowd_goes_to_the_drop_that_was_announced() {
         let output = Command::new("bash").args(["-c", &line]).output().unwrap();
         serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap_or_default()
     };
-    // A newer one that is open does not change what the banner said.
+    // A newer open drop does not replace the one that the banner announced.
     let drop = call("GET", &format!("/v1/drops/{announced}"), "-", "");
     let sku = drop["items"][0]["sku"].as_str().unwrap();
     call("POST", &format!("/v1/inventory/{sku}/adjustments"), "more", r#"{"delta": 9, "reason": "more"}"#);
@@ -272,7 +272,7 @@ fn a_crowd_goes_to_the_drop_that_was_announced() {
     );
     let newer = call("POST", "/v1/drops", "newer", &newer);
     let newer = newer["id"].as_str().unwrap_or_else(|| panic!("{newer}"));
-    // Without --url: the folder's server says where it is.
+    // Without --url: the URL comes from the server of the folder.
     let told = succeed(&data, "demo crowd --buyers 2");
     assert!(told.contains(announced) && !told.contains(newer), "{told}");
     let told = succeed(&data, &format!("demo crowd --buyers 2 --drop {newer}"));
@@ -341,7 +341,7 @@ fn shops_and_accounts_are_listed_and_removed() {
     succeed(&data, "tenants remove acme");
 }
 
-/// Two products, in two currencies; what a spreadsheet would run; and SKUs that come twice.
+/// Two products with prices in two currencies, cells that a spreadsheet would run as formulas, and duplicate SKUs.
 const ODD: &str = "sep=,\nHandle,Title,Option1 Name,Option1 Value,SKU,Price,Inventory quantity,Currency,Image Src\n\
     odd-one,'=1+1,Size,S,ODD,12.50,-4,,HTTPS://x.example/a b.jpg\n\
     odd-one,,,M,ODD,13.50,10.0,,data:image/png\n\
@@ -378,7 +378,7 @@ fn an_export_opens_in_a_spreadsheet_and_comes_in_as_it_was() {
     let euros = succeed(&data, "export products --tenant one --only-currency EUR");
     assert!(euros.contains("odd-one") && !euros.contains("odd-yen"), "{euros}");
 
-    // In another shop, of another currency, it is the same.
+    // In a shop with another currency the result is the same.
     let copy = home.path().join("copy.csv");
     std::fs::write(&copy, &first).unwrap();
     import(&copy, "--tenant two");
@@ -412,7 +412,7 @@ fn on_data_from_before_what_is_there_is_the_demo() {
     let server = Server::start(&data);
     let before = drops(&server);
     assert_eq!((before.len(), &shop(&server)[..]), (2, "The demo shop is open: 15 products, two drops."));
-    // Everything of the open drop is held: it is open all the same.
+    // All units of the open drop are held, but it is still open.
     let crowd = server.printed.iter().find(|line| line.contains(" demo crowd ")).unwrap();
     assert!(Command::new("bash").args(["-c", crowd]).output().unwrap().status.success());
     succeed(&data, &format!("import products {}", file.display()));

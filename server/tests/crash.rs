@@ -1,12 +1,12 @@
-//! The built program under load, killed and stopped at random moments: what anyone was told is there afterwards.
+//! Kills and stops the built program under load at random moments. Afterwards every response that a client got holds.
 //!
 //! ```text
-//!   buyers at a new drop ─► kill -9 ─► start ─► ask again what had no answer ─► every answer ever given still holds
-//!        ▲                                                                                 │
-//!        └───────────────────────────── FUSION_CRASHES times ──────────────────────────────┘
+//!   buyers at a new drop ─► kill -9 ─► start ─► repeat unanswered requests ─► every response so far still holds
+//!        ▲                                                                                │
+//!        └───────────────────────────── FUSION_CRASHES times ─────────────────────────────┘
 //! ```
 //!
-//! `FUSION_SEED` repeats the choices of the buyers and the moments; how the threads interleave is the machine's.
+//! `FUSION_SEED` reproduces the buyers' choices and the moments. The interleaving of threads is not reproduced.
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
@@ -22,7 +22,7 @@ use outside::{
 };
 use serde_json::json;
 
-/// Requests under way when the server is told to stop.
+/// The number of requests in progress at the signal.
 const UNDER_WAY: usize = 24;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -54,7 +54,7 @@ async fn a_server_that_is_told_to_stop_answers_what_it_has_taken() {
     let mut shop = Shop::open().await;
     let buyers = shop.guests(BUYERS).await;
 
-    // Payments that take 5 s, of which the answer comes after 2: they are under way for certain.
+    // Payments take 5 s and are answered after 2 s, so they are certainly in progress.
     let slow = shop.sell("SLOW", 16, 1).await;
     let paying = buyers.iter().take(16).map(|buyer| {
         let (buyer, drop) = (buyer.clone(), slow.drop.clone());
@@ -73,7 +73,7 @@ async fn a_server_that_is_told_to_stop_answers_what_it_has_taken() {
         (pinned == 16).then_some(())
     })
     .await;
-    // The others come and go meanwhile.
+    // Meanwhile the other buyers keep shopping.
     let mut under_load = Round::run(&mut shop, &buyers, "STOP", &mut random, ANSWERS_MAX, async |shop: &mut Shop| {
         shop.tell_to_stop();
         assert_eq!(shop.ended().await.code(), Some(0), "it ends well");
@@ -98,8 +98,8 @@ async fn a_server_that_is_told_to_stop_answers_what_it_has_taken() {
     assert_eq!((&drop["sold"], &drop["state"]), (&json!(16), &json!("sold_out")), "{drop}");
 }
 
-/// The disk syncs nothing from before the requests are taken until the server has been told to stop and takes no more:
-/// so none can have been answered before the signal, and each was under way at it.
+/// No sync completes from before the requests are received until the server refuses new ones. So none of the requests
+/// can have been answered before the signal, and all were in progress when it came.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_under_way_at_the_signal_are_answered_and_durable_and_new_ones_find_no_door() {
     let (mut shop, disk) = Shop::open_behind_shim().await;

@@ -1,9 +1,9 @@
-//! Damaged data folders: after a `kill -9` under load each kind of file has bytes flipped, is cut short, emptied and
-//! taken away. The program refuses such a folder and says what is wrong where, or serves it and everything is right.
+//! Damaged data folders: after a `kill -9` under load, files of each kind are changed, truncated, emptied and removed.
+//! The program either refuses the folder and names the fault, or serves it with all its data intact.
 //!
 //! ```text
 //!   prepared once ─► a copy for each case ─► damage ─► start ─┬─► refused: the file or shard is named
-//!                                                             └─► serves: the checker and the lists agree
+//!                                                             └─► serves: checker and lists find no fault
 //! ```
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
@@ -30,27 +30,28 @@ use serde_json::{Value, json};
 use streaming::embedded::{DataFolder, EmbeddedJournal, EmbeddedOptions};
 use tempfile::TempDir;
 
-/// Buyers whose answers are checked in each case, and how many of these there are in each of two rounds.
+/// The number of buyers whose responses are checked in each case, and below it the maximum number of responses in each
+/// of the two rounds.
 const BUYERS: usize = 6;
 const ANSWERS_MAX: u64 = 80;
-/// So little fits in the journal's memory that it has tables and blob files after some claims, as a large one has.
+/// Small enough that a few claims fill it, so that the journal has tables and blob files like a large one.
 const MEMTABLE_BYTES: u64 = 16 << 10;
-/// As many as the program makes.
+/// The number of shards that the program uses.
 const SHARDS: u16 = 8;
-/// Cases at once.
+/// The number of cases that run at the same time.
 const AT_ONCE: usize = 3;
-/// How long lists may take to show what was accepted.
+/// How long the lists may take to show accepted changes.
 const LISTS_LAG: Duration = Duration::from_secs(5);
-/// After that long without a change a witness, which is at most 100 ms late, has seen everything.
+/// A watermark that has not changed for so long is complete: it is written with a delay of at most 100 ms.
 const WITNESS_RESTS: Duration = Duration::from_millis(300);
-/// A drop with so many claims is kept in a blob file among the snapshots.
+/// The number of claims of a drop that is large enough to be kept in a blob file of the snapshots.
 const CROWD: usize = 100;
-/// Bytes that are flipped at once.
+/// The number of adjacent bytes that are flipped.
 const FLIPPED: usize = 8;
-/// How many sixteenths into the used part of a file bytes are flipped.
+/// Where bytes are flipped, in sixteenths of the used part of a file.
 const FLIPPED_AT: [usize; 3] = [0, 8, 16];
 
-/// Files that come only after a while, and must be among those that are damaged.
+/// Kinds of files that appear only after some time. The test makes sure that they are among the damaged ones.
 const KINDS: [&str; 6] = [
     "journal/keyspaces/1/tables/N",
     "journal/keyspaces/1/blobs/N",
@@ -60,10 +61,10 @@ const KINDS: [&str; 6] = [
     "sandbox.jsonl",
 ];
 
-/// What is done to a file.
+/// How a file is damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Damage {
-    /// Some bytes, so many sixteenths into what is used of it.
+    /// Some bytes are flipped, at so many sixteenths of the used part.
     Flipped(usize),
     Halved,
     Emptied,
@@ -73,61 +74,62 @@ enum Damage {
 /// What the program must do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Must {
-    /// What is lost is nowhere else.
+    /// Refuse: the lost data is stored nowhere else.
     Refuse,
-    /// What is lost can be made again, or is not looked at.
+    /// Serve: the lost data can be rebuilt, or is not needed.
     Serve,
-    /// It depends on what the bytes are: one or the other.
+    /// Refuse or serve, depending on the bytes.
     DoEither,
 }
 
-/// What must come of a damage to a kind of file; `None`: it is not tried.
+/// Returns what the program must do after this damage. `None`: the case is not tested.
 fn must(kind: &str, damage: Damage) -> Option<Must> {
     use {Damage::*, Must::*};
     Some(match (kind, damage) {
-        // A case takes a second: one of these is as good as the others, for what is not read or is all of one checksum.
+        // A case takes a second. Where a file is not read, or has a single checksum, one kind of damage is enough.
         (
             "LOCK" | "development" | "outbox/.eml" | "fusion.sqlite-shm" | "fusion.sqlite.witness",
             Flipped(0 | 16) | Halved,
         ) => return None,
         (checked, Emptied) if checked.starts_with("snapshots/") => return None,
-        // The last group may be one that was not synced yet, and nobody was answered.
+        // The last group may not have been synced, so no request that depends on it was answered.
         ("journal/.jnl", Flipped(16)) => DoEither,
         ("journal/lock" | "LOCK", _) => Serve,
         (journal, _) if journal.starts_with("journal/") => Refuse,
-        // The other of its two slots speaks.
+        // The other one of its two slots is still valid.
         ("journal.witness", Flipped(_) | Halved) => Serve,
         ("journal.witness", _) => Refuse,
         // A cache of the journal.
         (snapshots, _) if snapshots.starts_with("snapshots/") => Serve,
-        // SQLite's pages carry no checksums, and what is newer than they are is in its log.
+        // SQLite's pages have no checksums, and newer versions of them are in its log.
         ("fusion.sqlite", Flipped(1..)) => return None,
         ("fusion.sqlite", Flipped(_)) => DoEither,
         ("fusion.sqlite", _) => Refuse,
-        // Transactions from the damaged one on are lost. The newest may be of addresses that nobody was answered for.
+        // Transactions from the damaged one on are lost. The newest may be addresses of requests that were never
+        // answered.
         ("fusion.sqlite-wal", Flipped(0) | Halved | Emptied | Removed) => Refuse,
         ("fusion.sqlite-wal", _) => DoEither,
-        // An index that SQLite makes anew; a guard that is none.
+        // An index that SQLite rebuilds, and a watermark that is only a safeguard.
         ("fusion.sqlite-shm" | "fusion.sqlite.witness", _) => Serve,
         ("keys/fingerprints", Removed) => Serve,
         (keys, _) if keys.starts_with("keys/") => Refuse,
-        // A ledger without its last lines is a ledger: the sandbox moves no money, and forgets.
+        // A ledger without its last lines is still valid: the sandbox moves no money, so it may forget payments.
         ("sandbox.jsonl", Halved | Emptied | Removed) => return None,
         ("sandbox.jsonl", _) => Refuse,
-        // It is there or not.
+        // Only its existence counts.
         ("development", Removed) => Refuse,
         ("development", _) => Serve,
-        // Letters that were sent.
+        // Mails that were sent.
         ("outbox/.eml", _) => Serve,
         (unknown, _) => panic!("{unknown}: what must come of damage to it?"),
     })
 }
 
-/// A data folder as a kill left it, and what everyone had been told.
+/// A data folder after a kill, with the responses that clients had got.
 struct Prepared {
     shop: Shop,
     rounds: Vec<Round>,
-    /// Whom lists are read as, their path, and what was in them.
+    /// The reader, path and content of each list.
     lists: Vec<(Buyer, &'static str, Vec<Value>)>,
     /// A drop with units left.
     open: Sale,
@@ -137,7 +139,7 @@ fn data(folder: &TempDir) -> PathBuf {
     folder.path().join("data")
 }
 
-/// A copy of the folder. Logs are mostly holes: `cp` keeps them so.
+/// Copies the folder. `cp` keeps the logs sparse: they consist mostly of holes.
 fn copy(from: &Path) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let copied = Command::new("cp").args(["-a", "--sparse=always"]).arg(from).arg(data(&folder)).status().unwrap();
@@ -151,12 +153,12 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files.filter(|path| path.is_file()).collect()
 }
 
-/// Whether a file of the journal's counts. The kill may have come between the writing of one and of what makes it count,
-/// or before one that no longer counts was removed: such a file is nobody's loss.
+/// Returns whether a file of the journal is in use. The kill may have come after a file was written but before it was
+/// referenced, or before an obsolete file was removed. Damage to such a file must have no effect.
 fn counted(data: &Path) -> impl Fn(&Path) -> bool {
     let opened = copy(data);
     let of_copy = opened.path().join("data");
-    // Opening removes what does not count, at once; what it writes under the same name is of another moment.
+    // Opening removes unused files at once. A file that it writes under the same name has different content.
     let journal =
         EmbeddedJournal::open(DataFolder::lock(of_copy.clone()).unwrap(), EmbeddedOptions::new(SHARDS)).unwrap();
     let is_kept = |path: &Path| fs::read(of_copy.join(path)).is_ok_and(|now| now == fs::read(data.join(path)).unwrap());
@@ -170,7 +172,7 @@ fn counted(data: &Path) -> impl Fn(&Path) -> bool {
         match (path.parent().and_then(Path::file_name).and_then(OsStr::to_str), current) {
             _ if name.starts_with(".tmp") => false,
             (Some("tables" | "blobs"), _) => !path.starts_with("journal") || kept.contains(path),
-            // Of the versions of a tree, the number in `current` is the one.
+            // Only the tree version whose number is in `current` is in use.
             (_, Ok(current)) if name.starts_with('v') => {
                 name == format!("v{}", u64::from_le_bytes(*current.first_chunk().unwrap()))
             }
@@ -179,7 +181,7 @@ fn counted(data: &Path) -> impl Fn(&Path) -> bool {
     }
 }
 
-/// One file of each kind, by its path below the data folder: the newest where they are numbered.
+/// Returns a file of each kind, by its path below the data folder. Of numbered files it is the newest.
 fn kinds(data: &Path) -> BTreeMap<String, PathBuf> {
     let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
     let mut found: Vec<_> = files(data).iter().map(|path| path.strip_prefix(data).unwrap().to_path_buf()).collect();
@@ -195,7 +197,7 @@ fn kinds(data: &Path) -> BTreeMap<String, PathBuf> {
     found.into_iter().map(|path| (kind(&path), path)).collect()
 }
 
-/// A folder with everything in it that a server keeps, ended by a kill under load.
+/// Returns a folder that contains files of every kind, after a kill under load.
 async fn prepared() -> Prepared {
     let mut random = fastrand::Rng::with_seed(seed());
     let folder = tempfile::tempdir().unwrap();
@@ -218,7 +220,7 @@ async fn prepared() -> Prepared {
     join_all(crowd.iter().map(|guest| guest.claim(&open.drop, 1))).await;
     let claim = account.claim(&open.drop, 1).await.expect(201);
     account.pay_to_the_end(&[claim["id"].as_str().unwrap()], "tok_approve", "ann@example.com").await.expect(201);
-    // A checkpoint, and what is kept of it.
+    // Stopping takes a checkpoint, so that the folder has one with its snapshots.
     shop.stop().await;
     shop.start().await;
     buyers.iter_mut().chain([&mut account]).for_each(|buyer| buyer.door = shop.door().clone());
@@ -230,7 +232,7 @@ async fn prepared() -> Prepared {
         lists.push((account.clone(), path, listed(&account, path).await));
     }
     let second = Round::run(&mut shop, &buyers, "SECOND", &mut random, ANSWERS_MAX, async |shop: &mut Shop| {
-        // Nobody is answered any more, and the witnesses have seen what was: what lies behind that is nobody's loss.
+        // No request is answered from here on, and the watermarks cover all that were. Data behind them may be lost.
         disk.hold("journal/");
         until("the witnesses rest", async || {
             let rests = |name| {
@@ -246,7 +248,8 @@ async fn prepared() -> Prepared {
     Prepared { shop, rounds: vec![first, second], lists, open }
 }
 
-/// The items of a list, or the one thing that is there. Links begin with where the server happens to be: not here.
+/// Returns the items of a list, or the single object at the path. The server's URL is removed from links, because its
+/// port changes.
 async fn listed(reader: &Buyer, path: &str) -> Vec<Value> {
     let here = reader.get(path).await.expect(200).to_string().replace(&reader.door.url, "");
     let mut body: Value = serde_json::from_str(&here).unwrap();
@@ -262,7 +265,7 @@ impl Damage {
         flips.into_iter().chain([Self::Halved, Self::Emptied, Self::Removed]).collect()
     }
 
-    /// Damages a file. False: it has no bytes that could be.
+    /// Damages a file. Returns `false` if it has no bytes to damage.
     fn apply(self, path: &Path) -> bool {
         let mut bytes = fs::read(path).unwrap();
         let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
@@ -284,7 +287,8 @@ impl Damage {
     }
 }
 
-/// Damages a copy and starts on it. What it says when it refuses; nothing when it serves, and everything is right.
+/// Damages a copy and starts the server on it. Returns its message if it refuses, and `Ok` if it serves and all data is
+/// intact.
 async fn outcome(prepared: &Prepared, file: &Path, damage: Damage) -> Option<Result<(), String>> {
     let folder = copy(&prepared.shop.data());
     let path = data(&folder).join(file);
@@ -319,7 +323,7 @@ async fn outcome(prepared: &Prepared, file: &Path, damage: Damage) -> Option<Res
     Some(Ok(()))
 }
 
-/// What a refusal advises when there is no copy: the lists come again from the journal.
+/// Follows the advice of a refusal for the case without a backup: the lists are rebuilt from the journal.
 async fn the_way_out_works(prepared: &Prepared) {
     for lost in [&["fusion.sqlite-wal"][..], &["fusion.sqlite", "fusion.sqlite-wal"]] {
         let mut shop = Shop::over(copy(&prepared.shop.data()));

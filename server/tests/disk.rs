@@ -1,4 +1,4 @@
-//! The built program on a disk that is slow to sync, or full: a shim between the two plays the disk.
+//! The built program on a disk that is slow to sync, or full. A shim library simulates the disk.
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
@@ -16,24 +16,24 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::{task::JoinHandle, time::Instant};
 
-/// How long syncs are held: longer than a checkout waits for its end before it answers `pending`, which is two seconds.
+/// How long syncs are held: longer than the two seconds after which a checkout in progress is answered as `pending`.
 const HELD_FOR: Duration = Duration::from_millis(2_500);
-/// How long an answer may take that has nothing to wait for.
+/// The maximum time of a response that depends on no held sync.
 const AT_ONCE: Duration = Duration::from_secs(2);
-/// What is held, by its path below the data folder.
+/// The files whose syncs are held, by their path below the data folder.
 const JOURNAL: &str = "journal/";
 const READ_SIDE: &str = "fusion.sqlite";
 const LEDGER: &str = "sandbox.jsonl";
-/// What a process ends with that could not go on.
+/// The exit code after a fatal error.
 const EXIT_FATAL: i32 = 70;
 
-/// A request that was not sent yet, and what it is answered.
+/// A request that is not sent yet, with its expected status codes.
 struct Request {
     who: Buyer,
     method: Method,
     path: String,
     body: Option<Value>,
-    /// Of what is changed.
+    /// The version of the object to change, for `If-Match`.
     version: Option<String>,
     statuses: &'static [u16],
 }
@@ -43,7 +43,7 @@ impl Request {
         Self { who: who.clone(), method, path: path.to_owned(), body, version: None, statuses }
     }
 
-    /// A change of what is there now.
+    /// Creates a change of the object's present version.
     async fn change(who: &Buyer, path: &str, body: Value) -> Self {
         let version = who.get(path).await.version;
         Self { version: Some(version), ..Self::new(who, Method::PATCH, path, Some(body), &[200]) }
@@ -70,14 +70,14 @@ impl Request {
     }
 }
 
-/// A request under way.
+/// A request in progress.
 struct Asked {
     what: String,
     statuses: &'static [u16],
     answer: JoinHandle<Answer>,
 }
 
-/// None of these is answered while syncs of `what` are held; `meanwhile` is gone through over and over.
+/// Asserts that no request is answered while syncs of `what` are held, and repeats `meanwhile` during this time.
 async fn none_is_answered(disk: &Shim, what: &str, asked: &mut [Asked], meanwhile: impl AsyncFn()) {
     let (synced, until) = (disk.syncs(what), Instant::now() + HELD_FOR);
     while Instant::now() < until {
@@ -101,7 +101,7 @@ async fn all_are_answered(asked: Vec<Asked>) -> Vec<Answer> {
     answers
 }
 
-/// What rests on nothing that is held is answered.
+/// Asserts that a request which depends on no held sync is answered in time.
 async fn at_once(asked: impl Future<Output = Answer>) -> Answer {
     tokio::time::timeout(AT_ONCE, asked).await.expect("an answer waits for a sync that it does not need")
 }
@@ -114,13 +114,13 @@ fn of_drop(sale: &Sale, what: &str) -> String {
     format!("/v1/drops/{}/{what}", sale.drop)
 }
 
-/// The body of a checkout of a claim, by its path.
+/// Returns the body of a checkout of the claim at a path.
 fn of_claim(claim: &str, token: &str) -> Value {
     let claim = claim.rsplit('/').next().unwrap();
     payment(&[claim], token, &format!("{}@example.com", fresh_key()))
 }
 
-/// The body of a checkout of a cart, by its path.
+/// Returns the body of a checkout of the cart at a path.
 fn of_cart(cart: &str) -> Value {
     let mut body = payment(&[], "tok_approve", "cart@example.com");
     body.as_object_mut().unwrap().remove("claims");
@@ -128,14 +128,14 @@ fn of_cart(cart: &str) -> Value {
     body
 }
 
-/// Someone with a claim, and its path.
+/// Returns a buyer with a claim, and the claim's path.
 async fn with_claim(shop: &Shop, sale: &Sale) -> (Buyer, String) {
     let buyer = shop.door().guest().await;
     let claim = buyer.claim(&sale.drop, 1).await.expect(201);
     (buyer, of_drop(sale, &format!("claims/{}", text(&claim, "id"))))
 }
 
-/// Someone with a cart that has a mug in it, its path, and the line's.
+/// Returns a buyer with a cart that contains a mug, the cart's path, and the path of the line.
 async fn with_cart(shop: &Shop) -> (Buyer, String, String) {
     let buyer = shop.door().guest().await;
     let cart = buyer.post("/v1/carts", &json!({})).await.expect(201);
@@ -145,7 +145,7 @@ async fn with_cart(shop: &Shop) -> (Buyer, String, String) {
     (buyer, path, line)
 }
 
-/// The path of an order that was paid.
+/// Returns the path of a paid order.
 async fn with_order(shop: &Shop, sale: &Sale) -> String {
     let (buyer, claim) = with_claim(shop, sale).await;
     let claim = claim.rsplit('/').next().unwrap();
@@ -162,7 +162,7 @@ fn product(title: &str, sku: &str) -> Value {
     json!({"title": title, "variants": [{"sku": sku, "price": {"amount": 500, "currency": "USD"}}]})
 }
 
-/// What buyers change: claims, carts, and checkouts of both.
+/// Returns the changes that buyers make: to claims, carts, and checkouts of both.
 async fn changes_of_buyers(shop: &Shop, sale: &Sale) -> Vec<Request> {
     let (releasing, released) = with_claim(shop, sale).await;
     let (paying, paid) = with_claim(shop, sale).await;
@@ -187,7 +187,7 @@ async fn changes_of_buyers(shop: &Shop, sale: &Sale) -> Vec<Request> {
     ]
 }
 
-/// What vendors change: products, stock, drops, and orders.
+/// Returns the changes that vendors make: to products, stock, drops, and orders.
 async fn changes_of_vendors(shop: &Shop, sale: &Sale, mug: &str) -> Vec<Request> {
     let vendor = &shop.vendor;
     let (ends, falls_out, waits) = (shop.sell("ENDS", 5, 1).await, shop.sell("OUT", 5, 1).await, early(shop).await);
@@ -218,7 +218,7 @@ async fn changes_of_vendors(shop: &Shop, sale: &Sale, mug: &str) -> Vec<Request>
     ]
 }
 
-/// A drop that opens in an hour.
+/// Creates a drop that opens in an hour.
 async fn early(shop: &Shop) -> Sale {
     shop.sell_with(&fresh_key(), 5, 1, json!({"starts_at": in_seconds(3_600)})).await
 }
@@ -237,7 +237,7 @@ async fn every_answer_waits_for_its_sync() {
     let mut changes = changes_of_buyers(&shop, &sale).await;
     changes.extend(changes_of_vendors(&shop, &sale, &mug).await);
     let ends = changes.len();
-    // Of these one is refused, and the refusal rests on the other.
+    // Only one of these two can succeed, and the refusal of the other depends on it.
     for rival in shop.guests(2).await {
         changes.push(Request::post(&rival, &of_drop(&last, "claims"), json!({"quantity": 1}), &[201, 409]));
     }
@@ -251,20 +251,20 @@ async fn every_answer_waits_for_its_sync() {
     assert!(synced > 0, "the shim sees no syncs: is the program linked statically?");
 
     disk.hold(JOURNAL);
-    // Reads and refusals rest on nothing yet that is held.
+    // Reads and refusals that depend on no held sync are answered.
     at_once(watching.get(&watched)).await.expect(200);
     at_once(vendor.get("/v1/inventory/MUG")).await.expect(200);
     at_once(watching.claim(&quiet.drop, 1)).await.expect_problem(409, "not_open");
     let mut asked: Vec<_> = changes.into_iter().map(Request::send).collect();
     disk.until_one_waits(JOURNAL, held).await;
     none_is_answered(&disk, JOURNAL, &mut asked, async || {
-        // Nor do lists and sessions later; and lists show what was accepted.
+        // Lists and sessions never wait, and lists only show what was accepted.
         at_once(watching.get("/v1/me")).await.expect(200);
         let listed = at_once(vendor.get("/v1/orders")).await.expect(200);
         assert_eq!(listed["items"], orders["items"], "nobody has heard of more yet");
     })
     .await;
-    // A read of what changes waits with the change.
+    // A read of a changed entity waits for the change.
     for path in [format!("/v1/drops/{}", sale.drop), "/v1/inventory/MUG".to_owned(), mug] {
         asked.push(Request::get(vendor, &path).send());
     }
@@ -293,7 +293,7 @@ async fn what_is_kept_beside_the_journal_waits_for_its_own_sync() {
         at_once(shop.door().guest().await.claim(&sale.drop, 1)).await.expect(201);
     };
 
-    // Accounts, and the address that a checkout refers to, are in the read side.
+    // Accounts, and the address that a checkout refers to, are stored in the read side.
     let held = disk.held(READ_SIDE);
     disk.hold(READ_SIDE);
     let asked = [
@@ -307,7 +307,7 @@ async fn what_is_kept_beside_the_journal_waits_for_its_own_sync() {
     disk.release();
     all_are_answered(asked).await;
 
-    // What the provider has authorised is in its ledger: until then the checkout is answered, and pending.
+    // The provider's ledger records its authorisations. Until it is synced, the checkout is answered as pending.
     let held = disk.held(LEDGER);
     disk.hold(LEDGER);
     let checkout = other.post("/v1/checkouts", &of_claim(&also_paid, "tok_approve")).await.expect(201);

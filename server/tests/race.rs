@@ -1,4 +1,4 @@
-//! A race at the door: many buyers, few units, over HTTP, against the built program.
+//! Many buyers claim few units over HTTP, against the built program.
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 

@@ -1,4 +1,4 @@
-//! What the built program refuses: requests that no door should let in.
+//! Requests that the built program must refuse.
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
@@ -140,7 +140,7 @@ async fn what_belongs_to_another_shop_is_not_there() {
         .await
         .expect_problem(404, "not_found");
 
-    // Nor what belongs to another buyer of the same one.
+    // Nor an object of another buyer of the same tenant.
     let stranger = shop.door().guest().await;
     for path in [claim.clone(), format!("/v1/checkouts/{checkout}"), format!("/v1/orders/{order}")] {
         stranger.get(&path).await.expect_problem(404, "not_found");

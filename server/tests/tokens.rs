@@ -1,4 +1,4 @@
-//! Tokens of the command line, against the built program: what they end stays ended when the server starts anew.
+//! Tokens from the command line, against the built program: sessions that they end stay ended after a restart.
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
@@ -7,7 +7,7 @@ mod outside;
 use outside::Shop;
 use reqwest::Method;
 
-/// What a request without a body is answered with.
+/// Returns the status of a request without a body.
 async fn status(shop: &Shop, method: Method, path: &str, token: &str) -> u16 {
     shop.door().try_ask(method, path, Some(token), None, None).await.unwrap().status
 }

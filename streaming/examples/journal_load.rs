@@ -1,10 +1,10 @@
-//! How many entries a second the embedded journal makes durable.
+//! Measures how many entries per second the embedded journal makes durable.
 //!
 //! `cargo run --release -p streaming --example journal_load -- [entries a batch] [batches in flight] [shards] [seconds]
 //! [bytes of an entry's events] [folder]`
 //!
-//! With `JOURNAL_LOAD_KEEP` set, it goes on with what is in the folder and leaves it there: kill it, and start it
-//! again.
+//! If `JOURNAL_LOAD_KEEP` is set, it continues with the contents of the folder and leaves them there: kill it, and
+//! start it again.
 
 #![allow(clippy::unwrap_used)]
 
@@ -38,7 +38,7 @@ fn entry(index: u64, bytes: usize) -> Entry {
 }
 
 async fn write(journal: Arc<EmbeddedJournal>, shard: ShardId, load: Load) -> (u64, Vec<Duration>) {
-    let mut owner = journal.lead(shard, "load").await.unwrap();
+    let mut owner = journal.acquire_leadership(shard, "load").await.unwrap();
     let (mut in_flight, mut index, mut waits) = (FuturesOrdered::new(), 0, Vec::new());
     let began = Instant::now();
     loop {

@@ -1,4 +1,4 @@
-//! A batch: what is appended at once, as one value.
+//! A batch: the records that are appended together, encoded as one value.
 //!
 //! ```text
 //!  0      4       6       8       16        32        40     44      48
@@ -7,25 +7,25 @@
 //!  └──────┴───────┴───────┴───────┴─────────┴─────────┴──────┴───────┴─────────────────────────────┘
 //! ```
 //!
-//! Integers are little-endian. The checksum covers everything but itself. An entry is
-//! `len(key) u16 | key | version u64 | at u64 | wake_at u64 (0: none) | command id 16 | request id 16 |
-//! len(events) u32 | events`.
+//! Integers are little-endian. The checksum covers every byte except its own four. The body of a Lead is the name of
+//! its node. The body of a batch of entries is the number of entries (u32), followed by each entry as `len(key) u16 |
+//! key | version u64 | at u64 | wake_at u64 (0: none) | command id 16 | request id 16 | len(events) u32 | events`.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-/// One of the parts that a journal is divided into; each has one writer at a time.
+/// The number of a shard. A journal is divided into shards, each of which has one writer at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ShardId(pub u16);
 
-/// A place in a shard's log, counted from 0 without gaps, whatever the store's own offsets are.
+/// A position in a shard's log, counted from 0 without gaps, independent of the offsets of the underlying store.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position(pub u64);
 
-/// The number of a leadership of a shard. 0: nobody has led yet.
+/// The number of a leadership of a shard. 0: the shard has had no leader yet.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(pub u64);
 
-/// Tells two leaderships apart that both believe to have an epoch.
+/// Distinguishes two leaderships that both claim the same epoch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Nonce(pub u128);
 
@@ -40,12 +40,12 @@ macro_rules! shown {
 }
 shown!(ShardId, Position, Epoch);
 
-/// The longest key of an entry, in bytes.
+/// The maximum length of an entry's key, in bytes.
 pub const KEY_BYTES_MAX: usize = 1_100;
-/// The largest batch, in bytes: below every store's limit for one value (Kafka's default is 1 MiB compressed, ours is
-/// set with the topic), and a tenth of a second on a slow disk.
+/// The maximum size of a batch, in bytes. It is below the value limit of every store (Kafka's default is 1 MiB
+/// compressed; ours is set with the topic), and writing it takes a tenth of a second on a slow disk.
 pub const BATCH_BYTES_MAX: usize = 8 << 20;
-/// The most entries of one batch.
+/// The maximum number of entries in one batch.
 pub const BATCH_ENTRIES_MAX: usize = 65_536;
 
 const MAGIC: u32 = u32::from_le_bytes(*b"FCJB");
@@ -55,124 +55,126 @@ const FORMAT_LEAD: u16 = 2;
 pub const HEADER_BYTES: usize = 48;
 const CHECKSUM_AT: usize = 44;
 
-/// What stands before the entries of a batch.
+/// The fixed-size header that precedes the body of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
-    /// The version of the rules that the events follow. A reader that does not know it stops.
+    /// The version of the rules that the events follow. A reader that does not know the version stops.
     pub rules: u16,
-    /// The leadership that wrote the batch.
+    /// The epoch of the leadership that wrote the batch.
     pub epoch: Epoch,
-    /// Which holder of that epoch wrote it.
+    /// The nonce of the leadership that wrote the batch.
     pub nonce: Nonce,
-    /// The position of its first entry.
+    /// The position of the first entry.
     pub first: Position,
-    /// How many positions it takes: one for each entry; one for a Lead or a batch without entries.
+    /// The number of positions that the batch takes: one for each entry; one for a Lead or for a batch without entries.
     pub count: u32,
 }
 
 impl Header {
-    /// The position after the batch.
+    /// Returns the position after the batch.
     pub fn end(&self) -> Position {
         Position(self.first.0.saturating_add(u64::from(self.count)))
     }
 }
 
-/// What happened to one entity by one command.
+/// The effect of one command on one entity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The entity.
+    /// The key of the entity.
     pub key: Bytes,
-    /// How many entries the entity has with this one: the first has version 1.
+    /// The number of entries that the entity has, including this one. The first entry has version 1.
     pub version: u64,
-    /// When it was decided, in milliseconds since 1970.
+    /// The time of the decision, in milliseconds since 1970.
     pub at_ms: u64,
-    /// When the entity wants to be woken next, in milliseconds since 1970.
+    /// The time at which the entity is to be woken next, in milliseconds since 1970.
     pub wake_at_ms: Option<u64>,
-    /// The command that it answers.
+    /// The id of the command that produced the entry.
     pub command_id: u128,
-    /// The request at the door that led to it, as the logs name it. 0: time or an effect did.
+    /// The id of the public request that led to the entry, as it appears in the logs. 0: a timer or an effect caused
+    /// it.
     pub request_id: u128,
-    /// The events, opaque here.
+    /// The encoded events, opaque to this crate.
     pub events: Bytes,
 }
 
-/// What a batch holds.
+/// The body of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
-    /// A new owner's claim to the lead: who it is, and where it is reached.
+    /// The claim of a new owner to the leadership, with its name and address.
     Lead {
-        /// The node and its address, for people and hints.
+        /// The node and its address, for operators and for hints to clients.
         node: String,
     },
-    /// Entries, in order. None: a batch that only shows that its writer still leads.
+    /// Entries, in order. If empty, the batch only proves that its writer still leads.
     Entries(Vec<Entry>),
 }
 
-/// A batch as it is read back.
+/// A decoded batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
-    /// Its header.
+    /// The header of the batch.
     pub header: Header,
-    /// What it holds.
+    /// The body of the batch.
     pub content: Content,
 }
 
-/// What is wrong with the bytes of a batch.
+/// A fault in the bytes of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BatchError {
-    /// Fewer bytes than the header or an entry says.
+    /// The bytes end before the header or the entries do, or continue after the last entry.
     #[error("batch is cut short at byte {at}")]
     CutShort {
-        /// Where the bytes end.
+        /// The offset at which decoding stopped.
         at: usize,
     },
-    /// Not a batch at all.
+    /// The bytes do not begin with the magic number of a batch.
     #[error("not a batch: wrong magic")]
     NotABatch,
-    /// The bytes are not those that were written.
+    /// The bytes differ from those that were written.
     #[error("batch is damaged: checksum {found:#010x}, expected {expected:#010x}")]
     Damaged {
-        /// What the bytes come to.
+        /// The checksum computed from the bytes.
         found: u32,
-        /// What the header says.
+        /// The checksum in the header.
         expected: u32,
     },
-    /// It does not take as many positions as it has entries.
+    /// The number of positions in the header does not match the number of entries.
     #[error("batch takes {count} positions for {entries} entries")]
     WrongCount {
-        /// What the header says.
+        /// The number of positions in the header.
         count: u32,
-        /// How many there are.
+        /// The number of positions that the body requires.
         entries: usize,
     },
-    /// It takes positions that there are not.
+    /// The batch extends beyond the last possible position.
     #[error("batch takes {count} positions from {first} on, which is beyond the last")]
     BeyondPositions {
-        /// The position of its first entry.
+        /// The position of the first entry.
         first: Position,
-        /// How many it takes.
+        /// The number of positions that the batch takes.
         count: u32,
     },
-    /// Written by a newer program.
+    /// The batch was written by a newer version of the program. Upgrade this one before reading it.
     #[error("batch has format {0}, which this program does not know")]
     UnknownFormat(u16),
 }
 
-/// Bytes that an entry of this key and these events takes in a batch.
+/// Returns the number of bytes that an entry takes in a batch, given the lengths of its key and its events.
 pub fn entry_bytes(key: usize, events: usize) -> usize {
     2 + key + 8 + 8 + 8 + 16 + 16 + 4 + events
 }
 
-/// The longest name of a node in a Lead, in bytes.
+/// The maximum length of a node's name in a Lead, in bytes.
 pub const NODE_BYTES_MAX: usize = 1024;
 
-/// Bytes of the batch that these entries make.
+/// Returns the size of the batch that these entries make, in bytes.
 pub fn batch_bytes(entries: &[Entry]) -> usize {
     let size: usize = entries.iter().map(|entry| entry_bytes(entry.key.len(), entry.events.len())).sum();
     HEADER_BYTES + 4 + size
 }
 
-/// Whether these entries fit into one batch; if not, why. Providers refuse what does not, before it takes a place.
+/// Checks that these entries fit into one batch, and describes the excess if they do not. Providers call it before they
+/// assign a position, so that a refused batch leaves no gap.
 pub fn check_entries(entries: &[Entry]) -> Result<(), String> {
     if entries.len() > BATCH_ENTRIES_MAX {
         return Err(format!("batch has {} entries, at most {BATCH_ENTRIES_MAX} are allowed", entries.len()));
@@ -188,7 +190,7 @@ pub fn check_entries(entries: &[Entry]) -> Result<(), String> {
     }
 }
 
-/// Whether a node's name fits into a Lead; if not, why.
+/// Checks that a node's name fits into a Lead, and describes the excess if it does not.
 pub fn check_node(node: &str) -> Result<(), String> {
     match node.len() {
         bytes if bytes > NODE_BYTES_MAX => Err(format!("node name has {bytes} bytes, at most {NODE_BYTES_MAX}")),
@@ -196,7 +198,7 @@ pub fn check_node(node: &str) -> Result<(), String> {
     }
 }
 
-/// Writes a batch of entries. `header.count` is set from them.
+/// Encodes a batch of entries. `header.count` is derived from the entries.
 pub fn encode_entries(header: Header, entries: &[Entry]) -> Bytes {
     assert!(entries.len() <= BATCH_ENTRIES_MAX, "a batch has at most {BATCH_ENTRIES_MAX} entries");
     let size: usize = entries.iter().map(|entry| entry_bytes(entry.key.len(), entry.events.len())).sum();
@@ -218,7 +220,7 @@ pub fn encode_entries(header: Header, entries: &[Entry]) -> Bytes {
     seal(bytes)
 }
 
-/// Writes the Lead of `node`.
+/// Encodes a Lead of `node`.
 pub fn encode_lead(header: Header, node: &str) -> Bytes {
     let mut bytes = start(Header { count: 1, ..header }, FORMAT_LEAD, node.len());
     bytes.put_slice(node.as_bytes());
@@ -248,7 +250,7 @@ fn checksum(bytes: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&bytes[..CHECKSUM_AT]), &bytes[HEADER_BYTES..])
 }
 
-/// Reads the header alone, and checks nothing but that it is one.
+/// Decodes the header alone. Checks the length and the magic number, not the checksum.
 pub fn decode_header(bytes: &[u8]) -> Result<Header, BatchError> {
     let mut reader = Reader { bytes, at: 0 };
     if reader.u32()? != MAGIC {
@@ -265,7 +267,7 @@ pub fn decode_header(bytes: &[u8]) -> Result<Header, BatchError> {
 }
 
 impl Batch {
-    /// Reads a batch; its entries share the memory of `bytes`.
+    /// Decodes a batch. Its entries share the memory of `bytes`.
     pub fn decode(bytes: &Bytes) -> Result<Self, BatchError> {
         let header = decode_header(bytes)?;
         let mut reader = Reader { bytes, at: CHECKSUM_AT };
@@ -291,7 +293,7 @@ impl Batch {
         Ok(Self { header, content })
     }
 
-    /// Its entries with their positions; a Lead has none.
+    /// Returns the entries with their positions. A Lead has none.
     pub fn entries(&self) -> impl Iterator<Item = (Position, &Entry)> {
         let entries = match &self.content {
             Content::Entries(entries) => entries.as_slice(),

@@ -1,6 +1,7 @@
-//! What every provider of a journal must do: one suite, run by each.
+//! The conformance suite that every provider of a journal must pass.
 //!
-//! A provider's test hands [`run`] a maker of [`Harness`]es, each over an empty journal of at least two shards.
+//! A provider's test passes [`run`] a function that makes [`Harness`]es, each over an empty journal with at least two
+//! shards.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -14,20 +15,21 @@ use crate::{
     journal::{AppendError, Journal, JournalError, Leadership},
 };
 
-/// What the suite needs from a provider besides the journal itself.
+/// The functions that the suite needs from a provider besides the journal itself.
 pub trait Harness {
-    /// Opens the journal: empty at first, then with all that was written. The suite has dropped the one before.
+    /// Opens the journal: empty at first, later with everything that was written. The suite has dropped the previous
+    /// handle.
     fn open(&mut self) -> impl Future<Output = Arc<dyn Journal>>;
 
-    /// Puts a record into the raw log of a shard, behind whatever is there, as another process might, and returns
-    /// when the provider has judged it. A store that nobody else can write to judges it as its own appends.
+    /// Appends a record to the raw log of a shard as if another process had written it, and returns once the provider
+    /// has judged it. A store with a single writer judges it in the same way as its own appends.
     fn inject(&mut self, shard: ShardId, record: Bytes) -> impl Future<Output = ()>;
 }
 
 const SHARD: ShardId = ShardId(0);
 const OTHER: ShardId = ShardId(1);
 
-/// Runs the whole suite; panics, naming the case, at the first promise that is broken.
+/// Runs the whole suite. Panics with the name of the case at the first broken promise.
 pub async fn run<H: Harness>(make: impl AsyncFn() -> H) {
     positions_follow_without_gaps(make().await).await;
     all_that_is_written_reads_back(make().await).await;
@@ -134,7 +136,7 @@ async fn shards_are_apart(mut house: impl Harness) {
     let journal = house.open().await;
     assert!(journal.shards() >= 2, "the suite needs two shards");
     let mut here = lead(&journal, "a").await;
-    let mut there = journal.lead(OTHER, "b").await.unwrap();
+    let mut there = journal.acquire_leadership(OTHER, "b").await.unwrap();
     let both = [here.append(1, entries(2)), there.append(1, entries(5))];
     assert!(join_all(both).await.iter().all(Result::is_ok));
     assert_eq!((starts(&journal, SHARD).await, starts(&journal, OTHER).await), (vec![0, 1], vec![0, 1]));
@@ -250,7 +252,7 @@ async fn leads_out_of_turn_never_count(mut house: impl Harness) {
     for (epoch, first) in [(0, first), (1, first), (3, first), (2, Position(1)), (2, Position(first.0 + 1))] {
         house.inject(SHARD, batch::encode_lead(wrong(epoch, first), "x")).await;
     }
-    // Its holder's batches do not count either.
+    // The batches of those Leads do not count either.
     house.inject(SHARD, batch::encode_entries(wrong(2, first), &entries(1))).await;
     house.inject(SHARD, batch::encode_entries(wrong(1, first), &entries(1))).await;
     assert_eq!(owner.append(1, entries(1)).await.unwrap().first, first);
@@ -302,14 +304,14 @@ async fn what_does_not_fit_a_batch_is_refused(mut house: impl Harness) {
         assert!(owner.append(1, entries(1)).await.is_err(), "after the first error");
     }
     let long_name = "n".repeat(batch::NODE_BYTES_MAX + 1);
-    assert!(matches!(journal.lead(SHARD, &long_name).await, Err(JournalError::Store(_))));
+    assert!(matches!(journal.acquire_leadership(SHARD, &long_name).await, Err(JournalError::Store(_))));
     assert_eq!(starts(&journal, SHARD).await, [0, 1, 2], "the Leads only");
 }
 
 async fn a_shard_that_does_not_exist_is_refused(mut house: impl Harness) {
     let journal = house.open().await;
     let none = ShardId(journal.shards());
-    assert!(journal.lead(none, "a").await.is_err());
+    assert!(journal.acquire_leadership(none, "a").await.is_err());
     assert!(journal.accepted(none).await.is_err());
     assert!(journal.read(none, Position(0)).next().await.is_some_and(|first| first.is_err()));
 }
@@ -320,7 +322,7 @@ async fn reopening_keeps_everything(mut house: impl Harness) {
     for count in 0..20 {
         owner.append(1, entries(count)).await.unwrap();
     }
-    let mut there = journal.lead(OTHER, "a").await.unwrap();
+    let mut there = journal.acquire_leadership(OTHER, "a").await.unwrap();
     there.append(1, entries(1)).await.unwrap();
     let (before, next) = (read(&journal, SHARD, 0).await, owner.next());
     drop((owner, there, journal));
@@ -350,10 +352,10 @@ async fn reopening_keeps_what_never_counted_out(mut house: impl Harness) {
 }
 
 async fn lead(journal: &Arc<dyn Journal>, node: &str) -> Box<dyn Leadership> {
-    journal.lead(SHARD, node).await.unwrap()
+    journal.acquire_leadership(SHARD, node).await.unwrap()
 }
 
-/// All accepted batches from `from` on; each begins where the one before it ends.
+/// Reads all accepted batches from `from` on, and checks that each begins where its predecessor ends.
 async fn read(journal: &Arc<dyn Journal>, shard: ShardId, from: u64) -> Vec<Batch> {
     let log: Vec<Batch> = journal.read(shard, Position(from)).try_collect().await.unwrap();
     for pair in log.windows(2) {
@@ -366,7 +368,7 @@ async fn starts(journal: &Arc<dyn Journal>, shard: ShardId) -> Vec<u64> {
     read(journal, shard, 0).await.iter().map(|batch| batch.header.first.0).collect()
 }
 
-/// What a leadership's next batch begins with.
+/// Returns the header of a leadership's next batch.
 fn header(owner: &dyn Leadership) -> Header {
     let lead = owner.lead();
     Header { rules: 1, epoch: lead.epoch, nonce: lead.nonce, first: owner.next(), count: 0 }
@@ -388,7 +390,7 @@ fn entries(count: usize) -> Vec<Entry> {
     (0..count).map(entry).collect()
 }
 
-/// One entry whose batch has so many bytes.
+/// Returns one entry whose batch has exactly this size.
 fn of_bytes(bytes: usize) -> Vec<Entry> {
     let events = bytes - batch::batch_bytes(&[Entry { events: Bytes::new(), ..entry(0) }]);
     let entries = vec![Entry { events: vec![0xa5; events].into(), ..entry(0) }];

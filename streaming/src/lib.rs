@@ -1,12 +1,12 @@
 //! The journal: ordered, fenced, durable batches of opaque records.
 //!
-//! This room moves bytes. What the records mean is decided elsewhere; here it is decided which of them *count*, in
-//! which order, and when one may rely on them.
+//! This crate stores and orders bytes; it does not interpret records. It decides which batches *count*, in which order,
+//! and when a reader may rely on them.
 
 pub mod batch;
 pub mod conformance;
-pub mod counting;
 pub mod embedded;
+pub mod fencing;
 pub mod journal;
 pub mod memory;
 

@@ -1,4 +1,5 @@
-//! The journal when the process has no file descriptors left. Alone in its process: the limit is the process's.
+//! The journal when the process has no file descriptors left. This test needs a process of its own, because it changes
+//! the limit of the process.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -42,14 +43,14 @@ async fn appends_are_flushed_where_every_descriptor_is_taken() {
     let ended = Arc::new(AtomicBool::new(false));
     let told = ended.clone();
     let options = EmbeddedOptions {
-        // Every append is sorted into a table of its own, which fjall flushes in the background.
+        // Every append goes to a table of its own, which fjall flushes in the background.
         memtable_bytes: 1,
-        witness_every: Duration::from_millis(10),
+        watermark_every: Duration::from_millis(10),
         on_fatal: Arc::new(move |_| told.store(true, Ordering::SeqCst)),
         ..EmbeddedOptions::new(1)
     };
     let journal = EmbeddedJournal::open(DataFolder::lock(data.path()).unwrap(), options).unwrap();
-    let mut owner = journal.lead(SHARD, "a").await.unwrap();
+    let mut owner = journal.acquire_leadership(SHARD, "a").await.unwrap();
     owner.append(1, entries(2_000)).await.unwrap();
 
     let mut taken = Vec::new();

@@ -1,11 +1,29 @@
-//! Checkpoints: what keeps recovery short.
+//! Checkpoints, which keep recovery short.
 //!
 //! Position C is a checkpoint only when a snapshot that covers every entry before C is durable for every entity that
-//! was dirty then, or the checkpoint names the entity as uncovered. It holds the whole agenda and the newest time.
+//! was dirty then, or the checkpoint names the entity as uncovered. It also holds the whole agenda and the newest time.
+//!
+//! What is captured when:
+//!
+//! 1. The position C and the time, first; then the set of dirty entities. The writer adds to the dirty set before it
+//!    moves the position, so every entity with an entry before C is in the set.
+//! 2. The state of each of these entities, later, when its turn comes. It may contain entries from C on. That is
+//!    harmless: when the entity is loaded, entries up to the version of its snapshot are skipped. A snapshot of state
+//!    that the journal has not accepted is held back until it is.
+//! 3. The agenda, after all snapshots. It may contain wakes of entries from C on, which are in the tail and set them
+//!    again.
+//! 4. The checkpoint itself, last. The store makes every snapshot that was put before it durable first. Until the
+//!    checkpoint is stored, the one before it is in force, with a longer tail.
+//!
+//! Each snapshot also has its own position, which may be before C: a lower bound of the entries that it lacks. It
+//! matters only when a newer snapshot cannot be read and the entity is completed from the journal.
 //!
 //! An entity is uncovered while no snapshot of it can be taken: it is quarantined, or its state cannot be written. The
-//! checkpoint names the version that it has reached, so that it is loaded from its last snapshot and the journal, however
-//! far back that is. Without this a single such entity would hold up the checkpoints of its shard for ever.
+//! checkpoint names the version that it has reached, so that it is loaded from its last snapshot and the journal,
+//! however far back that is. Without this a single such entity would hold up the checkpoints of its shard forever.
+//!
+//! Locks are taken in the order `dirty`, `covering`, `recovered`, `passivated`. None is held across an `await`, except
+//! `checkpointing`, which is an asynchronous lock and is taken before any other.
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +36,7 @@ use futures::StreamExt;
 use persistence::snapshots::Checkpoint;
 use wincode::{SchemaRead, SchemaWrite};
 
-use super::leading::{Dirty, LeadGone, Leading, MailboxError};
+use super::leader::{Dirty, Leader, LeadershipEnded, MailboxError};
 use crate::mailbox::NotFrozen;
 
 const _: () = assert!(
@@ -26,47 +44,48 @@ const _: () = assert!(
     "every entity that the journal takes fits into a snapshot"
 );
 
-/// Snapshots of a checkpoint that are taken at once.
+/// The maximum number of snapshots of one checkpoint that are taken at once.
 const SNAPSHOTS_AT_ONCE: usize = 16;
 /// How long to wait for an entity that is leaving memory.
 const RETIRING_WAIT: Duration = Duration::from_millis(1);
 
-/// The newest format of checkpoints. Format 0, from before formats were noted, has no list of uncovered entities; a
-/// checkpoint without any is still written in it, so that former programs read it.
+/// The newest format of checkpoints. Format 0, which is older than the format numbers, has no list of uncovered
+/// entities. A checkpoint without uncovered entities is still written in format 0, so that earlier program versions can
+/// read it.
 pub const CHECKPOINT_FORMAT: u8 = 1;
 
-/// Why a checkpoint cannot be used.
+/// The reason why a checkpoint cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CheckpointFault {
-    /// A newer program wrote it, and the log before it.
+    /// A newer program version wrote it, and the log before it. This program must not skip it.
     #[error("it has rules of version {found}, and this program knows {known}")]
     NewerRules {
-        /// What it has.
+        /// The rules version of the checkpoint.
         found: u16,
-        /// What this program knows.
+        /// The newest rules version that this program knows.
         known: u16,
     },
-    /// Its format is not known.
+    /// This program does not know its format.
     #[error("it has format {0}, and this program knows {CHECKPOINT_FORMAT}")]
     Format(u8),
-    /// It is not what is written.
+    /// Its bytes are not a checkpoint that was written.
     #[error("it does not decode: {0}")]
     Body(String),
 }
 
-/// A checkpoint as it is written down.
+/// The content of a checkpoint as it is stored.
 #[derive(Debug, Clone, Default, PartialEq, SchemaRead, SchemaWrite)]
 pub struct CheckpointForm {
-    /// Everything before this position is covered, but for what `uncovered` names.
+    /// The position: everything before it is covered, except for the entities in `uncovered`.
     pub position: u64,
     /// The newest time of any entry.
     pub newest_ms: u64,
     wakes: Vec<(Vec<u8>, u64)>,
-    /// Entities of which no snapshot reaches the position, with the version that each has reached.
+    /// Entities without a snapshot that reaches the position, with the version that each has reached.
     uncovered: Vec<(Vec<u8>, u64)>,
 }
 
-/// A checkpoint of format 0.
+/// The content of a checkpoint in format 0.
 #[derive(Debug, Clone, PartialEq, SchemaRead, SchemaWrite)]
 struct CheckpointForm0 {
     position: u64,
@@ -81,7 +100,8 @@ impl From<CheckpointForm0> for CheckpointForm {
 }
 
 impl CheckpointForm {
-    /// Reads a checkpoint. One that reads in part only is a fault: what it leaves out would never be woken.
+    /// Decodes a checkpoint. If only a part of it can be understood, that is a fault: an entity of the rest would never
+    /// be woken.
     pub fn read(stored: &Checkpoint) -> Result<Self, CheckpointFault> {
         let (found, known) = (stored.rules, engine::RULES_VERSION);
         if found > known {
@@ -103,7 +123,7 @@ impl CheckpointForm {
         Ok(form)
     }
 
-    /// As it is stored.
+    /// Encodes the checkpoint for the store.
     fn store(self) -> Result<Checkpoint, SnapshotError> {
         let position = self.position;
         let (format, bytes) = if self.uncovered.is_empty() {
@@ -115,33 +135,37 @@ impl CheckpointForm {
         Ok(Checkpoint { position, rules: engine::RULES_VERSION, format, bytes: bytes.into() })
     }
 
-    /// The wakes.
+    /// The wake times of the entities.
     pub fn agenda(&self) -> impl Iterator<Item = (EntityKey, Timestamp)> {
         self.wakes.iter().filter_map(|(key, at)| Some((EntityKey::from_bytes(key)?, Timestamp(*at))))
     }
 
-    /// The entities that it does not cover, with the version that each has reached.
+    /// The entities that the checkpoint does not cover, with the version that each has reached.
     pub fn uncovered(&self) -> impl Iterator<Item = (EntityKey, u64)> {
         self.uncovered.iter().filter_map(|(key, version)| Some((EntityKey::from_bytes(key)?, *version)))
     }
 }
 
-impl Leading {
-    /// Whether the tail has grown past what a checkpoint would cost: the larger of [`Tuning::checkpoint_tail_bytes`](crate::node::Tuning) and the
-    /// bytes that the dirty snapshots would take, so that a drop with a million holds is not rewritten every few seconds.
+impl Leader {
+    /// Whether the tail has grown past the cost of a checkpoint: the larger of
+    /// [`Tuning::checkpoint_tail_bytes`](crate::node::Tuning) and the bytes that the snapshots of the last checkpoint
+    /// took. A drop with a million holds is thus not rewritten every few seconds.
     pub(super) fn checkpoint_due(&self) -> bool {
         let threshold = self.node.tuning.checkpoint_tail_bytes.max(self.node.snapshot_bytes_last(self.shard));
         self.tail_bytes.load(Ordering::Acquire) >= threshold
     }
 
-    /// Takes a checkpoint. On an error nothing is lost: the one before still stands.
+    /// Takes a checkpoint. After an error nothing is lost: the one before is still in force.
     ///
-    /// One at a time: two would each cover a part of what is dirty, and the later position would stand for both.
+    /// Only one is taken at a time. Two would each cover a part of the dirty entities, but each would claim to cover
+    /// everything before its position.
     pub(super) async fn checkpoint(self: &Arc<Self>) -> Result<u64, CheckpointError> {
         let _only = self.checkpointing.lock().await;
         let started = std::time::Instant::now();
         let (position, tail) = (self.accepted.load(Ordering::Acquire), self.tail_bytes.swap(0, Ordering::AcqRel));
+        // Read after the position, so that it is not before the time of any entry that the checkpoint covers.
         let newest_ms = self.now().0;
+        // After the position was read, never before: see the module's description.
         let dirty = self.begin_covering();
         let Written { bytes, uncovered } = match self.write_checkpoint(position, newest_ms, &dirty).await {
             Ok(written) => written,
@@ -155,7 +179,7 @@ impl Leading {
         let (entities, elapsed_ms) = (dirty.len() - uncovered.len(), started.elapsed().as_millis() as u64);
         let uncovered = uncovered.len();
         tracing::info!(shard = %self.shard, position, entities, uncovered, bytes, elapsed_ms, "checkpoint");
-        // The one before stays, to be fallen back to.
+        // The checkpoint before this one is kept as a fallback, in case this one cannot be read.
         if former < position
             && let Err(error) = self.node.snapshots.prune_checkpoints(self.shard.0, former).await
         {
@@ -164,9 +188,9 @@ impl Leading {
         Ok(position)
     }
 
-    /// Gives up what the tail had until now, and says where the one before begins.
+    /// Finishes a checkpoint: starts the tail at its position, and returns the position of the checkpoint before it.
     ///
-    /// Entities that it does not cover stay dirty: the next one covers them, or names them again.
+    /// Entities that it does not cover stay dirty: the next checkpoint covers them, or names them again.
     fn end_covering(&self, position: u64, covered: &BTreeMap<EntityKey, Dirty>, uncovered: &[(EntityKey, u64)]) -> u64 {
         let former = self.tail_from.swap(position, Ordering::AcqRel);
         let mut dirty = self.dirty.lock();
@@ -174,15 +198,19 @@ impl Leading {
             let noted: &mut Dirty = dirty.entry(key.clone()).or_default();
             noted.version = noted.version.max(*version);
         }
-        // Only now: at no moment is a version that an entity has reached in neither list.
+        // Cleared only now, with `dirty` locked and the uncovered entities in it, so that at no moment a version that
+        // an entity has reached is in neither list. A load that saw it in neither would accept an older state as the
+        // newest.
         self.covering.lock().clear();
+        // The entries from before the Lead are no longer needed in memory: the snapshots contain them. Those of
+        // uncovered entities are read from the journal.
         self.recovered.lock().retain(|key, _| !covered.contains_key(key));
-        // Those that have changed since are still asked for by the next one.
-        self.retired.lock().retain(|key, _| dirty.contains_key(key));
+        // Entities that have changed since are kept: the next checkpoint still needs the version of their snapshots.
+        self.passivated.lock().retain(|key, _| dirty.contains_key(key));
         former
     }
 
-    /// The checkpoint was not taken: what it was to cover is dirty as before.
+    /// Undoes the beginning of a checkpoint that failed: what it was to cover is dirty as before.
     fn give_back(&self, tail_bytes: u64) {
         self.tail_bytes.fetch_add(tail_bytes, Ordering::AcqRel);
         let mut dirty = self.dirty.lock();
@@ -193,7 +221,9 @@ impl Leading {
         }
     }
 
-    /// Moves what is dirty to what the checkpoint covers. Never is a dirty entity in neither.
+    /// Moves the dirty entities to the list of those that the checkpoint covers. Both locks are held, so that at no
+    /// moment an entity is in neither list. The copy is returned because the list has to stay in place until the
+    /// checkpoint is stored.
     fn begin_covering(&self) -> BTreeMap<EntityKey, Dirty> {
         let mut dirty = self.dirty.lock();
         let mut covering = self.covering.lock();
@@ -208,11 +238,11 @@ impl Leading {
         dirty: &BTreeMap<EntityKey, Dirty>,
     ) -> Result<Written, CheckpointError> {
         let owed: Vec<(EntityKey, u64)> = dirty.iter().map(|(key, dirty)| (key.clone(), dirty.version)).collect();
-        let leading = self.clone();
+        let leader = self.clone();
         let mut written = futures::stream::iter(owed)
             .map(move |(key, version)| {
-                let leading = leading.clone();
-                async move { leading.write_snapshot(&key, version).await.map(|size| (key, version, size)) }
+                let leader = leader.clone();
+                async move { leader.write_snapshot(&key, version).await.map(|size| (key, version, size)) }
             })
             .buffered(SNAPSHOTS_AT_ONCE);
         let (mut bytes, mut uncovered) = (0, Vec::new());
@@ -223,6 +253,8 @@ impl Leading {
             }
         }
         drop(written);
+        // The agenda is copied after the snapshots, and in any case after the position: it has the wakes of every entry
+        // before it.
         let wakes = self.agenda.to_list().into_iter().map(|(key, at)| (key.as_bytes().to_vec(), at.0)).collect();
         let named = uncovered.iter().map(|(key, version)| (key.as_bytes().to_vec(), *version)).collect();
         let form = CheckpointForm { position, newest_ms, wakes, uncovered: named };
@@ -235,26 +267,29 @@ impl Leading {
         Ok(Written { bytes, uncovered })
     }
 
-    /// Writes one entity's accepted state, which has at least `version`, and says how many bytes it takes. `None`: there
-    /// is no snapshot to be had of it, now or soon.
+    /// Writes a snapshot of one entity's accepted state, which has at least `version`, and returns its size in bytes.
+    /// Returns `None` if no snapshot of the entity can be taken now or soon.
     async fn write_snapshot(self: Arc<Self>, key: &EntityKey, version: u64) -> Result<Option<usize>, CheckpointError> {
         let failed = |why: String| CheckpointError(format!("{key}: {why}"));
         loop {
-            if self.retired.lock().get(key).is_some_and(|&retired| retired >= version) && !self.live.contains_key(key) {
+            if self.passivated.lock().get(key).is_some_and(|&passivated| passivated >= version)
+                && !self.live.contains_key(key)
+            {
                 return Ok(Some(0));
             }
             let live = match self.any(key).await {
                 Ok(live) => live,
-                Err(MailboxError::Parked(_)) => return Ok(None),
+                Err(MailboxError::Quarantined(_)) => return Ok(None),
                 Err(error @ MailboxError::Store(_)) => return Err(failed(error.to_string())),
-                Err(MailboxError::Gone) => return Err(failed(LeadGone.to_string())),
+                Err(MailboxError::Gone) => return Err(failed(LeadershipEnded.to_string())),
             };
-            // Passivation or a checkpoint that failed later may have written it already.
+            // Passivation, or a checkpoint that failed later, may have written this version already.
             if live.kept().lock().newest.is_some_and(|at| at.version >= version) {
                 return Ok(Some(0));
             }
             let Ok(frozen) = live.freeze() else {
-                // It is leaving memory, and waits for the store; in simulated time that only goes on while we wait too.
+                // The entity is leaving memory, and waits for the store. Virtual time advances only while this task
+                // waits too.
                 tokio::time::sleep(RETIRING_WAIT).await;
                 continue;
             };
@@ -265,9 +300,9 @@ impl Leading {
                     return Ok(None);
                 }
                 Ok(Err(error)) => return Err(failed(error.to_string())),
-                // Its actor failed, or its state panicked on being written. While the leadership goes on, the next
-                // checkpoint asks again.
-                Err(_) if self.is_over() => return Err(failed(LeadGone.to_string())),
+                // The entity's actor failed, or panicked while its state was encoded. While the leadership lasts, the
+                // next checkpoint tries again.
+                Err(_) if self.has_ended() => return Err(failed(LeadershipEnded.to_string())),
                 Err(_) => return Ok(None),
             };
             return self.keep(live.kept(), snapshot).await.map(Some).map_err(|error| failed(error.to_string()));
@@ -275,9 +310,9 @@ impl Leading {
     }
 }
 
-/// What a checkpoint came to.
+/// The result of writing a checkpoint.
 struct Written {
-    /// Bytes of its snapshots.
+    /// The size of its snapshots, in bytes.
     bytes: u64,
     /// Entities that it does not cover, with the version that each has reached.
     uncovered: Vec<(EntityKey, u64)>,

@@ -1,7 +1,7 @@
-//! How an entity comes into memory: its newest snapshot that reads, and what the journal has after it.
+//! Loading of an entity: its newest readable snapshot, and the journal's entries after it.
 //!
-//! A snapshot that does not read is passed over, but not forgotten. Its version is one that the entity has reached, so
-//! the state that is loaded has to reach it too: the snapshot before it is completed from the journal.
+//! A snapshot that cannot be read is passed over, but not forgotten. Its version is one that the entity has reached, so
+//! the loaded state has to reach it too: the snapshot before it is completed from the journal.
 //!
 //! ```text
 //!   journal    ─┬──v1──v2──┬──v3──v4──┬──v5──┬──v6──►
@@ -10,39 +10,39 @@
 //!                          └ snapshot of v2: position is a lower bound of v3
 //! ```
 //!
-//! Whatever does not reach the versions that are known is an error. An entity never starts from an older state, nor
-//! from none when it has one.
+//! A state that does not reach the known versions is an error. An entity never starts from an older state, nor from an
+//! empty one when it has a history.
 
 use std::sync::{Arc, atomic::Ordering};
 
 use engine::{
     aggregate::Aggregate,
+    fault_injection::{Rule, is_broken},
     id::EntityKey,
-    sabotage::{Rule, is_broken},
 };
 use futures::StreamExt;
 use persistence::snapshots::{Snapshot, SnapshotAt, SnapshotStoreError};
 use streaming::{Entry, JournalError, Position};
 
-use super::leading::Leading;
+use super::leader::Leader;
 use crate::entity::Loaded;
 
-/// Why an entity does not load.
+/// The reason why an entity cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LoadError {
-    /// Its state has a hole: an entry is missing.
+    /// An entry is missing between two others.
     #[error("entry {expected} of the entity is missing: the next one there is has version {found}")]
     Gap { expected: u64, found: u64 },
-    /// An event that this program cannot read.
+    /// An event that this program cannot decode.
     #[error("an event of version {version} does not decode: {why}")]
     Event { version: u64, why: String },
-    /// Its state is known to have reached a version that no store gives back.
+    /// The entity is known to have reached a version that the stores do not give back.
     #[error("the entity was at version {expected}, and the stores give back {found}")]
     Lost { expected: u64, found: u64 },
-    /// A newer program wrote it. What its rules mean here is not known, so nothing of it is skipped.
+    /// A newer program version wrote it. This program does not know what those rules mean, so it skips nothing.
     #[error("{what} has rules of version {found}, and this program knows {known}: it was written by a newer one")]
     NewerRules { what: String, found: u16, known: u16 },
-    /// The journal does not give its entries, and trying again does not help.
+    /// The journal does not give the entries, and another attempt does not help.
     #[error(transparent)]
     Journal(JournalError),
     /// The stores did not answer.
@@ -50,46 +50,49 @@ pub(super) enum LoadError {
     Store(String),
 }
 
-/// What the snapshots of an entity come to.
+/// The result of reading an entity's snapshots.
 struct Newest<A> {
-    /// The newest state that reads; the empty one without any.
+    /// The newest readable state, or the empty one if there is none.
     loaded: Loaded<A>,
-    /// Where the journal's entries after that state begin, at the latest.
+    /// The position at or before which the journal's entries after that state begin.
     from: Position,
     /// The newest snapshot that was passed over.
     passed: Option<PassedOver>,
 }
 
 struct PassedOver {
-    /// The version that it has, if even that can be read.
+    /// The version of the snapshot; 0 if even that cannot be read.
     version: u64,
     why: String,
 }
 
-/// Where the entries after a snapshot are taken from.
+/// The source of the entries after a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
-    /// What was read of the tail when the leadership began.
+    /// The entries of the tail that were read when the leadership began.
     Memory,
-    /// The journal, from here on.
+    /// The journal, from this position on.
     Journal(Position),
 }
 
-impl Leading {
-    /// Reads an entity's accepted state: its newest snapshot that reads, and the entries after it.
+impl Leader {
+    /// Reads an entity's accepted state: its newest readable snapshot, and the entries after it.
     pub(super) async fn read_entity<A: Aggregate>(self: &Arc<Self>, key: &EntityKey) -> Result<Loaded<A>, LoadError> {
         let mut newest = Some(self.newest_snapshot::<A>(key).await?);
         let passed = newest.as_mut().and_then(|newest| newest.passed.take());
         let from = newest.as_ref().map_or(Position(0), |newest| newest.from);
-        let retired = self.retired.lock().get(key).copied().unwrap_or(0);
-        let expected = retired.max(self.version_in_tail(key)).max(passed.as_ref().map_or(0, |passed| passed.version));
+        // The version that the state has to reach. Each record of it can be the only one: entities that left memory
+        // since the checkpoint, entities changed since the checkpoint, and a snapshot that could not be read.
+        let passivated = self.passivated.lock().get(key).copied().unwrap_or(0);
+        let expected =
+            passivated.max(self.version_in_tail(key)).max(passed.as_ref().map_or(0, |passed| passed.version));
         let mut problem = LoadError::Lost { expected, found: 0 };
         for source in self.sources(from, passed.is_some()) {
             let entries = match source {
                 Source::Memory => self.recovered.lock().get(key).cloned().unwrap_or_default(),
                 Source::Journal(from) => self.entries_since(key, from).await?,
             };
-            // An attempt that failed has changed the state: each begins with a fresh one.
+            // A failed attempt has changed the state, so each attempt begins with a fresh one.
             let mut loaded = match newest.take() {
                 Some(newest) => newest.loaded,
                 None => self.newest_snapshot::<A>(key).await?.loaded,
@@ -97,7 +100,7 @@ impl Leading {
             match fold(&mut loaded, &entries) {
                 Ok(()) if loaded.version >= expected => {
                     let as_kept = loaded.kept.is_some_and(|at| at.version == loaded.version);
-                    loaded.loads_again = passed.is_none() && (as_kept || source == Source::Memory);
+                    loaded.restorable_version = passed.is_none() && (as_kept || source == Source::Memory);
                     self.note_load(key, loaded.version, source, passed.as_ref());
                     return Ok(loaded);
                 }
@@ -109,22 +112,23 @@ impl Leading {
         Err(problem)
     }
 
-    /// The ways to complete a snapshot, the cheapest first. Each finds all that the one before does.
+    /// The sources that can complete a snapshot, the cheapest first. Each contains all entries of the one before it.
     fn sources(&self, from: Position, passed_over: bool) -> Vec<Source> {
         let tail = Position(self.tail_from.load(Ordering::Acquire));
         if passed_over && is_broken(Rule::PassedOverSnapshotForgotten) {
             return vec![Source::Memory, Source::Journal(tail)];
         }
-        // Between the checkpoint and a snapshot older than it lies what only the one passed over had.
+        // After a snapshot was passed over, the tail is not enough: the older snapshot may be from before the
+        // checkpoint, and the entries in between are only in the journal.
         let mut sources = if passed_over { Vec::new() } else { vec![Source::Memory, Source::Journal(tail)] };
         sources.push(Source::Journal(from.min(tail)));
-        // Snapshots of former programs may name a position that is not early enough. The beginning is.
+        // Snapshots of earlier program versions may have a position that is too late. The beginning of the log is not.
         sources.push(Source::Journal(Position(0)));
         sources.dedup();
         sources
     }
 
-    /// Tells an operator when an entity was not loaded in the usual way.
+    /// Reports to the operator when an entity was not loaded in the usual way.
     fn note_load(&self, key: &EntityKey, version: u64, source: Source, passed: Option<&PassedOver>) {
         let tail = Position(self.tail_from.load(Ordering::Acquire));
         let why = match (passed, source) {
@@ -138,6 +142,7 @@ impl Leading {
             .dead_letter(key, &format!("its newest snapshot was passed over, and the journal read instead: {why}"));
     }
 
+    /// Finds the newest snapshot that can be read, and notes the newest one that was passed over.
     async fn newest_snapshot<A: Aggregate>(&self, key: &EntityKey) -> Result<Newest<A>, LoadError> {
         let (mut before, mut passed): (Option<SnapshotAt>, Option<PassedOver>) = (None, None);
         loop {
@@ -150,7 +155,7 @@ impl Leading {
                             version: snapshot.version,
                             from_snapshot: true,
                             kept: Some(snapshot.at()),
-                            loads_again: false,
+                            restorable_version: false,
                         };
                         return Ok(Newest { loaded, from: Position(snapshot.position), passed });
                     }
@@ -170,16 +175,16 @@ impl Leading {
             } else {
                 passed.get_or_insert(PassedOver { version: at.map_or(0, |at| at.version), why });
             }
-            // Behind one that does not say where it stands, nothing can be looked for.
+            // Older snapshots are found by the version and position of this one. Without those the search ends.
             let Some(at) = at else { break };
             before = Some(at);
         }
         let aggregate = A::default();
-        let loaded = Loaded { aggregate, version: 0, from_snapshot: false, kept: None, loads_again: false };
+        let loaded = Loaded { aggregate, version: 0, from_snapshot: false, kept: None, restorable_version: false };
         Ok(Newest { loaded, from: Position(0), passed })
     }
 
-    /// The accepted entries of an entity, from a position on.
+    /// Reads the accepted entries of an entity from the journal, starting at a position.
     async fn entries_since(&self, key: &EntityKey, from: Position) -> Result<Vec<Entry>, LoadError> {
         let mut entries = Vec::new();
         let mut batches = self.node.journal.read(self.shard, from);
@@ -200,7 +205,7 @@ impl Leading {
     }
 }
 
-/// Why a snapshot is not a state.
+/// The reason why a snapshot does not give a state.
 enum Unread {
     NewerRules { found: u16, known: u16 },
     Body(String),
@@ -215,6 +220,8 @@ fn thaw<A: Aggregate>(snapshot: &Snapshot) -> Result<A, Unread> {
         .map_err(|error| Unread::Body(format!("the snapshot of version {} does not decode: {error}", snapshot.version)))
 }
 
+/// Applies the entries that the state lacks. Entries up to its version are already in it and are skipped: the position
+/// of a snapshot is only a lower bound.
 fn fold<A: Aggregate>(loaded: &mut Loaded<A>, entries: &[Entry]) -> Result<(), LoadError> {
     for entry in entries {
         if entry.version <= loaded.version {

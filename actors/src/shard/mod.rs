@@ -1,10 +1,10 @@
 //! A shard: the entities that share a log, and everything that one leadership of that log holds.
 //!
-//! A [`Leading`] begins with a Lead and ends with the first append that fails. It is never mended: its entities are
-//! dropped with all that they speculated, and the shard leads anew and loads from what was accepted.
+//! A [`Leader`] begins with a Lead and ends with the first append that fails. It is never repaired: its entities are
+//! dropped with everything speculative, and the shard acquires leadership again and loads what was accepted.
 
 mod checkpoint;
-mod leading;
+mod leader;
 mod loading;
 mod recovery;
 mod supervisor;
@@ -12,7 +12,7 @@ mod writer;
 
 pub use self::{
     checkpoint::{CHECKPOINT_FORMAT, CheckpointFault, CheckpointForm},
-    leading::{Fate, Kept, LeadGone, Leading, MailboxError, Proposal},
-    recovery::LeadError,
+    leader::{CommitOutcome, Leader, LeadershipEnded, MailboxError, Proposal, StoredState},
+    recovery::LeadershipError,
     supervisor::{Current, Shard, ShardArguments, ShardHandle, ShardMessage},
 };

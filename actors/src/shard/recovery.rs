@@ -1,4 +1,16 @@
-//! How a shard comes back: newest checkpoint, then the tail of the log, then its Lead.
+//! Recovery of a shard: first its Lead, then the newest checkpoint, then the tail of the log up to the Lead.
+//!
+//! The Lead comes first because it is a fence. Once it counts, the log before it is final: nothing that a former leader
+//! appends later becomes valid. Reading first would miss what the former leader appends between the reading and the
+//! Lead. The same order decides the appends whose outcome is unknown after a failure: those that landed before the new
+//! Lead are read and count, later ones do not.
+//!
+//! The checkpoint comes second. Its position cannot be after the Lead, because a former leader takes a checkpoint only
+//! of what was accepted; a checkpoint after it shows that the log was truncated. The tail comes last: it begins
+//! at the position of the checkpoint that was found, and ends at the Lead.
+//!
+//! Entities are not loaded here. The tail gives their entries and wake times without decoding them, so that the shard
+//! answers soon; each entity is loaded when it is used.
 
 use std::collections::BTreeMap;
 
@@ -9,87 +21,94 @@ use streaming::{Entry, Journal, JournalError, Leadership, Position, ShardId};
 
 use super::{
     checkpoint::{CheckpointFault, CheckpointForm},
-    leading::Beginning,
+    leader::Recovered,
 };
 use crate::node::NodeShared;
 
-/// Why a shard cannot be led now.
+/// The reason why a shard cannot be led now.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum LeadError {
-    /// The journal does not allow it.
+pub enum LeadershipError {
+    /// The journal refused or failed.
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// The snapshots cannot be read.
     #[error(transparent)]
     Snapshots(#[from] SnapshotStoreError),
-    /// A newer program wrote the log.
+    /// A newer program version wrote the log. The operator should start that version.
     #[error(
         "shard {shard} has rules of version {found}, and this program knows {known}: it was written by a newer one"
     )]
     NewerRules {
-        /// Which shard.
+        /// The shard.
         shard: ShardId,
-        /// What its log has.
+        /// The rules version of its log.
         found: u16,
-        /// What this program knows.
+        /// The newest rules version that this program knows.
         known: u16,
     },
-    /// The log has something that it cannot have.
+    /// The log has content that a valid log cannot have.
     #[error("shard {shard} is damaged at position {position}: {why}")]
     Damaged {
-        /// Which shard.
+        /// The shard.
         shard: ShardId,
-        /// Where.
+        /// The position of the fault.
         position: Position,
         /// What is wrong.
         why: String,
     },
-    /// A shard's own actor failed, which is a fault of the program as well.
+    /// The actor of a shard failed, which is a fault of the program.
     #[error("the actor {0} of a shard failed (see the log above)")]
     Actor(String),
-    /// A part of the shard panicked, which is a fault of the program. What was accepted is in the journal: start again.
+    /// A task of the shard panicked, which is a fault of the program. What was accepted is in the journal: the process
+    /// should be started again.
     #[error("shard {shard}: its {what} panicked (see the log above)")]
     Panicked {
-        /// Which shard.
+        /// The shard.
         shard: ShardId,
-        /// Which part of it.
+        /// The task that panicked.
         what: &'static str,
     },
 }
 
-impl LeadError {
-    /// Whether waiting may help.
+impl LeadershipError {
+    /// Whether a later attempt may succeed.
     pub fn is_passing(&self) -> bool {
-        matches!(self, LeadError::Journal(JournalError::Store(_) | JournalError::LostRace { .. }))
-            || matches!(self, LeadError::Snapshots(error) if error.is_passing())
+        matches!(self, LeadershipError::Journal(JournalError::Store(_) | JournalError::LostRace { .. }))
+            || matches!(self, LeadershipError::Snapshots(error) if error.is_passing())
     }
 }
 
-/// Takes the lead and reads everything before it.
-pub(super) async fn lead(node: &NodeShared, shard: ShardId) -> Result<(Box<dyn Leadership>, Beginning), LeadError> {
+/// Acquires the leadership of a shard and reads everything before its Lead.
+pub(super) async fn lead(
+    node: &NodeShared,
+    shard: ShardId,
+) -> Result<(Box<dyn Leadership>, Recovered), LeadershipError> {
     let started = std::time::Instant::now();
-    let leadership = node.journal.lead(shard, &node.name).await?;
+    let leadership = node.journal.acquire_leadership(shard, &node.name).await?;
     let (epoch, at) = (leadership.lead().epoch, leadership.lead().at);
+    // Only after the Lead counts: from here on the log before it is final.
     let checkpoint = newest_checkpoint(node, shard).await?;
     if checkpoint.position > at.0 {
         let expected = Position(checkpoint.position);
-        return Err(JournalError::Truncated { shard, end: at, expected, witness: "a checkpoint" }.into());
+        return Err(JournalError::Truncated { shard, end: at, expected, recorded_by: "a checkpoint" }.into());
     }
     let tail_from = checkpoint.position;
-    let mut beginning = read_tail(node.journal.as_ref(), shard, checkpoint, at).await?;
-    beginning.tail_from = tail_from;
-    beginning.accepted = leadership.next().0;
+    let mut recovered_state = read_tail(node.journal.as_ref(), shard, checkpoint, at).await?;
+    recovered_state.tail_from = tail_from;
+    // The Lead itself takes a position, so the first batch of this leadership comes after it.
+    recovered_state.accepted = leadership.next().0;
+    assert!(recovered_state.accepted > at.0, "the Lead itself takes a position");
     let (tail_entries, elapsed_ms) =
-        (beginning.recovered.values().map(Vec::len).sum::<usize>(), started.elapsed().as_millis() as u64);
+        (recovered_state.recovered.values().map(Vec::len).sum::<usize>(), started.elapsed().as_millis() as u64);
     metrics::histogram!("fusion_recovery_seconds").record(started.elapsed().as_secs_f64());
     tracing::info!(%shard, %epoch, %at, tail_entries, elapsed_ms, "shard leading");
-    Ok((leadership, beginning))
+    Ok((leadership, recovered_state))
 }
 
 /// Reads the newest usable checkpoint. An unusable one is logged as an error and skipped: the tail of the checkpoint
 /// before it has everything that it covers, and the snapshots of that checkpoint exist or are superseded by newer ones.
 /// Without any checkpoint the tail is the whole log.
-async fn newest_checkpoint(node: &NodeShared, shard: ShardId) -> Result<CheckpointForm, LeadError> {
+async fn newest_checkpoint(node: &NodeShared, shard: ShardId) -> Result<CheckpointForm, LeadershipError> {
     let mut before = None;
     loop {
         let (position, why) = match node.snapshots.newest_checkpoint(shard.0, before).await {
@@ -97,7 +116,7 @@ async fn newest_checkpoint(node: &NodeShared, shard: ShardId) -> Result<Checkpoi
             Ok(Some(stored)) => match CheckpointForm::read(&stored) {
                 Ok(form) => return Ok(form),
                 Err(CheckpointFault::NewerRules { found, known }) => {
-                    return Err(LeadError::NewerRules { shard, found, known });
+                    return Err(LeadershipError::NewerRules { shard, found, known });
                 }
                 Err(fault) => (Some(stored.position), fault.to_string()),
             },
@@ -111,12 +130,13 @@ async fn newest_checkpoint(node: &NodeShared, shard: ShardId) -> Result<Checkpoi
     }
 }
 
+/// Reads the entries from the checkpoint up to the Lead at `end`, and rebuilds the agenda from them.
 async fn read_tail(
     journal: &dyn Journal,
     shard: ShardId,
     checkpoint: CheckpointForm,
     end: Position,
-) -> Result<Beginning, LeadError> {
+) -> Result<Recovered, LeadershipError> {
     let from = Position(checkpoint.position);
     let mut wakes: BTreeMap<EntityKey, Timestamp> = checkpoint.agenda().collect();
     let uncovered = checkpoint.uncovered().collect();
@@ -125,19 +145,20 @@ async fn read_tail(
     let mut batches = journal.read(shard, from);
     while let Some(batch) = batches.next().await {
         let batch = batch?;
+        // Positions have no gaps. The first batch may begin before the checkpoint, but not after it.
         if batch.header.first > next {
             let why = format!("positions {next} to {} are missing", batch.header.first);
-            return Err(LeadError::Damaged { shard, position: next, why });
+            return Err(LeadershipError::Damaged { shard, position: next, why });
         }
         if batch.header.first >= end {
             break;
         }
         if batch.header.rules > engine::RULES_VERSION {
-            return Err(LeadError::NewerRules { shard, found: batch.header.rules, known: engine::RULES_VERSION });
+            return Err(LeadershipError::NewerRules { shard, found: batch.header.rules, known: engine::RULES_VERSION });
         }
         next = batch.header.end();
         for (position, entry) in batch.entries().filter(|(position, _)| *position >= from) {
-            let key = EntityKey::from_bytes(&entry.key).ok_or_else(|| LeadError::Damaged {
+            let key = EntityKey::from_bytes(&entry.key).ok_or_else(|| LeadershipError::Damaged {
                 shard,
                 position,
                 why: "a key of a kind that this program does not know".into(),
@@ -151,14 +172,15 @@ async fn read_tail(
             recovered.entry(key).or_default().push(entry.clone());
         }
     }
+    // Everything before the Lead was accepted, so a log that ends earlier has lost something.
     if next < end {
-        return Err(LeadError::Damaged {
+        return Err(LeadershipError::Damaged {
             shard,
             position: next,
             why: format!("the log ends before its Lead at {end}"),
         });
     }
-    Ok(Beginning {
+    Ok(Recovered {
         uncovered,
         agenda: wakes.into_iter().collect(),
         newest_ms,
@@ -166,6 +188,6 @@ async fn read_tail(
         tail_from: 0,
         tail_bytes,
         recovered,
-        parked: BTreeMap::new(),
+        quarantined: BTreeMap::new(),
     })
 }

@@ -1,4 +1,5 @@
-//! The actor that owns a shard: takes the lead, starts over when it is lost, and judges entities that fail.
+//! The actor that owns a shard: acquires leadership, recovers when it is lost, and quarantines entities that keep
+//! failing.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -18,73 +19,74 @@ use tokio::{
 };
 
 use super::{
-    leading::{Fate, Leading, MailboxError, Proposal},
-    recovery::{LeadError, lead},
+    leader::{CommitOutcome, Leader, MailboxError, Proposal},
+    recovery::{LeadershipError, lead},
     writer,
 };
 use crate::{kinds::with_kind, node::NodeShared};
 
-/// Failures of one entity within [`PARK_WITHIN_MS`] after which it is parked.
+/// The number of failures of one entity within [`QUARANTINE_WINDOW_MS`] after which it is quarantined.
 const FAILURES_MAX: usize = 3;
 /// See [`FAILURES_MAX`].
-const PARK_WITHIN_MS: u64 = 60_000;
-/// The pause before a lead is taken again after it failed.
-const LEAD_AGAIN: Duration = Duration::from_millis(100);
-/// How often idle entities are looked for.
+const QUARANTINE_WINDOW_MS: u64 = 60_000;
+/// The pause before leadership is acquired again after a failure.
+const LEADERSHIP_RETRY: Duration = Duration::from_millis(100);
+/// The interval between two searches for idle entities.
 const TICK: Duration = Duration::from_secs(5);
 /// The pause before a wake that did not reach its entity is tried again.
 const WAKE_RETRY_MS: u64 = 100;
-/// Wakes delivered in one go; more wait for the next.
+/// The maximum number of wakes delivered at once; more wait for the next round.
 const WAKES_AT_ONCE: usize = 1_024;
 
-/// What reaches a shard's actor.
+/// A message to a shard's actor.
 pub enum ShardMessage {
-    /// Take the lead. First sent when all shards of the node are known: who leads asks them.
-    Lead,
+    /// Acquire leadership. First sent when all shards of the node are known: a leader sends requests to other shards.
+    AcquireLeadership,
     /// The leadership of this term ended.
-    LeadEnded(u64),
-    /// The tail has grown: a checkpoint is due.
+    LeadershipEnded(u64),
+    /// The tail has grown, and a checkpoint is due.
     CheckpointDue(u64),
     /// The checkpoint of this term is done, or failed.
     CheckpointDone(u64),
     /// Look for idle entities.
     Tick,
-    /// Finish: everything accepted is answered, a checkpoint stands. Answers when done.
+    /// Finish: answer everything that was proposed, take a checkpoint, and end the leadership. Answers when done.
     Drain(oneshot::Sender<()>),
 }
 
-/// The leadership that a shard has at present, if any.
+/// The present leadership of a shard, if there is one.
 ///
-/// A `watch` channel would do, but wakes those who wait in a random order, and then no simulation replays.
+/// A `watch` channel would do, but it wakes the waiting tasks in random order, so that no simulation could be replayed.
 #[derive(Default)]
 pub struct Current {
-    leading: RwLock<Option<Arc<Leading>>>,
+    leader: RwLock<Option<Arc<Leader>>>,
     changed: Notify,
 }
 
 impl Current {
-    /// The leadership there is.
-    pub fn get(&self) -> Option<Arc<Leading>> {
-        self.leading.read().clone()
+    /// The present leadership, if any.
+    pub fn get(&self) -> Option<Arc<Leader>> {
+        self.leader.read().clone()
     }
 
-    /// The leadership there is, unless it has ended.
-    pub fn get_going(&self) -> Option<Arc<Leading>> {
-        self.get().filter(|leading| !leading.is_over())
+    /// The present leadership, unless it has ended.
+    pub fn get_active(&self) -> Option<Arc<Leader>> {
+        self.get().filter(|leader| !leader.has_ended())
     }
 
-    fn set(&self, leading: Option<Arc<Leading>>) -> Option<Arc<Leading>> {
-        let old = std::mem::replace(&mut *self.leading.write(), leading);
+    fn set(&self, leader: Option<Arc<Leader>>) -> Option<Arc<Leader>> {
+        let old = std::mem::replace(&mut *self.leader.write(), leader);
         self.changed.notify_waiters();
         old
     }
 
     /// Waits for a leadership that has not ended.
-    pub async fn led(&self) -> Arc<Leading> {
+    pub async fn wait_for_leader(&self) -> Arc<Leader> {
         loop {
+            // Registered before the check, so that a leadership set between the two is not missed.
             let changed = self.changed.notified();
-            if let Some(leading) = self.get_going() {
-                return leading;
+            if let Some(leader) = self.get_active() {
+                return leader;
             }
             changed.await;
         }
@@ -94,16 +96,16 @@ impl Current {
 /// A shard as the rest of the node sees it.
 #[derive(Clone)]
 pub struct ShardHandle {
-    /// The leadership there is, if any.
+    /// The present leadership, if any.
     pub current: Arc<Current>,
-    /// Its actor.
+    /// The shard's actor.
     pub actor: ActorRef<ShardMessage>,
 }
 
-/// The actor's behaviour.
+/// The behaviour of a shard's actor.
 pub struct Shard;
 
-/// The actor's state.
+/// The state of a shard's actor.
 pub struct ShardState {
     shard: ShardId,
     node: Arc<NodeShared>,
@@ -112,20 +114,20 @@ pub struct ShardState {
     tasks: Vec<JoinHandle<()>>,
     checkpointing: bool,
     failures: BTreeMap<EntityKey, VecDeque<Timestamp>>,
-    parked: BTreeMap<EntityKey, String>,
-    fatal: mpsc::UnboundedSender<LeadError>,
+    quarantined: BTreeMap<EntityKey, String>,
+    fatal: mpsc::UnboundedSender<LeadershipError>,
 }
 
-/// What a shard starts with.
+/// The arguments with which a shard starts.
 pub struct ShardArguments {
-    /// Which one it is.
+    /// The shard.
     pub shard: ShardId,
-    /// What it shares with the others.
+    /// What it shares with the other shards of the node.
     pub node: Arc<NodeShared>,
-    /// Where it says whether it leads.
+    /// Where it publishes its present leadership.
     pub current: Arc<Current>,
-    /// Where it says that it cannot lead and waiting will not help.
-    pub fatal: mpsc::UnboundedSender<LeadError>,
+    /// Where it reports an error after which it cannot lead and waiting does not help.
+    pub fatal: mpsc::UnboundedSender<LeadershipError>,
 }
 
 impl Actor for Shard {
@@ -148,7 +150,7 @@ impl Actor for Shard {
             tasks: Vec::new(),
             checkpointing: false,
             failures: BTreeMap::new(),
-            parked: BTreeMap::new(),
+            quarantined: BTreeMap::new(),
             fatal,
         })
     }
@@ -160,17 +162,17 @@ impl Actor for Shard {
         state: &mut ShardState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            ShardMessage::Lead => state.lead(&myself).await,
-            ShardMessage::LeadEnded(term) if term == state.term => {
+            ShardMessage::AcquireLeadership => state.lead(&myself).await,
+            ShardMessage::LeadershipEnded(term) if term == state.term => {
                 state.end_term();
-                myself.cast(ShardMessage::Lead)?;
+                myself.cast(ShardMessage::AcquireLeadership)?;
             }
             ShardMessage::CheckpointDue(term) if term == state.term && !state.checkpointing => {
                 state.checkpoint(&myself)
             }
             ShardMessage::CheckpointDone(term) if term == state.term => state.checkpointing = false,
-            ShardMessage::LeadEnded(_) | ShardMessage::CheckpointDue(_) | ShardMessage::CheckpointDone(_) => {}
-            ShardMessage::Tick => state.retire_idle(),
+            ShardMessage::LeadershipEnded(_) | ShardMessage::CheckpointDue(_) | ShardMessage::CheckpointDone(_) => {}
+            ShardMessage::Tick => state.passivate_idle(),
             ShardMessage::Drain(done) => {
                 state.drain().await;
                 let _ = done.send(());
@@ -193,8 +195,8 @@ impl Actor for Shard {
         match event {
             SupervisionEvent::ActorFailed(actor, error) => state.entity_failed(actor.get_id(), &error.to_string()),
             SupervisionEvent::ActorTerminated(actor, _, _) => {
-                if let Some(leading) = state.current.get() {
-                    leading.actors.remove(&actor.get_id());
+                if let Some(leader) = state.current.get() {
+                    leader.actors.remove(&actor.get_id());
                 }
             }
             SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => {}
@@ -210,20 +212,29 @@ impl ShardState {
         }
         self.term += 1;
         match lead(&self.node, self.shard).await {
-            Ok((leadership, mut beginning)) => {
-                beginning.parked = self.parked.clone();
+            Ok((leadership, mut recovered_state)) => {
+                // Quarantine outlives a leadership: an entity that keeps failing would otherwise fail again under the
+                // next one.
+                recovered_state.quarantined = self.quarantined.clone();
                 let (sender, receiver) = mpsc::unbounded_channel();
-                let leading =
-                    Arc::new(Leading::new(self.shard, self.term, beginning, sender, self.node.clone(), myself.clone()));
-                self.watch(writer::run(leading.clone(), leadership, receiver), "writer");
-                self.watch(keep_agenda(leading.clone()), "agenda");
+                let leader = Arc::new(Leader::new(
+                    self.shard,
+                    self.term,
+                    recovered_state,
+                    sender,
+                    self.node.clone(),
+                    myself.clone(),
+                ));
+                self.watch(writer::run(leader.clone(), leadership, receiver), "writer");
+                self.watch(keep_agenda(leader.clone()), "agenda");
                 self.checkpointing = false;
                 self.node.accepted_changed(self.shard);
-                self.current.set(Some(leading));
+                // Last: from here on callers reach the shard, so its writer and its agenda must be running.
+                self.current.set(Some(leader));
             }
             Err(error) if error.is_passing() => {
                 tracing::warn!(shard = %self.shard, %error, "cannot lead now; trying again");
-                myself.send_after(LEAD_AGAIN, || ShardMessage::Lead);
+                myself.send_after(LEADERSHIP_RETRY, || ShardMessage::AcquireLeadership);
             }
             Err(error) => {
                 tracing::error!(shard = %self.shard, %error, "cannot lead");
@@ -232,20 +243,22 @@ impl ShardState {
         }
     }
 
-    /// Runs a task of the leadership. Without it the shard is dead: when it panics, the process is told to end.
+    /// Runs a task of the leadership. The shard cannot work without it: if the task panics, the process is asked to
+    /// end.
     fn watch(&mut self, task: impl Future<Output = ()> + Send + 'static, what: &'static str) {
         let (shard, fatal) = (self.shard, self.fatal.clone());
         self.tasks.push(tokio::spawn(async move {
             if AssertUnwindSafe(task).catch_unwind().await.is_err() {
-                let _ = fatal.send(LeadError::Panicked { shard, what });
+                let _ = fatal.send(LeadershipError::Panicked { shard, what });
             }
         }));
     }
 
     fn end_term(&mut self) {
-        if let Some(leading) = self.current.set(None) {
-            leading.set_over();
-            leading.stop_entities();
+        // Withdrawn first, so that callers wait for the next leadership instead of reaching this one.
+        if let Some(leader) = self.current.set(None) {
+            leader.mark_ended();
+            leader.stop_entities();
         }
         for task in self.tasks.drain(..) {
             task.abort();
@@ -254,25 +267,26 @@ impl ShardState {
     }
 
     fn checkpoint(&mut self, myself: &ActorRef<ShardMessage>) {
-        let Some(leading) = self.current.get() else { return };
+        let Some(leader) = self.current.get() else { return };
         self.checkpointing = true;
         let (myself, term) = (myself.clone(), self.term);
         self.tasks.push(tokio::spawn(async move {
-            if let Err(error) = leading.checkpoint().await {
-                tracing::warn!(shard = %leading.shard, %error, "the checkpoint before still stands");
+            if let Err(error) = leader.checkpoint().await {
+                tracing::warn!(shard = %leader.shard, %error, "the checkpoint before still stands");
             }
             let _ = myself.cast(ShardMessage::CheckpointDone(term));
         }));
         self.tasks.retain(|task| !task.is_finished());
     }
 
-    /// Asks idle entities to leave memory, the longest idle first, when there are too many or they are idle for long.
-    fn retire_idle(&self) {
-        let Some(leading) = self.current.get() else { return };
-        let (now, tuning) = (leading.now().0, &self.node.tuning);
+    /// Requests that idle entities leave memory, the longest idle first, if there are too many or if they have been
+    /// idle for too long.
+    fn passivate_idle(&self) {
+        let Some(leader) = self.current.get() else { return };
+        let (now, tuning) = (leader.now().0, &self.node.tuning);
         let idle_ms = u64::try_from(tuning.idle_after.as_millis()).unwrap_or(u64::MAX);
         let mut idle: Vec<(u64, EntityKey)> =
-            leading.live.iter().map(|live| (live.value().gate().touched_ms(), live.key().clone())).collect();
+            leader.live.iter().map(|live| (live.value().permits().touched_ms(), live.key().clone())).collect();
         idle.sort_unstable();
         let cap = tuning.entities_max / usize::from(self.node.journal.shards()).max(1);
         let surplus = idle.len().saturating_sub(cap);
@@ -280,30 +294,33 @@ impl ShardState {
             if index >= surplus && now.saturating_sub(touched) < idle_ms {
                 break;
             }
-            if let Some(live) = leading.live.get(&key) {
-                live.retire();
+            if let Some(live) = leader.live.get(&key) {
+                live.passivate();
             }
         }
     }
 
-    /// An entity's actor died: it is dropped with what it speculated. The third time in a minute it is parked.
+    /// Handles the failure of an entity's actor: the entity is dropped with its speculation. After the third failure
+    /// within a minute it is quarantined.
     ///
-    /// What it had proposed may still be on its way to the journal: it is out of memory, and can be loaded anew, only
-    /// when all of that is accepted. Loaded before, it would decide from a state that is not its last.
+    /// What it had proposed may still be on its way to the journal. The entity is therefore removed from memory, and
+    /// can be loaded again, only when all of that is accepted. Loaded earlier, it would decide from a state that is not
+    /// its last.
     fn entity_failed(&mut self, actor: ractor::ActorId, error: &str) {
-        let Some(leading) = self.current.get() else { return };
-        let Some((_, key)) = leading.actors.remove(&actor) else { return };
-        // A wake that was in its mailbox died with it, and nothing else tells the agenda so: the entity may not be asked
-        // for anything ever again, and its holds would never end. After the removal, so that the wake finds the new one.
-        let (settled, gone) = (leading.clone(), key.clone());
-        leading.propose(Proposal::barrier(Box::new(move |_| {
+        let Some(leader) = self.current.get() else { return };
+        let Some((_, key)) = leader.actors.remove(&actor) else { return };
+        // A wake that was in its mailbox is lost with it, and nothing else reports this to the agenda: if no message
+        // ever reaches the entity again, its holds would never expire. The wake is retried after the removal, so that
+        // it reaches the newly loaded entity.
+        let (settled, gone) = (leader.clone(), key.clone());
+        leader.propose(Proposal::barrier(Box::new(move |_| {
             settled.remove_live(&gone);
             settled.agenda.retry(&gone, settled.now());
         })));
-        let now = leading.now();
+        let now = leader.now();
         let failures = self.failures.entry(key.clone()).or_default();
         failures.push_back(now);
-        while failures.front().is_some_and(|first| now.ms_since(*first) > PARK_WITHIN_MS) {
+        while failures.front().is_some_and(|first| now.ms_since(*first) > QUARANTINE_WINDOW_MS) {
             failures.pop_front();
         }
         let kind = with_kind!(key.kind(), A => <A as engine::aggregate::Aggregate>::KIND.name());
@@ -313,19 +330,20 @@ impl ShardState {
         if failures.len() >= FAILURES_MAX {
             let why = format!("failed {FAILURES_MAX} times within a minute, last: {error}");
             tracing::error!(%key, why, "entity parked");
-            leading.parked.lock().insert(key.clone(), why.clone());
-            self.parked.insert(key, why);
+            leader.quarantined.lock().insert(key.clone(), why.clone());
+            self.quarantined.insert(key, why);
         }
     }
 
     async fn drain(&mut self) {
-        let Some(leading) = self.current.get() else { return };
+        let Some(leader) = self.current.get() else { return };
         let (sender, receiver) = oneshot::channel();
-        leading.propose(Proposal::barrier(Box::new(move |fate| {
-            let _ = sender.send(matches!(fate, Fate::Accepted(_)));
+        // A proposal without an entry, so that its answer comes after everything that was proposed before it.
+        leader.propose(Proposal::barrier(Box::new(move |outcome| {
+            let _ = sender.send(matches!(outcome, CommitOutcome::Committed(_)));
         })));
         if receiver.await.unwrap_or(false)
-            && let Err(error) = leading.checkpoint().await
+            && let Err(error) = leader.checkpoint().await
         {
             tracing::warn!(shard = %self.shard, %error, "stopping without a checkpoint; the next start reads the log");
         }
@@ -333,20 +351,21 @@ impl ShardState {
     }
 }
 
-/// Wakes entities when their time has come.
-async fn keep_agenda(leading: Arc<Leading>) {
-    while !leading.is_over() {
-        let (due, next) = leading.agenda.due(leading.now(), WAKES_AT_ONCE);
+/// Wakes entities when their wake times have come.
+async fn keep_agenda(leader: Arc<Leader>) {
+    while !leader.has_ended() {
+        let (due, next) = leader.agenda.due(leader.now(), WAKES_AT_ONCE);
         for key in &due {
-            let woken = match leading.any(key).await {
+            let woken = match leader.any(key).await {
                 Ok(live) => live.wake().is_ok(),
-                // It answers nobody until the process starts anew; its wake stays on the agenda for that start.
-                Err(MailboxError::Parked(_)) => continue,
+                // A quarantined entity answers nothing until the process restarts. Its wake stays on the agenda for
+                // then.
+                Err(MailboxError::Quarantined(_)) => continue,
                 Err(MailboxError::Gone | MailboxError::Store(_)) => false,
             };
-            if !woken && !leading.is_over() {
-                // It is leaving memory, or its stores do not answer.
-                leading.agenda.retry(key, leading.now().plus_ms(WAKE_RETRY_MS));
+            if !woken && !leader.has_ended() {
+                // The entity is leaving memory, or the stores do not answer.
+                leader.agenda.retry(key, leader.now().plus_ms(WAKE_RETRY_MS));
             }
         }
         if due.len() == WAKES_AT_ONCE {
@@ -355,14 +374,14 @@ async fn keep_agenda(leading: Arc<Leading>) {
         }
         match next {
             Some(next) => {
-                let pause = Duration::from_millis(next.ms_since(leading.now()).max(1));
+                let pause = Duration::from_millis(next.ms_since(leader.now()).max(1));
                 tokio::select! {
                     biased;
-                    () = leading.agenda.changed() => {}
+                    () = leader.agenda.changed() => {}
                     () = tokio::time::sleep(pause) => {}
                 }
             }
-            None => leading.agenda.changed().await,
+            None => leader.agenda.changed().await,
         }
     }
 }

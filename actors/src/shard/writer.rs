@@ -1,6 +1,10 @@
-//! The writer of a shard: joins what its entities propose into batches, and tells everyone what became of it.
+//! The writer of a shard: joins the proposals of its entities into batches, and settles each once its outcome is known.
 //!
 //! There is no artificial delay: a batch is whatever has queued while the journal was busy.
+//!
+//! Everything that rests on speculative state passes through here, in the order in which it was proposed: entries,
+//! answers, effects and wake times. Batches are settled in the order in which they were appended, so whatever a
+//! proposal rests on is settled before it.
 
 use std::{
     collections::VecDeque,
@@ -13,22 +17,23 @@ use streaming::{Accepted, AppendError, Leadership, Position, batch};
 use tokio::sync::mpsc;
 
 use super::{
-    leading::{Dirty, Fate, Leading, Proposal, fate},
+    leader::{CommitOutcome, Dirty, Leader, Proposal, committed},
     supervisor::ShardMessage,
 };
 
-/// Batches under way at once: while one is synced, the next is collected.
+/// The maximum number of batches in flight: while one is synced, the next is collected.
 const BATCHES_IN_FLIGHT_MAX: usize = 4;
-/// Proposals taken into one batch. At 150 bytes each that is well under a batch's bytes.
+/// The maximum number of proposals taken into one batch. At 150 bytes each that is well below the limit of a batch's
+/// bytes.
 const PROPOSALS_PER_BATCH_MAX: usize = 8_192;
-/// Bytes of entries after which a batch is closed.
+/// The size of the entries, in bytes, at which a batch is closed.
 const BATCH_BYTES: usize = batch::BATCH_BYTES_MAX / 2;
 
 type Appended = BoxFuture<'static, (Result<Accepted, AppendError>, Vec<Proposal>)>;
 
-/// Runs until the leadership ends: by an append that fails, or by the last sender.
+/// Runs until the leadership ends: by an append that fails, or because all senders are gone.
 pub(super) async fn run(
-    leading: Arc<Leading>,
+    leader: Arc<Leader>,
     mut leadership: Box<dyn Leadership>,
     mut queue: mpsc::UnboundedReceiver<Proposal>,
 ) {
@@ -38,7 +43,8 @@ pub(super) async fn run(
     let mut open = true;
     while open || !in_flight.is_empty() || !waiting.is_empty() {
         if !waiting.is_empty() && in_flight.len() < BATCHES_IN_FLIGHT_MAX {
-            // Everyone who is ready speaks first, so that a busy node syncs for many at once. An idle one waits for nobody.
+            // Every task that is ready runs first, so that a busy node syncs for many callers at once. An idle node
+            // does not wait.
             tokio::task::yield_now().await;
             while let Ok(proposal) = queue.try_recv() {
                 waiting.push_back(proposal);
@@ -47,10 +53,11 @@ pub(super) async fn run(
         }
         let room = waiting.is_empty() && in_flight.len() < BATCHES_IN_FLIGHT_MAX;
         tokio::select! {
+            // Accepted batches first: answers are due, and a failed append must end the leadership before more is read.
             biased;
             Some((result, proposals)) = in_flight.next(), if !in_flight.is_empty() => match result {
-                Ok(accepted) => settle(&leading, &accepted, proposals),
-                Err(error) => return end(&leading, &error, proposals, in_flight, waiting, queue).await,
+                Ok(accepted) => settle(&leader, &accepted, proposals),
+                Err(error) => return end(&leader, &error, proposals, in_flight, waiting, queue).await,
             },
             count = queue.recv_many(&mut taken, PROPOSALS_PER_BATCH_MAX), if open && room => {
                 open = count > 0;
@@ -61,8 +68,10 @@ pub(super) async fn run(
     }
 }
 
-/// Appends as much of `waiting` as fits in one batch. Without entries nothing is written: what the answers rest on is
-/// under way before them.
+/// Appends as many of the `waiting` proposals as fit into one batch.
+///
+/// Without entries nothing is written. What these proposals rest on is already in flight ahead of them, and the ordered
+/// list of batches in flight settles them after it.
 fn append(leadership: &mut dyn Leadership, waiting: &mut VecDeque<Proposal>) -> Appended {
     let (mut entries, mut proposals, mut bytes) = (Vec::new(), Vec::with_capacity(waiting.len()), 0);
     while let Some(proposal) = waiting.front() {
@@ -75,6 +84,7 @@ fn append(leadership: &mut dyn Leadership, waiting: &mut VecDeque<Proposal>) -> 
         entries.extend(proposal.entry.clone());
         proposals.push(proposal);
     }
+    debug_assert!(!proposals.is_empty() && entries.len() <= batch::BATCH_ENTRIES_MAX);
     if entries.is_empty() {
         let next = leadership.next();
         return async move { (Ok(Accepted { first: next, end: next, bytes: 0 }), proposals) }.boxed();
@@ -82,54 +92,77 @@ fn append(leadership: &mut dyn Leadership, waiting: &mut VecDeque<Proposal>) -> 
     leadership.append(engine::RULES_VERSION, entries).map(move |result| (result, proposals)).boxed()
 }
 
-fn settle(leading: &Arc<Leading>, accepted: &Accepted, proposals: Vec<Proposal>) {
-    // Before the position is seen: a checkpoint that is taken at it covers what these entries changed.
+/// Settles the proposals of an accepted batch. The order of the steps matters:
+///
+/// 1. The dirty set, before the position. A checkpoint reads the position first and takes the dirty set afterwards.
+///    Each entry before the position that it read is then in the set that it takes. In the opposite order a checkpoint
+///    could claim to cover an entry of an entity that it never wrote.
+/// 2. The agenda, before the position, for the same reason. A checkpoint copies the agenda after it has read the
+///    position, and recovery does not read the entries before that position again: a wake missing in the copy would be
+///    lost. A wake that is too new does no harm, because its entry is in the tail and sets it again.
+/// 3. The position, for the whole batch, before anything is answered: a client that was answered finds its change
+///    wherever the program reads up to the accepted position.
+/// 4. Proposal by proposal: the entity's accepted version, so that a command that follows the answer is not held back;
+///    the change feed, so that subscribers have the change before the caller that caused it is answered; the answers;
+///    the effects.
+/// 5. The projector and the checkpoint, for which no caller waits.
+///
+/// Effects leave here and nowhere else. An effect that left when it was proposed could charge a card for an event that
+/// the journal never accepts.
+fn settle(leader: &Arc<Leader>, accepted: &Accepted, proposals: Vec<Proposal>) {
+    // Batches are accepted in the order of their positions, and nobody else appends to the shard.
+    assert_eq!(accepted.first.0, leader.accepted.load(Ordering::Acquire), "a batch was accepted out of order");
+    // Before the position: a checkpoint taken at it must cover what these entries changed.
     if accepted.end > accepted.first {
-        note_dirty(leading, accepted, &proposals);
+        note_dirty(leader, accepted, &proposals);
     }
     for proposal in &proposals {
         if let (Some(wake), Some(key)) = (proposal.wake, &proposal.key) {
-            leading.agenda.set(key, wake);
+            leader.agenda.set(key, wake);
         }
     }
     if accepted.end > accepted.first {
-        leading.accepted.store(accepted.end.0, Ordering::Release);
-        leading.tail_bytes.fetch_add(accepted.bytes as u64, Ordering::AcqRel);
+        leader.accepted.store(accepted.end.0, Ordering::Release);
+        leader.tail_bytes.fetch_add(accepted.bytes as u64, Ordering::AcqRel);
     }
     for proposal in proposals {
         if let (Some(entry), Some(accepted)) = (&proposal.entry, &proposal.accepted) {
-            accepted.store(entry.version, Ordering::Release);
+            let previous = accepted.swap(entry.version, Ordering::AcqRel);
+            assert_eq!(entry.version, previous + 1, "an entry of {:?} was accepted out of order", proposal.key);
         }
         if let (Some(entry), Some(key)) = (&proposal.entry, &proposal.key) {
-            leading.node.changes.tell(key, entry.version, Timestamp(entry.at_ms), &entry.events);
+            leader.node.change_feed.notify(key, entry.version, Timestamp(entry.at_ms), &entry.events);
         }
         for answer in proposal.answers {
-            answer(fate(accepted));
+            answer(committed(accepted));
         }
         if let Some(key) = proposal.key.filter(|_| !proposal.effects.is_empty()) {
             let tenant = key.tenant();
             for effect in proposal.effects {
-                leading.dispatch(&tenant, &key, effect);
+                leader.dispatch(&tenant, &key, effect);
             }
         }
     }
     if accepted.end > accepted.first {
-        leading.node.accepted_changed(leading.shard);
-        if leading.checkpoint_due() {
-            let _ = leading.owner.cast(ShardMessage::CheckpointDue(leading.term));
+        leader.node.accepted_changed(leader.shard);
+        if leader.checkpoint_due() {
+            let _ = leader.owner.cast(ShardMessage::CheckpointDue(leader.term));
         }
     }
 }
 
-fn note_dirty(leading: &Leading, accepted: &Accepted, proposals: &[Proposal]) {
+/// Adds the entities of the entries to the dirty set. Runs of entries of one entity, which are common, are merged
+/// first: the lock is held for one look-up for each run.
+fn note_dirty(leader: &Leader, accepted: &Accepted, proposals: &[Proposal]) {
     let entries = proposals.iter().filter(|proposal| proposal.entry.is_some()).count().max(1) as u64;
     let bytes_each = accepted.bytes as u64 / entries;
-    let mut dirty = leading.dirty.lock();
+    let mut dirty = leader.dirty.lock();
     let mut last: Option<(&EntityKey, Dirty)> = None;
     for proposal in proposals {
         let (Some(entry), Some(key)) = (&proposal.entry, &proposal.key) else { continue };
         match &mut last {
             Some((known, noted)) if *known == key => {
+                debug_assert_eq!(entry.version, noted.version + 1);
                 noted.version = entry.version;
                 noted.bytes += bytes_each;
             }
@@ -146,6 +179,7 @@ fn merge(dirty: &mut std::collections::BTreeMap<EntityKey, Dirty>, noted: Option
     let Some((key, noted)) = noted else { return };
     match dirty.get_mut(key) {
         Some(known) => {
+            debug_assert!(noted.version > known.version, "{key:?}");
             known.version = noted.version;
             known.bytes += noted.bytes;
         }
@@ -155,33 +189,39 @@ fn merge(dirty: &mut std::collections::BTreeMap<EntityKey, Dirty>, noted: Option
     }
 }
 
-/// The first append that fails ends the leadership: everything not accepted is undone, and the shard leads anew.
+/// Ends the leadership after the first append that fails. Everything not accepted gets the outcome unknown, and the
+/// shard takes a new Lead.
+///
+/// The order matters. The leadership is marked first, so that entities stop deciding and loads that are under way
+/// notice it. Then the queue is closed: what is proposed later gets its outcome at once, in [`Leader::propose`], and
+/// the loop that empties the queue ends. The shard is notified last, when every append in flight is over: only then
+/// does it take a new Lead, so nothing of this leadership is still on its way from this process.
 async fn end(
-    leading: &Arc<Leading>,
+    leader: &Arc<Leader>,
     error: &AppendError,
     failed: Vec<Proposal>,
     mut in_flight: FuturesOrdered<Appended>,
     waiting: VecDeque<Proposal>,
     mut queue: mpsc::UnboundedReceiver<Proposal>,
 ) {
-    tracing::warn!(shard = %leading.shard, position = %Position(leading.accepted.load(Ordering::Acquire)), %error, "leadership ended");
-    leading.set_over();
-    leading.stop_entities();
+    tracing::warn!(shard = %leader.shard, position = %Position(leader.accepted.load(Ordering::Acquire)), %error, "leadership ended");
+    leader.mark_ended();
+    leader.stop_entities();
     queue.close();
-    undo(failed);
-    undo(waiting);
+    report_unknown(failed);
+    report_unknown(waiting);
     while let Ok(proposal) = queue.try_recv() {
-        undo([proposal]);
+        report_unknown([proposal]);
     }
-    // Those behind fail too, or land without counting. Their callers hear that the outcome is unknown.
+    // Appends after the failed one fail too, or land without counting. Their outcome is unknown.
     while let Some((_, proposals)) = in_flight.next().await {
-        undo(proposals);
+        report_unknown(proposals);
     }
-    let _ = leading.owner.cast(ShardMessage::LeadEnded(leading.term));
+    let _ = leader.owner.cast(ShardMessage::LeadershipEnded(leader.term));
 }
 
-fn undo(proposals: impl IntoIterator<Item = Proposal>) {
+fn report_unknown(proposals: impl IntoIterator<Item = Proposal>) {
     for answer in proposals.into_iter().flat_map(|proposal| proposal.answers) {
-        answer(Fate::Undone);
+        answer(CommitOutcome::Unknown);
     }
 }

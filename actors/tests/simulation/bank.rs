@@ -1,8 +1,8 @@
-//! A payment provider that answers late, at times not at all, and never does a thing twice under one key.
+//! A payment provider that answers late or not at all, and never carries out an operation twice under one key.
 
 use std::{collections::BTreeMap, sync::Arc, sync::atomic::Ordering};
 
-use actors::ports::{OutcomeUnknown, Outside};
+use actors::external_services::{ExternalServices, OutcomeUnknown};
 use engine::{
     effect::{Outcome, Request},
     id::{PaymentId, TenantId},
@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 use crate::faults::Trouble;
 
-/// What the bank holds for one payment, in minor units.
+/// The amounts of one payment at the bank, in minor units.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Account {
     token: String,
@@ -35,9 +35,9 @@ pub struct Books {
     answered: BTreeMap<String, ProviderAnswer>,
     pub accounts: BTreeMap<PaymentId, Account>,
     pub letters: u64,
-    /// How often it fell over.
+    /// The number of panics.
     pub panics: u64,
-    /// What nobody may ask of a bank, and somebody did.
+    /// The first operation that a correct client would never request.
     pub broken: Option<String>,
 }
 
@@ -98,7 +98,7 @@ impl Books {
     }
 }
 
-impl Outside for Bank {
+impl ExternalServices for Bank {
     fn perform(&self, _: &TenantId, request: &Request) -> BoxFuture<'_, Result<Outcome, OutcomeUnknown>> {
         let request = request.clone();
         async move {
@@ -111,7 +111,7 @@ impl Outside for Bank {
             }
             if self.trouble.on.load(Ordering::Acquire) && self.trouble.dice.chance(30) {
                 self.books.lock().panics += 1;
-                // Silently.
+                // `resume_unwind` panics without a message in the output.
                 std::panic::resume_unwind(Box::new("a fault of a provider's"));
             }
             let outcome = match &request {

@@ -1,17 +1,19 @@
-//! Those who act in a simulated world: a merchant, and buyers who repeat themselves until they know.
+//! The participants of a simulation: a merchant, and buyers that repeat their commands until the outcome is definite.
 
 use std::time::Duration;
 
-use actors::{Answered, AskError, Call};
+use actors::{Answered, AskError, CommandMeta};
 use engine::{
     checkout::{Checkout, CheckoutCommand, CheckoutReply, CheckoutState, CheckoutTerms, Source, StartCheckout},
-    drop::{Audience, Buyer, Drop, DropCommand, DropEdit, DropRejection, DropReply, ItemEdit, ItemTerms, Terms},
+    flash_drop::{
+        Audience, Buyer, DropCommand, DropEdit, DropRejection, DropReply, FlashDrop, ItemEdit, ItemTerms, Terms,
+    },
     id::{
         CheckoutId, ClaimId, ClaimRef, CommandId, ContactId, EmailHash, Fingerprint, ProductId, SubjectId, VariantId,
     },
-    inventory::{Inventory, InventoryCommand, StockChange},
     money::Currency,
     quantity::Quantity,
+    stock::{StockChange, StockCommand, StockItem},
 };
 
 use crate::{
@@ -19,9 +21,9 @@ use crate::{
     world::{BEGIN, HOLD_SECONDS, OPEN_SECONDS, World},
 };
 
-pub fn call(world: &World, id: u128) -> Call {
+pub fn call(world: &World, id: u128) -> CommandMeta {
     let timeout = Duration::from_millis(200 + world.dice.below(3_000));
-    Call {
+    CommandMeta {
         command_id: CommandId(id),
         former_ids: Vec::new(),
         former_fingerprint: None,
@@ -31,19 +33,19 @@ pub fn call(world: &World, id: u128) -> Call {
     }
 }
 
-/// The merchant: stocks the shelves, schedules the drop, sometimes adds units, ends it early, or calls it off.
+/// Runs the merchant: stocks the items, schedules the drop, sometimes adds units, ends it early, or cancels it.
 pub async fn run_shop(world: World) {
     for (index, sku) in world.skus.iter().enumerate() {
         let id = 1_000 + index as u128 * 10;
-        let adopt = InventoryCommand::Adopt {
+        let adopt = StockCommand::Adopt {
             tenant: world.tenant.clone(),
             sku: sku.clone(),
             product: ProductId(1),
             variant: VariantId(id),
         };
-        let stock = InventoryCommand::Adjust { change: StockChange::First(world.units * 3), reason: "first".into() };
+        let stock = StockCommand::Adjust { change: StockChange::First(world.units * 3), reason: "first".into() };
         for (step, command) in [adopt, stock].into_iter().enumerate() {
-            insist::<Inventory>(&world, &sku.key(&world.tenant), command, id + step as u128).await;
+            insist::<StockItem>(&world, &sku.key(&world.tenant), command, id + step as u128).await;
         }
     }
     let terms = Terms {
@@ -71,31 +73,31 @@ pub async fn run_shop(world: World) {
         draft: false,
     };
     let key = world.drop.key(&world.tenant);
-    insist::<Drop>(&world, &key, create, 2_000).await;
+    insist::<FlashDrop>(&world, &key, create, 2_000).await;
     tokio::time::sleep(world.dice.ms(OPEN_SECONDS * 500)).await;
     if world.dice.chance(500) {
         more_units(&world).await;
     }
     tokio::time::sleep(world.dice.ms(OPEN_SECONDS * 500)).await;
     match world.dice.below(6) {
-        0 => drop(insist::<Drop>(&world, &key, DropCommand::End, 2_002).await),
-        1 => drop(insist::<Drop>(&world, &key, DropCommand::Cancel, 2_003).await),
+        0 => drop(insist::<FlashDrop>(&world, &key, DropCommand::End, 2_002).await),
+        1 => drop(insist::<FlashDrop>(&world, &key, DropCommand::Cancel, 2_003).await),
         _ => {}
     }
 }
 
-/// As many units more as the shelf has, or more than that: then the edit is refused.
+/// Adds units to the drop: as many as the stock item has, or more, in which case the edit is rejected.
 async fn more_units(world: &World) {
     let key = world.drop.key(&world.tenant);
-    let Some(Ok(DropReply::Drop(view))) = insist::<Drop>(world, &key, DropCommand::View, 0).await else { return };
+    let Some(Ok(DropReply::Drop(view))) = insist::<FlashDrop>(world, &key, DropCommand::View, 0).await else { return };
     let add_quantity = Quantity::new(1 + world.dice.below(world.units * 5 / 2) as i64).ok();
     let sku = world.skus[0].clone();
     let item = ItemEdit { sku, add_quantity, quantity: None, price: None, compare_at: None };
     let edit = DropEdit { items: vec![item], ..DropEdit::default() };
-    insist::<Drop>(world, &key, DropCommand::Edit { version: view.version, edit }, 2_001).await;
+    insist::<FlashDrop>(world, &key, DropCommand::Edit { version: view.version, edit }, 2_001).await;
 }
 
-/// Asks until the answer is definite, under the same name each time.
+/// Repeats a command, with the same command id each time, until the answer is definite.
 pub async fn insist<A: engine::aggregate::Aggregate>(
     world: &World,
     key: &engine::id::EntityKey,
@@ -106,7 +108,7 @@ pub async fn insist<A: engine::aggregate::Aggregate>(
         match ask::<A>(world, key, command.clone(), id).await {
             Ok(answered) => return Some(Ok(answered.reply)),
             Err(AskError::Rejected(rejection)) => return Some(Err(rejection)),
-            Err(AskError::Parked) => return None,
+            Err(AskError::Quarantined) => return None,
             Err(AskError::Unknown) => world.hear(Heard::Unknown),
             Err(_) => {}
         }
@@ -115,7 +117,7 @@ pub async fn insist<A: engine::aggregate::Aggregate>(
     None
 }
 
-/// Asks once: alone, or twice in one message, where the second is a repeat of the first.
+/// Sends a command once: alone, or twice in one message, in which case the second is a duplicate of the first.
 async fn ask<A: engine::aggregate::Aggregate>(
     world: &World,
     key: &engine::id::EntityKey,
@@ -137,7 +139,7 @@ async fn ask<A: engine::aggregate::Aggregate>(
     if again.is_ok() { again } else { first }
 }
 
-/// Pays for a claim with a card that does what it does.
+/// Pays for a claim with a random card, of which some are declined, need a challenge, or cannot be captured.
 async fn pay(world: &World, buyer: &Buyer, claim: ClaimRef, id: u128) {
     let checkout = CheckoutId(id);
     let cards = ["tok_approve", "tok_approve", "tok_decline", "tok_challenge", "tok_no_capture"];
@@ -170,7 +172,7 @@ async fn pay(world: &World, buyer: &Buyer, claim: ClaimRef, id: u128) {
     }
 }
 
-/// A buyer: claims, repeats, gives back, looks, comes again.
+/// Runs a buyer: claims, repeats commands, releases claims, reads the drop, claims again.
 pub async fn buy(world: World, number: u64) {
     let buyer = Buyer { subject: SubjectId(u128::from(number) + 1), former: Vec::new(), customer: false };
     let key = world.drop.key(&world.tenant);
@@ -187,21 +189,21 @@ pub async fn buy(world: World, number: u64) {
             network: None,
         };
         let asked_at = world.journal.accepted_now(shard(&world)).0;
-        let Some(answer) = insist::<Drop>(&world, &key, command.clone(), id).await else { continue };
+        let Some(answer) = insist::<FlashDrop>(&world, &key, command.clone(), id).await else { continue };
         let answered_at = world.journal.accepted_now(shard(&world)).0;
         match answer {
             Ok(DropReply::Claim(view)) => {
                 let name = view.id;
                 world.hear(Heard::Claimed { view: Box::new(view.clone()), answered_at });
                 if world.dice.chance(300) {
-                    let again = insist::<Drop>(&world, &key, command, id).await;
+                    let again = insist::<FlashDrop>(&world, &key, command, id).await;
                     world.hear(Heard::Again { first: Box::new(view), again: Box::new(again) });
                 }
                 if world.dice.chance(500) {
                     pay(&world, &buyer, name, id).await;
                 } else if world.dice.chance(500) {
                     let release = DropCommand::Release { claim: ClaimId(id), buyer: buyer.clone() };
-                    let released = insist::<Drop>(&world, &key, release, id + 500).await;
+                    let released = insist::<FlashDrop>(&world, &key, release, id + 500).await;
                     if matches!(released, Some(Ok(_))) {
                         let answered_at = world.journal.accepted_now(shard(&world)).0;
                         world.hear(Heard::Released { claim: ClaimId(id), answered_at });
@@ -217,7 +219,7 @@ pub async fn buy(world: World, number: u64) {
         }
         if world.dice.chance(300) {
             let commerce = world.commerce().await;
-            if let Ok(answered) = commerce.ask::<Drop>(&key, DropCommand::View, call(&world, 0)).await {
+            if let Ok(answered) = commerce.ask::<FlashDrop>(&key, DropCommand::View, call(&world, 0)).await {
                 let answered_at = world.journal.accepted_now(shard(&world)).0;
                 if let DropReply::Drop(view) = answered.reply {
                     world.hear(Heard::Viewed { view, answered_at });

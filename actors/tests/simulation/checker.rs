@@ -1,13 +1,13 @@
-//! Holds what everyone was told against what the journal accepted.
+//! Compares every answer that was given with what the journal accepted.
 
 use std::collections::{BTreeMap, HashSet};
 
-use actors::{AskError, Call};
+use actors::{AskError, CommandMeta};
 use engine::{
     aggregate::{Aggregate, Context},
-    drop::{ClaimView, Drop, DropCommand, DropEvent, DropRejection, DropReply, DropView},
+    flash_drop::{ClaimView, DropCommand, DropEvent, DropRejection, DropReply, DropView, FlashDrop},
     id::{CheckoutId, ClaimId, CommandId, EntityKey, Fingerprint, Kind, Sku},
-    inventory::{Inventory, InventoryCommand, InventoryEvent, InventoryReply, StockLevels},
+    stock::{StockCommand, StockEvent, StockItem, StockLevels, StockReply},
     time::Timestamp,
 };
 use persistence::snapshots::Snapshot;
@@ -20,7 +20,7 @@ use crate::{
     world::{Report, World},
 };
 
-/// What somebody was told. `answered_at` is how far the journal had accepted by then.
+/// An answer that a participant received. `answered_at` is the position that the journal had accepted by then.
 #[derive(Debug, Clone)]
 pub enum Heard {
     Claimed { view: Box<ClaimView>, answered_at: u64 },
@@ -32,14 +32,14 @@ pub enum Heard {
     Unknown,
 }
 
-/// An item's numbers as the journal had them from a position on.
+/// The numbers of the drop's items as the journal had them up to a position.
 #[derive(Debug, Clone, PartialEq)]
 struct Moment {
     end: u64,
     numbers: BTreeMap<Sku, (u64, u64, u64)>,
 }
 
-/// Checks a finished history. `Err` says which promise it broke.
+/// Checks a finished history. `Err` describes the promise that was broken.
 pub async fn check(world: &World, journal: &MemoryJournal) -> Result<Report, String> {
     let heard = world.heard.lock().clone();
     let logs = accepted_everywhere(journal);
@@ -71,7 +71,7 @@ pub async fn check(world: &World, journal: &MemoryJournal) -> Result<Report, Str
             }
             Heard::SoldOut { sku, wanted, available, may_return, asked_at, answered_at } => {
                 report.sold_out += 1;
-                // Some accepted state between the question and the answer said so.
+                // Some accepted state between the command and its answer must have had these numbers.
                 let first = moments.partition_point(|moment| moment.end <= *asked_at).saturating_sub(1);
                 let true_once = moments[first..].iter().take_while(|moment| moment.end <= *answered_at).any(|moment| {
                     moment
@@ -110,7 +110,7 @@ fn digest(logs: &[Vec<streaming::Batch>]) -> u64 {
     hasher.finish()
 }
 
-/// No entity has a gap or a fork: its versions count up by one.
+/// No entity has a gap or a fork: its versions increase by one.
 fn check_versions(logs: &[Vec<streaming::Batch>]) -> Result<(), String> {
     let mut versions: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
     for (position, entry) in logs.iter().flatten().flat_map(streaming::Batch::entries) {
@@ -134,9 +134,9 @@ fn events_of<E: for<'b> minicbor::Decode<'b, ()>>(bytes: &[u8]) -> Vec<E> {
 
 type Replayed = (Vec<Moment>, BTreeMap<ClaimId, u64>, BTreeMap<ClaimId, u64>);
 
-/// The drop's numbers after each accepted batch, and where claims were made and released.
+/// The drop's numbers after each accepted batch, and the positions at which claims were made and released.
 fn replay_drop(world: &World, logs: &[Vec<streaming::Batch>]) -> Replayed {
-    let (key, mut drop) = (world.drop.key(&world.tenant), Drop::default());
+    let (key, mut drop) = (world.drop.key(&world.tenant), FlashDrop::default());
     let (mut moments, mut claimed, mut released) =
         (vec![Moment { end: 0, numbers: BTreeMap::new() }], BTreeMap::new(), BTreeMap::new());
     for batch in &logs[usize::from(shard(world).0)] {
@@ -165,20 +165,20 @@ fn numbers_seen(view: &DropView) -> BTreeMap<Sku, (u64, u64, u64)> {
     view.items.iter().map(|item| (item.sku.clone(), (item.available, item.held, item.sold))).collect()
 }
 
-fn numbers(drop: &Drop) -> BTreeMap<Sku, (u64, u64, u64)> {
+fn numbers(drop: &FlashDrop) -> BTreeMap<Sku, (u64, u64, u64)> {
     drop.numbers().map(|(sku, available, held, sold)| (sku.clone(), (available, held, sold))).collect()
 }
 
-/// Full replay of everything: units add up at every entry, and the two sides of every drop agree at the end.
+/// Replays everything: the units balance at every entry, and both sides of every drop agree at the end.
 fn check_units(world: &World, logs: &[Vec<streaming::Batch>]) -> Result<(), String> {
-    let mut shelves: BTreeMap<EntityKey, Inventory> = BTreeMap::new();
-    let mut drop = Drop::default();
+    let mut shelves: BTreeMap<EntityKey, StockItem> = BTreeMap::new();
+    let mut drop = FlashDrop::default();
     for (_, entry) in logs.iter().flatten().flat_map(streaming::Batch::entries) {
         let key = EntityKey::from_bytes(&entry.key).unwrap();
         match key.kind() {
-            Kind::Inventory => {
+            Kind::Stock => {
                 let shelf = shelves.entry(key).or_default();
-                events_of::<InventoryEvent>(&entry.events).iter().for_each(|event| shelf.apply(event));
+                events_of::<StockEvent>(&entry.events).iter().for_each(|event| shelf.apply(event));
                 shelf.assert_balanced();
             }
             Kind::Drop => {
@@ -204,7 +204,7 @@ fn check_units(world: &World, logs: &[Vec<streaming::Batch>]) -> Result<(), Stri
     Ok(())
 }
 
-/// No snapshot has a position behind an entry that it lacks: from there on the journal completes it.
+/// No snapshot has a position after an entry that it lacks: the journal completes a snapshot from its position on.
 pub fn check_positions(snapshots: &Snapshots, journal: &MemoryJournal) -> Result<(), String> {
     let mut entries: BTreeMap<Vec<u8>, Vec<(u64, u64)>> = BTreeMap::new();
     for (position, entry) in accepted_everywhere(journal).iter().flatten().flat_map(streaming::Batch::entries) {
@@ -231,7 +231,7 @@ fn at_the_end() -> Context {
     }
 }
 
-/// An entity, folded from all of the journal.
+/// An entity, folded from the whole journal.
 fn folded<A: Aggregate>(key: &EntityKey, logs: &[Vec<streaming::Batch>]) -> A {
     let mut state = A::default();
     let entries = logs.iter().flatten().flat_map(streaming::Batch::entries).map(|(_, entry)| entry);
@@ -241,22 +241,22 @@ fn folded<A: Aggregate>(key: &EntityKey, logs: &[Vec<streaming::Batch>]) -> A {
     state
 }
 
-/// The running node says the same as the journal.
+/// The running node gives the same state as the journal.
 async fn check_settled(world: &World, logs: &[Vec<streaming::Batch>]) -> Result<(), String> {
     let commerce = world.commerce().await;
     let mut seen = HashSet::new();
     for sku in &world.skus {
-        let asked = commerce.ask::<Inventory>(&sku.key(&world.tenant), InventoryCommand::View, Call::read()).await;
-        let expected = folded::<Inventory>(&sku.key(&world.tenant), logs).levels();
+        let asked = commerce.ask::<StockItem>(&sku.key(&world.tenant), StockCommand::View, CommandMeta::read()).await;
+        let expected = folded::<StockItem>(&sku.key(&world.tenant), logs).levels();
         match asked.map(|answered| answered.reply) {
-            Ok(InventoryReply::Levels(levels)) if levels == expected => seen.insert(sku.clone()),
+            Ok(StockReply::Levels(levels)) if levels == expected => seen.insert(sku.clone()),
             other => return Err(format!("{sku} on the node: {other:?}, in the journal: {expected:?}")),
         };
     }
     let key = world.drop.key(&world.tenant);
-    let drop = folded::<Drop>(&key, logs);
+    let drop = folded::<FlashDrop>(&key, logs);
     let (expected, nowhere) = (numbers(&drop), drop.decide(&DropCommand::View, &at_the_end()).is_err());
-    match commerce.ask::<Drop>(&key, DropCommand::View, Call::read()).await.map(|answered| answered.reply) {
+    match commerce.ask::<FlashDrop>(&key, DropCommand::View, CommandMeta::read()).await.map(|answered| answered.reply) {
         Ok(DropReply::Drop(view)) if numbers_seen(&view) == expected => Ok(()),
         Err(AskError::Rejected(DropRejection::NotFound)) if nowhere => Ok(()),
         other => Err(format!("the drop on the node: {other:?}, in the journal: {expected:?}")),

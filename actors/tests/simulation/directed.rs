@@ -1,4 +1,4 @@
-//! Histories that chance seldom tells: each is of one situation.
+//! Directed histories: each shows one situation that random histories seldom reach.
 
 use std::{
     sync::{
@@ -9,16 +9,17 @@ use std::{
 };
 
 use actors::{
-    AskError, Call, Clock, Commerce, Node, NodeError, NodeOptions, clock::TokioClock, node::Tuning, ports::Outside,
+    AskError, Clock, CommandMeta, Commerce, Node, NodeError, NodeOptions, clock::TokioClock,
+    external_services::ExternalServices, node::Tuning,
 };
 use engine::{
     aggregate::Aggregate,
-    drop::{Audience, Buyer, Drop, DropCommand, DropReply, ItemTerms, Terms},
+    fault_injection::{break_rule, panic_every},
+    flash_drop::{Audience, Buyer, DropCommand, DropReply, FlashDrop, ItemTerms, Terms},
     id::{ClaimId, CommandId, DropId, EntityKey, Fingerprint, ProductId, Sku, SubjectId, TenantId, VariantId},
-    inventory::{Inventory, InventoryCommand, InventoryReply, StockChange, StockLevels},
     money::Currency,
     quantity::Quantity,
-    sabotage::{break_rule, panic_every},
+    stock::{StockChange, StockCommand, StockItem, StockLevels, StockReply},
 };
 use futures::future::join_all;
 use streaming::{
@@ -33,7 +34,7 @@ use crate::{
     world::BEGIN,
 };
 
-/// A journal that takes so long for each batch.
+/// A journal with a fixed duration for each append.
 struct Slow(Duration);
 
 impl Faults for Slow {
@@ -50,7 +51,7 @@ impl Faults for Slow {
     }
 }
 
-/// A node of one shard, and what outlives it.
+/// A node of one shard, and everything that outlives it.
 pub struct Scene {
     pub journal: MemoryJournal,
     pub snapshots: Snapshots,
@@ -87,18 +88,18 @@ impl Scene {
         Bank { books: Arc::default(), trouble: self.trouble.clone() }
     }
 
-    /// A node whose providers are `outside`.
-    pub async fn start_with(&self, outside: impl Outside) -> Node {
-        self.try_start(outside).await.unwrap()
+    /// Starts a node with `external_services`.
+    pub async fn start_with(&self, external_services: impl ExternalServices) -> Node {
+        self.try_start(external_services).await.unwrap()
     }
 
-    /// The same, which may not start.
-    pub async fn try_start(&self, outside: impl Outside) -> Result<Node, NodeError> {
+    /// Starts a node that may fail to start.
+    pub async fn try_start(&self, external_services: impl ExternalServices) -> Result<Node, NodeError> {
         let options = NodeOptions {
             name: "scene".into(),
             journal: Arc::new(self.journal.clone()) as Arc<dyn Journal>,
             snapshots: Arc::new(self.snapshots.clone()),
-            outside: Arc::new(outside),
+            external_services: Arc::new(external_services),
             clock: self.clock.clone(),
             projection: None,
             tuning: Tuning { checkpoint_tail_bytes: self.tail_bytes, inline: true, ..Tuning::default() },
@@ -106,24 +107,23 @@ impl Scene {
         Node::start(options).await
     }
 
-    /// A shelf with units on it.
+    /// Creates a stock item with units.
     pub async fn stock(&self, commerce: &Commerce, sku: &Sku, units: u64, name: u128) {
         let (tenant, key) = (self.tenant.clone(), sku.key(&self.tenant));
-        let adopt =
-            InventoryCommand::Adopt { tenant, sku: sku.clone(), product: ProductId(1), variant: VariantId(name) };
-        ask::<Inventory>(commerce, &key, adopt, name).await;
-        let change = InventoryCommand::Adjust { change: StockChange::First(units), reason: "first".into() };
-        ask::<Inventory>(commerce, &key, change, name + 1).await;
+        let adopt = StockCommand::Adopt { tenant, sku: sku.clone(), product: ProductId(1), variant: VariantId(name) };
+        ask::<StockItem>(commerce, &key, adopt, name).await;
+        let change = StockCommand::Adjust { change: StockChange::First(units), reason: "first".into() };
+        ask::<StockItem>(commerce, &key, change, name + 1).await;
     }
 
     pub async fn levels(&self, commerce: &Commerce, sku: &Sku) -> StockLevels {
-        match ask::<Inventory>(commerce, &sku.key(&self.tenant), InventoryCommand::View, 0).await {
-            InventoryReply::Levels(levels) => levels,
+        match ask::<StockItem>(commerce, &sku.key(&self.tenant), StockCommand::View, 0).await {
+            StockReply::Levels(levels) => levels,
             other => panic!("{other:?}"),
         }
     }
 
-    /// An open drop of all units of a shelf.
+    /// Creates an open drop with all units of a stock item.
     pub async fn drop_of(&self, commerce: &Commerce, sku: &Sku, units: i64) -> DropId {
         let drop = DropId(9);
         let terms = Terms {
@@ -140,13 +140,13 @@ impl Scene {
         let quantity = Quantity::new(units).unwrap();
         let items = vec![ItemTerms { sku: sku.clone(), quantity, price: 1_000, compare_at: None }];
         let create = DropCommand::Create { tenant: self.tenant.clone(), drop, terms, items, draft: false };
-        ask::<Drop>(commerce, &drop.key(&self.tenant), create, 2_000).await;
+        ask::<FlashDrop>(commerce, &drop.key(&self.tenant), create, 2_000).await;
         drop
     }
 }
 
-pub fn named(name: u128) -> Call {
-    Call {
+pub fn named(name: u128) -> CommandMeta {
+    CommandMeta {
         command_id: CommandId(name),
         former_ids: Vec::new(),
         former_fingerprint: None,
@@ -181,12 +181,13 @@ fn an_entity_that_panics_is_loaded_when_its_last_entry_is_accepted() {
         scene.stock(&commerce, &sku, 1, 10).await;
         let key = scene.drop_of(&commerce, &sku, 1).await.key(&scene.tenant);
         panic_every(1, 1);
-        // The first takes the last unit and is on its way to the journal when its drop panics; others come meanwhile.
+        // The first claim takes the last unit. It is on its way to the journal when its drop panics; the others arrive
+        // meanwhile.
         let asked = (1..20).map(|name| {
             let (commerce, key) = (commerce.clone(), key.clone());
             async move {
                 tokio::time::sleep(Duration::from_millis(name as u64)).await;
-                commerce.ask::<Drop>(&key, claim(name), named(name)).await
+                commerce.ask::<FlashDrop>(&key, claim(name), named(name)).await
             }
         });
         let answers = join_all(asked).await;
@@ -209,7 +210,7 @@ fn an_entity_that_panics_is_loaded_when_its_last_entry_is_accepted() {
 fn an_orderly_stop_waits_for_the_checkpoint_under_way() {
     live(async {
         let scene = Scene::new(Duration::from_millis(1), 1_000);
-        // What the first checkpoint writes down takes long; what comes after it does not.
+        // The snapshots of the first checkpoint take long; those that follow do not.
         scene.snapshots.pause_max_us.store(20_000_000, Ordering::Release);
         let node = scene.start().await;
         let commerce = node.commerce();
@@ -236,11 +237,13 @@ fn a_drop_that_is_called_off_gives_every_hold_back() {
         let (commerce, sku) = (node.commerce(), Sku::new("MANY").unwrap());
         scene.stock(&commerce, &sku, HOLDS as u64, 10).await;
         let key = scene.drop_of(&commerce, &sku, HOLDS).await.key(&scene.tenant);
-        join_all((1..=HOLDS as u128).map(|name| ask::<Drop>(&commerce, &key, claim(10_000 + name), 10_000 + name)))
-            .await;
-        ask::<Drop>(&commerce, &key, DropCommand::Cancel, 3_000).await;
+        join_all(
+            (1..=HOLDS as u128).map(|name| ask::<FlashDrop>(&commerce, &key, claim(10_000 + name), 10_000 + name)),
+        )
+        .await;
+        ask::<FlashDrop>(&commerce, &key, DropCommand::Cancel, 3_000).await;
         tokio::time::sleep(Duration::from_secs(60)).await;
-        let DropReply::Drop(view) = ask::<Drop>(&commerce, &key, DropCommand::View, 0).await else { panic!() };
+        let DropReply::Drop(view) = ask::<FlashDrop>(&commerce, &key, DropCommand::View, 0).await else { panic!() };
         assert_eq!((view.items[0].held, view.items[0].available), (0, 0));
         let levels = scene.levels(&commerce, &sku).await;
         assert_eq!((levels.allocated, levels.available), (0, HOLDS as u64));
@@ -255,10 +258,10 @@ fn who_only_looks_leaves_nothing_behind() {
         let node = scene.start().await;
         for number in 0..50 {
             let (commerce, key) = (node.commerce(), DropId(number).key(&scene.tenant));
-            let asked = commerce.ask::<Drop>(&key, DropCommand::View, Call::read()).await;
+            let asked = commerce.ask::<FlashDrop>(&key, DropCommand::View, CommandMeta::read()).await;
             assert!(matches!(asked, Err(AskError::Rejected(_))));
         }
-        // Long enough for the idle to leave memory.
+        // Long enough for idle entities to leave memory.
         tokio::time::sleep(Duration::from_secs(1_000)).await;
         assert_eq!(scene.snapshots.len(), 0);
         node.kill().await;

@@ -1,12 +1,12 @@
-//! How much the embedded snapshot store takes on the disk when idle entities are read again and again.
+//! Measures how much disk space the embedded snapshot store takes when idle entities are read again and again.
 
 use std::{sync::Arc, time::Duration};
 
 use actors::{Commerce, Node, NodeOptions, node::Tuning};
 use engine::{
-    drop::{Drop, DropCommand},
+    flash_drop::{DropCommand, FlashDrop},
     id::Sku,
-    inventory::{Inventory, InventoryCommand},
+    stock::{StockCommand, StockItem},
 };
 use futures::future::join_all;
 use persistence::snapshots::EmbeddedSnapshots;
@@ -14,14 +14,15 @@ use streaming::Journal;
 
 use crate::directed::{Scene, ask, claim, live};
 
-/// Entities that are read.
+/// The number of entities that are read.
 const SHELVES: u64 = 1_000;
 /// How often each is read. It leaves memory in between.
 const ROUNDS: u64 = 1_000;
-/// Claims of the drop that was cancelled: some 490 KB of state.
+/// The number of claims of the cancelled drop: some 490 KB of state.
 const CLAIMS: u64 = 6_000;
 
-/// `cargo test -p actors --features sabotage --test simulation -- --ignored --nocapture a_million_reads`
+/// Run it with:
+/// `cargo test -p actors --features fault-injection --test simulation -- --ignored --nocapture a_million_reads`
 #[test]
 #[ignore = "a measurement of some minutes"]
 fn a_million_reads_of_idle_entities_leave_the_disk_as_it_is() {
@@ -33,7 +34,7 @@ fn a_million_reads_of_idle_entities_leave_the_disk_as_it_is() {
             name: "disk".into(),
             journal: Arc::new(scene.journal.clone()) as Arc<dyn Journal>,
             snapshots: Arc::new(snapshots.clone()),
-            outside: Arc::new(scene.bank()),
+            external_services: Arc::new(scene.bank()),
             clock: scene.clock.clone(),
             projection: None,
             tuning: Tuning {
@@ -51,17 +52,18 @@ fn a_million_reads_of_idle_entities_leave_the_disk_as_it_is() {
         }
         let drop = scene.drop_of(&commerce, &skus[0], CLAIMS as i64).await.key(&scene.tenant);
         join_all(
-            (1..=u128::from(CLAIMS)).map(|name| ask::<Drop>(&commerce, &drop, claim(10_000 + name), 10_000 + name)),
+            (1..=u128::from(CLAIMS))
+                .map(|name| ask::<FlashDrop>(&commerce, &drop, claim(10_000 + name), 10_000 + name)),
         )
         .await;
-        ask::<Drop>(&commerce, &drop, DropCommand::Cancel, 3_000).await;
+        ask::<FlashDrop>(&commerce, &drop, DropCommand::Cancel, 3_000).await;
         tokio::time::sleep(Duration::from_secs(60)).await;
         let before = snapshots.on_disk_bytes().unwrap();
         println!("{SHELVES} shelves and a drop of {CLAIMS} claims: {before} bytes on disk");
         for round in 1..=ROUNDS {
             look(&scene, &commerce, &skus).await;
-            ask::<Drop>(&commerce, &drop, DropCommand::View, 0).await;
-            // Everything leaves memory.
+            ask::<FlashDrop>(&commerce, &drop, DropCommand::View, 0).await;
+            // All entities leave memory.
             tokio::time::sleep(Duration::from_secs(20)).await;
             if round % 100 == 0 {
                 println!("after {} reads: {} bytes", round * (SHELVES + 1), snapshots.on_disk_bytes().unwrap());
@@ -74,6 +76,6 @@ fn a_million_reads_of_idle_entities_leave_the_disk_as_it_is() {
 
 async fn look(scene: &Scene, commerce: &Commerce, skus: &[Sku]) {
     for sku in skus {
-        ask::<Inventory>(commerce, &sku.key(&scene.tenant), InventoryCommand::View, 0).await;
+        ask::<StockItem>(commerce, &sku.key(&scene.tenant), StockCommand::View, 0).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Directed histories of effects and wakes: what may leave the program when, and what must not be forgotten.
+//! Directed histories of effects and wakes: when an effect may leave the process, and what must not be forgotten.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -6,14 +6,14 @@ use std::{
     time::Duration,
 };
 
-use actors::{Commerce, ports::OutcomeUnknown, ports::Outside};
+use actors::{Commerce, external_services::ExternalServices, external_services::OutcomeUnknown};
 use engine::{
-    drop::{Drop, DropCommand, DropReply},
     effect::{Outcome, Request},
+    fault_injection::{Rule, break_rule, panic_every},
+    flash_drop::{DropCommand, DropReply, FlashDrop},
     id::{EntityKey, PaymentId, RefundId, Sku, TenantId},
     money::{Currency, Money},
     payment::{Payment, PaymentCommand, ProviderAnswer, ProviderOperation},
-    sabotage::{Rule, break_rule, panic_every},
 };
 use futures::{FutureExt, future::BoxFuture};
 use parking_lot::Mutex;
@@ -21,11 +21,11 @@ use streaming::{Header, ShardId, memory::Fault, memory::Faults};
 
 use crate::directed::{Scene, ask, claim, live, named};
 
-/// A provider that counts what it is asked for, and answers as the test says.
+/// A provider that counts its requests, and answers as the test requires.
 #[derive(Clone)]
 struct Provider {
     asked: Arc<Mutex<BTreeMap<String, u32>>>,
-    /// The answer to a refund of so many minor units. `None`: the answer is lost, the refund is made.
+    /// The answer to a refund of an amount in minor units. `None`: the refund is made, but the answer is lost.
     refund: fn(i64) -> Option<ProviderAnswer>,
 }
 
@@ -39,7 +39,7 @@ impl Provider {
     }
 }
 
-impl Outside for Provider {
+impl ExternalServices for Provider {
     fn perform(&self, _: &TenantId, request: &Request) -> BoxFuture<'_, Result<Outcome, OutcomeUnknown>> {
         let request = request.clone();
         async move {
@@ -57,7 +57,7 @@ impl Outside for Provider {
     }
 }
 
-/// A journal that fails as it was told to, batch by batch, and else takes a millisecond.
+/// A journal with a scripted fault for each batch. Without one an append takes a millisecond.
 #[derive(Clone, Default)]
 struct Script(Arc<Mutex<VecDeque<Fault>>>);
 
@@ -75,7 +75,7 @@ fn refund(number: u128, amount: i64) -> PaymentCommand {
     PaymentCommand::Refund { refund: RefundId(number), amount: usd(amount) }
 }
 
-/// A captured payment.
+/// Creates a captured payment.
 async fn captured(scene: &Scene, commerce: &Commerce) -> EntityKey {
     let (tenant, payment) = (scene.tenant.clone(), PaymentId(1));
     let key = payment.key(&tenant);
@@ -86,13 +86,14 @@ async fn captured(scene: &Scene, commerce: &Commerce) -> EntityKey {
     key
 }
 
-/// How often the provider is asked for two refunds, of which the second is lost on its way to the journal.
+/// Returns how often the provider is asked for each of two refunds, of which the second is lost on its way to the
+/// journal.
 fn asked_for_refunds(broken: Option<Rule>) -> (u32, u32) {
     live(async {
         let script = Script::default();
         let scene = Scene::with_faults(script.clone(), 1 << 20);
         break_rule(broken);
-        // The answer to the first refund never comes: its entity is woken every ten seconds to ask again.
+        // The answer to the first refund never arrives: its entity is woken every ten seconds to ask again.
         let provider = Provider::new(|amount| (amount != 1).then_some(ProviderAnswer::Refunded));
         let node = scene.start_with(provider.clone()).await;
         let (commerce, sku) = (node.commerce(), Sku::new("OTHER").unwrap());
@@ -102,17 +103,17 @@ fn asked_for_refunds(broken: Option<Rule>) -> (u32, u32) {
             async move { commerce.ask::<Payment>(&key, refund(1, 1), named(11)).await }
         });
         tokio::time::sleep(Duration::from_millis(9_800)).await;
-        // Just before that wake the second refund is proposed behind a batch that takes long, and is lost.
+        // Just before that wake the second refund is proposed after a batch that takes long, and is lost.
         *script.0.lock() = [Fault::Delay(Duration::from_millis(500)), Fault::Lose].into();
         let slow = tokio::spawn({
             let (commerce, key, sku) = (commerce.clone(), sku.key(&scene.tenant), sku.clone());
-            let adopt = engine::inventory::InventoryCommand::Adopt {
+            let adopt = engine::stock::StockCommand::Adopt {
                 tenant: scene.tenant.clone(),
                 sku,
                 product: engine::id::ProductId(1),
                 variant: engine::id::VariantId(1),
             };
-            async move { commerce.ask::<engine::inventory::Inventory>(&key, adopt, named(20)).await }
+            async move { commerce.ask::<engine::stock::StockItem>(&key, adopt, named(20)).await }
         });
         tokio::time::sleep(Duration::from_millis(10)).await;
         let second = commerce.ask::<Payment>(&key, refund(2, 2), named(12));
@@ -173,11 +174,11 @@ fn a_wake_that_dies_with_its_entity_is_not_lost() {
         let (commerce, sku) = (node.commerce(), Sku::new("ONE").unwrap());
         scene.stock(&commerce, &sku, 1, 10).await;
         let key = scene.drop_of(&commerce, &sku, 1).await.key(&scene.tenant);
-        ask::<Drop>(&commerce, &key, claim(1), 1).await;
-        // The next message that the drop gets is the wake at the hold's end. Nobody else asks for the drop meanwhile.
+        ask::<FlashDrop>(&commerce, &key, claim(1), 1).await;
+        // The next message of the drop is the wake at the hold's expiry. Nothing else reaches the drop until then.
         panic_every(1, 1);
         tokio::time::sleep(Duration::from_secs(602)).await;
-        let DropReply::Drop(view) = ask::<Drop>(&commerce, &key, DropCommand::View, 0).await else { panic!() };
+        let DropReply::Drop(view) = ask::<FlashDrop>(&commerce, &key, DropCommand::View, 0).await else { panic!() };
         assert_eq!((view.items[0].held, view.items[0].available), (0, 1), "the hold never ended");
         node.kill().await;
     });

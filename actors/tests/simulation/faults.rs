@@ -1,4 +1,4 @@
-//! What goes wrong in a simulated world: the journal, the snapshots and the outside all fail by the seed.
+//! The faults of a simulation: the journal, the snapshots and the external services all fail according to the seed.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use persistence::snapshots::{Checkpoint, MemorySnapshots, Snapshot, SnapshotAt, SnapshotStore, SnapshotStoreError};
 use streaming::{Header, Journal as _, JournalError, Position, ShardId, memory::Fault, memory::Faults};
 
-/// Random numbers of one seed, in the order in which they are asked for.
+/// Random numbers of one seed, in the order in which they are drawn.
 #[derive(Clone)]
 pub struct Dice(Arc<Mutex<fastrand::Rng>>);
 
@@ -24,7 +24,7 @@ impl Dice {
         Self(Arc::new(Mutex::new(fastrand::Rng::with_seed(seed))))
     }
 
-    /// True `per_mille` times in a thousand.
+    /// Returns true `per_mille` times in a thousand.
     pub fn chance(&self, per_mille: u32) -> bool {
         self.0.lock().u32(0..1_000) < per_mille
     }
@@ -38,12 +38,12 @@ impl Dice {
     }
 }
 
-/// Switched off at the end, so that everything can settle.
+/// The source of faults. It is switched off at the end, so that everything can settle.
 #[derive(Clone)]
 pub struct Trouble {
     pub dice: Dice,
     pub on: Arc<AtomicBool>,
-    /// How often an append goes wrong, per mille.
+    /// The share of appends that fail, in per mille.
     pub appends: u32,
 }
 
@@ -79,7 +79,7 @@ impl Faults for Trouble {
     }
 }
 
-/// What becomes of a row that a later program, or a bad disk, has had in its hands.
+/// How a stored row is spoilt, as a newer program version or a bad disk may leave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spoilt {
     /// Another format.
@@ -96,13 +96,13 @@ impl Spoilt {
     pub const ALL: [Self; 4] = [Self::Format, Self::Truncated, Self::Empty, Self::Damaged];
 }
 
-/// The snapshots of tests, which are slow and fail by the seed: rows are kept as in the data folder.
+/// The snapshot store of tests, which is slow and fails according to the seed. Rows are stored as in the data folder.
 #[derive(Clone)]
 pub struct Snapshots {
-    /// What is kept.
+    /// The stored rows.
     pub rows: MemorySnapshots,
     trouble: Trouble,
-    /// How long it takes at the most to do anything, in microseconds.
+    /// The maximum duration of an operation, in microseconds.
     pub pause_max_us: Arc<AtomicU64>,
     checkpoints: Arc<AtomicU64>,
 }
@@ -117,17 +117,17 @@ impl Snapshots {
         }
     }
 
-    /// What a power cut leaves.
+    /// Leaves what survives a power cut.
     pub fn crash(&self) {
         self.rows.crash();
     }
 
-    /// How many snapshots there are.
+    /// The number of stored snapshots.
     pub fn len(&self) -> usize {
         self.rows.snapshots().len()
     }
 
-    /// How many checkpoints were taken.
+    /// The number of checkpoints that were taken.
     pub fn checkpoints(&self) -> u64 {
         self.checkpoints.load(Ordering::Acquire)
     }
@@ -161,7 +161,7 @@ impl Snapshots {
         self.rows.replace_checkpoint(shard, &replaced).unwrap();
     }
 
-    /// Spoils some of the newest snapshots and checkpoints, and says how many.
+    /// Spoils some of the newest snapshots and checkpoints, and returns how many.
     pub fn spoil_some(&self, shards: u16) -> u64 {
         let (dice, mut spoilt) = (&self.trouble.dice, 0);
         let how = || Spoilt::ALL[dice.below(Spoilt::ALL.len() as u64) as usize];
@@ -260,7 +260,7 @@ impl SnapshotStore for Snapshots {
     }
 }
 
-/// Everything that the journal has accepted of every shard.
+/// Returns everything that the journal has accepted, by shard.
 pub fn accepted_everywhere(journal: &streaming::memory::MemoryJournal) -> Vec<Vec<streaming::Batch>> {
     (0..journal.shards()).map(|shard| journal.accepted_log(ShardId(shard))).collect()
 }

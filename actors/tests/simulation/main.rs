@@ -1,10 +1,10 @@
-//! The whole runtime on virtual time, with everything around it going wrong by a seed.
+//! Simulation of the whole runtime on virtual time, with faults everywhere that are drawn from a seed.
 //!
-//! A history: a merchant, a drop with few units, many buyers who repeat themselves, appends that fail, land late or
-//! have unknown outcomes, entities and providers that panic, crashes and orderly stops at any step. A checker then holds
-//! every answer that anyone was given against what the journal accepted.
+//! One history has a merchant, a drop with few units, and many buyers that repeat their commands; appends that fail,
+//! land late or have unknown outcomes; entities and providers that panic; crashes and orderly stops at any step. A
+//! checker then compares every answer that was given with what the journal accepted.
 //!
-//! `FUSION_SEEDS=500` runs so many; `FUSION_SEED=17` runs one again, exactly.
+//! `FUSION_SEEDS=500` runs that many histories; `FUSION_SEED=17` replays one exactly.
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
 mod bank;
@@ -20,12 +20,12 @@ mod quarantine;
 mod snapshots;
 mod world;
 
-use engine::sabotage::{Rule, break_rule};
+use engine::fault_injection::{Rule, break_rule};
 use world::{Report, simulate};
 
-/// Seeds of a run unless `FUSION_SEEDS` says otherwise.
+/// The number of seeds in a run, unless `FUSION_SEEDS` is set.
 const SEEDS: u64 = 200;
-/// Seeds within which a broken rule must have been noticed.
+/// The number of seeds within which a broken rule must be noticed.
 const SEEDS_TO_NOTICE: u64 = 60;
 
 fn run(seed: u64) -> Result<Report, String> {

@@ -1,18 +1,18 @@
-//! Goods and money: nothing sold without payment, nothing paid without goods.
+//! Goods and money: nothing is sold without payment, and nothing is paid without goods.
 
 use std::collections::BTreeMap;
 
-use actors::Call;
+use actors::CommandMeta;
 use engine::{
     checkout::{Checkout, CheckoutCommand, CheckoutReply, CheckoutState},
-    drop::{ClaimState, Drop, DropCommand, DropReply},
+    flash_drop::{ClaimState, DropCommand, DropReply, FlashDrop},
     id::{CheckoutId, ClaimId, OrderId},
     order::{Order, OrderCommand, OrderReply},
 };
 
 use crate::{checker::Heard, world::World};
 
-/// Checks every checkout that was answered, and says how many orders there are.
+/// Checks every checkout that was answered, and returns the number of orders.
 pub async fn check_money(world: &World, heard: &[Heard]) -> Result<u64, String> {
     if let Some(broken) = world.bank.books.lock().broken.clone() {
         return Err(broken);
@@ -62,7 +62,7 @@ async fn claim_state(world: &World, claim: ClaimId) -> Result<ClaimState, String
     let command = DropCommand::ViewClaim { claim, buyer: None };
     let commerce = world.commerce().await;
     match commerce
-        .ask::<Drop>(&world.drop.key(&world.tenant), command, Call::read())
+        .ask::<FlashDrop>(&world.drop.key(&world.tenant), command, CommandMeta::read())
         .await
         .map(|answered| answered.reply)
     {
@@ -73,7 +73,7 @@ async fn claim_state(world: &World, claim: ClaimId) -> Result<ClaimState, String
 
 async fn checkout_state(world: &World, checkout: CheckoutId) -> Result<CheckoutState, String> {
     let (commerce, key) = (world.commerce().await, checkout.key(&world.tenant));
-    match commerce.ask::<Checkout>(&key, CheckoutCommand::View { buyer: None }, Call::read()).await {
+    match commerce.ask::<Checkout>(&key, CheckoutCommand::View { buyer: None }, CommandMeta::read()).await {
         Ok(answered) => {
             let CheckoutReply::Checkout(view) = answered.reply;
             Ok(view.state)
@@ -85,7 +85,7 @@ async fn checkout_state(world: &World, checkout: CheckoutId) -> Result<CheckoutS
 async fn order_total(world: &World, order: OrderId) -> Result<i64, String> {
     let (commerce, key) = (world.commerce().await, order.key(&world.tenant));
     match commerce
-        .ask::<Order>(&key, OrderCommand::View { viewer: None }, Call::read())
+        .ask::<Order>(&key, OrderCommand::View { viewer: None }, CommandMeta::read())
         .await
         .map(|answered| answered.reply)
     {

@@ -1,5 +1,5 @@
-//! The read side is fed shard by shard: an entry that cannot be projected, or a shard whose journal does not read, holds
-//! up nobody else.
+//! The read side is projected shard by shard: an entry that cannot be projected, or a shard whose journal cannot be
+//! read, delays no other shard.
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +18,7 @@ use actors::{
 };
 use engine::{
     id::{ProductId, Sku, TenantId, VariantId},
-    inventory::{Inventory, InventoryCommand},
+    stock::{StockCommand, StockItem},
 };
 use futures::{FutureExt, future::BoxFuture};
 use parking_lot::Mutex;
@@ -37,7 +37,7 @@ use crate::{
 
 const SHARDS: u16 = 3;
 
-/// Lists that cannot take one entry in.
+/// A read side that cannot project one entry.
 #[derive(Clone, Default)]
 struct Lists {
     rows: Arc<Mutex<BTreeMap<u16, Vec<u64>>>>,
@@ -66,7 +66,7 @@ impl Projection for Lists {
     }
 }
 
-/// A journal of which one shard does not read while the switch is on.
+/// A journal of which one shard cannot be read while the switch is on.
 struct Unreadable(u16, Arc<AtomicBool>);
 
 impl Faults for Unreadable {
@@ -81,7 +81,7 @@ async fn node(journal: &MemoryJournal, lists: &Lists) -> Node {
         name: "lists".into(),
         journal: Arc::new(journal.clone()) as Arc<dyn Journal>,
         snapshots: Arc::new(Snapshots::new(trouble.clone())),
-        outside: Arc::new(Bank { books: Arc::default(), trouble }),
+        external_services: Arc::new(Bank { books: Arc::default(), trouble }),
         clock: Arc::new(TokioClock::starting_at(BEGIN)) as Arc<dyn Clock>,
         projection: Some(Arc::new(lists.clone())),
         tuning: Tuning { inline: true, ..Tuning::default() },
@@ -89,7 +89,7 @@ async fn node(journal: &MemoryJournal, lists: &Lists) -> Node {
     Node::start(options).await.unwrap()
 }
 
-/// Makes some stock items, and says how many entries each shard has.
+/// Creates some stock items, and returns the number of entries in each shard.
 async fn stock(node: &Node, first: u128) -> BTreeMap<u16, usize> {
     let (tenant, mut entries) = (TenantId::new("lists").unwrap(), BTreeMap::new());
     for number in first..first + 30 {
@@ -97,8 +97,8 @@ async fn stock(node: &Node, first: u128) -> BTreeMap<u16, usize> {
         let key = sku.key(&tenant);
         *entries.entry(key.shard(SHARDS)).or_default() += 1;
         let (product, variant) = (ProductId(number), VariantId(number));
-        let adopt = InventoryCommand::Adopt { tenant: tenant.clone(), sku, product, variant };
-        ask::<Inventory>(&node.commerce(), &key, adopt, number).await;
+        let adopt = StockCommand::Adopt { tenant: tenant.clone(), sku, product, variant };
+        ask::<StockItem>(&node.commerce(), &key, adopt, number).await;
     }
     entries
 }
@@ -116,9 +116,9 @@ fn an_entry_that_cannot_be_projected_stops_its_own_shard_alone() {
         assert_eq!(rows[&0].len(), entries[&0], "shard 0 waits for shard 1");
         assert_eq!(rows[&2].len(), entries[&2], "shard 2 waits for shard 1");
         assert_eq!(rows[&1], [1, 2, 3], "what comes before the entry is there, and nothing after it");
-        let ailing = node.commerce().ailing();
-        assert_eq!(ailing.len(), 1, "an operator is told once: {ailing:?}");
-        assert!(ailing[0].why.contains("position 4"), "{ailing:?}");
+        let failing = node.commerce().failing();
+        assert_eq!(failing.len(), 1, "an operator is told once: {failing:?}");
+        assert!(failing[0].why.contains("position 4"), "{failing:?}");
         node.kill().await;
     });
 }

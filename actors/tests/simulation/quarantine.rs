@@ -1,12 +1,12 @@
-//! An entity that is put aside must not keep the rest of its shard from checkpoints, nor lose what it had reached.
+//! A quarantined entity must not prevent checkpoints of its shard, nor lose its state.
 
 use std::time::Duration;
 
-use actors::{AskError, Call};
+use actors::{AskError, CommandMeta};
 use engine::{
+    fault_injection::panic_every,
     id::Sku,
-    inventory::{Inventory, InventoryCommand},
-    sabotage::panic_every,
+    stock::{StockCommand, StockItem},
 };
 
 use persistence::snapshots::SnapshotStore;
@@ -21,14 +21,15 @@ fn a_quarantined_entity_keeps_no_other_from_a_checkpoint_and_keeps_its_state() {
         let (commerce, ill) = (node.commerce(), Sku::new("ILL").unwrap());
         scene.stock(&commerce, &ill, 7, 10).await;
         panic_every(1, 3);
-        // Each fails when it has answered. One that comes while the failed entity leaves waits, and may find no one.
+        // Each of the first three fails after its answer. A command that arrives while the failed entity leaves memory
+        // waits, and may get no answer.
         for _ in 0..6 {
-            let view = InventoryCommand::View;
-            let _ = commerce.ask::<Inventory>(&ill.key(&scene.tenant), view, Call::read()).await;
+            let view = StockCommand::View;
+            let _ = commerce.ask::<StockItem>(&ill.key(&scene.tenant), view, CommandMeta::read()).await;
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
-        let asked = commerce.ask::<Inventory>(&ill.key(&scene.tenant), InventoryCommand::View, Call::read()).await;
-        assert!(matches!(asked, Err(AskError::Parked)), "{asked:?}");
+        let asked = commerce.ask::<StockItem>(&ill.key(&scene.tenant), StockCommand::View, CommandMeta::read()).await;
+        assert!(matches!(asked, Err(AskError::Quarantined)), "{asked:?}");
         for number in 0..200 {
             let sku = Sku::new(&format!("WELL-{number}")).unwrap();
             scene.stock(&commerce, &sku, 1, 1_000 + 2 * number).await;
@@ -37,7 +38,7 @@ fn a_quarantined_entity_keeps_no_other_from_a_checkpoint_and_keeps_its_state() {
         let end = scene.journal.accepted_log(streaming::ShardId(0)).last().unwrap().header.end();
         let newest = scene.snapshots.newest_checkpoint(0, None).await.unwrap().map_or(0, |newest| newest.position);
         assert!(newest > end.0 / 2, "the newest checkpoint is at {newest} of {end}: one entity holds them all up");
-        // Twice: the second checkpoint after a start has to know of it too.
+        // Twice: the second checkpoint after a start has to list the entity as uncovered too.
         let mut node = node;
         for round in 0..2 {
             node.kill().await;

@@ -1,15 +1,15 @@
-//! Snapshots that do not read, and snapshots that need not be written.
+//! Snapshots that cannot be read, and snapshots that need not be written.
 
 use std::time::Duration;
 
-use actors::{AskError, Call, Commerce, Node, NodeError};
+use actors::{AskError, CommandMeta, Commerce, Node, NodeError};
 use bytes::Bytes;
 use engine::{
     RULES_VERSION,
-    drop::{Drop, DropCommand, DropReply},
+    fault_injection::break_encoding,
+    flash_drop::{DropCommand, DropReply, FlashDrop},
     id::{EntityKey, Sku},
-    inventory::{Inventory, InventoryCommand, StockChange},
-    sabotage::break_encoding,
+    stock::{StockChange, StockCommand, StockItem},
 };
 use futures::future::join_all;
 use persistence::snapshots::{Checkpoint, Snapshot, SnapshotStore};
@@ -18,9 +18,9 @@ use streaming::{Batch, Entry, Journal, ShardId};
 use crate::directed::{Scene, ask, claim, live, named};
 use crate::faults::{Spoilt, accepted_everywhere};
 
-/// More than a scene's entries come to: no checkpoint but those of orderly stops.
+/// More bytes than a scene ever appends: the only checkpoints are those of orderly stops.
 const NO_CHECKPOINT: u64 = 1 << 30;
-/// Long enough for the idle to leave memory.
+/// Long enough for idle entities to leave memory.
 const IDLE: Duration = Duration::from_secs(1_000);
 const STOP: Duration = Duration::from_secs(600);
 
@@ -33,23 +33,23 @@ impl Scene {
         sku().key(&self.tenant)
     }
 
-    /// Units more or less.
+    /// Adds or removes units.
     async fn adjust(&self, commerce: &Commerce, delta: i64, name: u128) {
-        let change = InventoryCommand::Adjust { change: StockChange::By(delta), reason: "count".into() };
-        ask::<Inventory>(commerce, &self.shelf(), change, name).await;
+        let change = StockCommand::Adjust { change: StockChange::By(delta), reason: "count".into() };
+        ask::<StockItem>(commerce, &self.shelf(), change, name).await;
     }
 
     async fn on_hand(&self, node: &Node) -> u64 {
         self.levels(&node.commerce(), &sku()).await.on_hand
     }
 
-    /// The snapshots of the shelf, newest last.
+    /// The snapshots of the stock item, the newest last.
     fn rows(&self) -> Vec<Snapshot> {
         let key = self.shelf();
         self.snapshots.rows.snapshots().into_iter().filter(|row| row.key == key.as_bytes()).collect()
     }
 
-    /// A shelf with 7 units, and a snapshot of that; then with 2, and a snapshot of that. All is stopped in order.
+    /// Leaves a snapshot of a stock item with 7 units, and one with 2 units. The node is stopped in order each time.
     async fn seven_then_two(&self) {
         let node = self.start().await;
         self.stock(&node.commerce(), &sku(), 7, 10).await;
@@ -61,10 +61,10 @@ impl Scene {
     }
 }
 
-/// Whether an operator is told of an entity, and that it is out of use.
+/// Whether the entity is reported to an operator, and if so, whether as quarantined.
 fn told(node: &Node, key: &EntityKey) -> Option<bool> {
-    let ailing = node.commerce().ailing();
-    ailing.iter().filter(|ailing| ailing.key == *key).map(|ailing| ailing.parked).max()
+    let failing = node.commerce().failing();
+    failing.iter().filter(|failing| failing.key == *key).map(|failing| failing.quarantined).max()
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_snapshot_that_does_not_read_never_gives_an_older_state() {
             let node = scene.start().await;
             assert_eq!(scene.on_hand(&node).await, 2, "{how:?}");
             assert_eq!(told(&node, &scene.shelf()), Some(false), "an operator hears of it: {how:?}");
-            // What it was loaded as is written down, and read the next time.
+            // The loaded state is written as a new snapshot, which is read the next time.
             node.stop(STOP).await;
             let node = scene.start().await;
             scene.adjust(&node.commerce(), 1, 30).await;
@@ -135,7 +135,7 @@ fn of_two_snapshots_of_one_version_the_other_is_taken() {
         let newest = scene.rows()[1].clone();
         let later = Snapshot { position: newest.position + 1, bytes: Bytes::new(), ..newest };
         scene.snapshots.rows.replace(&later).unwrap();
-        // Without a journal there is nothing else that it could come from.
+        // There is no journal that the state could come from instead.
         let found = scene.snapshots.newest(later.key.clone(), Some(later.at())).await.unwrap().unwrap();
         assert_eq!(found.version, later.version);
         let node = scene.start().await;
@@ -150,7 +150,7 @@ fn a_position_that_comes_too_late_is_noticed() {
         let scene = Scene::new(Duration::from_millis(1), NO_CHECKPOINT);
         scene.seven_then_two().await;
         let [old, newest] = &scene.rows()[..] else { panic!() };
-        // As a former program wrote it: of some time at which the state was accepted.
+        // As an earlier program version wrote it: the position at some time at which the state was accepted.
         scene.snapshots.rows.prune(old.key.clone(), newest.at()).await.unwrap();
         let late = Snapshot { position: newest.position + 100, ..old.clone() };
         scene.snapshots.rows.replace(&late).unwrap();
@@ -169,11 +169,11 @@ fn a_snapshot_of_newer_rules_puts_its_entity_aside() {
         let newest = scene.rows()[1].clone();
         scene.snapshots.rows.replace(&Snapshot { rules: RULES_VERSION + 1, ..newest.clone() }).unwrap();
         let node = scene.start().await;
-        let asked = node.commerce().ask::<Inventory>(&scene.shelf(), InventoryCommand::View, Call::read()).await;
-        assert!(matches!(asked, Err(AskError::Parked)), "{asked:?}");
+        let asked = node.commerce().ask::<StockItem>(&scene.shelf(), StockCommand::View, CommandMeta::read()).await;
+        assert!(matches!(asked, Err(AskError::Quarantined)), "{asked:?}");
         assert_eq!(told(&node, &scene.shelf()), Some(true));
         node.kill().await;
-        // The newer program is back: nothing was lost.
+        // The newer program version is back: nothing was lost.
         scene.snapshots.rows.replace(&newest).unwrap();
         let node = scene.start().await;
         assert_eq!(scene.on_hand(&node).await, 2);
@@ -200,25 +200,25 @@ fn an_entry_of_newer_rules_behind_a_snapshot_that_does_not_read_puts_its_entity_
     live(async {
         let scene = Scene::new(Duration::from_millis(1), NO_CHECKPOINT);
         scene.seven_then_two().await;
-        // A newer program changes the shelf, and takes a checkpoint whose rules nobody noted.
+        // A newer program version changes the stock item, and takes a checkpoint without a rules version.
         let last = entries(&scene).into_iter().rfind(|entry| entry.key == scene.shelf().as_bytes()).unwrap();
         let next = Entry { version: last.version + 1, ..last };
-        let mut leadership = scene.journal.lead(ShardId(0), "newer").await.unwrap();
+        let mut leadership = scene.journal.acquire_leadership(ShardId(0), "newer").await.unwrap();
         let end = leadership.append(RULES_VERSION + 1, vec![next.clone()]).await.unwrap().end;
         std::mem::drop(leadership);
         let newest = scene.rows()[1].clone();
         let later = Snapshot { version: next.version, position: end.0, bytes: Bytes::new(), ..newest };
         scene.snapshots.rows.replace(&later).unwrap();
         let checkpoint = scene.snapshots.rows.checkpoints(0).pop().unwrap();
-        // Its first field is the position.
+        // The first field is the position.
         let bytes = [&end.0.to_le_bytes()[..], &checkpoint.bytes[8..]].concat();
         let unnoted = Checkpoint { position: end.0, rules: 0, bytes: bytes.into(), ..checkpoint };
         scene.snapshots.rows.replace_checkpoint(0, &unnoted).unwrap();
         let node = scene.start().await;
-        let asked = node.commerce().ask::<Inventory>(&scene.shelf(), InventoryCommand::View, Call::read()).await;
-        assert!(matches!(asked, Err(AskError::Parked)), "{asked:?}");
-        let ailing = node.commerce().ailing();
-        assert!(ailing[0].why.contains("written by a newer one"), "{ailing:?}");
+        let asked = node.commerce().ask::<StockItem>(&scene.shelf(), StockCommand::View, CommandMeta::read()).await;
+        assert!(matches!(asked, Err(AskError::Quarantined)), "{asked:?}");
+        let failing = node.commerce().failing();
+        assert!(failing[0].why.contains("written by a newer one"), "{failing:?}");
         node.kill().await;
     });
 }
@@ -235,7 +235,7 @@ fn a_checkpoint_that_does_not_read_loses_nothing() {
                 let node = scene.start().await;
                 let (commerce, key) = (node.commerce(), scene.drop_of(&node.commerce(), &sku(), 4).await);
                 let key = key.key(&scene.tenant);
-                ask::<Drop>(&commerce, &key, claim(77), 77).await;
+                ask::<FlashDrop>(&commerce, &key, claim(77), 77).await;
                 node.stop(STOP).await;
                 let checkpoints = scene.snapshots.rows.checkpoints(0);
                 assert_eq!(checkpoints.len(), 2);
@@ -245,9 +245,11 @@ fn a_checkpoint_that_does_not_read_loses_nothing() {
                 let node = scene.start().await;
                 let commerce = node.commerce();
                 assert_eq!(scene.levels(&commerce, &sku()).await.allocated, 4, "{how:?}");
-                // The hold ends at its time, though nobody looks at the drop until then.
+                // The hold expires in time, although nothing reads the drop until then.
                 tokio::time::sleep(Duration::from_secs(700)).await;
-                let DropReply::Drop(view) = ask::<Drop>(&commerce, &key, DropCommand::View, 0).await else { panic!() };
+                let DropReply::Drop(view) = ask::<FlashDrop>(&commerce, &key, DropCommand::View, 0).await else {
+                    panic!()
+                };
                 assert_eq!((view.items[0].held, view.items[0].available), (0, 4), "{how:?}");
                 let wakes = entries(&scene).into_iter().filter(|entry| entry.command_id == 0);
                 assert!(wakes.filter(|entry| entry.key == key.as_bytes()).count() > 0, "it was woken: {how:?}");
@@ -270,7 +272,7 @@ fn looking_writes_nothing() {
             tokio::time::sleep(IDLE).await;
         }
         assert_eq!(scene.rows(), before);
-        // After a change it is written once, and what that supersedes goes.
+        // After a change a snapshot is written once, and those that it supersedes are removed.
         scene.adjust(&node.commerce(), 1, 30).await;
         for _ in 0..20 {
             assert_eq!(scene.on_hand(&node).await, 3);
@@ -298,7 +300,7 @@ fn looking_writes_nothing_while_the_tail_has_the_change() {
             tokio::time::sleep(IDLE).await;
         }
         assert_eq!(scene.rows(), before);
-        // The checkpoint covers it, and the tail is given up.
+        // The checkpoint covers the change, and the tail is dropped.
         node.stop(STOP).await;
         assert_eq!(scene.rows().last().map(|row| row.version), before.last().map(|row| row.version + 1));
         let node = scene.start().await;
@@ -331,12 +333,12 @@ fn a_cancelled_drop_is_written_once_however_often_it_is_looked_at() {
         let commerce = node.commerce();
         scene.stock(&commerce, &sku(), CLAIMS as u64, 10).await;
         let key = scene.drop_of(&commerce, &sku(), CLAIMS as i64).await.key(&scene.tenant);
-        join_all((1..=CLAIMS).map(|name| ask::<Drop>(&commerce, &key, claim(10_000 + name), 10_000 + name))).await;
-        ask::<Drop>(&commerce, &key, DropCommand::Cancel, 3_000).await;
+        join_all((1..=CLAIMS).map(|name| ask::<FlashDrop>(&commerce, &key, claim(10_000 + name), 10_000 + name))).await;
+        ask::<FlashDrop>(&commerce, &key, DropCommand::Cancel, 3_000).await;
         tokio::time::sleep(IDLE).await;
         let rows = scene.snapshots.rows.snapshots();
         for _ in 0..5 {
-            ask::<Drop>(&commerce, &key, DropCommand::View, 0).await;
+            ask::<FlashDrop>(&commerce, &key, DropCommand::View, 0).await;
             tokio::time::sleep(IDLE).await;
         }
         assert_eq!(scene.snapshots.rows.snapshots(), rows);
@@ -386,7 +388,7 @@ fn a_state_that_cannot_be_written_is_no_empty_state() {
 #[test]
 fn a_snapshot_names_a_position_behind_which_nothing_is_missing() {
     live(async {
-        // Slow appends: while one is under way, the shelf goes on and is frozen.
+        // Slow appends: while one is under way, the stock item changes further and is frozen.
         let scene = Scene::new(Duration::from_millis(200), 1_500);
         let node = scene.start().await;
         let commerce = node.commerce();
@@ -395,8 +397,8 @@ fn a_snapshot_names_a_position_behind_which_nothing_is_missing() {
             let (commerce, key) = (commerce.clone(), scene.shelf());
             async move {
                 tokio::time::sleep(Duration::from_millis(7 * number)).await;
-                let change = InventoryCommand::Adjust { change: StockChange::By(1), reason: "count".into() };
-                commerce.ask::<Inventory>(&key, change, named(1_000 + u128::from(number))).await.unwrap();
+                let change = StockCommand::Adjust { change: StockChange::By(1), reason: "count".into() };
+                commerce.ask::<StockItem>(&key, change, named(1_000 + u128::from(number))).await.unwrap();
             }
         });
         join_all(asked).await;

@@ -1,4 +1,4 @@
-//! A simulated world: a node that crashes and comes back, a merchant, buyers.
+//! A simulated system: a node that crashes and restarts, a merchant, and buyers.
 
 use std::{
     fmt,
@@ -11,8 +11,8 @@ use std::{
 
 use actors::{Clock, Commerce, Node, NodeOptions, clock::TokioClock, node::Tuning};
 use engine::{
+    fault_injection::{break_encoding, panic_every},
     id::{DropId, Sku, TenantId},
-    sabotage::{break_encoding, panic_every},
     time::Timestamp,
 };
 use parking_lot::{Mutex, RwLock};
@@ -26,14 +26,14 @@ use crate::{
 };
 
 pub const SHARDS: u16 = 3;
-/// When the world begins.
+/// The time at which a simulation begins.
 pub const BEGIN: Timestamp = Timestamp(1_800_000_000_000);
 /// How long the drop is open.
 pub const OPEN_SECONDS: u64 = 20;
 /// How long a claim holds its units.
 pub const HOLD_SECONDS: u32 = 5;
 
-/// What everyone in the world shares.
+/// The state that all participants of a simulation share.
 #[derive(Clone)]
 pub struct World {
     pub tenant: TenantId,
@@ -48,7 +48,7 @@ pub struct World {
 }
 
 impl World {
-    /// The node that there is, waiting for one while it is down.
+    /// The running node; waits for one while it is down.
     pub async fn commerce(&self) -> Commerce {
         loop {
             if let Some(commerce) = self.commerce.read().clone() {
@@ -63,7 +63,7 @@ impl World {
     }
 }
 
-/// What a run came to; two runs of one seed come to the same.
+/// The result of a run. Two runs of one seed have the same result.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Report {
     pub answers: u64,
@@ -95,7 +95,7 @@ impl Report {
         self.entries += other.entries;
     }
 
-    /// A simulation in which nothing goes wrong and nobody is refused proves nothing.
+    /// Checks that enough happened: a simulation in which nothing fails and no command is rejected proves nothing.
     pub fn assert_that_it_meant_something(&self) {
         for (what, count) in [
             ("claims", self.claims),
@@ -125,7 +125,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// Lives one history and checks it.
+/// Runs one history and checks it.
 pub async fn simulate(seed: u64) -> Result<Report, String> {
     let dice = Dice::new(seed);
     let appends = [0, 5, 20, 60][dice.below(4) as usize];
@@ -152,7 +152,7 @@ pub async fn simulate(seed: u64) -> Result<Report, String> {
             name: "sim".into(),
             journal: Arc::new(journal.clone()),
             snapshots: Arc::new(snapshots.clone()),
-            outside: Arc::new(bank.clone()),
+            external_services: Arc::new(bank.clone()),
             clock: clock.clone(),
             projection: None,
             tuning: Tuning {
@@ -164,7 +164,7 @@ pub async fn simulate(seed: u64) -> Result<Report, String> {
         };
         Node::start(options).await.map_err(|error| error.to_string())
     };
-    // Two: the third time within a minute its entity would be put aside.
+    // At most two panics: after the third within a minute the entity would be quarantined.
     panic_every([0, 0, 40, 150][dice.below(4) as usize], 2);
     let mut node = start().await?;
     *commerce.write() = Some(node.commerce());
@@ -200,9 +200,10 @@ pub async fn simulate(seed: u64) -> Result<Report, String> {
         buyer.await.map_err(|error| format!("buyer: {error}"))?;
     }
     shop.await.map_err(|error| format!("shop: {error}"))?;
-    // Whatever is still open settles: holds end, checkouts give up, the inventory books what was sold.
+    // Whatever is still open settles: holds expire, checkouts give up, the stock items book what was sold.
     tokio::time::sleep(Duration::from_secs(1_500)).await;
-    // An orderly stop leaves no tail: what a snapshot does not give, nothing but its own place in the log does.
+    // After an orderly stop there is no tail: an entity whose newest snapshot cannot be read has to be completed from
+    // the log, starting at the position of an older snapshot.
     *commerce.write() = None;
     node.stop(Duration::from_secs(60)).await;
     spoilt += snapshots.spoil_some(SHARDS);

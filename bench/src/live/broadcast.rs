@@ -1,4 +1,4 @@
-//! Servers that tell many the same: `fusion` with the topic `orders`, Bun's own WebSocket server, the `ws` package.
+//! Servers that broadcast: `fusion` with the topic `orders`, Bun's built-in WebSocket server, the `ws` package.
 
 use std::{
     io::{BufRead, BufReader},
@@ -19,44 +19,44 @@ use crate::{
     shop::Shop,
 };
 
-/// What a server says to a connection.
+/// The meaning of a message from a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Said {
-    /// It listens now; so many facts came before.
+    /// The connection is subscribed; this many facts came before.
     Subscribed(u64),
-    /// A fact and its number.
+    /// A fact, with its number.
     Fact(u64),
-    /// So many facts of a burst are made.
+    /// This many facts of a burst are made.
     Made(usize),
-    /// It wants to know whether anyone is there.
+    /// A ping.
     Ping,
-    /// Nothing that matters here.
+    /// Anything else.
     Other,
 }
 
-/// A server that tells facts to all who listen.
+/// A server that broadcasts facts to all subscribers.
 pub(crate) trait Broadcaster {
     /// Its name in the tables.
     fn name(&self) -> &'static str;
-    /// Its version and how it is used.
+    /// Its version, and how it is used.
     fn about(&self) -> &str;
     /// Its process.
     fn pid(&self) -> u32;
-    /// Where listeners go to.
+    /// The endpoint for subscribers.
     fn door(&self) -> Door<'_>;
-    /// What a listener says first; may be nothing.
+    /// The first message of a subscriber. May be empty.
     fn greeting(&self) -> Vec<u8>;
-    /// Where the connection goes to that asks for bursts, and what it says first.
+    /// The endpoint of the connection that requests bursts, and the first message on it.
     fn control(&self) -> (Door<'_>, Vec<u8>);
-    /// Lays out what `facts` facts are made of.
+    /// Creates what `facts` facts require.
     fn prepare(&mut self, facts: usize) -> Result<()>;
-    /// The message that asks for a burst.
+    /// Builds the message that requests a burst.
     fn burst(&mut self, facts: usize) -> Result<Vec<u8>>;
-    /// Reads a message.
+    /// Interprets a message.
     fn hear(&self, message: &[u8]) -> Result<Said>;
 }
 
-/// Starts one of them.
+/// Starts a broadcasting server.
 pub(crate) fn start(options: &Options, which: Broadcasting) -> Result<Box<dyn Broadcaster>> {
     Ok(match which {
         Broadcasting::Fusion => Box::new(Orders::start(options)?),
@@ -65,15 +65,15 @@ pub(crate) fn start(options: &Options, which: Broadcasting) -> Result<Box<dyn Br
     })
 }
 
-/// What `fusion` says, in JSON.
+/// Interprets a JSON message from `fusion`.
 pub(crate) fn hear_fusion(message: &[u8]) -> Result<Said> {
     let odd = || BenchError::unexpected("a message from fusion", 0, message);
     let offset = || field(message, b"\"offset\":").ok_or_else(odd);
     let begins = |op: &str| message.starts_with(format!("{{\"op\":\"{op}\"").as_bytes());
     Ok(match message {
-        // A fact's offset stands before its data: there is none in it.
+        // A fact's offset comes before its data, which contains none.
         _ if begins("event") => Said::Fact(offset()?),
-        // A drop's state has no offset of its own.
+        // A drop's state contains no other offset.
         _ if begins("subscribed") => Said::Subscribed(offset()?),
         _ if begins("ping") => Said::Ping,
         _ if begins("welcome") || begins("state") => Said::Other,
@@ -90,7 +90,7 @@ struct Orders {
     server: Server,
     about: String,
     clients: usize,
-    /// Paid and not on their way.
+    /// Orders that are paid and not fulfilled.
     paid: Vec<String>,
     made: u64,
     _scratch: Scratch,
@@ -256,7 +256,8 @@ impl Broadcaster for Script {
     }
 }
 
-/// What `bench/peers/*.js` say: `+` and the facts before, `=` for a burst that is made, else a fact with its number.
+/// Interprets a message of `bench/peers/*.js`: `+` with the number of earlier facts, `=` for a burst that is made, or a
+/// fact with its number.
 fn hear_script(message: &[u8]) -> Result<Said> {
     let odd = || BenchError::unexpected("a message from a peer", 0, message);
     let of = |text: &[u8]| number(text).map(|(number, _)| number).ok_or_else(odd);
@@ -267,8 +268,8 @@ fn hear_script(message: &[u8]) -> Result<Said> {
     })
 }
 
-/// The folder with the peers' programs and packages, below `target`; installs them when they are not those that are
-/// wanted.
+/// The folder with the peers' programs and packages, below `target`. Installs them if they are missing or differ from
+/// the required ones.
 pub(super) fn installed(options: &Options) -> Result<PathBuf> {
     let from = options.repository.join("bench/peers");
     let folder = options.repository.join("target/bench-peers");
@@ -295,7 +296,7 @@ fn missing(what: &str) -> BenchError {
     BenchError::Setup(format!("{what}: the peers need Node with npm; without them: --broadcasters fusion"))
 }
 
-/// Bun as its package for this machine has it: npm fetches none for another.
+/// Finds Bun in its package for this machine; npm fetches no other.
 fn bun_in(folder: &Path) -> Result<PathBuf> {
     let packages = std::fs::read_dir(folder.join("node_modules/@oven")).into_iter().flatten().flatten();
     let mut binaries: Vec<PathBuf> = packages.map(|package| package.path().join("bin/bun")).collect();

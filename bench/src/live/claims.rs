@@ -1,8 +1,9 @@
 //! Reservations over WebSocket, one or many in a message, side by side with Redis, one or many in a write.
 //!
-//! Who listens on a connection is one guest, and a guest may have a hundred units of a drop. So each connection claims
-//! its hundred of one drop, then a hundred of the next, and all are on the same drop at nearly the same time. No more may
-//! wait for one drop than the server lets in: many in a message need two or three such rows of drops. Each window has a server of its own: at these rates the holds of a whole run would fill the memory.
+//! A connection belongs to one guest, and a guest may have a hundred units of a drop. So each connection claims its
+//! hundred of one drop, then a hundred of the next, and all connections are on the same drop at nearly the same time.
+//! The server limits the claims that may wait for one drop, so many claims in a message need two or three such
+//! sequences of drops. Each window has a new server: at these rates the holds of a whole run would fill the memory.
 
 use super::{
     speech::{ClaimWriter, Spelling},
@@ -21,28 +22,29 @@ use crate::{
     shop::Shop,
 };
 
-/// Names that take turns with Redis, where a guest costs nothing: they do not run out.
+/// The number of guests with Redis, where a guest costs nothing: they do not run out.
 const REDIS_GUESTS: usize = 200_000;
-/// More claims a second than any window sees: so many units are laid out.
+/// More claims per second than any window reaches: it determines how many units are provided.
 const CLAIMS_PER_SECOND_MAX: f64 = 800_000.0;
 const DROPS_MAX: usize = 2_000;
-/// Claims in flight on one drop. The server refuses those beyond 8,192, and lets go of a place a moment after its answer.
+/// The maximum number of claims in flight on one drop. The server refuses those beyond 8,192, and returns a permit a
+/// moment after its answer.
 const WAITING_MAX: usize = 6_000;
 
-/// All that was measured.
+/// The results.
 #[derive(Debug)]
 pub(crate) struct LiveClaims {
-    /// Connections to each.
+    /// The number of connections to each contender.
     pub(crate) clients: usize,
-    /// Length of a window.
+    /// The length of a window, in seconds.
     pub(crate) seconds: f64,
-    /// Each contender, with its claims in a message.
+    /// Each contender, with its number of claims in a message.
     pub(crate) rows: Vec<(Row, usize)>,
-    /// What each contender is.
+    /// The description of each contender.
     pub(crate) about: Vec<String>,
 }
 
-/// Measures.
+/// Measures the reservations.
 pub(crate) fn claims(options: &Options, wanted: &LiveOptions) -> Result<LiveClaims> {
     let batch = usize::from(wanted.batch);
     let peers = Peers::start(&options.peers_script(), &["redis"], &options.work_dir, options.clients)?;
@@ -112,13 +114,13 @@ impl Contender for Fusion {
         }
         let mut claims = Claims::new(self.spelling, &drops, clients, self.batch, lanes);
         let mut window = Driver::over(streams)?.run(&mut WebSocket::new(&mut claims), plan, server.pid())?;
-        // By the server's own count each drop has what was acknowledged of it, and no more.
+        // By the server's own count each drop has exactly the claims that were acknowledged.
         for (drop, taken) in drops.iter().zip(&claims.taken) {
             shop.expect_held(drop, *taken)?;
         }
         let acknowledged: u64 = claims.taken.iter().sum();
         window.weigh(self.batch as u64);
-        // A message of which a part was refused is no throughput; refused are those of its claims that were.
+        // A message with a refused claim does not count as throughput; only its refused claims count as refused.
         window.refused = claims.refused;
         if let Some(first) = &claims.first_refusal {
             eprintln!("{}: {} claims were refused, the first with {first}", self.name(), claims.refused);
@@ -130,30 +132,30 @@ impl Contender for Fusion {
     }
 }
 
-/// A connection's claims: a hundred of each drop, one drop after the other, so many in a message.
+/// The claims of each connection: a hundred of each drop, one drop after the other, `batch` in a message.
 struct Claims<'a> {
     spelling: Spelling,
     writer: ClaimWriter,
     drops: &'a [String],
     batch: usize,
-    /// Rows of drops, dealt out to the connections.
+    /// The number of sequences of drops, over which the connections are distributed.
     lanes: usize,
     talks: Vec<Conversation>,
-    /// What was acknowledged of each drop.
+    /// The acknowledged claims of each drop.
     taken: Vec<u64>,
-    /// Claims that were refused for now, and what the first of them heard.
+    /// The number of claims that were refused for now, and the first refusal.
     refused: u64,
     first_refusal: Option<String>,
 }
 
-/// Where a connection stands.
+/// The progress of a connection.
 #[derive(Debug, Clone, Copy, Default)]
 struct Conversation {
-    /// Claims asked for.
+    /// Claims sent.
     asked: u64,
-    /// Those of the message in flight that are not answered yet.
+    /// Claims of the message in flight that are not answered yet.
     waiting: usize,
-    /// One of them was refused for now.
+    /// Whether one of them was refused for now.
     refused: bool,
 }
 
@@ -173,7 +175,7 @@ impl<'a> Claims<'a> {
     }
 }
 
-/// Which drop a connection's claim is on.
+/// The index of the drop that a connection's claim is on.
 fn drop_of(connection: usize, claim: u64, lanes: usize) -> usize {
     (claim / UNITS_PER_BUYER_MAX) as usize * lanes + connection % lanes
 }

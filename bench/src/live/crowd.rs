@@ -1,7 +1,7 @@
-//! Many WebSockets on one thread, of which most listen: what is said to them is counted, and some answer.
+//! Many WebSockets on one thread, most of which only receive: their messages are counted, and some are answered.
 //!
-//! The driver's connections ask and are answered, one by one; these are spoken to whenever the server likes. A connection
-//! that ends is an error, whoever ends it.
+//! The driver's connections send requests and receive answers, one by one; on these the server sends whenever it has
+//! something. A connection that is closed is an error, whichever side closed it.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -20,18 +20,19 @@ use crate::error::{BenchError, Doing, Result};
 
 const EVENTS_AT_ONCE: usize = 256;
 const CHUNK_BYTES: usize = 256 * 1024;
-/// After so many new connections those that are there already are heard again, so that no server has to wait for them.
+/// The number of new connections after which messages on the existing ones are read, so that no server has to wait for
+/// that.
 const JOIN_AT_ONCE: usize = 64;
 
-/// Whoever hears what a crowd is told.
+/// A receiver of a crowd's messages.
 pub(crate) trait Ear {
-    /// Hears a message. What is put into `answer` is said back as one text.
+    /// Receives a message. What is put into `answer` is sent back as one text message.
     fn heard(&mut self, connection: usize, message: &[u8], answer: &mut Vec<u8>) -> Result<()>;
-    /// Whether all that was waited for has come.
+    /// Whether everything that was expected has arrived.
     fn content(&self) -> bool;
 }
 
-/// An ear that is never content: it hears until the time is up.
+/// A receiver that always expects more: it receives until the time is up.
 pub(crate) struct Resting<'a>(pub(crate) &'a mut dyn Ear);
 
 impl Ear for Resting<'_> {
@@ -44,16 +45,16 @@ impl Ear for Resting<'_> {
     }
 }
 
-/// Where connections go to.
+/// The endpoint of connections.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Door<'a> {
-    /// Who is there, for messages.
+    /// The name of the server in error messages.
     pub(crate) peer: &'a str,
-    /// Where it listens.
+    /// The server's address.
     pub(crate) address: SocketAddr,
-    /// The path of its WebSockets.
+    /// The path of its WebSocket endpoint.
     pub(crate) path: &'a str,
-    /// The subprotocol that is offered.
+    /// The offered subprotocol.
     pub(crate) protocol: Option<&'a str>,
 }
 
@@ -69,26 +70,27 @@ pub(crate) struct Crowd {
 
 struct Member {
     stream: TcpStream,
-    /// The front of a frame whose rest is still to come.
+    /// The beginning of a frame whose rest is still expected.
     partial: Vec<u8>,
-    /// What the socket did not take.
+    /// Bytes that the socket did not accept yet.
     unsent: Vec<u8>,
 }
 
 impl Crowd {
-    /// Nobody yet.
+    /// A crowd without connections.
     pub(crate) fn new() -> Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC).doing("creating an epoll")?;
         let (members, chunk, peer) = (Vec::new(), vec![0; CHUNK_BYTES], String::new());
         Ok(Self { epoll, members, chunk, masks: Masks::default(), answer: Vec::new(), peer })
     }
 
-    /// How many there are.
+    /// The number of connections.
     pub(crate) fn len(&self) -> usize {
         self.members.len()
     }
 
-    /// Lets `count` more in, each of whom says `greeting` if that is not empty. `ear` hears whatever comes meanwhile.
+    /// Opens `count` more connections, and sends `greeting` on each if that is not empty. Messages that arrive
+    /// meanwhile go to `ear`.
     pub(crate) fn join(
         &mut self,
         door: Door<'_>,
@@ -116,7 +118,7 @@ impl Crowd {
         Ok(())
     }
 
-    /// Says a text.
+    /// Sends a text message.
     pub(crate) fn say(&mut self, index: usize, message: &[u8]) -> Result<()> {
         self.send(index, TEXT, message)
     }
@@ -139,14 +141,15 @@ impl Crowd {
         }
         member.unsent.drain(..written);
         if member.unsent.is_empty() && written > 0 {
-            // Whether it was watched for or not: it is not any more.
+            // Everything is sent. If the socket is still watched for writing, `serve` stops that at its next event.
             return Ok(());
         }
         let flags = EventFlags::IN | EventFlags::OUT;
         epoll::modify(&self.epoll, &member.stream, EventData::new_u64(index as u64), flags).doing("watching a socket")
     }
 
-    /// Hears until `ear` is content (true) or it is `until` (false). What is there already is always heard.
+    /// Receives messages until `ear` expects no more (true) or until `until` (false). Messages that have arrived
+    /// already are received in any case.
     pub(crate) fn pump(&mut self, ear: &mut dyn Ear, until: Instant) -> Result<bool> {
         let mut events: Vec<Event> = Vec::with_capacity(EVENTS_AT_ONCE);
         loop {
@@ -187,7 +190,7 @@ impl Crowd {
         }
     }
 
-    /// Hears every whole frame of what is left from before and the first `read` bytes of the chunk.
+    /// Delivers every whole frame of the bytes left from before and the first `read` bytes of the chunk.
     fn understand(&mut self, index: usize, read: usize, ear: &mut dyn Ear) -> Result<()> {
         let mut partial = std::mem::take(&mut self.members[index].partial);
         let whole_chunk = std::mem::take(&mut self.chunk);
@@ -235,7 +238,7 @@ mod tests {
 
     const GREETING: &[u8] = b"go";
 
-    /// Shakes hands with one client and goes on with `then`.
+    /// Performs the handshake with one client and continues with `then`.
     fn server(then: impl FnOnce(TcpStream) + Send + 'static) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("its address");
@@ -249,9 +252,9 @@ mod tests {
             }
             let accept =
                 "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
-            // The first frame comes with the answer to the handshake, and in two pieces.
+            // The first frame comes with the answer to the handshake, and in two parts.
             stream.write_all(&[accept.as_bytes(), b"\x81\x05He"].concat()).expect("written");
-            // Only when it has heard what the client says once it has joined does it go on.
+            // Continues only after the client's first message, which shows that it has joined.
             stream.read_exact(&mut [0; 6 + GREETING.len()]).expect("a greeting");
             then(stream);
         });
@@ -305,7 +308,7 @@ mod tests {
             stream.read_exact(&mut answer).expect("an answer");
             let unmasked: Vec<u8> = (6..10).map(|at| answer[at] ^ answer[at - 4]).collect();
             assert_eq!((answer[0], answer[1], &unmasked[..]), (0x81, 0x84, &b"told"[..]));
-            // A ping is answered too, after which the text comes.
+            // A ping is answered too, and then a text message follows.
             stream.write_all(b"\x89\x02hi").expect("written");
             let mut pong = [0; 8];
             stream.read_exact(&mut pong).expect("a pong");

@@ -1,7 +1,7 @@
-//! What it costs a server to tell a fact to one more listener, in bursts.
+//! The cost for a server to deliver a fact to one more subscriber, in bursts.
 //!
-//! Every listener has to hear every fact once and in order, or the run ends. Bursts come at a distance from each other, so
-//! that no server can join what was told apart.
+//! Every subscriber has to receive every fact once and in order, or the run ends. There is a gap between bursts, so
+//! that no server can combine facts of different bursts.
 
 use std::time::{Duration, Instant};
 
@@ -16,57 +16,58 @@ use crate::{
     reserve::median,
 };
 
-/// Facts in a burst.
+/// The numbers of facts in a burst.
 pub(crate) const BURSTS: [usize; 3] = [1, 10, 100];
-/// From one burst's last delivery to the next burst: longer than what a server may wait for more to tell.
+/// The gap between the last delivery of a burst and the next burst: longer than a server may wait for more facts.
 const GAP: Duration = Duration::from_millis(100);
-/// How long a burst may take until everyone has heard it.
+/// The maximum time until every subscriber has received a burst.
 const BURST_MAX: Duration = Duration::from_secs(30);
-/// How long connecting may take.
+/// The maximum time for connecting.
 const JOIN_MAX: Duration = Duration::from_secs(60);
-/// Facts told before anything is measured.
+/// The number of facts that are broadcast before anything is measured.
 const WARM_UP: usize = 100;
 
-/// One server's bursts of one size.
+/// The results of one server with one size of burst.
 #[derive(Debug)]
 pub(crate) struct Telling {
-    /// Who.
+    /// The server.
     pub(crate) name: &'static str,
-    /// Facts in a burst.
+    /// The number of facts in a burst.
     pub(crate) burst: usize,
-    /// Bytes of a fact's message.
+    /// The size of a fact's message, in bytes.
     pub(crate) payload_bytes: f64,
-    /// Deliveries in a round.
+    /// The number of deliveries in a round.
     pub(crate) deliveries: u64,
-    /// CPU of the server for each delivery in µs, the making of the facts included; for each round.
+    /// The server's CPU time for each delivery in µs, including the making of the facts; for each round.
     pub(crate) gross_us: Vec<f64>,
-    /// The same for the same facts told to nobody; for each round.
+    /// The server's CPU time for the same facts without subscribers, in µs and divided by the same deliveries; for each
+    /// round.
     pub(crate) making_us: Vec<f64>,
-    /// From the asking to the last delivery of a burst, p50 in milliseconds; for each round.
+    /// From the request to the last delivery of a burst, p50 in milliseconds; for each round.
     pub(crate) burst_ms: Vec<f64>,
-    /// CPU of the generator for each delivery in µs; for each round.
+    /// The generator's CPU time for each delivery, in µs; for each round.
     pub(crate) generator_us: Vec<f64>,
 }
 
 impl Telling {
-    /// What telling costs without what making costs.
+    /// The cost of a delivery without the cost of making the facts.
     pub(crate) fn net_us(&self) -> f64 {
         median(&self.gross_us) - median(&self.making_us)
     }
 }
 
-/// All that was measured.
+/// The results.
 #[derive(Debug)]
 pub(crate) struct FanOut {
-    /// Connections that listen.
+    /// The number of subscribers.
     pub(crate) listeners: usize,
     /// Each server with each size of burst.
     pub(crate) rows: Vec<Telling>,
-    /// What each server is.
+    /// The description of each server.
     pub(crate) about: Vec<String>,
 }
 
-/// Measures.
+/// Measures the broadcasts.
 pub(crate) fn fan_out(options: &Options, wanted: &LiveOptions) -> Result<FanOut> {
     let listeners = wanted.listeners.unwrap_or(options.either(1_000, 200)) as usize;
     let bursts: [usize; 3] = options.either([100, 40, 10], [20, 5, 2]);
@@ -88,7 +89,8 @@ pub(crate) fn fan_out(options: &Options, wanted: &LiveOptions) -> Result<FanOut>
             generator_us: Vec::new(),
         }));
     }
-    // What making the facts costs, before anyone has ever listened: a server may keep facts for those who come back.
+    // The cost of making the facts is measured before anyone has subscribed: a server may keep facts for subscribers
+    // that come back.
     for _ in 0..options.rounds {
         for (server, rows) in servers.iter_mut().zip(rows.chunks_mut(BURSTS.len())) {
             let mut stage = Stage::new(&mut **server, 0)?;
@@ -129,7 +131,7 @@ pub(crate) fn fan_out(options: &Options, wanted: &LiveOptions) -> Result<FanOut>
     Ok(FanOut { listeners, rows, about })
 }
 
-/// What some bursts came to.
+/// The results of a series of bursts.
 struct Told {
     /// CPU of the server and of the generator, in seconds.
     server: f64,
@@ -139,7 +141,7 @@ struct Told {
     burst_ms: Vec<f64>,
 }
 
-/// A server with its listeners, and the connection that asks for bursts, which is the last.
+/// A server with its subscribers, and the connection that requests bursts, which is the last.
 struct Stage<'a> {
     server: &'a mut dyn Broadcaster,
     crowd: Crowd,
@@ -161,7 +163,7 @@ impl<'a> Stage<'a> {
         Ok(Self { server, crowd, audience })
     }
 
-    /// Has `count` bursts of `burst` facts told and waits for every delivery of each.
+    /// Requests `count` bursts of `burst` facts, and waits for every delivery of each.
     fn tell(&mut self, burst: usize, count: usize) -> Result<Told> {
         let control = self.crowd.len() - 1;
         let mut burst_ms = Vec::with_capacity(count);
@@ -193,16 +195,16 @@ impl<'a> Stage<'a> {
     }
 }
 
-/// Counts what the listeners hear.
+/// Counts the messages of the subscribers.
 struct Audience {
     listeners: usize,
-    /// Facts that each listener knows of; `None`: does not listen yet.
+    /// The number of facts that each subscriber knows of. `None`: not subscribed yet.
     known: Vec<Option<u64>>,
     subscribed: usize,
-    /// Deliveries, and their bytes.
+    /// The number of deliveries, and their bytes.
     heard: u64,
     bytes: u64,
-    /// Deliveries of this burst that are still to come, and the answers of the one who asked for it.
+    /// The outstanding deliveries of this burst, and the outstanding answers to the connection that requested it.
     due: u64,
     making: bool,
     made: u64,
@@ -223,7 +225,7 @@ impl Audience {
         self.due as usize + usize::from(self.making)
     }
 
-    /// `whole`: one answer stands for the burst, else there is one for each fact.
+    /// Counts a message. With `whole` one answer covers the burst, otherwise there is one for each fact.
     fn hear(&mut self, connection: usize, said: Said, bytes: usize, whole: bool) -> std::result::Result<(), String> {
         match (said, self.known.get_mut(connection)) {
             (Said::Fact(number), Some(Some(known))) if number == *known + 1 && self.due > 0 => {
@@ -251,7 +253,7 @@ impl Audience {
     }
 }
 
-/// The audience's ear at one server.
+/// Passes the messages of one server to the audience.
 struct Hearing<'a> {
     server: &'a dyn Broadcaster,
     audience: &'a mut Audience,

@@ -1,4 +1,4 @@
-//! Memory for each connection that listens and has nothing to hear.
+//! Memory for each connection that is subscribed and receives nothing.
 
 use std::time::{Duration, Instant};
 
@@ -17,45 +17,46 @@ use crate::{
     shop::Shop,
 };
 
-/// How long everyone is silent before the memory is read.
+/// The time without messages before the memory is read.
 const REST: Duration = Duration::from_secs(10);
-/// Connections that come and go before the first reading, so that pools and arenas are there already.
+/// The number of connections that are opened and closed before the first reading, so that pools and arenas exist
+/// already.
 const WARM_UP: usize = 200;
-/// How long a server then has to give back what it does not need.
+/// The time that a server then has to release memory that it does not need.
 const SETTLE: Duration = REST;
-/// How long subscribing may take.
+/// The maximum time for subscribing.
 const JOIN_MAX: Duration = Duration::from_secs(120);
 
-/// One server with its connections.
+/// The results of one server.
 #[derive(Debug)]
 pub(crate) struct Silent {
-    /// Who, and how.
+    /// The server, and how it is used.
     pub(crate) name: String,
-    /// Memory of the server before them, in bytes; for each round.
+    /// The server's memory before the connections, in bytes; for each round.
     pub(crate) base_bytes: Vec<f64>,
-    /// More memory for each of them; for each round.
+    /// The additional memory for each connection, in bytes; for each round.
     pub(crate) each_bytes: Vec<f64>,
 }
 
-/// All that was measured.
+/// The results.
 #[derive(Debug)]
 pub(crate) struct Idle {
-    /// Connections to each.
+    /// The number of connections to each server.
     pub(crate) connections: usize,
-    /// As many as were asked for?
+    /// Whether they are fewer than requested.
     pub(crate) limited: bool,
     /// Each server.
     pub(crate) rows: Vec<Silent>,
 }
 
 impl Silent {
-    /// More memory for each of them.
+    /// The additional memory for each connection: the median of the rounds.
     pub(crate) fn each(&self) -> f64 {
         median(&self.each_bytes)
     }
 }
 
-/// Measures. A server's memory does not shrink as it grew, so each round has a server of its own.
+/// Measures the idle connections. A server's memory does not shrink as it grew, so each round has a new server.
 pub(crate) fn idle(options: &Options, wanted: &LiveOptions, connections_max: usize) -> Result<Idle> {
     let asked = wanted.idle_connections.unwrap_or(options.either(10_000, 1_000)) as usize;
     let connections = super::within(asked, connections_max);
@@ -85,7 +86,8 @@ pub(crate) fn idle(options: &Options, wanted: &LiveOptions, connections_max: usi
     Ok(Idle { connections, limited: connections < asked, rows })
 }
 
-/// Everyone has said hello and listens to one drop: as visitors, or each as a guest with a token of its own.
+/// All connections have sent `hello` and are subscribed to one drop: as visitors, or each as a guest with its own
+/// token.
 fn fusion(options: &Options, connections: usize, as_guests: bool) -> Result<(String, f64, f64)> {
     let scratch = Scratch::new(&options.work_dir)?;
     let data_dir = scratch.path().join("data");
@@ -95,7 +97,7 @@ fn fusion(options: &Options, connections: usize, as_guests: bool) -> Result<(Str
     shop.stock(SKU, 1_000)?;
     let drop = shop.open_drop(SKU, 1_000, 1)?;
     let guests = if as_guests { shop.guests(connections, options.clients)?.tokens } else { Vec::new() };
-    // Started anew: what was needed to let the guests in would be used again, and be no growth.
+    // Restarted: memory that was needed to create the guests would be reused, and hide the growth.
     server.stop()?;
     server = Server::start(&options.binary, &data_dir)?;
     let greeting = |index: usize| {
@@ -112,7 +114,7 @@ fn fusion(options: &Options, connections: usize, as_guests: bool) -> Result<(Str
     Ok((name.to_owned(), base, each))
 }
 
-/// Everyone is connected and subscribed.
+/// All connections are open and subscribed.
 fn peer(options: &Options, connections: usize, which: Broadcasting) -> Result<(String, f64, f64)> {
     let server: Box<dyn Broadcaster> = broadcast::start(options, which)?;
     let (base, each) =
@@ -120,7 +122,7 @@ fn peer(options: &Options, connections: usize, which: Broadcasting) -> Result<(S
     Ok((server.name().to_owned(), base, each))
 }
 
-/// Memory before, and more memory for each connection.
+/// The memory before, and the additional memory for each connection.
 fn measured(
     door: Door<'_>,
     pid: u32,
@@ -148,7 +150,7 @@ fn measured(
     Ok((before, (after - before) / connections.max(1) as f64))
 }
 
-/// Counts who listens, and answers pings.
+/// Counts subscriptions, and answers pings.
 struct Counting<H> {
     hear: H,
     subscribed: usize,

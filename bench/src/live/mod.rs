@@ -1,5 +1,5 @@
-//! The live doors: reservations over WebSocket, what it costs to tell many, what a silent connection costs, and a rush
-//! that many look at.
+//! The real-time API: reservations over WebSocket, the cost of a broadcast, the memory of an idle connection, and a
+//! rush with many onlookers.
 
 mod broadcast;
 mod claims;
@@ -21,20 +21,21 @@ use crate::{
 /// The answer to a ping.
 const PONG_JSON: &[u8] = b"{\"op\":\"pong\"}";
 
-/// All that was measured.
+/// The results.
 #[derive(Debug, Default)]
 pub(crate) struct Live {
     /// Reservations.
     pub(crate) claims: Option<LiveClaims>,
-    /// Telling many.
+    /// Broadcasts.
     pub(crate) fan_out: Option<FanOut>,
-    /// Silent connections.
+    /// Idle connections.
     pub(crate) idle: Option<Idle>,
-    /// Buyers, and those who look at them.
+    /// Buyers with onlookers.
     pub(crate) rush: Option<Rush>,
 }
 
-/// Gets what is not here yet, before anything is measured: nobody waits half an hour to hear that npm is missing.
+/// Installs what is missing before anything is measured, so that a missing npm is reported at once and not after half
+/// an hour.
 pub(crate) fn prepare(options: &Options, wanted: &LiveOptions) -> Result<()> {
     let told = wanted.parts.iter().any(|part| matches!(part, LivePart::FanOut | LivePart::Idle));
     if told && wanted.broadcasters.iter().any(|which| *which != Broadcasting::Fusion) {
@@ -43,10 +44,10 @@ pub(crate) fn prepare(options: &Options, wanted: &LiveOptions) -> Result<()> {
     Ok(())
 }
 
-/// Measures.
+/// Measures the real-time API.
 pub(crate) fn live(options: &Options, wanted: &LiveOptions) -> Result<Live> {
     let mut live = Live::default();
-    // Before any server is started: it may have as many as we.
+    // Before any server is started, because a server inherits the limit of this process.
     let connections_max = raise_connections();
     for part in &wanted.parts {
         match part {
@@ -59,7 +60,7 @@ pub(crate) fn live(options: &Options, wanted: &LiveOptions) -> Result<Live> {
     Ok(live)
 }
 
-/// As many connections as wanted, or as there can be, which is then said.
+/// Returns the wanted number of connections, or the possible one, and reports the difference.
 fn within(wanted: usize, connections_max: usize) -> usize {
     if wanted > connections_max {
         eprintln!("RLIMIT_NOFILE allows {connections_max} connections and not {wanted}: measuring with those");

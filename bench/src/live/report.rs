@@ -1,4 +1,4 @@
-//! The tables of the live doors: on the terminal, and in `bench/RESULTS.md`.
+//! The tables of the real-time API: on the terminal, and in `bench/RESULTS.md`.
 
 use comfy_table::{Table, presets};
 
@@ -9,14 +9,14 @@ use crate::{
     reserve::{Row, median},
 };
 
-/// What the design asks of reservations over WebSocket, as a multiple of Redis with one in a write.
+/// The design's goals for reservations over WebSocket, as multiples of Redis with one in a write.
 const CLAIMS_GOALS: [(bool, f64); 2] = [(false, 2.0), (true, 8.0)];
-/// What the design allows a delivery to cost, as a part of what it costs Bun; for each size of burst.
+/// The design's goals for the cost of a delivery, as a fraction of Bun's cost, for each size of burst.
 const FAN_OUT_GOALS: [(usize, f64); 3] = [(1, 1.1), (10, 1.2), (100, 3.0)];
-/// What the design allows a silent connection to cost.
+/// The design's limit for the memory of an idle connection, in bytes.
 const IDLE_BYTES_MAX: f64 = 5.0 * 1024.0;
 
-/// For a terminal.
+/// Formats the results for a terminal.
 pub(crate) fn terminal(live: &Live) -> String {
     sections(live, presets::UTF8_FULL_CONDENSED)
         .into_iter()
@@ -24,7 +24,7 @@ pub(crate) fn terminal(live: &Live) -> String {
         .collect()
 }
 
-/// For `bench/RESULTS.md`.
+/// Formats the results for `bench/RESULTS.md`.
 pub(crate) fn markdown(live: &Live) -> String {
     let written = |section: Section| {
         let notes: String = section.notes.iter().map(|note| format!("- {note}\n")).collect();
@@ -130,7 +130,7 @@ fn claims_table(claims: &LiveClaims, preset: &str) -> Table {
     numbers(preset, &HEADER, claims.rows.iter().map(row))
 }
 
-/// Of Redis with one in a write, beside the goal.
+/// The multiple of Redis with one reservation in a write, with the goal.
 fn multiple(row: &Row, batch: usize, redis: Option<f64>) -> String {
     let Some(redis) = redis else { return String::new() };
     let multiple = digits(row.per_second() / redis);

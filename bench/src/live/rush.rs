@@ -1,8 +1,8 @@
-//! A rush that many look at: buyers claim over their own connections, as fast as they are answered, while thousands of
-//! others are told how the drop stands.
+//! A rush with many onlookers: buyers claim over their own connections, as fast as they are answered, while the state
+//! of the drop is sent to thousands of others.
 //!
-//! The buyers are on a thread of their own, so that they do not wait for the generator to have heard what all the others
-//! are told; they do share the cores with it.
+//! The buyers have their own thread, so that they do not wait until the generator has read the messages of all the
+//! others. Both threads share the cores.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -29,46 +29,46 @@ use crate::{
     shop::Shop,
 };
 
-/// How long connecting, and how long the rush may take.
+/// The maximum duration of connecting, and of the rush.
 const JOIN_MAX: Duration = Duration::from_secs(120);
 const RUSH_MAX: Duration = Duration::from_secs(120);
-/// After the end: what comes too late or too much is heard as well.
+/// How long messages are read after the end, so that late and surplus ones are noticed.
 const AFTER: Duration = Duration::from_secs(1);
-/// Of four buyers' units there are three.
+/// There are units for three of four buyers.
 const UNITS_SHARE: (u64, u64) = (3, 4);
 
-/// All that was measured.
+/// The results.
 #[derive(Debug)]
 pub(crate) struct Rush {
-    /// Connections that looked on, and whether as many as were asked for.
+    /// The number of onlookers.
     pub(crate) onlookers: usize,
-    /// Fewer than were asked for.
+    /// Whether they are fewer than requested.
     pub(crate) limited: bool,
-    /// Buyers, each with a connection.
+    /// The number of buyers, each with a connection.
     pub(crate) buyers: usize,
-    /// Units of the drop.
+    /// The units of the drop.
     pub(crate) units: u64,
-    /// Claims that were taken.
+    /// Claims that were accepted.
     pub(crate) taken: u64,
-    /// Claims that heard `sold_out`.
+    /// Claims that were rejected as `sold_out`.
     pub(crate) sold_out: u64,
-    /// Answers 429 and 503, after which the buyer asked again.
+    /// Answers 429 and 503, after which the buyer repeated its claim.
     pub(crate) refused: u64,
     /// Nanoseconds from a claim to its answer.
     pub(crate) latency: Histogram<u64>,
-    /// From the first claim to the last answer.
+    /// Seconds from the first claim to the last answer.
     pub(crate) seconds: f64,
-    /// States that a connection was told from the first claim on: the least, the median, the most.
+    /// States that a connection received from the first claim on: the minimum, the median, the maximum.
     pub(crate) states: [u64; 3],
-    /// Nanoseconds from the last claim's answer until each one saw how it ended.
+    /// Nanoseconds from the answer to the last accepted claim until each onlooker received the final state.
     pub(crate) seen: Histogram<u64>,
-    /// From the first claim until the last one saw how it ended.
+    /// Seconds from the first claim until the last onlooker received the final state.
     pub(crate) seen_seconds: f64,
-    /// CPU used from the first claim until the last one saw how it ended.
+    /// CPU used from the first claim until the last onlooker received the final state.
     pub(crate) cpu: CpuUse,
 }
 
-/// Measures, once: it holds or it does not.
+/// Measures the rush, once: the server either copes or does not.
 pub(crate) fn rush(options: &Options, wanted: &LiveOptions, connections_max: usize) -> Result<Rush> {
     let buyers = wanted.buyers.unwrap_or(options.either(2_000, 200)) as usize;
     let asked = wanted.onlookers.unwrap_or(options.either(10_000, 1_000)) as usize;
@@ -100,7 +100,7 @@ pub(crate) fn rush(options: &Options, wanted: &LiveOptions, connections_max: usi
     if !queue.pump(&mut buying, Instant::now() + JOIN_MAX)? || !crowd.pump(&mut looking, Instant::now() + JOIN_MAX)? {
         return Err(BenchError::Setup("not everyone could connect for the rush".to_owned()));
     }
-    // The last arrivals change who looks: that is told before the rush and not in it.
+    // The last arrivals change the number of viewers. That is sent before the rush, not during it.
     crowd.pump(&mut Resting(&mut looking), Instant::now() + AFTER)?;
     looking.begin();
 
@@ -147,7 +147,7 @@ pub(crate) fn rush(options: &Options, wanted: &LiveOptions, connections_max: usi
     })
 }
 
-/// The buyers: each claims until it has its units or hears that they are sold out.
+/// The buyers: each claims until it has its units, or until they are sold out.
 struct Buying {
     writer: ClaimWriter,
     drop: String,
@@ -155,11 +155,11 @@ struct Buying {
     buyers: Vec<Buyer>,
     greeted: usize,
     begun: bool,
-    /// Buyers who are not done.
+    /// Buyers that are not done.
     left: usize,
     taken: u64,
     sold_out: u64,
-    /// Buyers who have all that they may have.
+    /// Buyers that have all the units that they may have.
     full: u64,
     refused: u64,
     latency: Histogram<u64>,
@@ -169,7 +169,7 @@ struct Buying {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Buyer {
-    /// Claims, the one in flight included.
+    /// Claims sent, including the one in flight.
     asked: u64,
     taken: u64,
     asked_at: Option<Instant>,
@@ -215,7 +215,7 @@ impl Buying {
         self.writer.write(std::iter::once((buyer.asked, &self.drop[..])), message);
     }
 
-    /// Takes an answer. True: the buyer goes on.
+    /// Counts an answer. Returns true if the buyer continues.
     fn answered(&mut self, index: usize, name: u64, status: u16, message: &[u8]) -> Result<bool> {
         let now = Instant::now();
         let buyer = &mut self.buyers[index];
@@ -266,16 +266,16 @@ impl Ear for Buying {
     }
 }
 
-/// Those who look on.
+/// The onlookers.
 struct Looking<'a> {
-    /// How the drop stands at the end.
+    /// The number of held units at the end.
     held_at_last: u64,
     eyes: Vec<Eye>,
     subscribed: usize,
     begun: bool,
-    /// Those who have not seen the end.
+    /// Onlookers that have not received the final state.
     left: usize,
-    /// The buyers have failed: nothing is waited for.
+    /// Set when the buyers have failed: nothing more is expected.
     over: &'a AtomicBool,
 }
 
@@ -283,7 +283,7 @@ struct Looking<'a> {
 struct Eye {
     states: u64,
     seen_at: Option<Instant>,
-    /// The newest state, as it came.
+    /// The newest state, as received.
     last: Vec<u8>,
 }
 
@@ -313,7 +313,7 @@ impl<'a> Looking<'a> {
         seen
     }
 
-    /// Everyone's last state has exactly what was acknowledged, and all who look.
+    /// Checks that everyone's last state has exactly the acknowledged units, and counts every viewer.
     fn check(&self, acknowledged: u64, all: bool) -> Result<()> {
         for (index, eye) in self.eyes.iter().enumerate() {
             let message: Value = serde_json::from_slice(&eye.last).unwrap_or_default();
@@ -367,7 +367,7 @@ mod tests {
         format!(r#"{{"op":"reply","id":{name},"status":{status},"problem":{{"code":"{code}"}}}}"#).into_bytes()
     }
 
-    /// What a buyer says to an answer.
+    /// The buyer's reaction to an answer.
     fn said(buying: &mut Buying, index: usize, message: &[u8]) -> Result<Vec<u8>> {
         let mut answer = Vec::new();
         buying.heard(index, message, &mut answer).map(|()| answer)

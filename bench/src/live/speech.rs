@@ -1,7 +1,7 @@
-//! What is said to `fusion` over a WebSocket, and how its answers are read, in both of its spellings.
+//! The messages to `fusion` over a WebSocket, and its answers, in both encodings.
 //!
-//! The generator shares the cores with the server, so JSON is not parsed: of an answer it needs the name and the status,
-//! which stand at its front. What does not look like that is an error, not a guess.
+//! The generator shares the cores with the server, so JSON is not parsed: of an answer only the id and the status are
+//! needed, which come first. A message in another form is an error, not a guess.
 
 use memchr::memmem;
 use prost::Message;
@@ -13,7 +13,7 @@ use crate::{
     shop::Keys,
 };
 
-/// What the schema's compiler wrote.
+/// The code generated from the schema.
 #[allow(clippy::all, missing_docs, unreachable_pub, dead_code)]
 mod proto {
     include!(concat!(env!("OUT_DIR"), "/fusion.v1.rs"));
@@ -21,7 +21,7 @@ mod proto {
 
 use proto::{Command, CreateClaim, Frame, Frames, Hello, command::Ask, frame::Op};
 
-/// How an answer begins; `id` and `status` follow.
+/// The beginning of an answer. `id` and `status` follow.
 const REPLY: &[u8] = b"\"op\":\"reply\",\"id\":";
 
 /// A subprotocol.
@@ -34,7 +34,7 @@ pub(crate) enum Spelling {
 }
 
 impl Spelling {
-    /// For tables.
+    /// The name in tables.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Json => "JSON",
@@ -42,7 +42,7 @@ impl Spelling {
         }
     }
 
-    /// Its name in a handshake.
+    /// The name in a handshake.
     pub(crate) fn protocol(self) -> &'static str {
         match self {
             Self::Json => "fusion.v1.json",
@@ -50,7 +50,7 @@ impl Spelling {
         }
     }
 
-    /// What its messages are.
+    /// The opcode of its messages.
     pub(crate) fn opcode(self) -> u8 {
         match self {
             Self::Json => TEXT,
@@ -78,8 +78,8 @@ impl Spelling {
         }
     }
 
-    /// Tells `each` the name and the status of every answer in a message, and says how many there are: none in a message
-    /// that says something else.
+    /// Calls `each` with the id and the status of every answer in a message, and returns their number: 0 for any other
+    /// message.
     pub(crate) fn replies(self, message: &[u8], mut each: impl FnMut(u64, u16) -> Result<()>) -> Result<usize> {
         let odd = || BenchError::unexpected("a message from fusion", 0, message);
         if self == Self::Protobuf {
@@ -109,34 +109,34 @@ impl Spelling {
     }
 }
 
-/// The number at the front.
+/// The number at the beginning of a text, and the rest.
 pub(crate) fn number(text: &[u8]) -> Option<(u64, &[u8])> {
     let length = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (digits, rest) = text.split_at(length);
     Some((std::str::from_utf8(digits).ok()?.parse().ok()?, rest))
 }
 
-/// The number after a key in JSON, the last of that name.
+/// The number after the last occurrence of a key in JSON.
 pub(crate) fn field(message: &[u8], key: &[u8]) -> Option<u64> {
     Some(number(&message[memmem::rfind(message, key)? + key.len()..])?.0)
 }
 
-/// Writes messages of claims, of one unit each.
+/// Writes messages with claims of one unit each.
 pub(crate) struct ClaimWriter {
     spelling: Spelling,
     sku: String,
     keys: Keys,
-    /// Kept from message to message, so that nothing is allocated.
+    /// Reused from message to message, so that nothing is allocated.
     frames: Frames,
 }
 
 impl ClaimWriter {
-    /// `family` makes the idempotency keys its own.
+    /// Creates a writer. `family` makes the idempotency keys unique.
     pub(crate) fn new(spelling: Spelling, sku: &str, family: u16) -> Self {
         Self { spelling, sku: sku.to_owned(), keys: Keys::new(family), frames: Frames { frames: Vec::new() } }
     }
 
-    /// Appends one message with a claim for each of `claims`: its name, and the drop.
+    /// Appends one message with a claim for each of `claims`: its id, and the drop.
     pub(crate) fn write<'d>(&mut self, claims: impl ExactSizeIterator<Item = (u64, &'d str)>, out: &mut Vec<u8>) {
         match self.spelling {
             Spelling::Json => self.write_json(claims, out),
@@ -185,7 +185,7 @@ impl ClaimWriter {
                 claim.drop_id.push_str(drop);
             }
         }
-        // A vector grows as it has to.
+        // A vector grows as needed, so this cannot fail.
         let _ = self.frames.encode(out);
     }
 }

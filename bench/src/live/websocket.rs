@@ -1,5 +1,5 @@
-//! WebSocket by hand (RFC 6455): a client's handshake, its masked frames, a server's frames. Enough for servers that
-//! we know; a message in pieces, which none of them sends, is shown and not put together.
+//! A minimal WebSocket client (RFC 6455): the handshake, masked frames to the server, frames from the server. It is
+//! enough for the servers under test; a fragmented message, which none of them sends, is reported and not reassembled.
 
 use std::{
     io::{Read, Write},
@@ -12,40 +12,40 @@ use crate::{
     error::{BenchError, Doing, Result},
 };
 
-/// A message in text.
+/// A text message.
 pub(crate) const TEXT: u8 = 0x1;
-/// A message in bytes.
+/// A binary message.
 pub(crate) const BINARY: u8 = 0x2;
-/// The end, with a reason.
+/// The end of the connection, with a reason.
 pub(crate) const CLOSE: u8 = 0x8;
-/// Is anyone there?
+/// A ping.
 pub(crate) const PING: u8 = 0x9;
-/// Yes.
+/// The answer to a ping.
 pub(crate) const PONG: u8 = 0xA;
 
-/// The RFC's own example (section 1.3): our key, and the answer that proves that it was understood. It guards against
-/// caches in between, of which there are none here.
+/// The RFC's own example (section 1.3): the client's key, and the answer that proves that the server understood it. It
+/// guards against caches in between, of which there are none here.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
-/// How long a handshake may take.
+/// The maximum duration of a handshake.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(60);
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
-/// The front of a server's frame.
+/// The head of a server's frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Frame {
-    /// What it is: [`TEXT`], [`CLOSE`] …
+    /// The opcode: [`TEXT`], [`CLOSE`] …
     pub(crate) opcode: u8,
-    /// Bytes before the payload.
+    /// The number of bytes before the payload.
     pub(crate) head_bytes: usize,
-    /// Bytes of the payload.
+    /// The number of bytes of the payload.
     pub(crate) body_bytes: usize,
 }
 
-/// Reads the frame at the front of `input`; `None` while it is incomplete.
+/// Reads the frame at the front of `input`. Returns `None` while it is incomplete.
 pub(crate) fn parse_frame(input: &[u8]) -> Result<Option<Frame>> {
     let [first, second, ..] = *input else { return Ok(None) };
-    // The last piece of a message, without extensions, without a mask: nothing else comes from a server here.
+    // Final fragment, no extensions, no mask: the servers under test send no other frames.
     if first & 0xF0 != 0x80 || second & 0x80 != 0 {
         let shown = &input[..input.len().min(64)];
         return Err(BenchError::unexpected(format!("a frame that begins {first:#04x} {second:#04x}"), 0, shown));
@@ -65,7 +65,7 @@ pub(crate) fn parse_frame(input: &[u8]) -> Result<Option<Frame>> {
     Ok(whole.map(|body_bytes| Frame { opcode: first & 0x0F, head_bytes, body_bytes }))
 }
 
-/// Appends a client's frame. `mask` may be anything; a server unmasks with it whatever it is.
+/// Appends a client's frame. `mask` may have any value; the server unmasks with it.
 pub(crate) fn write_frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8], mask: u32) {
     const MASKED: u8 = 0x80;
     out.push(0x80 | opcode);
@@ -91,21 +91,22 @@ pub(crate) fn write_frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8], mask: u
     words.into_remainder().iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
 }
 
-/// Masks, each another one. That nobody can guess them is for browsers; the work of masking is done all the same.
+/// A sequence of different masks. They need to be unpredictable only for browsers; the work of masking is done all the
+/// same.
 #[derive(Debug, Default)]
 pub(crate) struct Masks {
     made: u32,
 }
 
 impl Masks {
-    /// The next one.
+    /// The next mask.
     pub(crate) fn next(&mut self) -> u32 {
         self.made = self.made.wrapping_add(1);
         self.made.wrapping_mul(0x9E37_79B9)
     }
 }
 
-/// Connects and shakes hands. What the server said behind its answer comes with the connection.
+/// Connects and performs the handshake. Returns the connection, and the bytes that the server sent after its answer.
 pub(crate) fn open(address: SocketAddr, path: &str, protocol: Option<&str>) -> Result<(TcpStream, Vec<u8>)> {
     let what = format!("the handshake with {address}");
     let mut stream = TcpStream::connect(address).doing(format!("connecting to {address}"))?;
@@ -147,7 +148,7 @@ fn accepted(input: &[u8]) -> Result<Option<usize>> {
     }
 }
 
-/// Says one message and waits for one, before a connection is driven.
+/// Sends one message and waits for one, before the connection is driven.
 pub(crate) fn say_and_hear(stream: &mut TcpStream, opcode: u8, message: &[u8]) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     write_frame(&mut out, opcode, message, Masks::default().next());
@@ -171,23 +172,23 @@ pub(crate) fn say_and_hear(stream: &mut TcpStream, opcode: u8, message: &[u8]) -
     }
 }
 
-/// What a close frame says.
+/// The error of a close frame, with its code and reason.
 pub(crate) fn closed(peer: &str, payload: &[u8]) -> BenchError {
     let code = payload.first_chunk().map_or(1005, |code| u16::from_be_bytes(*code));
     BenchError::unexpected(format!("{peer} closed a WebSocket"), code, payload.get(2..).unwrap_or_default())
 }
 
-/// Work in messages: what is asked on each connection, and what is made of what comes.
+/// Work over messages: what is sent on each connection, and how incoming messages are evaluated.
 pub(crate) trait Talk {
     /// [`TEXT`] or [`BINARY`].
     fn opcode(&self) -> u8;
-    /// Puts the connection's next message into `message`, which is empty; `false`: no work left.
+    /// Puts the connection's next message into `message`, which is empty. Returns `false` if there is no work left.
     fn ask(&mut self, connection: usize, message: &mut Vec<u8>) -> bool;
-    /// Judges a message.
+    /// Evaluates a message.
     fn heard(&mut self, connection: usize, message: &[u8]) -> Result<Verdict>;
 }
 
-/// WebSocket as the driver speaks it.
+/// WebSocket as a protocol of the driver.
 pub(crate) struct WebSocket<'a, W> {
     talk: &'a mut W,
     message: Vec<u8>,
@@ -195,7 +196,7 @@ pub(crate) struct WebSocket<'a, W> {
 }
 
 impl<'a, W: Talk> WebSocket<'a, W> {
-    /// Over connections that have shaken hands.
+    /// Creates the protocol for connections whose handshake is done.
     pub(crate) fn new(talk: &'a mut W) -> Self {
         Self { talk, message: Vec::new(), masks: Masks::default() }
     }
@@ -222,7 +223,7 @@ impl<W: Talk> Dialect for WebSocket<'_, W> {
         let verdict = match frame.opcode {
             TEXT | BINARY => self.talk.heard(connection, payload)?,
             CLOSE => return Err(closed(self.peer(), payload)),
-            // A window is shorter than a server's patience.
+            // Pings need no answer: a window is shorter than a server's timeout.
             _ => Verdict::Aside,
         };
         Ok(Some((length, verdict)))
@@ -233,7 +234,7 @@ impl<W: Talk> Dialect for WebSocket<'_, W> {
 mod tests {
     use super::*;
 
-    /// As a server reads a client's frame.
+    /// Reads a client's frame as a server does.
     fn unmasked(frame: &[u8]) -> (u8, Vec<u8>) {
         assert_eq!(frame[1] & 0x80, 0x80, "a client's frame is masked");
         let (at, length) = match frame[1] & 0x7F {
@@ -247,7 +248,7 @@ mod tests {
         (frame[0], payload.collect())
     }
 
-    /// As a server writes one.
+    /// Writes a frame as a server does.
     fn served(opcode: u8, payload: &[u8]) -> Vec<u8> {
         let mut frame = vec![0x80 | opcode];
         match payload.len() {
@@ -324,7 +325,7 @@ mod tests {
         assert!(error.contains("4001") && error.contains("reads too slowly"), "{error}");
     }
 
-    /// So many messages, each answered by two.
+    /// A number of messages, each with two answers.
     struct Questions {
         left: usize,
         heard: Vec<Vec<u8>>,
@@ -348,7 +349,7 @@ mod tests {
         }
     }
 
-    /// Answers every question by two messages with a ping between them, in pieces of one byte.
+    /// Answers every question with two messages and a ping between them, one byte at a time.
     fn answer_questions(mut stream: TcpStream) {
         let mut frame = [0; 6 + b"question".len()];
         while stream.read_exact(&mut frame).is_ok() {

@@ -1,29 +1,29 @@
-//! Whether a parcel would find its way.
+//! Validation of addresses.
 
 use super::{COUNTRY, Field, LINE_1, Members, NAME, format_of};
 
-/// How much of an address is there.
+/// How complete an address must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
-    /// All of it: what a parcel needs must be there.
+    /// Complete: all fields that a parcel needs are required.
     Whole,
-    /// What the buyer has typed so far: only what is there is checked.
+    /// Incomplete, as the buyer has typed so far: only the existing members are checked.
     SoFar,
 }
 
-/// What is wrong with a member of an address.
+/// An error in a member of an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddressFault {
-    /// Which member.
+    /// The name of the member.
     pub member: &'static str,
-    /// Whether it is missing or blank, and not merely wrong.
+    /// Whether the member is missing or blank, and not just invalid.
     pub is_missing: bool,
-    /// What is wrong, in words.
+    /// The error, in words.
     pub why: String,
 }
 
-/// Checks an address by the format of its country, and returns it as it is kept: without white space around texts and
-/// without blank ones, the country and the postal code as labels have them, the region by its key.
+/// Validates an address by the format of its country and returns its normalised form: texts trimmed, blank texts
+/// removed, the country and the postal code as on labels, and the region by its key.
 pub fn check(members: &Members, extent: Extent) -> Result<Members, Vec<AddressFault>> {
     let mut kept: Members = members
         .iter()
@@ -81,7 +81,7 @@ pub fn check(members: &Members, extent: Extent) -> Result<Members, Vec<AddressFa
     if faults.is_empty() { Ok(kept) } else { Err(faults) }
 }
 
-/// Whether a text says something: it has a letter or a digit. Some letters of Hangul are as blank as a space.
+/// Whether a text is readable: it has a letter or a digit. Some Hangul fillers count as letters, but are blank.
 fn is_readable(text: &str) -> bool {
     text.chars().any(|c| c.is_alphanumeric() && !matches!(c, '\u{115F}' | '\u{1160}' | '\u{3164}' | '\u{FFA0}'))
 }

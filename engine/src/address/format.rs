@@ -5,16 +5,16 @@ use std::{collections::BTreeMap, sync::LazyLock};
 use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
 
-/// One line for each country.
+/// The data, with one line for each country.
 const DATA: &str = include_str!("../../data/address-formats/formats.json");
 
-/// A field of an address as a country writes it.
+/// A field of an address in a country's format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Field {
     /// The recipient.
     Name,
-    /// The lines for street and house.
+    /// The lines for street and house number.
     Line,
     /// A part of a city.
     District,
@@ -27,7 +27,7 @@ pub enum Field {
 }
 
 impl Field {
-    /// The member of an address that has it; of the lines, the first.
+    /// Returns the member of an address with this field; for `Line`, the first line.
     pub fn member(self) -> &'static str {
         match self {
             Self::Name => super::NAME,
@@ -39,7 +39,7 @@ impl Field {
         }
     }
 
-    /// The field that a letter of a format stands for.
+    /// Returns the field that a letter of a format stands for.
     pub(super) fn of_letter(letter: char) -> Option<Self> {
         Some(match letter {
             'N' => Self::Name,
@@ -53,22 +53,22 @@ impl Field {
     }
 }
 
-/// How a country writes addresses.
+/// The address format of a country.
 #[derive(Debug)]
 pub struct AddressFormat {
-    /// Lines with `%N`, `%A`, … for fields, separated by `%n`.
+    /// The lines with `%N`, `%A`, … for fields, separated by `%n`.
     pub(super) layout: String,
     /// The fields that a parcel needs.
     pub required: Vec<Field>,
-    /// What postal codes look like; `None` in a country without, or whose postal codes are not known here.
+    /// The form of postal codes; `None` if the country has none, or if their form is not known.
     pub postal_code: Option<PostalCode>,
-    /// The regions; empty if they are free text.
+    /// The regions; empty if regions are free text.
     pub regions: Vec<Region>,
     kinds: BTreeMap<Field, String>,
 }
 
 impl AddressFormat {
-    /// The fields, line by line, as labels have them.
+    /// Returns the fields, line by line, as on labels.
     pub fn rows(&self) -> impl Iterator<Item = Vec<Field>> {
         let fields =
             |row: &str| row.split('%').skip(1).filter_map(|part| Field::of_letter(part.chars().next()?)).collect();
@@ -80,7 +80,7 @@ impl AddressFormat {
         self.rows().any(|row| row.contains(&field))
     }
 
-    /// What the country calls the field: `state`, `province`, `zip`, … `None` for name and lines.
+    /// Returns the country's term for the field: `state`, `province`, `zip`, … `None` for name and lines.
     pub fn kind(&self, field: Field) -> Option<&str> {
         let usual = match field {
             Field::Name | Field::Line => return None,
@@ -93,38 +93,38 @@ impl AddressFormat {
     }
 }
 
-/// What the postal codes of a country look like.
+/// The form of a country's postal codes.
 #[derive(Debug)]
 pub struct PostalCode {
-    /// A regular expression for all of it, in upper case.
+    /// A regular expression that matches a whole postal code, in upper case.
     pub pattern: String,
-    /// One of them.
+    /// An example.
     pub example: String,
-    /// What some write before it, and labels add: the `SE` of `SE-114 55`.
+    /// The prefix that some people write and that labels have: the `SE` of `SE-114 55`.
     pub prefix: Option<String>,
-    /// Compiled from `pattern`.
+    /// The regular expression compiled from `pattern`.
     pub(super) regex: Regex,
 }
 
 /// A state, province or other region of a country.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Region {
-    /// Its key: the part of its ISO 3166-2 code after the country, where it has one.
+    /// The key: the part of the ISO 3166-2 code after the country, if the region has a code.
     pub key: String,
-    /// Its name in the country.
+    /// The name in the country's script.
     pub name: String,
-    /// Its name in Latin script, where `name` is in another.
+    /// The name in Latin script, if `name` is in another script.
     pub latin_name: Option<String>,
-    /// What labels have, where that is not its name: the `CA` of California.
+    /// The form on labels, if it differs from the name: the `CA` of California.
     pub label: Option<String>,
 }
 
-/// The countries that have a format, as ISO 3166-1 codes of two letters, in their order.
+/// Returns the countries that have a format, as two-letter ISO 3166-1 codes, in alphabetical order.
 pub fn countries() -> impl Iterator<Item = &'static str> {
     FORMATS.keys().copied()
 }
 
-/// The format of a country, by its code of two upper-case letters. `None`: no country that parcels go to.
+/// Returns the format of a country, by its code of two upper-case letters. `None` if parcels cannot be sent there.
 pub fn format_of(country: &str) -> Option<&'static AddressFormat> {
     FORMATS.get(country)
 }
@@ -144,7 +144,8 @@ struct Facts {
 }
 
 static FORMATS: LazyLock<BTreeMap<&'static str, AddressFormat>> = LazyLock::new(|| {
-    // The data is a part of the program: `every_line_of_the_data_is_read` holds that no line is lost.
+    // The data is compiled in; the test `every_line_of_the_data_is_read` proves that it parses and that no line is
+    // lost.
     let facts: BTreeMap<&'static str, Facts> = serde_json::from_str(DATA).unwrap_or_default();
     facts.into_iter().map(|(country, facts)| (country, facts.into_format())).collect()
 });

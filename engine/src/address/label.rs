@@ -1,9 +1,9 @@
-//! Addresses as labels and receipts have them.
+//! Addresses as printed on labels and receipts.
 
 use super::{COUNTRY, Field, LINE_1, LINE_2, Members, format_of};
 
-/// The lines of an address, the recipient first and the country's code last. An address of an unknown country, as older
-/// ones may be, has its texts one below the other.
+/// Returns the lines of an address, beginning with the recipient and ending with the country code. If the country is
+/// unknown, as in some older addresses, each text is a line.
 pub fn lines(members: &Members) -> Vec<String> {
     let country = members.get(COUNTRY).map(String::as_str).unwrap_or_default();
     let text = |member: &str| members.get(member).map(String::as_str).unwrap_or_default();
@@ -26,7 +26,7 @@ pub fn lines(members: &Members) -> Vec<String> {
     lines.chain([country.to_owned()]).filter(|line| !line.is_empty()).collect()
 }
 
-/// A line of a format with its fields. What stands between two fields goes with the second one.
+/// Fills a line of a format with its fields. The text between two fields is written only if the second is not empty.
 fn filled(row: &str, field: &impl Fn(Field) -> String) -> String {
     let mut parts = row.split('%');
     let mut line = String::new();
@@ -38,7 +38,7 @@ fn filled(row: &str, field: &impl Fn(Field) -> String) -> String {
         let mut letters = part.chars();
         let value = letters.next().and_then(Field::of_letter).map(field).unwrap_or_default();
         if !value.is_empty() {
-            // A separator needs something to separate; a prefix (`SE-`) does not.
+            // A separator at the start of a line is dropped; a prefix (`SE-`) is kept.
             let is_separator = before.chars().all(|c| !c.is_alphanumeric());
             if !(is_separator && line.is_empty()) {
                 line.push_str(before);

@@ -1,10 +1,10 @@
-//! What people write, as it is compared with the data.
+//! Matches the texts that people write with the data.
 
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
 use super::{AddressFormat, PostalCode, Region};
 
-/// Text without what does not matter when names are compared: case, accents, spaces, punctuation, full width.
+/// Removes everything that does not matter when names are compared: case, accents, spaces, punctuation, full width.
 fn folded(text: &str) -> String {
     let base = |letter| match letter {
         'ı' => 'i',
@@ -14,12 +14,12 @@ fn folded(text: &str) -> String {
         other => other,
     };
     let letters = text.nfkd().filter(|letter| !is_combining_mark(*letter)).flat_map(char::to_lowercase);
-    // Lower case of some letters brings marks of its own: İ.
+    // The lower case of some letters adds combining marks: İ.
     letters.filter(|letter| letter.is_alphanumeric()).map(base).collect()
 }
 
 impl AddressFormat {
-    /// The region that is meant: by its key, its ISO 3166-2 code, its name in either script, or what labels have.
+    /// Finds a region by its key, its ISO 3166-2 code, its name in either script, or its form on labels.
     pub(super) fn region(&self, country: &str, text: &str) -> Option<&Region> {
         let wanted = folded(text);
         let is_key = |region: &&Region| folded(&region.key) == wanted;
@@ -28,17 +28,17 @@ impl AddressFormat {
             let names = [Some(&region.name), region.latin_name.as_ref(), region.label.as_ref()];
             names.into_iter().flatten().any(|name| folded(name) == wanted)
         };
-        // A key wins over another region's label: Somalia's `AD` is one region's label and no region's key.
+        // Keys first: `AD` is the label of a region of Somalia, and not its key.
         let find = |rule: &dyn Fn(&&Region) -> bool| self.regions.iter().find(rule);
         find(&is_key).or_else(|| find(&is_name)).or_else(|| find(&is_code))
     }
 }
 
 impl PostalCode {
-    /// The postal code as labels have it; `None` if it is not one of the country's.
+    /// Returns the postal code as written on labels; `None` if it is not a postal code of the country.
     ///
-    /// Takes what people write: lower case, full width, the country's prefix, and separators that are missing or other
-    /// than those of the example.
+    /// Accepts the variants that people write: lower case, full width, the country's prefix, and separators that are
+    /// missing or different from the example's.
     pub(super) fn read(&self, country: &str, text: &str) -> Option<String> {
         let upper = text.nfkc().collect::<String>().trim().to_uppercase();
         let bare = self.prefix.as_deref().and_then(|prefix| upper.strip_prefix(prefix)).unwrap_or(&upper);
@@ -54,7 +54,7 @@ impl PostalCode {
         candidates.into_iter().flatten().find(|candidate| self.regex.is_match(candidate))
     }
 
-    /// The letters and digits with the separators of the example between them, if they are as many.
+    /// Inserts the separators of the example between the letters and digits, if their number is the same.
     fn like_example(&self, compact: &str) -> Option<String> {
         let mut rest = compact.chars();
         let filled: Option<String> =

@@ -1,12 +1,12 @@
-//! Postal addresses: what a parcel needs in each country.
+//! Postal addresses, and the fields that they need in each country.
 //!
-//! The facts (order of fields, required fields, postal codes, regions) come from a kept data set, compiled in from
-//! `engine/data/address-formats`; its README says where they are from. Checkouts check addresses by them, and the pages
-//! lay their forms out by them, so there is one source.
+//! The rules (order of fields, required fields, postal codes, regions) come from a data set that is compiled in from
+//! `engine/data/address-formats`; the README there names its sources. Checkouts validate addresses with these rules and
+//! the web pages lay out their forms with them, so that there is one source.
 //!
-//! An address is a set of named texts. The known members are `name`, `line1`, `line2`, `district`, `city`, `region`,
-//! `postal_code` and `country`; others (a company, a telephone number) are kept as they are. What was stored before
-//! countries had formats stays readable: nothing here is asked when an address is loaded.
+//! An address is a map from names to texts. The known members are `name`, `line1`, `line2`, `district`, `city`,
+//! `region`, `postal_code` and `country`; others (a company, a telephone number) are stored unchanged. Addresses that
+//! were stored before countries had formats stay readable, because loading an address does not validate it.
 
 mod check;
 mod format;
@@ -23,14 +23,14 @@ pub use self::{
     label::lines,
 };
 
-/// The members of an address, by their names.
+/// The members of an address, by name.
 pub type Members = BTreeMap<String, String>;
 
-/// The two-letter code of the country.
+/// The member with the two-letter country code.
 pub const COUNTRY: &str = "country";
-/// The recipient.
+/// The member with the recipient's name.
 pub const NAME: &str = "name";
-/// The first line.
+/// The member with the first address line.
 pub const LINE_1: &str = "line1";
-/// The second line.
+/// The member with the second address line.
 pub const LINE_2: &str = "line2";

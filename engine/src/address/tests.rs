@@ -7,7 +7,7 @@ fn address(members: &[(&str, &str)]) -> Members {
     members.iter().map(|(member, text)| ((*member).to_owned(), (*text).to_owned())).collect()
 }
 
-/// A whole address with these members in place of, or beside, its own.
+/// Returns a complete address with these members added or replaced.
 fn with(country: &str, members: &[(&str, &str)]) -> Members {
     let mut whole = address(&[("name", "Ann"), ("line1", "1 Main St"), ("country", country)]);
     whole.extend(address(members));
@@ -18,7 +18,7 @@ fn kept(members: &Members) -> Members {
     check(members, Extent::Whole).unwrap_or_else(|faults| panic!("{members:?}: {faults:?}"))
 }
 
-/// The members that are found wrong, and whether they are missing.
+/// Returns the members with errors, and whether they are missing.
 fn faults(members: &Members) -> Vec<(&'static str, bool)> {
     let faults = check(members, Extent::Whole).err().unwrap_or_default();
     faults.iter().map(|fault| (fault.member, fault.is_missing)).collect()
@@ -87,7 +87,7 @@ fn countries_without_postal_codes_need_none() {
     assert_eq!((hong_kong["region"].as_str(), hong_kong.get("postal_code")), ("KL", None));
     assert_eq!(kept(&with("AE", &[("region", "dubai")]))["region"], "DU");
     assert_eq!(kept(&with("AE", &[("region", "دبي")]))["region"], "DU");
-    // Some forms of others demand one all the same.
+    // Web forms of other shops require a postal code even for countries without them; it is accepted.
     assert_eq!(kept(&with("AE", &[("region", "DU"), ("postal_code", "00000")]))["postal_code"], "00000");
     assert_eq!(faults(&with("AE", &[])), [("region", true)]);
 }
@@ -137,7 +137,7 @@ fn regions_are_those_of_the_country() {
     }
     let quebec = with("CA", &[("city", "Montréal"), ("postal_code", "H2X 1Y4"), ("region", "Québec")]);
     assert_eq!(kept(&quebec)["region"], "QC");
-    // Where regions are not listed they are free text.
+    // Regions are free text in countries without a list of regions.
     let bavaria = with("DE", &[("city", "München"), ("postal_code", "80331"), ("region", "Bayern")]);
     assert_eq!(kept(&bavaria)["region"], "Bayern");
 }

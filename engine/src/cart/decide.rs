@@ -1,18 +1,18 @@
-//! How a cart decides.
+//! How a cart decides commands.
 
 use std::sync::Arc;
 
 use super::{
     CHANGES_MAX, Cart, CartCommand, CartEvent, CartLine, CartRejection, CartReply, ENDED_CHECKOUTS_MAX, LINES_MAX,
     NewPrice, TITLE_CHARS_MAX,
-    fold::{Ended, Grip, Sheet, subtotal},
+    fold::{Details, Ended, Grip, subtotal},
 };
 use crate::{
     aggregate::{Aggregate, Context, Decision, KeyReused},
-    drop::Buyer,
+    flash_drop::Buyer,
     id::{CheckoutId, LineId},
+    processed_commands::ProcessedCommand,
     quantity::Quantity,
-    receipts::Receipt,
     time::Timestamp,
 };
 
@@ -22,18 +22,18 @@ impl Cart {
     pub(super) fn decide_command(&self, command: &CartCommand, context: &Context) -> Decided {
         match command {
             CartCommand::Create { tenant, cart, buyer, currency } => {
-                if let Some(sheet) = &self.sheet {
-                    if !context.says(sheet.created.fingerprint, sheet.created.at) {
+                if let Some(details) = &self.details {
+                    if !context.says(details.created.fingerprint, details.created.at) {
                         return Err(KeyReused.into());
                     }
-                    return Ok(Decision::again(CartReply::Cart(Arc::new(as_made(sheet)))));
+                    return Ok(Decision::duplicate(CartReply::Cart(Arc::new(as_made(details)))));
                 }
                 let created = CartEvent::Created {
                     tenant: tenant.clone(),
                     cart: *cart,
                     buyer: buyer.subject,
                     currency: *currency,
-                    receipt: Receipt::of(context),
+                    processed: ProcessedCommand::of(context),
                 };
                 self.accept(created)
             }
@@ -45,35 +45,35 @@ impl Cart {
                 context.now,
             )),
             CartCommand::Expire { unchanged_since } => {
-                self.sheet.as_ref().ok_or(CartRejection::NotFound)?;
+                self.details.as_ref().ok_or(CartRejection::NotFound)?;
                 let is_kept = self.deleted || self.lock.is_some() || self.updated_at > *unchanged_since;
                 Ok(match is_kept {
-                    true => Decision::again(CartReply::Done),
+                    true => Decision::duplicate(CartReply::Done),
                     false => Decision::accept(vec![CartEvent::Expired { at: context.now }], CartReply::Done),
                 })
             }
             CartCommand::Delete { buyer } if self.deleted => {
-                self.sheet.as_ref().filter(|sheet| buyer.is(sheet.buyer)).ok_or(CartRejection::NotFound)?;
-                Ok(Decision::again(CartReply::Done))
+                self.details.as_ref().filter(|details| buyer.is(details.buyer)).ok_or(CartRejection::NotFound)?;
+                Ok(Decision::duplicate(CartReply::Done))
             }
             CartCommand::View { buyer } => {
-                let sheet = self.existing().ok_or(CartRejection::NotFound)?;
-                if buyer.as_ref().is_some_and(|buyer| !buyer.is(sheet.buyer)) {
+                let details = self.existing().ok_or(CartRejection::NotFound)?;
+                if buyer.as_ref().is_some_and(|buyer| !buyer.is(details.buyer)) {
                     return Err(CartRejection::NotFound);
                 }
-                Ok(Decision::read(CartReply::Cart(Arc::new(self.view(sheet)))))
+                Ok(Decision::read(CartReply::Cart(Arc::new(self.view(details)))))
             }
             CartCommand::BeginCheckout { buyer, checkout, attempt, deadline } => {
-                let sheet = self.owned_by(buyer)?;
-                self.begin_checkout(sheet, *checkout, *attempt, *deadline, context.now)
+                let details = self.owned_by(buyer)?;
+                self.begin_checkout(details, *checkout, *attempt, *deadline, context.now)
             }
             CartCommand::AddLine { buyer, .. }
             | CartCommand::ChangeLine { buyer, .. }
             | CartCommand::RemoveLine { buyer, .. }
             | CartCommand::Delete { buyer } => {
-                self.sheet.as_ref().filter(|sheet| buyer.is(sheet.buyer)).ok_or(CartRejection::NotFound)?;
+                self.details.as_ref().filter(|details| buyer.is(details.buyer)).ok_or(CartRejection::NotFound)?;
                 if let Some(view) = self.earlier(context)? {
-                    return Ok(Decision::again(CartReply::Cart(view)));
+                    return Ok(Decision::duplicate(CartReply::Cart(view)));
                 }
                 self.existing().ok_or(CartRejection::NotFound)?;
                 if let Some(grip) = self.lock {
@@ -87,13 +87,13 @@ impl Cart {
         }
     }
 
-    fn owned_by(&self, buyer: &Buyer) -> Result<&Sheet, CartRejection> {
-        self.existing().filter(|sheet| buyer.is(sheet.buyer)).ok_or(CartRejection::NotFound)
+    fn owned_by(&self, buyer: &Buyer) -> Result<&Details, CartRejection> {
+        self.existing().filter(|details| buyer.is(details.buyer)).ok_or(CartRejection::NotFound)
     }
 
-    /// A change by the buyer of a cart that is free to be changed.
+    /// Decides a buyer's change of a cart that is not locked.
     fn change(&self, command: &CartCommand, context: &Context) -> Decided {
-        let receipt = Receipt::of(context);
+        let processed = ProcessedCommand::of(context);
         match command {
             CartCommand::AddLine { sku, product, variant, title, options, quantity, price, .. } => {
                 let known = self.line_of(sku);
@@ -119,18 +119,18 @@ impl Cart {
                     options: (!options.is_empty()).then(|| options.clone()),
                 };
                 self.check_subtotal(&line)?;
-                self.accept(CartEvent::LinePut { line, receipt })
+                self.accept(CartEvent::LinePut { line, processed })
             }
             CartCommand::ChangeLine { line, quantity, .. } => {
                 let known = self.line(*line).ok_or(CartRejection::LineNotFound)?;
                 self.check_subtotal(&CartLine { quantity: *quantity, ..(**known).clone() })?;
-                self.accept(CartEvent::LineChanged { line: *line, quantity: *quantity, receipt })
+                self.accept(CartEvent::LineChanged { line: *line, quantity: *quantity, processed })
             }
             CartCommand::RemoveLine { line, .. } => {
                 self.line(*line).ok_or(CartRejection::LineNotFound)?;
-                self.accept(CartEvent::LineRemoved { line: *line, receipt })
+                self.accept(CartEvent::LineRemoved { line: *line, processed })
             }
-            CartCommand::Delete { .. } => Ok(Decision::accept(vec![CartEvent::Deleted { receipt }], CartReply::Done)),
+            CartCommand::Delete { .. } => Ok(Decision::accept(vec![CartEvent::Deleted { processed }], CartReply::Done)),
             CartCommand::Create { .. }
             | CartCommand::View { .. }
             | CartCommand::Expire { .. }
@@ -139,7 +139,7 @@ impl Cart {
         }
     }
 
-    /// Whether the cart comes to something that can be written down with the line as this.
+    /// Checks that the subtotal with this line does not overflow.
     fn check_subtotal(&self, line: &CartLine) -> Result<(), CartRejection> {
         let mut lines: Vec<_> = self.lines.iter().filter(|known| known.id != line.id).cloned().collect();
         lines.push(Arc::new(line.clone()));
@@ -148,7 +148,7 @@ impl Cart {
 
     fn begin_checkout(
         &self,
-        sheet: &Sheet,
+        details: &Details,
         checkout: CheckoutId,
         attempt: u32,
         deadline: Timestamp,
@@ -156,7 +156,7 @@ impl Cart {
     ) -> Decided {
         let grip = Grip { checkout, attempt };
         if self.lock == Some(grip) {
-            return Ok(Decision::again(CartReply::Cart(Arc::new(self.view(sheet)))));
+            return Ok(Decision::duplicate(CartReply::Cart(Arc::new(self.view(details)))));
         }
         let over = |ended: &Ended| ended.grip.checkout == checkout && ended.grip.attempt >= attempt;
         if now > deadline || self.ended.iter().any(over) {
@@ -183,9 +183,10 @@ impl Cart {
         now: Timestamp,
     ) -> Decision<CartEvent, CartReply> {
         let known = self.ended.iter().any(|ended| ended.grip == grip);
+        // After the deadline there is nothing to remember: the deadline itself bars a delayed `BeginCheckout`.
         let late = self.lock != Some(grip) && now > deadline;
-        if self.sheet.is_none() || known || late {
-            return Decision::again(CartReply::Done);
+        if self.details.is_none() || known || late {
+            return Decision::duplicate(CartReply::Done);
         }
         let ended = CartEvent::CheckoutEnded {
             checkout: grip.checkout,
@@ -198,17 +199,17 @@ impl Cart {
         Decision::accept(vec![ended], CartReply::Done)
     }
 
-    /// The event, and the cart as it is after it.
+    /// Accepts the event, with the cart after the event as the reply.
     fn accept(&self, event: CartEvent) -> Decided {
         let mut after = Cart {
-            sheet: self.sheet.clone(),
+            details: self.details.clone(),
             lines: self.lines.clone(),
             lock: self.lock,
             updated_at: self.updated_at,
             ..Cart::default()
         };
         after.apply(&event);
-        let view = after.sheet.as_ref().map(|sheet| after.view(sheet)).ok_or(CartRejection::NotFound)?;
+        let view = after.details.as_ref().map(|details| after.view(details)).ok_or(CartRejection::NotFound)?;
         Ok(Decision::accept(vec![event], CartReply::Cart(Arc::new(view))))
     }
 }
@@ -216,8 +217,8 @@ impl Cart {
 const TOO_MUCH: CartRejection =
     CartRejection::Invalid { pointer: "/quantity", why: "makes the cart more than can be counted" };
 
-/// The cart as its maker was answered.
-fn as_made(sheet: &Sheet) -> super::CartView {
-    let cart = Cart { updated_at: sheet.created.at, ..Cart::default() };
-    cart.view(sheet)
+/// The cart as the reply to its creation showed it.
+fn as_made(details: &Details) -> super::CartView {
+    let cart = Cart { updated_at: details.created.at, ..Cart::default() };
+    cart.view(details)
 }

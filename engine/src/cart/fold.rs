@@ -1,4 +1,4 @@
-//! What a cart remembers, and how events change it.
+//! The state of a cart, and how events change it.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -10,28 +10,28 @@ use crate::{
     id::{CartId, CheckoutId, LineId, Sku, SubjectId, TenantId},
     money::{Currency, Money, MoneyError},
     pricing::{PricedLine, goods},
-    receipts::{RECEIPT_MS, Receipt},
+    processed_commands::{PROCESSED_COMMANDS_KEPT_MS, ProcessedCommand},
     time::Timestamp,
 };
 
-/// What a buyer means to buy. `Default` is a cart that nobody has made.
+/// A shopping cart. `Default` is a cart that does not exist yet.
 #[derive(Debug, Default)]
 pub struct Cart {
-    pub(super) sheet: Option<Sheet>,
+    pub(super) details: Option<Details>,
     pub(super) deleted: bool,
     pub(super) lines: Vec<Arc<CartLine>>,
-    /// The checkout that has hold of it.
+    /// The checkout that has locked the cart.
     pub(super) lock: Option<Grip>,
-    /// Checkouts that are over, while a late copy of their beginning may come.
+    /// Ended checkouts, kept while a delayed copy of their `BeginCheckout` may arrive.
     pub(super) ended: Vec<Ended>,
-    /// The changes of the last 24 hours, oldest first, with what was answered.
-    pub(super) answers: VecDeque<(Receipt, Arc<CartView>)>,
+    /// The changes of the last 24 hours with their replies, oldest first.
+    pub(super) answers: VecDeque<(ProcessedCommand, Arc<CartView>)>,
     pub(super) updated_at: Timestamp,
 }
 
-/// What is said of a cart when it is made.
+/// The details of a cart, fixed at its creation.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
-pub(super) struct Sheet {
+pub(super) struct Details {
     #[n(0)]
     pub(super) tenant: TenantId,
     #[n(1)]
@@ -41,10 +41,10 @@ pub(super) struct Sheet {
     #[n(3)]
     pub(super) currency: Option<Currency>,
     #[n(4)]
-    pub(super) created: Receipt,
+    pub(super) created: ProcessedCommand,
 }
 
-/// A checkout, at one of its attempts.
+/// A checkout at one of its attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub(super) struct Grip {
     #[n(0)]
@@ -53,20 +53,20 @@ pub(super) struct Grip {
     pub(super) attempt: u32,
 }
 
-/// A checkout that is over.
+/// A checkout attempt that has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub(super) struct Ended {
     #[n(0)]
     pub(super) grip: Grip,
-    /// No late copy of its beginning is accepted after this instant.
+    /// A delayed copy of its `BeginCheckout` is rejected after this instant.
     #[n(1)]
     pub(super) until: Timestamp,
 }
 
 impl Cart {
-    /// The sheet of a cart that is there.
-    pub(super) fn existing(&self) -> Option<&Sheet> {
-        self.sheet.as_ref().filter(|_| !self.deleted)
+    /// The details of a cart that exists and is not deleted.
+    pub(super) fn existing(&self) -> Option<&Details> {
+        self.details.as_ref().filter(|_| !self.deleted)
     }
 
     pub(super) fn line(&self, id: LineId) -> Option<&Arc<CartLine>> {
@@ -77,80 +77,85 @@ impl Cart {
         self.lines.iter().find(|line| line.sku == *sku)
     }
 
-    /// The currency that a new line must have, if that is settled.
+    /// The currency that a new line must have, if it is fixed.
     pub(super) fn currency(&self) -> Option<Currency> {
-        let said = self.sheet.as_ref().and_then(|sheet| sheet.currency);
+        let said = self.details.as_ref().and_then(|details| details.currency);
         said.or_else(|| self.lines.first().map(|line| line.price.currency))
     }
 
-    /// What an earlier copy of the command was answered.
+    /// The reply to an earlier copy of the command, if there was one.
     pub(super) fn earlier(&self, context: &Context) -> Result<Option<Arc<CartView>>, KeyReused> {
-        let known = |(receipt, _): &&(Receipt, Arc<CartView>)| context.ids().any(|id| id == receipt.command_id);
+        let known =
+            |(processed, _): &&(ProcessedCommand, Arc<CartView>)| context.ids().any(|id| id == processed.command_id);
         match self.answers.iter().find(known) {
             None => Ok(None),
-            Some((receipt, _)) if !context.says(receipt.fingerprint, receipt.at) => Err(KeyReused),
+            Some((processed, _)) if !context.says(processed.fingerprint, processed.at) => Err(KeyReused),
             Some((_, view)) => Ok(Some(view.clone())),
         }
     }
 
-    /// How many changes of the last 24 hours are remembered.
+    /// The number of remembered changes within the last 24 hours.
     pub(super) fn changes_remembered(&self, now: Timestamp) -> usize {
-        let expired = self.answers.iter().take_while(|(receipt, _)| now.ms_since(receipt.at) > RECEIPT_MS).count();
+        let expired = self
+            .answers
+            .iter()
+            .take_while(|(processed, _)| now.ms_since(processed.at) > PROCESSED_COMMANDS_KEPT_MS)
+            .count();
         self.answers.len() - expired
     }
 
-    pub(super) fn view(&self, sheet: &Sheet) -> CartView {
+    pub(super) fn view(&self, details: &Details) -> CartView {
         CartView {
-            id: sheet.cart,
-            buyer: sheet.buyer,
+            id: details.cart,
+            buyer: details.buyer,
             currency: self.currency(),
             lines: self.lines.clone(),
             subtotal: self.currency().and_then(|currency| subtotal(currency, &self.lines).ok()),
             checkout: self.lock.map(|grip| grip.checkout),
-            created_at: sheet.created.at,
+            created_at: details.created.at,
             updated_at: self.updated_at,
         }
     }
 
     pub(super) fn fold(&mut self, event: &CartEvent) {
         match event {
-            CartEvent::Created { tenant, cart, buyer, currency, receipt } => {
-                self.sheet = Some(Sheet {
+            CartEvent::Created { tenant, cart, buyer, currency, processed } => {
+                self.details = Some(Details {
                     tenant: tenant.clone(),
                     cart: *cart,
                     buyer: *buyer,
                     currency: *currency,
-                    created: *receipt,
+                    created: *processed,
                 });
-                self.changed_by(receipt);
+                self.changed_by(processed);
             }
-            CartEvent::LinePut { line, receipt } => {
+            CartEvent::LinePut { line, processed } => {
                 let line = Arc::new(line.clone());
                 match self.lines.iter_mut().find(|known| known.id == line.id) {
                     Some(known) => *known = line,
                     None => self.lines.push(line),
                 }
-                self.changed_by(receipt);
+                self.changed_by(processed);
             }
-            CartEvent::LineChanged { line, quantity, receipt } => {
+            CartEvent::LineChanged { line, quantity, processed } => {
                 if let Some(known) = self.lines.iter_mut().find(|known| known.id == *line) {
                     Arc::make_mut(known).quantity = *quantity;
                 }
-                self.changed_by(receipt);
+                self.changed_by(processed);
             }
-            CartEvent::LineRemoved { line, receipt } => {
+            CartEvent::LineRemoved { line, processed } => {
                 self.lines.retain(|known| known.id != *line);
-                self.changed_by(receipt);
+                self.changed_by(processed);
             }
-            CartEvent::Deleted { receipt } => {
+            CartEvent::Deleted { processed } => {
                 self.deleted = true;
                 self.lines.clear();
-                self.changed_by(receipt);
+                self.changed_by(processed);
             }
             CartEvent::Expired { .. } => {
                 self.deleted = true;
                 self.lines.clear();
-                // Whoever asks again hears that there is no such cart.
+                // Duplicates of earlier commands are rejected with `NotFound`, like any other command.
                 self.answers.clear();
             }
             CartEvent::CheckoutBegan { checkout, attempt, .. } => {
@@ -176,19 +181,23 @@ impl Cart {
         }
     }
 
-    fn changed_by(&mut self, receipt: &Receipt) {
-        self.updated_at = receipt.at;
-        while self.answers.front().is_some_and(|(oldest, _)| receipt.at.ms_since(oldest.at) > RECEIPT_MS) {
+    fn changed_by(&mut self, processed: &ProcessedCommand) {
+        self.updated_at = processed.at;
+        while self
+            .answers
+            .front()
+            .is_some_and(|(oldest, _)| processed.at.ms_since(oldest.at) > PROCESSED_COMMANDS_KEPT_MS)
+        {
             self.answers.pop_front();
         }
-        if let Some(sheet) = &self.sheet {
-            let view = Arc::new(self.view(sheet));
-            self.answers.push_back((*receipt, view));
+        if let Some(details) = &self.details {
+            let view = Arc::new(self.view(details));
+            self.answers.push_back((*processed, view));
         }
     }
 }
 
-/// What lines of one currency come to.
+/// The sum of lines in one currency.
 pub(super) fn subtotal(currency: Currency, lines: &[Arc<CartLine>]) -> Result<Money, MoneyError> {
     let lines: Vec<PricedLine> = lines.iter().map(|line| PricedLine::from(&**line)).collect();
     goods(currency, &lines)

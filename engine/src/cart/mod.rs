@@ -1,7 +1,7 @@
-//! A cart: what a buyer means to buy, each line at the price it had when it was added.
+//! A cart: the lines that a buyer wants to buy, each with its price at the time when it was added.
 //!
-//! One checkout at a time has hold of a cart. Meanwhile its lines do not change; when it is paid they are gone, else
-//! they stay, at the prices that the catalogue has by then:
+//! One checkout at a time locks a cart. While the cart is locked, its lines do not change. If the checkout is paid, the
+//! lines are removed; otherwise they stay, with the current prices of the catalogue:
 //!
 //! ```text
 //! open ─ BeginCheckout ─▶ in checkout ─ EndCheckout(sold) ─▶ open, empty
@@ -9,7 +9,11 @@
 //!   └────────────────────────────────────────────────────┘
 //! ```
 //!
-//! A guest who signs in keeps the carts: the guest is one of the account's former subjects, so no line has to move.
+//! A guest who signs in keeps the guest's carts: the guest subject becomes one of the account's former subjects, so no
+//! line has to be copied.
+//!
+//! Invariants: at most one checkout locks the cart, all prices have one currency, and a checkout attempt that has ended
+//! never locks the cart again.
 
 mod decide;
 mod fold;
@@ -24,152 +28,154 @@ use minicbor::{Decode, Encode};
 pub use self::{fold::Cart, snapshot::FrozenCart};
 use crate::{
     aggregate::KeyReused,
-    drop::Buyer,
+    flash_drop::Buyer,
     id::{CartId, CheckoutId, LineId, ProductId, Sku, SubjectId, TenantId, VariantId},
     money::{Currency, Money},
     pricing::PricedLine,
+    processed_commands::ProcessedCommand,
     product::OptionValue,
     quantity::Quantity,
-    receipts::Receipt,
     time::Timestamp,
 };
 
-/// The most lines of one cart: as many as an order has.
+/// The maximum number of lines of a cart, equal to that of an order.
 pub const LINES_MAX: usize = 100;
-/// The longest title of a line, in characters: a product's and a variant's, 255 characters each, with what joins them.
+/// The maximum length of a line's title, in characters: the titles of a product and a variant, 255 characters each, and
+/// the text between them.
 pub const TITLE_CHARS_MAX: usize = 2_100;
-/// The most changes of one cart within 24 hours: each is remembered, to answer a repeat as it was answered first.
+/// The maximum number of changes of a cart within 24 hours. Changes are remembered, so that duplicates get the same
+/// reply.
 pub const CHANGES_MAX: usize = 1_000;
-/// The most checkouts of one cart within the time that a late copy of their beginning may take to arrive.
+/// The maximum number of checkouts of a cart within the time that delayed copies of `BeginCheckout` may take.
 pub const ENDED_CHECKOUTS_MAX: usize = 64;
 
-/// What can be asked of a cart.
+/// The commands of a cart.
 #[derive(Debug, Clone)]
 pub enum CartCommand {
-    /// Make it, empty.
+    /// Creates an empty cart.
     Create {
-        /// Whose shop.
+        /// The tenant.
         tenant: TenantId,
-        /// Its id, derived from the command's.
+        /// The cart's id, derived from the command id.
         cart: CartId,
-        /// Whose it is.
+        /// The buyer that owns the cart.
         buyer: Buyer,
-        /// The currency of its prices. `None`: that of its first line.
+        /// The currency of all prices. `None`: the currency of the first line.
         currency: Option<Currency>,
     },
-    /// Put something into it. A SKU that it has already gets more units, and the price of now.
+    /// Adds units of a SKU. If the cart already has the SKU, its line gets the additional units and the current price.
     AddLine {
-        /// Who asks.
+        /// The caller.
         buyer: Buyer,
-        /// What.
+        /// The SKU.
         sku: Sku,
-        /// The product that it belongs to.
+        /// The product of the variant.
         product: ProductId,
         /// The variant that has the SKU.
         variant: VariantId,
-        /// What it is called.
+        /// The title to display.
         title: String,
-        /// The variant's options. Empty when the product has none.
+        /// The variant's options. Empty if the product has none.
         options: Vec<OptionValue>,
-        /// How many units more.
+        /// The number of units to add.
         quantity: Quantity,
-        /// For how much each, as the catalogue says now.
+        /// The current price of a unit in the catalogue.
         price: Money,
     },
-    /// Another number of units.
+    /// Sets the number of units of a line.
     ChangeLine {
-        /// Who asks.
+        /// The caller.
         buyer: Buyer,
-        /// Which line.
+        /// The line.
         line: LineId,
-        /// How many units.
+        /// The number of units.
         quantity: Quantity,
     },
-    /// Take a line out of it. One that is not there is out already.
+    /// Removes a line. Rejected if the cart has no such line.
     RemoveLine {
-        /// Who asks.
+        /// The caller.
         buyer: Buyer,
-        /// Which line.
+        /// The line.
         line: LineId,
     },
-    /// Throw it away.
+    /// Deletes the cart.
     Delete {
-        /// Who asks.
+        /// The caller.
         buyer: Buyer,
     },
-    /// Throw it away unless its buyer has changed it since, or a checkout has hold of it. For carts of guests, whom nobody
-    /// sees again.
+    /// Deletes the cart of a guest, unless the guest has changed it recently or a checkout has locked it.
     Expire {
-        /// A change after this instant keeps it.
+        /// A cart that was changed after this instant is kept.
         unchanged_since: Timestamp,
     },
-    /// Read it. `buyer` is `None` for the vendor, who sees all.
+    /// Reads the cart.
     View {
-        /// Who asks.
+        /// The caller. `None` for the merchant, who can read all carts.
         buyer: Option<Buyer>,
     },
-    /// A checkout takes hold of it and hears its lines.
+    /// Locks the cart for a checkout and replies with its lines.
     BeginCheckout {
-        /// Who pays.
+        /// The buyer that pays.
         buyer: Buyer,
         /// The checkout.
         checkout: CheckoutId,
-        /// Its attempt.
+        /// The attempt of the checkout.
         attempt: u32,
-        /// After this instant it is too late.
+        /// After this instant, the command is rejected.
         deadline: Timestamp,
     },
-    /// A checkout lets go of it. Of one that never had it, a beginning that comes later is refused.
+    /// Unlocks the cart after a checkout. If it arrives before the attempt's `BeginCheckout`, that command is rejected
+    /// later.
     EndCheckout {
         /// The checkout.
         checkout: CheckoutId,
-        /// Its attempt.
+        /// The attempt of the checkout.
         attempt: u32,
-        /// Whether everything in it is sold: it is empty then.
+        /// Whether all lines are sold. If so, the cart becomes empty.
         sold: bool,
-        /// Prices that have changed since they were put into the cart.
+        /// Prices that have changed since their lines were added.
         prices: Vec<NewPrice>,
-        /// The deadline that the beginning had.
+        /// The deadline of the matching `BeginCheckout`.
         deadline: Timestamp,
     },
 }
 
-/// What a line costs now.
+/// The current price of a SKU.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub struct NewPrice {
-    /// Of what.
+    /// The SKU.
     #[n(0)]
     pub sku: Sku,
-    /// For how much each.
+    /// The price of a unit.
     #[n(1)]
     pub price: Money,
 }
 
-/// What a buyer means to buy of one SKU.
+/// A line of a cart: the units of one SKU.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub struct CartLine {
-    /// Its id, derived from the command that added it.
+    /// The id, derived from the command that added the line.
     #[n(0)]
     pub id: LineId,
-    /// What.
+    /// The SKU.
     #[n(1)]
     pub sku: Sku,
-    /// The product that it belongs to.
+    /// The product of the variant.
     #[n(2)]
     pub product: ProductId,
     /// The variant that has the SKU.
     #[n(3)]
     pub variant: VariantId,
-    /// What it is called.
+    /// The title to display.
     #[n(4)]
     pub title: String,
-    /// How many units.
+    /// The number of units.
     #[n(5)]
     pub quantity: Quantity,
-    /// For how much each, when it was added.
+    /// The price of a unit when the line was added.
     #[n(6)]
     pub price: Money,
-    /// The variant's options when it was added: "Size", "M". `None` when it has none, or when that was not known.
+    /// The variant's options when the line was added, such as "Size": "M". `None` if it has none or they are unknown.
     #[n(7)]
     pub options: Option<Vec<OptionValue>>,
 }
@@ -180,29 +186,29 @@ impl From<&CartLine> for PricedLine {
     }
 }
 
-/// What can happen to a cart.
+/// The events of a cart.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub enum CartEvent {
-    /// It was made.
+    /// The cart was created.
     #[n(0)]
     Created {
-        /// Whose shop.
+        /// The tenant.
         #[n(0)]
         tenant: TenantId,
-        /// Its id.
+        /// The cart's id.
         #[n(1)]
         cart: CartId,
-        /// Whose it is.
+        /// The subject that owns the cart.
         #[n(2)]
         buyer: SubjectId,
-        /// The currency of its prices, if that was said.
+        /// The currency of all prices, if it was given.
         #[n(3)]
         currency: Option<Currency>,
-        /// The command that made it.
+        /// The command that created the cart.
         #[n(4)]
-        receipt: Receipt,
+        processed: ProcessedCommand,
     },
-    /// A line is as this: a new one, or one with this id that was another way.
+    /// A line was added, or replaced if the cart had a line with this id.
     #[n(1)]
     LinePut {
         /// The line.
@@ -210,77 +216,77 @@ pub enum CartEvent {
         line: CartLine,
         /// The command.
         #[n(1)]
-        receipt: Receipt,
+        processed: ProcessedCommand,
     },
-    /// A line has another number of units.
+    /// The number of units of a line was changed.
     #[n(2)]
     LineChanged {
-        /// Which.
+        /// The line.
         #[n(0)]
         line: LineId,
-        /// How many units.
+        /// The number of units.
         #[n(1)]
         quantity: Quantity,
         /// The command.
         #[n(2)]
-        receipt: Receipt,
+        processed: ProcessedCommand,
     },
-    /// A line is gone.
+    /// A line was removed.
     #[n(3)]
     LineRemoved {
-        /// Which.
+        /// The line.
         #[n(0)]
         line: LineId,
         /// The command.
         #[n(1)]
-        receipt: Receipt,
+        processed: ProcessedCommand,
     },
-    /// It was thrown away.
+    /// The buyer deleted the cart.
     #[n(4)]
     Deleted {
         /// The command.
         #[n(0)]
-        receipt: Receipt,
+        processed: ProcessedCommand,
     },
-    /// A checkout has hold of it.
+    /// A checkout locked the cart.
     #[n(5)]
     CheckoutBegan {
         /// The checkout.
         #[n(0)]
         checkout: CheckoutId,
-        /// Its attempt.
+        /// The attempt of the checkout.
         #[n(1)]
         attempt: u32,
-        /// When.
+        /// The time of the event.
         #[n(2)]
         at: Timestamp,
     },
-    /// A checkout has no hold of it, and will not get any.
+    /// A checkout unlocked the cart, or is barred from locking it.
     #[n(6)]
     CheckoutEnded {
         /// The checkout.
         #[n(0)]
         checkout: CheckoutId,
-        /// Its attempt.
+        /// The attempt of the checkout.
         #[n(1)]
         attempt: u32,
-        /// Whether what it had hold of is sold.
+        /// Whether the lines are sold.
         #[n(2)]
         sold: bool,
         /// Prices that have changed.
         #[n(3)]
         prices: Vec<NewPrice>,
-        /// Until when a late copy of its beginning may come.
+        /// The latest time at which a delayed copy of its `BeginCheckout` may arrive.
         #[n(4)]
         until: Timestamp,
-        /// When.
+        /// The time of the event.
         #[n(5)]
         at: Timestamp,
     },
-    /// It was thrown away, since nobody had changed it for long.
+    /// The cart was deleted because its buyer had not changed it for a long time.
     #[n(7)]
     Expired {
-        /// When.
+        /// The time of the event.
         #[n(0)]
         at: Timestamp,
     },
@@ -289,75 +295,75 @@ pub enum CartEvent {
 /// A cart as its buyer sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CartView {
-    /// Its id.
+    /// The id.
     pub id: CartId,
-    /// Whose it is.
+    /// The subject that owns the cart.
     pub buyer: SubjectId,
-    /// The currency of its prices, once that is known.
+    /// The currency of all prices, once it is known.
     pub currency: Option<Currency>,
-    /// What is in it, first added first.
+    /// The lines, in the order in which they were added.
     pub lines: Vec<Arc<CartLine>>,
-    /// What the lines come to. `None` for an empty cart of no currency.
+    /// The sum of all lines. `None` for an empty cart without a currency.
     pub subtotal: Option<Money>,
-    /// The checkout that has hold of it.
+    /// The checkout that has locked the cart.
     pub checkout: Option<CheckoutId>,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Timestamp,
-    /// When a buyer last changed it.
+    /// The time of the buyer's last change.
     pub updated_at: Timestamp,
 }
 
-/// What a cart answers.
+/// The replies of a cart.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CartReply {
-    /// The cart as it stands, or stood when the command was accepted.
+    /// The current cart, or the cart as an earlier copy of the command returned it.
     Cart(Arc<CartView>),
-    /// Done, or done before.
+    /// The command took effect now or earlier.
     Done,
 }
 
-/// Why a cart refuses.
+/// The reasons for which a cart rejects a command.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum CartRejection {
-    /// There is no such cart, or it is not the caller's.
+    /// The cart does not exist, or it belongs to another buyer.
     #[error("no such cart")]
     NotFound,
     /// The cart has no such line.
     #[error("no such line")]
     LineNotFound,
-    /// The idempotency key was used for another command.
+    /// The idempotency key was used for a different command.
     #[error(transparent)]
     KeyReused(#[from] KeyReused),
-    /// A checkout has hold of the cart.
+    /// A checkout has locked the cart.
     #[error("the cart is in a checkout")]
     CheckoutInProgress {
-        /// Which.
+        /// The checkout.
         checkout: CheckoutId,
     },
-    /// There is nothing in it.
+    /// The cart is empty.
     #[error("the cart is empty")]
     Empty,
-    /// As many lines as a cart has.
+    /// The cart has reached its maximum number of lines.
     #[error("a cart has at most {LINES_MAX} lines")]
     TooManyLines,
-    /// As many changes or checkouts as a cart remembers. It can be changed again later.
+    /// The cart has reached its maximum number of recent changes or checkouts. The caller can retry later.
     #[error("too many changes of the cart")]
     TooManyChanges,
-    /// Its prices are in another currency.
+    /// The price is in a different currency than the cart.
     #[error("the cart's prices are in {currency}")]
     OtherCurrency {
-        /// The cart's.
+        /// The currency of the cart.
         currency: Currency,
     },
-    /// The request came after its deadline, or after its own undoing.
+    /// The command arrived after its deadline or after its own `EndCheckout`.
     #[error("too late")]
     TooLate,
-    /// A value is out of its range.
+    /// A value is out of range.
     #[error("{pointer}: {why}")]
     Invalid {
-        /// Where in the request, as a JSON pointer.
+        /// The JSON pointer to the value in the request.
         pointer: &'static str,
-        /// Why.
+        /// The reason.
         why: &'static str,
     },
 }

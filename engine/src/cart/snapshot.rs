@@ -1,4 +1,4 @@
-//! A cart's state as it is written down, and the aggregate as the runtime sees it.
+//! The snapshot format of a cart and its implementation of [`Aggregate`].
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -7,34 +7,34 @@ use wincode::{SchemaRead, SchemaWrite};
 
 use super::{
     Cart, CartCommand, CartEvent, CartLine, CartRejection, CartReply, CartView,
-    fold::{Ended, Grip, Sheet},
+    fold::{Details, Ended, Grip},
 };
 use crate::{
     aggregate::{Aggregate, Context, Decision, SnapshotError, read_snapshot, write_part, write_snapshot},
     id::{CheckoutId, Kind},
     money::Currency,
-    receipts::Receipt,
+    processed_commands::ProcessedCommand,
     time::Timestamp,
 };
 
-/// A cart's state at one version.
+/// A frozen state of a cart.
 #[derive(Debug, SchemaRead, SchemaWrite)]
 pub struct FrozenCart {
-    /// All of it, as events spell it: most of it came with them.
+    /// The whole state in the encoding of events, because most of it comes from events.
     state: Vec<u8>,
 }
 
-/// A cart with each of its lines written once, however many answers speak of it.
+/// A cart whose lines are each written once, however many replies contain them.
 #[derive(Debug, Encode, Decode)]
 struct Form {
     #[n(0)]
-    sheet: Option<Sheet>,
+    details: Option<Details>,
     #[n(1)]
     deleted: bool,
-    /// Every line that the cart or an answer has, as it was then.
+    /// Every version of a line that the cart or a reply contains.
     #[n(2)]
     written: Vec<CartLine>,
-    /// The cart's lines, by their place in `written`.
+    /// The cart's lines, as indexes into `written`.
     #[n(3)]
     lines: Vec<u32>,
     #[n(4)]
@@ -50,7 +50,7 @@ struct Form {
 #[derive(Debug, Encode, Decode)]
 struct AnswerForm {
     #[n(0)]
-    receipt: Receipt,
+    processed: ProcessedCommand,
     #[n(1)]
     lines: Vec<u32>,
     #[n(2)]
@@ -102,8 +102,8 @@ impl Aggregate for Cart {
     fn freeze(&self) -> Result<FrozenCart, SnapshotError> {
         let mut writing = Writing::default();
         let lines = writing.places(&self.lines);
-        let answers = self.answers.iter().map(|(receipt, view)| AnswerForm {
-            receipt: *receipt,
+        let answers = self.answers.iter().map(|(processed, view)| AnswerForm {
+            processed: *processed,
             lines: writing.places(&view.lines),
             currency: view.currency,
             checkout: view.checkout,
@@ -111,7 +111,7 @@ impl Aggregate for Cart {
         });
         let answers = answers.collect();
         let form = Form {
-            sheet: self.sheet.clone(),
+            details: self.details.clone(),
             deleted: self.deleted,
             written: writing.written,
             lines,
@@ -137,7 +137,7 @@ impl Aggregate for Cart {
             lines.ok_or_else(|| SnapshotError("a line that is not there".to_owned()))
         };
         let mut cart = Cart {
-            sheet: form.sheet,
+            details: form.details,
             deleted: form.deleted,
             lines: read(&form.lines)?,
             lock: form.lock,
@@ -147,19 +147,19 @@ impl Aggregate for Cart {
         };
         for answer in form.answers {
             let lines = read(&answer.lines)?;
-            let Some(sheet) = &cart.sheet else { break };
+            let Some(details) = &cart.details else { break };
             let subtotal = answer.currency.and_then(|currency| super::fold::subtotal(currency, &lines).ok());
             let view = CartView {
-                id: sheet.cart,
-                buyer: sheet.buyer,
+                id: details.cart,
+                buyer: details.buyer,
                 currency: answer.currency,
                 lines,
                 subtotal,
                 checkout: answer.checkout,
-                created_at: sheet.created.at,
+                created_at: details.created.at,
                 updated_at: answer.updated_at,
             };
-            cart.answers.push_back((answer.receipt, Arc::new(view)));
+            cart.answers.push_back((answer.processed, Arc::new(view)));
         }
         Ok(cart)
     }

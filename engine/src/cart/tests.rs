@@ -3,7 +3,7 @@
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::{id::CommandId, quantity::QUANTITY_MAX, receipts::RECEIPT_MS, testing::History};
+use crate::{id::CommandId, processed_commands::PROCESSED_COMMANDS_KEPT_MS, quantity::QUANTITY_MAX, testing::History};
 
 type Shop = History<Cart>;
 
@@ -35,7 +35,7 @@ fn add(sku: &str, units: i64, price: Money) -> CartCommand {
     }
 }
 
-/// `SHIRT-S` has a size.
+/// The options of a SKU: `SHIRT-S` has the size `S`.
 fn sizes(sku: &str) -> Vec<OptionValue> {
     let size = sku.split_once('-').map(|(_, size)| OptionValue { name: "Size".to_owned(), value: size.to_owned() });
     size.into_iter().collect()
@@ -152,17 +152,21 @@ fn changes_are_bounded_within_a_day() {
     told(shop.ask(create()));
     let line = |shop: &mut Shop| view(shop).lines[0].id;
     told(shop.ask(add("SHIRT", 1, dollars(1))));
-    // The history checks everything at each step, which takes too long for a thousand: these come straight.
+    // `History` checks all invariants after each step, which is too slow for a thousand steps. Apply these events
+    // directly.
     let line = line(&mut shop);
     for number in 2..CHANGES_MAX as u128 {
-        let receipt =
-            Receipt { command_id: CommandId(1_000_000 + number), fingerprint: crate::id::Fingerprint(1), at: shop.now };
-        shop.events.push(CartEvent::LineChanged { line, quantity: Quantity::ONE, receipt });
+        let processed = ProcessedCommand {
+            command_id: CommandId(1_000_000 + number),
+            fingerprint: crate::id::Fingerprint(1),
+            at: shop.now,
+        };
+        shop.events.push(CartEvent::LineChanged { line, quantity: Quantity::ONE, processed });
         crate::aggregate::Aggregate::apply(&mut shop.state, shop.events.last().unwrap());
     }
     let change = CartCommand::ChangeLine { buyer: buyer(), line, quantity: Quantity::ONE };
     assert_eq!(shop.ask(change.clone()), Some(Err(CartRejection::TooManyChanges)));
-    shop.now = shop.now.plus_ms(RECEIPT_MS + 1);
+    shop.now = shop.now.plus_ms(PROCESSED_COMMANDS_KEPT_MS + 1);
     told(shop.ask(change));
     assert_eq!(shop.state.answers.len(), 1, "older ones are forgotten");
 }

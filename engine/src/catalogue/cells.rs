@@ -1,4 +1,4 @@
-//! The cells of a row, and what they say of the product itself.
+//! The cells of a row, and the values of the product itself.
 
 use std::collections::HashSet;
 
@@ -12,18 +12,18 @@ use super::{
 };
 use crate::product::{LeftOut, NO_OPTION, OPTIONS_MAX, SafeHtml, Status, TEXT_CHARS_MAX, single_line};
 
-/// A refusal and the column that it is about.
+/// A refusal and the column with the error.
 pub(super) type Refused = (Option<Column>, Refusal);
 
-/// A row whose cells are all text.
+/// The cells of a row, by column.
 pub(super) struct Cells<'a> {
     pub(super) header: &'a Header,
     pub(super) record: &'a Record,
 }
 
 impl<'a> Cells<'a> {
-    /// The cell as it was before an export guarded it; blank when the row ends before it. `None` when the file has no
-    /// such column. What cannot be read is the fault of this cell alone.
+    /// Returns the cell without the guard of an export; blank if the row ends before it. `None` if the file has no such
+    /// column. An error affects this cell only.
     pub(super) fn raw(&self, column: Column) -> Result<Option<&'a str>, Refused> {
         let Some(field) = self.header.field(column) else { return Ok(None) };
         if self.record.is_cut(field) {
@@ -34,22 +34,22 @@ impl<'a> Cells<'a> {
         Ok(Some(unguarded(text)))
     }
 
-    /// What the file says there, for people; nothing where that cannot be read.
+    /// Returns the cell for display, or `None` if it cannot be read.
     pub(super) fn shown(&self, column: Column) -> Option<String> {
         self.raw(column).ok().flatten().map(shown)
     }
 
-    /// Whether the cell says something, if only what cannot be read.
+    /// Whether the cell is not blank. A cell that cannot be read is not blank.
     pub(super) fn says(&self, column: Column) -> bool {
         self.text_or_blank(column).map_or(true, |text| !text.is_empty())
     }
 
-    /// The cell as one line, trimmed.
+    /// Returns the cell as one line, trimmed.
     pub(super) fn text(&self, column: Column) -> Result<Option<String>, Refused> {
         Ok(self.raw(column)?.map(single_line))
     }
 
-    /// The cell as one line, blank when the file has no such column.
+    /// Returns the cell as one line, or blank if the file has no such column.
     pub(super) fn text_or_blank(&self, column: Column) -> Result<String, Refused> {
         Ok(self.text(column)?.unwrap_or_default())
     }
@@ -63,7 +63,7 @@ impl<'a> Cells<'a> {
         text.map(|text| parse(&text)).transpose().map_err(|refusal| (Some(column), refusal))
     }
 
-    /// The columns of up to three options, up to the first blank one. A value after a gap has no option.
+    /// Returns the cells of up to three options, up to the first blank cell. A value after a blank cell is an error.
     pub(super) fn options(&self, column: fn(usize) -> Column) -> Result<Vec<String>, Refused> {
         let mut texts = Vec::with_capacity(OPTIONS_MAX);
         let mut gap = None;
@@ -80,7 +80,7 @@ impl<'a> Cells<'a> {
     }
 }
 
-/// What a row with a title says of the product itself.
+/// The values of the product itself, in a row with a title.
 pub(super) struct ProductCells {
     pub(super) title: Option<String>,
     pub(super) description: Option<SafeHtml>,
@@ -92,7 +92,7 @@ pub(super) struct ProductCells {
 }
 
 impl ProductCells {
-    /// Reads them; the first that is wrong refuses the product.
+    /// Reads the values; the first error refuses the product.
     pub(super) fn read(cells: &Cells<'_>, warn: &mut impl FnMut(WarningKind)) -> Result<Self, Refused> {
         let line = |column| cells.parsed(column, |text| parse_line(text, TEXT_CHARS_MAX));
         let html = cells.raw(Column::Description)?;
@@ -105,7 +105,7 @@ impl ProductCells {
         if status.is_some_and(|(_, changed)| changed) {
             warn(WarningKind::Unlisted);
         }
-        // A blank cell is cleared to what a new product has: published.
+        // A blank cell means published, the default for a new product.
         let published = cells.parsed(Column::Published, parse_flag)?.map(|flag| flag.unwrap_or(true));
         Ok(Self {
             title: line(Column::Title)?,
@@ -118,13 +118,13 @@ impl ProductCells {
         })
     }
 
-    /// `None` when the row names none: then the product keeps those that it has.
+    /// Returns the option names; `None` if the row has none, in which case the product keeps its options.
     fn option_names(cells: &Cells<'_>) -> Result<Option<Vec<String>>, Refused> {
         let names = cells.options(Column::OptionName)?;
         if names.iter().collect::<HashSet<_>>().len() < names.len() {
             return Err((Some(Column::OptionName(1)), Refusal::OptionDoubled));
         }
-        // A value that cannot be read is the variant's fault.
+        // An error in the value is reported with the variant.
         let value = cells.text_or_blank(Column::OptionValue(0)).unwrap_or_else(|_| String::from("?"));
         let unnamed = names.is_empty() || names == [NO_OPTION.0];
         match (unnamed, value.as_str()) {

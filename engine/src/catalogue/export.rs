@@ -1,4 +1,4 @@
-//! Writing a catalogue that reads back as the same one.
+//! Exports a catalogue in a form that imports as the same catalogue.
 
 use std::io::Write;
 
@@ -12,11 +12,11 @@ use crate::{
     product::{Image, NO_OPTION, ProductView, Status, VariantView},
 };
 
-/// Writes products in Shopify's newer generation of headers: a row for each variant, beside them the images, the
-/// product's own columns in the first.
+/// Writes products with Shopify's newer generation of headers: one row for each variant, with the images next to them,
+/// and the product's own values in the first row.
 ///
-/// The column `Currency` says what the prices of each product are in: an import goes by it, while Shopify passes over it
-/// and takes all prices for its own. Cells that a spreadsheet would run are guarded.
+/// The column `Currency` has the currency of each product's prices. An import here uses it; Shopify ignores it and
+/// treats all prices as in the shop's currency. Cells that a spreadsheet would run as formulas are guarded.
 pub struct Exporter<W: Write> {
     csv: csv::Writer<W>,
 }
@@ -29,7 +29,7 @@ impl<W: Write> Exporter<W> {
         Ok(Self { csv })
     }
 
-    /// Writes one product. `stock` says how many units of a SKU are on hand, if that is known.
+    /// Writes one product. `stock` returns the units on hand of a SKU, if they are known.
     pub fn product(&mut self, product: &ProductView, stock: impl Fn(&Sku) -> Option<u64>) -> Result<(), csv::Error> {
         for index in 0..product.variants.len().max(product.images.len()) {
             let row = Row {
@@ -44,7 +44,7 @@ impl<W: Write> Exporter<W> {
         Ok(())
     }
 
-    /// Writes what is still in memory, and gives the output back.
+    /// Flushes the buffer and returns the output.
     pub fn finish(self) -> Result<W, std::io::Error> {
         self.csv.into_inner().map_err(csv::IntoInnerError::into_error)
     }

@@ -1,4 +1,4 @@
-//! Rows that follow each other and speak of one product.
+//! Collects consecutive rows of one product.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -24,20 +24,20 @@ use crate::{
     },
 };
 
-/// What holds for all rows of a file.
+/// The settings and state that apply to all rows of a file.
 pub(super) struct Rules {
-    /// The currency of prices of which the file says none.
+    /// The currency of prices for which the file has no currency.
     pub(super) currency: Currency,
-    /// What becomes of a SKU that comes twice.
+    /// The handling of duplicate SKUs.
     pub(super) duplicates: DuplicateSku,
-    /// The SKUs that have come.
+    /// The SKUs seen so far.
     pub(super) seen: SeenSkus,
 }
 
 /// A variant and its stock.
 type VariantCells = (ImportVariant, Option<u64>);
 
-/// A group that grows row by row.
+/// The rows of a product collected so far.
 pub(super) struct Group {
     pub(super) handle: Handle,
     pub(super) first_line: u64,
@@ -71,8 +71,9 @@ impl Group {
         }
     }
 
-    /// Adds what a row says. `Err`: the row says nothing that can be taken, or the product's own cells are wrong, and
-    /// the group is as it was. `Ok(Some(_))`: its variant is refused and what else it says is taken.
+    /// Adds the values of a row. On `Err`, no value of the row can be imported, or the product's own cells have an
+    /// error, and the group is unchanged. On `Ok(Some(_))`, the row's variant is refused and its other values are
+    /// added.
     pub(super) fn add(&mut self, cells: &Cells<'_>, rules: &mut Rules) -> Result<Option<Refused>, Refused> {
         let line = cells.record.line;
         let mut warnings = Vec::new();
@@ -93,7 +94,7 @@ impl Group {
         let (picture, picture_fault) = parted(picture(cells));
         let (image, image_fault) = parted(self.image(cells));
         if product.is_none() && variant.is_none() && image.is_none() {
-            // Nothing of the row can be taken.
+            // No value of the row can be imported.
             if let Some(fault) = variant_fault.or(image_fault) {
                 return Err(fault);
             }
@@ -133,7 +134,7 @@ impl Group {
         Ok(fault)
     }
 
-    /// The currency of the row's prices: the product's, which the first of its rows says, or the import's.
+    /// Returns the currency of the row's prices: that of the product, which its first row determines, or the import's.
     fn currency(&self, cells: &Cells<'_>, of_import: Currency) -> Result<Currency, Refused> {
         let said = cells.parsed(Column::Currency, parse_currency)?.flatten();
         match (said, self.currency) {
@@ -151,7 +152,7 @@ impl Group {
         change.options = options.or(known);
     }
 
-    /// The row's variant and its stock, if the row has one: a value, a SKU, a price or a quantity.
+    /// Returns the row's variant and its stock, if the row has one: an option value, a SKU, a price or a quantity.
     fn variant(
         &self,
         cells: &Cells<'_>,
@@ -208,7 +209,7 @@ impl Group {
         Ok(Some((ImportVariant { options, sku: sku.flatten(), price, compare_at, image: None }, stock)))
     }
 
-    /// The variant as it can be taken: its option values and its SKU are its own.
+    /// Checks that the variant's option values and SKU are unique, deriving the SKU if the rules say so.
     fn placed(
         &self,
         mut variant: ImportVariant,
@@ -241,7 +242,7 @@ impl Group {
             return Ok(None);
         }
         let src = parse_image_src(src).map_err(|refusal| (Some(Column::ImageSrc), refusal))?;
-        // Exports repeat a product's image on the rows of variants that show it.
+        // Exports repeat a product's image on the rows of the variants that it shows.
         if self.image_srcs.contains(&src) {
             return Ok(None);
         }
@@ -249,7 +250,7 @@ impl Group {
             return Err((Some(Column::ImageSrc), Refusal::TooManyImages));
         }
         let alt = cells.parsed(Column::ImageAlt, |text| parse_line(text, ALT_CHARS_MAX))?.unwrap_or_default();
-        // An image without a position follows the one above.
+        // An image without a position is placed after the image above.
         let above = self.images.last().map_or(1, |image| image.position);
         let position = cells.parsed(Column::ImagePosition, |text| match text {
             "" => Ok(above),
@@ -261,13 +262,13 @@ impl Group {
         Ok(Some(ImageEdit { src, alt, position: position.unwrap_or(above), variants: None }))
     }
 
-    /// What all its rows say together. `None`: none of them was taken, and so nothing of it is.
+    /// Returns the values of all rows together, or `None` if no row was added.
     pub(super) fn finish(mut self, header: &Arc<Header>, of_import: Currency) -> Option<ProductRows> {
         if self.rows.is_empty() {
             return None;
         }
         let has_column = header.field(Column::ImageSrc).is_some();
-        // Images that were left out must not clear those that the product has.
+        // If all images were left out because of errors, keep the images that the product has.
         let clears = self.images.is_empty() && self.has_lost_images;
         self.change.images = match (has_column && self.has_title && !clears, self.images.is_empty()) {
             (true, _) => ImageChange::Replace(self.images),
@@ -286,7 +287,7 @@ impl Group {
     }
 }
 
-/// The address of the row's variant's picture; `Some(None)` where the cell is blank.
+/// Returns the URL of the image of the row's variant; `Some(None)` if the cell is blank.
 fn picture(cells: &Cells<'_>) -> Result<Option<Option<String>>, Refused> {
     let column = Column::VariantImage;
     match cells.raw(column)?.map(str::trim) {
@@ -296,7 +297,7 @@ fn picture(cells: &Cells<'_>) -> Result<Option<Option<String>>, Refused> {
     }
 }
 
-/// What was read, and what was refused instead.
+/// Splits a result into the value and the refusal.
 fn parted<T>(read: Result<Option<T>, Refused>) -> (Option<T>, Option<Refused>) {
     match read {
         Ok(read) => (read, None),
@@ -308,7 +309,7 @@ fn sku_of(handle: &Handle, variant: &ImportVariant) -> Sku {
     variant.sku.clone().unwrap_or_else(|| derived_sku(handle, &variant.options))
 }
 
-/// The refusal as the run's table shows it.
+/// Returns the refusal with its line, column and cell, as listed in the report of the import.
 pub(super) fn refused_row(cells: &Cells<'_>, (column, reason): Refused) -> RefusedRow {
     let cell = column.and_then(|column| cells.shown(column));
     let column = column.and_then(|column| cells.header.name(column)).map(str::to_owned);

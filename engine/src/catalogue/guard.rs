@@ -1,20 +1,21 @@
-//! Cells that a spreadsheet would run as formulas.
+//! Guards cells that a spreadsheet would run as formulas.
 //!
-//! An export puts an apostrophe before them, as OWASP's "CSV injection" says, and an import takes it away again. A cell
-//! that begins with apostrophes and such a character gets one more, so that what is read is what was written.
+//! An export prefixes such a cell with an apostrophe, as OWASP's "CSV injection" recommends, and an import removes it.
+//! A cell that begins with apostrophes followed by such a character gets one more, so that a round trip returns the
+//! same text.
 
 use std::borrow::Cow;
 
-/// What spreadsheets take for the beginning of a formula: `=`, `+`, `-`, `@`, white space that they pass over before
-/// one, and the wide forms that some of them make narrow.
+/// The characters that start a formula in spreadsheets: `=`, `+`, `-`, `@`, white space that is skipped before one of
+/// these, and the full-width forms that some spreadsheets convert.
 const FORMULA_STARTS: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
-/// The cell as an export writes it.
+/// Returns the cell as an export writes it.
 pub fn guarded(cell: &str) -> Cow<'_, str> {
     if is_formula(cell.trim_start_matches('\'')) { format!("'{cell}").into() } else { cell.into() }
 }
 
-/// The cell as it was before [`guarded`].
+/// Returns the cell as it was before [`guarded`].
 pub fn unguarded(cell: &str) -> &str {
     match cell.strip_prefix('\'') {
         Some(rest) if is_formula(rest.trim_start_matches('\'')) => rest,

@@ -1,59 +1,60 @@
-//! Which column says what: both generations of Shopify's headers, in any order.
+//! The columns of a file: both generations of Shopify's headers, in any order.
 
 use super::{CatalogueError, record::Record};
 use crate::product::OPTIONS_MAX;
 
-/// What a column says.
+/// The meaning of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Column {
     /// The product's name in URLs.
     Handle,
-    /// What the product is called; only a product's own row has one.
+    /// The product's title; only the product's own row has one.
     Title,
-    /// What is said of it, in HTML.
+    /// The product's description, in HTML.
     Description,
-    /// Who makes it.
+    /// The vendor.
     Vendor,
-    /// What kind of thing it is.
+    /// The product type.
     Type,
-    /// Words to find it by, with commas between them.
+    /// The tags, separated by commas.
     Tags,
-    /// Whether it is in the shop: true or false.
+    /// Whether the product is in the shop: true or false.
     Published,
-    /// Active, draft or archived.
+    /// The product's status: active, draft or archived.
     Status,
-    /// Whether it is a gift card.
+    /// Whether the product is a gift card.
     GiftCard,
     /// The name of an option, 0 to 2.
     OptionName(usize),
     /// The variant's value of an option, 0 to 2.
     OptionValue(usize),
-    /// What is counted.
+    /// The variant's SKU.
     Sku,
     /// The variant's price.
     Price,
-    /// What it costs elsewhere.
+    /// The variant's compare-at price.
     CompareAt,
-    /// The currency of the product's prices. Shopify has no such column: its files have the shop's one currency.
+    /// The currency of the product's prices. Shopify has no such column: the prices in its files are in the shop's
+    /// currency.
     Currency,
-    /// Who tracks its stock.
+    /// The system that tracks the variant's stock.
     Tracker,
-    /// Its stock.
+    /// The variant's stock.
     Quantity,
-    /// Whether it is sold without stock.
+    /// Whether the variant is sold without stock.
     Policy,
-    /// An image's address.
+    /// The URL of an image.
     ImageSrc,
-    /// Its place.
+    /// The position of the image.
     ImagePosition,
-    /// What it shows, in words.
+    /// The alternative text of the image.
     ImageAlt,
-    /// The address of the variant's picture.
+    /// The URL of the variant's image.
     VariantImage,
 }
 
 impl Column {
-    /// Its name in the newer generation of files, as exports spell it.
+    /// Returns the name of the column in the newer generation of headers, as in exports.
     pub fn title(self) -> &'static str {
         match self {
             Column::Handle => "URL handle",
@@ -86,8 +87,8 @@ impl Column {
     }
 }
 
-/// Every column, with its names in lower case: the newer one, which exports have, then the others. The names are those
-/// of Shopify's sample files and exports; `Custom Product Type` was in those of 2021 and 2022.
+/// Every column with its names in lower case: first the newer name, which exports have, then the others. The names are
+/// those of Shopify's sample files and exports; `Custom Product Type` was in those of 2021 and 2022.
 pub(super) const NAMES: [(Column, &[&str]); 26] = [
     (Column::Title, &["title"]),
     (Column::Handle, &["url handle", "handle"]),
@@ -119,19 +120,19 @@ pub(super) const NAMES: [(Column, &[&str]); 26] = [
 
 const _: () = assert!(OPTIONS_MAX == 3, "the file has columns for three options");
 
-/// Where a file has which column.
+/// The positions of the columns in a file.
 #[derive(Debug)]
 pub(super) struct Header {
-    /// For each of [`NAMES`], the field and the name as the file spells it.
+    /// The field and the name in the file of each of [`NAMES`].
     places: [Option<(usize, String)>; NAMES.len()],
     /// The names of all other columns.
     pub(super) ignored: Vec<String>,
-    /// How many columns there are.
+    /// The number of columns.
     pub(super) len: usize,
 }
 
 impl Header {
-    /// Reads a header, or says what it lacks.
+    /// Reads a header, or returns the error in it.
     pub(super) fn read(record: &Record) -> Result<Self, CatalogueError> {
         let line = record.line;
         if record.fault.is_some() || record.fields_seen > record.len() {
@@ -140,7 +141,7 @@ impl Header {
         let mut header = Self { places: [const { None }; NAMES.len()], ignored: Vec::new(), len: record.len() };
         for (field, bytes) in record.fields().enumerate() {
             let name = std::str::from_utf8(bytes).map_err(|_| CatalogueError::NotUtf8 { line })?;
-            // A byte order mark may stand within the first cell's quotes.
+            // A byte order mark may be inside the quotes of the first cell.
             let name = name.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
             let plain = name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
             let Some(known) = NAMES.iter().position(|(_, names)| names.contains(&plain.as_str())) else {
@@ -170,17 +171,17 @@ impl Header {
         self.places[index].as_ref()
     }
 
-    /// Which field of a row says this, if the file has the column.
+    /// Returns the index of the field with this column, if the file has the column.
     pub(super) fn field(&self, column: Column) -> Option<usize> {
         self.place(column).map(|place| place.0)
     }
 
-    /// How the file spells the column.
+    /// Returns the name of the column as in the file.
     pub(super) fn name(&self, column: Column) -> Option<&str> {
         self.place(column).map(|place| place.1.as_str())
     }
 
-    /// What this field says, if it means something here.
+    /// Returns the column of this field, if the field has a known meaning.
     pub(super) fn column_of_field(&self, field: usize) -> Option<Column> {
         let has = |place: &Option<(usize, String)>| place.as_ref().is_some_and(|place| place.0 == field);
         self.places.iter().position(has).map(|index| NAMES[index].0)

@@ -1,19 +1,21 @@
-//! Shopify's product CSV, read and written.
+//! Reads and writes Shopify's product CSV.
 //!
-//! A pure text format: rows go in and [`ProductRows`] come out, product by product, in bounded memory. What is already
-//! in the shop is not known here: [`Product`](crate::product::Product) merges what a file says with it.
+//! This module handles the text format only: it turns rows into [`ProductRows`], product by product, in bounded memory.
+//! It does not read the products in the shop; [`Product`](crate::product::Product) merges the values of the file into
+//! them.
 //!
 //! ```text
-//! bytes ─ record ─▶ rows with the lines that a person sees ─ header, cells, rules ─▶ cells that mean something
-//!       ─ group ─▶ one ImportChange for each run of rows with one handle
+//! bytes ─ record ─▶ rows with their line numbers ─ header, cells, rules ─▶ parsed cells
+//!       ─ group ─▶ one ImportChange for each run of rows with the same handle
 //! ```
 //!
-//! A row says up to three things: of the product, of a variant, of an image. What is wrong with one of them costs that
-//! one. Every row is imported or refused: a row whose variant is refused counts as refused, also where the product's own
-//! cells in it are taken; an image that is left out is a warning, unless the row says nothing else.
+//! A row can have values for a product, a variant and an image. An error in one of these parts does not affect the
+//! others. Every row is either imported or refused: a row whose variant is refused counts as refused, even if its
+//! values for the product are imported. An image that is left out is a warning, unless the row has no other values.
 //!
-//! Both generations of headers are known. Product columns come from a row with a title; rows without one add variants
-//! and images to the product above. A handle that returns later in the file is another change of the same product.
+//! Both generations of Shopify's headers are supported. The values of the product come from a row with a title; rows
+//! without a title add variants and images to the product above. A handle that appears again later in the file is
+//! another change of the same product.
 
 mod cells;
 mod export;
@@ -44,54 +46,54 @@ use crate::{
 };
 use header::Header;
 
-/// The longest cell, in bytes: the longest description, of characters of four bytes, which is the longest thing that a file
-/// can say.
+/// The maximum size of a cell, in bytes: the longest description at four bytes per character, since no other value is
+/// longer.
 pub const FIELD_BYTES_MAX: usize = 4 * DESCRIPTION_CHARS_MAX;
-/// The longest row, in bytes: the memory that one row may take, however many columns it has.
+/// The maximum size of a row, in bytes. It bounds the memory of a row with many columns.
 pub const ROW_BYTES_MAX: usize = 4 << 20;
-/// The most columns: Shopify's own are some 60, and metafields add to them.
+/// The maximum number of columns: Shopify has some 60, and metafields add more.
 pub const COLUMNS_MAX: usize = 1_000;
-/// The most rows of one file: the reader remembers 32 bytes of each, to find SKUs that come twice.
+/// The maximum number of rows of a file: the reader keeps 32 bytes for each, to find duplicate SKUs.
 pub const ROWS_MAX: u64 = 1_000_000;
 
-/// A file that cannot be read, or not to its end. Rows that came before are as good as they were.
+/// The file cannot be read, or not completely. The rows before the error remain valid.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueError {
-    /// The bytes did not come.
+    /// Reading the input failed.
     #[error("the file cannot be read: {0}")]
     Io(#[from] std::io::Error),
-    /// There is no header.
+    /// The file has no header.
     #[error("the file is empty")]
     Empty,
-    /// The header is not text in UTF-8. Spreadsheets offer "CSV UTF-8" when saving.
+    /// The header is not UTF-8 text. Spreadsheets offer "CSV UTF-8" as a format for saving.
     #[error("line {line} is not UTF-8: save the file as \"CSV UTF-8\"")]
     NotUtf8 {
-        /// The header's line.
+        /// The line of the header.
         line: u64,
     },
-    /// A column without which nothing can be imported.
+    /// A required column is missing.
     #[error("the file has no column {name:?}{hint}")]
     MissingColumn {
-        /// Its name.
+        /// The name of the column.
         name: &'static str,
-        /// What may be wrong, with a leading space, or nothing.
+        /// A possible cause, with a leading separator, or empty.
         hint: &'static str,
     },
-    /// Two columns say the same.
+    /// Two columns have the same meaning.
     #[error("the columns {first:?} and {second:?} say the same")]
     DoubledColumn {
-        /// The one, as the file spells it.
+        /// The name of the first column, as in the file.
         first: String,
-        /// The other.
+        /// The name of the second column.
         second: String,
     },
-    /// The header has more than [`COLUMNS_MAX`] cells or one longer than [`FIELD_BYTES_MAX`], or a quote is left open.
+    /// The header has more than [`COLUMNS_MAX`] cells, a cell longer than [`FIELD_BYTES_MAX`], or an unclosed quote.
     #[error("the header, on line {line}, does not end or has more than {COLUMNS_MAX} columns")]
     HeaderTooLong {
-        /// The header's line.
+        /// The line of the header.
         line: u64,
     },
-    /// There are more than [`ROWS_MAX`] rows: cut the file in parts.
+    /// The file has more than [`ROWS_MAX`] rows. Split it into several files.
     #[error("a file has at most {ROWS_MAX} rows, and line {line} is one too many")]
     TooManyRows {
         /// The line of the first row that was not read.
@@ -99,20 +101,20 @@ pub enum CatalogueError {
     },
 }
 
-/// Rows that follow each other and speak of one product.
+/// Consecutive rows of one product.
 #[derive(Debug, Clone)]
 pub struct ProductRows {
-    /// The line of the first row, as a person sees it in the file.
+    /// The line of the first row, as a text editor shows it.
     pub first_line: u64,
-    /// The rows that it is made of, in their order; refused ones are not among them.
+    /// The rows, in their order, without refused ones.
     pub rows: Vec<ImportedRow>,
-    /// The currency of its prices: what the file says, or that of the import.
+    /// The currency of the prices: from the file, or else from the import.
     pub currency: Currency,
-    /// What they say.
+    /// The values of the rows.
     pub change: ImportChange,
-    /// For each variant of the change, in its order: where it stands, and its stock.
+    /// The row and the stock of each variant of the change, in its order.
     pub variants: Vec<VariantRow>,
-    /// What a person should know about them.
+    /// The warnings about the rows.
     pub warnings: Vec<Warning>,
     header: Arc<Header>,
 }
@@ -120,22 +122,22 @@ pub struct ProductRows {
 /// A row that is not refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImportedRow {
-    /// Its line.
+    /// The line of the row.
     pub line: u64,
-    /// Whether it says nothing but an image.
+    /// Whether the row has values for an image only.
     pub only_image: bool,
 }
 
 /// The row of a variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VariantRow {
-    /// Its line.
+    /// The line of the row.
     pub line: u64,
-    /// Units on hand, at most [`QUANTITY_MAX`](crate::quantity::QUANTITY_MAX). `None`: the file does not say.
+    /// The units on hand, at most [`QUANTITY_MAX`](crate::quantity::QUANTITY_MAX). `None` if the file has no quantity.
     pub stock: Option<u64>,
 }
 
-/// What a rejection of the product is about.
+/// The part of the rows that a product's rejection refers to.
 enum Fault {
     Variant(usize, Option<Column>),
     Images,
@@ -143,8 +145,8 @@ enum Fault {
 }
 
 impl ProductRows {
-    /// Takes out what the product rejected: a variant with its row, the images, or everything. What is left, if
-    /// `rows` is not empty, can be tried again.
+    /// Removes the part that the product rejected: a variant with its row, the images, or everything. If `rows` is not
+    /// empty afterwards, the import can be retried.
     pub fn refuse(&mut self, rejection: &ProductRejection) -> Vec<RefusedRow> {
         match self.fault(rejection) {
             Fault::Variant(index, column) => {
@@ -157,8 +159,8 @@ impl ProductRows {
         }
     }
 
-    /// Gives the variant with `sku` the SKU that is derived from its options instead, and notes a warning. `false`: there
-    /// is no such variant, or its SKU is derived already.
+    /// Gives the variant that has `sku` the SKU derived from its options instead, and adds a warning.
+    /// Returns `false` if there is no such variant, or if its SKU is already a derived one.
     pub fn derive_sku(&mut self, sku: &Sku) -> bool {
         let Some(index) = self.change.variants.iter().position(|variant| variant.sku.as_ref() == Some(sku)) else {
             return false;
@@ -171,13 +173,13 @@ impl ProductRows {
         true
     }
 
-    /// Takes out the variant whose SKU another product has.
+    /// Removes the variant whose SKU belongs to another product.
     pub fn refuse_sku(&mut self, sku: &Sku) -> Vec<RefusedRow> {
         let product = crate::id::ProductId(0);
         self.refuse(&ProductRejection::SkuTaken { sku: sku.clone(), product })
     }
 
-    /// How the file spells a column, if it has it.
+    /// Returns the name of a column as in the file, if the file has the column.
     pub fn column_name(&self, column: Column) -> Option<&str> {
         self.header.name(column)
     }
@@ -222,7 +224,7 @@ impl ProductRows {
         images.iter().map(|row| self.refused(row.line, Some(Column::ImageSrc), None, rejection)).collect()
     }
 
-    /// Takes out everything. The first row has the reason, the others name it.
+    /// Removes all rows. The first row has the reason, and the others refer to the first.
     pub fn refuse_all(&mut self, rejection: &ProductRejection) -> Vec<RefusedRow> {
         self.refuse_rows(None, rejection)
     }
@@ -267,7 +269,7 @@ impl ProductRows {
     }
 }
 
-/// The variant and the column that a rejection's pointer points at.
+/// Returns the variant and the column that a rejection's pointer refers to.
 fn place(pointer: &str) -> (Option<usize>, Option<Column>) {
     let mut parts = pointer.split('/').skip(1);
     let column = |part: Option<&str>| match part {

@@ -1,4 +1,4 @@
-//! From the bytes of a file to its products.
+//! Reads the products in a file.
 
 use std::{collections::VecDeque, io::Read, sync::Arc};
 
@@ -12,29 +12,30 @@ use super::{
 };
 use crate::{money::Currency, product::Handle};
 
-/// What a file comes to, one after the other.
+/// An item of the file.
 #[derive(Debug, Clone)]
 pub enum Item {
-    /// Rows that speak of one product.
+    /// The rows of one product.
     Product(Box<ProductRows>),
-    /// A row that is not imported. It comes when it is read, which may be before the product around it.
+    /// A row that is not imported. It is returned as soon as it is read, which may be before its product.
     Refused(RefusedRow),
 }
 
-/// What becomes of a variant whose SKU another variant of the file or the shop has.
+/// The handling of a variant whose SKU belongs to another variant in the file or the shop.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum DuplicateSku {
-    /// It is refused.
+    /// The variant is refused.
     #[default]
     Refuse,
-    /// Its SKU is derived from its product's handle and its options, with a warning: Shopify lets variants share one.
+    /// The SKU is derived from the product's handle and the variant's options, with a warning: in Shopify, several
+    /// variants may have the same SKU.
     Derive,
 }
 
 /// Reads a product CSV.
 ///
-/// Iterates over what the file comes to; an error is the last item. Memory is bounded by one product, one row, and 32
-/// bytes for each variant of the file.
+/// It is an iterator over the items of the file; an error is the last item. Memory is bounded by one product, one row,
+/// and 32 bytes for each variant in the file.
 pub struct Reader<R> {
     records: Records<R>,
     record: Record,
@@ -42,7 +43,7 @@ pub struct Reader<R> {
     rules: Rules,
     warnings: Vec<Warning>,
     group: Option<Group>,
-    /// The product whose own row was refused: what belongs to it has no place.
+    /// The product whose own row was refused: the rows that belong to it are refused too.
     refused: Option<RefusedProduct>,
     rows: u64,
     ready: VecDeque<Result<Item, CatalogueError>>,
@@ -50,13 +51,13 @@ pub struct Reader<R> {
 }
 
 struct RefusedProduct {
-    /// `None` when not even its handle could be read.
+    /// `None` if the handle could not be read.
     handle: Option<Handle>,
     line: u64,
 }
 
 impl<R: Read> Reader<R> {
-    /// Reads the header. `currency` is that of prices of which the file says none.
+    /// Reads the header. `currency` applies to prices for which the file has no currency.
     pub fn new(input: R, currency: Currency, duplicates: DuplicateSku) -> Result<Self, CatalogueError> {
         let mut records = Records::new(input);
         let mut record = Record::default();
@@ -86,17 +87,17 @@ impl<R: Read> Reader<R> {
         })
     }
 
-    /// What a person should know about the file as a whole. A product's own warnings come with its rows.
+    /// Returns the warnings about the file as a whole. The warnings about a product are in its rows.
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
     }
 
-    /// How many rows were read so far, refused ones included; the header and blank rows are none.
+    /// Returns the number of rows read so far, including refused rows, without the header and blank rows.
     pub fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// Reads one row. `false` at the end of the file.
+    /// Reads one row. Returns `false` at the end of the file.
     fn step(&mut self) -> Result<bool, CatalogueError> {
         if !self.records.read(&mut self.record)? {
             self.finish_group();
@@ -124,12 +125,13 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// `Ok(Some(_))`: the row's variant is refused, and the product goes on.
+    /// Adds the current row to its product. `Ok(Some(_))` means that the row's variant is refused, but the rest of the
+    /// row is added.
     fn take_row(&mut self) -> Result<Option<Refused>, Refused> {
         let header = Arc::clone(&self.header);
         let cells = Cells { header: &header, record: &self.record };
         let line = self.record.line;
-        // A title that cannot be read is one all the same; the row is refused for it below.
+        // An unreadable title counts as a title: the row starts a product, and is refused below.
         let title = cells.text_or_blank(Column::Title);
         let has_title = title.as_ref().map_or(true, |title| !title.is_empty());
         let handle = cells.text_or_blank(Column::Handle).and_then(|handle| {
@@ -176,7 +178,7 @@ impl<R: Read> Reader<R> {
         let added = check_row(&header, &self.record).and_then(|()| group.add(&cells, &mut self.rules));
         match added {
             Ok(refused) => {
-                // A file without handles says so once, not in each row.
+                // In a file without handles there is one warning for the file, not one for each row.
                 let known = matches!(warning, Some(Warning { kind: WarningKind::HandleFromTitle { .. }, .. }));
                 if !known || header.field(Column::Handle).is_some() {
                     group.warnings.extend(warning);
@@ -200,7 +202,7 @@ impl<R: Read> Reader<R> {
     }
 }
 
-/// What is wrong with the row as such, whatever it says.
+/// Checks the form of the row, independently of its values.
 fn check_row(header: &Header, record: &Record) -> Result<(), Refused> {
     match record.fault {
         None => {}

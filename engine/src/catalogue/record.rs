@@ -1,7 +1,8 @@
-//! Rows of a CSV file (RFC 4180), with the lines that a person sees.
+//! Rows of a CSV file (RFC 4180), with line numbers as in a text editor.
 //!
-//! The `csv` crate reads the same rows (a test holds the two together), but counts a line too few after a CRLF or an
-//! empty line, gives no bound to a field whose quote is left open, and may miss a byte order mark that comes in pieces.
+//! The `csv` crate reads the same rows (a test compares the two), but it counts a line too few after a CRLF or an empty
+//! line, does not bound a field whose quote is never closed, and may miss a byte order mark that arrives in several
+//! reads.
 
 use std::{
     borrow::Cow,
@@ -11,27 +12,28 @@ use std::{
 use super::{COLUMNS_MAX, FIELD_BYTES_MAX, ROW_BYTES_MAX};
 use crate::text::nfc;
 
-/// Rows of `input`, one after the other. Empty lines are no rows.
+/// Reads the rows of `input`. Empty lines are not rows.
 #[derive(Debug)]
 pub(super) struct Records<R> {
     input: BufReader<Start<R>>,
-    /// The line of the next byte, from 1 on.
+    /// The line of the next byte, from 1.
     line: u64,
-    /// Whether the last byte was a carriage return: a line feed after it is the same line break.
+    /// Whether the last byte was a carriage return: a line feed after it belongs to the same line break.
     after_return: bool,
-    /// What stands between two fields.
+    /// The separator between fields.
     separator: u8,
 }
 
-/// What a byte order mark looks like in UTF-8. Files that were put together have several.
+/// A byte order mark in UTF-8. Concatenated files may have several.
 const MARK: &[u8] = "\u{feff}".as_bytes();
-/// As much of a file's start as is looked at for a line that names the separator: that of a spreadsheet which took the
-/// line for a row has a separator for each of [`COLUMNS_MAX`] columns.
+/// The number of bytes at the start of a file that may hold a line with the separator. A spreadsheet that treated this
+/// line as a row has added a separator for each of up to [`COLUMNS_MAX`] columns.
 const START_BYTES: u64 = 2 * COLUMNS_MAX as u64;
-/// What spreadsheets write between fields.
+/// The separators that spreadsheets use.
 const SEPARATORS: &[u8] = b",;\t|";
 
-/// A file whose start was looked at: what was read of it comes first, then what went wrong with that, then the rest.
+/// A file whose start was already read: it returns those bytes first, then the error of that read, if any, then the
+/// rest.
 #[derive(Debug)]
 struct Start<R> {
     bytes: io::Cursor<Vec<u8>>,
@@ -52,22 +54,22 @@ impl<R: Read> Read for Start<R> {
     }
 }
 
-/// One row. Its memory is used again for the next.
+/// A row. Its memory is reused for the next row.
 #[derive(Debug, Default)]
 pub(super) struct Record {
-    /// The line that it starts on.
+    /// The line on which the row starts.
     pub(super) line: u64,
-    /// What is wrong with the row as such. Its fields are cut where they went beyond a bound.
+    /// The error in the form of the row, if any. Fields are truncated at their bound.
     pub(super) fault: Option<Fault>,
-    /// The fields that are longer than [`FIELD_BYTES_MAX`], in their order.
+    /// The indices of the fields that are longer than [`FIELD_BYTES_MAX`], in ascending order.
     cut: Vec<usize>,
     bytes: Vec<u8>,
     ends: Vec<usize>,
-    /// How many fields the file has in this row, those beyond [`COLUMNS_MAX`] included.
+    /// The number of fields of the row in the file, including those beyond [`COLUMNS_MAX`].
     pub(super) fields_seen: usize,
 }
 
-/// What is wrong with a row as such.
+/// An error in the form of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     RowTooLong,
@@ -84,29 +86,29 @@ enum State {
 }
 
 impl Record {
-    /// The field at `index`. `None` when the row has not so many.
+    /// Returns the field at `index`. `None` if the row has fewer fields.
     pub(super) fn field(&self, index: usize) -> Option<&[u8]> {
         let end = *self.ends.get(index)?;
         let start = if index == 0 { 0 } else { self.ends[index - 1] };
         Some(&self.bytes[start..end])
     }
 
-    /// Whether the field at `index` is longer than [`FIELD_BYTES_MAX`], and so not all of it is there.
+    /// Whether the field at `index` is longer than [`FIELD_BYTES_MAX`] and therefore truncated.
     pub(super) fn is_cut(&self, index: usize) -> bool {
         self.cut.binary_search(&index).is_ok()
     }
 
-    /// How many fields there are to read.
+    /// Returns the number of fields that are kept.
     pub(super) fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// All of them.
+    /// Returns the fields.
     pub(super) fn fields(&self) -> impl Iterator<Item = &[u8]> {
         (0..self.len()).filter_map(|index| self.field(index))
     }
 
-    /// Composes the letters of its fields (Normalization Form C): what looks the same is the same behind the edge.
+    /// Converts the fields to Normalization Form C, so that texts that look the same are equal from here on.
     fn compose(&mut self) {
         if self.bytes.is_ascii() {
             return;
@@ -117,7 +119,7 @@ impl Record {
         }
         let (mut bytes, mut ends) = (Vec::with_capacity(self.bytes.len()), Vec::with_capacity(self.ends.len()));
         for (field, composed) in self.fields().zip(&composed) {
-            // A field that is not text is for its reader to refuse.
+            // A field that is not UTF-8 stays as it is, and is refused when it is read.
             bytes.extend_from_slice(composed.as_deref().map_or(field, str::as_bytes));
             ends.push(bytes.len());
         }
@@ -131,7 +133,7 @@ impl Record {
         self.bytes.clear();
         self.ends.clear();
         self.fields_seen = 0;
-        // One long row must not keep its memory for all the short ones.
+        // The memory of a long row must not be kept for all the short rows after it.
         self.bytes.shrink_to(FIELD_BYTES_MAX);
     }
 
@@ -160,9 +162,9 @@ impl Record {
 }
 
 impl<R: Read> Records<R> {
-    /// Starts to read, after byte order marks and a line such as `sep=;`, if there are such.
+    /// Starts reading after any byte order marks and a line such as `sep=;`.
     pub(super) fn new(mut input: R) -> Self {
-        // They may come in pieces.
+        // Both may arrive in several reads.
         let mut start = Vec::new();
         let failed = input.by_ref().take(START_BYTES).read_to_end(&mut start).err();
         let after_marks = without_marks(&start);
@@ -174,7 +176,7 @@ impl<R: Read> Records<R> {
         Self { input: BufReader::new(start), line, after_return: false, separator }
     }
 
-    /// Reads the next row into `record`; `false` at the end of the file.
+    /// Reads the next row into `record`. Returns `false` at the end of the file.
     pub(super) fn read(&mut self, record: &mut Record) -> io::Result<bool> {
         record.clear(self.line);
         let mut state = State::StartRow;
@@ -191,7 +193,7 @@ impl<R: Read> Records<R> {
             let mut ended = false;
             for &byte in buffer {
                 used += 1;
-                // The line feed of a CRLF ends no line of its own.
+                // The line feed of a CRLF does not end another line.
                 let line_feed_of_crlf = byte == b'\n' && self.after_return;
                 self.after_return = byte == b'\r';
                 if matches!(byte, b'\n' | b'\r') && !line_feed_of_crlf {
@@ -258,7 +260,7 @@ fn without_marks(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// The separator that the first line names, as Excel reads it (`sep=;`), and what follows the line.
+/// Returns the separator that the first line names, in Excel's form (`sep=;`), and the bytes after that line.
 fn named_separator(bytes: &[u8]) -> Option<(u8, &[u8])> {
     let bytes = bytes.strip_prefix(b"\"").unwrap_or(bytes);
     let (name, rest) = bytes.split_at_checked(4)?;
@@ -266,7 +268,7 @@ fn named_separator(bytes: &[u8]) -> Option<(u8, &[u8])> {
     if !name.eq_ignore_ascii_case(b"sep=") || !SEPARATORS.contains(&separator) {
         return None;
     }
-    // A spreadsheet that took the line for a row has filled it up.
+    // A spreadsheet that treated the line as a row has padded it with separators.
     let fill = rest.iter().take_while(|byte| SEPARATORS.contains(byte) || **byte == b'"').count();
     match &rest[fill..] {
         [b'\r', b'\n', rest @ ..] | [b'\n', rest @ ..] | [b'\r', rest @ ..] => Some((separator, rest)),
@@ -295,7 +297,7 @@ mod tests {
         rows(bytes).into_iter().map(|row| row.0).collect()
     }
 
-    /// A file that comes one byte at a time.
+    /// A file that is read one byte at a time.
     struct Drip<'a>(&'a [u8]);
 
     impl Read for Drip<'_> {

@@ -1,4 +1,4 @@
-//! What is not imported, and what is imported otherwise than it was written.
+//! Rows that are not imported, and warnings about rows that are imported with changes.
 
 use super::{FIELD_BYTES_MAX, ROW_BYTES_MAX};
 use crate::{
@@ -14,21 +14,21 @@ use crate::{
 /// A row that is not imported.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RefusedRow {
-    /// The line that it starts on, as a person sees it in the file.
+    /// The line on which the row starts, as a text editor shows it.
     pub line: u64,
-    /// The column at fault, as the file's header spells it, if one is.
+    /// The name of the column with the error, as in the file's header, if the error is in a column.
     pub column: Option<String>,
-    /// What the file says there, if a cell is at fault.
+    /// The content of the cell with the error, if the error is in a cell.
     pub cell: Option<String>,
-    /// Why.
+    /// The reason.
     pub reason: Refusal,
 }
 
-/// As much of a cell as is shown.
+/// The maximum number of characters of a cell that are shown.
 pub(super) const CELL_CHARS_SHOWN: usize = 80;
 
 impl RefusedRow {
-    /// The reason, with the words of the file before it.
+    /// Returns the reason, preceded by the content of the cell.
     pub fn words(&self) -> String {
         match self.cell.as_deref() {
             None | Some("") => self.reason.to_string(),
@@ -37,7 +37,7 @@ impl RefusedRow {
     }
 }
 
-/// A cell as it is shown: on one line, and no longer than [`CELL_CHARS_SHOWN`].
+/// Returns a cell for display: on one line, and at most [`CELL_CHARS_SHOWN`] characters.
 pub(super) fn shown(cell: &str) -> String {
     let line = single_line(cell);
     match line.char_indices().nth(CELL_CHARS_SHOWN) {
@@ -46,10 +46,10 @@ pub(super) fn shown(cell: &str) -> String {
     }
 }
 
-/// Why a row is not imported.
+/// The reason why a row is not imported.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Refusal {
-    /// The row has bytes that are not text in UTF-8.
+    /// The row has bytes that are not UTF-8 text.
     #[error("not UTF-8")]
     NotUtf8,
     /// A cell is longer than [`FIELD_BYTES_MAX`].
@@ -58,139 +58,139 @@ pub enum Refusal {
     /// The row is longer than [`ROW_BYTES_MAX`].
     #[error("the row is longer than {ROW_BYTES_MAX} bytes")]
     RowTooLong,
-    /// The file ends within quotes.
+    /// The file ends inside quotes.
     #[error("the quote is never closed")]
     OpenQuote,
-    /// More cells than the header has: a comma or a quote that is not quoted.
+    /// The row has more cells than the header: probably a comma or a quote that is not quoted.
     #[error("the row has {cells} cells and the header {columns} (is a comma not quoted?)")]
     TooManyCells {
-        /// How many the row has.
+        /// The number of cells in the row.
         cells: usize,
-        /// How many the header has.
+        /// The number of cells in the header.
         columns: usize,
     },
-    /// A row without handle and title at the top of the file.
+    /// The row has neither a handle nor a title, and there is no product above it.
     #[error("there is no product above that this row could belong to")]
     NoProduct,
-    /// The product's own row was refused, so what it adds to has no place.
+    /// The product's own row was refused, and so are the rows that add to it.
     #[error("the product's row on line {line} was refused")]
     ProductRefused {
         /// The line of the product's row.
         line: u64,
     },
-    /// Nothing of it can be in a handle.
+    /// No character of the text can be part of a handle.
     #[error(transparent)]
     Handle(#[from] InvalidHandle),
-    /// Not digits with at most one decimal point.
+    /// The price is not digits with at most one decimal point.
     #[error("not a price: write digits with a decimal point, without currency sign and separators")]
     NotAPrice,
-    /// Below zero.
+    /// The price is negative.
     #[error("below zero")]
     NegativePrice,
-    /// More decimals than the currency has.
+    /// The price has more decimals than the currency.
     #[error("{currency} has {} decimals", currency.decimals())]
     TooManyDecimals {
-        /// The currency of the import.
+        /// The currency of the price.
         currency: Currency,
     },
-    /// Beyond what can be charged.
+    /// The price is larger than the largest amount that can be charged.
     #[error("more than {AMOUNT_MAX} minor units")]
     PriceTooLarge,
-    /// Not a currency that prices can be made in.
+    /// The currency is unknown, or not in use.
     #[error(transparent)]
     Currency(#[from] MoneyError),
-    /// Another currency than on the product's rows above.
+    /// The currency differs from the rows of the product above.
     #[error("the product's prices are in {own}")]
     SecondCurrency {
-        /// The product's.
+        /// The currency of the product.
         own: Currency,
     },
-    /// A variant's row without a price. Nothing is given away by mistake.
+    /// The row has a variant without a price. It is not imported as free of charge.
     #[error("a variant needs a price")]
     PriceMissing,
-    /// Not a whole number.
+    /// The quantity is not a whole number.
     #[error("not a whole number")]
     NotAQuantity,
-    /// More than [`QUANTITY_MAX`].
+    /// The quantity is larger than [`QUANTITY_MAX`].
     #[error("more than {QUANTITY_MAX} units")]
     QuantityTooLarge,
-    /// Gift cards are not goods with stock.
+    /// The product is a gift card, which has no stock.
     #[error("gift cards are not imported")]
     GiftCard,
-    /// Another variant of the file has this SKU.
+    /// Another variant in the file has this SKU.
     #[error("the sku {sku} is on line {first_line} already")]
     DuplicateSku {
-        /// Which SKU.
+        /// The SKU.
         sku: Sku,
-        /// The line of the first.
+        /// The line of the first variant.
         first_line: u64,
     },
-    /// The product has these option values on another of its rows.
+    /// Another row of the product has the same option values.
     #[error("the product has these option values on line {first_line} already")]
     DuplicateVariant {
-        /// The line of the first.
+        /// The line of the first row.
         first_line: u64,
     },
-    /// Control characters, or too long.
+    /// The SKU has control characters or is too long.
     #[error("not a valid sku")]
     InvalidSku,
-    /// The product has this option, and the row no value for it.
+    /// The row has no value for an option of the product.
     #[error("the product has this option, and the row has no value for it")]
     OptionMissing,
-    /// The row has a value, and the product not so many options.
+    /// The row has a value for an option that the product does not have.
     #[error("the product has no option for this value")]
     OptionUnknown,
-    /// Two options have one name.
+    /// Two options have the same name.
     #[error("two options have the same name")]
     OptionDoubled,
-    /// Neither true nor false.
+    /// The value is neither true nor false.
     #[error("neither true nor false")]
     NotAFlag,
-    /// None of Shopify's statuses.
+    /// The value is not a status in Shopify.
     #[error("a status is active, draft or archived")]
     UnknownStatus,
-    /// None of Shopify's policies.
+    /// The value is not an inventory policy in Shopify.
     #[error("a policy is deny or continue")]
     UnknownPolicy,
-    /// Longer than its kind of text may be.
+    /// The text is longer than the limit for its column.
     #[error("more than {max} characters")]
     TextTooLong {
-        /// How many characters it may have.
+        /// The maximum number of characters.
         max: usize,
     },
-    /// The description is too long or too much work.
+    /// The description is too long, or too expensive to parse.
     #[error(transparent)]
     Description(#[from] InvalidDescription),
-    /// More than [`TAGS_MAX`].
+    /// The product has more than [`TAGS_MAX`] tags.
     #[error("more than {TAGS_MAX} tags")]
     TooManyTags,
-    /// More than [`VARIANTS_MAX`] rows of one product with variants.
+    /// The product has more than [`VARIANTS_MAX`] variants in the file.
     #[error("a product has at most {VARIANTS_MAX} variants")]
     TooManyVariants,
-    /// More than [`IMAGES_MAX`] rows of one product with images.
+    /// The product has more than [`IMAGES_MAX`] images in the file.
     #[error("a product has at most {IMAGES_MAX} images")]
     TooManyImages,
-    /// Not an address that a page could show.
+    /// The value is not a URL that a page can show.
     #[error("not an http(s) address")]
     InvalidImage,
-    /// An image within the file.
+    /// The image is in the file itself (`data:`).
     #[error("an image within the file (data:) is not imported: write its address")]
     ImageWithin,
-    /// An address longer than [`IMAGE_SRC_CHARS_MAX`].
+    /// The URL is longer than [`IMAGE_SRC_CHARS_MAX`].
     #[error("an image's address has at most {IMAGE_SRC_CHARS_MAX} characters")]
     ImageTooLong,
-    /// Several addresses in one cell.
+    /// The cell has several URLs.
     #[error("more than one address: write each image on a row of its own")]
     SeveralImages,
-    /// Not a whole number from 1 on.
+    /// The position is not a whole number from 1.
     #[error("not a position: a whole number from 1 on")]
     NotAPosition,
-    /// The product refused it: see [`ProductRows::refuse`](super::ProductRows::refuse).
+    /// The product rejected the import: see [`ProductRows::refuse`](super::ProductRows::refuse).
     #[error("{}", said(.0))]
     Rejected(ProductRejection),
 }
 
-/// What a product says of a request, for people who read a file: no pointer into JSON.
+/// Returns a product's rejection in words for the reader of a file, without a pointer into JSON.
 fn said(rejection: &ProductRejection) -> String {
     match rejection {
         ProductRejection::Invalid { why, .. } => (*why).to_owned(),
@@ -198,85 +198,85 @@ fn said(rejection: &ProductRejection) -> String {
     }
 }
 
-/// Something that was imported otherwise than it was written.
+/// A warning about a value that was imported with a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
-    /// The line it is about.
+    /// The line of the row.
     pub line: u64,
-    /// What.
+    /// The kind of warning.
     pub kind: WarningKind,
 }
 
-/// What was imported otherwise than it was written.
+/// A kind of warning.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WarningKind {
-    /// Columns that have no meaning here.
+    /// Columns without a known meaning.
     #[error("ignored columns: {}", names.join(", "))]
     IgnoredColumns {
-        /// As the header spells them.
+        /// The names of the columns, as in the header.
         names: Vec<String>,
     },
-    /// There is no column of handles, so every product's is made of its title.
+    /// The file has no column of handles, so every handle is derived from the product's title.
     #[error("the file has no handles: they are made of the titles")]
     NoHandles,
-    /// A blank handle was made of the title.
+    /// The handle was blank, and was derived from the title.
     #[error("the blank handle is made of the title: {handle}")]
     HandleFromTitle {
-        /// The handle.
+        /// The derived handle.
         handle: Handle,
     },
-    /// A handle had characters that a handle cannot have.
+    /// The handle had invalid characters, and was changed.
     #[error("the handle is spelled {handle}")]
     HandleSpelled {
-        /// The handle as it is kept.
+        /// The changed handle.
         handle: Handle,
     },
-    /// The row has fewer cells than the header: the others count as blank.
+    /// The row has fewer cells than the header: the missing cells count as blank.
     #[error("the row has only {cells} cells: the others count as blank")]
     ShortRow {
-        /// How many it has.
+        /// The number of cells in the row.
         cells: usize,
     },
-    /// Shopify does not track the variant: its quantity is taken as stock.
+    /// Shopify does not track the variant; its quantity is imported as stock.
     #[error("not tracked in Shopify: the quantity is taken as stock")]
     Untracked,
-    /// Shopify sells the variant without stock; here it is sold out instead.
+    /// Shopify sells the variant without stock; here it is sold out at zero.
     #[error("selling without stock is not possible: the variant will be sold out at zero")]
     NoBackorders,
-    /// A product that only those with its address see; here it is a draft.
+    /// The product is unlisted, that is, visible only by its URL; here it becomes a draft.
     #[error("unlisted products are drafts here")]
     Unlisted,
-    /// Shopify exports what was sold beyond the stock as a number below zero.
+    /// The quantity is negative, which is how Shopify exports oversold stock.
     #[error("{said} units: the stock is set to 0")]
     BelowZero {
-        /// What the file says.
+        /// The content of the cell.
         said: String,
     },
-    /// An image was left out; the rest of the row was taken.
+    /// An image was left out, and the rest of the row was imported.
     #[error("the image was left out: {why}")]
     ImageLeftOut {
-        /// Why, with the words of the file.
+        /// The reason, with the content of the cell.
         why: String,
     },
-    /// Parts of the description that could act on the page, or do not belong in it.
+    /// Parts of the description that could act on the page, or do not belong in it, were removed.
     #[error("left out of the description: {0}")]
     LeftOut(LeftOut),
-    /// Another variant of the file has the SKU: it was derived from the options instead.
+    /// Another variant in the file has the SKU: the SKU was derived from the options instead.
     #[error("the sku {sku} is on line {first_line} already: it is {derived} here")]
     SkuDerived {
-        /// What the file says.
+        /// The SKU in the file.
         sku: Sku,
-        /// The line of the first.
+        /// The line of the first variant.
         first_line: u64,
-        /// What it is instead.
+        /// The derived SKU.
         derived: Sku,
     },
-    /// A variant of the shop has the SKU: it was derived from the options instead.
+    /// Another variant in the shop has the SKU: the SKU was derived from the options instead.
     #[error("another variant of the shop has the sku {sku}: a new variant gets {derived} here")]
     SkuTaken {
-        /// What the file says.
+        /// The SKU in the file.
         sku: Sku,
-        /// What it is instead, unless the variant had another.
+        /// The derived SKU, which the variant gets unless it has a SKU already.
         derived: Sku,
     },
 }

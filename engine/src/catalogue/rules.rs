@@ -1,4 +1,4 @@
-//! What a single cell says.
+//! Parses single cells.
 
 use std::collections::HashMap;
 
@@ -13,8 +13,8 @@ use crate::{
     quantity::QUANTITY_MAX,
 };
 
-/// Minor units of a price such as `9.99`, `10` or `10.5`. Zeros beyond the currency's decimals say nothing and are
-/// taken: `500.00` are 500 yen.
+/// Parses a price such as `9.99`, `10` or `10.5` into minor units. Zeros beyond the currency's decimals are accepted:
+/// `500.00` is 500 yen.
 pub fn parse_price(text: &str, currency: Currency) -> Result<i64, Refusal> {
     let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
     let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
@@ -42,7 +42,7 @@ pub fn parse_price(text: &str, currency: Currency) -> Result<i64, Refusal> {
     }
 }
 
-/// A price as [`parse_price`] reads it, with all of the currency's decimals. `amount` is in minor units.
+/// Formats a price for [`parse_price`], with all of the currency's decimals. `amount` is in minor units.
 pub fn format_price(amount: i64, currency: Currency) -> String {
     let decimals = currency.decimals() as usize;
     let digits = format!("{:0>width$}", amount.unsigned_abs(), width = decimals + 1);
@@ -51,7 +51,7 @@ pub fn format_price(amount: i64, currency: Currency) -> String {
     if decimals == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{part}") }
 }
 
-/// Whole units, which may be written with decimals that are zero: `10.0`. `None`: below zero.
+/// Parses a whole number of units, which may have zeros as decimals: `10.0`. `None` if it is negative.
 pub(super) fn parse_quantity(text: &str) -> Result<Option<u64>, Refusal> {
     let (is_negative, digits) = text.strip_prefix('-').map_or((false, text), |digits| (true, digits));
     let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
@@ -68,8 +68,8 @@ pub(super) fn parse_quantity(text: &str) -> Result<Option<u64>, Refusal> {
     }
 }
 
-/// The words with which spreadsheets write true and false in the languages they come in, in lower case, and what people
-/// write instead.
+/// The words for true and false that spreadsheets write in their languages and that people write by hand, in lower
+/// case.
 const TRUE: &[&str] = &[
     "true",
     "yes",
@@ -150,7 +150,7 @@ const FALSE: &[&str] = &[
     "いいえ",
 ];
 
-/// True or false. `None` for a blank cell.
+/// Parses true or false. `None` for a blank cell.
 pub(super) fn parse_flag(text: &str) -> Result<Option<bool>, Refusal> {
     match text.to_lowercase().as_str() {
         "" => Ok(None),
@@ -160,13 +160,13 @@ pub(super) fn parse_flag(text: &str) -> Result<Option<bool>, Refusal> {
     }
 }
 
-/// A currency that prices can be made in, in capital or small letters. `None` for a blank cell.
+/// Parses a currency in upper or lower case. `None` for a blank cell.
 pub(super) fn parse_currency(text: &str) -> Result<Option<Currency>, Refusal> {
     if text.is_empty() { Ok(None) } else { Ok(Some(Currency::new(&text.to_ascii_uppercase())?)) }
 }
 
-/// An image's address as a page can have it: one that is right stays as it is, of another what browsers would make of it
-/// (WHATWG URL: white space and such are escaped).
+/// Parses the URL of an image. A valid URL stays unchanged; an invalid one is corrected as browsers do (WHATWG URL:
+/// white space and the like are escaped).
 pub(super) fn parse_image_src(text: &str) -> Result<String, Refusal> {
     let src = text.trim();
     if image_src_fits(src) {
@@ -183,7 +183,7 @@ pub(super) fn parse_image_src(text: &str) -> Result<String, Refusal> {
     let is_ours = src.starts_with('/') && !src.starts_with("//");
     let url = match (is_ours, src.starts_with("//")) {
         (true, _) => Url::parse("https://own.invalid/").and_then(|own| own.join(src)),
-        // What begins with two slashes is on another server, by https.
+        // Two slashes start a URL on another server; assume https.
         (false, true) => Url::parse(&format!("https:{src}")),
         (false, false) if begins("http:") || begins("https:") => Url::parse(src),
         (false, false) => return Err(Refusal::InvalidImage),
@@ -197,7 +197,8 @@ pub(super) fn parse_image_src(text: &str) -> Result<String, Refusal> {
     }
 }
 
-/// Whether the variant is sold without stock. The newer header asks it as a question.
+/// Whether the variant is sold without stock. In the newer header, the column is a question with the answer true or
+/// false.
 pub(super) fn parse_policy(text: &str) -> Result<bool, Refusal> {
     match text.to_lowercase().as_str() {
         "continue" => Ok(true),
@@ -206,7 +207,7 @@ pub(super) fn parse_policy(text: &str) -> Result<bool, Refusal> {
     }
 }
 
-/// A status, and whether it had to be changed to one that there is. A blank one is active, as in Shopify.
+/// Parses a status; the flag says whether it was replaced by a supported one. A blank status is active, as in Shopify.
 pub(super) fn parse_status(text: &str) -> Result<(Status, bool), Refusal> {
     match text.to_lowercase().as_str() {
         "" | "active" => Ok((Status::Active, false)),
@@ -217,9 +218,9 @@ pub(super) fn parse_status(text: &str) -> Result<(Status, bool), Refusal> {
     }
 }
 
-/// The two columns that say whether a product is in the shop, as one. `None` when the file has neither.
+/// Combines the two columns for a product's status. `None` if the file has neither.
 ///
-/// There is one shop window here: what is active and not published is a draft.
+/// There is one sales channel here: a product that is active but not published is a draft.
 pub(super) fn status_of(status: Option<Status>, published: Option<bool>) -> Option<Status> {
     match (status, published) {
         (None | Some(Status::Active), Some(false)) => Some(Status::Draft),
@@ -248,7 +249,7 @@ pub(super) fn parse_tags(text: &str) -> Result<Vec<String>, Refusal> {
     Ok(tags)
 }
 
-/// The handle of a row that has one, or a title to make it of, and what a person should know about it.
+/// Returns the handle of a row, from its handle or else from its title, and a warning if it is not as in the file.
 pub(super) fn parse_handle(handle: &str, title: &str, line: u64) -> Result<(Handle, Option<Warning>), Refusal> {
     if handle.is_empty() {
         let handle = Handle::from_title(title)?;
@@ -261,7 +262,7 @@ pub(super) fn parse_handle(handle: &str, title: &str, line: u64) -> Result<(Hand
     Ok((handle.clone(), Some(Warning { line, kind: WarningKind::HandleSpelled { handle } })))
 }
 
-/// Where each SKU of the file was seen first. It keeps 32 bytes for each, not the SKUs.
+/// The line on which each SKU of the file was first seen. It keeps 32 bytes for each SKU, not the SKU itself.
 #[derive(Debug, Default)]
 pub(super) struct SeenSkus {
     by_hash: HashMap<u128, Seen>,
@@ -274,13 +275,13 @@ struct Seen {
 }
 
 impl SeenSkus {
-    /// The line on which another variant has this SKU.
+    /// Returns the line on which another variant has this SKU.
     pub(super) fn elsewhere(&self, sku: &Sku, handle: &Handle, options: &[String]) -> Option<u64> {
         let seen = self.by_hash.get(&xxh3_128(sku.as_str().as_bytes()))?;
         (seen.variant != hash_of(handle, options)).then_some(u64::from(seen.line))
     }
 
-    /// Notes that this variant has this SKU. A variant that comes again keeps its first line.
+    /// Records that this variant has this SKU. A variant that appears again keeps its first line.
     pub(super) fn note(&mut self, sku: &Sku, handle: &Handle, options: &[String], line: u64) {
         let seen = Seen { variant: hash_of(handle, options), line: u32::try_from(line).unwrap_or(u32::MAX) };
         self.by_hash.entry(xxh3_128(sku.as_str().as_bytes())).or_insert(seen);
@@ -290,7 +291,7 @@ impl SeenSkus {
 fn hash_of(handle: &Handle, options: &[String]) -> u64 {
     let mut name = handle.as_str().to_owned();
     for value in options {
-        // No text of one line has this character.
+        // A separator that single-line texts cannot contain.
         name.push('\n');
         name.push_str(value);
     }

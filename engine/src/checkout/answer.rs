@@ -1,18 +1,18 @@
-//! What callers hear, and when.
+//! The replies to callers, and when they are sent.
 
 use super::{
     ANSWER_WITHIN_MS, Checkout, CheckoutEvent, CheckoutRejection, CheckoutReply, CheckoutState, CheckoutView,
     phase::{Attempt, Caller, Heard, Paying, Phase},
 };
-use crate::{aggregate::Ticket, time::Timestamp};
+use crate::{aggregate::DeferredReply, time::Timestamp};
 
 impl Checkout {
-    /// The attempt, unless it was refused: then there is no checkout.
+    /// The attempt, unless it was refused: a refused checkout does not exist.
     pub(super) fn existing(&self) -> Option<&Attempt> {
         self.attempt.as_ref().filter(|attempt| !matches!(attempt.phase, Phase::Refused { .. }))
     }
 
-    /// After an event: whoever waits hears what there is to hear.
+    /// Records the replies that callers get after this event.
     pub(super) fn tell_callers(&mut self, event: &CheckoutEvent) {
         let Some(attempt) = &mut self.attempt else { return };
         let heard = attempt.to_hear();
@@ -32,10 +32,10 @@ impl Checkout {
         }
     }
 
-    /// The answer to a command that was accepted, once there is one.
-    pub(super) fn answer(&self, ticket: &Ticket) -> Option<Result<CheckoutReply, CheckoutRejection>> {
+    /// The reply to an accepted command, once it is known.
+    pub(super) fn answer(&self, deferred: &DeferredReply) -> Option<Result<CheckoutReply, CheckoutRejection>> {
         let attempt = self.attempt.as_ref()?;
-        let caller = attempt.callers.iter().find(|caller| caller.receipt.command_id == ticket.command_id)?;
+        let caller = attempt.callers.iter().find(|caller| caller.processed.command_id == deferred.command_id)?;
         match (&attempt.phase, &caller.heard) {
             (Phase::Refused { problem }, _) => Some(Err(problem.clone().into())),
             (_, Some(heard)) => Some(Ok(CheckoutReply::Checkout(Box::new(attempt.view_as(heard))))),
@@ -43,7 +43,7 @@ impl Checkout {
         }
     }
 
-    /// When someone has waited long enough.
+    /// The next time at which a waiting caller must get a reply.
     pub(super) fn answer_due(&self) -> Option<Timestamp> {
         let waiting = self.existing()?.callers.iter().filter(|caller| caller.heard.is_none());
         waiting.map(Caller::hears_by).min()
@@ -52,7 +52,7 @@ impl Checkout {
 
 impl Caller {
     fn hears_by(&self) -> Timestamp {
-        self.receipt.at.plus_ms(ANSWER_WITHIN_MS)
+        self.processed.at.plus_ms(ANSWER_WITHIN_MS)
     }
 }
 
@@ -61,7 +61,7 @@ impl Attempt {
         let state = match &self.phase {
             Phase::Paying { step: Paying::Challenged { url, expires_at }, .. } => CheckoutState::RequiresAction {
                 url: url.clone(),
-                expires_at: (*expires_at).min(self.sheet.gives_up_at()),
+                expires_at: (*expires_at).min(self.details.gives_up_at()),
             },
             Phase::Completed { order, .. } => CheckoutState::Completed { order: *order },
             Phase::Failed { problem, .. } | Phase::Refused { problem } => {
@@ -75,18 +75,18 @@ impl Attempt {
     fn view_as(&self, heard: &Heard) -> CheckoutView {
         let goods = self.goods().filter(|_| heard.goods_known);
         CheckoutView {
-            id: self.sheet.checkout,
-            buyer: self.sheet.buyer,
+            id: self.details.checkout,
+            buyer: self.details.buyer,
             state: heard.state.clone(),
             lines: goods.map(|goods| goods.lines.clone()).unwrap_or_default(),
             totals: goods.map(|goods| goods.totals),
             payment: self.payment.filter(|_| heard.payment_known),
-            started_at: self.sheet.started_at(),
-            expires_at: self.sheet.gives_up_at(),
+            started_at: self.details.started_at(),
+            expires_at: self.details.gives_up_at(),
         }
     }
 
-    /// The checkout as it stands.
+    /// The current checkout.
     pub(super) fn view(&self) -> CheckoutView {
         self.view_as(&self.to_hear())
     }

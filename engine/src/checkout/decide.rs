@@ -1,22 +1,22 @@
-//! What a buyer can ask of a checkout, and what time asks.
+//! How a checkout decides the buyer's commands and its timeouts.
 
 use super::{
     CLAIMS_MAX, CONFIRMS_MAX, Checkout, CheckoutCommand, CheckoutEvent, CheckoutProblem, CheckoutRejection,
-    CheckoutReply, SWEEPS_MAX, Sheet, Source, StartCheckout,
+    CheckoutReply, Details, SWEEPS_MAX, Source, StartCheckout,
     phase::{Attempt, Paying, Phase},
 };
 use crate::{
     aggregate::{Context, Decision, KeyReused},
-    drop::Buyer,
+    flash_drop::Buyer,
     money::AMOUNT_MAX,
     payment::{PROVIDER_CHARS_MAX, SEALED_TOKEN_BYTES_MAX},
-    receipts::Receipt,
+    processed_commands::ProcessedCommand,
     time::Timestamp,
 };
 
 pub(super) type Decided = Result<Decision<CheckoutEvent, CheckoutReply>, CheckoutRejection>;
 
-/// The highest tax, in hundredths of a percent: the price over again.
+/// The maximum tax, in hundredths of a percent: 100 % of the price.
 const TAX_BASIS_POINTS_MAX: u32 = 10_000;
 
 impl Checkout {
@@ -36,24 +36,24 @@ impl Checkout {
     }
 
     fn owned_by(&self, buyer: &Buyer) -> Result<&Attempt, CheckoutRejection> {
-        self.existing().filter(|attempt| buyer.is(attempt.sheet.buyer)).ok_or(CheckoutRejection::NotFound)
+        self.existing().filter(|attempt| buyer.is(attempt.details.buyer)).ok_or(CheckoutRejection::NotFound)
     }
 
     fn start(&self, start: &StartCheckout, context: &Context) -> Decided {
         if let Some(attempt) = self.existing() {
-            let receipt = attempt.sheet.receipt;
-            if !context.says(receipt.fingerprint, receipt.at) {
+            let processed = attempt.details.processed;
+            if !context.says(processed.fingerprint, processed.at) {
                 return Err(KeyReused.into());
             }
-            return Ok(Decision::later_again(receipt.command_id));
+            return Ok(Decision::deferred_duplicate(processed.command_id));
         }
         check(start)?;
         if self.sweeps.len() >= SWEEPS_MAX {
             let retry_at = self.sweeps.iter().map(|sweep| sweep.due).min().unwrap_or(context.now);
             return Err(CheckoutRejection::TooManyAttempts { retry_at });
         }
-        let attempt = self.attempt.as_ref().map_or(0, |attempt| attempt.sheet.attempt).saturating_add(1);
-        let sheet = Sheet {
+        let attempt = self.attempt.as_ref().map_or(0, |attempt| attempt.details.attempt).saturating_add(1);
+        let details = Details {
             tenant: start.tenant.clone(),
             checkout: start.checkout,
             attempt,
@@ -67,11 +67,11 @@ impl Checkout {
             token: start.token.clone(),
             expected_total: start.expected_total,
             terms: start.terms,
-            receipt: Receipt::of(context),
+            processed: ProcessedCommand::of(context),
             variants: start.variants.iter().any(Option::is_some).then(|| start.variants.clone()),
         };
-        let started = CheckoutEvent::Started { sheet: Box::new(sheet) };
-        Ok(Decision::later(vec![started], context.command_id))
+        let started = CheckoutEvent::Started { details: Box::new(details) };
+        Ok(Decision::deferred(vec![started], context.command_id))
     }
 
     fn confirm(&self, attempt: &Attempt, context: &Context) -> Decided {
@@ -88,8 +88,8 @@ impl Checkout {
                 Err(CheckoutRejection::NotAllowed { why: "confirmed too often" })
             }
             Phase::Paying { step: Paying::Challenged { .. }, .. } => {
-                let asked = CheckoutEvent::ConfirmationAsked { receipt: Receipt::of(context) };
-                Ok(Decision::later(vec![asked], context.command_id))
+                let asked = CheckoutEvent::ConfirmationAsked { processed: ProcessedCommand::of(context) };
+                Ok(Decision::deferred(vec![asked], context.command_id))
             }
             _ => Err(CheckoutRejection::NotAllowed { why: "the checkout does not wait for a confirmation" }),
         }
@@ -101,12 +101,13 @@ impl Checkout {
         }
         match &attempt.phase {
             Phase::Preparing { stop: None, .. } | Phase::Paying { .. } => {
-                let receipt = Some(Receipt::of(context));
-                let stopped = CheckoutEvent::Stopped { problem: CheckoutProblem::Cancelled, receipt, at: context.now };
-                Ok(Decision::later(vec![stopped], context.command_id))
+                let processed = Some(ProcessedCommand::of(context));
+                let stopped =
+                    CheckoutEvent::Stopped { problem: CheckoutProblem::Cancelled, processed, at: context.now };
+                Ok(Decision::deferred(vec![stopped], context.command_id))
             }
-            // It ends anyhow, or has ended.
-            Phase::Preparing { stop: Some(_), .. } | Phase::Undoing(_) | Phase::Failed { .. } => Ok(read(attempt)),
+            // The checkout is ending or has ended already.
+            Phase::Preparing { stop: Some(_), .. } | Phase::Compensation(_) | Phase::Failed { .. } => Ok(read(attempt)),
             Phase::Selling { .. }
             | Phase::Placing { .. }
             | Phase::Capturing { .. }
@@ -118,10 +119,10 @@ impl Checkout {
         }
     }
 
-    /// When it is given up.
+    /// When the checkout expires.
     fn stop_due(&self) -> Option<Timestamp> {
         let attempt = self.existing()?;
-        let due = attempt.sheet.gives_up_at();
+        let due = attempt.details.gives_up_at();
         match &attempt.phase {
             Phase::Preparing { stop: None, .. } => Some(due),
             Phase::Paying { step: Paying::Challenged { expires_at, .. }, .. } => Some(due.min(*expires_at)),
@@ -133,7 +134,7 @@ impl Checkout {
     pub(super) fn on_time(&self, now: Timestamp) -> Vec<CheckoutEvent> {
         let mut events = Vec::new();
         if self.stop_due().is_some_and(|due| due <= now) {
-            events.push(CheckoutEvent::Stopped { problem: CheckoutProblem::Expired, receipt: None, at: now });
+            events.push(CheckoutEvent::Stopped { problem: CheckoutProblem::Expired, processed: None, at: now });
         }
         if self.answer_due().is_some_and(|due| due <= now) {
             events.push(CheckoutEvent::StillPending { at: now });
@@ -154,13 +155,13 @@ fn read(attempt: &Attempt) -> Decision<CheckoutEvent, CheckoutReply> {
     Decision::read(CheckoutReply::Checkout(Box::new(attempt.view())))
 }
 
-/// Whether the command was accepted before.
+/// The decision for a duplicate. `None` for a new command.
 fn repeat(attempt: &Attempt, context: &Context) -> Result<Option<Decision<CheckoutEvent, CheckoutReply>>, KeyReused> {
-    let known = attempt.callers.iter().find(|caller| context.ids().any(|id| id == caller.receipt.command_id));
+    let known = attempt.callers.iter().find(|caller| context.ids().any(|id| id == caller.processed.command_id));
     match known {
         None => Ok(None),
-        Some(caller) if !context.says(caller.receipt.fingerprint, caller.receipt.at) => Err(KeyReused),
-        Some(caller) => Ok(Some(Decision::later_again(caller.receipt.command_id))),
+        Some(caller) if !context.says(caller.processed.fingerprint, caller.processed.at) => Err(KeyReused),
+        Some(caller) => Ok(Some(Decision::deferred_duplicate(caller.processed.command_id))),
     }
 }
 

@@ -1,242 +1,243 @@
-//! What can happen to a checkout.
+//! The events of a checkout.
 
 use minicbor::{Decode, Encode};
 
-use super::{CheckoutProblem, Sheet, Totals};
+use super::{CheckoutProblem, Details, Totals};
 use crate::{
     cart::CartLine,
     id::{OrderId, ProductId, Sku},
     money::Money,
+    processed_commands::ProcessedCommand,
     quantity::Quantity,
-    receipts::Receipt,
     time::Timestamp,
 };
 
-/// What can happen to a checkout. `slot` names what a step asked for; see the `slots` module.
+/// The events of a checkout. `slot` identifies a request of a step; see the `effect_ids` module.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub enum CheckoutEvent {
-    /// It began: its claims are to be pinned, or its cart locked.
+    /// The checkout started: its claims or its cart are being locked.
     #[n(0)]
     Started {
-        /// What it began with.
+        /// The details of the attempt.
         #[n(0)]
-        sheet: Box<Sheet>,
+        details: Box<Details>,
     },
-    /// A drop has pinned a claim.
+    /// A drop locked a claim.
     #[n(1)]
-    Pinned {
-        /// Which, by its place in the list.
+    ClaimLocked {
+        /// The slot of the claim.
         #[n(0)]
         slot: u64,
-        /// What is claimed.
+        /// The SKU of the claim.
         #[n(1)]
         sku: Sku,
-        /// How many units.
+        /// The number of units.
         #[n(2)]
         quantity: Quantity,
-        /// For how much each.
+        /// The price of a unit.
         #[n(3)]
         price: Money,
     },
-    /// A drop said what it is.
+    /// A drop replied with its title and product.
     #[n(2)]
     DropSeen {
-        /// Which.
+        /// The slot of the drop.
         #[n(0)]
         slot: u64,
-        /// What it is called.
+        /// The title.
         #[n(1)]
         title: String,
-        /// The product that it sells.
+        /// The product.
         #[n(2)]
         product: Option<ProductId>,
     },
-    /// The cart is locked.
+    /// The cart was locked.
     #[n(3)]
     Locked {
-        /// What is in it.
+        /// The lines of the cart.
         #[n(0)]
         lines: Vec<CartLine>,
     },
-    /// The catalogue said what a line costs.
+    /// The catalogue replied with the current price of a line.
     #[n(4)]
     Quoted {
-        /// Which line.
+        /// The slot of the line.
         #[n(0)]
         slot: u64,
-        /// For how much each.
+        /// The price of a unit.
         #[n(1)]
         price: Money,
     },
-    /// Something that the step asked for is done.
+    /// A request of the step succeeded.
     #[n(5)]
     Done {
-        /// What.
+        /// The slot of the request.
         #[n(0)]
         slot: u64,
     },
-    /// Something that the step asked for is refused.
+    /// A request of the step was rejected.
     #[n(6)]
     Denied {
-        /// What.
+        /// The slot of the request.
         #[n(0)]
         slot: u64,
-        /// Why.
+        /// The reason.
         #[n(1)]
         problem: CheckoutProblem,
     },
-    /// The order has its number.
+    /// The order number was assigned.
     #[n(7)]
     Numbered {
-        /// The number in the tenant's count.
+        /// The number, counted for each tenant.
         #[n(0)]
         number: u64,
     },
-    /// The catalogue is asked what the cart's lines cost.
+    /// The current prices of the cart's lines are requested from the catalogue.
     #[n(8)]
     QuotesAsked,
-    /// The inventory is asked to hold the cart's lines.
+    /// Stock is asked to hold the cart's lines.
     #[n(9)]
     HoldsAsked {
-        /// What it all comes to.
+        /// The totals.
         #[n(0)]
         totals: Totals,
-        /// When.
+        /// The time of the event.
         #[n(1)]
         at: Timestamp,
     },
-    /// The money is to be set aside.
+    /// The authorisation of the payment is requested.
     #[n(10)]
     AuthorisationAsked {
-        /// What it all comes to.
+        /// The totals.
         #[n(0)]
         totals: Totals,
-        /// When.
+        /// The time of the event.
         #[n(1)]
         at: Timestamp,
     },
     /// The buyer has to pass a challenge.
     #[n(11)]
     ActionRequired {
-        /// Where.
+        /// The page of the challenge.
         #[n(0)]
         url: String,
-        /// Until when.
+        /// When the challenge expires.
         #[n(1)]
         expires_at: Timestamp,
-        /// When this was known.
+        /// The time of the event.
         #[n(2)]
         at: Timestamp,
     },
-    /// The buyer says that the challenge is passed.
+    /// The buyer reports that the challenge is passed; the payment provider is asked to confirm it.
     #[n(12)]
     ConfirmationAsked {
         /// The buyer's command.
         #[n(0)]
-        receipt: Receipt,
+        processed: ProcessedCommand,
     },
-    /// The money is set aside: the goods are to be sold, and the order to be numbered.
+    /// The payment is authorised. The sale of the goods and the order number are requested.
     #[n(13)]
     SaleAsked {
-        /// When.
+        /// The time of the event.
         #[n(0)]
         at: Timestamp,
     },
-    /// The goods are sold: the order is to be placed.
+    /// The goods are sold. Placing the order is requested.
     #[n(14)]
     OrderAsked {
-        /// When.
+        /// The time of the event.
         #[n(0)]
         at: Timestamp,
     },
-    /// The order is placed: its money is to be taken.
+    /// The order is placed. The capture of the payment is requested.
     #[n(15)]
     CaptureAsked {
-        /// When.
+        /// The time of the event.
         #[n(0)]
         at: Timestamp,
     },
-    /// The money is taken: the order and the cart are to be told.
+    /// The payment is captured. The order and the cart are notified.
     #[n(16)]
     FinishAsked {
-        /// When.
+        /// The time of the event.
         #[n(0)]
         at: Timestamp,
     },
-    /// It is done.
+    /// The checkout completed.
     #[n(17)]
     Completed {
         /// The order.
         #[n(0)]
         order: OrderId,
-        /// When.
+        /// The time of the event.
         #[n(1)]
         at: Timestamp,
     },
-    /// The buyer or the clock wants it to end. It is undone as soon as the step at hand allows.
+    /// The buyer or a timeout stopped the checkout. Compensation begins as soon as the current step allows it.
     #[n(18)]
     Stopped {
-        /// Why.
+        /// The reason.
         #[n(0)]
         problem: CheckoutProblem,
-        /// The buyer's command, if it was the buyer.
+        /// The buyer's command. `None` for a timeout.
         #[n(1)]
-        receipt: Option<Receipt>,
-        /// When.
+        processed: Option<ProcessedCommand>,
+        /// The time of the event.
         #[n(2)]
         at: Timestamp,
     },
-    /// What it did is to be undone.
+    /// Compensation began.
     #[n(19)]
     UndoAsked {
-        /// Why.
+        /// The reason.
         #[n(0)]
         problem: CheckoutProblem,
-        /// When.
+        /// The time of the event.
         #[n(1)]
         at: Timestamp,
     },
-    /// It failed, and nothing of it is left.
+    /// The checkout failed. All steps have been compensated.
     #[n(20)]
     Failed {
-        /// Why.
+        /// The reason.
         #[n(0)]
         problem: CheckoutProblem,
-        /// When.
+        /// The time of the event.
         #[n(1)]
         at: Timestamp,
     },
-    /// It was refused, and nothing of it is left; it may be tried again under its id.
+    /// The checkout was refused. All steps have been compensated, and it can be tried again under its id.
     #[n(21)]
     Refused {
-        /// Why.
+        /// The reason.
         #[n(0)]
         problem: CheckoutProblem,
-        /// When.
+        /// The time of the event.
         #[n(1)]
         at: Timestamp,
     },
-    /// Those who have waited for `ANSWER_WITHIN_MS` hear that it is pending.
+    /// Callers that have waited for `ANSWER_WITHIN_MS` get the reply that the checkout is pending.
     #[n(22)]
     StillPending {
-        /// When.
+        /// The time of the event.
         #[n(0)]
         at: Timestamp,
     },
-    /// No late copy of an attempt's pins can take hold any more: those that did are to be undone.
+    /// No delayed copy of an attempt's lock commands can be accepted any more. Claims locked by such copies are
+    /// unlocked.
     #[n(23)]
     SweepAsked {
-        /// Whose pins.
+        /// The attempt.
         #[n(0)]
         attempt: u32,
-        /// When.
+        /// The time of the event.
         #[n(1)]
         at: Timestamp,
     },
-    /// A claim is free of an attempt's pin for good.
+    /// A claim is permanently free of locks of an attempt.
     #[n(24)]
     Swept {
-        /// Which.
+        /// The slot of the sweep.
         #[n(0)]
         slot: u64,
     },

@@ -1,44 +1,45 @@
-//! How events change a checkout. Nothing here can fail or refuse.
+//! How events change a checkout. Applying an event cannot fail.
 
 use minicbor::{Decode, Encode};
 
 use super::{
-    CheckoutEvent, CheckoutProblem, Grip, Source, Totals,
-    phase::{Asked, Attempt, Caller, DropSeen, Goods, Paying, Phase, Pinned, Preparation, Sweep, open},
-    slots,
+    CheckoutEvent, CheckoutProblem, Grip, Source, Totals, effect_ids,
+    phase::{Asked, Attempt, Caller, DropSeen, Goods, LockedClaim, Paying, Phase, Preparation, Sweep, open},
 };
 use crate::{checkout::CheckoutLine, id::ClaimRef, time::Timestamp};
 
-/// A buyer's checkout. `Default` is one that nobody has begun.
+/// A checkout. `Default` is a checkout that does not exist yet.
 #[derive(Debug, Clone, Default, PartialEq, Encode, Decode)]
 pub struct Checkout {
     /// The newest attempt.
     #[n(0)]
     pub(super) attempt: Option<Attempt>,
-    /// How many steps there were, over all attempts: the turn of the effects of the step at hand.
+    /// The number of steps so far, over all attempts: the generation of the current step's effects.
     #[n(1)]
-    pub(super) turn: u64,
-    /// What earlier attempts must not leave behind.
+    pub(super) generation: u64,
+    /// Claims of ended attempts that must be unlocked once more.
     #[n(2)]
     pub(super) sweeps: Vec<Sweep>,
 }
 
 impl Checkout {
     pub(super) fn fold(&mut self, event: &CheckoutEvent) {
-        if slots::begins_step(event) {
-            self.turn += 1;
+        // First, so that the new step's effects carry its generation and late outcomes of the old step are ignored.
+        if effect_ids::begins_step(event) {
+            self.generation += 1;
         }
         match event {
-            CheckoutEvent::Started { sheet } => {
-                let step = match &sheet.source {
-                    Source::Claims(claims) => {
-                        Preparation::Pinning { pins: open(claims.len()), drops: open(slots::drops_of(claims).len()) }
-                    }
+            CheckoutEvent::Started { details } => {
+                let step = match &details.source {
+                    Source::Claims(claims) => Preparation::LockingClaims {
+                        claim_locks: open(claims.len()),
+                        drops: open(effect_ids::drops_of(claims).len()),
+                    },
                     Source::Cart(_) => Preparation::Locking { cart: Asked::Open },
                 };
                 self.attempt = Some(Attempt {
-                    sheet: (**sheet).clone(),
-                    callers: vec![Caller { receipt: sheet.receipt, heard: None }],
+                    details: (**details).clone(),
+                    callers: vec![Caller { processed: details.processed, heard: None }],
                     payment: None,
                     phase: Phase::Preparing { step, stop: None },
                 });
@@ -50,8 +51,8 @@ impl Checkout {
             }
             CheckoutEvent::Swept { slot } => self.swept(*slot),
             CheckoutEvent::Stopped { .. } if !self.can_still_prepare() => {
-                // The money is given up at once: its step ends here.
-                self.turn += 1;
+                // The payment is voided immediately, which ends the current step.
+                self.generation += 1;
                 self.change_attempt(event);
             }
             _ => self.change_attempt(event),
@@ -66,7 +67,7 @@ impl Checkout {
     fn change_attempt(&mut self, event: &CheckoutEvent) {
         let Some(attempt) = &mut self.attempt else { return };
         match event {
-            CheckoutEvent::Pinned { .. }
+            CheckoutEvent::ClaimLocked { .. }
             | CheckoutEvent::DropSeen { .. }
             | CheckoutEvent::Locked { .. }
             | CheckoutEvent::Quoted { .. }
@@ -91,7 +92,7 @@ impl Checkout {
     }
 
     fn swept(&mut self, slot: u64) {
-        let Some((attempt, index)) = slots::swept(slot) else { return };
+        let Some((attempt, index)) = effect_ids::swept(slot) else { return };
         for sweep in self.sweeps.iter_mut().filter(|sweep| sweep.attempt == attempt) {
             if let Some((_, done)) = sweep.claims.get_mut(index) {
                 *done = true;
@@ -102,26 +103,28 @@ impl Checkout {
 }
 
 impl Attempt {
-    /// An answer to what the step at hand asked for.
+    /// Records the answer to a request of the current step.
     fn take_answer(&mut self, event: &CheckoutEvent) {
         match (&mut self.phase, event) {
             (Phase::Preparing { step, .. }, _) => step.take_answer(event),
             (Phase::Selling { lines, .. }, CheckoutEvent::Done { slot }) => {
-                put(lines, slots::line_index(*slot), Asked::Yes(()));
+                put(lines, effect_ids::line_index(*slot), Asked::Yes(()));
             }
-            (Phase::Selling { number, .. }, CheckoutEvent::Denied { slot: slots::NUMBER, problem }) => {
+            (Phase::Selling { number, .. }, CheckoutEvent::Denied { slot: effect_ids::NUMBER, problem }) => {
                 *number = Asked::No(problem.clone());
             }
             (Phase::Selling { lines, .. }, CheckoutEvent::Denied { slot, problem }) => {
-                put(lines, slots::line_index(*slot), Asked::No(problem.clone()));
+                put(lines, effect_ids::line_index(*slot), Asked::No(problem.clone()));
             }
             (Phase::Selling { number, .. }, CheckoutEvent::Numbered { number: assigned }) => {
                 *number = Asked::Yes(*assigned);
             }
-            (Phase::Finishing { order_told, .. }, CheckoutEvent::Done { slot: slots::ORDER }) => *order_told = true,
-            (Phase::Finishing { cart_told, .. }, CheckoutEvent::Done { slot: slots::CART }) => *cart_told = true,
-            (Phase::Undoing(undoing), CheckoutEvent::Done { slot }) => {
-                for step in undoing.steps.iter_mut().filter(|step| step.slot == *slot) {
+            (Phase::Finishing { order_told, .. }, CheckoutEvent::Done { slot: effect_ids::ORDER }) => {
+                *order_told = true
+            }
+            (Phase::Finishing { cart_told, .. }, CheckoutEvent::Done { slot: effect_ids::CART }) => *cart_told = true,
+            (Phase::Compensation(compensation), CheckoutEvent::Done { slot }) => {
+                for step in compensation.steps.iter_mut().filter(|step| step.slot == *slot) {
                     step.done = true;
                 }
             }
@@ -129,7 +132,7 @@ impl Attempt {
         }
     }
 
-    /// The next step begins, or the undoing.
+    /// Begins the next step or the compensation.
     fn begin_step(&mut self, event: &CheckoutEvent) {
         let phase = match event {
             CheckoutEvent::QuotesAsked => {
@@ -146,16 +149,16 @@ impl Attempt {
                 Phase::Preparing { step: Preparation::Holding { goods, holds, asked_at: *at }, stop: None }
             }
             CheckoutEvent::AuthorisationAsked { totals, .. } => {
-                self.payment = Some(self.sheet.payment());
+                self.payment = Some(self.details.payment());
                 Phase::Paying { goods: self.goods_at(totals), step: Paying::Authorising }
             }
             CheckoutEvent::ActionRequired { url, expires_at, .. } => {
                 let Some(goods) = self.goods().cloned() else { return };
                 Phase::Paying { goods, step: Paying::Challenged { url: url.clone(), expires_at: *expires_at } }
             }
-            CheckoutEvent::ConfirmationAsked { receipt } => {
+            CheckoutEvent::ConfirmationAsked { processed } => {
                 let Some(goods) = self.goods().cloned() else { return };
-                self.callers.push(Caller { receipt: *receipt, heard: None });
+                self.callers.push(Caller { processed: *processed, heard: None });
                 Phase::Paying { goods, step: Paying::Confirming }
             }
             CheckoutEvent::SaleAsked { .. } => {
@@ -172,61 +175,61 @@ impl Attempt {
             }
             CheckoutEvent::FinishAsked { .. } => {
                 let Some(goods) = self.goods().cloned() else { return };
-                let cart_told = !matches!(self.sheet.source, Source::Cart(_));
+                let cart_told = !matches!(self.details.source, Source::Cart(_));
                 Phase::Finishing { goods, order_told: false, cart_told }
             }
-            CheckoutEvent::Stopped { problem, receipt, at } => {
-                self.callers.extend(receipt.map(|receipt| Caller { receipt, heard: None }));
+            CheckoutEvent::Stopped { problem, processed, at } => {
+                self.callers.extend(processed.map(|processed| Caller { processed, heard: None }));
                 match &mut self.phase {
                     Phase::Preparing { stop, .. } => {
                         *stop = Some(problem.clone());
                         return;
                     }
-                    _ => self.undoing(problem, *at),
+                    _ => self.compensation(problem, *at),
                 }
             }
-            CheckoutEvent::UndoAsked { problem, at } => self.undoing(problem, *at),
+            CheckoutEvent::UndoAsked { problem, at } => self.compensation(problem, *at),
             _ => return,
         };
         self.phase = phase;
     }
 
-    fn undoing(&self, problem: &CheckoutProblem, at: Timestamp) -> Phase {
-        Phase::Undoing(self.to_undo(problem, at))
+    fn compensation(&self, problem: &CheckoutProblem, at: Timestamp) -> Phase {
+        Phase::Compensation(self.to_undo(problem, at))
     }
 
-    /// The goods as the preparation found them, at what they come to.
+    /// The lines found by the preparation, with these totals.
     fn goods_at(&self, totals: &Totals) -> Goods {
         Goods { lines: self.lines(), totals: *totals }
     }
 
-    /// What is to be sold, as far as the preparation knows it.
+    /// The lines of the checkout, as far as the preparation knows them.
     pub(super) fn lines(&self) -> Vec<CheckoutLine> {
-        let sheet = &self.sheet;
+        let details = &self.details;
         match &self.phase {
-            Phase::Preparing { step: Preparation::Pinning { pins, drops }, .. } => {
-                let claims = slots::claims_of(&sheet.source);
-                let seen = slots::drops_of(claims);
-                let line = |(index, (claim, pinned)): (usize, (&ClaimRef, &Asked<Pinned>))| {
-                    let pinned = pinned.yes()?;
-                    let variant = sheet.variants.as_ref().and_then(|variants| variants.get(index)?.as_ref());
+            Phase::Preparing { step: Preparation::LockingClaims { claim_locks, drops }, .. } => {
+                let claims = effect_ids::claims_of(&details.source);
+                let seen = effect_ids::drops_of(claims);
+                let line = |(index, (claim, locked_claim)): (usize, (&ClaimRef, &Asked<LockedClaim>))| {
+                    let locked_claim = locked_claim.yes()?;
+                    let variant = details.variants.as_ref().and_then(|variants| variants.get(index)?.as_ref());
                     let drop =
                         seen.iter().position(|drop| *drop == claim.drop).and_then(|index| drops.get(index)?.yes());
                     let title = variant.map(|variant| variant.title.clone());
-                    // What the catalogue does not know is called as its drop is.
+                    // A SKU that is not in the catalogue gets the title of its drop.
                     let title = title.or_else(|| drop.map(|drop| drop.title.clone()).filter(|title| !title.is_empty()));
                     let options = variant.map(|variant| variant.options.clone());
                     Some(CheckoutLine {
-                        sku: pinned.sku.clone(),
+                        sku: locked_claim.sku.clone(),
                         product: variant.map(|variant| variant.product).or_else(|| drop.and_then(|drop| drop.product)),
-                        title: title.unwrap_or_else(|| pinned.sku.to_string()),
-                        quantity: pinned.quantity,
-                        unit_price: pinned.price,
+                        title: title.unwrap_or_else(|| locked_claim.sku.to_string()),
+                        quantity: locked_claim.quantity,
+                        unit_price: locked_claim.price,
                         grip: Grip::Claim(*claim),
                         options: options.filter(|options| !options.is_empty()),
                     })
                 };
-                claims.iter().zip(pins).enumerate().filter_map(line).collect()
+                claims.iter().zip(claim_locks).enumerate().filter_map(line).collect()
             }
             Phase::Preparing { step: Preparation::Quoting { lines, quotes }, .. } => lines
                 .iter()
@@ -237,7 +240,7 @@ impl Attempt {
                     title: line.title.clone(),
                     quantity: line.quantity,
                     unit_price: quote.yes().copied().unwrap_or(line.price),
-                    grip: Grip::Hold(slots::hold_id(sheet.checkout, sheet.attempt, &line.sku)),
+                    grip: Grip::Hold(effect_ids::hold_id(details.checkout, details.attempt, &line.sku)),
                     options: line.options.clone(),
                 })
                 .collect(),
@@ -245,20 +248,20 @@ impl Attempt {
         }
     }
 
-    /// The claims that a late copy of this attempt's pins could still take hold of.
+    /// The claims that a delayed copy of this attempt's lock commands could still lock.
     fn sweep(&self) -> Option<Sweep> {
-        let Phase::Undoing(undoing) = &self.phase else { return None };
-        let due = self.sheet.sweep_due();
-        // What is undone after that instant is undone for good.
-        if undoing.sweep.is_empty() || undoing.asked_at > due {
+        let Phase::Compensation(compensation) = &self.phase else { return None };
+        let due = self.details.sweep_due();
+        // After this instant no delayed copy is accepted, so the compensation itself is final.
+        if compensation.sweep.is_empty() || compensation.asked_at > due {
             return None;
         }
         Some(Sweep {
-            attempt: self.sheet.attempt,
-            started_at: self.sheet.started_at(),
+            attempt: self.details.attempt,
+            started_at: self.details.started_at(),
             due,
             asked: false,
-            claims: undoing.sweep.iter().map(|claim| (*claim, false)).collect(),
+            claims: compensation.sweep.iter().map(|claim| (*claim, false)).collect(),
         })
     }
 }
@@ -266,32 +269,35 @@ impl Attempt {
 impl Preparation {
     fn take_answer(&mut self, event: &CheckoutEvent) {
         match (self, event) {
-            (Preparation::Pinning { pins, .. }, CheckoutEvent::Pinned { slot, sku, quantity, price }) => {
-                let pinned = Pinned { sku: sku.clone(), quantity: *quantity, price: *price };
-                put(pins, slots::line_index(*slot), Asked::Yes(pinned));
+            (
+                Preparation::LockingClaims { claim_locks, .. },
+                CheckoutEvent::ClaimLocked { slot, sku, quantity, price },
+            ) => {
+                let locked_claim = LockedClaim { sku: sku.clone(), quantity: *quantity, price: *price };
+                put(claim_locks, effect_ids::line_index(*slot), Asked::Yes(locked_claim));
             }
-            (Preparation::Pinning { drops, .. }, CheckoutEvent::DropSeen { slot, title, product }) => {
+            (Preparation::LockingClaims { drops, .. }, CheckoutEvent::DropSeen { slot, title, product }) => {
                 let seen = DropSeen { title: title.clone(), product: *product };
-                put(drops, slots::drop_index(*slot), Asked::Yes(seen));
+                put(drops, effect_ids::drop_index(*slot), Asked::Yes(seen));
             }
-            (Preparation::Pinning { pins, .. }, CheckoutEvent::Denied { slot, problem }) => {
-                put(pins, slots::line_index(*slot), Asked::No(problem.clone()));
+            (Preparation::LockingClaims { claim_locks, .. }, CheckoutEvent::Denied { slot, problem }) => {
+                put(claim_locks, effect_ids::line_index(*slot), Asked::No(problem.clone()));
             }
             (Preparation::Locking { cart }, CheckoutEvent::Locked { lines }) => *cart = Asked::Yes(lines.clone()),
             (Preparation::Locking { cart }, CheckoutEvent::Denied { problem, .. }) => {
                 *cart = Asked::No(problem.clone())
             }
             (Preparation::Quoting { quotes, .. }, CheckoutEvent::Quoted { slot, price }) => {
-                put(quotes, slots::line_index(*slot), Asked::Yes(*price));
+                put(quotes, effect_ids::line_index(*slot), Asked::Yes(*price));
             }
             (Preparation::Quoting { quotes, .. }, CheckoutEvent::Denied { slot, problem }) => {
-                put(quotes, slots::line_index(*slot), Asked::No(problem.clone()));
+                put(quotes, effect_ids::line_index(*slot), Asked::No(problem.clone()));
             }
             (Preparation::Holding { holds, .. }, CheckoutEvent::Done { slot }) => {
-                put(holds, slots::line_index(*slot), Asked::Yes(()));
+                put(holds, effect_ids::line_index(*slot), Asked::Yes(()));
             }
             (Preparation::Holding { holds, .. }, CheckoutEvent::Denied { slot, problem }) => {
-                put(holds, slots::line_index(*slot), Asked::No(problem.clone()));
+                put(holds, effect_ids::line_index(*slot), Asked::No(problem.clone()));
             }
             _ => {}
         }

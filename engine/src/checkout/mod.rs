@@ -1,26 +1,33 @@
-//! A checkout: one attempt of a buyer to pay for claims or for a cart.
+//! A checkout: a buyer's attempt to pay for claims or for a cart.
 //!
-//! It asks others to do things, one step after the other, and takes back what it did when a later step is refused:
+//! A checkout is a saga. It sends requests to other entities, one step after the other, and compensates completed steps
+//! if a later step is rejected:
 //!
 //! ```text
-//!             claims: pin each ──────────────┐
+//!             claims: lock each ─────────────┐
 //!             cart:   lock ▶ quote ▶ reserve ┴▶ authorise ▶ sell, number ▶ place ▶ capture ▶ finish ▶ completed
 //!                       │        │        │       │  ▲          │            │        │
 //!                       │        │        │       ▼  │ confirm  │            │        │
 //!                       │        │        │     challenge        │            │        │
 //!                       ▼        ▼        ▼          ▼           ▼            ▼        ▼
-//!                       undo: unpin, release, take back, void, unlock ▶ failed, or refused
+//!                       compensate: unlock, release, reverse the sale, void ▶ failed, or refused
 //! ```
 //!
-//! A step is over when everything it asked for has a definite answer; only then does the next begin, or the undoing, so
-//! that nothing is taken back before it is known whether it was done. Money apart: giving up a payment whose
-//! authorisation is unknown is the payment's to get right. What this attempt did is undone, nothing else.
+//! The money is captured last, so that no buyer pays for goods that are gone.
 //!
-//! Until the caller has heard an answer, what fails before the money is asked for is a *refusal*: the checkout is as if
-//! it had never been, and may be tried again under its id, as another attempt. Afterwards it *fails*, for good.
+//! A step ends when every request has a definite answer. Only then does the next step or the compensation begin, so
+//! that nothing is taken back before it is known whether it took effect. The payment is the exception: voiding a
+//! payment whose authorisation is still unknown is handled by the payment itself. An attempt compensates only what it
+//! did itself.
+//!
+//! Until the caller has received a reply, a problem before the payment is requested is a *refusal*: the checkout does
+//! not exist afterwards, and the client can try again under the same id, which is a new attempt. After that, a problem
+//! makes the checkout *fail* permanently.
 
 mod answer;
+mod compensation;
 mod decide;
+mod effect_ids;
 mod event;
 mod fold;
 mod outcome;
@@ -29,11 +36,9 @@ mod phase;
 mod preparing;
 mod problem;
 mod selling;
-mod slots;
 mod snapshot;
 #[cfg(test)]
 mod tests;
-mod undoing;
 
 use minicbor::{Decode, Encode};
 
@@ -41,184 +46,186 @@ pub use self::{event::CheckoutEvent, fold::Checkout, problem::CheckoutProblem, s
 pub use crate::pricing::{PriceTerms as CheckoutTerms, Totals};
 use crate::{
     aggregate::KeyReused,
-    drop::Buyer,
+    flash_drop::Buyer,
     id::{
         CartId, CheckoutId, ClaimRef, ContactId, EmailHash, HoldId, OrderId, PaymentId, ProductId, Sku, SubjectId,
         TenantId,
     },
     money::Money,
     pricing::PricedLine,
+    processed_commands::ProcessedCommand,
     product::OptionValue,
     quantity::Quantity,
-    receipts::Receipt,
     time::Timestamp,
 };
 
-/// The most claims of one checkout.
+/// The maximum number of claims in one checkout.
 pub const CLAIMS_MAX: usize = 20;
-/// How long a caller waits for more than `pending`.
+/// How long a caller waits for a reply other than `pending`, in milliseconds.
 pub const ANSWER_WITHIN_MS: u64 = 2_000;
-/// How long a buyer has, from the start, until the payment is authorised.
+/// How long after its start a checkout may take until the payment is authorised, in milliseconds.
 pub const GIVE_UP_MS: u64 = 15 * 60 * 1_000;
-/// How long a request to pin, lock or hold may take to arrive: a node's failure and its successor's start, ten times.
+/// How long a request to lock a claim or a cart or to hold units may take to arrive, in milliseconds: ten times the
+/// failure of a node and the start of its successor.
 pub const ARRIVE_WITHIN_MS: u64 = 30_000;
-/// How long after that deadline the clock of every node is past it too: ten times what they may differ.
+/// How long after such a deadline the clocks of all nodes have passed it, in milliseconds: ten times the difference
+/// that clocks may have.
 pub const CLOCKS_DIFFER_MS_MAX: u64 = 5_000;
-/// How long a hold lives if nobody ends it: past the time in which a provider knows a payment by its key, so that an
-/// authorisation which is found late still finds its goods.
+/// How long a hold lasts if nothing ends it, in milliseconds. Longer than a provider recognises a payment by its
+/// idempotency key, so that the goods are still held when an authorisation is discovered late.
 pub const HOLD_MS: u64 = 48 * 60 * 60 * 1_000;
-/// The most refused attempts of one checkout whose late copies may still be on their way.
+/// The maximum number of ended attempts of one checkout whose claims still wait for their sweep. A sweep unlocks the
+/// claims once more when no delayed lock command can be accepted any longer.
 pub const SWEEPS_MAX: usize = 16;
-/// The most times that a buyer can say that the challenge is passed.
+/// The maximum number of times that a buyer can confirm a challenge.
 pub const CONFIRMS_MAX: usize = crate::payment::CONFIRMS_MAX;
 
-/// What can be asked of a checkout.
+/// The commands of a checkout.
 #[derive(Debug, Clone)]
 pub enum CheckoutCommand {
-    /// Make it and begin. Answered when it has completed, failed or needs the buyer, or after [`ANSWER_WITHIN_MS`].
+    /// Starts the checkout. Replies when it has completed or failed or needs the buyer, or after [`ANSWER_WITHIN_MS`].
     Start(Box<StartCheckout>),
-    /// The buyer passed the challenge. Answered as [`Start`](CheckoutCommand::Start) is.
+    /// Continues after the buyer has passed the challenge. Replies like [`Start`](CheckoutCommand::Start).
     Confirm {
-        /// Who asks.
+        /// The caller.
         buyer: Buyer,
     },
-    /// The buyer does not want to pay any more. Answered as [`Start`](CheckoutCommand::Start) is.
+    /// Cancels the checkout at the buyer's request. Replies like [`Start`](CheckoutCommand::Start).
     Cancel {
-        /// Who asks.
+        /// The caller.
         buyer: Buyer,
     },
-    /// Read it. `buyer` is `None` for the vendor, who sees all.
+    /// Reads the checkout.
     View {
-        /// Who asks.
+        /// The caller. `None` for the merchant, who can read all checkouts.
         buyer: Option<Buyer>,
     },
 }
 
-/// What a checkout needs to begin.
+/// The input of a checkout.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StartCheckout {
-    /// Whose shop.
+    /// The tenant.
     pub tenant: TenantId,
-    /// Its id, derived from the command's.
+    /// The checkout's id, derived from the command id.
     pub checkout: CheckoutId,
-    /// Who pays.
+    /// The buyer that pays.
     pub buyer: Buyer,
-    /// What for.
+    /// What the buyer pays for.
     pub source: Source,
-    /// Where the buyer's e-mail and address live; committed before this is asked.
+    /// The contact with the buyer's e-mail and address, stored before this command is sent.
     pub contact: ContactId,
-    /// The keyed hash of the buyer's e-mail, for the caps of drops.
+    /// The keyed hash of the buyer's e-mail address, for the caps of drops.
     pub email: EmailHash,
-    /// The payment provider, by the name it is configured under.
+    /// The configured name of the payment provider.
     pub provider: String,
-    /// The buyer's means of payment, as the provider named it.
+    /// The provider's token for the buyer's means of payment.
     pub token: String,
-    /// The total that the buyer has seen. Another one is refused.
+    /// The total that the buyer has seen. The checkout is refused if the total differs.
     pub expected_total: Option<Money>,
-    /// What is added to the goods' prices.
+    /// Tax and shipping.
     pub terms: CheckoutTerms,
-    /// For each claim what the catalogue says of it now, if it knows the SKU. Empty for a cart, whose lines say it
-    /// themselves.
+    /// The current catalogue entry of each claim's SKU, if there is one. Empty for a cart.
     pub variants: Vec<Option<ClaimedVariant>>,
 }
 
-/// What the catalogue says of a claimed SKU.
+/// The catalogue entry of a claimed SKU.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct ClaimedVariant {
-    /// The product that it belongs to.
+    /// The product of the variant.
     #[n(0)]
     pub product: ProductId,
     /// The product's title.
     #[n(1)]
     pub title: String,
-    /// The variant's options. Empty when the product has none.
+    /// The variant's options. Empty if the product has none.
     #[n(2)]
     pub options: Vec<OptionValue>,
 }
 
-/// What is paid for.
+/// What a checkout pays for.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Source {
-    /// Claims of drops: 1 to [`CLAIMS_MAX`] different ones.
+    /// Claims of drops: from 1 to [`CLAIMS_MAX`] different claims.
     #[n(0)]
     Claims(#[n(0)] Vec<ClaimRef>),
-    /// Everything in a cart.
+    /// All lines of a cart.
     #[n(1)]
     Cart(#[n(0)] CartId),
 }
 
-/// A checkout's beginning, as it stays.
+/// The details of a checkout attempt, fixed at its start.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
-pub struct Sheet {
-    /// Whose shop.
+pub struct Details {
+    /// The tenant.
     #[n(0)]
     pub tenant: TenantId,
-    /// Its id.
+    /// The checkout's id.
     #[n(1)]
     pub checkout: CheckoutId,
-    /// Which attempt it is, from 1 on.
+    /// The number of the attempt, starting with 1.
     #[n(2)]
     pub attempt: u32,
-    /// Who pays.
+    /// The subject that pays.
     #[n(3)]
     pub buyer: SubjectId,
-    /// The guests that the buyer was before.
+    /// The guest subjects that the buyer used before signing in.
     #[n(4)]
     pub former: Vec<SubjectId>,
     /// Whether the buyer has an account.
     #[n(5)]
     pub customer: bool,
-    /// What for.
+    /// What the buyer pays for.
     #[n(6)]
     pub source: Source,
-    /// Where the buyer's e-mail and address live.
+    /// The contact with the buyer's e-mail and address.
     #[n(7)]
     pub contact: ContactId,
-    /// The keyed hash of the buyer's e-mail.
+    /// The keyed hash of the buyer's e-mail address.
     #[n(8)]
     pub email: EmailHash,
-    /// The payment provider.
+    /// The configured name of the payment provider.
     #[n(9)]
     pub provider: String,
-    /// The buyer's means of payment.
+    /// The provider's token for the buyer's means of payment.
     #[n(10)]
     pub token: String,
     /// The total that the buyer has seen.
     #[n(11)]
     pub expected_total: Option<Money>,
-    /// What is added to the goods' prices.
+    /// Tax and shipping.
     #[n(12)]
     pub terms: CheckoutTerms,
-    /// The command that began it, and when.
+    /// The command that started the attempt, with its time.
     #[n(13)]
-    pub receipt: Receipt,
-    /// For each claim what the catalogue said of it. `None` when it knew none of them, and in earlier versions.
+    pub processed: ProcessedCommand,
+    /// The catalogue entry of each claim's SKU. `None` if there was no entry for any of them, and in earlier versions.
     #[n(14)]
     pub variants: Option<Vec<Option<ClaimedVariant>>>,
 }
 
-/// What is sold on one line.
+/// A line of a checkout.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub struct CheckoutLine {
-    /// What.
+    /// The SKU.
     #[n(0)]
     pub sku: Sku,
-    /// The product that it belongs to, if that is known.
+    /// The product, if it is known.
     #[n(1)]
     pub product: Option<ProductId>,
-    /// What it is called.
+    /// The title to display.
     #[n(2)]
     pub title: String,
-    /// How many units.
+    /// The number of units.
     #[n(3)]
     pub quantity: Quantity,
-    /// For how much each.
+    /// The price of a unit.
     #[n(4)]
     pub unit_price: Money,
-    /// What keeps its units for the buyer.
+    /// What holds the units for the buyer.
     #[n(5)]
     pub grip: Grip,
-    /// The variant's options: "Size", "M". `None` when it has none, or when that is not known.
+    /// The variant's options, such as "Size": "M". `None` if it has none or they are unknown.
     #[n(6)]
     pub options: Option<Vec<OptionValue>>,
 }
@@ -229,30 +236,30 @@ impl From<&CheckoutLine> for PricedLine {
     }
 }
 
-/// What keeps units for the buyer.
+/// What holds units for the buyer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum Grip {
-    /// A pinned claim of a drop.
+    /// A locked claim of a drop.
     #[n(0)]
     Claim(#[n(0)] ClaimRef),
-    /// A hold on ordinary inventory.
+    /// A hold on a stock item.
     #[n(1)]
     Hold(#[n(0)] HoldId),
 }
 
-/// Where a checkout stands, as its buyer sees it.
+/// The state of a checkout as its buyer sees it.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub enum CheckoutState {
-    /// Under way.
+    /// In progress.
     #[n(0)]
     Pending,
     /// The buyer has to pass a challenge.
     #[n(1)]
     RequiresAction {
-        /// Where.
+        /// The page of the challenge.
         #[n(0)]
         url: String,
-        /// Until when.
+        /// When the challenge expires.
         #[n(1)]
         expires_at: Timestamp,
     },
@@ -263,10 +270,10 @@ pub enum CheckoutState {
         #[n(0)]
         order: OrderId,
     },
-    /// Over, and nothing of it is left.
+    /// Ended without a sale. All steps have been compensated.
     #[n(3)]
     Failed {
-        /// Why.
+        /// The reason.
         #[n(0)]
         problem: CheckoutProblem,
     },
@@ -275,34 +282,34 @@ pub enum CheckoutState {
 /// A checkout as its buyer sees it.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub struct CheckoutView {
-    /// Its id.
+    /// The id.
     #[n(0)]
     pub id: CheckoutId,
-    /// Who pays.
+    /// The subject that pays.
     #[n(1)]
     pub buyer: SubjectId,
-    /// Where it stands.
+    /// The state.
     #[n(2)]
     pub state: CheckoutState,
-    /// What is sold; empty until that is known.
+    /// The lines. Empty until they are known.
     #[n(3)]
     pub lines: Vec<CheckoutLine>,
-    /// What it comes to, once that is known.
+    /// The totals, once they are known.
     #[n(4)]
     pub totals: Option<Totals>,
-    /// The payment, once one was asked for.
+    /// The payment, once it has been requested.
     #[n(5)]
     pub payment: Option<PaymentId>,
-    /// When it began.
+    /// The time of the start.
     #[n(6)]
     pub started_at: Timestamp,
-    /// When it is given up, unless the payment is authorised by then.
+    /// When the checkout expires, unless the payment is authorised by then.
     #[n(7)]
     pub expires_at: Timestamp,
 }
 
 impl CheckoutView {
-    /// The order, once it is paid.
+    /// The order, if the checkout has completed.
     pub fn order(&self) -> Option<OrderId> {
         match self.state {
             CheckoutState::Completed { order } => Some(order),
@@ -310,7 +317,7 @@ impl CheckoutView {
         }
     }
 
-    /// Why it failed, if it did.
+    /// The problem, if the checkout has failed.
     pub fn problem(&self) -> Option<&CheckoutProblem> {
         match &self.state {
             CheckoutState::Failed { problem } => Some(problem),
@@ -319,43 +326,43 @@ impl CheckoutView {
     }
 }
 
-/// What a checkout answers.
+/// The replies of a checkout.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CheckoutReply {
-    /// The checkout as it stands, or stood when the command was answered first.
+    /// The current checkout, or the checkout as the first reply to the command showed it.
     Checkout(Box<CheckoutView>),
 }
 
-/// Why a checkout refuses.
+/// The reasons for which a checkout rejects a command.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum CheckoutRejection {
-    /// There is no such checkout, or it is not the caller's.
+    /// The checkout does not exist, or it belongs to another buyer.
     #[error("no such checkout")]
     NotFound,
-    /// The idempotency key was used for another command.
+    /// The idempotency key was used for a different command.
     #[error(transparent)]
     KeyReused(#[from] KeyReused),
-    /// It could not begin. Nothing of it is left; it may be tried again under the same key.
+    /// The checkout was refused and has been compensated. The caller can try again under the same key.
     #[error(transparent)]
     Refused(#[from] CheckoutProblem),
-    /// The state does not allow it.
+    /// The state of the checkout does not allow the command.
     #[error("{why}")]
     NotAllowed {
-        /// Why, in a sentence for the buyer.
+        /// The reason, in a sentence for the buyer.
         why: &'static str,
     },
-    /// Too many attempts under one key; try again after a while.
+    /// Too many attempts under one key. The caller can try again at `retry_at`.
     #[error("too many attempts under this key; try again at {retry_at}")]
     TooManyAttempts {
-        /// When.
+        /// When to try again.
         retry_at: Timestamp,
     },
-    /// A value is out of its range.
+    /// A value is out of range.
     #[error("{pointer}: {why}")]
     Invalid {
-        /// Where in the request, as a JSON pointer.
+        /// The JSON pointer to the value in the request.
         pointer: &'static str,
-        /// Why.
+        /// The reason.
         why: &'static str,
     },
 }

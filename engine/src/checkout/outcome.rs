@@ -1,12 +1,11 @@
-//! What others answered, and what follows from it.
+//! Outcomes of effects, and the events that follow from them.
 //!
-//! An outcome is taken once, and only by the step that asked for it: one of an older turn, or a second copy, changes
-//! nothing. When it was the last that the step waited for, the next step begins in the same batch of events.
+//! Only the step that requested an effect takes its outcome, and only once: an outcome of an older generation or a
+//! second copy changes nothing. When the step has its last outcome, the next step begins in the same batch of events.
 
 use super::{
-    Checkout, CheckoutEvent,
+    Checkout, CheckoutEvent, effect_ids,
     phase::{Attempt, Phase},
-    slots,
 };
 use crate::{
     effect::{Effect, EffectId, Outcome, Request},
@@ -15,34 +14,37 @@ use crate::{
 
 impl Checkout {
     pub(super) fn take_outcome(&self, effect: EffectId, outcome: &Outcome, now: Timestamp) -> Vec<CheckoutEvent> {
-        if slots::swept(effect.slot).is_some() {
+        if effect_ids::swept(effect.slot).is_some() {
             return self.take_sweep(effect, outcome).into_iter().collect();
         }
-        let Some(attempt) = self.attempt.as_ref().filter(|_| effect.turn == self.turn) else { return Vec::new() };
+        let Some(attempt) = self.attempt.as_ref().filter(|_| effect.generation == self.generation) else {
+            return Vec::new();
+        };
         let event = match &attempt.phase {
             Phase::Preparing { step, .. } => attempt.prepared(step, effect.slot, outcome),
-            Phase::Paying { step, .. } if effect.slot == slots::PAYMENT => attempt.paid(step, outcome, now),
+            Phase::Paying { step, .. } if effect.slot == effect_ids::PAYMENT => attempt.paid(step, outcome, now),
             Phase::Selling { lines, number, .. } => attempt.sold(lines, number, effect.slot, outcome),
-            Phase::Placing { .. } if effect.slot == slots::ORDER => attempt.placed(outcome, now),
-            Phase::Capturing { .. } if effect.slot == slots::PAYMENT => attempt.captured(outcome, now),
+            Phase::Placing { .. } if effect.slot == effect_ids::ORDER => attempt.placed(outcome, now),
+            Phase::Capturing { .. } if effect.slot == effect_ids::PAYMENT => attempt.captured(outcome, now),
             Phase::Finishing { order_told, cart_told, .. } => {
                 attempt.told(*order_told, *cart_told, effect.slot, outcome)
             }
-            Phase::Undoing(undoing) => undoing.undone(effect.slot, outcome),
+            Phase::Compensation(compensation) => compensation.undone(effect.slot, outcome),
             _ => None,
         };
         event.map(|event| self.with_what_follows(event, now)).unwrap_or_default()
     }
 
-    /// The event, and the beginning of the next step if the one at hand is over with it.
+    /// The event, followed by the start of the next step if the event ends the current step.
     pub(super) fn with_what_follows(&self, event: CheckoutEvent, now: Timestamp) -> Vec<CheckoutEvent> {
         let mut events = vec![event];
+        // The step waits for more answers. Checked first to avoid the clone below.
         if self.attempt.as_ref().is_some_and(|attempt| attempt.open_answers() > 1) {
             return events;
         }
         let mut next = self.clone();
         next.fold(&events[0]);
-        // A step that asks for nothing is over at once; there are at most three in a row.
+        // A step without requests ends immediately. At most three such steps follow each other.
         while let Some(event) = next.attempt.as_ref().and_then(|attempt| attempt.next_step(now)) {
             next.fold(&event);
             events.push(event);
@@ -50,7 +52,7 @@ impl Checkout {
         events
     }
 
-    /// What the step at hand still asks for.
+    /// The requests of the current step that have no answer yet.
     pub(super) fn asked_now(&self) -> Vec<Effect> {
         let Some(attempt) = &self.attempt else { return Vec::new() };
         let requests: Vec<(u64, Request)> = match &attempt.phase {
@@ -60,21 +62,22 @@ impl Checkout {
             Phase::Placing { goods, number } => vec![attempt.to_place(goods, *number)],
             Phase::Capturing { .. } => vec![attempt.to_capture()],
             Phase::Finishing { order_told, cart_told, .. } => attempt.to_tell(*order_told, *cart_told),
-            Phase::Undoing(undoing) => undoing.to_ask(&attempt.sheet),
+            Phase::Compensation(compensation) => compensation.to_ask(&attempt.details),
             Phase::Completed { .. } | Phase::Failed { .. } | Phase::Refused { .. } => Vec::new(),
         };
-        let turn = self.turn;
-        requests.into_iter().map(|(slot, request)| Effect { id: EffectId { slot, turn }, request }).collect()
+        let generation = self.generation;
+        requests.into_iter().map(|(slot, request)| Effect { id: EffectId { slot, generation }, request }).collect()
     }
 
     pub(super) fn effects_of(&self, event: &CheckoutEvent) -> Vec<Effect> {
         match event {
             CheckoutEvent::SweepAsked { attempt, .. } => self.to_sweep(Some(*attempt)),
             CheckoutEvent::Stopped { .. } => {
-                let undoing = self.attempt.as_ref().is_some_and(|attempt| matches!(attempt.phase, Phase::Undoing(_)));
-                if undoing { self.asked_now() } else { Vec::new() }
+                let compensation =
+                    self.attempt.as_ref().is_some_and(|attempt| matches!(attempt.phase, Phase::Compensation(_)));
+                if compensation { self.asked_now() } else { Vec::new() }
             }
-            _ if slots::begins_step(event) => self.asked_now(),
+            _ if effect_ids::begins_step(event) => self.asked_now(),
             _ => Vec::new(),
         }
     }
@@ -85,7 +88,7 @@ impl Checkout {
 }
 
 impl Attempt {
-    /// How many answers the step at hand waits for.
+    /// The number of answers that the current step waits for.
     fn open_answers(&self) -> usize {
         match &self.phase {
             Phase::Preparing { step, .. } => step.open_answers(),
@@ -93,12 +96,12 @@ impl Attempt {
                 lines.iter().filter(|line| line.is_open()).count() + usize::from(number.is_open())
             }
             Phase::Finishing { order_told, cart_told, .. } => usize::from(!order_told) + usize::from(!cart_told),
-            Phase::Undoing(undoing) => undoing.steps.iter().filter(|step| !step.done).count(),
+            Phase::Compensation(compensation) => compensation.steps.iter().filter(|step| !step.done).count(),
             _ => usize::from(self.is_waiting()),
         }
     }
 
-    /// Whether the step at hand waits for others. Every step that does ends with the last of its answers.
+    /// Whether the current step waits for answers. Such a step ends with its last answer.
     fn is_waiting(&self) -> bool {
         match &self.phase {
             Phase::Preparing { .. }
@@ -106,13 +109,13 @@ impl Attempt {
             | Phase::Placing { .. }
             | Phase::Capturing { .. }
             | Phase::Finishing { .. }
-            | Phase::Undoing(_) => true,
+            | Phase::Compensation(_) => true,
             Phase::Paying { step, .. } => !matches!(step, super::phase::Paying::Challenged { .. }),
             Phase::Completed { .. } | Phase::Failed { .. } | Phase::Refused { .. } => false,
         }
     }
 
-    /// What follows once the step at hand has all its answers.
+    /// The event that follows when the current step has all its answers.
     fn next_step(&self, now: Timestamp) -> Option<CheckoutEvent> {
         if self.open_answers() > 0 {
             return None;
@@ -120,8 +123,8 @@ impl Attempt {
         match &self.phase {
             Phase::Preparing { step, stop } => Some(self.after_preparation(step, stop.as_ref(), now)),
             Phase::Selling { lines, number, .. } => Some(self.after_sale(lines, number, now)),
-            Phase::Finishing { .. } => Some(CheckoutEvent::Completed { order: self.sheet.order(), at: now }),
-            Phase::Undoing(undoing) => Some(self.after_undoing(undoing, now)),
+            Phase::Finishing { .. } => Some(CheckoutEvent::Completed { order: self.details.order(), at: now }),
+            Phase::Compensation(compensation) => Some(self.after_undoing(compensation, now)),
             _ => None,
         }
     }

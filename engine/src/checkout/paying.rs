@@ -1,9 +1,8 @@
-//! Setting the money aside, and taking it.
+//! Authorising and capturing the payment.
 
 use super::{
-    CheckoutEvent, CheckoutProblem,
+    CheckoutEvent, CheckoutProblem, effect_ids,
     phase::{Attempt, Goods, Paying},
-    slots,
 };
 use crate::{
     effect::{Outcome, Request},
@@ -12,28 +11,28 @@ use crate::{
 };
 
 impl Attempt {
-    /// What the provider is asked; nothing while the buyer is at the challenge.
+    /// The request to the payment. `None` while the buyer has to pass the challenge.
     pub(super) fn to_pay(&self, goods: &Goods, step: &Paying) -> Option<(u64, Request)> {
-        let sheet = &self.sheet;
+        let details = &self.details;
         let command = match step {
             Paying::Authorising => PaymentCommand::Authorise {
-                tenant: sheet.tenant.clone(),
-                payment: sheet.payment(),
-                provider: sheet.provider.clone(),
-                token: sheet.token.clone(),
+                tenant: details.tenant.clone(),
+                payment: details.payment(),
+                provider: details.provider.clone(),
+                token: details.token.clone(),
                 amount: goods.totals.total,
             },
             Paying::Confirming => PaymentCommand::Confirm,
             Paying::Challenged { .. } => return None,
         };
-        Some((slots::PAYMENT, Request::Payment(sheet.payment(), command)))
+        Some((effect_ids::PAYMENT, Request::Payment(details.payment(), command)))
     }
 
     pub(super) fn to_capture(&self) -> (u64, Request) {
-        (slots::PAYMENT, Request::Payment(self.sheet.payment(), PaymentCommand::Capture))
+        (effect_ids::PAYMENT, Request::Payment(self.details.payment(), PaymentCommand::Capture))
     }
 
-    /// What an authorisation, or the confirmation of a challenge, came to.
+    /// The event that follows from the outcome of an authorisation or a confirmation.
     pub(super) fn paid(&self, step: &Paying, outcome: &Outcome, at: Timestamp) -> Option<CheckoutEvent> {
         let Outcome::Payment(answer) = outcome else { return None };
         if matches!(step, Paying::Challenged { .. }) {
@@ -58,7 +57,7 @@ impl Attempt {
         }
     }
 
-    /// What a capture came to.
+    /// The event that follows from the outcome of a capture.
     pub(super) fn captured(&self, outcome: &Outcome, at: Timestamp) -> Option<CheckoutEvent> {
         let Outcome::Payment(answer) = outcome else { return None };
         let problem = match answer {

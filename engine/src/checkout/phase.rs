@@ -1,18 +1,18 @@
-//! Where an attempt stands. Each phase holds just what it has.
+//! The phases of an attempt. Each phase holds only the data that it needs.
 
 use minicbor::{Decode, Encode};
 
 use super::{
-    ARRIVE_WITHIN_MS, CLOCKS_DIFFER_MS_MAX, CheckoutLine, CheckoutProblem, CheckoutState, GIVE_UP_MS, Sheet, Totals,
-    slots,
+    ARRIVE_WITHIN_MS, CLOCKS_DIFFER_MS_MAX, CheckoutLine, CheckoutProblem, CheckoutState, Details, GIVE_UP_MS, Totals,
+    effect_ids,
 };
 use crate::{
     cart::{CartLine, NewPrice},
-    drop::{Buyer, Pin},
+    flash_drop::{Buyer, ClaimLock},
     id::{ClaimRef, HoldId, OrderId, PaymentId, ProductId, Sku},
     money::Money,
+    processed_commands::ProcessedCommand,
     quantity::Quantity,
-    receipts::Receipt,
     time::Timestamp,
 };
 
@@ -20,27 +20,27 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub(super) struct Attempt {
     #[n(0)]
-    pub(super) sheet: Sheet,
-    /// Those who asked for something and are to hear what came of it; who began it comes first.
+    pub(super) details: Details,
+    /// The accepted commands whose callers expect a reply. The command that started the attempt is the first.
     #[n(1)]
     pub(super) callers: Vec<Caller>,
-    /// The payment, once one was asked for.
+    /// The payment, once it has been requested.
     #[n(2)]
     pub(super) payment: Option<PaymentId>,
     #[n(3)]
     pub(super) phase: Phase,
 }
 
-/// A command that was accepted, and what its caller heard.
+/// An accepted command and the reply to it.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub(super) struct Caller {
     #[n(0)]
-    pub(super) receipt: Receipt,
+    pub(super) processed: ProcessedCommand,
     #[n(1)]
     pub(super) heard: Option<Heard>,
 }
 
-/// What a caller heard: enough to say exactly the same again. What is sold never changes once it is known.
+/// A reply, with all that is needed to give the same reply again. The goods never change once they are known.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub(super) struct Heard {
     #[n(0)]
@@ -51,7 +51,7 @@ pub(super) struct Heard {
     pub(super) payment_known: bool,
 }
 
-/// An answer that a step waits for.
+/// The answer to a request of a step.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub(super) enum Asked<T> {
     #[n(0)]
@@ -82,24 +82,24 @@ impl<T> Asked<T> {
     }
 }
 
-/// As many open answers.
+/// A list of `count` answers that have not arrived.
 pub(super) fn open<T>(count: usize) -> Vec<Asked<T>> {
     std::iter::repeat_with(|| Asked::Open).take(count).collect()
 }
 
-/// Where an attempt stands.
+/// The phase of an attempt.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub(super) enum Phase {
-    /// The goods are being secured.
+    /// The goods are being locked or held.
     #[n(0)]
     Preparing {
         #[n(0)]
         step: Preparation,
-        /// The buyer or the clock wants it to end: it is undone once the step is over.
+        /// Set when the buyer or a timeout has stopped the checkout. The compensation begins when the step ends.
         #[n(1)]
         stop: Option<CheckoutProblem>,
     },
-    /// The money is being set aside.
+    /// The payment is being authorised.
     #[n(1)]
     Paying {
         #[n(0)]
@@ -107,7 +107,7 @@ pub(super) enum Phase {
         #[n(1)]
         step: Paying,
     },
-    /// The goods are being sold, and the order is being numbered.
+    /// The goods are being sold, and the order gets its number.
     #[n(2)]
     Selling {
         #[n(0)]
@@ -125,26 +125,26 @@ pub(super) enum Phase {
         #[n(1)]
         number: u64,
     },
-    /// The money is being taken.
+    /// The payment is being captured.
     #[n(4)]
     Capturing {
         #[n(0)]
         goods: Goods,
     },
-    /// The order and the cart are being told.
+    /// The order and the cart are being notified of the payment.
     #[n(5)]
     Finishing {
         #[n(0)]
         goods: Goods,
         #[n(1)]
         order_told: bool,
-        /// Also true when there is no cart.
+        /// Also true if there is no cart.
         #[n(2)]
         cart_told: bool,
     },
-    /// What was done is being undone.
+    /// Completed steps are being compensated.
     #[n(6)]
-    Undoing(#[n(0)] Undoing),
+    Compensation(#[n(0)] Compensation),
     /// Paid.
     #[n(7)]
     Completed {
@@ -153,7 +153,7 @@ pub(super) enum Phase {
         #[n(1)]
         order: OrderId,
     },
-    /// Over; nothing of it is left.
+    /// Ended and compensated.
     #[n(8)]
     Failed {
         #[n(0)]
@@ -161,7 +161,7 @@ pub(super) enum Phase {
         #[n(1)]
         problem: CheckoutProblem,
     },
-    /// As if it had never been, but for the answer to who began it.
+    /// Refused: the checkout does not exist any more, except for the reply to the command that started it.
     #[n(9)]
     Refused {
         #[n(0)]
@@ -169,7 +169,7 @@ pub(super) enum Phase {
     },
 }
 
-/// What is bought, and for how much.
+/// The lines of a checkout and their totals.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub(super) struct Goods {
     #[n(0)]
@@ -178,14 +178,14 @@ pub(super) struct Goods {
     pub(super) totals: Totals,
 }
 
-/// How the goods are secured.
+/// The steps that secure the goods.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub(super) enum Preparation {
-    /// Claims are being pinned, and their drops asked what they are.
+    /// The claims are being locked, and their drops are being read.
     #[n(0)]
-    Pinning {
+    LockingClaims {
         #[n(0)]
-        pins: Vec<Asked<Pinned>>,
+        claim_locks: Vec<Asked<LockedClaim>>,
         #[n(1)]
         drops: Vec<Asked<DropSeen>>,
     },
@@ -195,7 +195,7 @@ pub(super) enum Preparation {
         #[n(0)]
         cart: Asked<Vec<CartLine>>,
     },
-    /// The catalogue is being asked for prices.
+    /// The current prices are being read from the catalogue.
     #[n(2)]
     Quoting {
         #[n(0)]
@@ -203,7 +203,7 @@ pub(super) enum Preparation {
         #[n(1)]
         quotes: Vec<Asked<Money>>,
     },
-    /// The inventory is being asked to hold the lines, until this deadline.
+    /// Stock is being asked to hold the lines. The deadline follows from `asked_at`.
     #[n(3)]
     Holding {
         #[n(0)]
@@ -215,9 +215,9 @@ pub(super) enum Preparation {
     },
 }
 
-/// A claim that is pinned.
+/// A locked claim.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
-pub(super) struct Pinned {
+pub(super) struct LockedClaim {
     #[n(0)]
     pub(super) sku: Sku,
     #[n(1)]
@@ -226,7 +226,7 @@ pub(super) struct Pinned {
     pub(super) price: Money,
 }
 
-/// What a drop said of itself.
+/// The title and product of a drop.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub(super) struct DropSeen {
     #[n(0)]
@@ -235,10 +235,10 @@ pub(super) struct DropSeen {
     pub(super) product: Option<ProductId>,
 }
 
-/// How far the payment is.
+/// The steps of the payment.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub(super) enum Paying {
-    /// The provider is asked.
+    /// The provider is being asked for an authorisation.
     #[n(0)]
     Authorising,
     /// The buyer has to pass a challenge.
@@ -249,69 +249,69 @@ pub(super) enum Paying {
         #[n(1)]
         expires_at: Timestamp,
     },
-    /// The provider is asked whether the challenge is passed.
+    /// The provider is being asked whether the challenge is passed.
     #[n(2)]
     Confirming,
 }
 
-/// What is being undone.
+/// A compensation in progress.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
-pub(super) struct Undoing {
+pub(super) struct Compensation {
     #[n(0)]
     pub(super) goods: Option<Goods>,
     #[n(1)]
-    pub(super) steps: Vec<UndoStep>,
-    /// Claims that a late copy of a pin could still take hold of.
+    pub(super) steps: Vec<CompensationStepForm>,
+    /// Claims that a delayed copy of a lock command could still lock.
     #[n(2)]
     pub(super) sweep: Vec<ClaimRef>,
     #[n(3)]
     pub(super) problem: CheckoutProblem,
-    /// Whether it is refused when it is undone, if its caller has not heard of it by then.
+    /// Whether the attempt ends as refused, provided that its caller has not received a reply by then.
     #[n(4)]
     pub(super) refusable: bool,
     #[n(5)]
     pub(super) asked_at: Timestamp,
 }
 
-/// One thing that is being undone.
+/// One step of a compensation.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
-pub(super) struct UndoStep {
+pub(super) struct CompensationStepForm {
     #[n(0)]
     pub(super) slot: u64,
     #[n(1)]
-    pub(super) undo: Undo,
+    pub(super) undo: CompensationStep,
     #[n(2)]
     pub(super) done: bool,
 }
 
-/// How something is undone.
+/// The ways to compensate a step.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
-pub(super) enum Undo {
-    /// Let go of a claim.
+pub(super) enum CompensationStep {
+    /// Unlocks a claim.
     #[n(0)]
-    Unpin(#[n(0)] ClaimRef),
-    /// Take the sale of a claim back.
+    UnlockClaim(#[n(0)] ClaimRef),
+    /// Reverses the sale of a claim.
     #[n(1)]
     UnsellClaim(#[n(0)] ClaimRef),
-    /// Let go of a hold, or see to it that it never comes.
+    /// Releases a hold, or prevents it if it has not arrived yet.
     #[n(2)]
     Release(#[n(0)] Sku, #[n(1)] HoldId),
-    /// Take the sale of a hold back.
+    /// Reverses the sale of a hold.
     #[n(3)]
     UnsellHold(#[n(0)] Sku, #[n(1)] HoldId),
-    /// Let go of the cart, which hears the prices that changed.
+    /// Unlocks the cart and updates prices that have changed.
     #[n(4)]
     Unlock(#[n(0)] Vec<NewPrice>),
-    /// Give the money up.
+    /// Voids the payment.
     #[n(5)]
     Void,
-    /// Tell the order that it will not be paid.
+    /// Notifies the order that it is not going to be paid.
     #[n(6)]
     FailOrder,
 }
 
-/// Claims of an attempt that is over, which a late copy of its pins could still take hold of: they are unpinned once
-/// more when no such copy is accepted any longer.
+/// Claims of an ended attempt that a delayed copy of its lock commands could still lock. They are unlocked once more as
+/// soon as no such copy can be accepted.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub(super) struct Sweep {
     #[n(0)]
@@ -322,49 +322,49 @@ pub(super) struct Sweep {
     pub(super) due: Timestamp,
     #[n(3)]
     pub(super) asked: bool,
-    /// Which, and whether that is done.
+    /// The claims, and whether each of them has been unlocked.
     #[n(4)]
     pub(super) claims: Vec<(ClaimRef, bool)>,
 }
 
-impl Sheet {
+impl Details {
     pub(super) fn as_buyer(&self) -> Buyer {
         Buyer { subject: self.buyer, former: self.former.clone(), customer: self.customer }
     }
 
     pub(super) fn started_at(&self) -> Timestamp {
-        self.receipt.at
+        self.processed.at
     }
 
     pub(super) fn gives_up_at(&self) -> Timestamp {
         self.started_at().plus_ms(GIVE_UP_MS)
     }
 
-    /// After this instant its pins and its lock are refused.
+    /// After this instant, lock commands of the attempt are rejected.
     pub(super) fn arrive_by(&self) -> Timestamp {
         self.started_at().plus_ms(ARRIVE_WITHIN_MS)
     }
 
-    /// After this instant no copy of its pins is accepted, whatever clock its drops go by.
+    /// After this instant, no drop accepts a copy of the attempt's lock commands, whatever the clock of its node.
     pub(super) fn sweep_due(&self) -> Timestamp {
         self.arrive_by().plus_ms(CLOCKS_DIFFER_MS_MAX)
     }
 
-    pub(super) fn pin(&self) -> Pin {
-        Pin { checkout: self.checkout, attempt: self.attempt }
+    pub(super) fn claim_lock(&self) -> ClaimLock {
+        ClaimLock { checkout: self.checkout, attempt: self.attempt }
     }
 
     pub(super) fn payment(&self) -> PaymentId {
-        slots::payment_id(self.checkout, self.attempt)
+        effect_ids::payment_id(self.checkout, self.attempt)
     }
 
     pub(super) fn order(&self) -> OrderId {
-        slots::order_id(self.checkout)
+        effect_ids::order_id(self.checkout)
     }
 }
 
 impl Attempt {
-    /// What is bought, once that is known.
+    /// The goods, once they are known.
     pub(super) fn goods(&self) -> Option<&Goods> {
         match &self.phase {
             Phase::Preparing { step: Preparation::Holding { goods, .. }, .. }
@@ -374,13 +374,13 @@ impl Attempt {
             | Phase::Capturing { goods }
             | Phase::Finishing { goods, .. }
             | Phase::Completed { goods, .. } => Some(goods),
-            Phase::Undoing(undoing) => undoing.goods.as_ref(),
+            Phase::Compensation(compensation) => compensation.goods.as_ref(),
             Phase::Failed { goods, .. } => goods.as_ref(),
             Phase::Preparing { .. } | Phase::Refused { .. } => None,
         }
     }
 
-    /// The command that began it, if its caller has heard what came of it.
+    /// Whether the caller that started the attempt has received a reply.
     pub(super) fn start_heard(&self) -> bool {
         self.callers.first().is_some_and(|caller| caller.heard.is_some())
     }

@@ -1,18 +1,17 @@
-//! Securing the goods: claims are pinned; a cart is locked, its prices are checked, and its lines are held.
+//! Securing the goods: locks claims, or locks a cart, checks its prices and holds its lines.
 
 use super::{
-    ARRIVE_WITHIN_MS, CheckoutEvent, CheckoutProblem, HOLD_MS, Source, Totals,
+    ARRIVE_WITHIN_MS, CheckoutEvent, CheckoutProblem, HOLD_MS, Source, Totals, effect_ids,
     phase::{Asked, Attempt, Goods, Preparation},
-    slots,
 };
 use crate::{
     cart::{CartCommand, CartLine, CartRejection, CartReply},
-    drop::{DropCommand, DropReply},
     effect::{Outcome, Request},
-    inventory::{InventoryCommand, InventoryRejection},
+    flash_drop::{DropCommand, DropReply},
     money::Money,
     pricing::{self, PricedLine},
-    product::{ProductCommand, ProductReply, Wanted},
+    product::{ProductCommand, ProductReply, VariantSelector},
+    stock::{StockCommand, StockRejection},
     time::Timestamp,
 };
 
@@ -22,17 +21,17 @@ impl Preparation {
             answers.iter().filter(|answer| answer.is_open()).count()
         }
         match self {
-            Preparation::Pinning { pins, drops } => count(pins) + count(drops),
+            Preparation::LockingClaims { claim_locks, drops } => count(claim_locks) + count(drops),
             Preparation::Locking { cart } => count(std::slice::from_ref(cart)),
             Preparation::Quoting { quotes, .. } => count(quotes),
             Preparation::Holding { holds, .. } => count(holds),
         }
     }
 
-    /// The first refusal, by the buyer's order of things.
+    /// The first problem, in the order of the buyer's claims or lines.
     fn problem(&self) -> Option<&CheckoutProblem> {
         match self {
-            Preparation::Pinning { pins, .. } => pins.iter().find_map(Asked::problem),
+            Preparation::LockingClaims { claim_locks, .. } => claim_locks.iter().find_map(Asked::problem),
             Preparation::Locking { cart } => cart.problem(),
             Preparation::Quoting { quotes, .. } => quotes.iter().find_map(Asked::problem),
             Preparation::Holding { holds, .. } => holds.iter().find_map(Asked::problem),
@@ -41,48 +40,49 @@ impl Preparation {
 }
 
 impl Attempt {
-    /// What the step asks for and has no answer to.
+    /// The requests of the step that have no answer yet.
     pub(super) fn to_prepare(&self, step: &Preparation) -> Vec<(u64, Request)> {
-        let sheet = &self.sheet;
+        let details = &self.details;
         match step {
-            Preparation::Pinning { pins, drops } => {
-                let claims = slots::claims_of(&sheet.source);
-                let pin = |(index, claim)| (slots::line(index), self.pin_request(claim));
-                let view = |(index, drop)| (slots::drop(index), Request::Drop(drop, DropCommand::View));
-                let pins = claims.iter().zip(pins).enumerate().filter(|(_, (_, pin))| pin.is_open());
-                let seen = slots::drops_of(claims);
+            Preparation::LockingClaims { claim_locks, drops } => {
+                let claims = effect_ids::claims_of(&details.source);
+                let claim_lock = |(index, claim)| (effect_ids::line(index), self.pin_request(claim));
+                let view = |(index, drop)| (effect_ids::drop(index), Request::Drop(drop, DropCommand::View));
+                let claim_locks =
+                    claims.iter().zip(claim_locks).enumerate().filter(|(_, (_, claim_lock))| claim_lock.is_open());
+                let seen = effect_ids::drops_of(claims);
                 let drops = seen.iter().zip(drops).enumerate().filter(|(_, (_, drop))| drop.is_open());
-                let pins = pins.map(|(index, (claim, _))| pin((index, *claim)));
-                pins.chain(drops.map(|(index, (drop, _))| view((index, *drop)))).collect()
+                let claim_locks = claim_locks.map(|(index, (claim, _))| claim_lock((index, *claim)));
+                claim_locks.chain(drops.map(|(index, (drop, _))| view((index, *drop)))).collect()
             }
             Preparation::Locking { .. } => {
-                let Source::Cart(cart) = sheet.source else { return Vec::new() };
+                let Source::Cart(cart) = details.source else { return Vec::new() };
                 let begin = CartCommand::BeginCheckout {
-                    buyer: sheet.as_buyer(),
-                    checkout: sheet.checkout,
-                    attempt: sheet.attempt,
-                    deadline: sheet.arrive_by(),
+                    buyer: details.as_buyer(),
+                    checkout: details.checkout,
+                    attempt: details.attempt,
+                    deadline: details.arrive_by(),
                 };
-                vec![(slots::CART, Request::Cart(cart, begin))]
+                vec![(effect_ids::CART, Request::Cart(cart, begin))]
             }
             Preparation::Quoting { lines, quotes } => {
                 let open = lines.iter().zip(quotes).enumerate().filter(|(_, (_, quote))| quote.is_open());
                 open.map(|(index, (line, _))| {
-                    let quote = ProductCommand::Quote(Wanted::Sku(line.sku.clone()));
-                    (slots::line(index), Request::Product(line.product, quote))
+                    let quote = ProductCommand::Quote(VariantSelector::Sku(line.sku.clone()));
+                    (effect_ids::line(index), Request::Product(line.product, quote))
                 })
                 .collect()
             }
             Preparation::Holding { goods, holds, asked_at } => {
                 let open = goods.lines.iter().zip(holds).enumerate().filter(|(_, (_, hold))| hold.is_open());
                 open.map(|(index, (line, _))| {
-                    let reserve = InventoryCommand::Reserve {
-                        hold: slots::hold_id(sheet.checkout, sheet.attempt, &line.sku),
+                    let reserve = StockCommand::Reserve {
+                        hold: effect_ids::hold_id(details.checkout, details.attempt, &line.sku),
                         quantity: line.quantity,
                         expires_at: asked_at.plus_ms(HOLD_MS),
                         deadline: asked_at.plus_ms(ARRIVE_WITHIN_MS),
                     };
-                    (slots::line(index), Request::Inventory(line.sku.clone(), reserve))
+                    (effect_ids::line(index), Request::Stock(line.sku.clone(), reserve))
                 })
                 .collect()
             }
@@ -90,45 +90,47 @@ impl Attempt {
     }
 
     fn pin_request(&self, claim: crate::id::ClaimRef) -> Request {
-        let sheet = &self.sheet;
-        let pin = DropCommand::Pin {
+        let details = &self.details;
+        let claim_lock = DropCommand::LockClaim {
             claim: claim.claim,
-            buyer: sheet.as_buyer(),
-            pin: sheet.pin(),
-            email: sheet.email,
-            deadline: sheet.arrive_by(),
+            buyer: details.as_buyer(),
+            lock: details.claim_lock(),
+            email: details.email,
+            deadline: details.arrive_by(),
         };
-        Request::Drop(claim.drop, pin)
+        Request::Drop(claim.drop, claim_lock)
     }
 
-    /// What an answer says, if the step waits for it.
+    /// The event that follows from an outcome, if the step waits for it.
     pub(super) fn prepared(&self, step: &Preparation, slot: u64, outcome: &Outcome) -> Option<CheckoutEvent> {
         let denied = |problem| Some(CheckoutEvent::Denied { slot, problem });
         let is_open = |open: Option<bool>| open == Some(true);
         match (step, outcome) {
-            (Preparation::Pinning { pins, .. }, Outcome::Drop(answer)) if slots::line_index(slot).is_some() => {
-                let index = slots::line_index(slot)?;
-                let claim = *slots::claims_of(&self.sheet.source).get(index)?;
-                if !is_open(pins.get(index).map(Asked::is_open)) {
+            (Preparation::LockingClaims { claim_locks, .. }, Outcome::Drop(answer))
+                if effect_ids::line_index(slot).is_some() =>
+            {
+                let index = effect_ids::line_index(slot)?;
+                let claim = *effect_ids::claims_of(&self.details.source).get(index)?;
+                if !is_open(claim_locks.get(index).map(Asked::is_open)) {
                     return None;
                 }
                 match answer {
-                    Ok(DropReply::Claim(view)) => Some(CheckoutEvent::Pinned {
+                    Ok(DropReply::Claim(view)) => Some(CheckoutEvent::ClaimLocked {
                         slot,
                         sku: view.sku.clone(),
                         quantity: view.quantity,
                         price: view.unit_price,
                     }),
                     Ok(_) => None,
-                    Err(rejection) => denied(CheckoutProblem::of_pin(claim, self.sheet.checkout, rejection)),
+                    Err(rejection) => denied(CheckoutProblem::of_pin(claim, self.details.checkout, rejection)),
                 }
             }
-            (Preparation::Pinning { drops, .. }, Outcome::Drop(answer)) => {
-                let index = slots::drop_index(slot)?;
+            (Preparation::LockingClaims { drops, .. }, Outcome::Drop(answer)) => {
+                let index = effect_ids::drop_index(slot)?;
                 if !is_open(drops.get(index).map(Asked::is_open)) {
                     return None;
                 }
-                // A drop that does not show itself has its claims refused by the pins.
+                // If the buyer cannot see the drop, its claims are rejected by their lock commands, not here.
                 let (title, product) = match answer {
                     Ok(DropReply::Drop(view)) => (view.terms.title.clone(), view.terms.product),
                     Ok(_) => return None,
@@ -136,7 +138,7 @@ impl Attempt {
                 };
                 Some(CheckoutEvent::DropSeen { slot, title, product })
             }
-            (Preparation::Locking { cart: Asked::Open }, Outcome::Cart(answer)) if slot == slots::CART => {
+            (Preparation::Locking { cart: Asked::Open }, Outcome::Cart(answer)) if slot == effect_ids::CART => {
                 match answer {
                     Ok(CartReply::Cart(cart)) => {
                         Some(CheckoutEvent::Locked { lines: cart.lines.iter().map(|line| (**line).clone()).collect() })
@@ -146,7 +148,7 @@ impl Attempt {
                 }
             }
             (Preparation::Quoting { lines, quotes }, Outcome::Product(answer)) => {
-                let index = slots::line_index(slot)?;
+                let index = effect_ids::line_index(slot)?;
                 if !is_open(quotes.get(index).map(Asked::is_open)) {
                     return None;
                 }
@@ -157,20 +159,18 @@ impl Attempt {
                     Err(_) => denied(CheckoutProblem::NotForSale { sku: sku.clone() }),
                 }
             }
-            (Preparation::Holding { goods, holds, .. }, Outcome::Inventory(answer)) => {
-                let index = slots::line_index(slot)?;
+            (Preparation::Holding { goods, holds, .. }, Outcome::Stock(answer)) => {
+                let index = effect_ids::line_index(slot)?;
                 if !is_open(holds.get(index).map(Asked::is_open)) {
                     return None;
                 }
                 let sku = goods.lines.get(index)?.sku.clone();
                 match answer {
                     Ok(_) => Some(CheckoutEvent::Done { slot }),
-                    Err(InventoryRejection::InsufficientAvailable { available, .. }) => {
+                    Err(StockRejection::InsufficientAvailable { available, .. }) => {
                         denied(CheckoutProblem::InsufficientStock { sku, available: *available })
                     }
-                    Err(InventoryRejection::NotFound) => {
-                        denied(CheckoutProblem::InsufficientStock { sku, available: 0 })
-                    }
+                    Err(StockRejection::NotFound) => denied(CheckoutProblem::InsufficientStock { sku, available: 0 }),
                     Err(_) => denied(CheckoutProblem::Unavailable),
                 }
             }
@@ -182,8 +182,8 @@ impl Attempt {
         match rejection {
             CartRejection::NotFound => CheckoutProblem::CartNotFound,
             CartRejection::Empty => CheckoutProblem::CartEmpty,
-            // A late copy of an earlier attempt has hold of it.
-            CartRejection::CheckoutInProgress { checkout } if *checkout == self.sheet.checkout => {
+            // A delayed copy of an earlier attempt's command has locked the cart.
+            CartRejection::CheckoutInProgress { checkout } if *checkout == self.details.checkout => {
                 CheckoutProblem::Unavailable
             }
             CartRejection::CheckoutInProgress { checkout } => {
@@ -194,7 +194,7 @@ impl Attempt {
         }
     }
 
-    /// The step has all its answers: the next one, or the undoing.
+    /// The event that follows when the step has all its answers: the next step or the compensation.
     pub(super) fn after_preparation(
         &self,
         step: &Preparation,
@@ -205,7 +205,7 @@ impl Attempt {
             return CheckoutEvent::UndoAsked { problem: problem.clone(), at };
         }
         let next = match step {
-            Preparation::Pinning { .. } => {
+            Preparation::LockingClaims { .. } => {
                 self.priced(true).map(|totals| CheckoutEvent::AuthorisationAsked { totals, at })
             }
             Preparation::Locking { .. } => Ok(CheckoutEvent::QuotesAsked),
@@ -220,12 +220,12 @@ impl Attempt {
         next.unwrap_or_else(|problem| CheckoutEvent::UndoAsked { problem, at })
     }
 
-    /// What it comes to, if that is what the buyer has seen: either every price, or the total.
+    /// The totals, if the buyer has seen them: either every price is unchanged, or the total equals the expected total.
     fn priced(&self, prices_as_seen: bool) -> Result<Totals, CheckoutProblem> {
         let lines: Vec<PricedLine> = self.lines().iter().map(PricedLine::from).collect();
-        let totals = pricing::price(&lines, &self.sheet.terms)?;
+        let totals = pricing::price(&lines, &self.details.terms)?;
         let total: Money = totals.total;
-        match self.sheet.expected_total {
+        match self.details.expected_total {
             Some(expected) if expected == total => Ok(totals),
             None if prices_as_seen => Ok(totals),
             _ => Err(CheckoutProblem::PriceChanged { total }),
@@ -233,7 +233,7 @@ impl Attempt {
     }
 }
 
-/// The lines whose prices have changed since they were put into the cart.
+/// The current prices of lines whose prices have changed since they were added to the cart.
 pub(super) fn changed_prices(lines: &[CartLine], quotes: &[Asked<Money>]) -> Vec<crate::cart::NewPrice> {
     let changed = lines.iter().zip(quotes).filter_map(|(line, quote)| match quote.yes() {
         Some(price) if *price != line.price => Some(crate::cart::NewPrice { sku: line.sku.clone(), price: *price }),

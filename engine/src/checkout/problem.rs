@@ -1,134 +1,134 @@
-//! Why a checkout comes to nothing.
+//! The problems that stop a checkout.
 
 use minicbor::{Decode, Encode};
 
 use crate::{
-    drop::DropRejection,
+    flash_drop::DropRejection,
     id::{CheckoutId, ClaimRef, Sku},
     money::Money,
     pricing::PricingError,
 };
 
-/// Why a checkout was refused or failed, with what the buyer needs to do better.
+/// The reason for which a checkout was refused or failed, with the values that the buyer needs to correct it.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
 pub enum CheckoutProblem {
-    /// There is no such claim, or it is not the buyer's.
+    /// The claim does not exist, or it belongs to another buyer.
     #[error("no such claim")]
     #[n(0)]
     ClaimNotFound {
-        /// Which.
+        /// The claim.
         #[n(0)]
         claim: ClaimRef,
     },
-    /// The claim's hold is over.
+    /// The claim was released.
     #[error("the claim was released")]
     #[n(1)]
     ClaimReleased {
-        /// Which.
+        /// The claim.
         #[n(0)]
         claim: ClaimRef,
     },
-    /// The claim is paid.
+    /// The claim is already paid.
     #[error("the claim is paid already")]
     #[n(2)]
     AlreadySold {
-        /// Which.
+        /// The claim.
         #[n(0)]
         claim: ClaimRef,
     },
-    /// Another checkout has hold of the claim or the cart.
+    /// Another checkout has locked the claim or the cart.
     #[error("another checkout is in progress")]
     #[n(3)]
     CheckoutInProgress {
-        /// Which.
+        /// The other checkout.
         #[n(0)]
         checkout: CheckoutId,
     },
-    /// The claim or the cart was in as many checkouts as it may.
+    /// The claim or the cart has reached its maximum number of checkouts.
     #[error("too many checkouts")]
     #[n(4)]
     TooManyCheckouts,
-    /// The drop's cap is reached by others with the buyer's e-mail.
+    /// Other claims with the buyer's e-mail address have reached the drop's cap.
     #[error("{remaining} more units allowed for this buyer")]
     #[n(5)]
     LimitReached {
-        /// How many more the buyer may have.
+        /// The number of units that the buyer may still have.
         #[n(0)]
         remaining: u64,
     },
-    /// There is no such cart, or it is not the buyer's.
+    /// The cart does not exist, or it belongs to another buyer.
     #[error("no such cart")]
     #[n(6)]
     CartNotFound,
-    /// There is nothing in the cart.
+    /// The cart is empty.
     #[error("the cart is empty")]
     #[n(7)]
     CartEmpty,
-    /// The catalogue does not sell this any more.
+    /// The catalogue no longer offers this SKU.
     #[error("{sku} is not for sale")]
     #[n(8)]
     NotForSale {
-        /// What.
+        /// The SKU.
         #[n(0)]
         sku: Sku,
     },
-    /// The inventory has too few units.
+    /// Stock has too few available units.
     #[error("{available} units of {sku} are available")]
     #[n(9)]
     InsufficientStock {
-        /// Of what.
+        /// The SKU.
         #[n(0)]
         sku: Sku,
-        /// How many it has.
+        /// The number of available units.
         #[n(1)]
         available: u64,
     },
-    /// The total is another than the buyer has seen.
+    /// The total differs from the total that the buyer has seen.
     #[error("the total is {total}")]
     #[n(10)]
     PriceChanged {
-        /// The total now.
+        /// The current total.
         #[n(0)]
         total: Money,
     },
-    /// The goods' prices, or shipping, are in different currencies.
+    /// The goods or the shipping have prices in different currencies.
     #[error("prices in different currencies")]
     #[n(11)]
     MixedCurrencies,
-    /// The total is beyond what can be written down.
+    /// The total exceeds the largest valid amount.
     #[error("the total is too large")]
     #[n(12)]
     TotalTooLarge,
-    /// The payment provider refused.
+    /// The payment provider declined the payment.
     #[error("the payment was declined: {code}")]
     #[n(13)]
     PaymentDeclined {
-        /// Why, in the provider's words for machines.
+        /// The provider's machine-readable code.
         #[n(0)]
         code: String,
     },
-    /// The money was set aside and could not be taken.
+    /// The payment was authorised but could not be captured.
     #[error("the payment failed: {code}")]
     #[n(14)]
     CaptureFailed {
-        /// Why, in the provider's words for machines.
+        /// The provider's machine-readable code.
         #[n(0)]
         code: String,
     },
-    /// The goods were gone when the money was there. The money was given back.
+    /// The goods were no longer held when the payment was authorised. The payment was voided.
     #[error("the goods were no longer held")]
     #[n(15)]
     GoodsLost,
-    /// The buyer called it off.
+    /// The buyer cancelled the checkout.
     #[error("cancelled by the buyer")]
     #[n(16)]
     Cancelled,
-    /// The buyer took too long.
+    /// The checkout expired before the payment was authorised.
     #[error("the checkout has expired")]
     #[n(17)]
     Expired,
-    /// Something that is needed did not answer in time, or refused without a reason that a buyer could mend. It may
-    /// work later.
+    /// A required entity or service did not answer in time, or rejected the request for a reason that the buyer cannot
+    /// correct. A later attempt may succeed.
     #[error("not possible at the moment")]
     #[n(18)]
     Unavailable,
@@ -145,7 +145,7 @@ impl From<PricingError> for CheckoutProblem {
 }
 
 impl CheckoutProblem {
-    /// Its stable name at the doors.
+    /// The stable code in the public API.
     pub fn code(&self) -> &'static str {
         match self {
             Self::ClaimNotFound { .. } => "claim_not_found",
@@ -170,7 +170,7 @@ impl CheckoutProblem {
         }
     }
 
-    /// Why a drop does not pin this claim for this checkout.
+    /// The problem for a claim that a drop refused to lock for this checkout.
     pub(super) fn of_pin(claim: ClaimRef, checkout: CheckoutId, rejection: &DropRejection) -> Self {
         match rejection {
             DropRejection::NotFound | DropRejection::ClaimNotFound => Self::ClaimNotFound { claim },
@@ -178,7 +178,7 @@ impl CheckoutProblem {
             DropRejection::AlreadySold => Self::AlreadySold { claim },
             DropRejection::LimitReached { remaining } => Self::LimitReached { remaining: *remaining },
             DropRejection::TooManyCheckouts => Self::TooManyCheckouts,
-            // A late copy of an earlier attempt has hold of it, until that attempt's sweep.
+            // A delayed copy of an earlier attempt's command has locked the claim, until the sweep of that attempt.
             DropRejection::CheckoutInProgress { checkout: other } if *other == checkout => Self::Unavailable,
             DropRejection::CheckoutInProgress { checkout } => Self::CheckoutInProgress { checkout: *checkout },
             _ => Self::Unavailable,

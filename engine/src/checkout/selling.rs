@@ -1,45 +1,47 @@
-//! The goods become the buyer's: lines are sold, the order is numbered and placed, and, when its money is taken, told so.
+//! Selling the goods: sells the lines, numbers and places the order, and notifies it when the payment is captured.
 
 use super::{
-    CheckoutEvent, CheckoutProblem, Grip, Source,
+    CheckoutEvent, CheckoutProblem, Grip, Source, effect_ids,
     phase::{Asked, Attempt, Goods},
-    slots,
 };
 use crate::{
     cart::CartCommand,
-    drop::DropCommand,
     effect::{Outcome, Request},
-    inventory::InventoryCommand,
+    flash_drop::DropCommand,
     order::{LineSource, OrderCommand, OrderLine},
     order_numbers::{OrderNumbersCommand, OrderNumbersReply},
+    stock::StockCommand,
     time::Timestamp,
 };
 
 impl Attempt {
     pub(super) fn to_sell(&self, goods: &Goods, lines: &[Asked<()>], number: &Asked<u64>) -> Vec<(u64, Request)> {
-        let sheet = &self.sheet;
+        let details = &self.details;
         let open = goods.lines.iter().zip(lines).enumerate().filter(|(_, (_, answer))| answer.is_open());
         let mut requests: Vec<(u64, Request)> = open
             .map(|(index, (line, _))| {
                 let request = match line.grip {
                     Grip::Claim(claim) => {
-                        let confirm =
-                            DropCommand::Confirm { claim: claim.claim, pin: sheet.pin(), order: sheet.order() };
+                        let confirm = DropCommand::Confirm {
+                            claim: claim.claim,
+                            lock: details.claim_lock(),
+                            order: details.order(),
+                        };
                         Request::Drop(claim.drop, confirm)
                     }
-                    Grip::Hold(hold) => Request::Inventory(line.sku.clone(), InventoryCommand::Confirm { hold }),
+                    Grip::Hold(hold) => Request::Stock(line.sku.clone(), StockCommand::Confirm { hold }),
                 };
-                (slots::line(index), request)
+                (effect_ids::line(index), request)
             })
             .collect();
         if number.is_open() {
-            let assign = OrderNumbersCommand::Assign { tenant: sheet.tenant.clone(), order: sheet.order() };
-            requests.push((slots::NUMBER, Request::OrderNumbers(assign)));
+            let assign = OrderNumbersCommand::Assign { tenant: details.tenant.clone(), order: details.order() };
+            requests.push((effect_ids::NUMBER, Request::OrderNumbers(assign)));
         }
         requests
     }
 
-    /// What a drop, an inventory shard or the counter answered to the sale.
+    /// The event that follows from an answer of a drop, a stock item or the counter of order numbers to the sale.
     pub(super) fn sold(
         &self,
         lines: &[Asked<()>],
@@ -48,17 +50,17 @@ impl Attempt {
         outcome: &Outcome,
     ) -> Option<CheckoutEvent> {
         let is_done = match outcome {
-            Outcome::OrderNumbers(answer) if slot == slots::NUMBER && number.is_open() => {
+            Outcome::OrderNumbers(answer) if slot == effect_ids::NUMBER && number.is_open() => {
                 return Some(match answer {
                     Ok(OrderNumbersReply::Number(number)) => CheckoutEvent::Numbered { number: *number },
                     Err(_) => CheckoutEvent::Denied { slot, problem: CheckoutProblem::Unavailable },
                 });
             }
             Outcome::Drop(answer) => answer.is_ok(),
-            Outcome::Inventory(answer) => answer.is_ok(),
+            Outcome::Stock(answer) => answer.is_ok(),
             _ => return None,
         };
-        if !lines.get(slots::line_index(slot)?)?.is_open() {
+        if !lines.get(effect_ids::line_index(slot)?)?.is_open() {
             return None;
         }
         match is_done {
@@ -75,7 +77,7 @@ impl Attempt {
     }
 
     pub(super) fn to_place(&self, goods: &Goods, number: u64) -> (u64, Request) {
-        let sheet = &self.sheet;
+        let details = &self.details;
         let lines = goods.lines.iter().map(|line| OrderLine {
             sku: line.sku.clone(),
             product: line.product,
@@ -89,17 +91,17 @@ impl Attempt {
             options: line.options.clone(),
         });
         let place = OrderCommand::Place {
-            tenant: sheet.tenant.clone(),
-            order: sheet.order(),
+            tenant: details.tenant.clone(),
+            order: details.order(),
             number,
-            buyer: sheet.buyer,
-            contact: sheet.contact,
-            checkout: sheet.checkout,
-            payment: sheet.payment(),
+            buyer: details.buyer,
+            contact: details.contact,
+            checkout: details.checkout,
+            payment: details.payment(),
             lines: lines.collect(),
             totals: goods.totals,
         };
-        (slots::ORDER, Request::Order(sheet.order(), place))
+        (effect_ids::ORDER, Request::Order(details.order(), place))
     }
 
     pub(super) fn placed(&self, outcome: &Outcome, at: Timestamp) -> Option<CheckoutEvent> {
@@ -110,27 +112,28 @@ impl Attempt {
         }
     }
 
-    /// Who has to hear that it is paid.
+    /// The requests that notify the order and the cart of the payment.
     pub(super) fn to_tell(&self, order_told: bool, cart_told: bool) -> Vec<(u64, Request)> {
-        let sheet = &self.sheet;
+        let details = &self.details;
         let mut requests = Vec::new();
         if !order_told {
-            requests.push((slots::ORDER, Request::Order(sheet.order(), OrderCommand::MarkPaid)));
+            requests.push((effect_ids::ORDER, Request::Order(details.order(), OrderCommand::MarkPaid)));
         }
-        if let (false, Source::Cart(cart)) = (cart_told, &sheet.source) {
+        if let (false, Source::Cart(cart)) = (cart_told, &details.source) {
             let end = CartCommand::EndCheckout {
-                checkout: sheet.checkout,
-                attempt: sheet.attempt,
+                checkout: details.checkout,
+                attempt: details.attempt,
                 sold: true,
                 prices: Vec::new(),
-                deadline: sheet.arrive_by(),
+                deadline: details.arrive_by(),
             };
-            requests.push((slots::CART, Request::Cart(*cart, end)));
+            requests.push((effect_ids::CART, Request::Cart(*cart, end)));
         }
         requests
     }
 
-    /// The order or the cart has heard. Whatever they say to it: the money is taken and the goods are sold.
+    /// The event that follows when the order or the cart has answered. A rejection makes no difference: the payment is
+    /// captured and the goods are sold.
     pub(super) fn told(
         &self,
         order_told: bool,
@@ -139,8 +142,8 @@ impl Attempt {
         outcome: &Outcome,
     ) -> Option<CheckoutEvent> {
         match (outcome, slot) {
-            (Outcome::Order(_), slots::ORDER) if !order_told => Some(CheckoutEvent::Done { slot }),
-            (Outcome::Cart(_), slots::CART) if !cart_told => Some(CheckoutEvent::Done { slot }),
+            (Outcome::Order(_), effect_ids::ORDER) if !order_told => Some(CheckoutEvent::Done { slot }),
+            (Outcome::Cart(_), effect_ids::CART) if !cart_told => Some(CheckoutEvent::Done { slot }),
             _ => None,
         }
     }

@@ -1,19 +1,21 @@
-//! A checkout's state as it is written down, and the aggregate as the runtime sees it.
+//! The snapshot format of a checkout and its implementation of [`Aggregate`].
 
 use wincode::{SchemaRead, SchemaWrite};
 
 use super::{Checkout, CheckoutCommand, CheckoutEvent, CheckoutRejection, CheckoutReply};
 use crate::{
-    aggregate::{Aggregate, Context, Decision, SnapshotError, Ticket, read_snapshot, write_part, write_snapshot},
+    aggregate::{
+        Aggregate, Context, Decision, DeferredReply, SnapshotError, read_snapshot, write_part, write_snapshot,
+    },
     effect::{Effect, EffectId, Outcome},
     id::Kind,
     time::Timestamp,
 };
 
-/// A checkout's state at one version.
+/// A frozen state of a checkout.
 #[derive(Debug, SchemaRead, SchemaWrite)]
 pub struct FrozenCheckout {
-    /// All of it, as events spell it: most of it came with them.
+    /// The whole state in the encoding of events, because most of it comes from events.
     state: Vec<u8>,
 }
 
@@ -33,8 +35,12 @@ impl Aggregate for Checkout {
         self.decide_command(command, context)
     }
 
-    fn settled(&self, ticket: &Ticket, _now: Timestamp) -> Option<Result<CheckoutReply, CheckoutRejection>> {
-        self.answer(ticket)
+    fn deferred_reply(
+        &self,
+        deferred: &DeferredReply,
+        _now: Timestamp,
+    ) -> Option<Result<CheckoutReply, CheckoutRejection>> {
+        self.answer(deferred)
     }
 
     fn on_wake(&self, now: Timestamp) -> Vec<CheckoutEvent> {

@@ -1,4 +1,4 @@
-//! What can happen to an order.
+//! The events of an order.
 
 use minicbor::{Decode, Encode};
 
@@ -6,215 +6,217 @@ use super::{LineRefund, LineUnits, OrderLine, OrderTotals};
 use crate::{
     id::{CheckoutId, ContactId, FulfillmentId, OrderId, PaymentId, RefundId, Sku, SubjectId, TenantId},
     money::Money,
-    receipts::Receipt,
+    processed_commands::ProcessedCommand,
     time::Timestamp,
 };
 
-/// What can happen to an order.
+/// An event of an order.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub enum OrderEvent {
-    /// It was made.
+    /// The order was placed.
     #[n(0)]
     Placed {
-        /// What was placed.
+        /// The fields of the order.
         #[n(0)]
-        sheet: Sheet,
+        details: Details,
     },
-    /// Its payment is captured.
+    /// The payment was captured.
     #[n(1)]
     Paid {
-        /// When.
+        /// The time of the event.
         #[n(0)]
         at: Timestamp,
     },
-    /// Its payment could not be captured.
+    /// The payment could not be captured.
     #[n(2)]
     CaptureFailed {
-        /// When.
+        /// The time of the event.
         #[n(0)]
         at: Timestamp,
     },
-    /// Its payment was asked to give money back.
+    /// The payment was asked to refund an amount.
     #[n(3)]
     RefundAsked {
-        /// Under which id.
+        /// The id of the refund.
         #[n(0)]
         refund: RefundId,
-        /// How much.
+        /// The amount.
         #[n(1)]
         amount: Money,
-        /// Why.
+        /// The reason given by the merchant.
         #[n(2)]
         reason: String,
-        /// Whether its units come back with it.
+        /// Whether the units of the order are restocked after the refund.
         #[n(3)]
         restock: bool,
-        /// Whether it is called off once the money is back.
+        /// Whether the order is cancelled after the refund.
         #[n(4)]
         cancel: bool,
-        /// The command that asked.
+        /// The command that caused the event.
         #[n(5)]
-        receipt: Receipt,
-        /// The lines that are refunded. `None`: an amount.
+        processed: ProcessedCommand,
+        /// The refunded lines. `None` for the refund of an amount.
         #[n(6)]
         lines: Option<Vec<LineRefund>>,
     },
-    /// Money was given back. That of a cancellation is followed by `Cancelled`.
+    /// An amount was refunded. In a cancellation, `Cancelled` follows.
     #[n(4)]
     Refunded {
-        /// Under which id.
+        /// The id of the refund.
         #[n(0)]
         refund: RefundId,
-        /// How much.
+        /// The amount.
         #[n(1)]
         amount: Money,
-        /// Whether its units come back with it; of a cancellation, `Cancelled` says so.
+        /// Whether the units of the order are restocked; `false` in a cancellation, where `Cancelled` has this field.
         #[n(2)]
         restock: bool,
-        /// When.
+        /// The time of the event.
         #[n(3)]
         at: Timestamp,
-        /// The lines that are refunded; those that say so come back to the inventory. `None`: an amount.
+        /// The refunded lines, of which those with `restock` are restocked. `None` for the refund of an amount.
         #[n(4)]
         lines: Option<Vec<LineRefund>>,
-        /// Whether the buyer is sent a mail about it. `None`: no, as before there was one.
+        /// Whether the buyer is notified by e-mail. `None` means no: the event was written before these e-mails
+        /// existed.
         #[n(5)]
         notify: Option<bool>,
     },
-    /// Money could not be given back: the command that asked is refused.
+    /// The refund failed: the command that caused it is rejected.
     #[n(5)]
     RefundFailed {
-        /// Under which id.
+        /// The id of the refund.
         #[n(0)]
         refund: RefundId,
-        /// Why.
+        /// The provider's error code.
         #[n(1)]
         code: String,
-        /// When.
+        /// The time of the event.
         #[n(2)]
         at: Timestamp,
     },
-    /// It was called off; its money is back.
+    /// The order was cancelled; its money was refunded before.
     #[n(6)]
     Cancelled {
-        /// Why.
+        /// The reason given by the merchant.
         #[n(0)]
         reason: String,
-        /// Whether its units come back.
+        /// Whether the units of the order are restocked.
         #[n(1)]
         restock: bool,
-        /// The command that called it off.
+        /// The command that cancelled the order.
         #[n(2)]
-        receipt: Receipt,
-        /// When.
+        processed: ProcessedCommand,
+        /// The time of the event.
         #[n(3)]
         at: Timestamp,
-        /// Whether the buyer is sent a mail about it. `None`: no, as before there was one.
+        /// Whether the buyer is notified by e-mail. `None` means no: the event was written before these e-mails
+        /// existed.
         #[n(4)]
         notify: Option<bool>,
     },
-    /// All of it is on its way. Written before there were parcels; now it is `Shipped`.
+    /// All units were sent. Written by versions without parcels; replaced by `Shipped`.
     #[n(7)]
     Fulfilled {
-        /// Where its way can be followed.
+        /// The tracking code or link.
         #[n(0)]
         tracking: Option<String>,
-        /// The command that said so.
+        /// The command that caused the event.
         #[n(1)]
-        receipt: Receipt,
+        processed: ProcessedCommand,
     },
-    /// The buyer's receipt was handed to the mail.
+    /// The mailer accepted the buyer's receipt.
     #[n(8)]
     ReceiptMailed {
-        /// When.
+        /// The time of the event.
         #[n(0)]
         at: Timestamp,
     },
-    /// The inventory has booked units that came back.
+    /// The stock item has recorded restocked units.
     #[n(9)]
     Restocked {
-        /// Of what.
+        /// The SKU.
         #[n(0)]
         sku: Sku,
-        /// Units of this order that came back in all.
+        /// The total number of units of this order that were restocked.
         #[n(1)]
         total: u64,
-        /// When.
+        /// The time of the event.
         #[n(2)]
         at: Timestamp,
     },
-    /// A parcel with these units is on its way. The buyer is sent a mail about it.
+    /// A parcel with these units was sent. The buyer is notified by e-mail.
     #[n(10)]
     Shipped {
-        /// The fulfillment.
+        /// The id of the fulfillment.
         #[n(0)]
         fulfillment: FulfillmentId,
-        /// What is in the parcel.
+        /// The units in the parcel.
         #[n(1)]
         lines: Vec<LineUnits>,
-        /// Where the parcel can be followed.
+        /// The tracking code or link.
         #[n(2)]
         tracking: Option<String>,
-        /// The command that shipped it.
+        /// The command that caused the event.
         #[n(3)]
-        receipt: Receipt,
+        processed: ProcessedCommand,
     },
-    /// The tracking of a fulfillment was corrected. The buyer is sent a mail about it.
+    /// The tracking of a fulfillment was corrected. The buyer is notified by e-mail.
     #[n(11)]
     TrackingChanged {
-        /// The fulfillment.
+        /// The id of the fulfillment.
         #[n(0)]
         fulfillment: FulfillmentId,
-        /// Where the parcel can be followed; `None` takes it away.
+        /// The tracking code or link; `None` removes it.
         #[n(1)]
         tracking: Option<String>,
-        /// The command that corrected it.
+        /// The command that caused the event.
         #[n(2)]
-        receipt: Receipt,
+        processed: ProcessedCommand,
     },
-    /// A mail to the buyer other than the receipt was handed to the mail server.
+    /// The mailer accepted an e-mail to the buyer other than the receipt.
     #[n(12)]
     NoticeMailed {
-        /// Its number among the order's notices.
+        /// The number of the notice among the order's notices.
         #[n(0)]
         notice: u32,
-        /// When.
+        /// The time of the event.
         #[n(1)]
         at: Timestamp,
     },
 }
 
-/// What is said of an order when it is placed. It never changes.
+/// The fields of an order that are set when it is placed and never change.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
-pub struct Sheet {
-    /// Whose shop.
+pub struct Details {
+    /// The tenant of the shop.
     #[n(0)]
     pub tenant: TenantId,
-    /// Its id.
+    /// The id of the order.
     #[n(1)]
     pub order: OrderId,
-    /// Its number in the tenant's count.
+    /// The order number, from the tenant's counter.
     #[n(2)]
     pub number: u64,
-    /// Who bought.
+    /// The buyer.
     #[n(3)]
     pub buyer: SubjectId,
-    /// Where the buyer's e-mail and address live.
+    /// The contact with the buyer's e-mail and postal addresses.
     #[n(4)]
     pub contact: ContactId,
-    /// The checkout that placed it.
+    /// The checkout that placed the order.
     #[n(5)]
     pub checkout: CheckoutId,
-    /// The payment that pays for it.
+    /// The payment for the order.
     #[n(6)]
     pub payment: PaymentId,
-    /// What was bought.
+    /// The lines.
     #[n(7)]
     pub lines: Vec<OrderLine>,
-    /// For how much.
+    /// The totals.
     #[n(8)]
     pub totals: OrderTotals,
-    /// When.
+    /// The time when the order was placed.
     #[n(9)]
     pub at: Timestamp,
 }

@@ -1,85 +1,85 @@
-//! What an order remembers, and how events change it. Nothing here can fail or refuse.
+//! The state of an order, and how events change it. Nothing here can fail or reject.
 
 use super::{
-    Change, LineRefund, OrderEvent, OrderView, Sheet, Standing,
+    Change, Details, LineRefund, OrderEvent, OrderView, Status,
     notice::Notices,
     progress::{self, line_progress},
 };
 use crate::{
     id::{CommandId, RefundId, Sku},
     money::Money,
-    receipts::{Receipt, Receipts},
+    processed_commands::{ProcessedCommand, ProcessedCommands},
 };
 
-/// An order. `Default` is one that no one has placed.
+/// An order. `Default` is an order that is not placed yet.
 #[derive(Debug, Default)]
 pub struct Order {
-    pub(super) sheet: Option<Sheet>,
-    pub(super) standing: Standing,
-    /// The refund that its payment is asked for.
+    pub(super) details: Option<Details>,
+    pub(super) status: Status,
+    /// The refund that is in progress at the payment.
     pub(super) pending: Option<Pending>,
-    /// How many refunds were asked for.
+    /// The number of refunds so far, including failed ones and the pending one.
     pub(super) refunds: u64,
-    /// The last command whose refund failed, for the answer to it.
+    /// The last command whose refund failed, kept for the deferred reply to it.
     pub(super) refused: Option<(CommandId, String)>,
-    pub(super) receipts: Receipts<Then>,
+    pub(super) processed_commands: ProcessedCommands<Then>,
     /// Whether the buyer's receipt is still to be mailed.
     pub(super) mail_open: bool,
-    /// Units that come back.
+    /// The units to restock, by SKU.
     pub(super) restocks: Vec<Restock>,
-    /// What became of its lines since it was placed.
+    /// The changes of the lines since the order was placed.
     pub(super) changes: Vec<Change>,
-    /// Mails to the buyer after the receipt.
+    /// The e-mails to the buyer after the receipt.
     pub(super) notices: Notices,
-    // What follows is derived from the restocks, and not in snapshots.
+    // Derived from the restocks, and not in snapshots.
     pub(super) restocks_open: u32,
 }
 
-/// How the order stood when a command was accepted: enough to say the same again.
+/// The state of the order when a command was accepted: enough to repeat the reply.
 #[derive(Debug, Clone)]
 pub(super) struct Then {
-    pub(super) standing: Standing,
-    /// How many changes there were.
+    pub(super) status: Status,
+    /// The number of changes at that time.
     pub(super) changes: usize,
 }
 
-/// Money that is being given back.
+/// A refund in progress.
 #[derive(Debug, Clone)]
 pub(super) struct Pending {
     pub(super) refund: RefundId,
-    /// Minor units.
+    /// The amount, in minor units.
     pub(super) amount: i64,
     pub(super) reason: String,
     pub(super) restock: bool,
-    /// Whether the order is called off once the money is back.
+    /// Whether the order is cancelled after the refund.
     pub(super) cancel: bool,
-    pub(super) receipt: Receipt,
-    /// The lines that are refunded. `None`: an amount.
+    pub(super) processed: ProcessedCommand,
+    /// The lines to refund. `None` for the refund of an amount.
     pub(super) lines: Option<Vec<LineRefund>>,
 }
 
-/// Units of one SKU that come back to its inventory.
+/// Units of one SKU to return to its stock item.
 #[derive(Debug, Clone)]
 pub(super) struct Restock {
     pub(super) sku: Sku,
-    /// Units of this order in all.
+    /// The total number of units of this order.
     pub(super) total: u64,
     pub(super) booked: bool,
 }
 
 impl Order {
     pub(super) fn fold(&mut self, event: &OrderEvent) {
-        // The units that come back are counted from what was refunded before.
+        // Before `progress::apply`: the units to restock are computed from the refunds before this event.
         self.take_units_back(event);
-        if let Some(sheet) = &self.sheet {
-            let total = sheet.totals.total.amount;
-            progress::apply(&mut self.standing, &mut self.changes, &sheet.lines, total, event);
+        if let Some(details) = &self.details {
+            let total = details.totals.total.amount;
+            progress::apply(&mut self.status, &mut self.changes, &details.lines, total, event);
         }
         self.notices.fold(event);
         match event {
-            OrderEvent::Placed { sheet } => self.sheet = Some(sheet.clone()),
+            OrderEvent::Placed { details } => self.details = Some(details.clone()),
             OrderEvent::Paid { .. } => self.mail_open = true,
-            OrderEvent::RefundAsked { refund, amount, reason, restock, cancel, receipt, lines } => {
+            OrderEvent::RefundAsked { refund, amount, reason, restock, cancel, processed, lines } => {
                 self.refunds += 1;
                 self.refused = None;
                 self.pending = Some(Pending {
@@ -88,25 +88,25 @@ impl Order {
                     reason: reason.clone(),
                     restock: *restock,
                     cancel: *cancel,
-                    receipt: *receipt,
+                    processed: *processed,
                     lines: lines.clone(),
                 });
             }
             OrderEvent::Refunded { .. } => {
-                // A cancellation ends with the `Cancelled` that follows, which has the receipt too.
+                // A cancellation ends with the `Cancelled` that follows, which also keeps the processed command.
                 if let Some(pending) = self.pending.take().filter(|pending| !pending.cancel) {
-                    self.keep(pending.receipt);
+                    self.keep(pending.processed);
                 }
             }
             OrderEvent::RefundFailed { code, .. } => {
                 if let Some(pending) = self.pending.take() {
-                    self.refused = Some((pending.receipt.command_id, code.clone()));
+                    self.refused = Some((pending.processed.command_id, code.clone()));
                 }
             }
-            OrderEvent::Cancelled { receipt, .. }
-            | OrderEvent::Fulfilled { receipt, .. }
-            | OrderEvent::Shipped { receipt, .. }
-            | OrderEvent::TrackingChanged { receipt, .. } => self.keep(*receipt),
+            OrderEvent::Cancelled { processed, .. }
+            | OrderEvent::Fulfilled { processed, .. }
+            | OrderEvent::Shipped { processed, .. }
+            | OrderEvent::TrackingChanged { processed, .. } => self.keep(*processed),
             OrderEvent::ReceiptMailed { .. } => self.mail_open = false,
             OrderEvent::Restocked { sku, .. } => {
                 if let Some(restock) = self.restocks.iter_mut().find(|restock| restock.sku == *sku && !restock.booked) {
@@ -120,20 +120,20 @@ impl Order {
         self.assert_balanced();
     }
 
-    fn keep(&mut self, receipt: Receipt) {
-        self.receipts.keep(receipt, Then { standing: self.standing.clone(), changes: self.changes.len() });
+    fn keep(&mut self, processed: ProcessedCommand) {
+        self.processed_commands.keep(processed, Then { status: self.status.clone(), changes: self.changes.len() });
     }
 
-    /// Units that an event takes back to the inventory: those of the lines that say so, or all that are not refunded by
-    /// line, unless they come back already.
+    /// Records the units that an event restocks: those of the refunded lines with `restock`, or all units that were not
+    /// refunded by line, unless these are restocked already.
     fn take_units_back(&mut self, event: &OrderEvent) {
-        let Some(sheet) = &self.sheet else { return };
+        let Some(details) = &self.details else { return };
         let units: Vec<(usize, u64)> = match event {
             OrderEvent::Refunded { restock: true, .. } | OrderEvent::Cancelled { restock: true, .. }
-                if !self.standing.restocked =>
+                if !self.status.restocked =>
             {
-                let progress = line_progress(&sheet.lines, &self.changes);
-                let left = sheet.lines.iter().zip(progress);
+                let progress = line_progress(&details.lines, &self.changes);
+                let left = details.lines.iter().zip(progress);
                 left.map(|(line, done)| line.quantity.units().saturating_sub(done.refunded())).enumerate().collect()
             }
             OrderEvent::Refunded { lines: Some(lines), .. } => {
@@ -143,7 +143,7 @@ impl Order {
             _ => return,
         };
         for (index, units) in units.into_iter().filter(|(_, units)| *units > 0) {
-            let Some(sku) = sheet.lines.get(index).map(|line| &line.sku) else { continue };
+            let Some(sku) = details.lines.get(index).map(|line| &line.sku) else { continue };
             match self.restocks.iter_mut().find(|restock| restock.sku == *sku) {
                 Some(restock) => {
                     restock.total += units;
@@ -158,42 +158,42 @@ impl Order {
         }
     }
 
-    /// Minor units that were taken for it.
+    /// Returns the captured amount, in minor units.
     pub(super) fn paid(&self) -> i64 {
-        match (&self.sheet, self.standing.paid_at) {
-            (Some(sheet), Some(_)) => sheet.totals.total.amount,
+        match (&self.details, self.status.paid_at) {
+            (Some(details), Some(_)) => details.totals.total.amount,
             _ => 0,
         }
     }
 
-    /// The order as it was when it stood so, and these were its changes.
-    pub(super) fn view(sheet: &Sheet, standing: &Standing, changes: &[Change]) -> Box<OrderView> {
+    /// Returns the order with this status and these changes.
+    pub(super) fn view(details: &Details, status: &Status, changes: &[Change]) -> Box<OrderView> {
         Box::new(OrderView {
-            id: sheet.order,
-            number: sheet.number,
-            buyer: sheet.buyer,
-            contact: sheet.contact,
-            checkout: sheet.checkout,
-            payment: sheet.payment,
-            lines: sheet.lines.clone(),
-            totals: sheet.totals,
-            refunded: Money { amount: standing.refunded, currency: sheet.totals.total.currency },
-            placed_at: sheet.at,
-            standing: standing.clone(),
+            id: details.order,
+            number: details.number,
+            buyer: details.buyer,
+            contact: details.contact,
+            checkout: details.checkout,
+            payment: details.payment,
+            lines: details.lines.clone(),
+            totals: details.totals,
+            refunded: Money { amount: status.refunded, currency: details.totals.total.currency },
+            placed_at: details.at,
+            status: status.clone(),
             changes: changes.to_vec(),
         })
     }
 
-    /// Asserts what must hold at every event: no more is given back than was paid, no unit comes back twice.
+    /// Asserts what must hold after every event: refunds do not exceed the payment, and no unit is restocked twice.
     pub fn assert_balanced(&self) {
         let refunding = self.pending.as_ref().map_or(0, |pending| pending.amount);
-        assert!(self.standing.refunded >= 0 && refunding >= 0, "refunds below nothing");
-        assert!(self.standing.refunded + refunding <= self.paid(), "more given back than was paid");
-        let sold: u64 = self.sheet.iter().flat_map(|sheet| &sheet.lines).map(|line| line.quantity.units()).sum();
+        assert!(self.status.refunded >= 0 && refunding >= 0, "refunds below nothing");
+        assert!(self.status.refunded + refunding <= self.paid(), "more given back than was paid");
+        let sold: u64 = self.details.iter().flat_map(|details| &details.lines).map(|line| line.quantity.units()).sum();
         let back: u64 = self.restocks.iter().map(|restock| restock.total).sum();
         assert!(back <= sold, "{back} of {sold} units come back");
-        if let Some(sheet) = &self.sheet {
-            for (line, done) in sheet.lines.iter().zip(line_progress(&sheet.lines, &self.changes)) {
+        if let Some(details) = &self.details {
+            for (line, done) in details.lines.iter().zip(line_progress(&details.lines, &self.changes)) {
                 let (sent, units) = (done.shipped + done.cancelled, line.quantity.units());
                 assert!(sent <= units && done.refunded() <= units, "{done:?} of {units} units of a line");
             }

@@ -1,8 +1,8 @@
-//! Which units an order sends, and which lines it refunds.
+//! Decides which units an order sends, and which lines it refunds.
 
 use super::{
-    Change, FULFILLMENTS_MAX, FulfillmentState, LineRefund, LineUnits, Order, OrderEvent, OrderPaymentState,
-    OrderRejection, Sheet, TRACKING_CHANGES_MAX, TRACKING_CHARS_MAX,
+    Change, Details, FULFILLMENTS_MAX, FulfillmentState, LineRefund, LineUnits, Order, OrderEvent, OrderPaymentState,
+    OrderRejection, TRACKING_CHANGES_MAX, TRACKING_CHARS_MAX,
     decide::{Decided, check_reason, invalid, not_allowed},
     progress::{fulfillment_id, line_id, line_progress},
     refund,
@@ -11,31 +11,31 @@ use crate::{
     aggregate::{Context, Decision},
     id::{FulfillmentId, OrderLineId},
     money::Money,
+    processed_commands::ProcessedCommand,
     quantity::Quantity,
-    receipts::Receipt,
 };
 
 impl Order {
     pub(super) fn fulfil(
         &self,
-        sheet: &Sheet,
+        details: &Details,
         lines: Option<&[(OrderLineId, Quantity)]>,
         tracking: Option<&str>,
         context: &Context,
     ) -> Decided {
-        if let Some(decision) = self.repeat(sheet, context)? {
+        if let Some(decision) = self.repeat(details, context)? {
             return Ok(decision);
         }
         check_tracking(tracking)?;
         self.check_sendable()?;
-        let progress = line_progress(&sheet.lines, &self.changes);
+        let progress = line_progress(&details.lines, &self.changes);
         let to_send: Vec<u64> =
-            sheet.lines.iter().zip(&progress).map(|(line, done)| done.to_send(line.quantity.units())).collect();
+            details.lines.iter().zip(&progress).map(|(line, done)| done.to_send(line.quantity.units())).collect();
         let sent = match lines {
             None => all_of(&to_send),
-            Some(lines) => named(sheet, lines, &to_send)?,
+            Some(lines) => named(details, lines, &to_send)?,
         };
-        // A refund takes units that are still here first, and those are not sent while it is in progress.
+        // A refund takes unsent units first, and these must not be sent while it is in progress.
         let refunding = self.pending.iter().flat_map(|pending| pending.lines.iter().flatten());
         for refund in refunding {
             let left = to_send[usize::from(refund.line)].saturating_sub(refund.units);
@@ -50,17 +50,17 @@ impl Order {
             return Err(OrderRejection::TooManyFulfillments);
         }
         let shipped = OrderEvent::Shipped {
-            fulfillment: fulfillment_id(sheet.order, self.changes.len() + 1),
+            fulfillment: fulfillment_id(details.order, self.changes.len() + 1),
             lines: sent,
             tracking: tracking.map(str::to_owned),
-            receipt: Receipt::of(context),
+            processed: ProcessedCommand::of(context),
         };
-        Ok(Decision::later(vec![shipped], context.command_id))
+        Ok(Decision::deferred(vec![shipped], context.command_id))
     }
 
-    /// Whether anything of it may be sent now.
+    /// Checks that units of the order may be sent now.
     fn check_sendable(&self) -> Result<(), OrderRejection> {
-        match self.standing.fulfillment_state {
+        match self.status.fulfillment_state {
             FulfillmentState::Fulfilled => return Err(not_allowed("the order is fulfilled already")),
             FulfillmentState::Cancelled => return Err(not_allowed("the order is cancelled")),
             FulfillmentState::Unfulfilled | FulfillmentState::PartiallyFulfilled => {}
@@ -68,13 +68,13 @@ impl Order {
         if self.pending.as_ref().is_some_and(|pending| pending.cancel) {
             return Err(not_allowed("the order is being cancelled"));
         }
-        if self.standing.restocked {
+        if self.status.restocked {
             return Err(not_allowed("the units of the order went back to the inventory"));
         }
         if self.pending.as_ref().is_some_and(|pending| pending.restock) {
             return Err(OrderRejection::RefundInProgress);
         }
-        match self.standing.payment_state {
+        match self.status.payment_state {
             OrderPaymentState::Authorized | OrderPaymentState::Failed => Err(not_allowed("the order is not paid")),
             OrderPaymentState::Refunded => Err(not_allowed("the order is refunded")),
             OrderPaymentState::Paid | OrderPaymentState::PartiallyRefunded => Ok(()),
@@ -83,69 +83,69 @@ impl Order {
 
     pub(super) fn change_tracking(
         &self,
-        sheet: &Sheet,
+        details: &Details,
         fulfillment: FulfillmentId,
         tracking: Option<&str>,
         context: &Context,
     ) -> Decided {
-        if let Some(decision) = self.repeat(sheet, context)? {
+        if let Some(decision) = self.repeat(details, context)? {
             return Ok(decision);
         }
         check_tracking(tracking)?;
-        let parcels = Self::view(sheet, &self.standing, &self.changes).fulfillments();
+        let parcels = Self::view(details, &self.status, &self.changes).fulfillments();
         let parcel = parcels.iter().find(|parcel| parcel.id == fulfillment);
         let parcel = parcel.ok_or(OrderRejection::FulfillmentNotFound)?;
         if parcel.tracking.as_deref() == tracking {
-            // It says so already: the buyer gets no mail.
-            return Ok(Decision::read(self.reply(sheet, &self.standing, self.changes.len())));
+            // No change, so the buyer is not notified.
+            return Ok(Decision::read(self.reply(details, &self.status, self.changes.len())));
         }
         let corrections = self.changes.iter().filter(|change| matches!(change, Change::TrackingChanged { .. }));
         if corrections.count() >= TRACKING_CHANGES_MAX {
             return Err(OrderRejection::TooManyFulfillments);
         }
-        let (tracking, receipt) = (tracking.map(str::to_owned), Receipt::of(context));
-        let changed = OrderEvent::TrackingChanged { fulfillment, tracking, receipt };
-        Ok(Decision::later(vec![changed], context.command_id))
+        let (tracking, processed) = (tracking.map(str::to_owned), ProcessedCommand::of(context));
+        let changed = OrderEvent::TrackingChanged { fulfillment, tracking, processed };
+        Ok(Decision::deferred(vec![changed], context.command_id))
     }
 
     pub(super) fn refund_lines(
         &self,
-        sheet: &Sheet,
+        details: &Details,
         lines: &[(OrderLineId, Quantity, bool)],
         reason: &str,
         context: &Context,
     ) -> Decided {
-        if let Some(decision) = self.repeat(sheet, context)? {
+        if let Some(decision) = self.repeat(details, context)? {
             return Ok(decision);
         }
         check_reason(reason)?;
         self.check_paid()?;
-        if self.standing.fulfillment_state == FulfillmentState::Cancelled {
+        if self.status.fulfillment_state == FulfillmentState::Cancelled {
             return Err(not_allowed("the order is cancelled"));
         }
-        if self.standing.restocked && lines.iter().any(|(.., restock)| *restock) {
+        if self.status.restocked && lines.iter().any(|(.., restock)| *restock) {
             return Err(not_allowed("the units of the order went back to the inventory"));
         }
-        let before = line_progress(&sheet.lines, &self.changes);
-        let unrefunded: Vec<u64> = sheet
+        let before = line_progress(&details.lines, &self.changes);
+        let unrefunded: Vec<u64> = details
             .lines
             .iter()
             .zip(&before)
             .map(|(line, done)| line.quantity.units().saturating_sub(done.refunded()))
             .collect();
         let wanted: Vec<_> = lines.iter().map(|(line, quantity, _)| (*line, *quantity)).collect();
-        let named = named(sheet, &wanted, &unrefunded)?;
-        let mut now = vec![0; sheet.lines.len()];
+        let named = named(details, &wanted, &unrefunded)?;
+        let mut now = vec![0; details.lines.len()];
         for refunded in &named {
             now[usize::from(refunded.line)] = refunded.units;
         }
-        let comes_to = refund::amount(&sheet.lines, &sheet.totals, &before, &now)
+        let comes_to = refund::amount(&details.lines, &details.totals, &before, &now)
             .map_err(|_| invalid("/lines", "comes to more than can be counted"))?;
-        let left = Money { amount: self.paid() - self.standing.refunded, ..sheet.totals.total };
+        let left = Money { amount: self.paid() - self.status.refunded, ..details.totals.total };
         if comes_to > 0 && left.amount == 0 {
             return Err(OrderRejection::RefundTooLarge { refundable: left });
         }
-        // Earlier refunds of amounts may leave less than the lines cost; then the rest is given back.
+        // Earlier refunds of amounts may have left less than the price of the lines; refund the rest in that case.
         let amount = Money { amount: comes_to.min(left.amount), ..left };
         let refunds = named.iter().zip(lines).map(|(named, (.., restock))| LineRefund {
             line: named.line,
@@ -156,18 +156,18 @@ impl Order {
     }
 }
 
-/// Everything that is left, line by line.
+/// Returns all units that are left, line by line.
 fn all_of(left: &[u64]) -> Vec<LineUnits> {
     let units = (0u16..).zip(left).filter(|(_, units)| **units > 0);
     units.map(|(line, units)| LineUnits { line, units: *units }).collect()
 }
 
-/// The named units, if there are so many left of each line.
-fn named(sheet: &Sheet, lines: &[(OrderLineId, Quantity)], left: &[u64]) -> Result<Vec<LineUnits>, OrderRejection> {
+/// Returns the units that the command names, after checking that each line has that many left.
+fn named(details: &Details, lines: &[(OrderLineId, Quantity)], left: &[u64]) -> Result<Vec<LineUnits>, OrderRejection> {
     if lines.is_empty() {
         return Err(invalid("/lines", "is empty"));
     }
-    let ids: Vec<OrderLineId> = (0..sheet.lines.len()).map(|index| line_id(sheet.order, index)).collect();
+    let ids: Vec<OrderLineId> = (0..details.lines.len()).map(|index| line_id(details.order, index)).collect();
     let mut named: Vec<LineUnits> = Vec::with_capacity(lines.len().min(ids.len()));
     for (id, quantity) in lines {
         let index = ids.iter().position(|known| known == id);

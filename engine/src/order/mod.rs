@@ -1,16 +1,16 @@
-//! An order: what a buyer has bought, and what became of it.
+//! An order: what a buyer has bought, its payment and its fulfillment.
 //!
 //! ```text
 //! Place ─▶ authorized ─ MarkPaid ─▶ paid ─ Refund ─▶ partially refunded ─▶ refunded
 //!              └─ CaptureFailed ─▶ failed
 //! unfulfilled ─ Fulfil ─▶ partially fulfilled ─ Fulfil ─▶ fulfilled
-//!      └─ Cancel (gives the rest of the money back first) ─▶ cancelled
+//!      └─ Cancel (refunds the remaining money first) ─▶ cancelled
 //! ```
 //!
-//! One refund at a time goes to the payment; a cancellation or a refund is answered when its money is back. A refund is
-//! of an amount or of lines. Units that are refunded before they were sent are not sent any more. Units that come back
-//! do so by totals that only grow, each unit at most once. Who the buyer is stands in `contacts`; here are
-//! ids.
+//! An order sends one refund at a time to its payment; the reply to a cancellation or refund is deferred until the
+//! money is refunded. A refund is of an amount or of lines. Units that are refunded before they are sent are not sent
+//! any more. Returned units are passed to the stock as totals that only grow, so that each unit is restocked at most
+//! once. The buyer's personal data is in `contacts`; an order contains ids only.
 
 mod decide;
 mod event;
@@ -30,7 +30,7 @@ use serde::Serialize;
 use wincode::{SchemaRead, SchemaWrite};
 
 pub use self::{
-    event::{OrderEvent, Sheet},
+    event::{Details, OrderEvent},
     fold::Order,
     progress::{Change, Fulfillment, LineProgress, LineRefund, LineUnits, line_id},
     snapshot::FrozenOrder,
@@ -38,7 +38,7 @@ pub use self::{
 pub use crate::pricing::Totals as OrderTotals;
 use crate::{
     aggregate::KeyReused,
-    drop::Buyer,
+    flash_drop::Buyer,
     id::{
         CheckoutId, ClaimRef, ContactId, FulfillmentId, HoldId, OrderId, OrderLineId, PaymentId, ProductId, Sku,
         SubjectId, TenantId,
@@ -50,52 +50,52 @@ use crate::{
     time::Timestamp,
 };
 
-/// The most lines of an order: as many as a cart has.
+/// The maximum number of lines of an order: the same as for a cart.
 pub const LINES_MAX: usize = 100;
-/// The most attempts to refund one order: as many as its payment takes.
+/// The maximum number of attempts to refund an order: the same as for its payment.
 pub const REFUNDS_MAX: u64 = crate::payment::REFUNDS_MAX as u64;
-/// The longest reason that a merchant can give, in characters.
+/// The maximum length of a reason given by a merchant, in characters.
 pub const REASON_CHARS_MAX: usize = 500;
-/// The most parcels of one order: a page shows them all.
+/// The maximum number of fulfillments of an order: a page shows all of them.
 pub const FULFILLMENTS_MAX: usize = 100;
-/// The most corrections of tracking of one order: each is remembered and mailed.
+/// The maximum number of tracking changes of an order: each is stored and mailed.
 pub const TRACKING_CHANGES_MAX: usize = 100;
-/// The longest tracking code or link, in characters.
+/// The maximum length of a tracking code or link, in characters.
 pub const TRACKING_CHARS_MAX: usize = 500;
 
-/// What was bought on one line.
+/// A line of an order.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub struct OrderLine {
-    /// What.
+    /// The SKU.
     #[n(0)]
     pub sku: Sku,
-    /// The product that it belonged to.
+    /// The product that the SKU belonged to.
     #[n(1)]
     pub product: Option<ProductId>,
-    /// What it was called.
+    /// The title at the time of purchase.
     #[n(2)]
     pub title: String,
-    /// How many units.
+    /// The number of units.
     #[n(3)]
     pub quantity: Quantity,
-    /// For how much each.
+    /// The price of each unit.
     #[n(4)]
     pub unit_price: Money,
-    /// Where the units came from.
+    /// The source of the units.
     #[n(5)]
     pub source: LineSource,
-    /// The variant's options when it was bought: "Size", "M". `None` where that was not known.
+    /// The options of the variant at the time of purchase: "Size", "M". `None` if they were not known.
     #[n(6)]
     pub options: Option<Vec<OptionValue>>,
 }
 
-/// Where an order line's units came from.
+/// The source of an order line's units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum LineSource {
     /// A claim of a drop.
     #[n(0)]
     Claim(#[n(0)] ClaimRef),
-    /// A hold on ordinary inventory.
+    /// A hold on ordinary stock.
     #[n(1)]
     Hold(#[n(0)] HoldId),
 }
@@ -106,232 +106,232 @@ impl From<&OrderLine> for PricedLine {
     }
 }
 
-/// What can be asked of an order.
+/// A command to an order.
 #[derive(Debug, Clone)]
 pub enum OrderCommand {
-    /// Make it: its units are sold, and its money is set aside.
+    /// Creates the order: its units are sold and its payment is authorised.
     Place {
-        /// Whose shop.
+        /// The tenant of the shop.
         tenant: TenantId,
-        /// Its id, derived from the checkout.
+        /// The id of the order, derived from the checkout.
         order: OrderId,
-        /// Its number in the tenant's count.
+        /// The order number, from the tenant's counter.
         number: u64,
-        /// Who bought.
+        /// The buyer.
         buyer: SubjectId,
-        /// Where the buyer's e-mail and address live.
+        /// The contact with the buyer's e-mail and postal addresses.
         contact: ContactId,
-        /// The checkout that placed it.
+        /// The checkout that places the order.
         checkout: CheckoutId,
-        /// The payment that pays for it.
+        /// The payment for the order.
         payment: PaymentId,
-        /// What was bought.
+        /// The lines.
         lines: Vec<OrderLine>,
-        /// For how much.
+        /// The totals.
         totals: OrderTotals,
     },
-    /// The payment is captured.
+    /// Records that the payment was captured.
     MarkPaid,
-    /// The payment cannot be captured: there is no order any more, and its checkout takes the sale back.
+    /// Records that the payment cannot be captured: the order fails, and its checkout reverses the sale.
     CaptureFailed,
-    /// Call it off and give the rest of its money back. Answered when the money is back.
+    /// Cancels the order and refunds the remaining money. The reply is deferred until the money is refunded.
     Cancel {
-        /// Why, for the merchant's books. No personal data.
+        /// The reason, for the merchant's records. It must not contain personal data.
         reason: String,
-        /// Whether its units come back to the inventory.
+        /// Whether the units are returned to the stock.
         restock: bool,
     },
-    /// Give money back. Answered when it is back.
+    /// Refunds an amount. The reply is deferred until the money is refunded.
     Refund {
-        /// How much.
+        /// The amount.
         amount: Money,
-        /// Why, for the merchant's books. No personal data.
+        /// The reason, for the merchant's records. It must not contain personal data.
         reason: String,
-        /// Whether its units come back to the inventory, all of them; only with a refund of all that is left.
+        /// Whether all units are returned to the stock; allowed only if the refund is of everything that is left.
         restock: bool,
     },
-    /// Give back what units of its lines cost, with their tax. Answered when it is back.
+    /// Refunds units of lines, with their tax. The reply is deferred until the money is refunded.
     RefundLines {
-        /// Which units, and whether they come back to the inventory. Each line at most once.
+        /// The units, and whether they are returned to the stock. Each line at most once.
         lines: Vec<(OrderLineId, Quantity, bool)>,
-        /// Why, for the merchant's books. No personal data.
+        /// The reason, for the merchant's records. It must not contain personal data.
         reason: String,
     },
-    /// A parcel is on its way.
+    /// Records that a parcel was sent.
     Fulfil {
-        /// What is in it, each line at most once. `None`: everything that is still to be sent.
+        /// The units in the parcel, each line at most once. `None` means all units that are still to be sent.
         lines: Option<Vec<(OrderLineId, Quantity)>>,
-        /// Where it can be followed.
+        /// The tracking code or link.
         tracking: Option<String>,
     },
-    /// Correct where a parcel can be followed.
+    /// Corrects the tracking of a parcel.
     ChangeTracking {
         /// The parcel.
         fulfillment: FulfillmentId,
-        /// Where it can be followed; `None` takes it away.
+        /// The tracking code or link; `None` removes it.
         tracking: Option<String>,
     },
-    /// Read it. `viewer` is `None` for the vendor, who sees all.
+    /// Reads the order. `viewer` is `None` for the merchant, who may read every order.
     View {
-        /// Who asks.
+        /// The buyer who reads the order.
         viewer: Option<Buyer>,
     },
 }
 
-/// Where an order's money stands.
+/// The payment state of an order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, SchemaRead, SchemaWrite)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderPaymentState {
-    /// Set aside, and not taken yet.
+    /// The money is authorised and not captured yet.
     #[default]
     Authorized,
-    /// Taken.
+    /// The money is captured.
     Paid,
-    /// A part of it was given back.
+    /// A part of the money was refunded.
     PartiallyRefunded,
-    /// All of it was given back.
+    /// All money was refunded.
     Refunded,
-    /// It could not be taken.
+    /// The money could not be captured.
     Failed,
 }
 
-/// Where an order's goods stand.
+/// The fulfillment state of an order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, SchemaRead, SchemaWrite)]
 #[serde(rename_all = "snake_case")]
 pub enum FulfillmentState {
-    /// Still here.
+    /// No unit was sent.
     #[default]
     Unfulfilled,
-    /// On their way.
+    /// All units were sent.
     Fulfilled,
-    /// They stay here.
+    /// The units will not be sent.
     Cancelled,
-    /// A part of them is on its way, and the rest is still here.
+    /// Some units were sent, others are still to be sent.
     PartiallyFulfilled,
 }
 
-/// What changes of an order once it is placed.
+/// The part of an order that changes after it is placed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, SchemaRead, SchemaWrite)]
-pub struct Standing {
-    /// Its money.
+pub struct Status {
+    /// The payment state.
     pub payment_state: OrderPaymentState,
-    /// Its goods.
+    /// The fulfillment state.
     pub fulfillment_state: FulfillmentState,
-    /// Minor units given back, in the currency of its totals.
+    /// The refunded amount, in minor units of the currency of the totals.
     pub refunded: i64,
-    /// When it was paid.
+    /// The time of the payment.
     pub paid_at: Option<Timestamp>,
-    /// When the last of it was put on its way.
+    /// The time when the last unit was sent.
     pub fulfilled_at: Option<Timestamp>,
-    /// When it was called off, or failed.
+    /// The time when the order was cancelled, or failed.
     pub cancelled_at: Option<Timestamp>,
-    /// Where its newest parcel can be followed.
+    /// The tracking code or link of the newest parcel.
     pub tracking: Option<String>,
-    /// Whether all units that are not refunded by line came back, or are on their way back.
+    /// Whether all units that were not refunded by line are restocked, or are being restocked.
     pub restocked: bool,
 }
 
-/// An order as its buyer and the vendor see it.
+/// An order as the buyer and the merchant see it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OrderView {
-    /// Its id.
+    /// The id of the order.
     pub id: OrderId,
-    /// Its number in the tenant's count, to be [`spell`](number::spell)ed for people.
+    /// The order number, from the tenant's counter; [`spell`](number::spell) gives the form shown to people.
     pub number: u64,
-    /// Who bought.
+    /// The buyer.
     pub buyer: SubjectId,
-    /// Where the buyer's e-mail and address live.
+    /// The contact with the buyer's e-mail and postal addresses.
     pub contact: ContactId,
-    /// The checkout that placed it.
+    /// The checkout that placed the order.
     pub checkout: CheckoutId,
-    /// The payment that pays for it.
+    /// The payment for the order.
     pub payment: PaymentId,
-    /// What was bought.
+    /// The lines.
     pub lines: Vec<OrderLine>,
-    /// For how much.
+    /// The totals.
     pub totals: OrderTotals,
-    /// How much was given back.
+    /// The refunded amount.
     pub refunded: Money,
-    /// When it was placed.
+    /// The time when the order was placed.
     pub placed_at: Timestamp,
-    /// What has changed since.
-    pub standing: Standing,
-    /// What became of its lines since, oldest first.
+    /// The part that changes after the order is placed.
+    pub status: Status,
+    /// The changes of its lines, oldest first.
     pub changes: Vec<Change>,
 }
 
 impl OrderView {
-    /// Where its money stands.
+    /// Returns the payment state.
     pub fn payment_state(&self) -> OrderPaymentState {
-        self.standing.payment_state
+        self.status.payment_state
     }
 
-    /// Where its goods stand.
+    /// Returns the fulfillment state.
     pub fn fulfillment_state(&self) -> FulfillmentState {
-        self.standing.fulfillment_state
+        self.status.fulfillment_state
     }
 }
 
-/// What an order answers.
+/// A reply of an order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum OrderReply {
-    /// The order as it stands, or stood when the command was settled.
+    /// The order now or, for a deferred or duplicate command, at the time when the command was settled.
     Order(Box<OrderView>),
 }
 
-/// Why an order refuses.
+/// The reason why an order rejects a command.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum OrderRejection {
-    /// There is no such order, or none that the caller may see.
+    /// The order does not exist, or the caller may not see it.
     #[error("no such order")]
     NotFound,
-    /// The id or the idempotency key was used for another command.
+    /// The id or the idempotency key was used for a different command.
     #[error(transparent)]
     KeyReused(#[from] KeyReused),
-    /// The state does not allow it.
+    /// The state of the order does not allow the command.
     #[error("{why}")]
     NotAllowed {
-        /// Why, in a sentence for the merchant.
+        /// The reason, in a sentence for the merchant.
         why: &'static str,
     },
-    /// Money is being given back: try again when that is settled.
+    /// Another refund is in progress. Retry when it is settled.
     #[error("a refund of this order is in progress")]
     RefundInProgress,
-    /// More than is left of what was paid.
+    /// The amount is larger than what is left of the payment.
     #[error("at most {refundable} can be refunded")]
     RefundTooLarge {
-        /// What is left.
+        /// The amount that is left.
         refundable: Money,
     },
     /// The order has no such parcel.
     #[error("no such fulfillment")]
     FulfillmentNotFound,
-    /// More units of a line than are left of it.
+    /// The command names more units of a line than are left.
     #[error("at most {remaining} units of the line are left")]
     TooManyUnits {
         /// The line.
         line: OrderLineId,
-        /// Units that are left.
+        /// The number of units that are left.
         remaining: u64,
     },
-    /// As many parcels or corrections as one order takes.
+    /// The order has reached the maximum number of parcels or tracking changes.
     #[error("at most {FULFILLMENTS_MAX} parcels and {TRACKING_CHANGES_MAX} corrections of tracking")]
     TooManyFulfillments,
-    /// As many refunds as one order takes.
+    /// The order has reached the maximum number of refunds.
     #[error("at most {REFUNDS_MAX} refunds")]
     TooManyRefunds,
-    /// The provider refuses to give the money back. Nothing has changed; it can be tried again.
+    /// The provider refused the refund. The order is unchanged, and the command can be retried.
     #[error("the refund failed: {code}")]
     RefundFailed {
-        /// Why, in the provider's words for machines.
+        /// The provider's error code.
         code: String,
     },
-    /// A value is out of its range.
+    /// A value is out of range.
     #[error("{pointer}: {why}")]
     Invalid {
-        /// Where in the request, as a JSON pointer.
+        /// A JSON pointer to the value in the request.
         pointer: &'static str,
-        /// Why.
+        /// The reason.
         why: &'static str,
     },
 }

@@ -1,4 +1,4 @@
-//! Mails to the buyer after the receipt: something was sent, given back or cancelled.
+//! E-mails to the buyer after the receipt: about parcels, refunds and cancellations.
 
 use minicbor::{Decode, Encode};
 
@@ -11,10 +11,11 @@ use crate::{
     time::Timestamp,
 };
 
-/// The first slot of the notices' mails, one for each: past those of the restocks, of which there are as many as lines.
+/// The first slot of the notices, which have one slot each. It is above all slots of restocks, of which there are at
+/// most as many as lines.
 pub(super) const NOTICE_SLOTS: u64 = 1 << 32;
 
-/// What a mail to the buyer is about.
+/// The subject of an e-mail to the buyer.
 #[derive(Debug, Clone, Copy, PartialEq, Encode, Decode)]
 pub(super) enum Notice {
     #[n(0)]
@@ -27,7 +28,7 @@ pub(super) enum Notice {
     Cancelled,
 }
 
-/// The notices of an order: how many there were, and those whose mail is not handed over yet.
+/// The notices of an order: their number so far, and those that the mailer has not accepted yet.
 #[derive(Debug, Clone, Default, PartialEq, Encode, Decode)]
 pub(super) struct Notices {
     #[n(0)]
@@ -41,8 +42,8 @@ impl Notices {
         self.open.is_empty()
     }
 
-    /// Opens the notice that an event asks for, or closes the one that was mailed. Events from before there were notices
-    /// ask for none: nobody is written to about what happened long ago.
+    /// Opens the notice that an event requires, or closes the notice that was mailed. Events that were written before
+    /// notices existed open none, so that buyers get no e-mails about old orders.
     pub(super) fn fold(&mut self, event: &OrderEvent) {
         let notice = match event {
             OrderEvent::Shipped { fulfillment, .. } => Notice::Shipped(*fulfillment),
@@ -61,11 +62,11 @@ impl Notices {
 }
 
 impl Order {
-    /// The mails that are not handed over yet.
+    /// Returns the effects of the notices that the mailer has not accepted yet.
     pub(super) fn notice_effects(&self) -> impl Iterator<Item = Effect> {
-        self.sheet.iter().flat_map(|sheet| {
+        self.details.iter().flat_map(|details| {
             self.notices.open.iter().map(|&(number, notice)| {
-                let order = sheet.order;
+                let order = details.order;
                 let kind = match notice {
                     Notice::Shipped(fulfillment) => MailKind::Shipped { order, fulfillment },
                     Notice::TrackingChanged(fulfillment) => {
@@ -74,18 +75,18 @@ impl Order {
                     Notice::Refunded(amount) => MailKind::Refunded { order, notice: number, amount },
                     Notice::Cancelled => MailKind::Cancelled { order },
                 };
-                let id = EffectId { slot: NOTICE_SLOTS + u64::from(number), turn: 0 };
-                Effect { id, request: Request::Mail(MailRequest { contact: sheet.contact, kind }) }
+                let id = EffectId { slot: NOTICE_SLOTS + u64::from(number), generation: 0 };
+                Effect { id, request: Request::Mail(MailRequest { contact: details.contact, kind }) }
             })
         })
     }
 
-    /// The newest of them: what the event at hand has asked for.
+    /// Returns the effect of the newest open notice, which the current event has opened.
     pub(super) fn newest_notice(&self) -> Option<Effect> {
         self.notice_effects().last()
     }
 
-    /// The mail in this slot was handed over.
+    /// Returns the event for a notice, by its slot, that the mailer has accepted.
     pub(super) fn notice_mailed(&self, slot: u64, at: Timestamp) -> Vec<OrderEvent> {
         let number = u32::try_from(slot - NOTICE_SLOTS).ok();
         let open = self.notices.open.iter().find(|(open, _)| Some(*open) == number);

@@ -1,23 +1,23 @@
-//! Order numbers as people read them: 8 characters that tell no one how many orders there are.
+//! Order numbers as shown to people: 8 characters that do not reveal how many orders there are.
 //!
-//! The tenant's counter goes through a keyed permutation of 40 bits, a balanced Feistel network (Luby and Rackoff,
-//! 1988) whose round function is HMAC-SHA-256, and is written in Crockford's base32.
+//! The tenant's counter is encrypted by a keyed permutation of 40 bits, a balanced Feistel network (Luby and Rackoff,
+//! 1988) whose round function is HMAC-SHA-256, and written in Crockford's base32.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::id::{crockford, from_crockford};
 
-/// The largest number that can be spelled: 40 bits.
+/// The largest number that can be written: 40 bits.
 pub const NUMBER_MAX: u64 = (1 << 40) - 1;
 
 const DIGITS: usize = 8;
 const HALF_BITS: u32 = 20;
 const HALF_MASK: u32 = (1 << HALF_BITS) - 1;
-/// Four rounds make a strong pseudo-random permutation; the others are for halves as short as these.
+/// The number of rounds. Four make a strong pseudo-random permutation; the others compensate for the short halves.
 const ROUNDS: u8 = 10;
 
-/// What people call the order with this number. Numbers above [`NUMBER_MAX`] are never given out.
+/// Returns the text form of an order number. Numbers above [`NUMBER_MAX`] are never assigned.
 pub fn spell(key: &[u8; 32], counter: u64) -> String {
     debug_assert!(counter <= NUMBER_MAX, "order numbers have 40 bits");
     let mut left = (counter >> HALF_BITS) as u32 & HALF_MASK;
@@ -28,8 +28,8 @@ pub fn spell(key: &[u8; 32], counter: u64) -> String {
     crockford::<DIGITS>(u128::from(left) << HALF_BITS | u128::from(right)).as_str().to_owned()
 }
 
-/// The number of the order that people call so. As Crockford proposes, small letters, `O` for `0`, `I` and `L` for `1`
-/// and hyphens are read too: people copy these from paper.
+/// Returns the order number that a text stands for. As Crockford proposes, lower-case letters, `O` for `0`, `I` and `L`
+/// for `1`, and hyphens are accepted, because people copy order numbers from paper.
 pub fn parse(key: &[u8; 32], text: &str) -> Option<u64> {
     if text.len() > 4 * DIGITS {
         return None;

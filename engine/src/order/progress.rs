@@ -1,82 +1,83 @@
-//! What became of an order's units and money since it was placed. The order and its row in the lists fold it with the
-//! same code.
+//! What happens to an order's units and money after it is placed. The order and its row in the order lists apply events
+//! with the same code.
 
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use super::{FulfillmentState, OrderEvent, OrderLine, OrderPaymentState, OrderView, Standing};
+use super::{FulfillmentState, OrderEvent, OrderLine, OrderPaymentState, OrderView, Status};
 use crate::{
     id::{FulfillmentId, OrderId, OrderLineId},
     time::Timestamp,
 };
 
-/// Units of one line, by its place in the order.
+/// Units of one line of the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct LineUnits {
-    /// The line's index.
+    /// The index of the line.
     #[n(0)]
     pub line: u16,
-    /// How many units.
+    /// The number of units.
     #[n(1)]
     pub units: u64,
 }
 
-/// Units of one line that are refunded.
+/// Refunded units of one line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct LineRefund {
-    /// The line's index.
+    /// The index of the line.
     #[n(0)]
     pub line: u16,
-    /// How many units.
+    /// The number of units.
     #[n(1)]
     pub units: u64,
-    /// Whether they come back to the inventory.
+    /// Whether the units are restocked.
     #[n(2)]
     pub restock: bool,
 }
 
-/// A change of an order's lines or parcels. Their list only grows, so that an answer can be given again as it was.
+/// A change of an order's lines or parcels. The list of changes only grows, so that a reply can be repeated by cutting
+/// the list at its length at that time.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub enum Change {
     /// A parcel was sent.
     #[n(0)]
     Shipped {
-        /// The parcel.
+        /// The id of the parcel.
         #[n(0)]
         fulfillment: FulfillmentId,
-        /// What is in it.
+        /// The units in the parcel.
         #[n(1)]
         lines: Vec<LineUnits>,
-        /// Where it can be followed.
+        /// The tracking code or link.
         #[n(2)]
         tracking: Option<String>,
-        /// When.
+        /// The time of the change.
         #[n(3)]
         at: Timestamp,
     },
-    /// A parcel's tracking was corrected.
+    /// The tracking of a parcel was corrected.
     #[n(1)]
     TrackingChanged {
-        /// The parcel.
+        /// The id of the parcel.
         #[n(0)]
         fulfillment: FulfillmentId,
-        /// Where it can be followed.
+        /// The tracking code or link.
         #[n(1)]
         tracking: Option<String>,
-        /// When.
+        /// The time of the change.
         #[n(2)]
         at: Timestamp,
     },
     /// Lines were refunded.
     #[n(2)]
     Refunded {
-        /// Which.
+        /// The lines.
         #[n(0)]
         lines: Vec<LineRefund>,
     },
 }
 
-/// What became of one line's units: `quantity = to send + shipped + cancelled`, and `returned` are among the shipped.
+/// The progress of one line's units: `quantity = to send + shipped + cancelled`, and `returned` is a part of `shipped`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LineProgress {
     /// Units in parcels.
@@ -88,17 +89,17 @@ pub struct LineProgress {
 }
 
 impl LineProgress {
-    /// Units that were refunded by line.
+    /// Returns the number of units that were refunded by line.
     pub fn refunded(&self) -> u64 {
         self.cancelled + self.returned
     }
 
-    /// Units of `quantity` that are still to be sent.
+    /// Returns the number of units of `quantity` that are still to be sent.
     pub fn to_send(&self, quantity: u64) -> u64 {
         quantity.saturating_sub(self.shipped + self.cancelled)
     }
 
-    /// Takes refunded units: those that are still here first, then those that were sent.
+    /// Adds refunded units: unsent units count first, then sent ones.
     fn refund(&mut self, quantity: u64, units: u64) {
         let cancelled = units.min(self.to_send(quantity));
         self.cancelled += cancelled;
@@ -109,30 +110,30 @@ impl LineProgress {
 /// A parcel of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fulfillment {
-    /// Its id.
+    /// The id of the parcel.
     pub id: FulfillmentId,
-    /// What is in it.
+    /// The units in the parcel.
     pub lines: Vec<LineUnits>,
-    /// Where it can be followed.
+    /// The tracking code or link.
     pub tracking: Option<String>,
-    /// When it was sent.
+    /// The time when the parcel was sent.
     pub created_at: Timestamp,
-    /// When its tracking was corrected last.
+    /// The time of the last change of the tracking.
     pub updated_at: Timestamp,
 }
 
-/// The id of an order's line.
+/// Returns the id of an order's line.
 pub fn line_id(order: OrderId, line: usize) -> OrderLineId {
     OrderLineId::derive(&[b"order line", &order.to_bytes(), &(line as u64).to_be_bytes()])
 }
 
-/// The id of the parcel that was sent as an order's `number`th change. 0 is the parcel of an order that was sent as a
-/// whole, before there were parcels.
+/// Returns the id of the parcel that was sent as an order's `number`th change, counted from 1. 0 is the single parcel
+/// of an order that was fulfilled as a whole, by a version without parcels.
 pub(super) fn fulfillment_id(order: OrderId, number: usize) -> FulfillmentId {
     FulfillmentId::derive(&[b"fulfillment", &order.to_bytes(), &(number as u64).to_be_bytes()])
 }
 
-/// What became of each line after `changes`.
+/// Returns the progress of each line after `changes`.
 pub(super) fn line_progress(lines: &[OrderLine], changes: &[Change]) -> Vec<LineProgress> {
     let mut progress = vec![LineProgress::default(); lines.len()];
     for change in changes {
@@ -158,10 +159,9 @@ pub(super) fn line_progress(lines: &[OrderLine], changes: &[Change]) -> Vec<Line
     progress
 }
 
-/// What an event changes of where an order stands and of its list of changes. `total` is what was to be paid, in minor
-/// units.
+/// Applies an event to an order's status and list of changes. `total` is the total of the order, in minor units.
 pub(super) fn apply(
-    standing: &mut Standing,
+    status: &mut Status,
     changes: &mut Vec<Change>,
     lines: &[OrderLine],
     total: i64,
@@ -169,63 +169,63 @@ pub(super) fn apply(
 ) {
     match event {
         OrderEvent::Paid { at } => {
-            standing.payment_state = OrderPaymentState::Paid;
-            standing.paid_at = Some(*at);
+            status.payment_state = OrderPaymentState::Paid;
+            status.paid_at = Some(*at);
         }
         OrderEvent::CaptureFailed { at } => {
-            standing.payment_state = OrderPaymentState::Failed;
-            standing.fulfillment_state = FulfillmentState::Cancelled;
-            standing.cancelled_at = Some(*at);
+            status.payment_state = OrderPaymentState::Failed;
+            status.fulfillment_state = FulfillmentState::Cancelled;
+            status.cancelled_at = Some(*at);
         }
         OrderEvent::Refunded { amount, restock, lines: refunded, at, .. } => {
-            standing.refunded += amount.amount;
-            standing.restocked |= restock;
+            status.refunded += amount.amount;
+            status.restocked |= restock;
             if let Some(refunded) = refunded {
                 changes.push(Change::Refunded { lines: refunded.clone() });
-                fulfil(standing, changes, lines, *at);
+                fulfil(status, changes, lines, *at);
             }
-            let paid = if standing.paid_at.is_some() { total } else { 0 };
+            let paid = if status.paid_at.is_some() { total } else { 0 };
             let unrefunded = |(line, progress): (&OrderLine, LineProgress)| progress.refunded() < line.quantity.units();
-            // Of an order that cost nothing, the units say how much of it is refunded.
+            // For an order with a total of zero, the refunded units decide between partially and fully refunded.
             let is_part = match refunded {
                 Some(_) if paid == 0 => lines.iter().zip(line_progress(lines, changes)).any(unrefunded),
-                _ => standing.refunded < paid,
+                _ => status.refunded < paid,
             };
-            standing.payment_state =
+            status.payment_state =
                 if is_part { OrderPaymentState::PartiallyRefunded } else { OrderPaymentState::Refunded };
         }
         OrderEvent::Cancelled { restock, at, .. } => {
-            standing.fulfillment_state = FulfillmentState::Cancelled;
-            standing.cancelled_at = Some(*at);
-            standing.restocked |= restock;
+            status.fulfillment_state = FulfillmentState::Cancelled;
+            status.cancelled_at = Some(*at);
+            status.restocked |= restock;
         }
-        OrderEvent::Fulfilled { tracking, receipt } => {
-            standing.fulfillment_state = FulfillmentState::Fulfilled;
-            standing.fulfilled_at = Some(receipt.at);
-            standing.tracking = tracking.clone();
+        OrderEvent::Fulfilled { tracking, processed } => {
+            status.fulfillment_state = FulfillmentState::Fulfilled;
+            status.fulfilled_at = Some(processed.at);
+            status.tracking = tracking.clone();
         }
-        OrderEvent::Shipped { fulfillment, lines: sent, tracking, receipt } => {
+        OrderEvent::Shipped { fulfillment, lines: sent, tracking, processed } => {
             changes.push(Change::Shipped {
                 fulfillment: *fulfillment,
                 lines: sent.clone(),
                 tracking: tracking.clone(),
-                at: receipt.at,
+                at: processed.at,
             });
-            standing.tracking = tracking.clone();
-            fulfil(standing, changes, lines, receipt.at);
+            status.tracking = tracking.clone();
+            fulfil(status, changes, lines, processed.at);
         }
-        OrderEvent::TrackingChanged { fulfillment, tracking, receipt } => {
+        OrderEvent::TrackingChanged { fulfillment, tracking, processed } => {
             changes.push(Change::TrackingChanged {
                 fulfillment: *fulfillment,
                 tracking: tracking.clone(),
-                at: receipt.at,
+                at: processed.at,
             });
             let newest = changes.iter().rev().find_map(|change| match change {
                 Change::Shipped { fulfillment, .. } => Some(fulfillment),
                 _ => None,
             });
             if newest.is_none_or(|newest| newest == fulfillment) {
-                standing.tracking = tracking.clone();
+                status.tracking = tracking.clone();
             }
         }
         OrderEvent::Placed { .. }
@@ -237,31 +237,32 @@ pub(super) fn apply(
     }
 }
 
-/// Once something was sent, the order is fulfilled as far as nothing is left to be sent.
-fn fulfil(standing: &mut Standing, changes: &[Change], lines: &[OrderLine], at: Timestamp) {
+/// Sets the fulfillment state after units were sent or refunded: once a unit was sent, the order is fulfilled when no
+/// unit is left to send. `at` is the time of the event.
+fn fulfil(status: &mut Status, changes: &[Change], lines: &[OrderLine], at: Timestamp) {
     let is_open =
-        matches!(standing.fulfillment_state, FulfillmentState::Unfulfilled | FulfillmentState::PartiallyFulfilled);
+        matches!(status.fulfillment_state, FulfillmentState::Unfulfilled | FulfillmentState::PartiallyFulfilled);
     let progress = line_progress(lines, changes);
     if !is_open || progress.iter().all(|line| line.shipped == 0) {
         return;
     }
     let left = lines.iter().zip(&progress).any(|(line, progress)| progress.to_send(line.quantity.units()) > 0);
     if left {
-        standing.fulfillment_state = FulfillmentState::PartiallyFulfilled;
+        status.fulfillment_state = FulfillmentState::PartiallyFulfilled;
     } else {
-        standing.fulfillment_state = FulfillmentState::Fulfilled;
-        standing.fulfilled_at = Some(at);
+        status.fulfillment_state = FulfillmentState::Fulfilled;
+        status.fulfilled_at = Some(at);
     }
 }
 
 impl OrderView {
-    /// Changes the view by an event that follows the order's placing, as the order itself does.
+    /// Applies an event after the order was placed, with the same result as in the order itself.
     pub fn apply(&mut self, event: &OrderEvent) {
-        apply(&mut self.standing, &mut self.changes, &self.lines, self.totals.total.amount, event);
-        self.refunded.amount = self.standing.refunded;
+        apply(&mut self.status, &mut self.changes, &self.lines, self.totals.total.amount, event);
+        self.refunded.amount = self.status.refunded;
     }
 
-    /// What became of each line, in the order of the lines.
+    /// Returns the progress of each line, in the order of the lines.
     pub fn line_progress(&self) -> Vec<LineProgress> {
         let mut progress = line_progress(&self.lines, &self.changes);
         if self.is_sent_whole() {
@@ -273,13 +274,13 @@ impl OrderView {
         progress
     }
 
-    /// Whether it was sent as a whole, before there were parcels.
+    /// Whether the order was fulfilled as a whole, by a version without parcels.
     fn is_sent_whole(&self) -> bool {
         let has_parcels = self.changes.iter().any(|change| matches!(change, Change::Shipped { .. }));
-        self.standing.fulfillment_state == FulfillmentState::Fulfilled && !has_parcels
+        self.status.fulfillment_state == FulfillmentState::Fulfilled && !has_parcels
     }
 
-    /// Its parcels, oldest first.
+    /// Returns the parcels, oldest first.
     pub fn fulfillments(&self) -> Vec<Fulfillment> {
         let mut parcels: Vec<Fulfillment> = Vec::new();
         if self.is_sent_whole() {
@@ -287,11 +288,11 @@ impl OrderView {
                 line: u16::try_from(line).unwrap_or(u16::MAX),
                 units: bought.quantity.units(),
             };
-            let at = self.standing.fulfilled_at.unwrap_or(self.placed_at);
+            let at = self.status.fulfilled_at.unwrap_or(self.placed_at);
             parcels.push(Fulfillment {
                 id: fulfillment_id(self.id, 0),
                 lines: self.lines.iter().enumerate().map(units).collect(),
-                tracking: self.standing.tracking.clone(),
+                tracking: self.status.tracking.clone(),
                 created_at: at,
                 updated_at: at,
             });

@@ -1,12 +1,12 @@
-//! What the refund of an order's lines comes to.
+//! The amount of a refund of an order's lines.
 
 use super::{LineProgress, OrderLine, OrderTotals};
 use crate::pricing::{PricedLine, PricingError, refund_of_units};
 
-/// Minor units that are given back for `now` units of each line: their price and their share of the tax.
+/// Returns the amount to refund for `now` units of each line, in minor units: their price and their share of the tax.
 ///
-/// Shipping is given back with the last unit: a buyer who keeps nothing of the order gets all of it back (directive
-/// 2011/83/EU, article 13).
+/// The shipping fee is refunded with the last unit: a buyer who returns everything gets it back (directive 2011/83/EU,
+/// article 13).
 pub(super) fn amount(
     lines: &[OrderLine],
     totals: &OrderTotals,

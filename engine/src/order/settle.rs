@@ -1,49 +1,50 @@
-//! What an order asks of others, and what their answers change: its payment gives money back, the mail takes the
-//! buyer's receipt, the inventory takes units back.
+//! The effects of an order and what their outcomes change: refunds by its payment, e-mails to the buyer, and restocks
+//! by stock items.
 
 use super::{Order, OrderEvent, OrderRejection, OrderReply, fold::Pending, notice::NOTICE_SLOTS};
 use crate::{
     effect::{Effect, EffectId, Outcome, Request},
     id::{CommandId, RefundId},
-    inventory::InventoryCommand,
     mail::{MailKind, MailRequest},
     money::Money,
     payment::{PaymentCommand, PaymentRejection, PaymentReply},
+    stock::StockCommand,
     time::Timestamp,
 };
 
-/// The slots of an order's effects; restocks have one for each SKU, in the order of its lines.
+/// The slots of an order's effects. Restocks have one slot for each SKU, from `RESTOCK_SLOTS` on.
 const MAIL_SLOT: u64 = 0;
 const REFUND_SLOT: u64 = 1;
 const RESTOCK_SLOTS: u64 = 2;
 
 impl Order {
-    /// The id of the next refund. Each attempt has its own: a refund that failed stays failed.
+    /// Returns the id of the next refund. Each attempt has its own id, because a failed refund stays failed.
     pub(super) fn next_refund(&self) -> RefundId {
-        let order = self.sheet.as_ref().map_or([0; 16], |sheet| sheet.order.to_bytes());
+        let order = self.details.as_ref().map_or([0; 16], |details| details.order.to_bytes());
         RefundId::derive(&[b"refund", &order, &(self.refunds + 1).to_be_bytes()])
     }
 
     fn mail_effect(&self) -> Option<Effect> {
-        let sheet = self.sheet.as_ref().filter(|_| self.mail_open)?;
-        let request = MailRequest { contact: sheet.contact, kind: MailKind::Receipt { order: sheet.order } };
-        Some(Effect { id: EffectId { slot: MAIL_SLOT, turn: 0 }, request: Request::Mail(request) })
+        let details = self.details.as_ref().filter(|_| self.mail_open)?;
+        let request = MailRequest { contact: details.contact, kind: MailKind::Receipt { order: details.order } };
+        Some(Effect { id: EffectId { slot: MAIL_SLOT, generation: 0 }, request: Request::Mail(request) })
     }
 
     fn refund_effect(&self) -> Option<Effect> {
-        let (sheet, pending) = (self.sheet.as_ref()?, self.pending.as_ref().filter(|pending| pending.amount > 0)?);
-        let amount = Money { amount: pending.amount, currency: sheet.totals.total.currency };
+        let (details, pending) = (self.details.as_ref()?, self.pending.as_ref().filter(|pending| pending.amount > 0)?);
+        let amount = Money { amount: pending.amount, currency: details.totals.total.currency };
         let command = PaymentCommand::Refund { refund: pending.refund, amount };
-        let id = EffectId { slot: REFUND_SLOT, turn: self.refunds };
-        Some(Effect { id, request: Request::Payment(sheet.payment, command) })
+        let id = EffectId { slot: REFUND_SLOT, generation: self.refunds };
+        Some(Effect { id, request: Request::Payment(details.payment, command) })
     }
 
     fn restock_effects(&self) -> impl Iterator<Item = Effect> {
         let open = (RESTOCK_SLOTS..).zip(&self.restocks).filter(|(_, restock)| !restock.booked);
         open.filter_map(|(slot, restock)| {
-            let command = InventoryCommand::Restock { order: self.sheet.as_ref()?.order, total: restock.total };
-            let request = Request::Inventory(restock.sku.clone(), command);
-            Some(Effect { id: EffectId { slot, turn: restock.total }, request })
+            // The total is also the generation: an answer for a smaller total does not settle a larger one.
+            let command = StockCommand::Restock { order: self.details.as_ref()?.order, total: restock.total };
+            let request = Request::Stock(restock.sku.clone(), command);
+            Some(Effect { id: EffectId { slot, generation: restock.total }, request })
         })
     }
 
@@ -51,7 +52,8 @@ impl Order {
         match event {
             OrderEvent::Paid { .. } => self.mail_effect().into_iter().collect(),
             OrderEvent::RefundAsked { .. } => self.refund_effect().into_iter().collect(),
-            // What is open of the restocks and of the newest notice is asked for once more, which is harmless.
+            // This may repeat open restocks and the newest notice, which is harmless: effects are idempotent by their
+            // ids.
             OrderEvent::Refunded { .. } | OrderEvent::Cancelled { .. } => {
                 self.restock_effects().chain(self.newest_notice()).collect()
             }
@@ -67,23 +69,24 @@ impl Order {
         mails.chain(self.refund_effect()).chain(self.restock_effects()).collect()
     }
 
-    /// What an answer changes. One to something that is no longer open changes nothing.
+    /// Returns the events that an outcome causes: none if its effect is no longer open.
     pub(super) fn answered(&self, effect: EffectId, outcome: &Outcome, at: Timestamp) -> Vec<OrderEvent> {
         match (effect.slot, outcome) {
             (MAIL_SLOT, Outcome::Mail) if self.mail_open => vec![OrderEvent::ReceiptMailed { at }],
-            (REFUND_SLOT, Outcome::Payment(outcome)) if effect.turn == self.refunds => match &self.pending {
+            (REFUND_SLOT, Outcome::Payment(outcome)) if effect.generation == self.refunds => match &self.pending {
                 Some(pending) => self.refund_answered(pending, outcome, at),
                 None => Vec::new(),
             },
             (NOTICE_SLOTS.., Outcome::Mail) => self.notice_mailed(effect.slot, at),
-            (RESTOCK_SLOTS.., Outcome::Inventory(Ok(_))) => {
+            (RESTOCK_SLOTS.., Outcome::Stock(Ok(_))) => {
                 let index = usize::try_from(effect.slot - RESTOCK_SLOTS).unwrap_or(usize::MAX);
-                let open = self.restocks.get(index).filter(|restock| !restock.booked && restock.total == effect.turn);
+                let open =
+                    self.restocks.get(index).filter(|restock| !restock.booked && restock.total == effect.generation);
                 let booked =
                     open.map(|restock| OrderEvent::Restocked { sku: restock.sku.clone(), total: restock.total, at });
                 booked.into_iter().collect()
             }
-            // An inventory that refuses is full; it is asked again, since no unit may be mislaid.
+            // A stock item that refuses is full. The effect stays open and is retried, because no unit may get lost.
             _ => Vec::new(),
         }
     }
@@ -94,18 +97,18 @@ impl Order {
         outcome: &Result<PaymentReply, PaymentRejection>,
         at: Timestamp,
     ) -> Vec<OrderEvent> {
-        let Some(sheet) = &self.sheet else { return Vec::new() };
-        let Pending { refund, amount, ref reason, restock, cancel, receipt, ref lines } = *pending;
+        let Some(details) = &self.details else { return Vec::new() };
+        let Pending { refund, amount, ref reason, restock, cancel, processed, ref lines } = *pending;
         let code = match outcome {
             Ok(PaymentReply::Payment(_)) => {
-                let amount = Money { amount, currency: sheet.totals.total.currency };
-                // The buyer hears of a cancellation in one mail, which has the refund too.
+                let amount = Money { amount, currency: details.totals.total.currency };
+                // A cancellation is notified by one e-mail, which also mentions the refund.
                 let (restock_now, notify) = (restock && !cancel, Some(!cancel));
                 let lines = lines.clone();
                 let mut events = vec![OrderEvent::Refunded { refund, amount, restock: restock_now, at, lines, notify }];
                 if cancel {
                     let reason = reason.clone();
-                    events.push(OrderEvent::Cancelled { reason, restock, receipt, at, notify: Some(true) });
+                    events.push(OrderEvent::Cancelled { reason, restock, processed, at, notify: Some(true) });
                 }
                 return events;
             }
@@ -118,15 +121,15 @@ impl Order {
         vec![OrderEvent::RefundFailed { refund, code, at }]
     }
 
-    /// The answer to a command that waits for money to be given back, once there is one.
+    /// Returns the reply to a command that waits for a refund, or `None` while the refund is in progress.
     pub(super) fn answer(&self, command: CommandId) -> Option<Result<OrderReply, OrderRejection>> {
-        let sheet = self.sheet.as_ref()?;
-        if self.pending.as_ref().is_some_and(|pending| pending.receipt.command_id == command) {
+        let details = self.details.as_ref()?;
+        if self.pending.as_ref().is_some_and(|pending| pending.processed.command_id == command) {
             return None;
         }
         if let Some((_, code)) = self.refused.as_ref().filter(|(refused, _)| *refused == command) {
             return Some(Err(OrderRejection::RefundFailed { code: code.clone() }));
         }
-        self.receipts.get(command).map(|then| Ok(self.reply(sheet, &then.standing, then.changes)))
+        self.processed_commands.get(command).map(|then| Ok(self.reply(details, &then.status, then.changes)))
     }
 }

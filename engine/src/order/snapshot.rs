@@ -1,32 +1,34 @@
-//! An order's state as it is written down, and the aggregate as the runtime sees it.
+//! Snapshots of an order, and its implementation of [`Aggregate`].
 
 use minicbor::{Decode, Encode};
 use wincode::{SchemaRead, SchemaWrite};
 
 use super::{
-    Change, LineRefund, Order, OrderCommand, OrderEvent, OrderRejection, OrderReply, Sheet, Standing,
+    Change, Details, LineRefund, Order, OrderCommand, OrderEvent, OrderRejection, OrderReply, Status,
     fold::{Pending, Restock, Then},
     notice::Notices,
 };
 use crate::{
-    aggregate::{Aggregate, Context, Decision, SnapshotError, Ticket, read_snapshot, write_part, write_snapshot},
+    aggregate::{
+        Aggregate, Context, Decision, DeferredReply, SnapshotError, read_snapshot, write_part, write_snapshot,
+    },
     effect::{Effect, EffectId, Outcome},
     id::{CommandId, Kind, RefundId, Sku},
-    receipts::{Receipt, Receipts},
+    processed_commands::{ProcessedCommand, ProcessedCommands},
     time::Timestamp,
 };
 
-/// An order's state at one version.
+/// A copy of an order's state at one version, for a snapshot.
 #[derive(Debug, SchemaRead, SchemaWrite)]
 pub struct FrozenOrder {
-    /// The sheet as events spell it, and behind it, where there is anything of it, what came with parcels: a `Later`.
-    /// States without it are written as they were before, so the format stays the same.
-    sheet: Option<Vec<u8>>,
-    standing: Standing,
+    /// The details, encoded as in events, followed by a `Later` with the state that was introduced with parcels, unless
+    /// that is empty. Orders without such state are encoded as before, so the snapshot format is unchanged.
+    details: Option<Vec<u8>>,
+    status: Status,
     pending: Option<FrozenPending>,
     refunds: u64,
     refused: Option<(CommandId, String)>,
-    receipts: Vec<(Receipt, Standing)>,
+    processed_commands: Vec<(ProcessedCommand, Status)>,
     mail_open: bool,
     restocks: Vec<(String, u64, bool)>,
 }
@@ -38,17 +40,17 @@ struct FrozenPending {
     reason: String,
     restock: bool,
     cancel: bool,
-    receipt: Receipt,
+    processed: ProcessedCommand,
 }
 
-/// What an order has had since there are parcels and notices.
+/// The state that was introduced with parcels and notices.
 #[derive(Debug, Default, PartialEq, Encode, Decode)]
 struct Later {
     #[n(0)]
     changes: Vec<Change>,
-    /// How many changes there were at each receipt, in their order.
+    /// The number of changes at each processed command, in their order.
     #[n(1)]
-    receipts: Vec<u32>,
+    processed_commands: Vec<u32>,
     #[n(2)]
     pending_lines: Option<Vec<LineRefund>>,
     #[n(3)]
@@ -56,10 +58,10 @@ struct Later {
 }
 
 impl Order {
-    fn later(&self, receipts: &[(Receipt, Then)]) -> Option<Later> {
+    fn later(&self, processed_commands: &[(ProcessedCommand, Then)]) -> Option<Later> {
         let later = Later {
             changes: self.changes.clone(),
-            receipts: receipts.iter().map(|(_, then)| then.changes as u32).collect(),
+            processed_commands: processed_commands.iter().map(|(_, then)| then.changes as u32).collect(),
             pending_lines: self.pending.as_ref().and_then(|pending| pending.lines.clone()),
             notices: self.notices.clone(),
         };
@@ -84,8 +86,8 @@ impl Aggregate for Order {
         self.decide_command(command, context)
     }
 
-    fn settled(&self, ticket: &Ticket, _now: Timestamp) -> Option<Result<OrderReply, OrderRejection>> {
-        self.answer(ticket.command_id)
+    fn deferred_reply(&self, deferred: &DeferredReply, _now: Timestamp) -> Option<Result<OrderReply, OrderRejection>> {
+        self.answer(deferred.command_id)
     }
 
     fn on_outcome(&self, effect: EffectId, outcome: &Outcome, now: Timestamp) -> Vec<OrderEvent> {
@@ -110,11 +112,11 @@ impl Aggregate for Order {
 
     fn freeze(&self) -> Result<FrozenOrder, SnapshotError> {
         let restock = |restock: &Restock| (restock.sku.to_string(), restock.total, restock.booked);
-        let receipts = self.receipts.to_list();
-        let later = self.later(&receipts);
-        let mut sheet = self.sheet.as_ref().map(write_part).transpose()?;
-        if let (Some(sheet), Some(later)) = (&mut sheet, &later) {
-            sheet.extend(write_part(later)?);
+        let processed_commands = self.processed_commands.to_list();
+        let later = self.later(&processed_commands);
+        let mut details = self.details.as_ref().map(write_part).transpose()?;
+        if let (Some(details), Some(later)) = (&mut details, &later) {
+            details.extend(write_part(later)?);
         }
         let pending = self.pending.as_ref().map(|pending| FrozenPending {
             refund: pending.refund,
@@ -122,15 +124,18 @@ impl Aggregate for Order {
             reason: pending.reason.clone(),
             restock: pending.restock,
             cancel: pending.cancel,
-            receipt: pending.receipt,
+            processed: pending.processed,
         });
         Ok(FrozenOrder {
-            sheet,
-            standing: self.standing.clone(),
+            details,
+            status: self.status.clone(),
             pending,
             refunds: self.refunds,
             refused: self.refused.clone(),
-            receipts: receipts.into_iter().map(|(receipt, then)| (receipt, then.standing)).collect(),
+            processed_commands: processed_commands
+                .into_iter()
+                .map(|(processed, then)| (processed, then.status))
+                .collect(),
             mail_open: self.mail_open,
             restocks: self.restocks.iter().map(restock).collect(),
         })
@@ -142,19 +147,19 @@ impl Aggregate for Order {
 
     fn thaw(bytes: &[u8]) -> Result<Self, SnapshotError> {
         let frozen: FrozenOrder = read_snapshot(bytes)?;
-        let (sheet, later) = match &frozen.sheet {
-            Some(bytes) => read_sheet(bytes)?,
+        let (details, later) = match &frozen.details {
+            Some(bytes) => read_details(bytes)?,
             None => (None, Later::default()),
         };
-        // In snapshots without changes each receipt has none.
-        let mut counts = later.receipts.into_iter().map(|count| count as usize).chain(std::iter::repeat(0));
-        let mut receipts = Vec::with_capacity(frozen.receipts.len());
-        for (receipt, standing) in frozen.receipts {
+        // Snapshots without a `Later` have no changes, so every processed command has 0.
+        let mut counts = later.processed_commands.into_iter().map(|count| count as usize).chain(std::iter::repeat(0));
+        let mut processed_commands = Vec::with_capacity(frozen.processed_commands.len());
+        for (processed, status) in frozen.processed_commands {
             let changes = counts.next().unwrap_or_default();
             if changes > later.changes.len() {
                 return Err(SnapshotError("a receipt of a change that is not there".to_owned()));
             }
-            receipts.push((receipt, Then { standing, changes }));
+            processed_commands.push((processed, Then { status, changes }));
         }
         let pending = frozen.pending.map(|pending| Pending {
             refund: pending.refund,
@@ -162,7 +167,7 @@ impl Aggregate for Order {
             reason: pending.reason,
             restock: pending.restock,
             cancel: pending.cancel,
-            receipt: pending.receipt,
+            processed: pending.processed,
             lines: later.pending_lines,
         });
         let mut restocks = Vec::with_capacity(frozen.restocks.len());
@@ -171,12 +176,12 @@ impl Aggregate for Order {
             restocks.push(Restock { sku, total, booked });
         }
         Ok(Self {
-            sheet,
-            standing: frozen.standing,
+            details,
+            status: frozen.status,
             pending,
             refunds: frozen.refunds,
             refused: frozen.refused,
-            receipts: Receipts::from_list(receipts),
+            processed_commands: ProcessedCommands::from_list(processed_commands),
             mail_open: frozen.mail_open,
             restocks_open: restocks.iter().filter(|restock| !restock.booked).count() as u32,
             restocks,
@@ -186,11 +191,11 @@ impl Aggregate for Order {
     }
 }
 
-/// The sheet, and what stands behind it.
-fn read_sheet(bytes: &[u8]) -> Result<(Option<Sheet>, Later), SnapshotError> {
+/// Reads the details and the `Later` that may follow them.
+fn read_details(bytes: &[u8]) -> Result<(Option<Details>, Later), SnapshotError> {
     let failed = |error: minicbor::decode::Error| SnapshotError(error.to_string());
     let mut decoder = minicbor::Decoder::new(bytes);
-    let sheet = decoder.decode().map_err(failed)?;
+    let details = decoder.decode().map_err(failed)?;
     let later = if decoder.position() < bytes.len() { decoder.decode().map_err(failed)? } else { Later::default() };
-    Ok((Some(sheet), later))
+    Ok((Some(details), later))
 }

@@ -9,17 +9,17 @@ use super::{
     OrderView,
 };
 use crate::{
-    drop::Buyer,
     effect::{EffectId, Outcome, Request},
+    flash_drop::Buyer,
     id::{
         CheckoutId, ClaimId, ClaimRef, CommandId, ContactId, DropId, HoldId, OrderId, PaymentId, Sku, SubjectId,
         TenantId,
     },
-    inventory::{InventoryCommand, InventoryRejection, InventoryReply},
     mail::{MailKind, MailRequest},
     money::{Currency, Money},
     payment::{PaymentCommand, PaymentRejection, PaymentReply, PaymentState, PaymentView},
     quantity::Quantity,
+    stock::{StockCommand, StockRejection, StockReply},
     testing::History,
     time::Timestamp,
 };
@@ -48,7 +48,8 @@ fn line(sku: &str, units: i64, source: LineSource) -> OrderLine {
     }
 }
 
-/// Two claimed shirts, one more shirt and a mug from the shelf: 400, and 50 for shipping and tax.
+/// Places an order of two claimed shirts, and one shirt and a mug from ordinary stock: 400, plus 50 for shipping and
+/// tax.
 fn place() -> OrderCommand {
     let claim = LineSource::Claim(ClaimRef { drop: DropId(1), claim: ClaimId(2) });
     OrderCommand::Place {
@@ -95,7 +96,7 @@ fn given_placed() -> Order {
     order
 }
 
-/// Paid, and the receipt mailed.
+/// Returns a paid order whose receipt is mailed.
 fn given_paid() -> Order {
     let mut order = given_placed();
     view(order.ask(OrderCommand::MarkPaid));
@@ -119,7 +120,7 @@ fn refund_failed() -> Outcome {
     Outcome::Payment(Err(PaymentRejection::RefundFailed { code: "no_funds".to_owned() }))
 }
 
-/// The payment answers the refund, and the mails that this asks for are handed over.
+/// Answers the open refund with this outcome, and lets the mailer accept the e-mails that follow.
 fn give_back(order: &mut Order, outcome: &Outcome) {
     let refund = order.open[&REFUND].id;
     order.answer(refund, outcome);
@@ -132,14 +133,14 @@ fn hand_over_mails(order: &mut Order) {
     }
 }
 
-/// The mails that are not handed over yet.
+/// Returns the e-mails that the mailer has not accepted yet.
 fn mails(order: &Order) -> Vec<crate::effect::Effect> {
     let open = order.open.values().filter(|effect| matches!(effect.request, Request::Mail(_)));
     open.cloned().collect()
 }
 
 fn booked() -> Outcome {
-    Outcome::Inventory(Ok(InventoryReply::Done))
+    Outcome::Stock(Ok(StockReply::Done))
 }
 
 fn view(told: Told) -> OrderView {
@@ -161,12 +162,10 @@ fn states(view: &OrderView) -> (OrderPaymentState, FulfillmentState) {
     (view.payment_state(), view.fulfillment_state())
 }
 
-/// The open restocks: how many units of what have come back in all.
+/// Returns the open restocks: the total number of restocked units of each SKU.
 fn coming_back(order: &Order) -> BTreeMap<String, u64> {
     let restock = |request: &Request| match request {
-        Request::Inventory(sku, InventoryCommand::Restock { order: OrderId(7), total }) => {
-            Some((sku.to_string(), *total))
-        }
+        Request::Stock(sku, StockCommand::Restock { order: OrderId(7), total }) => Some((sku.to_string(), *total)),
         _ => None,
     };
     order.open.values().filter_map(|effect| restock(&effect.request)).collect()
@@ -244,7 +243,7 @@ fn an_order_is_fulfilled_once() {
     let mut order = given_paid();
     let fulfilled = view(order.ask(fulfil()));
     assert_eq!(states(&fulfilled), (OrderPaymentState::Paid, FulfillmentState::Fulfilled));
-    assert_eq!(fulfilled.standing.tracking.as_deref(), Some("1Z999"));
+    assert_eq!(fulfilled.status.tracking.as_deref(), Some("1Z999"));
     assert!(matches!(refusal(order.ask(fulfil())), OrderRejection::NotAllowed { .. }));
     assert!(matches!(refusal(order.ask(cancel(true))), OrderRejection::NotAllowed { .. }));
     order.repeat_all();
@@ -278,7 +277,7 @@ fn a_full_inventory_is_asked_again() {
     order.ask(refund(450, true));
     give_back(&mut order, &refunded());
     let effect = order.open.values().next().unwrap().id;
-    order.answer(effect, &Outcome::Inventory(Err(InventoryRejection::TooMany)));
+    order.answer(effect, &Outcome::Stock(Err(StockRejection::TooMany)));
     assert_eq!(coming_back(&order).len(), 2);
 }
 
@@ -382,9 +381,9 @@ fn the_same_key_with_another_command_is_refused() {
 #[derive(Debug, Clone)]
 enum Step {
     Ask(OrderCommand),
-    /// One of the last commands comes once more.
+    /// Repeats one of the last commands.
     Repeat(usize),
-    /// The outcome of one of the effects that were ever asked for.
+    /// Delivers an outcome for one of the effects requested so far.
     Answer(usize, bool),
     Reload,
 }
@@ -420,7 +419,7 @@ proptest! {
         let mut commands: Vec<(CommandId, OrderCommand)> = Vec::new();
         let mut given_back: BTreeMap<EffectId, i64> = BTreeMap::new();
         let mut restocked: BTreeMap<String, u64> = BTreeMap::new();
-        // Most histories are of an order that came to be.
+        // Start with a paid order, so that most histories get beyond `NotFound`.
         order.ask_as(CommandId(1), if steps.len() % 5 == 0 { place_free() } else { place() });
         order.ask_as(CommandId(2), OrderCommand::MarkPaid);
         for step in steps {
@@ -445,13 +444,13 @@ proptest! {
                             }
                         }
                         (Request::Payment(..), _) => order.answer(effect.id, &refund_failed()),
-                        (Request::Inventory(sku, InventoryCommand::Restock { total, .. }), true) => {
+                        (Request::Stock(sku, StockCommand::Restock { total, .. }), true) => {
                             order.answer(effect.id, &booked());
                             let known = restocked.entry(sku.to_string()).or_default();
                             *known = total.max(*known);
                         }
-                        (Request::Inventory(..), _) => {
-                            order.answer(effect.id, &Outcome::Inventory(Err(InventoryRejection::TooMany)));
+                        (Request::Stock(..), _) => {
+                            order.answer(effect.id, &Outcome::Stock(Err(StockRejection::TooMany)));
                         }
                         (other, _) => prop_assert!(false, "{other:?}"),
                     }

@@ -1,4 +1,4 @@
-//! What the counter remembers, how it decides, and how events change it.
+//! The state of the counter, its decisions, and how events change it.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -9,22 +9,22 @@ use crate::{
     aggregate::{Aggregate, Context, Decision, SnapshotError, read_snapshot, write_snapshot},
     id::{Kind, OrderId},
     order::number::NUMBER_MAX,
-    receipts::RECEIPT_MS,
+    processed_commands::PROCESSED_COMMANDS_KEPT_MS,
     shards::ShardedMap,
     time::Timestamp,
 };
 
-/// Orders in one page: they are forgotten by pages, and a frozen copy shares them.
+/// The number of orders in a page. Orders are dropped by pages, and a frozen copy shares the pages.
 const PAGE_ORDERS: usize = 1_024;
 
-/// A tenant's counter. `Default` has given out nothing.
+/// A tenant's counter of order numbers. `Default` has assigned none.
 #[derive(Debug, Default)]
 pub struct OrderNumbers {
-    /// Numbers given out so far; the next one is one more.
+    /// The last number assigned; the next number is one higher.
     given: u64,
-    /// The orders with the newest numbers, in their order.
+    /// The orders with the newest numbers, oldest first.
     pages: VecDeque<Arc<Vec<Remembered>>>,
-    // What follows is derived from the pages, and not in snapshots.
+    // Derived from the pages, and not in snapshots.
     by_order: ShardedMap<OrderId, u64>,
 }
 
@@ -48,11 +48,11 @@ impl OrderNumbers {
         }
     }
 
-    /// Forgets the oldest page if all of it is over 24 hours old, or if there are too many.
+    /// Drops the oldest page if it is older than 24 hours, or if there are too many pages.
     fn forget(&mut self, now: Timestamp) {
         let too_many = self.pages.len() > ORDERS_REMEMBERED_MAX / PAGE_ORDERS;
         let Some(oldest) = self.pages.front().filter(|_| self.pages.len() > 1) else { return };
-        let expired = oldest.last().is_none_or(|newest| now.ms_since(newest.at) > RECEIPT_MS);
+        let expired = oldest.last().is_none_or(|newest| now.ms_since(newest.at) > PROCESSED_COMMANDS_KEPT_MS);
         if !expired && !too_many {
             return;
         }
@@ -62,13 +62,14 @@ impl OrderNumbers {
         self.pages.pop_front();
     }
 
-    /// How many orders it remembers.
+    /// Returns the number of orders that are kept for duplicates.
     pub fn remembered(&self) -> usize {
         self.pages.iter().map(|page| page.len()).sum()
     }
 }
 
-/// The counter's state at one version. Its pages are shared with the live counter until that changes them.
+/// A copy of the counter's state at one version, for a snapshot. Its pages are shared with the live counter until the
+/// counter changes them.
 #[derive(Debug, SchemaRead, SchemaWrite)]
 pub struct FrozenOrderNumbers {
     given: u64,
@@ -90,7 +91,7 @@ impl Aggregate for OrderNumbers {
     ) -> Result<Decision<OrderNumbersEvent, OrderNumbersReply>, OrderNumbersRejection> {
         let OrderNumbersCommand::Assign { order, .. } = command;
         if let Some(&number) = self.by_order.get(order) {
-            return Ok(Decision::again(OrderNumbersReply::Number(number)));
+            return Ok(Decision::duplicate(OrderNumbersReply::Number(number)));
         }
         let number = self.given + 1;
         if number > NUMBER_MAX {

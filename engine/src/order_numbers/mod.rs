@@ -1,6 +1,6 @@
-//! The counter of a tenant's order numbers: 1, 2, 3, …, the same number for the same order.
+//! A tenant's counter of order numbers: 1, 2, 3, …; the same order always gets the same number.
 //!
-//! What people read is [`spell`](crate::order::number::spell)ed from the counter by whoever has the key.
+//! The number shown to people is derived from the counter by [`spell`](crate::order::number::spell), which needs a key.
 
 mod fold;
 #[cfg(test)]
@@ -15,56 +15,56 @@ use crate::{
     time::Timestamp,
 };
 
-/// The most orders whose numbers are remembered for repeats, at some 100 bytes each. Past that the oldest are
-/// forgotten before their 24 hours are over; a repeat of one would get another number, and leave a gap.
+/// The maximum number of orders whose numbers are kept for duplicates, at some 100 bytes each. Above it, the oldest are
+/// dropped before their 24 hours are over; a duplicate of such an order would get a new number and leave a gap.
 pub const ORDERS_REMEMBERED_MAX: usize = 1 << 20;
 
-/// What can be asked of the counter.
+/// A command to the counter.
 #[derive(Debug, Clone)]
 pub enum OrderNumbersCommand {
-    /// Give this order its number.
+    /// Assigns a number to an order.
     Assign {
-        /// Whose counter it is.
+        /// The tenant of the counter.
         tenant: TenantId,
-        /// For which order.
+        /// The order.
         order: OrderId,
     },
 }
 
-/// What can happen to the counter.
+/// An event of the counter.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub enum OrderNumbersEvent {
-    /// An order has its number.
+    /// A number was assigned to an order.
     #[n(0)]
     Assigned {
-        /// Which order.
+        /// The order.
         #[n(0)]
         order: OrderId,
-        /// Its number.
+        /// The number.
         #[n(1)]
         number: u64,
-        /// When.
+        /// The time of the event.
         #[n(2)]
         at: Timestamp,
     },
 }
 
-/// What the counter answers.
+/// A reply of the counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OrderNumbersReply {
-    /// The order's number.
+    /// The number of the order.
     Number(u64),
 }
 
-/// Why the counter refuses.
+/// The reason why the counter rejects a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OrderNumbersRejection {
-    /// Eight characters spell no more numbers.
+    /// All numbers that eight characters can represent are assigned.
     #[error("all {NUMBER_MAX} order numbers are given out")]
     Exhausted,
 }
 
-/// The key of a tenant's counter.
+/// Returns the key of a tenant's counter.
 pub fn key(tenant: &TenantId) -> EntityKey {
     EntityKey::new(Kind::OrderNumbers, tenant, b"orders")
 }

@@ -7,7 +7,7 @@ use crate::{
     aggregate::{Aggregate, Context, Decision},
     id::{CommandId, Fingerprint, OrderId, TenantId},
     order::number::NUMBER_MAX,
-    receipts::RECEIPT_MS,
+    processed_commands::PROCESSED_COMMANDS_KEPT_MS,
     testing::History,
     time::Timestamp,
 };
@@ -39,12 +39,12 @@ fn a_number_that_cannot_be_spelled_is_not_given_out() {
     assert_eq!(number(&mut numbers, 1), NUMBER_MAX);
 }
 
-/// An id as ids are: its bits are everywhere. (Deriving a million would take the test's time.)
+/// Returns an id with well-spread bits, as real ids have. (Deriving a million ids would take most of the test's time.)
 fn spread(number: u64) -> OrderId {
     OrderId(u128::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835))
 }
 
-/// The counter after `orders` orders, one each `every_ms`.
+/// Returns the counter after `orders` orders, one every `every_ms` milliseconds.
 fn given_orders(orders: u64, every_ms: u64) -> super::OrderNumbers {
     let mut numbers = super::OrderNumbers::default();
     for number in 1..=orders {
@@ -56,7 +56,7 @@ fn given_orders(orders: u64, every_ms: u64) -> super::OrderNumbers {
 
 #[test]
 fn orders_of_the_last_24_hours_are_remembered() {
-    let every_ms = RECEIPT_MS / 5_000;
+    let every_ms = PROCESSED_COMMANDS_KEPT_MS / 5_000;
     let numbers = given_orders(20_000, every_ms);
     assert!((5_000..8_000).contains(&numbers.remembered()), "{}", numbers.remembered());
 
@@ -73,7 +73,7 @@ fn orders_of_the_last_24_hours_are_remembered() {
     let reloaded = super::OrderNumbers::thaw(&numbers.to_snapshot().unwrap()).unwrap();
     for numbers in [numbers, reloaded] {
         let decision = numbers.decide(&asked, &context).unwrap();
-        assert_eq!(decision, Decision::again(OrderNumbersReply::Number(15_001)));
+        assert_eq!(decision, Decision::duplicate(OrderNumbersReply::Number(15_001)));
     }
 }
 

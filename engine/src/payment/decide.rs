@@ -1,10 +1,10 @@
-//! How a payment decides, what it asks of its provider, and what the answers change.
+//! Decides the commands of a payment, and derives the requests to its provider and the events from the answers.
 
 use super::{
     CODE_BYTES_MAX, CONFIRMS_MAX, PROVIDER_CHARS_MAX, Payment, PaymentCommand, PaymentEvent, PaymentRejection,
     PaymentReply, PaymentState, ProviderAnswer, ProviderOperation, ProviderRequest, REFUNDS_MAX,
     SEALED_TOKEN_BYTES_MAX,
-    fold::{Line, Refund, RefundState, Sheet},
+    fold::{Details, Line, Refund, RefundState},
 };
 use crate::{
     aggregate::{Context, Decision, KeyReused},
@@ -16,7 +16,7 @@ use crate::{
 
 type Decided = Result<Decision<PaymentEvent, PaymentReply>, PaymentRejection>;
 
-/// The slot of the operations of which one at a time is open. Refunds have the slots after it, in their order.
+/// The slot of the operations of which only one is open at a time. Refunds have the slots after it, in their order.
 const LINE_SLOT: u64 = 0;
 
 impl Payment {
@@ -33,15 +33,15 @@ impl Payment {
         }
     }
 
-    /// The sheet of a payment that was asked for.
-    fn existing(&self) -> Result<&Sheet, PaymentRejection> {
-        self.sheet.as_ref().ok_or(PaymentRejection::NotFound)
+    /// Returns the details of a payment that was requested.
+    fn existing(&self) -> Result<&Details, PaymentRejection> {
+        self.details.as_ref().ok_or(PaymentRejection::NotFound)
     }
 
-    /// The payment as it stands.
-    fn reply(&self, sheet: &Sheet) -> PaymentReply {
+    /// Returns the current state of the payment as a reply.
+    fn reply(&self, details: &Details) -> PaymentReply {
         let state = self.state.clone().unwrap_or(PaymentState::Pending);
-        PaymentReply::Payment(Self::view(sheet, state, self.captured(), self.refunded))
+        PaymentReply::Payment(Self::view(details, state, self.captured(), self.refunded))
     }
 
     fn authorise(
@@ -53,11 +53,11 @@ impl Payment {
         amount: Money,
         context: &Context,
     ) -> Decided {
-        if let Some(sheet) = &self.sheet {
-            if (&*sheet.provider, &*sheet.token, sheet.amount) != (provider, token, amount) {
+        if let Some(details) = &self.details {
+            if (&*details.provider, &*details.token, details.amount) != (provider, token, amount) {
                 return Err(KeyReused.into());
             }
-            return Ok(self.repeat(sheet.command));
+            return Ok(self.repeat(details.command));
         }
         if self.void.is_some() {
             return Err(PaymentRejection::Voided);
@@ -81,10 +81,10 @@ impl Payment {
             command,
             at,
         };
-        Ok(Decision::later(with_answer(asked, amount, PaymentEvent::Authorised { at }), command))
+        Ok(Decision::deferred(with_answer(asked, amount, PaymentEvent::Authorised { at }), command))
     }
 
-    fn confirm(&self, sheet: &Sheet, context: &Context) -> Decided {
+    fn confirm(&self, details: &Details, context: &Context) -> Decided {
         if let Some(known) = context.ids().find(|&id| self.confirms.iter().any(|confirm| confirm.command == id)) {
             return Ok(self.repeat(known));
         }
@@ -94,25 +94,25 @@ impl Payment {
         match (&self.state, self.open) {
             (_, Some(Line::Confirm)) => {
                 let open = self.confirms.last().map_or(context.command_id, |confirm| confirm.command);
-                Ok(Decision::later_again(open))
+                Ok(Decision::deferred_duplicate(open))
             }
             (Some(PaymentState::RequiresAction { .. }), None) => {
                 if self.confirms.len() >= CONFIRMS_MAX {
                     return Err(not_allowed("the challenge was confirmed too often"));
                 }
                 let asked = PaymentEvent::ConfirmAsked { command: context.command_id, at: context.now };
-                Ok(Decision::later(vec![asked], context.command_id))
+                Ok(Decision::deferred(vec![asked], context.command_id))
             }
-            (Some(PaymentState::Declined { .. }), _) => Ok(Decision::read(self.reply(sheet))),
-            // The answer is the same whatever became of the money since.
+            (Some(PaymentState::Declined { .. }), _) => Ok(Decision::read(self.reply(details))),
+            // Always `Authorised`, whatever happened to the money later.
             (Some(PaymentState::Authorised | PaymentState::Captured | PaymentState::Failed { .. }), _) => {
-                Ok(Decision::read(PaymentReply::Payment(Self::view(sheet, PaymentState::Authorised, 0, 0))))
+                Ok(Decision::read(PaymentReply::Payment(Self::view(details, PaymentState::Authorised, 0, 0))))
             }
             _ => Err(not_allowed("the payment has no challenge to confirm")),
         }
     }
 
-    fn take(&self, sheet: &Sheet, context: &Context) -> Decided {
+    fn take(&self, details: &Details, context: &Context) -> Decided {
         if let Some(capture) = &self.capture {
             return match &capture.failed {
                 Some(code) => Err(PaymentRejection::CaptureFailed { code: code.clone() }),
@@ -126,8 +126,11 @@ impl Payment {
             return Err(not_allowed("the payment is not authorised"));
         }
         let (command, at) = (context.command_id, context.now);
-        let captured = PaymentEvent::Captured { amount: sheet.amount, at };
-        Ok(Decision::later(with_answer(PaymentEvent::CaptureAsked { command, at }, sheet.amount, captured), command))
+        let captured = PaymentEvent::Captured { amount: details.amount, at };
+        Ok(Decision::deferred(
+            with_answer(PaymentEvent::CaptureAsked { command, at }, details.amount, captured),
+            command,
+        ))
     }
 
     fn give_up(&self, context: &Context) -> Decided {
@@ -136,18 +139,19 @@ impl Payment {
         }
         let (command, at) = (context.command_id, context.now);
         let asked = PaymentEvent::VoidAsked { command, at };
-        let events = match (&self.state, &self.sheet) {
+        let events = match (&self.state, &self.details) {
             (Some(PaymentState::Captured), _) => return Err(PaymentRejection::AlreadyCaptured),
             (Some(PaymentState::Declined { .. }), _) => return Ok(Decision::read(PaymentReply::Voided)),
-            (_, Some(sheet)) => with_answer(asked, sheet.amount, PaymentEvent::Voided { at }),
+            (_, Some(details)) => with_answer(asked, details.amount, PaymentEvent::Voided { at }),
+            // The void came first: it is recorded, so that an `Authorise` that arrives later is rejected.
             (_, None) => vec![asked, PaymentEvent::Voided { at }],
         };
-        Ok(Decision::later(events, command))
+        Ok(Decision::deferred(events, command))
     }
 
-    fn refund(&self, sheet: &Sheet, id: RefundId, amount: Money, context: &Context) -> Decided {
+    fn refund(&self, details: &Details, id: RefundId, amount: Money, context: &Context) -> Decided {
         if let Some(known) = self.refunds.iter().find(|refund| refund.id == id) {
-            if known.amount != amount.amount || sheet.amount.currency != amount.currency {
+            if known.amount != amount.amount || details.amount.currency != amount.currency {
                 return Err(KeyReused.into());
             }
             return match &known.state {
@@ -158,7 +162,7 @@ impl Payment {
         if self.state != Some(PaymentState::Captured) {
             return Err(not_allowed("the payment is not captured"));
         }
-        if amount.currency != sheet.amount.currency {
+        if amount.currency != details.amount.currency {
             return Err(invalid("/amount/currency", "is not the payment's"));
         }
         if amount.amount < 1 {
@@ -173,29 +177,30 @@ impl Payment {
         }
         let command = context.command_id;
         let asked = PaymentEvent::RefundAsked { refund: id, amount, command, at: context.now };
-        Ok(Decision::later(vec![asked], command))
+        Ok(Decision::deferred(vec![asked], command))
     }
 
-    /// The answer to a command that was accepted before, or the wait for it.
+    /// Returns the reply to a command that was accepted before, or the deferred reply while it is open.
     fn repeat(&self, command: CommandId) -> Decision<PaymentEvent, PaymentReply> {
         match self.answer(command) {
-            Some(Ok(reply)) => Decision::again(reply),
-            Some(Err(_)) | None => Decision::later_again(command),
+            Some(Ok(reply)) => Decision::duplicate(reply),
+            Some(Err(_)) | None => Decision::deferred_duplicate(command),
         }
     }
 
-    /// What a command came to that waited for the provider.
+    /// Returns the reply to a command that waited for the provider, or `None` while its operation is open.
     pub(super) fn answer(&self, command: CommandId) -> Option<Result<PaymentReply, PaymentRejection>> {
         let voided = || match self.state {
+            // The void waits for the open operation, which may turn out to be a successful capture.
             _ if self.open.is_some() => None,
             Some(PaymentState::Captured) => Some(Err(PaymentRejection::AlreadyCaptured)),
             _ => Some(Ok(PaymentReply::Voided)),
         };
-        let Some(sheet) = &self.sheet else { return if self.void == Some(command) { voided() } else { None } };
+        let Some(details) = &self.details else { return if self.void == Some(command) { voided() } else { None } };
         let reply = |state: &PaymentState, captured, refunded| {
-            Ok(PaymentReply::Payment(Self::view(sheet, state.clone(), captured, refunded)))
+            Ok(PaymentReply::Payment(Self::view(details, state.clone(), captured, refunded)))
         };
-        if sheet.command == command {
+        if details.command == command {
             return self.first_answer.as_ref().map(|state| reply(state, 0, 0));
         }
         if let Some(confirm) = self.confirms.iter().find(|confirm| confirm.command == command) {
@@ -204,27 +209,30 @@ impl Payment {
         if let Some(capture) = self.capture.as_ref().filter(|capture| capture.command == command) {
             return match (&capture.failed, capture.at) {
                 (Some(code), _) => Some(Err(PaymentRejection::CaptureFailed { code: code.clone() })),
-                (None, Some(_)) => Some(reply(&PaymentState::Captured, sheet.amount.amount, 0)),
+                (None, Some(_)) => Some(reply(&PaymentState::Captured, details.amount.amount, 0)),
                 (None, None) => None,
             };
         }
         if let Some(refund) = self.refunds.iter().find(|refund| refund.command == command) {
             return match &refund.state {
                 RefundState::Open => None,
-                RefundState::Done { refunded } => Some(reply(&PaymentState::Captured, sheet.amount.amount, *refunded)),
+                RefundState::Done { refunded } => {
+                    Some(reply(&PaymentState::Captured, details.amount.amount, *refunded))
+                }
                 RefundState::Failed { code } => Some(Err(PaymentRejection::RefundFailed { code: code.clone() })),
             };
         }
         if self.void == Some(command) { voided() } else { None }
     }
 
-    /// What a provider's answer changes. One to an older operation, or that is none to this one, changes nothing.
+    /// Returns the events that a provider's answer causes. An answer to an older operation, or one that does not fit
+    /// the open operation, causes none.
     pub(super) fn answered(&self, effect: EffectId, answer: &ProviderAnswer, at: Timestamp) -> Vec<PaymentEvent> {
-        let Some(sheet) = &self.sheet else { return Vec::new() };
+        let Some(details) = &self.details else { return Vec::new() };
         if effect.slot != LINE_SLOT {
-            return self.refund_answered(sheet, effect, answer, at);
+            return self.refund_answered(details, effect, answer, at);
         }
-        let Some(open) = self.open.filter(|_| effect.turn == self.turn) else { return Vec::new() };
+        let Some(open) = self.open.filter(|_| effect.generation == self.generation) else { return Vec::new() };
         let event = match (open, answer) {
             (Line::Authorise | Line::Confirm, ProviderAnswer::Authorised) => PaymentEvent::Authorised { at },
             (Line::Authorise | Line::Confirm, ProviderAnswer::RequiresAction { url, expires_at }) => {
@@ -233,7 +241,7 @@ impl Payment {
             (Line::Authorise | Line::Confirm, ProviderAnswer::Declined { code }) => {
                 PaymentEvent::Declined { code: cut(code), at }
             }
-            (Line::Capture, ProviderAnswer::Captured) => PaymentEvent::Captured { amount: sheet.amount, at },
+            (Line::Capture, ProviderAnswer::Captured) => PaymentEvent::Captured { amount: details.amount, at },
             (Line::Capture, ProviderAnswer::CaptureFailed { code } | ProviderAnswer::Declined { code }) => {
                 PaymentEvent::CaptureFailed { code: cut(code), at }
             }
@@ -245,7 +253,7 @@ impl Payment {
 
     fn refund_answered(
         &self,
-        sheet: &Sheet,
+        details: &Details,
         effect: EffectId,
         answer: &ProviderAnswer,
         at: Timestamp,
@@ -253,7 +261,7 @@ impl Payment {
         let index = usize::try_from(effect.slot - 1).unwrap_or(usize::MAX);
         let open = |refund: &&Refund| matches!(refund.state, RefundState::Open);
         let Some(refund) = self.refunds.get(index).filter(open) else { return Vec::new() };
-        let amount = Money { amount: refund.amount, currency: sheet.amount.currency };
+        let amount = Money { amount: refund.amount, currency: details.amount.currency };
         match answer {
             ProviderAnswer::Refunded => vec![PaymentEvent::Refunded { refund: refund.id, amount, at }],
             ProviderAnswer::RefundFailed { code } | ProviderAnswer::Declined { code } => {
@@ -269,7 +277,7 @@ impl Payment {
                 return self.refund_effect(self.refunds.len().saturating_sub(1)).into_iter().collect();
             }
             PaymentEvent::Refunded { .. } | PaymentEvent::RefundFailed { .. } => false,
-            // It may wait for an operation that was asked for before it.
+            // A void may have to wait for the operation that is open.
             PaymentEvent::VoidAsked { .. } => self.open == Some(Line::Void),
             _ => true,
         };
@@ -287,50 +295,50 @@ impl Payment {
     }
 
     fn line_effect(&self) -> Option<Effect> {
-        // Of nothing, no provider is asked: the answer stands beside the question.
-        let sheet = self.sheet.as_ref().filter(|sheet| sheet.amount.amount > 0)?;
+        // An amount of zero never goes to a provider: `with_answer` has settled the operation in the same decision.
+        let details = self.details.as_ref().filter(|details| details.amount.amount > 0)?;
         let (name, operation) = match self.open? {
             Line::Authorise => (
                 "authorise".to_owned(),
-                ProviderOperation::Authorise { token: sheet.token.clone(), amount: sheet.amount },
+                ProviderOperation::Authorise { token: details.token.clone(), amount: details.amount },
             ),
-            // Each time is another operation: under the same key the provider would only repeat what it said before.
+            // Each confirmation is a new operation: with the same key, the provider would only repeat its first answer.
             Line::Confirm => (format!("confirm-{}", self.confirms.len()), ProviderOperation::Confirm),
-            Line::Capture => ("capture".to_owned(), ProviderOperation::Capture { amount: sheet.amount }),
+            Line::Capture => ("capture".to_owned(), ProviderOperation::Capture { amount: details.amount }),
             Line::Void => ("void".to_owned(), ProviderOperation::Void),
         };
-        Some(provider_effect(sheet, EffectId { slot: LINE_SLOT, turn: self.turn }, &name, operation))
+        Some(provider_effect(details, EffectId { slot: LINE_SLOT, generation: self.generation }, &name, operation))
     }
 
     fn refund_effect(&self, index: usize) -> Option<Effect> {
-        let (sheet, refund) = (self.sheet.as_ref()?, self.refunds.get(index)?);
+        let (details, refund) = (self.details.as_ref()?, self.refunds.get(index)?);
         if !matches!(refund.state, RefundState::Open) {
             return None;
         }
-        let amount = Money { amount: refund.amount, currency: sheet.amount.currency };
-        let id = EffectId { slot: LINE_SLOT + 1 + index as u64, turn: 0 };
+        let amount = Money { amount: refund.amount, currency: details.amount.currency };
+        let id = EffectId { slot: LINE_SLOT + 1 + index as u64, generation: 0 };
         let operation = ProviderOperation::Refund { refund: refund.id, amount };
-        Some(provider_effect(sheet, id, &format!("refund-{}", refund.id), operation))
+        Some(provider_effect(details, id, &format!("refund-{}", refund.id), operation))
     }
 }
 
-fn provider_effect(sheet: &Sheet, id: EffectId, name: &str, operation: ProviderOperation) -> Effect {
+fn provider_effect(details: &Details, id: EffectId, name: &str, operation: ProviderOperation) -> Effect {
     let request = ProviderRequest {
-        provider: sheet.provider.clone(),
-        tenant: sheet.tenant.clone(),
-        payment: sheet.payment,
-        key: format!("{}-{name}", sheet.payment),
+        provider: details.provider.clone(),
+        tenant: details.tenant.clone(),
+        payment: details.payment,
+        key: format!("{}-{name}", details.payment),
         operation,
     };
     Effect { id, request: Request::Provider(request) }
 }
 
-/// What was asked for, and at once its answer when there is no money in it.
+/// Returns the event of a request, followed by its answer if the amount is zero.
 fn with_answer(asked: PaymentEvent, amount: Money, answer: PaymentEvent) -> Vec<PaymentEvent> {
     if amount.amount == 0 { vec![asked, answer] } else { vec![asked] }
 }
 
-/// At most [`CODE_BYTES_MAX`] bytes of a provider's code.
+/// Truncates a provider's code to [`CODE_BYTES_MAX`] bytes.
 fn cut(code: &str) -> String {
     code[..code.floor_char_boundary(CODE_BYTES_MAX)].to_owned()
 }

@@ -1,4 +1,4 @@
-//! What a payment remembers, and how events change it. Nothing here can fail or refuse.
+//! The state of a payment, and how events change it. Nothing here can fail or reject.
 
 use minicbor::{Decode, Encode};
 use wincode::{SchemaRead, SchemaWrite};
@@ -10,33 +10,33 @@ use crate::{
     time::Timestamp,
 };
 
-/// Money asked of a provider. `Default` is a payment that no one has asked for.
+/// A payment. `Default` is a payment that was not requested yet.
 #[derive(Debug, Default)]
 pub struct Payment {
-    pub(super) sheet: Option<Sheet>,
-    /// `None` until it is asked for. A payment without a sheet can only be `Voided`.
+    pub(super) details: Option<Details>,
+    /// The state; `None` until the payment is requested. A payment without details can only be `Voided`.
     pub(super) state: Option<PaymentState>,
-    /// What the provider is asked for now; refunds have slots of their own.
+    /// The operation that is open at the provider; refunds have slots of their own.
     pub(super) open: Option<Line>,
-    /// How many such operations there were.
-    pub(super) turn: u64,
-    /// What the authorisation came to at first: the answer to whoever asked for it.
+    /// The number of such operations so far.
+    pub(super) generation: u64,
+    /// The first outcome of the authorisation: the reply to the command that requested it.
     pub(super) first_answer: Option<PaymentState>,
     pub(super) confirms: Vec<Confirm>,
     pub(super) capture: Option<Capture>,
     pub(super) void: Option<CommandId>,
     pub(super) refunds: Vec<Refund>,
-    // What follows is derived from the refunds, and not in snapshots.
-    /// Minor units given back.
+    // The fields below are derived from the refunds, and not in snapshots.
+    /// The refunded amount, in minor units.
     pub(super) refunded: i64,
-    /// Minor units that are being given back.
+    /// The amount of refunds in progress, in minor units.
     pub(super) refunding: i64,
     pub(super) refunds_open: u32,
 }
 
-/// What is said of a payment when it is asked for.
+/// The fields of a payment that are set when it is requested and never change.
 #[derive(Debug, Clone, Encode, Decode)]
-pub(super) struct Sheet {
+pub(super) struct Details {
     #[n(0)]
     pub(super) tenant: TenantId,
     #[n(1)]
@@ -51,7 +51,7 @@ pub(super) struct Sheet {
     pub(super) command: CommandId,
 }
 
-/// The operations of which one at a time is open.
+/// The operations of which only one is open at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, SchemaRead, SchemaWrite)]
 pub(super) enum Line {
     Authorise,
@@ -60,7 +60,7 @@ pub(super) enum Line {
     Void,
 }
 
-/// A time that the buyer said the challenge is passed.
+/// A confirmation by the buyer that the challenge is passed.
 #[derive(Debug, Clone, SchemaRead, SchemaWrite)]
 pub(super) struct Confirm {
     pub(super) command: CommandId,
@@ -71,14 +71,14 @@ pub(super) struct Confirm {
 pub(super) struct Capture {
     pub(super) command: CommandId,
     pub(super) at: Option<Timestamp>,
-    /// Why it failed.
+    /// The error code, if the capture failed.
     pub(super) failed: Option<String>,
 }
 
 #[derive(Debug, Clone, SchemaRead, SchemaWrite)]
 pub(super) struct Refund {
     pub(super) id: RefundId,
-    /// Minor units.
+    /// The amount, in minor units.
     pub(super) amount: i64,
     pub(super) command: CommandId,
     pub(super) state: RefundState,
@@ -87,7 +87,7 @@ pub(super) struct Refund {
 #[derive(Debug, Clone, SchemaRead, SchemaWrite)]
 pub(super) enum RefundState {
     Open,
-    /// Done, when so many minor units had been given back in all.
+    /// The refund was made; `refunded` is the total refunded amount after it, in minor units.
     Done {
         refunded: i64,
     },
@@ -100,7 +100,7 @@ impl Payment {
     pub(super) fn fold(&mut self, event: &PaymentEvent) {
         match event {
             PaymentEvent::AuthoriseAsked { tenant, payment, provider, token, amount, command, .. } => {
-                self.sheet = Some(Sheet {
+                self.details = Some(Details {
                     tenant: tenant.clone(),
                     payment: *payment,
                     provider: provider.clone(),
@@ -138,7 +138,7 @@ impl Payment {
             }
             PaymentEvent::VoidAsked { command, .. } => {
                 self.void = Some(*command);
-                if self.sheet.is_some() && self.open.is_none() {
+                if self.details.is_some() && self.open.is_none() {
                     self.start(Line::Void);
                 }
             }
@@ -163,11 +163,12 @@ impl Payment {
     }
 
     fn start(&mut self, line: Line) {
-        self.turn += 1;
+        // A new generation, so that late answers to the operation before it are ignored.
+        self.generation += 1;
         self.open = Some(line);
     }
 
-    /// The open operation came to this. A void that waited for it begins.
+    /// Ends the open operation with this state, and starts a void that was waiting for it.
     fn settle(&mut self, state: PaymentState) {
         match self.open.take() {
             Some(Line::Authorise) => self.first_answer = Some(state.clone()),
@@ -188,7 +189,7 @@ impl Payment {
         }
     }
 
-    /// Adds a refund to the list and to what is derived from it.
+    /// Adds a refund to the list and to the fields derived from it.
     pub(super) fn index_refund(&mut self, refund: Refund) {
         match refund.state {
             RefundState::Open => {
@@ -201,7 +202,7 @@ impl Payment {
         self.refunds.push(refund);
     }
 
-    /// Ends an open refund, and says how much it was about.
+    /// Ends an open refund and returns its amount, or 0 if no such refund is open.
     fn settle_refund(&mut self, id: RefundId, state: impl FnOnce(i64) -> RefundState) -> i64 {
         let open = |refund: &&mut Refund| refund.id == id && matches!(refund.state, RefundState::Open);
         let Some(refund) = self.refunds.iter_mut().find(open) else { return 0 };
@@ -212,27 +213,27 @@ impl Payment {
         amount
     }
 
-    /// Minor units that were taken.
+    /// Returns the captured amount, in minor units.
     pub(super) fn captured(&self) -> i64 {
-        match (&self.state, &self.sheet) {
-            (Some(PaymentState::Captured), Some(sheet)) => sheet.amount.amount,
+        match (&self.state, &self.details) {
+            (Some(PaymentState::Captured), Some(details)) => details.amount.amount,
             _ => 0,
         }
     }
 
-    pub(super) fn view(sheet: &Sheet, state: PaymentState, captured: i64, refunded: i64) -> PaymentView {
-        let money = |amount| Money { amount, currency: sheet.amount.currency };
+    pub(super) fn view(details: &Details, state: PaymentState, captured: i64, refunded: i64) -> PaymentView {
+        let money = |amount| Money { amount, currency: details.amount.currency };
         PaymentView {
-            id: sheet.payment,
-            provider: sheet.provider.clone(),
+            id: details.payment,
+            provider: details.provider.clone(),
             state,
-            amount: sheet.amount,
+            amount: details.amount,
             captured: money(captured),
             refunded: money(refunded),
         }
     }
 
-    /// Asserts what must hold at every event: no more is given back than was taken.
+    /// Asserts what must hold after every event: refunds do not exceed the captured amount.
     pub fn assert_balanced(&self) {
         assert!(self.refunded >= 0 && self.refunding >= 0, "refunds below nothing");
         assert!(self.refunded + self.refunding <= self.captured(), "more given back than was taken");

@@ -1,4 +1,4 @@
-//! A payment: money asked of a payment provider, for one attempt of a checkout.
+//! A payment: one attempt of a checkout to charge the buyer through a payment provider.
 //!
 //! ```text
 //! Authorise ─▶ pending ─▶ authorised ─ Capture ─▶ captured ─ Refund ─▶ … never more than was captured
@@ -6,9 +6,9 @@
 //!                └─▶ declined                 Void, before it is captured ─▶ voided
 //! ```
 //!
-//! One operation at a time goes to the provider (refunds apart, each of which is its own), and it stays asked for until
-//! the answer is definite. A `Void` that comes meanwhile waits for that answer. Personal data never gets here: a token
-//! is the provider's own name for a means of payment.
+//! One operation at a time is sent to the provider (except refunds, which are independent of each other), and it stays
+//! open until its outcome is definite. A `Void` that arrives meanwhile waits for that outcome. A payment contains no
+//! personal data: the token is the provider's reference to a means of payment.
 
 mod decide;
 mod fold;
@@ -32,239 +32,242 @@ use crate::{
     time::Timestamp,
 };
 
-/// The most refunds of one payment, failed ones included: they are all in its state.
+/// The maximum number of refunds of a payment, failed ones included: the state contains all of them.
 pub const REFUNDS_MAX: usize = 1_000;
-/// The most times that a buyer can say that the challenge is passed.
+/// The maximum number of times that a buyer can confirm a challenge.
 pub const CONFIRMS_MAX: usize = 20;
-/// The longest token, in characters: the well-known providers' are below 256.
+/// The maximum length of a token, in characters: tokens of the well-known providers are shorter than 256.
 pub const TOKEN_CHARS_MAX: usize = 1_024;
-/// What a sealed token starts with; the key is the gateway's. Tokens without it are of earlier versions.
+/// The prefix of a sealed token, whose key the gateway has. Tokens without this prefix were stored by earlier versions.
 pub const SEALED_TOKEN_PREFIX: &str = "sealed1.";
-/// The longest token as events hold it: [`TOKEN_CHARS_MAX`] characters of four bytes with a nonce and a tag, in base64.
+/// The maximum length of a token in an event, in bytes: [`TOKEN_CHARS_MAX`] characters of four bytes with a nonce and a
+/// tag, in base64.
 pub const SEALED_TOKEN_BYTES_MAX: usize = SEALED_TOKEN_PREFIX.len() + (TOKEN_CHARS_MAX * 4 + 12 + 16).div_ceil(3) * 4;
-/// The longest name of a provider, in characters.
+/// The maximum length of a provider's name, in characters.
 pub const PROVIDER_CHARS_MAX: usize = 64;
-/// The longest code of a refusal that is kept, in bytes; the rest is cut off.
+/// The maximum length of a stored error code, in bytes; longer codes are truncated.
 pub const CODE_BYTES_MAX: usize = 64;
 
-/// What can be asked of a payment.
+/// A command to a payment.
 #[derive(Debug, Clone)]
 pub enum PaymentCommand {
-    /// Set money aside. Answered when that is definite: authorised, requires action, or declined.
+    /// Authorises an amount. The reply is deferred until the outcome is definite: authorised, requires action, or
+    /// declined.
     Authorise {
-        /// Whose money it will be.
+        /// The tenant that receives the money.
         tenant: TenantId,
-        /// Its id, derived from the checkout and its attempt.
+        /// The id of the payment, derived from the checkout and its attempt.
         payment: PaymentId,
-        /// The provider, by the name it is configured under.
+        /// The provider, by its name in the configuration.
         provider: String,
-        /// The buyer's means of payment, as the provider named it.
+        /// The provider's token for the buyer's means of payment.
         token: String,
-        /// How much. Of nothing, no provider is asked.
+        /// The amount. An amount of zero is authorised without the provider.
         amount: Money,
     },
-    /// The buyer passed the challenge. Answered when that is definite.
+    /// Continues after the buyer has passed the challenge. The reply is deferred until the outcome is definite.
     Confirm,
-    /// Take the money that was set aside. Answered when that is definite.
+    /// Captures the authorised amount. The reply is deferred until the outcome is definite.
     Capture,
-    /// Give up what was set aside, or will be. Of a payment that is not known, one that comes later is refused.
+    /// Releases the authorised amount, also one that is still to be authorised. If the payment does not exist yet, a
+    /// later `Authorise` is rejected.
     Void,
-    /// Give back a part or all of what was taken. Answered when that is definite.
+    /// Refunds the captured amount or a part of it. The reply is deferred until the outcome is definite.
     Refund {
-        /// Its id: the same id is the same refund, whatever came of it.
+        /// The id of the refund: the same id always means the same refund, whatever its outcome.
         refund: RefundId,
-        /// How much.
+        /// The amount.
         amount: Money,
     },
-    /// Read it.
+    /// Reads the payment.
     View,
 }
 
-/// What can happen to a payment.
+/// An event of a payment.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub enum PaymentEvent {
-    /// The provider was asked to set money aside.
+    /// The provider was asked to authorise the amount.
     #[n(0)]
     AuthoriseAsked {
-        /// Whose money it will be.
+        /// The tenant that receives the money.
         #[n(0)]
         tenant: TenantId,
-        /// Its id.
+        /// The id of the payment.
         #[n(1)]
         payment: PaymentId,
         /// The provider.
         #[n(2)]
         provider: String,
-        /// The buyer's means of payment, as the provider named it.
+        /// The provider's token for the buyer's means of payment.
         #[n(3)]
         token: String,
-        /// How much.
+        /// The amount.
         #[n(4)]
         amount: Money,
-        /// The command that asked.
+        /// The command that caused the event.
         #[n(5)]
         command: CommandId,
-        /// When.
+        /// The time of the event.
         #[n(6)]
         at: Timestamp,
     },
-    /// The money is set aside.
+    /// The provider authorised the amount.
     #[n(1)]
     Authorised {
-        /// When.
+        /// The time of the event.
         #[n(0)]
         at: Timestamp,
     },
     /// The buyer has to pass a challenge.
     #[n(2)]
     ActionRequired {
-        /// Where.
+        /// The URL of the challenge.
         #[n(0)]
         url: String,
-        /// Until when.
+        /// The time until which the challenge is valid.
         #[n(1)]
         expires_at: Timestamp,
-        /// When the provider said so.
+        /// The time of the event.
         #[n(2)]
         at: Timestamp,
     },
-    /// The provider refused.
+    /// The provider declined the payment.
     #[n(3)]
     Declined {
-        /// Why.
+        /// The provider's error code.
         #[n(0)]
         code: String,
-        /// When.
+        /// The time of the event.
         #[n(1)]
         at: Timestamp,
     },
-    /// The provider was told that the buyer passed the challenge.
+    /// The provider was asked to continue after the challenge.
     #[n(4)]
     ConfirmAsked {
-        /// The command that asked.
+        /// The command that caused the event.
         #[n(0)]
         command: CommandId,
-        /// When.
+        /// The time of the event.
         #[n(1)]
         at: Timestamp,
     },
-    /// The provider was asked to take the money.
+    /// The provider was asked to capture the amount.
     #[n(5)]
     CaptureAsked {
-        /// The command that asked.
+        /// The command that caused the event.
         #[n(0)]
         command: CommandId,
-        /// When.
+        /// The time of the event.
         #[n(1)]
         at: Timestamp,
     },
-    /// The money is taken.
+    /// The provider captured the amount.
     #[n(6)]
     Captured {
-        /// How much.
+        /// The captured amount.
         #[n(0)]
         amount: Money,
-        /// When.
+        /// The time of the event.
         #[n(1)]
         at: Timestamp,
     },
-    /// The money cannot be taken.
+    /// The provider cannot capture the amount.
     #[n(7)]
     CaptureFailed {
-        /// Why.
+        /// The provider's error code.
         #[n(0)]
         code: String,
-        /// When.
+        /// The time of the event.
         #[n(1)]
         at: Timestamp,
     },
-    /// It is to be given up, as soon as nothing else is open.
+    /// The payment is to be voided as soon as no other operation is open.
     #[n(8)]
     VoidAsked {
-        /// The command that asked.
+        /// The command that caused the event.
         #[n(0)]
         command: CommandId,
-        /// When.
+        /// The time of the event.
         #[n(1)]
         at: Timestamp,
     },
-    /// Nothing is set aside any more, or will be.
+    /// The payment is voided: nothing is authorised, and nothing will be.
     #[n(9)]
     Voided {
-        /// When.
+        /// The time of the event.
         #[n(0)]
         at: Timestamp,
     },
-    /// The provider was asked to give money back.
+    /// The provider was asked to refund an amount.
     #[n(10)]
     RefundAsked {
-        /// Which refund.
+        /// The id of the refund.
         #[n(0)]
         refund: RefundId,
-        /// How much.
+        /// The amount.
         #[n(1)]
         amount: Money,
-        /// The command that asked.
+        /// The command that caused the event.
         #[n(2)]
         command: CommandId,
-        /// When.
+        /// The time of the event.
         #[n(3)]
         at: Timestamp,
     },
-    /// Money was given back.
+    /// The provider refunded an amount.
     #[n(11)]
     Refunded {
-        /// Which refund.
+        /// The id of the refund.
         #[n(0)]
         refund: RefundId,
-        /// How much.
+        /// The amount.
         #[n(1)]
         amount: Money,
-        /// When.
+        /// The time of the event.
         #[n(2)]
         at: Timestamp,
     },
-    /// Money cannot be given back.
+    /// The provider cannot refund an amount.
     #[n(12)]
     RefundFailed {
-        /// Which refund.
+        /// The id of the refund.
         #[n(0)]
         refund: RefundId,
-        /// Why.
+        /// The provider's error code.
         #[n(1)]
         code: String,
-        /// When.
+        /// The time of the event.
         #[n(2)]
         at: Timestamp,
     },
 }
 
-/// Where a payment stands.
+/// The state of a payment.
 #[derive(Debug, Clone, PartialEq, Eq, SchemaRead, SchemaWrite)]
 pub enum PaymentState {
-    /// The provider has not said anything definite.
+    /// The provider has not given a definite outcome yet.
     Pending,
     /// The buyer has to pass a challenge.
     RequiresAction {
-        /// Where.
+        /// The URL of the challenge.
         url: String,
-        /// Until when.
+        /// The time until which the challenge is valid.
         expires_at: Timestamp,
     },
-    /// The money is set aside.
+    /// The amount is authorised.
     Authorised,
-    /// The provider refused.
+    /// The provider declined the payment.
     Declined {
-        /// Why.
+        /// The provider's error code.
         code: String,
     },
-    /// The money is taken; how much of it was given back is in the numbers.
+    /// The amount is captured. Refunds are in the amounts, not in the state.
     Captured,
-    /// Nothing is set aside any more.
+    /// Nothing is authorised any more.
     Voided,
-    /// The money was set aside and could not be taken.
+    /// The amount was authorised and could not be captured.
     Failed {
-        /// Why.
+        /// The provider's error code.
         code: String,
     },
 }
@@ -272,77 +275,77 @@ pub enum PaymentState {
 /// A payment as its checkout sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PaymentView {
-    /// Its id.
+    /// The id of the payment.
     pub id: PaymentId,
-    /// Its provider.
+    /// The provider.
     pub provider: String,
-    /// Where it stands.
+    /// The state.
     pub state: PaymentState,
-    /// How much was asked for.
+    /// The amount to be paid.
     pub amount: Money,
-    /// How much was taken.
+    /// The captured amount.
     pub captured: Money,
-    /// How much of that was given back, without what is still being given back.
+    /// The refunded amount, without refunds in progress.
     pub refunded: Money,
 }
 
-/// What a payment answers.
+/// A reply of a payment.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PaymentReply {
-    /// The payment as it stands, or stood when the command was settled.
+    /// The payment now or, for a deferred or duplicate command, at the time when the command was settled.
     Payment(PaymentView),
-    /// The answer to a `Void`: nothing is set aside, and never will be for this payment.
+    /// The reply to `Void`: nothing is authorised, and nothing will be.
     Voided,
 }
 
-/// Why a payment refuses.
+/// The reason why a payment rejects a command.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PaymentRejection {
-    /// There is no such payment.
+    /// The payment does not exist.
     #[error("no such payment")]
     NotFound,
-    /// The id was used for another payment or refund.
+    /// The id was used for a different payment or refund.
     #[error(transparent)]
     KeyReused(#[from] KeyReused),
-    /// It was given up.
+    /// The payment was voided.
     #[error("the payment was voided")]
     Voided,
-    /// The money is taken: it can be refunded, not given up.
+    /// The amount is captured: refund the payment instead of voiding it.
     #[error("the payment is captured already")]
     AlreadyCaptured,
-    /// The money could not be taken.
+    /// The amount could not be captured.
     #[error("the capture failed: {code}")]
     CaptureFailed {
-        /// Why.
+        /// The provider's error code.
         code: String,
     },
-    /// The money could not be given back. Another attempt needs another refund id.
+    /// The refund failed. Another attempt needs a new refund id.
     #[error("the refund failed: {code}")]
     RefundFailed {
-        /// Why.
+        /// The provider's error code.
         code: String,
     },
-    /// More than there is to give back.
+    /// The amount is larger than what can be refunded.
     #[error("at most {refundable} can be refunded")]
     RefundTooLarge {
-        /// What is left, less what is being given back.
+        /// The amount that is left, less the refunds in progress.
         refundable: Money,
     },
-    /// As many refunds as one payment keeps.
+    /// The payment has reached the maximum number of refunds.
     #[error("at most {REFUNDS_MAX} refunds")]
     TooManyRefunds,
-    /// The state does not allow it.
+    /// The state of the payment does not allow the command.
     #[error("{why}")]
     NotAllowed {
-        /// Why.
+        /// The reason.
         why: &'static str,
     },
-    /// A value is out of its range.
+    /// A value is out of range.
     #[error("{pointer}: {why}")]
     Invalid {
-        /// Where in the request, as a JSON pointer.
+        /// A JSON pointer to the value in the request.
         pointer: &'static str,
-        /// Why.
+        /// The reason.
         why: &'static str,
     },
 }

@@ -1,4 +1,4 @@
-//! What is asked of a payment provider, and what it may answer.
+//! Requests to payment providers, and their answers.
 
 use crate::{
     id::{PaymentId, RefundId, TenantId},
@@ -6,82 +6,85 @@ use crate::{
     time::Timestamp,
 };
 
-/// Something to be done by a payment provider.
+/// A request to a payment provider.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProviderRequest {
-    /// Which provider, by the name it is configured under.
+    /// The provider, by its name in the configuration.
     pub provider: String,
-    /// Whose money.
+    /// The tenant that receives the money.
     pub tenant: TenantId,
-    /// For which payment.
+    /// The payment.
     pub payment: PaymentId,
-    /// The idempotency key at the provider: the same at each delivery of this operation, and of no other one.
+    /// The idempotency key at the provider: the same for every attempt of this operation, and different for every other
+    /// operation.
     pub key: String,
-    /// What to do.
+    /// The operation.
     pub operation: ProviderOperation,
 }
 
-/// What a provider can be asked to do. Each says which answers settle it; any other one is ignored, and the operation
-/// is asked for again.
+/// An operation of a payment provider. Each operation lists the answers that settle it; any other answer is ignored,
+/// and the operation is retried.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ProviderOperation {
-    /// Set the money aside: `Authorised`, `RequiresAction` or `Declined`.
+    /// Authorises an amount: `Authorised`, `RequiresAction` or `Declined`.
     Authorise {
-        /// The buyer's means of payment, as the provider's own form named it.
+        /// The token for the buyer's means of payment, from the provider's own form.
         token: String,
-        /// How much.
+        /// The amount.
         amount: Money,
     },
-    /// The buyer says that the challenge is passed: `Authorised`, `Declined`, or `RequiresAction` if it is not.
+    /// Continues after the buyer has confirmed the challenge: `Authorised`, `Declined`, or `RequiresAction` if the
+    /// challenge is not passed.
     Confirm,
-    /// Take the money that was set aside: `Captured`, `CaptureFailed` or `Declined`.
+    /// Captures the authorised amount: `Captured`, `CaptureFailed` or `Declined`.
     Capture {
-        /// How much: all of it.
+        /// The amount: always the full authorised amount.
         amount: Money,
     },
-    /// Give the money up that was set aside: `Voided`; `Declined` if there is none any more, which is as good.
+    /// Releases the authorised amount: `Voided`, or `Declined` if nothing is authorised any more, which counts as
+    /// voided.
     Void,
-    /// Give captured money back: `Refunded`, `RefundFailed` or `Declined`.
+    /// Refunds a captured amount: `Refunded`, `RefundFailed` or `Declined`.
     Refund {
-        /// Which refund.
+        /// The id of the refund.
         refund: RefundId,
-        /// How much.
+        /// The amount.
         amount: Money,
     },
 }
 
-/// What a provider answers: definite answers only. While the outcome is unknown there is none, and the operation is
-/// repeated under its key.
+/// A definite answer of a payment provider. While the outcome is unknown there is no answer, and the operation is
+/// retried with the same key.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ProviderAnswer {
-    /// The money is set aside.
+    /// The amount is authorised.
     Authorised,
-    /// The buyer has to do something first.
+    /// The buyer has to pass a challenge first.
     RequiresAction {
-        /// Where, at most 2,048 bytes.
+        /// The URL of the challenge, at most 2,048 bytes.
         url: String,
-        /// Until when.
+        /// The time until which the challenge is valid.
         expires_at: Timestamp,
     },
-    /// The provider refuses.
+    /// The provider declined the operation.
     Declined {
-        /// Why, in the provider's words for machines.
+        /// The provider's error code.
         code: String,
     },
-    /// The money is taken.
+    /// The amount is captured.
     Captured,
-    /// The money cannot be taken.
+    /// The amount cannot be captured.
     CaptureFailed {
-        /// Why.
+        /// The provider's error code.
         code: String,
     },
-    /// The money is no longer set aside.
+    /// The authorised amount is released.
     Voided,
-    /// The money is given back.
+    /// The amount is refunded.
     Refunded,
-    /// The money cannot be given back.
+    /// The amount cannot be refunded.
     RefundFailed {
-        /// Why.
+        /// The provider's error code.
         code: String,
     },
 }

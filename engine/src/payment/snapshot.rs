@@ -1,4 +1,4 @@
-//! A payment's state as it is written down, and the aggregate as the runtime sees it.
+//! Snapshots of a payment, and its implementation of [`Aggregate`].
 
 use wincode::{SchemaRead, SchemaWrite};
 
@@ -7,20 +7,22 @@ use super::{
     fold::{Capture, Confirm, Line, Refund},
 };
 use crate::{
-    aggregate::{Aggregate, Context, Decision, SnapshotError, Ticket, read_snapshot, write_part, write_snapshot},
+    aggregate::{
+        Aggregate, Context, Decision, DeferredReply, SnapshotError, read_snapshot, write_part, write_snapshot,
+    },
     effect::{Effect, EffectId, Outcome},
     id::{CommandId, Kind},
     time::Timestamp,
 };
 
-/// A payment's state at one version.
+/// A copy of a payment's state at one version, for a snapshot.
 #[derive(Debug, SchemaRead, SchemaWrite)]
 pub struct FrozenPayment {
-    /// The sheet as events spell it.
-    sheet: Option<Vec<u8>>,
+    /// The details, encoded as in events.
+    details: Option<Vec<u8>>,
     state: Option<PaymentState>,
     open: Option<Line>,
-    turn: u64,
+    generation: u64,
     first_answer: Option<PaymentState>,
     confirms: Vec<Confirm>,
     capture: Option<Capture>,
@@ -44,8 +46,12 @@ impl Aggregate for Payment {
         self.decide_command(command, context)
     }
 
-    fn settled(&self, ticket: &Ticket, _now: Timestamp) -> Option<Result<PaymentReply, PaymentRejection>> {
-        self.answer(ticket.command_id)
+    fn deferred_reply(
+        &self,
+        deferred: &DeferredReply,
+        _now: Timestamp,
+    ) -> Option<Result<PaymentReply, PaymentRejection>> {
+        self.answer(deferred.command_id)
     }
 
     fn on_outcome(&self, effect: EffectId, outcome: &Outcome, now: Timestamp) -> Vec<PaymentEvent> {
@@ -73,10 +79,10 @@ impl Aggregate for Payment {
 
     fn freeze(&self) -> Result<FrozenPayment, SnapshotError> {
         Ok(FrozenPayment {
-            sheet: self.sheet.as_ref().map(write_part).transpose()?,
+            details: self.details.as_ref().map(write_part).transpose()?,
             state: self.state.clone(),
             open: self.open,
-            turn: self.turn,
+            generation: self.generation,
             first_answer: self.first_answer.clone(),
             confirms: self.confirms.clone(),
             capture: self.capture.clone(),
@@ -91,12 +97,12 @@ impl Aggregate for Payment {
 
     fn thaw(bytes: &[u8]) -> Result<Self, SnapshotError> {
         let frozen: FrozenPayment = read_snapshot(bytes)?;
-        let sheet = frozen.sheet.map(|bytes| minicbor::decode(&bytes)).transpose();
+        let details = frozen.details.map(|bytes| minicbor::decode(&bytes)).transpose();
         let mut payment = Payment {
-            sheet: sheet.map_err(|error| SnapshotError(error.to_string()))?,
+            details: details.map_err(|error| SnapshotError(error.to_string()))?,
             state: frozen.state,
             open: frozen.open,
-            turn: frozen.turn,
+            generation: frozen.generation,
             first_answer: frozen.first_answer,
             confirms: frozen.confirms,
             capture: frozen.capture,

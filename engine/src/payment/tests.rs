@@ -292,9 +292,9 @@ fn a_code_of_any_length_is_kept_short() {
 #[derive(Debug, Clone)]
 enum Step {
     Ask(PaymentCommand),
-    /// One of the last commands comes once more.
+    /// Repeats one of the last commands.
     Repeat(usize),
-    /// This answer, to one of the effects that were ever asked for.
+    /// Delivers this answer to one of the effects requested so far.
     Answer(usize, ProviderAnswer),
     Reload,
 }
@@ -334,7 +334,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What the provider has done, each key once.
+/// What the provider has done, counted once per idempotency key.
 #[derive(Default)]
 struct Provider {
     captured: i64,
@@ -396,6 +396,6 @@ proptest! {
 fn an_answer_to_an_older_turn_changes_nothing() {
     let mut payment = given_authorised();
     payment.ask(PaymentCommand::Capture);
-    payment.answer(EffectId { slot: 0, turn: 1 }, &says(ProviderAnswer::Captured));
+    payment.answer(EffectId { slot: 0, generation: 1 }, &says(ProviderAnswer::Captured));
     assert_eq!(payment.open.len(), 1, "the capture is still open");
 }

@@ -1,4 +1,4 @@
-//! Prices goods: the only place that computes totals, for quotes, checkouts, orders and refunds.
+//! Computes prices: the only code that computes totals, for quotes, checkouts, orders and refunds.
 //!
 //! A price is computed in stages, each from the results of the stages before it:
 //!
@@ -7,9 +7,9 @@
 //! lines + totals ──▶ share of goods and tax ──▶ amount    refund_of_units
 //! ```
 //!
-//! A promotion is a stage between goods and shipping, a tax rule a replacement of the tax stage: both see the lines, and
-//! neither changes a caller. What is priced once is kept with the order; a refund shares those kept totals out, and never
-//! prices an order again under newer terms.
+//! A promotion would be a stage between goods and shipping, and a tax rule would replace the tax stage: both have the
+//! lines as their input, and neither changes the callers. The totals of an order are stored with it; a refund is a
+//! share of the stored totals, so an order is never priced again under newer terms.
 
 mod refund;
 #[cfg(test)]
@@ -23,42 +23,42 @@ use crate::{
     quantity::Quantity,
 };
 
-/// Units of one thing at one price: what a line of a cart, a checkout or an order is to pricing.
+/// Units of one item at one price: a line of a cart, a checkout or an order, as far as pricing is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PricedLine {
-    /// How many units.
+    /// The number of units.
     pub quantity: Quantity,
     /// The price of each unit.
     pub unit_price: Money,
 }
 
-/// What a shop adds to the prices of its goods.
+/// The amounts that a shop adds to the prices of its goods.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
 pub struct PriceTerms {
-    /// Shipping of an order, in minor units.
+    /// The shipping fee of an order, in minor units.
     #[n(0)]
     pub shipping_flat: i64,
-    /// Tax on the goods, in hundredths of a percent.
+    /// The tax rate on the goods, in hundredths of a percent.
     #[n(1)]
     pub tax_basis_points: u32,
-    /// The currency of `shipping_flat`. `None`: the currency of the goods, whichever that is.
+    /// The currency of `shipping_flat`. `None` means the currency of the goods.
     #[n(2)]
     pub currency: Option<Currency>,
 }
 
-/// What goods come to. `total = subtotal + shipping + tax`, in one currency.
+/// The totals of goods, in one currency: `total = subtotal + shipping + tax`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct Totals {
-    /// The lines.
+    /// The sum of the lines.
     #[n(0)]
     pub subtotal: Money,
-    /// Shipping.
+    /// The shipping fee.
     #[n(1)]
     pub shipping: Money,
-    /// Taxes on the lines.
+    /// The tax on the lines.
     #[n(2)]
     pub tax: Money,
-    /// All of it.
+    /// The sum of the parts.
     #[n(3)]
     pub total: Money,
 }
@@ -72,24 +72,24 @@ impl Totals {
     }
 }
 
-/// Why goods have no price.
+/// The reason why goods cannot be priced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PricingError {
-    /// There is nothing to price.
+    /// There are no lines.
     #[error("there are no lines")]
     NoLines,
-    /// The goods, or the goods and shipping, are in different currencies.
+    /// The goods, or the goods and the shipping fee, have different currencies.
     #[error("prices in different currencies")]
     MixedCurrencies,
-    /// A sum is beyond [`AMOUNT_MAX`](crate::money::AMOUNT_MAX).
+    /// A sum exceeds [`AMOUNT_MAX`](crate::money::AMOUNT_MAX).
     #[error("the total is too large")]
     TooLarge,
-    /// A line has fewer units left than are to be given back.
+    /// A line has fewer units left than are to be refunded.
     #[error("line {line} has {left} units left")]
     TooManyUnits {
         /// The index of the line.
         line: usize,
-        /// The units that can still be given back.
+        /// The number of units that can still be refunded.
         left: u64,
     },
 }
@@ -103,7 +103,7 @@ impl From<MoneyError> for PricingError {
     }
 }
 
-/// Prices lines under the terms of a shop.
+/// Computes the totals of lines under the terms of a shop.
 pub fn price(lines: &[PricedLine], terms: &PriceTerms) -> Result<Totals, PricingError> {
     let currency = lines.first().ok_or(PricingError::NoLines)?.unit_price.currency;
     let subtotal = goods(currency, lines)?;
@@ -113,13 +113,13 @@ pub fn price(lines: &[PricedLine], terms: &PriceTerms) -> Result<Totals, Pricing
     Ok(Totals { subtotal, shipping, tax, total })
 }
 
-/// Sums the prices of lines; zero in `currency` without any.
+/// Sums the prices of lines; zero in `currency` if there are none.
 pub fn goods(currency: Currency, lines: &[PricedLine]) -> Result<Money, MoneyError> {
     lines.iter().try_fold(Money::zero(currency), |sum, line| sum.plus(line.unit_price.times(line.quantity.units())?))
 }
 
 fn shipping(currency: Currency, terms: &PriceTerms) -> Result<Money, PricingError> {
-    // A shop without shipping sells in any currency.
+    // A shop without a shipping fee sells in any currency.
     if terms.shipping_flat != 0 && terms.currency.is_some_and(|shipping| shipping != currency) {
         return Err(PricingError::MixedCurrencies);
     }

@@ -1,24 +1,24 @@
-//! What units of an order come to when they are given back.
+//! The refund of units of an order.
 
 use super::{PricedLine, PricingError, Totals, goods};
 use crate::money::Money;
 
-/// What is given back for units of an order. `amount = goods + tax`; shipping stays with the shop.
+/// The refund of units of an order: `amount = goods + tax`, without the shipping fee.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnitRefund {
     /// The prices of the units.
     pub goods: Money,
-    /// The part of the order's tax that was paid on them.
+    /// The share of the order's tax that was paid on the units.
     pub tax: Money,
-    /// All of it.
+    /// The sum of both.
     pub amount: Money,
 }
 
-/// Computes what giving units back comes to.
+/// Computes the refund of units of an order.
 ///
-/// `before` and `now` have the units of each line, in the order of `lines`: those given back earlier, and those to be
-/// given back now; a missing entry is zero. The tax is shared out by value over all units given back so far, so that
-/// the refunds of all units add up to the order's tax exactly, in whatever portions and order they come.
+/// `before` and `now` are the units of each line, in the order of `lines`, that were refunded earlier and that are to
+/// be refunded now; a missing entry is zero. The tax is computed by value for all units refunded so far, so that the
+/// refunds of all units add up to the order's tax exactly, in any portions and order.
 pub fn refund_of_units(
     lines: &[PricedLine],
     totals: &Totals,
@@ -43,7 +43,7 @@ pub fn refund_of_units(
     Ok(UnitRefund { goods: goods_now, tax, amount: goods_now.plus(tax)? })
 }
 
-/// The part of an order's tax that falls on goods of this value, halves rounded up.
+/// Returns the part of an order's tax that falls on goods of this value, halves rounded up.
 fn tax_on(value: Money, totals: &Totals) -> Result<Money, PricingError> {
     let (tax, subtotal) = (i128::from(totals.tax.amount), i128::from(totals.subtotal.amount));
     if subtotal == 0 {

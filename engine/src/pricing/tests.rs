@@ -78,7 +78,7 @@ proptest! {
         prop_assert!(totals.adds_up());
         let mut before = vec![0; lines.len()];
         let mut given_back = Money::zero(Currency::USD);
-        // Unit by unit, beginning at any line.
+        // Refund unit by unit, beginning with any line.
         let first = order.index(lines.len());
         for index in (0..lines.len()).map(|step| (first + step) % lines.len()) {
             for _ in 0..lines[index].quantity.units() {

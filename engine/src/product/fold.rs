@@ -1,33 +1,33 @@
-//! How a product's events change it, and what they ask of the inventory.
+//! Applies the events of a product to its state, and derives the effects that they cause on stock items.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
-use super::{Adoption, Change, Creation, ImportedVariant, ProductEvent, sheet::Sheet};
+use super::{Adoption, Change, Creation, ImportedVariant, ProductEvent, details::Details};
 use crate::{
     effect::{Effect, EffectId, Outcome, Request},
     id::{CommandId, ProductId, Sku, TenantId, VariantId},
-    inventory::{InventoryCommand, InventoryRejection},
-    receipts::{Receipt, Receipts},
+    processed_commands::{ProcessedCommand, ProcessedCommands},
+    stock::{StockCommand, StockRejection},
 };
 
-/// A product of the catalogue. `Default` is one that does not exist yet.
+/// A product of the catalogue. `Default` is a product that does not exist yet.
 #[derive(Debug, Default)]
 pub struct Product {
-    pub(super) sheet: Option<Arc<Sheet>>,
-    /// Every SKU that the product has, wants or gives up, by the slot of its effects. A slot is never used again.
+    pub(super) details: Option<Arc<Details>>,
+    /// Every SKU that the product has, requests or gives up, by the slot of its effects. A slot is never reused.
     pub(super) grips: BTreeMap<u64, Grip>,
     pub(super) next_slot: u64,
     pub(super) pending: Option<Pending>,
     pub(super) refused: Option<RefusedSku>,
-    pub(super) receipts: Receipts<Left>,
-    /// The slots with an effect that is not answered. Derived from the grips, and not in snapshots.
+    pub(super) processed_commands: ProcessedCommands<Left>,
+    /// The slots whose effect has no answer yet. Derived from the grips, and not in snapshots.
     pub(super) open: BTreeSet<u64>,
 }
 
-/// The product's hold on one SKU for one variant.
+/// The product's claim to one SKU for one variant.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Grip {
     pub(super) sku: Sku,
@@ -37,15 +37,15 @@ pub(super) struct Grip {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Its SKU is still being given up by an earlier grip: the shard is asked when that has settled.
+    /// An earlier grip is still giving up the same SKU: the stock item is asked when it has released the SKU.
     Waiting,
-    /// Its shard is asked.
+    /// The stock item was asked to adopt the SKU for the variant.
     Asked,
-    /// Its shard refused: another product has the SKU.
+    /// The stock item refused: another product has the SKU.
     Refused(Option<ProductId>),
-    /// The SKU is the variant's.
+    /// The SKU belongs to the variant.
     Held,
-    /// Its shard is told that the variant has it no longer.
+    /// The stock item was asked to release the SKU.
     Disowning,
 }
 
@@ -55,14 +55,14 @@ pub(super) struct Pending {
     pub(super) creation: Option<Creation>,
     pub(super) change: Change,
     pub(super) imported: Option<Vec<ImportedVariant>>,
-    pub(super) receipt: Receipt,
-    /// Grips from this slot on are its own.
+    pub(super) processed: ProcessedCommand,
+    /// The first slot of the change: this grip and all later ones belong to it.
     pub(super) first_slot: u64,
-    /// How many of them are not answered.
+    /// The number of its grips without an answer.
     pub(super) unanswered: u64,
 }
 
-/// The last command that was refused for a SKU, for the answer to it.
+/// The last command that failed because of a refused SKU, kept for the deferred reply to it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct RefusedSku {
     pub(super) command_id: CommandId,
@@ -70,30 +70,32 @@ pub(super) struct RefusedSku {
     pub(super) product: Option<ProductId>,
 }
 
-/// What an accepted command left, for answering it again.
+/// The result of an accepted command, kept to answer duplicates.
 #[derive(Debug, Clone)]
 pub(super) struct Left {
-    pub(super) sheet: Arc<Sheet>,
+    pub(super) details: Arc<Details>,
     pub(super) imported: Option<Arc<Vec<ImportedVariant>>>,
 }
 
-/// The turns of a slot: its SKU is adopted, then disowned.
+/// The generations of a slot: its SKU is adopted first, and disowned later.
 const ADOPT: u64 = 0;
 const DISOWN: u64 = 1;
 
 impl Product {
     pub(super) fn fold(&mut self, event: &ProductEvent) {
         match event {
-            ProductEvent::Asked { creation, change, imported, adoptions, receipt } => {
+            ProductEvent::Asked { creation, change, imported, adoptions, processed } => {
                 self.pending = Some(Pending {
                     creation: creation.clone(),
                     change: change.clone(),
                     imported: imported.clone(),
-                    receipt: *receipt,
+                    processed: *processed,
                     first_slot: self.next_slot,
                     unanswered: adoptions.len() as u64,
                 });
                 for Adoption { sku, variant } in adoptions {
+                    // Adopt only after the release. Until then, the stock item would refuse another variant, and a late
+                    // release would take the SKU from the same variant again.
                     let busy = self.grips.values().any(|grip| grip.stage == Stage::Disowning && grip.sku == *sku);
                     let stage = if busy { Stage::Waiting } else { Stage::Asked };
                     self.set_grip(self.next_slot, Grip { sku: sku.clone(), variant: *variant, stage });
@@ -102,15 +104,17 @@ impl Product {
             }
             ProductEvent::SkuAdopted { slot } => self.answered(*slot, Stage::Held),
             ProductEvent::SkuRefused { slot, product } => self.answered(*slot, Stage::Refused(*product)),
-            ProductEvent::Created { creation, change, imported, receipt } => {
-                let sheet = Sheet::blank(creation, receipt.at).with(change, receipt.at);
-                self.changed(sheet, imported.as_deref(), *receipt);
+            ProductEvent::Created { creation, change, imported, processed } => {
+                let details = Details::blank(creation, processed.at).with(change, processed.at);
+                self.changed(details, imported.as_deref(), *processed);
             }
-            ProductEvent::Changed { change, imported, disown, receipt } => {
-                // A change of a product that is not there cannot be in a journal that this code wrote.
-                let Some(sheet) = self.sheet.as_ref().map(|sheet| sheet.with(change, receipt.at)) else { return };
+            ProductEvent::Changed { change, imported, disown, processed } => {
+                // Unreachable for journals that this code wrote: `Changed` always follows `Created`.
+                let Some(details) = self.details.as_ref().map(|details| details.with(change, processed.at)) else {
+                    return;
+                };
                 disown.iter().for_each(|&slot| self.set_stage(slot, Stage::Disowning));
-                self.changed(sheet, imported.as_deref(), *receipt);
+                self.changed(details, imported.as_deref(), *processed);
             }
             ProductEvent::Refused { disown } => {
                 let Some(pending) = self.pending.take() else { return };
@@ -129,11 +133,12 @@ impl Product {
         }
     }
 
-    fn changed(&mut self, sheet: Sheet, imported: Option<&[ImportedVariant]>, receipt: Receipt) {
-        let sheet = Arc::new(sheet);
+    fn changed(&mut self, details: Details, imported: Option<&[ImportedVariant]>, processed: ProcessedCommand) {
+        let details = Arc::new(details);
         self.pending = None;
-        self.sheet = Some(Arc::clone(&sheet));
-        self.receipts.keep(receipt, Left { sheet, imported: imported.map(|list| Arc::new(list.to_vec())) });
+        self.details = Some(Arc::clone(&details));
+        self.processed_commands
+            .keep(processed, Left { details, imported: imported.map(|list| Arc::new(list.to_vec())) });
     }
 
     fn answered(&mut self, slot: u64, stage: Stage) {
@@ -149,7 +154,7 @@ impl Product {
         }
     }
 
-    /// Keeps `open` true to the grips.
+    /// Stores a grip and keeps `open` consistent with it.
     pub(super) fn set_grip(&mut self, slot: u64, grip: Grip) {
         match grip.stage {
             Stage::Asked | Stage::Disowning => self.open.insert(slot),
@@ -161,22 +166,22 @@ impl Product {
     fn refusal(&self, pending: &Pending) -> Option<RefusedSku> {
         self.grips.range(pending.first_slot..).find_map(|(_, grip)| match grip.stage {
             Stage::Refused(product) => {
-                Some(RefusedSku { command_id: pending.receipt.command_id, sku: grip.sku.clone(), product })
+                Some(RefusedSku { command_id: pending.processed.command_id, sku: grip.sku.clone(), product })
             }
             _ => None,
         })
     }
 
     pub(super) fn on_inventory(&self, effect: EffectId, outcome: &Outcome) -> Vec<ProductEvent> {
-        let (Some(grip), Outcome::Inventory(answer)) = (self.grips.get(&effect.slot), outcome) else {
+        let (Some(grip), Outcome::Stock(answer)) = (self.grips.get(&effect.slot), outcome) else {
             return Vec::new();
         };
         let slot = effect.slot;
-        match (grip.stage, effect.turn) {
+        match (grip.stage, effect.generation) {
             (Stage::Asked, ADOPT) => {
                 let event = match answer {
                     Ok(_) => ProductEvent::SkuAdopted { slot },
-                    Err(InventoryRejection::SkuTaken { product }) => {
+                    Err(StockRejection::SkuTaken { product }) => {
                         ProductEvent::SkuRefused { slot, product: Some(*product) }
                     }
                     Err(_) => ProductEvent::SkuRefused { slot, product: None },
@@ -184,13 +189,13 @@ impl Product {
                 let end = self.pending.as_ref().and_then(|pending| self.end(pending, slot, answer.is_ok()));
                 std::iter::once(event).chain(end).collect()
             }
-            // Whatever the shard says, it does not count the SKU for this variant any more.
+            // Also on an error: in either case the stock item no longer counts the SKU for this variant.
             (Stage::Disowning, DISOWN) => vec![ProductEvent::SkuDisowned { slot, sku: grip.sku.clone() }],
             _ => Vec::new(),
         }
     }
 
-    /// What the last answer comes to: the change is made, or none of it.
+    /// Ends the pending change with its last answer: either the whole change is made, or none of it.
     fn end(&self, pending: &Pending, slot: u64, adopted: bool) -> Option<ProductEvent> {
         if pending.unanswered > 1 {
             return None;
@@ -200,19 +205,19 @@ impl Product {
             let held = own().filter(|(own, grip)| grip.stage == Stage::Held || (adopted && **own == slot));
             return Some(ProductEvent::Refused { disown: held.map(|(&slot, _)| slot).collect() });
         }
-        let Pending { creation, change, imported, receipt, .. } = pending.clone();
-        match (creation, &self.sheet) {
-            (Some(creation), _) => Some(ProductEvent::Created { creation, change, imported, receipt }),
-            (None, Some(sheet)) => {
-                let disown = self.lost(&sheet.with(&change, receipt.at));
-                Some(ProductEvent::Changed { change, imported, disown, receipt })
+        let Pending { creation, change, imported, processed, .. } = pending.clone();
+        match (creation, &self.details) {
+            (Some(creation), _) => Some(ProductEvent::Created { creation, change, imported, processed }),
+            (None, Some(details)) => {
+                let disown = self.lost(&details.with(&change, processed.at));
+                Some(ProductEvent::Changed { change, imported, disown, processed })
             }
             (None, None) => None,
         }
     }
 
-    /// The slots of the SKUs that the product has and `next` has not.
-    pub(super) fn lost(&self, next: &Sheet) -> Vec<u64> {
+    /// Returns the slots of the SKUs that the product has and `next` does not.
+    pub(super) fn lost(&self, next: &Details) -> Vec<u64> {
         let wanted: BTreeSet<(&Sku, VariantId)> =
             next.variants.iter().map(|variant| (&variant.sku, variant.id)).collect();
         let lost = self
@@ -224,21 +229,21 @@ impl Product {
 
     fn owner(&self) -> Option<(&TenantId, ProductId)> {
         let creation = self.pending.as_ref().and_then(|pending| pending.creation.as_ref());
-        let made = self.sheet.as_ref().map(|sheet| (&sheet.tenant, sheet.product));
+        let made = self.details.as_ref().map(|details| (&details.tenant, details.product));
         made.or(creation.map(|creation| (&creation.tenant, creation.product)))
     }
 
     fn effect(&self, slot: u64) -> Option<Effect> {
         let Grip { sku, variant, stage } = self.grips.get(&slot)?.clone();
-        let (turn, command) = match stage {
+        let (generation, command) = match stage {
             Stage::Asked => {
                 let (tenant, product) = self.owner()?;
-                (ADOPT, InventoryCommand::Adopt { tenant: tenant.clone(), sku: sku.clone(), product, variant })
+                (ADOPT, StockCommand::Adopt { tenant: tenant.clone(), sku: sku.clone(), product, variant })
             }
-            Stage::Disowning => (DISOWN, InventoryCommand::Disown { variant }),
+            Stage::Disowning => (DISOWN, StockCommand::Disown { variant }),
             Stage::Waiting | Stage::Refused(_) | Stage::Held => return None,
         };
-        Some(Effect { id: EffectId { slot, turn }, request: Request::Inventory(sku, command) })
+        Some(Effect { id: EffectId { slot, generation }, request: Request::Stock(sku, command) })
     }
 
     pub(super) fn effects_of(&self, event: &ProductEvent) -> Vec<Effect> {
@@ -266,7 +271,7 @@ impl Product {
         self.open.iter().filter_map(|&slot| self.effect(slot)).collect()
     }
 
-    /// Asserts what must hold when nothing is under way: the product has its variants' SKUs, and no others.
+    /// Asserts what must hold when no effect is open: the product has the SKUs of its variants, and no others.
     pub fn assert_settled(&self) {
         assert!(
             self.open.is_empty() && self.pending.is_none(),
@@ -275,7 +280,7 @@ impl Product {
             self.pending
         );
         let held: BTreeSet<_> = self.grips.values().map(|grip| (&grip.sku, grip.variant)).collect();
-        let variants = self.sheet.iter().flat_map(|sheet| &sheet.variants);
+        let variants = self.details.iter().flat_map(|details| &details.variants);
         let wanted: BTreeSet<_> = variants.map(|variant| (&variant.sku, variant.id)).collect();
         assert_eq!(held, wanted, "skus held and skus of variants differ");
     }

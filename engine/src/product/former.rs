@@ -1,20 +1,20 @@
-//! Snapshots of products as earlier versions wrote them.
+//! Reads snapshots of products that earlier versions wrote.
 
 use wincode::SchemaRead;
 
 use super::{
     Image, ImportedVariant, Status,
-    snapshot::{GripForm, PendingForm, ProductForm, SheetForm, VariantForm},
+    snapshot::{DetailsForm, GripForm, PendingForm, ProductForm, VariantForm},
 };
 use crate::{
     aggregate::{SnapshotError, read_snapshot},
     id::{CommandId, ProductId},
     money::Currency,
-    receipts::Receipt,
+    processed_commands::ProcessedCommand,
     time::Timestamp,
 };
 
-/// Reads a snapshot of a format before the present one.
+/// Reads a snapshot of a format before the current one.
 pub(super) fn read(format: u8, bytes: &[u8]) -> Result<ProductForm, SnapshotError> {
     match format {
         1 => read_snapshot::<Product1>(bytes).map(Product1::upcast),
@@ -22,20 +22,20 @@ pub(super) fn read(format: u8, bytes: &[u8]) -> Result<ProductForm, SnapshotErro
     }
 }
 
-/// Format 1: images of no variant in particular.
+/// Format 1, whose images had no variants.
 #[derive(SchemaRead)]
 struct Product1 {
-    sheets: Vec<Sheet1>,
+    details_versions: Vec<Details1>,
     current: Option<u32>,
     grips: Vec<GripForm>,
     next_slot: u64,
     pending: Option<PendingForm>,
     refused: Option<(CommandId, String, Option<ProductId>)>,
-    receipts: Vec<(Receipt, u32, Option<Vec<ImportedVariant>>)>,
+    processed_commands: Vec<(ProcessedCommand, u32, Option<Vec<ImportedVariant>>)>,
 }
 
 #[derive(SchemaRead)]
-struct Sheet1 {
+struct Details1 {
     tenant: String,
     product: ProductId,
     handle: String,
@@ -63,16 +63,16 @@ struct Image1 {
 
 impl Product1 {
     fn upcast(self) -> ProductForm {
-        let Self { sheets, current, grips, next_slot, pending, refused, receipts } = self;
-        let sheets = sheets.into_iter().map(Sheet1::upcast).collect();
-        ProductForm { sheets, current, grips, next_slot, pending, refused, receipts }
+        let Self { details_versions, current, grips, next_slot, pending, refused, processed_commands } = self;
+        let details_versions = details_versions.into_iter().map(Details1::upcast).collect();
+        ProductForm { details_versions, current, grips, next_slot, pending, refused, processed_commands }
     }
 }
 
-impl Sheet1 {
-    fn upcast(self) -> SheetForm {
+impl Details1 {
+    fn upcast(self) -> DetailsForm {
         let image = |Image1 { src, alt, position }| Image { src, alt, position, variants: None };
-        SheetForm {
+        DetailsForm {
             tenant: self.tenant,
             product: self.product,
             handle: self.handle,

@@ -1,4 +1,4 @@
-//! What a product and its variants are called, and what is derived from that.
+//! Handles of products, and the ids and SKUs derived from them.
 
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -11,28 +11,28 @@ use crate::{
     text::{is_combining_mark, nfc},
 };
 
-/// The longest handle, in characters: it is a part of URLs, and Shopify's are no longer.
+/// The maximum length of a handle, in characters. Handles are part of URLs; Shopify has the same limit.
 pub const HANDLE_CHARS_MAX: usize = 255;
-/// The longest SKU that is derived in a readable form, in bytes: a label printer's line.
+/// The maximum length of a readable derived SKU, in bytes: one line of a label printer.
 const READABLE_SKU_BYTES_MAX: usize = 64;
 
-/// Not a handle: see [`Handle`].
+/// The text is not a handle: see [`Handle`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a handle is 1 to {HANDLE_CHARS_MAX} lower-case letters, digits, '-' and '_'")]
 pub struct InvalidHandle;
 
-/// A product's name in URLs and files, unique within a tenant: lower-case letters (of any script, with the marks that
-/// belong to them), digits, `-` and `_`, at most [`HANDLE_CHARS_MAX`] characters, in Normalization Form C.
+/// A product's name in URLs and files, unique within a tenant: lower-case letters (of any script, with their combining
+/// marks), digits, `-` and `_`, at most [`HANDLE_CHARS_MAX`] characters, in Normalization Form C.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Handle(Arc<str>);
 
-/// Whether a character is a part of a word in a handle, by itself.
+/// Whether a character may appear in a word of a handle, on its own.
 fn is_plain(c: char) -> bool {
     c == '_' || (c.is_alphanumeric() && c.to_lowercase().eq([c]))
 }
 
 impl Handle {
-    /// Takes `text` if it is a handle. Its composed and its decomposed form are one handle.
+    /// Accepts `text` if it is a handle. The composed and decomposed forms of a text give the same handle.
     pub fn new(text: &str) -> Result<Self, InvalidHandle> {
         let text = nfc(text);
         let mut may_be_marked = false;
@@ -49,14 +49,14 @@ impl Handle {
         Ok(Self(text.as_ref().into()))
     }
 
-    /// The handle that a shop would give to something of this title: `Ocean Blue Shirt` is `ocean-blue-shirt`.
-    /// An error when nothing of the title can be in a handle.
+    /// Derives a handle from a title: `Ocean Blue Shirt` becomes `ocean-blue-shirt`. Fails if no character of the title
+    /// can be part of a handle.
     pub fn from_title(title: &str) -> Result<Self, InvalidHandle> {
         let mut slug = String::with_capacity(title.len());
         let mut may_be_marked = false;
         for c in title.nfc().flat_map(char::to_lowercase) {
             match c {
-                // What İ leaves behind in lower case, and what is not seen: no word ends there.
+                // The dot that İ leaves in lower case, and invisible characters, do not end a word.
                 '\u{307}' if slug.ends_with('i') => {}
                 '\u{200c}' | '\u{200d}' | '\u{ad}' => {}
                 _ if is_plain(c) || (may_be_marked && is_combining_mark(c)) => {
@@ -75,18 +75,18 @@ impl Handle {
         Self::new(slug.trim_end_matches('-'))
     }
 
-    /// A handle from the journal or a snapshot. Whatever was once accepted stays readable, also when Unicode changes
-    /// its mind about a letter.
+    /// Takes a handle from the journal or a snapshot without checking it: a handle that was once accepted stays
+    /// readable, even if a later Unicode version classifies one of its characters differently.
     pub(super) fn known(text: &str) -> Self {
         Self(text.into())
     }
 
-    /// The handle as text.
+    /// Returns the handle as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The id of the product that has this handle.
+    /// Returns the id of the tenant's product with this handle.
     pub fn product(&self, tenant: &TenantId) -> ProductId {
         ProductId::derive(&[b"product", tenant.as_str().as_bytes(), self.0.as_bytes()])
     }
@@ -136,8 +136,8 @@ impl<'de> Deserialize<'de> for Handle {
     }
 }
 
-/// The id that a new variant with these option values gets. `taken` counts up when that id belongs to a variant whose
-/// values were edited since.
+/// Returns the id of a new variant with these option values. `taken` counts up while that id belongs to another
+/// variant, whose values were edited after it was created.
 pub fn variant_id(product: ProductId, options: &[String], taken: u32) -> VariantId {
     let (product, taken) = (product.to_bytes(), taken.to_be_bytes());
     let mut parts: Vec<&[u8]> = vec![b"variant", &product];
@@ -148,9 +148,10 @@ pub fn variant_id(product: ProductId, options: &[String], taken: u32) -> Variant
     VariantId::derive(&parts)
 }
 
-/// The SKU of a variant that was given none: always the same for a handle and option values.
+/// Returns the SKU of a variant without a SKU in the input: always the same for a handle and option values.
 ///
-/// Readable where that is unambiguous (`classic-varsity-top.Small`); else as much as is readable, and a hash.
+/// It is readable where that is unambiguous (`classic-varsity-top.Small`); otherwise it is the readable part and a
+/// hash.
 pub fn derived_sku(handle: &Handle, options: &[String]) -> Sku {
     let parts = || std::iter::once(handle.as_str()).chain(options.iter().map(String::as_str));
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';

@@ -1,35 +1,36 @@
-//! Descriptions that are safe to show.
+//! Descriptions that are safe to display.
 
 use std::{fmt, sync::Arc};
 
 use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 use serde::{Serialize, Serializer};
 
-/// The longest description, in characters of HTML: Shopify's bound.
+/// The maximum length of a description, in characters of HTML: Shopify's limit.
 pub const DESCRIPTION_CHARS_MAX: usize = 512 * 1_024;
 
-/// How often the cleaner may look at its own output: what is not stable by then becomes plain text.
+/// The maximum number of times that a description is cleaned again. If it is still not stable, it becomes plain text.
 const PASSES_MAX: usize = 8;
 
-/// The most elements of a description. A parser's work grows with the square of how deep they are nested: 512 KB of
-/// `<div>` took 58 s (measured, release build), the worst found within this bound a quarter of a second.
+/// The maximum number of elements in a description. The parser's work grows with the square of the nesting depth: 512
+/// KB of `<div>` took 58 s (measured, release build); the worst case found within this limit takes a quarter of a
+/// second.
 pub const DESCRIPTION_ELEMENTS_MAX: usize = 2_000;
 
-/// A description that is too long, or too much work.
+/// The description is too long, or too expensive to parse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidDescription {
-    /// Longer than [`DESCRIPTION_CHARS_MAX`], before or after it was cleaned.
+    /// The description is longer than [`DESCRIPTION_CHARS_MAX`], before or after cleaning.
     #[error("a description has at most {DESCRIPTION_CHARS_MAX} characters")]
     TooLong,
-    /// More than [`DESCRIPTION_ELEMENTS_MAX`] elements.
+    /// The description has more than [`DESCRIPTION_ELEMENTS_MAX`] elements.
     #[error("a description has at most {DESCRIPTION_ELEMENTS_MAX} html elements")]
     TooManyElements,
 }
 
-/// HTML without scripts, styles, forms and handlers, at most [`DESCRIPTION_CHARS_MAX`] characters.
+/// HTML without scripts, styles, forms and event handlers, at most [`DESCRIPTION_CHARS_MAX`] characters.
 ///
-/// Commands carry it, so that nothing else can reach an event, and so that cleaning costs the entrance and not the
-/// product's actor. Cleaning what is clean changes nothing.
+/// Commands carry this type, so that no other HTML can reach an event, and so that the caller cleans the HTML and not
+/// the product's actor. Cleaning is idempotent.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SafeHtml(Arc<str>);
 
@@ -40,14 +41,14 @@ impl Default for SafeHtml {
 }
 
 impl SafeHtml {
-    /// Takes out of `html` all that could act on the page which shows it.
+    /// Removes everything from `html` that could act on the page that displays it.
     pub fn clean(html: &str) -> Result<Self, InvalidDescription> {
-        // Each ampersand comes out as four characters at least, and many of them are slow to parse.
+        // Each ampersand becomes at least four characters, and many ampersands are slow to parse.
         let ampersands = html.bytes().filter(|&byte| byte == b'&').count();
         if is_too_long(html) || ampersands > DESCRIPTION_CHARS_MAX / 4 {
             return Err(InvalidDescription::TooLong);
         }
-        // An end tag alone makes an element too: `</p>`.
+        // An end tag without a start tag also makes an element: `</p>`.
         let tags = |starts: fn(u8) -> bool| {
             html.as_bytes().windows(2).filter(|pair| pair[0] == b'<' && starts(pair[1])).count()
         };
@@ -60,7 +61,7 @@ impl SafeHtml {
         if is_too_long(&clean) {
             return Err(InvalidDescription::TooLong);
         }
-        // A parser drops a line break at the start of a `pre`, so one pass is not always the last.
+        // The parser drops a line break at the start of a `pre`, so one pass is not always enough.
         let mut stable = false;
         for _ in 0..PASSES_MAX {
             let again = ammonia::clean(&clean).trim().to_owned();
@@ -79,41 +80,42 @@ impl SafeHtml {
         Ok(Self(clean.into()))
     }
 
-    /// The HTML.
+    /// Returns the HTML.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// HTML that was cleaned before: from the journal or a snapshot.
+    /// Takes HTML from the journal or a snapshot, which was cleaned before.
     pub(super) fn known(clean: &str) -> Self {
         Self(clean.into())
     }
 }
 
-/// What [`SafeHtml::clean`] takes out of a description that its author may miss.
+/// The parts of a description that [`SafeHtml::clean`] removes and that its author may miss.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LeftOut {
-    /// Frames with other pages.
+    /// The number of frames with other pages.
     pub frames: usize,
-    /// Videos, sounds and other embedded things.
+    /// The number of videos, sounds and other embedded objects.
     pub videos: usize,
-    /// Images that are within the text (`data:`).
+    /// The number of inline images (`data:`).
     pub images: usize,
 }
 
-/// Elements that show something and are taken out.
+/// Elements that display something and are removed.
 const FRAMES: [&str; 2] = ["iframe", "frame"];
 const VIDEOS: [&str; 4] = ["video", "audio", "embed", "object"];
 
 impl LeftOut {
-    /// What is left out of `html`, which [`SafeHtml::clean`] has taken. `None`: nothing of this kind.
+    /// Counts what [`SafeHtml::clean`] removes from `html`, which it must have accepted. `None` if there is nothing of
+    /// this kind.
     pub fn of(html: &str) -> Option<Self> {
         let lower = html.to_ascii_lowercase();
         let all = FRAMES.iter().chain(&VIDEOS);
         if !lower.contains("data:") && !all.clone().any(|name| lower.contains(&format!("<{name}"))) {
             return None;
         }
-        // Cleaned with them allowed, text that only looks like them is escaped.
+        // Clean with these elements allowed, so that text that only looks like them is escaped and not counted.
         let with = ammonia::Builder::default().add_tags(all).add_url_schemes(["data"]).clean(html).to_string();
         let count = |names: &[&str]| {
             let starts = |name: &&str| [">", " "].map(|end| with.matches(&format!("<{name}{end}")).count());
@@ -142,11 +144,11 @@ impl fmt::Display for LeftOut {
 }
 
 fn is_too_long(html: &str) -> bool {
-    // Counting is for texts that are long enough to need it.
+    // Count characters only when the byte length could exceed the limit.
     html.len() > DESCRIPTION_CHARS_MAX && html.chars().count() > DESCRIPTION_CHARS_MAX
 }
 
-/// What is left when every tag is taken out.
+/// Returns the text without any tags.
 fn plain_text(html: &str) -> String {
     ammonia::Builder::empty().clean(html).to_string().trim().to_owned()
 }

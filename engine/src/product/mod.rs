@@ -1,26 +1,27 @@
-//! A product of the catalogue: what it is called, how it looks, and its variants with their SKUs and prices.
+//! A product of the catalogue: its texts, its images, and its variants with their SKUs and prices.
 //!
-//! A product is made and changed by people (`Create`, `Edit`) and by files (`Import`). Every SKU counts for one variant
-//! of one tenant only, which the SKU's inventory shard decides. A change that brings new SKUs is therefore journaled
-//! first and made when every shard has answered; if one refuses, the others are given up and the product is as before:
+//! Products are created and changed by merchants (`Create`, `Edit`) and by files (`Import`). Within a tenant, a SKU
+//! belongs to one variant only; the stock item of the SKU decides to which. A change that needs new SKUs is therefore
+//! journaled first, as a pending change, and applied when every stock item has answered. If one of them refuses, the
+//! product gives up the SKUs that it received and stays as it was:
 //!
 //! ```text
-//! Asked ── SkuAdopted … ── SkuAdopted ──▶ Created | Changed      (the SKUs that it lost are disowned)
-//!      └── SkuAdopted … ── SkuRefused ──▶ Refused                (the SKUs that it got are disowned)
+//! Asked ── SkuAdopted … ── SkuAdopted ──▶ Created | Changed      (SKUs no longer in use are disowned)
+//!      └── SkuAdopted … ── SkuRefused ──▶ Refused                (SKUs already received are disowned)
 //! ```
 
 mod decide;
+mod details;
 mod fold;
 mod former;
 mod handle;
 mod html;
+mod input;
 mod pictures;
 mod revise;
-mod sheet;
 mod snapshot;
 #[cfg(test)]
 mod tests;
-mod wish;
 
 use std::sync::Arc;
 
@@ -28,268 +29,268 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    details::{Change, Image, OptionView, ProductView, Status, Variant, VariantView},
     fold::Product,
     handle::{HANDLE_CHARS_MAX, Handle, InvalidHandle, derived_sku, variant_id},
     html::{DESCRIPTION_CHARS_MAX, DESCRIPTION_ELEMENTS_MAX, InvalidDescription, LeftOut, SafeHtml},
+    input::{ImageChange, ImageEdit, ImportChange, ImportVariant, NewProduct, NewVariant, ProductEdit, VariantEdit},
     revise::{image_src_fits, single_line},
-    sheet::{Change, Image, OptionView, ProductView, Status, Variant, VariantView},
-    wish::{ImageChange, ImageEdit, ImportChange, ImportVariant, NewProduct, NewVariant, ProductEdit, VariantEdit},
 };
 use crate::{
     aggregate::KeyReused,
     id::{ProductId, Sku, TenantId, VariantId},
     money::{Currency, Money},
-    receipts::Receipt,
+    processed_commands::ProcessedCommand,
 };
 pub(crate) use revise::NO_OPTION;
 
-/// The most variants of one product: Shopify's bound.
+/// The maximum number of variants of a product: Shopify's limit.
 pub const VARIANTS_MAX: usize = 2_048;
-/// The most images of one product: Shopify's bound.
+/// The maximum number of images of a product: Shopify's limit.
 pub const IMAGES_MAX: usize = 250;
-/// The most options (size, colour, …) of one product: Shopify's bound, and what its files have columns for.
+/// The maximum number of options (size, colour, …) of a product: Shopify's limit. Its CSV files have columns for three.
 pub const OPTIONS_MAX: usize = 3;
-/// The most tags of one product: Shopify's bound.
+/// The maximum number of tags of a product: Shopify's limit.
 pub const TAGS_MAX: usize = 250;
-/// The longest title, vendor, type, tag, option name and option value, in characters: Shopify's bound.
+/// The maximum length of a title, vendor, type, tag, option name or option value, in characters: Shopify's limit.
 pub const TEXT_CHARS_MAX: usize = 255;
-/// The longest text that stands for an image, in characters: Shopify's bound.
+/// The maximum length of an image's alternative text, in characters: Shopify's limit.
 pub const ALT_CHARS_MAX: usize = 512;
-/// The longest address of an image, in characters: what browsers and proxies carry.
+/// The maximum length of an image's URL, in characters: what browsers and proxies accept.
 pub const IMAGE_SRC_CHARS_MAX: usize = 2_048;
-/// The most bytes of one product with all its variants: the longest description, of characters of four bytes, and a
-/// megabyte for the rest. An event that holds all of it fits in a batch of the journal.
+/// The maximum size of a product with all its variants, in bytes: the longest description at four bytes per character,
+/// plus one megabyte for the rest. An event that carries a whole product fits in one batch of the journal.
 pub const PRODUCT_BYTES_MAX: usize = DESCRIPTION_CHARS_MAX * 4 + (1 << 20);
-/// The most bytes of earlier versions that a product remembers for 24 hours, to answer a repeat as it answered first:
-/// some 10,000 changes of an ordinary product, or 10 of the largest.
+/// The maximum total size of the earlier versions that a product keeps for 24 hours, in bytes. They are the replies to
+/// duplicate commands. The bound allows some 10,000 changes of an ordinary product, or 10 of the largest.
 pub const ANSWERS_BYTES_MAX: usize = 32 << 20;
 
-/// What can be asked of a product.
+/// A command to a product.
 #[derive(Debug, Clone)]
 pub enum ProductCommand {
-    /// Make it. Its id is [`Handle::product`].
+    /// Creates the product. Its id is [`Handle::product`].
     Create {
-        /// Whose it is.
+        /// The tenant that owns the product.
         tenant: TenantId,
-        /// What it is.
+        /// The fields of the product.
         new: Box<NewProduct>,
     },
-    /// Change it. `version` is the one that the vendor saw.
+    /// Changes the product. `version` is the version that the merchant's edit is based on.
     Edit {
-        /// The version to be changed.
+        /// The version that the edit applies to.
         version: u64,
         /// The changes.
         edit: Box<ProductEdit>,
     },
-    /// Make it or merge into it what a file says of it.
+    /// Creates the product from a file, or merges the file's values into it.
     Import {
-        /// Whose it is.
+        /// The tenant that owns the product.
         tenant: TenantId,
         /// The currency of the file's prices.
         currency: Currency,
-        /// What the file says.
+        /// The values in the file.
         change: Box<ImportChange>,
     },
-    /// Take it out of the shop. It keeps its handle and its SKUs, and an edit or an import can bring it back.
+    /// Removes the product from the shop. It keeps its handle and its SKUs; an edit or an import can reactivate it.
     Archive,
-    /// Read it, whatever its status.
+    /// Reads the product, whatever its status.
     View,
-    /// What a variant costs now; only of an active product.
-    Quote(Wanted),
-    /// What a variant is, whatever the status of its product: what a drop sells need not be in the shop.
-    Describe(Wanted),
+    /// Reads the current price of a variant. Accepted only when the product is active.
+    Quote(VariantSelector),
+    /// Reads a variant, whatever the product's status: a product sold in a drop need not be listed in the shop.
+    Describe(VariantSelector),
 }
 
-/// Which variant is meant.
+/// Selects a variant of a product.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wanted {
-    /// The one with this id.
+pub enum VariantSelector {
+    /// The variant with this id.
     Variant(VariantId),
-    /// The one with this SKU.
+    /// The variant with this SKU.
     Sku(Sku),
 }
 
-/// A product that is to be made.
+/// The immutable fields of a product that is being created.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub struct Creation {
-    /// Whose it is.
+    /// The tenant that owns the product.
     #[n(0)]
     pub tenant: TenantId,
-    /// Its id.
+    /// The id of the product.
     #[n(1)]
     pub product: ProductId,
-    /// Its name in URLs.
+    /// The name of the product in URLs.
     #[n(2)]
     pub handle: Handle,
-    /// The currency of its prices.
+    /// The currency of the product's prices.
     #[n(3)]
     pub currency: Currency,
 }
 
-/// A SKU that a variant wants.
+/// A request for a SKU on behalf of a variant.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub struct Adoption {
-    /// What is counted.
+    /// The SKU.
     #[n(0)]
     pub sku: Sku,
-    /// Which variant wants it.
+    /// The variant that needs the SKU.
     #[n(1)]
     pub variant: VariantId,
 }
 
-/// A variant that an import named.
+/// A variant that an import mentions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, wincode::SchemaRead, wincode::SchemaWrite)]
 pub struct ImportedVariant {
-    /// Its id.
+    /// The id of the variant.
     #[n(0)]
     pub variant: VariantId,
-    /// Whether the import made it.
+    /// Whether the import created the variant.
     #[n(1)]
     pub new: bool,
 }
 
-/// What can happen to a product.
+/// An event of a product.
 #[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub enum ProductEvent {
-    /// A change needs SKUs: their inventory shards are asked.
+    /// A change needs SKUs: their stock items are asked to adopt them.
     #[n(0)]
     Asked {
-        /// What is to be made, unless the product exists.
+        /// The product to create; `None` if it exists.
         #[n(0)]
         creation: Option<Creation>,
-        /// The change that waits.
+        /// The pending change.
         #[n(1)]
         change: Change,
-        /// The variants that an import named, if it is one.
+        /// The variants that the import mentions; `None` if the command is not an import.
         #[n(2)]
         imported: Option<Vec<ImportedVariant>>,
-        /// The SKUs that it needs.
+        /// The SKUs that the change needs.
         #[n(3)]
         adoptions: Vec<Adoption>,
-        /// The command that waits.
+        /// The pending command.
         #[n(4)]
-        receipt: Receipt,
+        processed: ProcessedCommand,
     },
-    /// An inventory shard counts its SKU for this product.
+    /// A stock item now counts its SKU for this product.
     #[n(1)]
     SkuAdopted {
-        /// The effect's slot.
+        /// The slot of the effect.
         #[n(0)]
         slot: u64,
     },
-    /// An inventory shard counts its SKU for another variant.
+    /// A stock item refused: its SKU belongs to another variant.
     #[n(2)]
     SkuRefused {
-        /// The effect's slot.
+        /// The slot of the effect.
         #[n(0)]
         slot: u64,
-        /// Whose SKU it is, if the shard said so.
+        /// The product that owns the SKU, if the stock item named it.
         #[n(1)]
         product: Option<ProductId>,
     },
-    /// The product is there, at version 1.
+    /// The product was created, at version 1.
     #[n(3)]
     Created {
-        /// Whose, and what it is called in URLs.
+        /// The immutable fields.
         #[n(0)]
         creation: Creation,
-        /// Everything else about it.
+        /// All other fields.
         #[n(1)]
         change: Change,
-        /// The variants that an import named, if it was one.
+        /// The variants that the import mentions; `None` if the command was not an import.
         #[n(2)]
         imported: Option<Vec<ImportedVariant>>,
-        /// The command that made it.
+        /// The command that created the product.
         #[n(3)]
-        receipt: Receipt,
+        processed: ProcessedCommand,
     },
-    /// It was changed: one version more.
+    /// The product was changed, and its version incremented.
     #[n(4)]
     Changed {
-        /// How.
+        /// The difference from the version before.
         #[n(0)]
         change: Change,
-        /// The variants that an import named, if it was one.
+        /// The variants that the import mentions; `None` if the command was not an import.
         #[n(1)]
         imported: Option<Vec<ImportedVariant>>,
-        /// The slots of the SKUs that it no longer has.
+        /// The slots of the SKUs that the product no longer uses.
         #[n(2)]
         disown: Vec<u64>,
-        /// The command that changed it.
+        /// The command that changed the product.
         #[n(3)]
-        receipt: Receipt,
+        processed: ProcessedCommand,
     },
-    /// A SKU was refused: the change that waited is not made.
+    /// A SKU was refused: the pending change is dropped.
     #[n(5)]
     Refused {
-        /// The slots of the SKUs that were got for nothing.
+        /// The slots of the SKUs that were adopted for the dropped change.
         #[n(0)]
         disown: Vec<u64>,
     },
-    /// An inventory shard has let go of a SKU.
+    /// A stock item has released a SKU.
     #[n(6)]
     SkuDisowned {
-        /// The effect's slot.
+        /// The slot of the effect.
         #[n(0)]
         slot: u64,
-        /// Which SKU.
+        /// The SKU.
         #[n(1)]
         sku: Sku,
     },
 }
 
-/// What came of an import.
+/// The outcome of an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ImportOutcome {
-    /// The product is new.
+    /// The product was created.
     Created,
-    /// Something about it changed.
+    /// The product was changed.
     Updated,
-    /// The file said nothing new.
+    /// The file had no differences from the product.
     Unchanged,
 }
 
-/// An import's answer.
+/// The reply to an import.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Imported {
-    /// The product.
+    /// The id of the product.
     pub product: ProductId,
-    /// What came of it.
+    /// The outcome.
     pub outcome: ImportOutcome,
-    /// The product's version afterwards.
+    /// The version of the product after the import.
     pub version: u64,
-    /// The variants that the import named, in its order: their ids and SKUs, and whether they are new.
+    /// The variants that the import mentions, in its order: their ids and SKUs, and whether they are new.
     pub variants: Vec<(ImportedVariant, Sku)>,
 }
 
-/// What a variant costs, and what a cart says of it.
+/// The price of a variant, with the texts that a cart shows for it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quote {
-    /// The product.
+    /// The id of the product.
     pub product: ProductId,
-    /// The variant.
+    /// The id of the variant.
     pub variant: VariantId,
-    /// What is counted.
+    /// The SKU of the variant.
     pub sku: Sku,
-    /// The product's title.
+    /// The title of the product.
     pub title: String,
-    /// The variant's title; empty when the product has no options.
+    /// The title of the variant; empty when the product has no options.
     pub variant_title: String,
-    /// For how much.
+    /// The price of one unit.
     pub price: Money,
-    /// What it costs elsewhere.
+    /// The compare-at price.
     pub compare_at: Option<Money>,
-    /// The variant's first image, else the product's.
+    /// The URL of the variant's first image, or else of the product's first image.
     pub image: Option<String>,
-    /// The variant's options, in the product's order. Empty when the product has none.
+    /// The options of the variant, in the product's order. Empty when the product has none.
     pub options: Vec<OptionValue>,
 }
 
-/// An option of a product and the value that a variant has of it: "Size", "M".
+/// An option of a product and its value for a variant: "Size", "M".
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct OptionValue {
-    /// The option.
+    /// The name of the option.
     #[n(0)]
     pub name: String,
     /// The value.
@@ -297,79 +298,79 @@ pub struct OptionValue {
     pub value: String,
 }
 
-/// What a product answers.
+/// A reply of a product.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ProductReply {
-    /// The product as it stands, or stood when the command was accepted.
+    /// The product now or, for a duplicate, at the time when the command was accepted.
     Product(Arc<ProductView>),
-    /// What came of an import.
+    /// The outcome of an import.
     Imported(Arc<Imported>),
-    /// What a variant costs.
+    /// The price of a variant.
     Quote(Quote),
 }
 
-/// Why a product refuses.
+/// The reason why a product rejects a command.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ProductRejection {
-    /// There is no such product.
+    /// The product does not exist.
     #[error("no such product")]
     NotFound,
-    /// The product has no such variant.
+    /// The product does not have this variant.
     #[error("no such variant")]
     VariantNotFound,
-    /// There is a product with this handle.
+    /// A product with this handle exists. Choose another handle.
     #[error("another product has this handle")]
     HandleTaken {
-        /// Which.
+        /// The id of that product.
         product: ProductId,
     },
-    /// Another variant has this SKU: one of another product, or of this one.
+    /// Another variant has this SKU, of another product or of this one. Choose another SKU.
     #[error("another variant has the sku {sku}")]
     SkuTaken {
-        /// Which SKU.
+        /// The SKU.
         sku: Sku,
-        /// Whose it is.
+        /// The product that has it.
         product: ProductId,
     },
-    /// The idempotency key was used for another command.
+    /// The idempotency key was used for a different command.
     #[error(transparent)]
     KeyReused(#[from] KeyReused),
-    /// The vendor saw an older version.
+    /// The edit is based on an older version. Read the product and retry.
     #[error("the product is at version {current}")]
     StaleVersion {
-        /// The version there is.
+        /// The current version.
         current: u64,
     },
-    /// Another change waits for its SKUs. Ask again in a moment.
+    /// Another change is waiting for its SKUs. Retry shortly.
     #[error("another change of the product is under way")]
     Busy,
-    /// The product is not for sale.
+    /// The product is not active, so it cannot be sold.
     #[error("the product is not for sale")]
     NotActive {
-        /// What it is instead.
+        /// The status of the product.
         status: Status,
     },
-    /// The prices are in another currency than the product's.
+    /// The prices are in a currency other than the product's.
     #[error("the product's prices are in {currency}")]
     OtherCurrency {
-        /// The product's.
+        /// The currency of the product.
         currency: Currency,
     },
-    /// As many changes within 24 hours as the product remembers: [`ANSWERS_BYTES_MAX`].
+    /// The versions kept for duplicates within 24 hours have reached [`ANSWERS_BYTES_MAX`]. Retry later.
     #[error("too many changes of the product within 24 hours")]
     TooManyChanges,
-    /// The inventory refused a SKU without saying whose it is.
+    /// The stock item refused a SKU without naming its owner.
     #[error("the inventory refused the sku {sku}")]
     SkuRefused {
-        /// Which SKU.
+        /// The SKU.
         sku: Sku,
     },
-    /// A value is out of its range, or does not fit the others.
+    /// A value is out of range, or conflicts with other values.
     #[error("{pointer}: {why}")]
     Invalid {
-        /// Where in the request, as a JSON pointer.
+        /// A JSON pointer to the value in the request.
         pointer: String,
-        /// Why.
+        /// The reason.
         why: &'static str,
     },
 }

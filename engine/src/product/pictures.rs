@@ -1,17 +1,17 @@
-//! Which images a product has, and which of its variants each of them shows.
+//! The images of a product, and the variants that each of them shows.
 
 use std::collections::{HashMap, HashSet};
 
 use super::{
     ALT_CHARS_MAX, IMAGES_MAX, Image, ImageEdit, ProductEdit, ProductRejection, VARIANTS_MAX,
+    details::Details,
     revise::{image_src_fits, invalid, single_line},
-    sheet::Sheet,
 };
 use crate::id::{Sku, VariantId};
 
-impl Sheet {
-    /// The images that `edit` leaves. `self` has the variants as the edit leaves them, and the images of before; `named`
-    /// are the variants of the edit, in its order.
+impl Details {
+    /// Returns the images after `edit`. `self` has the variants after the edit and the images before it; `named` are
+    /// the variants in the edit, in its order.
     pub(super) fn pictured(&self, edit: &ProductEdit, named: &[VariantId]) -> Result<Vec<Image>, ProductRejection> {
         let mut images = match &edit.images {
             Some(images) => self.checked(images)?,
@@ -32,7 +32,7 @@ impl Sheet {
         for (image, position) in images.iter_mut().zip(1..) {
             image.position = position;
             let mut shown = image.variants.take().unwrap_or_default();
-            // A variant that is gone is not shown, also if one like it comes later.
+            // Forget removed variants: one that is added later with the same id starts without images.
             shown.retain(|id| places.contains_key(id));
             shown.sort_by_key(|id| places.get(id));
             shown.dedup();
@@ -41,7 +41,7 @@ impl Sheet {
         Ok(images)
     }
 
-    /// Images as someone wants them. One that comes twice counts once, and shows what both show.
+    /// Checks the images of the input. A URL that is listed twice becomes one image, which shows the variants of both.
     fn checked(&self, images: &[ImageEdit]) -> Result<Vec<Image>, ProductRejection> {
         let skus: HashMap<&Sku, VariantId> = self.variants.iter().map(|variant| (&variant.sku, variant.id)).collect();
         let mut kept: Vec<Image> = Vec::with_capacity(images.len().min(IMAGES_MAX));
@@ -75,7 +75,7 @@ impl Sheet {
     }
 }
 
-/// The variants with these SKUs.
+/// Returns the variants with these SKUs.
 fn found(shown: &[Sku], skus: &HashMap<&Sku, VariantId>, image: usize) -> Result<Vec<VariantId>, ProductRejection> {
     if shown.len() > VARIANTS_MAX {
         return Err(invalid(format!("/images/{image}/variant_skus"), "a product has at most 2,048 variants"));
@@ -93,10 +93,10 @@ fn found(shown: &[Sku], skus: &HashMap<&Sku, VariantId>, image: usize) -> Result
     Ok(ids)
 }
 
-/// Makes the image at `src` the picture of a variant; without an address it has none of its own.
+/// Makes the image at `src` the image of a variant. Without a URL, the variant gets no image of its own.
 fn give_picture(images: &mut Vec<Image>, variant: VariantId, src: Option<&str>) -> Result<(), &'static str> {
     let has = images.iter().find(|image| image.shows(variant)).map(|image| image.src.as_str());
-    // What shows it beside its first picture stays: a file says the first alone.
+    // Keep the further images of the variant: a file states the first one only.
     if has == src {
         return Ok(());
     }

@@ -1,27 +1,27 @@
-//! What a wish makes of a product: only the differences, each checked.
+//! Turns the input of a command into the checked differences from the current version.
 
 use std::collections::{HashMap, HashSet};
 
 use super::{
     Change, IMAGE_SRC_CHARS_MAX, Image, ImageChange, ImageEdit, ImportChange, ImportVariant, NewProduct, OPTIONS_MAX,
     PRODUCT_BYTES_MAX, ProductEdit, ProductRejection, TAGS_MAX, TEXT_CHARS_MAX, VARIANTS_MAX, Variant, VariantEdit,
-    derived_sku, sheet::Sheet, variant_id,
+    derived_sku, details::Details, variant_id,
 };
 use crate::{
     id::VariantId,
     money::{AMOUNT_MAX, Currency},
 };
 
-/// The words with which Shopify fills in the option of a product that has none.
+/// The option name and value that Shopify writes for a product without options.
 pub(crate) const NO_OPTION: (&str, &str) = ("Title", "Default Title");
 
-/// `text` without surrounding white space, its control characters made spaces: how every text of one line is kept.
+/// Trims `text` and replaces its control characters with spaces. All single-line texts are stored in this form.
 pub fn single_line(text: &str) -> String {
     let trimmed = text.trim_matches(|c: char| c.is_whitespace() || c.is_control());
     trimmed.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// Whether `src` can be the address of an image: `http(s)://…` or a path on this server, without white space, at most
+/// Whether `src` is a valid image URL: `http(s)://…` or a path on this server, without white space, at most
 /// [`IMAGE_SRC_CHARS_MAX`] characters.
 pub fn image_src_fits(src: &str) -> bool {
     let after = |scheme: &str| {
@@ -40,7 +40,7 @@ pub(super) fn invalid(pointer: impl Into<String>, why: &'static str) -> ProductR
 }
 
 impl NewProduct {
-    /// The creation as an edit of a product of which nothing is said yet.
+    /// Returns the input as an edit of a blank product.
     pub(super) fn as_edit(&self) -> ProductEdit {
         let variants = self.variants.iter().map(|variant| VariantEdit {
             id: None,
@@ -67,8 +67,8 @@ impl NewProduct {
 }
 
 impl ImportChange {
-    /// The import as an edit of `base`: its variants are found by their option values.
-    pub(super) fn as_edit(&self, base: &Sheet, currency: Currency) -> ProductEdit {
+    /// Returns the import as an edit of `base`, whose variants are matched by their option values.
+    pub(super) fn as_edit(&self, base: &Details, currency: Currency) -> ProductEdit {
         let by_options: HashMap<&[String], VariantId> =
             base.variants.iter().map(|variant| (variant.options.as_slice(), variant.id)).collect();
         let variants = self.variants.iter().map(|variant| {
@@ -113,9 +113,9 @@ fn with_more_images(known: &[Image], more: &[ImageEdit]) -> Vec<ImageEdit> {
     images
 }
 
-impl Sheet {
-    /// What `edit` changes of this version, checked, and the variants that it named, in its order. What stays as it is
-    /// is not in the change.
+impl Details {
+    /// Checks `edit` and returns what it changes of this version, without values that stay the same, and the variants
+    /// that it mentions, in its order.
     pub(super) fn revise(&self, edit: &ProductEdit) -> Result<(Change, Vec<VariantId>), ProductRejection> {
         let edit = &without_default_title(edit);
         let options = edit.options.as_ref().map(|names| check_options(names)).transpose()?;
@@ -144,7 +144,7 @@ impl Sheet {
             next.images.clone_from(images);
         }
         next.check(&named)?;
-        // What was put as it is was needed for the checks alone.
+        // Unchanged variants were put for the checks only.
         change.put.retain(|variant| change.removed.contains(&variant.id) || self.variant(variant.id) != Some(variant));
         Ok((change, named))
     }
@@ -161,17 +161,17 @@ impl Sheet {
         let kept = self.variants.iter().map(|variant| variant.id).filter(|id| !change.removed.contains(id));
         let mut ids: HashSet<VariantId> = kept.collect();
         let mut named = HashSet::new();
-        for (index, wish) in edit.variants.iter().enumerate() {
+        for (index, input) in edit.variants.iter().enumerate() {
             let at = |field: &str| format!("/variants/{index}{field}");
-            let values = wish.options.as_ref().map(|values| check_values(&at("/options"), values)).transpose()?;
-            let mut variant = match wish.id {
+            let values = input.options.as_ref().map(|values| check_values(&at("/options"), values)).transpose()?;
+            let mut variant = match input.id {
                 Some(id) if ids.contains(&id) => self.variant(id).ok_or(ProductRejection::VariantNotFound)?.clone(),
                 Some(_) => return Err(ProductRejection::VariantNotFound),
                 None => {
                     let options = values.clone().unwrap_or_default();
                     let mut tries = (0..).map(|taken| variant_id(self.product, &options, taken));
                     let id = tries.find(|id| !ids.contains(id)).expect("fewer variants than numbers");
-                    let price = wish.price.ok_or_else(|| invalid(at("/price"), "a new variant needs a price"))?;
+                    let price = input.price.ok_or_else(|| invalid(at("/price"), "a new variant needs a price"))?;
                     Variant { id, sku: derived_sku(&self.handle, &options), options, price, compare_at: None }
                 }
             };
@@ -180,9 +180,9 @@ impl Sheet {
             }
             ids.insert(variant.id);
             variant.options = values.unwrap_or(variant.options);
-            variant.sku = wish.sku.clone().unwrap_or(variant.sku);
-            variant.price = wish.price.unwrap_or(variant.price);
-            variant.compare_at = wish.compare_at.unwrap_or(variant.compare_at);
+            variant.sku = input.sku.clone().unwrap_or(variant.sku);
+            variant.price = input.price.unwrap_or(variant.price);
+            variant.compare_at = input.compare_at.unwrap_or(variant.compare_at);
             check_amount(&at("/price"), Some(variant.price))?;
             check_amount(&at("/compare_at_price"), variant.compare_at)?;
             change.put.push(variant);
@@ -190,7 +190,8 @@ impl Sheet {
         Ok(change.put.iter().map(|variant| variant.id).collect())
     }
 
-    /// Whether the parts fit each other. `named` are the request's variants, so that a fault points at one of them.
+    /// Checks that the parts fit each other. `named` are the variants in the request, so that an error points to one of
+    /// them.
     fn check(&self, named: &[VariantId]) -> Result<(), ProductRejection> {
         let places: HashMap<VariantId, usize> = named.iter().enumerate().map(|(index, &id)| (id, index)).collect();
         let at = |id: VariantId, field: &str| match places.get(&id) {
@@ -218,7 +219,7 @@ impl Sheet {
                 return Err(invalid(at(variant.id, "/options"), "this title stands for a product without options"));
             }
             let other = values.insert(&variant.options, variant.id);
-            // Point at the newcomer: the one of the two that the request named.
+            // Of the two variants, point to the one that the request mentions.
             if let Some(other) = other {
                 let newcomer = if places.contains_key(&variant.id) { variant.id } else { other };
                 return Err(invalid(at(newcomer, "/options"), "another variant has these values"));
@@ -234,7 +235,8 @@ impl Sheet {
     }
 }
 
-/// A product with the one option `Title` and the one value `Default Title` has no options: it is how Shopify says so.
+/// Treats a product with the one option `Title` and the one value `Default Title` as a product without options, which
+/// is what Shopify means by it.
 fn without_default_title(edit: &ProductEdit) -> ProductEdit {
     let mut edit = edit.clone();
     let named = edit
@@ -250,8 +252,8 @@ fn without_default_title(edit: &ProductEdit) -> ProductEdit {
     edit
 }
 
-fn differing<T: PartialEq>(known: &T, wish: Option<T>) -> Option<T> {
-    wish.filter(|wish| wish != known)
+fn differing<T: PartialEq>(known: &T, input: Option<T>) -> Option<T> {
+    input.filter(|input| input != known)
 }
 
 fn check_line(pointer: &str, text: &str) -> Result<String, ProductRejection> {

@@ -1,4 +1,4 @@
-//! A product's state as it is written down, and the aggregate as the runtime sees it.
+//! Snapshots of a product, and its implementation of [`Aggregate`].
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -8,44 +8,46 @@ use wincode::{SchemaRead, SchemaWrite};
 use super::{
     Handle, Image, ImportedVariant, Product, ProductCommand, ProductEvent, ProductRejection, ProductReply, SafeHtml,
     Status, Variant,
+    details::Details,
     fold::{Grip, Left, Pending, RefusedSku, Stage},
     former,
-    sheet::Sheet,
 };
 use crate::{
-    aggregate::{Aggregate, Context, Decision, SnapshotError, Ticket, read_snapshot, write_part, write_snapshot},
+    aggregate::{
+        Aggregate, Context, Decision, DeferredReply, SnapshotError, read_snapshot, write_part, write_snapshot,
+    },
     effect::{Effect, EffectId, Outcome},
     id::{CommandId, Kind, ProductId, Sku, TenantId, VariantId},
     money::Currency,
-    receipts::{Receipt, Receipts},
+    processed_commands::{ProcessedCommand, ProcessedCommands},
     time::Timestamp,
 };
 
-/// A product's state at one version.
+/// A copy of a product's state at one version, for a snapshot.
 #[derive(Debug)]
 pub struct FrozenProduct {
-    sheet: Option<Arc<Sheet>>,
+    details: Option<Arc<Details>>,
     grips: BTreeMap<u64, Grip>,
     next_slot: u64,
     pending: Option<Pending>,
     refused: Option<RefusedSku>,
-    receipts: Vec<(Receipt, Left)>,
+    processed_commands: Vec<(ProcessedCommand, Left)>,
 }
 
 #[derive(SchemaRead, SchemaWrite)]
 pub(super) struct ProductForm {
-    /// The versions that receipts refer to, and the one there is, each once.
-    pub(super) sheets: Vec<SheetForm>,
+    /// The current version and those that processed commands refer to, each once.
+    pub(super) details_versions: Vec<DetailsForm>,
     pub(super) current: Option<u32>,
     pub(super) grips: Vec<GripForm>,
     pub(super) next_slot: u64,
     pub(super) pending: Option<PendingForm>,
     pub(super) refused: Option<(CommandId, String, Option<ProductId>)>,
-    pub(super) receipts: Vec<(Receipt, u32, Option<Vec<ImportedVariant>>)>,
+    pub(super) processed_commands: Vec<(ProcessedCommand, u32, Option<Vec<ImportedVariant>>)>,
 }
 
 #[derive(SchemaRead, SchemaWrite)]
-pub(super) struct SheetForm {
+pub(super) struct DetailsForm {
     pub(super) tenant: String,
     pub(super) product: ProductId,
     pub(super) handle: String,
@@ -92,12 +94,12 @@ pub(super) enum StageForm {
 
 #[derive(SchemaRead, SchemaWrite)]
 pub(super) struct PendingForm {
-    /// The creation, as events spell it.
+    /// The creation, encoded as in events.
     pub(super) creation: Option<Vec<u8>>,
-    /// The change, as events spell it.
+    /// The change, encoded as in events.
     pub(super) change: Vec<u8>,
     pub(super) imported: Option<Vec<ImportedVariant>>,
-    pub(super) receipt: Receipt,
+    pub(super) processed: ProcessedCommand,
     pub(super) first_slot: u64,
     pub(super) unanswered: u64,
 }
@@ -119,8 +121,8 @@ impl Aggregate for Product {
         self.decide_command(command, context)
     }
 
-    fn settled(&self, ticket: &Ticket, _: Timestamp) -> Option<Result<ProductReply, ProductRejection>> {
-        self.answer(ticket)
+    fn deferred_reply(&self, deferred: &DeferredReply, _: Timestamp) -> Option<Result<ProductReply, ProductRejection>> {
+        self.answer(deferred)
     }
 
     fn on_outcome(&self, effect: EffectId, outcome: &Outcome, _: Timestamp) -> Vec<ProductEvent> {
@@ -145,31 +147,33 @@ impl Aggregate for Product {
 
     fn freeze(&self) -> Result<FrozenProduct, SnapshotError> {
         Ok(FrozenProduct {
-            sheet: self.sheet.clone(),
+            details: self.details.clone(),
             grips: self.grips.clone(),
             next_slot: self.next_slot,
             pending: self.pending.clone(),
             refused: self.refused.clone(),
-            receipts: self.receipts.to_list(),
+            processed_commands: self.processed_commands.to_list(),
         })
     }
 
     fn encode_frozen(frozen: &FrozenProduct) -> Result<Vec<u8>, SnapshotError> {
-        let mut sheets: Vec<&Arc<Sheet>> = Vec::new();
-        let mut number = |sheet| match sheets.iter().rposition(|known| Arc::ptr_eq(known, sheet)) {
+        let mut details_versions: Vec<&Arc<Details>> = Vec::new();
+        let mut number = |details| match details_versions.iter().rposition(|known| Arc::ptr_eq(known, details)) {
             Some(index) => index as u32,
             None => {
-                sheets.push(sheet);
-                (sheets.len() - 1) as u32
+                details_versions.push(details);
+                (details_versions.len() - 1) as u32
             }
         };
-        let receipts = frozen.receipts.iter();
-        let receipts = receipts
-            .map(|(receipt, left)| (*receipt, number(&left.sheet), left.imported.as_ref().map(|list| list.to_vec())))
+        let processed_commands = frozen.processed_commands.iter();
+        let processed_commands = processed_commands
+            .map(|(processed, left)| {
+                (*processed, number(&left.details), left.imported.as_ref().map(|list| list.to_vec()))
+            })
             .collect();
-        let current = frozen.sheet.as_ref().map(&mut number);
+        let current = frozen.details.as_ref().map(&mut number);
         write_snapshot(&ProductForm {
-            sheets: sheets.into_iter().map(|sheet| SheetForm::of(sheet)).collect(),
+            details_versions: details_versions.into_iter().map(|details| DetailsForm::of(details)).collect(),
             current,
             grips: frozen.grips.iter().map(GripForm::of).collect(),
             next_slot: frozen.next_slot,
@@ -178,7 +182,7 @@ impl Aggregate for Product {
                 .refused
                 .as_ref()
                 .map(|refused| (refused.command_id, refused.sku.to_string(), refused.product)),
-            receipts,
+            processed_commands,
         })
     }
 
@@ -194,22 +198,26 @@ impl Aggregate for Product {
 impl ProductForm {
     fn into_product(self) -> Result<Product, SnapshotError> {
         let form = self;
-        let sheets =
-            form.sheets.into_iter().map(|sheet| sheet.into_sheet().map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
-        let sheet = |index: u32| sheets.get(index as usize).cloned().ok_or_else(|| damaged("no such version"));
-        let mut receipts = Vec::with_capacity(form.receipts.len());
-        for (receipt, index, imported) in form.receipts {
-            receipts.push((receipt, Left { sheet: sheet(index)?, imported: imported.map(Arc::new) }));
+        let details_versions = form
+            .details_versions
+            .into_iter()
+            .map(|details| details.into_details().map(Arc::new))
+            .collect::<Result<Vec<_>, _>>()?;
+        let details =
+            |index: u32| details_versions.get(index as usize).cloned().ok_or_else(|| damaged("no such version"));
+        let mut processed_commands = Vec::with_capacity(form.processed_commands.len());
+        for (processed, index, imported) in form.processed_commands {
+            processed_commands.push((processed, Left { details: details(index)?, imported: imported.map(Arc::new) }));
         }
         let refused = form.refused.map(|(command_id, sku, product)| {
             Ok::<_, SnapshotError>(RefusedSku { command_id, sku: read_sku(&sku)?, product })
         });
         let mut product = Product {
-            sheet: form.current.map(sheet).transpose()?,
+            details: form.current.map(details).transpose()?,
             next_slot: form.next_slot,
             pending: form.pending.map(PendingForm::into_pending).transpose()?,
             refused: refused.transpose()?,
-            receipts: Receipts::from_list(receipts),
+            processed_commands: ProcessedCommands::from_list(processed_commands),
             ..Product::default()
         };
         for grip in form.grips {
@@ -232,31 +240,31 @@ fn from_cbor<T: for<'b> Decode<'b, ()>>(bytes: &[u8]) -> Result<T, SnapshotError
     minicbor::decode(bytes).map_err(damaged)
 }
 
-impl SheetForm {
-    fn of(sheet: &Sheet) -> Self {
-        let sheet = sheet.clone();
+impl DetailsForm {
+    fn of(details: &Details) -> Self {
+        let details = details.clone();
         Self {
-            tenant: sheet.tenant.to_string(),
-            product: sheet.product,
-            handle: sheet.handle.to_string(),
-            currency: sheet.currency,
-            title: sheet.title,
-            description: sheet.description.as_str().to_owned(),
-            vendor: sheet.vendor,
-            product_type: sheet.product_type,
-            tags: sheet.tags,
-            images: sheet.images,
-            options: sheet.options,
-            status: sheet.status,
-            variants: sheet.variants.into_iter().map(VariantForm::of).collect(),
-            version: sheet.version,
-            created_at: sheet.created_at,
-            updated_at: sheet.updated_at,
+            tenant: details.tenant.to_string(),
+            product: details.product,
+            handle: details.handle.to_string(),
+            currency: details.currency,
+            title: details.title,
+            description: details.description.as_str().to_owned(),
+            vendor: details.vendor,
+            product_type: details.product_type,
+            tags: details.tags,
+            images: details.images,
+            options: details.options,
+            status: details.status,
+            variants: details.variants.into_iter().map(VariantForm::of).collect(),
+            version: details.version,
+            created_at: details.created_at,
+            updated_at: details.updated_at,
         }
     }
 
-    fn into_sheet(self) -> Result<Sheet, SnapshotError> {
-        Ok(Sheet {
+    fn into_details(self) -> Result<Details, SnapshotError> {
+        Ok(Details {
             tenant: TenantId::new(&self.tenant).map_err(damaged)?,
             product: self.product,
             handle: Handle::known(&self.handle),
@@ -319,7 +327,7 @@ impl PendingForm {
             creation: pending.creation.as_ref().map(write_part).transpose()?,
             change: write_part(&pending.change)?,
             imported: pending.imported.clone(),
-            receipt: pending.receipt,
+            processed: pending.processed,
             first_slot: pending.first_slot,
             unanswered: pending.unanswered,
         })
@@ -330,7 +338,7 @@ impl PendingForm {
             creation: self.creation.map(|bytes| from_cbor(&bytes)).transpose()?,
             change: from_cbor(&self.change)?,
             imported: self.imported,
-            receipt: self.receipt,
+            processed: self.processed,
             first_slot: self.first_slot,
             unanswered: self.unanswered,
         })

@@ -9,7 +9,7 @@ use engine::{
 
 use crate::{
     Golden,
-    samples::{at, dollars, id, receipt, sku, tenant, units},
+    samples::{at, dollars, id, processed, sku, tenant, units},
 };
 
 variants! { CartEvent: Created, LinePut, LineChanged, LineRemoved, Deleted, CheckoutBegan, CheckoutEnded, Expired }
@@ -34,13 +34,13 @@ pub(crate) fn golden() -> Golden<Cart> {
             cart: CartId(id(1)),
             buyer: SubjectId(id(2)),
             currency: Some(Currency::USD),
-            receipt: receipt(70, 0),
+            processed: processed(70, 0),
         },
-        CartEvent::LinePut { line: line(3, "MUG"), receipt: receipt(71, 1) },
-        CartEvent::LinePut { line: line(4, "POSTER"), receipt: receipt(72, 2) },
-        CartEvent::LinePut { line: line(5, "SHIRT-S"), receipt: receipt(73, 3) },
-        CartEvent::LineChanged { line: LineId(id(3)), quantity: units(7), receipt: receipt(74, 4) },
-        CartEvent::LineRemoved { line: LineId(id(4)), receipt: receipt(75, 5) },
+        CartEvent::LinePut { line: line(3, "MUG"), processed: processed(71, 1) },
+        CartEvent::LinePut { line: line(4, "POSTER"), processed: processed(72, 2) },
+        CartEvent::LinePut { line: line(5, "SHIRT-S"), processed: processed(73, 3) },
+        CartEvent::LineChanged { line: LineId(id(3)), quantity: units(7), processed: processed(74, 4) },
+        CartEvent::LineRemoved { line: LineId(id(4)), processed: processed(75, 5) },
         CartEvent::CheckoutBegan { checkout: CheckoutId(id(60)), attempt: 1, at: at(10) },
         CartEvent::CheckoutEnded {
             checkout: CheckoutId(id(60)),
@@ -52,9 +52,9 @@ pub(crate) fn golden() -> Golden<Cart> {
         },
         CartEvent::CheckoutBegan { checkout: CheckoutId(id(61)), attempt: 2, at: at(20) },
     ];
-    let others = vec![CartEvent::Deleted { receipt: receipt(76, 30) }, CartEvent::Expired { at: at(50) }];
+    let others = vec![CartEvent::Deleted { processed: processed(76, 30) }, CartEvent::Expired { at: at(50) }];
     let size = OptionValue { name: "Size".to_owned(), value: "S".to_owned() };
     let shirt = CartLine { options: Some(vec![size]), ..line(6, "SHIRT-M") };
-    let sorts = vec![("with-options", CartEvent::LinePut { line: shirt, receipt: receipt(77, 60) })];
+    let sorts = vec![("with-options", CartEvent::LinePut { line: shirt, processed: processed(77, 60) })];
     Golden { history, others, sorts }
 }

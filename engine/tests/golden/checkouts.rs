@@ -2,7 +2,7 @@
 
 use engine::{
     cart::CartLine,
-    checkout::{Checkout, CheckoutEvent, CheckoutProblem, CheckoutTerms, ClaimedVariant, Sheet, Source, Totals},
+    checkout::{Checkout, CheckoutEvent, CheckoutProblem, CheckoutTerms, ClaimedVariant, Details, Source, Totals},
     id::{CartId, CheckoutId, ClaimId, ClaimRef, ContactId, DropId, EmailHash, OrderId, ProductId, SubjectId},
     money::Currency,
     product::OptionValue,
@@ -10,11 +10,11 @@ use engine::{
 
 use crate::{
     Golden, Named, carts,
-    samples::{at, dollars, id, receipt, sku, tenant, units},
+    samples::{at, dollars, id, processed, sku, tenant, units},
 };
 
 variants! {
-    CheckoutEvent: Started, Pinned, DropSeen, Locked, Quoted, Done, Denied, Numbered, QuotesAsked, HoldsAsked,
+    CheckoutEvent: Started, ClaimLocked, DropSeen, Locked, Quoted, Done, Denied, Numbered, QuotesAsked, HoldsAsked,
     AuthorisationAsked, ActionRequired, ConfirmationAsked, SaleAsked, OrderAsked, CaptureAsked, FinishAsked, Completed,
     Stopped, UndoAsked, Failed, Refused, StillPending, SweepAsked, Swept,
 }
@@ -35,8 +35,8 @@ fn claim(number: u8) -> ClaimRef {
     ClaimRef { drop: DropId(id(8)), claim: ClaimId(id(number)) }
 }
 
-fn sheet(source: Source) -> Box<Sheet> {
-    Box::new(Sheet {
+fn details(source: Source) -> Box<Details> {
+    Box::new(Details {
         tenant: tenant(),
         checkout: CheckoutId(id(1)),
         attempt: 2,
@@ -50,7 +50,7 @@ fn sheet(source: Source) -> Box<Sheet> {
         token: "tok_challenge".to_owned(),
         expected_total: Some(dollars(6_450)),
         terms: CheckoutTerms { shipping_flat: 500, tax_basis_points: 1_900, currency: Some(Currency::USD) },
-        receipt: receipt(80, 0),
+        processed: processed(80, 0),
         variants: None,
     })
 }
@@ -59,7 +59,7 @@ fn totals() -> Totals {
     Totals { subtotal: dollars(5_000), shipping: dollars(500), tax: dollars(950), total: dollars(6_450) }
 }
 
-/// Every problem there is: each is written within `Denied`, `Failed`, and others.
+/// All problems: each is written inside `Denied`, `Failed`, and other events.
 fn problems() -> Vec<(&'static str, CheckoutProblem)> {
     let all = vec![
         CheckoutProblem::ClaimNotFound { claim: claim(9) },
@@ -86,15 +86,16 @@ fn problems() -> Vec<(&'static str, CheckoutProblem)> {
 }
 
 pub(crate) fn golden() -> Golden<Checkout> {
-    let pinned = |slot, name| CheckoutEvent::Pinned { slot, sku: sku(name), quantity: units(1), price: dollars(2_500) };
+    let locked_claim =
+        |slot, name| CheckoutEvent::ClaimLocked { slot, sku: sku(name), quantity: units(1), price: dollars(2_500) };
     let history = vec![
-        CheckoutEvent::Started { sheet: sheet(Source::Claims(vec![claim(9), claim(10)])) },
-        pinned(16, "SHIRT-S"),
+        CheckoutEvent::Started { details: details(Source::Claims(vec![claim(9), claim(10)])) },
+        locked_claim(16, "SHIRT-S"),
         CheckoutEvent::DropSeen { slot: 256, title: "Friday night".to_owned(), product: Some(ProductId(id(11))) },
-        pinned(17, "SHIRT-M"),
+        locked_claim(17, "SHIRT-M"),
         CheckoutEvent::AuthorisationAsked { totals: totals(), at: at(1) },
         CheckoutEvent::ActionRequired { url: "https://bank.test/3ds/1".to_owned(), expires_at: at(900), at: at(2) },
-        CheckoutEvent::ConfirmationAsked { receipt: receipt(81, 60) },
+        CheckoutEvent::ConfirmationAsked { processed: processed(81, 60) },
         CheckoutEvent::SaleAsked { at: at(61) },
         CheckoutEvent::Done { slot: 16 },
         CheckoutEvent::Numbered { number: 1_234 },
@@ -108,7 +109,7 @@ pub(crate) fn golden() -> Golden<Checkout> {
         CheckoutEvent::CaptureAsked { at: at(63) },
         CheckoutEvent::FinishAsked { at: at(64) },
         CheckoutEvent::Completed { order: OrderId(id(12)), at: at(65) },
-        CheckoutEvent::Stopped { problem: CheckoutProblem::Cancelled, receipt: Some(receipt(82, 70)), at: at(70) },
+        CheckoutEvent::Stopped { problem: CheckoutProblem::Cancelled, processed: Some(processed(82, 70)), at: at(70) },
         CheckoutEvent::UndoAsked { problem: CheckoutProblem::Expired, at: at(900) },
         CheckoutEvent::Failed { problem: CheckoutProblem::GoodsLost, at: at(901) },
         CheckoutEvent::Refused { problem: CheckoutProblem::TooManyCheckouts, at: at(3) },
@@ -119,12 +120,12 @@ pub(crate) fn golden() -> Golden<Checkout> {
     ];
     let denied = |problem| CheckoutEvent::Denied { slot: 16, problem };
     let mut sorts: Vec<_> = problems().into_iter().map(|(code, problem)| (code, denied(problem))).collect();
-    sorts.push(("of-a-cart", CheckoutEvent::Started { sheet: sheet(Source::Cart(CartId(id(13)))) }));
+    sorts.push(("of-a-cart", CheckoutEvent::Started { details: details(Source::Cart(CartId(id(13)))) }));
     let size = |value: &str| OptionValue { name: "Size".to_owned(), value: value.to_owned() };
     let variant = ClaimedVariant { product: ProductId(id(11)), title: "Shirt".to_owned(), options: vec![size("S")] };
-    let mut with_variants = sheet(Source::Claims(vec![claim(9), claim(10)]));
+    let mut with_variants = details(Source::Claims(vec![claim(9), claim(10)]));
     with_variants.variants = Some(vec![Some(variant), None]);
-    sorts.push(("with-variants", CheckoutEvent::Started { sheet: with_variants }));
+    sorts.push(("with-variants", CheckoutEvent::Started { details: with_variants }));
     let shirt = CartLine { options: Some(vec![size("M")]), ..carts::line(5, "SHIRT-M") };
     sorts.push(("with-options", CheckoutEvent::Locked { lines: vec![carts::line(3, "MUG"), shirt] }));
     Golden { history, others, sorts }

@@ -1,8 +1,9 @@
 //! Samples of drops.
 
 use engine::{
-    drop::{
-        Audience, Drop, DropEdit, DropEvent, ItemEdit, ItemTerms, NetworkHash, NetworkLimit, Pin, Sale, Terms, Totals,
+    flash_drop::{
+        Audience, ClaimLock, DropEdit, DropEvent, FlashDrop, ItemEdit, ItemTerms, NetworkHash, NetworkLimit, Sale,
+        Terms, Totals,
     },
     id::{CheckoutId, ClaimId, DropId, EmailHash, Fingerprint, OrderId, ProductId, SubjectId},
     money::Currency,
@@ -10,12 +11,12 @@ use engine::{
 
 use crate::{
     Golden,
-    samples::{at, id, receipt, sku, tenant, units},
+    samples::{at, id, processed, sku, tenant, units},
 };
 
 variants! {
     DropEvent: Created, UnitsAsked, UnitsCame, UnitsRefused, Published, Edited, Ended, Cancelled, Claimed, Released, Expired,
-    Pinned, Unpinned, Sold, Unsold, SettlementAsked, Settled,
+    ClaimLocked, ClaimUnlocked, Sold, Unsold, SettlementAsked, Settled,
 }
 
 fn created() -> DropEvent {
@@ -38,7 +39,7 @@ fn created() -> DropEvent {
             ItemTerms { sku: sku("SHIRT-M"), quantity: units(50), price: 2_600, compare_at: None },
         ],
         draft: true,
-        receipt: receipt(10, 0),
+        processed: processed(10, 0),
     }
 }
 
@@ -85,34 +86,37 @@ fn from_network(claim: u8, item: u16, quantity: i64, seconds: u64) -> DropEvent 
     event
 }
 
-pub(crate) fn golden() -> Golden<Drop> {
+pub(crate) fn golden() -> Golden<FlashDrop> {
     let claim = |number| ClaimId(id(number));
-    let pin = |attempt| Pin { checkout: CheckoutId(id(60)), attempt };
-    let pinned =
-        |number, attempt| DropEvent::Pinned { claim: claim(number), pin: pin(attempt), email: EmailHash(id(61)) };
+    let lock = |attempt| ClaimLock { checkout: CheckoutId(id(60)), attempt };
+    let locked = |number, attempt| DropEvent::ClaimLocked {
+        claim: claim(number),
+        lock: lock(attempt),
+        email: EmailHash(id(61)),
+    };
     let asked_units =
-        |receipt, edit, units: &[(u16, u64)]| DropEvent::UnitsAsked { receipt, edit, units: units.to_vec() };
+        |processed, edit, units: &[(u16, u64)]| DropEvent::UnitsAsked { processed, edit, units: units.to_vec() };
     let history = vec![
         created(),
-        asked_units(receipt(11, 1), Some(edit()), &[(0, 100), (1, 50)]),
+        asked_units(processed(11, 1), Some(edit()), &[(0, 100), (1, 50)]),
         DropEvent::UnitsCame { item: 0, at: at(2) },
         DropEvent::UnitsRefused { item: 1, available: 49, at: at(3) },
-        asked_units(receipt(12, 10), None, &[(0, 100), (1, 50)]),
+        asked_units(processed(12, 10), None, &[(0, 100), (1, 50)]),
         DropEvent::UnitsCame { item: 0, at: at(11) },
         DropEvent::UnitsCame { item: 1, at: at(12) },
         DropEvent::Published { at: at(12) },
-        DropEvent::Edited { edit: edit(), receipt: receipt(13, 20) },
+        DropEvent::Edited { edit: edit(), processed: processed(13, 20) },
         claimed(1, 0, 1, 80),
         claimed(2, 1, 2, 81),
         claimed(3, 0, 3, 82),
         claimed(4, 0, 1, 83),
         claimed(5, 1, 1, 84),
         DropEvent::Released { claim: claim(1), at: at(90), quantity: None },
-        pinned(2, 1),
-        DropEvent::Unpinned { claim: claim(2), pin: pin(1), until: at(690) },
-        pinned(3, 2),
+        locked(2, 1),
+        DropEvent::ClaimUnlocked { claim: claim(2), lock: lock(1), until: at(690) },
+        locked(3, 2),
         DropEvent::Sold { claim: claim(3), order: OrderId(id(62)), at: at(92), sale: None },
-        pinned(4, 3),
+        locked(4, 3),
         DropEvent::Sold { claim: claim(4), order: OrderId(id(63)), at: at(93), sale: None },
         DropEvent::Unsold { claim: claim(4), at: at(94), sale: None },
         DropEvent::SettlementAsked { at: at(95) },
@@ -121,17 +125,17 @@ pub(crate) fn golden() -> Golden<Drop> {
         from_network(6, 0, 2, 710),
     ];
     let others = vec![
-        DropEvent::Ended { at: at(7_200), receipt: Some(receipt(14, 7_200)) },
-        DropEvent::Cancelled { receipt: receipt(15, 7_300) },
+        DropEvent::Ended { at: at(7_200), processed: Some(processed(14, 7_200)) },
+        DropEvent::Cancelled { processed: processed(15, 7_300) },
     ];
     let mut limited = created();
     if let DropEvent::Created { terms, .. } = &mut limited {
         terms.network_limit = Some(NetworkLimit::Units(units(9)));
     }
     let edit = DropEdit { network_limit: Some(NetworkLimit::Standard), ..edit() };
-    let edited = DropEvent::Edited { edit, receipt: receipt(16, 21) };
+    let edited = DropEvent::Edited { edit, processed: processed(16, 21) };
     let unlimited = DropEdit { network_limit: Some(NetworkLimit::Unlimited), ..DropEdit::default() };
-    let unlimited = DropEvent::Edited { edit: unlimited, receipt: receipt(17, 22) };
+    let unlimited = DropEvent::Edited { edit: unlimited, processed: processed(17, 22) };
     let mut numbered = from_network(8, 1, 2, 712);
     if let DropEvent::Claimed { number, .. } = &mut numbered {
         *number = Some(70_000);

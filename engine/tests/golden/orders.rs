@@ -5,14 +5,14 @@ use engine::{
         CheckoutId, ClaimId, ClaimRef, ContactId, DropId, FulfillmentId, HoldId, OrderId, PaymentId, ProductId,
         RefundId, SubjectId,
     },
-    order::{LineRefund, LineSource, LineUnits, Order, OrderEvent, OrderLine, OrderTotals, Sheet},
+    order::{Details, LineRefund, LineSource, LineUnits, Order, OrderEvent, OrderLine, OrderTotals},
     order_numbers::{OrderNumbers, OrderNumbersEvent},
     product::OptionValue,
 };
 
 use crate::{
     Golden,
-    samples::{at, dollars, id, receipt, sku, tenant, units},
+    samples::{at, dollars, id, processed, sku, tenant, units},
 };
 
 variants! {
@@ -22,9 +22,9 @@ variants! {
 
 variants! { OrderNumbersEvent: Assigned }
 
-fn sheet() -> Sheet {
+fn details() -> Details {
     let claim = ClaimRef { drop: DropId(id(8)), claim: ClaimId(id(9)) };
-    Sheet {
+    Details {
         tenant: tenant(),
         order: OrderId(id(1)),
         number: 1_234,
@@ -63,22 +63,22 @@ fn sheet() -> Sheet {
 }
 
 pub(crate) fn golden() -> Golden<Order> {
-    let refund = |number, amount, cancel, receipt| OrderEvent::RefundAsked {
+    let refund = |number, amount, cancel, processed| OrderEvent::RefundAsked {
         refund: RefundId(id(number)),
         amount: dollars(amount),
         reason: "a scratch".to_owned(),
         restock: true,
         cancel,
-        receipt,
+        processed,
         lines: None,
     };
     let history = vec![
-        OrderEvent::Placed { sheet: sheet() },
+        OrderEvent::Placed { details: details() },
         OrderEvent::Paid { at: at(1) },
         OrderEvent::ReceiptMailed { at: at(2) },
-        refund(11, 521, false, receipt(20, 10)),
+        refund(11, 521, false, processed(20, 10)),
         OrderEvent::RefundFailed { refund: RefundId(id(11)), code: "try_later".to_owned(), at: at(11) },
-        refund(12, 521, false, receipt(21, 20)),
+        refund(12, 521, false, processed(21, 20)),
         OrderEvent::Refunded {
             refund: RefundId(id(12)),
             amount: dollars(521),
@@ -88,36 +88,36 @@ pub(crate) fn golden() -> Golden<Order> {
             notify: None,
         },
         OrderEvent::Restocked { sku: sku("SHIRT-S"), total: 2, at: at(22) },
-        refund(13, 7_000, true, receipt(22, 30)),
+        refund(13, 7_000, true, processed(22, 30)),
     ];
     let others = vec![
         OrderEvent::CaptureFailed { at: at(1) },
         OrderEvent::Cancelled {
             reason: "out of paint".to_owned(),
             restock: true,
-            receipt: receipt(22, 30),
+            processed: processed(22, 30),
             at: at(31),
             notify: None,
         },
-        OrderEvent::Fulfilled { tracking: Some("1Z999AA10123456784".to_owned()), receipt: receipt(23, 40) },
+        OrderEvent::Fulfilled { tracking: Some("1Z999AA10123456784".to_owned()), processed: processed(23, 40) },
         OrderEvent::Shipped {
             fulfillment: FulfillmentId(id(14)),
             lines: vec![LineUnits { line: 0, units: 1 }],
             tracking: Some("1Z999AA10123456784".to_owned()),
-            receipt: receipt(24, 50),
+            processed: processed(24, 50),
         },
         OrderEvent::TrackingChanged {
             fulfillment: FulfillmentId(id(14)),
             tracking: Some("1Z999AA10123456785".to_owned()),
-            receipt: receipt(25, 60),
+            processed: processed(25, 60),
         },
         OrderEvent::NoticeMailed { notice: 1, at: at(61) },
     ];
     let lines = Some(vec![LineRefund { line: 0, units: 1, restock: true }]);
-    let mut with_options = sheet();
+    let mut with_options = details();
     with_options.lines[0].options = Some(vec![OptionValue { name: "Size".to_owned(), value: "S".to_owned() }]);
     let sorts = vec![
-        ("with-options", OrderEvent::Placed { sheet: with_options }),
+        ("with-options", OrderEvent::Placed { details: with_options }),
         (
             "of-lines",
             OrderEvent::RefundAsked {
@@ -126,7 +126,7 @@ pub(crate) fn golden() -> Golden<Order> {
                 reason: "a scratch".to_owned(),
                 restock: false,
                 cancel: false,
-                receipt: receipt(26, 70),
+                processed: processed(26, 70),
                 lines: lines.clone(),
             },
         ),
@@ -146,7 +146,7 @@ pub(crate) fn golden() -> Golden<Order> {
             OrderEvent::Cancelled {
                 reason: "out of paint".to_owned(),
                 restock: true,
-                receipt: receipt(22, 30),
+                processed: processed(22, 30),
                 at: at(31),
                 notify: Some(true),
             },

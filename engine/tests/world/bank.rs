@@ -1,4 +1,4 @@
-//! A payment provider with a memory by key, whose answers sometimes get lost.
+//! A payment provider that remembers its answers by idempotency key, and whose answers are sometimes lost.
 
 use std::collections::BTreeMap;
 
@@ -11,38 +11,39 @@ use engine::{
 
 use super::Chance;
 
-/// What the bank has done for one payment, in minor units.
+/// The state of one payment at the provider, in minor units.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Account {
-    /// Set aside and neither taken nor given up.
+    /// The amount that is authorised, and neither captured nor voided.
     pub(crate) authorised: i64,
-    /// Taken.
+    /// The captured amount.
     pub(crate) captured: i64,
-    /// Given back.
+    /// The refunded amount.
     pub(crate) refunded: i64,
-    /// How often money was taken.
+    /// The number of captures.
     pub(crate) captures: u32,
 }
 
-/// The provider. `tok_approve`, `tok_decline`, `tok_challenge` (a challenge, then approval), `tok_refused_challenge` (a
-/// challenge, then none), `tok_unknown` (its answers are mostly lost), `tok_no_capture` (sets aside, cannot take).
+/// The provider. Its tokens are `tok_approve`, `tok_decline`, `tok_challenge` (a challenge, then approval),
+/// `tok_refused_challenge` (a challenge, then a decline), `tok_unknown` (most answers are lost) and `tok_no_capture`
+/// (authorises, but cannot capture).
 #[derive(Default)]
 pub(crate) struct Bank {
-    /// By payment.
+    /// The accounts, by payment.
     pub(crate) accounts: BTreeMap<PaymentId, Account>,
-    /// Whether every answer arrives now.
+    /// Whether every answer arrives from now on.
     pub(crate) patient: bool,
     tokens: BTreeMap<PaymentId, (String, Money)>,
     answers: BTreeMap<String, ProviderAnswer>,
 }
 
 impl Bank {
-    /// Everything that was taken, less what was given back.
+    /// Returns the total captured amount less the refunds.
     pub(crate) fn taken(&self) -> i64 {
         self.accounts.values().map(|account| account.captured - account.refunded).sum()
     }
 
-    /// `None`: the operation may have been done, and the answer was lost.
+    /// Performs an operation. On `None`, the operation was performed, but its answer was lost.
     pub(super) fn ask(
         &mut self,
         asked: &ProviderRequest,

@@ -1,32 +1,32 @@
-//! An entity and what the runtime keeps for it.
+//! An entity, with the state that the runtime keeps for it.
 
 use std::collections::BTreeMap;
 
 use engine::{
-    aggregate::{Aggregate, Answer, Context, Ticket},
+    aggregate::{Aggregate, Answer, Context, DeferredReply},
     cart::Cart,
     checkout::Checkout,
-    drop::Drop,
     effect::{Effect, EffectId, Outcome, Request},
+    flash_drop::FlashDrop as Drop,
     id::Kind,
-    inventory::Inventory,
     order::Order,
     order_numbers::OrderNumbers,
     payment::Payment,
     product::Product,
+    stock::StockItem as Stock,
     time::Timestamp,
 };
 
 use super::Caller;
 
-/// What a step of an entity makes others do.
+/// The results of a step of an entity: effects to deliver, and replies to callers.
 #[derive(Default)]
 pub(super) struct Step {
     pub(super) effects: Vec<Effect>,
     pub(super) told: Vec<(Caller, Outcome)>,
 }
 
-/// An entity, whatever its kind.
+/// An entity of any kind.
 pub(super) trait Host {
     fn command(&mut self, request: &Request, context: &Context, caller: Caller) -> Step;
     fn outcome(&mut self, id: EffectId, outcome: &Outcome, now: Timestamp) -> Step;
@@ -40,7 +40,7 @@ pub(super) trait Host {
     fn crash(&mut self, from_snapshot: bool);
 }
 
-/// How an aggregate's commands and answers look among the others'.
+/// The mapping between an aggregate's commands and replies and the common [`Request`] and [`Outcome`].
 trait Wired: Aggregate {
     fn command(request: &Request) -> Option<&Self::Command>;
     fn outcome(result: Result<Self::Reply, Self::Rejection>) -> Outcome;
@@ -66,7 +66,7 @@ macro_rules! wired {
             })?
         })*
 
-        /// An entity of this kind to which nothing has happened.
+        /// Creates an entity of this kind in its initial state.
         pub(super) fn host(kind: Kind) -> Box<dyn Host> {
             match kind {
                 $(Kind::$aggregate => Box::new(Entity::<$aggregate>::default()),)*
@@ -76,7 +76,7 @@ macro_rules! wired {
 }
 
 wired! {
-    Inventory: _, command => command, check assert_balanced;
+    Stock: _, command => command, check assert_balanced;
     Drop: _, command => command, check assert_balanced;
     Cart: _, command => command;
     Checkout: _, command => command;
@@ -89,10 +89,10 @@ wired! {
 struct Entity<A: Aggregate> {
     live: A,
     journal: Vec<Vec<u8>>,
-    /// The newest snapshot, and how many events it covers.
+    /// The newest snapshot, with the number of events that it covers.
     written: Option<(usize, Vec<u8>)>,
-    waiting: Vec<(Ticket, Caller)>,
-    /// What was asked for and is not settled, by slot.
+    waiting: Vec<(DeferredReply, Caller)>,
+    /// The requested effects that are not settled, by slot.
     asked: BTreeMap<u64, Effect>,
 }
 
@@ -128,7 +128,7 @@ impl<A: Wired> Entity<A> {
         assert_eq!(outstanding, named(self.asked.values().cloned().collect()), "{:?}: asked less settled", A::KIND);
         assert_eq!(self.live.has_outstanding(), !outstanding.is_empty(), "{:?}: the flag", A::KIND);
         let live = &self.live;
-        self.waiting.retain(|(ticket, caller)| match live.settled(ticket, now) {
+        self.waiting.retain(|(deferred, caller)| match live.deferred_reply(deferred, now) {
             Some(told) => {
                 step.told.push((caller.clone(), A::outcome(told)));
                 false
@@ -149,11 +149,11 @@ impl<A: Wired> Host for Entity<A> {
         match self.live.decide(command, context) {
             Err(rejection) => Step { effects: Vec::new(), told: vec![(caller, A::outcome(Err(rejection)))] },
             Ok(decision) => {
-                if let Answer::Later(ticket) = decision.answer {
-                    self.waiting.push((ticket, caller.clone()));
+                if let Answer::Deferred(deferred) = decision.answer {
+                    self.waiting.push((deferred, caller.clone()));
                 }
                 let mut step = self.happen(decision.events, None, context.now);
-                if let Answer::Now(reply) | Answer::Again(reply) = decision.answer {
+                if let Answer::Now(reply) | Answer::Duplicate(reply) = decision.answer {
                     step.told.push((caller, A::outcome(Ok(reply))));
                 }
                 step
@@ -174,7 +174,7 @@ impl<A: Wired> Host for Entity<A> {
     fn read(&self, request: &Request, context: &Context) -> Outcome {
         let command = A::command(request).expect("a request reaches the kind that it is for");
         A::outcome(self.live.decide(command, context).map(|decision| match decision.answer {
-            Answer::Now(reply) | Answer::Again(reply) if decision.events.is_empty() => reply,
+            Answer::Now(reply) | Answer::Duplicate(reply) if decision.events.is_empty() => reply,
             _ => panic!("not a read: {command:?}"),
         }))
     }

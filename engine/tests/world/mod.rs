@@ -1,9 +1,10 @@
-//! A synchronous world: every real aggregate, wired by a loop that delivers effects and outcomes as a bad network and a
-//! crashing machine would: in any order, late, twice, or not at all and then again.
+//! A synchronous simulation: every real aggregate, connected by a loop that delivers effects and outcomes as an
+//! unreliable network and crashing machines would: in any order, late, twice, or only after a retry.
 //!
-//! Every event goes through its journal form. After each step of an entity the world checks what every aggregate
-//! promises: what was asked for less what is settled is what is outstanding, units add up, and money does. A crash takes
-//! an entity's state and its callers; it comes back from its snapshot and the events after it, and must be as it was.
+//! Every event is encoded and decoded as in the journal. After each step of an entity, the simulation checks the
+//! invariants of its aggregate: the outstanding effects are those requested less those settled, and units and money add
+//! up. A crash discards an entity's state and its callers; the entity recovers from its snapshot and the events after
+//! it, and must have the same state as before.
 #![allow(clippy::unwrap_used, dead_code)]
 
 mod bank;
@@ -23,14 +24,14 @@ use engine::{
 pub(crate) use self::bank::Bank;
 use self::host::{Host, Step, host};
 
-/// When the world begins.
+/// The time at which the simulation starts.
 pub(crate) const BEGINNING: Timestamp = Timestamp(1_800_000_000_000);
 
-/// Luck that can be had again: splitmix64 of a seed.
+/// A reproducible source of random numbers: splitmix64 of a seed.
 pub(crate) struct Chance(pub u64);
 
 impl Chance {
-    /// A number below `bound`.
+    /// Returns a number below `bound`.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -39,69 +40,69 @@ impl Chance {
         ((mixed ^ (mixed >> 31)) % bound.max(1) as u64) as usize
     }
 
-    /// True in so many of a hundred cases.
+    /// Returns `true` with this probability in percent.
     pub(crate) fn percent(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 }
 
-/// How bad the network is, in percent of the messages.
+/// The fault rates of the network, in percent of the messages.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Faults {
-    /// A message arrives, and a copy of it stays on its way.
+    /// A message is delivered, and a duplicate of it stays in flight.
     pub(crate) copied: usize,
-    /// A message does not arrive.
+    /// A message is lost.
     pub(crate) lost: usize,
 }
 
-/// Who waits for an answer.
+/// The receiver of a reply.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Caller {
-    /// An entity that asked for an effect.
+    /// An entity that requested an effect.
     Effect(EntityKey, EffectId),
-    /// Someone outside, by the number of the call.
+    /// An external client, by the number of its call.
     Client(usize),
 }
 
-/// What someone outside asked, and was told.
+/// A call of an external client.
 pub(crate) struct Call {
-    /// What.
+    /// The request.
     pub(crate) request: Request,
-    /// Under which name.
+    /// The command id.
     pub(crate) key: CommandId,
-    /// The answer. `None`: not yet, or never, when the entity crashed meanwhile.
+    /// The reply. `None` if there is none yet, or if the entity crashed before it replied.
     pub(crate) told: Option<Outcome>,
 }
 
-/// A message on its way.
+/// A message in flight.
 #[derive(Debug, Clone)]
 enum Flying {
     Ask { from: EntityKey, effect: Effect },
     Answer { to: EntityKey, id: EffectId, outcome: Outcome },
 }
 
-/// All there is.
+/// The simulation.
 pub(crate) struct World {
-    /// The clock of every node.
+    /// The clock of all nodes.
     pub(crate) now: Timestamp,
-    /// The only shop.
+    /// The only tenant.
     pub(crate) tenant: TenantId,
     /// The payment provider.
     pub(crate) bank: Bank,
-    /// Letters that were handed over.
+    /// The e-mails that were accepted.
     pub(crate) mails: Vec<MailRequest>,
-    /// Everything that was asked from outside.
+    /// All calls of external clients.
     pub(crate) calls: Vec<Call>,
-    /// What decides by chance.
+    /// The source of all random decisions.
     pub(crate) chance: Chance,
-    /// How bad the network is.
+    /// The fault rates of the network.
     pub(crate) faults: Faults,
     entities: BTreeMap<EntityKey, Box<dyn Host>>,
     flying: Vec<Flying>,
 }
 
 impl World {
-    /// A world in which nothing has happened and nothing goes wrong.
+    /// Creates a simulation in its initial state and without faults.
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             now: BEGINNING,
@@ -116,7 +117,8 @@ impl World {
         }
     }
 
-    /// Asks as someone outside would, and says the number of the call. The answer is in `calls` when it is known.
+    /// Sends a request as an external client, and returns the number of the call. The reply is in `calls` once there is
+    /// one.
     pub(crate) fn send(&mut self, key: CommandId, request: Request) -> usize {
         let call = self.calls.len();
         self.calls.push(Call { request: request.clone(), key, told: None });
@@ -125,7 +127,7 @@ impl World {
         call
     }
 
-    /// Asks, and lets the world go on until there is an answer.
+    /// Sends a request, and runs the simulation until there is a reply.
     pub(crate) fn ask(&mut self, key: CommandId, request: Request) -> Outcome {
         let call = self.send(key, request);
         for _ in 0..10_000 {
@@ -139,7 +141,7 @@ impl World {
         panic!("there is no answer to {:?}", self.calls[call].request);
     }
 
-    /// Reads, without a trace.
+    /// Reads without changing any state.
     pub(crate) fn read(&self, request: Request) -> Outcome {
         let context = self.context(CommandId(0), &request);
         let key = request.target(&self.tenant).unwrap();
@@ -149,7 +151,7 @@ impl World {
         }
     }
 
-    /// Delivers one message, whichever. `false` when there is none.
+    /// Delivers a random message. Returns `false` if there is none.
     pub(crate) fn deliver_one(&mut self) -> bool {
         if self.flying.is_empty() {
             return false;
@@ -165,8 +167,8 @@ impl World {
         true
     }
 
-    /// Nothing is on its way: what is still wanted is asked for again, or the clock goes on to where something is due.
-    /// `false` when nothing will ever happen again.
+    /// Continues when no message is in flight: retries the outstanding effects, or advances the clock to the next
+    /// wake-up. Returns `false` if nothing is left to do.
     pub(crate) fn pass_time(&mut self) -> bool {
         if self.resume() {
             self.now = self.now.plus_ms(200);
@@ -183,13 +185,14 @@ impl World {
         }
     }
 
-    /// Lets so much time pass, whatever is on its way.
+    /// Advances the clock, without delivering the messages in flight.
     pub(crate) fn wait(&mut self, ms: u64) {
         self.now = self.now.plus_ms(ms);
         self.wake();
     }
 
-    /// Goes on, without faults, until nothing is on its way or wanted, and nothing is due before `horizon`.
+    /// Runs without faults until no message is in flight, no effect is outstanding, and no wake-up is due before
+    /// `horizon`.
     pub(crate) fn settle(&mut self, horizon: Timestamp) {
         self.faults = Faults::default();
         self.bank.patient = true;
@@ -207,7 +210,7 @@ impl World {
         panic!("the world does not come to rest: {:?}", self.outstanding());
     }
 
-    /// Asks again for everything that is not settled. `false` when there is nothing.
+    /// Retries all outstanding effects. Returns `false` if there are none.
     pub(crate) fn resume(&mut self) -> bool {
         let outstanding = self.outstanding();
         let any = !outstanding.is_empty();
@@ -215,7 +218,7 @@ impl World {
         any
     }
 
-    /// An entity, whichever, loses its state and comes back from what is written.
+    /// Crashes a random entity: it loses its state and recovers from its snapshot and journal.
     pub(crate) fn crash_one(&mut self) {
         let which = self.chance.below(self.entities.len());
         let from_snapshot = self.chance.percent(50);
@@ -227,7 +230,7 @@ impl World {
         }
     }
 
-    /// An entity, whichever, is written to a snapshot.
+    /// Writes a snapshot of a random entity.
     pub(crate) fn snapshot_one(&mut self) {
         let which = self.chance.below(self.entities.len());
         if let Some(entity) = self.entities.values_mut().nth(which) {
@@ -235,12 +238,12 @@ impl World {
         }
     }
 
-    /// The keys of everything of this kind.
+    /// Returns the keys of all entities of this kind.
     pub(crate) fn keys(&self, kind: Kind) -> Vec<EntityKey> {
         self.entities.keys().filter(|key| key.kind() == kind).cloned().collect()
     }
 
-    /// What has happened to an entity, for whoever looks into a failing seed.
+    /// Returns the events of an entity, to investigate a failing seed.
     pub(crate) fn history(&self, key: &EntityKey) -> Vec<String> {
         self.entities.get(key).map(|entity| entity.history()).unwrap_or_default()
     }
@@ -276,7 +279,7 @@ impl World {
             .map(|(key, _)| key.clone())
             .collect();
         for key in due {
-            // An entity may say that more is due: a bounded number of expiries at once.
+            // An entity expires a bounded number of holds at a time, so it may be due again at once.
             for _ in 0..100 {
                 let entity = self.entities.get_mut(&key).unwrap();
                 if entity.wake_at().is_none_or(|at| at > self.now) {

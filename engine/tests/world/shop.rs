@@ -1,4 +1,4 @@
-//! A small shop in the world: two products with stock, a drop, and buyers who come and go.
+//! A small shop in the simulation: two products with stock, a drop, and a varying set of buyers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,57 +7,57 @@ use engine::{
     checkout::{
         CheckoutCommand, CheckoutReply, CheckoutState, CheckoutTerms, CheckoutView, Grip, Source, StartCheckout,
     },
-    drop::{Audience, Buyer, ClaimState, ClaimView, DropCommand, DropReply, DropView, ItemTerms, Terms},
     effect::{Outcome, Request},
+    flash_drop::{Audience, Buyer, ClaimState, ClaimView, DropCommand, DropReply, DropView, ItemTerms, Terms},
     id::{
         CartId, CheckoutId, ClaimId, ClaimRef, CommandId, ContactId, DropId, EmailHash, Kind, OrderId, PaymentId,
         ProductId, Sku, SubjectId,
     },
-    inventory::{InventoryCommand, InventoryReply, StockChange, StockLevels},
     money::{Currency, Money},
     order::{LineSource, OrderCommand, OrderReply, OrderView},
     payment::{PaymentCommand, PaymentReply, PaymentView},
     product::{
         Handle, NewProduct, NewVariant, ProductCommand, ProductEdit, ProductReply, ProductView, SafeHtml, Status,
-        VariantEdit, Wanted,
+        VariantEdit, VariantSelector,
     },
     quantity::Quantity,
+    stock::{StockChange, StockCommand, StockLevels, StockReply},
     time::Timestamp,
 };
 
 use super::{BEGINNING, World};
 
-/// Units of each product at the beginning.
+/// The units of each product at the start.
 pub(crate) const SHIRTS: u64 = 6;
-/// Units that the drop gets.
+/// The units that the drop is allocated.
 pub(crate) const SNEAKERS: u64 = 6;
-/// Units of the drop's SKU that stay in the inventory.
+/// The units of the drop's SKU that stay in the stock.
 pub(crate) const SNEAKERS_LEFT: u64 = 2;
-/// How long a claim holds.
+/// The duration of a claim's hold.
 pub(crate) const HOLD_SECONDS: u32 = 120;
-/// How long the drop is open.
+/// The duration of the drop.
 pub(crate) const DROP_SECONDS: u64 = 3_600;
 
 /// The shop.
 pub(crate) struct Shop {
-    /// Where it is.
+    /// The simulation that the shop is part of.
     pub(crate) world: World,
-    /// Its drop.
+    /// The drop of the shop.
     pub(crate) drop: DropId,
     next_key: u128,
 }
 
-/// Dollars and cents, in cents.
+/// Creates an amount of US dollars from cents.
 pub(crate) fn cents(amount: i64) -> Money {
     Money::new(amount, Currency::USD).unwrap()
 }
 
-/// A SKU.
+/// Creates a SKU.
 pub(crate) fn sku(text: &str) -> Sku {
     Sku::new(text).unwrap()
 }
 
-/// A guest.
+/// Creates a guest buyer.
 pub(crate) fn buyer(number: u128) -> Buyer {
     Buyer { subject: SubjectId(number), former: Vec::new(), customer: false }
 }
@@ -67,7 +67,7 @@ fn units(units: u64) -> Quantity {
 }
 
 impl Shop {
-    /// A shop with `SHIRTS` shirts and socks, and a drop of `SNEAKERS` sneakers, at most 4 for each buyer.
+    /// Opens a shop with `SHIRTS` shirts and socks, and a drop of `SNEAKERS` sneakers, at most 4 for each buyer.
     pub(crate) fn open(seed: u64) -> Self {
         let mut shop = Shop { world: World::new(seed), drop: DropId(500), next_key: 1 };
         shop.add_product("SHIRT", 1_500, SHIRTS);
@@ -116,17 +116,17 @@ impl Shop {
         };
         let (tenant, product) = (self.world.tenant.clone(), product_of(name, &self.world));
         self.expect(Request::Product(product, ProductCommand::Create { tenant, new: Box::new(new) }));
-        let adjust = InventoryCommand::Adjust { change: StockChange::First(stock), reason: "count".to_owned() };
-        self.expect(Request::Inventory(sku(name), adjust));
+        let adjust = StockCommand::Adjust { change: StockChange::First(stock), reason: "count".to_owned() };
+        self.expect(Request::Stock(sku(name), adjust));
     }
 
-    /// A key that nobody has used.
+    /// Returns an unused command id.
     pub(crate) fn new_key(&mut self) -> CommandId {
         self.next_key += 1;
         CommandId(self.next_key)
     }
 
-    /// Asks under a new key, and waits for the answer.
+    /// Sends a request with a new command id, and waits for the reply.
     pub(crate) fn ask(&mut self, request: Request) -> Outcome {
         let key = self.new_key();
         self.world.ask(key, request)
@@ -136,12 +136,12 @@ impl Shop {
         let told = self.ask(request);
         let accepted = matches!(
             told,
-            Outcome::Inventory(Ok(_)) | Outcome::Drop(Ok(_)) | Outcome::Product(Ok(_)) | Outcome::Cart(Ok(_))
+            Outcome::Stock(Ok(_)) | Outcome::Drop(Ok(_)) | Outcome::Product(Ok(_)) | Outcome::Cart(Ok(_))
         );
         assert!(accepted, "refused: {told:?}");
     }
 
-    /// Another price for a product.
+    /// Changes the price of a product.
     pub(crate) fn set_price(&mut self, name: &str, price: i64) {
         let product = product_of(name, &self.world);
         let Outcome::Product(Ok(ProductReply::Product(view))) =
@@ -155,7 +155,7 @@ impl Shop {
         self.ask(Request::Product(product, ProductCommand::Edit { version: view.version, edit: Box::new(edit) }));
     }
 
-    /// Claims sneakers. `None`: refused.
+    /// Claims sneakers. Returns `None` if the claim is rejected.
     pub(crate) fn claim(&mut self, buyer: &Buyer, quantity: u64) -> Option<ClaimRef> {
         let key = self.new_key();
         let (drop, claim) = (self.drop, ClaimId(key.0));
@@ -167,7 +167,7 @@ impl Shop {
         }
     }
 
-    /// A new cart.
+    /// Creates a cart.
     pub(crate) fn new_cart(&mut self, buyer: &Buyer) -> CartId {
         let key = self.new_key();
         let (tenant, cart) = (self.world.tenant.clone(), CartId(key.0));
@@ -176,7 +176,7 @@ impl Shop {
         cart
     }
 
-    /// Puts something into a cart at the price that the catalogue says.
+    /// Adds a line to a cart at the catalogue's price.
     pub(crate) fn add_line(
         &mut self,
         buyer: &Buyer,
@@ -185,7 +185,7 @@ impl Shop {
         quantity: u64,
     ) -> Result<(), CartRejection> {
         let product = product_of(name, &self.world);
-        let quote = self.world.read(Request::Product(product, ProductCommand::Quote(Wanted::Sku(sku(name)))));
+        let quote = self.world.read(Request::Product(product, ProductCommand::Quote(VariantSelector::Sku(sku(name)))));
         let Outcome::Product(Ok(ProductReply::Quote(quote))) = quote else { panic!("not for sale: {quote:?}") };
         let add = CartCommand::AddLine {
             buyer: buyer.clone(),
@@ -203,7 +203,7 @@ impl Shop {
         }
     }
 
-    /// What it takes to begin a checkout under a new key.
+    /// Returns the request to start a checkout, with a new command id.
     pub(crate) fn checkout_of(
         &mut self,
         buyer: &Buyer,
@@ -228,21 +228,21 @@ impl Shop {
         (key, checkout, Request::Checkout(checkout, CheckoutCommand::Start(Box::new(start))))
     }
 
-    /// Begins a checkout and waits for its first answer.
+    /// Starts a checkout and waits for its first reply.
     pub(crate) fn check_out(&mut self, buyer: &Buyer, source: Source, token: &str) -> (CheckoutId, Outcome) {
         let (key, checkout, request) = self.checkout_of(buyer, source, token);
         (checkout, self.world.ask(key, request))
     }
 
-    /// The units of a SKU.
+    /// Returns the stock levels of a SKU.
     pub(crate) fn levels(&self, name: &str) -> StockLevels {
-        match self.world.read(Request::Inventory(sku(name), InventoryCommand::View)) {
-            Outcome::Inventory(Ok(InventoryReply::Levels(levels))) => levels,
+        match self.world.read(Request::Stock(sku(name), StockCommand::View)) {
+            Outcome::Stock(Ok(StockReply::Levels(levels))) => levels,
             other => panic!("no levels: {other:?}"),
         }
     }
 
-    /// The drop.
+    /// Returns the drop.
     pub(crate) fn drop_view(&self) -> DropView {
         match self.world.read(Request::Drop(self.drop, DropCommand::View)) {
             Outcome::Drop(Ok(DropReply::Drop(view))) => *view,
@@ -250,7 +250,7 @@ impl Shop {
         }
     }
 
-    /// A claim.
+    /// Returns a claim.
     pub(crate) fn claim_view(&self, claim: ClaimRef) -> ClaimView {
         let view = DropCommand::ViewClaim { claim: claim.claim, buyer: None };
         match self.world.read(Request::Drop(claim.drop, view)) {
@@ -259,7 +259,7 @@ impl Shop {
         }
     }
 
-    /// Every claim of the drop.
+    /// Returns all claims of the drop.
     pub(crate) fn claims(&self) -> Vec<ClaimView> {
         match self
             .world
@@ -270,7 +270,7 @@ impl Shop {
         }
     }
 
-    /// A cart, unless it was deleted.
+    /// Returns a cart, unless it was deleted.
     pub(crate) fn cart_view(&self, cart: CartId) -> Option<std::sync::Arc<CartView>> {
         match self.world.read(Request::Cart(cart, CartCommand::View { buyer: None })) {
             Outcome::Cart(Ok(CartReply::Cart(view))) => Some(view),
@@ -278,7 +278,7 @@ impl Shop {
         }
     }
 
-    /// A checkout, unless it was refused.
+    /// Returns a checkout, unless it was rejected.
     pub(crate) fn checkout_view(&self, checkout: CheckoutId) -> Option<CheckoutView> {
         match self.world.read(Request::Checkout(checkout, CheckoutCommand::View { buyer: None })) {
             Outcome::Checkout(Ok(CheckoutReply::Checkout(view))) => Some(*view),
@@ -286,7 +286,7 @@ impl Shop {
         }
     }
 
-    /// An order.
+    /// Returns an order.
     pub(crate) fn order_view(&self, order: OrderId) -> Option<OrderView> {
         match self.world.read(Request::Order(order, OrderCommand::View { viewer: None })) {
             Outcome::Order(Ok(OrderReply::Order(view))) => Some(*view),
@@ -294,7 +294,7 @@ impl Shop {
         }
     }
 
-    /// A payment.
+    /// Returns a payment.
     pub(crate) fn payment_view(&self, payment: PaymentId) -> Option<PaymentView> {
         match self.world.read(Request::Payment(payment, PaymentCommand::View)) {
             Outcome::Payment(Ok(PaymentReply::Payment(view))) => Some(view),
@@ -302,20 +302,20 @@ impl Shop {
         }
     }
 
-    /// Every checkout that was not refused.
+    /// Returns all checkouts that were not rejected.
     pub(crate) fn checkouts(&self) -> Vec<CheckoutView> {
         let ids = self.world.keys(Kind::Checkout).into_iter().filter_map(|key| key.id128());
         ids.filter_map(|id| self.checkout_view(CheckoutId(id))).collect()
     }
 
-    /// Every order.
+    /// Returns all orders.
     pub(crate) fn orders(&self) -> Vec<OrderView> {
         let ids = self.world.keys(Kind::Order).into_iter().filter_map(|key| key.id128());
         ids.filter_map(|id| self.order_view(OrderId(id))).collect()
     }
 
-    /// What must hold at every moment: no money is taken but for an order whose claims are all sold, and no unit is made
-    /// or lost.
+    /// Asserts what must hold at any time: money is captured only for an order whose claims are all sold, and no unit
+    /// is created or lost.
     pub(crate) fn assert_sound(&self) {
         let orders: BTreeMap<PaymentId, OrderView> =
             self.orders().into_iter().map(|order| (order.payment, order)).collect();
@@ -338,10 +338,10 @@ impl Shop {
     }
 
     fn anything_restocked(&self) -> bool {
-        self.orders().iter().any(|order| order.standing.restocked)
+        self.orders().iter().any(|order| order.status.restocked)
     }
 
-    /// What must hold when everything has come to rest and the drop is over.
+    /// Asserts what must hold when everything is settled and the drop is over.
     pub(crate) fn assert_settled(&self) {
         self.assert_sound();
         let (mut sold, mut restocked) = (BTreeMap::<String, u64>::new(), BTreeMap::<String, u64>::new());
@@ -352,7 +352,7 @@ impl Shop {
                     let order = self.order_view(*order).expect("a completed checkout has its order");
                     assert_eq!(Some(order.totals.total), checkout.totals.map(|totals| totals.total));
                     assert_eq!(order.lines.len(), checkout.lines.len());
-                    assert!(order.standing.paid_at.is_some(), "it is paid: {:?}", order.standing);
+                    assert!(order.status.paid_at.is_some(), "it is paid: {:?}", order.status);
                     assert!(numbers.insert(order.number), "the number {} is given twice", order.number);
                     let account = self.world.bank.accounts.get(&order.payment).copied().unwrap_or_default();
                     assert_eq!((account.captures, account.captured), (1, order.totals.total.amount));
@@ -360,7 +360,7 @@ impl Shop {
                     paid.insert(order.payment);
                     for line in &checkout.lines {
                         *sold.entry(line.sku.to_string()).or_default() += line.quantity.units();
-                        if order.standing.restocked {
+                        if order.status.restocked {
                             *restocked.entry(line.sku.to_string()).or_default() += line.quantity.units();
                         }
                         if let Grip::Claim(claim) = line.grip {
@@ -380,7 +380,7 @@ impl Shop {
             assert!(paid.contains(payment) || account.captured == 0, "what did not complete was not paid");
         }
         for order in self.orders() {
-            assert!(paid.contains(&order.payment) || order.standing.cancelled_at.is_some(), "an order is left over");
+            assert!(paid.contains(&order.payment) || order.status.cancelled_at.is_some(), "an order is left over");
         }
         for claim in self.claims() {
             assert!(!matches!(claim.state, ClaimState::Held { .. }), "a claim is still held: {claim:?}");
@@ -400,14 +400,14 @@ impl Shop {
         }
     }
 
-    /// Everything that is on its way arrives, every hold ends, and the drop is over.
+    /// Runs the simulation until all messages are delivered, all holds have ended, and the drop is over.
     pub(crate) fn settle(&mut self) {
         let horizon: Timestamp = self.world.now.plus_seconds(DROP_SECONDS + 3_600);
         self.world.settle(horizon);
     }
 }
 
-/// The product of a SKU of this shop.
+/// Returns the product id of a SKU of this shop.
 pub(crate) fn product_of(name: &str, world: &World) -> ProductId {
     Handle::new(&name.to_lowercase()).unwrap().product(&world.tenant)
 }

@@ -1,4 +1,4 @@
-//! What an account's owner does with a password: sign up, sign in, set another, erase everything.
+//! Operations of an account's owner: sign-up, sign-in, password reset, confirmation and erasure.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -18,15 +18,15 @@ use super::{
 };
 use crate::problem::{Code, Problem};
 
-/// How long a sign-in stands for the password where something asks for it again: long enough to read a confirmation.
+/// How long a sign-in replaces the password where an operation requires it again: long enough to read a confirmation.
 pub(crate) const FRESH_SIGN_IN: Duration = Duration::from_secs(5 * 60);
 
-/// Why a password does not open what it was given for.
+/// Why a password was refused.
 #[derive(Debug)]
 pub(crate) enum Refused {
-    /// It is not the account's, or there is no account.
+    /// It is wrong, or there is no account.
     WrongPassword(Attempt),
-    /// It was not looked at.
+    /// It was not checked.
     Otherwise(Problem),
 }
 
@@ -43,8 +43,8 @@ impl From<StoreError> for Refused {
 }
 
 impl Sessions {
-    /// Signs in. What the guest has is the account's from now on, unless the guest is someone else's already or the
-    /// account has been too many guests.
+    /// Signs in. The data of the guest is handed over to the account, unless the guest belongs to another account
+    /// already or the account has had too many guests.
     pub(crate) async fn sign_in(
         &self,
         tenant: &TenantId,
@@ -64,7 +64,7 @@ impl Sessions {
         Ok(self.start_stored(tenant, account.subject, Some(account.role.into()), now).await?)
     }
 
-    /// Whether a password is the account's. Takes as long without an account.
+    /// Checks the password of an account. Takes as long where there is no account.
     async fn check_password(
         &self,
         tenant: &TenantId,
@@ -83,7 +83,7 @@ impl Sessions {
         Ok(account)
     }
 
-    /// Keeps a password in its present form. The next sign-in tries again if that fails.
+    /// Stores a password's hash in the present form. If that fails, the next sign-in tries again.
     async fn hash_anew(&self, tenant: &TenantId, subject: SubjectId, password: String) {
         let Ok(hash) = self.passwords.hash(password).await else { return };
         if let Err(error) = self.read_side.set_password(tenant, subject, &hash).await {
@@ -91,7 +91,8 @@ impl Sessions {
         }
     }
 
-    /// Hands what a guest has over to an account, and ends every token of the guest, whether or not that was possible.
+    /// Hands the data of a guest over to an account, and ends every token of the guest, whether or not that was
+    /// possible.
     async fn hand_over(&self, guest: &Identity, account: SubjectId, now: Timestamp) -> Result<(), Problem> {
         let (tenant, subject) = (guest.tenant(), guest.subject());
         match self.read_side.add_alias(tenant, subject, account, now).await {
@@ -99,11 +100,11 @@ impl Sessions {
             Err(error) => return Err(error.into()),
         }
         self.read_side.end_sessions(tenant, subject).await?;
-        self.standings.changed(&self.read_side, tenant, account).await?;
+        self.subject_statuses.changed(&self.read_side, tenant, account).await?;
         self.end_current(guest, now).await
     }
 
-    /// Makes an account of a guest: the same subject, now a customer.
+    /// Turns a guest into an account: the same subject, now a customer.
     pub(crate) async fn register(
         &self,
         guest: &Identity,
@@ -127,13 +128,13 @@ impl Sessions {
         self.read_side.create_account(tenant, &new).await?;
         self.attempts.clear(tenant, email.as_str(), from, now).await?;
         self.read_side.end_sessions(tenant, subject).await?;
-        self.standings.changed(&self.read_side, tenant, subject).await?;
+        self.subject_statuses.changed(&self.read_side, tenant, subject).await?;
         self.end_current(guest, now).await?;
         self.start_stored(tenant, subject, Some(Role::Customer), now).await
     }
 
-    /// Whether it is known to be the account's owner who asks, and not only someone with a token: by the password, or by a
-    /// sign-in not long ago. A guest has nothing but the token.
+    /// Confirms that the caller is the account's owner, and not someone who has only a token: by the password, or by a
+    /// recent sign-in. A guest has nothing but the token.
     pub(crate) async fn confirm(
         &self,
         identity: &Identity,
@@ -141,7 +142,7 @@ impl Sessions {
         from: IpAddr,
         now: Timestamp,
     ) -> Result<(), Refused> {
-        if !identity.standing().customer {
+        if !identity.subject_status().customer {
             return Ok(());
         }
         let Some(password) = password else {
@@ -149,7 +150,7 @@ impl Sessions {
             let required = || Problem::new(Code::PasswordRequired);
             return Ok(identity.signed_in_at().is_some_and(is_fresh).then_some(()).ok_or_else(required)?);
         };
-        // Counted as at sign-in: a token that was stolen must not be what passwords are tried with.
+        // Counted as at sign-in, so that a stolen token cannot be used to try passwords.
         let tenant = identity.tenant();
         let account = self.read_side.account(tenant, identity.subject()).await?;
         let email = account.as_ref().and_then(|account| account.email.clone());
@@ -159,19 +160,20 @@ impl Sessions {
         self.check_password(tenant, account, password, attempt, now).await.map(drop)
     }
 
-    /// Erases what is kept of someone, and ends its sessions.
+    /// Erases the personal data of a subject, and ends its sessions.
     pub(crate) async fn erase(&self, identity: &Identity, now: Timestamp) -> Result<(), Problem> {
         let tenant = identity.tenant();
         let email = self.email_of(tenant, identity.subject()).await?;
-        self.end_tokens(tenant, identity.standing(), now);
+        self.end_tokens(tenant, identity.subject_status(), now);
         self.read_side.erase_personal_data(tenant, identity.subject(), now).await?;
-        if !identity.standing().customer {
-            // No account says that it was erased. A session's tokens are renewed for a while, others live long at once.
+        if !identity.subject_status().customer {
+            // A guest has no account row to record the erasure, so it is stored for as long as a token may live: a
+            // session's tokens while they can be renewed, others up to the maximum lifetime.
             let lives = identity.session().map_or(TOKEN_TTL_MAX, |_| self.lifetimes.refresh);
             let until = now.plus_seconds(lives.as_secs());
             self.read_side.end_subject_tokens(tenant, identity.subject(), now, until).await?;
         }
-        self.standings.changed(&self.read_side, tenant, identity.subject()).await?;
+        self.subject_statuses.changed(&self.read_side, tenant, identity.subject()).await?;
         if let Some(email) = email {
             self.attempts.forget(tenant, &email).await?;
         }
@@ -183,13 +185,13 @@ impl Sessions {
         Ok(self.read_side.account(tenant, subject).await?.and_then(|account| account.email))
     }
 
-    /// What an account is has changed: every token of it is judged by that from now on.
+    /// Reloads the status of an account after a change, so that every token of it is judged by the new one.
     pub(crate) async fn account_changed(&self, tenant: &TenantId, subject: SubjectId) -> Result<(), Problem> {
-        self.standings.changed(&self.read_side, tenant, subject).await?;
+        self.subject_statuses.changed(&self.read_side, tenant, subject).await?;
         Ok(())
     }
 
-    /// Sets the password that a mailed link allows to set, and ends all sessions of its account.
+    /// Sets a new password with the token of a mailed link, and ends all sessions of the account.
     pub(crate) async fn reset_password(
         &self,
         tenant: &TenantId,
@@ -200,8 +202,8 @@ impl Sessions {
     ) -> Result<(), Problem> {
         let password = self.passwords.hash(password).await?;
         let subject = self.read_side.use_password_reset(tenant, hash(token), &password, now).await?;
-        let standing = self.standings.changed(&self.read_side, tenant, subject).await?;
-        self.end_tokens(tenant, &standing, now);
+        let subject_status = self.subject_statuses.changed(&self.read_side, tenant, subject).await?;
+        self.end_tokens(tenant, &subject_status, now);
         if let Some(email) = self.email_of(tenant, subject).await? {
             self.attempts.clear(tenant, &email, from, now).await?;
         }

@@ -1,4 +1,4 @@
-//! Passwords that are tried, from the outside: how many, how weak, and what the owner hears of it.
+//! Password attempts, through the API: their number, their strength, and the warnings to the owner.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -22,7 +22,7 @@ const NOBODY: &str = "nobody@example.com";
 const HOME: &str = "192.0.2.7:40000";
 const ELSEWHERE: &str = "198.51.100.7:40000";
 
-/// A shop in which only the counts of accounts stand in the way.
+/// A shop in which only the counts of accounts limit sign-ins.
 async fn open() -> Shop {
     let rates = Rates { passwords: rate(10_000, 10_000), sessions: rate(10_000, 10_000), ..Rates::default() };
     Shop::open_with(Settings { rates, ..settings() }).await
@@ -55,15 +55,15 @@ fn address(peer: &str) -> IpAddr {
     peer.parse::<std::net::SocketAddr>().unwrap().ip()
 }
 
-/// Waits until something has happened that no request waits for.
+/// Waits for something that no request waits for.
 async fn until(shop: &Shop, met: impl Fn() -> bool) {
     let nobody = shop.nobody();
     eventually(|| nobody.get("/v1/drops"), |_| met()).await;
 }
 
-/// So many passwords were tried from there, each as soon as it could be, the last one just now.
+/// Makes `count` password attempts from an address, each as early as allowed, the last one just now.
 async fn tried(shop: &Shop, count: u32, email: &str, from: &str) {
-    // The wait before a password is that which the one before has made.
+    // The wait before an attempt is the delay that the one before has caused.
     let waits: Vec<u64> = (0..count).map(|n| n.checked_sub(FREE_TRIES).map_or(0, |n| 1_000 << n)).collect();
     let mut at = Timestamp(shop.gateway.now().0 - waits.iter().sum::<u64>());
     for wait in waits {
@@ -72,7 +72,7 @@ async fn tried(shop: &Shop, count: u32, email: &str, from: &str) {
     }
 }
 
-/// The newest mailed link's secret.
+/// The secret of the newest mailed link.
 async fn mailed_token(shop: &Shop, email: &str) -> String {
     shop.nobody().post("/v1/password-resets", "", json!({"email": email})).await.has(202);
     let is_reset = |mail: &crate::auth::Mail| mail.to == email && mail.body.contains("#token=");
@@ -130,11 +130,11 @@ async fn strangers_cannot_keep_the_owner_out() {
     let shop = open().await;
     let session = sign_up(&shop, HOME, ANN, PASSWORD).await.has(201);
     tried(&shop, 14, ANN, AWAY).await;
-    // Where the owner is signed in, all goes on; where the owner was signed in to from, it can be done again.
+    // Existing sessions continue, and the owner can sign in again from a network that was used before.
     shop.with(session.text("/token")).get("/v1/me").await.has(200);
     sign_in(&shop, HOME, ANN, PASSWORD).await.has(201);
     sign_in(&shop, AWAY, ANN, PASSWORD).await.refuses(429, "too_many_attempts");
-    // From anywhere else the mailed link gets in, and the place where it was used is known from then on.
+    // From elsewhere the mailed link works, and the network where it was used is known from then on.
     sign_in(&shop, ELSEWHERE, ANN, PASSWORD).await.refuses(429, "too_many_attempts");
     let path = format!("/v1/password-resets/{}", mailed_token(&shop, ANN).await);
     ask(&shop, ELSEWHERE, "PUT", &path, None, json!({"password": "another horse"})).await.has(204);
@@ -186,7 +186,7 @@ async fn a_password_that_confirms_an_erasure_is_counted_too() {
     sign_in(&shop, AWAY, ANN, PASSWORD).await.refuses(429, "too_many_attempts");
     erase(HOME, WRONG).await.refuses(401, "invalid_credentials");
     erase(HOME, PASSWORD).await.has(204);
-    // Whoever gets the address next begins anew.
+    // The next owner of the address starts with a new count.
     sign_up(&shop, ELSEWHERE, ANN, PASSWORD).await.has(201);
     sign_in(&shop, AWAY, ANN, WRONG).await.refuses(401, "invalid_credentials");
 }
@@ -204,7 +204,7 @@ async fn the_owner_hears_once_that_someone_tries_passwords() {
     let warning = mails().remove(0);
     assert_eq!((warning.to.as_str(), warning.subject.as_str()), (ANN, "Someone tries to sign in to your account"));
     assert!(warning.body.contains("/reset-password\n") && !warning.body.contains("#token"), "{}", warning.body);
-    // A count that begins anew is no other news on the same day.
+    // A count that starts again causes no second warning on the same day.
     shop.gateway.sessions.attempts.clear(&tenant(), ANN, address(HOME), shop.gateway.now()).await.unwrap();
     for _ in 0..FREE_TRIES {
         sign_in(&shop, AWAY, ANN, WRONG).await.refuses(401, "invalid_credentials");

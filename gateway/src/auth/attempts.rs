@@ -1,13 +1,14 @@
-//! Passwords that are tried for one account, from wherever: after some wrong ones the next has to wait.
+//! Limits password attempts per account, from whatever address: after some wrong ones the next must wait.
 //!
 //! ```text
 //!   tries   1 … 5    6     7     8    …   15, 16, …
 //!   wait      0      1 s   2 s   4 s  …   15 min
 //! ```
 //!
-//! A password that comes too early is not looked at, so that guessing learns nothing; an address that no account has is
-//! counted alike. Strangers cannot keep an owner out for ever: sessions go on, a network that the account was signed in
-//! to from has a count of its own, and a mailed link to set a password clears all counts and makes its network known.
+//! A password that comes too early is not checked, so that guessing reveals nothing; an address without an account is
+//! counted alike. Other people cannot lock an owner out permanently: sessions continue, a network from which the
+//! account was signed in to has its own count, and a mailed link to set a password clears all counts and makes its
+//! network a known one.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -20,28 +21,29 @@ use crate::{
     problem::{Code, Problem},
 };
 
-/// Passwords that may be tried without a delay: a slip, the other hand, the caps lock, and the two former passwords.
+/// The number of attempts without a delay: a typing error, a misplaced hand, caps lock, and two former passwords.
 pub const FREE_TRIES: u32 = 5;
-/// The first delay: not noticed by a person. Each is twice as long as the one before.
+/// The first delay: a person does not notice it. Each further delay is twice as long.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
-/// The longest delay: a hundred passwords a day, with which one that takes [`PASSWORD_GUESSES_MIN`] guesses is found in
-/// thousands of years; and short enough for an owner to wait for.
+/// The longest delay: it allows a hundred attempts a day, with which a password of [`PASSWORD_GUESSES_MIN`] guesses
+/// takes thousands of years; and it is short enough for an owner to wait for.
 ///
 /// [`PASSWORD_GUESSES_MIN`]: super::strength::PASSWORD_GUESSES_MIN
 const DELAY_MAX: Duration = Duration::from_secs(15 * 60);
-/// How often the owner is told of tries at the most: once a day is news, more is noise that others make.
+/// The minimum interval between warnings to the owner: once a day is informative, more would be noise that others can
+/// cause.
 const WARNING_EVERY: Duration = Duration::from_secs(24 * 3_600);
 
-/// Counts passwords that are tried.
+/// Counts password attempts.
 pub(crate) struct Attempts {
     read_side: ReadSide,
     key: [u8; 32],
 }
 
-/// A password that is tried for an address. It counts as wrong until it is known to be right.
+/// A password attempt for an address. It counts as wrong until the password is known to be right.
 #[derive(Clone)]
 pub(crate) struct Attempt {
-    /// Whose shop.
+    /// The shop.
     pub(super) tenant: TenantId,
     /// The address, as it was typed.
     pub(super) email: String,
@@ -51,20 +53,20 @@ pub(crate) struct Attempt {
 }
 
 impl std::fmt::Debug for Attempt {
-    /// Without what is personal.
+    /// Omits everything personal.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Attempt").field("tenant", &self.tenant).field("counted", &self.counted).finish_non_exhaustive()
     }
 }
 
 impl Attempt {
-    /// Whether the owner should hear of it if the password was wrong: the next one has to wait.
+    /// Whether the owner should be warned if the password was wrong: the next attempt has to wait.
     pub(crate) fn makes_delay(&self) -> bool {
         self.counted.failures >= FREE_TRIES
     }
 }
 
-/// How long the next password has to wait after so many.
+/// The delay after this number of failures.
 fn delay(failures: u32) -> Duration {
     match failures.checked_sub(FREE_TRIES) {
         None => Duration::ZERO,
@@ -88,12 +90,12 @@ impl Attempts {
         self.hash(&[b"account", tenant.as_str().as_bytes(), normalise_email(email).as_bytes()])
     }
 
-    /// A network as one account knows it: two accounts cannot be held against each other.
+    /// The hash of a network for one account, so that two accounts cannot be linked by it.
     fn network(&self, account: u128, address: IpAddr) -> u128 {
         self.hash(&[b"network", &account.to_be_bytes(), &subscriber(address).to_be_bytes()])
     }
 
-    /// Takes a password that is tried for an address, or says how long it has to wait.
+    /// Starts an attempt for an address, or returns how long the next one must wait.
     pub(crate) async fn begin(
         &self,
         tenant: &TenantId,
@@ -116,13 +118,13 @@ impl Attempts {
         }
     }
 
-    /// The password was right.
+    /// Records that the password was right.
     pub(crate) async fn succeeded(&self, attempt: &Attempt, now: Timestamp) -> Result<(), Problem> {
         let Attempt { tenant, account, network, counted, .. } = attempt;
         Ok(self.read_side.end_sign_in(tenant, *account, *network, counted, now).await?)
     }
 
-    /// The owner has made the account, or set a password by a mailed link.
+    /// Clears the counts after the owner has created the account or set a password with a mailed link.
     pub(crate) async fn clear(
         &self,
         tenant: &TenantId,
@@ -134,14 +136,15 @@ impl Attempts {
         Ok(self.read_side.clear_sign_ins(tenant, account, self.network(account, from), now).await?)
     }
 
-    /// Whether the owner is to be told of a wrong password now. Once it says so, it does not for [`WARNING_EVERY`].
+    /// Whether to warn the owner of a wrong password now. After it returns true, it returns false for
+    /// [`WARNING_EVERY`].
     pub(crate) async fn is_news(&self, attempt: &Attempt, now: Timestamp) -> Result<bool, Problem> {
         let since = Timestamp(now.0.saturating_sub(WARNING_EVERY.as_millis() as u64));
         let Attempt { tenant, account, counted, .. } = attempt;
         Ok(self.read_side.note_sign_in_warning(tenant, *account, counted, now, since).await?)
     }
 
-    /// Forgets what was counted for an address.
+    /// Deletes the counts of an address.
     pub(crate) async fn forget(&self, tenant: &TenantId, email: &str) -> Result<(), Problem> {
         Ok(self.read_side.forget_sign_ins(tenant, self.account(tenant, email)).await?)
     }

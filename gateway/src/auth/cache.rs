@@ -1,4 +1,4 @@
-//! Tokens that were found good: a signature check costs more than a reservation.
+//! A cache of verified tokens: verifying a signature costs more than a reservation.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -13,18 +13,19 @@ use parking_lot::{Mutex, RwLock};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
-    standing::{Cell, Standing},
+    subject_status::{Cell, SubjectStatus},
     token::{Bearer, InvalidToken},
 };
 
-/// The most tokens that are kept, at some 700 bytes each. Beyond that a token's signature is checked anew.
+/// The maximum number of cached tokens, at some 700 bytes each. Beyond it the signatures of the oldest are verified
+/// again.
 const TOKENS_MAX: usize = 262_144;
-/// Parts with a lock of their own.
+/// The number of parts, each with its own lock.
 const PARTS: usize = 64;
-/// The most sessions and subjects whose end is remembered until their tokens have expired.
+/// The maximum number of ended sessions and of ended subjects that are remembered until their tokens have expired.
 const ENDED_MAX: usize = 262_144;
 
-/// A token that was found good.
+/// A verified token.
 #[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) bearer: Bearer,
@@ -32,17 +33,17 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// What its subject is by now.
-    pub(crate) fn standing(&self) -> Arc<Standing> {
-        self.cell.standing()
+    /// The current status of its subject.
+    pub(crate) fn subject_status(&self) -> Arc<SubjectStatus> {
+        self.cell.subject_status()
     }
 }
 
-/// Tokens with a lock of their own.
+/// A part of the cache, with its own lock.
 #[derive(Debug, Default)]
 struct Part {
     tokens: HashMap<u64, (Box<str>, Arc<Known>)>,
-    /// The hashes in the order in which they came: the oldest makes room for the newest without a scan.
+    /// The hashes in order of insertion: the oldest is evicted without a scan.
     order: VecDeque<u64>,
 }
 
@@ -65,16 +66,16 @@ impl Part {
     }
 }
 
-/// Good tokens, and what ended before its time.
+/// Verified tokens, and the sessions and subjects that ended early.
 ///
-/// Ending a session costs the same however many tokens are cached: each lookup asks whether its session has ended, so
-/// that no end has to search for tokens.
+/// Ending a session costs the same however many tokens are cached: each lookup checks whether its session has ended, so
+/// ending one does not have to search for its tokens.
 #[derive(Debug)]
 pub(crate) struct TokenCache {
     parts: Vec<RwLock<Part>>,
-    /// Ended sessions, and until when their tokens would have been good.
+    /// Ended sessions, and until when their tokens would have been valid.
     ended_sessions: Vec<RwLock<HashMap<u128, Timestamp>>>,
-    /// Subjects: tokens given out before the first instant are worthless; the second is when they expire.
+    /// Subjects: tokens issued before the first instant are invalid; the second is when those tokens expire.
     ended_subjects: Mutex<HashMap<(TenantId, SubjectId), (Timestamp, Timestamp)>>,
 }
 
@@ -89,8 +90,8 @@ impl Default for TokenCache {
 }
 
 impl TokenCache {
-    /// Where a token is kept: by its signature's last 64 characters, which nobody can choose. Two tokens with the same
-    /// hash displace each other; the whole token is compared.
+    /// The key of a token: a hash of the last 64 characters of its signature, which no caller can choose. Two tokens
+    /// with the same hash evict each other; lookups compare the whole token.
     fn hash(token: &str) -> u64 {
         let bytes = token.as_bytes();
         xxh3_64(&bytes[bytes.len().saturating_sub(64)..])
@@ -100,7 +101,7 @@ impl TokenCache {
         &self.parts[(hash >> 48) as usize % PARTS]
     }
 
-    /// The token, if it was found good and still is.
+    /// Returns the token if it was verified before and is still valid.
     pub(crate) fn find(&self, token: &str, now: Timestamp) -> Option<Arc<Known>> {
         let hash = Self::hash(token);
         let known = {
@@ -111,11 +112,11 @@ impl TokenCache {
         (!self.session_has_ended(&known.bearer)).then_some(known)
     }
 
-    /// Keeps a token that was found good, unless its session has ended meanwhile.
+    /// Stores a verified token, unless its session has ended meanwhile.
     pub(crate) fn keep(&self, token: &str, known: Arc<Known>) -> Result<(), InvalidToken> {
         let hash = Self::hash(token);
         self.part(hash).write().insert(hash, token, known.clone());
-        // Looked at after the token is in: an end that came in between is seen here, or by whoever looks it up.
+        // Checked after the insertion: an end in between is seen either here or by the next lookup.
         if self.has_ended(&known.bearer) {
             self.part(hash).write().tokens.remove(&hash);
             return Err(InvalidToken::Ended);
@@ -141,8 +142,8 @@ impl TokenCache {
                 .is_some_and(|(before, _)| bearer.issued_at < *before)
     }
 
-    /// Makes the tokens of a session, or the one token of no session, worthless, which is written down elsewhere already. The longest-lived would be good
-    /// until `until`.
+    /// Invalidates the tokens of a session, or a single token without a session. The caller has stored the end in the
+    /// database already. The longest-lived token would be valid until `until`.
     pub(crate) fn end_session(&self, session: u128, until: Timestamp) {
         let is_full = {
             let mut ended = self.ended_part(session).write();
@@ -154,13 +155,13 @@ impl TokenCache {
             is_full
         };
         if is_full {
-            // What was ended is not remembered here any more: every token is held against the database again.
+            // The ended sessions were just discarded, so drop all tokens: each is checked against the database again.
             self.parts.iter().for_each(|part| *part.write() = Part::default());
         }
     }
 
-    /// Keeps tokens from the cache that a subject was given before `before`. Those in it end with the subject's
-    /// [`Cell`].
+    /// Keeps tokens that were issued to a subject before `before` from being cached. Those already cached end with the
+    /// subject's [`Cell`].
     pub(crate) fn end_subject(&self, tenant: &TenantId, subject: SubjectId, before: Timestamp, until: Timestamp) {
         let mut ended = self.ended_subjects.lock();
         if ended.len() < ENDED_MAX {
@@ -168,7 +169,7 @@ impl TokenCache {
         }
     }
 
-    /// Forgets what has expired.
+    /// Removes expired entries.
     pub(crate) fn sweep(&self, now: Timestamp) {
         self.parts.iter().for_each(|part| part.write().retain(|bearer| bearer.expires_at > now));
         self.ended_sessions.iter().for_each(|ended| ended.write().retain(|_, until| *until > now));
@@ -191,7 +192,7 @@ mod tests {
             expires_at: Timestamp(1_000),
             signed_in_at: None,
         };
-        Arc::new(Known { bearer, cell: Cell::of(Standing::guest(SubjectId(subject))) })
+        Arc::new(Known { bearer, cell: Cell::of(SubjectStatus::guest(SubjectId(subject))) })
     }
 
     #[test]
@@ -233,7 +234,7 @@ mod tests {
         let kept: usize = cache.parts.iter().map(|part| part.read().tokens.len()).sum();
         let ordered: usize = cache.parts.iter().map(|part| part.read().order.len()).sum();
         assert!(kept <= TOKENS_MAX && ordered <= TOKENS_MAX);
-        // The newest is never the one that makes room.
+        // The newest is never the one that is evicted.
         assert!(cache.find(&format!("token {}", TOKENS_MAX + 9_999), Timestamp(0)).is_some());
     }
 
@@ -251,7 +252,7 @@ mod tests {
 
     #[test]
     fn ending_a_session_looks_at_no_token() {
-        // A reader holds every part of the cache: an end that scanned it would wait for ever.
+        // A reader holds a lock on every part of the cache: an end that scanned it would block.
         let cache = Arc::new(TokenCache::default());
         cache.keep("a", known(1, 1, 0)).unwrap();
         let guards: Vec<_> = cache.parts.iter().map(|part| part.read()).collect();

@@ -1,4 +1,4 @@
-//! E-mail addresses: what is one, and the keyed hash that the journal knows them by.
+//! E-mail addresses: their validation, and the keyed hash that stands for them in the journal.
 
 use engine::{
     id::{EmailHash, TenantId},
@@ -8,17 +8,17 @@ use persistence::sql::{ascii_domain, normalise_email};
 
 use super::keys::keyed_hash;
 
-/// The longest address: RFC 5321, section 4.5.3.1.3, less the angle brackets.
+/// The maximum length of an address: RFC 5321, section 4.5.3.1.3, less the angle brackets.
 pub const EMAIL_CHARS_MAX: usize = 254;
 const LOCAL_BYTES_MAX: usize = 64;
 
-/// Not an address that mail can be sent to.
+/// The text is not an address that mail can be sent to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not an e-mail address")]
 pub struct InvalidEmail;
 
-/// An e-mail address as its owner spells it, composed: a dot-atom at a host name (RFC 5322, section 3.4.1, and RFC 6532,
-/// section 3.2, without quoted strings, comments and addresses of machines).
+/// An e-mail address as its owner writes it, in Normalization Form C: a dot-atom at a host name (RFC 5322, section
+/// 3.4.1, and RFC 6532, section 3.2, without quoted strings, comments and address literals).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Email(String);
 
@@ -29,7 +29,7 @@ impl std::fmt::Debug for Email {
 }
 
 impl Email {
-    /// Takes `text`, without surrounding white space, if it is an address.
+    /// Parses `text`, without surrounding white space.
     pub fn new(text: &str) -> Result<Self, InvalidEmail> {
         let text = nfc(text.trim());
         let (local, domain) = text.rsplit_once('@').ok_or(InvalidEmail)?;
@@ -43,13 +43,13 @@ impl Email {
         Ok(Self(text.into_owned()))
     }
 
-    /// The address as its owner spells it.
+    /// The address as its owner writes it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The mailbox that it leads to, as far as spelling tells: without case and `+tag`, with the domain's A-labels, and
-    /// without the dots that Gmail ignores. What caps are counted by.
+    /// The mailbox that the address leads to, as far as can be derived from the text: without case and `+tag`, with the
+    /// domain's A-labels, and without the dots that Gmail ignores. Caps are counted by it.
     pub fn mailbox(&self) -> String {
         let address = normalise_email(&self.0);
         let Some((local, domain)) = address.rsplit_once('@') else { return address };
@@ -63,7 +63,7 @@ impl Email {
         }
     }
 
-    /// The hash that the journal knows the mailbox by: keyed, so that nobody can try addresses on it.
+    /// The hash that stands for the mailbox in the journal. It is keyed, so that addresses cannot be guessed from it.
     pub fn hash(&self, key: &[u8; 32], tenant: &TenantId) -> EmailHash {
         let hash = keyed_hash(key, &[tenant.as_str().as_bytes(), self.mailbox().as_bytes()]);
         let mut half = [0; 16];
@@ -72,14 +72,14 @@ impl Email {
     }
 }
 
-/// Whether a character may stand in an atom: those of RFC 5322, and of other letters and signs (RFC 6531, section 3.3)
-/// all that can be seen or belong to a word.
+/// Whether a character may be part of an atom: those of RFC 5322, and of the other characters (RFC 6531, section 3.3)
+/// all that are visible or belong to a word.
 fn is_in_atom(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c);
     }
     let is_private = matches!(c, '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{10ffff}');
-    // Directions and byte order marks would show another address than the one that is meant.
+    // Direction marks and byte order marks would make an address look like another.
     let is_hidden = matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{ffff}');
     !c.is_control() && !c.is_whitespace() && !is_private && !is_hidden

@@ -1,4 +1,4 @@
-//! What accounts and sessions refuse, as problems.
+//! Conversions of account and session errors to problems.
 
 use persistence::sql::{AccountError, AliasError, ResetError, RotateError, VerificationError};
 

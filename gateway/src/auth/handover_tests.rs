@@ -1,4 +1,4 @@
-//! What a guest's tokens are worth once the guest has an account, and what an account asks before it is erased.
+//! Guests' tokens after the guest gets an account, and the confirmation that an erasure requires.
 
 use serde_json::json;
 
@@ -16,7 +16,7 @@ async fn refresh(shop: &Shop, token: &str) -> Answer {
     shop.nobody().post("/v1/sessions/refresh", "", json!({"refresh_token": token})).await
 }
 
-/// A guest's tokens: both access tokens that its family was given, and both refresh tokens.
+/// A guest's tokens: both access tokens of its family, and both refresh tokens.
 async fn planted(shop: &Shop) -> ([String; 2], [String; 2]) {
     let first = shop.nobody().post("/v1/sessions", "", json!({})).await.has(201);
     let second = refresh(shop, first.text("/refresh_token")).await.has(200);
@@ -44,7 +44,7 @@ async fn a_token_from_before_a_sign_in_is_worth_nothing_after_it() {
     register(&shop, ANN).await;
     let planted = planted(&shop).await;
     let credentials = json!({"email": ANN, "password": PASSWORD});
-    // With the older of its tokens: the family ends, not the token.
+    // With the older token: the whole family ends, not the token alone.
     let session = shop.with(&planted.0[0]).post("/v1/sessions", "", credentials).await.has(201);
     has_ended(&shop, &planted, "signed in").await;
     shop.restart_gateway();
@@ -68,7 +68,7 @@ async fn a_token_from_before_a_sign_up_is_worth_nothing_after_it() {
     has_ended(&shop, &planted, "restarted").await;
     let me = shop.with(session.text("/token"));
     assert_eq!(me.get("/v1/me").await.has(200).text("/role"), "customer");
-    // Erased, the account leaves no guest behind that could go on.
+    // After the account is erased, no guest remains that could continue.
     me.delete("/v1/me").await.has(204);
     has_ended(&shop, &planted, "erased").await;
     shop.restart_gateway();
@@ -95,7 +95,7 @@ async fn a_guest_that_cannot_be_handed_over_ends_all_the_same() {
 async fn erasing_an_account_asks_for_its_password_or_a_sign_in_not_long_ago() {
     let shop = Shop::open().await;
     let signed_in = register(&shop, ANN).await;
-    // The sign-in was when the token says, whatever it is renewed with.
+    // Renewing the token does not change the time of the sign-in.
     let renewed = refresh(&shop, signed_in.text("/refresh_token")).await.has(200);
     let identity = async |ago_ms: u64| {
         let later = shop.gateway.now().plus_ms(ago_ms);
@@ -107,7 +107,7 @@ async fn erasing_an_account_asks_for_its_password_or_a_sign_in_not_long_ago() {
     let refused = identity(FRESH_SIGN_IN.as_millis() as u64 + 1_000).await.unwrap_err();
     assert_eq!(refused.code(), crate::problem::Code::PasswordRequired);
 
-    // A token without a sign-in, as the command line gives it out.
+    // A token without a sign-in, as from the command line.
     let subject = signed_in.text("/subject").parse().unwrap();
     let tenant = engine::id::TenantId::new("acme").unwrap();
     let hour = std::time::Duration::from_secs(3_600);
@@ -132,7 +132,7 @@ async fn a_guest_is_erased_by_its_token() {
     guest.get("/v1/me").await.refuses(401, "invalid_token");
 }
 
-/// A token as the command line makes one: of no session.
+/// A token without a session, as from the command line.
 fn minted(shop: &Shop, subject: u128, role: Option<super::Role>) -> String {
     let tenant = engine::id::TenantId::new("acme").unwrap();
     let (issuer, hour) = (shop.gateway.sessions.issuer(), std::time::Duration::from_secs(3_600));
@@ -169,11 +169,11 @@ async fn what_a_token_of_no_session_erases_stays_erased_after_a_restart() {
         }
         shop.with(&nobody_else).get("/v1/me").await.has(200);
     }
-    // One that is made after the erasure is another beginning.
+    // A token issued after the erasure is valid.
     let later = eventually_later(&shop, 8, customer).await;
     shop.with(&later).get("/v1/me").await.has(200);
 
-    // An account that is erased through such a token takes all of its tokens along.
+    // An account that is erased through such a token loses all of its tokens.
     let account = register(&shop, ANN).await;
     let subject: engine::id::SubjectId = account.text("/subject").parse().unwrap();
     let (used, other) = (minted(&shop, subject.0, customer), minted(&shop, subject.0, customer));
@@ -184,7 +184,7 @@ async fn what_a_token_of_no_session_erases_stays_erased_after_a_restart() {
     }
 }
 
-/// A token of a later millisecond than now.
+/// A token issued in a later millisecond than now.
 async fn eventually_later(shop: &Shop, subject: u128, role: Option<super::Role>) -> String {
     let now = shop.gateway.now();
     while shop.gateway.now() <= now {

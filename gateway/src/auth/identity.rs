@@ -1,4 +1,4 @@
-//! Who asks, as handlers see it.
+//! The caller of a request, as handlers see it.
 
 use std::sync::Arc;
 
@@ -7,91 +7,91 @@ use axum::{
     http::{HeaderMap, header, request::Parts},
 };
 use engine::{
-    drop::Buyer,
+    flash_drop::Buyer,
     id::{SubjectId, TenantId},
     time::Timestamp,
 };
 
-use super::{cache::Known, standing::Standing, tenants::Tenants, token::Role};
+use super::{cache::Known, subject_status::SubjectStatus, tenants::Tenants, token::Role};
 use crate::{
     Gateway,
     edge::{Arrival, Inside},
     problem::{Code, Problem},
 };
 
-/// Someone with a token: a guest, a customer, or staff. As an extractor: 401 without one.
+/// The bearer of a token: a guest, a customer, or staff. As an extractor: 401 without a token.
 #[derive(Debug, Clone)]
 pub struct Identity {
     known: Arc<Known>,
-    standing: Arc<Standing>,
+    subject_status: Arc<SubjectStatus>,
 }
 
 impl Identity {
-    pub(crate) fn new(known: Arc<Known>, standing: Arc<Standing>) -> Self {
-        Self { known, standing }
+    pub(crate) fn new(known: Arc<Known>, subject_status: Arc<SubjectStatus>) -> Self {
+        Self { known, subject_status }
     }
 
-    /// Whose shop it is about.
+    /// The tenant of the shop.
     pub fn tenant(&self) -> &TenantId {
         &self.known.bearer.tenant
     }
 
-    /// Who it is by now: the guest, or the account.
+    /// The current subject: the guest, or the account that the guest has signed in to.
     pub fn subject(&self) -> SubjectId {
-        self.standing.subject
+        self.subject_status.subject
     }
 
-    /// What it is by now.
-    pub fn standing(&self) -> &Standing {
-        &self.standing
+    /// The current status of the subject.
+    pub fn subject_status(&self) -> &SubjectStatus {
+        &self.subject_status
     }
 
-    /// The buyer as the engine knows one. A member of staff who buys is a customer.
+    /// The buyer for the engine. A member of staff who buys is a customer.
     pub fn buyer(&self) -> Buyer {
-        let customer = self.standing.customer || self.known.bearer.role.is_some();
-        Buyer { customer, ..self.standing.buyer() }
+        let customer = self.subject_status.customer || self.known.bearer.role.is_some();
+        Buyer { customer, ..self.subject_status.buyer() }
     }
 
-    /// What it may do. `None`: what guests may.
+    /// The role. `None` for guests.
     pub fn role(&self) -> Option<Role> {
         match self.known.bearer.role {
-            None if self.standing.customer => Some(Role::Customer),
+            None if self.subject_status.customer => Some(Role::Customer),
             role => role,
         }
     }
 
-    /// Whether it has no account.
+    /// Whether the subject has no account.
     pub fn is_guest(&self) -> bool {
         self.role().is_none()
     }
 
-    /// Whether it runs the catalogue, the drops and the orders.
+    /// Whether the subject manages the catalogue, the drops and the orders.
     pub fn is_vendor(&self) -> bool {
         matches!(self.role(), Some(Role::Vendor | Role::Admin))
     }
 
-    /// The first instant at which its token is no longer good.
+    /// The first instant at which the token is no longer valid.
     pub(crate) fn expires_at(&self) -> Timestamp {
         self.known.bearer.expires_at
     }
 
-    /// When the password was given that its session goes back to, if that is known.
+    /// When the password was given for the sign-in that the session began with, if that is known.
     pub(crate) fn signed_in_at(&self) -> Option<Timestamp> {
         self.known.bearer.signed_in_at
     }
 
-    /// Its token's own id.
+    /// The id of the token.
     pub(crate) fn token_id(&self) -> u128 {
         self.known.bearer.id
     }
 
-    /// Its session, unless the token is from the command line.
+    /// The session, unless the token is from the command line.
     pub(crate) fn session(&self) -> Option<u128> {
         self.known.bearer.session
     }
 }
 
-/// The bearer token of a request, if it has an `Authorization` header.
+/// Returns the bearer token of a request, if it has an `Authorization` header.
 pub(crate) fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
     let text = value.to_str().map_err(|_| Problem::new(Code::InvalidToken))?;
@@ -119,7 +119,7 @@ impl FromRequestParts<Gateway> for Identity {
     }
 }
 
-/// Someone who runs the shop. As an extractor: 401 without a token, 403 for others.
+/// A member of staff who runs the shop. As an extractor: 401 without a token, 403 for others.
 #[derive(Debug, Clone)]
 pub struct Vendor(pub Identity);
 
@@ -132,7 +132,7 @@ impl FromRequestParts<Gateway> for Vendor {
     }
 }
 
-/// Anyone, with or without a token. A token that is not good is refused nevertheless.
+/// A caller with or without a token. An invalid token is rejected nevertheless.
 #[derive(Debug, Clone)]
 pub struct Caller(pub Option<Identity>);
 
@@ -144,17 +144,17 @@ impl FromRequestParts<Gateway> for Caller {
     }
 }
 
-/// Whose shop a public request is about: by the token, else by host name, header or default.
+/// The shop of a public request: by the token, else by host name, header or default.
 #[derive(Debug, Clone)]
 pub struct Shop {
     /// The shop's tenant.
     pub tenant: TenantId,
-    /// Who asks, if there is a token.
+    /// The caller, if there is a token.
     pub identity: Option<Identity>,
 }
 
 impl Shop {
-    /// Whether someone who runs the shop asks.
+    /// Whether the caller runs the shop.
     pub fn is_vendors(&self) -> bool {
         self.identity.as_ref().is_some_and(Identity::is_vendor)
     }
@@ -164,7 +164,7 @@ impl FromRequestParts<Gateway> for Shop {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
-        // Said for nothing beside a token, but not said wrongly.
+        // The header is ignored beside a token, but must not be invalid.
         Tenants::named(&parts.headers)?;
         if let Some(identity) = identify(parts, gateway).await? {
             return Ok(Self { tenant: identity.tenant().clone(), identity: Some(identity) });

@@ -1,4 +1,4 @@
-//! The installation's own secrets: made at its first start, kept in `<data>/keys`, for its owner's eyes alone.
+//! The secrets of the installation: created at its first start and kept in `<data>/keys`, readable only by their owner.
 
 use std::{
     fs, io,
@@ -16,36 +16,36 @@ const SIGNING_FILE: &str = "issuer.ed25519";
 const SECRET_FILE: &str = "secret";
 const SECRET_BYTES: usize = 32;
 
-/// Secrets that cannot be read or made.
+/// The secrets cannot be read or created.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The file cannot be read or written.
     #[error("key file {path}: {why}")]
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         why: io::Error,
     },
-    /// The file holds something else, or is damaged. Without it every token and every keyed hash is worthless: restore
-    /// it from a copy rather than delete it.
+    /// The file is damaged or holds something else. Without the key every token and every keyed hash is useless:
+    /// restore the file from a copy instead of deleting it.
     #[error("key file {path} does not hold a key")]
     Damaged {
-        /// Which.
+        /// The file.
         path: PathBuf,
     },
-    /// The file can be read by others than its owner. `chmod 600` it.
+    /// Other users can read the file. Change its mode with `chmod 600`.
     #[error("key file {path} is open to others: its mode must be 0600")]
     Exposed {
-        /// Which.
+        /// The file.
         path: PathBuf,
     },
-    /// The file is someone else's, a link, or no file: someone may have planted it.
+    /// The file belongs to another user, is a link, or is not a regular file: it may have been planted.
     #[error("key file {path} {why}: remove it, or put the installation's own key there")]
     Planted {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// What is odd about it.
+        /// What is wrong with it.
         why: &'static str,
     },
     /// The system has no randomness.
@@ -53,7 +53,7 @@ pub enum KeyError {
     NoRandomness,
 }
 
-/// The installation's own secrets.
+/// The secrets of the installation.
 pub struct Keys {
     signing_pkcs8: Vec<u8>,
     public: Vec<u8>,
@@ -67,7 +67,7 @@ impl std::fmt::Debug for Keys {
 }
 
 impl Keys {
-    /// Reads the keys in `folder` (`<data>/keys`), and makes those that are not there.
+    /// Reads the keys in `folder` (`<data>/keys`), and creates missing ones.
     pub fn open(folder: &Path) -> Result<Self, KeyError> {
         make_folder(folder).map_err(|why| KeyError::File { path: folder.to_owned(), why })?;
         let signing = folder.join(SIGNING_FILE);
@@ -82,7 +82,7 @@ impl Keys {
         Self::of(signing_pkcs8, secret).ok_or(KeyError::Damaged { path: signing })
     }
 
-    /// Keys that no file holds, for tests.
+    /// Creates keys without files, for tests.
     pub fn ephemeral() -> Result<Self, KeyError> {
         let pair = Ed25519KeyPair::generate().map_err(|_| KeyError::NoRandomness)?;
         let document = pair.to_pkcs8v1().map_err(|_| KeyError::NoRandomness)?;
@@ -102,13 +102,14 @@ impl Keys {
         &self.public
     }
 
-    /// The key for one purpose. Knowing it tells nothing about the keys for others.
+    /// Derives the key for one purpose. It reveals nothing about the keys for others.
     pub fn derive(&self, purpose: &str) -> [u8; 32] {
         keyed_hash(&self.secret, &[b"derive", purpose.as_bytes()])
     }
 }
 
-/// HMAC-SHA256 (RFC 2104) of `parts`, each preceded by its length, so that no two lists of parts read alike.
+/// HMAC-SHA256 (RFC 2104) of `parts`, each preceded by its length, so that different lists of parts never give the same
+/// input.
 pub(crate) fn keyed_hash(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key).expect("HMAC takes a key of any length");
     for part in parts {
@@ -118,14 +119,14 @@ pub(crate) fn keyed_hash(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-/// Random bytes from the system.
+/// Returns random bytes from the system.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], KeyError> {
     let mut bytes = [0; N];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| KeyError::NoRandomness)?;
     Ok(bytes)
 }
 
-/// A random 128-bit number.
+/// Returns a random 128-bit number.
 pub(crate) fn random128() -> Result<u128, KeyError> {
     random().map(u128::from_be_bytes)
 }
@@ -144,7 +145,8 @@ fn read_or_make(path: &Path, make: impl FnOnce() -> Result<Vec<u8>, KeyError>) -
         return fs::read(path).map_err(file);
     }
     let bytes = make()?;
-    // Written aside and linked into place: a crash leaves a whole key or none, and of two starts at once one key stays.
+    // Written to a temporary file and hard-linked: a crash leaves a whole key or none, and of two concurrent starts one
+    // key wins.
     let aside = path.with_extension(format!("new-{}", std::process::id()));
     write_private(&aside, &bytes).map_err(file)?;
     let linked = fs::hard_link(&aside, path);
@@ -171,7 +173,7 @@ fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Whether there is a key file; refuses one that is not its owner's alone, or not ours.
+/// Whether there is a key file. Rejects one that other users can access, or that belongs to another user.
 #[cfg(unix)]
 fn check_own(path: &Path) -> Result<bool, KeyError> {
     use std::os::unix::fs::MetadataExt;
@@ -248,8 +250,8 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_key_that_someone_may_have_planted_is_refused() {
-        let outside = tempfile::tempdir().unwrap();
-        let known = outside.path().join("known");
+        let external_services = tempfile::tempdir().unwrap();
+        let known = external_services.path().join("known");
         fs::write(&known, [7; SECRET_BYTES]).unwrap();
         let plants: [fn(&Path, &Path) -> io::Result<()>; 2] =
             [|from, to| std::os::unix::fs::symlink(from, to), |_, to| fs::create_dir(to)];

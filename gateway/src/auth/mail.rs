@@ -1,4 +1,4 @@
-//! What the doors ask of whoever sends mail.
+//! The interface to the mailer.
 
 use engine::id::{ContactId, SubjectId, TenantId};
 use futures::future::BoxFuture;
@@ -6,36 +6,36 @@ use futures::future::BoxFuture;
 /// A mail in plain text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Mail {
-    /// Of which shop.
+    /// The shop.
     pub tenant: TenantId,
-    /// Whose it is.
+    /// The account that the mail is about.
     pub whose: SubjectId,
-    /// To whom.
+    /// The address.
     pub to: String,
-    /// About what.
+    /// The subject line.
     pub subject: String,
-    /// What it says.
+    /// The text.
     pub body: String,
 }
 
 impl std::fmt::Debug for Mail {
-    /// Without what is personal or secret.
+    /// Omits everything personal or secret.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Mail").field("subject", &self.subject).finish_non_exhaustive()
     }
 }
 
-/// A mail that was not sent.
+/// A mail was not sent.
 #[derive(Debug, thiserror::Error)]
 #[error("mail: {0}")]
 pub struct MailError(pub String);
 
-/// Sends mail. A mail that could not be sent may be tried again by whoever asked for it.
+/// Sends mail. After an error the caller may retry.
 pub trait Mailer: Send + Sync + 'static {
-    /// Hands a mail over; done when the next server, or the outbox, has it.
+    /// Sends a mail. Completes when the next server, or the outbox, has it.
     fn send(&self, mail: Mail) -> BoxFuture<'_, Result<(), MailError>>;
 
-    /// Removes what is still kept of the mail to these people: to their accounts, and to where their orders went.
+    /// Deletes what is still stored of the mail to these accounts and to the contacts of their orders.
     fn forget<'a>(
         &'a self,
         tenant: &'a TenantId,
@@ -44,7 +44,7 @@ pub trait Mailer: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<(), MailError>>;
 }
 
-/// Sends nothing, and says so.
+/// A mailer that sends nothing and returns an error.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoMailer;
 

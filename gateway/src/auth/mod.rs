@@ -1,4 +1,4 @@
-//! Who asks: tokens, sessions, accounts, shops.
+//! Authentication: tokens, sessions, accounts, shops.
 //!
 //! ```text
 //!   Authorization ─► token cache ─► Session {tenant, role} ─► Cell ─► Standing {subject, former guests, account}
@@ -6,8 +6,9 @@
 //!                        └─► signature, revocations ─► SQL ───┘◄── sign-in, registration, erasure
 //! ```
 //!
-//! A token says who it was given to. What that subject is *by now* stands in its `Cell`, which all its tokens share.
-//! A guest's tokens end the moment the guest signs in or signs up: whoever knew one before must not act for the account.
+//! A token names the subject that it was issued to. The *current* status of that subject is in its `Cell`, which all
+//! its tokens share. A guest's tokens end the moment the guest signs in or signs up: another person who knew one must
+//! not act for the account.
 
 mod account;
 #[cfg(test)]
@@ -25,8 +26,8 @@ pub mod password;
 mod removal;
 pub mod sealing;
 mod sessions;
-mod standing;
 pub mod strength;
+mod subject_status;
 mod tenants;
 #[cfg(test)]
 mod tests;
@@ -48,7 +49,7 @@ pub use self::{
     mail::{Mail, MailError, Mailer, NoMailer},
     password::Passwords,
     sessions::{Grant, Sessions},
-    standing::Standing,
+    subject_status::SubjectStatus,
     tenants::{PUBLIC_URL_SETTING, Tenants, is_public_url},
     token::{InvalidToken, Issuer, Minted, Role, TOKEN_BYTES_MAX},
 };

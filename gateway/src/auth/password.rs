@@ -1,4 +1,4 @@
-//! Passwords: hashed slowly, a few at a time, and never on the threads that serve requests.
+//! Password hashing: slow, a few at a time, and never on the threads that serve requests.
 
 use std::sync::{
     Arc,
@@ -12,36 +12,36 @@ use tokio::sync::Semaphore;
 
 use crate::problem::{Code, Problem};
 
-/// The shortest password, in characters: NIST SP 800-63B, section 5.1.1.2.
+/// The minimum length of a password, in characters: NIST SP 800-63B, section 5.1.1.2.
 pub const PASSWORD_CHARS_MIN: usize = 8;
-/// The longest, in characters: passphrases fit, and hashing stays cheap beside argon2's memory.
+/// The maximum length, in characters: passphrases fit, and hashing stays cheap beside argon2's memory.
 pub const PASSWORD_CHARS_MAX: usize = 256;
 /// argon2id's passes over its memory: OWASP's minimum for 19 MiB.
 const PASSES: u32 = 2;
-/// Passwords that may wait: at 20 ms each, a wait of a second and a half. More is refused.
+/// The maximum number of passwords that wait: at 20 ms each, a wait of a second and a half. More are rejected.
 const WAITING_MAX: usize = 64;
 const OVERLOADED_WAIT: Duration = Duration::from_secs(2);
 
-/// What a password that is typed is to the one that is kept.
+/// The result of comparing a password with the stored one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fit {
     /// It is the same.
     Same,
-    /// It is the same, kept in a form from before passwords were prepared: it should be hashed anew.
+    /// It is the same, stored in a form from before passwords were prepared: it should be hashed again.
     FormerForm,
     /// It is another.
     Other,
 }
 
 impl Fit {
-    /// Whether it opens what the password protects.
+    /// Whether the password is right.
     pub fn is_same(self) -> bool {
         self != Fit::Other
     }
 }
 
-/// A password as it is hashed: the OpaqueString profile (RFC 8265, section 4.2). Every white space is a plain one, and
-/// letters are composed; case and width stay.
+/// Prepares a password for hashing: the OpaqueString profile (RFC 8265, section 4.2). Every white space becomes a plain
+/// space, and letters are composed; case and width are kept.
 pub fn prepare(password: &str) -> String {
     let plain: String = password.chars().map(|c| if c != ' ' && is_space(c) { ' ' } else { c }).collect();
     nfc(&plain).into_owned()
@@ -52,7 +52,7 @@ fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
 }
 
-/// The forms in which a password may have been hashed, the present one first: one for passwords in ASCII.
+/// The forms in which a password may have been hashed, the present one first. A password in ASCII has a single form.
 fn forms(password: &str) -> Vec<String> {
     let mut forms = vec![prepare(password)];
     for former in [password.to_owned(), nfc(password).into_owned(), nfd(password)] {
@@ -63,7 +63,7 @@ fn forms(password: &str) -> Vec<String> {
     forms
 }
 
-/// Hashes and checks passwords.
+/// Hashes and verifies passwords.
 #[derive(Clone)]
 pub struct Passwords {
     inner: Arc<Inner>,
@@ -73,17 +73,17 @@ struct Inner {
     argon2: Argon2<'static>,
     at_once: Arc<Semaphore>,
     waiting: AtomicUsize,
-    /// The hash of a password that nobody has: unknown addresses are checked against it, and take as long.
+    /// The hash of an unused password. Passwords of unknown addresses are verified against it and take as long.
     nobody: String,
 }
 
-/// The parameters of argon2 are out of its bounds.
+/// The parameters are outside argon2's bounds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("argon2: {0}")]
 pub struct PasswordError(String);
 
 impl Passwords {
-    /// Takes `memory_kib` for each of at most `at_once` passwords.
+    /// Uses `memory_kib` for each of at most `at_once` concurrent passwords.
     pub fn new(memory_kib: u32, at_once: usize) -> Result<Self, PasswordError> {
         let params = Params::new(memory_kib, PASSES, 1, None).map_err(|error| PasswordError(error.to_string()))?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
@@ -97,7 +97,7 @@ impl Passwords {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// The hash of a password, as a PHC string.
+    /// Returns the hash of a password, as a PHC string.
     pub async fn hash(&self, password: String) -> Result<String, Problem> {
         let password = prepare(&password);
         let hashed =
@@ -105,7 +105,7 @@ impl Passwords {
         hashed.await?.map_err(|error| Problem::internal("hashing a password", &error))
     }
 
-    /// What `password` is to the one with the hash `known`. Without one it is another, after the same time.
+    /// Compares `password` with the hash `known`. Without a hash the result is `Other`, after the same time.
     pub async fn verify(&self, password: String, known: Option<String>) -> Result<Fit, Problem> {
         let verified = self.run(move |inner| {
             let hash = known.as_deref().unwrap_or(&inner.nobody);
@@ -123,7 +123,7 @@ impl Passwords {
         verified.await?.map_err(|error| Problem::internal("checking a password", &error))
     }
 
-    /// Refuses at once when as many wait as may: before anything is written for one more.
+    /// Rejects at once when the maximum number of passwords waits, before anything is stored for one more.
     pub(super) fn check_place(&self) -> Result<(), Problem> {
         if self.inner.waiting.load(Ordering::Acquire) < WAITING_MAX {
             return Ok(());
@@ -131,7 +131,7 @@ impl Passwords {
         Err(Problem::new(Code::Overloaded).retry_after(OVERLOADED_WAIT))
     }
 
-    /// Does work of passwords in its turn, aside from the threads that serve.
+    /// Runs work on passwords in its turn, off the threads that serve requests.
     pub(super) async fn aside<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -164,7 +164,7 @@ impl Drop for Waiting {
     }
 }
 
-/// Whether a new password has a length that is taken, and no control characters (RFC 8264, section 4.3).
+/// Checks that a new password has an allowed length and no control characters (RFC 8264, section 4.3).
 pub fn check_new(password: &str) -> Result<(), &'static str> {
     let password = prepare(password);
     match password.chars().count() {
@@ -236,7 +236,7 @@ mod tests {
         for other in ["crème brûlée 京都", "Creme brulee 京都", "Crème brûlée  京都"] {
             assert_eq!(passwords.verify(other.into(), Some(hash.clone())).await.unwrap(), Fit::Other, "{other}");
         }
-        // Width and case stay: they are as good a secret as any.
+        // Width and case are kept: they add to the secret.
         assert_ne!(prepare("ＡＢＣ"), prepare("ABC"));
     }
 

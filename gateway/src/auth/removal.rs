@@ -1,12 +1,12 @@
-//! An account that an operator removes.
+//! Removal of an account by an operator.
 
 use engine::id::{SubjectId, TenantId};
 
 use crate::{Gateway, Problem, problem::Code};
 
 impl Gateway {
-    /// Erases an account as its owner could: addresses, names, mail that waits and the password are gone, and every token
-    /// of it is worthless at once. Orders keep their numbers.
+    /// Erases an account as its owner could: addresses, names, queued mail and the password are deleted, and every
+    /// token of it is invalid at once. Orders keep their numbers.
     pub async fn remove_account(&self, tenant: &TenantId, subject: SubjectId) -> Result<(), Problem> {
         let data = self.read_side.personal_data(tenant, subject).await?;
         let contacts: Vec<_> = data.contacts.iter().map(|contact| contact.contact).collect();
@@ -14,7 +14,8 @@ impl Gateway {
             let forgotten = self.mailer.forget(tenant, &data.subjects, &contacts).await;
             forgotten.map_err(|error| Problem::new(Code::Unavailable).with_detail(error.to_string()))
         };
-        // Before: what cannot be forgotten can be tried again. After: a mail may have been under way.
+        // Before the erasure, so that a failure can be retried; and after it, because a mail may have been queued
+        // meanwhile.
         forget().await?;
         if let Some(email) = data.account.as_ref().and_then(|account| account.email.as_deref()) {
             self.sessions.attempts.forget(tenant, email).await?;

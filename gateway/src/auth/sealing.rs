@@ -1,4 +1,4 @@
-//! Means of payment on their way from the request to the provider: the journal and the snapshots hold them sealed.
+//! Encryption of payment tokens: the journal and the snapshots hold them sealed.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -6,16 +6,16 @@ use engine::{id::TenantId, payment::SEALED_TOKEN_PREFIX};
 
 use super::keys::{KeyError, Keys};
 
-/// A sealed token that was not sealed with this installation's key for this tenant, or was changed.
+/// The token was not sealed with this installation's key for this tenant, or was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the means of payment was sealed with another key")]
 pub struct WrongSeal;
 
-/// Seals and opens the tokens that payment providers know means of payment by.
+/// Seals and opens the tokens by which payment providers know a means of payment.
 ///
 /// AES-256-GCM (NIST SP 800-38D) under a key of its own, with a random nonce and the tenant as associated data: a token
-/// that was copied to another tenant's event does not open. The key derives from the installation's secret, so that
-/// whoever has the journal alone, or a copy of it, has no token.
+/// that was copied to another tenant's event does not open. The key derives from the installation's secret, so the
+/// journal alone, or a copy of it, reveals no token.
 pub struct PaymentTokens(RandomizedNonceKey);
 
 impl std::fmt::Debug for PaymentTokens {
@@ -25,13 +25,13 @@ impl std::fmt::Debug for PaymentTokens {
 }
 
 impl PaymentTokens {
-    /// With the installation's key.
+    /// Creates the cipher with the installation's key.
     pub fn new(keys: &Keys) -> Result<Self, KeyError> {
         let key = RandomizedNonceKey::new(&AES_256_GCM, &keys.derive("payment tokens"));
         key.map(Self).map_err(|_| KeyError::NoRandomness)
     }
 
-    /// The token as events hold it.
+    /// Seals a token for events.
     pub(crate) fn seal(&self, tenant: &TenantId, token: &str) -> Result<String, KeyError> {
         let mut bytes = token.as_bytes().to_vec();
         let aad = Aad::from(tenant.as_str().as_bytes());
@@ -40,7 +40,8 @@ impl PaymentTokens {
         Ok(format!("{SEALED_TOKEN_PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(sealed)))
     }
 
-    /// The token as the provider knows it. One that an earlier version wrote down is not sealed.
+    /// Opens a sealed token for the provider. A token that an earlier version wrote is not sealed and returned as it
+    /// is.
     pub fn open(&self, tenant: &TenantId, token: &str) -> Result<String, WrongSeal> {
         let Some(sealed) = token.strip_prefix(SEALED_TOKEN_PREFIX) else { return Ok(token.to_owned()) };
         let sealed = BASE64_URL_SAFE_NO_PAD.decode(sealed).map_err(|_| WrongSeal)?;

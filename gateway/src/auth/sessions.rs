@@ -1,8 +1,8 @@
-//! Sessions: how they start, go on, change hands and end.
+//! Sessions: how they start, are renewed, are handed over to an account, and end.
 //!
-//! A session is a family of refresh tokens, each good for one use. A stored one is `r1.{tenant}.{secret}`. A guest's
-//! first one is signed instead and stands in no table: a rush of guests costs signatures, not transactions. It is
-//! written down when it is used, and refused once its family was ended, or its guest has an account.
+//! A session is a family of refresh tokens, each for single use. A stored one is `r1.{tenant}.{secret}`. The first one
+//! of a guest is signed instead and stored in no table: many new guests cost signatures, not transactions. It is stored
+//! when it is used, and rejected once its family was ended or its guest has an account.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ use super::{
     identity::Identity,
     keys::{KeyError, Keys, keyed_hash, random, random128},
     password::Passwords,
-    standing::{Standing, Standings},
+    subject_status::{SubjectStatus, SubjectStatuses},
     token::{Bearer, InvalidToken, Issuer, Role},
 };
 use crate::{
@@ -28,37 +28,37 @@ use crate::{
     problem::{Code, Problem},
 };
 
-/// What a stored refresh token starts with.
+/// The prefix of a stored refresh token.
 const STORED: &str = "r1";
-/// How long a token lives, and how long its session may go on without being used.
+/// The lifetime of an access token, and how long a session may continue without being used.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lifetimes {
     access: Duration,
     pub(super) refresh: Duration,
 }
 
-/// What someone who starts or renews a session is given.
+/// The tokens of a session that is started or renewed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Grant {
     /// The access token.
     pub token: String,
-    /// The first instant at which it is no longer good.
+    /// The first instant at which it is no longer valid.
     pub expires_at: Timestamp,
-    /// What buys the next one, once.
+    /// The refresh token that buys the next tokens, once.
     pub refresh_token: String,
-    /// Who it is: the guest, or the account.
+    /// The subject: the guest, or the account.
     pub subject: SubjectId,
-    /// What it may do.
+    /// The role.
     pub role: Option<Role>,
 }
 
-/// Why it is not known who asks.
+/// Why the caller of a request is not recognized.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unrecognised {
-    /// The token is not good.
+    /// The token is invalid.
     #[error(transparent)]
     Token(#[from] InvalidToken),
-    /// It could not be found out.
+    /// The token could not be checked.
     #[error("{0:?}")]
     Trouble(Problem),
 }
@@ -84,16 +84,16 @@ impl From<Unrecognised> for Problem {
     }
 }
 
-/// Starts sessions, and knows who asks.
+/// Starts sessions and identifies callers.
 pub struct Sessions {
     issuer: Issuer,
     pub(super) cache: TokenCache,
-    pub(super) standings: Standings,
+    pub(super) subject_statuses: SubjectStatuses,
     pub(super) read_side: ReadSide,
     pub(crate) passwords: Passwords,
     pub(crate) attempts: Attempts,
     pub(super) lifetimes: Lifetimes,
-    /// What the next refresh token derives with.
+    /// The key that the next refresh token derives with.
     refresh_key: [u8; 32],
 }
 
@@ -106,61 +106,61 @@ impl Sessions {
         settings: &Settings,
     ) -> Self {
         let lifetimes = Lifetimes { access: settings.token_ttl, refresh: settings.refresh_ttl };
-        let (cache, standings) = (TokenCache::default(), Standings::default());
+        let (cache, subject_statuses) = (TokenCache::default(), SubjectStatuses::default());
         let refresh_key = keys.derive("refresh tokens");
         let attempts = Attempts::new(keys, read_side.clone());
-        Self { issuer, cache, standings, read_side, passwords, attempts, lifetimes, refresh_key }
+        Self { issuer, cache, subject_statuses, read_side, passwords, attempts, lifetimes, refresh_key }
     }
 
-    /// Signs tokens.
+    /// The issuer that signs tokens.
     pub fn issuer(&self) -> &Issuer {
         &self.issuer
     }
 
-    /// Whose token it is.
+    /// Returns the identity of a token.
     pub(crate) async fn identify(&self, token: &str, now: Timestamp) -> Result<Identity, Problem> {
         Ok(self.recognise(token, now).await?)
     }
 
-    /// Whose token it is, or why nobody's.
+    /// Returns the identity of a token, or why there is none.
     pub(crate) async fn recognise(&self, token: &str, now: Timestamp) -> Result<Identity, Unrecognised> {
         let known = match self.cache.find(token, now) {
             Some(known) => known,
             None => self.look_closer(token, now).await?,
         };
-        let standing = known.standing();
+        let subject_status = known.subject_status();
         let bearer = &known.bearer;
-        // A guest's token ends when the guest gets an account: whoever knew it before must not act for the account.
-        let was_guest = bearer.role.is_none() && (standing.customer || standing.subject != bearer.subject);
+        // A guest's token ends when the guest gets an account: another person who knew it must not act for the account.
+        let was_guest = bearer.role.is_none() && (subject_status.customer || subject_status.subject != bearer.subject);
         let is_older = |from| bearer.issued_at < from;
         if was_guest
-            || standing.erased
-            || standing.tokens_from.is_some_and(is_older)
+            || subject_status.erased
+            || subject_status.tokens_from.is_some_and(is_older)
             || known.cell.has_ended(bearer.issued_at)
         {
             return Err(InvalidToken::Ended.into());
         }
-        Ok(Identity::new(known, standing))
+        Ok(Identity::new(known, subject_status))
     }
 
-    /// Checks a token that is not known yet, or not any more: what ended before a restart stays ended.
+    /// Verifies a token that is not cached: sessions that ended before a restart stay ended.
     async fn look_closer(&self, token: &str, now: Timestamp) -> Result<Arc<Known>, Unrecognised> {
         let bearer = self.issuer.verify_access(token, now)?;
-        // A token for a shop that was never made, or is removed: whatever it wrote would belong to nobody.
+        // The shop was never created, or is removed: data written for it would belong to no one.
         if self.read_side.tenant(&bearer.tenant).await?.is_none() {
             return Err(InvalidToken::Ended.into());
         }
         if self.was_ended(&bearer, now).await? {
             return Err(InvalidToken::Ended.into());
         }
-        let cell = self.standings.cell(&self.read_side, &bearer.tenant, bearer.subject).await?;
+        let cell = self.subject_statuses.cell(&self.read_side, &bearer.tenant, bearer.subject).await?;
         let known = Arc::new(Known { bearer, cell });
         self.cache.keep(token, known.clone())?;
         Ok(known)
     }
 
-    /// Whether the session of a token has ended, as it is written down. An account's session is there until it ends; a
-    /// guest's may stand in no table, and is marked when it ends; so is a token of no session.
+    /// Whether the database records the end of a token's session. An account's session is stored until it ends. A
+    /// guest's may not be stored, so its end is stored; likewise for a token without a session.
     async fn was_ended(&self, bearer: &Bearer, now: Timestamp) -> Result<bool, Problem> {
         Ok(match (bearer.session, bearer.role) {
             (None, _) => self.read_side.token_has_ended(&bearer.tenant, bearer.id).await?,
@@ -169,7 +169,7 @@ impl Sessions {
         })
     }
 
-    /// A session of a new guest.
+    /// Starts a session of a new guest.
     pub(crate) fn start_guest(&self, tenant: &TenantId, now: Timestamp) -> Result<Grant, Problem> {
         let subject = SubjectId(random128().map_err(no_key)?);
         let family = random128().map_err(no_key)?;
@@ -177,13 +177,13 @@ impl Sessions {
         let refresh_token = self.issuer.sign_refresh(&bearer(self.lifetimes.refresh)?).map_err(no_key)?.token;
         let bearer = bearer(self.lifetimes.access)?;
         let minted = self.issuer.sign_access(&bearer).map_err(no_key)?;
-        // We have signed it: there is no need to check it when it comes back.
-        let known = Known { bearer, cell: self.standings.new_guest(tenant, subject) };
+        // We have just signed it, so there is no need to verify it when it comes back.
+        let known = Known { bearer, cell: self.subject_statuses.new_guest(tenant, subject) };
         self.cache.keep(&minted.token, Arc::new(known)).map_err(invalid)?;
         Ok(Grant { token: minted.token, expires_at: minted.expires_at, refresh_token, subject, role: None })
     }
 
-    /// Starts a session of someone who has given a password just now.
+    /// Starts a session after a password was verified.
     pub(super) async fn start_stored(
         &self,
         tenant: &TenantId,
@@ -217,13 +217,13 @@ impl Sessions {
         let bearer = bearer.map_err(no_key)?;
         let bearer = Bearer { signed_in_at, ..bearer };
         let minted = self.issuer.sign_access(&bearer).map_err(no_key)?;
-        let cell = self.standings.cell(&self.read_side, tenant, subject).await?;
+        let cell = self.subject_statuses.cell(&self.read_side, tenant, subject).await?;
         self.cache.keep(&minted.token, Arc::new(Known { bearer, cell })).map_err(invalid)?;
         Ok(Grant { token: minted.token, expires_at: minted.expires_at, refresh_token, subject, role })
     }
 
-    /// The next tokens for a refresh token, which is used up. A second use ends the session, unless it is by the same
-    /// key: the next token derives from both, so that a lost answer can be given again.
+    /// Exchanges a refresh token, which is used up, for the next tokens. A second use ends the session unless it has
+    /// the same idempotency key: the next token derives from both, so that a lost response can be repeated.
     pub(crate) async fn refresh(&self, token: &str, key: &Key, now: Timestamp) -> Result<Grant, Problem> {
         let (tenant, signed) = match token.split_once('.') {
             Some((STORED, rest)) => (rest.split_once('.').and_then(|(name, _)| TenantId::new(name).ok()), None),
@@ -259,7 +259,7 @@ impl Sessions {
         self.grant(&tenant, rotated, role, next, now).await
     }
 
-    /// Writes a guest's first refresh token down, unless it is worthless by now.
+    /// Stores a guest's first refresh token, unless it is invalid by now.
     async fn write_down(
         &self,
         tenant: &TenantId,
@@ -268,20 +268,20 @@ impl Sessions {
         subject: SubjectId,
         now: Timestamp,
     ) -> Result<(), Problem> {
-        let standing = self.standings.cell(&self.read_side, tenant, subject).await?.standing();
-        let has_account = standing.customer || standing.subject != subject;
+        let subject_status = self.subject_statuses.cell(&self.read_side, tenant, subject).await?.subject_status();
+        let has_account = subject_status.customer || subject_status.subject != subject;
         if has_account || self.read_side.has_session(tenant, end_of(family), now).await? {
             return Err(Problem::new(Code::InvalidRefreshToken));
         }
         let stored = self.stored(token, family, subject, now);
         if let Err(error) = self.read_side.start_session(tenant, &stored).await {
-            // Someone else uses the same token at this moment: that is for the rotation to find out.
+            // The same token is being used concurrently: the rotation detects that.
             tracing::debug!(%error, "a guest's refresh token was not written down");
         }
         Ok(())
     }
 
-    /// Ends the session of a token; a token of no session ends alone.
+    /// Ends the session of a token. A token without a session ends alone.
     pub(crate) async fn end_current(&self, identity: &Identity, now: Timestamp) -> Result<(), Problem> {
         match identity.session() {
             Some(family) => self.end_family(identity.tenant(), family, now).await,
@@ -295,21 +295,23 @@ impl Sessions {
     }
 
     async fn end_family(&self, tenant: &TenantId, family: u128, now: Timestamp) -> Result<(), Problem> {
-        // A guest's first token could be written down again: this row says that its family has ended.
+        // A guest's first token could be stored again: this row records that its family has ended.
         let mark = self.stored(&format!("ended {family}"), end_of(family), SubjectId(0), now);
         if !self.read_side.has_session(tenant, end_of(family), now).await? {
             self.read_side.start_session(tenant, &mark).await?;
         }
+        // After the mark, so that a failure in between leaves no family that could be stored again; and the cache comes
+        // last, once the end is durable.
         self.read_side.end_session(tenant, family).await?;
         self.cache.end_session(family, self.tokens_expire(now));
         Ok(())
     }
 
-    /// Makes every token worthless that a subject was given before now.
-    pub(crate) fn end_tokens(&self, tenant: &TenantId, standing: &Standing, now: Timestamp) {
-        for subject in std::iter::once(standing.subject).chain(standing.former.iter().copied()) {
+    /// Invalidates every token that was issued to a subject before now.
+    pub(crate) fn end_tokens(&self, tenant: &TenantId, subject_status: &SubjectStatus, now: Timestamp) {
+        for subject in std::iter::once(subject_status.subject).chain(subject_status.former.iter().copied()) {
             self.cache.end_subject(tenant, subject, now, self.tokens_expire(now));
-            self.standings.end_tokens(tenant, subject, now);
+            self.subject_statuses.end_tokens(tenant, subject, now);
         }
     }
 
@@ -317,14 +319,14 @@ impl Sessions {
         now.plus_seconds(self.lifetimes.access.as_secs())
     }
 
-    /// Forgets what has expired.
+    /// Removes expired entries from memory.
     pub(crate) fn sweep(&self, now: Timestamp) {
         self.cache.sweep(now);
-        self.standings.sweep();
+        self.subject_statuses.sweep();
     }
 }
 
-/// A secret of 256 random bits in hexadecimal digits.
+/// Returns a secret of 256 random bits in hexadecimal digits.
 pub(crate) fn new_secret() -> Result<String, Problem> {
     Ok(hex(&random::<32>().map_err(no_key)?))
 }
@@ -337,12 +339,12 @@ fn new_refresh_token(tenant: &TenantId) -> Result<String, Problem> {
     Ok(format!("{STORED}.{tenant}.{}", new_secret()?))
 }
 
-/// How the database knows a token: its secret has 256 random bits, so that a plain hash is enough.
+/// The hash under which the database stores a token. The secret has 256 random bits, so a plain hash is enough.
 pub(crate) fn hash(token: &str) -> TokenHash {
     TokenHash(Sha256::digest(token.as_bytes()).into())
 }
 
-/// The family that stands for the end of another.
+/// The family id that marks the end of another family.
 fn end_of(family: u128) -> u128 {
     engine::id::digest128(&[b"the end of", &family.to_be_bytes()])
 }

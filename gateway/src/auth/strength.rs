@@ -1,4 +1,5 @@
-//! Passwords that are guessed first: common ones, and those that follow from words, dates, keys or the account's address.
+//! Rejects passwords that are guessed first: common ones, and those derived from words, dates, keyboard rows or the
+//! account's address.
 
 use zxcvbn::{feedback::Warning, zxcvbn};
 
@@ -8,9 +9,9 @@ use super::{
 };
 use crate::problem::{Faults, FieldCode, Problem};
 
-/// The fewest guesses that a new password must take, as far as is known of how people choose them. Eight random letters
-/// take as many. At the delays between tries (see [`attempts`](super::attempts)) that holds for thousands of years, and
-/// whoever has stolen the hashes needs weeks of a core for one account, at 20 ms for each guess.
+/// The minimum number of guesses that a new password must take, estimated from how people choose passwords. Eight
+/// random letters take as many. At the delays between attempts (see [`attempts`](super::attempts)) they last for
+/// thousands of years, and with stolen hashes they take weeks of a core for one account, at 20 ms per guess.
 pub const PASSWORD_GUESSES_MIN: f64 = 1e8;
 /// Rounding in the estimate's logarithm.
 const ROUNDING: f64 = 1e-9;
@@ -18,16 +19,16 @@ const ROUNDING: f64 = 1e-9;
 /// Why a password is too weak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WeakPassword {
-    /// Many people have this one, or one like it.
+    /// Many people have this password, or a similar one.
     #[error("is too common: many people have this password, or one like it")]
     TooCommon,
-    /// It follows from few words, names, dates, keys beside each other, or from the account's own address.
+    /// It consists of few words, names, dates or adjacent keys, or is derived from the account's address.
     #[error("is too easy to guess: make it longer, or of words that do not belong together")]
     TooGuessable,
 }
 
 impl WeakPassword {
-    /// What kind of fault of a field it is.
+    /// The code of the field error.
     fn field_code(self) -> FieldCode {
         match self {
             WeakPassword::TooCommon => FieldCode::TooCommon,
@@ -36,8 +37,8 @@ impl WeakPassword {
     }
 }
 
-/// Whether a password would be guessed early by someone who knows `about` (words that lead to the account). Takes some
-/// milliseconds; looks at the first hundred characters.
+/// Checks whether a password would be guessed early by someone who knows `about` (words related to the account). Takes
+/// some milliseconds and uses the first hundred characters.
 pub fn check_strength(password: &str, about: &[String]) -> Result<(), WeakPassword> {
     let about: Vec<&str> = about.iter().map(String::as_str).collect();
     let estimate = zxcvbn(&prepare(password), &about);
@@ -55,7 +56,7 @@ pub fn check_strength(password: &str, about: &[String]) -> Result<(), WeakPasswo
     })
 }
 
-/// What someone who guesses knows of an account: its address, and the words in it.
+/// The words related to an account that an attacker knows: its address, and the parts of it.
 pub fn words_of(email: &Email) -> Vec<String> {
     let address = email.as_str();
     let words = address.split(|c: char| !c.is_alphanumeric()).filter(|word| word.chars().count() > 2);
@@ -64,7 +65,7 @@ pub fn words_of(email: &Email) -> Vec<String> {
 }
 
 impl Passwords {
-    /// Notes what is wrong with a new password of the account with this address, if that is known.
+    /// Adds the faults of a new password to `faults`, given the account's address, if it is known.
     pub(crate) async fn check_new(
         &self,
         password: &str,

@@ -1,4 +1,4 @@
-//! Which shop a request is for, when no token says so.
+//! Determines the shop of a request without a token.
 
 use std::{
     collections::HashMap,
@@ -18,30 +18,30 @@ use crate::{
 
 /// The header that names a tenant.
 pub(crate) const FUSION_TENANT: HeaderName = HeaderName::from_static("fusion-tenant");
-/// How long the database's word about a name counts: a new shop is seen that much later.
+/// How long a lookup in the database is cached: a new shop is visible that much later.
 const REMEMBERED: Duration = Duration::from_secs(5);
-/// The most names that are remembered, of 255 bytes at the most: callers choose them.
+/// The maximum number of cached names, of at most 255 bytes each: callers choose them.
 const NAMES_MAX: usize = 4_096;
 
-/// Knows the shops of this installation.
+/// The shops of this installation.
 #[derive(Debug, Default)]
 pub struct Tenants {
     hosts: RwLock<HashMap<String, (Instant, Option<TenantId>)>>,
     names: RwLock<HashMap<TenantId, (Instant, Option<KnownTenant>)>>,
 }
 
-/// What requests need to know of a tenant.
+/// The properties of a tenant that requests need.
 #[derive(Debug, Clone)]
 struct KnownTenant {
     currency: Currency,
-    /// Where its shop is, if it has an address of its own.
+    /// The public address of its shop, if it has its own.
     address: Option<Address>,
 }
 
-/// A tenant's own public address.
+/// The public address of a tenant.
 #[derive(Debug, Clone)]
 enum Address {
-    /// As the operator has set it.
+    /// A URL set by the operator.
     Url(String),
     /// A host name; scheme and port are the installation's.
     Host(String),
@@ -59,7 +59,7 @@ pub fn is_public_url(url: &str) -> bool {
 }
 
 impl Tenants {
-    /// The shop that a request without a token is for: by the host name, else by `Fusion-Tenant`, else the default under
+    /// Returns the shop of a request without a token: by the host name, else by `Fusion-Tenant`, else the default under
     /// `--dev`.
     pub async fn of_request(
         &self,
@@ -68,9 +68,9 @@ impl Tenants {
         uri: &Uri,
         headers: &HeaderMap,
     ) -> Result<TenantId, Problem> {
-        // RFC 9112, section 3.2.2: what the address itself says counts, where it says something.
+        // RFC 9112, section 3.2.2: the host in the request target takes precedence.
         let host = uri.host().or_else(|| headers.get(header::HOST).and_then(|host| host.to_str().ok()));
-        // A longer one is no name, and must not be remembered as one.
+        // A longer one is not a host name and must not be cached.
         if let Some(host) = host.map(plain_host).filter(|host| host.len() <= HOST_BYTES_MAX) {
             if let Some(tenant) = settings.hosts.get(&host) {
                 return Ok(tenant.clone());
@@ -91,7 +91,7 @@ impl Tenants {
         }
     }
 
-    /// The tenant that `Fusion-Tenant` names, if there is one: 400 when what it says names none.
+    /// Returns the tenant in `Fusion-Tenant`, if the header is present: 400 when its value is not a tenant id.
     pub(super) fn named(headers: &HeaderMap) -> Result<Option<TenantId>, Problem> {
         let Some(said) = headers.get(FUSION_TENANT) else { return Ok(None) };
         let named = said.to_str().ok().and_then(|name| TenantId::new(name).ok());
@@ -109,7 +109,7 @@ impl Tenants {
         Ok(tenant)
     }
 
-    /// The currency that a shop's prices are said in when nothing else is; `None` when there is no such shop.
+    /// The default currency of a shop's prices; `None` when there is no such shop.
     pub async fn currency(&self, read_side: &ReadSide, tenant: &TenantId) -> Result<Option<Currency>, Problem> {
         Ok(self.known(read_side, tenant).await?.map(|known| known.currency))
     }
@@ -119,8 +119,8 @@ impl Tenants {
         Ok(self.known(read_side, tenant).await?.is_some())
     }
 
-    /// Where people reach a shop, for links in mails and answers: its own address, else the installation's. A shop has an
-    /// address of its own by its `public_url` setting, else by the first of its host names.
+    /// Returns the public URL of a shop, for links in mails and responses: its own, else the installation's. A shop's
+    /// own comes from its `public_url` setting, else from the first of its host names.
     pub async fn public_url(
         &self,
         read_side: &ReadSide,
@@ -156,7 +156,7 @@ impl Tenants {
     }
 }
 
-/// The installation's address with another host name.
+/// The installation's URL with another host name.
 fn at_host(public_url: &str, host: &str) -> String {
     let (scheme, authority) = public_url.split_once("://").unwrap_or(("http", public_url));
     let port =
@@ -178,7 +178,7 @@ fn remember<K: std::hash::Hash + Eq, V>(names: &RwLock<HashMap<K, (Instant, V)>>
     names.insert(name, (Instant::now(), value));
 }
 
-/// A host name as it is compared: lower case, without port and closing dot.
+/// Normalizes a host name for comparison: lower case, without port and trailing dot.
 fn plain_host(host: &str) -> String {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if !name.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => name,

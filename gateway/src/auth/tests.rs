@@ -1,4 +1,4 @@
-//! Sessions and accounts, from the outside.
+//! Sessions and accounts, through the API.
 
 use std::time::Duration;
 
@@ -85,7 +85,7 @@ async fn a_sign_in_hands_the_guests_claims_over() {
     let ann = shop.with(session.text("/token"));
     ann.get(&format!("{claims}/{claim}")).await.has(200);
     guest.get("/v1/me").await.refuses(401, "invalid_token");
-    // The key and the cap are the account's too.
+    // The idempotency key and the cap belong to the account, too.
     let again = ann.post(&claims, "k", json!({"quantity": 1})).await.has(201);
     assert_eq!((again.text("/id"), again.header("idempotency-replayed")), (claim.as_str(), "true"));
     let answer = ann.post(&claims, "k2", json!({"quantity": 2})).await.refuses(409, "limit_reached");
@@ -157,7 +157,7 @@ async fn two_uses_of_one_refresh_token_at_once_are_not_both_good() {
         let session = shop.nobody().post("/v1/sessions", "", json!({})).await;
         let token = session.text("/refresh_token");
         let (one, two) = tokio::join!(refresh(&shop, token), refresh(&shop, token));
-        // None is, when the reuse is noticed before the first has its answer: the session has ended by then.
+        // None succeeds when the reuse is noticed before the first has its response: the session has ended by then.
         assert!([one.status.as_u16(), two.status.as_u16()].iter().filter(|status| **status == 200).count() < 2);
     }
 }
@@ -229,7 +229,7 @@ async fn sessions_of_one_address_are_limited() {
     start(credentials).await.refuses(429, "rate_limited");
 }
 
-/// The link in the newest mail, without its path.
+/// The token of the link in the newest mail.
 async fn reset_token(shop: &Shop, email: &str) -> String {
     shop.nobody().post("/v1/password-resets", "", json!({"email": email})).await.has(202);
     let nobody = shop.nobody();
@@ -252,13 +252,13 @@ async fn what_has_ended_stays_ended_after_a_restart() {
     let stolen = shop.nobody().post("/v1/sessions", "", json!({})).await;
     let renewed = refresh(&shop, stolen.text("/refresh_token")).await.has(200);
     refresh(&shop, stolen.text("/refresh_token")).await.refuses(401, "invalid_refresh_token");
-    // A password that was reset: the account's token, and that of the guest who became it.
+    // A password reset: the account's token, and that of the guest who became it.
     let guest = start(&shop).await;
     let account = json!({"email": "bob@example.com", "password": PASSWORD});
     let bob = shop.with(&guest).post("/v1/accounts", "", account).await.has(201);
     let path = format!("/v1/password-resets/{}", reset_token(&shop, "bob@example.com").await);
     shop.nobody().put(&path, json!({"password": "another horse"})).await.has(204);
-    // And what goes on.
+    // Sessions that must survive.
     let (cara, visitor) = (register(&shop, "cara@example.com").await, start(&shop).await);
     let credentials = json!({"email": "bob@example.com", "password": "another horse"});
     let again = shop.nobody().post("/v1/sessions", "", credentials).await.has(201);

@@ -12,29 +12,29 @@ use serde::{Deserialize, Serialize};
 
 use super::keys::{KeyError, Keys, random128};
 
-/// The longest token that is looked at: ours have some 400 bytes.
+/// The maximum length of a token that is parsed: ours have some 400 bytes.
 pub const TOKEN_BYTES_MAX: usize = 2_048;
-/// Whom access tokens are for.
+/// The audience of access tokens.
 const AUDIENCE: &str = "fusion-api";
-/// Whom the first refresh token of a guest is for: the sessions of this installation.
+/// The audience of a guest's first refresh token: the sessions of this installation.
 const REFRESH_AUDIENCE: &str = "fusion-refresh";
 
-/// What someone may do, beyond what guests may.
+/// A role: permissions beyond those of guests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Buys, with an account.
+    /// Buys with an account.
     Customer,
-    /// Runs the catalogue, the drops and the orders.
+    /// Manages the catalogue, the drops and the orders.
     Vendor,
-    /// Runs live rooms.
+    /// Runs livestream rooms.
     Host,
-    /// Everything.
+    /// May do everything.
     Admin,
 }
 
 impl Role {
-    /// Its name in tokens.
+    /// The name in tokens.
     pub fn as_str(self) -> &'static str {
         match self {
             Role::Customer => "customer",
@@ -56,7 +56,7 @@ impl From<persistence::sql::Role> for Role {
     }
 }
 
-/// What a token says.
+/// The claims of a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Claims {
     iss: String,
@@ -65,12 +65,12 @@ pub(crate) struct Claims {
     tenant: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     role: Option<Role>,
-    /// The session that it belongs to: the family of its refresh tokens. Tokens from the command line have none.
+    /// The session: the family of its refresh tokens. Tokens from the command line have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sid: Option<String>,
     iat: u64,
-    /// The milliseconds that `iat` has beyond its second: a password that is reset ends the tokens from before, and not
-    /// those from right after.
+    /// The milliseconds beyond the second in `iat`: a password reset ends the tokens from before it, and not those from
+    /// right after it.
     #[serde(default)]
     iat_ms: u16,
     exp: u64,
@@ -80,13 +80,13 @@ pub(crate) struct Claims {
     jti: String,
 }
 
-/// Why a token is not good. Which, is logged at most; callers hear one answer.
+/// Why a token is invalid. The reason is logged at most; callers get the same response for all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidToken {
     /// It is not a token of this installation, or was changed.
     #[error("not a token of ours")]
     Foreign,
-    /// Its time is over.
+    /// It has expired.
     #[error("the token has expired")]
     Expired,
     /// Its session has ended, or its subject was erased.
@@ -94,13 +94,13 @@ pub enum InvalidToken {
     Ended,
 }
 
-/// Whom a token was given to.
+/// The subject and properties of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Bearer {
     pub(crate) tenant: TenantId,
     pub(crate) subject: SubjectId,
     pub(crate) role: Option<Role>,
-    /// The token's own id: its `jti`.
+    /// The id of the token: its `jti`.
     pub(crate) id: u128,
     pub(crate) session: Option<u128>,
     pub(crate) issued_at: Timestamp,
@@ -110,22 +110,22 @@ pub(crate) struct Bearer {
 }
 
 impl Bearer {
-    /// What has to end for the token to end before its time: its session, or the token alone if it is of none.
+    /// The id that must end for the token to end early: its session, or the token itself if it has none.
     pub(crate) fn family(&self) -> u128 {
         self.session.unwrap_or(self.id)
     }
 }
 
-/// A token as it is handed out.
+/// A signed token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Minted {
     /// The token.
     pub token: String,
-    /// The first instant at which it is no longer good.
+    /// The first instant at which it is no longer valid.
     pub expires_at: Timestamp,
 }
 
-/// Signs tokens, and knows them again.
+/// Signs and verifies tokens.
 pub struct Issuer {
     name: String,
     signing: EncodingKey,
@@ -135,14 +135,14 @@ pub struct Issuer {
 }
 
 impl Issuer {
-    /// The issuer of this name with the installation's keys.
+    /// The issuer with this name and the installation's keys.
     pub fn new(name: &str, keys: &Keys) -> Self {
         let validation = |audience: &str| {
             let mut validation = Validation::new(Algorithm::EdDSA);
             validation.set_issuer(&[name]);
             validation.set_audience(&[audience]);
             validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-            // Time is compared below, with the clock that the rest of the program goes by.
+            // Expiry is checked below, with the clock that the rest of the program uses.
             validation.validate_exp = false;
             validation
         };
@@ -155,7 +155,7 @@ impl Issuer {
         }
     }
 
-    /// A token for the command line: of no session, so that it ends alone.
+    /// Signs a token for the command line, without a session, so that it ends alone.
     pub fn mint(
         &self,
         tenant: &TenantId,
@@ -221,7 +221,7 @@ impl Issuer {
             return Err(InvalidToken::Foreign);
         }
         let data = decode::<Claims>(token, &self.verifying, validation).map_err(|_| InvalidToken::Foreign)?;
-        // RFC 7515, section 4.1.11: what must be understood and is not makes a token invalid.
+        // RFC 7515, section 4.1.11: a critical extension that is not understood makes a token invalid.
         if data.header.crit.is_some() {
             return Err(InvalidToken::Foreign);
         }
@@ -249,7 +249,7 @@ fn read(claims: &Claims) -> Option<Bearer> {
     })
 }
 
-/// A 128-bit number as every id is spelled.
+/// Formats a 128-bit number as an id.
 fn spell(number: u128) -> String {
     SubjectId(number).to_string()
 }

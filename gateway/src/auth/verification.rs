@@ -1,4 +1,4 @@
-//! Addresses of accounts that are shown to be their owners': by a mailed link.
+//! Verification of accounts' e-mail addresses by a mailed link.
 
 use std::time::Duration;
 
@@ -11,22 +11,22 @@ use crate::{
     problem::{Code, Problem},
 };
 
-/// How long a link to verify an address is good for: mail is read on the next day too.
+/// The lifetime of a verification link: mail may be read on the next day.
 const VERIFICATION_TTL: Duration = Duration::from_secs(24 * 3_600);
 
 impl Gateway {
-    /// Whether claims and checkouts of an account have to wait until its address is verified.
+    /// Whether claims and checkouts of an account must wait until its address is verified.
     pub(crate) fn must_verify(&self, identity: &Identity) -> bool {
-        let standing = identity.standing();
-        self.settings.require_verified_email && standing.customer && !standing.verified
+        let subject_status = identity.subject_status();
+        self.settings.require_verified_email && subject_status.customer && !subject_status.verified
     }
 
-    /// Refuses what is for accounts with a verified address, where the shop asks for one.
+    /// Rejects an account without a verified address, where the shop requires one.
     pub(crate) fn check_verified(&self, identity: &Identity) -> Result<(), Problem> {
         if self.must_verify(identity) { Err(Problem::new(Code::EmailUnverified)) } else { Ok(()) }
     }
 
-    /// Mails a link to verify an account's address. 429 when its mailbox has had enough.
+    /// Mails a verification link for an account's address. 429 when its mailbox has reached the limit of mails.
     pub(crate) async fn send_verification(&self, tenant: &TenantId, subject: SubjectId) -> Result<(), Problem> {
         let account = self.read_side.account(tenant, subject).await?;
         let Some(to) = account.and_then(|account| account.email) else { return Ok(()) };
@@ -35,7 +35,7 @@ impl Gateway {
         place.map_err(|wait| Problem::new(Code::RateLimited).retry_after(wait))?;
         let (secret, expires_at) = (new_secret()?, now.plus_seconds(VERIFICATION_TTL.as_secs()));
         self.read_side.create_email_verification(tenant, subject, token_hash(&secret), now, expires_at).await?;
-        // In the fragment: it reaches no server's log, and no other site by a Referer.
+        // In the fragment, so that it reaches no server log and no other site in a `Referer`.
         let link = format!("{}/verify#token={secret}", self.shop_url(tenant).await?);
         let hours = VERIFICATION_TTL.as_secs() / 3_600;
         let mail = Mail {
@@ -52,7 +52,8 @@ impl Gateway {
         self.notices.send(mail).await
     }
 
-    /// Mails the link to a new account, if the shop asks for verified addresses; aside, since the account is made by now.
+    /// Mails the link to a new account, if the shop requires verified addresses. In a task, since the account exists by
+    /// now.
     pub(crate) fn greet(&self, tenant: &TenantId, subject: SubjectId) {
         if !self.settings.require_verified_email {
             return;

@@ -1,4 +1,4 @@
-//! Verified addresses, from the outside.
+//! Verified addresses, through the API.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::{
 
 const ANN: &str = "ann@example.com";
 
-/// A shop that asks for verified addresses.
+/// A shop that requires verified addresses.
 async fn open() -> Shop {
     Shop::open_with(Settings { require_verified_email: true, ..settings() }).await
 }
@@ -21,7 +21,7 @@ async fn sign_up<'a>(shop: &'a Shop, email: &str) -> Visitor<'a> {
     shop.with(account.text("/token"))
 }
 
-/// The secrets of the links to verify an address, as soon as there are so many.
+/// The secrets of the verification links, once `count` of them were mailed.
 async fn links(shop: &Shop, count: usize) -> Vec<String> {
     let links = || {
         let mails = shop.mails.0.lock();
@@ -37,7 +37,7 @@ async fn verify(shop: &Shop, token: &str) -> Answer {
     shop.nobody().post("/v1/accounts/verify", "", json!({"token": token})).await
 }
 
-/// What an account that is not verified may not do, and what it may.
+/// Tries what an unverified account may and may not do.
 async fn try_to_buy(drop: &str, who: &Visitor<'_>, key: &str) -> [Answer; 2] {
     let cart = who.post("/v1/carts", key, json!({})).await.has(201);
     let lines = format!("/v1/carts/{}/lines", cart.text("/id"));
@@ -58,26 +58,26 @@ async fn an_account_buys_once_its_address_is_verified() {
     let shop = open().await;
     let drop = shop.open_drop(10).await;
     let ann = sign_up(&shop, ANN).await;
-    let standing = async |who: &Visitor<'_>| {
+    let subject_status = async |who: &Visitor<'_>| {
         let me = who.get("/v1/me").await.has(200).body;
         [me["verified"].clone(), me["verification_required"].clone()]
     };
-    assert_eq!(standing(&ann).await, [json!(false), json!(true)]);
+    assert_eq!(subject_status(&ann).await, [json!(false), json!(true)]);
     for answer in try_to_buy(&drop, &ann, "a").await {
         answer.refuses(403, "email_unverified");
     }
     let link = links(&shop, 1).await.remove(0);
     verify(&shop, "0123456789abcdef").await.refuses(409, "verification_ended");
     verify(&shop, &link).await.has(204);
-    assert_eq!(standing(&ann).await, [json!(true), json!(false)]);
+    assert_eq!(subject_status(&ann).await, [json!(true), json!(false)]);
     for answer in try_to_buy(&drop, &ann, "a").await {
         answer.has(201);
     }
     verify(&shop, &link).await.refuses(409, "verification_ended");
     ann.post("/v1/accounts/verification-mails", "", json!({})).await.refuses(409, "not_allowed");
-    // Guests, and tokens that the command line makes, have no address that could be verified.
+    // Guests, and tokens made on the command line, have no address to verify.
     let guest = shop.guest().await;
-    assert_eq!(standing(&guest).await, [Value::Null, Value::Null]);
+    assert_eq!(subject_status(&guest).await, [Value::Null, Value::Null]);
     for answer in try_to_buy(&drop, &guest, "g").await {
         answer.has(201);
     }
@@ -131,7 +131,7 @@ async fn a_shop_that_does_not_ask_sends_no_link_and_takes_everyone() {
         answer.has(201);
     }
     assert!(shop.mails.0.lock().is_empty());
-    // One who wants to may verify it all the same.
+    // The owner may still verify the address.
     ann.post("/v1/accounts/verification-mails", "", json!({})).await.has(202);
     let link = links(&shop, 1).await.remove(0);
     verify(&shop, &link).await.has(204);

@@ -1,4 +1,4 @@
-//! Tells an account's owner that someone tries passwords for it.
+//! Warns an account's owner of password attempts.
 
 use super::{
     Mail, Refused,
@@ -11,13 +11,13 @@ use crate::{
 };
 
 impl Gateway {
-    /// What the caller hears of a password that was refused. The owner hears of it when the next one has to wait.
+    /// Returns the problem for a refused password. Warns the owner when the next attempt has to wait.
     pub(crate) fn refused(&self, why: Refused) -> Problem {
         match why {
             Refused::Otherwise(problem) => problem,
             Refused::WrongPassword(attempt) => {
                 if attempt.makes_delay() {
-                    // Aside, so that the answer takes as long for an address that nobody has.
+                    // In a task, so that the response takes as long for an address without an account.
                     let gateway = self.clone();
                     tokio::spawn(async move {
                         if let Err(problem) = warn(&gateway, &attempt).await {

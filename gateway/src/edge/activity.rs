@@ -1,15 +1,15 @@
-//! What a connection is doing, and since when: how long it may idle, and how long the head of a request may take.
+//! Tracks what a connection is doing and since when, for the idle timeout and the timeout of a request's head.
 
 use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// How long the head of a request may take from its first byte on. Browsers send it at once; on the worst lines its 2 KB
-/// take some seconds.
+/// The maximum time for the head of a request from its first byte. Browsers send it at once; on the slowest networks
+/// its 2 KB take some seconds.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// What a connection is doing. Clones are of the same connection.
+/// The activity of a connection. Clones share the state of the same connection.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Activity(Arc<Mutex<Doing>>);
 
@@ -17,9 +17,9 @@ pub(super) struct Activity(Arc<Mutex<Doing>>);
 enum Doing {
     /// A request is being answered.
     Request,
-    /// Nothing: neither asked nor told anything since then.
+    /// The connection is idle: nothing was received or sent since then.
     Nothing { since: Instant },
-    /// A head is arriving.
+    /// The head of a request is arriving.
     Head { since: Instant },
 }
 
@@ -29,7 +29,7 @@ impl Default for Doing {
     }
 }
 
-/// A request under way.
+/// A request in progress. Dropping it makes the connection idle.
 #[derive(Debug)]
 pub(super) struct Busy(Activity);
 
@@ -40,13 +40,13 @@ impl Drop for Busy {
 }
 
 impl Activity {
-    /// A head is whole, and its request is being answered.
+    /// Marks that a head is complete and its request is being answered.
     pub(super) fn begin(&self) -> Busy {
         *self.0.lock() = Doing::Request;
         Busy(self.clone())
     }
 
-    /// Bytes have come. Those of a head do not put off its end.
+    /// Marks that bytes have arrived. More bytes of a head do not extend its timeout.
     pub(super) fn heard(&self) {
         let mut doing = self.0.lock();
         if let Doing::Nothing { .. } = *doing {
@@ -54,7 +54,7 @@ impl Activity {
         }
     }
 
-    /// The peer took something of an answer.
+    /// Marks that the client took some of a response.
     pub(super) fn told(&self) {
         let mut doing = self.0.lock();
         if let Doing::Nothing { since } = &mut *doing {
@@ -62,7 +62,7 @@ impl Activity {
         }
     }
 
-    /// Ends when nothing was asked or told for `idle_timeout`, or a head takes too long.
+    /// Returns when the connection was idle for `idle_timeout`, or a head takes too long.
     pub(super) async fn idled(&self, idle_timeout: Duration) {
         let head_timeout = HEAD_TIMEOUT.min(idle_timeout);
         loop {
@@ -76,7 +76,7 @@ impl Activity {
             if ends_at <= now {
                 return;
             }
-            // A head may begin at any time, and is looked at within its own timeout.
+            // A head may begin at any time, and its timeout is shorter: wake up within it.
             tokio::time::sleep_until(ends_at.min(now + head_timeout)).await;
         }
     }
@@ -88,7 +88,7 @@ mod tests {
 
     const IDLE: Duration = Duration::from_secs(75);
 
-    /// How long it takes until the connection is idle, if `meanwhile` happens every second.
+    /// The time until the connection counts as idle, if `meanwhile` happens every second.
     async fn idles_after(activity: &Activity, meanwhile: impl Fn(&Activity)) -> Duration {
         let began = Instant::now();
         let mut idled = std::pin::pin!(activity.idled(IDLE));

@@ -1,4 +1,4 @@
-//! Who sent a request, as far as addresses tell.
+//! The address of the client of a request.
 
 use std::{
     fmt,
@@ -9,18 +9,18 @@ use std::{
 use axum::http::{HeaderMap, HeaderName, header};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// How many forwarded addresses are looked at: chains of proxies are short, headers may not be.
+/// The maximum number of forwarded addresses that are read: chains of proxies are short, headers may not be.
 const HOPS_MAX: usize = 16;
 
 /// A network in CIDR notation: `10.0.0.0/8`, `::1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
     address: u128,
-    /// The bits of an IPv6 address that count; an IPv4 address is mapped into IPv6.
+    /// The length of the prefix in an IPv6 address; an IPv4 address is mapped into IPv6.
     bits: u8,
 }
 
-/// Not a network in CIDR notation.
+/// The text is not a network in CIDR notation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a network such as 10.0.0.0/8 or ::1")]
 pub struct InvalidNetwork;
@@ -30,7 +30,7 @@ impl Network {
         u128::MAX.checked_shl(128 - u32::from(self.bits)).unwrap_or(0)
     }
 
-    /// Whether `address` is in it.
+    /// Whether the network contains `address`.
     pub fn contains(self, address: IpAddr) -> bool {
         bits_of(address) & self.mask() == self.address & self.mask()
     }
@@ -76,11 +76,11 @@ impl<'de> serde::Deserialize<'de> for Network {
     }
 }
 
-/// The caller's address: the peer's, or, when the peer is a trusted proxy, the last forwarded address that is not one.
-/// Whatever stands before that one could be the caller's own invention.
+/// Returns the client's address: the peer's, or, when the peer is a trusted proxy, the last forwarded address that is
+/// not a trusted proxy. The client may have forged every address before that one.
 ///
-/// `X-Forwarded-For` counts where there is one, else `Forwarded` (RFC 7239): a proxy that writes the second must not let
-/// the first through.
+/// `X-Forwarded-For` is used where there is one, else `Forwarded` (RFC 7239): a proxy that writes the second must not
+/// pass the first on.
 pub(crate) fn caller(peer: IpAddr, headers: &HeaderMap, trusted_proxies: &[Network]) -> IpAddr {
     let peer = peer.to_canonical();
     let is_trusted = |address: IpAddr| trusted_proxies.iter().any(|network| network.contains(address));
@@ -102,15 +102,15 @@ pub(crate) fn caller(peer: IpAddr, headers: &HeaderMap, trusted_proxies: &[Netwo
     caller
 }
 
-/// The elements of a list header, the last first; of each what `read` finds in it.
+/// The elements of a list header, the last first, each mapped by `read`.
 fn hops(headers: &HeaderMap, name: HeaderName, read: fn(&str) -> Option<&str>) -> Vec<Option<&str>> {
     let lines = headers.get_all(name).iter().rev().filter_map(|line| line.to_str().ok());
     let elements = lines.flat_map(|line| split_quoted(line, ',').into_iter().rev().take(HOPS_MAX));
-    // RFC 9110, section 5.6.1: empty elements are none.
+    // RFC 9110, section 5.6.1: empty elements are ignored.
     elements.map(str::trim).filter(|element| !element.is_empty()).map(read).collect()
 }
 
-/// The parts of a text between separators that are not quoted.
+/// Splits a text at separators that are not quoted.
 fn split_quoted(text: &str, separator: char) -> Vec<&str> {
     let (mut quoted, mut escaped) = (false, false);
     let parts = text.split(move |c: char| {
@@ -125,15 +125,15 @@ fn split_quoted(text: &str, separator: char) -> Vec<&str> {
     parts.collect()
 }
 
-/// What an element of `Forwarded` says of the client: `for=192.0.2.60;proto=http`.
+/// Returns the client in an element of `Forwarded`: `for=192.0.2.60;proto=http`.
 fn forwarded_for(element: &str) -> Option<&str> {
     let pairs = split_quoted(element, ';');
     let mut pairs = pairs.into_iter().filter_map(|pair| pair.split_once('='));
     pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case("for")).map(|(_, value)| value.trim())
 }
 
-/// The address of a node, with or without quotes, brackets and port: `198.51.100.7:40001`, `"[2001:db8::7]:443"`. `None`
-/// for what is none: `unknown`, `_hidden`.
+/// Parses the address of a node, with or without quotes, brackets and port: `198.51.100.7:40001`,
+/// `"[2001:db8::7]:443"`. `None` for anything else: `unknown`, `_hidden`.
 fn node(text: &str) -> Option<IpAddr> {
     let text = text.trim();
     let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text).trim();
@@ -142,7 +142,7 @@ fn node(text: &str) -> Option<IpAddr> {
             let (address, rest) = rest.split_once(']')?;
             (address, if rest.is_empty() { None } else { Some(rest.strip_prefix(':')?) })
         }
-        // One colon is before a port; an IPv6 address has more.
+        // A single colon precedes a port; an IPv6 address has more.
         None => match text.split_once(':') {
             Some((address, port)) if !port.contains(':') => (address, Some(port)),
             _ => (text, None),
@@ -153,13 +153,13 @@ fn node(text: &str) -> Option<IpAddr> {
     if !port.is_none_or(is_port) {
         return None;
     }
-    // A zone names an interface of the proxy's.
+    // A zone names an interface of the proxy.
     let address = address.split_once('%').map_or(address, |(address, _)| address);
     address.parse().ok()
 }
 
-/// The network that caps of drops count together: the /24 of an IPv4 address, the /48 of an IPv6 address. Either is what
-/// a provider gives to some 256 subscribers at the most, and the least that a determined buyer gets at one place.
+/// The network that the caps of drops count together: the /24 of an IPv4 address, the /48 of an IPv6 address. Either is
+/// what a provider gives to some 256 subscribers at most, and the least that a determined buyer gets at one location.
 pub(crate) fn claim_network(address: IpAddr) -> u128 {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits() & (u128::MAX << 8),
@@ -167,7 +167,7 @@ pub(crate) fn claim_network(address: IpAddr) -> u128 {
     }
 }
 
-/// What addresses are limited by: an IPv4 address, or the /64 that one subscriber of IPv6 has.
+/// The key that addresses are limited by: an IPv4 address, or the /64 of one IPv6 subscriber.
 pub(crate) fn subscriber(address: IpAddr) -> u128 {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),

@@ -1,4 +1,4 @@
-//! A client's socket, which notes what comes and goes, and ends when the client takes its answers too slowly.
+//! A client's socket that records activity and fails when the client takes its responses too slowly.
 
 use std::{
     io,
@@ -15,13 +15,13 @@ use tokio::{
 
 use super::activity::Activity;
 
-/// How long a client may take less than [`TAKEN_BYTES_MIN`] of an answer that waits for it.
+/// How long a client may take less than [`TAKEN_BYTES_MIN`] of a response that waits for it.
 pub(super) const TAKE_TIMEOUT: Duration = Duration::from_secs(20);
-/// What the slowest line takes of an answer in [`TAKE_TIMEOUT`]. Linux says that a socket has room when a third of its
-/// buffer is free, so it is some 4 KB a second that a client has to take.
+/// The number of bytes that a client must take of a response within [`TAKE_TIMEOUT`]. Linux reports a socket as
+/// writable when a third of its send buffer is free, so in effect a client has to take some 4 KB a second.
 pub(super) const TAKEN_BYTES_MIN: usize = 16 * 1024;
-/// What the system may hold of answers for a connection: left alone it holds megabytes for a client that does not read.
-/// Lines with a round trip of 100 ms get 2 MB a second through it.
+/// The size of the system's send buffer per connection. The default would hold megabytes for a client that does not
+/// read. With a round trip of 100 ms it allows 2 MB a second.
 pub(super) const SEND_BUFFER_BYTES: usize = 128 * 1024;
 
 /// A client's socket.
@@ -31,7 +31,7 @@ pub(crate) struct ClientStream {
     waiting: Option<Waiting>,
 }
 
-/// An answer that the client does not take at once.
+/// A response that the client does not take at once.
 struct Waiting {
     until: Pin<Box<Sleep>>,
     taken: usize,
@@ -39,14 +39,14 @@ struct Waiting {
 
 impl ClientStream {
     pub(super) fn new(stream: TcpStream, activity: Activity) -> Self {
-        // If the system knows no such bound, its own stays.
+        // If the system rejects this size, its default stays.
         if let Err(error) = socket2::SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER_BYTES) {
             tracing::debug!(%error, "the send buffer stays as it is");
         }
         Self { stream, activity, waiting: None }
     }
 
-    /// The socket itself, for another protocol.
+    /// The underlying socket, for another protocol.
     pub(crate) fn into_inner(self) -> TcpStream {
         self.stream
     }
@@ -79,6 +79,8 @@ impl AsyncWrite for ClientStream {
             Poll::Ready(Err(_)) => written,
             Poll::Pending => {
                 let waiting = self.waiting.get_or_insert_with(Waiting::new);
+                // The bytes count per period of `TAKE_TIMEOUT`, not per write: a client that takes a byte now and then
+                // does not extend its time.
                 while waiting.until.as_mut().poll(context).is_ready() {
                     if waiting.taken < TAKEN_BYTES_MIN {
                         return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
@@ -115,7 +117,7 @@ mod tests {
         net::TcpListener,
     };
 
-    /// Both ends of a connection; the client's end holds little that it has not read.
+    /// Both ends of a connection. The client's receive buffer is small.
     async fn ends() -> (ClientStream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = tokio::net::TcpSocket::new_v4().unwrap();
@@ -129,7 +131,7 @@ mod tests {
         let (mut server, mut client) = ends().await;
         let began = Instant::now();
         let writing = tokio::spawn(async move { server.write_all(&vec![b'x'; 8 << 20]).await });
-        // What the system holds is full; from here on the clock runs by itself.
+        // The system's buffers are full; from here on the paused clock is advanced by hand.
         let mut bytes = [0; 16];
         client.read_exact(&mut bytes).await.unwrap();
         tokio::task::yield_now().await;

@@ -1,8 +1,8 @@
-//! Which pages of other origins may read the answers.
+//! CORS: the origins whose pages may read responses.
 //!
-//! Callers prove who they are by a bearer token, never by a cookie, so a foreign page can do nothing in a visitor's
-//! name: by default any origin may read. Credentials in the sense of CORS are never allowed. A WebSocket is not subject
-//! to CORS, and what it carries is not public: by default only the shop's own pages may open one.
+//! Clients authenticate with a bearer token, never with a cookie, so a foreign page cannot act on behalf of a visitor:
+//! by default any origin may read. Credentials in the sense of CORS are never allowed. A WebSocket is not subject to
+//! CORS, and what it carries is not public: by default only the shop's own pages may open one.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 use axum::response::{IntoResponse, Response};
@@ -16,15 +16,15 @@ const EXPOSED: HeaderValue =
 const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 const ANY: HeaderValue = HeaderValue::from_static("*");
 
-/// The origins whose pages may read answers and open WebSockets. The shop's own pages always may.
+/// The origins whose pages may read responses and open WebSockets. The shop's own pages always may.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Origins {
-    /// All may read answers; none but the shop's own may open WebSockets.
+    /// All may read responses; only the shop's own may open WebSockets.
     #[default]
     AnyReads,
     /// All may do both.
     Any,
-    /// These, as browsers spell them: `https://shop.example`.
+    /// These origins, as browsers send them: `https://shop.example`.
     These(Vec<String>),
 }
 
@@ -38,12 +38,12 @@ impl Origins {
         }
     }
 
-    /// Whether the pages of `origin` may open a WebSocket here.
+    /// Whether the pages of `origin` may open a WebSocket.
     pub fn allows(&self, origin: &HeaderValue) -> bool {
         *self != Origins::AnyReads && self.allow(origin).is_some()
     }
 
-    /// The answer to a preflight, if the request is one.
+    /// The response to a preflight, if the request is one.
     pub(super) fn preflight(&self, request: &Parts) -> Option<Response> {
         let origin = request.headers.get(header::ORIGIN)?;
         if request.method != Method::OPTIONS || !request.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD) {
@@ -58,7 +58,7 @@ impl Origins {
         Some(response)
     }
 
-    /// Says in an answer who may read it.
+    /// Sets the CORS headers of a response.
     pub(super) fn mark(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
         if matches!(self, Origins::These(_)) {
             headers.append(header::VARY, HeaderValue::from_name(HeaderName::from_static("origin")));

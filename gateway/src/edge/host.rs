@@ -1,4 +1,4 @@
-//! The host that a request names: RFC 9112, section 3.2, and RFC 3986, section 3.2.2.
+//! Validation of `Host`: RFC 9112, section 3.2, and RFC 3986, section 3.2.2.
 
 use std::net::Ipv6Addr;
 
@@ -6,10 +6,10 @@ use axum::http::{HeaderMap, Version, header};
 
 use crate::problem::{Code, Problem};
 
-/// The longest host name: that of the DNS (RFC 1035, section 2.3.4).
+/// The maximum length of a host name: that of the DNS (RFC 1035, section 2.3.4).
 pub(crate) const HOST_BYTES_MAX: usize = 255;
 
-/// Refuses a request of HTTP/1.1 without exactly one `Host` that could be one.
+/// Rejects an HTTP/1.1 request without exactly one valid `Host`.
 pub(super) fn check(version: Version, headers: &HeaderMap) -> Result<(), Problem> {
     let mut hosts = headers.get_all(header::HOST).iter();
     let why = match (hosts.next(), hosts.next()) {

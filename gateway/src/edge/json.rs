@@ -1,4 +1,4 @@
-//! Bodies in JSON.
+//! Request bodies in JSON.
 
 use axum::{
     extract::{FromRequest, Request},
@@ -9,15 +9,16 @@ use serde::de::DeserializeOwned;
 use super::{body, strict::Strict};
 use crate::problem::{Code, FieldCode, Problem};
 
-/// The most bytes of a JSON body, unless a route says otherwise: a cart or a drop of 100 items takes some 16 KiB.
+/// The maximum size of a JSON body in bytes, unless a route sets another: a cart or a drop of 100 items takes some 16
+/// KiB.
 pub const JSON_BYTES_MAX: usize = 64 * 1024;
-/// The most bytes of a product as JSON: the longest description takes 2 MiB at the most, and 6 MiB with each of its
-/// characters as two `\\u` escapes. Only vendors send one.
+/// The maximum size of a product as JSON in bytes: the longest description takes at most 2 MiB, and 6 MiB with each of
+/// its characters as two `\\u` escapes. Only vendors send one.
 pub const PRODUCT_JSON_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// How deep arrays and objects may lie in each other: serde_json's bound on its recursion.
+/// The maximum nesting depth of arrays and objects: serde_json's bound on its recursion.
 pub const JSON_DEPTH_MAX: usize = 128;
 
-/// A body that is JSON and fits `T`, of `BYTES_MAX` bytes at the most.
+/// A JSON body that fits `T`, of at most `BYTES_MAX` bytes.
 ///
 /// 415 for another type, 413 for a longer body, 400 with pointers for what does not fit.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ impl<T: DeserializeOwned, S: Send + Sync, const BYTES_MAX: usize> FromRequest<S>
     }
 }
 
-/// Refuses a body whose type is another, that is encoded, or whose charset is not UTF-8: it would be misread.
+/// Rejects a body with another type, an encoding, or a charset other than UTF-8, which would be misread.
 pub(crate) fn check_type(headers: &HeaderMap, fits: fn(&str) -> bool, expected: &'static str) -> Result<(), Problem> {
     let mut types = headers.get_all(header::CONTENT_TYPE).iter().map(|value| value.to_str().unwrap_or(""));
     let (said, is_one) = (types.next().unwrap_or(""), types.next().is_none());
@@ -67,14 +68,14 @@ fn is_json(essence: &str) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-/// Reads `bytes` as JSON that fits `T`.
+/// Parses `bytes` as JSON that fits `T`.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let parsed = T::deserialize(Strict(&mut deserializer)).and_then(|value| deserializer.end().map(|()| value));
     parsed.map_err(|error| explain::<T>(bytes, &error))
 }
 
-/// Reads once more, slowly, to say where it does not fit.
+/// Parses a second time, slower, to find the path of the error.
 fn explain<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> Problem {
     if bytes.is_empty() {
         return Problem::invalid("", FieldCode::Malformed, "the body is empty");
@@ -106,7 +107,8 @@ fn explain<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> Prob
     }
 }
 
-/// Some versions of the path name the field itself, others its parent: the pointer must name it once.
+/// The path of some errors ends with the field itself, that of others with its parent: the pointer must name the field
+/// once.
 fn parent_of<'a>(pointer: &'a str, name: &str) -> &'a str {
     pointer.strip_suffix(&format!("/{}", escape(name))).unwrap_or(pointer)
 }
@@ -124,7 +126,7 @@ fn pointer_of(path: &serde_path_to_error::Path) -> String {
     pointer
 }
 
-/// A name as a part of a JSON pointer: RFC 6901, section 3.
+/// Escapes a name as part of a JSON pointer: RFC 6901, section 3.
 fn escape(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }

@@ -1,4 +1,4 @@
-//! What every request passes on its way in and out.
+//! The HTTP pipeline that every request and every response goes through.
 //!
 //! ```text
 //!   connection ─► Door: request id, address, limit ─► routes ─► handler
@@ -6,8 +6,8 @@
 //!                  └── problem body, headers, CORS, metrics ◄─────┘
 //! ```
 //!
-//! The way is written out by hand, not stacked from layers: each layer of a router costs every request an allocation or
-//! two, and a claim has some 4 µs for all that is not HTTP, JSON or the drop itself.
+//! The pipeline is one function, not a stack of layers: each layer of a router costs every request an allocation or
+//! two, and a claim has some 4 µs for everything except HTTP, JSON and the drop itself.
 
 mod activity;
 mod address;
@@ -16,7 +16,7 @@ mod client_stream;
 mod cors;
 mod host;
 mod json;
-mod maybe;
+mod optional;
 mod path;
 mod places;
 mod query;
@@ -56,7 +56,7 @@ pub use self::{
     body::BODY_TIMEOUT,
     cors::Origins,
     json::{JSON_BYTES_MAX, JSON_DEPTH_MAX, Json, PRODUCT_JSON_BYTES_MAX, parse},
-    maybe::MaybeJson,
+    optional::OptionalJson,
     path::Path,
     query::{FromQuery, PARAMETERS_MAX, Parameters, Query},
     request_id::{REQUEST_ID_BYTES_MAX, RequestId},
@@ -72,36 +72,36 @@ pub(crate) use self::{
 };
 use crate::{
     Gateway, Settings,
-    live::{self, Operations, Rooms},
+    live::{self, Hub, Operations},
     ops::metrics::Meters,
     problem::{Code, Problem},
 };
 
-/// Answers below this size are not worth compressing: they fit one packet.
+/// Responses below this size are not worth compressing: they fit one packet.
 const COMPRESS_BYTES_MIN: u64 = 1_400;
-/// Where WebSocket is spoken.
+/// The path of the WebSocket endpoint.
 const SOCKET: &str = "/v1/ws";
-/// Where the same comes as server-sent events.
+/// The path of the same real-time API as server-sent events.
 const EVENTS: &str = "/v1/stream";
-/// Where the server's numbers are.
+/// The path of the server's metrics.
 const NUMBERS: &str = "/metrics";
-/// When to ask again after a read took too long.
+/// When to retry after a read took too long.
 const SLOW_WAIT: Duration = Duration::from_secs(1);
 
-/// What the edge knows of a request. Every handler can extract it.
+/// The metadata of a request. Every handler can extract it.
 #[derive(Debug, Clone)]
 pub struct Arrival {
-    /// Its name.
+    /// The request id.
     pub id: RequestId,
-    /// Where it came from, behind trusted proxies.
+    /// The address of the client, behind trusted proxies.
     pub address: IpAddr,
 }
 
-/// Marks an answer with an error's status that has a body of its own: a page for people, in place of a problem.
+/// Marks an error response that has a body of its own, an HTML page, in place of a problem document.
 #[derive(Debug, Clone, Copy)]
 pub struct ErrorPage;
 
-/// Marks a request that nobody has sent: the gateway looks for someone who was counted already.
+/// Marks an internal request that the gateway makes for a client that was rate-limited already.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Inside;
 
@@ -109,15 +109,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Arrival {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        // Only a router that is used without its door has none: in tests of one route.
+        // Only a router that is used without `PublicApi` has none: in tests of a single route.
         let known = parts.extensions.get::<Arrival>().cloned();
         Ok(known.unwrap_or_else(|| Self { id: RequestId::next(), address: IpAddr::V4([127, 0, 0, 1].into()) }))
     }
 }
 
-/// The front door: takes a request, gives an answer. Cheap to clone.
+/// The public API: takes a request and returns a response. Cheap to clone.
 #[derive(Clone)]
-pub struct Door {
+pub struct PublicApi {
     inner: Arc<Inner>,
     routes: Router,
     compressed: Compression<Router, And<DefaultPredicate, SizeAbove>>,
@@ -128,49 +128,49 @@ struct Inner {
     meters: Meters,
     headers: Vec<(HeaderName, HeaderValue)>,
     operations: Operations,
-    rooms: Rooms,
+    rooms: Hub,
 }
 
-impl Door {
-    /// The door to everything that `gateway` serves.
+impl PublicApi {
+    /// The public API with everything that `gateway` serves.
     pub fn new(gateway: Gateway) -> Self {
         let (routes, api) = crate::routes::all(gateway.clone());
         Self::to(gateway, routes, &api)
     }
 
-    /// The door to `routes`, which `api` describes.
+    /// The public API with `routes`, which `api` describes.
     fn to(gateway: Gateway, routes: Router, api: &utoipa::openapi::OpenApi) -> Self {
         let compressed = Compression::new(routes.clone())
             .quality(CompressionLevel::Fastest)
             .compress_when(DefaultPredicate::new().and(SizeAbove::new(COMPRESS_BYTES_MIN)));
         let headers = security_headers(&gateway);
         let Settings { connections_max, live_per_address_max, .. } = gateway.settings;
-        let (operations, rooms) = (Operations::of(api), Rooms::new(connections_max, live_per_address_max));
+        let (operations, rooms) = (Operations::of(api), Hub::new(connections_max, live_per_address_max));
         let inner = Inner { meters: Meters::of(api), headers, operations, rooms, gateway };
         Self { inner: Arc::new(inner), routes, compressed }
     }
 
-    /// What it is the door to.
+    /// The gateway that the API serves.
     pub(crate) fn gateway(&self) -> &Gateway {
         &self.inner.gateway
     }
 
-    /// What is counted for requests.
+    /// The request metrics.
     pub(crate) fn meters(&self) -> &Meters {
         &self.inner.meters
     }
 
-    /// What can be asked, by its name.
+    /// The operations of the API by their ids.
     pub(crate) fn operations(&self) -> &Operations {
         &self.inner.operations
     }
 
-    /// The topics that somebody listens to.
-    pub(crate) fn rooms(&self) -> &Rooms {
+    /// The hub: the topics that have subscribers.
+    pub(crate) fn hub(&self) -> &Hub {
         &self.inner.rooms
     }
 
-    /// Answers what the gateway itself asks in someone's name: nobody's limits count it.
+    /// Answers a request that the gateway makes on behalf of a client. No rate limit counts it.
     pub(crate) async fn answer_inside(&self, mut request: Request) -> Response {
         request.extensions_mut().insert(Inside);
         let id = RequestId::next();
@@ -181,12 +181,12 @@ impl Door {
         response
     }
 
-    /// Answers a command that came over a socket from `address`, with every limit.
+    /// Answers a command that came over a socket from `address`, with every limit applied.
     pub(crate) async fn answer_from(&self, request: Request, address: IpAddr) -> Response {
         self.answer(request, SocketAddr::new(address, 0)).await
     }
 
-    /// Answers a request that came over a connection of `peer`'s, if it says whose it is.
+    /// Answers a request that came over a connection from `peer`, after checking its `Host`.
     pub(crate) async fn answer_peer(&self, mut request: Request, peer: SocketAddr) -> Response {
         if let Err(problem) = host::check(request.version(), request.headers()) {
             request.extensions_mut().insert(problem);
@@ -203,7 +203,7 @@ impl Door {
             parts.uri = composed;
         }
         let id = RequestId::of(&parts.headers);
-        // The numbers of the server are for no page, whatever the operator allows for the API.
+        // No web page may read the server's metrics, whatever origins the operator allows for the API.
         let is_numbers = parts.uri.path() == NUMBERS;
         let origin = parts.headers.get(header::ORIGIN).filter(|_| !is_numbers).cloned();
         let method = parts.method.clone();
@@ -243,7 +243,7 @@ impl Door {
         response
     }
 
-    /// Lets the routes answer, but not for ever, and survives their panics.
+    /// Calls the routes with a timeout and catches their panics.
     async fn route(&self, request: Request, id: &RequestId) -> Response {
         let settings = &self.inner.gateway.settings;
         let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
@@ -271,7 +271,7 @@ impl Door {
         }
     }
 
-    /// Writes a problem's body, and the headers that every answer has.
+    /// Writes a problem's body and the headers that every response has.
     fn finish(&self, response: &mut Response, id: &RequestId, origin: Option<&HeaderValue>) {
         if response.status().as_u16() >= 400 && response.extensions().get::<ErrorPage>().is_none() {
             self.write_problem(response, id);
@@ -284,7 +284,7 @@ impl Door {
         }
         self.inner.gateway.settings.origins.mark(origin, headers);
         if response.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            // The rest of the body is not read, so the connection ends here: its client should know.
+            // The rest of the body is not read, so the connection ends here, and the client should know.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
     }
@@ -310,7 +310,7 @@ impl Door {
     }
 }
 
-/// The answer where a method is not among those that are `allowed`. To `OPTIONS` they are the answer itself.
+/// Returns the response for a method that is not among the `allowed` ones. For `OPTIONS` it is the list itself.
 pub fn not_by(method: &Method, allowed: &'static str) -> Response {
     let mut response = match *method {
         Method::OPTIONS => StatusCode::NO_CONTENT.into_response(),
@@ -320,7 +320,7 @@ pub fn not_by(method: &Method, allowed: &'static str) -> Response {
     response
 }
 
-/// The code for an error that a library of ours answered with.
+/// Returns the problem code for an error status set by a library.
 fn code_of(status: StatusCode) -> Code {
     match status {
         StatusCode::UNAUTHORIZED => Code::AuthenticationRequired,

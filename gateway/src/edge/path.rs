@@ -1,4 +1,4 @@
-//! Ids in paths.
+//! Path parameters.
 
 use axum::{
     extract::FromRequestParts,
@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::problem::Problem;
 
-/// What the path names. What is no id of its kind names nothing: 404.
+/// The parameters of a path. An invalid id names nothing: 404.
 #[derive(Debug)]
 pub struct Path<T>(pub T);
 
@@ -25,7 +25,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     }
 }
 
-/// An address whose path is composed, if the one that was asked for is not: what looks the same is the same.
+/// Returns the URI with its path in Normalization Form C, if it is not: paths that look the same are the same.
 pub(super) fn composed(uri: &Uri) -> Option<Uri> {
     if !uri.path().contains('%') {
         return None;

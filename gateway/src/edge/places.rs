@@ -1,4 +1,4 @@
-//! Places for connections: so many in all, so many for each address.
+//! Slots for connections: a limit in total and one per address.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -8,21 +8,21 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::{Network, subscriber};
 use crate::Settings;
 
-/// The place of a connection among all that there may be. It is held as long as its socket is open: a WebSocket takes
-/// over the one of the request that opened it.
+/// The slot of a connection in the total. It is held as long as the socket is open: a WebSocket takes over the slot of
+/// the request that opened it.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionPermit(
     #[allow(dead_code, reason = "held, and given back when it is dropped")] Arc<OwnedSemaphorePermit>,
 );
 
-/// What is counted for addresses. An IPv6 subscriber's network counts as one address.
+/// Counts per address. The network of an IPv6 subscriber counts as one address.
 #[derive(Debug)]
 pub(crate) struct PerAddress {
     counts: DashMap<u128, usize>,
     max: usize,
 }
 
-/// One of what an address may have, given back when it is dropped.
+/// One slot of an address, released when it is dropped.
 #[derive(Debug)]
 pub(crate) struct AddressPlace {
     of: Arc<PerAddress>,
@@ -30,12 +30,12 @@ pub(crate) struct AddressPlace {
 }
 
 impl PerAddress {
-    /// So many for each address.
+    /// A counter with a limit of `max` per address.
     pub(crate) fn new(max: usize) -> Self {
         Self { counts: DashMap::new(), max }
     }
 
-    /// Takes a place. `None`: the address has all that it may have. `free`: no bound holds for it.
+    /// Takes a slot. `None`: the address has reached its limit. `free`: the address has no limit.
     pub(crate) fn take(self: &Arc<Self>, address: IpAddr, free: bool) -> Option<AddressPlace> {
         let address = subscriber(address);
         let mut count = self.counts.entry(address).or_default();
@@ -46,7 +46,7 @@ impl PerAddress {
         Some(AddressPlace { of: self.clone(), address })
     }
 
-    /// How many places are taken.
+    /// The number of slots that are taken.
     #[cfg(test)]
     pub(crate) fn taken(&self) -> usize {
         self.counts.iter().map(|count| *count).sum()
@@ -54,7 +54,7 @@ impl PerAddress {
 }
 
 impl AddressPlace {
-    /// The address, as it is counted.
+    /// The address under which the slot is counted.
     pub(crate) fn address(&self) -> u128 {
         self.address
     }
@@ -69,19 +69,19 @@ impl Drop for AddressPlace {
     }
 }
 
-/// Why a connection gets no place.
+/// Why a connection is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Full {
     /// Too many connections.
     All,
-    /// Too many from this address.
+    /// Too many connections from this address.
     Address,
-    /// The descriptors above this one are kept for files.
+    /// The file descriptors from this one on are reserved for files.
     Descriptors,
 }
 
 impl Full {
-    /// For metrics.
+    /// The label of the metric.
     pub(super) fn name(self) -> &'static str {
         match self {
             Full::All => "connections",
@@ -91,7 +91,7 @@ impl Full {
     }
 }
 
-/// The places of a listener.
+/// The slots of a listener.
 pub(super) struct Places {
     all: Arc<Semaphore>,
     addresses: Arc<PerAddress>,
@@ -109,19 +109,19 @@ impl Places {
         }
     }
 
-    /// The places for a connection from `peer` whose socket has this `descriptor`. `free`: no bound holds for the
-    /// address.
+    /// Takes the slots for a connection from `peer` whose socket has this `descriptor`. `free`: the address has no
+    /// limit.
     pub(super) fn take(
         &self,
         peer: IpAddr,
         descriptor: u64,
         free: bool,
     ) -> Result<(ConnectionPermit, AddressPlace), Full> {
-        // Descriptors are given out from the lowest on: this many are in use.
+        // The system assigns the lowest free descriptor, so this many are in use.
         if descriptor >= self.descriptors_max {
             return Err(Full::Descriptors);
         }
-        // A proxy has the connections of everyone behind it.
+        // The connections of a proxy are those of all clients behind it.
         let free = free || self.trusted_proxies.iter().any(|network| network.contains(peer.to_canonical()));
         let address = self.addresses.take(peer, free).ok_or(Full::Address)?;
         let permit = self.all.clone().try_acquire_owned().map_err(|_| Full::All)?;

@@ -1,4 +1,4 @@
-//! What stands behind the question mark.
+//! Query parameters.
 
 use std::{collections::HashMap, str::FromStr};
 
@@ -11,15 +11,15 @@ use engine::text::nfc;
 
 use crate::problem::{Code, Faults, FieldCode, FieldError, Problem};
 
-/// The most parameters of one request.
+/// The maximum number of parameters of one request.
 pub const PARAMETERS_MAX: usize = 64;
 
-/// Something that stands in a query.
+/// A type that is parsed from a query.
 pub trait FromQuery: Sized {
-    /// The names of its parameters. Any other is refused.
+    /// The names of its parameters. Any other is rejected.
     const NAMES: &'static [&'static str];
 
-    /// Reads them. What is missing or does not fit is noted in `faults`.
+    /// Parses the parameters. Missing and invalid ones are added to `faults`.
     fn read(parameters: &Parameters, faults: &mut Faults) -> Option<Self>;
 }
 
@@ -33,7 +33,7 @@ impl Parameters {
         self.0.get(name).map(String::as_str)
     }
 
-    /// A parameter of another type. A value that does not fit is noted, and counts as none.
+    /// A parameter of another type. An invalid value is added to `faults` and treated as absent.
     pub fn parsed<T>(&self, name: &str, faults: &mut Faults) -> Option<T>
     where
         T: FromStr,
@@ -44,7 +44,7 @@ impl Parameters {
     }
 }
 
-/// A query that fits `T`: 400 for what its schema refuses, 422 for what is out of range.
+/// A query that fits `T`: 400 for what its schema rejects, 422 for what is out of range.
 #[derive(Debug)]
 pub struct Query<T>(pub T);
 

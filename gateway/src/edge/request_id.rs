@@ -1,4 +1,4 @@
-//! The name of a request, in its answer, in the logs and in the journal.
+//! Request ids, in responses, in logs and in the journal.
 
 use std::{
     sync::{
@@ -11,25 +11,25 @@ use std::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use engine::id::{CommandId, crockford};
 
-/// The header that carries it, both ways.
+/// The header with the request id, in both directions.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// The longest name that is taken from a caller: two UUIDs. It stands in every log line.
+/// The maximum length of a request id from a client: two UUIDs. It is in every log line.
 pub const REQUEST_ID_BYTES_MAX: usize = 64;
 
-/// A request's name: what the caller said if that is sane, else a new one of 26 Crockford base32 characters.
+/// A request id: the client's if it is valid, else a new one of 26 Crockford base32 characters.
 #[derive(Debug, Clone)]
 pub struct RequestId(Name);
 
 #[derive(Debug, Clone)]
 enum Name {
-    /// A new one; spelled when it is needed.
+    /// A generated id, formatted when it is needed.
     Ours(u128),
-    /// What the caller said.
+    /// The client's id.
     Theirs(HeaderValue),
 }
 
 impl RequestId {
-    /// The name of the request with these headers.
+    /// The id of the request with these headers.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         match headers.get(REQUEST_ID) {
             Some(said) if is_sane(said.as_bytes()) => Self(Name::Theirs(said.clone())),
@@ -37,11 +37,11 @@ impl RequestId {
         }
     }
 
-    /// A new name: 48 bits of the clock, 40 of this process, 40 that count. Sorts by time.
+    /// A new id: 48 bits of the clock, 40 of this process, 40 of a counter. Sorts by time.
     pub(crate) fn next() -> Self {
         static PROCESS: LazyLock<u128> = LazyLock::new(|| {
             let mut bits = [0u8; 5];
-            // Without randomness names may repeat after a restart in the same millisecond, which harms no one.
+            // Without randomness ids may repeat after a restart in the same millisecond, which is harmless.
             let _ = aws_lc_rs::rand::fill(&mut bits);
             bits.iter().fold(0, |all, &byte| (all << 8) | u128::from(byte))
         });
@@ -51,7 +51,7 @@ impl RequestId {
         Self(Name::Ours(((millis & ((1 << 48) - 1)) << 80) | (*PROCESS << 40) | count))
     }
 
-    /// As text.
+    /// The id as text.
     pub fn text(&self) -> String {
         match &self.0 {
             Name::Ours(number) => crockford::<26>(*number).as_str().to_owned(),
@@ -59,7 +59,7 @@ impl RequestId {
         }
     }
 
-    /// As the journal keeps it: the number itself if it was spelled as ours are, else a hash.
+    /// The id as the journal keeps it: the number itself if it has the format of a generated one, else a hash.
     pub fn number(&self) -> u128 {
         match &self.0 {
             Name::Ours(number) => *number,

@@ -1,4 +1,4 @@
-//! Connections: accepted, bounded, and ended in order.
+//! The HTTP server: accepts connections, bounds them, and ends them in order.
 
 use std::{convert::Infallible, net::SocketAddr, os::fd::AsRawFd, pin::pin, sync::Arc, time::Duration};
 
@@ -20,29 +20,29 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Door,
+    PublicApi,
     activity::Activity,
     client_stream::ClientStream,
     places::{AddressPlace, ConnectionPermit, Full, Places},
     unread,
 };
 
-/// The most headers of a request: browsers send some 20.
+/// The maximum number of headers of a request: browsers send some 20.
 const HEADERS_MAX: usize = 64;
-/// The most bytes of a request's head, and of what is read ahead of it: a token, and the places in 64 topics, take 8 KiB.
-/// A client that never finishes a head holds as much memory.
+/// The maximum size in bytes of a request's head, including what is read ahead of it: a token and the positions in 64
+/// topics take 8 KiB. A client that never finishes a head holds as much memory.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// How long to pause when the system has no more sockets.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How long a connection beyond the bound may take to hear so.
+/// How long sending the refusal of a connection may take.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
-/// Refusals under way at once; connections beyond that are closed without a word.
+/// The maximum number of refusals in progress. Connections beyond it are closed without a response.
 const REFUSALS_MAX: usize = 256;
-/// How long what was sent may wait to be taken.
+/// How long sent data may stay unacknowledged.
 #[cfg(target_os = "linux")]
 const UNTAKEN_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What a connection gets as an answer that has no place.
+/// The response to a connection that is refused.
 fn refusal(detail: &str) -> String {
     let body = format!(
         "{{\"type\":\"/problems/overloaded\",\"code\":\"overloaded\",\"title\":\"Too much is waiting\",\"status\":503,\
@@ -55,19 +55,19 @@ fn refusal(detail: &str) -> String {
     )
 }
 
-/// Answers at `door` whoever connects to `listener`, until `shutdown` ends, and then until every request under way is
-/// answered, or [`drain_timeout`](crate::Settings::drain_timeout) has passed.
-pub async fn serve(door: Door, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-    let gateway = door.gateway();
+/// Serves `api` on `listener` until `shutdown` resolves, and then until every request in progress is answered or
+/// [`drain_timeout`](crate::Settings::drain_timeout) has passed.
+pub async fn serve(api: PublicApi, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+    let gateway = api.gateway();
     let settings = gateway.settings.clone();
     let upkeep = tokio::spawn(crate::ops::upkeep(gateway.clone()));
-    door.rooms().tracker.spawn(crate::live::record_viewers(door.clone()));
+    api.hub().tracker.spawn(crate::live::record_viewers(api.clone()));
     let places = Places::new(&settings);
     let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
     let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        // Watched over by `connection`, with one timer for all of its requests.
+        // `connection` enforces it, with one timer for all requests of a connection.
         .header_read_timeout(None)
         .max_headers(HEADERS_MAX)
         .writev(false)
@@ -87,21 +87,21 @@ pub async fn serve(door: Door, listener: TcpListener, shutdown: impl Future<Outp
             () = &mut shutdown => break,
         };
         let _ = stream.set_nodelay(true);
-        // One that takes nothing of what is sent is given up, whoever else keeps the connection busy.
+        // Drops a connection whose client does not acknowledge data, even if other activity keeps it busy.
         #[cfg(target_os = "linux")]
         let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(UNTAKEN_TIMEOUT));
         let descriptor = u64::try_from(stream.as_raw_fd()).unwrap_or_default();
         match places.take(peer.ip(), descriptor, gateway.limits.is_free(peer.ip())) {
             Ok(place) => {
                 let stop = stop.child_token();
-                tracker.spawn(connection(http.clone(), door.clone(), stream, peer, place, stop));
+                tracker.spawn(connection(http.clone(), api.clone(), stream, peer, place, stop));
             }
             Err(full) => {
                 metrics::counter!("fusion_connections_refused_total", "bound" => full.name()).increment(1);
                 let detail = match full {
                     Full::All => "too many connections",
                     Full::Address => "too many connections from this address",
-                    // It has a descriptor that is kept for files: there is no time to say so.
+                    // The connection has a descriptor reserved for files: close it without a response.
                     Full::Descriptors => continue,
                 };
                 if let Ok(permit) = refusals.clone().try_acquire_owned() {
@@ -118,7 +118,7 @@ pub async fn serve(door: Door, listener: TcpListener, shutdown: impl Future<Outp
     tracing::info!(open, "draining connections");
     stop.cancel();
     tracker.close();
-    let rooms = door.rooms();
+    let rooms = api.hub();
     rooms.stop.cancel();
     rooms.tracker.close();
     let ended = futures::future::join(tracker.wait(), rooms.tracker.wait());
@@ -128,24 +128,24 @@ pub async fn serve(door: Door, listener: TcpListener, shutdown: impl Future<Outp
     upkeep.abort();
 }
 
-/// Serves one connection until its peer ends it, it idles too long, or the server stops.
+/// Serves one connection until the client ends it, it idles too long, or the server stops.
 async fn connection(
     http: http1::Builder,
-    door: Door,
+    api: PublicApi,
     stream: TcpStream,
     peer: SocketAddr,
     (permit, _address): (ConnectionPermit, AddressPlace),
     stop: CancellationToken,
 ) {
-    let (activity, idle_timeout) = (Activity::default(), door.gateway().settings.idle_timeout);
+    let (activity, idle_timeout) = (Activity::default(), api.gateway().settings.idle_timeout);
     let service = service_fn(|request: Request<Incoming>| {
-        let (door, busy, permit) = (door.clone(), activity.begin(), permit.clone());
+        let (api, busy, permit) = (api.clone(), activity.begin(), permit.clone());
         async move {
             let (head, incoming) = request.into_parts();
             let (body, unread) = unread::share(&head.headers, incoming);
             let mut request = Request::from_parts(head, body);
             request.extensions_mut().insert(permit);
-            let mut response = door.answer_peer(request, peer).await;
+            let mut response = api.answer_peer(request, peer).await;
             if let Some(unread) = unread
                 && !response.headers().contains_key(CONNECTION)
                 && !unread.drain().await
@@ -154,7 +154,7 @@ async fn connection(
             }
             Ok::<_, Infallible>(match response.body().size_hint().exact() {
                 Some(_) => response,
-                // A stream is under way as long as it flows.
+                // A stream is in progress as long as its body is.
                 None => response.map(|body| {
                     Body::new(body.map_frame(move |frame| {
                         let _ = &busy;
@@ -168,12 +168,14 @@ async fn connection(
     let mut serving = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
     tokio::select! {
         biased;
-        // Errors here are the peer's: it broke off, or did not speak HTTP, and has been told what could be told.
+        // Errors here are the client's: it broke off or did not speak HTTP, and has its error response where one was
+        // possible.
         _ = serving.as_mut() => return,
         () = stop.cancelled() => {}
         () = activity.idled(idle_timeout) => {}
     }
-    // What is being answered still is, to its end. Whoever idled too long, or did not finish a head, gets no second wait.
+    // A request in progress is finished. A connection that idled too long, or did not finish a head, gets no second
+    // timeout.
     serving.as_mut().graceful_shutdown();
     tokio::select! {
         biased;

@@ -1,4 +1,4 @@
-//! Connections, panics and patience.
+//! Connections, panics and timeouts.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -16,13 +16,13 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Door, activity::HEAD_TIMEOUT, serve};
+use super::{PublicApi, activity::HEAD_TIMEOUT, serve};
 use crate::{
     Gateway, Settings,
     testing::{Answer, Shop, settings},
 };
 
-/// A server of a whole shop, and the way to stop it.
+/// A server of a whole shop, and the handle to stop it.
 struct Server {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
@@ -31,16 +31,16 @@ struct Server {
 }
 
 async fn start(settings: Settings) -> Server {
-    start_with(settings, Door::new).await
+    start_with(settings, PublicApi::new).await
 }
 
-async fn start_with(settings: Settings, door: impl FnOnce(Gateway) -> Door) -> Server {
+async fn start_with(settings: Settings, api: impl FnOnce(Gateway) -> PublicApi) -> Server {
     let shop = Shop::open_with(settings).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
-    let door = door(shop.gateway.clone());
-    let running = tokio::spawn(serve(door, listener, async move { stopped.await.unwrap_or_default() }));
+    let api = api(shop.gateway.clone());
+    let running = tokio::spawn(serve(api, listener, async move { stopped.await.unwrap_or_default() }));
     Server { address, stop, running, _shop: shop }
 }
 
@@ -50,7 +50,7 @@ async fn connect(server: &Server, request: &str) -> TcpStream {
     stream
 }
 
-/// Everything until the server hangs up.
+/// Everything until the server closes the connection.
 async fn rest(mut stream: TcpStream) -> String {
     let mut text = String::new();
     let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_string(&mut text));
@@ -72,7 +72,7 @@ async fn a_server_answers_and_keeps_the_connection() {
     assert!(malformed.starts_with("HTTP/1.1 400"), "{malformed:?}");
 }
 
-/// The head of a request that is refused for its token, whatever its body is.
+/// The head of a request that is rejected for its token, whatever its body is.
 fn refused(bytes: usize, more: &str) -> String {
     format!("POST /v1/carts HTTP/1.1\r\nhost: x\r\nauthorization: Bearer x\r\ncontent-length: {bytes}\r\n{more}\r\n")
 }
@@ -150,8 +150,9 @@ async fn flows() -> Body {
 async fn an_answer_that_flows_is_not_idle() {
     let settings = Settings { idle_timeout: Duration::from_secs(1), ..settings() };
     let routes = Router::new().route("/flows", get(flows));
-    let server = start_with(settings, |gateway| Door::to(gateway, routes, &utoipa::openapi::OpenApi::default())).await;
-    // Three seconds, and then the connection idles.
+    let server =
+        start_with(settings, |gateway| PublicApi::to(gateway, routes, &utoipa::openapi::OpenApi::default())).await;
+    // The stream takes three seconds, and then the connection idles.
     let text = once(&server, "GET /flows HTTP/1.1\r\nhost: x\r\n\r\n").await;
     assert!(text.contains("line 29\n") && text.ends_with("0\r\n\r\n"), "{text}");
 }
@@ -189,7 +190,7 @@ async fn an_address_has_its_own_bound_of_plain_connections() {
 async fn descriptors_that_are_kept_for_files_are_no_connections() {
     let server = start(Settings { descriptors_max: 0, ..settings() }).await;
     let mut text = String::new();
-    // Closed at once; what was sent may make that a reset.
+    // Closed at once; the data that was sent may turn that into a reset.
     let _ = connect(&server, "").await.read_to_string(&mut text).await;
     assert_eq!(text, "");
 }
@@ -203,7 +204,7 @@ async fn a_head_that_trickles_is_cut_in_one_wait() {
     while stream.write_all(b"x").await.is_ok() && began.elapsed() < Duration::from_secs(20) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    // Looked at within another head's timeout; a second wait would make it three.
+    // The connection is checked within another head's timeout; a second timeout would make it three.
     assert!(began.elapsed() < 3 * idle_timeout, "{:?}", began.elapsed());
 }
 
@@ -234,9 +235,9 @@ async fn sleeps() {
     std::future::pending::<()>().await;
 }
 
-async fn ask(door: &Door, method: &str, path: &str) -> Answer {
+async fn ask(api: &PublicApi, method: &str, path: &str) -> Answer {
     let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
-    Answer::read(door.answer(request, "127.0.0.1:1".parse().unwrap()).await).await
+    Answer::read(api.answer(request, "127.0.0.1:1".parse().unwrap()).await).await
 }
 
 #[tokio::test]
@@ -244,12 +245,12 @@ async fn panics_and_endless_handlers_are_problems() {
     let shop = Shop::open().await;
     let routes =
         Router::new().route("/panics", get(panics)).route("/sleeps", get(sleeps)).route("/sleeps-too", post(sleeps));
-    let door = Door::to(shop.gateway.clone(), routes, &utoipa::openapi::OpenApi::default());
-    ask(&door, "GET", "/panics").await.refuses(500, "internal");
+    let api = PublicApi::to(shop.gateway.clone(), routes, &utoipa::openapi::OpenApi::default());
+    ask(&api, "GET", "/panics").await.refuses(500, "internal");
     tokio::time::pause();
-    let answer = ask(&door, "GET", "/sleeps").await.refuses(503, "unavailable");
+    let answer = ask(&api, "GET", "/sleeps").await.refuses(503, "unavailable");
     assert_eq!(answer.header("retry-after"), "1");
-    ask(&door, "POST", "/sleeps-too").await.refuses(504, "outcome_unknown");
+    ask(&api, "POST", "/sleeps-too").await.refuses(504, "outcome_unknown");
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
-//! JSON as its schema says, no more lenient.
+//! Strict JSON, as the schemas define it.
 //!
-//! serde takes an array in place of a struct and an object in place of an enum's name, and refuses `1.0` where JSON
-//! Schema sees an integer. This deserializer wraps another one and closes these gaps at every depth. Texts come out in
-//! Normalization Form C, so that what looks the same is the same behind the edge.
+//! serde accepts an array in place of a struct and an object in place of an enum's name, and rejects `1.0` where JSON
+//! Schema sees an integer. This deserializer wraps another one and closes these gaps at every depth. Strings are
+//! converted to Normalization Form C, so that strings that look the same are the same in the rest of the program.
 
 use std::{borrow::Cow, fmt};
 
@@ -67,7 +67,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
         self.0.deserialize_tuple_struct(name, len, Strict(visitor))
     }
 
-    /// An object, and nothing else.
+    /// Accepts an object only.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -77,7 +77,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
         self.0.deserialize_map(Strict(visitor))
     }
 
-    /// The name of a variant, and nothing else.
+    /// Accepts the name of a variant only.
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -194,10 +194,10 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Strict<S> {
     }
 }
 
-/// Takes whole numbers however JSON spells them.
+/// Accepts whole numbers in any JSON notation.
 struct Whole<V>(V);
 
-/// What a visitor expects, for its errors.
+/// Forwards what a visitor expects to its error messages.
 struct Expecting<'a, V>(&'a V);
 
 impl<'de, V: Visitor<'de>> Expected for Expecting<'_, V> {
@@ -222,7 +222,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Whole<V> {
         /// 2⁵³: beyond it not every whole number has a float.
         const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
         if value.fract() == 0.0 && value.abs() <= EXACT_MAX {
-            // Exact: it is whole, and far below 2⁶³.
+            // Exact, because it is whole and far below 2⁶³.
             #[allow(clippy::cast_possible_truncation)]
             return self.0.visit_i64(value as i64);
         }

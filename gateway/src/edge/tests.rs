@@ -1,4 +1,4 @@
-//! The manners that every route shares.
+//! The behaviour that all routes share.
 
 use axum::{body::Body, http::Request};
 use serde_json::json;

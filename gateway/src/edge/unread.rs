@@ -1,5 +1,6 @@
-//! What a request's handler has left of the body. A client that reuses its connection must not find it closed without a
-//! word: the rest is read if it is small and comes soon, and otherwise the response says that the connection ends.
+//! The part of a request's body that its handler has not read. A client that reuses its connection must not find it
+//! closed without notice: the rest is read if it is small and arrives soon, and otherwise the response announces that
+//! the connection ends.
 
 use std::{
     pin::Pin,
@@ -17,9 +18,9 @@ use hyper::{
 };
 use parking_lot::Mutex;
 
-/// Bytes that are read of a body that nobody wants: as many as most requests have in all.
+/// The maximum number of bytes that are drained: as many as most requests have in all.
 const DRAINED_BYTES_MAX: usize = 64 << 10;
-/// How long they may take. The response waits for them.
+/// The maximum time for draining. The response waits for it.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
@@ -32,10 +33,10 @@ struct Shared {
 /// The body as its handler reads it.
 struct Reading(Arc<Mutex<Shared>>);
 
-/// The same body, for what the handler does not read.
+/// The same body, for draining the rest.
 pub(super) struct Unread {
     shared: Arc<Mutex<Shared>>,
-    /// The client sends the body once it is told to.
+    /// The client sends the body only after `100 Continue`.
     waits: bool,
 }
 
@@ -62,7 +63,7 @@ impl HttpBody for Reading {
     }
 }
 
-/// The body for a handler, and for what it leaves; `None` where there is no body.
+/// Splits a body into the one for the handler and the one for the rest; `None` where there is no body.
 pub(super) fn share(headers: &HeaderMap, incoming: Incoming) -> (Body, Option<Unread>) {
     if incoming.is_end_stream() {
         return (Body::empty(), None);
@@ -73,14 +74,14 @@ pub(super) fn share(headers: &HeaderMap, incoming: Incoming) -> (Body, Option<Un
 }
 
 impl Unread {
-    /// Reads what is left. False: that was too much, or did not come, and the connection cannot go on.
+    /// Drains the rest. Returns false when it is too large or did not arrive, and the connection cannot be reused.
     pub(super) async fn drain(self) -> bool {
         {
             let shared = self.shared.lock();
             if shared.ended || shared.incoming.is_end_stream() {
                 return true;
             }
-            // To read now would be to ask for it.
+            // Reading now would send `100 Continue`.
             if self.waits && !shared.begun {
                 return false;
             }

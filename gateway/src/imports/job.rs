@@ -1,4 +1,4 @@
-//! The run of an import: from the first row to the last.
+//! Runs an import from the first row to the last.
 
 use std::{
     collections::HashSet,
@@ -25,56 +25,57 @@ use tokio::{
 };
 
 use super::{
-    intake::{Intake, Stopped, Taken},
+    importer::{Importer, Stopped, Taken},
     notes::{Counts, Notes},
 };
 
-/// Products under way at once: enough for the journal to write them in large groups.
+/// The maximum number of products in progress: enough for the journal to write them in large groups.
 pub const AT_ONCE: usize = 64;
-/// Products that were read and wait: with one's bounds, what memory an import may take.
+/// The maximum number of products that are read ahead. With the bounds of a single product it limits the memory of an
+/// import.
 const READ_AHEAD: usize = 64;
-/// Refused rows that are written down together.
+/// The number of rejected rows that are written together.
 const REJECTED_AT_ONCE: usize = 500;
-/// How often the import's record shows how far it is.
+/// The interval at which the import's record is updated with the progress.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 
-/// An import of a catalogue file. Its record exists: [`ReadSide::begin_import`] has said `New`.
+/// An import of a catalogue file. Its record exists: [`ReadSide::begin_import`] has returned `New`.
 #[derive(Clone)]
 pub struct ImportJob {
     /// The entities.
     pub commerce: Commerce,
-    /// Where its record is.
+    /// The store of its record.
     pub read_side: ReadSide,
-    /// What time it is.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Whose catalogue.
+    /// The tenant whose catalogue it is.
     pub tenant: TenantId,
-    /// Its id. Every command of it is named after it and a line.
+    /// The id of the import. The id of every command derives from it and a line number.
     pub import: CommandId,
-    /// The currency of prices of which the file says none.
+    /// The currency of prices for which the file names none.
     pub currency: Currency,
-    /// What becomes of a SKU that another variant has.
+    /// What to do with a SKU that another variant has.
     pub duplicates: DuplicateSku,
-    /// Only say what would be done.
+    /// Whether to report only what would be done.
     pub dry_run: bool,
-    /// Set the stock of variants that are known already, too.
+    /// Whether to set the stock of existing variants, too.
     pub set_stock: bool,
-    /// The request that it came with.
+    /// The id of the request that started it.
     pub request_id: u128,
 }
 
-/// What an import came to. Its record says the same.
+/// The result of an import, as in its record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
-    /// The numbers.
+    /// The counts.
     pub counts: Counts,
-    /// What the merchant should know.
+    /// The warnings for the merchant.
     pub warnings: Vec<String>,
-    /// Why it ended before the last row. What was taken in stays.
+    /// Why it ended before the last row. Products imported until then stay.
     pub problem: Option<String>,
 }
 
-/// What the reading thread hands over.
+/// A message from the reading thread.
 enum FromFile {
     Item(Item),
     Warnings(Vec<Warning>),
@@ -82,18 +83,19 @@ enum FromFile {
 }
 
 impl ImportJob {
-    /// Runs to the end of `file`, or to what stops it, and ends the import's record. Refused rows stop nothing.
+    /// Imports the file to its end, or until an error stops it, and completes the import's record. Rejected rows stop
+    /// nothing.
     ///
-    /// An error only when the record itself cannot be written.
+    /// Returns an error only when the record itself cannot be written.
     pub async fn run(self, file: impl Read + Send + 'static) -> Result<Ended, StoreError> {
         let (sender, receiver) = mpsc::channel(READ_AHEAD);
         let rows = Arc::new(AtomicU64::new(0));
         let (currency, duplicates, read) = (self.currency, self.duplicates, rows.clone());
         // Dropping the receiver ends the thread at its next row.
         let reading = tokio::task::spawn_blocking(move || read_file(file, currency, duplicates, &read, &sender));
-        let mut run = Run { notes: Notes::default(), rows, job: &self, intake: Intake::new(&self) };
+        let mut run = Run { notes: Notes::default(), rows, job: &self, importer: Importer::new(&self) };
         let problem = run.take_all(receiver).await?.map(|stopped| stopped.0);
-        // The thread has nothing to say: what went wrong came through the channel.
+        // The thread returns no result: its errors came through the channel.
         drop(reading);
         run.write_rejected().await?;
         run.count_rows();
@@ -101,7 +103,7 @@ impl ImportJob {
         let known = counts.rows_imported + counts.rows_rejected;
         debug_assert!(problem.is_some() || counts.rows == known, "{counts:?}");
         if problem.is_some() {
-            // Rows that were read ahead when it stopped are as those that were not read.
+            // Rows that were read ahead when it stopped count as not read.
             counts.rows = known;
         }
         let (counts, warnings) = (run.notes.counts, run.notes.all_warnings());
@@ -116,14 +118,14 @@ impl ImportJob {
 
 struct Run<'a> {
     job: &'a ImportJob,
-    intake: Intake<'a>,
+    importer: Importer<'a>,
     notes: Notes,
     rows: Arc<AtomicU64>,
 }
 
 impl Run<'_> {
     async fn take_all(&mut self, mut items: mpsc::Receiver<FromFile>) -> Result<Option<Stopped>, StoreError> {
-        let intake = self.intake.clone();
+        let importer = self.importer.clone();
         let mut under_way = FuturesUnordered::new();
         let mut handles: HashSet<Handle> = HashSet::new();
         let mut waiting: Option<Box<ProductRows>> = None;
@@ -132,10 +134,10 @@ impl Run<'_> {
         let mut progress = tokio::time::interval_at(Instant::now() + PROGRESS_EVERY, PROGRESS_EVERY);
         progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            // A product that is under way must be done before the file says more of it.
+            // Rows of a product whose earlier rows are in progress wait until those are done.
             if let Some(product) = waiting.take_if(|product| !handles.contains(&product.change.handle)) {
                 handles.insert(product.change.handle.clone());
-                under_way.push(intake.take(product));
+                under_way.push(importer.take(product));
             }
             if stopped.is_some() {
                 file_ended = true;
@@ -198,7 +200,7 @@ impl Run<'_> {
     }
 }
 
-/// Reads the file to its end, or until nobody listens any more.
+/// Reads the file to its end, or until the receiver is dropped.
 fn read_file(
     file: impl Read,
     currency: Currency,

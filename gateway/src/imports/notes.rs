@@ -1,4 +1,4 @@
-//! What an import has come to so far.
+//! The running totals of an import.
 
 use engine::{
     catalogue::{RefusedRow, Warning},
@@ -8,32 +8,32 @@ use persistence::sql::{RejectedRow, WARNINGS_MAX};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// Numbers of an import. Of a dry run: what they would be.
+/// The counts of an import; of a dry run, what they would be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Counts {
-    /// Rows that were read, refused ones included; the header and blank rows are none.
+    /// Rows that were read, including rejected ones, without the header and blank rows.
     pub rows: u64,
-    /// Products that are new.
+    /// New products.
     pub products_created: u64,
-    /// Products that changed.
+    /// Changed products.
     pub products_updated: u64,
-    /// Products of which the file said nothing new.
+    /// Products for which the file had nothing new.
     pub products_unchanged: u64,
-    /// Variants that are new.
+    /// New variants.
     pub variants_created: u64,
     /// SKUs whose stock was set.
     pub stock_set: u64,
-    /// Rows that were imported. With the refused ones, all rows.
+    /// Imported rows. With the rejected ones these are all rows.
     pub rows_imported: u64,
-    /// Rows that were refused.
+    /// Rejected rows.
     pub rows_rejected: u64,
-    /// Warnings, those that were not kept included.
+    /// Warnings, including those that were not kept.
     pub warnings: u64,
 }
 
 impl Counts {
-    /// As a row keeps them.
+    /// The counts as the record stores them.
     pub fn to_json(self) -> Map<String, Value> {
         match serde_json::to_value(self) {
             Ok(Value::Object(counts)) => counts,
@@ -42,13 +42,13 @@ impl Counts {
     }
 }
 
-/// Gathers what products come to.
+/// Collects the results of products.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     pub(super) counts: Counts,
-    /// The first [`WARNINGS_MAX`], with their lines.
+    /// The first [`WARNINGS_MAX`] warnings, with their lines.
     warnings: Vec<(u64, String)>,
-    /// Refused rows that are not written down yet.
+    /// Rejected rows that are not written yet.
     pub(super) rejected: Vec<RejectedRow>,
 }
 
@@ -71,7 +71,7 @@ impl Notes {
         self.rejected.push(row);
     }
 
-    /// Keeps a warning. The last place is for saying how many were not kept.
+    /// Keeps a warning. The last slot is reserved for the number of those not kept.
     pub(super) fn warn(&mut self, warning: &Warning) {
         self.counts.warnings += 1;
         if self.warnings.len() < WARNINGS_MAX - 1 {
@@ -79,10 +79,10 @@ impl Notes {
         }
     }
 
-    /// The warnings by line, with a last one about those that were not kept.
+    /// Returns the warnings by line, with a last one that counts those not kept.
     pub(super) fn all_warnings(&mut self) -> Vec<String> {
         let more = self.counts.warnings - self.warnings.len() as u64;
-        // Products come out in another order than they went in.
+        // Products finish in another order than they were read in.
         self.warnings.sort();
         let mut warnings: Vec<_> = self.warnings.iter().map(|(line, what)| format!("line {line}: {what}")).collect();
         if more > 0 {

@@ -1,20 +1,21 @@
-//! How many catalogue files are taken in at once.
+//! Limits concurrent catalogue imports.
 
 use std::{collections::HashMap, sync::Arc};
 
 use engine::id::TenantId;
 use parking_lot::Mutex;
 
-/// Catalogue files of one tenant at once: each takes memory for 64 products, and a share of the journal.
+/// The maximum number of concurrent imports per tenant: each takes memory for 64 products, and a share of the journal.
 pub const IMPORTS_PER_TENANT: usize = 4;
-/// Catalogue files at once over all tenants: a bound of memory that eight busy tenants do not reach.
+/// The maximum number of concurrent imports of all tenants: a bound on memory with room for eight busy
+/// tenants.
 pub const IMPORTS_AT_ONCE: usize = 32;
 
-/// The places of catalogue files: each tenant has its own, so that none waits for another.
+/// The import slots: each tenant has its own, so that tenants do not wait for each other.
 #[derive(Debug, Default)]
 pub struct ImportPlaces(Mutex<HashMap<TenantId, usize>>);
 
-/// A place that is taken. Dropping it gives it back.
+/// A slot that is taken. Dropping it frees the slot.
 #[derive(Debug)]
 pub struct ImportPlace {
     places: Arc<ImportPlaces>,
@@ -22,8 +23,8 @@ pub struct ImportPlace {
 }
 
 impl ImportPlaces {
-    /// Takes a place for a file of this tenant; `None` when it has [`IMPORTS_PER_TENANT`], or all have
-    /// [`IMPORTS_AT_ONCE`].
+    /// Takes a slot for an import of this tenant. `None` when the tenant has [`IMPORTS_PER_TENANT`], or all tenants
+    /// together have [`IMPORTS_AT_ONCE`].
     pub fn take(self: &Arc<Self>, tenant: &TenantId) -> Option<ImportPlace> {
         let mut taken = self.0.lock();
         let own = taken.get(tenant).copied().unwrap_or(0);

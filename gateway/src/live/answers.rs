@@ -1,4 +1,4 @@
-//! Commands: each is answered as REST answers it, those of one message beside each other.
+//! Commands: each gets the same answer as from REST, and those of one message run concurrently.
 
 use std::{panic::AssertUnwindSafe, pin::pin, sync::atomic::Ordering, time::Instant};
 
@@ -13,8 +13,8 @@ use tokio::sync::SemaphorePermit;
 
 use super::{
     frames::{Ask, Body, Call, Command, CommandName, Parameter, Reply, raw},
+    send_queue::Charge,
     session::{Session, written},
-    waiting::Charge,
 };
 use crate::{
     auth::Identity,
@@ -26,19 +26,20 @@ use crate::{
     wire::read_claim,
 };
 
-/// About how many bytes of replies are joined into a message. What a client does not read is counted by messages.
+/// The approximate number of bytes of replies that are joined into a message. The queue of a client that does not read
+/// is bounded by messages, too.
 const JOINED_BYTES: usize = 64 * 1024;
-/// The operations that are answered without a detour over HTTP, and where REST has them.
+/// The operations that are executed without a detour over HTTP, with their REST method and path for the metrics.
 const CLAIM: (Method, &str) = (Method::POST, "/v1/drops/x/claims");
 const RELEASE: (Method, &str) = (Method::DELETE, "/v1/drops/x/claims/x");
 
-/// What is asked for at once.
+/// A unit of work.
 enum Work {
     /// Claims on one drop.
     Claims(DropId, Vec<Claiming>),
-    /// To give a claim back.
+    /// The release of a claim.
     Release(CommandName, DropId, String),
-    /// Any operation.
+    /// Any other operation.
     Call(CommandName, Option<String>, Call),
 }
 
@@ -48,13 +49,14 @@ struct Claiming {
     body: NewClaim,
 }
 
-/// Replies, and the room that they take until they are said.
+/// Replies, and the memory and permit that they hold until they are sent.
 struct Done<'a> {
     replies: Vec<Reply>,
-    room: Option<(SemaphorePermit<'a>, Charge)>,
+    channel: Option<(SemaphorePermit<'a>, Charge)>,
 }
 
-/// Commands, claims on the same drop together. What names no drop is left to the operation to refuse.
+/// Groups commands: claims on the same drop run together. A command with an invalid drop id is left to the operation to
+/// reject.
 fn sorted(commands: Vec<Command>) -> Vec<Work> {
     let mut all = Vec::new();
     for Command { id, key, ask } in commands {
@@ -79,7 +81,7 @@ fn sorted(commands: Vec<Command>) -> Vec<Work> {
     all
 }
 
-/// The place for claims on a drop.
+/// Finds or adds the group of claims on a drop.
 fn claims_on(drop: DropId, all: &mut Vec<Work>) -> &mut Vec<Claiming> {
     let known = all.iter().position(|work| matches!(work, Work::Claims(known, _) if *known == drop));
     let at = known.unwrap_or(all.len());
@@ -93,10 +95,10 @@ fn claims_on(drop: DropId, all: &mut Vec<Work>) -> &mut Vec<Claiming> {
 }
 
 impl Session {
-    /// Answers commands. Replies that are there at the same time are said in one message.
+    /// Answers commands. Replies that are ready at the same time are sent in one message.
     pub(super) async fn answer(&self, commands: Vec<Command>) {
         let token = self.token();
-        let gateway = self.door.gateway();
+        let gateway = self.api.gateway();
         let identity = match &token {
             Some(token) => gateway.sessions.identify(token, gateway.now()).await.map(Some),
             None => Ok(None),
@@ -110,24 +112,25 @@ impl Session {
                     done.push(more);
                 }
                 let mut saying = pin!(self.reply(std::mem::take(&mut done)));
-                // What else was asked for goes on while the client reads: it may hold what others wait for.
+                // The other commands must make progress while the client reads: they may hold what others wait for.
                 loop {
                     tokio::select! {
                         () = &mut saying => break,
                         Some(more) = asked.next() => done.push(more),
                     }
                 }
-                if self.peer.is_ended() {
-                    // As when a request's connection breaks: what is under way is asked for again by its key.
+                if self.connection.is_ended() {
+                    // As when a request's connection breaks: the client retries what is in progress with its
+                    // idempotency key.
                     return;
                 }
             }
         }
     }
 
-    /// Says replies, in as few messages as hold them.
+    /// Sends replies in as few messages as hold them.
     async fn reply(&self, done: Vec<Done<'_>>) {
-        let (replies, _room): (Vec<_>, Vec<_>) = done.into_iter().map(|done| (done.replies, done.room)).unzip();
+        let (replies, _room): (Vec<_>, Vec<_>) = done.into_iter().map(|done| (done.replies, done.channel)).unzip();
         let mut replies = replies.into_iter().flatten().peekable();
         while let Some(first) = replies.next() {
             let mut weight = first.weight();
@@ -137,13 +140,13 @@ impl Session {
                 message.push(reply);
             }
             let count = message.len();
-            self.peer.answer(&self.peer.wire.replies(message)).await;
+            self.connection.answer(&self.connection.encoding.replies(message)).await;
             self.commands.fetch_sub(count, Ordering::AcqRel);
         }
     }
 }
 
-/// Who asks, for all commands of a message.
+/// The caller of all commands of a message.
 struct Asking<'a> {
     session: &'a Session,
     token: Option<&'a str>,
@@ -151,20 +154,22 @@ struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    /// On the heap: what is asked for is moved about while it waits for others.
+    /// Boxed, because the future is moved while it waits for others.
     fn answer(&self, work: Work) -> BoxFuture<'_, Done<'_>> {
         match work {
-            Work::Claims(drop, claims) => self.claims(drop, claims).map(|replies| Done { replies, room: None }).boxed(),
+            Work::Claims(drop, claims) => {
+                self.claims(drop, claims).map(|replies| Done { replies, channel: None }).boxed()
+            }
             Work::Release(id, drop, claim) => {
-                self.release(id, drop, claim).map(|reply| Done { replies: vec![reply], room: None }).boxed()
+                self.release(id, drop, claim).map(|reply| Done { replies: vec![reply], channel: None }).boxed()
             }
             Work::Call(id, key, call) => self.call(id, key, call).boxed(),
         }
     }
 
-    /// Whoever may ask now.
+    /// Returns the caller's identity, if the rate limits allow a command now.
     fn identity(&self, arrival: &Arrival) -> Result<&Identity, Problem> {
-        let limits = &self.session.door.gateway().limits;
+        let limits = &self.session.api.gateway().limits;
         limits.address(arrival.address)?;
         let identity = self.identity.as_ref().map_err(Clone::clone)?;
         let identity = identity.as_ref().ok_or_else(|| Problem::new(Code::AuthenticationRequired))?;
@@ -186,10 +191,10 @@ impl Asking<'_> {
         let claimed = async {
             match &self.identity {
                 Ok(Some(identity)) => {
-                    let (gateway, address) = (self.session.door.gateway(), self.session.arrival.address);
+                    let (gateway, address) = (self.session.api.gateway(), self.session.arrival.address);
                     routes::claim_many(gateway, identity, drop, address, wanted.into_iter()).await
                 }
-                // Each was refused for it.
+                // The identity was refused, so every claim already has its error.
                 _ => wanted.into_iter().map(|wanted| wanted.and_then(|_| Err(Problem::new(Code::Internal)))).collect(),
             }
         };
@@ -209,7 +214,7 @@ impl Asking<'_> {
         let released = async {
             let identity = self.identity(&arrival)?;
             let claim = read_claim(drop, &claim)?.claim;
-            routes::release(self.session.door.gateway(), identity, drop, claim, routes::read_call(&arrival)).await
+            routes::release(self.session.api.gateway(), identity, drop, claim, routes::read_meta(&arrival)).await
         };
         let status = StatusCode::NO_CONTENT;
         match self.counted(&RELEASE, 1, released.map(|outcome| vec![outcome]), status).await.pop() {
@@ -223,7 +228,7 @@ impl Asking<'_> {
         Arrival { id: RequestId::next(), address: self.session.arrival.address }
     }
 
-    /// The outcomes of `count` operations that are done here, each counted as the request that it would be.
+    /// Runs `count` operations in process and counts each of them as the request that it stands for.
     async fn counted<T>(
         &self,
         (method, path): &(Method, &str),
@@ -232,12 +237,12 @@ impl Asking<'_> {
         done: StatusCode,
     ) -> Vec<Result<T, Problem>> {
         let started = Instant::now();
-        // An operation that panics is one that has no outcome, as behind every other door.
+        // A panic becomes an internal error, as in the HTTP pipeline.
         let outcomes = AssertUnwindSafe(outcomes).catch_unwind().await.unwrap_or_else(|_| {
             tracing::error!(path, "a command panicked");
             (0..count).map(|_| Err(Problem::new(Code::Internal))).collect()
         });
-        let meter: &Meter = self.session.door.meters().of_request(method, path);
+        let meter: &Meter = self.session.api.meters().of_request(method, path);
         for outcome in &outcomes {
             let status = outcome.as_ref().map_or_else(Problem::status, |_| done);
             meter.record(status, started.elapsed());
@@ -245,19 +250,19 @@ impl Asking<'_> {
         outcomes
     }
 
-    /// Asks as a request would, when there is a place for it and the client takes what it has asked for before.
+    /// Runs an operation as a request, once a permit is free and the client has read enough of its earlier replies.
     async fn call(&self, id: CommandName, key: Option<String>, call: Call) -> Done<'_> {
         let session = self.session;
         let place = session.calls.acquire().await;
-        let Some(mut room) = session.peer.room_for_a_reply().await else {
-            return Done { replies: Vec::new(), room: None };
+        let Some(mut channel) = session.connection.room_for_a_reply().await else {
+            return Done { replies: Vec::new(), channel: None };
         };
-        let reply = match session.door.operations().request(key, call, self.token, session.shop.as_ref()) {
-            Ok(request) => reply(id, session.door.answer_from(request, session.arrival.address).await).await,
+        let reply = match session.api.operations().request(key, call, self.token, session.shop.as_ref()) {
+            Ok(request) => reply(id, session.api.answer_from(request, session.arrival.address).await).await,
             Err(problem) => refused(id, &problem, &session.arrival.id),
         };
-        room.grow_to(reply.weight());
-        Done { replies: vec![reply], room: place.ok().map(|place| (place, room)) }
+        channel.grow_to(reply.weight());
+        Done { replies: vec![reply], channel: place.ok().map(|place| (place, channel)) }
     }
 }
 
@@ -271,7 +276,7 @@ fn refused(id: CommandName, problem: &Problem, request_id: &RequestId) -> Reply 
     Reply { id, status, replayed: false, body: None, problem: Some(written(problem, &request_id.text())) }
 }
 
-/// What a response says.
+/// Converts a response to a reply.
 async fn reply(id: CommandName, response: Response) -> Reply {
     let (parts, body) = response.into_parts();
     let bytes = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
@@ -282,7 +287,7 @@ async fn reply(id: CommandName, response: Response) -> Reply {
     let said = match (is_json, text.is_empty()) {
         (_, true) => None,
         (true, false) => raw(text),
-        // Anything else is said as a text.
+        // Any other content type is sent as a string.
         (false, false) => raw(serde_json::Value::String(text).to_string()),
     };
     let replayed = parts.headers.contains_key(IDEMPOTENCY_REPLAYED);

@@ -9,7 +9,7 @@ use crate::{
     wire::MoneyWire,
 };
 
-/// What the schema's compiler wrote.
+/// The code generated from the schema.
 #[allow(clippy::all, clippy::pedantic, missing_docs, unreachable_pub)]
 pub(super) mod proto {
     include!(concat!(env!("OUT_DIR"), "/fusion.v1.rs"));
@@ -17,12 +17,12 @@ pub(super) mod proto {
 
 use proto::{command, data, frame::Op, reply};
 
-/// Reads a message.
+/// Parses a message.
 pub(super) fn read(bytes: Bytes) -> Result<Vec<Said>, Malformed> {
     proto::Frames::decode(bytes)?.frames.into_iter().map(said).collect()
 }
 
-/// A message that is none.
+/// A message that is not valid.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Malformed {
     #[error(transparent)]
@@ -59,12 +59,12 @@ fn said(frame: proto::Frame) -> Result<Said, Malformed> {
     })
 }
 
-/// Writes frames as one message.
+/// Serializes frames as one message.
 pub(super) fn write(frames: impl Iterator<Item = proto::Frame>) -> Vec<u8> {
     proto::Frames { frames: frames.collect() }.encode_to_vec()
 }
 
-/// A frame as its message.
+/// Converts a frame to its protobuf message.
 pub(super) fn message(frame: Frame<'_>) -> proto::Frame {
     let bytes = |json: &serde_json::value::RawValue| Bytes::from(json.get().to_owned());
     let op = match frame {
@@ -113,7 +113,7 @@ fn data_of(standing: &Standing) -> proto::Data {
 fn reply_of(reply: Reply) -> proto::Reply {
     let id = match reply.id {
         CommandName::Number(number) => number,
-        // A client of this spelling has numbers only.
+        // Clients of this encoding use numbers only.
         CommandName::Text(_) => 0,
     };
     let bytes = |json: Box<serde_json::value::RawValue>| Bytes::from(String::from(Box::<str>::from(json)));
@@ -160,7 +160,7 @@ impl From<ClaimWire> for proto::Claim {
     }
 }
 
-/// A drop and how many look at it.
+/// The state of a drop with its number of viewers.
 pub(super) fn drop_state(drop: DropWire, viewers: usize) -> proto::DropState {
     let items = drop.items.into_iter().map(|item| proto::DropItem {
         sku: item.sku.to_string(),
@@ -194,7 +194,7 @@ pub(super) fn drop_state(drop: DropWire, viewers: usize) -> proto::DropState {
     }
 }
 
-/// A name as JSON spells it.
+/// Returns the JSON name of an enum value.
 fn named(name: impl serde::Serialize) -> Option<String> {
     match serde_json::to_value(name) {
         Ok(serde_json::Value::String(name)) => Some(name),

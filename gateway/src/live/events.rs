@@ -1,4 +1,4 @@
-//! The same topics as server-sent events, for those whose proxies let no WebSocket through.
+//! The real-time API as server-sent events, for clients whose proxies let no WebSocket through.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,26 +18,26 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     SUBSCRIPTIONS_MAX, at,
+    connection::{Connection, read_places},
     frames::{Frame, Place},
-    peer::{Peer, read_places},
-    rooms::{ConnectionPlace, Rooms},
+    hub::{ConnectionPlace, Hub},
     session::Session,
     spread,
 };
 use crate::{
     auth::bearer_token,
-    edge::{Arrival, Door},
+    edge::{Arrival, PublicApi},
     problem::{FieldCode, Problem},
 };
 
-/// How often a stream says something, so that whatever is in between keeps it open.
+/// The interval between comments, so that intermediaries keep the stream open.
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
-/// Where the client was: what the last `id` said.
+/// The position of the client: the last `id` that it received.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// Answers `GET /v1/stream?topic=…&topic=…`.
-pub(crate) async fn stream(door: Door, parts: &Parts, arrival: Arrival) -> Result<Response, Problem> {
-    let gateway = door.gateway();
+/// Handles `GET /v1/stream?topic=…&topic=…`.
+pub(crate) async fn stream(api: PublicApi, parts: &Parts, arrival: Arrival) -> Result<Response, Problem> {
+    let gateway = api.gateway();
     let Asked { topics, last_event_id } = asked(parts.uri.query().unwrap_or_default())?;
     let token = bearer_token(&parts.headers)?.map(str::to_owned);
     let identity = match &token {
@@ -48,9 +48,9 @@ pub(crate) async fn stream(door: Door, parts: &Parts, arrival: Arrival) -> Resul
         Some(identity) => identity.tenant().clone(),
         None => gateway.tenants.of_request(&gateway.read_side, &gateway.settings, &parts.uri, &parts.headers).await?,
     };
-    let place = Rooms::place(&door, arrival.address, gateway.limits.is_free(arrival.address))?;
-    let peer = Arc::new(Peer::events(door.rooms().backlog.clone()));
-    let session = Session::new(door.clone(), arrival, Some(shop), peer);
+    let place = Hub::place(&api, arrival.address, gateway.limits.is_free(arrival.address))?;
+    let connection = Arc::new(Connection::events(api.hub().backlog.clone()));
+    let session = Session::new(api.clone(), arrival, Some(shop), connection);
     if let Some((identity, token)) = identity.zip(token) {
         session.introduce(identity, token);
     }
@@ -60,7 +60,7 @@ pub(crate) async fn stream(door: Door, parts: &Parts, arrival: Arrival) -> Resul
         session.subscribe(&topic, since).await;
     }
     let now = Instant::now();
-    let ends_at = session.token_ends().map(|ends| now + Duration::from_millis(ends.ms_since(door.gateway().now())));
+    let ends_at = session.token_ends().map(|ends| now + Duration::from_millis(ends.ms_since(api.gateway().now())));
     let listening = Listening { session, ends_at, comment_at: now + COMMENT_EVERY, _place: place };
     let mut response = Response::new(Body::from_stream(stream::unfold(listening, Listening::next)));
     let headers = response.headers_mut();
@@ -70,16 +70,17 @@ pub(crate) async fn stream(door: Door, parts: &Parts, arrival: Arrival) -> Resul
     Ok(response)
 }
 
-/// What an address asks for.
+/// The parameters of a request for a stream.
 #[derive(Debug)]
 struct Asked {
-    /// The topics, each once.
+    /// The topics, without duplicates.
     topics: BTreeSet<String>,
-    /// Where the client was, for clients that cannot set a header: polyfills of `EventSource` write it into the address.
+    /// The position of a client that cannot set a header: polyfills of `EventSource` put it into the URL.
     last_event_id: Option<String>,
 }
 
-/// Whether a parameter is what polyfills call the last event's id: `lastEventId`, `last_event_id`, `Last-Event-ID`.
+/// Whether a parameter is the last event id under one of the names that polyfills use: `lastEventId`, `last_event_id`,
+/// `Last-Event-ID`.
 fn is_last_event_id(name: &str) -> bool {
     let letters =
         name.bytes().filter(|letter| !matches!(letter, b'-' | b'_')).map(|letter| letter.to_ascii_lowercase());
@@ -91,7 +92,7 @@ fn asked(query: &str) -> Result<Asked, Problem> {
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         if is_last_event_id(name) {
-            // Written by a form's rules as well: a space is a plus.
+            // Form encoding is accepted as well: a plus is a space.
             let value = value.replace('+', " ");
             last_event_id = Some(percent_encoding::percent_decode_str(&value).decode_utf8_lossy().into_owned());
             continue;
@@ -114,13 +115,13 @@ fn asked(query: &str) -> Result<Asked, Problem> {
     }
 }
 
-/// Where the client was in its topics: the header is from the browser itself, and newer than an address.
+/// The positions of the client in its topics. The header comes from the browser itself and is newer than the URL.
 fn places(headers: &HeaderMap, in_address: Option<String>) -> BTreeMap<String, Place> {
     let in_header = headers.get(LAST_EVENT_ID).and_then(|last| last.to_str().ok());
     in_header.or(in_address.as_deref()).map(read_places).unwrap_or_default()
 }
 
-/// A stream under way.
+/// An open stream.
 struct Listening {
     session: Arc<Session>,
     ends_at: Option<Instant>,
@@ -129,19 +130,19 @@ struct Listening {
 }
 
 impl Listening {
-    /// What goes over the connection next.
+    /// Returns the next bytes for the connection.
     async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
-        let stop = self.session.door.rooms().stop.clone();
-        let peer = self.session.peer.clone();
+        let stop = self.session.api.hub().stop.clone();
+        let connection = self.session.connection.clone();
         let said = tokio::select! {
             biased;
-            said = peer.next() => said?,
-            () = stop.cancelled(), if !peer.is_ended() => {
+            said = connection.next() => said?,
+            () = stop.cancelled(), if !connection.is_ended() => {
                 let reconnect_in_ms = spread();
-                peer.write([&format!("retry: {reconnect_in_ms}\n").into()]);
-                peer.say(Frame::Draining { reconnect_in_ms });
-                peer.end();
-                peer.next().await?
+                connection.write([&format!("retry: {reconnect_in_ms}\n").into()]);
+                connection.say(Frame::Draining { reconnect_in_ms });
+                connection.end();
+                connection.next().await?
             }
             () = at(self.ends_at) => return None,
             () = sleep_until(self.comment_at) => Bytes::from_static(b": here\n\n"),

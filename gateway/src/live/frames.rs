@@ -1,6 +1,7 @@
-//! Frames: what is said on a live connection, in either of its spellings.
+//! Frames: the messages of a live connection, independent of their encoding.
 //!
-//! `schemas/fusion.v1.proto` has them all; as JSON a frame is an object, `op` names it and its fields stand beside it.
+//! `schemas/fusion.v1.proto` defines them all. In JSON, a frame is an object; `op` names it, and its fields are beside
+//! `op`.
 
 use std::collections::BTreeMap;
 
@@ -13,13 +14,13 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::binary::proto;
 use crate::routes::{ClaimWire, NewClaim};
 
-/// The longest name that a client may give a command.
+/// The maximum length in bytes of a command id chosen by a client.
 const COMMAND_ID_BYTES_MAX: usize = 64;
 
-/// About what a reply with a claim is.
+/// The approximate size in bytes of a reply with a claim.
 const REPLY_BYTES: usize = 256;
 
-/// What a client says.
+/// A frame from a client.
 #[derive(Debug)]
 pub(super) enum Said {
     Hello { token: Option<String>, client: Option<String> },
@@ -30,7 +31,7 @@ pub(super) enum Said {
     Pong,
 }
 
-/// Where a client was.
+/// The position of a client in a topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Place {
@@ -38,7 +39,7 @@ pub(super) struct Place {
     pub(super) offset: u64,
 }
 
-/// An operation of the REST API.
+/// A command: an operation of the REST API.
 #[derive(Debug)]
 pub(super) struct Command {
     pub(super) id: CommandName,
@@ -46,14 +47,14 @@ pub(super) struct Command {
     pub(super) ask: Ask,
 }
 
-/// What a command asks for.
+/// The operation that a command requests.
 #[derive(Debug)]
 pub(super) enum Ask {
-    /// Units of a drop, and the drop as it was named.
+    /// A claim of units of a drop. `drop` is the drop's id as the client wrote it.
     Claim { drop: String, body: NewClaim },
-    /// To give them back.
+    /// The release of a claim.
     Release { drop: String, claim: String },
-    /// Any operation.
+    /// Any other operation.
     Call(Call),
 }
 
@@ -67,7 +68,7 @@ pub(super) struct Call {
     pub(super) if_match: Option<u64>,
 }
 
-/// A client's own name of a command.
+/// A client's id of a command.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(super) enum CommandName {
@@ -81,7 +82,7 @@ impl CommandName {
     }
 }
 
-/// What stands in a path or a query.
+/// A path or query parameter.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub(super) enum Parameter {
@@ -100,7 +101,7 @@ impl std::fmt::Display for Parameter {
     }
 }
 
-/// What the server says.
+/// A frame from the server.
 #[derive(Serialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 pub(super) enum Frame<'a> {
@@ -144,23 +145,23 @@ pub(super) enum Frame<'a> {
     Ping {},
 }
 
-/// How a topic stands.
+/// The state of a topic.
 #[derive(Debug, Clone)]
 pub(super) struct Standing {
-    /// As REST answers it.
+    /// The state as REST returns it.
     pub(super) json: Box<RawValue>,
-    /// The same of a drop, for those who read it as a message.
+    /// The state of a drop as protobuf, for connections with that encoding.
     pub(super) drop: Option<Box<proto::DropState>>,
-    /// What tells whether it is another one.
+    /// A version mark: two states with the same mark differ at most in their viewers.
     pub(super) mark: Vec<u8>,
-    /// How many look, which is less than another one.
+    /// The number of viewers. A change of it alone is published less often.
     pub(super) viewers: usize,
-    /// When it becomes another by the clock alone.
+    /// When the state changes by the clock alone.
     pub(super) turns_at: Option<Timestamp>,
 }
 
 impl Standing {
-    /// Of a topic that has facts alone.
+    /// The state of a topic that has facts only.
     pub(super) fn nothing() -> Self {
         Self {
             json: raw("{}".to_owned()).unwrap_or_default(),
@@ -176,7 +177,7 @@ impl Standing {
         self.drop.as_ref().is_some_and(|drop| drop.state == "draft")
     }
 
-    /// What REST answers.
+    /// A state from a response of the REST API.
     pub(super) fn answered(json: Box<RawValue>) -> Self {
         let mark = xxh3_128(json.get().as_bytes()).to_le_bytes().to_vec();
         Self { json, drop: None, mark, viewers: 0, turns_at: None }
@@ -189,7 +190,7 @@ impl Serialize for Standing {
     }
 }
 
-/// The answer to a command.
+/// The reply to a command.
 #[derive(Serialize)]
 pub(super) struct Reply {
     pub(super) id: CommandName,
@@ -203,7 +204,7 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// About how many bytes it is.
+    /// The approximate size in bytes.
     pub(super) fn weight(&self) -> usize {
         let said = match (&self.body, &self.problem) {
             (Some(Body::Json(json)), _) | (None, Some(json)) => json.get().len(),
@@ -213,7 +214,7 @@ impl Reply {
     }
 }
 
-/// What a command came to.
+/// The body of a successful reply.
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(super) enum Body {
@@ -221,7 +222,7 @@ pub(super) enum Body {
     Json(Box<RawValue>),
 }
 
-/// What a client may do, in `welcome`.
+/// The limits of a connection, sent in `welcome`.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Limits {
     pub(super) message_bytes: usize,
@@ -239,7 +240,7 @@ impl Limits {
     };
 }
 
-/// JSON that was written elsewhere.
+/// Wraps JSON that was serialized elsewhere.
 pub(super) fn raw(text: String) -> Option<Box<RawValue>> {
     RawValue::from_string(text).ok()
 }

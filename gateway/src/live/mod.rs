@@ -1,35 +1,35 @@
-//! The live doors: what happens is told as it happens, and commands come back on the same connection.
+//! The real-time API: publishes changes of topics to connected clients and answers commands on the same connection.
 //!
 //! ```text
-//!   entity accepted ─► room (one a topic) ─► frame, once ─► every peer's socket, without waking its task
-//!                                                               │ a socket that would block
-//!                                                               └─► its queue, and its task
-//!   socket ─► session (hello, subscribe, command) ─► Door::answer: what REST answers
+//!   entity accepted ─► topic channel (one per topic) ─► frame, encoded once ─► the socket of every connection,
+//!                                                               │ without waking its task
+//!                                                               └─► a socket that would block: its send queue and task
+//!   socket ─► session (hello, subscribe, command) ─► Door::answer: the same answer as REST
 //! ```
 
 mod answers;
 mod binary;
+mod connection;
+mod encoding;
 mod events;
 mod frames;
+mod hub;
 mod operations;
-mod peer;
-mod room;
-mod rooms;
+mod send_queue;
 mod session;
 mod socket;
 #[cfg(test)]
 mod tests;
 mod text;
 mod topic;
+mod topic_channel;
 mod unfinished;
 mod viewers;
-mod waiting;
-mod wire;
 
 pub(crate) use self::{
     events::stream,
+    hub::Hub,
     operations::Operations,
-    rooms::Rooms,
     socket::{refuse, upgrade},
     viewers::record_viewers,
 };
@@ -38,69 +38,74 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-/// Bytes of a message from a client: a full one of commands fits. What a connection has said once, it may keep in memory.
+/// The maximum size in bytes of a message from a client: a message with the maximum number of commands fits. A
+/// connection may keep a buffer of this size in memory once it has sent such a message.
 pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
-/// Frames of a message from a client.
+/// The maximum number of frames in a message from a client.
 pub const FRAMES_MAX: usize = 256;
-/// Topics of a connection.
+/// The maximum number of topics that a connection subscribes to.
 pub const SUBSCRIPTIONS_MAX: usize = 64;
-/// Commands of a connection without a reply yet.
+/// The maximum number of commands of a connection that have no reply yet.
 pub const COMMANDS_MAX: usize = 256;
-/// Commands of a connection that are carried out at once; claims and releases are not counted. As many replies, of a
-/// megabyte and more, may wait to be said.
+/// The maximum number of commands of a connection that run concurrently, not counting claims and releases. As many
+/// replies, each of a megabyte and more, may wait to be sent.
 pub const CALLS_AT_ONCE: usize = 16;
-/// How long a client may take to say `hello`.
+/// The time within which a client must send `hello`.
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often a client is asked whether it is there. One that is silent for twice as long is cut.
+/// The interval between pings. The server disconnects a client that is silent for twice as long.
 pub const PING_EVERY: Duration = Duration::from_secs(25);
-/// How long before its token ends a client is told.
+/// How long before its token expires the client is notified.
 pub const EXPIRING: Duration = Duration::from_secs(60);
-/// The shortest time between two states of a topic: 20 a second are what an eye follows.
+/// The minimum interval between two states of a topic: the eye follows 20 a second.
 pub const STATE_EVERY: Duration = Duration::from_millis(50);
-/// For how long nothing more has to happen before the news of a topic is told: a few groups of the journal. It waits for
-/// [`STATE_EVERY`] at the most.
+/// How long a topic must be quiet before its changes are published: a few journal groups. Publication is delayed by
+/// [`STATE_EVERY`] at most.
 pub const JOINED_WITHIN: Duration = Duration::from_millis(4);
-/// Facts of a topic that are kept for those who come back.
+/// The number of facts (events) of a topic that are kept for clients that reconnect.
 pub const FACTS_KEPT: usize = 256;
-/// How long a topic is kept after the last has left it: a reconnect finds its place.
+/// How long a topic channel stays in memory after its last subscriber has left, so that a reconnecting client can
+/// resume.
 pub const LINGER: Duration = Duration::from_secs(60);
-/// Bytes that may wait for a client that reads slowly. Beyond that it is cut.
+/// The maximum number of bytes in the send queue of a connection. Beyond it the server disconnects the client.
 pub const QUEUE_BYTES_MAX: usize = 1 << 20;
-/// Messages that may wait for a client that reads slowly: of small ones the memory for keeping them is the most.
+/// The maximum number of messages in the send queue of a connection. With small messages, the bookkeeping for them
+/// takes most of the memory.
 pub const QUEUE_MESSAGES_MAX: usize = 2_048;
-/// Bytes that may wait for all clients together. Beyond that those are cut who fall behind further: a crowd behind one bad
-/// line does not take the memory that the shop runs in.
+/// The maximum number of bytes in the send queues of all connections together. Beyond it the server disconnects the
+/// clients that fall further behind, so that many clients behind one slow network do not exhaust the memory of the
+/// server.
 pub const BACKLOG_BYTES_MAX: usize = 256 << 20;
-/// The room that is kept for the reply of an operation under way: more than most take. As many are under way over all
-/// connections as fit into [`BACKLOG_BYTES_MAX`].
+/// The bytes reserved for the reply of a running operation: more than most replies take. Over all connections, as many
+/// operations run as there are reservations in [`BACKLOG_BYTES_MAX`].
 pub const REPLY_BYTES_RESERVED: usize = 256 << 10;
-/// How long a client may take less than [`STALL_BYTES`] while something waits for it. Then it is cut.
+/// How long a client may take less than [`STALL_BYTES`] while data waits for it. After that it is disconnected.
 pub const STALL_TIMEOUT: Duration = Duration::from_secs(10);
-/// What the slowest line takes of its queue in that time. Linux says that a socket has room when a third of its buffer is
-/// free: so it is some 140 KB that a client has to take, 14 KB a second. Who takes a byte now and then holds no queue for ever.
+/// The number of bytes that a client must take from its queue within [`STALL_TIMEOUT`]. Linux reports a socket as
+/// writable when a third of its send buffer is free, so in effect a client has to take some 140 KB, 14 KB a second. A
+/// client that takes a byte now and then cannot hold a queue indefinitely.
 pub const STALL_BYTES: usize = 16 * 1024;
-/// How long commands under way have to be answered when the server stops.
+/// How long running commands may take to finish when the server stops.
 pub const FINISH_TIMEOUT: Duration = Duration::from_secs(5);
-/// WebSocket frames of a client in a second: messages, their continuations, pings and pongs. Whoever says more is no
-/// shop's page.
+/// The maximum number of WebSocket frames per second from a client: messages, their continuations, pings and pongs. No
+/// client of a shop sends more.
 pub const MESSAGES_A_SECOND_MAX: u32 = 2_000;
-/// How long a message may take from its first byte to its last: of the largest that is 2 KB a second.
+/// The maximum time between the first and the last byte of a message: 2 KB a second for the largest message.
 pub const MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Bytes of messages that have begun and have not ended, of all connections from one address: 64 of the largest at once,
-/// where the crowd behind one carrier's address says some hundred bytes each.
+/// The maximum number of bytes of unfinished messages from all connections of one address: 64 of the largest messages
+/// at once. Clients that share a carrier's address send some hundred bytes each.
 pub const UNFINISHED_BYTES_PER_ADDRESS_MAX: usize = 64 * MESSAGE_BYTES_MAX;
-/// How long a client may take to hear what was said last.
+/// How long a client may take to receive the last frames of a connection that the server closes.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Over what time clients come back that are told that the server stops.
+/// The time over which reconnects are spread when the server stops.
 pub const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
 
-/// Why the server ends a connection. 4000 to 4499: come back; from 4500 on, and with those of RFC 6455, it would happen
-/// again.
+/// The close codes of the server. After 4000 to 4499 the client should reconnect. After 4500 and above, and after the
+/// codes of RFC 6455, a reconnect would fail in the same way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Close {
-    /// What no WebSocket says (RFC 6455).
+    /// The bytes are not valid WebSocket (RFC 6455).
     Protocol = 1002,
-    /// A text that is not UTF-8.
+    /// A text message is not UTF-8.
     NotText = 1007,
     /// The server stops.
     Stopping = 4000,
@@ -108,27 +113,27 @@ pub(crate) enum Close {
     Slow = 4001,
     /// The client was silent for too long.
     Silent = 4002,
-    /// No `hello` in time.
+    /// The client did not send `hello` in time.
     NoHello = 4003,
-    /// The token ended.
+    /// The token expired.
     TokenEnded = 4004,
-    /// It could not be found out whose the token is.
+    /// The token could not be verified now.
     NotNow = 4005,
-    /// A message that is no frame.
+    /// A message is not a valid frame.
     Malformed = 4500,
-    /// The token is not good.
+    /// The token is invalid.
     BadToken = 4501,
-    /// More than the limits.
+    /// The client exceeded a limit.
     BeyondLimits = 4502,
 }
 
 impl Close {
-    /// Counts one that is said.
+    /// Counts a connection that is closed with this code.
     pub(crate) fn count(self) {
         metrics::counter!("fusion_live_closed_total", "code" => (self as u16).to_string()).increment(1);
     }
 
-    /// For people who look at the connection.
+    /// The human-readable reason in the close frame.
     pub(crate) fn reason(self) -> &'static str {
         match self {
             Close::Protocol => "not the WebSocket protocol",
@@ -153,7 +158,7 @@ async fn at(instant: Option<Instant>) {
     }
 }
 
-/// Some time within the spread, so that not everyone comes back at once.
+/// Returns a random delay within [`RECONNECT_SPREAD`], so that clients do not all reconnect at once.
 fn spread() -> u64 {
     let random = crate::auth::keys::random128().unwrap_or_default();
     random as u64 % RECONNECT_SPREAD.as_millis() as u64

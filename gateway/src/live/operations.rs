@@ -1,4 +1,4 @@
-//! Commands as the requests that they are: the operation's method and path, from the document that describes them.
+//! Translates commands into HTTP requests: the operation's method and path come from the OpenAPI document.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -18,15 +18,15 @@ use crate::{
     problem::{Code, FieldCode, Problem},
 };
 
-/// What may stand in a path or a query as it is.
+/// The characters that a path or query parameter escapes: everything except the unreserved ones (RFC 3986).
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// Every operation by its id.
+/// All operations by their ids.
 #[derive(Debug)]
 pub(crate) struct Operations(HashMap<String, (Method, String)>);
 
 impl Operations {
-    /// The operations of a document that can be asked over a socket: those below `/v1`.
+    /// The operations of a document that are available over a socket: those below `/v1`.
     pub(crate) fn of(api: &OpenApi) -> Self {
         let mut operations = HashMap::new();
         for (path, item) in api.paths.paths.iter().filter(|(path, _)| path.starts_with("/v1/")) {
@@ -46,7 +46,7 @@ impl Operations {
         Self(operations)
     }
 
-    /// The request that a command is.
+    /// Builds the request for a command.
     pub(super) fn request(
         &self,
         key: Option<String>,
@@ -77,7 +77,7 @@ impl Operations {
     }
 }
 
-/// `/v1/drops/{id}/claims` with its parameters; those that it does not name are the query.
+/// Fills in the path parameters of `/v1/drops/{id}/claims`; the other parameters become the query.
 fn address(template: &str, mut params: BTreeMap<String, Parameter>) -> Result<String, Problem> {
     let mut address = String::with_capacity(template.len() + 32);
     for (number, part) in template.split('{').enumerate() {

@@ -1,4 +1,4 @@
-//! A connection's conversation: who it is, what it listens to, what it asks.
+//! The session of a connection: its identity, its subscriptions and its commands.
 
 use std::{
     collections::HashMap,
@@ -24,30 +24,30 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::{
     CALLS_AT_ONCE, COMMANDS_MAX, Close, EXPIRING, FINISH_TIMEOUT, FRAMES_MAX, PING_EVERY, SUBSCRIPTIONS_MAX,
+    connection::Connection,
     frames::{Command, Frame, Limits, Place, Said, Standing, raw},
-    peer::Peer,
-    rooms::{Kept, ask, look_at_drop, vendor},
+    hub::{RetainedChannel, ask, look_at_drop, vendor},
     topic::{State, Topic},
 };
 use crate::{
     auth::{Identity, InvalidToken, Role, Unrecognised},
-    edge::{Arrival, Door},
+    edge::{Arrival, PublicApi},
     problem::{Code, FieldCode, Problem},
 };
 
-/// A connection's conversation.
+/// The session of a connection.
 pub(super) struct Session {
-    pub(super) door: Door,
+    pub(super) api: PublicApi,
     pub(super) arrival: Arrival,
-    pub(super) peer: Arc<Peer>,
-    /// Whose shop it is, for those without a token; not known where neither host nor header say so.
+    pub(super) connection: Arc<Connection>,
+    /// The shop, for clients without a token; `None` where neither the host nor a header names it.
     pub(super) shop: Option<TenantId>,
     who: Mutex<Option<Who>>,
     greeted: std::sync::atomic::AtomicBool,
-    listens: Mutex<HashMap<Topic, Arc<Kept>>>,
+    listens: Mutex<HashMap<Topic, Arc<RetainedChannel>>>,
     /// Commands without a reply yet.
     pub(super) commands: AtomicUsize,
-    /// Places for those that are carried out as requests.
+    /// Permits for commands that run as requests.
     pub(super) calls: Semaphore,
 }
 
@@ -58,18 +58,24 @@ struct Who {
 }
 
 impl Who {
-    /// Whose rooms it listens in: those of its session. A token without one stands for itself.
+    /// The key of this viewer's private topic channels: its session. For a token without a session, a hash of the
+    /// token.
     fn viewer(&self) -> u128 {
         self.identity.session().unwrap_or_else(|| xxh3_128(self.token.as_bytes()))
     }
 }
 
 impl Session {
-    pub(super) fn new(door: Door, arrival: Arrival, shop: Option<TenantId>, peer: Arc<Peer>) -> Arc<Self> {
+    pub(super) fn new(
+        api: PublicApi,
+        arrival: Arrival,
+        shop: Option<TenantId>,
+        connection: Arc<Connection>,
+    ) -> Arc<Self> {
         Arc::new(Self {
-            door,
+            api,
             arrival,
-            peer,
+            connection,
             shop,
             who: Mutex::default(),
             greeted: false.into(),
@@ -79,17 +85,17 @@ impl Session {
         })
     }
 
-    /// Whether it has said `hello`.
+    /// Whether the client has sent `hello`.
     pub(super) fn is_greeted(&self) -> bool {
         self.greeted.load(Ordering::Acquire)
     }
 
-    /// When its token ends.
+    /// When the token expires.
     pub(super) fn token_ends(&self) -> Option<Timestamp> {
         self.who.lock().as_ref().map(|who| who.identity.expires_at())
     }
 
-    /// Answers a message. `Err`: the connection ends.
+    /// Handles a message. `Err`: the connection is closed with this code.
     pub(super) async fn hear(self: &Arc<Self>, frames: Vec<Said>) -> Result<(), Close> {
         if frames.len() > FRAMES_MAX {
             return Err(Close::BeyondLimits);
@@ -97,7 +103,7 @@ impl Session {
         let mut commands = Vec::new();
         for frame in frames {
             if !matches!(frame, Said::Command(_)) {
-                // What was asked before it does not wait for it.
+                // Start the commands that came before this frame; they do not wait for it.
                 self.commands(std::mem::take(&mut commands))?;
             }
             match frame {
@@ -114,7 +120,7 @@ impl Session {
         self.commands(commands)
     }
 
-    /// Answers commands beside whatever else is said.
+    /// Runs commands in a task of their own, concurrently with the frames that follow.
     fn commands(self: &Arc<Self>, commands: Vec<Command>) -> Result<(), Close> {
         let count = commands.len();
         if count == 0 {
@@ -125,12 +131,12 @@ impl Session {
             return Err(Close::BeyondLimits);
         }
         let session = self.clone();
-        self.door.rooms().tracker.spawn(async move { session.answer(commands).await });
+        self.api.hub().tracker.spawn(async move { session.answer(commands).await });
         Ok(())
     }
 
     async fn identify(&self, token: &str) -> Result<Identity, Close> {
-        let gateway = self.door.gateway();
+        let gateway = self.api.gateway();
         gateway.sessions.recognise(token, gateway.now()).await.map_err(|why| match why {
             Unrecognised::Token(InvalidToken::Foreign) => Close::BadToken,
             Unrecognised::Token(InvalidToken::Expired | InvalidToken::Ended) => Close::TokenEnded,
@@ -138,13 +144,13 @@ impl Session {
         })
     }
 
-    /// Lets it be known who listens to a stream of events.
+    /// Sets the identity of a client of an event stream.
     pub(super) fn introduce(&self, identity: Identity, token: String) {
-        self.peer.set_staff(is_staff(&identity));
+        self.connection.set_staff(is_staff(&identity));
         *self.who.lock() = Some(Who { identity, token });
     }
 
-    /// The token that commands are given with.
+    /// The token that commands are sent with.
     pub(super) fn token(&self) -> Option<String> {
         self.who.lock().as_ref().map(|who| who.token.clone())
     }
@@ -161,20 +167,24 @@ impl Session {
     }
 
     fn welcome(&self) {
-        let server_time = self.door.gateway().now().0;
-        self.peer.say(Frame::Welcome { server_time, ping_ms: PING_EVERY.as_millis() as u64, limits: Limits::PRESENT });
+        let server_time = self.api.gateway().now().0;
+        self.connection.say(Frame::Welcome {
+            server_time,
+            ping_ms: PING_EVERY.as_millis() as u64,
+            limits: Limits::PRESENT,
+        });
     }
 
-    /// A newer token of the same person, or of the account that the guest has become.
+    /// Replaces the token: by a newer one of the same person, or of the account that the guest has become.
     async fn auth(&self, token: String) -> Result<(), Close> {
-        if self.door.gateway().limits.address(self.arrival.address).is_err() {
+        if self.api.gateway().limits.address(self.arrival.address).is_err() {
             return Err(Close::NotNow);
         }
         let identity = self.identify(&token).await?;
         let known = self.who.lock().clone();
         let fits = known.as_ref().is_none_or(|known| {
             let before = known.identity.subject();
-            let same = identity.subject() == before || identity.standing().former.contains(&before);
+            let same = identity.subject() == before || identity.subject_status().former.contains(&before);
             known.identity.tenant() == identity.tenant() && same
         });
         if !fits {
@@ -186,24 +196,25 @@ impl Session {
         for kept in self.listens.lock().values() {
             kept.set_token(Some((who.token.clone(), who.identity.expires_at())));
         }
-        self.peer.set_staff(is_staff(&who.identity));
+        self.connection.set_staff(is_staff(&who.identity));
         *self.who.lock() = Some(who);
         self.welcome();
+        // After the new identity is set, so that REST checks each topic with the new token.
         for topic in moved {
             self.subscribe(&topic.name(), None).await;
         }
         Ok(())
     }
 
-    /// Leaves what is not the same for everyone. Others may listen there with a token of the session before, which must
-    /// not be shown with the new one what they may not see any more.
+    /// Leaves the private topic channels. Other connections with a token of the former session may share them, and the
+    /// new token must not show those connections what they may not see any more.
     fn leave_private(&self) -> Vec<Topic> {
         let mut listens = self.listens.lock();
         let private: Vec<_> =
             listens.keys().copied().filter(|topic| !matches!(topic.state(), State::Public(_))).collect();
         for topic in &private {
             if let Some(kept) = listens.remove(topic) {
-                kept.room.leave(&self.peer);
+                kept.channel.leave(&self.connection);
             }
         }
         private
@@ -211,40 +222,40 @@ impl Session {
 
     pub(super) async fn subscribe(&self, name: &str, since: Option<Place>) {
         if let Err(problem) = self.try_subscribe(name, since.as_ref()).await {
-            self.peer.say(Frame::Refused { topic: name, problem: &problem });
+            self.connection.say(Frame::Refused { topic: name, problem: &problem });
         }
     }
 
     async fn try_subscribe(&self, name: &str, since: Option<&Place>) -> Result<(), Box<RawValue>> {
         let topic = Topic::parse(name)
             .ok_or_else(|| self.problem(&Problem::invalid("/topic", FieldCode::Unknown, "no such topic")))?;
-        // It costs what a request costs.
-        self.door.gateway().limits.address(self.arrival.address).map_err(|problem| self.problem(&problem))?;
+        // A subscription counts as a request.
+        self.api.gateway().limits.address(self.arrival.address).map_err(|problem| self.problem(&problem))?;
         if !self.has_room_for(topic) {
             return Err(self.problem(&Problem::out_of_range("/topic", "more topics than a connection may have")));
         }
         let who = self.who.lock().clone();
         if let Some(who) = &who {
-            let limits = &self.door.gateway().limits;
+            let limits = &self.api.gateway().limits;
             limits.identity(&who.identity, Some(self.arrival.address)).map_err(|problem| self.problem(&problem))?;
         }
         let tenant = who.as_ref().map(|who| who.identity.tenant()).or(self.shop.as_ref());
         let tenant = tenant.ok_or_else(|| self.problem(&Problem::new(Code::TenantRequired)))?;
         let token = who.as_ref().map(|who| &who.token[..]);
         let refused = |(_, problem)| problem;
-        // What REST lets this one read, it may listen to.
+        // A client may subscribe to what it may read through REST.
         let state = match topic.state() {
             State::Public(drop) => match self.look_at_drop(tenant, topic, drop).await {
                 Some(seen) if !seen.is_draft() => seen,
-                // Who may see a draft, and why there is nothing to see, is REST's to say.
+                // REST decides who may see a draft, and explains why there is nothing to see.
                 seen => {
-                    let answer = ask(&self.door, &format!("/v1/drops/{drop}"), tenant, token).await.map_err(refused)?;
+                    let answer = ask(&self.api, &format!("/v1/drops/{drop}"), tenant, token).await.map_err(refused)?;
                     seen.unwrap_or_else(|| Standing::answered(answer))
                 }
             },
-            State::Answer(path) => Standing::answered(ask(&self.door, &path, tenant, token).await.map_err(refused)?),
+            State::Answer(path) => Standing::answered(ask(&self.api, &path, tenant, token).await.map_err(refused)?),
             State::Feed => {
-                vendor(&self.door, token).await.map_err(refused)?;
+                vendor(&self.api, token).await.map_err(refused)?;
                 Standing::nothing()
             }
         };
@@ -254,31 +265,31 @@ impl Session {
         };
         let room_name = (tenant.clone(), topic, viewer);
         let token = who.as_ref().map(|who| (who.token.clone(), who.identity.expires_at()));
-        let kept = self.door.rooms().join(&self.door, room_name, token, &self.peer, since, state);
+        let kept = self.api.hub().join(&self.api, room_name, token, &self.connection, since, state);
         let before = self.listens.lock().insert(topic, kept.clone());
         if let Some(before) = before.filter(|before| !Arc::ptr_eq(before, &kept)) {
-            before.room.leave(&self.peer);
+            before.channel.leave(&self.connection);
         }
         Ok(())
     }
 
-    /// A drop, as it looks with one viewer more; staff are none.
+    /// Reads a drop with one viewer more, unless this client is staff.
     async fn look_at_drop(&self, tenant: &TenantId, topic: Topic, drop: DropId) -> Option<Standing> {
-        let others = self.door.rooms().viewers(&(tenant.clone(), topic, None));
-        let viewers = others + usize::from(!self.peer.is_staff());
-        look_at_drop(&self.door, tenant, drop, viewers, lately()).await
+        let others = self.api.hub().viewers(&(tenant.clone(), topic, None));
+        let viewers = others + usize::from(!self.connection.is_staff());
+        look_at_drop(&self.api, tenant, drop, viewers, lately()).await
     }
 
-    /// Whether it may listen to one more topic. Those that it was refused do not count.
+    /// Whether the client may subscribe to one more topic. Topics that it was removed from do not count.
     fn has_room_for(&self, topic: Topic) -> bool {
         let mut listens = self.listens.lock();
         if listens.len() >= SUBSCRIPTIONS_MAX {
-            listens.retain(|_, kept| kept.room.has(&self.peer));
+            listens.retain(|_, kept| kept.channel.has(&self.connection));
         }
         listens.len() < SUBSCRIPTIONS_MAX || listens.contains_key(&topic)
     }
 
-    /// Waits until every command has its reply, but not for ever.
+    /// Waits until every command has its reply, for at most [`FINISH_TIMEOUT`].
     pub(super) async fn finish(&self) {
         let until = Instant::now() + FINISH_TIMEOUT;
         while self.commands.load(Ordering::Acquire) > 0 && Instant::now() < until {
@@ -289,14 +300,14 @@ impl Session {
     fn unsubscribe(&self, name: &str) {
         let listened = Topic::parse(name).and_then(|topic| self.listens.lock().remove(&topic));
         if let Some(kept) = listened {
-            kept.room.leave(&self.peer);
+            kept.channel.leave(&self.connection);
         }
     }
 
-    /// Leaves everything.
+    /// Leaves all topics.
     pub(super) fn leave(&self) {
         for (_, kept) in self.listens.lock().drain() {
-            kept.room.leave(&self.peer);
+            kept.channel.leave(&self.connection);
         }
     }
 
@@ -304,41 +315,41 @@ impl Session {
         written(problem, &self.arrival.id.text())
     }
 
-    /// Says that the token ends soon.
+    /// Notifies the client that its token expires soon.
     pub(super) fn expiring(&self) {
-        let left = self.token_ends().map_or(0, |ends| ends.ms_since(self.door.gateway().now()));
-        self.peer.say(Frame::Expiring { in_ms: left.min(EXPIRING.as_millis() as u64) });
+        let left = self.token_ends().map_or(0, |ends| ends.ms_since(self.api.gateway().now()));
+        self.connection.say(Frame::Expiring { in_ms: left.min(EXPIRING.as_millis() as u64) });
     }
 
     pub(super) fn ping(&self) {
-        self.peer.say(Frame::Ping {});
+        self.connection.say(Frame::Ping {});
     }
 
     pub(super) fn draining(&self, reconnect_in_ms: u64) {
-        self.peer.say(Frame::Draining { reconnect_in_ms });
+        self.connection.say(Frame::Draining { reconnect_in_ms });
     }
 }
 
 impl Drop for Session {
-    /// However it ends, it listens no more.
+    /// However the session ends, its subscriptions end with it.
     fn drop(&mut self) {
         self.leave();
     }
 }
 
-/// From when on a state is good enough to begin with; the next one comes at once.
+/// The oldest time of a state that is good enough for a new subscriber; the current one follows at once.
 fn lately() -> Instant {
     let now = Instant::now();
     now.checked_sub(VIEW_AGE_MAX).unwrap_or(now)
 }
 
-/// A problem as its document.
+/// Serializes a problem as its JSON document.
 pub(super) fn written(problem: &Problem, request_id: &str) -> Box<RawValue> {
     let text = String::from_utf8(problem.to_json(request_id)).unwrap_or_default();
     raw(text).unwrap_or_default()
 }
 
-/// Whether it runs the shop: it looks on, and is no visitor.
+/// Whether the identity is staff of the shop, which is not counted as a viewer.
 fn is_staff(identity: &Identity) -> bool {
     matches!(identity.role(), Some(Role::Vendor | Role::Host | Role::Admin))
 }

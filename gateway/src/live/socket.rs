@@ -1,4 +1,4 @@
-//! A WebSocket's life: the handshake, reading, and its end.
+//! The life cycle of a WebSocket: the handshake, reading, and closing.
 
 use std::{
     io::{self, Read, Write},
@@ -31,31 +31,33 @@ use tungstenite::{
 use super::{
     CLOSE_TIMEOUT, Close, EXPIRING, HELLO_TIMEOUT, MESSAGE_BYTES_MAX, MESSAGE_TIMEOUT, MESSAGES_A_SECOND_MAX,
     PING_EVERY, UNFINISHED_BYTES_PER_ADDRESS_MAX, binary,
-    peer::Peer,
-    rooms::{ConnectionPlace, Rooms},
+    connection::Connection,
+    encoding::Encoding,
+    hub::{ConnectionPlace, Hub},
     session::Session,
     spread, text,
     unfinished::{Frames, UnfinishedBytes},
-    wire::Wire,
 };
 use crate::{
     auth::TENANT,
-    edge::{Arrival, ClientStream, ConnectionPermit, Door},
+    edge::{Arrival, ClientStream, ConnectionPermit, PublicApi},
     problem::{Code, Problem},
 };
 
-/// The subprotocols that are spoken, the one first that is meant where none is named.
-const SUBPROTOCOLS: [(&str, Wire); 2] = [("fusion.v1.json", Wire::Json), ("fusion.v1.protobuf", Wire::Protobuf)];
-/// What is read at once.
+/// The supported subprotocols; the first one is the default.
+const SUBPROTOCOLS: [(&str, Encoding); 2] =
+    [("fusion.v1.json", Encoding::Json), ("fusion.v1.protobuf", Encoding::Protobuf)];
+/// The maximum number of bytes of one read.
 const READ_BYTES: usize = 8 * 1024;
-/// What the system may hold for a connection beside [`QUEUE_BYTES_MAX`](super::QUEUE_BYTES_MAX): a burst to a far client.
+/// The send buffer of the system for a connection, beside [`QUEUE_BYTES_MAX`](super::QUEUE_BYTES_MAX): a burst to a
+/// distant client.
 const SEND_BUFFER_BYTES: usize = 256 * 1024;
-/// What is looked at at once. Each connection keeps as much.
+/// The read buffer of the WebSocket parser. Each connection keeps one of this size.
 const UNDERSTAND_BYTES: usize = 256;
 
-/// Answers the handshake, and goes on with the connection on its own.
-pub(crate) async fn upgrade(door: Door, parts: &mut Parts, arrival: Arrival) -> Result<Response, Problem> {
-    let gateway = door.gateway();
+/// Answers the handshake and continues with the connection in a task.
+pub(crate) async fn upgrade(api: PublicApi, parts: &mut Parts, arrival: Arrival) -> Result<Response, Problem> {
+    let gateway = api.gateway();
     let accept = accept_key(&parts.headers)?;
     let protocol = subprotocol(&parts.headers)?;
     if !is_from_here(&parts.headers, &gateway.settings.public_url)
@@ -64,19 +66,19 @@ pub(crate) async fn upgrade(door: Door, parts: &mut Parts, arrival: Arrival) -> 
         return Err(Problem::new(Code::Forbidden).with_detail("pages of this origin may not open a socket here"));
     }
     let shop = gateway.tenants.of_request(&gateway.read_side, &gateway.settings, &parts.uri, &parts.headers).await;
-    // The token in `hello` may tell.
+    // The token in `hello` may name the shop.
     let shop = match shop {
         Err(problem) if problem.code() == Code::TenantRequired && !parts.headers.contains_key(TENANT) => None,
         shop => Some(shop?),
     };
-    let place = Rooms::place(&door, arrival.address, gateway.limits.is_free(arrival.address))?;
+    let place = Hub::place(&api, arrival.address, gateway.limits.is_free(arrival.address))?;
     let Some(upgrading) = parts.extensions.remove::<OnUpgrade>() else {
         return Err(Problem::new(Code::InvalidRequest).with_detail("this connection cannot be upgraded"));
     };
-    let wire = protocol.map_or(Wire::Json, |(_, wire)| wire);
+    let encoding = protocol.map_or(Encoding::Json, |(_, encoding)| encoding);
     let permit = parts.extensions.remove::<ConnectionPermit>();
-    let opening = Opening { door: door.clone(), arrival, shop, wire, place, permit };
-    door.rooms().tracker.spawn(async move {
+    let opening = Opening { api: api.clone(), arrival, shop, encoding, place, permit };
+    api.hub().tracker.spawn(async move {
         match upgrading.await {
             Ok(upgraded) => opening.go_on(upgraded),
             Err(error) => tracing::debug!(%error, "the upgrade broke off"),
@@ -94,10 +96,10 @@ pub(crate) async fn upgrade(door: Door, parts: &mut Parts, arrival: Arrival) -> 
     Ok(response)
 }
 
-/// What a client that speaks another version is told: RFC 6455, section 4.4.
+/// The supported version, sent to a client that uses another one: RFC 6455, section 4.4.
 const VERSION: (HeaderName, HeaderValue) = (header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
 
-/// A handshake that is refused, with the version that would be spoken.
+/// The response to a rejected handshake, with the supported version.
 pub(crate) fn refuse(problem: Problem) -> Response {
     let mut response = problem.into_response();
     let (name, version) = VERSION;
@@ -123,8 +125,8 @@ fn accept_key(headers: &HeaderMap) -> Result<HeaderValue, Problem> {
     key.ok_or_else(|| Problem::new(Code::InvalidRequest).with_detail("here WebSocket is spoken, version 13 (RFC 6455)"))
 }
 
-/// The subprotocol of those offered, as the client prefers it; `None` where none was.
-fn subprotocol(headers: &HeaderMap) -> Result<Option<(&'static str, Wire)>, Problem> {
+/// Selects the first offered subprotocol that is supported, in the client's order; `None` where none was offered.
+fn subprotocol(headers: &HeaderMap) -> Result<Option<(&'static str, Encoding)>, Problem> {
     let offers = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL);
     let mut names = offers.iter().filter_map(|offer| offer.to_str().ok()).flat_map(|offer| offer.split(','));
     let spoken = names.find_map(|name| SUBPROTOCOLS.into_iter().find(|(spoken, _)| *spoken == name.trim()));
@@ -137,19 +139,19 @@ fn subprotocol(headers: &HeaderMap) -> Result<Option<(&'static str, Wire)>, Prob
     }
 }
 
-/// Whether a page of this shop asks: none is named, or the one whose host the request is for.
+/// Whether the request comes from a page of this shop: without an `Origin`, or with that of the requested host.
 fn is_from_here(headers: &HeaderMap, public_url: &str) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else { return true };
     let Ok(origin) = origin.to_str() else { return false };
     let Some((scheme, from)) = origin.split_once("://") else { return false };
-    // Browsers leave the default port of a scheme out of the origin, proxies may leave it in `Host`.
+    // Browsers omit a scheme's default port in the origin; proxies may keep it in `Host`.
     let default_port = if scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
     let without_port = |authority: &str| authority.strip_suffix(default_port).unwrap_or(authority).to_ascii_lowercase();
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     origin.eq_ignore_ascii_case(public_url) || host.is_some_and(|host| without_port(host) == without_port(from))
 }
 
-/// What was read and not understood yet, and what the protocol itself wants to say.
+/// The bytes that were read and not parsed yet, and the protocol's own output, such as pongs.
 struct Pipe {
     input: BytesMut,
     output: Vec<u8>,
@@ -178,9 +180,10 @@ impl Write for Pipe {
 }
 
 impl Pipe {
-    /// Takes what has come, and shows it to `frames`. Returns how many frames begin in it; `None`: nothing more comes.
+    /// Reads what has arrived and passes it to `frames`. Returns how many frames begin in it; `None` at the end of the
+    /// stream.
     fn fill(&mut self, read: &OwnedReadHalf, frames: &mut Frames) -> Option<u32> {
-        // On the stack: a connection that is silent holds no buffer.
+        // On the stack, so that a silent connection holds no buffer.
         let mut bytes = [0; READ_BYTES];
         match read.try_read(&mut bytes) {
             Ok(0) => None,
@@ -194,59 +197,61 @@ impl Pipe {
     }
 }
 
-/// What a connection is made of.
+/// The parts of a connection that is being opened.
 struct Opening {
-    door: Door,
+    api: PublicApi,
     arrival: Arrival,
     shop: Option<TenantId>,
-    wire: Wire,
+    encoding: Encoding,
     place: ConnectionPlace,
     permit: Option<ConnectionPermit>,
 }
 
 impl Opening {
-    /// Goes on with the connection in a task of its own, which is as small as it can be: there are many.
+    /// Continues with the connection in a task of its own, which is as small as possible, because there are many.
     fn go_on(self, upgraded: Upgraded) {
-        let Opening { door, arrival, shop, wire, place, permit } = self;
+        let Opening { api, arrival, shop, encoding, place, permit } = self;
         let Ok(parts) = upgraded.downcast::<TokioIo<ClientStream>>() else {
             return tracing::error!("a connection that is no TCP stream was upgraded");
         };
         let stream = parts.io.into_inner().into_inner();
-        // The system would hold megabytes for one that does not read. If it knows no such bound, the queue's stays.
+        // By default the system would hold megabytes for a client that does not read. If it rejects this bound, the
+        // queue's bound remains.
         if let Err(error) = SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER_BYTES) {
             tracing::debug!(%error, "the send buffer stays as it is");
         }
         let (read, write) = stream.into_split();
         let pipe = Pipe { input: BytesMut::from(&parts.read_buf[..]), output: Vec::new() };
-        let tracker = door.rooms().tracker.clone();
-        let peer = Arc::new(Peer::socket(write, wire, door.rooms().backlog.clone()));
-        let unfinished = UnfinishedBytes::new(door.rooms().unfinished.clone(), place.address());
-        let session = Session::new(door, arrival, shop, peer);
+        let tracker = api.hub().tracker.clone();
+        let connection = Arc::new(Connection::socket(write, encoding, api.hub().backlog.clone()));
+        let unfinished = UnfinishedBytes::new(api.hub().unfinished.clone(), place.address());
+        let session = Session::new(api, arrival, shop, connection);
         let conversation = Box::new(Conversation::new(session, read, pipe, unfinished, (place, permit)));
         tracker.spawn(hold(conversation));
     }
 }
 
-/// Holds a connection until either side ends it.
+/// Runs a connection until either side ends it.
 async fn hold(mut conversation: Box<Conversation>) {
     let session = conversation.session.clone();
     tokio::select! {
         () = conversation.go_on() => {}
-        () = session.peer.flush() => {}
+        () = session.connection.flush() => {}
     }
     session.leave();
-    // What was said last goes out, if the client takes it.
-    session.peer.end();
-    if session.peer.is_slow() {
+    // Send what is still queued, if the client takes it.
+    session.connection.end();
+    if session.connection.is_slow() {
         return;
     }
-    session.peer.flush().await;
+    session.connection.flush().await;
     if conversation.is_ours_to_end {
         listen_out(&conversation.read).await;
     }
 }
 
-/// Lets the client hear why: what it goes on saying would make the system take the reason back.
+/// Reads and discards what the client still sends, so that it can receive the close frame: closing a socket with unread
+/// data would reset it and discard the close frame.
 async fn listen_out(read: &OwnedReadHalf) {
     let _ = SockRef::from(read.as_ref()).shutdown(Shutdown::Write);
     let rest = async {
@@ -263,7 +268,7 @@ async fn listen_out(read: &OwnedReadHalf) {
     let _ = Box::pin(timeout(CLOSE_TIMEOUT, rest)).await;
 }
 
-/// The reading end of a connection, and when it is that something is to be said or it is to end.
+/// The reading end of a connection and its timers.
 struct Conversation {
     session: Arc<Session>,
     read: OwnedReadHalf,
@@ -273,18 +278,18 @@ struct Conversation {
     heard_at: Instant,
     ping_at: Instant,
     told_expiring: bool,
-    /// The frames that it said in the second that began then.
+    /// The start of the current second, and the frames that the client has sent in it.
     said: (Instant, u32),
     frames: Frames,
     unfinished: UnfinishedBytes,
-    /// When the message began that has not ended.
+    /// When the unfinished message began.
     message_began: Option<Instant>,
-    /// Whether we end it, and not the client.
+    /// Whether the server ends the connection, not the client.
     is_ours_to_end: bool,
     _place: (ConnectionPlace, Option<ConnectionPermit>),
 }
 
-/// What is due.
+/// What a timer is due for.
 #[derive(Clone, Copy)]
 enum Due {
     NoHello,
@@ -330,13 +335,15 @@ impl Conversation {
         }
     }
 
-    /// Goes on until either side ends it, or the server stops.
+    /// Runs until either side ends the connection, or the server stops.
     async fn go_on(&mut self) {
         let session = self.session.clone();
-        let stop = session.door.rooms().stop.clone();
+        let stop = session.api.hub().stop.clone();
         let close = tokio::select! {
             biased;
             () = stop.cancelled() => {
+                // The client learns first when to reconnect, then running commands get their replies, and the close
+                // frame is last.
                 session.draining(spread());
                 session.finish().await;
                 Some(Close::Stopping)
@@ -345,16 +352,16 @@ impl Conversation {
         };
         if let Some(close) = close {
             self.is_ours_to_end = true;
-            session.peer.close(close);
+            session.connection.close(close);
         }
     }
 
-    /// Reads. `None`: the client has ended it.
+    /// Reads messages. `None`: the client has ended the connection.
     async fn listen(&mut self) -> Option<Close> {
         loop {
             let understood = self.understand().await;
             // Pongs, and the answer to a close.
-            self.session.peer.write([&std::mem::take(&mut self.pipe.output).into()]);
+            self.session.connection.write([&std::mem::take(&mut self.pipe.output).into()]);
             if let Err(close) = understood {
                 return close;
             }
@@ -363,7 +370,7 @@ impl Conversation {
             }
             let (due_at, due) = self.next_due();
             tokio::select! {
-                // Whoever talks without end does not put off what is due.
+                // Biased, so that a client that sends without pause does not delay a timer.
                 biased;
                 () = sleep_until(due_at) => match due {
                     Due::Ping => {
@@ -393,7 +400,7 @@ impl Conversation {
         }
     }
 
-    /// Counts frames, and what they leave of a message that has not ended. False: it is too much.
+    /// Counts frames and the bytes of an unfinished message. Returns false when a limit is exceeded.
     fn count(&mut self, frames: u32) -> bool {
         let (since, count) = &mut self.said;
         if since.elapsed() >= Duration::from_secs(1) {
@@ -407,10 +414,10 @@ impl Conversation {
         };
         let is_too_much = self.unfinished.set(self.frames.message_bytes()) > UNFINISHED_BYTES_PER_ADDRESS_MAX;
         let session = &self.session;
-        !(is_too_often || is_too_much) || session.door.gateway().limits.is_free(session.arrival.address)
+        !(is_too_often || is_too_much) || session.api.gateway().limits.is_free(session.arrival.address)
     }
 
-    /// What is due next, if nothing is heard.
+    /// Returns the next timer that is due if nothing is received.
     fn next_due(&mut self) -> (Instant, Due) {
         let mut dues = vec![(self.heard_at + 2 * PING_EVERY, Due::Silent), (self.ping_at, Due::Ping)];
         if let Some(began) = self.message_began {
@@ -421,9 +428,9 @@ impl Conversation {
         }
         if let Some(ends) = self.session.token_ends() {
             let now = Instant::now();
-            let ends_at = now + Duration::from_millis(ends.ms_since(self.session.door.gateway().now()));
+            let ends_at = now + Duration::from_millis(ends.ms_since(self.session.api.gateway().now()));
             dues.push((ends_at, Due::TokenEnded));
-            // A newer token is told of anew.
+            // The client is notified again for a newer token.
             self.told_expiring &= ends_at <= now + EXPIRING;
             if !self.told_expiring {
                 dues.push((ends_at.checked_sub(EXPIRING).unwrap_or(now), Due::Expiring));
@@ -432,27 +439,27 @@ impl Conversation {
         dues.into_iter().min_by_key(|(at, _)| *at).unwrap_or((self.ping_at, Due::Ping))
     }
 
-    /// Answers every message that is whole. `Err(None)`: the connection is over.
+    /// Handles every complete message. `Err(None)`: the connection is over.
     async fn understand(&mut self) -> Result<(), Option<Close>> {
         loop {
             let read = self.context.read(&mut self.pipe);
-            let frames = match (read, self.session.peer.wire) {
-                (Ok(Message::Text(text)), Wire::Json) => text::read(&text).map_err(|_| Close::Malformed),
-                (Ok(Message::Binary(bytes)), Wire::Protobuf) => binary::read(bytes).map_err(|_| Close::Malformed),
+            let frames = match (read, self.session.connection.encoding) {
+                (Ok(Message::Text(text)), Encoding::Json) => text::read(&text).map_err(|_| Close::Malformed),
+                (Ok(Message::Binary(bytes)), Encoding::Protobuf) => binary::read(bytes).map_err(|_| Close::Malformed),
                 (Ok(Message::Text(_) | Message::Binary(_)), _) => Err(Close::Malformed),
                 (Ok(_), _) => continue,
                 (Err(Error::Io(error)), _) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 (Err(error), _) => return Err(ended_by(&error)),
             };
-            // A pong is said before what is answered later.
-            self.session.peer.write([&std::mem::take(&mut self.pipe.output).into()]);
-            // On the heap: a connection that is silent does not hold what an answer needs.
+            // Send a pong before replies that come later.
+            self.session.connection.write([&std::mem::take(&mut self.pipe.output).into()]);
+            // Boxed, so that a silent connection does not hold the memory that an answer needs.
             Box::pin(self.session.hear(frames?)).await?;
         }
     }
 }
 
-/// How a connection ends that says something wrong. RFC 6455, section 7.4.1.
+/// The close code for a protocol error of the client. RFC 6455, section 7.4.1.
 fn ended_by(error: &Error) -> Option<Close> {
     match error {
         Error::Capacity(CapacityError::MessageTooLong { .. }) => Some(Close::BeyondLimits),

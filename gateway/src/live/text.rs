@@ -8,7 +8,7 @@ use serde_json::{Error, value::RawValue};
 
 use super::frames::{Ask, Call, Command, CommandName, Frame, Parameter, Place, Said};
 
-/// The name of a frame; its fields are read when it is known.
+/// The name of a frame. Its fields are parsed once the name is known.
 #[derive(Deserialize)]
 struct Named<'a> {
     #[serde(borrow)]
@@ -72,7 +72,7 @@ struct Pong {
     _op: IgnoredAny,
 }
 
-/// Reads a message: one frame, or an array of them.
+/// Parses a message: one frame, or an array of frames.
 pub(super) fn read(text: &str) -> Result<Vec<Said>, Error> {
     if text.trim_start().starts_with('[') {
         let frames: Vec<&RawValue> = serde_json::from_str(text)?;
@@ -115,7 +115,7 @@ fn command_of(said: Commanded<'_>) -> Command {
     Command { id, key, ask: quick(call) }
 }
 
-/// An array would be read as an object's fields in their order: that is not what is documented.
+/// Rejects an array, which serde would accept as the fields of an object in their order, contrary to the documentation.
 fn is_object(text: &str) -> Result<(), Error> {
     match text.trim_start().starts_with('{') {
         true => Ok(()),
@@ -123,7 +123,7 @@ fn is_object(text: &str) -> Result<(), Error> {
     }
 }
 
-/// The commands of a rush are recognised. What is odd about one is for the operation itself to say.
+/// Recognizes claims and releases, which have a fast path. Any irregularity is left to the operation itself to report.
 fn quick(mut call: Call) -> Ask {
     let named = |call: &mut Call, name: &str| match call.params.remove(name) {
         Some(Parameter::Text(text)) => Some(text),
@@ -160,7 +160,7 @@ fn quick(mut call: Call) -> Ask {
     }
 }
 
-/// Writes a frame. Ours have string keys only: writing them to memory cannot fail.
+/// Serializes a frame. Frames have string keys only, so writing them to memory cannot fail.
 pub(super) fn write(frame: &Frame<'_>) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(256);
     let _ = serde_json::to_writer(&mut bytes, frame);

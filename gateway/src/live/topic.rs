@@ -1,8 +1,8 @@
-//! Topics: what can be listened to, whose it is, and where its state is read.
+//! Topics: their names, the entities that they follow, and the source of their state.
 
 use actors::{Change, Interest};
 use engine::{
-    drop::DropEvent,
+    flash_drop::DropEvent,
     id::{CartId, CheckoutId, DropId, Kind, OrderId, TenantId},
 };
 use serde_json::{Value, json};
@@ -17,19 +17,19 @@ pub(super) enum Topic {
     Orders,
 }
 
-/// How a topic's state is read.
+/// How the state of a topic is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum State {
-    /// The same for everyone, with how many look: the drop's view.
+    /// The view of the drop with its number of viewers, the same for everyone.
     Public(DropId),
-    /// As this path answers whoever asks.
+    /// The response of REST to this path, which depends on the viewer.
     Answer(String),
-    /// None; there are facts alone, for those who run the shop.
+    /// No state, facts only, for the shop's vendors.
     Feed,
 }
 
 impl Topic {
-    /// Reads `drop:01J…`.
+    /// Parses `drop:01J…`.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (kind, id) = text.split_once(':').unwrap_or((text, ""));
         Some(match kind {
@@ -62,7 +62,7 @@ impl Topic {
         }
     }
 
-    /// Which entities it is about.
+    /// The entities whose changes the topic publishes.
     pub(super) fn interest(&self, tenant: &TenantId) -> Interest {
         match self {
             Topic::Drop(id) => Interest::Entity(id.key(tenant)),
@@ -73,7 +73,7 @@ impl Topic {
         }
     }
 
-    /// The facts in a change: each with its type.
+    /// The facts in a change, each with its type.
     pub(super) fn facts(&self, change: &Change) -> Vec<(&'static str, Value)> {
         match self {
             Topic::Drop(_) => drop_facts(change),
@@ -87,7 +87,7 @@ impl Topic {
     }
 }
 
-/// What happened to a drop as a whole; claims show in its state.
+/// The facts about a drop as a whole. Claims show in its state.
 fn drop_facts(change: &Change) -> Vec<(&'static str, Value)> {
     let (mut decoder, mut facts) = (minicbor::Decoder::new(&change.events), Vec::new());
     while decoder.position() < change.events.len() {

@@ -1,16 +1,17 @@
-//! Messages that have begun and have not ended: counted as their bytes come, in frames and in memory.
+//! Counts messages that have begun and not ended as their bytes arrive, in frames and in memory.
 //!
-//! tungstenite puts a message together by itself and shows it when it is whole. Until then nothing of it would count: a
-//! client could send empty continuation frames for ever, or leave 64 KiB of a message lying on each of its connections.
+//! tungstenite assembles a message by itself and returns it when it is complete. Until then nothing of it would be
+//! counted: a client could send empty continuation frames indefinitely, or leave 64 KiB of a message unfinished on each
+//! of its connections.
 
 use std::sync::Arc;
 
 use dashmap::DashMap;
 
-/// The longest header of a frame: two bytes, eight of length, four of mask. RFC 6455, section 5.2.
+/// The longest frame header: two bytes, eight of length, four of mask. RFC 6455, section 5.2.
 const HEADER_BYTES_MAX: usize = 14;
 
-/// Where a connection is in the frames that its client sends.
+/// The position of a connection in the frames that its client sends.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
     header: [u8; HEADER_BYTES_MAX],
@@ -22,7 +23,7 @@ pub(super) struct Frames {
 }
 
 impl Frames {
-    /// Takes the next bytes, and tells how many frames begin in them.
+    /// Parses the next bytes and returns how many frames begin in them.
     pub(super) fn take(&mut self, mut bytes: &[u8]) -> u32 {
         let mut frames = 0;
         while !bytes.is_empty() {
@@ -51,7 +52,7 @@ impl Frames {
         frames
     }
 
-    /// Bytes of the message that has begun and not ended.
+    /// The bytes of the message that has begun and not ended.
     pub(super) fn message_bytes(&self) -> usize {
         self.message_bytes
     }
@@ -69,7 +70,7 @@ impl Frames {
         self.header_bytes = 0;
     }
 
-    /// Control frames may come in the middle of a message.
+    /// Whether it is a data frame. Control frames may come in the middle of a message.
     fn is_data(&self) -> bool {
         self.header[0] & 0x08 == 0
     }
@@ -101,14 +102,14 @@ impl Frames {
 pub(crate) struct Unfinished(DashMap<u128, usize>);
 
 impl Unfinished {
-    /// What all addresses have.
+    /// The bytes of all addresses.
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
         self.0.iter().map(|bytes| *bytes).sum()
     }
 }
 
-/// What one connection has of them, given back when it is dropped.
+/// The share of one connection, released when it is dropped.
 #[derive(Debug)]
 pub(super) struct UnfinishedBytes {
     of: Arc<Unfinished>,
@@ -121,9 +122,9 @@ impl UnfinishedBytes {
         Self { of, address, bytes: 0 }
     }
 
-    /// Counts so many for this connection, and returns how many the address has.
+    /// Sets the bytes of this connection and returns the total of its address.
     pub(super) fn set(&mut self, bytes: usize) -> usize {
-        // Most messages come whole, and leave no trace here.
+        // Most messages arrive whole and need no entry here.
         if self.bytes == bytes {
             return bytes;
         }

@@ -1,28 +1,28 @@
-//! Counts who watches each drop, for its series.
+//! Samples the number of viewers of each drop for its series.
 //!
-//! The journal does not know viewers, so they are sampled: at most once a second, all drops in one small transaction. It
-//! waits for its turn behind the projector and holds up no claim, since claims do not touch the database.
+//! The journal does not record viewers, so they are sampled: at most once a second, all drops in one small transaction.
+//! The transaction queues behind the projector and delays no claim, since claims do not use the database.
 
 use std::{sync::Arc, time::Duration};
 
 use engine::{
-    drop::{DropState, DropView},
+    flash_drop::{DropState, DropView},
     time::Timestamp,
 };
 use persistence::sql::drop_series::{VIEWER_SAMPLES_MAX, ViewerSample};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{rooms::Kept, topic::Topic};
-use crate::edge::Door;
+use super::{hub::RetainedChannel, topic::Topic};
+use crate::edge::PublicApi;
 
-/// How often viewers are counted: the finest interval of a series.
+/// The sampling interval: the finest interval of a series.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
-/// How long before a drop opens its viewers are counted: those who gather for it.
+/// How long before its opening the viewers of a drop are counted: the buyers who gather for it.
 const BEFORE_OPENING_MS: u64 = 3_600_000;
 
-/// Records who watches drops until the server stops.
-pub(crate) async fn record_viewers(door: Door) {
-    let (gateway, rooms) = (door.gateway(), door.rooms());
+/// Records the viewers of drops until the server stops.
+pub(crate) async fn record_viewers(api: PublicApi) {
+    let (gateway, hub) = (api.gateway(), api.hub());
     if let Err(error) = gateway.read_side.end_viewer_counts(gateway.now()).await {
         tracing::warn!(%error, "viewers of before the start are not ended in the series");
     }
@@ -31,20 +31,20 @@ pub(crate) async fn record_viewers(door: Door) {
     let mut turn = 0;
     loop {
         tokio::select! {
-            () = rooms.stop.cancelled() => break,
+            () = hub.stop.cancelled() => break,
             _ = ticks.tick() => {}
         }
-        record(&door, turn, true).await;
+        record(&api, turn, true).await;
         turn = turn.wrapping_add(1);
     }
-    record(&door, turn, false).await;
+    record(&api, turn, false).await;
 }
 
-/// Records what has changed since it was recorded last. `counting`: otherwise nobody counts from now on.
-async fn record(door: &Door, turn: usize, counting: bool) {
-    let (gateway, now) = (door.gateway(), door.gateway().now());
-    let mut changed: Vec<(Arc<Kept>, ViewerSample)> = Vec::new();
-    for ((tenant, topic, _), kept) in door.rooms().drops() {
+/// Records what has changed since the last sample. `counting: false` records that counting ends.
+async fn record(api: &PublicApi, turn: usize, counting: bool) {
+    let (gateway, now) = (api.gateway(), api.gateway().now());
+    let mut changed: Vec<(Arc<RetainedChannel>, ViewerSample)> = Vec::new();
+    for ((tenant, topic, _), kept) in api.hub().drops() {
         let Topic::Drop(drop) = topic else { continue };
         let view = if counting { gateway.commerce.drop_view(&tenant, drop).await.ok() } else { None };
         let counted = view.filter(|view| is_counted(view, now)).map(|_| kept.viewers());
@@ -55,7 +55,8 @@ async fn record(door: &Door, turn: usize, counting: bool) {
     if changed.is_empty() {
         return;
     }
-    // Where more have changed than one transaction takes, the others have their turn in the next second.
+    // Where more drops have changed than fit in one transaction, start elsewhere each time so that the others follow in
+    // the next second.
     let first = turn.wrapping_mul(VIEWER_SAMPLES_MAX) % changed.len();
     changed.rotate_left(first);
     changed.truncate(VIEWER_SAMPLES_MAX);
@@ -66,7 +67,7 @@ async fn record(door: &Door, turn: usize, counting: bool) {
     }
 }
 
-/// Whether the viewers of a drop are a part of its series now.
+/// Whether the viewers of a drop are part of its series now.
 fn is_counted(view: &DropView, now: Timestamp) -> bool {
     match view.state {
         DropState::Open | DropState::SoldOut => true,

@@ -1,4 +1,4 @@
-//! What people read: the problems' pages, the API's document, and a reader for it that needs no network.
+//! Documentation pages: the problem codes, the OpenAPI document, and a viewer for it that needs no network.
 
 use axum::{
     extract::Path,
@@ -15,12 +15,12 @@ const READER: &str = include_str!("../../assets/reader.html");
 const READER_SCRIPT: &str = include_str!("../../assets/reader.js");
 const READER_STYLE: &str = include_str!("../../assets/reader.css");
 
-/// Our own script and style, our own document, and nothing else.
+/// Allows only our own script, style and document.
 const READER_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; \
      form-action 'none'; frame-ancestors 'none'",
 );
-/// A page with its style in it, and no script.
+/// Allows inline style and no script.
 const PAGE_POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'");
 const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=300");

@@ -1,6 +1,6 @@
-//! Forgetting what nobody needs any more: carts that guests left behind, and contacts that no order came of.
+//! Deletes expired data: abandoned carts of guests, and contacts without an order.
 
-use actors::{Answered, AskError, Call};
+use actors::{Answered, AskError, CommandMeta};
 use engine::{
     cart::{Cart, CartCommand},
     checkout::{Checkout, CheckoutCommand, CheckoutReply, CheckoutState},
@@ -11,10 +11,11 @@ use persistence::sql::{CONTACTS_WITHOUT_ORDER_MAX, ContactFate, WithoutOrder};
 
 use crate::{Gateway, Problem};
 
-/// Pages of contacts in one round: what is left waits for the next, so that other upkeep has its turn.
+/// The maximum number of pages of contacts per round. The rest waits for the next round, so that other upkeep gets its
+/// turn.
 const PAGES_MAX: usize = 16;
 
-/// Throws away what has expired by `now`.
+/// Deletes what has expired by `now`.
 pub(crate) async fn forget_expired(gateway: &Gateway, now: Timestamp) -> Result<(), Problem> {
     expire_carts(gateway, now).await?;
     for _ in 0..PAGES_MAX {
@@ -25,8 +26,8 @@ pub(crate) async fn forget_expired(gateway: &Gateway, now: Timestamp) -> Result<
     Ok(())
 }
 
-/// Throws away carts of guests that nobody has changed for as long as the operator keeps them: one page, since rows follow
-/// what has expired after a moment only.
+/// Deletes guests' carts that have not changed for the configured time. One page per round, since rows follow the
+/// expiry with a delay.
 async fn expire_carts(gateway: &Gateway, now: Timestamp) -> Result<(), Problem> {
     let kept_ms = u64::try_from(gateway.settings.guest_cart_ttl.as_millis()).unwrap_or(u64::MAX);
     let unchanged_since = Timestamp(now.0.saturating_sub(kept_ms));
@@ -34,9 +35,9 @@ async fn expire_carts(gateway: &Gateway, now: Timestamp) -> Result<(), Problem> 
     let mut expired = 0;
     for (tenant, cart) in &carts {
         let expire = CartCommand::Expire { unchanged_since };
-        match gateway.commerce.ask::<Cart>(&cart.key(tenant), expire, Call::read()).await {
-            Ok(Answered { again, .. }) => expired += usize::from(!again),
-            Err(AskError::Rejected(_) | AskError::Parked) => {}
+        match gateway.commerce.ask::<Cart>(&cart.key(tenant), expire, CommandMeta::read()).await {
+            Ok(Answered { duplicate, .. }) => expired += usize::from(!duplicate),
+            Err(AskError::Rejected(_) | AskError::Quarantined) => {}
             Err(error) => return Err(error.into()),
         }
     }
@@ -46,7 +47,7 @@ async fn expire_carts(gateway: &Gateway, now: Timestamp) -> Result<(), Problem> 
     Ok(())
 }
 
-/// Forgets contacts that no order came of. Whether there may be more.
+/// Forgets contacts without an order. Returns whether there may be more.
 async fn forget_contacts(gateway: &Gateway, now: Timestamp) -> Result<bool, Problem> {
     let found = gateway.read_side.contacts_without_order(now).await?;
     let is_full = found.len() == CONTACTS_WITHOUT_ORDER_MAX as usize;
@@ -63,28 +64,28 @@ async fn forget_contacts(gateway: &Gateway, now: Timestamp) -> Result<bool, Prob
     Ok(is_full)
 }
 
-/// What the checkout that a contact was written for says.
+/// Decides about a contact by the state of the checkout that it belongs to.
 async fn fate_of(gateway: &Gateway, found: &WithoutOrder, now: Timestamp) -> Result<ContactFate, Problem> {
     let WithoutOrder { tenant, contact, checkout } = found;
     let later = now.plus_ms(u64::try_from(gateway.settings.contact_ttl.as_millis()).unwrap_or(u64::MAX));
     let view = CheckoutCommand::View { buyer: None };
-    let order = match gateway.commerce.ask::<Checkout>(&checkout.key(tenant), view, Call::read()).await {
+    let order = match gateway.commerce.ask::<Checkout>(&checkout.key(tenant), view, CommandMeta::read()).await {
         Ok(Answered { reply: CheckoutReply::Checkout(view), .. }) => match view.state {
             CheckoutState::Completed { order } => order,
             CheckoutState::Failed { .. } => return Ok(ContactFate::Forget),
             CheckoutState::Pending | CheckoutState::RequiresAction { .. } => return Ok(ContactFate::AskAgain(later)),
         },
-        // It was refused, or never began.
+        // The checkout was rejected, or never began.
         Err(AskError::Rejected(_)) => return Ok(ContactFate::Forget),
-        Err(AskError::Parked) => return Ok(ContactFate::AskAgain(later)),
+        Err(AskError::Quarantined) => return Ok(ContactFate::AskAgain(later)),
         Err(error) => return Err(error.into()),
     };
     let view = OrderCommand::View { viewer: None };
-    match gateway.commerce.ask::<Order>(&order.key(tenant), view, Call::read()).await {
-        // Another copy of the request, with another address, was refused by its key.
+    match gateway.commerce.ask::<Order>(&order.key(tenant), view, CommandMeta::read()).await {
+        // The order has the contact of another copy of the request; this copy was rejected by its idempotency key.
         Ok(Answered { reply: OrderReply::Order(view), .. }) if view.contact != *contact => Ok(ContactFate::Forget),
         Ok(_) => Ok(ContactFate::Keep),
-        Err(AskError::Rejected(_) | AskError::Parked) => Ok(ContactFate::AskAgain(later)),
+        Err(AskError::Rejected(_) | AskError::Quarantined) => Ok(ContactFate::AskAgain(later)),
         Err(error) => Err(error.into()),
     }
 }

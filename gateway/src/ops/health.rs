@@ -1,4 +1,4 @@
-//! Whether the server lives, whether it is ready, and its numbers.
+//! Liveness, readiness and metrics.
 
 use axum::{
     extract::State,
@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use crate::{Gateway, Problem, problem::Code, wire::ok};
 
-/// How long a page of numbers is shown before it is made anew: making it takes milliseconds.
+/// How long a rendered metrics page is reused: rendering takes milliseconds.
 pub(crate) const RENDERED_TTL: Duration = Duration::from_secs(1);
 const STARTING_WAIT: Duration = Duration::from_secs(1);
 
@@ -74,7 +74,7 @@ pub(crate) async fn metrics(State(gateway): State<Gateway>, headers: HeaderMap) 
     Ok(([(header::CONTENT_TYPE, kind)], page).into_response())
 }
 
-/// The page as it was at most [`RENDERED_TTL`] ago. Whoever comes while it is made waits for it.
+/// Returns the metrics page, at most [`RENDERED_TTL`] old. Concurrent callers wait for the same rendering.
 async fn rendered(gateway: &Gateway) -> Result<Bytes, Problem> {
     let mut rendered = gateway.rendered_metrics.lock().await;
     if let Some((at, page)) = &*rendered

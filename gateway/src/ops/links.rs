@@ -1,13 +1,14 @@
-//! What leads from one answer to the next request: the links of the OpenAPI document.
+//! The links of the OpenAPI document: which operations can follow a response, and with which of its values.
 
 use serde_json::{Map, Value, json};
 
-/// From an operation's answer to the next operation: its parameters, and what its body must say, as places in the answer.
+/// A link from an operation's response to the next operation. Parameters and body members are JSON pointers into the
+/// response.
 struct Link {
     from: &'static str,
     to: &'static str,
     parameters: &'static [(&'static str, &'static str)],
-    /// Members of the next body. A name that ends with `[]` is a list of this one thing.
+    /// Members of the next body. A name that ends with `[]` is a list with this single element.
     body: &'static [(&'static str, &'static str)],
 }
 
@@ -49,7 +50,7 @@ const LINKS: &[Link] = &[
     link("create_checkout", "get_checkout", BY_ID),
     link("create_checkout", "confirm_checkout", BY_ID),
     link("create_checkout", "cancel_checkout", BY_ID),
-    // Not to its order: most answers of a checkout have none yet.
+    // Not to its order: most responses of a checkout have none yet.
     link("create_refund", "get_order", BY_ID),
     Link {
         from: "create_session",
@@ -63,7 +64,7 @@ fn place(pointer: &str) -> String {
     format!("$response.body#{pointer}")
 }
 
-/// The links of the answers of an operation, by the operation that each leads to.
+/// The links of an operation's responses, by the operation that each leads to.
 pub(super) fn links_of(operation: &str) -> Map<String, Value> {
     let leads = LINKS.iter().filter(|link| link.from == operation);
     leads
@@ -72,7 +73,8 @@ pub(super) fn links_of(operation: &str) -> Map<String, Value> {
                 .parameters
                 .iter()
                 .map(|(name, pointer)| {
-                    // The number alone is no text, which a header is: OpenAPI embeds what stands in braces.
+                    // `If-Match` is a string, so the number must be embedded in one: OpenAPI replaces expressions in
+                    // braces.
                     let said = if *name == VERSION {
                         json!(format!("\"{{{}}}\"", place(pointer)))
                     } else {

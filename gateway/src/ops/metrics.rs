@@ -1,35 +1,35 @@
-//! How the doors are doing, in numbers. Metrics that record on the way of a request are looked up once, here.
+//! Metrics of the gateway. The metrics recorded per request are looked up once, here.
 
 use std::time::Duration;
 
-use actors::{Commerce, gate::NODE_CALLERS_MAX};
+use actors::{Commerce, permits::NODE_CALLERS_MAX};
 use axum::http::{Method, StatusCode};
 use engine::time::Timestamp;
 use metrics::{Counter, Histogram, Unit};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use persistence::sql::UndeliveredSummary;
 
-/// Bounds of the histograms of seconds: from half a millisecond, below which nothing durable is answered, to 10 s, after
-/// which an outcome counts as unknown.
+/// Buckets of the histograms in seconds: from half a millisecond, below which nothing durable is answered, to 10 s,
+/// after which an outcome counts as unknown.
 const SECONDS: &[f64] =
     &[0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// Bounds of the histogram of a journal group's entries: one buyer alone, to as many as a node lets wait.
+/// Buckets of the histogram of entries per journal group: from a single buyer to as many callers as a node lets wait.
 const ENTRIES: &[f64] = &[
     1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0, 2_048.0, 4_096.0, 8_192.0, 16_384.0, 65_536.0,
 ];
-/// Bounds of the histogram of a journal group's bytes: one small entry, to several full batches.
+/// Buckets of the histogram of bytes per journal group: from one small entry to several full batches.
 const BYTES: &[f64] =
     &[256.0, 1_024.0, 4_096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0, 4_194_304.0, 16_777_216.0, 67_108_864.0];
 
-/// What a metric is.
+/// The type of a metric.
 enum Shape {
     Counter,
     Gauge,
     Histogram,
 }
 
-/// Everything that `/metrics` shows: what it is, in which unit, and what it says.
+/// All metrics of `/metrics`: name, type, unit and description.
 const METRICS: &[(&str, Shape, Unit, &str)] = &[
     ("http_requests_total", Shape::Counter, Unit::Count, "Requests answered, by method, route and class of status"),
     (
@@ -114,9 +114,10 @@ const METRICS: &[(&str, Shape, Unit, &str)] = &[
 const METHODS: [Method; 7] =
     [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
 
-/// Makes this process count. Once, before anything else: what was looked up earlier counts nothing.
+/// Installs the metrics recorder of this process. Call it once, before anything else: metrics that were looked up
+/// earlier count nothing.
 ///
-/// An error when the process counts already.
+/// Returns an error when a recorder is installed already.
 pub fn install() -> Result<PrometheusHandle, BuildError> {
     let handle = builder()?.install_recorder()?;
     for (name, shape, unit, help) in METRICS {
@@ -129,21 +130,21 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     Ok(handle)
 }
 
-/// Notes what is looked up only when someone looks.
+/// Updates the metrics that are only read when `/metrics` is rendered.
 pub(crate) fn note(commerce: &Commerce) {
     metrics::gauge!("fusion_permits_in_use").set(commerce.waiting() as f64);
     metrics::gauge!("fusion_permits_max").set(NODE_CALLERS_MAX as f64);
     metrics::gauge!("fusion_effects_under_way").set(commerce.effects_under_way() as f64);
 }
 
-/// Notes how many mails wait, and for how long.
+/// Updates the number of queued mails and the age of the oldest.
 pub(crate) fn note_mails(summary: &UndeliveredSummary, now: Timestamp) {
     metrics::gauge!("fusion_mail_queue_entries").set(summary.waiting as f64);
     let oldest_ms = summary.oldest_at.map_or(0, |oldest| now.ms_since(oldest));
     metrics::gauge!("fusion_mail_oldest_seconds").set(oldest_ms as f64 / 1_000.0);
 }
 
-/// A handle that shows nothing, for tests of the doors.
+/// A handle that renders nothing, for tests of the gateway.
 pub fn detached() -> PrometheusHandle {
     PrometheusBuilder::new().build_recorder().handle()
 }
@@ -155,9 +156,9 @@ fn builder() -> Result<PrometheusBuilder, BuildError> {
         .set_buckets_for_metric(Matcher::Suffix("_bytes".to_owned()), BYTES)
 }
 
-/// What is counted for one method at one path.
+/// The metrics of one method at one path.
 pub(crate) struct Meter {
-    /// The path as the document has it, for logs: what people put in its place may be secret.
+    /// The path as the document has it, for logs: the values of its parameters may be secret.
     pub(crate) route: String,
     by_class: [Counter; 5],
     seconds: Histogram,
@@ -181,14 +182,14 @@ impl Meter {
     }
 }
 
-/// What is counted, by route.
+/// The metrics by route.
 pub(crate) struct Meters {
     paths: matchit::Router<[Option<Box<Meter>>; 7]>,
     other: Meter,
 }
 
 impl Meters {
-    /// One for every operation of `api`; requests to anything else share one.
+    /// One meter for every operation of `api`; requests to anything else share one.
     pub(crate) fn of(api: &utoipa::openapi::OpenApi) -> Self {
         let mut paths = matchit::Router::new();
         for (path, item) in &api.paths.paths {
@@ -199,7 +200,7 @@ impl Meters {
                 index += 1;
                 operation.as_ref().map(|_| Box::new(Meter::new(method, path)))
             });
-            // The router of the doors has taken the same paths: they fit.
+            // The router of the API has accepted the same paths, so they are valid.
             let _ = paths.insert(path.clone(), meters);
         }
         Self { paths, other: Meter::new("other", "other") }

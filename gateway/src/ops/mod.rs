@@ -1,4 +1,4 @@
-//! What operators and developers look at: health, metrics, documentation; and what is done now and then.
+//! Operations: health, metrics, documentation, and periodic upkeep.
 
 pub(crate) mod docs;
 pub(crate) mod expiry;
@@ -11,16 +11,16 @@ use std::time::Duration;
 
 use crate::Gateway;
 
-/// How often histograms are emptied of their samples: at 100,000 requests a second that is 4 MB of them.
+/// How often samples are drained from histograms: at 100,000 requests a second that is 4 MB of them.
 const METRICS_EVERY: Duration = Duration::from_secs(5);
-/// How often what has expired is forgotten.
+/// How often expired entries are removed from memory.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
-/// How often expired carts and contacts are thrown away.
+/// How often expired carts and contacts are deleted.
 const EXPIRY_EVERY: Duration = Duration::from_secs(60);
 /// How often expired refresh tokens are deleted.
 const TOKENS_EVERY: Duration = Duration::from_secs(600);
 
-/// Does what is to be done now and then, for ever.
+/// Runs the periodic upkeep. Never returns.
 pub(crate) async fn upkeep(gateway: Gateway) {
     let mut metrics = tokio::time::interval(METRICS_EVERY);
     let mut sweep = tokio::time::interval(SWEEP_EVERY);
@@ -28,7 +28,7 @@ pub(crate) async fn upkeep(gateway: Gateway) {
     let mut expiry = tokio::time::interval(EXPIRY_EVERY);
     loop {
         let gateway = gateway.clone();
-        // Each walks through large tables: not on the threads that serve requests.
+        // Each of them walks through large tables, so they run on blocking threads, not on those that serve requests.
         let done = tokio::select! {
             _ = metrics.tick() => tokio::task::spawn_blocking(move || gateway.metrics().run_upkeep()).await,
             _ = sweep.tick() => tokio::task::spawn_blocking(move || {

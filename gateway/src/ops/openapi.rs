@@ -1,4 +1,4 @@
-//! The OpenAPI 3.1 document: generated from the handlers, and completed with what is the same everywhere.
+//! The OpenAPI 3.1 document: generated from the handlers, and completed with what all operations share.
 
 use serde_json::{Map, Value, json};
 use utoipa::{
@@ -12,7 +12,7 @@ use crate::{
     wire::{AmountSchema, CurrencySchema, IdSchema, MoneyWire, PriceSchema, RecordedCurrencySchema, SkuSchema},
 };
 
-/// What the document says of the API as a whole.
+/// The description of the API as a whole.
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -55,13 +55,13 @@ impl Modify for Bearer {
     }
 }
 
-/// A schema that says more than the derived one: its name, or that of a part of it (`Order/properties/lines`), and the
+/// An addition to a derived schema: the name of the schema, or of a part of it (`Order/properties/lines`), and the
 /// members that are added or replaced.
 pub(crate) type Refinement = (&'static str, Value);
 
 const METHODS: [&str; 6] = ["get", "put", "post", "patch", "delete", "options"];
 
-/// The document, with the answers that every operation of a kind can give.
+/// Completes the document with the responses that every operation of a kind can return.
 pub(crate) fn complete(api: &utoipa::openapi::OpenApi, refinements: Vec<Refinement>) -> Value {
     let mut document = serde_json::to_value(api).unwrap_or_default();
     for (name, members) in refinements {
@@ -89,7 +89,7 @@ pub(crate) fn complete(api: &utoipa::openapi::OpenApi, refinements: Vec<Refineme
     document
 }
 
-/// How the cursors of a list look: those of the read side begin with the number of their list and of its order.
+/// The pattern of the cursors of a list. Those of the read side begin with the number of their list and of its order.
 fn cursor_pattern(operation: &str) -> Option<&'static str> {
     Some(match operation {
         "list_products" => "^[02468acegikmoqsu][4-7][0-9a-v]{38}$",

@@ -1,4 +1,4 @@
-//! Why there is no answer, as a problem.
+//! Problems for failed requests to entities.
 
 use actors::AskError;
 
@@ -10,7 +10,7 @@ impl<J: Into<Problem>> From<AskError<J>> for Problem {
             AskError::Rejected(rejection) => rejection.into(),
             AskError::Overloaded { retry_after } => Problem::new(Code::Overloaded).retry_after(retry_after),
             AskError::Unknown => Problem::new(Code::OutcomeUnknown),
-            AskError::Parked => Problem::new(Code::Parked),
+            AskError::Quarantined => Problem::new(Code::Parked),
             AskError::Unavailable { retry_after } => Problem::new(Code::Unavailable).retry_after(retry_after),
         }
     }

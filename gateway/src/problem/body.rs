@@ -1,4 +1,4 @@
-//! A problem as JSON, and as OpenAPI describes it.
+//! A problem as JSON, and its OpenAPI schema.
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::json;
@@ -11,7 +11,7 @@ use super::{Code, Inner};
 
 struct Written<'a> {
     problem: &'a Inner,
-    /// `None` where the problem is a part of an answer.
+    /// `None` if the problem is a part of another response.
     request_id: Option<&'a str>,
 }
 
@@ -52,7 +52,7 @@ pub(super) fn part(problem: &Inner) -> serde_json::Value {
     serde_json::to_value(Written { problem, request_id: None }).unwrap_or_default()
 }
 
-/// `Problem` in the OpenAPI document: the table's codes are its enumeration.
+/// The schema `Problem` of the OpenAPI document. Its enumeration has all codes of the table.
 pub(crate) struct ProblemDoc;
 
 impl PartialSchema for ProblemDoc {
@@ -88,7 +88,7 @@ impl ToSchema for ProblemDoc {
     }
 }
 
-/// `FieldError` in the OpenAPI document.
+/// The schema `FieldError` of the OpenAPI document.
 pub(crate) struct FieldErrorDoc;
 
 impl PartialSchema for FieldErrorDoc {
@@ -118,7 +118,7 @@ impl ToSchema for FieldErrorDoc {
     }
 }
 
-/// A schema from its JSON. The callers' literals are valid, which the OpenAPI test shows.
+/// Parses a schema from JSON. The callers' literals are valid: the OpenAPI test covers them.
 pub(crate) fn from_json(schema: serde_json::Value) -> RefOr<Schema> {
     serde_json::from_value(schema).unwrap_or_else(|_| RefOr::T(Schema::default()))
 }

@@ -1,4 +1,4 @@
-//! Why a cart refuses, as a problem.
+//! Problems for rejections by carts.
 
 use engine::cart::CartRejection;
 

@@ -1,4 +1,4 @@
-//! Why a checkout refuses, or has failed, as a problem.
+//! Problems for rejections by checkouts, and for failed checkouts.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use engine::checkout::{CheckoutProblem, CheckoutRejection};
 use super::{Code, Problem};
 use crate::wire::MoneyWire;
 
-/// When to try again what did not answer in time.
+/// The `Retry-After` when a part of the checkout did not respond in time.
 const UNAVAILABLE_WAIT: Duration = Duration::from_secs(5);
-/// When to try again after too many attempts under one key.
+/// The `Retry-After` after too many attempts with the same key.
 const ATTEMPTS_WAIT: Duration = Duration::from_secs(60);
 
 impl From<CheckoutRejection> for Problem {

@@ -1,6 +1,6 @@
-//! Why a drop refuses, as a problem.
+//! Problems for rejections by drops.
 
-use engine::drop::DropRejection;
+use engine::flash_drop::DropRejection;
 
 use super::{Code, Problem};
 

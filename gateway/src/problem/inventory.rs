@@ -1,12 +1,12 @@
-//! Why an inventory shard refuses, as a problem.
+//! Problems for rejections by stock items.
 
-use engine::inventory::{InventoryRejection, StockLevels};
+use engine::stock::{StockLevels, StockRejection};
 
 use super::{Code, Problem};
 
-impl From<InventoryRejection> for Problem {
-    fn from(rejection: InventoryRejection) -> Self {
-        use InventoryRejection as R;
+impl From<StockRejection> for Problem {
+    fn from(rejection: StockRejection) -> Self {
+        use StockRejection as R;
         let detail = rejection.to_string();
         let problem = match rejection {
             R::NotFound => Problem::new(Code::NotFound),

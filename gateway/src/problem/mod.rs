@@ -1,10 +1,10 @@
-//! What goes wrong, as callers hear it: RFC 9457 problem details.
+//! Errors of the API: RFC 9457 problem details.
 //!
 //! ```text
 //!   rejection, AskError, bad input ──► Problem ──► (response extension) ──► edge: adds request_id, writes the body
 //! ```
 //!
-//! [`table`] says what each code means; a file for each aggregate says which code its rejections have.
+//! [`table`] defines the meaning of each code. A file for each aggregate maps its rejections to codes.
 
 mod ask;
 mod body;
@@ -30,10 +30,10 @@ use serde_json::Value;
 pub(crate) use self::body::{FieldErrorDoc, ProblemDoc, from_json as schema_of};
 pub use self::table::Code;
 
-/// The most field errors that one problem lists: a body of 64 KiB can hold thousands.
+/// The maximum number of field errors in a problem. A body of 64 KiB can contain thousands.
 pub const FIELD_ERRORS_MAX: usize = 50;
 
-/// A problem that a caller is told.
+/// An error response of the API.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem(Box<Inner>);
 
@@ -46,46 +46,46 @@ struct Inner {
     retry_after: Option<u32>,
 }
 
-/// What is wrong with one field.
+/// An error in a single field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldError {
-    /// Where: a JSON pointer (RFC 6901) into the body, or `?name` for a query parameter.
+    /// The location: a JSON pointer (RFC 6901) into the body, or `?name` for a query parameter.
     pub pointer: String,
-    /// What kind of fault.
+    /// The kind of error.
     pub code: FieldCode,
-    /// What is wrong, in words.
+    /// A description for people.
     pub detail: Cow<'static, str>,
 }
 
-/// The kinds of faults of a field.
+/// The kinds of errors in a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FieldCode {
-    /// Not JSON.
+    /// The text is not valid JSON.
     Malformed,
-    /// It must be there.
+    /// A required field is missing.
     Missing,
-    /// There is no such field.
+    /// No field of this name exists.
     Unknown,
-    /// It stands twice.
+    /// The field is duplicated.
     Doubled,
-    /// A value of another type, or another format, is expected.
+    /// The value has the wrong type or format.
     WrongType,
-    /// The value is out of its range, or does not fit the others.
+    /// The value is out of range, or contradicts other fields.
     OutOfRange,
-    /// A password that many people have.
+    /// The password is used by many people.
     TooCommon,
-    /// A password that follows from little.
+    /// The password is easy to guess.
     TooGuessable,
 }
 
 impl FieldCode {
-    /// Whether the schema cannot be held responsible: the value has its form, and is refused for what it is.
+    /// Whether the value conforms to the schema and is refused for its content.
     fn is_of_value(self) -> bool {
         matches!(self, FieldCode::OutOfRange | FieldCode::TooCommon | FieldCode::TooGuessable)
     }
 
-    /// Its name in answers.
+    /// Returns its name in the API.
     pub fn name(self) -> &'static str {
         match self {
             FieldCode::Malformed => "malformed",
@@ -101,41 +101,41 @@ impl FieldCode {
 }
 
 impl Problem {
-    /// The problem with this code, and nothing else to say.
+    /// Creates a problem with this code and no details.
     pub fn new(code: Code) -> Self {
         Self(Box::new(Inner { code, detail: None, errors: Vec::new(), members: Vec::new(), retry_after: None }))
     }
 
-    /// A request that does not fit its schema, because of one field.
+    /// Creates a problem for a request that does not conform to its schema because of this field.
     pub fn invalid(pointer: impl Into<String>, code: FieldCode, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::InvalidRequest).with_error(FieldError { pointer: pointer.into(), code, detail: detail.into() })
     }
 
-    /// A value that is out of its range.
+    /// Creates a problem for a value out of range.
     pub fn out_of_range(pointer: impl Into<String>, detail: impl Into<Cow<'static, str>>) -> Self {
         let error = FieldError { pointer: pointer.into(), code: FieldCode::OutOfRange, detail: detail.into() };
         Self::new(Code::OutOfRange).with_error(error)
     }
 
-    /// There is no such thing, or none that the caller may see.
+    /// Creates a problem for something that does not exist, or that the caller may not see.
     pub fn not_found() -> Self {
         Self::new(Code::NotFound)
     }
 
-    /// A fault of our own. `what` and `why` are logged, and never told.
+    /// Creates a problem for an internal error. `what` and `why` are logged, but never sent to the client.
     pub fn internal(what: &'static str, why: &dyn std::fmt::Display) -> Self {
         tracing::error!(what, %why, "internal problem");
         Self::new(Code::Internal)
     }
 
-    /// Says what happened this time.
+    /// Sets the description of this occurrence.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
         self.0.detail = Some(detail.into());
         self
     }
 
-    /// Adds what is wrong with a field; beyond [`FIELD_ERRORS_MAX`] nothing is added.
+    /// Adds a field error, unless there are already [`FIELD_ERRORS_MAX`].
     #[must_use]
     pub fn with_error(mut self, error: FieldError) -> Self {
         if self.0.errors.len() < FIELD_ERRORS_MAX {
@@ -144,14 +144,14 @@ impl Problem {
         self
     }
 
-    /// Adds a member of its own (RFC 9457, section 3.2).
+    /// Adds an extension member (RFC 9457, section 3.2).
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
         self.0.members.push((name, value.into()));
         self
     }
 
-    /// Says when to try again: whole seconds, rounded up, at least one.
+    /// Sets `Retry-After`, rounded up to whole seconds, at least one.
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Self {
         let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1);
@@ -159,33 +159,33 @@ impl Problem {
         self
     }
 
-    /// Its code.
+    /// Returns the code.
     pub fn code(&self) -> Code {
         self.0.code
     }
 
-    /// Its HTTP status.
+    /// Returns the HTTP status.
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.0.code.entry().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    /// What is wrong with which field.
+    /// Returns the field errors.
     pub fn errors(&self) -> &[FieldError] {
         &self.0.errors
     }
 
-    /// What happened, as a part of another answer: of something that has failed.
+    /// Returns the problem as a part of another response, such as that of a failed checkout.
     pub(crate) fn to_part(&self) -> Value {
         body::part(&self.0)
     }
 
-    /// The body, with the id of the request that it answers.
+    /// Returns the body, with the id of the request.
     pub fn to_json(&self, request_id: &str) -> Vec<u8> {
         body::write(&self.0, request_id)
     }
 }
 
-/// The response has no body yet: the edge, which knows the request's id, writes it.
+/// Builds a response without a body: the edge writes it, because it knows the id of the request.
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
@@ -201,13 +201,14 @@ impl IntoResponse for Problem {
     }
 }
 
-/// All of `values`, if each is there. Unlike `collect`, it looks at every one, so that every fault is noted.
+/// Returns all `values` if each is present. Unlike `collect`, it consumes the whole iterator, so that every fault is
+/// recorded.
 pub(crate) fn all_of<T>(values: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> {
     let values: Vec<Option<T>> = values.collect();
     values.into_iter().collect()
 }
 
-/// Gathers what is wrong with the values of a request, so that the caller hears it all at once.
+/// Collects the errors in the values of a request, so that the client gets all of them at once.
 #[derive(Debug, Default)]
 pub struct Faults {
     errors: Vec<FieldError>,
@@ -215,17 +216,17 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// The value, or `None` with a note that it is out of its range.
+    /// Returns the value, or `None` after recording that it is out of range.
     pub fn range<T, E: std::fmt::Display>(&mut self, pointer: impl Into<String>, value: Result<T, E>) -> Option<T> {
         value.map_err(|why| self.add(pointer, FieldCode::OutOfRange, why.to_string())).ok()
     }
 
-    /// The value, or `None` with a note that its format is another.
+    /// Returns the value, or `None` after recording that its format is wrong.
     pub fn format<T, E: std::fmt::Display>(&mut self, pointer: impl Into<String>, value: Result<T, E>) -> Option<T> {
         value.map_err(|why| self.add(pointer, FieldCode::WrongType, why.to_string())).ok()
     }
 
-    /// The value, or `None` with a note that it is missing.
+    /// Returns the value, or `None` after recording that it is missing.
     pub fn present<T>(&mut self, pointer: impl Into<String>, value: Option<T>) -> Option<T> {
         if value.is_none() {
             self.add(pointer, FieldCode::Missing, "is required");
@@ -233,30 +234,30 @@ impl Faults {
         value
     }
 
-    /// Notes a fault unless `holds`.
+    /// Records an error unless `holds`.
     pub fn check(&mut self, pointer: impl Into<String>, holds: bool, detail: impl Into<Cow<'static, str>>) {
         if !holds {
             self.add(pointer, FieldCode::OutOfRange, detail);
         }
     }
 
-    /// Notes that a field is missing which the schema leaves out for others: the value as a whole is out of its range.
+    /// Records a missing field that the schema does not require in general: the value as a whole is out of range.
     pub fn needs(&mut self, pointer: impl Into<String>, detail: impl Into<Cow<'static, str>>) {
         self.errors.push(FieldError { pointer: pointer.into(), code: FieldCode::Missing, detail: detail.into() });
     }
 
-    /// Notes a fault.
+    /// Records an error.
     pub fn add(&mut self, pointer: impl Into<String>, code: FieldCode, detail: impl Into<Cow<'static, str>>) {
         self.schema |= !code.is_of_value();
         self.errors.push(FieldError { pointer: pointer.into(), code, detail: detail.into() });
     }
 
-    /// Whether nothing is wrong so far.
+    /// Whether no error was recorded.
     pub fn is_empty(&self) -> bool {
         self.errors.is_empty()
     }
 
-    /// The problem, if there were faults: 400 when the schema is broken anywhere, else 422.
+    /// Returns the problem if there are errors: 400 if any of them violates the schema, else 422.
     pub fn into_result(self) -> Result<(), Problem> {
         if self.errors.is_empty() {
             return Ok(());
@@ -265,7 +266,7 @@ impl Faults {
         Err(self.errors.into_iter().fold(Problem::new(code), Problem::with_error))
     }
 
-    /// `value`, if there were no faults. It is there whenever there were none.
+    /// Returns `value` if there are no errors. The caller makes sure that it is present then.
     pub fn give<T>(self, value: Option<T>) -> Result<T, Problem> {
         self.into_result()?;
         value.ok_or_else(|| Problem::internal("a value is missing without a fault", &"Faults::give"))

@@ -1,4 +1,4 @@
-//! Why an order refuses, as a problem.
+//! Problems for rejections by orders.
 
 use engine::order::OrderRejection;
 

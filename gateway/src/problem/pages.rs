@@ -1,4 +1,4 @@
-//! The pages at `/problems/{code}`, for people who follow a problem's `type`.
+//! The pages at `/problems/{code}`, where the `type` of a problem leads.
 
 use std::fmt::Write;
 
@@ -18,7 +18,7 @@ fn page(title: &str, main: &str) -> String {
     )
 }
 
-/// The page of one code.
+/// Returns the page of a code.
 pub(crate) fn of(code: Code) -> String {
     let Entry { code, status, title, meaning, remedy, retryable } = *code.entry();
     let again =
@@ -33,7 +33,7 @@ pub(crate) fn of(code: Code) -> String {
     page(title, &main)
 }
 
-/// The list of all codes.
+/// Returns the list of all codes.
 pub(crate) fn index() -> String {
     let mut rows = String::new();
     for code in Code::ALL {
@@ -52,8 +52,8 @@ pub(crate) fn index() -> String {
     )
 }
 
-/// The table's text with `code` as HTML. It holds no other markup, and the table is ours: nothing needs escaping but
-/// the three characters that HTML reserves.
+/// Converts a text of the table to HTML, with backticks as `code`. The table contains no other markup, so only the
+/// three characters that HTML reserves are escaped.
 fn marked(text: &str) -> String {
     let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let mut html = String::with_capacity(escaped.len() + 32);

@@ -1,4 +1,4 @@
-//! Why a product refuses, as a problem.
+//! Problems for rejections by products.
 
 use engine::product::ProductRejection;
 

@@ -1,4 +1,4 @@
-//! What the SQL read side could not do, as a problem.
+//! Problems for errors of the SQL read side.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use persistence::sql::StoreError;
 
 use super::{Code, Problem};
 
-/// When to ask a busy database again.
+/// The `Retry-After` when the database is busy.
 const BUSY_WAIT: Duration = Duration::from_secs(1);
 
 impl From<StoreError> for Problem {

@@ -1,35 +1,35 @@
-//! Every problem that the doors answer with: the one table that pages, documentation and OpenAPI are made from.
+//! The table of all problems of the API. Pages, documentation and the OpenAPI document are generated from it.
 
-/// What is known of a problem before anyone has it.
+/// The general description of a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
-    /// Its stable name, the last part of its `type`.
+    /// The stable name, which is the last part of `type`.
     pub code: &'static str,
-    /// The HTTP status that it comes with.
+    /// The HTTP status.
     pub status: u16,
-    /// What it is, in a few words; the same at every occurrence.
+    /// A short summary that is the same for every occurrence.
     pub title: &'static str,
-    /// What has happened.
+    /// What happened.
     pub meaning: &'static str,
-    /// What the caller can do about it.
+    /// What the client can do about it.
     pub remedy: &'static str,
-    /// Whether the same request may succeed later as it is.
+    /// Whether the same request may succeed later without changes.
     pub retryable: bool,
 }
 
 macro_rules! codes {
     ($($name:ident = $code:literal, $status:literal, $retryable:literal, $title:literal, $meaning:literal, $remedy:literal;)*) => {
-        /// The code of a problem. Codes are never renamed; clients branch on them.
+        /// The code of a problem. Codes are never renamed, because clients branch on them.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Code {
             $(#[doc = $meaning] $name,)*
         }
 
         impl Code {
-            /// Every code there is.
+            /// All codes.
             pub const ALL: &'static [Code] = &[$(Code::$name,)*];
 
-            /// What the table says of it.
+            /// Returns the table's entry.
             pub fn entry(self) -> &'static Entry {
                 match self {
                     $(Code::$name => {
@@ -46,7 +46,7 @@ macro_rules! codes {
                 }
             }
 
-            /// The code with this name.
+            /// Returns the code of this name.
             pub fn from_name(name: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|code| code.entry().code == name)
             }
@@ -55,7 +55,7 @@ macro_rules! codes {
 }
 
 codes! {
-    // 400: what the schema refuses
+    // 400: violations of the schema
     InvalidRequest = "invalid_request", 400, false, "The request does not fit its schema",
         "The request is malformed: its JSON does not parse, or a field is missing, unknown, named twice or of the wrong type.",
         "Correct what `errors` names, each by a JSON pointer into the body (`?name` for a query parameter), and send it again.";
@@ -103,7 +103,7 @@ codes! {
     RequestTimeout = "request_timeout", 408, true, "The request took too long to arrive",
         "The body did not arrive within the time that the server waits for one.",
         "Send the whole request at once.";
-    // 409: what the state refuses
+    // 409: refused in the present state
     SoldOut = "sold_out", 409, true, "Too few units are available",
         "The drop has fewer units free than were asked for. `available` says how many; `may_return` says whether holds may still end and free some.",
         "Ask for fewer, or try again later when `may_return` is true.";
@@ -240,7 +240,7 @@ codes! {
     TooManyAttempts = "too_many_attempts", 429, true, "Too many wrong passwords",
         "Wrong passwords were tried for this e-mail address, so that the next one has to wait: a second after five, twice as long after each one more, at most 15 minutes. Until then no password is looked at, the right one neither. It is the same for an address that no account has.",
         "Wait for `Retry-After` seconds, or set a new password by the link that `POST /v1/password-resets` sends: it ends the wait. Sessions go on meanwhile.";
-    // 5xx: never for bad input
+    // 5xx: never caused by invalid input
     Internal = "internal", 500, true, "Something is wrong with the server",
         "A fault of the server's own. It is logged under `request_id`.",
         "Tell the shop's operator the `request_id`. Repeating a command with its key is safe.";

@@ -79,7 +79,7 @@ pub(crate) async fn create_account(
     let email = faults.range("/email", Email::new(&body.email));
     gateway.sessions.passwords.check_new(&body.password, email.as_ref(), &mut faults).await?;
     let email = faults.give(email)?;
-    // Whoever may try many addresses learns by `email_taken` which of them have accounts.
+    // `email_taken` reveals which addresses have accounts, so the number of attempts is limited.
     gateway.limits.sign_up(arrival.address)?;
     let grant = gateway.sessions.register(&identity, &email, body.password, arrival.address, gateway.now()).await?;
     gateway.greet(identity.tenant(), grant.subject);
@@ -120,10 +120,10 @@ pub(crate) async fn create_verification_mail(
     identity: Identity,
 ) -> Result<Response, Problem> {
     gateway.limits.password(arrival.address)?;
-    if !identity.standing().customer {
+    if !identity.subject_status().customer {
         return Err(Problem::new(Code::AccountRequired).with_detail("a guest has no address to be verified"));
     }
-    if identity.standing().verified {
+    if identity.subject_status().verified {
         return Err(Problem::new(Code::NotAllowed).with_detail("the address is verified already"));
     }
     gateway.send_verification(identity.tenant(), identity.subject()).await?;
@@ -147,7 +147,7 @@ pub(crate) async fn create_password_reset(
     let mut faults = Faults::default();
     let email = faults.range("/email", Email::new(&body.email));
     let email = faults.give(email)?;
-    // Aside, so that the answer takes as long for an address that nobody has.
+    // In the background, so that the response takes the same time if no account has this address.
     tokio::spawn(async move {
         if let Err(problem) = send_link(&gateway, &shop.tenant, &email).await {
             tracing::warn!(tenant = %shop.tenant, code = problem.code().entry().code, "a password link was not sent");
@@ -160,14 +160,14 @@ async fn send_link(gateway: &Gateway, tenant: &TenantId, email: &Email) -> Resul
     let Some(account) = gateway.read_side.account_by_email(tenant, email.as_str()).await? else { return Ok(()) };
     let Some(to) = account.email else { return Ok(()) };
     let now = gateway.now();
-    // Before the link is made: a new one takes the place of an older.
+    // Checked before the link is created: a new link invalidates the previous one.
     if gateway.notices.take_place(Why::PasswordReset, tenant, &to, now).is_err() {
         return Ok(());
     }
     let secret = new_secret()?;
     let expires_at = now.plus_seconds(gateway.settings.reset_ttl.as_secs());
     gateway.read_side.create_password_reset(tenant, account.subject, token_hash(&secret), now, expires_at).await?;
-    // In the fragment: it reaches no server's log, and no other site by a Referer.
+    // In the fragment: so the token reaches no server log, and no other site through a `Referer`.
     let link = format!("{}/reset-password#token={secret}", gateway.shop_url(tenant).await?);
     let minutes = gateway.settings.reset_ttl.as_secs() / 60;
     let mail = Mail {

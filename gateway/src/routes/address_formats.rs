@@ -1,4 +1,4 @@
-//! `/v1/address-formats`: how addresses are written in each country, for forms.
+//! `/v1/address-formats`: the address formats of all countries, for forms.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -74,7 +74,7 @@ struct OptionWire {
     latin_name: Option<&'static str>,
 }
 
-/// A body that never changes while the server runs, and its ETag.
+/// A body that stays the same while the server runs, and its ETag.
 type Kept = (Vec<u8>, String);
 
 static FORMATS: LazyLock<HashMap<&'static str, Kept>> =
@@ -83,7 +83,7 @@ static FORMATS: LazyLock<HashMap<&'static str, Kept>> =
 static COUNTRIES: LazyLock<Kept> = LazyLock::new(|| keep(&CountriesWire { countries: address::countries().collect() }));
 
 fn keep(body: &impl Serialize) -> Kept {
-    // Texts and numbers only: they can always be written.
+    // Texts and numbers only: serialising them cannot fail.
     let bytes = serde_json::to_vec(body).unwrap_or_default();
     let tag = etag(0, &bytes);
     (bytes, tag)

@@ -1,12 +1,12 @@
-//! `/v1/carts`: what a buyer means to buy.
+//! `/v1/carts`: shopping carts.
 
 use std::sync::Arc;
 
-use actors::{Answered, AskError, Call};
+use actors::{Answered, AskError, CommandMeta};
 use axum::{extract::State, response::Response};
 use engine::{
     cart::{Cart, CartCommand, CartLine, CartRejection, CartReply, CartView},
-    drop::Buyer,
+    flash_drop::Buyer,
     id::{CartId, CheckoutId, LineId, ProductId, Sku, TenantId, VariantId},
     money::Currency,
     product::Quote,
@@ -18,11 +18,11 @@ use persistence::sql::{List, PAGE_LINES_MAX, Page};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{known_former, read_call, variants::quote};
+use super::{known_former, read_meta, variants::quote};
 use crate::{
     Gateway, Problem,
     auth::Identity,
-    edge::{Arrival, Json, MaybeJson, Path, Query},
+    edge::{Arrival, Json, OptionalJson, Path, Query},
     idempotency::{Key, OptionalKey},
     ops::openapi::{KeyHeader, OptionalKeyHeader},
     problem::{Code, Faults},
@@ -32,7 +32,7 @@ use crate::{
     },
 };
 
-/// Carts of a page that are asked for at once.
+/// The number of carts of a page that are queried concurrently.
 const ASKED_AT_ONCE: usize = 16;
 
 /// A cart to be made.
@@ -168,11 +168,11 @@ async fn ask(
     tenant: &TenantId,
     cart: CartId,
     command: CartCommand,
-    call: Call,
+    meta: CommandMeta,
 ) -> Result<(Arc<CartView>, bool), Problem> {
-    let Answered { reply, again } = gateway.commerce.ask::<Cart>(&cart.key(tenant), command, call).await?;
+    let Answered { reply, duplicate } = gateway.commerce.ask::<Cart>(&cart.key(tenant), command, meta).await?;
     match reply {
-        CartReply::Cart(view) => Ok((view, again)),
+        CartReply::Cart(view) => Ok((view, duplicate)),
         CartReply::Done => Err(Problem::internal("cart", &"an answer to another question")),
     }
 }
@@ -187,20 +187,20 @@ pub(crate) async fn create_cart(
     State(gateway): State<Gateway>,
     identity: Identity,
     idempotency: Key,
-    MaybeJson(body): MaybeJson<NewCart>,
+    OptionalJson(body): OptionalJson<NewCart>,
 ) -> Result<Response, Problem> {
     let mut faults = Faults::default();
     let currency = body.currency.as_deref().and_then(|code| faults.range("/currency", Currency::new(code)));
     faults.into_result()?;
     let (tenant, buyer) = (identity.tenant(), identity.buyer());
-    let mut call = idempotency.call(&identity, "create_cart", b"", &body);
+    let mut meta = idempotency.meta(&identity, "create_cart", b"", &body);
     let view = CartCommand::View { buyer: Some(buyer.clone()) };
-    call.command_id =
-        known_former::<Cart>(&gateway, &call, |id| CartId(id.0).key(tenant), view, CartRejection::NotFound).await?;
-    let cart = CartId(call.command_id.0);
+    meta.command_id =
+        known_former::<Cart>(&gateway, &meta, |id| CartId(id.0).key(tenant), view, CartRejection::NotFound).await?;
+    let cart = CartId(meta.command_id.0);
     let command = CartCommand::Create { tenant: tenant.clone(), cart, buyer: buyer.clone(), currency };
-    let (view, again) = ask(&gateway, tenant, cart, command, call).await?;
-    Ok(replayed(created(&format!("/v1/carts/{cart}"), &CartWire::of(&view)), again))
+    let (view, duplicate) = ask(&gateway, tenant, cart, command, meta).await?;
+    Ok(replayed(created(&format!("/v1/carts/{cart}"), &CartWire::of(&view)), duplicate))
 }
 
 /// One's own carts, newest first
@@ -219,12 +219,14 @@ pub(crate) async fn list_carts(
     let page = gateway.read_side.carts(tenant, &subjects, query.request(List::Carts)?).await?;
     let asked = page.items.into_iter().map(|(cart, created_at)| {
         let view = CartCommand::View { buyer: Some(buyer.clone()) };
-        let call = read_call(&arrival);
+        let meta = read_meta(&arrival);
         let commerce = &gateway.commerce;
         async move {
-            let view = match commerce.ask::<Cart>(&cart.key(tenant), view, call).await {
+            let view = match commerce.ask::<Cart>(&cart.key(tenant), view, meta).await {
                 Ok(Answered { reply: CartReply::Cart(view), .. }) => Some(view),
-                Ok(Answered { reply: CartReply::Done, .. }) | Err(AskError::Parked | AskError::Rejected(_)) => None,
+                Ok(Answered { reply: CartReply::Done, .. }) | Err(AskError::Quarantined | AskError::Rejected(_)) => {
+                    None
+                }
                 Err(error) => return Err(Problem::from(error)),
             };
             Ok(((created_at, cart.0), view))
@@ -247,7 +249,7 @@ pub(crate) async fn get_cart(
     Path(cart): Path<CartId>,
 ) -> Result<Response, Problem> {
     let buyer: Option<Buyer> = (!identity.is_vendor()).then(|| identity.buyer());
-    let (view, _) = ask(&gateway, identity.tenant(), cart, CartCommand::View { buyer }, read_call(&arrival)).await?;
+    let (view, _) = ask(&gateway, identity.tenant(), cart, CartCommand::View { buyer }, read_meta(&arrival)).await?;
     Ok(ok(&CartWire::of(&view)))
 }
 
@@ -261,9 +263,9 @@ pub(crate) async fn delete_cart(
     idempotency: OptionalKey,
     Path(cart): Path<CartId>,
 ) -> Result<Response, Problem> {
-    let call = idempotency.0.call(&identity, "delete_cart", &cart.to_bytes(), &"delete_cart");
+    let meta = idempotency.0.meta(&identity, "delete_cart", &cart.to_bytes(), &"delete_cart");
     let command = CartCommand::Delete { buyer: identity.buyer() };
-    gateway.commerce.ask::<Cart>(&cart.key(identity.tenant()), command, call).await?;
+    gateway.commerce.ask::<Cart>(&cart.key(identity.tenant()), command, meta).await?;
     Ok(done())
 }
 
@@ -287,12 +289,12 @@ pub(crate) async fn add_cart_line(
     let sku = read_sku(&body.sku, "/sku", &mut faults);
     let quantity = faults.range("/quantity", Quantity::new(body.quantity));
     let (sku, quantity) = faults.give(sku.zip(quantity))?;
-    let call = idempotency.call(&identity, "add_cart_line", &cart.to_bytes(), &body);
+    let meta = idempotency.meta(&identity, "add_cart_line", &cart.to_bytes(), &body);
     let tenant = identity.tenant();
     let quote = match quote(&gateway, tenant, &sku).await {
         Ok(quote) => quote,
         Err(problem) if problem.code() == Code::NotForSale => {
-            let Some(view) = answered_before(&gateway, &identity, cart, call).await? else { return Err(problem) };
+            let Some(view) = answered_before(&gateway, &identity, cart, meta).await? else { return Err(problem) };
             return Ok(replayed(created(&format!("/v1/carts/{cart}"), &CartWire::of(&view)), true));
         }
         Err(problem) => return Err(problem),
@@ -300,21 +302,22 @@ pub(crate) async fn add_cart_line(
     let Quote { product, variant, title, options, price, .. } = quote;
     let buyer = identity.buyer();
     let command = CartCommand::AddLine { buyer, sku, product, variant, title, options, quantity, price };
-    let (view, again) = ask(&gateway, tenant, cart, command, call).await?;
-    Ok(replayed(created(&format!("/v1/carts/{cart}"), &CartWire::of(&view)), again))
+    let (view, duplicate) = ask(&gateway, tenant, cart, command, meta).await?;
+    Ok(replayed(created(&format!("/v1/carts/{cart}"), &CartWire::of(&view)), duplicate))
 }
 
-/// What the cart answered to this command when it was accepted: what was for sale then need not be any more.
+/// Returns the cart's earlier reply to this command, if any: its item need no longer be for sale.
 async fn answered_before(
     gateway: &Gateway,
     identity: &Identity,
     cart: CartId,
-    call: Call,
+    meta: CommandMeta,
 ) -> Result<Option<Arc<CartView>>, Problem> {
-    // Under the command's name, but about a line that no cart has: a cart that does not know the name changes nothing.
+    // The recall has the command's id, but names a line that no cart has. If the cart does not know the id, nothing
+    // changes.
     let line = LineId::derive(&[b"no line", &cart.to_bytes()]);
     let recall = CartCommand::RemoveLine { buyer: identity.buyer(), line };
-    match gateway.commerce.ask::<Cart>(&cart.key(identity.tenant()), recall, call).await {
+    match gateway.commerce.ask::<Cart>(&cart.key(identity.tenant()), recall, meta).await {
         Ok(Answered { reply: CartReply::Cart(view), .. }) => Ok(Some(view)),
         Ok(Answered { reply: CartReply::Done, .. }) => Ok(None),
         Err(AskError::Rejected(CartRejection::KeyReused(reused))) => Err(reused.into()),
@@ -338,10 +341,10 @@ pub(crate) async fn update_cart_line(
     let mut faults = Faults::default();
     let quantity = faults.range("/quantity", Quantity::new(body.quantity));
     let quantity = faults.give(quantity)?;
-    let call = idempotency.0.call(&identity, "update_cart_line", &line.to_bytes(), &body);
+    let meta = idempotency.0.meta(&identity, "update_cart_line", &line.to_bytes(), &body);
     let command = CartCommand::ChangeLine { buyer: identity.buyer(), line, quantity };
-    let (view, again) = ask(&gateway, identity.tenant(), cart, command, call).await?;
-    Ok(replayed(ok(&CartWire::of(&view)), again))
+    let (view, duplicate) = ask(&gateway, identity.tenant(), cart, command, meta).await?;
+    Ok(replayed(ok(&CartWire::of(&view)), duplicate))
 }
 
 /// Take a line out of a cart
@@ -356,9 +359,9 @@ pub(crate) async fn remove_cart_line(
     idempotency: OptionalKey,
     Path((cart, line)): Path<(CartId, LineId)>,
 ) -> Result<Response, Problem> {
-    let call = idempotency.0.call(&identity, "remove_cart_line", &line.to_bytes(), &"remove_cart_line");
+    let meta = idempotency.0.meta(&identity, "remove_cart_line", &line.to_bytes(), &"remove_cart_line");
     let command = CartCommand::RemoveLine { buyer: identity.buyer(), line };
-    match gateway.commerce.ask::<Cart>(&cart.key(identity.tenant()), command, call).await {
+    match gateway.commerce.ask::<Cart>(&cart.key(identity.tenant()), command, meta).await {
         Ok(_) | Err(AskError::Rejected(CartRejection::LineNotFound)) => Ok(done()),
         Err(error) => Err(error.into()),
     }

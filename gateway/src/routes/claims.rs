@@ -1,13 +1,15 @@
-//! Claims: units of a drop, held for a buyer. Making one is the busiest thing that the doors do.
+//! Claims: units of a drop, held for a buyer. Creating a claim is the most frequent operation of the API.
 
 mod buyer;
 
 use std::net::IpAddr;
 
-use actors::{Answered, Call};
+use actors::{Answered, CommandMeta};
 use axum::{extract::State, response::Response};
 use engine::{
-    drop::{Buyer, ClaimNetwork, ClaimState, ClaimView, Drop, DropCommand, DropReply, NetworkHash, ReleaseReason},
+    flash_drop::{
+        Buyer, ClaimNetwork, ClaimState, ClaimView, DropCommand, DropReply, FlashDrop, NetworkHash, ReleaseReason,
+    },
     id::{ClaimId, DropId, OrderId, Sku, TenantId},
     quantity::Quantity,
     time::Timestamp,
@@ -18,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use self::buyer::{ClaimBuyerWire, with_buyers};
-use super::read_call;
+use super::read_meta;
 use crate::{
     Gateway, Problem,
     auth::{Identity, Vendor, keys::keyed_hash},
@@ -29,9 +31,9 @@ use crate::{
     wire::{IdSchema, MoneyWire, PageQuery, PageWire, SkuSchema, created, done, ok, read_claim, read_sku, replayed},
 };
 
-/// Drops that are asked for one buyer's claims at once.
+/// The number of drops that are queried concurrently for a buyer's claims.
 const DROPS_AT_ONCE: usize = 16;
-/// The most claims of one buyer in one drop that its list shows: as many as the drop takes from one buyer.
+/// The maximum number of claims of a buyer in a drop that its list shows: the drop's own limit for each buyer.
 const CLAIMS_OF_DROP_MAX: u32 = 100;
 
 /// Units to be held.
@@ -96,7 +98,7 @@ impl From<ClaimView> for ClaimWire {
     fn from(view: ClaimView) -> Self {
         let ClaimView { id, buyer: _, sku, quantity, unit_price, state, expires_at, created_at } = view;
         let (name, checkout, order_id, released) = match state {
-            ClaimState::Held { pin, .. } => ("held", pin.map(|pin| pin.checkout), None, None),
+            ClaimState::Held { lock, .. } => ("held", lock.map(|lock| lock.checkout), None, None),
             ClaimState::Sold { order } => ("sold", None, Some(order), None),
             ClaimState::Released { why } => ("released", None, None, Some(why)),
         };
@@ -132,10 +134,10 @@ async fn ask_claim(
     tenant: &TenantId,
     drop: DropId,
     command: DropCommand,
-    call: Call,
+    meta: CommandMeta,
 ) -> Result<(ClaimView, bool), Problem> {
-    let Answered { reply, again } = gateway.commerce.ask::<Drop>(&drop.key(tenant), command, call).await?;
-    claim_of(reply).map(|view| (view, again))
+    let Answered { reply, duplicate } = gateway.commerce.ask::<FlashDrop>(&drop.key(tenant), command, meta).await?;
+    claim_of(reply).map(|view| (view, duplicate))
 }
 
 fn claim_of(reply: DropReply) -> Result<ClaimView, Problem> {
@@ -150,9 +152,9 @@ async fn ask_claims(
     tenant: &TenantId,
     drop: DropId,
     command: DropCommand,
-    call: Call,
+    meta: CommandMeta,
 ) -> Result<(Vec<ClaimView>, Option<u32>), Problem> {
-    match gateway.commerce.ask::<Drop>(&drop.key(tenant), command, call).await?.reply {
+    match gateway.commerce.ask::<FlashDrop>(&drop.key(tenant), command, meta).await?.reply {
         DropReply::Claims(claims, next) => Ok((claims, next)),
         DropReply::Drop(_) | DropReply::Claim(_) | DropReply::Done => Err(odd()),
     }
@@ -180,13 +182,13 @@ pub(crate) async fn create_claim(
     Json(body): Json<NewClaim>,
 ) -> Result<Response, Problem> {
     let network = network(&gateway, identity.tenant(), drop, arrival.address);
-    let (command, call) = claiming(&gateway, &identity, &idempotency, drop, network, &body)?;
-    let (view, again) = ask_claim(&gateway, identity.tenant(), drop, command, call).await?;
+    let (command, meta) = claiming(&gateway, &identity, &idempotency, drop, network, &body)?;
+    let (view, duplicate) = ask_claim(&gateway, identity.tenant(), drop, command, meta).await?;
     let wire = ClaimWire::from(view);
-    Ok(replayed(created(&format!("/v1/drops/{drop}/claims/{}", wire.id), &wire), again))
+    Ok(replayed(created(&format!("/v1/drops/{drop}/claims/{}", wire.id), &wire), duplicate))
 }
 
-/// The network that a claim comes from, as this drop knows it: two drops cannot be held against each other.
+/// Returns the network of a claim, hashed per drop: the hashes of two drops cannot be correlated.
 fn network(gateway: &Gateway, tenant: &TenantId, drop: DropId, address: IpAddr) -> ClaimNetwork {
     let network = claim_network(address).to_be_bytes();
     let hash = keyed_hash(&gateway.network_key, &[tenant.as_str().as_bytes(), &drop.to_bytes(), &network]);
@@ -195,7 +197,7 @@ fn network(gateway: &Gateway, tenant: &TenantId, drop: DropId, address: IpAddr) 
     ClaimNetwork { hash: NetworkHash(u64::from_be_bytes(eighth)), exempt: gateway.limits.is_free(address) }
 }
 
-/// What a buyer asks of a drop, and under which name.
+/// Returns the command to claim units, with its metadata.
 fn claiming(
     gateway: &Gateway,
     identity: &Identity,
@@ -203,18 +205,18 @@ fn claiming(
     drop: DropId,
     network: ClaimNetwork,
     body: &NewClaim,
-) -> Result<(DropCommand, Call), Problem> {
+) -> Result<(DropCommand, CommandMeta), Problem> {
     gateway.check_verified(identity)?;
     let mut faults = Faults::default();
     let quantity = faults.range("/quantity", Quantity::new(body.quantity));
     let sku = body.sku.as_deref().and_then(|sku| read_sku(sku, "/sku", &mut faults));
     let quantity = faults.give(quantity)?;
-    let call = idempotency.call(identity, "create_claim", &drop.to_bytes(), body);
-    let (claim, buyer) = (ClaimId(call.command_id.0), identity.buyer());
-    Ok((DropCommand::Claim { claim, buyer, sku, quantity, network: Some(network) }, call))
+    let meta = idempotency.meta(identity, "create_claim", &drop.to_bytes(), body);
+    let (claim, buyer) = (ClaimId(meta.command_id.0), identity.buyer());
+    Ok((DropCommand::Claim { claim, buyer, sku, quantity, network: Some(network) }, meta))
 }
 
-/// Claims units of one drop, each claim for itself; the drop is asked once for all of them.
+/// Makes several independent claims of a drop, in a single call of the drop.
 pub(crate) async fn claim_many(
     gateway: &Gateway,
     identity: &Identity,
@@ -229,10 +231,10 @@ pub(crate) async fn claim_many(
     for ask in asks {
         answers.push(ask.map(|command| commands.push(command)));
     }
-    let heard = gateway.commerce.ask_many::<Drop>(&drop.key(identity.tenant()), commands).await;
+    let heard = gateway.commerce.ask_many::<FlashDrop>(&drop.key(identity.tenant()), commands).await;
     let mut heard = heard.into_iter().map(|answer| {
-        let Answered { reply, again } = answer?;
-        claim_of(reply).map(|view| (ClaimWire::from(view), again))
+        let Answered { reply, duplicate } = answer?;
+        claim_of(reply).map(|view| (ClaimWire::from(view), duplicate))
     });
     answers.into_iter().map(|ask| ask.and_then(|()| heard.next().unwrap_or_else(|| Err(odd())))).collect()
 }
@@ -257,12 +259,12 @@ pub(crate) async fn list_drop_claims(
     };
     let command = DropCommand::ListClaims { buyer: None, before, limit: page.limit() };
     let tenant = vendor.0.tenant();
-    let (claims, next) = ask_claims(&gateway, tenant, drop, command, read_call(&arrival)).await?;
+    let (claims, next) = ask_claims(&gateway, tenant, drop, command, read_meta(&arrival)).await?;
     let items = with_buyers(&gateway, tenant, claims).await?;
     Ok(ok(&PageWire { items, next_cursor: next.map(|number| number.to_string()) }))
 }
 
-/// The buyer that a claim is looked up for: vendors see everyone's.
+/// Returns the buyer to restrict a read to. Vendors see the claims of all buyers.
 fn viewer(identity: &Identity) -> Option<Buyer> {
     (!identity.is_vendor()).then(|| identity.buyer())
 }
@@ -279,7 +281,7 @@ pub(crate) async fn get_claim(
 ) -> Result<Response, Problem> {
     let claim = read_claim(drop, &claim)?.claim;
     let command = DropCommand::ViewClaim { claim, buyer: viewer(&identity) };
-    let (view, _) = ask_claim(&gateway, identity.tenant(), drop, command, read_call(&arrival)).await?;
+    let (view, _) = ask_claim(&gateway, identity.tenant(), drop, command, read_meta(&arrival)).await?;
     if identity.is_vendor() {
         let claim = with_buyers(&gateway, identity.tenant(), vec![view]).await?.pop();
         return claim.map(|claim| ok(&claim)).ok_or_else(odd);
@@ -301,20 +303,20 @@ pub(crate) async fn release_claim(
     Path((drop, claim)): Path<(DropId, String)>,
 ) -> Result<Response, Problem> {
     let claim = read_claim(drop, &claim)?.claim;
-    release(&gateway, &identity, drop, claim, read_call(&arrival)).await?;
+    release(&gateway, &identity, drop, claim, read_meta(&arrival)).await?;
     Ok(done())
 }
 
-/// Gives a claim back, by whichever door.
+/// Releases a claim, for requests of any protocol.
 pub(crate) async fn release(
     gateway: &Gateway,
     identity: &Identity,
     drop: DropId,
     claim: ClaimId,
-    call: Call,
+    meta: CommandMeta,
 ) -> Result<(), Problem> {
     let command = DropCommand::Release { claim, buyer: identity.buyer() };
-    gateway.commerce.ask::<Drop>(&drop.key(identity.tenant()), command, call).await?;
+    gateway.commerce.ask::<FlashDrop>(&drop.key(identity.tenant()), command, meta).await?;
     Ok(())
 }
 
@@ -370,7 +372,7 @@ pub(crate) async fn list_claims(
     let drops = gateway.read_side.drops_of_buyer(tenant, &subjects, Limit::new(200).unwrap_or_default()).await?;
     let asked = drops.into_iter().map(|drop| {
         let command = DropCommand::ListClaims { buyer: Some(buyer.clone()), before: None, limit: CLAIMS_OF_DROP_MAX };
-        ask_claims(&gateway, tenant, drop, command, read_call(&arrival))
+        ask_claims(&gateway, tenant, drop, command, read_meta(&arrival))
     });
     let mut asked = stream::iter(asked).buffered(DROPS_AT_ONCE);
     let (limit, mut items, mut more) = (query.page.limit() as usize, Vec::new(), false);

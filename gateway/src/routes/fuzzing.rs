@@ -1,4 +1,4 @@
-//! The bodies of requests as `fuzz/targets/body.rs` asks for them. Not a part of any program.
+//! Request bodies for `fuzz/targets/body.rs`. Not part of any program.
 
 use engine::money::Currency;
 use serde::{Serialize, de::DeserializeOwned};
@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{Problem, edge::parse};
 
-/// Reads `bytes` as the body that `kind` names, looks at its values, and writes it as the fingerprints of commands have
-/// it. `None`: no such kind.
+/// Parses `bytes` as the body that `kind` names, validates its values, and serialises it as for the fingerprints of
+/// commands. `None`: the kind does not exist.
 pub fn body(kind: u8, bytes: &[u8]) -> Option<Result<Vec<u8>, Problem>> {
     Some(match kind {
         b'd' => look(bytes, NewDrop::read),

@@ -1,16 +1,16 @@
-//! `/v1/inventory`: units on hand.
+//! `/v1/inventory`: stock levels.
 
 use axum::{extract::State, response::Response};
 use engine::{
     id::{EntityKey, Sku},
-    inventory::{Inventory, InventoryCommand, InventoryReply, ON_HAND_MAX, StockChange, StockLevels},
+    stock::{ON_HAND_MAX, StockChange, StockCommand, StockItem, StockLevels, StockReply},
 };
 use persistence::sql::{LIMIT_DEFAULT, Limit};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
-use super::read_call;
+use super::read_meta;
 use crate::{
     Gateway, Problem,
     auth::Vendor,
@@ -21,7 +21,7 @@ use crate::{
     wire::{PageQuery, PageWire, SkuSchema, ok, read_sku, replayed},
 };
 
-/// The longest reason, in characters: a line in the merchant's books.
+/// The maximum length of a reason in characters: a line in the merchant's books.
 const REASON_CHARS_MAX: usize = 255;
 
 /// The numbers of a SKU. `on_hand` = `available` + `held` + `allocated`.
@@ -191,7 +191,7 @@ pub(crate) async fn get_inventory(
     Path(sku): Path<Sku>,
 ) -> Result<Response, Problem> {
     let answered =
-        gateway.commerce.ask::<Inventory>(&key(&sku, &vendor), InventoryCommand::View, read_call(&arrival)).await?;
+        gateway.commerce.ask::<StockItem>(&key(&sku, &vendor), StockCommand::View, read_meta(&arrival)).await?;
     Ok(ok(&Levels::of(sku, levels(answered.reply)?)))
 }
 
@@ -211,16 +211,16 @@ pub(crate) async fn adjust_inventory(
     Json(body): Json<NewAdjustment>,
 ) -> Result<Response, Problem> {
     let change = body.read()?;
-    let call = idempotency.call(&vendor.0, "adjust_inventory", sku.as_str().as_bytes(), &body);
-    let command = InventoryCommand::Adjust { change, reason: body.reason };
-    let answered = gateway.commerce.ask::<Inventory>(&key(&sku, &vendor), command, call).await?;
-    Ok(replayed(ok(&Levels::of(sku, levels(answered.reply)?)), answered.again))
+    let meta = idempotency.meta(&vendor.0, "adjust_inventory", sku.as_str().as_bytes(), &body);
+    let command = StockCommand::Adjust { change, reason: body.reason };
+    let answered = gateway.commerce.ask::<StockItem>(&key(&sku, &vendor), command, meta).await?;
+    Ok(replayed(ok(&Levels::of(sku, levels(answered.reply)?)), answered.duplicate))
 }
 
-fn levels(reply: InventoryReply) -> Result<StockLevels, Problem> {
+fn levels(reply: StockReply) -> Result<StockLevels, Problem> {
     match reply {
-        InventoryReply::Levels(levels) => Ok(levels),
-        InventoryReply::Done | InventoryReply::Settled(_) => {
+        StockReply::Levels(levels) => Ok(levels),
+        StockReply::Done | StockReply::Settled(_) => {
             Err(Problem::internal("inventory", &"an answer to another question"))
         }
     }

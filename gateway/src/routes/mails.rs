@@ -1,4 +1,4 @@
-//! `/v1/mails`: mails that have not been handed over.
+//! `/v1/mails`: mails that were not delivered.
 
 use axum::{extract::State, response::Response};
 use engine::time::Timestamp;
@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::{Gateway, Problem, auth::Vendor, wire::ok};
 
-/// What a receipt's name begins with; the order's id follows.
+/// The prefix of a receipt's name. The order's id follows.
 const RECEIPT: &str = "receipt-";
 
 /// Mails that have not been handed over.

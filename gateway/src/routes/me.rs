@@ -1,4 +1,4 @@
-//! `/v1/me`: who one is, what is kept of one, and having it erased.
+//! `/v1/me`: the caller's identity, its personal data, and their erasure.
 
 use axum::{extract::State, response::Response};
 use engine::{
@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use crate::{
     Gateway, Problem,
     auth::{Identity, Role, password},
-    edge::{Arrival, MaybeJson},
+    edge::{Arrival, OptionalJson},
     problem::{Code, Faults},
     wire::{IdSchema, done, ok},
 };
@@ -132,7 +132,7 @@ pub(crate) async fn erase_me(
     State(gateway): State<Gateway>,
     arrival: Arrival,
     identity: Identity,
-    MaybeJson(body): MaybeJson<Erasure>,
+    OptionalJson(body): OptionalJson<Erasure>,
 ) -> Result<Response, Problem> {
     let tenant = identity.tenant();
     if let Some(password) = &body.password {
@@ -153,7 +153,8 @@ pub(crate) async fn erase_me(
         let forgotten = gateway.mailer.forget(tenant, &data.subjects, &contacts).await;
         forgotten.map_err(|error| Problem::new(Code::Unavailable).with_detail(error.to_string()))
     };
-    // Before: who cannot lose the letters can ask again. After: a letter may have been under way.
+    // Mails are removed before the erasure, so that a failure can be retried, and again after it, because one may have
+    // been in transit.
     forget().await?;
     gateway.sessions.erase(&identity, gateway.now()).await?;
     forget().await?;

@@ -1,4 +1,4 @@
-//! The routes: one file for each kind of thing. A route reads a request, asks an entity, and writes its answer.
+//! The routes, in a file for each kind of resource. A route reads a request, calls an entity, and writes its response.
 
 mod accounts;
 mod address_formats;
@@ -24,7 +24,7 @@ pub(crate) use self::{
     drops::DropWire,
 };
 
-use actors::{AskError, Call};
+use actors::{AskError, CommandMeta};
 use axum::{
     Router,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
@@ -48,7 +48,7 @@ use crate::{
     wire::{IfNoneMatch, etag, fresh},
 };
 
-/// Every route, and what the document says of it.
+/// Returns all routes and their OpenAPI document.
 pub(crate) fn all(gateway: Gateway) -> (Router, openapi::OpenApi) {
     let (router, api) = documented().split_for_parts();
     let text = Bytes::from(document::complete(&api, refinements()).to_string());
@@ -63,22 +63,23 @@ pub(crate) fn all(gateway: Gateway) -> (Router, openapi::OpenApi) {
     (router.merge(pages).with_state(gateway), api)
 }
 
-/// The call of a read.
-pub(crate) fn read_call(arrival: &Arrival) -> Call {
-    Call { request_id: arrival.id.number(), ..Call::read() }
+/// Returns the metadata of a read.
+pub(crate) fn read_meta(arrival: &Arrival) -> CommandMeta {
+    CommandMeta { request_id: arrival.id.number(), ..CommandMeta::read() }
 }
 
-/// Former ids that are looked at together: an account has at most [`ALIASES_MAX`](persistence::sql::ALIASES_MAX).
+/// The number of former ids that are queried concurrently. An account has at most
+/// [`ALIASES_MAX`](persistence::sql::ALIASES_MAX).
 const FORMER_AT_ONCE: usize = 16;
 
-/// The id under which a command that creates an entity is known: its own, or the one that it had when its caller was a
-/// guest, if the entity exists under that one.
+/// Returns the id of a command that creates an entity: its own, or the one from when its caller was a guest, if the
+/// entity exists under that id.
 ///
-/// Only a definite "not found" of every id permits a new entity. While it is unknown whether one of them exists, creating
-/// another could make two of one command, so any other error is the answer to the whole request.
+/// A new entity may only be created if every id is definitely not found. While the existence of one of them is unknown,
+/// creating another could execute the command twice. Therefore any other error fails the whole request.
 async fn known_former<A: Aggregate>(
     gateway: &Gateway,
-    call: &Call,
+    meta: &CommandMeta,
     key: impl Fn(CommandId) -> EntityKey + Send,
     view: A::Command,
     not_found: A::Rejection,
@@ -86,19 +87,19 @@ async fn known_former<A: Aggregate>(
 where
     Problem: From<AskError<A::Rejection>>,
 {
-    if call.former_ids.is_empty() {
-        return Ok(call.command_id);
+    if meta.former_ids.is_empty() {
+        return Ok(meta.command_id);
     }
-    let ids = std::iter::once(call.command_id).chain(call.former_ids.iter().copied());
+    let ids = std::iter::once(meta.command_id).chain(meta.former_ids.iter().copied());
     let looks = ids.map(|id| {
         let (key, view) = (key(id), view.clone());
-        async move { (id, gateway.commerce.ask::<A>(&key, view, Call::read()).await.map(drop)) }
+        async move { (id, gateway.commerce.ask::<A>(&key, view, CommandMeta::read()).await.map(drop)) }
     });
     let found = first_found(stream::iter(looks).buffered(FORMER_AT_ONCE), &not_found).await?;
-    Ok(found.unwrap_or(call.command_id))
+    Ok(found.unwrap_or(meta.command_id))
 }
 
-/// The first id that exists; `None` when each is definitely not found.
+/// Returns the first id that exists, or `None` if each is definitely not found.
 async fn first_found<J: PartialEq>(
     looks: impl Stream<Item = (CommandId, Result<(), AskError<J>>)>,
     not_found: &J,
@@ -117,7 +118,7 @@ where
     Ok(None)
 }
 
-/// The OpenAPI document.
+/// Returns the OpenAPI document.
 pub(crate) fn document() -> serde_json::Value {
     document::complete(&documented().into_openapi(), refinements())
 }
@@ -189,7 +190,7 @@ fn refinements() -> Vec<document::Refinement> {
     .concat()
 }
 
-/// There is something at this address, but not for this method. To `OPTIONS` that is the answer: `Allow`.
+/// Answers requests whose path exists, but not with this method. For `OPTIONS`, the response is the `Allow` header.
 async fn wrong_method(method: Method) -> Response {
     if method == Method::OPTIONS {
         let mut headers = HeaderMap::new();

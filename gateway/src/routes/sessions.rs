@@ -1,4 +1,4 @@
-//! `/v1/sessions`: guests, sign-in, renewal, sign-out.
+//! `/v1/sessions`: guest sessions, sign-in, renewal, sign-out.
 
 use axum::{extract::State, response::Response};
 use engine::time::Timestamp;

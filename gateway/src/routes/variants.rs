@@ -1,24 +1,24 @@
-//! What a SKU is in the catalogue: which product has it, what it costs, what it is called.
+//! Looks up a SKU in the catalogue: its product, price and title.
 
 use std::time::Duration;
 
-use actors::{Answered, AskError, Call};
+use actors::{Answered, AskError, CommandMeta};
 use engine::{
     checkout::ClaimedVariant,
-    drop::{Drop, DropCommand, DropReply, DropView},
+    flash_drop::{DropCommand, DropReply, DropView, FlashDrop},
     id::{DropId, ProductId, Sku, TenantId, VariantId},
-    inventory::{Inventory, InventoryCommand},
-    product::{Product, ProductCommand, ProductRejection, ProductReply, Quote, Wanted},
+    product::{Product, ProductCommand, ProductRejection, ProductReply, Quote, VariantSelector},
+    stock::{StockCommand, StockItem},
 };
 
-use super::read_call;
+use super::read_meta;
 use crate::{Gateway, Problem, edge::Arrival, problem::Code};
 
-/// How long the lists may lag behind a SKU that the inventory knows, before it counts as not for sale.
+/// How long the lists may lag behind a SKU that has a stock item, before it counts as not for sale.
 const LISTS_WAIT: Duration = Duration::from_millis(1_500);
 const LISTS_EVERY: Duration = Duration::from_millis(50);
 
-/// What a SKU costs now. Its product comes from the lists, the price from the product itself.
+/// Returns the present price of a SKU. The lists know its product, and the product itself knows the price.
 pub(super) async fn quote(gateway: &Gateway, tenant: &TenantId, sku: &Sku) -> Result<Quote, Problem> {
     if let Some(product) = gateway.skus.find(tenant, sku) {
         if let Some(quote) = ask_price(gateway, tenant, product, sku).await? {
@@ -35,15 +35,15 @@ pub(super) async fn quote(gateway: &Gateway, tenant: &TenantId, sku: &Sku) -> Re
     Ok(quote)
 }
 
-/// What a product takes for a SKU; `None` when it does not sell it.
+/// Returns the price that a product has for a SKU, or `None` if it does not sell the SKU.
 pub(super) async fn ask_price(
     gateway: &Gateway,
     tenant: &TenantId,
     product: ProductId,
     sku: &Sku,
 ) -> Result<Option<Quote>, Problem> {
-    let wanted = ProductCommand::Quote(Wanted::Sku(sku.clone()));
-    match gateway.commerce.ask::<Product>(&product.key(tenant), wanted, Call::read()).await {
+    let wanted = ProductCommand::Quote(VariantSelector::Sku(sku.clone()));
+    match gateway.commerce.ask::<Product>(&product.key(tenant), wanted, CommandMeta::read()).await {
         Ok(Answered { reply: ProductReply::Quote(quote), .. }) => Ok(Some(quote)),
         Ok(_) => Err(odd()),
         Err(AskError::Rejected(
@@ -53,14 +53,14 @@ pub(super) async fn ask_price(
     }
 }
 
-/// The product that has a SKU. The lists may not have it yet when the inventory does.
+/// Returns the product of a SKU. The lists may lag behind the stock item, so this waits for them.
 async fn find(gateway: &Gateway, tenant: &TenantId, sku: &Sku) -> Result<Option<(ProductId, VariantId)>, Problem> {
     let deadline = tokio::time::Instant::now() + LISTS_WAIT;
     loop {
         if let Some(found) = gateway.read_side.variant_of_sku(tenant, sku).await? {
             return Ok(Some(found));
         }
-        let asked = gateway.commerce.ask::<Inventory>(&sku.key(tenant), InventoryCommand::View, Call::read()).await;
+        let asked = gateway.commerce.ask::<StockItem>(&sku.key(tenant), StockCommand::View, CommandMeta::read()).await;
         if matches!(asked, Err(AskError::Rejected(_))) || tokio::time::Instant::now() >= deadline {
             return Ok(None);
         }
@@ -68,8 +68,9 @@ async fn find(gateway: &Gateway, tenant: &TenantId, sku: &Sku) -> Result<Option<
     }
 }
 
-/// What the catalogue says of a SKU that was claimed of a drop, whatever the status of its product: what a drop sells need
-/// not be in the shop. A SKU of no product is called as the drop's product; `None` when there is none either.
+/// Returns the catalogue's data of a claimed SKU, whatever the status of its product: a drop may sell products that are
+/// not in the shop. For a SKU without a product, the title is that of the drop's product; `None` if there is none
+/// either.
 pub(super) async fn claimed_variant(
     gateway: &Gateway,
     arrival: &Arrival,
@@ -89,47 +90,47 @@ pub(super) async fn claimed_variant(
         gateway.skus.keep(tenant, sku, product);
         return Ok(Some(variant));
     }
-    // The lists may not have the product yet.
+    // The lists may not include the product yet.
     let Some(product) = drop_view(gateway, arrival, tenant, drop).await?.terms.product else { return Ok(None) };
     if let Some(variant) = describe(gateway, tenant, product, sku).await? {
         return Ok(Some(variant));
     }
-    match gateway.commerce.ask::<Product>(&product.key(tenant), ProductCommand::View, Call::read()).await {
+    match gateway.commerce.ask::<Product>(&product.key(tenant), ProductCommand::View, CommandMeta::read()).await {
         Ok(Answered { reply: ProductReply::Product(view), .. }) => {
             Ok(Some(ClaimedVariant { product, title: view.title.clone(), options: Vec::new() }))
         }
         Ok(_) => Err(odd()),
-        Err(AskError::Rejected(_) | AskError::Parked) => Ok(None),
+        Err(AskError::Rejected(_) | AskError::Quarantined) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
 
-/// What a product says of its variant with this SKU. One that is put aside stops no sale.
+/// Returns a product's description of the variant with this SKU. A quarantined product does not prevent the sale.
 async fn describe(
     gateway: &Gateway,
     tenant: &TenantId,
     product: ProductId,
     sku: &Sku,
 ) -> Result<Option<ClaimedVariant>, Problem> {
-    let command = ProductCommand::Describe(Wanted::Sku(sku.clone()));
-    match gateway.commerce.ask::<Product>(&product.key(tenant), command, Call::read()).await {
+    let command = ProductCommand::Describe(VariantSelector::Sku(sku.clone()));
+    match gateway.commerce.ask::<Product>(&product.key(tenant), command, CommandMeta::read()).await {
         Ok(Answered { reply: ProductReply::Quote(Quote { title, options, .. }), .. }) => {
             Ok(Some(ClaimedVariant { product, title, options }))
         }
         Ok(_) => Err(odd()),
-        Err(AskError::Rejected(_) | AskError::Parked) => Ok(None),
+        Err(AskError::Rejected(_) | AskError::Quarantined) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
 
-/// A drop as it stands.
+/// Returns the present view of a drop.
 pub(super) async fn drop_view(
     gateway: &Gateway,
     arrival: &Arrival,
     tenant: &TenantId,
     drop: DropId,
 ) -> Result<Box<DropView>, Problem> {
-    match gateway.commerce.ask::<Drop>(&drop.key(tenant), DropCommand::View, read_call(arrival)).await?.reply {
+    match gateway.commerce.ask::<FlashDrop>(&drop.key(tenant), DropCommand::View, read_meta(arrival)).await?.reply {
         DropReply::Drop(view) => Ok(view),
         DropReply::Claim(_) | DropReply::Claims(..) | DropReply::Done => {
             Err(Problem::internal("drop", &"an answer to another question"))

@@ -1,4 +1,4 @@
-//! What came back.
+//! Responses in tests.
 
 use axum::{
     http::{HeaderMap, StatusCode},
@@ -6,7 +6,7 @@ use axum::{
 };
 use serde_json::Value;
 
-/// An answer, read to its end.
+/// A response whose body has been read.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -23,14 +23,14 @@ impl Answer {
         Self { status: parts.status, headers: parts.headers, bytes, body }
     }
 
-    /// The answer, if its status is the expected one.
+    /// Asserts that the status is the expected one, and returns the response.
     #[track_caller]
     pub(crate) fn has(self, status: u16) -> Self {
         assert_eq!(self.status.as_u16(), status, "{}", String::from_utf8_lossy(&self.bytes));
         self
     }
 
-    /// The answer, if it is the expected problem.
+    /// Asserts that the response is the expected problem, and returns it.
     #[track_caller]
     pub(crate) fn refuses(self, status: u16, code: &str) -> Self {
         assert_eq!((self.status.as_u16(), self.text("/code")), (status, code), "{}", self.body);
@@ -61,7 +61,7 @@ impl Answer {
         self.body["items"].as_array().map_or(&[], Vec::as_slice)
     }
 
-    /// A header, or nothing.
+    /// The value of a header, or an empty string.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }

@@ -1,9 +1,9 @@
-//! What the tests of the doors share: a shop with everything behind it, and someone who asks.
+//! The fixture of the gateway's tests: a complete shop, and clients of it.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod answer;
-mod outside;
+mod external_services;
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -33,20 +33,20 @@ use streaming::{Journal, memory::MemoryJournal};
 
 pub(crate) use self::answer::Answer;
 use crate::{
-    Door, Gateway, GatewayOptions, Settings,
+    Gateway, GatewayOptions, PublicApi, Settings,
     auth::{Keys, Mail, MailError, Mailer, Role},
 };
 
-/// An address that is not loopback: limits count it.
+/// An address that is not loopback, so that limits apply to it.
 pub(crate) const AWAY: &str = "203.0.113.9:40000";
 const HERE: &str = "127.0.0.1:40000";
 
-/// Sales that never end during a test.
+/// The end of sales that never end during a test.
 pub(crate) const FAR: &str = "2099-01-01T00:00:00.000Z";
 
-/// A shop named `acme`, and another named `bolt`, behind one door.
+/// A shop named `acme` and another named `bolt`, behind one API.
 pub(crate) struct Shop {
-    pub(crate) door: Door,
+    pub(crate) api: PublicApi,
     pub(crate) gateway: Gateway,
     pub(crate) mails: Arc<Outbox>,
     pub(crate) journal: Arc<dyn Journal>,
@@ -54,7 +54,7 @@ pub(crate) struct Shop {
     _folder: tempfile::TempDir,
 }
 
-/// Mails that were sent, and contacts whose letters were to be forgotten.
+/// The mails that were sent, and the contacts whose mails were to be forgotten.
 #[derive(Default)]
 pub(crate) struct Outbox(pub(crate) Mutex<Vec<Mail>>, pub(crate) Mutex<Vec<ContactId>>);
 
@@ -76,7 +76,8 @@ impl Mailer for Outbox {
     }
 }
 
-/// The settings of tests: a developer's machine, where limits hold for others than loopback, and cheap passwords.
+/// The settings of tests: a developer's machine, where limits apply to addresses other than loopback, and cheap
+/// passwords.
 pub(crate) fn settings() -> Settings {
     let tenant = TenantId::new("acme").unwrap();
     let payment_providers = vec!["sandbox".to_owned()];
@@ -123,7 +124,7 @@ impl Shop {
             name: "test".to_owned(),
             journal: journal.clone(),
             snapshots: Arc::new(MemorySnapshots::new()),
-            outside: outside::world(folder.path(), clock.clone()),
+            external_services: external_services::world(folder.path(), clock.clone()),
             clock: clock.clone(),
             projection: Some(Arc::new(ReadSideProjection(tokio::sync::Mutex::new((projector, BTreeMap::new()))))),
             tuning,
@@ -141,10 +142,10 @@ impl Shop {
             metrics,
         })
         .unwrap();
-        Self { door: Door::new(gateway.clone()), gateway, mails, journal, _node: node, _folder: folder }
+        Self { api: PublicApi::new(gateway.clone()), gateway, mails, journal, _node: node, _folder: folder }
     }
 
-    /// Begins anew behind the same door, as after a restart: everything that the gateway had in memory is forgotten.
+    /// Replaces the gateway, as a restart does: everything that it had in memory is lost.
     pub(crate) fn restart_gateway(&mut self) {
         self.restart_gateway_with(self.gateway.settings.clone());
     }
@@ -160,25 +161,25 @@ impl Shop {
             metrics: crate::ops::metrics::detached(),
         })
         .unwrap();
-        self.door = Door::new(self.gateway.clone());
+        self.api = PublicApi::new(self.gateway.clone());
     }
 
-    /// Sends a request as it is.
+    /// Sends a request unchanged.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         self.send_from(HERE, request).await
     }
 
     pub(crate) async fn send_from(&self, peer: &str, request: Request<Body>) -> Answer {
         let peer: SocketAddr = peer.parse().unwrap();
-        Answer::read(self.door.answer(request, peer).await).await
+        Answer::read(self.api.answer(request, peer).await).await
     }
 
-    /// Someone with a token.
+    /// A client with a token.
     pub(crate) fn with(&self, token: &str) -> Visitor<'_> {
         Visitor { shop: self, token: Some(token.to_owned()) }
     }
 
-    /// Someone without a token.
+    /// A client without a token.
     pub(crate) fn nobody(&self) -> Visitor<'_> {
         Visitor { shop: self, token: None }
     }
@@ -206,31 +207,31 @@ impl Shop {
         self.with(&minted.unwrap().token)
     }
 
-    /// Puts `units` of each SKU on the shelf, each SKU as a product of its own.
+    /// Adds `units` of each SKU to the stock, each SKU as a product of its own.
     pub(crate) async fn stock(&self, units: u64, skus: &[&str]) {
         use engine::{
             id::{ProductId, Sku, VariantId},
-            inventory::{Inventory, InventoryCommand, StockChange},
+            stock::{StockChange, StockCommand, StockItem},
         };
         let tenant = TenantId::new("acme").unwrap();
         for name in skus {
             let sku = Sku::new(name).unwrap();
             let (product, variant) = (ProductId::derive(&[name.as_bytes()]), VariantId::derive(&[name.as_bytes()]));
-            let adopt = InventoryCommand::Adopt { tenant: tenant.clone(), sku: sku.clone(), product, variant };
-            let call = actors::Call::read;
-            self.gateway.commerce.ask::<Inventory>(&sku.key(&tenant), adopt, call()).await.unwrap();
-            let set = InventoryCommand::Adjust { change: StockChange::First(units), reason: "test".into() };
-            self.gateway.commerce.ask::<Inventory>(&sku.key(&tenant), set, call()).await.unwrap();
+            let adopt = StockCommand::Adopt { tenant: tenant.clone(), sku: sku.clone(), product, variant };
+            let meta = actors::CommandMeta::read;
+            self.gateway.commerce.ask::<StockItem>(&sku.key(&tenant), adopt, meta()).await.unwrap();
+            let set = StockCommand::Adjust { change: StockChange::First(units), reason: "test".into() };
+            self.gateway.commerce.ask::<StockItem>(&sku.key(&tenant), set, meta()).await.unwrap();
         }
     }
 
-    /// An open drop of `units` of SKU `S`, two for each buyer.
+    /// An open drop of `units` of SKU `S`, with a limit of two per buyer.
     pub(crate) async fn open_drop(&self, units: u64) -> String {
         self.stock(units, &["S"]).await;
         self.open_drop_of("S", units, "make").await
     }
 
-    /// An open drop of `units` of a SKU that has them, two for each buyer.
+    /// An open drop of `units` of a SKU with stock, with a limit of two per buyer.
     pub(crate) async fn open_drop_of(&self, sku: &str, units: u64, key: &str) -> String {
         let body = json!({"title": "Sale", "sku": sku, "quantity": units, "price": {"amount": 1999, "currency": "USD"},
             "per_buyer_max": 2, "hold_seconds": 300, "ends_at": FAR});
@@ -238,7 +239,7 @@ impl Shop {
     }
 }
 
-/// Someone who asks.
+/// A client.
 #[derive(Clone)]
 pub(crate) struct Visitor<'a> {
     shop: &'a Shop,
@@ -246,7 +247,7 @@ pub(crate) struct Visitor<'a> {
 }
 
 impl Visitor<'_> {
-    /// Whoever it is, as it says so.
+    /// The client's token.
     pub(crate) fn token(&self) -> &str {
         self.token.as_deref().unwrap_or_default()
     }
@@ -276,12 +277,12 @@ impl Visitor<'_> {
         self.shop.send(builder.body(Body::from(body.to_string())).unwrap()).await
     }
 
-    /// Posts with a key, unless that is empty.
+    /// Posts with an idempotency key, unless the key is empty.
     pub(crate) async fn post(&self, path: &str, key: &str, body: Value) -> Answer {
         self.post_text(path, key, body.to_string()).await
     }
 
-    /// Posts JSON as it is spelled.
+    /// Posts JSON text unchanged.
     pub(crate) async fn post_text(&self, path: &str, key: &str, body: String) -> Answer {
         let builder = self.request("POST", path).header("content-type", "application/json");
         let builder = if key.is_empty() { builder } else { builder.header("idempotency-key", key) };
@@ -300,7 +301,7 @@ impl Visitor<'_> {
     }
 }
 
-/// The read side as the runtime feeds it; `server` has the real one.
+/// The read side as a projection of the runtime; `server` has the production one.
 struct ReadSideProjection(tokio::sync::Mutex<(Projector, BTreeMap<u16, u64>)>);
 
 impl Projection for ReadSideProjection {
@@ -350,7 +351,7 @@ pub(crate) fn payment(token: &str, what: Value) -> Value {
     body
 }
 
-/// Asks until the answer fits: lists lag behind.
+/// Repeats a request until its response fits: lists lag behind.
 pub(crate) async fn eventually<F: Future<Output = Answer>>(
     ask: impl Fn() -> F,
     fits: impl Fn(&Answer) -> bool,

@@ -1,4 +1,4 @@
-//! Addresses of parcels: a handful of texts, since every country has its own.
+//! Postal addresses: a map of texts, because the fields differ between countries.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -11,18 +11,18 @@ use serde_json::{Map, Value};
 
 use crate::problem::Faults;
 
-/// The most members of an address.
+/// The maximum number of fields of an address.
 const MEMBERS_MAX: usize = 20;
-/// The longest member, in characters, and the longest name of one.
+/// The maximum length of a field's value, and of its name, in characters.
 const TEXT_CHARS_MAX: usize = 255;
 
-/// An address for a parcel.
+/// A postal address.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub(crate) struct Address(BTreeMap<String, String>);
 
 impl Address {
-    /// Notes what no address may have: too many members, or texts that are too long or more than one line.
+    /// Records violations of the limits: too many fields, or texts that are too long or contain line breaks.
     pub(crate) fn check_size(&self, pointer: &str, faults: &mut Faults) {
         faults.check(pointer, self.0.len() <= MEMBERS_MAX, "has at most 20 members");
         for (name, text) in self.0.iter().take(MEMBERS_MAX) {
@@ -34,7 +34,8 @@ impl Address {
         }
     }
 
-    /// The address as it is kept, by the format of its country; `None` with a note of all that is wrong with it.
+    /// Returns the address in the stored form, validated by the format of its country, or `None` after recording all
+    /// errors.
     pub(crate) fn read(&self, extent: Extent, pointer: &str, faults: &mut Faults) -> Option<Self> {
         match address::check(&self.0, extent) {
             Ok(kept) => Some(Self(kept)),
@@ -52,12 +53,12 @@ impl Address {
         }
     }
 
-    /// As a row keeps it.
+    /// Returns the address as it is stored in a row.
     pub(crate) fn to_map(&self) -> Map<String, Value> {
         self.0.iter().map(|(name, text)| (name.clone(), Value::String(text.clone()))).collect()
     }
 
-    /// Who gets the parcel.
+    /// Returns the recipient's name.
     pub(crate) fn name(&self) -> Option<String> {
         self.0.get("name").cloned()
     }

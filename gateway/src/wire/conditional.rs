@@ -1,4 +1,4 @@
-//! Versions and ETags: changing what one has seen, and not sending what the caller has.
+//! Conditional requests: versions, ETags, `If-Match` and `If-None-Match`.
 
 use axum::{
     body::Body,
@@ -10,20 +10,20 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::problem::{Code, FieldCode, Problem};
 
-/// The versions that a change may be based on: 428 without. RFC 9110, section 13.1.1.
+/// The versions that a change is based on. Required: 428 without. RFC 9110, section 13.1.1.
 ///
-/// Takes `*`, and a list of versions: `"3"`, `3`, or an ETag of ours, which starts with the version. Another server's ETag
-/// is no version of anything here.
+/// Accepts `*`, or a list of versions: `"3"`, `3`, or an ETag of this API, which starts with the version. ETags of
+/// other servers match no version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum IfMatch {
-    /// Whatever there is.
+    /// Any version.
     Any,
     /// One of these.
     OneOf(Vec<u64>),
 }
 
 impl IfMatch {
-    /// The version to change: the one that is said, or the `present` one where several are, or any.
+    /// Returns the version to change: the given one, or the `present` one if several or any are allowed.
     pub(crate) async fn version(self, present: impl Future<Output = Result<u64, Problem>>) -> Result<u64, Problem> {
         match self {
             IfMatch::OneOf(versions) if versions.len() == 1 => Ok(versions[0]),
@@ -54,7 +54,7 @@ impl IfMatch {
     }
 }
 
-/// The elements of a list, without the space around them. A comma in a quoted tag separates nothing.
+/// Splits a list into trimmed elements. A comma within a quoted tag does not separate elements.
 fn elements(line: &str) -> impl Iterator<Item = &str> {
     let mut quoted = false;
     let parts = line.split(move |c: char| {
@@ -64,7 +64,7 @@ fn elements(line: &str) -> impl Iterator<Item = &str> {
     parts.map(str::trim)
 }
 
-/// What stands between the quotes of an entity tag: RFC 9110, section 8.8.3.
+/// Returns the quoted part of an entity tag: RFC 9110, section 8.8.3.
 fn opaque(tag: &str) -> Option<&str> {
     let opaque = tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"')?.strip_suffix('"')?;
     opaque.bytes().all(|byte| byte != b'"' && byte > b' ' && byte != 0x7f).then_some(opaque)
@@ -99,7 +99,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
     }
 }
 
-/// What the caller has already.
+/// The ETags that the client has cached.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct IfNoneMatch(Vec<HeaderValue>);
 
@@ -112,7 +112,8 @@ impl<S: Send + Sync> FromRequestParts<S> for IfNoneMatch {
 }
 
 impl IfNoneMatch {
-    /// RFC 9110, section 13.1.2: the weak comparison, in as many lines as there are.
+    /// Whether one of the tags matches, by weak comparison (RFC 9110, section 13.1.2). The header may have several
+    /// lines.
     fn has(&self, etag: &str) -> bool {
         let lines = self.0.iter().filter_map(|line| line.to_str().ok());
         let mut tags = lines.flat_map(elements);
@@ -121,12 +122,13 @@ impl IfNoneMatch {
     }
 }
 
-/// The ETag of what `state` says: the version of what vendors edit, and a hash. Weak: `as_of` and the like do not count.
+/// Returns the ETag of a state: the version of the part that vendors edit, and a hash. It is weak, because fields like
+/// `as_of` are not included.
 pub(crate) fn etag(version: u64, state: &[u8]) -> String {
     format!("W/\"{version}-{:016x}\"", xxh3_64(state))
 }
 
-/// `body` as JSON, or 304 when the caller has it. `public`: caches between may keep it, and ask each time.
+/// Returns `body` as JSON, or 304 if the client has it. `public`: shared caches may store it, but must revalidate.
 pub(crate) fn fresh(known: &IfNoneMatch, etag: &str, body: Vec<u8>, public: bool) -> Response {
     let mut headers = HeaderMap::new();
     if let Ok(etag) = HeaderValue::from_str(etag) {

@@ -1,4 +1,4 @@
-//! What requests and answers have in common: money, times, names, pages, versions.
+//! Types that requests and responses share: money, times, names, pages, versions.
 
 mod address;
 mod conditional;

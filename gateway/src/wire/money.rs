@@ -1,4 +1,4 @@
-//! Money as requests and answers spell it.
+//! Money in requests and responses.
 
 use engine::money::{AMOUNT_MAX, CURRENCIES_AS_OF, Currency, Money};
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,8 @@ impl From<Money> for MoneyWire {
 }
 
 impl MoneyWire {
-    /// The amount, if it and its currency are within bounds. The currency may be one that is no longer in use.
+    /// Returns the amount if it is in range and its currency is known. The currency may be one that is no longer in
+    /// use.
     pub(crate) fn read(&self, pointer: &str, faults: &mut Faults) -> Option<Money> {
         let currency = faults.range(format!("{pointer}/currency"), Currency::known(&self.currency));
         let fits = self.amount.unsigned_abs() <= AMOUNT_MAX.unsigned_abs();
@@ -33,7 +34,7 @@ impl MoneyWire {
     }
 }
 
-/// A price: an amount that is not negative, in a currency in use, which the others have too.
+/// Reads a price: an amount that is not negative, in a currency in use that all prices share.
 pub(crate) fn price_in(
     price: &MoneyWire,
     pointer: &str,
@@ -48,7 +49,7 @@ pub(crate) fn price_in(
     (money.amount >= 0 && expected == money.currency).then_some(money.amount)
 }
 
-/// The schema of an amount of money from `least` minor units on.
+/// Returns the schema of an amount of at least `least` minor units.
 fn money_from(least: i64, currency: &str, description: &str) -> RefOr<Schema> {
     schema_of(serde_json::json!({
         "type": "object",
@@ -78,7 +79,7 @@ impl ToSchema for PriceSchema {
     }
 }
 
-/// The schema of amounts that are more than nothing.
+/// The schema of positive amounts.
 pub(crate) struct AmountSchema;
 
 impl PartialSchema for AmountSchema {
@@ -105,7 +106,7 @@ impl ToSchema for MoneyWire {
     }
 }
 
-/// The schema of these currencies. `x-decimals` is the table that clients format and read amounts by.
+/// Returns the schema of these currencies. Clients format and parse amounts by the table in `x-decimals`.
 fn currencies(which: impl Iterator<Item = Currency> + Clone, description: &str) -> RefOr<Schema> {
     let codes: Vec<_> = which.clone().map(|currency| currency.to_string()).collect();
     let decimals: serde_json::Map<_, _> = which.map(|one| (one.to_string(), one.decimals().into())).collect();
@@ -114,7 +115,7 @@ fn currencies(which: impl Iterator<Item = Currency> + Clone, description: &str) 
     }))
 }
 
-/// The schema of currencies that prices can be made in.
+/// The schema of currencies that prices can have.
 pub(crate) struct CurrencySchema;
 
 impl PartialSchema for CurrencySchema {
@@ -131,7 +132,7 @@ impl ToSchema for CurrencySchema {
     }
 }
 
-/// The schema of currencies that what was sold before can be in.
+/// The schema of currencies that past sales can have.
 pub(crate) struct RecordedCurrencySchema;
 
 impl PartialSchema for RecordedCurrencySchema {

@@ -1,4 +1,4 @@
-//! Ids and SKUs as requests and answers spell them.
+//! Ids and SKUs in requests and responses.
 
 use engine::id::{ClaimRef, DropId, Sku};
 use serde_json::json;
@@ -9,7 +9,7 @@ use utoipa::{
 
 use crate::problem::{Faults, Problem, schema_of};
 
-/// The schema of ids: 128 bits in Crockford base32, in one spelling.
+/// The schema of ids: 128 bits in Crockford base32, in canonical form only.
 pub(crate) struct IdSchema;
 
 impl PartialSchema for IdSchema {
@@ -52,12 +52,12 @@ impl ToSchema for SkuSchema {
     }
 }
 
-/// A SKU, if it is one.
+/// Returns the SKU, if the text is a valid one.
 pub(crate) fn read_sku(text: &str, pointer: &str, faults: &mut Faults) -> Option<Sku> {
     faults.range(pointer, Sku::new(text))
 }
 
-/// A claim's name in the path of its drop.
+/// Parses a claim's id in the path of its drop.
 pub(crate) fn read_claim(drop: DropId, text: &str) -> Result<ClaimRef, Problem> {
     let claim = text.parse::<ClaimRef>().map_err(|_| Problem::not_found())?;
     if claim.drop == drop { Ok(claim) } else { Err(Problem::not_found()) }

@@ -1,4 +1,4 @@
-//! Options of variants on the wire.
+//! Options of variants in responses.
 
 use engine::product::OptionValue;
 use serde::Serialize;
@@ -15,7 +15,7 @@ pub(crate) struct OptionValueWire {
 }
 
 impl OptionValueWire {
-    /// The options of a line, none where they are not known.
+    /// Returns the options of a line, or none if they are unknown.
     pub(crate) fn list(options: Option<&[OptionValue]>) -> Vec<Self> {
         let option = |OptionValue { name, value }: &OptionValue| Self { name: name.clone(), value: value.clone() };
         options.unwrap_or_default().iter().map(option).collect()

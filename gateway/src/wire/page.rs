@@ -1,4 +1,4 @@
-//! Pages of lists.
+//! Pagination of lists.
 
 use persistence::sql::{Cursor, LIMIT_DEFAULT, LIMIT_MAX, Limit, List, PageRequest};
 use serde::Serialize;
@@ -9,7 +9,7 @@ use crate::{
     problem::{Faults, FieldCode},
 };
 
-/// The longest cursor of any list.
+/// The maximum length of a cursor in bytes, for all lists.
 const CURSOR_BYTES_MAX: usize = 256;
 
 /// Which page of a list.
@@ -26,12 +26,12 @@ pub(crate) struct PageQuery {
 }
 
 impl PageQuery {
-    /// The page of `list` that is asked for.
+    /// Returns the requested page of `list`.
     pub(crate) fn request(&self, list: List) -> Result<PageRequest, crate::Problem> {
         self.request_sorted(list, 0)
     }
 
-    /// The page of `list` in the order with this number.
+    /// Returns the requested page of `list`, in the sort order with this number.
     pub(crate) fn request_sorted(&self, list: List, order: u8) -> Result<PageRequest, crate::Problem> {
         let after = match &self.cursor {
             Some(text) => match Cursor::read_sorted(list, order, text) {
@@ -43,12 +43,12 @@ impl PageQuery {
         Ok(PageRequest { limit: Limit::new(self.limit()).unwrap_or_default(), after })
     }
 
-    /// How many items at the most.
+    /// Returns the maximum number of items.
     pub(crate) fn limit(&self) -> u32 {
         self.limit.unwrap_or(LIMIT_DEFAULT)
     }
 
-    /// Reads how many items there are at the most.
+    /// Reads the maximum number of items.
     pub(crate) fn limit_of(parameters: &Parameters, faults: &mut Faults) -> Option<u32> {
         match parameters.text("limit").map(str::parse::<i128>) {
             None => None,
@@ -74,7 +74,7 @@ impl PageQuery {
     }
 }
 
-/// Reads `sort`: one of the names that the list's orders have.
+/// Reads `sort`, the name of one of the list's sort orders.
 pub(crate) fn read_sort<S: std::str::FromStr + Default>(parameters: &Parameters, faults: &mut Faults) -> S {
     match parameters.text("sort").map(str::parse::<S>) {
         None => S::default(),

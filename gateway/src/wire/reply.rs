@@ -1,4 +1,4 @@
-//! Answers: their status and the headers that go with it.
+//! Responses: status codes with their headers.
 
 use axum::{
     body::Body,
@@ -11,7 +11,7 @@ use crate::idempotency::IDEMPOTENCY_REPLAYED;
 
 fn json(status: StatusCode, body: &impl Serialize) -> Response {
     let mut bytes = Vec::with_capacity(384);
-    // Our answers have string keys only: writing them to memory cannot fail.
+    // All keys of our responses are strings, so writing them to memory cannot fail.
     let _ = serde_json::to_writer(&mut bytes, body);
     let mut response = HttpResponse::new(Body::from(bytes));
     *response.status_mut() = status;
@@ -19,12 +19,12 @@ fn json(status: StatusCode, body: &impl Serialize) -> Response {
     response
 }
 
-/// 200 with a body.
+/// Returns 200 with a body.
 pub(crate) fn ok(body: &impl Serialize) -> Response {
     json(StatusCode::OK, body)
 }
 
-/// 201 with a body, and where the new thing is.
+/// Returns 201 with a body and the new object's path.
 pub(crate) fn created(location: &str, body: &impl Serialize) -> Response {
     let mut response = json(StatusCode::CREATED, body);
     if let Ok(location) = HeaderValue::from_str(location) {
@@ -33,16 +33,16 @@ pub(crate) fn created(location: &str, body: &impl Serialize) -> Response {
     response
 }
 
-/// 204.
+/// Returns 204.
 pub(crate) fn done() -> Response {
     let mut response = HttpResponse::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     response
 }
 
-/// Says of an answer that it was given before.
-pub(crate) fn replayed(mut response: Response, again: bool) -> Response {
-    if again {
+/// Marks a response as a replay if the command was a duplicate.
+pub(crate) fn replayed(mut response: Response, duplicate: bool) -> Response {
+    if duplicate {
         response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
     }
     response

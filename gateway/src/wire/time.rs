@@ -1,10 +1,10 @@
-//! Times as requests spell them.
+//! Timestamps in requests.
 
 use engine::time::Timestamp;
 
 use crate::problem::{Faults, FieldCode};
 
-/// An instant, if the text is one (RFC 3339) and lies between 1970 and 9999.
+/// Parses a timestamp in RFC 3339 format, between the years 1970 and 9999.
 pub(crate) fn read_time(text: &str, pointer: &str, faults: &mut Faults) -> Option<Timestamp> {
     let code = match text.parse::<jiff::Timestamp>() {
         Ok(_) => FieldCode::OutOfRange,

@@ -1,4 +1,4 @@
-//! What the sandbox knows of each payment, and what it answers. No clock, no files.
+//! The state of each payment in the sandbox, and the rules for its answers. Without clock and files.
 
 use std::collections::HashMap;
 
@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::payments::Charge;
 
-/// How long `tok_slow` takes.
+/// How long `tok_slow` takes, in milliseconds.
 pub const SLOW_MS: u64 = 5_000;
-/// How long a buyer has for the challenge page: as long as a checkout waits.
+/// How long a buyer can answer the challenge page, in milliseconds: as long as a checkout waits.
 pub const CHALLENGE_MS: u64 = 15 * 60 * 1_000;
-/// Payments that the sandbox remembers, at some 500 bytes each with their operations; then it declines new ones. It is
-/// for trying things out: a new data folder has a new one.
+/// The maximum number of payments that the sandbox remembers, at some 500 bytes each with their operations; further
+/// ones are declined. The sandbox is for trials: a new data folder starts with an empty one.
 pub const PAYMENTS_MAX: usize = 2_000_000;
 
 /// An operation and its answer: a line of the ledger.
@@ -29,7 +29,7 @@ pub(super) struct Line {
     answer: Answer,
 }
 
-/// What was asked.
+/// An operation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub(super) enum Operation {
@@ -52,12 +52,12 @@ pub(super) enum Operation {
     },
 }
 
-/// What is answered.
+/// The answer to an operation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub(super) enum Answer {
     Authorised,
-    /// Authorised, and that is said only then.
+    /// Authorised, but the answer is returned only at this time.
     ApprovesAt {
         at_ms: u64,
     },
@@ -78,12 +78,12 @@ pub(super) enum Answer {
     },
 }
 
-/// What came of an operation.
+/// The result of an operation.
 #[derive(Debug)]
 pub(super) enum Noted {
-    /// It is new, and has to be written down before it is answered.
+    /// A new operation. Its line has to be stored before it is answered.
     New(Line),
-    /// An earlier copy of it was answered so.
+    /// A repetition, with the answer of the first.
     Again(Answer),
 }
 
@@ -97,33 +97,33 @@ impl Noted {
 }
 
 impl Line {
-    /// Whether the first answer gets lost on its way.
+    /// Whether the first answer is lost, as the token requires.
     pub(super) fn answer_is_lost(&self) -> bool {
         matches!(&self.operation, Operation::Authorise { token, .. } if token == "tok_unknown")
     }
 }
 
-/// A payment whose buyer has to pass the challenge page, as the page shows it.
+/// The data of a challenge page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Challenge {
-    /// How much is to be paid.
+    /// The amount to be paid.
     pub amount: Money,
-    /// Until when the page can be answered.
+    /// The time until which the page can be answered.
     pub expires_at: Timestamp,
-    /// What the buyer said.
+    /// The state of the challenge.
     pub state: ChallengeState,
 }
 
-/// Where a challenge stands.
+/// The state of a challenge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChallengeState {
-    /// The buyer has said nothing yet.
+    /// The buyer has not answered yet.
     Open,
-    /// The buyer approved on the page, or went on without it.
+    /// The buyer approved on the page, or continued without it.
     Passed,
     /// The buyer refused on the page.
     Refused,
-    /// The buyer was too late.
+    /// The buyer did not answer in time.
     Expired,
 }
 
@@ -140,7 +140,7 @@ struct Payment {
     state: State,
     captured: i64,
     refunded: i64,
-    /// Of one that had a challenge: until when, and what the buyer said.
+    /// The challenge of the payment, if it had one: its expiry, and the buyer's answer.
     challenge: Option<(u64, Option<bool>)>,
 }
 
@@ -154,7 +154,7 @@ enum State {
 }
 
 impl Books {
-    /// Does an operation, unless an earlier copy of it was done.
+    /// Carries out an operation, unless it is a repetition.
     pub(super) fn perform(&mut self, charge: &Charge, operation: Operation, now: Timestamp) -> Noted {
         if let Some((first, answer)) = self.operations.get(&(charge.tenant.clone(), charge.key.clone())) {
             let same = *first == operation;
@@ -167,7 +167,7 @@ impl Books {
         Noted::New(line)
     }
 
-    /// What an operation was answered.
+    /// The answer to an operation that was carried out.
     pub(super) fn answer(&self, charge: &Charge) -> Option<Answer> {
         let name = (charge.tenant.clone(), charge.key.clone());
         self.operations.get(&name).map(|(_, answer)| answer.clone())
@@ -195,7 +195,7 @@ impl Books {
                 operation.refused("voided")
             }
             (Operation::Authorise { .. }, Some(_)) => operation.refused("payment_exists"),
-            // One that never came must not come later.
+            // A payment that is voided before it arrives must not be authorised later.
             (Operation::Void, None) => Answer::Voided,
             (_, None) => operation.refused("no_such_payment"),
             (Operation::Confirm, Some(payment)) => payment.confirm(now),
@@ -209,7 +209,7 @@ impl Books {
         }
     }
 
-    /// Takes a line in: one that has just been decided, or one of the ledger.
+    /// Applies a line: one that was just decided, or one from the ledger.
     pub(super) fn note(&mut self, line: Line) {
         let place = (line.tenant.clone(), line.payment);
         let new = Payment { amount: None, state: State::Declined, captured: 0, refunded: 0, challenge: None };
@@ -243,12 +243,12 @@ impl Books {
     }
 }
 
-/// Whether the sandbox knows a token.
+/// Whether a token is one of the sandbox's.
 pub(super) fn is_sandbox_token(token: &str) -> bool {
     !matches!(by_token(token, Timestamp(0)), Answer::Declined { code } if code == INVALID_TOKEN)
 }
 
-/// Why a token that the sandbox does not know is declined.
+/// The code with which a token that is not one of the sandbox's is declined.
 const INVALID_TOKEN: &str = "invalid_token";
 
 fn by_token(token: &str, now: Timestamp) -> Answer {
@@ -273,7 +273,7 @@ impl Operation {
 }
 
 impl Payment {
-    /// Whoever does not look at the page goes on without it: only a refusal there declines.
+    /// A buyer who does not open the page continues without it: only a refusal on the page declines.
     fn confirm(&self, now: Timestamp) -> Answer {
         let declined = |code: &str| Answer::Declined { code: code.to_owned() };
         match (self.state, self.challenge) {

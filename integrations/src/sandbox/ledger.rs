@@ -1,7 +1,7 @@
-//! Lines of JSON in a file, each on the disk before anyone hears of it.
+//! The ledger file: lines of JSON, each synced to the disk before its answer is returned.
 //!
-//! Whoever finds the file free writes and syncs everything that has queued, so that a rush of payments shares its syncs.
-//! A line that was cut off by a crash was never heard of: it is taken off when the file is opened.
+//! The first task that gets the file writes and syncs everything that has queued, so that many payments share one sync.
+//! A line that was cut off by a crash was never answered: it is removed when the file is opened.
 
 use std::{
     fs::{File, OpenOptions},
@@ -18,31 +18,31 @@ use super::books::Line;
 /// A ledger that cannot be read or written.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LedgerError {
-    /// The file cannot be opened, read or cut.
+    /// The file cannot be opened, read or truncated.
     #[error("sandbox ledger {path}: {why}")]
     Open {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         why: Arc<io::Error>,
     },
-    /// A line, and not the last, is not what was written.
+    /// A line other than the last is not what was written.
     #[error("sandbox ledger {path} is damaged on line {line}: {why}")]
     Damaged {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Which line, from 1 on.
+        /// The number of the line, starting at 1.
         line: u64,
         /// What is wrong.
         why: String,
     },
-    /// A write or a sync failed, so that nobody knows what is in the file. Nothing more is written until it is opened
-    /// again.
+    /// A write or a sync failed, so that the content of the file is not known. Nothing more is written until it is
+    /// opened again.
     #[error("sandbox ledger cannot be written: {0}")]
     Write(String),
 }
 
-/// The file, and what has queued for it.
+/// The file, and the lines that have queued for it.
 #[derive(Debug)]
 pub(super) struct Ledger {
     queued: Arc<Mutex<Vec<u8>>>,
@@ -56,7 +56,7 @@ struct Pen {
 }
 
 impl Ledger {
-    /// Opens the file and hands out its lines.
+    /// Opens the file and passes each of its lines to `each`.
     pub(super) fn open(path: &Path, mut each: impl FnMut(Line)) -> Result<Self, LedgerError> {
         let io = |why: io::Error| LedgerError::Open { path: path.to_owned(), why: Arc::new(why) };
         let mut options = OpenOptions::new();
@@ -88,7 +88,7 @@ impl Ledger {
         Ok(Self { queued: Arc::default(), file: Some(Arc::new(FileMutex::new(pen))) })
     }
 
-    /// One without a file.
+    /// Creates a ledger without a file.
     pub(super) fn in_memory() -> Self {
         Self { queued: Arc::default(), file: None }
     }
@@ -107,10 +107,11 @@ impl Ledger {
     /// Returns when every line written so far is on the disk.
     pub(super) async fn settled(&self) -> Result<(), LedgerError> {
         let Some(file) = &self.file else { return Ok(()) };
-        // Those before have written their lines when the pen is free, and perhaps ours with them.
+        // When the lock is acquired, earlier holders have written their lines, and perhaps those of this caller with
+        // them.
         let mut pen = file.clone().lock_owned().await;
         let queued = self.queued.clone();
-        // The pen goes along: a caller who stops waiting does not stop the writing.
+        // The lock moves into the blocking task: a caller that stops waiting does not interrupt the write.
         let written = tokio::task::spawn_blocking(move || pen.write(&mut std::mem::take(&mut *queued.lock())));
         written.await.map_err(|error| LedgerError::Write(error.to_string()))?
     }

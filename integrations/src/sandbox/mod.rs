@@ -1,16 +1,16 @@
-//! The payment provider that is built in: no money, and every way that a payment can go.
+//! The built-in payment provider: it moves no money, and can produce every outcome of a payment.
 //!
 //! | token | what happens |
 //! |---|---|
 //! | `tok_approve` | approved |
 //! | `tok_decline` | declined |
 //! | `tok_slow` | approved after 5 s |
-//! | `tok_unknown` | approved, but the first answer is lost; it is found on asking again |
-//! | `tok_challenge` | the buyer has to pass a page first, then approved |
+//! | `tok_unknown` | approved, but the first answer is lost; a repetition or a look-up finds it |
+//! | `tok_challenge` | the buyer has to pass a challenge page first, then approved |
 //! | any other | declined |
 //!
-//! Like a real provider it remembers what it did by idempotency key, also when the process is killed: an answer is in
-//! its ledger file before it is given.
+//! Like a real provider it remembers its answers by idempotency key, even if the process is killed: an answer is in the
+//! ledger file before it is returned.
 
 mod books;
 mod ledger;
@@ -19,7 +19,7 @@ mod tests;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use actors::{clock::Clock, ports::OutcomeUnknown};
+use actors::{clock::Clock, external_services::OutcomeUnknown};
 use engine::{
     id::{PaymentId, RefundId, TenantId},
     money::Money,
@@ -39,9 +39,9 @@ pub use self::{
 };
 use crate::payments::{Answer, Charge, PaymentProvider};
 
-/// The name that checkouts ask for it under.
+/// The name of the provider in checkouts.
 pub const NAME: &str = "sandbox";
-/// Where its challenge page is: a GET shows it, a POST answers it.
+/// The path of its challenge page: GET shows it, POST answers it.
 pub const CHALLENGE_PATH: &str = "/sandbox/challenge";
 
 /// The sandbox provider.
@@ -59,15 +59,15 @@ impl std::fmt::Debug for Sandbox {
 }
 
 impl Sandbox {
-    /// Opens its ledger, or makes one. `public_url` is where buyers reach this installation, for the challenge page. It
-    /// blocks while the ledger is read.
+    /// Opens the ledger, and creates it if it does not exist. `public_url` is where buyers reach this installation, for
+    /// the challenge page. Blocks while the ledger is read.
     pub fn open(ledger: &Path, public_url: &str, clock: Arc<dyn Clock>) -> Result<Self, LedgerError> {
         let mut books = Books::default();
         let ledger = Ledger::open(ledger, |line| books.note(line))?;
         Ok(Self::with(books, ledger, public_url, clock))
     }
 
-    /// One that forgets everything when it is dropped: for tests and simulations.
+    /// Creates a sandbox that keeps everything in memory: for tests and simulations.
     pub fn in_memory(public_url: &str, clock: Arc<dyn Clock>) -> Self {
         Self::with(Books::default(), Ledger::in_memory(), public_url, clock)
     }
@@ -77,23 +77,23 @@ impl Sandbox {
         Self { books: Mutex::new(books), ledger, clock, challenge_url }
     }
 
-    /// What the challenge page shows of a payment. `None`: it has none.
+    /// The content of a payment's challenge page. `None`: the payment has no challenge.
     pub fn challenge(&self, tenant: &TenantId, payment: PaymentId) -> Option<Challenge> {
         self.books.lock().challenge(tenant, payment, self.clock.now())
     }
 
-    /// The buyer answers the page. False: the payment waits for no such answer.
+    /// Records the buyer's answer to the challenge page. A payment that does not wait for an answer is declined.
     pub async fn answer_challenge(&self, tenant: &TenantId, payment: PaymentId, passes: bool) -> Answer {
         let charge = Charge { tenant: tenant.clone(), payment, key: format!("{payment}-page-{passes}") };
         self.perform(&charge, Operation::Page { passes }).await
     }
 
-    /// Does an operation once, and remembers it before it answers.
+    /// Carries out an operation once, and stores its answer before returning it.
     async fn perform(&self, charge: &Charge, operation: Operation) -> Answer {
         let noted = self.books.lock().perform(charge, operation, self.clock.now());
         let written = match &noted {
             Noted::New(line) => self.ledger.write(line).await,
-            // The first copy of it may still be on its way to the disk.
+            // The first copy may still be on its way to the disk.
             Noted::Again(_) => self.ledger.settled().await,
         };
         written.map_err(|error| OutcomeUnknown(error.to_string()))?;
@@ -103,7 +103,7 @@ impl Sandbox {
         Ok(self.give(charge, noted.answer()).await)
     }
 
-    /// Gives an answer, when it is due.
+    /// Returns an answer when it is due.
     async fn give(&self, charge: &Charge, answer: &books::Answer) -> ProviderAnswer {
         match answer {
             books::Answer::ApprovesAt { at_ms } => {
@@ -128,7 +128,8 @@ impl Sandbox {
 
 impl PaymentProvider for Sandbox {
     fn authorise<'a>(&'a self, charge: &'a Charge, token: &'a str, amount: Money) -> BoxFuture<'a, Answer> {
-        // What is no token of the sandbox may be a real means of payment, and has no place in its ledger.
+        // A token that is not one of the sandbox's may be a real means of payment, and must not be stored in the
+        // ledger.
         let token = if books::is_sandbox_token(token) { token } else { "unknown" };
         Box::pin(self.perform(charge, Operation::Authorise { token: token.to_owned(), amount }))
     }

@@ -18,7 +18,7 @@ fn declined(code: &str) -> ProviderAnswer {
     ProviderAnswer::Declined { code: code.into() }
 }
 
-/// A till at the sandbox, for payment 7 of the tenant `demo`.
+/// A client of the sandbox, for payment 7 of the tenant `demo`.
 struct Till {
     sandbox: Arc<Sandbox>,
     providers: Providers,
@@ -160,7 +160,7 @@ async fn a_killed_process_finds_its_charges_again() {
     let path = folder.path().join("sandbox.jsonl");
     let till = Till::opened(&path);
     assert!(till.authorise("tok_unknown").await.is_err());
-    // Not closed: what was answered is on the disk by then. The last line was cut off by the crash.
+    // The ledger is not closed: what was answered is on the disk by then. The crash cut off the last line.
     let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
     file.write_all(br#"{"tenant":"demo","pay"#).unwrap();
 

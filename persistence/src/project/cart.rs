@@ -1,4 +1,4 @@
-//! Carts, for a buyer's list of them, and to find those that nobody has changed for long.
+//! Projects carts: for a buyer's list, and to find carts that have been unchanged for long.
 
 use std::collections::BTreeMap;
 
@@ -54,7 +54,7 @@ impl Projection for Carts {
             | CartEvent::LineRemoved { .. }
             | CartEvent::Deleted { .. }
             | CartEvent::Expired { .. } => self.gathered.keep(place, record, event),
-            // A checkout is no change by the buyer.
+            // A checkout is not a change by the buyer.
             CartEvent::CheckoutBegan { .. } | CartEvent::CheckoutEnded { .. } => {}
         })
     }
@@ -95,8 +95,8 @@ fn fold(
     key: &EntityKey,
     happened: Happened<CartEvent>,
 ) -> Result<(), ProjectError> {
-    if let CartEvent::Created { buyer, receipt, .. } = happened.event {
-        let row = Row { buyer, deleted: false, created_at: receipt.at, updated_at: receipt.at };
+    if let CartEvent::Created { buyer, processed, .. } = happened.event {
+        let row = Row { buyer, deleted: false, created_at: processed.at, updated_at: processed.at };
         rows.insert(key.clone(), row);
         return Ok(());
     }

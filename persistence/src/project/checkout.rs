@@ -1,4 +1,4 @@
-//! Checkouts, for a buyer's list of those that are under way.
+//! Projects checkouts, for a buyer's list of those in progress.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::sql::{
     Cell, Column, RowExt, Table, cells,
-    lists::{CheckoutStanding, read_total, spell},
+    lists::{CheckoutStatus, read_total, spell},
 };
 
 const CHECKOUTS: Table = Table {
@@ -44,9 +44,9 @@ pub(super) struct Checkouts {
 
 /// A checkout's row while events are folded into it.
 #[derive(Debug)]
-struct Sheet {
+struct Details {
     buyer: SubjectId,
-    state: CheckoutStanding,
+    state: CheckoutStatus,
     problem: Option<String>,
     order: Option<OrderId>,
     total: Option<Money>,
@@ -70,7 +70,7 @@ impl Projection for Checkouts {
             | CheckoutEvent::Completed { .. }
             | CheckoutEvent::Failed { .. }
             | CheckoutEvent::Refused { .. } => self.gathered.keep(place, record, event),
-            CheckoutEvent::Pinned { .. }
+            CheckoutEvent::ClaimLocked { .. }
             | CheckoutEvent::DropSeen { .. }
             | CheckoutEvent::Locked { .. }
             | CheckoutEvent::Quoted { .. }
@@ -93,9 +93,9 @@ impl Projection for Checkouts {
             return Ok(());
         }
         let keys = gathered.keys().map(|key| cells![key.tenant().as_str(), key.id128().unwrap_or_default()]);
-        let mut sheets = BTreeMap::new();
+        let mut details_by_drop = BTreeMap::new();
         for row in CHECKOUTS.read(connection, keys.collect()).await? {
-            let sheet = Sheet {
+            let details = Details {
                 buyer: SubjectId(row.id("buyer")?),
                 state: row.named("state")?,
                 problem: row.opt_text("problem")?,
@@ -104,14 +104,14 @@ impl Projection for Checkouts {
                 started_at: row.time("started_at")?,
                 updated_at: row.time("updated_at")?,
             };
-            sheets.insert(CheckoutId(row.id("checkout")?).key(&row.parsed("tenant")?), sheet);
+            details_by_drop.insert(CheckoutId(row.id("checkout")?).key(&row.parsed("tenant")?), details);
         }
         for (key, events) in gathered {
             for happened in events {
-                fold(&mut sheets, &key, happened)?;
+                fold(&mut details_by_drop, &key, happened)?;
             }
         }
-        let rows = sheets.iter().map(|(key, sheet)| sheet.cells(key));
+        let rows = details_by_drop.iter().map(|(key, details)| details.cells(key));
         CHECKOUTS.put(connection, rows.collect()).await?;
         Ok(())
     }
@@ -122,54 +122,55 @@ impl Projection for Checkouts {
 }
 
 fn fold(
-    sheets: &mut BTreeMap<EntityKey, Sheet>,
+    details_by_drop: &mut BTreeMap<EntityKey, Details>,
     key: &EntityKey,
     happened: Happened<CheckoutEvent>,
 ) -> Result<(), ProjectError> {
-    if let CheckoutEvent::Started { sheet } = happened.event {
-        // A refused one may be tried again under its id.
-        let sheet = Sheet {
-            buyer: sheet.buyer,
-            state: CheckoutStanding::Pending,
+    if let CheckoutEvent::Started { details } = happened.event {
+        // A refused checkout may be retried under the same id.
+        let details = Details {
+            buyer: details.buyer,
+            state: CheckoutStatus::Pending,
             problem: None,
             order: None,
             total: None,
-            started_at: sheet.receipt.at,
+            started_at: details.processed.at,
             updated_at: happened.at,
         };
-        sheets.insert(key.clone(), sheet);
+        details_by_drop.insert(key.clone(), details);
         return Ok(());
     }
-    let sheet = sheets.get_mut(key);
-    let sheet = sheet.ok_or_else(|| happened.place.impossible("something happened to a checkout that never began"))?;
-    sheet.updated_at = happened.at;
+    let details = details_by_drop.get_mut(key);
+    let details =
+        details.ok_or_else(|| happened.place.impossible("something happened to a checkout that never began"))?;
+    details.updated_at = happened.at;
     match happened.event {
         CheckoutEvent::HoldsAsked { totals, .. } | CheckoutEvent::AuthorisationAsked { totals, .. } => {
-            sheet.total = Some(totals.total);
+            details.total = Some(totals.total);
         }
-        CheckoutEvent::ActionRequired { .. } => sheet.state = CheckoutStanding::RequiresAction,
+        CheckoutEvent::ActionRequired { .. } => details.state = CheckoutStatus::RequiresAction,
         CheckoutEvent::ConfirmationAsked { .. }
         | CheckoutEvent::SaleAsked { .. }
         | CheckoutEvent::Stopped { .. }
-        | CheckoutEvent::UndoAsked { .. } => sheet.state = CheckoutStanding::Pending,
+        | CheckoutEvent::UndoAsked { .. } => details.state = CheckoutStatus::Pending,
         CheckoutEvent::Completed { order, .. } => {
-            sheet.state = CheckoutStanding::Completed;
-            sheet.order = Some(order);
+            details.state = CheckoutStatus::Completed;
+            details.order = Some(order);
         }
         CheckoutEvent::Failed { problem, .. } => {
-            sheet.state = CheckoutStanding::Failed;
-            sheet.problem = Some(problem.code().to_owned());
+            details.state = CheckoutStatus::Failed;
+            details.problem = Some(problem.code().to_owned());
         }
         CheckoutEvent::Refused { problem, .. } => {
-            sheet.state = CheckoutStanding::Refused;
-            sheet.problem = Some(problem.code().to_owned());
+            details.state = CheckoutStatus::Refused;
+            details.problem = Some(problem.code().to_owned());
         }
         _ => {}
     }
     Ok(())
 }
 
-impl Sheet {
+impl Details {
     fn cells(&self, key: &EntityKey) -> Vec<Cell> {
         cells![
             key.tenant().as_str(),

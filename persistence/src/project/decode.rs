@@ -1,4 +1,4 @@
-//! From an entry's bytes to events.
+//! Decodes the bytes of an entry into events.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,8 @@ use minicbor::{Decode, Decoder};
 
 use super::{Place, ProjectError, Record};
 
-/// Hands each event of a record to `take`, in order. The events of an entry are CBOR items one after the other; an
-/// item that is no event of `E` is an error, and so are bytes that are left over.
+/// Passes each event of a record to `take`, in order. The events of an entry are concatenated CBOR items; an item that
+/// does not decode as `E` is an error, and so are leftover bytes.
 pub(super) fn each_event<E>(place: Place, record: &Record<'_>, mut take: impl FnMut(E)) -> Result<(), ProjectError>
 where
     E: for<'b> Decode<'b, ()>,
@@ -25,7 +25,7 @@ where
     Ok(())
 }
 
-/// Something that happened, and when and where.
+/// An event with its position and time.
 #[derive(Debug)]
 pub(super) struct Happened<E> {
     pub(super) place: Place,
@@ -33,7 +33,7 @@ pub(super) struct Happened<E> {
     pub(super) event: E,
 }
 
-/// Events by entity, each entity's in their order.
+/// Events grouped by entity, those of each entity in order.
 #[derive(Debug)]
 pub(super) struct Gathered<E>(BTreeMap<EntityKey, Vec<Happened<E>>>);
 
@@ -44,7 +44,7 @@ impl<E> Default for Gathered<E> {
 }
 
 impl<E> Gathered<E> {
-    /// Keeps one event.
+    /// Adds one event.
     pub(super) fn keep(&mut self, place: Place, record: &Record<'_>, event: E) {
         let happened = Happened { place, at: record.at, event };
         match self.0.get_mut(&record.key) {
@@ -55,7 +55,7 @@ impl<E> Gathered<E> {
         }
     }
 
-    /// Decodes a record and keeps its events.
+    /// Decodes a record and adds its events.
     pub(super) fn gather(&mut self, place: Place, record: &Record<'_>) -> Result<(), ProjectError>
     where
         E: for<'b> Decode<'b, ()>,
@@ -63,12 +63,12 @@ impl<E> Gathered<E> {
         each_event(place, record, |event| self.keep(place, record, event))
     }
 
-    /// All that was kept; nothing stays.
+    /// Removes and returns all events.
     pub(super) fn take(&mut self) -> BTreeMap<EntityKey, Vec<Happened<E>>> {
         std::mem::take(&mut self.0)
     }
 
-    /// Forgets everything.
+    /// Discards all events.
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }

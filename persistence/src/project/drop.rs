@@ -1,9 +1,10 @@
-//! Flash sales, for lists. Their counts are not here: those change with each claim, and are read from memory.
+//! Projects flash sale drops, for lists. Their counts are not stored: they change with each claim and are read from
+//! memory.
 
 use std::collections::BTreeMap;
 
 use engine::{
-    drop::{DropEdit, DropEvent, ItemTerms, Terms},
+    flash_drop::{DropEdit, DropEvent, ItemTerms, Terms},
     id::{CommandId, DropId, EntityKey},
     time::Timestamp,
 };
@@ -44,7 +45,7 @@ const DROPS: Table = Table {
     key: 2,
 };
 
-/// Projects drops, who has claimed in them, and how they went over time.
+/// Projects drops, their buyers, and their series over time.
 #[derive(Debug, Default)]
 pub(super) struct Drops {
     gathered: Gathered<DropEvent>,
@@ -54,7 +55,7 @@ pub(super) struct Drops {
 
 /// A drop's row while events are folded into it.
 #[derive(Debug)]
-struct Sheet {
+struct Details {
     terms: Terms,
     items: Vec<ListedItem>,
     phase: DropPhase,
@@ -85,8 +86,8 @@ impl Projection for Drops {
                 DropEvent::UnitsCame { .. }
                 | DropEvent::Released { .. }
                 | DropEvent::Expired { .. }
-                | DropEvent::Pinned { .. }
-                | DropEvent::Unpinned { .. }
+                | DropEvent::ClaimLocked { .. }
+                | DropEvent::ClaimUnlocked { .. }
                 | DropEvent::Sold { .. }
                 | DropEvent::Unsold { .. }
                 | DropEvent::SettlementAsked { .. }
@@ -103,9 +104,9 @@ impl Projection for Drops {
             return Ok(());
         }
         let keys = gathered.keys().map(|key| cells![key.tenant().as_str(), key.id128().unwrap_or_default()]);
-        let mut sheets = BTreeMap::new();
+        let mut details_by_drop = BTreeMap::new();
         for row in DROPS.read(connection, keys.collect()).await? {
-            let sheet = Sheet {
+            let details = Details {
                 terms: read_terms(&row)?,
                 items: row.json("items")?,
                 phase: row.named("phase")?,
@@ -115,14 +116,14 @@ impl Projection for Drops {
                 created: CommandId(row.id("created_command")?),
                 pending: row.opt_id("pending_command")?.map(CommandId),
             };
-            sheets.insert(DropId(row.id("drop_id")?).key(&row.parsed("tenant")?), sheet);
+            details_by_drop.insert(DropId(row.id("drop_id")?).key(&row.parsed("tenant")?), details);
         }
         for (key, events) in gathered {
             for happened in events {
-                fold(&mut sheets, &key, happened)?;
+                fold(&mut details_by_drop, &key, happened)?;
             }
         }
-        let rows = sheets.iter().map(|(key, sheet)| sheet.cells(key));
+        let rows = details_by_drop.iter().map(|(key, details)| details.cells(key));
         DROPS.put(connection, rows.collect()).await?;
         Ok(())
     }
@@ -139,33 +140,35 @@ impl Projection for Drops {
 }
 
 fn fold(
-    sheets: &mut BTreeMap<EntityKey, Sheet>,
+    details_by_drop: &mut BTreeMap<EntityKey, Details>,
     key: &EntityKey,
     happened: Happened<DropEvent>,
 ) -> Result<(), ProjectError> {
-    if let DropEvent::Created { terms, items, receipt, .. } = happened.event {
-        // A refused creation leaves its id free; what it sold before stays in the list of items, out of sight.
-        let old = sheets.remove(key).map(|sheet| sheet.items).unwrap_or_default();
-        let sheet = Sheet {
+    if let DropEvent::Created { terms, items, processed, .. } = happened.event {
+        // A refused creation leaves its id free. Items of an earlier attempt stay in the row with no units, and are not
+        // listed.
+        let old = details_by_drop.remove(key).map(|details| details.items).unwrap_or_default();
+        let details = Details {
             terms,
             items: merge_items(&items, old),
             phase: DropPhase::Draft,
             published_at: None,
             version: 1,
-            created_at: receipt.at,
-            created: receipt.command_id,
+            created_at: processed.at,
+            created: processed.command_id,
             pending: None,
         };
-        sheets.insert(key.clone(), sheet);
+        details_by_drop.insert(key.clone(), details);
         return Ok(());
     }
-    let sheet = sheets.get_mut(key);
-    let sheet = sheet.ok_or_else(|| happened.place.impossible("something happened to a drop that was never made"))?;
-    sheet.fold(happened.event);
+    let details = details_by_drop.get_mut(key);
+    let details =
+        details.ok_or_else(|| happened.place.impossible("something happened to a drop that was never made"))?;
+    details.fold(happened.event);
     Ok(())
 }
 
-/// The items of a new creation, then those of earlier attempts that it does not name.
+/// Returns the items of a new creation, followed by those of earlier attempts that it does not contain.
 fn merge_items(items: &[ItemTerms], old: Vec<ListedItem>) -> Vec<ListedItem> {
     let new = items.iter().map(|item| ListedItem {
         sku: item.sku.clone(),
@@ -179,15 +182,15 @@ fn merge_items(items: &[ItemTerms], old: Vec<ListedItem>) -> Vec<ListedItem> {
     merged
 }
 
-impl Sheet {
-    /// What an event changes, as the aggregate itself would.
+impl Details {
+    /// Applies an event as the aggregate itself would.
     fn fold(&mut self, event: DropEvent) {
         match event {
-            DropEvent::UnitsAsked { receipt, edit, .. } => {
+            DropEvent::UnitsAsked { processed, edit, .. } => {
                 if let Some(edit) = &edit {
                     self.add_new_items(edit);
                 }
-                self.pending = Some(receipt.command_id);
+                self.pending = Some(processed.command_id);
             }
             DropEvent::UnitsRefused { .. } => {
                 let is_creation = self.pending.take() == Some(self.created);
@@ -208,9 +211,9 @@ impl Sheet {
                 self.pending = None;
                 self.version += 1;
             }
-            DropEvent::Ended { receipt, .. } => {
+            DropEvent::Ended { processed, .. } => {
                 self.phase = DropPhase::Ended;
-                self.version += u64::from(receipt.is_some());
+                self.version += u64::from(processed.is_some());
             }
             DropEvent::Cancelled { .. } => {
                 self.phase = DropPhase::Cancelled;

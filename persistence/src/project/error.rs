@@ -1,4 +1,4 @@
-//! Why records cannot be taken in.
+//! The errors of applying records.
 
 use std::fmt;
 
@@ -6,12 +6,12 @@ use engine::id::Kind;
 
 use crate::sql::StoreError;
 
-/// Where in the journal something is.
+/// A position in the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     /// The shard.
     pub shard: u16,
-    /// The position in it.
+    /// The position in the shard.
     pub position: u64,
 }
 
@@ -21,57 +21,58 @@ impl fmt::Display for Place {
     }
 }
 
-/// Why records cannot be taken in. Nothing of them has been.
+/// A reason why records could not be applied. None of them was.
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectError {
-    /// Positions between those that were taken in and those that were handed in are missing. Hand them in first.
+    /// Positions are missing between the last applied one and the first passed in. Apply the missing ones first.
     #[error("shard {shard}: position {expected} is next, but records begin at {found}")]
     Gap {
         /// The shard.
         shard: u16,
         /// The next position.
         expected: u64,
-        /// The first that was handed in.
+        /// The first position that was passed in.
         found: u64,
     },
-    /// A record is outside its stretch, or not after the one before it: the caller is at fault.
+    /// A record is outside its stretch, or not after its predecessor. This is a fault of the caller.
     #[error("{place}: record is out of order")]
     Disordered {
-        /// Which record.
+        /// The position of the record.
         place: Place,
     },
-    /// Another projector has moved a shard's position at the same time. Only one may run.
+    /// Another projector has moved the position of a shard concurrently. Only one may run.
     #[error("shard {shard}: another projector moved its position")]
     Moved {
         /// The shard.
         shard: u16,
     },
-    /// Events that this program does not know: they were written by a newer one.
+    /// Events that this program cannot decode: they were written by a newer version.
     #[error("{place}: events of kind {} do not decode: {why}", kind.name())]
     Undecodable {
-        /// Where.
+        /// The position of the record.
         place: Place,
-        /// Of which kind.
+        /// The kind of the entity.
         kind: Kind,
-        /// What is wrong.
+        /// The cause.
         why: String,
     },
-    /// An event that does not fit what went before it. Rebuild; if it stays, the journal or this program is wrong.
+    /// An event that does not fit the events before it. Rebuild the projections; if the error remains, the journal or
+    /// this program is wrong.
     #[error("{place}: {why}")]
     Impossible {
-        /// Where.
+        /// The position of the record.
         place: Place,
-        /// What does not fit.
+        /// The contradiction.
         why: &'static str,
     },
-    /// The database failed. Nothing was taken in, or all of it: hand it in again.
+    /// The database failed. Either none or all of the records were applied: apply them again.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 crate::sql::store_errors!(ProjectError);
 
 impl ProjectError {
-    /// The entry that can never be taken in, if that is what is wrong: handing it in again does not help.
+    /// Returns the position of an entry that can never be applied, if that is the cause. A retry does not help.
     pub fn entry(&self) -> Option<Place> {
         match self {
             Self::Undecodable { place, .. } | Self::Impossible { place, .. } => Some(*place),
@@ -81,7 +82,7 @@ impl ProjectError {
 }
 
 impl Place {
-    /// The error for an event here that does not fit.
+    /// Returns the error for an event at this position that does not fit.
     pub(super) fn impossible(self, why: &'static str) -> ProjectError {
         ProjectError::Impossible { place: self, why }
     }

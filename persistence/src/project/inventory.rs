@@ -1,13 +1,13 @@
-//! The numbers of each SKU.
+//! Projects the stock levels of each SKU.
 //!
-//! Holds, allocations and restocks are rows as well: an event that ends one says which, and not how many units it had.
+//! Holds, allocations and restocks have rows too: an event that ends one contains its id, but not its units.
 
 use std::collections::{BTreeMap, HashMap};
 
 use engine::{
-    drop::Totals,
+    flash_drop::Totals,
     id::{DropId, EntityKey, HoldId, OrderId, ProductId, Sku, VariantId},
-    inventory::{InventoryEvent, StockLevels},
+    stock::{StockEvent, StockLevels},
     time::Timestamp,
 };
 use sqlx::SqliteConnection;
@@ -70,20 +70,20 @@ const RESTOCKS: Table = Table {
 
 const UNBALANCED: &str = "units of the sku do not add up";
 
-/// Projects inventory shards.
+/// Projects stock items.
 #[derive(Debug, Default)]
 pub(super) struct Stock {
-    gathered: Gathered<InventoryEvent>,
+    gathered: Gathered<StockEvent>,
 }
 
-/// What is counted of one SKU.
+/// The levels of one SKU while events are folded into it.
 #[derive(Debug, Default)]
 struct Shelf {
     owner: Option<(ProductId, VariantId)>,
     counted: bool,
     levels: StockLevels,
     updated_at: Timestamp,
-    /// Units of holds that were read or made; `None` once a hold is over.
+    /// The holds that were read or created; `None` once a hold has ended.
     holds: HashMap<HoldId, Option<Hold>>,
     allocations: HashMap<DropId, (u64, Totals)>,
     restocked: HashMap<OrderId, u64>,
@@ -95,7 +95,7 @@ struct Hold {
     sold: bool,
 }
 
-/// Rows that events refer to, by the cells of their keys.
+/// The rows that events refer to, by the cells of their keys.
 #[derive(Debug, Default)]
 struct Wanted {
     holds: Vec<Vec<Cell>>,
@@ -132,31 +132,31 @@ impl Projection for Stock {
     }
 }
 
-/// Tenant and SKU of an inventory shard.
+/// Returns the tenant and the SKU of a stock item.
 fn name(key: &EntityKey) -> (String, String) {
     (key.tenant().as_str().to_owned(), String::from_utf8_lossy(key.id()).into_owned())
 }
 
 impl Wanted {
-    fn of(gathered: &BTreeMap<EntityKey, Vec<Happened<InventoryEvent>>>) -> Self {
+    fn of(gathered: &BTreeMap<EntityKey, Vec<Happened<StockEvent>>>) -> Self {
         let mut wanted = Self::default();
         for (key, events) in gathered {
             let (tenant, sku) = name(key);
             let row = |id: u128| cells![tenant.as_str(), sku.as_str(), id];
             for happened in events {
                 match &happened.event {
-                    InventoryEvent::Reserved { hold, .. }
-                    | InventoryEvent::Confirmed { hold, .. }
-                    | InventoryEvent::Released { hold, .. }
-                    | InventoryEvent::Unsold { hold, .. } => wanted.holds.push(row(hold.0)),
-                    InventoryEvent::Expired { holds, .. } => {
+                    StockEvent::Reserved { hold, .. }
+                    | StockEvent::Confirmed { hold, .. }
+                    | StockEvent::Released { hold, .. }
+                    | StockEvent::Unsold { hold, .. } => wanted.holds.push(row(hold.0)),
+                    StockEvent::Expired { holds, .. } => {
                         wanted.holds.extend(holds.iter().map(|hold| row(hold.0)));
                     }
-                    InventoryEvent::Allocated { drop, .. } | InventoryEvent::Settled { drop, .. } => {
+                    StockEvent::Allocated { drop, .. } | StockEvent::Settled { drop, .. } => {
                         wanted.allocations.push(row(drop.0));
                     }
-                    InventoryEvent::Restocked { order, .. } => wanted.restocks.push(row(order.0)),
-                    InventoryEvent::Adopted { .. } | InventoryEvent::Disowned | InventoryEvent::Adjusted { .. } => {}
+                    StockEvent::Restocked { order, .. } => wanted.restocks.push(row(order.0)),
+                    StockEvent::Adopted { .. } | StockEvent::Disowned | StockEvent::Adjusted { .. } => {}
                 }
             }
         }
@@ -166,7 +166,7 @@ impl Wanted {
 
 async fn read_shelves(
     connection: &mut SqliteConnection,
-    gathered: &BTreeMap<EntityKey, Vec<Happened<InventoryEvent>>>,
+    gathered: &BTreeMap<EntityKey, Vec<Happened<StockEvent>>>,
 ) -> sqlx::Result<BTreeMap<EntityKey, Shelf>> {
     let keys = gathered.keys().map(name).map(|(tenant, sku)| cells![tenant, sku]).collect();
     let mut shelves: BTreeMap<EntityKey, Shelf> = BTreeMap::new();
@@ -244,38 +244,38 @@ async fn write_shelves(connection: &mut SqliteConnection, shelves: &BTreeMap<Ent
 }
 
 impl Shelf {
-    /// What an event changes, as the aggregate itself would. `None` when units do not add up.
-    fn fold(&mut self, happened: &Happened<InventoryEvent>) -> Option<()> {
+    /// Applies an event as the aggregate itself would. Returns `None` if the units do not add up.
+    fn fold(&mut self, happened: &Happened<StockEvent>) -> Option<()> {
         let levels = &mut self.levels;
         match &happened.event {
-            InventoryEvent::Adopted { product, variant, .. } => self.owner = Some((*product, *variant)),
-            InventoryEvent::Disowned => self.owner = None,
-            InventoryEvent::Adjusted { delta, .. } => {
+            StockEvent::Adopted { product, variant, .. } => self.owner = Some((*product, *variant)),
+            StockEvent::Disowned => self.owner = None,
+            StockEvent::Adjusted { delta, .. } => {
                 self.counted = true;
                 levels.on_hand = levels.on_hand.saturating_add_signed(*delta);
                 levels.available = levels.available.saturating_add_signed(*delta);
             }
-            InventoryEvent::Allocated { drop, total } => {
+            StockEvent::Allocated { drop, total } => {
                 let known = self.allocations.entry(*drop).or_default();
                 let more = total.checked_sub(known.0)?;
                 known.0 = *total;
                 move_units(&mut levels.available, &mut levels.allocated, more)?;
             }
-            InventoryEvent::Settled { drop, totals } => self.settle(*drop, *totals)?,
-            InventoryEvent::Reserved { hold, quantity, .. } => {
+            StockEvent::Settled { drop, totals } => self.settle(*drop, *totals)?,
+            StockEvent::Reserved { hold, quantity, .. } => {
                 let units = quantity.units();
                 self.holds.insert(*hold, Some(Hold { units, sold: false }));
                 move_units(&mut levels.available, &mut levels.held, units)?;
             }
-            InventoryEvent::Confirmed { hold, .. } => {
+            StockEvent::Confirmed { hold, .. } => {
                 if let Some(Some(known @ Hold { sold: false, .. })) = self.holds.get_mut(hold) {
                     known.sold = true;
                     levels.on_hand = levels.on_hand.checked_sub(known.units)?;
                     move_units(&mut levels.held, &mut levels.sold, known.units)?;
                 }
             }
-            InventoryEvent::Released { hold, .. } => self.release(*hold)?,
-            InventoryEvent::Unsold { hold, forgotten, .. } => {
+            StockEvent::Released { hold, .. } => self.release(*hold)?,
+            StockEvent::Unsold { hold, forgotten, .. } => {
                 let sold = match self.holds.insert(*hold, None) {
                     Some(Some(Hold { units, sold: true })) => Some(units),
                     _ => None,
@@ -285,12 +285,12 @@ impl Shelf {
                     move_units(&mut levels.sold, &mut levels.available, units)?;
                 }
             }
-            InventoryEvent::Expired { holds, .. } => {
+            StockEvent::Expired { holds, .. } => {
                 for hold in holds {
                     self.release(*hold)?;
                 }
             }
-            InventoryEvent::Restocked { order, total } => {
+            StockEvent::Restocked { order, total } => {
                 let known = self.restocked.entry(*order).or_default();
                 let more = total.checked_sub(*known)?;
                 *known = *total;
@@ -301,7 +301,7 @@ impl Shelf {
         Some(())
     }
 
-    /// Ends a hold: one that is not sold gives its units back, and the memory of a sold one is over.
+    /// Ends a hold. A hold that is not sold returns its units; a sold one only leaves the list of holds.
     fn release(&mut self, hold: HoldId) -> Option<()> {
         if let Some(Some(Hold { units, sold: false })) = self.holds.insert(hold, None) {
             move_units(&mut self.levels.held, &mut self.levels.available, units)?;

@@ -1,10 +1,10 @@
-//! Who has claimed in which drop.
+//! Projects which subjects have claimed in which drop.
 //!
-//! A rush brings tens of thousands of new pairs a second, spread over all subjects. In a tree of pairs each would cost
-//! its own way down and nearly its own page: a batch of 10,000 took 33 ms on 2 busy cores, decoding and commit
-//! included. So a crowd is written side by side instead, in one row for each of `CROWD_BUCKETS` groups of subjects,
-//! and who looks for a subject looks through the rows of its bucket: the same batch takes 11 ms. Those who come one by
-//! one go to a tree.
+//! A rush brings tens of thousands of new pairs of drop and subject per second, spread over all subjects. In a B-tree
+//! of pairs each would need its own descent and nearly its own page: a batch of 10,000 took 33 ms on 2 busy cores,
+//! including decoding and commit. A crowd is therefore written in bulk, with one row for each of `CROWD_BUCKETS` groups
+//! of subjects, and a lookup of a subject scans the rows of its bucket: the same batch takes 11 ms. Pairs that arrive
+//! in small numbers go to a B-tree.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,9 +13,9 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use crate::sql::{Column, Table, cells, lists::crowd_bucket};
 
-/// New pairs of one drop in one write that are a crowd: some eight for each bucket, so that their rows stay few.
+/// The number of new pairs of one drop in one write that make a crowd: some eight per bucket, so that rows stay few.
 const CROWD_MIN: usize = 1_024;
-/// Pairs that are remembered, so that a buyer's further claims cost nothing: some 10 MB.
+/// The maximum number of pairs kept in memory, so that further claims of a buyer cost nothing: some 10 MB.
 pub const BUYERS_REMEMBERED_MAX: usize = 200_000;
 
 /// The tables, in an order in which they can be emptied.
@@ -29,7 +29,7 @@ const BUYERS: Table = Table {
 
 type Pairs = HashMap<EntityKey, HashSet<SubjectId>>;
 
-/// Pairs on their way into rows, and those that are known to be there.
+/// The pairs to be written, and those that are known to be written already.
 #[derive(Debug, Default)]
 pub(super) struct Members {
     fresh: Pairs,
@@ -37,8 +37,8 @@ pub(super) struct Members {
     known: Known,
 }
 
-/// A bounded memory: when the younger half is full it becomes the older one, whose pairs are forgotten. One that is
-/// forgotten is written once more, which does no harm.
+/// A bounded set of pairs. When the younger half is full it replaces the older half, whose pairs are forgotten. A
+/// forgotten pair is written once more if it occurs again, which is harmless.
 #[derive(Debug, Default)]
 struct Known {
     younger: Pairs,
@@ -65,7 +65,7 @@ impl Known {
 }
 
 impl Members {
-    /// Notes that `subject` claimed in a drop.
+    /// Records that `subject` claimed in a drop.
     pub(super) fn note(&mut self, drop: &EntityKey, subject: SubjectId) {
         if self.known.has(drop, subject) {
             return;
@@ -80,7 +80,7 @@ impl Members {
         }
     }
 
-    /// Writes what was noted.
+    /// Writes the recorded pairs.
     pub(super) async fn write(&mut self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
         self.written = std::mem::take(&mut self.fresh);
         let mut one_by_one = Vec::new();
@@ -95,13 +95,13 @@ impl Members {
         if one_by_one.is_empty() { Ok(()) } else { BUYERS.put(connection, one_by_one).await }
     }
 
-    /// What was written is there.
+    /// Remembers the written pairs, which are now committed.
     pub(super) fn committed(&mut self) {
         let written = std::mem::take(&mut self.written);
         self.known.add(written);
     }
 
-    /// Forgets what was noted, and what was written and not committed.
+    /// Discards the pairs that were recorded, or written and not committed.
     pub(super) fn abandon(&mut self) {
         self.fresh.clear();
         self.written.clear();

@@ -1,4 +1,4 @@
-//! Projections: accepted events, folded into the rows that lists read.
+//! Projections: fold accepted events into the rows that lists read.
 //!
 //! ```text
 //!   shard 0  ──┬── 41 ── 42 ── L ── 44 ──►        L: a Lead, or a batch without entries; it takes a position too
@@ -9,12 +9,12 @@
 //!      products · drops · stock · checkouts · orders        projection_positions: 0 → 45, 1 → 19
 //! ```
 //!
-//! Each shard's records come in the order of their positions, and no order is assumed between shards. Rows and
-//! positions change together, so a crash loses nothing and counts nothing twice: what is not committed is handed in
-//! again, and what is handed in twice is skipped. A projection never guesses: an event that it does not know, or that
-//! does not fit what went before, stops it with an error.
+//! The records of each shard arrive in the order of their positions; no order is assumed between shards. Rows and
+//! positions change in the same transaction, so a crash neither loses a record nor applies it twice: records that were
+//! not committed are applied again, and records that were committed are skipped. A projection never guesses: an event
+//! that it does not know, or that does not fit the events before it, stops the projection with an error.
 //!
-//! **A new kind** is one file with a `Projection`, and one line in `projections!` below.
+//! **To add a kind of entity**, write one file with a `Projection` and add one line to `projections!` below.
 
 mod cart;
 mod checkout;
@@ -47,28 +47,28 @@ pub use self::{
 };
 use crate::sql::ReadSide;
 
-/// The layout of the projected rows. Raise it when a table or the meaning of a column changes: a program that finds
-/// another one empties the tables, and the journal is read again.
+/// The version of the projected tables. Raise it when a table or the meaning of a column changes: a program that finds
+/// another version empties the tables and reads the journal again.
 pub const LAYOUT: u32 = 6;
 
-/// The most positions that should be handed in at once: one transaction of some tens of milliseconds, and what is
-/// held in memory for it.
+/// The maximum number of positions to apply at once. It bounds the transaction to some tens of milliseconds, and the
+/// memory that it takes.
 pub const POSITIONS_PER_APPLY_MAX: usize = 16_384;
 
-/// An accepted entry: what happened to one entity by one command.
+/// An accepted entry: the effect of one command on one entity.
 #[derive(Debug, Clone)]
 pub struct Record<'a> {
-    /// Its position in the shard.
+    /// The position in the shard.
     pub position: u64,
-    /// The entity.
+    /// The key of the entity.
     pub key: EntityKey,
-    /// When it was decided.
+    /// The time of the decision.
     pub at: Timestamp,
-    /// Its events, one after the other in CBOR.
+    /// The events, concatenated in CBOR.
     pub events: &'a [u8],
 }
 
-/// Accepted positions of one shard, from `first` to before `end`, and the records among them. Leads and batches without
+/// The accepted positions of one shard from `first` to before `end`, with their records. Leads and batches without
 /// entries take positions and have no record.
 #[derive(Debug, Clone)]
 pub struct Stretch<'a> {
@@ -82,34 +82,34 @@ pub struct Stretch<'a> {
     pub records: Vec<Record<'a>>,
 }
 
-/// What one call of [`Projector::apply`] did.
+/// The result of one call of [`Projector::apply`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Applied {
-    /// Records that were taken in.
+    /// The number of records that were applied.
     pub records: usize,
-    /// Records that had been taken in before.
+    /// The number of records that were skipped, because they had been applied before.
     pub skipped: usize,
 }
 
-/// How one kind of entity becomes rows. Records are gathered first, for all shards, and written together.
+/// Turns one kind of entity into rows. Records of all shards are gathered first and then written together.
 trait Projection: Default {
-    /// Its tables, in an order in which they can be emptied.
+    /// The tables of the projection, in an order in which they can be emptied.
     const TABLES: &'static [&'static str];
 
     /// Decodes a record and keeps what matters. Neither reads nor writes rows.
     fn gather(&mut self, place: Place, record: &Record<'_>) -> Result<(), ProjectError>;
 
-    /// Changes the rows by all that was gathered since the last write.
+    /// Applies everything gathered since the last write to the rows.
     async fn write(&mut self, connection: &mut SqliteConnection) -> Result<(), ProjectError>;
 
-    /// What was written is committed.
+    /// Called after the written rows are committed.
     fn committed(&mut self) {}
 
-    /// Forgets what was gathered, or written and not committed.
+    /// Discards everything that was gathered, or written and not committed.
     fn abandon(&mut self);
 }
 
-/// Names each kind with its projection, or among those that no list shows.
+/// Maps each kind of entity to its projection, or lists it among the kinds that have none.
 macro_rules! projections {
     (shown { $($kind:ident => $field:ident: $type:ty,)* } hidden { $($hidden:ident),* }) => {
         #[derive(Debug, Default)]
@@ -137,7 +137,7 @@ macro_rules! projections {
             }
         }
 
-        /// The tables of each projection.
+        /// Returns the tables of each projection.
         pub(crate) fn tables() -> [(&'static str, &'static [&'static str]); [$(Kind::$kind),*].len()] {
             [$((Kind::$kind.name(), <$type as Projection>::TABLES)),*]
         }
@@ -147,7 +147,7 @@ macro_rules! projections {
 projections! {
     shown {
         Product => products: product::Products,
-        Inventory => stock: inventory::Stock,
+        Stock => stock: inventory::Stock,
         Drop => drops: drop::Drops,
         Cart => carts: cart::Carts,
         Checkout => checkouts: checkout::Checkouts,
@@ -156,7 +156,7 @@ projections! {
     hidden { Payment, OrderNumbers }
 }
 
-/// Takes accepted records in. There is one for each database: a second one would only find its positions moved.
+/// Applies accepted records to the rows. Each database has exactly one: a second would find its positions moved.
 #[derive(Debug)]
 pub struct Projector {
     read_side: ReadSide,
@@ -164,7 +164,8 @@ pub struct Projector {
 }
 
 impl Projector {
-    /// A projector for this database. Rows of another [`LAYOUT`] are emptied, so that positions begin at 0 again.
+    /// Opens the projector of this database. If the rows have another [`LAYOUT`], they are deleted and all positions
+    /// return to 0.
     pub async fn open(read_side: ReadSide) -> Result<Self, ProjectError> {
         let mut projector = Self { read_side, projections: Projections::default() };
         let mut connection = projector.read_side.begin().await?;
@@ -177,16 +178,17 @@ impl Projector {
         Ok(projector)
     }
 
-    /// The next position of each shard; a shard that is not there is at 0. Hand in records from there on.
+    /// Returns the next position of each shard. A missing shard is at 0. Pass records from these positions on to
+    /// `apply`.
     pub async fn positions(&self) -> Result<BTreeMap<u16, u64>, ProjectError> {
         Ok(self.read_side.positions().await?)
     }
 
-    /// Takes stretches of any shards in, all of them or none. Several of one shard come in their order. Positions that
-    /// were taken in before are skipped; a stretch that begins after the next one is refused.
+    /// Applies stretches of any shards, all of them or none. Several stretches of one shard must be in order. Positions
+    /// that were applied before are skipped; a stretch that begins after the next position is refused.
     ///
-    /// After [`ProjectError::Store`] hand the same in again. After any other error something is wrong with the events
-    /// or with this program, and handing in again will not help.
+    /// After [`ProjectError::Store`], apply the same stretches again. Any other error means a fault in the events or in
+    /// this program, and a retry does not help.
     pub async fn apply(&mut self, stretches: &[Stretch<'_>]) -> Result<Applied, ProjectError> {
         let outcome = self.apply_all(stretches).await;
         match &outcome {
@@ -197,7 +199,7 @@ impl Projector {
     }
 
     async fn apply_all(&mut self, stretches: &[Stretch<'_>]) -> Result<Applied, ProjectError> {
-        // A call that was cancelled halfway left what it had gathered.
+        // A call that was cancelled halfway may have left gathered records.
         self.projections.abandon();
         let mut tx = self.read_side.begin().await?;
         let before = position::read_positions(&mut tx).await?;
@@ -225,10 +227,10 @@ impl Projector {
         Ok(applied)
     }
 
-    /// Empties every projected table and takes all positions back to 0. Accounts, contacts and all else that the
-    /// journal does not have are left alone. Lists are empty until the journal has been handed in again.
+    /// Empties every projected table and resets all positions to 0. Accounts, contacts and all other data that is not
+    /// in the journal are kept. Lists are empty until the journal has been applied again.
     pub async fn clear_for_rebuild(&mut self) -> Result<(), ProjectError> {
-        // Remembered rows are about to go.
+        // The rows that the projections remember are about to be deleted.
         self.projections = Projections::default();
         let mut tx = self.read_side.begin().await?;
         for table in tables().iter().flat_map(|(_, tables)| *tables) {
@@ -240,7 +242,7 @@ impl Projector {
 }
 
 impl Stretch<'_> {
-    /// Whether it can be taken in by a shard whose next position is `next`.
+    /// Checks that the stretch can be applied to a shard whose next position is `next`.
     fn check(&self, next: u64) -> Result<(), ProjectError> {
         if self.first > next {
             return Err(ProjectError::Gap { shard: self.shard, expected: next, found: self.first });

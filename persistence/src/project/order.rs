@@ -1,10 +1,10 @@
-//! Orders, for lists and export.
+//! Projects orders, for lists and export.
 
 use std::collections::BTreeMap;
 
 use engine::{
     id::{EntityKey, OrderId},
-    order::{OrderEvent, OrderView, Standing},
+    order::{OrderEvent, OrderView, Status},
 };
 use sqlx::SqliteConnection;
 
@@ -90,26 +90,26 @@ impl Projection for Orders {
     }
 }
 
-/// Places an order, or changes one by the order's own code.
+/// Creates an order, or changes it with the aggregate's own code.
 fn fold(
     orders: &mut BTreeMap<EntityKey, OrderView>,
     key: &EntityKey,
     happened: Happened<OrderEvent>,
 ) -> Result<(), ProjectError> {
-    if let OrderEvent::Placed { sheet } = happened.event {
-        let refunded = engine::money::Money::zero(sheet.totals.total.currency);
+    if let OrderEvent::Placed { details } = happened.event {
+        let refunded = engine::money::Money::zero(details.totals.total.currency);
         let order = OrderView {
-            id: sheet.order,
-            number: sheet.number,
-            buyer: sheet.buyer,
-            contact: sheet.contact,
-            checkout: sheet.checkout,
-            payment: sheet.payment,
-            lines: sheet.lines,
-            totals: sheet.totals,
+            id: details.order,
+            number: details.number,
+            buyer: details.buyer,
+            contact: details.contact,
+            checkout: details.checkout,
+            payment: details.payment,
+            lines: details.lines,
+            totals: details.totals,
             refunded,
-            placed_at: sheet.at,
-            standing: Standing::default(),
+            placed_at: details.at,
+            status: Status::default(),
             changes: Vec::new(),
         };
         orders.insert(key.clone(), order);
@@ -123,7 +123,7 @@ fn fold(
 }
 
 fn cells_of(key: &EntityKey, order: &OrderView) -> Vec<Cell> {
-    let (totals, standing) = (&order.totals, &order.standing);
+    let (totals, status) = (&order.totals, &order.status);
     cells![
         key.tenant().as_str(),
         order.id.0,
@@ -138,15 +138,15 @@ fn cells_of(key: &EntityKey, order: &OrderView) -> Vec<Cell> {
         totals.shipping.amount,
         totals.tax.amount,
         totals.total.amount,
-        standing.refunded,
-        spell(&standing.payment_state),
-        spell(&standing.fulfillment_state),
-        standing.tracking.as_deref(),
-        standing.restocked,
+        status.refunded,
+        spell(&status.payment_state),
+        spell(&status.fulfillment_state),
+        status.tracking.as_deref(),
+        status.restocked,
         order.placed_at.0,
-        standing.paid_at.map(|at| at.0),
-        standing.fulfilled_at.map(|at| at.0),
-        standing.cancelled_at.map(|at| at.0),
+        status.paid_at.map(|at| at.0),
+        status.fulfilled_at.map(|at| at.0),
+        status.cancelled_at.map(|at| at.0),
         search_of(&order.lines),
         serde_json::json!(order.changes).to_string(),
     ]

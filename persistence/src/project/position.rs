@@ -1,4 +1,4 @@
-//! How far each shard has been taken in.
+//! The position up to which each shard has been applied.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,13 @@ use sqlx::SqliteConnection;
 use super::ProjectError;
 use crate::sql::{RowExt, number};
 
-/// The next position of each shard.
+/// Returns the next position of each shard.
 pub(crate) async fn read_positions(connection: &mut SqliteConnection) -> sqlx::Result<BTreeMap<u16, u64>> {
     let rows = sqlx::query("SELECT shard, next FROM projection_positions").fetch_all(connection).await?;
     rows.iter().map(|row| Ok((row.count32("shard")? as u16, row.count("next")?))).collect()
 }
 
-/// Moves the positions that differ. One that is not at `before` any more is an error.
+/// Moves the positions that differ. Fails if one of them is no longer at `before`.
 pub(super) async fn move_positions(
     connection: &mut SqliteConnection,
     before: &BTreeMap<u16, u64>,
@@ -39,13 +39,13 @@ pub(super) async fn move_positions(
     Ok(())
 }
 
-/// The layout of the projected rows; `None` in a new database.
+/// Returns the layout of the projected rows; `None` in a new database.
 pub(super) async fn read_layout(connection: &mut SqliteConnection) -> sqlx::Result<Option<u32>> {
     let row = sqlx::query("SELECT layout FROM projection_layout").fetch_optional(connection).await?;
     row.map(|row| row.count32("layout")).transpose()
 }
 
-/// Takes every shard back to 0, under a layout.
+/// Resets every shard to position 0 and records the layout.
 pub(super) async fn clear(connection: &mut SqliteConnection, layout: u32) -> sqlx::Result<()> {
     sqlx::query("DELETE FROM projection_positions").execute(&mut *connection).await?;
     sqlx::query(

@@ -1,4 +1,4 @@
-//! The catalogue, for lists, filters and search.
+//! Projects the catalogue, for lists, filters and search.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,7 +52,7 @@ const VARIANTS: Table = Table {
         Column::Plain("tenant"),
         Column::Id("product"),
         Column::Id("variant"),
-        // One that is changed keeps its place.
+        // A changed variant keeps its place.
         Column::Kept("ordinal"),
         Column::Plain("sku"),
         Column::Plain("options"),
@@ -62,14 +62,14 @@ const VARIANTS: Table = Table {
     key: 3,
 };
 
-/// Keyed by product here, and by tag for those who search.
+/// Keyed by product here; searches use an index by tag.
 const TAGS: Table = Table {
     name: "product_tags",
     columns: &[Column::Plain("tenant"), Column::Id("product"), Column::Plain("tag_folded")],
     key: 3,
 };
 
-/// Projects products. What waits for its SKUs is not shown: only `Created` and `Changed` matter.
+/// Projects products. A product that waits for its SKUs is not listed: only `Created` and `Changed` matter.
 #[derive(Debug, Default)]
 pub(super) struct Products {
     gathered: Gathered<ProductEvent>,
@@ -77,7 +77,7 @@ pub(super) struct Products {
 
 /// A product's row while events are folded into it.
 #[derive(Debug)]
-struct Sheet {
+struct Details {
     handle: Handle,
     title: String,
     description: String,
@@ -92,7 +92,7 @@ struct Sheet {
     next_ordinal: u64,
     created_at: Timestamp,
     updated_at: Timestamp,
-    /// Whether its tags, its SKUs, or what else it is found by, changed.
+    /// Whether the tags, the SKUs or the searchable texts of the product changed.
     is_found_otherwise: bool,
     removed: BTreeSet<VariantId>,
     put: BTreeMap<VariantId, (u64, Variant)>,
@@ -117,17 +117,17 @@ impl Projection for Products {
         if gathered.is_empty() {
             return Ok(());
         }
-        let mut sheets = BTreeMap::new();
+        let mut details_by_drop = BTreeMap::new();
         for row in PRODUCTS.read(connection, gathered.keys().map(row_key).collect()).await? {
             let key = engine::id::ProductId(row.id("product")?).key(&row.parsed("tenant")?);
-            sheets.insert(key, Sheet::read(&row)?);
+            details_by_drop.insert(key, Details::read(&row)?);
         }
         for (key, events) in gathered {
             for happened in events {
-                fold(&mut sheets, &key, happened)?;
+                fold(&mut details_by_drop, &key, happened)?;
             }
         }
-        write_sheets(connection, &sheets).await?;
+        write_sheets(connection, &details_by_drop).await?;
         Ok(())
     }
 
@@ -141,56 +141,59 @@ fn row_key(key: &EntityKey) -> Vec<Cell> {
 }
 
 fn fold(
-    sheets: &mut BTreeMap<EntityKey, Sheet>,
+    details_by_drop: &mut BTreeMap<EntityKey, Details>,
     key: &EntityKey,
     happened: Happened<ProductEvent>,
 ) -> Result<(), ProjectError> {
     match happened.event {
-        ProductEvent::Created { creation, change, receipt, .. } => {
-            let mut sheet = Sheet::blank(creation, receipt.at);
-            sheet.change(change, receipt.at);
-            sheets.insert(key.clone(), sheet);
+        ProductEvent::Created { creation, change, processed, .. } => {
+            let mut details = Details::blank(creation, processed.at);
+            details.change(change, processed.at);
+            details_by_drop.insert(key.clone(), details);
         }
-        ProductEvent::Changed { change, receipt, .. } => {
-            let sheet = sheets.get_mut(key);
-            let sheet = sheet.ok_or_else(|| happened.place.impossible("a product changed that was never made"))?;
-            sheet.change(change, receipt.at);
+        ProductEvent::Changed { change, processed, .. } => {
+            let details = details_by_drop.get_mut(key);
+            let details = details.ok_or_else(|| happened.place.impossible("a product changed that was never made"))?;
+            details.change(change, processed.at);
         }
         _ => {}
     }
     Ok(())
 }
 
-async fn write_sheets(connection: &mut SqliteConnection, sheets: &BTreeMap<EntityKey, Sheet>) -> sqlx::Result<()> {
+async fn write_sheets(
+    connection: &mut SqliteConnection,
+    details_by_drop: &BTreeMap<EntityKey, Details>,
+) -> sqlx::Result<()> {
     let (mut products, mut removed, mut variants) = (Vec::new(), Vec::new(), Vec::new());
     let (mut found_otherwise, mut tags) = (Vec::new(), Vec::new());
-    for (key, sheet) in sheets {
+    for (key, details) in details_by_drop {
         let (tenant, product) = (key.tenant(), key.id128().unwrap_or_default());
         let tenant = tenant.as_str();
-        products.push(sheet.cells(tenant, product));
-        removed.extend(sheet.removed.iter().map(|variant| cells![tenant, product, variant.0]));
-        variants.extend(sheet.put.values().map(|(ordinal, variant)| {
+        products.push(details.cells(tenant, product));
+        removed.extend(details.removed.iter().map(|variant| cells![tenant, product, variant.0]));
+        variants.extend(details.put.values().map(|(ordinal, variant)| {
             let options = json!(variant.options).to_string();
             let (sku, price) = (variant.sku.as_str(), variant.price);
             cells![tenant, product, variant.id.0, *ordinal, sku, options, price, variant.compare_at]
         }));
-        if sheet.is_found_otherwise {
+        if details.is_found_otherwise {
             found_otherwise.push(cells![tenant, product]);
-            tags.extend(sheet.tags.iter().map(|tag| cells![tenant, product, fold_text(tag)]));
+            tags.extend(details.tags.iter().map(|tag| cells![tenant, product, fold_text(tag)]));
         }
     }
     PRODUCTS.put(connection, products).await?;
     VARIANTS.remove(connection, removed).await?;
     VARIANTS.put(connection, variants).await?;
-    let written: Vec<Vec<Cell>> = sheets.keys().map(row_key).collect();
+    let written: Vec<Vec<Cell>> = details_by_drop.keys().map(row_key).collect();
     write_lowest_prices(connection, &written).await?;
     search::index_products(connection, &found_otherwise).await?;
     TAGS.remove(connection, found_otherwise).await?;
     TAGS.put(connection, tags).await
 }
 
-impl Sheet {
-    /// A product of which nothing is said yet: what its creation changes.
+impl Details {
+    /// Returns an empty product, before the details of its creation are applied.
     fn blank(creation: Creation, at: Timestamp) -> Self {
         Self {
             handle: creation.handle,
@@ -235,7 +238,7 @@ impl Sheet {
         })
     }
 
-    /// The next version, as the aggregate itself would make it.
+    /// Applies a change as the aggregate itself would.
     fn change(&mut self, change: Change, at: Timestamp) {
         let Change { title, description, vendor, product_type, tags, images, options, status, removed, put } = change;
         self.is_found_otherwise |= title.is_some() || vendor.is_some() || product_type.is_some() || tags.is_some();

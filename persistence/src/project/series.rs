@@ -1,12 +1,13 @@
-//! How each drop went, second by second.
+//! Projects the course of each drop, second by second.
 //!
-//! An event says by itself how many units it moves, so a row is a sum and needs no claim to be kept. Journals of earlier
-//! versions have ends of claims that do not say it: their claims are kept in a table of their own until they end.
+//! An event states how many units it moves, so a row is a sum and no claim needs to be kept. In journals of earlier
+//! versions the event that ends a claim does not state its units: those claims are kept in their own table until they
+//! end.
 
 use std::collections::BTreeMap;
 
 use engine::{
-    drop::{DropEvent, Sale},
+    flash_drop::{DropEvent, Sale},
     id::{ClaimId, DropId, EntityKey, TenantId},
     quantity::Quantity,
 };
@@ -67,7 +68,7 @@ const EARLIER_CLAIMS: Table = Table {
 /// The tables, in an order in which they can be emptied.
 pub(super) const TABLES: [&str; 3] = [ROWS.name, ENDS.name, EARLIER_CLAIMS.name];
 
-/// What happened to drops, on its way into rows.
+/// The steps of drops, to be written to rows.
 #[derive(Debug, Default)]
 pub(super) struct Series {
     gathered: BTreeMap<EntityKey, Vec<Step>>,
@@ -75,11 +76,11 @@ pub(super) struct Series {
 
 #[derive(Debug)]
 enum Step {
-    /// Units moved, as the events say.
+    /// Units moved, as stated by the event.
     Moved(Moves),
-    /// A claim of an earlier version was made.
+    /// A claim was made, in an event of an earlier version.
     Made(Moves, ClaimId, Sale),
-    /// A claim of an earlier version moved, and its event does not say how many units it had.
+    /// A claim ended or was sold, in an event of an earlier version that does not state its units.
     Ended(u64, Ended),
 }
 
@@ -91,7 +92,7 @@ enum Ended {
     Unsold(ClaimId),
 }
 
-/// Units that moved at an instant, or within a second.
+/// The units that moved at an instant, or within a second.
 #[derive(Debug, Clone, Copy, Default)]
 struct Moves {
     at_ms: u64,
@@ -141,7 +142,7 @@ impl Moves {
     }
 }
 
-/// Where a drop's series ends.
+/// The state of a drop at the end of its series.
 #[derive(Debug, Clone, Copy, Default)]
 struct End {
     as_of_ms: u64,
@@ -160,7 +161,7 @@ struct Point {
 }
 
 impl Series {
-    /// Notes what an event says of units.
+    /// Records the units that an event moves.
     pub(super) fn note(&mut self, record: &Record<'_>, event: &DropEvent) {
         let at_ms = record.at.0;
         let step = match event {
@@ -186,13 +187,13 @@ impl Series {
             None => self.gathered.entry(record.key.clone()).or_default(),
         };
         match (steps.last_mut(), &step) {
-            // A rush is one step a second.
+            // The claims of one second in a rush become one step.
             (Some(Step::Moved(last)), Step::Moved(moves)) if last.second() == moves.second() => last.add(moves),
             _ => steps.push(step),
         }
     }
 
-    /// Writes what was noted.
+    /// Writes the recorded steps.
     pub(super) async fn write(&mut self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
         let gathered = std::mem::take(&mut self.gathered);
         if gathered.is_empty() {
@@ -225,7 +226,7 @@ impl Series {
         Ok(())
     }
 
-    /// Forgets what was noted.
+    /// Discards the recorded steps.
     pub(super) fn abandon(&mut self) {
         self.gathered.clear();
     }
@@ -234,7 +235,7 @@ impl Series {
 /// One drop's series from its end on.
 struct Course {
     end: End,
-    /// By second.
+    /// The rows to write, by second.
     points: BTreeMap<u64, Point>,
 }
 
@@ -276,7 +277,7 @@ impl Course {
         if moves.claims == 0 && moves.released == 0 && moves.sold == 0 && moves.revenue == 0 {
             return;
         }
-        // The order of events is that of the journal. A clock that was put back does not change a row that is over.
+        // Events are applied in the order of the journal. A clock that was set back does not change a past row.
         end.second = end.second.max(moves.second());
         let point = self.points.entry(end.second).or_default();
         point.moves.add(moves);
@@ -284,7 +285,7 @@ impl Course {
     }
 }
 
-/// What the end of a claim of an earlier version moves. A claim that is not there has ended before.
+/// Returns the units that the end of a claim of an earlier version moves: none if the claim has ended already.
 async fn look_up(
     connection: &mut SqliteConnection,
     tenant: &TenantId,
@@ -307,7 +308,7 @@ async fn look_up(
         Ended::Sold(claim) => (claim, true),
         Ended::Released(claim) | Ended::Unsold(claim) => (claim, false),
     };
-    // A sold claim stays, since its sale may be taken back.
+    // A sold claim is kept, because its sale may be reversed.
     let sql = "SELECT units, price FROM drop_series_claims WHERE tenant = ?1 AND drop_id = ?2 AND claim = ?3";
     let query = sqlx::query(sql).bind(tenant.as_str()).bind(blob(drop.0)).bind(blob(claim.0));
     let Some(row) = query.fetch_optional(&mut *connection).await? else { return Ok(Moves::at(at_ms)) };

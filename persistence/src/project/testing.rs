@@ -1,9 +1,9 @@
-//! What the tests of projections share: a journal in memory, and aggregates that write to it.
+//! Shared test code of the projections: a journal in memory, and aggregates that write to it.
 
 #![allow(clippy::unwrap_used)]
 
 use engine::{
-    aggregate::{Aggregate, Answer, Context, Ticket},
+    aggregate::{Aggregate, Answer, Context, DeferredReply},
     effect::{Effect, Outcome},
     id::{CommandId, EntityKey, Fingerprint},
     time::Timestamp,
@@ -13,7 +13,7 @@ use minicbor::Encode;
 use super::{Applied, ProjectError, Projector, Record, Stretch};
 use crate::sql::{ReadSide, testing::Shop};
 
-/// Accepted entries of one shard.
+/// The accepted entries of one shard.
 #[derive(Debug)]
 pub(super) struct Journal {
     pub(super) shard: u16,
@@ -26,7 +26,7 @@ impl Journal {
         Self { shard, next: 0, entries: Vec::new() }
     }
 
-    /// An entry: what happened to `key` at `at`, by one command.
+    /// Appends an entry: the events of `key` at `at` by one command.
     pub(super) fn append<E: Encode<()>>(&mut self, key: &EntityKey, at: Timestamp, events: &[E]) {
         let mut bytes = Vec::new();
         for event in events {
@@ -40,7 +40,7 @@ impl Journal {
         self.next += 1;
     }
 
-    /// A Lead, or a batch without entries.
+    /// Appends a Lead, or a batch without entries.
     pub(super) fn append_nothing(&mut self) {
         self.next += 1;
     }
@@ -61,7 +61,7 @@ impl Journal {
     }
 }
 
-/// A database, its projector, and a journal.
+/// A database, its projector and a journal.
 pub(super) struct World {
     pub(super) shop: Shop,
     pub(super) projector: Projector,
@@ -79,14 +79,14 @@ impl World {
         &self.shop.read_side
     }
 
-    /// Hands in all that is new.
+    /// Applies all new records.
     pub(super) async fn project(&mut self) -> Result<Applied, ProjectError> {
         let next = self.projector.positions().await?.get(&self.journal.shard).copied().unwrap_or(0);
         self.projector.apply(&[self.journal.stretch(next, self.journal.end())]).await
     }
 }
 
-/// An aggregate whose events go to a journal.
+/// An aggregate whose events are appended to a journal.
 pub(super) struct Actor<A: Aggregate> {
     pub(super) key: EntityKey,
     pub(super) state: A,
@@ -98,7 +98,8 @@ impl<A: Aggregate> Actor<A> {
         Self { key, state: A::default(), commands: 0 }
     }
 
-    /// Asks a command; its effects get the outcomes that `elsewhere` gives them. A refusal is `None`.
+    /// Sends a command. Its effects receive the outcomes that `elsewhere` returns. Returns `None` if the command is
+    /// refused.
     pub(super) fn ask(
         &mut self,
         journal: &mut Journal,
@@ -127,15 +128,15 @@ impl<A: Aggregate> Actor<A> {
             }
         }
         match decision.answer {
-            Answer::Now(reply) | Answer::Again(reply) => Some(reply),
-            Answer::Later(_) => {
-                let ticket = Ticket { command_id: CommandId(self.commands), again: false };
-                self.state.settled(&ticket, now)?.ok()
+            Answer::Now(reply) | Answer::Duplicate(reply) => Some(reply),
+            Answer::Deferred(_) => {
+                let deferred = DeferredReply { command_id: CommandId(self.commands), duplicate: false };
+                self.state.deferred_reply(&deferred, now)?.ok()
             }
         }
     }
 
-    /// Lets time pass.
+    /// Wakes the aggregate at the time `now`.
     pub(super) fn wake(&mut self, journal: &mut Journal, now: Timestamp) {
         let events = self.state.on_wake(now);
         self.happen(journal, now, events);
@@ -152,7 +153,7 @@ impl<A: Aggregate> Actor<A> {
     }
 }
 
-/// Nobody answers.
+/// No effect receives an outcome.
 pub(super) fn nobody(_: &Effect) -> Option<Outcome> {
     None
 }

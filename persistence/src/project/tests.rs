@@ -1,11 +1,11 @@
-//! Positions, crashes and rebuilds, whatever the kind.
+//! Positions, crashes and rebuilds, for every kind of entity.
 
 #![allow(clippy::unwrap_used)]
 
 use engine::{
     id::{EntityKey, Kind, PaymentId, ProductId, Sku, VariantId},
-    inventory::InventoryEvent,
-    receipts::Receipt,
+    processed_commands::ProcessedCommand,
+    stock::StockEvent,
     time::Timestamp,
 };
 
@@ -20,18 +20,19 @@ use crate::sql::{
 
 const AT: Timestamp = Timestamp(1_000);
 
-fn adopted(sku: &str) -> (EntityKey, InventoryEvent) {
+fn adopted(sku: &str) -> (EntityKey, StockEvent) {
     let (tenant, sku) = (tenant("acme"), Sku::new(sku).unwrap());
     let key = sku.key(&tenant);
-    (key, InventoryEvent::Adopted { tenant, sku, product: ProductId(1), variant: VariantId(2) })
+    (key, StockEvent::Adopted { tenant, sku, product: ProductId(1), variant: VariantId(2) })
 }
 
-fn adjusted(delta: i64) -> InventoryEvent {
-    let receipt = Receipt { command_id: engine::id::CommandId(1), fingerprint: engine::id::Fingerprint(1), at: AT };
-    InventoryEvent::Adjusted { delta, reason: "delivery".to_owned(), receipt }
+fn adjusted(delta: i64) -> StockEvent {
+    let processed =
+        ProcessedCommand { command_id: engine::id::CommandId(1), fingerprint: engine::id::Fingerprint(1), at: AT };
+    StockEvent::Adjusted { delta, reason: "delivery".to_owned(), processed }
 }
 
-/// A journal in which `sku` got one unit with each of `entries` entries.
+/// Returns a journal in which `sku` gains one unit with each of `entries` entries.
 fn deliveries(shard: u16, sku: &str, entries: u64) -> Journal {
     let mut journal = Journal::new(shard);
     let (key, adopted) = adopted(sku);
@@ -128,7 +129,7 @@ async fn of_two_projectors_one_moves_on() {
     assert_eq!(second.apply(&[journal.all()]).await.unwrap(), Applied { records: 0, skipped: 4 });
     assert_eq!(on_hand(&world.shop, "tea").await, Some(4));
 
-    // And if it had read the positions before:
+    // The same with positions that were read before:
     let mut tx = world.shop.read_side.begin().await.unwrap();
     let stale = position::move_positions(&mut tx, &BTreeMap::from([(1, 2)]), &BTreeMap::from([(1, 9)])).await;
     assert!(matches!(stale, Err(ProjectError::Moved { shard: 1 })));
@@ -142,7 +143,7 @@ async fn a_crash_before_the_commit_loses_nothing_and_counts_nothing_twice() {
     let journal = deliveries(1, "tea", 4);
     world.projector.apply(&[journal.stretch(0, 2)]).await.unwrap();
     {
-        // All but the commit, as a process that dies leaves it.
+        // Everything but the commit, as a process that crashes leaves it.
         let mut tx = world.shop.read_side.begin().await.unwrap();
         for record in &journal.stretch(2, 4).records {
             let place = Place { shard: 1, position: record.position };
@@ -179,7 +180,7 @@ async fn an_unknown_event_stops_everything() {
     }
     assert!(world.projector.positions().await.unwrap().is_empty());
     assert_eq!(on_hand(&world.shop, "tea").await, None);
-    // What was gathered of it does not come back with the next.
+    // The gathered events of the refused record do not return with the next call.
     world.projector.apply(&[journal.all()]).await.unwrap();
     assert_eq!(on_hand(&world.shop, "tea").await, Some(1));
 }
@@ -188,7 +189,7 @@ async fn an_unknown_event_stops_everything() {
 async fn events_that_do_not_fit_stop_everything() {
     let mut world = World::new().await;
     let mut journal = Journal::new(0);
-    let allocated = InventoryEvent::Allocated { drop: engine::id::DropId(1), total: 5 };
+    let allocated = StockEvent::Allocated { drop: engine::id::DropId(1), total: 5 };
     journal.append(&adopted("tea").0, AT, &[allocated]);
     let stopped = world.projector.apply(&[journal.all()]).await;
     assert!(matches!(stopped, Err(ProjectError::Impossible { .. })));
@@ -246,7 +247,7 @@ fn every_kind_is_shown_or_hidden() {
     }
 }
 
-/// A projector runs in a task of its own.
+/// A projector runs in a task, so its futures must be `Send`.
 #[allow(dead_code)]
 fn applying_is_send(projector: &'static mut Projector, stretches: &'static [Stretch<'static>]) -> impl Send {
     projector.apply(stretches)

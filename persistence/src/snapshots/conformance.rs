@@ -1,4 +1,4 @@
-//! What every snapshot store must do: one suite, run by each provider.
+//! The conformance suite that every snapshot store must pass.
 
 #![allow(clippy::unwrap_used)]
 
@@ -8,23 +8,23 @@ use bytes::Bytes;
 
 use super::{Checkpoint, KEY_BYTES_MAX, Snapshot, SnapshotAt, SnapshotStore, SnapshotStoreError};
 
-/// After every snapshot but one that has the greatest numbers of all.
+/// A place after every snapshot, except one that itself has the greatest version and position.
 const LAST: SnapshotAt = SnapshotAt { version: u64::MAX, position: u64::MAX };
 
-/// What the suite needs from a provider besides the store itself.
+/// The functions that the suite needs from a provider besides the store itself.
 pub trait Harness {
-    /// Opens the store: empty at first, then with all that was put. The suite has dropped the one before.
+    /// Opens the store: empty at first, later with everything that was put. The suite has dropped the previous handle.
     fn open(&mut self) -> impl Future<Output = Arc<dyn SnapshotStore>>;
 
-    /// Opens the store as the machine's crash at this moment would leave it, while the one before is still open.
-    /// What was not durable may or may not be there.
+    /// Opens the store as a crash of the machine at this moment would leave it, while the previous handle is still
+    /// open. Rows that were not durable may or may not be present.
     fn crash(&mut self) -> impl Future<Output = Arc<dyn SnapshotStore>>;
 
-    /// Damages the snapshot of an entity that has this version, in the store that is open.
+    /// Damages the snapshot of an entity with this version in the open store.
     fn damage(&mut self, key: &[u8], version: u64) -> impl Future<Output = ()>;
 }
 
-/// Runs the whole suite; panics, naming the case, at the first promise that is broken.
+/// Runs the whole suite. Panics with the name of the case at the first broken promise.
 pub async fn run<H: Harness>(make: impl AsyncFn() -> H) {
     an_empty_store_has_nothing(make().await).await;
     a_snapshot_reads_back_as_it_was_put(make().await).await;
@@ -229,12 +229,12 @@ fn checkpoint(position: u64, bytes: &'static [u8]) -> Checkpoint {
     Checkpoint { position, rules: 1, format: 0, bytes: Bytes::from_static(bytes) }
 }
 
-/// The versions that an entity has snapshots of, newest first.
+/// Returns the versions of which an entity has snapshots, newest first.
 async fn versions(store: &Arc<dyn SnapshotStore>, key: &[u8]) -> Vec<u64> {
     places_of(store, key).await.into_iter().map(|(version, _)| version).collect()
 }
 
-/// The versions and positions that an entity has snapshots of, newest first.
+/// Returns the versions and positions of which an entity has snapshots, newest first.
 async fn places_of(store: &Arc<dyn SnapshotStore>, key: &[u8]) -> Vec<(u64, u64)> {
     let (mut places, mut before) = (Vec::new(), None);
     while let Some(found) = store.newest(Bytes::copy_from_slice(key), before).await.unwrap() {
@@ -245,7 +245,7 @@ async fn places_of(store: &Arc<dyn SnapshotStore>, key: &[u8]) -> Vec<(u64, u64)
     places
 }
 
-/// The positions that a shard has checkpoints of, newest first.
+/// Returns the positions at which a shard has checkpoints, newest first.
 async fn positions(store: &Arc<dyn SnapshotStore>, shard: u16) -> Vec<u64> {
     let (mut positions, mut before) = (Vec::new(), None);
     while let Some(found) = store.newest_checkpoint(shard, before).await.unwrap() {

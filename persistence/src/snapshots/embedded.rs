@@ -1,14 +1,16 @@
-//! Snapshots in the data folder: a fjall database of its own, apart from the journal's.
+//! The snapshot store in the data folder: a fjall database separate from the journal's.
 //!
-//! Snapshots are a cache of the journal, so what matters is that a checkpoint is never there without the snapshots
-//! that it rests on. fjall cuts its log at the first entry that it cannot read, so rows that are only in the log can
-//! go missing without a word. A checkpoint therefore first has everything before it written to tables, which carry
-//! checksums and are listed in a manifest: what is then missing or damaged is an error, never an older state.
+//! Snapshots are a cache of the journal, so the one invariant is that a checkpoint never exists without the snapshots
+//! that it covers. fjall cuts its log at the first entry that it cannot read, so rows that are only in the log can
+//! disappear without an error. A checkpoint therefore first has everything before it written to tables, which carry
+//! checksums and are listed in a manifest: a missing or damaged table is an error, never an older state.
 //!
 //! ```text
-//!  put ─ put ─ put ──► put_checkpoint: memtable to tables ──► checkpoint's row ──► sync
-//!  one keyspace: whoever loses the snapshots loses the checkpoints too, and replays the journal
+//!  put ─ put ─ put ──► put_checkpoint: memtable to tables ──► row of the checkpoint ──► sync
 //! ```
+//!
+//! Snapshots and checkpoints share one keyspace: if the snapshots are lost, the checkpoints are lost too, and the
+//! journal is replayed from its start.
 
 use std::{
     cell::RefCell,
@@ -26,22 +28,22 @@ use futures::{FutureExt, future::BoxFuture};
 
 use super::{Checkpoint, Snapshot, SnapshotAt, SnapshotStore, SnapshotStoreError, row};
 
-/// The database's folder in the data folder.
+/// The name of the database's folder in the data folder.
 pub const SNAPSHOTS_FOLDER: &str = "snapshots";
 
 const KEYSPACE: &str = "snapshots";
 const CACHE_BYTES: u64 = 16 << 20;
-/// Files that fjall keeps open for reading: descriptors that connections may not take.
+/// The number of files that fjall keeps open for reading. These descriptors are not available to connections.
 const CACHED_FILES_MAX: usize = 32;
 const LOG_BYTES_MAX: u64 = 128 << 20;
 const MEMTABLE_BYTES: u64 = 32 << 20;
-/// Larger states are kept apart from their keys, and are not written again when the keys are sorted.
+/// The size in bytes from which a state is stored apart from its key, so that compactions do not rewrite it.
 const SEPARATED_BYTES_MIN: u32 = 4096;
-/// How long writing a memtable to tables may take before a checkpoint gives up.
+/// How long a checkpoint waits for a memtable to be written to tables before it fails.
 const FLUSH_WAIT_MAX: Duration = Duration::from_secs(60);
 const FLUSH_POLL: Duration = Duration::from_millis(2);
 
-/// The snapshot store in the data folder. Clones share it; its files are closed with the last one.
+/// The snapshot store in the data folder. Clones share it; its files are closed with the last clone.
 #[derive(Clone)]
 pub struct EmbeddedSnapshots {
     store: Arc<Store>,
@@ -61,10 +63,11 @@ impl std::fmt::Debug for EmbeddedSnapshots {
 }
 
 impl EmbeddedSnapshots {
-    /// Opens the store in the folder `data`, which this process must own, or makes it. It blocks.
+    /// Opens the store in the folder `data`, which this process must own, or creates it. This call blocks.
     ///
-    /// A log that cannot be read is set aside: what checkpoints rest on is in tables. When even that does not open,
-    /// the error is `Damaged`, and [`set_aside`](Self::set_aside) lets the journal be replayed from its start.
+    /// A log that cannot be read is set aside, because everything that checkpoints cover is in tables. If the database
+    /// still does not open, the error is `Damaged`: call [`set_aside`](Self::set_aside) and replay the journal from its
+    /// start.
     pub fn open(data: &Path) -> Result<Self, SnapshotStoreError> {
         let path = data.join(SNAPSHOTS_FOLDER);
         let io = |error: io::Error| SnapshotStoreError::Store(format!("{}: {error}", path.display()));
@@ -86,20 +89,20 @@ impl EmbeddedSnapshots {
         }
     }
 
-    /// Renames the store's folder in `data`, so that an empty one is made, and says to what. For when the store is
-    /// damaged beyond use; everything in it can be made again from the journal.
+    /// Renames the store's folder in `data` so that the next opening creates an empty store, and returns the new path.
+    /// Use it if the store is damaged beyond repair: everything in it can be rebuilt from the journal.
     pub fn set_aside(data: &Path) -> io::Result<PathBuf> {
         let aside = free_name(data, "snapshots.damaged")?;
         std::fs::rename(data.join(SNAPSHOTS_FOLDER), &aside)?;
         Ok(aside)
     }
 
-    /// Bytes that the store takes on the disk.
+    /// Returns the size of the store on disk, in bytes.
     pub fn on_disk_bytes(&self) -> Result<u64, SnapshotStoreError> {
         self.store.db.disk_space().map_err(|error| failed(&error))
     }
 
-    /// Runs `act` where blocking is allowed.
+    /// Runs `act` on a blocking thread.
     fn ask<T: Send + 'static>(
         &self,
         act: impl FnOnce(&Store) -> Result<T, SnapshotStoreError> + Send + 'static,
@@ -124,7 +127,7 @@ impl Store {
         self.db.persist(PersistMode::SyncData).map_err(|error| failed(&error))
     }
 
-    /// Writes all that was put so far to tables, durably.
+    /// Writes everything that was put so far to tables, durably.
     fn to_tables(&self) -> Result<(), SnapshotStoreError> {
         self.rows.rotate_memtable().map_err(|error| failed(&error))?;
         let began = Instant::now();
@@ -138,12 +141,12 @@ impl Store {
         Ok(())
     }
 
-    /// The last row of a range; `anywhere` names the rows for when not even its key can be read.
+    /// Returns the last row of a range. `anywhere` identifies the range in an error if not even the key can be read.
     fn last(&self, range: Range, anywhere: &[u8]) -> Result<Option<(Vec<u8>, Bytes)>, SnapshotStoreError> {
         let Some(guard) = self.rows.range(range).next_back() else {
             return Ok(None);
         };
-        // States are apart from their keys: a row whose state cannot be read still says where it stands.
+        // States are stored apart from their keys, so the key of a row is known even if its state cannot be read.
         let row = RefCell::new(anywhere.to_vec());
         let read = guard.into_inner_if(|key| {
             row.replace(key.to_vec());
@@ -165,7 +168,7 @@ impl Store {
         found.map(|(key, value)| row::decode_checkpoint(&key, &value)).transpose()
     }
 
-    /// Removes the rows of a range. The log has what was put before in front of it.
+    /// Removes the rows of a range. In the log the removal follows everything that was put before it.
     fn remove(&self, range: Range, anywhere: &[u8]) -> Result<(), SnapshotStoreError> {
         let mut batch = self.db.batch();
         let mut any = false;
@@ -203,6 +206,8 @@ impl SnapshotStore for EmbeddedSnapshots {
     fn put_checkpoint(&self, shard: u16, checkpoint: Checkpoint) -> BoxFuture<'_, Result<(), SnapshotStoreError>> {
         self.ask(move |store| {
             let (key, value) = row::encode_checkpoint(shard, &checkpoint)?;
+            // The order matters: the checkpoint's row may become durable only after everything that it covers is in
+            // tables.
             store.to_tables()?;
             store.insert(key, value)?;
             store.sync()
@@ -226,15 +231,15 @@ impl SnapshotStore for EmbeddedSnapshots {
     }
 }
 
-/// Why the database did not open.
+/// The reason why the database did not open.
 enum Refusal {
     Log(String),
     Damaged(String),
     Passing(String),
 }
 
-/// Puts a folder in order that fjall itself would refuse for ever: a first making that was cut off, a copy without
-/// its lock file.
+/// Repairs a folder that fjall itself would always refuse: one whose creation was interrupted, or a copy without its
+/// lock file.
 fn prepare(path: &Path) -> io::Result<()> {
     if !path.try_exists()? {
         return Ok(());
@@ -272,7 +277,7 @@ fn open_database(path: &Path) -> Result<Store, Refusal> {
         let rows = db.keyspace(KEYSPACE, made)?;
         Ok(Store { db, rows })
     };
-    // Damaged files can make fjall panic; that is a refusal like any other.
+    // Damaged files can make fjall panic. A panic is handled like any other refusal.
     match catch_unwind(AssertUnwindSafe(open)) {
         Ok(Ok(store)) => Ok(store),
         Ok(Err(error @ (fjall::Error::JournalRecovery(_) | fjall::Error::Unrecoverable))) => {
@@ -287,7 +292,7 @@ fn open_database(path: &Path) -> Result<Store, Refusal> {
     }
 }
 
-/// Moves fjall's logs out of the store's folder, and says where to.
+/// Moves fjall's logs out of the store's folder and returns their new folder.
 fn set_logs_aside(path: &Path) -> io::Result<PathBuf> {
     let aside = free_name(path.parent().unwrap_or(path), "snapshots.logs-damaged")?;
     std::fs::create_dir(&aside)?;
@@ -300,7 +305,7 @@ fn set_logs_aside(path: &Path) -> io::Result<PathBuf> {
     Ok(aside)
 }
 
-/// `name`, or `name` with the first number behind it that is free.
+/// Returns the path of `name`, with the first free number appended if that path exists.
 fn free_name(folder: &Path, name: &str) -> io::Result<PathBuf> {
     let mut path = folder.join(name);
     let mut number = 1;
@@ -311,7 +316,7 @@ fn free_name(folder: &Path, name: &str) -> io::Result<PathBuf> {
     Ok(path)
 }
 
-/// What fjall says to people: the cause, not the nesting.
+/// Describes an error of fjall for operators: the cause, without the nesting.
 fn words(error: &fjall::Error) -> String {
     match error {
         fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => error.to_string(),
@@ -324,7 +329,7 @@ fn failed(error: &fjall::Error) -> SnapshotStoreError {
     SnapshotStoreError::Store(words(error))
 }
 
-/// A row that could not be read: damage, unless the system refused.
+/// Returns the error for a row that could not be read: damage, unless the operating system refused the read.
 fn unreadable(row: &[u8], error: &fjall::Error) -> SnapshotStoreError {
     match error {
         fjall::Error::Io(cause) | fjall::Error::Storage(fjall::LsmError::Io(cause))

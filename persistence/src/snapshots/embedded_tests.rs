@@ -71,7 +71,7 @@ async fn it_conforms() {
     conformance::run(async || InFolder { data: tempfile::tempdir().unwrap(), open: None, crashed: None }).await;
 }
 
-/// Two checkpoints with a snapshot before each.
+/// Returns a folder with two checkpoints and a snapshot before each.
 async fn written() -> TempDir {
     let data = tempfile::tempdir().unwrap();
     let store = EmbeddedSnapshots::open(data.path()).unwrap();
@@ -153,7 +153,7 @@ async fn how_fast() {
 
 /// `cargo test -p persistence -- --ignored --nocapture disk_of_states_that_change`
 ///
-/// Bytes on the disk while states of many sizes are written over and over, as passivation and checkpoints do.
+/// Prints the size on disk while states of many sizes are overwritten repeatedly, as passivation and checkpoints do.
 #[tokio::test]
 #[ignore = "a measurement"]
 async fn disk_of_states_that_change() {

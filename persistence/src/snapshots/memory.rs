@@ -1,7 +1,7 @@
-//! Snapshots in memory: for tests, with faults on demand.
+//! The snapshot store in memory: for tests, with fault injection.
 //!
-//! A handle is cheap to clone, and all clones are one store. It has no thread and no clock of its own: what waits
-//! waits on tokio's time.
+//! A handle is cheap to clone, and all clones share one store. The store has no thread or clock: delays use tokio's
+//! time.
 
 use std::{
     collections::BTreeMap,
@@ -15,41 +15,41 @@ use futures::{FutureExt, future::BoxFuture};
 
 use super::{Checkpoint, Snapshot, SnapshotAt, SnapshotStore, SnapshotStoreError, row};
 
-/// What is asked of the store.
+/// A call on the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
-    /// To keep a snapshot.
+    /// [`SnapshotStore::put`].
     Put,
-    /// To give the newest snapshot.
+    /// [`SnapshotStore::newest`].
     Newest,
-    /// To make what was put durable.
+    /// [`SnapshotStore::sync`].
     Sync,
-    /// To keep a checkpoint.
+    /// [`SnapshotStore::put_checkpoint`].
     PutCheckpoint,
-    /// To give the newest checkpoint.
+    /// [`SnapshotStore::newest_checkpoint`].
     NewestCheckpoint,
-    /// To remove old snapshots.
+    /// [`SnapshotStore::prune`].
     Prune,
-    /// To remove old checkpoints.
+    /// [`SnapshotStore::prune_checkpoints`].
     PruneCheckpoints,
 }
 
-/// What goes wrong with it.
+/// The fault that is applied to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SnapshotFault {
-    /// Nothing.
+    /// No fault.
     None,
-    /// It is done this much later.
+    /// The call is executed after this delay.
     Delay(Duration),
-    /// It is not done; the caller hears `Store`.
+    /// The call is not executed. The caller receives `Store`.
     FailBefore,
-    /// It is done, but the caller hears `Store`.
+    /// The call is executed, but the caller receives `Store`.
     FailAfter,
 }
 
-/// Decides what goes wrong, in the order of the calls.
+/// Decides which faults occur, in the order of the calls.
 pub trait SnapshotFaults: Send + Sync {
-    /// Before each call.
+    /// Called before each call on the store.
     fn on(&self, asked: Asked) -> SnapshotFault;
 }
 
@@ -61,7 +61,7 @@ impl SnapshotFaults for NoFaults {
     }
 }
 
-/// A snapshot store in memory. Clones share it.
+/// A snapshot store in memory. Clones share its contents.
 #[derive(Clone)]
 pub struct MemorySnapshots {
     rows: Arc<Mutex<Rows>>,
@@ -71,7 +71,7 @@ pub struct MemorySnapshots {
 struct Row {
     value: Bytes,
     durable: bool,
-    /// It was removed, which a crash undoes until that is durable.
+    /// The row was removed. A crash undoes the removal until it is durable.
     removed: bool,
 }
 
@@ -90,7 +90,7 @@ struct Rows(BTreeMap<Vec<u8>, Row>);
 
 impl Rows {
     fn put(&mut self, key: Vec<u8>, value: Bytes, durable: bool) {
-        // Putting a row again does not take away that it is durable.
+        // A durable row stays durable if the same value is put again.
         let durable = durable || self.0.get(&key).is_some_and(|row| row.durable && row.value == value);
         self.0.insert(key, Row { value, durable, removed: false });
     }
@@ -123,59 +123,59 @@ impl Default for MemorySnapshots {
 }
 
 impl MemorySnapshots {
-    /// An empty store that never fails.
+    /// Returns an empty store that never fails.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// An empty store that fails when `faults` say so.
+    /// Returns an empty store that fails as `faults` decide.
     pub fn with_faults(faults: impl SnapshotFaults + 'static) -> Self {
         Self { rows: Arc::default(), faults: Arc::new(faults) }
     }
 
-    /// Forgets what is not durable, as a machine that loses power does.
+    /// Drops everything that is not durable, as a power failure does.
     pub fn crash(&self) {
         let mut rows = self.rows();
         rows.0.retain(|_, row| row.durable);
         rows.0.values_mut().for_each(|row| row.removed = false);
     }
 
-    /// Every snapshot that reads, of each entity the newest last.
+    /// Returns every intact snapshot, of each entity the newest last.
     pub fn snapshots(&self) -> Vec<Snapshot> {
         let rows = self.rows();
         let kept = rows.0.iter().filter(|(key, row)| key.first() == Some(&b's') && !row.removed);
         kept.filter_map(|(key, row)| row::decode_snapshot(key, &row.value).ok()).collect()
     }
 
-    /// Every checkpoint of a shard that reads, the newest last.
+    /// Returns every intact checkpoint of a shard, the newest last.
     pub fn checkpoints(&self, shard: u16) -> Vec<Checkpoint> {
         let rows = self.rows();
         let kept = rows.0.range(row::checkpoints_before(shard, None)).filter(|(_, row)| !row.removed);
         kept.filter_map(|(key, row)| row::decode_checkpoint(key, &row.value).ok()).collect()
     }
 
-    /// Puts another snapshot in the place of one, as a program with other formats or rules would have written it.
+    /// Replaces a snapshot, as a program with other formats or rules would have written it.
     pub fn replace(&self, snapshot: &Snapshot) -> Result<(), SnapshotStoreError> {
         let (key, value) = row::encode_snapshot(snapshot)?;
         self.rows().put(key, value.into(), true);
         Ok(())
     }
 
-    /// The same with a checkpoint.
+    /// Replaces a checkpoint of a shard in the same way.
     pub fn replace_checkpoint(&self, shard: u16, checkpoint: &Checkpoint) -> Result<(), SnapshotStoreError> {
         let (key, value) = row::encode_checkpoint(shard, checkpoint)?;
         self.rows().put(key, value.into(), true);
         Ok(())
     }
 
-    /// Flips a bit of the checkpoint of a shard that stands at this position.
+    /// Flips a bit of the checkpoint of a shard at this position.
     pub fn damage_checkpoint(&self, shard: u16, position: u64) {
         if let Some(row) = self.rows().0.get_mut(&row::checkpoint_key(shard, position)) {
             row.flip();
         }
     }
 
-    /// Flips a bit of each snapshot of an entity that has this version.
+    /// Flips a bit of each snapshot of an entity with this version.
     pub fn damage(&self, key: &[u8], version: u64) {
         for (_, row) in
             self.rows().0.range_mut(row::snapshot_key(key, version, 0)..=row::snapshot_key(key, version, u64::MAX))
@@ -184,7 +184,7 @@ impl MemorySnapshots {
         }
     }
 
-    // A panic between two statements of a locked section leaves whole rows behind.
+    // A panic while the lock was held leaves only complete rows behind, so a poisoned lock is still usable.
     fn rows(&self) -> MutexGuard<'_, Rows> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }

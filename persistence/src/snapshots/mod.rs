@@ -1,9 +1,9 @@
-//! Snapshots of entities, and the checkpoints that rest on them.
+//! Snapshots of entities, and the checkpoints that depend on them.
 //!
-//! A snapshot is a cache of the journal: it can be made again. A checkpoint is a promise that everything before its
-//! position is covered by snapshots that are durable.
+//! A snapshot is a cache of the journal and can be rebuilt. A checkpoint is a promise that durable snapshots cover
+//! every entry before its position.
 //!
-//! Every provider passes [`conformance`].
+//! Every provider passes the suite in [`conformance`].
 
 pub mod conformance;
 pub mod embedded;
@@ -17,32 +17,32 @@ pub use row::KEY_BYTES_MAX;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 
-/// An entity's state at one version.
+/// The state of an entity at one version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
-    /// The entity.
+    /// The key of the entity.
     pub key: Bytes,
-    /// How many entries led to this state.
+    /// The number of entries that led to this state.
     pub version: u64,
-    /// A position of the shard before which nothing of this entity is missing from the state: whoever applies what the
-    /// journal has of the entity from here on, less what the state already has, has everything.
+    /// A position of the shard up to which the state is complete: it includes every entry of this entity before the
+    /// position. Recovery applies the entity's entries from here on and skips those that the state already includes.
     pub position: u64,
-    /// The version of the rules that wrote it.
+    /// The version of the rules that wrote the snapshot.
     pub rules: u16,
     /// The format of `bytes`.
     pub format: u8,
-    /// The state.
+    /// The encoded state.
     pub bytes: Bytes,
 }
 
 impl Snapshot {
-    /// Its place among the snapshots of its entity.
+    /// Returns the place of the snapshot among those of its entity.
     pub fn at(&self) -> SnapshotAt {
         SnapshotAt { version: self.version, position: self.position }
     }
 }
 
-/// The place of a snapshot among those of its entity; that of the newest is the greatest.
+/// The place of a snapshot among those of its entity. The newest has the greatest place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SnapshotAt {
     /// See [`Snapshot::version`].
@@ -54,58 +54,59 @@ pub struct SnapshotAt {
 /// A checkpoint of a shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// Every entry before it is covered.
+    /// The position up to which durable snapshots cover every entry.
     pub position: u64,
-    /// The version of the rules that wrote it. 0: it was not noted.
+    /// The version of the rules that wrote the checkpoint. 0: it was not recorded.
     pub rules: u16,
     /// The format of `bytes`.
     pub format: u8,
-    /// What the runtime keeps with it, opaque here.
+    /// Data of the runtime, opaque to the store.
     pub bytes: Bytes,
 }
 
-/// A snapshot store that does not give or take what it should.
+/// An error of a snapshot store.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SnapshotStoreError {
-    /// Bytes in the store are not what was written.
+    /// The stored bytes of a snapshot differ from what was written.
     #[error("snapshot of {key} is damaged: {why}")]
     Damaged {
-        /// The entity, as bytes in hexadecimal.
+        /// The key of the entity, in hexadecimal.
         key: String,
-        /// The place of the snapshot: the ones before it may be sound. `None`: not even that can be read.
+        /// The place of the snapshot. Earlier snapshots may be intact. `None` if the place cannot be read.
         at: Option<SnapshotAt>,
-        /// What is wrong.
+        /// A description of the damage.
         why: String,
     },
-    /// Bytes of a checkpoint are not what was written.
+    /// The stored bytes of a checkpoint differ from what was written.
     #[error("checkpoint of shard {shard} is damaged: {why}")]
     DamagedCheckpoint {
         /// The shard.
         shard: u16,
-        /// Its position: the ones before it may be sound. `None`: not even that can be read.
+        /// The position of the checkpoint. Earlier checkpoints may be intact. `None` if the position cannot be read.
         position: Option<u64>,
-        /// What is wrong.
+        /// A description of the damage.
         why: String,
     },
-    /// The store does not answer, or refuses. Try again later.
+    /// The store does not respond or refuses the call. The caller may retry later.
     #[error("snapshot store: {0}")]
     Store(String),
 }
 
 impl SnapshotStoreError {
-    /// Whether waiting may help.
+    /// Whether a retry may succeed.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Store(_))
     }
 }
 
-/// Keeps snapshots as immutable rows, by entity, version and position, each with a checksum.
+/// Stores snapshots as immutable rows, ordered by entity, version and position, each with a checksum.
 pub trait SnapshotStore: Send + Sync + 'static {
-    /// Keeps a snapshot. Readable at once; durable after [`sync`](SnapshotStore::sync) or a checkpoint.
+    /// Stores a snapshot. It is readable at once, and durable after [`sync`](SnapshotStore::sync) or the next
+    /// checkpoint.
     fn put(&self, snapshot: Snapshot) -> BoxFuture<'_, Result<(), SnapshotStoreError>>;
 
-    /// The newest snapshot of an entity, of those before a place if one is named. A snapshot that is damaged is an error
-    /// that says its place, never passed over.
+    /// Returns the newest snapshot of an entity, or the newest before a given place. A damaged snapshot is never
+    /// skipped: it results in an error that contains its place.
     fn newest(
         &self,
         key: Bytes,
@@ -115,21 +116,21 @@ pub trait SnapshotStore: Send + Sync + 'static {
     /// Makes every snapshot put so far durable.
     fn sync(&self) -> BoxFuture<'_, Result<(), SnapshotStoreError>>;
 
-    /// Keeps a checkpoint: durable on return, and only after every snapshot put before.
+    /// Stores a checkpoint. On return the checkpoint is durable, and so is every snapshot put before it.
     fn put_checkpoint(&self, shard: u16, checkpoint: Checkpoint) -> BoxFuture<'_, Result<(), SnapshotStoreError>>;
 
-    /// The newest checkpoint of a shard, of those before a position if one is named. One that is damaged is an error that
-    /// says its position, never passed over.
+    /// Returns the newest checkpoint of a shard, or the newest before a given position. A damaged checkpoint is never
+    /// skipped: it results in an error that contains its position.
     fn newest_checkpoint(
         &self,
         shard: u16,
         before: Option<u64>,
     ) -> BoxFuture<'_, Result<Option<Checkpoint>, SnapshotStoreError>>;
 
-    /// Removes the snapshots of an entity that stand before a place. A removal never outlives a crash that a snapshot put
-    /// before it does not: what supersedes them is durable first.
+    /// Removes the snapshots of an entity before a place. A removal never becomes durable before the snapshots that
+    /// were put earlier: a crash cannot lose both a snapshot and its successor.
     fn prune(&self, key: Bytes, before: SnapshotAt) -> BoxFuture<'_, Result<(), SnapshotStoreError>>;
 
-    /// Removes the checkpoints of a shard that stand before a position, with the same promise.
+    /// Removes the checkpoints of a shard before a position, with the same guarantee.
     fn prune_checkpoints(&self, shard: u16, before: u64) -> BoxFuture<'_, Result<(), SnapshotStoreError>>;
 }

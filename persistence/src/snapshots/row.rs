@@ -1,4 +1,4 @@
-//! How a snapshot or a checkpoint is kept: immutable rows, in the order of what they are asked for by, each checked.
+//! The encoding of snapshots and checkpoints as immutable rows, in the order in which they are queried.
 //!
 //! ```text
 //!  snapshot    key    's' | len(key) u16 | key | version u64 | position u64      big-endian
@@ -7,7 +7,8 @@
 //!              value  1 | rules u16 | format u8 | crc32c u32 | bytes             little-endian
 //! ```
 //!
-//! The checksum covers the row's key and all of its value but itself: a row in the wrong place is damage too.
+//! The checksum covers the row's key and every byte of its value except the checksum: a row under a wrong key is
+//! detected as damage too.
 
 use std::ops::Bound;
 
@@ -19,13 +20,12 @@ const FORMAT: u8 = 1;
 const CHECKSUM_AT: usize = 4;
 const HEADER_BYTES: usize = 8;
 
-/// The longest key of an entity, in bytes: as long as the journal takes. An entity whose key only the journal took could
+/// The maximum length of an entity key, in bytes: that of the journal. An entity whose key only the journal accepts could
 /// never be written to a snapshot: it would stay in memory, and no checkpoint of its shard would be complete.
 pub const KEY_BYTES_MAX: usize = 1_100;
-/// The largest snapshot or checkpoint, in bytes.
 pub(super) const BYTES_MAX: usize = 1 << 30;
 
-/// What all rows of an entity begin with, and no others.
+/// Returns the prefix that exactly the snapshot rows of an entity share.
 pub(super) fn snapshots_of(key: &[u8]) -> Vec<u8> {
     let mut row = Vec::with_capacity(3 + key.len() + 16);
     row.push(b's');
@@ -34,7 +34,7 @@ pub(super) fn snapshots_of(key: &[u8]) -> Vec<u8> {
     row
 }
 
-/// The key of a snapshot's row.
+/// Returns the key of a snapshot's row.
 pub(super) fn snapshot_key(key: &[u8], version: u64, position: u64) -> Vec<u8> {
     let mut row = snapshots_of(key);
     row.extend_from_slice(&version.to_be_bytes());
@@ -42,7 +42,7 @@ pub(super) fn snapshot_key(key: &[u8], version: u64, position: u64) -> Vec<u8> {
     row
 }
 
-/// The rows of an entity's snapshots, of those before a place if one is named.
+/// Returns the range of an entity's snapshots, or of those before a given place.
 pub(super) fn snapshots_before(key: &[u8], before: Option<SnapshotAt>) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
     let end = match before {
         Some(SnapshotAt { version, position }) => Bound::Excluded(snapshot_key(key, version, position)),
@@ -51,7 +51,7 @@ pub(super) fn snapshots_before(key: &[u8], before: Option<SnapshotAt>) -> (Bound
     (Bound::Included(snapshot_key(key, 0, 0)), end)
 }
 
-/// The rows of a shard's checkpoints, of those before a position if one is named.
+/// Returns the range of a shard's checkpoints, or of those before a given position.
 pub(super) fn checkpoints_before(shard: u16, before: Option<u64>) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
     let end = match before {
         Some(position) => Bound::Excluded(checkpoint_key(shard, position)),
@@ -60,21 +60,21 @@ pub(super) fn checkpoints_before(shard: u16, before: Option<u64>) -> (Bound<Vec<
     (Bound::Included(checkpoint_key(shard, 0)), end)
 }
 
-/// What all rows of a shard's checkpoints begin with, and no others.
+/// Returns the prefix that exactly the checkpoint rows of a shard share.
 pub(super) fn checkpoints_of(shard: u16) -> Vec<u8> {
     let mut row = vec![b'c'];
     row.extend_from_slice(&shard.to_be_bytes());
     row
 }
 
-/// The key of a checkpoint's row.
+/// Returns the key of a checkpoint's row.
 pub(super) fn checkpoint_key(shard: u16, position: u64) -> Vec<u8> {
     let mut row = checkpoints_of(shard);
     row.extend_from_slice(&position.to_be_bytes());
     row
 }
 
-/// A snapshot's row: its key and its value.
+/// Encodes a snapshot as the key and the value of its row.
 pub(super) fn encode_snapshot(snapshot: &Snapshot) -> Result<(Vec<u8>, Vec<u8>), SnapshotStoreError> {
     let Snapshot { key, version, position, rules, format, bytes } = snapshot;
     if key.len() > KEY_BYTES_MAX {
@@ -86,14 +86,14 @@ pub(super) fn encode_snapshot(snapshot: &Snapshot) -> Result<(Vec<u8>, Vec<u8>),
     Ok((row, value))
 }
 
-/// A checkpoint's row: its key and its value.
+/// Encodes a checkpoint as the key and the value of its row.
 pub(super) fn encode_checkpoint(shard: u16, checkpoint: &Checkpoint) -> Result<(Vec<u8>, Vec<u8>), SnapshotStoreError> {
     let row = checkpoint_key(shard, checkpoint.position);
     let value = seal(&row, checkpoint.rules, checkpoint.format, &checkpoint.bytes)?;
     Ok((row, value))
 }
 
-/// The snapshot of a row; it shares the value's memory.
+/// Decodes the snapshot of a row. It shares the memory of the value.
 pub(super) fn decode_snapshot(row: &[u8], value: &Bytes) -> Result<Snapshot, SnapshotStoreError> {
     let misplaced = || damaged(row, "its place cannot be read");
     let (prefix, position) = row.split_last_chunk::<8>().ok_or_else(misplaced)?;
@@ -104,14 +104,14 @@ pub(super) fn decode_snapshot(row: &[u8], value: &Bytes) -> Result<Snapshot, Sna
     Ok(Snapshot { key: Bytes::copy_from_slice(key), version, position, rules, format, bytes })
 }
 
-/// The checkpoint of a row; it shares the value's memory.
+/// Decodes the checkpoint of a row. It shares the memory of the value.
 pub(super) fn decode_checkpoint(row: &[u8], value: &Bytes) -> Result<Checkpoint, SnapshotStoreError> {
     let (_, position) = row.split_last_chunk::<8>().ok_or_else(|| damaged(row, "its place cannot be read"))?;
     let (rules, format, bytes) = open(row, value)?;
     Ok(Checkpoint { position: u64::from_be_bytes(*position), rules, format, bytes })
 }
 
-/// A row that is not what was written.
+/// Returns the error for a row that differs from what was written.
 pub(super) fn damaged(row: &[u8], why: impl ToString) -> SnapshotStoreError {
     let why = why.to_string();
     match row {

@@ -1,4 +1,4 @@
-//! People with an account.
+//! Accounts.
 
 use std::{collections::HashMap, fmt, str::FromStr};
 
@@ -16,21 +16,21 @@ use super::{
     number,
 };
 
-/// What someone may do.
+/// The permissions of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Buys.
+    /// May buy.
     Customer,
-    /// Runs the catalogue, the drops and the orders.
+    /// May manage the catalogue, the drops and the orders.
     Vendor,
-    /// Runs live rooms.
+    /// May run livestream rooms.
     Host,
-    /// Everything.
+    /// May do everything.
     Admin,
 }
 
 impl Role {
-    /// Its name, as tokens and rows spell it.
+    /// Returns the name of the role, as used in tokens and rows.
     pub fn as_str(self) -> &'static str {
         match self {
             Role::Customer => "customer",
@@ -41,7 +41,7 @@ impl Role {
     }
 }
 
-/// Not a role.
+/// A name that is not a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a role is customer, vendor, host or admin")]
 pub struct InvalidRole;
@@ -57,29 +57,29 @@ impl FromStr for Role {
     }
 }
 
-/// Someone's account.
+/// An account.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Account {
-    /// Who it is.
+    /// The subject of the account.
     pub subject: SubjectId,
-    /// The address, as its owner spells it. `None` once erased.
+    /// The e-mail address, as its owner entered it. `None` once erased.
     pub email: Option<String>,
-    /// The password's hash as a PHC string. `None`: cannot sign in by password.
+    /// The hash of the password, as a PHC string. `None` if the account cannot sign in by password.
     pub password: Option<String>,
-    /// What it may do.
+    /// The role of the account.
     pub role: Role,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Timestamp,
-    /// When its owner had it erased.
+    /// The time at which the owner had the account erased.
     pub erased_at: Option<Timestamp>,
-    /// When its password was last reset: tokens from before are worthless.
+    /// The time of the last password reset. Tokens issued before are invalid.
     pub tokens_from: Option<Timestamp>,
-    /// When its owner has shown that mail reaches them at its address.
+    /// The time at which the owner proved to receive mail at the address.
     pub verified_at: Option<Timestamp>,
 }
 
 impl fmt::Debug for Account {
-    /// Without what is personal or secret.
+    /// Omits personal and secret fields.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Account")
             .field("subject", &self.subject)
@@ -92,34 +92,34 @@ impl fmt::Debug for Account {
     }
 }
 
-/// An account to be made.
+/// An account to create.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NewAccount {
-    /// Who it is: a new subject, or the guest who registers.
+    /// The subject of the account: a new one, or the guest who registers.
     pub subject: SubjectId,
-    /// The address, as its owner spells it.
+    /// The e-mail address, as its owner entered it.
     pub email: String,
-    /// The password's hash as a PHC string.
+    /// The hash of the password, as a PHC string.
     pub password: Option<String>,
-    /// What it may do.
+    /// The role of the account.
     pub role: Role,
-    /// When it is made.
+    /// The time of creation.
     pub created_at: Timestamp,
 }
 
-/// Why an account cannot be made or changed.
+/// A reason why an account cannot be created or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum AccountError {
-    /// Another account of the tenant has this address.
+    /// Another account of the tenant has this e-mail address.
     #[error("another account has this e-mail address")]
     EmailTaken,
-    /// The subject has an account, had one that was erased, or is an account's former guest.
+    /// The subject has an account, had one that was erased, or is a former guest of an account.
     #[error("the subject has an account")]
     SubjectTaken,
-    /// There is no such account, or it was erased.
+    /// The account does not exist or was erased.
     #[error("no such account")]
     NotFound,
-    /// There is no such tenant.
+    /// The tenant does not exist.
     #[error("no such tenant")]
     NoTenant,
     /// The database failed.
@@ -129,7 +129,7 @@ pub enum AccountError {
 store_errors!(AccountError);
 
 impl ReadSide {
-    /// Makes an account.
+    /// Creates an account.
     pub async fn create_account(&self, tenant: &TenantId, new: &NewAccount) -> Result<(), AccountError> {
         let mut tx = self.begin().await?;
         let is_subject_taken: bool = sqlx::query_scalar(
@@ -164,15 +164,15 @@ impl ReadSide {
         Ok(tx.commit().await?)
     }
 
-    /// The account of this subject, erased ones included.
+    /// Returns the account of this subject, even if it was erased.
     pub async fn account(&self, tenant: &TenantId, subject: SubjectId) -> Result<Option<Account>, StoreError> {
         let sql = "SELECT * FROM accounts WHERE tenant = ?1 AND subject = ?2";
         let query = sqlx::query(sql).bind(tenant.as_str()).bind(blob(subject.0));
         Ok(query.fetch_optional(&self.readers).await?.as_ref().map(read_account).transpose()?)
     }
 
-    /// The address of the account that each of these subjects has, or belongs to by now. Guests and erased accounts are not
-    /// among them.
+    /// Returns, for each of these subjects, the address of the account that it has or now belongs to. Guests and erased
+    /// accounts are omitted.
     pub async fn emails_of(
         &self,
         tenant: &TenantId,
@@ -189,9 +189,10 @@ impl ReadSide {
         Ok(rows.iter().map(pair).collect::<sqlx::Result<_>>()?)
     }
 
-    /// The account with this address, however it is spelled.
+    /// Returns the account with this address, however the address is spelled.
     pub async fn account_by_email(&self, tenant: &TenantId, email: &str) -> Result<Option<Account>, StoreError> {
-        // An account from when the address had other spellings may be kept under one; it is meant when that is typed.
+        // An account from before the current rules may still have an address in a former spelling. It matches what is
+        // typed.
         let [norm, decomposed, former] = norms_of(email);
         let sql = "SELECT * FROM accounts WHERE tenant = ?1 AND email_norm IN (?2, ?3, ?4)
                    ORDER BY email_norm = ?4 DESC, email_norm = ?2 DESC LIMIT 1";
@@ -199,7 +200,7 @@ impl ReadSide {
         Ok(query.fetch_optional(&self.readers).await?.as_ref().map(read_account).transpose()?)
     }
 
-    /// The accounts of a tenant, newest first, erased ones included; of one role if that is given.
+    /// Lists the accounts of a tenant, newest first, including erased ones; only those with `role` if it is given.
     pub async fn accounts(
         &self,
         tenant: &TenantId,
@@ -223,8 +224,8 @@ impl ReadSide {
         Ok(Page::cut(accounts, page.limit, List::Accounts, |account| (account.created_at, account.subject.0)))
     }
 
-    /// Gives an account a new password, as a PHC string. Sessions go on: end them with
-    /// [`end_sessions`](ReadSide::end_sessions) where the password was lost rather than changed.
+    /// Sets the password of an account, as a PHC string. Sessions continue: end them with
+    /// [`end_sessions`](ReadSide::end_sessions) if the password was lost rather than changed.
     pub async fn set_password(
         &self,
         tenant: &TenantId,
@@ -235,7 +236,7 @@ impl ReadSide {
         self.change_account(sqlx::query(sql).bind(tenant.as_str()).bind(blob(subject.0)).bind(password)).await
     }
 
-    /// Changes what an account may do. Tokens that were given out keep their old role until they expire.
+    /// Changes the role of an account. Tokens that were already issued keep the old role until they expire.
     pub async fn set_role(&self, tenant: &TenantId, subject: SubjectId, role: Role) -> Result<(), AccountError> {
         let sql = "UPDATE accounts SET role = ?3 WHERE tenant = ?1 AND subject = ?2 AND erased_at IS NULL";
         self.change_account(sqlx::query(sql).bind(tenant.as_str()).bind(blob(subject.0)).bind(role.as_str())).await

@@ -1,4 +1,4 @@
-//! Guests who have signed in: what was theirs is the account's.
+//! Guests who have signed in: the account takes over what belonged to the guest.
 
 use engine::{
     id::{SubjectId, TenantId},
@@ -7,20 +7,20 @@ use engine::{
 
 use super::{ReadSide, RowExt, StoreError, blob, error::store_errors, number};
 
-/// The most former guests of one account: every command of its owner carries them. One device makes one with each
-/// sign-in that had a guest's cart before it.
+/// The maximum number of former guests of one account, because every command of its owner carries them. A device adds
+/// one with each sign-in that follows a guest's cart.
 pub const ALIASES_MAX: usize = 256;
 
-/// Why a guest cannot become an account's.
+/// A reason why a guest cannot be added to an account.
 #[derive(Debug, thiserror::Error)]
 pub enum AliasError {
-    /// The guest is another account's already, or has an account of its own.
+    /// The guest already belongs to another account, or has its own account.
     #[error("the guest belongs to another account")]
     Taken,
-    /// The account has [`ALIASES_MAX`] former guests. Sign in without handing over.
+    /// The account has [`ALIASES_MAX`] former guests. Sign in without adding the guest.
     #[error("an account has at most {ALIASES_MAX} former guests")]
     TooMany,
-    /// There is no such account, or it was erased.
+    /// The account does not exist or was erased.
     #[error("no such account")]
     NotFound,
     /// The database failed.
@@ -30,7 +30,7 @@ pub enum AliasError {
 store_errors!(AliasError);
 
 impl ReadSide {
-    /// Hands what `guest` has over to `account`. Again is the same.
+    /// Transfers what belongs to `guest` to `account`. Idempotent.
     pub async fn add_alias(
         &self,
         tenant: &TenantId,
@@ -74,7 +74,7 @@ impl ReadSide {
         Ok(tx.commit().await?)
     }
 
-    /// The guests that `account` was before it signed in, at most [`ALIASES_MAX`].
+    /// Returns the former guests of `account`, at most [`ALIASES_MAX`].
     pub async fn former_subjects(&self, tenant: &TenantId, account: SubjectId) -> Result<Vec<SubjectId>, StoreError> {
         let rows = sqlx::query("SELECT guest FROM aliases WHERE tenant = ?1 AND account = ?2 ORDER BY guest")
             .bind(tenant.as_str())
@@ -84,7 +84,7 @@ impl ReadSide {
         Ok(rows.iter().map(|row| row.id("guest").map(SubjectId)).collect::<sqlx::Result<_>>()?)
     }
 
-    /// The account that `subject` belongs to by now, if it was a guest who signed in; else `subject` itself.
+    /// Returns the account that `subject` now belongs to if it is a former guest, otherwise `subject` itself.
     pub async fn resolve_subject(&self, tenant: &TenantId, subject: SubjectId) -> Result<SubjectId, StoreError> {
         let row = sqlx::query("SELECT account FROM aliases WHERE tenant = ?1 AND guest = ?2")
             .bind(tenant.as_str())

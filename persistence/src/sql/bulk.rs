@@ -1,33 +1,33 @@
-//! Many rows in one statement: SQLite's way, with `json_each`.
+//! Bulk statements for SQLite, based on `json_each`.
 //!
-//! One bound document carries all the rows, so the statement's text is the same for any number of them and stays
-//! prepared. With PostgreSQL this would be `unnest` over arrays; callers would not notice.
+//! One bound document contains all the rows, so the text of the statement is the same for any number of rows and stays
+//! prepared. With PostgreSQL this would be `unnest` over arrays, without a change for callers.
 
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, SqliteConnection, sqlite::SqliteRow};
 
-/// Rows in one statement: some hundred kilobytes of JSON.
+/// The maximum number of rows in one statement: some hundred kilobytes of JSON.
 const ROWS_PER_STATEMENT: usize = 2_000;
 
-/// A table, as far as many of its rows are written or read at once.
+/// The columns of a table that are written or read in bulk.
 #[derive(Debug)]
 pub(crate) struct Table {
-    /// Its name.
+    /// The name of the table.
     pub(crate) name: &'static str,
-    /// The columns that are written, those of the key first.
+    /// The columns to write, those of the key first.
     pub(crate) columns: &'static [Column],
-    /// How many columns the key has.
+    /// The number of columns in the key.
     pub(crate) key: usize,
 }
 
 /// A column of a table.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Column {
-    /// Text or a number: what JSON carries as it is.
+    /// Text or a number, represented directly in JSON.
     Plain(&'static str),
-    /// A 128-bit id.
+    /// A 128-bit id, represented in hexadecimal.
     Id(&'static str),
-    /// Like `Plain`, but what it was when the row was made stays.
+    /// Like `Plain`, but written only when the row is created.
     Kept(&'static str),
 }
 
@@ -38,7 +38,7 @@ impl Column {
         }
     }
 
-    /// Its value in the row that `json_each` stands at, where it is the cell with this index.
+    /// Returns the SQL of the column's value in the current row of `json_each`, where it is the cell with this index.
     fn value(self, index: usize) -> String {
         match self {
             Column::Id(_) => format!("unhex(j.value ->> {index})"),
@@ -46,7 +46,8 @@ impl Column {
         }
     }
 
-    /// Its value in the one row that is bound as a JSON list, where it is the cell with this index.
+    /// Returns the SQL of the column's value in the single row that is bound as a JSON list, where it is the cell with
+    /// this index.
     fn bound(self, index: usize) -> String {
         match self {
             Column::Id(_) => format!("unhex(?1 ->> {index})"),
@@ -55,7 +56,7 @@ impl Column {
     }
 }
 
-/// A value on its way into a column.
+/// A value to be written to a column.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Cell(Value);
 
@@ -107,14 +108,14 @@ impl<T: Into<Cell>> From<Option<T>> for Cell {
     }
 }
 
-/// The cells of a row, in the order of the table's columns.
+/// Makes the cells of a row, in the order of the table's columns.
 macro_rules! cells {
     ($($value:expr),* $(,)?) => { vec![$($crate::sql::Cell::from($value)),*] };
 }
 pub(crate) use cells;
 
 impl Table {
-    /// Writes rows; one with the key of a row that is there takes its place.
+    /// Inserts rows, or updates those whose key exists.
     pub(crate) async fn put(&self, connection: &mut SqliteConnection, rows: Vec<Vec<Cell>>) -> sqlx::Result<()> {
         let changes: Vec<_> = self.columns[self.key..]
             .iter()
@@ -123,7 +124,7 @@ impl Table {
             .collect();
         let conflict =
             if changes.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", changes.join(", ")) };
-        // `WHERE TRUE`: without it SQLite reads ON CONFLICT as a join's ON.
+        // Without `WHERE TRUE`, SQLite parses ON CONFLICT as the ON of a join.
         let sql = format!(
             "INSERT INTO {} ({}) SELECT {} FROM json_each(?1) j WHERE TRUE ON CONFLICT ({}) DO {conflict}",
             self.name,
@@ -134,9 +135,10 @@ impl Table {
         run(connection, sql, rows).await
     }
 
-    /// Removes the rows whose key begins with one of `keys`. All of these have the same number of cells.
+    /// Removes the rows whose key begins with one of `keys`, which must all have the same number of cells.
     pub(crate) async fn remove(&self, connection: &mut SqliteConnection, keys: Vec<Vec<Cell>>) -> sqlx::Result<()> {
-        // One by one: `WHERE (a, b) IN (SELECT …)` would find its rows by `a` alone, and walk through all of a tenant's.
+        // Separate statements: `WHERE (a, b) IN (SELECT …)` would use the index on `a` alone and scan all rows of a
+        // tenant.
         let key = self.key_prefix(&keys).iter().enumerate();
         let same: Vec<_> = key.map(|(index, column)| format!("{} = {}", column.name(), column.bound(index))).collect();
         let sql = format!("DELETE FROM {} WHERE {}", self.name, same.join(" AND "));
@@ -147,7 +149,7 @@ impl Table {
         Ok(())
     }
 
-    /// The rows whose key begins with one of `keys`. All of these have the same number of cells.
+    /// Reads the rows whose key begins with one of `keys`, which must all have the same number of cells.
     pub(crate) async fn read(
         &self,
         connection: &mut SqliteConnection,

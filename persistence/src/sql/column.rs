@@ -1,4 +1,4 @@
-//! How our types stand in columns, and are read back.
+//! The conversion between engine types and SQL columns.
 
 use std::{error::Error, fmt::Display, str::FromStr};
 
@@ -6,48 +6,48 @@ use engine::time::Timestamp;
 use serde::de::DeserializeOwned;
 use sqlx::{Row, sqlite::SqliteRow};
 
-/// A 128-bit id as a column holds it.
+/// Converts a 128-bit id to the value of a column.
 pub(crate) fn blob(id: u128) -> Vec<u8> {
     id.to_be_bytes().to_vec()
 }
 
-/// A count or an instant as a column holds it. What is beyond 2⁶³ stands as the largest number there is: no count and
-/// no instant of the engine comes near.
+/// Converts a count or an instant to the value of a column. Values of 2⁶³ and more become the largest number; no count
+/// or instant of the engine comes near.
 pub(crate) fn number(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// The error for a column that does not read.
+/// Returns the error for a column that cannot be decoded.
 pub(crate) fn damaged(column: &str, why: impl Into<Box<dyn Error + Send + Sync>>) -> sqlx::Error {
     sqlx::Error::ColumnDecode { index: column.to_owned(), source: why.into() }
 }
 
-/// Typed access to columns. Every error names the column.
+/// Typed access to columns. Every error contains the name of the column.
 pub(crate) trait RowExt {
-    /// A 128-bit id.
+    /// Reads a 128-bit id.
     fn id(&self, column: &str) -> sqlx::Result<u128>;
-    /// A 128-bit id that may be missing.
+    /// Reads an optional 128-bit id.
     fn opt_id(&self, column: &str) -> sqlx::Result<Option<u128>>;
-    /// A count that is not negative.
+    /// Reads a count that is not negative.
     fn count(&self, column: &str) -> sqlx::Result<u64>;
-    /// A count that fits 32 bits.
+    /// Reads a count that fits in 32 bits.
     fn count32(&self, column: &str) -> sqlx::Result<u32>;
-    /// An instant.
+    /// Reads an instant.
     fn time(&self, column: &str) -> sqlx::Result<Timestamp>;
-    /// An instant that may be missing.
+    /// Reads an optional instant.
     fn opt_time(&self, column: &str) -> sqlx::Result<Option<Timestamp>>;
-    /// Text.
+    /// Reads text.
     fn text(&self, column: &str) -> sqlx::Result<String>;
-    /// Text that may be missing.
+    /// Reads optional text.
     fn opt_text(&self, column: &str) -> sqlx::Result<Option<String>>;
-    /// Text that names a variant of an enum, as its serialisation does.
+    /// Reads the serialised name of an enum's variant.
     fn named<T: DeserializeOwned>(&self, column: &str) -> sqlx::Result<T>;
-    /// Text that spells a name or a code.
+    /// Reads text and parses it as a name or a code.
     fn parsed<T>(&self, column: &str) -> sqlx::Result<T>
     where
         T: FromStr,
         T::Err: Display;
-    /// A JSON document.
+    /// Reads a JSON document.
     fn json<T: DeserializeOwned>(&self, column: &str) -> sqlx::Result<T>;
 }
 

@@ -1,4 +1,4 @@
-//! Where buyers are reached. The journal knows a contact by its id only.
+//! Contact details of buyers. The journal refers to a contact only by its id.
 
 use std::fmt;
 
@@ -16,29 +16,30 @@ use super::{
     number,
 };
 
-/// Where a buyer is reached.
+/// The contact details of a buyer.
 #[derive(Clone, PartialEq)]
 pub struct Contact {
-    /// Its id, which events carry.
+    /// The id of the contact, which events carry.
     pub contact: ContactId,
-    /// Whose it is, as known when it was written down: perhaps a guest that is an account by now.
+    /// The subject at the time of writing: possibly a guest that now belongs to an account.
     pub subject: SubjectId,
-    /// The address for mail. `None` once erased.
+    /// The e-mail address. `None` once erased.
     pub email: Option<String>,
-    /// The name, for the parcel.
+    /// The name for the shipment.
     pub name: Option<String>,
-    /// The address for the parcel, as the gateway took it; a JSON object.
+    /// The shipping address in the gateway's format; a JSON object.
     pub address: Option<Map<String, Value>>,
-    /// When it was written down.
+    /// The time of creation.
     pub created_at: Timestamp,
-    /// When its owner had it erased.
+    /// The time at which the owner had the contact erased.
     pub erased_at: Option<Timestamp>,
-    /// The checkout that it is written for, and when it may be forgotten unless an order came of that. Not read back.
+    /// The checkout that the contact belongs to, and the time after which it may be deleted if that checkout leads to
+    /// no order. Only written, never read back.
     pub until_order: Option<(CheckoutId, Timestamp)>,
 }
 
 impl fmt::Debug for Contact {
-    /// Without what is personal.
+    /// Omits personal fields.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Contact")
             .field("contact", &self.contact)
@@ -49,16 +50,16 @@ impl fmt::Debug for Contact {
     }
 }
 
-/// Why a contact cannot be written down.
+/// A reason why a contact cannot be stored.
 #[derive(Debug, thiserror::Error)]
 pub enum ContactError {
-    /// The id stands for something else, or for what a guest had erased.
+    /// The id belongs to a contact with other contents, or to one that was erased.
     #[error("the contact id stands for something else")]
     IdTaken,
-    /// The subject's account was erased: nothing is written down of it any more.
+    /// The account of the subject was erased: nothing more is stored for it.
     #[error("the account was erased")]
     Erased,
-    /// There is no such tenant.
+    /// The tenant does not exist.
     #[error("no such tenant")]
     NoTenant,
     /// The database failed.
@@ -68,7 +69,7 @@ pub enum ContactError {
 store_errors!(ContactError);
 
 impl ReadSide {
-    /// The contact with this id; an erased one has nothing but its ids.
+    /// Returns the contact with this id. An erased contact contains only its ids.
     pub async fn contact(&self, tenant: &TenantId, contact: ContactId) -> Result<Option<Contact>, StoreError> {
         let row = sqlx::query("SELECT * FROM contacts WHERE tenant = ?1 AND contact = ?2")
             .bind(tenant.as_str())
@@ -78,7 +79,7 @@ impl ReadSide {
         Ok(row.as_ref().map(read_contact).transpose()?)
     }
 
-    /// Several contacts at once, for a page of orders. Those that are not there are left out.
+    /// Returns several contacts, for a page of orders. Missing ones are omitted.
     pub async fn contacts(&self, tenant: &TenantId, contacts: &[ContactId]) -> Result<Vec<Contact>, StoreError> {
         let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM contacts WHERE tenant = ");
         query.push_bind(tenant.as_str()).push(" AND contact IN (");
@@ -92,7 +93,7 @@ impl ReadSide {
     }
 }
 
-/// Writes a contact down within a transaction; what is refused leaves nothing behind.
+/// Stores a contact within a transaction. A refused contact leaves the transaction unchanged.
 pub(super) async fn write_contact(
     tx: &mut SqliteConnection,
     tenant: &TenantId,

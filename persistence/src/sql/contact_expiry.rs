@@ -1,4 +1,4 @@
-//! Contacts that no order came of are forgotten: they are written before the checkout that they are for begins.
+//! Deletion of contacts that led to no order: a contact is stored before its checkout begins.
 
 use engine::{
     id::{CheckoutId, ContactId, TenantId},
@@ -7,33 +7,34 @@ use engine::{
 
 use super::{ReadSide, RowExt, StoreError, blob, number};
 
-/// The most contacts of one [search](ReadSide::contacts_without_order).
+/// The maximum number of contacts returned by one [search](ReadSide::contacts_without_order).
 pub const CONTACTS_WITHOUT_ORDER_MAX: u32 = 256;
 
-/// A contact that may be forgotten.
+/// A contact that may be deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WithoutOrder {
-    /// Whose shop.
+    /// The tenant of the contact.
     pub tenant: TenantId,
-    /// Which.
+    /// The id of the contact.
     pub contact: ContactId,
-    /// The checkout that it was written for: it knows whether an order came of it.
+    /// The checkout that the contact was stored for, which knows whether an order followed.
     pub checkout: CheckoutId,
 }
 
-/// What becomes of a contact.
+/// The decision on a contact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContactFate {
-    /// An order refers to it.
+    /// Keep the contact: an order refers to it.
     Keep,
-    /// That is not known yet: look again then.
+    /// Not decided yet: check again at this time.
     AskAgain(Timestamp),
-    /// Nothing refers to it, and nothing will.
+    /// Delete the contact: nothing refers to it, and nothing will.
     Forget,
 }
 
 impl ReadSide {
-    /// Contacts whose time without an order is over, the longest first, at most [`CONTACTS_WITHOUT_ORDER_MAX`].
+    /// Returns contacts whose time without an order has expired, the earliest first, at most
+    /// [`CONTACTS_WITHOUT_ORDER_MAX`].
     pub async fn contacts_without_order(&self, now: Timestamp) -> Result<Vec<WithoutOrder>, StoreError> {
         let rows = sqlx::query(
             "SELECT tenant, contact, checkout FROM contacts INDEXED BY contacts_without_order
@@ -50,7 +51,8 @@ impl ReadSide {
         Ok(found.collect::<sqlx::Result<_>>()?)
     }
 
-    /// Does as was decided, for contacts that were found at `now`. One that a new attempt has written since is left.
+    /// Applies decisions on contacts that were found at `now`. A contact that a new attempt has stored since is left
+    /// unchanged.
     pub async fn settle_contacts(
         &self,
         decided: &[(WithoutOrder, ContactFate)],
@@ -110,7 +112,7 @@ mod tests {
         assert_eq!((found(10).await, found(11).await, found(100).await), (vec![], vec![1], vec![1, 2, 3]));
 
         let due = shop.read_side.contacts_without_order(Timestamp(100)).await.unwrap();
-        // A new attempt of the second checkout has begun since.
+        // A new attempt of the second checkout has begun in the meantime.
         shop.read_side.put_contact(&acme, &of_checkout("2 B", 2, 500)).await.unwrap();
         let fates = [ContactFate::Keep, ContactFate::Forget, ContactFate::Forget];
         let decided: Vec<_> = due.into_iter().zip(fates).collect();

@@ -1,6 +1,7 @@
-//! Contacts of many buyers in one transaction: a rush of checkouts shares its syncs.
+//! Group commit for contacts: the contacts of many buyers share a transaction and its sync during a rush of checkouts.
 //!
-//! Who finds nobody writing starts to; what comes meanwhile is the next transaction.
+//! A caller that finds no running writer task starts one. Contacts that arrive in the meantime form the next
+//! transaction.
 
 use engine::id::TenantId;
 use parking_lot::Mutex;
@@ -8,10 +9,10 @@ use tokio::sync::oneshot;
 
 use super::{Contact, ContactError, ReadSide, contact::write_contact};
 
-/// Contacts of one transaction: some ten milliseconds of the one writer.
+/// The maximum number of contacts in one transaction: some ten milliseconds of the single writer.
 pub(super) const CONTACTS_AT_ONCE: usize = 128;
 
-/// What waits to be written.
+/// The contacts to be written.
 #[derive(Debug, Default)]
 pub(super) struct ContactQueue(Mutex<Waiting>);
 
@@ -29,10 +30,10 @@ struct Queued {
 }
 
 impl ReadSide {
-    /// Writes a contact down; it is on the disk when this returns, and an event may refer to it. Again is the same.
+    /// Stores a contact. When this call returns, the contact is on disk and an event may refer to it. Idempotent.
     ///
-    /// Derive the id from the command *and* from what the contact says: a repeat finds its row, and the same
-    /// idempotency key with another address cannot change what an order refers to.
+    /// Derive the id from the command *and* from the contents of the contact: a repeated command finds its row, and the
+    /// same idempotency key with another address cannot change the contact that an order refers to.
     pub async fn put_contact(&self, tenant: &TenantId, new: &Contact) -> Result<(), ContactError> {
         let (tell, told) = oneshot::channel();
         let starts = {
@@ -41,17 +42,17 @@ impl ReadSide {
             !std::mem::replace(&mut waiting.writing, true)
         };
         if starts {
-            // A task of its own: a caller who stops waiting does not stop the others' writing.
+            // A separate task, so that a caller that is cancelled does not stop the writes of others.
             tokio::spawn(Writing { read_side: self.clone(), ended: false }.run());
         }
         match told.await {
             Ok(result) => result,
-            // The transaction failed as a whole: its own says why.
+            // The shared transaction failed as a whole. A transaction for this contact alone returns its own error.
             Err(_) => self.write_together(&[(tenant, new)]).await?.pop().unwrap_or(Ok(())),
         }
     }
 
-    /// Writes contacts in one transaction. `Err`: none of them.
+    /// Stores contacts in one transaction. On `Err`, none of them is stored.
     async fn write_together(
         &self,
         contacts: &[(&TenantId, &Contact)],
@@ -69,7 +70,7 @@ impl ReadSide {
     }
 }
 
-/// Whoever writes. Whatever ends it, the next contact starts another.
+/// The writer task. If it ends for any reason, the next contact starts another.
 struct Writing {
     read_side: ReadSide,
     ended: bool,
@@ -90,7 +91,7 @@ impl Writing {
                 let mut waiting = self.read_side.contacts.0.lock();
                 if waiting.contacts.is_empty() {
                     waiting.writing = false;
-                    // Not once more when this is dropped: another may write by then.
+                    // Dropping this value must not clear the flag a second time: another task may be writing by then.
                     self.ended = true;
                     return;
                 }

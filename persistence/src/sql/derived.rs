@@ -1,4 +1,4 @@
-//! Texts that are derived from others, brought up to date when the rules by which they are derived have changed.
+//! Derived texts, recomputed when the rules that derive them have changed.
 
 use engine::text::fold;
 use sqlx::{Row, SqliteConnection, SqlitePool};
@@ -9,19 +9,20 @@ use super::{
     error::is_taken,
 };
 
-/// How accounts' addresses are compared: raised with every change of [`normalise_email`].
+/// The version of the rules for the addresses of accounts. Raise it with every change of [`normalise_email`].
 const EMAILS: (&str, i64) = ("accounts.email_norm", 1);
-/// What contacts are found by: raised with every change of [`contact_search`].
+/// The version of the rules for the search texts of contacts. Raise it with every change of [`contact_search`].
 const CONTACTS: (&str, i64) = ("contacts.search", 1);
-/// Rows in one transaction.
+/// The maximum number of rows in one transaction.
 const ROWS_AT_ONCE: i64 = 1_000;
 
-/// What a contact is found by.
+/// Returns the text by which a contact is found.
 pub(super) fn contact_search(email: Option<&str>, name: Option<&str>) -> String {
     fold(&format!("{}\n{}", email.unwrap_or_default(), name.unwrap_or_default()))
 }
 
-/// Derives anew what older rules have made. Broken off, it begins again at the next start.
+/// Recomputes the texts that older rules have derived. If interrupted, it starts again the next time the program
+/// starts.
 pub(super) async fn bring_up_to_date(writer: &SqlitePool) -> sqlx::Result<()> {
     if is_older(writer, EMAILS).await? {
         accounts(writer).await?;
@@ -49,7 +50,8 @@ async fn note(writer: &SqlitePool, (name, version): (&str, i64)) -> sqlx::Result
     Ok(())
 }
 
-/// The oldest account has an address; one of another spelling, from when that was another address, keeps its own.
+/// Recomputes the addresses of accounts. If several accounts now share an address, the oldest takes it; the others keep
+/// their former spelling.
 async fn accounts(writer: &SqlitePool) -> sqlx::Result<()> {
     let sql = "SELECT tenant, subject, email, email_norm FROM accounts WHERE email IS NOT NULL
                ORDER BY created_at, subject";
@@ -113,7 +115,7 @@ async fn set_contact(
     Ok(())
 }
 
-/// The addresses that an account may be kept under that is asked for by this one.
+/// Returns the spellings under which the account with this address may be stored.
 pub(super) fn norms_of(email: &str) -> [String; 3] {
     let former = former_norm(email);
     [normalise_email(email), engine::text::nfd(&former), former]
@@ -144,7 +146,7 @@ mod tests {
             role: Role::Customer,
             created_at: Timestamp(at),
         };
-        // As an older program kept it.
+        // Stored as an older program did.
         let new = NewAccount { email: format!("{name}@placeholder.example"), ..new };
         shop.read_side.create_account(&tenant("acme"), &new).await.unwrap();
         sqlx::query("UPDATE accounts SET email = ?1, email_norm = ?2 WHERE subject = ?3")
@@ -165,7 +167,7 @@ mod tests {
         let shop = Shop::open().await;
         add(&shop, "kim", "Kim@München.example", "kim@münchen.example", 1).await;
         add(&shop, "rene", "Rene\u{301}@example.com", "rene\u{301}@example.com", 2).await;
-        // Two accounts that were two addresses then.
+        // Two accounts whose addresses were different under the former rules.
         add(&shop, "older", "lu@müll.example", "lu@müll.example", 3).await;
         add(&shop, "newer", "lu@xn--mll-hoa.example", "lu@xn--mll-hoa.example", 4).await;
         forget_versions(&shop).await;

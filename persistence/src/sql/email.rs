@@ -1,4 +1,4 @@
-//! E-mail addresses as they are compared: every spelling of one mailbox is one text.
+//! Normalisation of e-mail addresses: every spelling of one mailbox has the same normal form.
 
 use engine::text::nfc;
 use idna::{
@@ -6,16 +6,16 @@ use idna::{
     uts46::{DnsLength, Hyphens, Uts46},
 };
 
-/// A domain in its A-label form, in lower case (UTS #46, without transitional mappings): `münchen.example` and
-/// `xn--mnchen-3ya.example` are one. `None`: it is not a host name.
+/// Returns a domain in its A-label form, in lower case (UTS #46, without transitional mappings): `münchen.example` and
+/// `xn--mnchen-3ya.example` are the same domain. `None` if it is not a host name.
 pub fn ascii_domain(domain: &str) -> Option<String> {
     let ascii =
         Uts46::new().to_ascii(domain.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast, DnsLength::Verify);
     ascii.ok().map(|ascii| ascii.into_owned())
 }
 
-/// An address as it is compared: without surrounding white space, in lower case, composed, its domain as A-labels.
-/// Whether it is an address at all is for the gateway to say.
+/// Returns the normal form of an address: without surrounding white space, in lower case, composed, with the domain as
+/// A-labels. Does not check that it is an address; the gateway does.
 pub fn normalise_email(email: &str) -> String {
     let lower = |text: &str| nfc(&nfc(text).to_lowercase()).into_owned();
     match email.trim().rsplit_once('@') {
@@ -26,7 +26,7 @@ pub fn normalise_email(email: &str) -> String {
     }
 }
 
-/// An address as this program compared it before it knew of other spellings. Some accounts are kept under theirs.
+/// Returns the normal form that earlier versions used. Some accounts are still stored under theirs.
 pub(super) fn former_norm(email: &str) -> String {
     email.trim().to_lowercase()
 }

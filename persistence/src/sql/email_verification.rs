@@ -1,4 +1,4 @@
-//! Links by which an account's owner shows that mail reaches them at its address.
+//! Verification links, by which the owner of an account proves to receive mail at its address.
 
 use engine::{
     id::{SubjectId, TenantId},
@@ -7,16 +7,16 @@ use engine::{
 
 use super::{ReadSide, RowExt, StoreError, TokenHash, blob, error::store_errors, number};
 
-/// The most links of one account that are open at a time; a newer one takes the place of the oldest.
+/// The maximum number of open links of one account. A new link replaces the oldest.
 pub const VERIFICATIONS_OPEN_MAX: u32 = 5;
 
-/// Why a link does not work.
+/// A reason why a link does not work.
 #[derive(Debug, thiserror::Error)]
 pub enum VerificationError {
-    /// It was never sent, was used, or its time is over. Which, is not said.
+    /// The link was never sent, was used or has expired. The error does not say which.
     #[error("the link is not good any more")]
     NotGood,
-    /// There is no such account, or it was erased.
+    /// The account does not exist or was erased.
     #[error("no such account")]
     NotFound,
     /// The database failed; whether the address was verified is unknown.
@@ -26,7 +26,7 @@ pub enum VerificationError {
 store_errors!(VerificationError);
 
 impl ReadSide {
-    /// Makes a link for `subject` by its token's hash.
+    /// Creates a link for `subject`, identified by the hash of its token.
     pub async fn create_email_verification(
         &self,
         tenant: &TenantId,
@@ -65,7 +65,8 @@ impl ReadSide {
         Ok(tx.commit().await?)
     }
 
-    /// Uses a link up: the address of its account is verified, and its other links are worthless. Says whose it was.
+    /// Uses a link: verifies the address of its account, invalidates the account's other links, and returns the
+    /// subject.
     pub async fn use_email_verification(
         &self,
         tenant: &TenantId,
@@ -89,7 +90,7 @@ impl ReadSide {
         Ok(subject)
     }
 
-    /// Takes the address of an account as verified: an operator vouches for it.
+    /// Marks the address of an account as verified, on the word of an operator.
     pub async fn verify_account(&self, tenant: &TenantId, subject: SubjectId, at: Timestamp) -> Result<(), StoreError> {
         let sql = "UPDATE accounts SET verified_at = coalesce(verified_at, ?3)
                    WHERE tenant = ?1 AND subject = ?2 AND erased_at IS NULL";

@@ -1,4 +1,4 @@
-//! Tokens that were ended before their time and belong to no session that could be looked up.
+//! Access tokens that were revoked before they expired and belong to no session.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use engine::{
 
 use super::{ReadSide, RowExt, StoreError, blob, number};
 
-/// The longest that an access token may be good for: a year, for integrations. Ends are kept for as long.
+/// The longest lifetime of an access token: a year, for integrations. Revocations are kept for as long.
 pub const TOKEN_TTL_MAX: Duration = Duration::from_secs(366 * 24 * 3_600);
 
 impl ReadSide {
-    /// Notes that the token with this id is worthless, until it would have expired. Again is the same.
+    /// Revokes the token with this id until it would have expired. Idempotent.
     pub async fn end_token(&self, tenant: &TenantId, token: u128, expires_at: Timestamp) -> Result<(), StoreError> {
         let sql = "INSERT INTO ended_tokens (tenant, token, expires_at) VALUES (?1, ?2, ?3)
                    ON CONFLICT (tenant, token) DO UPDATE SET expires_at = max(expires_at, excluded.expires_at)";
@@ -22,14 +22,14 @@ impl ReadSide {
         Ok(())
     }
 
-    /// Whether the token with this id was ended.
+    /// Whether the token with this id was revoked.
     pub async fn token_has_ended(&self, tenant: &TenantId, token: u128) -> Result<bool, StoreError> {
         let sql = "SELECT EXISTS (SELECT 1 FROM ended_tokens WHERE tenant = ?1 AND token = ?2)";
         Ok(sqlx::query_scalar(sql).bind(tenant.as_str()).bind(blob(token)).fetch_one(&self.readers).await?)
     }
 
-    /// Notes that the tokens of a subject without an account from before `before` are worthless; the last of them expires
-    /// at `until`.
+    /// Revokes the tokens of a subject without an account that were issued before `before`. The last of them expires at
+    /// `until`.
     pub async fn end_subject_tokens(
         &self,
         tenant: &TenantId,
@@ -46,7 +46,7 @@ impl ReadSide {
         Ok(())
     }
 
-    /// From when on the tokens of a subject without an account are good, if earlier ones were ended.
+    /// Returns the time from which tokens of a subject without an account are valid, if earlier ones were revoked.
     pub async fn subject_tokens_from(
         &self,
         tenant: &TenantId,

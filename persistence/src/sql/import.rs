@@ -1,4 +1,4 @@
-//! Catalogue files that were imported, and the rows of them that were refused.
+//! Imports of catalogue files, and their rejected rows.
 
 use std::{fmt, str::FromStr};
 
@@ -16,9 +16,9 @@ use super::{
     number,
 };
 
-/// The most warnings that are kept of one import; the gateway says in the last one how many more there were.
+/// The maximum number of warnings kept for one import. The gateway puts the number of further ones in the last warning.
 pub const WARNINGS_MAX: usize = 1_000;
-/// The most refused rows that are kept of one import. Further ones are counted.
+/// The maximum number of rejected rows kept for one import. Further ones are only counted.
 pub const REJECTED_ROWS_MAX: u64 = 100_000;
 
 const REJECTED_ROWS: Table = Table {
@@ -34,19 +34,19 @@ const REJECTED_ROWS: Table = Table {
     key: 3,
 };
 
-/// Where an import stands.
+/// The state of an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImportState {
-    /// Rows are being taken in.
+    /// Rows are being imported.
     Running,
-    /// Every row was taken in or refused.
+    /// Every row was imported or rejected.
     Completed,
-    /// It ended before the last row; what was taken in stays.
+    /// The import ended before the last row. Imported rows are kept.
     Failed,
 }
 
 impl ImportState {
-    /// Its name.
+    /// Returns the name of the state.
     pub fn as_str(self) -> &'static str {
         match self {
             ImportState::Running => "running",
@@ -74,62 +74,62 @@ impl FromStr for ImportState {
 /// An import to begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewImport {
-    /// Its id: that of the command that asks for it, so that a repeat finds it.
+    /// The id of the import: that of the command that requests it, so that a repeated command finds it.
     pub import: CommandId,
-    /// What the command says, the file included.
+    /// The fingerprint of the command, including the file.
     pub fingerprint: Fingerprint,
-    /// Who asks.
+    /// The subject that requests the import.
     pub subject: SubjectId,
-    /// The currency of its prices.
+    /// The currency of the prices.
     pub currency: Currency,
-    /// Whether it only says what it would do.
+    /// Whether the import is a dry run.
     pub dry_run: bool,
-    /// Whether it sets stock that was counted before.
+    /// Whether the import sets stock that was counted before.
     pub set_stock: bool,
-    /// When it begins.
+    /// The time at which the import begins.
     pub started_at: Timestamp,
 }
 
-/// An import, as it stands.
+/// The current state of an import.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Import {
-    /// What was asked.
+    /// The request.
     pub new: NewImport,
-    /// Where it stands.
+    /// The state.
     pub state: ImportState,
-    /// What it has come to; a JSON object of the gateway's.
+    /// The counts so far; a JSON object of the gateway's.
     pub counts: Map<String, Value>,
-    /// What the merchant should know, at most [`WARNINGS_MAX`].
+    /// Warnings for the merchant, at most [`WARNINGS_MAX`].
     pub warnings: Vec<String>,
-    /// Why it failed, if it did.
+    /// The reason for a failure.
     pub problem: Option<String>,
-    /// Rows that were refused, those past [`REJECTED_ROWS_MAX`] included.
+    /// The number of rejected rows, including those beyond [`REJECTED_ROWS_MAX`].
     pub rejected: u64,
-    /// When it ended.
+    /// The time at which the import ended.
     pub ended_at: Option<Timestamp>,
 }
 
-/// A row that was refused.
+/// A rejected row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RejectedRow {
-    /// Its line in the file, from 1 on.
+    /// The line in the file, from 1 on.
     pub line: u64,
-    /// The column at fault, by its header. `None`: the whole row.
+    /// The header of the column at fault. `None` if the whole row is at fault.
     pub column: Option<String>,
-    /// Why, in a sentence for the merchant.
+    /// The reason, in a sentence for the merchant.
     pub reason: String,
 }
 
-/// What beginning an import comes to.
+/// The result of beginning an import.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Begun {
-    /// It is new: take the rows in.
+    /// The import is new: import the rows.
     New,
-    /// A repeat of this one.
+    /// The command is a duplicate of the one that began this import.
     Again(Box<Import>),
 }
 
-/// Why an import cannot begin.
+/// A reason why an import cannot begin.
 #[derive(Debug, thiserror::Error)]
 pub enum BeginImportError {
     /// The idempotency key was used for another file or other options.
@@ -142,7 +142,7 @@ pub enum BeginImportError {
 store_errors!(BeginImportError);
 
 impl ReadSide {
-    /// Begins an import, or finds it begun.
+    /// Begins an import, or returns the one that the same command has begun.
     pub async fn begin_import(&self, tenant: &TenantId, new: &NewImport) -> Result<Begun, BeginImportError> {
         let done = sqlx::query(
             "INSERT INTO imports (tenant, import, fingerprint, subject, currency, dry_run, set_stock, state, counts,
@@ -168,7 +168,7 @@ impl ReadSide {
         }
     }
 
-    /// Says how far a running import is.
+    /// Records the progress of a running import.
     pub async fn note_import_progress(
         &self,
         tenant: &TenantId,
@@ -185,7 +185,7 @@ impl ReadSide {
         Ok(())
     }
 
-    /// Keeps refused rows of a running import, after those that are there.
+    /// Adds rejected rows to a running import.
     pub async fn reject_rows(
         &self,
         tenant: &TenantId,
@@ -211,7 +211,7 @@ impl ReadSide {
         Ok(tx.commit().await?)
     }
 
-    /// Ends a running import: completed, or failed for `problem`.
+    /// Ends a running import: completed, or failed if there is a `problem`.
     pub async fn end_import(
         &self,
         tenant: &TenantId,
@@ -239,13 +239,14 @@ impl ReadSide {
         Ok(())
     }
 
-    /// Ends the imports of all tenants that were running when the program stopped; says how many. For its start.
+    /// Marks the imports of all tenants that were running when the program stopped as failed, and returns their number.
+    /// Call it at start.
     pub async fn fail_running_imports(&self, problem: &str, at: Timestamp) -> Result<u64, StoreError> {
         let sql = "UPDATE imports SET state = 'failed', problem = ?1, ended_at = ?2 WHERE state = 'running'";
         Ok(sqlx::query(sql).bind(problem).bind(number(at.0)).execute(&self.writer).await?.rows_affected())
     }
 
-    /// The import with this id.
+    /// Returns the import with this id.
     pub async fn import(&self, tenant: &TenantId, import: CommandId) -> Result<Option<Import>, StoreError> {
         let row = sqlx::query("SELECT * FROM imports WHERE tenant = ?1 AND import = ?2")
             .bind(tenant.as_str())
@@ -255,7 +256,7 @@ impl ReadSide {
         Ok(row.as_ref().map(read_import).transpose()?)
     }
 
-    /// A tenant's imports, newest first.
+    /// Lists the imports of a tenant, newest first.
     pub async fn imports(&self, tenant: &TenantId, page: PageRequest) -> Result<Page<Import>, StoreError> {
         let (at, id) = page.newest_first(List::Imports);
         let rows = sqlx::query(
@@ -273,7 +274,7 @@ impl ReadSide {
         Ok(Page::cut(imports, page.limit, List::Imports, place))
     }
 
-    /// The refused rows of an import, in the order they were refused.
+    /// Lists the rejected rows of an import, in the order of their rejection.
     pub async fn rejected_rows(
         &self,
         tenant: &TenantId,
@@ -370,7 +371,7 @@ mod tests {
         read_side.reject_rows(&acme, id, &rejected(7..8)).await.unwrap();
         let warnings = ["a blank tracker took the quantity as stock".to_owned()];
         read_side.end_import(&acme, id, &counts, &warnings, None, Timestamp(50)).await.unwrap();
-        // Over is over.
+        // An import that has ended does not change.
         read_side.end_import(&acme, id, &Map::new(), &[], Some("late"), Timestamp(60)).await.unwrap();
         read_side.reject_rows(&acme, id, &rejected(9..10)).await.unwrap();
 

@@ -1,4 +1,4 @@
-//! Which product a command made: its id follows from a handle, and not from the command's name.
+//! Which product a command creates: the product's id is derived from a handle, not from the command's id.
 
 use engine::{
     id::{CommandId, ProductId, TenantId},
@@ -9,11 +9,11 @@ use super::{ReadSide, RowExt, StoreError, blob, number};
 
 /// How long a note is kept: longer than the product itself remembers the command.
 const KEPT_MS: u64 = 25 * 60 * 60 * 1_000;
-/// Old notes that each new one takes away: a short transaction.
+/// The maximum number of old notes that each new one deletes. It keeps the transaction short.
 const FORGOTTEN_AT_ONCE: i64 = 16;
 
 impl ReadSide {
-    /// The product that was to be made by the first of these commands that is known.
+    /// Returns the product of the first of these commands that has a note.
     pub async fn made_product(
         &self,
         tenant: &TenantId,
@@ -32,7 +32,7 @@ impl ReadSide {
         Ok(None)
     }
 
-    /// Notes which product a command is about to make, in place of what it was about to make before.
+    /// Records the product that a command is about to create, in place of an earlier note of the same command.
     pub async fn note_made_product(
         &self,
         tenant: &TenantId,

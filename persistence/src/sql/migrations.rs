@@ -1,12 +1,12 @@
-//! The tables' history, inside the program.
+//! The migrations of the tables, compiled into the program.
 
 use sqlx::{
     SqlStr, SqlitePool,
     migrate::{Migration, MigrationType, Migrator},
 };
 
-/// Every migration there is, oldest first. A released file never changes; a new layout of projected tables also raises
-/// [`LAYOUT`](crate::project::LAYOUT).
+/// All migrations, oldest first. A released file never changes, because its checksum is recorded. A new layout of
+/// projected tables also raises [`LAYOUT`](crate::project::LAYOUT).
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "tenants and accounts", include_str!("../../../migrations/sqlite/0001_tenants_and_accounts.sql")),
     (2, "imports", include_str!("../../../migrations/sqlite/0002_imports.sql")),
@@ -34,26 +34,26 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (16, "verified addresses", include_str!("../../../migrations/sqlite/0016_verified_addresses.sql")),
 ];
 
-/// Tables that could not be brought to this program's layout.
+/// A failure to bring the tables to this program's layout.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrationError {
-    /// A newer program has changed the tables. Use that program, or restore a copy from before.
+    /// A newer program has changed the tables. Use that program, or restore a backup from before.
     #[error("database is at migration {found}, but this program knows only {known}: use the newer program")]
     Newer {
         /// The newest migration in the database.
         found: i64,
-        /// The newest that this program has.
+        /// The newest migration that this program knows.
         known: i64,
     },
-    /// A migration failed, or one that was applied differs from this program's.
+    /// A migration failed, or an applied migration differs from this program's.
     #[error("migration: {0}")]
     Failed(#[from] sqlx::migrate::MigrateError),
-    /// The database could not be asked.
+    /// The database could not be queried.
     #[error("migration: {0}")]
     Store(#[from] sqlx::Error),
 }
 
-/// Brings the tables to this program's layout. Changes nothing when a newer program has been here.
+/// Brings the tables to this program's layout. Changes nothing if a newer program has migrated the database.
 pub(super) async fn migrate(writer: &SqlitePool) -> Result<(), MigrationError> {
     refuse_newer(writer).await?;
     let migrations = MIGRATIONS.iter().map(|&(version, name, sql)| {

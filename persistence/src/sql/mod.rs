@@ -6,9 +6,10 @@
 //!   journal ──► Projector (crate::project) ────────────────────┘
 //! ```
 //!
-//! Two kinds of tables live here. What the gateway writes (who there is, and where they are reached) exists nowhere
-//! else, and [rebuilding](crate::project::Projector::clear_for_rebuild) never touches it. What projections write can
-//! be made again from the journal. Every function takes the tenant, and no query crosses from one to another.
+//! There are two kinds of tables. The data that the gateway writes (people, and where they are reached) exists nowhere
+//! else, and [rebuilding](crate::project::Projector::clear_for_rebuild) never touches it. The data that projections
+//! write can be rebuilt from the journal. Every function takes the tenant, and no query crosses from one tenant to
+//! another.
 
 mod account;
 mod alias;
@@ -69,7 +70,7 @@ pub(crate) use self::{
     error::store_errors,
 };
 
-/// A hash of a token, as the gateway makes it. The token itself is never here.
+/// A hash of a token, computed by the gateway. The token itself is never stored.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenHash(pub [u8; 32]);
 

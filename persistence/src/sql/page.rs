@@ -1,35 +1,35 @@
-//! Pages of lists: a limit, and where to go on.
+//! Pages of lists: limits and cursors.
 
 use std::fmt;
 
 use engine::time::Timestamp;
 
-/// How many a page has when nothing is said.
+/// The default number of items on a page.
 pub const LIMIT_DEFAULT: u32 = 50;
-/// The most that a page has.
+/// The maximum number of items on a page.
 pub const LIMIT_MAX: u32 = 200;
 
-/// How many a page has at the most: 1 to [`LIMIT_MAX`].
+/// The number of items on a page: 1 to [`LIMIT_MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit(u32);
 
-/// Not 1 to [`LIMIT_MAX`].
+/// A limit that is not within 1 to [`LIMIT_MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a limit is 1 to {LIMIT_MAX}")]
 pub struct InvalidLimit;
 
 impl Limit {
-    /// Takes `limit` if it is within bounds.
+    /// Returns the limit if it is within bounds.
     pub fn new(limit: u32) -> Result<Self, InvalidLimit> {
         if (1..=LIMIT_MAX).contains(&limit) { Ok(Self(limit)) } else { Err(InvalidLimit) }
     }
 
-    /// The number.
+    /// Returns the number.
     pub fn get(self) -> u32 {
         self.0
     }
 
-    /// One more than asked for, which shows whether there is another page.
+    /// Returns the limit plus one: an additional item shows that there is another page.
     pub(super) fn with_next(self) -> i64 {
         i64::from(self.0) + 1
     }
@@ -41,19 +41,19 @@ impl Default for Limit {
     }
 }
 
-/// The place after the last item of a page: what the list is ordered by. Opaque outside.
+/// The place after the last item of a page, in terms of the list's order. Opaque to clients.
 ///
-/// A list goes on from the same place however much was added or taken away in between.
+/// A list continues from the same place, whatever was added or removed in the meantime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
     pub(super) list: List,
-    /// Which of the list's orders, 0 to [`ORDERS_MAX`]: 0 is the usual one.
+    /// The number of the list's order, 0 to [`ORDERS_MAX`]; 0 is the default order.
     pub(super) order: u8,
     pub(super) at: u64,
     pub(super) id: u128,
 }
 
-/// Which list a cursor belongs to. The numbers are in cursors that clients keep for a while: never reuse one.
+/// The list that a cursor belongs to. Clients keep cursors, and cursors contain these numbers: never reuse one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum List {
@@ -75,21 +75,21 @@ pub enum List {
     Carts = 8,
 }
 
-/// The orders that one list can have: four bits of a cursor.
+/// The maximum number of an order: an order has four bits of a cursor.
 pub(super) const ORDERS_MAX: u8 = 15;
 
-/// The most lines of all orders, carts or checkouts of a page: each takes some 400 bytes in an answer, and one thing may
-/// have a hundred. One thing is always in a page.
+/// The maximum number of lines of all orders, carts or checkouts of a page: each line takes some 400 bytes in a
+/// response, and one entity may have a hundred lines. A page always has at least one entity.
 pub const PAGE_LINES_MAX: usize = 1_000;
 
-/// Not a cursor of this list.
+/// A text that is not a cursor of this list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a cursor of this list")]
 pub struct InvalidCursor;
 
 /// RFC 4648's "base32hex" alphabet, section 7, in lower case and without padding: safe in a URL.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
-/// List, instant and id: 25 bytes are 40 characters without a rest.
+/// List, instant and id: 25 bytes, which are exactly 40 characters.
 const CURSOR_BYTES: usize = 1 + 8 + 16;
 const CURSOR_CHARS: usize = CURSOR_BYTES * 8 / 5;
 
@@ -111,12 +111,12 @@ impl fmt::Display for Cursor {
 }
 
 impl Cursor {
-    /// Reads a cursor that a page of `list` in its usual order gave out.
+    /// Parses a cursor from a page of `list` in the default order.
     pub fn read(list: List, text: &str) -> Result<Self, InvalidCursor> {
         Self::read_sorted(list, 0, text)
     }
 
-    /// Reads a cursor that a page of `list` in this order gave out.
+    /// Parses a cursor from a page of `list` in the order with this number.
     pub fn read_sorted(list: List, order: u8, text: &str) -> Result<Self, InvalidCursor> {
         if text.len() != CURSOR_CHARS {
             return Err(InvalidCursor);
@@ -139,18 +139,18 @@ impl Cursor {
     }
 }
 
-/// Which page is asked for.
+/// A requested page.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PageRequest {
-    /// How many items at the most.
+    /// The maximum number of items.
     pub limit: Limit,
-    /// The place to go on from; `None` for the first page. One of another list finds nothing.
+    /// The place to continue from; `None` for the first page. A cursor of another list matches nothing.
     pub after: Option<Cursor>,
 }
 
 impl PageRequest {
-    /// Where to go on in `list`: before an instant and id in lists that are newest first. Without a cursor, a place
-    /// that everything comes after; with one of another list, a place that nothing comes after.
+    /// Returns the instant and the id before which a page of `list` begins, for lists that are newest first. Without a
+    /// cursor, everything is after the place; with a cursor of another list, nothing is.
     pub(super) fn newest_first(&self, list: List) -> (i64, Vec<u8>) {
         match self.after {
             None => (i64::MAX, vec![0xff; 17]),
@@ -159,7 +159,7 @@ impl PageRequest {
         }
     }
 
-    /// Where to go on in a `list` that counts its items from 1.
+    /// Returns the number after which a page of `list` begins, for lists that count their items from 1.
     pub(super) fn oldest_first(&self, list: List) -> i64 {
         match self.after {
             None => 0,
@@ -169,22 +169,23 @@ impl PageRequest {
     }
 }
 
-/// Some items of a list, and where it goes on.
+/// A page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
-    /// The place to go on from; `None` when this is the end.
+    /// The place of the next page; `None` if this is the last.
     pub next: Option<Cursor>,
 }
 
 impl<T> Page<T> {
-    /// The page of `limit` out of items of which one more was asked for.
+    /// Cuts a page of `limit` items from a result that was queried with one additional item.
     pub(super) fn cut(items: Vec<T>, limit: Limit, list: List, place: impl Fn(&T) -> (Timestamp, u128)) -> Self {
         Self::cut_sorted(items, limit, list, 0, place)
     }
 
-    /// The page with as many of its first items as weigh `max` together, one at the least, and going on after them.
+    /// Shortens the page to as many of its first items as weigh at most `max` together, but at least one. The next page
+    /// continues after them.
     pub fn bounded(
         mut self,
         list: List,
@@ -210,7 +211,7 @@ impl<T> Page<T> {
         self
     }
 
-    /// The same for a list in the order with this number.
+    /// Like `cut`, for a list in the order with this number.
     pub(super) fn cut_sorted(
         mut items: Vec<T>,
         limit: Limit,

@@ -7,16 +7,17 @@ use engine::{
 
 use super::{ReadSide, RowExt, StoreError, TokenHash, blob, error::store_errors, number};
 
-/// The most links of one account that are open at a time; a newer one takes the place of the oldest.
+/// The maximum number of open links of one account. A new link replaces the oldest.
 pub const RESETS_OPEN_MAX: u32 = 5;
 
-/// Why a link does not work.
+/// A reason why a link does not work.
 #[derive(Debug, thiserror::Error)]
 pub enum ResetError {
-    /// It was never sent, was used, is older than another that was used, or its time is over. Which, is not said.
+    /// The link was never sent, was used, is older than another that was used, or has expired. The error does not say
+    /// which.
     #[error("the link is not good any more")]
     NotGood,
-    /// There is no such account, or it was erased.
+    /// The account does not exist or was erased.
     #[error("no such account")]
     NotFound,
     /// The database failed; whether the password was set is unknown.
@@ -26,7 +27,7 @@ pub enum ResetError {
 store_errors!(ResetError);
 
 impl ReadSide {
-    /// Makes a link for `subject` by its token's hash.
+    /// Creates a link for `subject`, identified by the hash of its token.
     pub async fn create_password_reset(
         &self,
         tenant: &TenantId,
@@ -65,7 +66,7 @@ impl ReadSide {
         Ok(tx.commit().await?)
     }
 
-    /// The address of the account that a link is for, while the link works.
+    /// Returns the address of the account that a link belongs to, while the link works.
     pub async fn password_reset_email(
         &self,
         tenant: &TenantId,
@@ -78,9 +79,9 @@ impl ReadSide {
         Ok(query.fetch_optional(&self.readers).await?.flatten())
     }
 
-    /// Uses a link up: sets the password (a PHC string), ends every session of the account, and makes its other links
-    /// and the tokens from before `now` worthless. The link
-    /// has shown that mail reaches its address. Says whose it was.
+    /// Uses a link: sets the password (a PHC string), ends every session of the account, and invalidates its other
+    /// links and the tokens issued before `now`. It also verifies the address, because the link was received there.
+    /// Returns the subject.
     pub async fn use_password_reset(
         &self,
         tenant: &TenantId,

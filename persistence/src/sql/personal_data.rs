@@ -1,4 +1,4 @@
-//! What is known of a person: handing it out, and erasing it.
+//! Personal data of a subject: export and erasure.
 
 use engine::{
     id::{SubjectId, TenantId},
@@ -7,27 +7,27 @@ use engine::{
 
 use super::{Account, Contact, ReadSide, StoreError, account::read_account, blob, contact::read_contact, number};
 
-/// Everything personal that is kept of someone. Orders and claims know them by ids only.
+/// All personal data stored of a subject. Orders and claims refer to it only by ids.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PersonalData {
     /// The account, if there is one.
     pub account: Option<Account>,
-    /// Every subject that is this person: first the one that was asked for, then its former guests.
+    /// Every subject of this person: first the requested one, then its former guests.
     pub subjects: Vec<SubjectId>,
-    /// Where orders went, oldest first.
+    /// The contacts of orders, oldest first.
     pub contacts: Vec<Contact>,
-    /// When the sessions that go on were started or last renewed.
+    /// The times at which the open sessions were started or last renewed.
     pub sessions: Vec<Timestamp>,
 }
 
-/// Everyone that ?2 is: itself and its former guests. Statements name their index: SQLite would rather walk through all
-/// rows of the tenant than look each of these up.
+/// The subject ?2 and its former guests. Statements name their index: SQLite would otherwise scan all rows of the
+/// tenant instead of looking up each of these.
 const EVERYONE: &str = "(SELECT ?2 UNION ALL SELECT guest FROM aliases WHERE tenant = ?1 AND account = ?2)";
 
 impl ReadSide {
-    /// All that is kept of `subject`, a guest or an account, former guests included.
+    /// Returns all personal data stored of `subject`, a guest or an account, including its former guests.
     pub async fn personal_data(&self, tenant: &TenantId, subject: SubjectId) -> Result<PersonalData, StoreError> {
-        // One transaction: what is read belongs together.
+        // One transaction, so that all data is from the same instant.
         let mut tx = self.readers.begin().await?;
         let account = sqlx::query("SELECT * FROM accounts WHERE tenant = ?1 AND subject = ?2")
             .bind(tenant.as_str())
@@ -70,12 +70,12 @@ impl ReadSide {
         })
     }
 
-    /// Erases all that is kept of `subject` and its former guests: addresses, names, password, sessions and reset
-    /// links, in one transaction. Ids stay, so that orders keep their numbers and caps go on to count. Again is the
-    /// same.
+    /// Erases all personal data of `subject` and its former guests: addresses, names, password, sessions and reset
+    /// links, in one transaction. Ids remain, so that orders keep their numbers and purchase limits still apply.
+    /// Idempotent.
     ///
-    /// An account that is erased gets no [contacts](ReadSide::put_contact) any more, also from access tokens that have
-    /// not expired. A guest without an account may leave new ones.
+    /// An erased account gets no new [contacts](ReadSide::put_contact), not even through access tokens that have not
+    /// expired. A guest without an account may add new ones.
     pub async fn erase_personal_data(
         &self,
         tenant: &TenantId,
@@ -120,7 +120,8 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_000);
     const END: Timestamp = Timestamp(5_000);
 
-    /// `ada` of `acme`, who was a guest first and has contacts from both times; and someone else in each tenant.
+    /// Returns a shop with `ada` of `acme`, who was a guest first and has contacts from both times, and with another
+    /// person in each tenant.
     async fn lived_in() -> (Shop, SubjectId) {
         let shop = Shop::open().await;
         let (acme, guest, ada) = (tenant("acme"), subject("guest"), shop.customer("ada").await);

@@ -14,18 +14,18 @@ use super::{
     migrations::{MigrationError, migrate},
 };
 
-/// Connections that read side by side. Each is a thread; more than a few only share the same cores and page cache.
+/// The number of reading connections. Each is a thread; more would only share the same cores and page cache.
 pub const READERS: u32 = 4;
-/// How long a statement waits for another process (a backup, a person with `sqlite3`) to let go of the database.
+/// How long a statement waits for another process (a backup, an operator with `sqlite3`) to release the database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Statements that each connection keeps prepared: all of ours.
+/// The number of statements that each connection keeps prepared: all of this crate's.
 const STATEMENTS_CACHED: usize = 256;
-/// SQLite's page cache for each connection; negative means KiB (<https://sqlite.org/pragma.html#pragma_cache_size>).
+/// The page cache of each connection; negative means KiB (<https://sqlite.org/pragma.html#pragma_cache_size>).
 const PAGE_CACHE_KIB: &str = "-16000";
 
-/// The SQL read side. Clones share one database: one connection that writes, and [`READERS`] that read.
+/// The SQL read side. Clones share one database, with one connection that writes and [`READERS`] that read.
 ///
-/// A write that returned is on the disk. Readers see whole transactions only, and never wait for the writer.
+/// A write that returned is on disk. Readers see only committed transactions and never wait for the writer.
 #[derive(Debug, Clone)]
 pub struct ReadSide {
     pub(super) writer: SqlitePool,
@@ -36,36 +36,37 @@ pub struct ReadSide {
 /// A database that cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The file cannot be made or read.
+    /// The file cannot be created or read.
     #[error("cannot open {path}: {why}")]
     File {
-        /// Which file.
+        /// The path of the file.
         path: String,
-        /// What the system says.
+        /// The error of the operating system.
         why: std::io::Error,
     },
     /// The file is not a database, is damaged, or is busy.
     #[error("cannot open {path}: {why}")]
     Database {
-        /// Which file.
+        /// The path of the file.
         path: String,
-        /// What SQLite says.
+        /// The error of SQLite.
         why: sqlx::Error,
     },
     /// The tables cannot be brought to this program's layout.
     #[error("cannot use {path}: {why}")]
     Migration {
-        /// Which file.
+        /// The path of the file.
         path: String,
-        /// Why not.
+        /// The cause.
         why: MigrationError,
     },
 }
 
 impl ReadSide {
-    /// Opens the database at `path`, and makes it when there is none; brings its tables up to date.
+    /// Opens the database at `path`, or creates it, and migrates its tables.
     ///
-    /// The caller holds the data folder's lock: two processes that migrate at once are not kept apart here.
+    /// The caller must hold the lock of the data folder: this call does not protect against two processes that migrate
+    /// at once.
     pub async fn open(path: &Path) -> Result<Self, OpenError> {
         let name = path.display().to_string();
         make_private(path).map_err(|why| OpenError::File { path: name.clone(), why })?;
@@ -78,7 +79,7 @@ impl ReadSide {
             .busy_timeout(BUSY_TIMEOUT)
             .foreign_keys(true)
             .pragma("cache_size", PAGE_CACHE_KIB)
-            // What is erased is overwritten, not only unlinked.
+            // Erased data is overwritten, not only unlinked.
             .pragma("secure_delete", "ON")
             .statement_cache_capacity(STATEMENTS_CACHED)
             .disable_statement_logging();
@@ -92,7 +93,7 @@ impl ReadSide {
         Ok(Self { writer, readers, contacts: Arc::default() })
     }
 
-    /// Whether the database at `path` has a tenant. Only reads, so that it may be asked beside a running server.
+    /// Whether the database at `path` has a tenant. Only reads, so it may be called while a server is running.
     pub async fn file_has_tenant(path: &Path, tenant: &TenantId) -> Result<bool, OpenError> {
         let name = path.display().to_string();
         let database = |why| OpenError::Database { path: name.clone(), why };
@@ -104,19 +105,19 @@ impl ReadSide {
         found.map_err(database)
     }
 
-    /// Waits for what is under way and closes the database. Every clone is closed too.
+    /// Waits for running operations and closes the database, for all clones.
     pub async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
     }
 
-    /// A transaction that may write. It holds the only writing connection until it is committed or dropped.
+    /// Begins a transaction that may write. It holds the only writing connection until it is committed or dropped.
     pub(crate) async fn begin(&self) -> sqlx::Result<sqlx::Transaction<'static, sqlx::Sqlite>> {
         self.writer.begin_with("BEGIN IMMEDIATE").await
     }
 }
 
-/// Connections stay open: each is local, and a new one would start with a cold cache.
+/// Returns the options of a pool. Connections stay open: they are local, and a new one would start with a cold cache.
 fn pool(connections: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .max_connections(connections)
@@ -125,7 +126,7 @@ fn pool(connections: u32) -> SqlitePoolOptions {
         .test_before_acquire(false)
 }
 
-/// Makes the file readable by its owner alone, before anything personal is in it.
+/// Makes the file readable by its owner only, before it contains personal data.
 fn make_private(path: &Path) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.create(true).append(true);

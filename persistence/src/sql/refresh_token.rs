@@ -1,8 +1,8 @@
-//! Sessions that last: families of refresh tokens.
+//! Sessions as families of refresh tokens.
 //!
-//! A refresh token is good for one use, which gives the next one of its family. Whoever uses an old one has stolen it,
-//! or was stolen from: the family ends (RFC 9700, section 4.14.2). Who asks again for the very same next one, because the
-//! answer was lost, gets it again, until that is used.
+//! A refresh token is valid for one use, which returns its successor in the family. A second use means that the token
+//! was stolen, so the family ends (RFC 9700, section 4.14.2). There is one exception: a client that lost the response
+//! may repeat the rotation to the same successor, until the successor is used.
 
 use engine::{
     id::{SubjectId, TenantId},
@@ -11,52 +11,53 @@ use engine::{
 
 use super::{ReadSide, RowExt, StoreError, TokenHash, blob, error::store_errors, number};
 
-/// How long a lost answer is given again: a phone may be in a tunnel. A stolen token and its key are worth no more.
+/// How long a rotation may be repeated: a phone may be in a tunnel. A stolen token and its key give no more than that.
 const REPEAT_MS_MAX: u64 = 10 * 60 * 1_000;
-/// Expired tokens that one call of [`ReadSide::forget_expired_tokens`] removes: a short transaction.
+/// The maximum number of expired rows of each table that one call of [`ReadSide::forget_expired_tokens`] removes. It
+/// keeps the transactions short.
 const FORGOTTEN_AT_ONCE: i64 = 5_000;
 
-/// The first token of a family, made with a sign-in.
+/// The first token of a family, created by a sign-in.
 #[derive(Debug, Clone)]
 pub struct NewRefreshToken {
-    /// The token's hash.
+    /// The hash of the token.
     pub token: TokenHash,
     /// The family: a random number, or one derived from the sign-in.
     pub family: u128,
-    /// Who has signed in.
+    /// The subject that signed in.
     pub subject: SubjectId,
-    /// When.
+    /// The time of the sign-in.
     pub created_at: Timestamp,
-    /// The first instant at which it is no longer good.
+    /// The first instant at which the token is no longer valid.
     pub expires_at: Timestamp,
-    /// When the password was given; `None` for guests.
+    /// The time at which the password was entered; `None` for guests.
     pub signed_in_at: Option<Timestamp>,
 }
 
-/// A token that was good: its successor is.
+/// The result of a rotation: the old token is used, and its successor is valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rotated {
-    /// Whose it is.
+    /// The subject of the session.
     pub subject: SubjectId,
-    /// Its family.
+    /// The family of the session.
     pub family: u128,
-    /// When the password was given; `None` for guests, and where it is not known.
+    /// The time at which the password was entered; `None` for guests, and where it is not known.
     pub signed_in_at: Option<Timestamp>,
 }
 
-/// Why a token is not good.
+/// A reason why a token is not valid.
 #[derive(Debug, thiserror::Error)]
 pub enum RotateError {
-    /// It was never given out, its family has ended, or it was long ago.
+    /// The token was never issued, its family has ended, or it expired long ago.
     #[error("unknown refresh token")]
     Unknown,
-    /// Its time is over.
+    /// The token has expired.
     #[error("the refresh token has expired")]
     Expired,
-    /// It was used before. Its family has ended by this.
+    /// The token was used before. Its family has now ended.
     #[error("the refresh token was used before")]
     Reused {
-        /// Whose it was.
+        /// The subject of the session.
         subject: SubjectId,
         /// The family that has ended.
         family: u128,
@@ -75,7 +76,7 @@ impl ReadSide {
         Ok(tx.commit().await?)
     }
 
-    /// Uses the token `old` up and puts `next` in its place.
+    /// Uses the token `old` and makes `next` its successor.
     pub async fn rotate_session(
         &self,
         tenant: &TenantId,
@@ -127,7 +128,7 @@ impl ReadSide {
         Ok(rotated)
     }
 
-    /// Ends one session, the one of `family`. Again is the same.
+    /// Ends the session of `family`. Idempotent.
     pub async fn end_session(&self, tenant: &TenantId, family: u128) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         delete_family(&mut tx, tenant, family).await?;
@@ -144,7 +145,7 @@ impl ReadSide {
         Ok(())
     }
 
-    /// Whether the session of `family` goes on: its newest token has not expired.
+    /// Whether the session of `family` is open: its newest token has not expired.
     pub async fn has_session(&self, tenant: &TenantId, family: u128, now: Timestamp) -> Result<bool, StoreError> {
         let sql = "SELECT EXISTS (SELECT 1 FROM refresh_tokens
                    WHERE tenant = ?1 AND family = ?2 AND rotated_at IS NULL AND expires_at > ?3)";
@@ -152,9 +153,8 @@ impl ReadSide {
         Ok(query.fetch_one(&self.readers).await?)
     }
 
-    /// Removes some of the refresh, reset and verification tokens, and of the ends of access tokens and counts of sign-ins, of all tenants, that expired before
-    /// `now`; says how many. Call it
-    /// now and then, and again at once while it removes any.
+    /// Removes some of the refresh, reset and verification tokens, revocations and sign-in counts of all tenants that
+    /// expired before `now`, and returns their number. Call it periodically, and again at once while it removes any.
     pub async fn forget_expired_tokens(&self, now: Timestamp) -> Result<u64, StoreError> {
         let mut removed = 0;
         for sql in [

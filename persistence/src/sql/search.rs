@@ -1,8 +1,8 @@
-//! Full-text search over products: words that this program cuts and folds, in an index of SQLite's, FTS5
+//! Full-text search over products: this program splits and folds the words, and SQLite's FTS5 indexes them
 //! (<https://sqlite.org/fts5.html>).
 //!
-//! Scripts that put no spaces between words are cut into pairs of letters that overlap: a part of such a text is found as
-//! a phrase of its pairs. The other words are found by their beginning.
+//! Text in scripts without spaces between words is split into overlapping pairs of letters, and a part of it is found
+//! as a phrase of its pairs. Other words are found by their beginning.
 
 use engine::{
     id::TenantId,
@@ -16,22 +16,22 @@ use super::{
     cells,
 };
 
-/// Words of a query that count; the others are ignored.
+/// The maximum number of words in a query. Further words are ignored.
 const WORDS_MAX: usize = 16;
-/// What stands between the texts of a product, so that no phrase spans two.
+/// The separator between the texts of a product, so that no phrase spans two.
 const BETWEEN: &str = "\u{a6}";
 
-/// A part of a text that is looked for as a whole.
+/// A part of a text that is matched as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Word {
-    /// Of a script that puts spaces between words.
+    /// A word in a script with spaces between words.
     Spaced(String),
-    /// Letters of scripts that do not.
+    /// Letters of scripts without spaces between words.
     Dense(Vec<char>),
 }
 
-/// Whether a letter is of a script that is written without spaces between words, or with so few that words are looked for
-/// inside of others: Chinese, Japanese, Korean, Thai, Lao, Khmer, Burmese, Tibetan and their neighbours.
+/// Whether a letter belongs to a script that is written without spaces between words, or with so few that words are
+/// searched inside of others: Chinese, Japanese, Korean, Thai, Lao, Khmer, Burmese, Tibetan and their neighbours.
 fn is_dense(c: char) -> bool {
     matches!(c,
         '\u{e00}'..='\u{109f}' | '\u{1100}'..='\u{11ff}' | '\u{1780}'..='\u{17ff}' | '\u{1950}'..='\u{19ff}'
@@ -63,14 +63,14 @@ fn pairs(letters: &[char]) -> String {
     letters.windows(2).map(|pair| pair.iter().collect::<String>()).collect::<Vec<_>>().join(" ")
 }
 
-/// The words of these texts, as the index keeps them.
+/// Returns the words of these texts in the form that the index stores.
 fn indexed<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
     let mut index = String::new();
     for text in texts {
         for word in words(text) {
             match word {
                 Word::Spaced(word) => index.push_str(&word),
-                // The last letter by itself, so that every letter begins something.
+                // The last letter is indexed alone too, so that every letter begins a term.
                 Word::Dense(letters) => {
                     index.push_str(&pairs(&letters));
                     index.push(' ');
@@ -85,7 +85,7 @@ fn indexed<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
     index
 }
 
-/// Brings the index up to date with these products, named by tenant and id.
+/// Updates the index for these products, given by tenant and id.
 pub(crate) async fn index_products(connection: &mut SqliteConnection, products: &[Vec<Cell>]) -> sqlx::Result<()> {
     if products.is_empty() {
         return Ok(());
@@ -119,10 +119,10 @@ pub(crate) async fn index_products(connection: &mut SqliteConnection, products: 
     Ok(())
 }
 
-/// What to `MATCH`, for products in which something begins with each word of `text`, or has it inside where words are not
-/// set apart. `None` when there is no word in it, which nothing matches.
+/// Returns the `MATCH` expression for products in which each word of `text` begins a term, or occurs inside a text
+/// without spaces. `None` if `text` has no word, in which case nothing matches.
 pub(crate) fn expression(tenant: &TenantId, text: &str) -> Option<String> {
-    // Letters, digits and their marks only: nothing in a quoted word can end the quotes.
+    // A word has only letters, digits and their marks: it cannot end the quotes.
     let parts: Vec<_> = words(text)
         .into_iter()
         .take(WORDS_MAX)

@@ -1,39 +1,40 @@
-//! How many passwords were tried for an address, and from where its owner is known to sign in.
+//! Password attempts per address, and the networks from which its owner is known to sign in.
 //!
-//! A network that an account was signed in to from has a count of its own, so that strangers who try passwords elsewhere
-//! do not keep the owner out.
+//! A network from which an account was signed in to has its own count, so that strangers who try passwords elsewhere do
+//! not lock the owner out.
 
 use engine::{id::TenantId, time::Timestamp};
 use sqlx::Row;
 
 use super::{ReadSide, RowExt, StoreError, blob, error::is_orphan, number};
 
-/// How long a count is kept after the last try: at the longest delay, 96 passwords are tried in that time.
+/// How long a count is kept after the last attempt: at the longest delay, 96 passwords are tried in that time.
 const COUNT_KEPT_MS: u64 = 24 * 3_600 * 1_000;
-/// How long a network is known after the last sign-in from it: a season, for those who buy now and then.
+/// How long a network is known after the last sign-in from it: 90 days, for those who buy now and then.
 const NETWORK_KNOWN_MS: u64 = 90 * 24 * 3_600 * 1_000;
-/// The most networks of one account that are known; the one that was used least lately makes room.
+/// The maximum number of known networks of one account. A new network replaces the least recently used.
 pub const KNOWN_NETWORKS_MAX: u32 = 8;
-/// The most counts of strangers: some 100 MB, and more passwords than a machine checks in a morning. The ones that expire
-/// first make room.
+/// The maximum number of counts for unknown networks: some 100 MB, and more passwords than a machine checks in a
+/// morning. The counts that expire first are removed.
 pub const SIGN_IN_COUNTS_MAX: u32 = 1_000_000;
-/// The network of the count that all networks share which are not known.
+/// The network of the count that all unknown networks share.
 const STRANGERS: &[u8] = &[];
 
-/// A password that may be tried, counted as wrong until it is known to be right.
+/// A password attempt, counted as wrong until the password is known to be right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignInTry {
-    /// How many were tried since the last right one, with this one.
+    /// The number of attempts since the last right password, including this one.
     pub failures: u32,
-    /// The count that it is in.
+    /// The network of the count.
     network: Vec<u8>,
 }
 
 impl ReadSide {
-    /// Counts one more password that is tried for an address, unless the one before made a delay that is not over: then
-    /// `Err` says until when. `delay_ms` says how long the next one has to wait, by how many were tried.
+    /// Counts one more password attempt for an address, unless the delay of the previous attempt has not passed: then
+    /// `Err` contains the end of the delay. `delay_ms` maps the number of attempts to the delay before the next one.
     ///
-    /// Counting comes before the password is looked at: of many at once no more are looked at than one after the other.
+    /// The attempt is counted before the password is checked: concurrent attempts get no more checks than sequential
+    /// ones.
     pub async fn begin_sign_in(
         &self,
         tenant: &TenantId,
@@ -42,11 +43,12 @@ impl ReadSide {
         now: Timestamp,
         delay_ms: impl Fn(u32) -> u64 + Send,
     ) -> Result<Result<SignInTry, Timestamp>, StoreError> {
-        // Most of a flood is refused here, without a turn at writing.
+        // Refuses most of a flood here, without taking the writing connection.
         if let Some(until) = count_of(&self.readers, tenant, account, network, now).await?.wait_until(now) {
             return Ok(Err(until));
         }
         let mut tx = self.begin().await?;
+        // Checked again with the writing connection: another attempt may have been counted in the meantime.
         let count = count_of(&mut *tx, tenant, account, network, now).await?;
         if let Some(until) = count.wait_until(now) {
             return Ok(Err(until));
@@ -68,7 +70,7 @@ impl ReadSide {
         .execute(&mut *tx)
         .await;
         match counted {
-            // A tenant that does not exist has no account that could be guessed at.
+            // A tenant that does not exist has no accounts to guess passwords for.
             Err(error) if is_orphan(&error) => return Ok(Ok(SignInTry { failures, network })),
             counted => counted?,
         };
@@ -76,7 +78,7 @@ impl ReadSide {
         Ok(Ok(SignInTry { failures, network }))
     }
 
-    /// The password was right: its count begins anew, and the network is known.
+    /// Records that the password was right: resets its count and remembers the network.
     pub async fn end_sign_in(
         &self,
         tenant: &TenantId,
@@ -98,7 +100,7 @@ impl ReadSide {
         Ok(tx.commit().await?)
     }
 
-    /// The owner came by a mailed link: every count of the address begins anew, and the network is known.
+    /// Records that the owner used a mailed link: resets every count of the address and remembers the network.
     pub async fn clear_sign_ins(
         &self,
         tenant: &TenantId,
@@ -116,7 +118,7 @@ impl ReadSide {
         Ok(tx.commit().await?)
     }
 
-    /// Notes that the owner is told of the tries; says whether that was not done since `since`.
+    /// Records that the owner is being warned of the attempts. Returns whether no warning was recorded since `since`.
     pub async fn note_sign_in_warning(
         &self,
         tenant: &TenantId,
@@ -139,15 +141,15 @@ impl ReadSide {
         Ok(done.rows_affected() > 0)
     }
 
-    /// Forgets the counts and the networks of an address.
+    /// Deletes the counts and the networks of an address.
     pub async fn forget_sign_ins(&self, tenant: &TenantId, account: u128) -> Result<(), StoreError> {
         let sql = "DELETE FROM sign_in_counts WHERE tenant = ?1 AND account = ?2";
         sqlx::query(sql).bind(tenant.as_str()).bind(blob(account)).execute(&self.writer).await?;
         Ok(())
     }
 
-    /// Removes counts beyond [`SIGN_IN_COUNTS_MAX`], the ones that expire first. Networks that are known stay: they are
-    /// as many as accounts allow.
+    /// Removes counts beyond [`SIGN_IN_COUNTS_MAX`], those that expire first. Known networks are kept: their number is
+    /// bounded by the number of accounts.
     pub async fn bound_sign_in_counts(&self) -> Result<u64, StoreError> {
         self.keep_sign_in_counts(SIGN_IN_COUNTS_MAX).await
     }
@@ -160,12 +162,12 @@ impl ReadSide {
     }
 }
 
-/// The count that a password is in.
+/// The count that an attempt belongs to.
 struct Count {
     network: Vec<u8>,
     failures: u32,
     wait_until: Timestamp,
-    /// Until when its network is known, if that is the count of one.
+    /// The time until which the network is known; `None` for the shared count.
     known_until: Option<Timestamp>,
 }
 
@@ -175,7 +177,7 @@ impl Count {
     }
 }
 
-/// The count of a network if that is known, else the one that all others share.
+/// Returns the count of a known network, or the count that all other networks share.
 async fn count_of(
     executor: impl sqlx::SqliteExecutor<'_>,
     tenant: &TenantId,
@@ -207,7 +209,7 @@ async fn count_of(
     })
 }
 
-/// Gives a network a count of its own.
+/// Gives a network its own count.
 async fn know(
     connection: &mut sqlx::SqliteConnection,
     tenant: &TenantId,
@@ -252,7 +254,7 @@ mod tests {
     const HOME: u128 = 10;
     const AWAY: u128 = 11;
 
-    /// A second after the second try.
+    /// Returns one second from the second attempt on.
     fn delay_ms(failures: u32) -> u64 {
         if failures < 2 { 0 } else { 1_000 }
     }
@@ -291,7 +293,7 @@ mod tests {
         let home = begin(&shop, ANN, HOME, 102).await.unwrap();
         shop.read_side.end_sign_in(&acme, ANN, HOME, &home, Timestamp(103)).await.unwrap();
         assert!(begin(&shop, ANN, AWAY, 104).await.is_err(), "and lets none of them in");
-        // The newest networks are known, so many of them.
+        // The newest networks replace the earlier ones.
         for network in 100..100 + u128::from(KNOWN_NETWORKS_MAX) {
             shop.read_side.clear_sign_ins(&acme, ANN, network, Timestamp(200 + network as u64)).await.unwrap();
         }

@@ -1,31 +1,31 @@
-//! What `fusion doctor` shows of the read side.
+//! The summary of the read side for `fusion doctor`.
 
 use std::collections::BTreeMap;
 
 use super::{ReadSide, StoreError};
 use crate::project;
 
-/// How much there is, and how far projections have come.
+/// The number of rows, and the progress of projections.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
-    /// The next position of each shard: everything before it is in the lists.
+    /// The next position of each shard: the lists include everything before it.
     pub positions: BTreeMap<u16, u64>,
-    /// Rows of each projection's tables, of all tenants.
+    /// The rows of each projection's tables, of all tenants.
     pub projections: Vec<ProjectionSummary>,
-    /// Rows of the tables that are not derived, of all tenants, by table.
+    /// The rows of the tables that are not derived, of all tenants, by table.
     pub kept: Vec<(&'static str, u64)>,
 }
 
-/// How much one projection holds.
+/// The rows of one projection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProjectionSummary {
-    /// Its name: that of the kind it projects.
+    /// The name of the kind of entity that it projects.
     pub name: &'static str,
-    /// Rows by table.
+    /// The number of rows by table.
     pub rows: Vec<(&'static str, u64)>,
 }
 
-/// The tables that exist nowhere else.
+/// The tables whose data exists nowhere else.
 const KEPT: [&str; 17] = [
     "tenants",
     "tenant_hosts",
@@ -47,7 +47,7 @@ const KEPT: [&str; 17] = [
 ];
 
 impl ReadSide {
-    /// Counts everything, at one instant. Walks through all rows: for people who ask, not for metrics.
+    /// Counts all rows at one instant. It scans every table: for operators, not for metrics.
     pub async fn summary(&self) -> Result<Summary, StoreError> {
         let mut tx = self.readers.begin().await?;
         let positions = project::read_positions(&mut tx).await?;
@@ -59,7 +59,7 @@ impl ReadSide {
         Ok(Summary { positions, projections, kept })
     }
 
-    /// The next position of each shard that projections have seen anything of. The journal must reach at least there.
+    /// Returns the next position of each shard that projections have applied. The journal must reach at least there.
     pub async fn positions(&self) -> Result<BTreeMap<u16, u64>, StoreError> {
         let mut connection = self.readers.acquire().await?;
         Ok(project::read_positions(&mut connection).await?)

@@ -1,4 +1,4 @@
-//! Merchants on this installation.
+//! Tenants: the merchants of this installation.
 
 use engine::{id::TenantId, money::Currency, time::Timestamp};
 use serde_json::{Map, Value};
@@ -10,34 +10,34 @@ use super::{
     number,
 };
 
-/// The most host names of one tenant.
+/// The maximum number of host names of one tenant.
 pub const HOSTS_MAX: usize = 32;
 
 /// A merchant.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tenant {
-    /// The name, in every key.
+    /// The name of the tenant, which is part of every key.
     pub tenant: TenantId,
-    /// The currency that prices are said in when nothing else is.
+    /// The default currency of prices.
     pub currency: Currency,
-    /// The host names of the shop, in lower case and in order, without a port.
+    /// The host names of the shop, in lower case and sorted, without a port.
     pub hosts: Vec<String>,
-    /// What the gateway keeps about the merchant; a JSON object.
+    /// The gateway's settings for the merchant; a JSON object.
     pub settings: Map<String, Value>,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Timestamp,
 }
 
-/// Why a tenant cannot be removed.
+/// A reason why a tenant cannot be removed.
 #[derive(Debug, thiserror::Error)]
 pub enum RemoveTenantError {
-    /// There is none of this name.
+    /// No tenant has this name.
     #[error("no such tenant")]
     NotFound,
-    /// It has what the journal keeps, or people.
+    /// The tenant has accounts, or data from the journal.
     #[error("it has {}", .what.join(", "))]
     InUse {
-        /// What, with how many of each.
+        /// What the tenant has, with the number of each.
         what: Vec<String>,
     },
     /// The database failed.
@@ -46,7 +46,7 @@ pub enum RemoveTenantError {
 }
 store_errors!(RemoveTenantError);
 
-/// What a tenant has that is not removed with it: the table, its condition, and what people call its rows.
+/// The tables that prevent the removal of a tenant: the table, a condition, and the name of its rows in messages.
 const KEEPS: [(&str, &str, &str); 6] = [
     ("products", "TRUE", "products"),
     ("stock", "TRUE", "stock items"),
@@ -56,7 +56,7 @@ const KEEPS: [(&str, &str, &str); 6] = [
     ("accounts", "erased_at IS NULL", "accounts"),
 ];
 
-/// What goes with a tenant that has nothing else, in the order that references allow.
+/// The tables that are deleted with a tenant, in an order that their references allow.
 const GOES: [&str; 16] = [
     "email_verifications",
     "sign_in_counts",
@@ -76,22 +76,22 @@ const GOES: [&str; 16] = [
     "tenants",
 ];
 
-/// Why a tenant cannot be made or changed.
+/// A reason why a tenant cannot be created or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum TenantError {
-    /// There is one of this name.
+    /// A tenant with this name exists.
     #[error("there is a tenant of this name")]
     NameTaken,
-    /// There is none of this name.
+    /// No tenant has this name.
     #[error("no such tenant")]
     NotFound,
     /// Another tenant has this host name.
     #[error("another tenant has the host name {host}")]
     HostTaken {
-        /// Which.
+        /// The host name.
         host: String,
     },
-    /// More host names than [`HOSTS_MAX`].
+    /// There are more host names than [`HOSTS_MAX`].
     #[error("at most {HOSTS_MAX} host names")]
     TooManyHosts,
     /// The database failed.
@@ -101,7 +101,7 @@ pub enum TenantError {
 store_errors!(TenantError);
 
 impl ReadSide {
-    /// Makes a tenant. Its host names are taken in lower case.
+    /// Creates a tenant. Its host names are converted to lower case.
     pub async fn create_tenant(&self, new: &Tenant) -> Result<(), TenantError> {
         let mut tx = self.begin().await?;
         let settings = Value::Object(new.settings.clone()).to_string();
@@ -117,7 +117,7 @@ impl ReadSide {
         Ok(tx.commit().await?)
     }
 
-    /// The tenant of this name.
+    /// Returns the tenant with this name.
     pub async fn tenant(&self, tenant: &TenantId) -> Result<Option<Tenant>, StoreError> {
         let sql =
             "SELECT *, (SELECT json_group_array(host) FROM (SELECT host FROM tenant_hosts h WHERE h.tenant = t.tenant
@@ -126,14 +126,14 @@ impl ReadSide {
         Ok(row.as_ref().map(read_tenant).transpose()?)
     }
 
-    /// The name of the tenant whose shop is at this host name. Case and a port do not matter.
+    /// Returns the name of the tenant whose shop has this host name. Case and a port do not matter.
     pub async fn tenant_of_host(&self, host: &str) -> Result<Option<TenantId>, StoreError> {
         let sql = "SELECT tenant FROM tenant_hosts WHERE host = ?1";
         let row = sqlx::query(sql).bind(plain_host(host)).fetch_optional(&self.readers).await?;
         Ok(row.map(|row| row.parsed("tenant")).transpose()?)
     }
 
-    /// Every tenant, by name. An installation has few; each of a larger one has its own page of this list.
+    /// Returns every tenant, by name. An installation is expected to have few, so the list has no pages.
     pub async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
         let sql =
             "SELECT *, (SELECT json_group_array(host) FROM (SELECT host FROM tenant_hosts h WHERE h.tenant = t.tenant
@@ -142,7 +142,7 @@ impl ReadSide {
         Ok(rows.iter().map(read_tenant).collect::<sqlx::Result<_>>()?)
     }
 
-    /// Removes a tenant that has neither history nor accounts: one that was made by mistake, or only tried.
+    /// Removes a tenant that has neither history nor accounts, such as one that was created by mistake or for a trial.
     pub async fn remove_tenant(&self, tenant: &TenantId) -> Result<(), RemoveTenantError> {
         let mut tx = self.begin().await?;
         let mut what = Vec::new();
@@ -163,7 +163,7 @@ impl ReadSide {
             let done = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(tenant.as_str()).execute(&mut *tx).await;
             removed = match done {
                 Ok(done) => done.rows_affected(),
-                // A table that is not named here.
+                // A table that is missing in both lists above still refers to the tenant.
                 Err(error) if is_orphan(&error) => {
                     return Err(RemoveTenantError::InUse { what: vec!["other records".to_owned()] });
                 }
@@ -176,7 +176,7 @@ impl ReadSide {
         Ok(tx.commit().await?)
     }
 
-    /// Gives a tenant these host names, and takes away all others.
+    /// Replaces the host names of a tenant.
     pub async fn set_tenant_hosts(&self, tenant: &TenantId, hosts: &[String]) -> Result<(), TenantError> {
         let mut tx = self.begin().await?;
         let found: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM tenants WHERE tenant = ?1)")
@@ -191,7 +191,7 @@ impl ReadSide {
         Ok(tx.commit().await?)
     }
 
-    /// Replaces a tenant's settings.
+    /// Replaces the settings of a tenant.
     pub async fn set_tenant_settings(
         &self,
         tenant: &TenantId,
@@ -222,7 +222,7 @@ async fn add_hosts(connection: &mut SqliteConnection, tenant: &TenantId, hosts: 
     Ok(())
 }
 
-/// A host name as it is compared: lower case, without a port. An IPv6 address keeps its brackets.
+/// Returns the normal form of a host name: lower case, without a port. An IPv6 address keeps its brackets.
 fn plain_host(host: &str) -> String {
     let host = host.trim();
     let name = match host.rsplit_once(':') {
@@ -281,7 +281,7 @@ mod tests {
         assert_eq!(read_side.tenant(&tenant("zeta")).await.unwrap(), None);
         assert_eq!(read_side.tenant_of_host("zeta.example").await.unwrap(), None);
         assert!(matches!(read_side.remove_tenant(&tenant("zeta")).await, Err(RemoveTenantError::NotFound)));
-        // `acme` has an account: with it, nothing goes; once it is erased, all does.
+        // `acme` has an account: nothing is removed before the account is erased, and everything after.
         let ada = shop.customer("ada").await;
         let refused = read_side.remove_tenant(&tenant("acme")).await.unwrap_err();
         assert_eq!(refused.to_string(), "it has 1 accounts");
@@ -304,7 +304,7 @@ mod tests {
         read_side.end_token(&zeta, 7, Timestamp(9)).await.unwrap();
         read_side.end_subject_tokens(&zeta, subject, Timestamp(5), Timestamp(9)).await.unwrap();
         read_side.remove_tenant(&zeta).await.unwrap();
-        // Whatever table has a tenant: nothing is left for the next shop of this name.
+        // No table may keep rows of the tenant, because a later shop may have the same name.
         let tables = "SELECT sqlite_master.name FROM sqlite_master, pragma_table_info(sqlite_master.name) AS columns
                       WHERE sqlite_master.type = 'table' AND columns.name = 'tenant'";
         let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&read_side.readers).await.unwrap();

@@ -1,4 +1,4 @@
-//! What the tests of this crate share: a database in a folder of its own, with two tenants.
+//! Shared test code of this crate: a database in a temporary folder, with two tenants.
 
 #![allow(clippy::unwrap_used)]
 
@@ -32,7 +32,7 @@ impl Shop {
         self.folder.path().join("fusion.sqlite")
     }
 
-    /// An account of `acme` whose address is `<name>@example.com`.
+    /// Creates an account of `acme` with the address `<name>@example.com`.
     pub(crate) async fn customer(&self, name: &str) -> SubjectId {
         self.customer_of("acme", name).await
     }

@@ -1,51 +1,51 @@
-//! Mails that have not been handed over, so that people hear of them.
+//! E-mails that could not be sent yet, so that operators can see them.
 
 use engine::{id::TenantId, time::Timestamp};
 use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{ReadSide, RowExt, StoreError, number};
 
-/// The most mails that [`ReadSide::undelivered_mails`] answers: a page that a person looks through.
+/// The maximum number of e-mails that [`ReadSide::undelivered_mails`] returns: a page that a person can read through.
 pub const UNDELIVERED_SHOWN_MAX: u32 = 200;
-/// The most that are kept of one tenant; the oldest that were given up make room.
+/// The maximum number kept for one tenant. The oldest abandoned ones are removed first.
 pub const UNDELIVERED_KEPT_MAX: u32 = 10_000;
-/// How long a mail is remembered that was given up.
+/// How long an abandoned e-mail is kept.
 const FAILED_KEPT_MS: u64 = 30 * 24 * 3_600 * 1_000;
-/// The longest reason that is kept, in characters.
+/// The maximum length of a stored reason, in characters.
 const REASON_CHARS_MAX: usize = 500;
 
-/// A mail that has not been handed over.
+/// An e-mail that could not be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UndeliveredMail {
-    /// Which shop's.
+    /// The tenant of the e-mail.
     pub tenant: TenantId,
-    /// What it is called: `receipt-{order}`.
+    /// The name of the e-mail: `receipt-{order}`.
     pub name: String,
-    /// How often it was tried.
+    /// The number of attempts.
     pub tries: u64,
-    /// Why it was not handed over, the last time.
+    /// The reason of the last failure.
     pub reason: String,
-    /// When it was tried first.
+    /// The time of the first attempt.
     pub first_at: Timestamp,
-    /// When it was tried last.
+    /// The time of the last attempt.
     pub last_at: Timestamp,
-    /// When it was given up; `None`: it is tried again.
+    /// The time at which it was abandoned; `None` if it will be retried.
     pub failed_at: Option<Timestamp>,
 }
 
-/// How many mails have not been handed over.
+/// The number of e-mails that could not be sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct UndeliveredSummary {
-    /// Those that are tried again.
+    /// The number of e-mails that will be retried.
     pub waiting: u64,
-    /// When the oldest of them was tried first.
+    /// The time of the first attempt of the oldest of these.
     pub oldest_at: Option<Timestamp>,
-    /// Those that were given up, as far as that is remembered.
+    /// The number of abandoned e-mails, as far as they are still stored.
     pub failed: u64,
 }
 
 impl ReadSide {
-    /// Notes that a mail was not handed over; says since when it is tried. `is_over`: it is given up.
+    /// Records that an e-mail could not be sent, and returns the time of the first attempt. `is_over`: it is abandoned.
     pub async fn note_undelivered(
         &self,
         tenant: &TenantId,
@@ -85,22 +85,22 @@ impl ReadSide {
         Ok(row.time("first_at")?)
     }
 
-    /// Forgets a mail that has been handed over.
+    /// Deletes the record of an e-mail that has been sent.
     pub async fn note_delivered(&self, tenant: &TenantId, name: &str) -> Result<(), StoreError> {
         let sql = "DELETE FROM undelivered_mails WHERE tenant = ?1 AND name = ?2";
         sqlx::query(sql).bind(tenant.as_str()).bind(name).execute(&self.writer).await?;
         Ok(())
     }
 
-    /// Forgets the mails to these recipients.
+    /// Deletes the records of the e-mails to these recipients.
     pub async fn forget_undelivered(&self, recipients: &[String]) -> Result<(), StoreError> {
         let sql = "DELETE FROM undelivered_mails WHERE recipient IN (SELECT value FROM json_each(?1))";
         sqlx::query(sql).bind(serde_json::json!(recipients).to_string()).execute(&self.writer).await?;
         Ok(())
     }
 
-    /// The mails of a tenant, or of all, that have not been handed over: first those that are tried again, the oldest
-    /// first; at most [`UNDELIVERED_SHOWN_MAX`].
+    /// Returns the e-mails of a tenant, or of all, that could not be sent, at most [`UNDELIVERED_SHOWN_MAX`]: those
+    /// that will be retried, oldest first, then the abandoned ones, newest first.
     pub async fn undelivered_mails(&self, tenant: Option<&TenantId>) -> Result<Vec<UndeliveredMail>, StoreError> {
         let sql = "SELECT * FROM undelivered_mails WHERE ?1 IS NULL OR tenant = ?1
                    ORDER BY failed_at IS NOT NULL, coalesce(-failed_at, first_at), tenant, name LIMIT ?2";
@@ -109,7 +109,7 @@ impl ReadSide {
         Ok(rows.iter().map(read).collect::<sqlx::Result<_>>()?)
     }
 
-    /// How many mails of a tenant, or of all, have not been handed over.
+    /// Returns the number of e-mails of a tenant, or of all, that could not be sent.
     pub async fn undelivered_summary(&self, tenant: Option<&TenantId>) -> Result<UndeliveredSummary, StoreError> {
         let sql = "SELECT count(*) FILTER (WHERE failed_at IS NULL) AS waiting,
                        min(first_at) FILTER (WHERE failed_at IS NULL) AS oldest_at,

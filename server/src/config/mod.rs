@@ -1,9 +1,9 @@
-//! What an operator can choose: by flag, by `FUSION_…` in the environment, or by a key in the file; in that order.
+//! The configuration: by flag, by `FUSION_…` in the environment, or by a key in the file, in this order of precedence.
 //!
-//! Every setting is one entry of `SETTINGS`. Everything that is wrong is said in one message before anything starts.
+//! Every setting is an entry of `SETTINGS`. All errors are reported in one message before anything starts.
 
-mod said;
 mod settings;
+mod sources;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -14,80 +14,80 @@ use actors::node::Tuning;
 use engine::id::TenantId;
 use integrations::mail::MailRoute;
 
-use self::{
-    said::Reading,
-    values::{bytes, listen_address, origins, positive, rate, tenant_hosts},
-};
 pub(crate) use self::{
-    said::{FileValues, FolderSettings, Said, ServeSettings, read_file},
     settings::is_setting,
+    sources::{ConfigSources, FileValues, FolderSettings, ServeSettings, read_file},
     values::{duration, flag, parse_tenant},
 };
+use self::{
+    sources::Reading,
+    values::{bytes, listen_address, origins, positive, rate, tenant_hosts},
+};
 
-/// The name of the tenant that `--dev` makes.
+/// The name of the tenant that `--dev` creates.
 pub(crate) const DEMO_TENANT: &str = "demo";
-/// How many shards an embedded journal has. Fixed when a data folder is made.
+/// The number of shards of an embedded journal. Fixed when a data folder is made.
 pub(crate) const SHARDS: u16 = 8;
 
-/// What a server logs unless said: of the libraries below us only what is wrong. Commands log what is wrong.
+/// The default log filter of a server: only warnings of the libraries. Commands log warnings by default.
 pub(crate) const LOG_DEFAULT: &str = "info,fjall=warn,lsm_tree=warn,ractor=warn";
 
-/// What was chosen, checked.
+/// The validated configuration.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
-    /// Whether this is a developer's machine.
+    /// Whether the server runs in development mode.
     pub(crate) dev: bool,
-    /// Where it listens.
+    /// The address to listen on.
     pub(crate) listen: SocketAddr,
-    /// Where everything is kept.
+    /// The data folder.
     pub(crate) data_dir: PathBuf,
-    /// Whose shop a command is for.
+    /// The tenant that a command is for.
     pub(crate) tenant: Option<TenantId>,
-    /// Threads that serve.
+    /// The number of worker threads.
     pub(crate) workers: usize,
-    /// What is logged.
+    /// What is logged, and how.
     pub(crate) log: LogOptions,
-    /// The doors.
-    pub(crate) doors: gateway::Settings,
-    /// The runtime.
+    /// The settings of the gateway.
+    pub(crate) api: gateway::Settings,
+    /// The settings of the runtime.
     pub(crate) tuning: Tuning,
-    /// Where letters go.
+    /// How mails are sent.
     pub(crate) mail: MailRoute,
-    /// Whom letters are from.
+    /// The sender of mails.
     pub(crate) mail_from: String,
     /// Whether checkouts may pay with the sandbox.
     pub(crate) sandbox: bool,
-    /// How long a payment provider may take to answer.
+    /// How long a payment provider may take to respond.
     pub(crate) provider_timeout: Duration,
-    /// Whether to open a journal whose witness file is missing, once, after a person has looked.
-    pub(crate) rewitness: bool,
+    /// Whether to open a journal whose watermark file is missing, once, after an operator has checked it.
+    pub(crate) reset_watermark: bool,
 }
 
 /// What is logged, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LogOptions {
-    /// Which events: `info`, `warn,gateway=debug` …
+    /// The filter: `info`, `warn,gateway=debug` …
     pub(crate) filter: String,
-    /// How they look.
+    /// The format of the lines.
     pub(crate) format: LogFormat,
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LogFormat {
-    /// For people.
+    /// Text for people.
     Text,
-    /// One JSON object a line.
+    /// A JSON object on each line.
     Json,
 }
 
-/// A configuration that cannot be used, with everything that is wrong.
+/// An invalid configuration, with all its errors.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", list(.0))]
 pub(crate) struct ConfigError(Vec<String>);
 
 impl ConfigError {
-    /// One thing that is wrong.
+    /// Creates an error with a single fault.
     pub(crate) fn one(fault: String) -> Self {
         Self(vec![fault])
     }
@@ -103,23 +103,23 @@ fn list(faults: &[String]) -> String {
 }
 
 impl Config {
-    /// The same for where it listens in fact: port 0 lets the system choose one, and links want to name it.
+    /// Returns the configuration with the actual address: with port 0 the system chooses one, and links must name it.
     pub(crate) fn listening_on(&self, address: SocketAddr) -> Self {
         let mut here = self.clone();
-        if here.doors.public_url == own_url(self.listen) {
-            here.doors.public_url = own_url(address);
+        if here.api.public_url == own_url(self.listen) {
+            here.api.public_url = own_url(address);
         }
         here.listen = address;
         here
     }
 
-    /// Checks everything that was said, in flags, the environment and the file.
-    pub(crate) fn of(said: &Said) -> Result<Self, ConfigError> {
-        Self::read(said, |name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
+    /// Reads and validates flags, environment and file.
+    pub(crate) fn of(sources: &ConfigSources) -> Result<Self, ConfigError> {
+        Self::read(sources, |name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
     }
 
-    fn read(said: &Said, environment: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let mut given = Reading::new(said, environment);
+    fn read(sources: &ConfigSources, environment: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut given = Reading::new(sources, environment);
         let dev = given.or("dev", false, flag);
         let listen = given.or("listen", SocketAddr::from(([127, 0, 0, 1], 8080)), listen_address);
         let data_dir = given.or("data_dir", PathBuf::from("./data"), |text| Ok(PathBuf::from(text)));
@@ -127,7 +127,7 @@ impl Config {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let workers = given.or("workers", cores.max(2), |text| positive(text).map(|count| count as usize));
         let log = LogOptions {
-            filter: given.or("log", if said.is_for_serve() { LOG_DEFAULT } else { "warn" }.to_owned(), |text| {
+            filter: given.or("log", if sources.is_for_serve() { LOG_DEFAULT } else { "warn" }.to_owned(), |text| {
                 Ok(text.to_owned())
             }),
             format: given.or("log_format", LogFormat::Text, |text| match text {
@@ -139,9 +139,9 @@ impl Config {
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&log.filter) {
             given.fault("log", &error.to_string());
         }
-        // Outside of development somebody has to want it: whoever can pay with it pays nothing.
+        // Outside of development it must be enabled explicitly: orders paid with the sandbox cost nothing.
         let sandbox = given.or("sandbox_payments", dev, flag);
-        let doors = doors(&mut given, dev, listen, sandbox);
+        let api = api(&mut given, dev, listen, sandbox);
         let defaults = Tuning::default();
         let tuning = Tuning {
             checkpoint_tail_bytes: given.or("checkpoint_tail_bytes", defaults.checkpoint_tail_bytes, bytes),
@@ -154,12 +154,12 @@ impl Config {
         let mail_from = given.or("mail_from", "Fusion <no-reply@localhost>".to_owned(), |text| Ok(text.to_owned()));
         let mail = mail.unwrap_or(MailRoute::Outbox { folder: outbox });
         if let MailRoute::Smtp { .. } = &mail
-            && let Err(error) = integrations::mail::PostOffice::open(&mail_from, &mail)
+            && let Err(error) = integrations::mail::MailSender::open(&mail_from, &mail)
         {
             given.fault("smtp_url", &error.to_string());
         }
         let provider_timeout = given.or("provider_timeout", integrations::payments::ANSWER_MAX, duration);
-        let rewitness = given.or("rewitness", false, flag);
+        let reset_watermark = given.or("rewitness", false, flag);
         let faults = given.faults();
         if !faults.is_empty() {
             return Err(ConfigError(faults));
@@ -171,17 +171,17 @@ impl Config {
             tenant,
             workers,
             log,
-            doors,
+            api,
             tuning,
             mail,
             mail_from,
             sandbox,
             provider_timeout,
-            rewitness,
+            reset_watermark,
         })
     }
 
-    /// Whose shop a command is for: the one that is named, or the demo shop in a folder of `--dev`.
+    /// Returns the tenant that a command is for: the given one, or the demo tenant in a folder of `--dev`.
     pub(crate) fn tenant_or_demo(&self, demo: bool) -> Result<TenantId, NoTenant> {
         match &self.tenant {
             Some(tenant) => Ok(tenant.clone()),
@@ -191,12 +191,12 @@ impl Config {
     }
 }
 
-/// Nobody said whose shop it is about.
+/// No tenant was given.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("say whose shop it is: --tenant NAME, or FUSION_TENANT")]
 pub(crate) struct NoTenant;
 
-fn doors<E: Fn(&str) -> Option<String>>(
+fn api<E: Fn(&str) -> Option<String>>(
     given: &mut Reading<'_, E>,
     dev: bool,
     listen: SocketAddr,
@@ -265,7 +265,7 @@ fn doors<E: Fn(&str) -> Option<String>>(
     settings
 }
 
-/// Where people on this machine reach a server, unless its address is said: one that listens everywhere is here too.
+/// Returns the default public URL of a server on this machine. A wildcard address is reachable as localhost.
 fn own_url(listen: SocketAddr) -> String {
     let ip = match listen {
         _ if !listen.ip().is_unspecified() => listen.ip(),

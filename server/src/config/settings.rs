@@ -1,15 +1,15 @@
-//! The table of everything that can be chosen.
+//! The table of all settings.
 
-/// A thing that an operator can choose.
+/// A setting that an operator can choose.
 #[derive(Debug)]
 pub(super) struct Setting {
-    /// Its key in the file; with `FUSION_` in front and in capitals in the environment, with hyphens as a flag.
+    /// The key in the file. In the environment it is in capitals after `FUSION_`, as a flag it has hyphens.
     pub(super) name: &'static str,
-    /// What stands for its value in help texts.
+    /// The placeholder of its value in help texts.
     pub(super) value: &'static str,
-    /// What it is, and its unit.
+    /// The description, with its unit.
     pub(super) help: &'static str,
-    /// What holds when nothing is said.
+    /// The default.
     pub(super) default: &'static str,
     /// Which commands have a flag for it.
     pub(super) flag: Flag,
@@ -18,13 +18,13 @@ pub(super) struct Setting {
 /// Which commands have a flag for a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flag {
-    /// All.
+    /// All commands.
     Everywhere,
-    /// All but `serve`, which has every tenant.
+    /// All commands but `serve`, which serves every tenant.
     Commands,
-    /// `serve` alone.
+    /// `serve` only.
     Serve,
-    /// None: it is a secret, and what is on a command line can be read by everyone on the machine.
+    /// No command: the setting is a secret, and every user of the machine can read command lines.
     Secret,
 }
 
@@ -40,7 +40,7 @@ const fn setting(
 
 use Flag::{Commands, Everywhere, Secret, Serve};
 
-/// Everything that can be chosen.
+/// All settings.
 pub(super) const SETTINGS: &[Setting] = &[
     setting(Everywhere, "data_dir", "FOLDER", "./data", "Where everything is kept"),
     setting(Everywhere, "config", "FILE", "none", "A TOML file with any of these settings as keys"),
@@ -156,23 +156,23 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting(Serve, "idle_after", "DURATION", "5m", "How long an entity may be idle in memory"),
 ];
 
-/// Whether there is a setting of this name.
+/// Whether a setting of this name exists.
 pub(crate) fn is_setting(name: &str) -> bool {
     find(name).is_some()
 }
 
-/// The setting of this name.
+/// Returns the setting of this name.
 pub(super) fn find(name: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.name == name)
 }
 
 impl Setting {
-    /// `--its-flag`.
+    /// The name of the flag, without `--`.
     pub(super) fn long(&self) -> String {
         self.name.replace('_', "-")
     }
 
-    /// `FUSION_ITS_NAME`.
+    /// The name of the environment variable, `FUSION_ITS_NAME`.
     pub(super) fn variable(&self) -> String {
         format!("FUSION_{}", self.name.to_ascii_uppercase())
     }

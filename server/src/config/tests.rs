@@ -6,7 +6,7 @@ fn read(flags: &[(&'static str, &str)], environment: &[(&str, &str)]) -> Result<
         let found = environment.iter().find(|(known, _)| *known == name);
         found.map(|(_, value)| (*value).to_owned())
     };
-    Config::read(&Said::flags(flags), environment)
+    Config::read(&ConfigSources::flags(flags), environment)
 }
 
 fn file(text: &str) -> (tempfile::TempDir, String) {
@@ -21,18 +21,18 @@ fn file(text: &str) -> (tempfile::TempDir, String) {
 fn defaults_work() {
     let config = read(&[], &[]).unwrap();
     assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
-    assert_eq!(config.doors.public_url, "http://127.0.0.1:8080");
+    assert_eq!(config.api.public_url, "http://127.0.0.1:8080");
     assert_eq!(config.mail, MailRoute::Outbox { folder: "./data/outbox".into() });
-    assert!(!config.dev && config.doors.default_tenant.is_none());
+    assert!(!config.dev && config.api.default_tenant.is_none());
 }
 
 #[test]
 fn a_port_that_the_system_chose_is_in_the_shops_own_address_and_one_that_was_said_stays() {
     let chosen = "0.0.0.0:4711".parse().unwrap();
     let config = read(&[("listen", "0.0.0.0:0")], &[]).unwrap().listening_on(chosen);
-    assert_eq!((config.listen, config.doors.public_url.as_str()), (chosen, "http://127.0.0.1:4711"));
-    let said = [("listen", "0.0.0.0:0"), ("public_url", "https://shop.example")];
-    assert_eq!(read(&said, &[]).unwrap().listening_on(chosen).doors.public_url, "https://shop.example");
+    assert_eq!((config.listen, config.api.public_url.as_str()), (chosen, "http://127.0.0.1:4711"));
+    let sources = [("listen", "0.0.0.0:0"), ("public_url", "https://shop.example")];
+    assert_eq!(read(&sources, &[]).unwrap().listening_on(chosen).api.public_url, "https://shop.example");
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn a_flag_goes_before_the_environment_and_that_before_the_file() {
     let (_folder, path) = file("listen = \"127.0.0.1:1\"\nworkers = 3\ntax_basis_points = 1900\n");
     let environment = [("FUSION_CONFIG", path.as_str()), ("FUSION_LISTEN", "127.0.0.1:2"), ("FUSION_WORKERS", "4")];
     let config = read(&[("listen", "127.0.0.1:3")], &environment).unwrap();
-    assert_eq!((config.listen.port(), config.workers, config.doors.tax_basis_points), (3, 4, 1_900));
+    assert_eq!((config.listen.port(), config.workers, config.api.tax_basis_points), (3, 4, 1_900));
 }
 
 #[test]
@@ -49,11 +49,11 @@ fn a_file_has_lists_and_tables() {
         "trusted_proxies = [\"10.0.0.0/8\", \"::1\"]\ndev = true\n[hosts]\n\"Shop.example\" = \"acme\"\n\"b.example\" = \"bolt\"\n",
     );
     let config = read(&[("config", &path)], &[]).unwrap();
-    assert_eq!(config.doors.trusted_proxies.len(), 2);
-    let hosts: Vec<_> = config.doors.hosts.keys().map(String::as_str).collect();
+    assert_eq!(config.api.trusted_proxies.len(), 2);
+    let hosts: Vec<_> = config.api.hosts.keys().map(String::as_str).collect();
     assert_eq!(hosts, ["b.example", "shop.example"]);
     assert!(config.dev);
-    assert_eq!(config.doors.default_tenant.unwrap().as_str(), DEMO_TENANT);
+    assert_eq!(config.api.default_tenant.unwrap().as_str(), DEMO_TENANT);
 }
 
 #[test]
@@ -102,8 +102,8 @@ fn a_default_tenant_is_for_development_only() {
 fn nobody_buys_without_money_unless_the_operator_says_so() {
     let providers = |flags: &[(&'static str, &str)]| {
         let config = read(flags, &[]).unwrap();
-        assert_eq!(config.sandbox, !config.doors.payment_providers.is_empty());
-        config.doors.payment_providers
+        assert_eq!(config.sandbox, !config.api.payment_providers.is_empty());
+        config.api.payment_providers
     };
     assert!(providers(&[]).is_empty());
     assert_eq!(providers(&[("dev", "true")]), ["sandbox"]);

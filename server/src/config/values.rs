@@ -1,4 +1,4 @@
-//! How values are spelled.
+//! Parsers of setting values.
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +9,7 @@ use std::{
 
 use engine::id::TenantId;
 
-/// `true`, `false`, and how the shell's people say so.
+/// Parses `true` or `false`, or a synonym that shells use.
 pub(crate) fn flag(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Ok(true),
@@ -18,7 +18,7 @@ pub(crate) fn flag(text: &str) -> Result<bool, String> {
     }
 }
 
-/// A whole number from 1 on.
+/// Parses a whole number from 1 on.
 pub(super) fn positive(text: &str) -> Result<u64, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err("must be a whole number from 1 on".to_owned()),
@@ -26,7 +26,7 @@ pub(super) fn positive(text: &str) -> Result<u64, String> {
     }
 }
 
-/// `500ms`, `30s`, `15m`, `1h`, `30d`.
+/// Parses a duration such as `500ms`, `30s`, `15m`, `1h`, `30d`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let fault = || "must be a time such as 500ms, 30s, 15m, 1h or 30d".to_owned();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -43,7 +43,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// `1048576`, `512KiB`, `16MiB`, `1GiB`; `16MB` and `16M` count in thousands as little as `MiB` does.
+/// Parses a size such as `1048576`, `512KiB`, `16MiB`, `1GiB`. All units are powers of 1024, also in `16MB` and `16M`.
 pub(super) fn bytes(text: &str) -> Result<u64, String> {
     let fault = || "must be a size such as 1048576, 16MiB or 1GiB".to_owned();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -59,7 +59,7 @@ pub(super) fn bytes(text: &str) -> Result<u64, String> {
     count.checked_mul(each).filter(|bytes| *bytes > 0).ok_or_else(fault)
 }
 
-/// An address and a port; `localhost:8080` too.
+/// Parses an address and a port, with `localhost` allowed as in `localhost:8080`.
 pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
     let fault = || "must be an address and a port, such as 127.0.0.1:8080".to_owned();
     if let Ok(address) = text.parse() {
@@ -68,12 +68,12 @@ pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
     text.to_socket_addrs().ok().and_then(|mut addresses| addresses.next()).ok_or_else(fault)
 }
 
-/// A tenant's name.
+/// Parses the name of a tenant.
 pub(crate) fn parse_tenant(text: &str) -> Result<TenantId, String> {
     TenantId::new(text).map_err(|_| "must be a name of a-z, 0-9 and hyphens, at most 32 characters".to_owned())
 }
 
-/// `shop.example=acme,other.example=bolt`.
+/// Parses `shop.example=acme,other.example=bolt`.
 pub(super) fn tenant_hosts(text: &str) -> Result<BTreeMap<String, TenantId>, String> {
     let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
     pairs
@@ -85,7 +85,7 @@ pub(super) fn tenant_hosts(text: &str) -> Result<BTreeMap<String, TenantId>, Str
         .collect()
 }
 
-/// `any`, or origins as browsers spell them.
+/// Parses `any`, or origins as browsers send them.
 pub(super) fn origins(text: &str) -> Result<gateway::edge::Origins, String> {
     if text == "any" || text == "*" {
         return Ok(gateway::edge::Origins::Any);
@@ -100,7 +100,7 @@ pub(super) fn origins(text: &str) -> Result<gateway::edge::Origins, String> {
     Ok(gateway::edge::Origins::These(origins.collect::<Result<_, String>>()?))
 }
 
-/// `50/100`: so many a second, and so many at once.
+/// Parses a rate such as `50/100`: requests per second, and the burst.
 pub(super) fn rate(text: &str) -> Result<gateway::Rate, String> {
     let number = |text: &str| text.trim().parse::<NonZeroU32>().ok();
     let pair = text.split_once('/').and_then(|(per_second, burst)| Some((number(per_second)?, number(burst)?)));

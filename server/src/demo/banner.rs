@@ -1,4 +1,4 @@
-//! What `--dev` prints when everything is there.
+//! The banner that `--dev` prints when the demo shop is ready.
 
 use std::path::Path;
 
@@ -10,14 +10,14 @@ use super::{
 };
 use crate::{config::Config, program};
 
-/// Where commands look for a server, and for its folder, unless said.
+/// The URL and the folder that commands use by default.
 const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 const DEFAULT_FOLDER: &str = "./data";
 
 impl Demo {
-    /// Tokens, lines that work when they are pasted, and the address last.
+    /// Returns the banner: tokens, commands to paste, and the address in the last line.
     pub(crate) fn banner(&self, config: &Config) -> String {
-        let url = &config.doors.public_url;
+        let url = &config.api.public_url;
         let (vendor, customer, products) = (&self.vendor, &self.customer, self.products);
         let (open, next) = (text(&self.open, "id"), text(&self.next, "id"));
         let next_title = text(&self.next, "title");
@@ -57,7 +57,7 @@ impl Demo {
     }
 }
 
-/// An open drop with its address.
+/// Returns the line of an open drop with its URL.
 fn listed(url: &str, drop: &Value) -> String {
     format!("  Open now:     {}\n                {url}/drops/{}\n", text(drop, "title"), text(drop, "id"))
 }

@@ -1,4 +1,4 @@
-//! The demo shop of `--dev`: a catalogue with stock, a drop that is open, one that opens soon, and tokens.
+//! The demo shop of `--dev`: a catalogue with stock, an open drop, a drop that opens soon, and tokens.
 
 mod banner;
 mod seed;

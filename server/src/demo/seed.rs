@@ -1,8 +1,8 @@
-//! How the demo shop is set up. Everything goes the way that a merchant's own requests go.
+//! Sets up the demo shop through the same API that a merchant uses.
 
 use std::time::Duration;
 
-use actors::{AskError, Call};
+use actors::{AskError, CommandMeta};
 use axum::{
     body::Body,
     http::{HeaderValue, Method, Request, StatusCode, header},
@@ -20,117 +20,118 @@ use persistence::sql::{AccountError, NewAccount, StoreError, Tenant, TenantError
 use serde_json::{Value, json};
 
 use crate::{
+    admin_socket::{AdminSocket, TENANT_HEADER, encoded},
+    app::Backends,
     config::DEMO_TENANT,
     export::{ExportError, wait_for_read_side},
     import::{Options, fresh_key},
-    local::{LocalDoors, TENANT_HEADER, encoded},
     token::staff,
-    wiring::Rooms,
 };
 
 /// The catalogue.
 const CATALOGUE: &str = include_str!("catalogue.csv");
-/// How long development tokens are good for.
+/// The lifetime of development tokens.
 const TOKEN_TTL: Duration = Duration::from_secs(24 * 3_600);
-/// When the next drop opens.
+/// The time until the next drop opens.
 const OPENS_IN_MS: u64 = 2 * 60 * 1_000;
-/// How long a demo drop lasts. What it does not sell goes back into the stock then.
+/// The duration of a demo drop. Units that are not sold return to stock afterwards.
 const DROP_MS: u64 = 6 * 3_600 * 1_000;
-/// Units of each item of a drop.
+/// The number of units of each item of a drop.
 const UNITS_EACH: u64 = 30;
-/// Who runs the demo shop. The same subject by token and by account.
+/// The name of the subject that runs the demo shop, shared by its token and its account.
 const VENDOR: &[u8] = b"vendor";
-/// Its account. There is no demo shop outside `--dev`.
+/// The e-mail address of the vendor's account. The demo shop exists only under `--dev`.
 pub(super) const VENDOR_EMAIL: &str = "vendor@demo.example";
-/// Its password, which the banner tells everyone.
+/// The password of the vendor's account, which the banner prints.
 pub(super) const VENDOR_PASSWORD: &str = "demo-vendor";
-/// Items (sizes) of a drop.
+/// The maximum number of items (sizes) of a drop.
 const ITEMS: usize = 4;
 /// How long a claim of a demo drop holds.
 const HOLD_SECONDS: u32 = 300;
-/// How long the catalogue may take to be imported.
+/// How long the import of the catalogue may take.
 const IMPORT_MAX: Duration = Duration::from_secs(60);
 
-/// A demo shop that could not be set up.
+/// The demo shop could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DemoError {
-    /// A request was answered otherwise than it should be.
+    /// A request got an unexpected response.
     #[error("setting up the demo shop: {what}: {status} {body}")]
     Unexpected {
-        /// What was asked.
+        /// The request.
         what: String,
-        /// The status.
+        /// The status code.
         status: StatusCode,
-        /// What was said.
+        /// The response body.
         body: String,
     },
-    /// The built-in catalogue is not what it should be.
+    /// The built-in catalogue is invalid.
     #[error("the built-in catalogue: {0}")]
     Catalogue(String),
-    /// The shop could not be made.
+    /// The tenant could not be created.
     #[error("setting up the demo shop: {0}")]
     Tenant(#[from] TenantError),
-    /// The vendor's account could not be made.
+    /// The vendor's account could not be created.
     #[error("setting up the demo shop: the vendor's account: {0}")]
     Vendor(String),
-    /// It could not be written down.
+    /// The vendor's account could not be stored.
     #[error("setting up the demo shop: the vendor's account: {0}")]
     Account(#[from] AccountError),
-    /// The read side does not answer.
+    /// A query of the read side failed.
     #[error("setting up the demo shop: {0}")]
     Store(#[from] StoreError),
     /// Tokens cannot be signed.
     #[error("setting up the demo shop: {0}")]
     Keys(#[from] KeyError),
-    /// The lists are not there.
+    /// The read side did not catch up.
     #[error("setting up the demo shop: {0}")]
     Lists(#[from] ExportError),
 }
 
-/// The demo shop, as it is told of.
+/// The demo shop as the banner shows it.
 #[derive(Debug)]
 pub(crate) struct Demo {
-    /// How many products are in the shop, the vendor's own among them.
+    /// The number of products in the shop, including those that the vendor added.
     pub(super) products: usize,
-    /// All drops that are open, the one that is told of first.
+    /// All open drops, the featured one first.
     pub(super) open_drops: Vec<Value>,
     /// A vendor's token.
     pub(super) vendor: String,
-    /// A customer's.
+    /// A customer's token.
     pub(super) customer: String,
-    /// The drop that is open.
+    /// The featured open drop.
     pub(super) open: Value,
     /// The drop that opens soon.
     pub(super) next: Value,
 }
 
-/// Makes sure of the demo shop: its catalogue if there is none, one drop that is open, and one that opens in two minutes.
-pub(crate) async fn set_up(rooms: &Rooms, doors: &LocalDoors) -> Result<Demo, DemoError> {
+/// Creates what is missing of the demo shop: its catalogue, an open drop, and a drop that opens in two minutes.
+pub(crate) async fn set_up(backends: &Backends, api: &AdminSocket) -> Result<Demo, DemoError> {
     let tenant = TenantId::new(DEMO_TENANT).map_err(|error| DemoError::Catalogue(error.to_string()))?;
-    let shop = Shop { rooms, doors, tenant };
+    let shop = Shop { backends, api, tenant };
     shop.ensure_tenant().await?;
     shop.ensure_catalogue().await?;
-    wait_for_read_side(rooms).await?;
+    wait_for_read_side(backends).await?;
     let products = shop.products().await?;
     let (open_drops, next) = shop.ensure_drops(&products).await?;
     let open = open_drops.first().cloned().unwrap_or_default();
     let products = products.len();
     shop.ensure_vendor().await?;
     let token = |role: Role, name: &[u8]| {
-        let issuer = rooms.gateway.sessions.issuer();
-        let minted = issuer.mint(&shop.tenant, staff(name, &shop.tenant), Some(role), rooms.gateway.now(), TOKEN_TTL);
+        let issuer = backends.gateway.sessions.issuer();
+        let minted =
+            issuer.mint(&shop.tenant, staff(name, &shop.tenant), Some(role), backends.gateway.now(), TOKEN_TTL);
         minted.map(|minted| minted.token)
     };
     let (vendor, customer) = (token(Role::Vendor, VENDOR)?, token(Role::Customer, b"demo customer")?);
     let drop = open["id"].as_str().unwrap_or_default().to_owned();
-    // Set once: a server announces one demo shop.
-    let _ = rooms.announced.set(drop);
+    // Set only once: a server announces one demo shop.
+    let _ = backends.announced.set(drop);
     Ok(Demo { products, open_drops, vendor, customer, open, next })
 }
 
 struct Shop<'a> {
-    rooms: &'a Rooms,
-    doors: &'a LocalDoors,
+    backends: &'a Backends,
+    api: &'a AdminSocket,
     tenant: TenantId,
 }
 
@@ -141,39 +142,41 @@ impl Shop<'_> {
             currency: Currency::USD,
             hosts: Vec::new(),
             settings: serde_json::Map::new(),
-            created_at: self.rooms.gateway.now(),
+            created_at: self.backends.gateway.now(),
         };
-        match self.rooms.read_side.create_tenant(&tenant).await {
+        match self.backends.read_side.create_tenant(&tenant).await {
             Ok(()) | Err(TenantError::NameTaken) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// The account that the console can be tried with.
+    /// Creates the account for trying out the vendor console.
     async fn ensure_vendor(&self) -> Result<(), DemoError> {
-        let read_side = &self.rooms.read_side;
+        let read_side = &self.backends.read_side;
         if read_side.account_by_email(&self.tenant, VENDOR_EMAIL).await?.is_some() {
             return Ok(());
         }
-        let password = crate::users::hash(self.rooms, VENDOR_PASSWORD.to_owned()).await.map_err(DemoError::Vendor)?;
+        let password =
+            crate::users::hash(self.backends, VENDOR_PASSWORD.to_owned()).await.map_err(DemoError::Vendor)?;
         let account = NewAccount {
             subject: staff(VENDOR, &self.tenant),
             email: VENDOR_EMAIL.to_owned(),
             password: Some(password),
             role: crate::cli::Role::Vendor.into(),
-            created_at: self.rooms.gateway.now(),
+            created_at: self.backends.gateway.now(),
         };
         read_side.create_account(&self.tenant, &account).await?;
         Ok(read_side.verify_account(&self.tenant, account.subject, account.created_at).await?)
     }
 
-    /// Imports the catalogue, unless every product of it is there: what a vendor changed since stays.
+    /// Imports the catalogue unless all its products exist. Changes that a vendor made since then are kept.
     async fn ensure_catalogue(&self) -> Result<(), DemoError> {
         let handles = handles()?;
         let mut missing = 0;
         for handle in &handles {
             let key = handle.product(&self.tenant).key(&self.tenant);
-            let seen = self.rooms.gateway.commerce.ask::<Product>(&key, ProductCommand::View, Call::read()).await;
+            let seen =
+                self.backends.gateway.commerce.ask::<Product>(&key, ProductCommand::View, CommandMeta::read()).await;
             missing += usize::from(matches!(seen, Err(AskError::Rejected(ProductRejection::NotFound))));
         }
         if missing == 0 {
@@ -193,7 +196,7 @@ impl Shop<'_> {
         Ok(())
     }
 
-    /// Every product that is in the shop.
+    /// Returns every active product of the shop.
     async fn products(&self) -> Result<Vec<Value>, DemoError> {
         let (mut products, mut path) = (Vec::new(), "/v1/products?status=active&limit=200".to_owned());
         loop {
@@ -204,10 +207,10 @@ impl Shop<'_> {
         }
     }
 
-    /// The drops that are open, at least one, and the one that opens soon. On data from before, what is there stays the
-    /// demo: a drop is made where there is none, and never of goods that are in a drop already.
+    /// Returns the open drops, at least one, and the drop that opens soon. Existing drops are reused. A drop is created
+    /// only where none exists, and prefers products that are not in a running drop.
     async fn ensure_drops(&self, products: &[Value]) -> Result<(Vec<Value>, Value), DemoError> {
-        let now = self.rooms.gateway.now();
+        let now = self.backends.gateway.now();
         let drops = self.get("/v1/drops?limit=200").await?;
         let drops = drops["items"].as_array().cloned().unwrap_or_default();
         let mut open = open_drops(&drops);
@@ -227,7 +230,7 @@ impl Shop<'_> {
         Ok((open, soon))
     }
 
-    /// A drop of a product's first variants, at four fifths of their prices.
+    /// Creates a drop of a product's first variants, at four fifths of their prices.
     async fn drop_of(&self, product: &Value, starts: Option<Timestamp>, now: Timestamp) -> Result<Value, DemoError> {
         let mut items = Vec::new();
         for variant in product["variants"].as_array().into_iter().flatten().take(ITEMS) {
@@ -253,7 +256,7 @@ impl Shop<'_> {
         self.post("/v1/drops", &drop).await
     }
 
-    /// Makes sure that units are there to be had.
+    /// Adds stock until `units` are available.
     async fn ensure_stock(&self, sku: &str, units: u64) -> Result<(), DemoError> {
         let path = format!("/v1/inventory/{}", encoded(sku));
         let available = self.get(&path).await?["available"].as_u64().unwrap_or_default();
@@ -285,7 +288,7 @@ impl Shop<'_> {
             .header("idempotency-key", key)
             .body(body)
             .map_err(|error| unexpected(StatusCode::BAD_REQUEST, error.to_string()))?;
-        let response = self.doors.answer(request).await;
+        let response = self.api.answer(request).await;
         let status = response.status();
         let bytes = response.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
         match serde_json::from_slice(&bytes) {
@@ -299,18 +302,18 @@ fn no_products() -> DemoError {
     DemoError::Catalogue("it has no products".into())
 }
 
-/// Those that are open: first those that have something to claim, which the banner's lines do.
+/// Returns the open drops. Those with available units come first, because the banner's commands claim one.
 fn open_drops(drops: &[Value]) -> Vec<Value> {
     let mut open: Vec<Value> = drops.iter().filter(|drop| drop["state"] == "open").cloned().collect();
     open.sort_by_key(|drop| drop["available"].as_u64() == Some(0));
     open
 }
 
-/// The product with the most sizes that no running drop sells; where all are in one, that with the most sizes.
+/// Returns the product with the most sizes that is in no running drop, or the one with the most sizes if all are.
 fn best_for_a_drop<'a>(products: &'a [Value], drops: &[Value]) -> Option<&'a Value> {
     let is_over = |drop: &Value| drop["state"] == "ended" || drop["state"] == "cancelled";
     let is_taken = |product: &Value| drops.iter().any(|drop| !is_over(drop) && drop["product_id"] == product["id"]);
-    // The first of the best, as the list has them.
+    // The sort is stable: among equals, the first of the list is taken.
     let sizes = |product: &&Value| product["variants"].as_array().map_or(0, Vec::len);
     let mut best: Vec<&Value> = products.iter().collect();
     best.sort_by_key(|product| (is_taken(product), std::cmp::Reverse(sizes(product))));
@@ -322,7 +325,7 @@ fn opens_soon(drop: &Value, now: Timestamp) -> bool {
     starts.is_some_and(|starts| starts > now && starts <= now.plus_ms(OPENS_IN_MS))
 }
 
-/// The handles of the built-in catalogue.
+/// Returns the handles of the built-in catalogue.
 fn handles() -> Result<Vec<Handle>, DemoError> {
     let reader = Reader::new(CATALOGUE.as_bytes(), Currency::USD, DuplicateSku::Refuse)
         .map_err(|error| DemoError::Catalogue(error.to_string()))?;

@@ -1,4 +1,4 @@
-//! A copy of a data folder, which goes when it has been looked at.
+//! A temporary copy of a data folder.
 
 use std::{
     fs::File,
@@ -6,12 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What a copy needs. Letters, locks and sockets are not looked at.
+/// The files and folders that are copied. Mails, locks and sockets are not checked.
 const COPIED: [&str; 6] =
     ["journal", "journal.witness", "snapshots", "fusion.sqlite", "fusion.sqlite-wal", "fusion.sqlite-shm"];
 const CHUNK_BYTES: usize = 1 << 16;
 
-/// A folder that is removed with everything in it when this is dropped.
+/// A folder that is removed with its content on drop.
 pub(super) struct Scratch(PathBuf);
 
 impl Scratch {
@@ -31,7 +31,7 @@ impl Drop for Scratch {
     }
 }
 
-/// Copies what the doctor looks at.
+/// Copies the files that the doctor checks.
 pub(super) fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::create_dir_all(to)?;
     for name in COPIED {
@@ -59,7 +59,7 @@ fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Leaves out the zeros that logs are made with.
+/// Copies a file, leaving out the zeros that preallocated logs contain.
 fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
     let (mut source, mut target) = (File::open(from)?, File::create(to)?);
     let (mut chunk, zeros) = (vec![0; CHUNK_BYTES], vec![0; CHUNK_BYTES]);

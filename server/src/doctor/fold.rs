@@ -1,46 +1,46 @@
-//! An entity, made again from its entries.
+//! Rebuilds an entity from its journal entries.
 
 use engine::{
     aggregate::Aggregate,
     cart::Cart,
     checkout::Checkout,
-    drop::{Drop, DropCommand, DropReply, DropView, Totals},
+    flash_drop::{DropCommand, DropReply, DropView, FlashDrop, Totals},
     id::{CommandId, DropId, EntityKey, Fingerprint, Kind},
-    inventory::{Inventory, InventoryEvent, StockLevels},
     order::Order,
     order_numbers::OrderNumbers,
     payment::Payment,
     product::Product,
+    stock::{StockEvent, StockItem, StockLevels},
     time::Timestamp,
 };
 use persistence::snapshots::Snapshot;
 use std::{any::Any, collections::BTreeMap};
 
-/// What a fold can tell of stock, when it is over.
+/// What a fold shows of stock at its end.
 pub(super) enum Told {
-    /// Nothing.
+    /// The entity has no stock.
     Nothing,
-    /// An inventory shard: its numbers, and for each drop the units that it ever had and what was booked of them.
-    Inventory { levels: StockLevels, drops: BTreeMap<DropId, (u64, Totals)> },
-    /// A drop, and whether nothing of it is under way.
+    /// A stock item: its levels, and for each drop the units allocated to it in total and what was booked of them.
+    StockItem { levels: StockLevels, drops: BTreeMap<DropId, (u64, Totals)> },
+    /// A drop, and whether none of its units are outstanding.
     Drop { view: Box<DropView>, settled: bool },
 }
 
-/// An entity of any kind, while it is folded.
+/// An entity of any kind that is being folded.
 pub(super) trait Folding: Send {
     /// Applies the events of one entry.
     fn apply(&mut self, events: &[u8]) -> Result<(), String>;
-    /// Whether it is the same as a snapshot of this version, or what is wrong with that.
+    /// Compares the state with a snapshot of the same version, and returns the difference as an error.
     fn compare(&self, snapshot: &Snapshot) -> Result<(), String>;
-    /// What it tells of stock at `now`, the newest time of its shard.
+    /// Returns what the entity shows of stock at `now`, the newest time of its shard.
     fn tell(&self, now: Timestamp) -> Told;
 }
 
-/// An entity of this key that has no entry yet.
+/// Returns the empty state of an entity.
 pub(super) fn blank(key: &EntityKey) -> Box<dyn Folding> {
     match key.kind() {
-        Kind::Inventory => Box::<Fold<Inventory>>::default(),
-        Kind::Drop => Box::<Fold<Drop>>::default(),
+        Kind::Stock => Box::<Fold<StockItem>>::default(),
+        Kind::Drop => Box::<Fold<FlashDrop>>::default(),
         Kind::Cart => Box::<Fold<Cart>>::default(),
         Kind::Checkout => Box::<Fold<Checkout>>::default(),
         Kind::Order => Box::<Fold<Order>>::default(),
@@ -53,7 +53,7 @@ pub(super) fn blank(key: &EntityKey) -> Box<dyn Folding> {
 #[derive(Default)]
 struct Fold<A> {
     state: A,
-    /// What an inventory shard's events say of drops.
+    /// The allocations by drop, from the events of a stock item.
     drops: BTreeMap<DropId, (u64, Totals)>,
 }
 
@@ -63,7 +63,7 @@ impl<A: Aggregate> Folding for Fold<A> {
         while decoder.position() < events.len() {
             let event: A::Event = decoder.decode().map_err(|error| error.to_string())?;
             self.state.apply(&event);
-            if let Some(event) = (&event as &dyn Any).downcast_ref::<InventoryEvent>() {
+            if let Some(event) = (&event as &dyn Any).downcast_ref::<StockEvent>() {
                 note(&mut self.drops, event);
             }
         }
@@ -77,7 +77,7 @@ impl<A: Aggregate> Folding for Fold<A> {
         }
         let read =
             A::from_snapshot(snapshot.format, &snapshot.bytes).map_err(|error| format!("does not decode: {error}"))?;
-        // Both are written anew: two writers may have cut the same state in other pieces.
+        // Both states are encoded again: two writers may have split the same state into different chunks.
         let written = |state: &A| state.to_snapshot().map_err(|error| format!("cannot be compared: {error}"));
         match written(&read)? == written(&self.state)? {
             true => Ok(()),
@@ -87,10 +87,10 @@ impl<A: Aggregate> Folding for Fold<A> {
 
     fn tell(&self, now: Timestamp) -> Told {
         let state: &dyn Any = &self.state;
-        if let Some(inventory) = state.downcast_ref::<Inventory>() {
-            return Told::Inventory { levels: inventory.levels(), drops: self.drops.clone() };
+        if let Some(inventory) = state.downcast_ref::<StockItem>() {
+            return Told::StockItem { levels: inventory.levels(), drops: self.drops.clone() };
         }
-        let Some(drop) = state.downcast_ref::<Drop>() else { return Told::Nothing };
+        let Some(drop) = state.downcast_ref::<FlashDrop>() else { return Told::Nothing };
         let context = engine::aggregate::Context {
             now,
             command_id: CommandId(0),
@@ -98,20 +98,20 @@ impl<A: Aggregate> Folding for Fold<A> {
             former_fingerprint: None,
             fingerprint: Fingerprint(0),
         };
-        // One whose creation was refused shows nothing, and has nothing.
+        // A drop whose creation was refused has no view and no stock.
         let Ok(decision) = drop.decide(&DropCommand::View, &context) else { return Told::Nothing };
         let engine::aggregate::Answer::Now(DropReply::Drop(view)) = decision.answer else { return Told::Nothing };
-        // A settlement that is due soon is on its way.
-        let soon = now.plus_ms(2 * engine::drop::SETTLE_GATHER_MS);
+        // A settlement that is due soon counts as outstanding.
+        let soon = now.plus_ms(2 * engine::flash_drop::SETTLE_GATHER_MS);
         let settled = !drop.has_outstanding() && drop.wake_at().is_none_or(|wake| wake > soon);
         Told::Drop { view, settled }
     }
 }
 
-fn note(drops: &mut BTreeMap<DropId, (u64, Totals)>, event: &InventoryEvent) {
+fn note(drops: &mut BTreeMap<DropId, (u64, Totals)>, event: &StockEvent) {
     match event {
-        InventoryEvent::Allocated { drop, total } => drops.entry(*drop).or_default().0 = *total,
-        InventoryEvent::Settled { drop, totals } => drops.entry(*drop).or_default().1 = *totals,
+        StockEvent::Allocated { drop, total } => drops.entry(*drop).or_default().0 = *total,
+        StockEvent::Settled { drop, totals } => drops.entry(*drop).or_default().1 = *totals,
         _ => {}
     }
 }

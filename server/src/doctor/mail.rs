@@ -1,13 +1,13 @@
-//! Whether mails are handed over.
+//! Checks that mails are delivered.
 
 use engine::time::Timestamp;
 use persistence::sql::{ReadSide, StoreError, UndeliveredMail};
 
 use super::Check;
 
-/// How long a mail may wait before it is called wrong: a mail server is down for that long when it is maintained.
+/// How long a mail may wait before it counts as a problem. Maintenance of a mail server takes up to this long.
 const WAITS_MS_MAX: u64 = 3_600 * 1_000;
-/// How long a mail that was given up is called wrong: so long somebody may still write to the buyer otherwise.
+/// How long a failed mail counts as a problem. Within this time somebody may still contact the buyer in another way.
 const FAILED_MS_MAX: u64 = 7 * 24 * 3_600 * 1_000;
 
 pub(super) async fn check(read_side: &ReadSide, now: Timestamp) -> Check {

@@ -1,14 +1,15 @@
-//! `fusion doctor`: whether journal, snapshots and read side agree, and whether every unit is where it should be.
+//! `fusion doctor`: checks that journal, snapshots and read side agree, and that no unit of stock is missing.
 //!
-//! | looked at | must be |
+//! | part | invariant |
 //! |---|---|
 //! | journal | positions without gaps, entries of each entity in order, every event readable |
 //! | snapshots | each equal to the fold of the journal up to its version; no checkpoint beyond the journal |
-//! | stock | on_hand = available + held + allocated; a drop's allocated = available + held + sold + returned; both sides agree once settled |
+//! | stock items | on_hand = available + held + allocated |
+//! | drops | allocated = available + held + sold + returned; stock items and drops agree once settled |
 //! | read side | the same rows as the journal makes in a new database |
-//! | mail | nothing waits for longer than an hour, and nothing was given up within a week |
+//! | mail | no mail waits for longer than an hour, and none was given up within the last week |
 //!
-//! It changes nothing. A stopped folder is copied first, because opening it may repair it.
+//! It changes nothing. The folder of a stopped server is copied first, because opening it may repair it.
 
 mod copy;
 mod fold;
@@ -26,7 +27,7 @@ use std::{
     time::Duration,
 };
 
-use actors::{Ailing, Clock, SystemClock};
+use actors::{Clock, Failing, SystemClock};
 use comfy_table::{Table, presets::UTF8_BORDERS_ONLY};
 use persistence::{
     snapshots::{EmbeddedSnapshots, SnapshotStore},
@@ -39,45 +40,46 @@ use streaming::{
 };
 
 use crate::{
+    admin_socket::{SOCKET_FILE, ShopAccess, ShopAccessError},
+    app::{Backends, READ_SIDE_FILE},
     cli::Doctor,
     config::{Config, SHARDS},
-    local::{SOCKET_FILE, Way, WayError},
-    wiring::{READ_SIDE_FILE, Rooms},
 };
 
-/// Problems of one kind that are told; more are counted.
+/// The maximum number of problems listed for each check. Further ones are only counted.
 const PROBLEMS_TOLD_MAX: usize = 20;
 
-/// When a running server is looked at again before anything is called wrong: sales settle within a second.
+/// How long to wait before the checks of a running server are repeated, which confirms problems. Sales settle within a
+/// second.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(3);
 
-/// What was found.
+/// The result of all checks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Report {
-    /// What was looked at, and what it has.
+    /// The checks.
     pub(crate) checks: Vec<Check>,
 }
 
-/// What was looked at.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Check {
-    /// What.
+    /// The name of the check.
     pub(crate) name: String,
-    /// How much of it there is.
+    /// How much was checked.
     pub(crate) found: String,
-    /// What is wrong with it.
+    /// The problems found.
     pub(crate) problems: Vec<String>,
-    /// Problems that are not told.
+    /// The number of problems that are not listed.
     pub(crate) more: u64,
 }
 
 impl Report {
-    /// Whether nothing is wrong.
+    /// Whether no check has a problem.
     pub(crate) fn is_sound(&self) -> bool {
         self.checks.iter().all(|check| check.problems.is_empty())
     }
 
-    /// Keeps the problems that a second look found too.
+    /// Keeps only the problems that the second check also found.
     fn keep_what_stays(&mut self, again: &Report) {
         for check in &mut self.checks {
             let other = again.checks.iter().find(|other| other.name == check.name);
@@ -88,7 +90,7 @@ impl Report {
         }
     }
 
-    /// For people.
+    /// Formats the report for a terminal.
     fn show(&self) -> String {
         let mut table = Table::new();
         table.load_preset(UTF8_BORDERS_ONLY).set_header(["", "Looked at", "Found"]);
@@ -122,27 +124,27 @@ impl Check {
     }
 }
 
-/// Something that kept the doctor from looking.
+/// An error that prevented the checks.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DoctorError {
-    /// There is nothing to look at.
+    /// The data folder does not exist.
     #[error("there is no data folder {}", .0.display())]
     NoFolder(PathBuf),
-    /// The server that has the folder was not reached.
+    /// The server that uses the folder was not reached.
     #[error(transparent)]
-    Way(#[from] WayError),
-    /// Someone else has the folder.
+    ShopAccess(#[from] ShopAccessError),
+    /// Another process uses the folder.
     #[error(transparent)]
     Folder(#[from] FolderError),
     /// The folder cannot be copied.
     #[error("copying to {}: {why}", .to.display())]
     Copy {
-        /// Where to.
+        /// The target folder.
         to: PathBuf,
-        /// What the system says.
+        /// The system's error.
         why: std::io::Error,
     },
-    /// A thread of ours ended before its work was done.
+    /// A blocking task panicked or was cancelled.
     #[error("a thread failed: {0}")]
     Thread(#[from] tokio::task::JoinError),
 }
@@ -153,9 +155,9 @@ pub(crate) async fn run(doctor: &Doctor, config: &Config) -> Result<ExitCode, Do
         return Err(DoctorError::NoFolder(config.data_dir.clone()));
     }
     let report = match running(&config.data_dir).await {
-        Some(way) => {
+        Some(access) => {
             println!("looking at the running server of {}", config.data_dir.display());
-            way.get(None, "/local/doctor").await?
+            access.get(None, "/local/doctor").await?
         }
         None => examine_stopped(&config.data_dir, doctor.scratch.as_deref()).await?,
     };
@@ -165,20 +167,20 @@ pub(crate) async fn run(doctor: &Doctor, config: &Config) -> Result<ExitCode, Do
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The server that has the folder, if one answers.
-async fn running(data_dir: &Path) -> Option<Way> {
+/// Returns the connection to the server that uses the folder, if it responds.
+async fn running(data_dir: &Path) -> Option<ShopAccess> {
     let socket = data_dir.join(SOCKET_FILE);
-    tokio::net::UnixStream::connect(&socket).await.ok().map(|_| Way::Socket(socket))
+    tokio::net::UnixStream::connect(&socket).await.ok().map(|_| ShopAccess::Socket(socket))
 }
 
-/// Looks at a folder that nobody uses, through a copy.
+/// Checks the folder of a stopped server, in a copy.
 pub(crate) async fn examine_stopped(data_dir: &Path, scratch: Option<&Path>) -> Result<Report, DoctorError> {
     let name = format!("doctor-{}", std::process::id());
     let scratch = match scratch {
         Some(folder) => folder.join(name),
         None => data_dir.join(name),
     };
-    // Nobody may start while it is copied; the lock file is all that is touched.
+    // No server may start while the folder is copied. Only the lock file is touched.
     let folder = DataFolder::lock(data_dir)?;
     let removed = copy::Scratch::new(scratch.clone());
     let (from, to) = (data_dir.to_owned(), scratch.join("copy"));
@@ -194,6 +196,7 @@ async fn examine_copy(scratch: &Path) -> Result<Report, DoctorError> {
     let copy = scratch.join("copy");
     let mut report = Report::default();
     let (data, aside) = (copy.clone(), scratch.join("journal"));
+    // Scanned before the journal is opened: opening repairs files, which would hide their faults.
     let scanned = tokio::task::spawn_blocking(move || streaming::embedded::scan(&data, &aside)).await?;
     let files = scan_check(scanned);
     let sound = files.problems.is_empty();
@@ -267,52 +270,52 @@ fn scan_check(scanned: Result<streaming::embedded::JournalReport, JournalError>)
     check
 }
 
-/// Looks at a running server, from inside.
-pub(crate) async fn examine_running(rooms: &Rooms) -> Report {
-    // Two at once would only be in each other's way.
+/// Checks a running server from within.
+pub(crate) async fn examine_running(backends: &Backends) -> Report {
+    // Two checks at the same time would only slow each other down.
     static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     let _one = ONE.lock().await;
-    let scratch = rooms.data_dir.join(format!("doctor-{}", std::process::id()));
+    let scratch = backends.data_dir.join(format!("doctor-{}", std::process::id()));
     let removed = copy::Scratch::new(scratch.clone());
     let found = Examined {
-        journal: rooms.journal.as_ref(),
-        snapshots: Some(rooms.snapshots.as_ref()),
-        read_side: Some(&rooms.read_side),
+        journal: backends.journal.as_ref(),
+        snapshots: Some(backends.snapshots.as_ref()),
+        read_side: Some(&backends.read_side),
         scratch: &scratch.join("read-side"),
     };
     let mut report = Report { checks: examine(&found).await };
-    report.checks.push(entities_check(&rooms.gateway.commerce.ailing()));
-    report.checks.push(mail::check(&rooms.read_side, rooms.gateway.now()).await);
+    report.checks.push(entities_check(&backends.gateway.commerce.failing()));
+    report.checks.push(mail::check(&backends.read_side, backends.gateway.now()).await);
     if !report.is_sound() {
-        // Shards are read one after the other while they go on: what is wrong only in passing is not wrong.
+        // Shards are read one after the other while they change, so a problem counts only if it persists.
         tokio::time::sleep(LOOK_AGAIN_AFTER).await;
         let mut again = Report { checks: examine(&found).await };
-        again.checks.push(entities_check(&rooms.gateway.commerce.ailing()));
-        again.checks.push(mail::check(&rooms.read_side, rooms.gateway.now()).await);
+        again.checks.push(entities_check(&backends.gateway.commerce.failing()));
+        again.checks.push(mail::check(&backends.read_side, backends.gateway.now()).await);
         report.keep_what_stays(&again);
     }
     drop(removed);
     report
 }
 
-/// Entities that failed since the server started.
-fn entities_check(ailing: &[Ailing]) -> Check {
+/// Reports entities that failed since the server started.
+fn entities_check(failing: &[Failing]) -> Check {
     let mut check = Check::new("entities");
-    let parked = ailing.iter().filter(|ailing| ailing.parked).count();
-    check.found = format!("{parked} put aside, {} failures since the start", ailing.len() - parked);
-    for Ailing { key, why, parked } in ailing {
-        let what = if *parked { "is put aside until the server starts anew" } else { "failed, and went on" };
+    let quarantined = failing.iter().filter(|failing| failing.quarantined).count();
+    check.found = format!("{quarantined} put aside, {} failures since the start", failing.len() - quarantined);
+    for Failing { key, why, quarantined } in failing {
+        let what = if *quarantined { "is put aside until the server starts anew" } else { "failed, and went on" };
         check.problem(format!("{key} {what}: {why}"));
     }
     check
 }
 
-/// What is looked at.
+/// The data to check.
 pub(crate) struct Examined<'a> {
     pub(crate) journal: &'a dyn Journal,
     pub(crate) snapshots: Option<&'a dyn SnapshotStore>,
     pub(crate) read_side: Option<&'a ReadSide>,
-    /// A folder for a read side of one's own. It need not exist.
+    /// A folder for the rebuilt read side. It need not exist.
     pub(crate) scratch: &'a Path,
 }
 

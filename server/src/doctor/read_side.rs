@@ -1,4 +1,4 @@
-//! Whether the lists are what the journal comes to: a second read side is made of it, and both are read side by side.
+//! Checks the lists: rebuilds a second read side from the journal, and compares both page by page.
 
 use std::{collections::BTreeSet, fmt::Debug, path::Path};
 
@@ -15,10 +15,10 @@ use streaming::Journal;
 use super::Check;
 use crate::replay::{ends, replay};
 
-/// How often a running server may move on while it is looked at, before the doctor settles for a smaller promise.
+/// How often the comparison is repeated while a running server changes its data. After that only counts are reported.
 const TRIES: usize = 5;
 
-/// Compares the read side with one made from the journal in `scratch`.
+/// Compares the read side with one that is rebuilt from the journal in `scratch`.
 pub(super) async fn check(
     journal: &dyn Journal,
     read_side: &ReadSide,
@@ -41,7 +41,7 @@ async fn compare(
 ) -> Result<(), String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     std::fs::create_dir_all(scratch).map_err(|error| text(&error))?;
-    // One of an earlier look would be ahead of itself.
+    // A file that an earlier check left behind may reach further than this one.
     let file = scratch.join(format!("{}.sqlite", std::process::id()));
     for name in ["sqlite", "sqlite-wal", "sqlite-shm"] {
         let _ = std::fs::remove_file(file.with_extension(name));
@@ -80,7 +80,7 @@ async fn compare_with(
         let behind: u64 =
             ends.iter().map(|(shard, end)| end - before.get(shard).copied().unwrap_or_default().min(*end)).sum();
         check.found = format!("{rows} rows, {behind} entries behind the journal");
-        // What differs while it moves may only have moved.
+        // While data changes, a difference may be only temporary.
         if found.problems.is_empty() || before == after {
             check.problems = found.problems;
             check.more = found.more;
@@ -97,7 +97,7 @@ async fn compare_counts(read_side: &ReadSide, fresh: &ReadSide, check: &mut Chec
     for (ours, theirs) in ours.projections.iter().zip(&theirs.projections) {
         for ((table, ours), (_, theirs)) in ours.rows.iter().zip(&theirs.rows) {
             rows += ours;
-            // Which of the generations a buyer stands in depends on how the entries came; it may stand in two.
+            // The generation that holds a buyer depends on how entries were batched, and two may hold the same buyer.
             if ours != theirs && !table.starts_with("drop_buyer") {
                 check.problem(format!("{table}: {ours} rows, but the journal comes to {theirs}"));
             }
@@ -106,7 +106,7 @@ async fn compare_counts(read_side: &ReadSide, fresh: &ReadSide, check: &mut Chec
     Ok(rows)
 }
 
-/// Reads a list of both page by page, and tells where they differ first.
+/// Compares a list of both read sides page by page, up to the first difference.
 macro_rules! compare_pages {
     ($check:ident, $what:expr, $ours:expr, $theirs:expr, |$side:ident, $page:ident| $read:expr) => {
         let mut after: Option<Cursor> = None;
@@ -121,7 +121,7 @@ macro_rules! compare_pages {
                 $read.await?
             };
             compare_page($what, &ours, &theirs, $check);
-            // Once they differ, the pages no longer have the same items.
+            // After a difference the pages no longer line up.
             match theirs.next {
                 Some(next) if $check.problems.is_empty() => after = Some(next),
                 _ => break,

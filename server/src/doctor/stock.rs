@@ -1,16 +1,16 @@
-//! Whether every unit is where it should be: at the inventory, in a drop, or sold.
+//! Checks that every unit is accounted for: in stock, in a drop, or sold.
 
 use std::collections::BTreeMap;
 
 use engine::{
-    drop::{DropView, Totals},
+    flash_drop::{DropView, Totals},
     id::{DropId, EntityKey, Sku, TenantId},
-    inventory::StockLevels,
+    stock::StockLevels,
 };
 
 use super::{Check, fold::Told};
 
-/// What inventory shards and drops say.
+/// The stock as stock items and drops report it.
 #[derive(Default)]
 pub(super) struct Stock {
     shards: BTreeMap<(TenantId, Sku), Shard>,
@@ -26,7 +26,7 @@ impl Stock {
     pub(super) fn note(&mut self, key: &EntityKey, told: Told) {
         match told {
             Told::Nothing => {}
-            Told::Inventory { levels, drops } => {
+            Told::StockItem { levels, drops } => {
                 let name = std::str::from_utf8(key.id()).ok().and_then(|name| Sku::new(name).ok());
                 if let Some(sku) = name {
                     self.shards.insert((key.tenant(), sku), Shard { levels, drops });
@@ -61,7 +61,7 @@ impl Stock {
     }
 
     fn check_drop(&self, tenant: &TenantId, id: DropId, view: &DropView, settled: bool, check: &mut Check) {
-        if matches!(view.state, engine::drop::DropState::Draft) {
+        if matches!(view.state, engine::flash_drop::DropState::Draft) {
             return;
         }
         for item in &view.items {
@@ -72,7 +72,7 @@ impl Stock {
             }
             let shard = self.shards.get(&(tenant.clone(), sku.clone()));
             let (total, booked) = shard.and_then(|shard| shard.drops.get(&id)).copied().unwrap_or_default();
-            // Units that are on their way to the drop have left the shard already; none arrive from nowhere.
+            // Units in transit to the drop have already left the stock item. None may arrive without having left.
             if total < item.quantity || (settled && total != item.quantity) {
                 check.problem(format!(
                     "{tenant} drop {id} {sku}: has had {} units, its shard gave {total}",
@@ -90,7 +90,7 @@ impl Stock {
     }
 }
 
-/// Units of an allocation that are still counted as the drop's.
+/// Returns the units of an allocation that still count as the drop's.
 fn outstanding(total: u64, booked: &Totals) -> i128 {
     i128::from(total) + i128::from(booked.returned) - i128::from(booked.sold) - i128::from(booked.unsold)
 }

@@ -2,12 +2,12 @@
 use bytes::Bytes;
 use engine::{
     aggregate::Aggregate,
-    drop::{DropEvent, ItemTerms, Terms},
+    flash_drop::{DropEvent, ItemTerms, Terms},
     id::{CommandId, Fingerprint, ProductId, Sku, TenantId, VariantId},
-    inventory::{Inventory, InventoryEvent},
     money::Currency,
+    processed_commands::ProcessedCommand,
     quantity::Quantity,
-    receipts::Receipt,
+    stock::{StockEvent, StockItem},
     time::Timestamp,
 };
 use persistence::{
@@ -19,7 +19,7 @@ use streaming::{Entry, ShardId, memory::MemoryJournal};
 use super::*;
 use crate::replay::{ends, replay};
 
-/// A journal of one shard, written by hand.
+/// A shop whose single-shard journal is written by the tests.
 struct Shop {
     journal: MemoryJournal,
     snapshots: MemorySnapshots,
@@ -30,8 +30,8 @@ struct Shop {
 
 const DROP: engine::id::DropId = engine::id::DropId(77);
 
-fn receipt(command: u128) -> Receipt {
-    Receipt { command_id: CommandId(command), fingerprint: Fingerprint(0), at: Timestamp(1_000) }
+fn processed(command: u128) -> ProcessedCommand {
+    ProcessedCommand { command_id: CommandId(command), fingerprint: Fingerprint(0), at: Timestamp(1_000) }
 }
 
 fn entry<E: minicbor::Encode<()>>(key: &engine::id::EntityKey, version: u64, events: &[E]) -> Entry {
@@ -61,28 +61,28 @@ impl Shop {
         }
     }
 
-    /// A SKU with ten units.
-    fn stock(&self) -> Vec<InventoryEvent> {
+    /// Events of a SKU with ten units.
+    fn stock(&self) -> Vec<StockEvent> {
         vec![
-            InventoryEvent::Adopted {
+            StockEvent::Adopted {
                 tenant: self.tenant.clone(),
                 sku: self.sku.clone(),
                 product: ProductId(1),
                 variant: VariantId(2),
             },
-            InventoryEvent::Adjusted { delta: 10, reason: "import".into(), receipt: receipt(1) },
+            StockEvent::Adjusted { delta: 10, reason: "import".into(), processed: processed(1) },
         ]
     }
 
-    fn allocated(&self, total: u64) -> InventoryEvent {
-        InventoryEvent::Allocated { drop: DROP, total }
+    fn allocated(&self, total: u64) -> StockEvent {
+        StockEvent::Allocated { drop: DROP, total }
     }
 
-    fn inventory(&self, version: u64, events: &[InventoryEvent]) -> Entry {
+    fn inventory(&self, version: u64, events: &[StockEvent]) -> Entry {
         entry(&self.sku.key(&self.tenant), version, events)
     }
 
-    /// A drop that has got four units.
+    /// An entry of a drop that has received four units.
     fn drop_of_four(&self) -> Entry {
         let terms = Terms {
             title: "Drop".into(),
@@ -91,7 +91,7 @@ impl Shop {
             hold_seconds: 60,
             starts_at: None,
             ends_at: Timestamp(10_000_000),
-            audience: engine::drop::Audience::Anyone,
+            audience: engine::flash_drop::Audience::Anyone,
             currency: Currency::USD,
             network_limit: None,
         };
@@ -107,28 +107,28 @@ impl Shop {
             terms,
             items,
             draft: false,
-            receipt: receipt(2),
+            processed: processed(2),
         };
-        let asked = DropEvent::UnitsAsked { receipt: receipt(2), edit: None, units: vec![(0, 4)] };
+        let asked = DropEvent::UnitsAsked { processed: processed(2), edit: None, units: vec![(0, 4)] };
         let came = DropEvent::UnitsCame { item: 0, at: Timestamp(1_000) };
         let published = DropEvent::Published { at: Timestamp(1_000) };
         entry(&DROP.key(&self.tenant), 1, &[created, asked, came, published])
     }
 
     async fn append(&self, entries: Vec<Entry>) {
-        let mut leadership = self.journal.lead(ShardId(0), "test").await.unwrap();
+        let mut leadership = self.journal.acquire_leadership(ShardId(0), "test").await.unwrap();
         leadership.append(engine::RULES_VERSION, entries).await.unwrap();
     }
 
-    async fn snapshot(&self, version: u64, position: u64, events: &[InventoryEvent]) {
-        let mut state = Inventory::default();
+    async fn snapshot(&self, version: u64, position: u64, events: &[StockEvent]) {
+        let mut state = StockItem::default();
         events.iter().for_each(|event| state.apply(event));
         let snapshot = Snapshot {
             key: Bytes::copy_from_slice(self.sku.key(&self.tenant).as_bytes()),
             version,
             position,
             rules: engine::RULES_VERSION,
-            format: Inventory::SNAPSHOT_FORMAT,
+            format: StockItem::SNAPSHOT_FORMAT,
             bytes: state.to_snapshot().unwrap().into(),
         };
         self.snapshots.put(snapshot).await.unwrap();
@@ -168,7 +168,7 @@ async fn a_snapshot_that_is_not_the_journal_is_told() {
     let shop = Shop::new();
     shop.append(vec![shop.inventory(1, &shop.stock())]).await;
     let mut other = shop.stock();
-    other.push(InventoryEvent::Adjusted { delta: 1, reason: "theft".into(), receipt: receipt(9) });
+    other.push(StockEvent::Adjusted { delta: 1, reason: "theft".into(), processed: processed(9) });
     shop.snapshot(1, 1, &other).await;
     let problems = shop.problems().await;
     assert!(
@@ -177,7 +177,7 @@ async fn a_snapshot_that_is_not_the_journal_is_told() {
     );
 }
 
-/// What is said of rules that this program does not know.
+/// The problem reported for rules that this program does not know.
 fn newer_rules() -> String {
     format!("has rules of version {}", engine::RULES_VERSION + 1)
 }
@@ -280,7 +280,7 @@ async fn a_read_side_that_differs_is_told() {
     assert!(shop.examine(Some(&read_side)).await.is_sound(), "behind is not wrong");
 
     let other = Shop::new();
-    let less = [shop.stock(), vec![InventoryEvent::Adjusted { delta: -1, reason: "lost".into(), receipt: receipt(3) }]]
+    let less = [shop.stock(), vec![StockEvent::Adjusted { delta: -1, reason: "lost".into(), processed: processed(3) }]]
         .concat();
     other.append(vec![other.inventory(1, &less)]).await;
     replay(&other.journal, &mut projector, &ends(&other.journal).await.unwrap(), |_| {}).await.unwrap();

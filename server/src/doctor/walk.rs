@@ -1,4 +1,4 @@
-//! The walk through the journal: every entity folded, and compared with its snapshot on the way.
+//! Walks through the journal, folds every entity, and compares each with its snapshot on the way.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -18,11 +18,11 @@ use super::{
     stock::Stock,
 };
 
-/// Bytes of a shard's journal that are folded in one pass. Of a larger one only some of the entities are folded at a
-/// time, so that the doctor needs less memory than the server.
+/// Bytes of a shard's journal that are folded in one pass. A larger journal takes several passes, each for a part of
+/// the entities, so that the doctor needs less memory than the server.
 const PASS_BYTES: u64 = 256 << 20;
 
-/// What the walk has found.
+/// The results of the walk.
 pub(super) struct Walked {
     pub(super) journal: Check,
     pub(super) snapshots: Check,
@@ -30,12 +30,12 @@ pub(super) struct Walked {
     pub(super) tenants: BTreeSet<TenantId>,
 }
 
-/// An entity on the way.
+/// An entity that is being folded.
 struct Walking {
     version: u64,
     fold: Box<dyn Folding>,
     snapshot: Option<Snapshot>,
-    /// What is wrong with it: told once.
+    /// Whether a problem was reported: later entries of the entity are skipped.
     broken: bool,
 }
 
@@ -109,7 +109,7 @@ impl Walk<'_> {
             self.entities += 1;
             self.found.tenants.insert(key.tenant());
             self.found.stock.note(&key, walked.fold.tell(newest));
-            // A running server may have written one since.
+            // A running server may have written a newer snapshot in the meantime.
             let beyond = |snapshot: &Snapshot| !walked.broken && snapshot.position < end.0;
             if let Some(snapshot) = walked.snapshot.filter(beyond) {
                 let (version, last) = (snapshot.version, walked.version);
@@ -211,8 +211,8 @@ impl Walk<'_> {
     }
 }
 
-/// In which pass an entity is folded.
+/// Returns the pass in which an entity is folded.
 fn part(key: &EntityKey, passes: u64) -> u64 {
-    // Not the shard's own hash: that is the same for all of them.
+    // Not the hash that assigns entities to shards: its values are alike within a shard.
     engine::id::digest128(&[key.as_bytes()]) as u64 % passes
 }

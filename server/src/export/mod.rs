@@ -1,4 +1,4 @@
-//! The catalogue and the orders, given out page by page.
+//! Exports the catalogue and the orders, page by page.
 
 mod orders;
 
@@ -29,16 +29,16 @@ use serde_json::json;
 use streaming::{Journal, ShardId};
 
 use crate::{
+    admin_socket::{ShopAccess, ShopAccessError, request},
+    app::{Backends, is_development},
     cli::{Export, ExportTo, Format},
     config::Config,
-    local::{Way, WayError, request},
-    wiring::{Rooms, is_development},
 };
 
-/// How long to wait until the read side has everything that was accepted when the export began.
+/// How long to wait until the read side has every entry that was accepted before the export began.
 const CATCH_UP_MAX: Duration = Duration::from_secs(30);
 
-/// What can be given out.
+/// What is exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Exported {
@@ -48,13 +48,13 @@ pub(crate) enum Exported {
     Orders,
 }
 
-/// How it is written.
+/// The format of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ExportFormat {
     /// Comma-separated values.
     Csv,
-    /// A JSON object a line.
+    /// A JSON object on each line.
     Jsonl,
 }
 
@@ -67,27 +67,27 @@ impl ExportFormat {
     }
 }
 
-/// An export that did not come to its end.
+/// An export that did not complete.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ExportError {
-    /// The shop was not reached, or refused.
+    /// The shop was not reached, or refused the request.
     #[error(transparent)]
-    Way(#[from] WayError),
-    /// What was given out cannot be written.
+    ShopAccess(#[from] ShopAccessError),
+    /// The output cannot be written.
     #[error("cannot write {path}: {why}")]
     Write {
-        /// Where to.
+        /// The output's path or name.
         path: String,
-        /// What the system says.
+        /// The system's error.
         why: std::io::Error,
     },
-    /// The read side does not answer.
+    /// A query of the read side failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A row cannot be written as CSV.
+    /// A row cannot be encoded as CSV.
     #[error(transparent)]
     Csv(#[from] csv::Error),
-    /// Nobody said whose.
+    /// No tenant was given.
     #[error(transparent)]
     NoTenant(#[from] crate::config::NoTenant),
     /// The read side did not catch up.
@@ -106,22 +106,22 @@ pub(crate) async fn run(what: &Export, config: &Config) -> Result<(), ExportErro
         Format::Csv => "csv",
         Format::Jsonl => "jsonl",
     };
-    let way = Way::open(config).await?;
+    let access = ShopAccess::open(config).await?;
     let mut path = format!("/local/export?what={what}&tenant={tenant}&format={format}");
     if let Some(only) = only {
         path.push_str(&format!("&currency={only}"));
     }
-    let mut done = copy(&way, &path, to).await;
+    let mut done = copy(&access, &path, to).await;
     if done.is_ok() && what == "products" && to.format == Format::Csv && only.is_none() {
-        done = say_currencies(&way, tenant.as_str()).await;
+        done = say_currencies(&access, tenant.as_str()).await;
     }
-    way.close().await;
+    access.close().await;
     done
 }
 
-/// Says so when the file has prices in several currencies: Shopify would read them all as its own.
-async fn say_currencies(way: &Way, tenant: &str) -> Result<(), ExportError> {
-    let currencies: Vec<Currency> = way.get(None, &format!("/local/currencies?tenant={tenant}")).await?;
+/// Warns if the file has prices in several currencies: Shopify would read all of them as amounts in its own.
+async fn say_currencies(access: &ShopAccess, tenant: &str) -> Result<(), ExportError> {
+    let currencies: Vec<Currency> = access.get(None, &format!("/local/currencies?tenant={tenant}")).await?;
     if let [first, _, ..] = currencies[..] {
         let all = currencies.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         eprintln!(
@@ -132,8 +132,8 @@ async fn say_currencies(way: &Way, tenant: &str) -> Result<(), ExportError> {
     Ok(())
 }
 
-async fn copy(way: &Way, path: &str, to: &ExportTo) -> Result<(), ExportError> {
-    let answer = way.send(request(axum::http::Method::GET, None, path, Body::empty())?).await?.accepted().await?;
+async fn copy(access: &ShopAccess, path: &str, to: &ExportTo) -> Result<(), ExportError> {
+    let answer = access.send(request(axum::http::Method::GET, None, path, Body::empty())?).await?.accepted().await?;
     let name = to.output.as_ref().map_or("standard output".to_owned(), |path| path.display().to_string());
     let failed = |why| ExportError::Write { path: name.clone(), why };
     let is_file = to.output.is_some() || is_new_file(&std::io::stdout());
@@ -142,12 +142,12 @@ async fn copy(way: &Way, path: &str, to: &ExportTo) -> Result<(), ExportError> {
         None => Box::new(std::io::stdout()),
     };
     if is_file && to.format == Format::Csv {
-        // Excel reads a file without the mark in the machine's old character set. A program behind a pipe wants none.
+        // Without a byte order mark, Excel reads a file in a legacy character set. Programs behind a pipe expect none.
         output.write_all("\u{feff}".as_bytes()).map_err(failed)?;
     }
     let mut body = answer.body;
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| WayError::Broken(error.to_string()))?;
+        let frame = frame.map_err(|error| ShopAccessError::Broken(error.to_string()))?;
         if let Ok(bytes) = frame.into_data() {
             output.write_all(&bytes).map_err(failed)?;
         }
@@ -155,23 +155,23 @@ async fn copy(way: &Way, path: &str, to: &ExportTo) -> Result<(), ExportError> {
     output.flush().map_err(failed)
 }
 
-/// Whether what is written goes to a file that has nothing yet, as with `> orders.csv`.
+/// Whether the output goes to a file that is still empty, as with `> orders.csv`.
 fn is_new_file(output: &impl AsFd) -> bool {
     let file = output.as_fd().try_clone_to_owned().map(std::fs::File::from);
     file.and_then(|file| file.metadata()).is_ok_and(|about| about.is_file() && about.len() == 0)
 }
 
-/// The export as it is written, page by page: a reader who is slow makes it wait, and nothing piles up.
+/// Returns the export as a streaming body. Pages are read on demand, so a slow reader does not make data pile up.
 ///
-/// `only`: products with prices in this currency.
+/// `only`: exports only products with prices in this currency.
 pub(crate) fn stream(
-    rooms: Arc<Rooms>,
+    backends: Arc<Backends>,
     what: Exported,
     tenant: TenantId,
     format: ExportFormat,
     only: Option<Currency>,
 ) -> Body {
-    let exporting = Exporting { rooms, what, tenant, only, writer: None, format, cursor: Some(None) };
+    let exporting = Exporting { backends, what, tenant, only, writer: None, format, cursor: Some(None) };
     Body::from_stream(futures::stream::try_unfold(exporting, |mut exporting| async move {
         let page = exporting.next_page().await.inspect_err(|error| tracing::error!(%error, "export broken off"))?;
         Ok::<_, ExportError>(page.map(|bytes| (bytes, exporting)))
@@ -179,27 +179,27 @@ pub(crate) fn stream(
 }
 
 struct Exporting {
-    rooms: Arc<Rooms>,
+    backends: Arc<Backends>,
     what: Exported,
     tenant: TenantId,
     only: Option<Currency>,
     format: ExportFormat,
     writer: Option<Writer>,
-    /// Where the next page begins; `None` after the last.
+    /// The start of the next page; `None` after the last.
     cursor: Option<Option<Cursor>>,
 }
 
 impl Exporting {
-    /// What the next page comes to. `None`: there is no more.
+    /// Returns the next page, encoded, or `None` at the end.
     async fn next_page(&mut self) -> Result<Option<Bytes>, ExportError> {
         let Some(after) = self.cursor else { return self.finish() };
         if self.writer.is_none() {
-            wait_for_read_side(&self.rooms).await?;
+            wait_for_read_side(&self.backends).await?;
             self.writer = Some(Writer::new(self.what, self.format)?);
         }
         let page = PageRequest { limit: Limit::new(LIMIT_MAX).unwrap_or_default(), after };
         let Some(writer) = &mut self.writer else { return Ok(None) };
-        let (read_side, tenant) = (&self.rooms.read_side, &self.tenant);
+        let (read_side, tenant) = (&self.backends.read_side, &self.tenant);
         self.cursor = match self.what {
             Exported::Products => {
                 let mut page = read_side.products(tenant, &ProductFilter::default(), page).await?;
@@ -217,7 +217,7 @@ impl Exporting {
                 let contacts = read_side.contacts(tenant, &contacts).await?;
                 let contacts: HashMap<_, _> = contacts.iter().map(|contact| (contact.contact, contact)).collect();
                 for order in &page.items {
-                    let number = number::spell(&self.rooms.gateway.order_number_key, order.number);
+                    let number = number::spell(&self.backends.gateway.order_number_key, order.number);
                     writer.order(order, &number, contacts.get(&order.contact).copied())?;
                 }
                 page.next.map(Some)
@@ -231,14 +231,14 @@ impl Exporting {
     }
 }
 
-/// Units on hand of these SKUs; one that nobody counted is left out.
+/// Returns the units on hand of these SKUs. SKUs without a stock record are left out.
 async fn on_hand(read_side: &ReadSide, tenant: &TenantId, skus: Vec<Sku>) -> Result<HashMap<Sku, u64>, StoreError> {
     let asked = futures::stream::iter(skus).map(|sku| async move { read_side.stock(tenant, &sku).await });
     let rows: Vec<_> = asked.buffer_unordered(READERS as usize).try_collect().await?;
     Ok(rows.into_iter().flatten().map(|row| (row.sku, row.levels.on_hand)).collect())
 }
 
-/// Bytes on their way out of a CSV writer.
+/// A buffer for the output of a CSV writer.
 #[derive(Clone, Default)]
 struct Pipe(Arc<Mutex<Vec<u8>>>);
 
@@ -305,7 +305,7 @@ impl Writer {
     }
 
     fn line(&mut self, value: &serde_json::Value) {
-        // Writing to memory does not fail.
+        // Writing to memory cannot fail.
         let _ = writeln!(self.pipe, "{value}");
     }
 
@@ -344,9 +344,9 @@ fn product_json(product: &ProductView, stock: impl Fn(&Sku) -> Option<u64>) -> s
     })
 }
 
-/// Waits until everything that is accepted now is in the lists: whoever exports sees the last change.
-pub(crate) async fn wait_for_read_side(rooms: &Rooms) -> Result<(), ExportError> {
-    let journal = &rooms.journal;
+/// Waits until the lists have every entry accepted until now, so that an export includes the latest change.
+pub(crate) async fn wait_for_read_side(backends: &Backends) -> Result<(), ExportError> {
+    let journal = &backends.journal;
     let mut wanted = Vec::new();
     for shard in (0..journal.shards()).map(ShardId) {
         let end = journal.accepted_now(shard).map(|position| position.0).unwrap_or_default();
@@ -354,7 +354,7 @@ pub(crate) async fn wait_for_read_side(rooms: &Rooms) -> Result<(), ExportError>
     }
     let began = Instant::now();
     loop {
-        let reached = rooms.read_side.positions().await?;
+        let reached = backends.read_side.positions().await?;
         if wanted.iter().all(|(shard, end)| reached.get(shard).copied().unwrap_or_default() >= *end) {
             return Ok(());
         }

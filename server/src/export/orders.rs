@@ -1,4 +1,4 @@
-//! Orders as a table: a row for each line, amounts as people write them, and where the parcel goes.
+//! Orders as a table: a row for each line, with decimal amounts and the shipping address.
 
 use engine::{
     catalogue::{format_price, guarded},
@@ -8,7 +8,7 @@ use engine::{
 use persistence::sql::Contact;
 use serde_json::{Map, Value, json};
 
-/// What is in which column. The amounts of an order are in its first row only, so that a column can be added up.
+/// The columns. The amounts of an order are only in its first row, so that a column can be summed up.
 const COLUMNS: [&str; 29] = [
     "Number",
     "Id",
@@ -41,7 +41,7 @@ const COLUMNS: [&str; 29] = [
     "Line options",
 ];
 
-/// The members of an address that have a column, by the names that shops give them.
+/// The address fields that have a column, with the names that shops use for them.
 const ADDRESS: [&[&str]; 7] = [
     &["line1", "address1", "street_address", "street"],
     &["line2", "address2"],
@@ -57,7 +57,7 @@ pub(super) fn header() -> impl Iterator<Item = &'static str> {
     COLUMNS.into_iter()
 }
 
-/// The rows of an order, each cell safe to open.
+/// Returns the rows of an order. Cells are guarded against formula injection.
 pub(super) fn rows(order: &OrderView, number: &str, contact: Option<&Contact>) -> Vec<Vec<String>> {
     let lines = order.lines.iter().enumerate();
     let rows = lines.map(|(index, line)| row(order, line, index == 0, number, contact));
@@ -88,7 +88,7 @@ fn row(order: &OrderView, line: &OrderLine, is_first: bool, number: &str, contac
         once(order.refunded),
     ];
     let of_line = [
-        order.standing.tracking.clone().unwrap_or_default(),
+        order.status.tracking.clone().unwrap_or_default(),
         line.sku.to_string(),
         line.title.clone(),
         line.quantity.units().to_string(),
@@ -100,7 +100,7 @@ fn row(order: &OrderView, line: &OrderLine, is_first: bool, number: &str, contac
     of_order.into_iter().chain(of_contact(contact)).chain(of_money).chain(of_line).collect()
 }
 
-/// The options that the buyer chose: `Size: M; Colour: Blue`.
+/// Returns the options that the buyer chose: `Size: M; Colour: Blue`.
 fn options(line: &OrderLine) -> String {
     let options = line.options.iter().flatten();
     options.map(|option| format!("{}: {}", option.name, option.value)).collect::<Vec<_>>().join("; ")
@@ -110,7 +110,7 @@ fn decimal(money: Money) -> String {
     format_price(money.amount, money.currency)
 }
 
-/// E-mail, name and address; blank once erased.
+/// Returns e-mail, name and address, blank once erased.
 fn of_contact(contact: Option<&Contact>) -> Vec<String> {
     let none = Map::new();
     let address = contact.and_then(|contact| contact.address.as_ref()).unwrap_or(&none);
@@ -118,7 +118,7 @@ fn of_contact(contact: Option<&Contact>) -> Vec<String> {
     let name = contact.and_then(|contact| contact.name.clone()).unwrap_or_else(|| text("name"));
     let email = contact.and_then(|contact| contact.email.clone()).unwrap_or_default();
     let mut cells = vec![email, name];
-    // The first name that says something; another name for the same is told with the others.
+    // The first name with a value fills the column. Further names for the same field are listed among the others.
     let chosen = ADDRESS.map(|names| names.iter().copied().find(|name| !text(name).is_empty()));
     cells.extend(chosen.map(|name| name.map(text).unwrap_or_default()));
     let others = address.iter().filter(|(name, _)| *name != "name" && !chosen.contains(&Some(name.as_str())));
@@ -127,7 +127,7 @@ fn of_contact(contact: Option<&Contact>) -> Vec<String> {
     cells
 }
 
-/// An order as one JSON object; amounts in minor units, as the API has them.
+/// Returns an order as a JSON object, with amounts in minor units as in the API.
 pub(super) fn object(order: &OrderView, number: &str, contact: Option<&Contact>) -> Value {
     let line = |line: &OrderLine| {
         json!({
@@ -144,7 +144,7 @@ pub(super) fn object(order: &OrderView, number: &str, contact: Option<&Contact>)
         "payment_state": order.payment_state(), "fulfillment_state": order.fulfillment_state(),
         "lines": order.lines.iter().map(line).collect::<Vec<_>>(),
         "totals": {"subtotal": totals.subtotal, "shipping": totals.shipping, "tax": totals.tax, "total": totals.total},
-        "refunded": order.refunded, "tracking": order.standing.tracking,
+        "refunded": order.refunded, "tracking": order.status.tracking,
     })
 }
 
@@ -154,7 +154,7 @@ mod tests {
     use engine::{
         id::{CheckoutId, ContactId, HoldId, OrderId, PaymentId, Sku, SubjectId},
         money::Currency,
-        order::{FulfillmentState, OrderPaymentState, OrderTotals, Standing},
+        order::{FulfillmentState, OrderPaymentState, OrderTotals, Status},
         product::OptionValue,
         quantity::Quantity,
         time::Timestamp,
@@ -184,7 +184,7 @@ mod tests {
             totals: OrderTotals { subtotal: money(2_405), shipping: money(0), tax: money(100), total: money(2_505) },
             refunded: money(0),
             placed_at: Timestamp(0),
-            standing: Standing {
+            status: Status {
                 payment_state: OrderPaymentState::Paid,
                 fulfillment_state: FulfillmentState::Unfulfilled,
                 refunded: 0,

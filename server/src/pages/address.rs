@@ -1,33 +1,33 @@
-//! Which page an address leads to.
+//! Resolves the path of a page.
 //!
-//! Products and drops have their handle in their address, before the id that finds them: `/products/rain-jacket-6SK2…`.
-//! Their id alone leads to them as well.
+//! The paths of products and drops contain a handle in front of the id: `/products/rain-jacket-6SK2…`. The handle is
+//! optional.
 
 use engine::{
     id::{DropId, ProductId, TenantId},
     product::Handle,
 };
 
-/// Characters of an id.
+/// The length of an id in characters.
 const ID_CHARS: usize = 26;
 
-/// A page of the shop, or of the console.
+/// A page of the shop or of the console.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Address {
     /// A product's page.
     Product(ProductId),
-    /// A product by its handle alone.
+    /// A product's page, by its handle only.
     Handle(Handle),
     /// A drop's page.
     Drop(DropId),
-    /// A page that is the same for everyone until the browser has drawn it.
+    /// A page whose HTML is the same for everyone: the browser renders its content.
     Page,
-    /// The shop has no such page.
+    /// A path without a page.
     Unknown,
 }
 
 impl Address {
-    /// The page at this path: decoded, and without its first slash.
+    /// Resolves a decoded path without its leading slash.
     pub(super) fn of(path: &str) -> Self {
         let path = path.strip_suffix('/').unwrap_or(path);
         let parts: Vec<&str> = path.split('/').collect();
@@ -51,19 +51,19 @@ impl Address {
     }
 }
 
-/// The id in `handle-id`, or in an id alone.
+/// Returns the id in `handle-id`, or in a plain id.
 fn id_in(name: &str) -> Option<&str> {
     let start = name.len().checked_sub(ID_CHARS)?;
     let (before, id) = name.split_at_checked(start)?;
     (before.is_empty() || before.ends_with('-')).then_some(id)
 }
 
-/// The path of a product's page.
+/// Returns the path of a product's page.
 pub(super) fn product_path(handle: &Handle, tenant: &TenantId) -> String {
     format!("/products/{handle}-{}", handle.product(tenant))
 }
 
-/// The path of a drop's page, called by what it sells.
+/// Returns the path of a drop's page, with a handle made from its title.
 pub(super) fn drop_path(title: &str, drop: DropId) -> String {
     match Handle::from_title(title) {
         Ok(handle) => format!("/drops/{handle}-{drop}"),

@@ -1,8 +1,8 @@
-//! The shop's pages, from inside the program.
+//! Serves the shop's web pages, which are embedded in the program.
 //!
-//! `web/app/dist` is embedded when the program is built. A page of the app ([`Address`]) draws itself from `index.html`, to
-//! whose head the server adds what a shared link shows, and what the pages have to know before they ask anything. Any other
-//! path that is no file is not found: people who look for a page see the shop's own page for that, and programs a problem.
+//! `web/app/dist` is embedded at build time. All pages of the app ([`Address`]) use `index.html`. The server adds a
+//! link preview to its head, and what the app must know before its first request. Any other path that is not a file is
+//! not found: browsers get the shop's own error page, and programs a problem document.
 
 mod address;
 mod preview;
@@ -32,32 +32,32 @@ use crate::robots;
 #[allow_missing = true]
 struct Dist;
 
-/// Our own files and server; pictures of products may come from where the merchant keeps them.
+/// Scripts only from our own files. Pictures of products may be hosted elsewhere.
 const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; img-src 'self' data: https:; object-src 'none'; base-uri 'none'; form-action 'self'; \
      frame-ancestors 'none'",
 );
-/// Files named by their content never change.
+/// For files whose name contains a hash of their content: they never change.
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
-/// Asked for each time, and answered with 304 as long as they are the same.
+/// For other files: revalidated each time, and answered with 304 while they are unchanged.
 const ASK: HeaderValue = HeaderValue::from_static("no-cache");
-/// Where the first page is.
+/// The file of the app's HTML.
 const INDEX: &str = "index.html";
-/// How a file was compressed when the pages were built, best first.
+/// The precompressed variants of a file, best first, with their file extensions.
 const ENCODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
 
-/// Said where the pages should be.
+/// The page shown if the web app was not built.
 const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><title>No pages in this program</title><p>This program was \
     built without the shop's pages: they need Node when it is built (<code>make run</code>). The API is here all the \
     same: <a href=\"/docs\">its documentation</a>.";
 
-/// A shop that was looked into: where it is reached, and what is at the address.
+/// The result of a lookup: the shop's URL, and what is at the address.
 struct Seen {
     url: String,
     found: Found,
 }
 
-/// The pages' routes. Whatever another route answers is not theirs.
+/// The routes of the pages, for all paths that no other route matches.
 pub(crate) fn routes() -> Router<Gateway> {
     Router::new()
         .route("/", any(page_of_shop))
@@ -74,7 +74,7 @@ async fn page_of_shop(
     show(Some(&gateway), decoded, &request.into_parts().0).await
 }
 
-/// Answers a request for a page or a file. Without a shop to look into, what is at an address is not known.
+/// Answers a request for a page or a file. Without `shop`, the existence of products and drops is not checked.
 async fn show(shop: Option<&Gateway>, decoded: Result<Path<String>, PathRejection>, request: &Parts) -> Response {
     let path = request.uri.path().trim_start_matches('/');
     let is_api = path == "v1" || path.starts_with("v1/");
@@ -82,7 +82,7 @@ async fn show(shop: Option<&Gateway>, decoded: Result<Path<String>, PathRejectio
     let address = match decoded {
         Ok(Path(path)) => Address::of(&path),
         Err(_) if path.is_empty() => Address::Page,
-        // Percent-encoded bytes that are no text lead nowhere.
+        // Percent-encoded bytes that are not UTF-8 match no page.
         Err(_) => Address::Unknown,
     };
     if !matches!(request.method, Method::GET | Method::HEAD) {
@@ -108,7 +108,7 @@ fn page(address: &Address, seen: Option<&Seen>, settings: Option<&Settings>, ask
     let found = seen.map_or(&Found::Unknown, |seen| &seen.found);
     let preview = match (address, found) {
         (Address::Handle(_), Found::Preview(preview)) => {
-            // The browser needs the id, and there shall be one address for each product.
+            // The app needs the id, and each product should have a single canonical URL.
             return Redirect::temporary(&encoded_path(&preview.path)).into_response();
         }
         (_, Found::Preview(preview)) => Some(&**preview),
@@ -127,7 +127,7 @@ fn page(address: &Address, seen: Option<&Seen>, settings: Option<&Settings>, ask
     response
 }
 
-/// What is at an address of the shop that the request is for. `None` where nothing is to be looked for.
+/// Looks up the product or drop at an address. `None` if the page needs no lookup.
 async fn look(gateway: &Gateway, address: &Address, request: &Parts) -> Option<Seen> {
     if matches!(address, Address::Page | Address::Unknown) {
         return None;
@@ -138,7 +138,7 @@ async fn look(gateway: &Gateway, address: &Address, request: &Parts) -> Option<S
     Some(Seen { url, found: preview::of(gateway, &tenant, address).await })
 }
 
-/// The first page, with what is said of this one in its head.
+/// Returns `index` with the link preview and the settings in its head.
 fn with_head(index: &str, head: Option<&str>, settings: Option<&Settings>) -> String {
     let mut html = match head {
         Some(head) => replaced(&replaced(index, "<meta name=\"description\"", "/>", ""), "<title>", "</title>", head),
@@ -146,7 +146,7 @@ fn with_head(index: &str, head: Option<&str>, settings: Option<&Settings>) -> St
     };
     if let (Some(settings), Some(end)) = (settings, html.find("</head>")) {
         let mut meta = String::new();
-        // By this the shop says that nothing can be paid before anything is claimed. Writing to a string does not fail.
+        // Tells the app before anything is claimed whether payments are possible. Writing to a string cannot fail.
         let _ = write!(
             meta,
             "  <meta name=\"fusion:payments\" content=\"{}\" />\n  ",
@@ -157,18 +157,18 @@ fn with_head(index: &str, head: Option<&str>, settings: Option<&Settings>) -> St
     html
 }
 
-/// `html` with what begins with `start` and ends with `end` replaced, if it is there.
+/// Returns `html` with the first text from `start` through `end` replaced, if there is one.
 fn replaced(html: &str, start: &str, end: &str, by: &str) -> String {
     let Some(from) = html.find(start) else { return html.to_owned() };
     let Some(length) = html[from..].find(end) else { return html.to_owned() };
     format!("{}{by}{}", &html[..from], &html[from + length + end.len()..])
 }
 
-/// A path as it may stand in a header (RFC 3986: what is not ASCII is encoded).
+/// Percent-encodes a path for a header (RFC 3986: characters outside of ASCII).
 fn encoded_path(path: &str) -> String {
     path.bytes().fold(String::with_capacity(path.len()), |mut encoded, byte| {
         match byte {
-            // Writing to a string does not fail.
+            // Writing to a string cannot fail.
             b'%' | b'\x7f'.. => drop(write!(encoded, "%{byte:02X}")),
             _ => encoded.push(byte as char),
         }
@@ -176,7 +176,7 @@ fn encoded_path(path: &str) -> String {
     })
 }
 
-/// A page that was written for this address, or the shop's own page for what is not there.
+/// Returns a rendered page, or the shop's error page with status 404.
 fn whole(html: String, asked: &HeaderMap, is_missing: bool) -> Response {
     let tag = format!("\"{:x}\"", xxhash_rust::xxh3::xxh3_128(html.as_bytes()));
     let mut response = match !is_missing && is_known(&tag, asked) {
@@ -186,7 +186,7 @@ fn whole(html: String, asked: &HeaderMap, is_missing: bool) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
     if is_missing {
-        // Nobody has it already: a 304 would say that it is there.
+        // Never a 304 here: it would mean that the page exists.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         *response.status_mut() = StatusCode::NOT_FOUND;
         response.extensions_mut().insert(ErrorPage);
@@ -199,7 +199,7 @@ fn whole(html: String, asked: &HeaderMap, is_missing: bool) -> Response {
     response
 }
 
-/// Whether the client has the version of this tag, or any (RFC 9110, section 13.1.2).
+/// Whether the client has this version, or sent `*` (RFC 9110, section 13.1.2).
 fn is_known(tag: &str, asked: &HeaderMap) -> bool {
     let mut known = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|tags| tags.to_str().ok());
     known.any(|tags| {
@@ -208,18 +208,18 @@ fn is_known(tag: &str, asked: &HeaderMap) -> bool {
     })
 }
 
-/// Asks the browser to get the drop while the program that shows it is still on its way.
+/// Returns a header that lets the browser fetch the drop while the app is still loading.
 fn first_read(drop: DropId) -> Option<(HeaderName, HeaderValue)> {
     let link = HeaderValue::from_str(&format!("</v1/drops/{drop}>; rel=preload; as=fetch; crossorigin")).ok()?;
     Some((header::LINK, link))
 }
 
-/// What lies among the files and is none of them.
+/// Whether the path is an embedded file that is not served by its own name: hidden, or precompressed.
 fn is_inner(path: &str) -> bool {
     path.starts_with('.') || ENCODINGS.iter().any(|(_, ending)| path.ends_with(ending))
 }
 
-/// Browsers name HTML; those who make previews of links take anything.
+/// Whether the client accepts HTML. Browsers name it, and link preview crawlers accept anything.
 fn wants_page(headers: &HeaderMap) -> bool {
     let Some(accept) = headers.get(header::ACCEPT) else { return true };
     accept.to_str().is_ok_and(|accept| accept.contains("text/html") || accept.contains("*/*"))
@@ -249,7 +249,7 @@ fn answer(path: &str, file: EmbeddedFile, asked: &HeaderMap) -> Response {
     response
 }
 
-/// The file in the best encoding that the browser takes and that there is.
+/// Returns the file in the best available encoding that the browser accepts.
 fn encoded(path: &str, file: EmbeddedFile, asked: &HeaderMap) -> (Option<&'static str>, EmbeddedFile) {
     let takes = asked.get(header::ACCEPT_ENCODING).and_then(|takes| takes.to_str().ok()).unwrap_or_default();
     let takes = |name: &str| {

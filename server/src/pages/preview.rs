@@ -1,7 +1,7 @@
-//! What a shared link shows: the title, the description and the picture of a product or a drop, in the page's head.
+//! Link previews: title, description and picture of a product or a drop, in the head of its page.
 //!
-//! Crawlers that make previews run no script, so the server writes it: Open Graph (<https://ogp.me>), which all of them
-//! read, and the description that search engines show.
+//! The crawlers that create previews run no scripts, so the server writes the elements: Open Graph (<https://ogp.me>),
+//! which all of them read, and the description for search engines.
 
 use std::{
     collections::HashMap,
@@ -10,9 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actors::{AskError, Call};
+use actors::{AskError, CommandMeta};
 use engine::{
-    drop::{DropState, DropView},
+    flash_drop::{DropState, DropView},
     id::{DropId, ProductId, TenantId},
     money::Money,
     product::{Product, ProductCommand, ProductReply, ProductView, Status},
@@ -22,48 +22,48 @@ use parking_lot::Mutex;
 
 use super::address::{Address, drop_path, product_path};
 
-/// How long a preview counts: a change is in shared links that much later.
+/// How long a preview is cached. Changes appear in shared links with this delay.
 const REMEMBERED: Duration = Duration::from_secs(5);
-/// Previews that are remembered: 1 KB each.
+/// The maximum number of cached previews, of 1 KB each.
 const REMEMBERED_MAX: usize = 1_024;
-/// How much of a description is read, in bytes: a preview shows less than its first paragraph.
+/// The maximum number of bytes of a description that are read. A preview shows less than its first paragraph.
 const DESCRIPTION_BYTES_READ_MAX: usize = 4_096;
-/// How much of it is shown, in characters: what search engines and messengers show of one.
+/// The maximum length of the shown description in characters: as much as search engines and messengers show.
 const DESCRIPTION_CHARS_MAX: usize = 200;
-/// What is shown of goods without a picture: among the files of the pages.
+/// The picture for products without one, among the files of the pages.
 const OWN_PICTURE: &str = "/share.png";
-/// What the shop is called, as in `brand.ts`.
+/// The name of the shop, as in `brand.ts`.
 const SHOP: &str = "FusionCommerce";
 
-/// What is said of a page where its link is shared.
+/// The link preview of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Preview {
     title: String,
     description: String,
     image: Option<String>,
     price: Option<Money>,
-    /// The page's own path, with the handle in it.
+    /// The canonical path of the page, with the handle.
     pub(super) path: String,
 }
 
 type Key = (TenantId, Address);
-/// When it was looked for, and what was found.
+/// The time of the lookup, and its result.
 type Remembered = (Instant, Option<Arc<Preview>>);
 
-/// Previews by shop and address: one link in many hands is one look.
+/// The cached previews by tenant and address: many requests for a shared link cost a single lookup.
 static PREVIEWS: LazyLock<Mutex<HashMap<Key, Remembered>>> = LazyLock::new(Mutex::default);
 
-/// What is known of what an address leads to.
+/// The result of a lookup.
 pub(super) enum Found {
-    /// It is there.
+    /// The product or drop exists.
     Preview(Arc<Preview>),
-    /// There is no such thing, or nobody may see it.
+    /// It does not exist, or is not public.
     Missing,
-    /// It cannot be told now. The browser will ask itself.
+    /// The lookup failed. The browser makes its own requests.
     Unknown,
 }
 
-/// What to say of the product or drop at `address`.
+/// Returns the preview of the product or drop at `address`.
 pub(super) async fn of(gateway: &Gateway, tenant: &TenantId, address: &Address) -> Found {
     let key = (tenant.clone(), address.clone());
     let known = PREVIEWS.lock().get(&key).filter(|(at, _)| at.elapsed() < REMEMBERED).cloned();
@@ -89,14 +89,14 @@ pub(super) async fn of(gateway: &Gateway, tenant: &TenantId, address: &Address) 
     found.map_or(Found::Missing, Found::Preview)
 }
 
-/// `None`: it cannot be told now. `Some(None)`: there is none to be seen.
+/// Returns `None` if the lookup failed, and `Some(None)` if the product is not visible.
 async fn of_product_at(gateway: &Gateway, tenant: &TenantId, product: ProductId) -> Option<Option<Preview>> {
     let view = product_view(gateway, tenant, product).await?;
     Some(view.map(|view| of_product(&view, tenant)))
 }
 
 async fn product_view(gateway: &Gateway, tenant: &TenantId, product: ProductId) -> Option<Option<Arc<ProductView>>> {
-    let asked = gateway.commerce.ask::<Product>(&product.key(tenant), ProductCommand::View, Call::read()).await;
+    let asked = gateway.commerce.ask::<Product>(&product.key(tenant), ProductCommand::View, CommandMeta::read()).await;
     match asked {
         Ok(answered) => match answered.reply {
             ProductReply::Product(view) => Some((view.status == Status::Active).then_some(view)),
@@ -140,7 +140,7 @@ fn of_drop(view: &DropView, product: Option<&ProductView>) -> Preview {
     let price = view.items.iter().map(|item| item.price).min_by_key(|price| price.amount);
     let mut description = format!("A drop of {units}");
     if let Some(price) = price {
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = write!(description, ", from {price}");
     }
     description.push('.');
@@ -156,7 +156,7 @@ fn of_drop(view: &DropView, product: Option<&ProductView>) -> Preview {
     }
 }
 
-/// The head's elements of this preview, for a shop that is reached at `url`.
+/// Returns the head elements of a preview, for a shop at `url`.
 pub(super) fn head(preview: &Preview, url: &str) -> String {
     let page = format!("{url}{}", preview.path);
     let image = match preview.image.as_deref().unwrap_or(OWN_PICTURE) {
@@ -192,7 +192,7 @@ pub(super) fn head(preview: &Preview, url: &str) -> String {
     head
 }
 
-/// The words of a description, without its HTML.
+/// Returns the text of a description without its HTML.
 fn plain(html: &str) -> String {
     let end =
         (0..=html.len().min(DESCRIPTION_BYTES_READ_MAX)).rev().find(|end| html.is_char_boundary(*end)).unwrap_or(0);
@@ -202,7 +202,7 @@ fn plain(html: &str) -> String {
         match c {
             '<' => {
                 in_tag = true;
-                // What stood in two elements is not one word.
+                // Adjacent elements must not merge into a single word.
                 text.push(' ');
             }
             '>' if in_tag => in_tag = false,
@@ -210,7 +210,7 @@ fn plain(html: &str) -> String {
             _ => text.push(c),
         }
     }
-    // The references that the sanitiser writes: the rest it leaves as characters.
+    // The character references that the sanitiser writes. It leaves all others as characters.
     let text = text
         .replace("&nbsp;", " ")
         .replace("&lt;", "<")
@@ -220,7 +220,7 @@ fn plain(html: &str) -> String {
     shortened(&text)
 }
 
-/// In one line, and cut after a word where it is too long.
+/// Returns the text on a single line, cut after a word if it is too long.
 fn shortened(text: &str) -> String {
     let mut short = String::new();
     for word in text.split_whitespace() {
@@ -237,7 +237,7 @@ fn shortened(text: &str) -> String {
     short
 }
 
-/// As it may stand in HTML, in text and in an attribute.
+/// Escapes a text for HTML, for element content and attribute values.
 fn escaped(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
     for c in text.chars() {

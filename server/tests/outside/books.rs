@@ -1,4 +1,4 @@
-//! What a drop says of itself, held against what all of its buyers were told: to the unit, and to the claim.
+//! Compares a drop's own numbers and lists with the responses of all its buyers, for every unit and every claim.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Buyer, PATIENCE, Sale, checker::Customer, until_within};
 
-/// A drop's own numbers and lists.
+/// A drop's own numbers and lists, as its vendor reads them.
 pub struct Books<'a> {
     vendor: &'a Buyer,
     sale: &'a Sale,
@@ -15,17 +15,17 @@ pub struct Books<'a> {
 }
 
 impl<'a> Books<'a> {
-    /// Those of a drop that was given so many units, as its vendor reads them.
+    /// Creates the check of a drop with `quantity` units.
     pub fn new(vendor: &'a Buyer, sale: &'a Sale, quantity: u64) -> Self {
         Self { vendor, sale, quantity, patience: PATIENCE }
     }
 
-    /// How long its numbers may take to become what they should be; what cannot become right is told at once.
+    /// Sets how long the numbers may take to become correct. Errors that time cannot correct are reported at once.
     pub fn looked_at_for(self, patience: Duration) -> Self {
         Self { patience, ..self }
     }
 
-    /// They must say what these customers know, who are all that ever claimed and have heard of everything they did.
+    /// Asserts that they match these customers, who made all claims of the drop and have no unanswered request.
     pub async fn check(&self, customers: &[Customer]) {
         let mut told = HashMap::new();
         let (mut held, mut sold) = (0, 0);
@@ -58,7 +58,7 @@ impl<'a> Books<'a> {
         assert_eq!(number("on_hand"), parts, "the stock does not add up: {stock}");
     }
 
-    /// Every claim that someone was given is listed, once, as it was told; and none that nobody was given.
+    /// Asserts that every claim is listed exactly once, with the known quantity and state, and that no other claim is.
     async fn check_claims(&self, mut told: HashMap<&str, (u64, &'static str)>) {
         let mut cursor = String::new();
         loop {

@@ -1,4 +1,4 @@
-//! Keeps every answer that buyers were given, and compares it with what is there afterwards.
+//! Records all responses that buyers get, and compares them with the server's data afterwards.
 
 use std::{
     collections::HashMap,
@@ -14,20 +14,20 @@ use serde_json::{Value, json};
 
 use super::{Answer, Buyer, Sale, fresh_key, now, payment};
 
-/// Units that one buyer may have of one drop.
+/// The maximum number of units of a drop for each buyer.
 pub const CAP: u64 = 3;
 
-/// What a buyer knows of a claim.
+/// The state of a claim as its buyer knows it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Standing {
     Held,
     Released,
-    /// With the order.
+    /// Sold, with the id of the order.
     Sold(String),
 }
 
 impl Standing {
-    /// As answers call it.
+    /// Returns the state's name in the API.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Held => "held",
@@ -39,13 +39,13 @@ impl Standing {
 
 #[derive(Debug, Clone)]
 struct Known {
-    /// The 201 that it was made with.
+    /// The body of the 201 response that created it.
     body: Value,
     key: String,
     standing: Standing,
 }
 
-/// A request whose answer did not come.
+/// A request that got no response.
 #[derive(Debug, Clone)]
 enum Asked {
     Claim { quantity: u64, key: String },
@@ -53,23 +53,23 @@ enum Asked {
     Pay { claim: String, token: &'static str, key: String },
 }
 
-/// How many answers were given, and whether to go on.
+/// The number of responses so far, and whether to stop.
 #[derive(Debug, Clone, Default)]
 pub struct Load {
     pub answers: Arc<AtomicU64>,
     pub over: Arc<AtomicBool>,
 }
 
-/// One buyer at one drop, with everything that it was told.
+/// A buyer at a drop, with the data of all responses that it got.
 #[derive(Clone)]
 pub struct Customer {
     pub buyer: Buyer,
     sale: Sale,
     claims: HashMap<String, Known>,
-    /// Checkouts that completed, with their order's number once it was read.
+    /// Completed checkouts, with their orders' ids, and the numbers once they were read.
     orders: HashMap<String, (String, Option<String>)>,
     unknown: Option<Asked>,
-    /// Answers that name a fault of the server's own. They say nothing, and should not be.
+    /// Responses with an internal error. They leave the outcome unknown, and should not occur.
     pub faults: Vec<Answer>,
     random: fastrand::Rng,
     email: String,
@@ -89,7 +89,7 @@ impl Customer {
         }
     }
 
-    /// Whether its last request was cut off.
+    /// Whether its last request got no response.
     pub fn has_no_answer(&self) -> bool {
         self.unknown.is_some()
     }
@@ -98,13 +98,13 @@ impl Customer {
         format!("/v1/drops/{}/claims/{claim}", self.sale.drop)
     }
 
-    /// Every claim that it was given: its id, its units, and how it stands.
+    /// Returns every claim that it made: its id, units and state.
     pub fn claims(&self) -> impl Iterator<Item = (&str, u64, &Standing)> {
         let units = |known: &Known| known.body["quantity"].as_u64().unwrap();
         self.claims.iter().map(move |(id, known)| (id.as_str(), units(known), &known.standing))
     }
 
-    /// Units held and sold.
+    /// Returns the units held and sold.
     pub fn units(&self) -> (u64, u64) {
         let units = |met: fn(&Standing) -> bool| {
             self.claims().filter(|(_, _, standing)| met(standing)).map(|(_, units, _)| units).sum()
@@ -112,7 +112,7 @@ impl Customer {
         (units(|standing| *standing == Standing::Held), units(|standing| matches!(standing, Standing::Sold(_))))
     }
 
-    /// Shops until the load is over or an answer does not come.
+    /// Shops until the load is over or a request gets no response.
     pub async fn shop(mut self, load: Load) -> Self {
         while !load.over.load(Ordering::Relaxed) && self.unknown.is_none() {
             let asked = self.choose();
@@ -141,14 +141,14 @@ impl Customer {
         }
     }
 
-    /// Asks what has no answer yet again, as it was asked.
+    /// Repeats the request that got no response.
     pub async fn settle(&mut self) {
         let Some(asked) = self.unknown.take() else { return };
         let answered = self.ask(asked.clone(), true).await;
         assert!(answered, "no answer from a server that is ready: {asked:?} {:?}", self.faults);
     }
 
-    /// Asks, and keeps what it is told. Whether there was an answer.
+    /// Sends a request and records the response. Returns whether there was one.
     async fn ask(&mut self, asked: Asked, again: bool) -> bool {
         let (method, path, key, body) = match &asked {
             Asked::Claim { quantity, key } => (
@@ -168,7 +168,7 @@ impl Customer {
         let body = body.map(|body| body.to_string());
         let answer = self.buyer.door.try_ask(method, &path, Some(&self.buyer.token), key, body.as_deref()).await;
         let answer = match answer {
-            // 503 and 504 say that nothing is known: ask again.
+            // 503 and 504 leave the outcome unknown: the request is repeated.
             Ok(answer) if answer.status < 500 => answer,
             unknown => {
                 self.faults.extend(unknown.ok().filter(|answer| !matches!(answer.status, 503 | 504)));
@@ -213,7 +213,7 @@ impl Customer {
         true
     }
 
-    /// Waits for a checkout's end.
+    /// Waits until a checkout is completed or failed.
     async fn paid(&mut self, mut checkout: Value, asked: Asked) -> bool {
         let Asked::Pay { claim, token, .. } = &asked else { unreachable!() };
         let path = format!("/v1/checkouts/{}", checkout["id"].as_str().unwrap());
@@ -235,7 +235,7 @@ impl Customer {
                 self.claims.get_mut(claim).unwrap().standing = Standing::Sold(order.clone());
                 self.orders.insert(checkout["id"].as_str().unwrap().to_owned(), (order, None));
             }
-            // Its steps were to arrive within that time, and the server was not there: it ends uncharged.
+            // The server was down when the steps' deadline passed: the checkout fails and charges nothing.
             (_, "failed") if checkout["problem"]["code"] == "unavailable" && is_overdue(&checkout) => {}
             ("tok_decline", "failed") => assert_eq!(checkout["problem"]["code"], "payment_declined", "{checkout}"),
             _ => panic!("{asked:?}: {checkout}"),
@@ -243,7 +243,7 @@ impl Customer {
         true
     }
 
-    /// Whether everything is as it was told.
+    /// Asserts that the server's data matches all recorded responses.
     pub async fn check(&mut self) {
         for (id, known) in &self.claims {
             let now = self.buyer.get(&self.path(id)).await;
@@ -279,7 +279,7 @@ impl Customer {
     }
 }
 
-/// Whether a checkout was begun longer ago than its steps may take to arrive.
+/// Whether the deadline for the steps of a checkout has passed since it was created.
 fn is_overdue(checkout: &Value) -> bool {
     let begun: Timestamp = checkout["created_at"].as_str().unwrap().parse().unwrap();
     now().ms_since(begun) > ARRIVE_WITHIN_MS

@@ -1,4 +1,4 @@
-//! Requests and answers.
+//! Requests and responses.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -9,38 +9,38 @@ use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-/// Longer than the server lets a request take.
+/// The client's timeout: longer than the server's.
 const REQUEST_MAX: Duration = Duration::from_secs(40);
 
-/// An answer that came in whole.
+/// A complete response.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// Its status.
+    /// The status code.
     pub status: u16,
-    /// Its `Content-Type`.
+    /// The `Content-Type`.
     pub kind: String,
-    /// Its `ETag`.
+    /// The `ETag`.
     pub version: String,
-    /// Whether it was given before.
+    /// Whether it is a replay of an earlier response.
     pub replayed: bool,
-    /// Its body; null when it has none.
+    /// The body; null if there is none.
     pub body: Value,
 }
 
 impl Answer {
-    /// The problem's code, or nothing.
+    /// Returns the problem's code, or an empty text.
     pub fn code(&self) -> &str {
         self.body["code"].as_str().unwrap_or_default()
     }
 
-    /// Its body, which must have come with this status.
+    /// Returns the body, and asserts the status.
     #[track_caller]
     pub fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.body);
         self.body
     }
 
-    /// It must be this refusal, as a whole problem document.
+    /// Asserts that the response is this problem, as a complete problem document.
     #[track_caller]
     pub fn expect_problem(&self, status: u16, code: &str) {
         assert_eq!((self.status, self.code()), (status, code), "{}", self.body);
@@ -53,7 +53,7 @@ impl Answer {
     }
 }
 
-/// Where a server is. Cheap to clone.
+/// The URL of a server, with a client. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Door {
     /// `http://127.0.0.1:…`.
@@ -66,7 +66,7 @@ impl Door {
         Self { url: url.to_owned(), client: Client::builder().timeout(REQUEST_MAX).build().unwrap() }
     }
 
-    /// Asks. An error means that the outcome is not known: the connection was refused or cut.
+    /// Sends a request. An error means that the outcome is unknown: the connection was refused or cut.
     pub async fn try_ask(
         &self,
         method: Method,
@@ -111,12 +111,12 @@ impl Door {
         Ok(Answer { status, kind, version, replayed, body })
     }
 
-    /// A connection and no more.
+    /// Opens a connection without sending anything.
     pub async fn connect(&self) -> std::io::Result<TcpStream> {
         TcpStream::connect(self.url.strip_prefix("http://").unwrap()).await
     }
 
-    /// A new guest.
+    /// Signs in a new guest.
     pub async fn guest(&self) -> Buyer {
         let answer = self.try_ask(Method::POST, "/v1/sessions", None, None, Some("{}")).await.unwrap();
         let session = answer.expect(201);
@@ -124,30 +124,30 @@ impl Door {
     }
 }
 
-/// Someone with a token.
+/// A client with a token.
 #[derive(Debug, Clone)]
 pub struct Buyer {
-    /// Where they go.
+    /// The server.
     pub door: Door,
-    /// Who they are.
+    /// The token.
     pub token: String,
 }
 
-/// A key that was never used.
+/// Returns an idempotency key that was never used.
 pub fn fresh_key() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     format!("key-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 impl Buyer {
-    /// Asks a server that stays up.
+    /// Sends a request to a server that is expected to answer.
     pub async fn ask(&self, method: Method, path: &str, key: Option<&str>, body: Option<&Value>) -> Answer {
         let body = body.map(Value::to_string);
         let asked = self.door.try_ask(method.clone(), path, Some(&self.token), key, body.as_deref()).await;
         asked.unwrap_or_else(|error| panic!("{method} {path}: {error:?}"))
     }
 
-    /// Changes a thing that is at this version.
+    /// Changes an object that has this version.
     pub async fn change(&self, path: &str, version: &str, body: &Value) -> Answer {
         let body = body.to_string();
         let request = self.door.request(Method::PATCH, path, Some(&self.token), Some(&fresh_key()), Some(&body));
@@ -159,7 +159,7 @@ impl Buyer {
         self.ask(Method::GET, path, None, None).await
     }
 
-    /// Posts with a key of its own.
+    /// Posts with a fresh idempotency key.
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
         self.ask(Method::POST, path, Some(&fresh_key()), Some(body)).await
     }
@@ -173,7 +173,7 @@ impl Buyer {
         self.post("/v1/checkouts", &payment(claims, token, email)).await
     }
 
-    /// Pays for claims, and waits until it is known how that ended: on a slow disk it may be pending at first.
+    /// Pays for claims and waits until the checkout has ended. On a slow disk it may be pending at first.
     pub async fn pay_to_the_end(&self, claims: &[&str], token: &str, email: &str) -> Answer {
         let mut answer = self.pay(claims, token, email).await;
         if answer.body["state"] == "pending" {
@@ -188,7 +188,7 @@ impl Buyer {
     }
 }
 
-/// The body of a checkout.
+/// Returns the body of a checkout.
 pub fn payment(claims: &[&str], token: &str, email: &str) -> Value {
     json!({
         "claims": claims, "payment": {"provider": "sandbox", "token": token}, "email": email,

@@ -1,4 +1,4 @@
-//! The built program, from outside: started as an operator starts it, asked as a buyer asks it.
+//! Drives the built program from outside: started like an operator would, and called like a buyer would.
 
 #![allow(dead_code, unused_imports, reason = "each test file uses a part of it")]
 
@@ -22,28 +22,28 @@ use std::time::Duration;
 
 use engine::time::Timestamp;
 
-/// How long anything may take to come true, on a busy machine.
+/// How long to wait for a condition, on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-/// How often one looks.
+/// The interval at which a condition is checked.
 pub const LOOK: Duration = Duration::from_millis(10);
 
-/// What time it is.
+/// Returns the present time.
 pub fn now() -> Timestamp {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     Timestamp(now.as_millis() as u64)
 }
 
-/// `seconds` from now, as requests write it.
+/// Returns the time in `seconds` from now, in the format of requests.
 pub fn in_seconds(seconds: u64) -> String {
     now().plus_seconds(seconds).to_string()
 }
 
-/// Looks until `met` says so.
+/// Waits until `met` returns a value, for at most [`PATIENCE`].
 pub async fn until<T>(what: &str, met: impl AsyncFnMut() -> Option<T>) -> T {
     until_within(PATIENCE, what, met).await
 }
 
-/// The same, for as long as that.
+/// Waits until `met` returns a value, for at most `patience`.
 pub async fn until_within<T>(patience: Duration, what: &str, mut met: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = tokio::time::Instant::now() + patience;
     loop {

@@ -1,4 +1,4 @@
-//! A request of which one knows that the server has taken it, though there is no answer yet.
+//! A request that the server has provably received, but not answered yet.
 
 use std::io::{self, ErrorKind};
 
@@ -10,16 +10,17 @@ use tokio::{
 
 use super::{Answer, Buyer, PATIENCE, fresh_key};
 
-/// What a server says when it has read a request's head and waits for its body (RFC 9110, section 10.1.1).
+/// The server's interim response when it has read the head of a request and waits for the body (RFC 9110, section
+/// 10.1.1).
 const GO_ON: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// A POST on a connection of its own.
+/// A POST request on a separate connection.
 pub struct RawRequest {
     stream: TcpStream,
 }
 
 impl RawRequest {
-    /// Sends a request in two steps, with the server's word in between that it has taken it.
+    /// Sends a request in two steps, and waits in between for the server's confirmation that it has received the head.
     pub async fn taken(buyer: &Buyer, path: &str, body: &Value) -> Self {
         let mut stream = buyer.door.connect().await.unwrap();
         let (body, token, key) = (body.to_string(), &buyer.token, fresh_key());
@@ -37,12 +38,12 @@ impl RawRequest {
         Self { stream }
     }
 
-    /// Whether nothing has come, and the connection is open.
+    /// Whether no response has arrived and the connection is open.
     pub fn has_no_answer(&mut self) -> bool {
         matches!(self.stream.try_read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
     }
 
-    /// Waits for the answer, whole. The server closes the connection behind it: it is stopping.
+    /// Waits for the complete response. The stopping server closes the connection after it.
     pub async fn answer(mut self) -> Answer {
         let mut said = String::new();
         let read: io::Result<usize> =

@@ -1,4 +1,4 @@
-//! A drop with buyers in a hurry, until something happens to the server; and what must be so afterwards.
+//! A round: buyers shop at a drop until the server ends, and their responses are checked afterwards.
 
 use std::{env, sync::atomic::Ordering};
 
@@ -10,26 +10,26 @@ use super::{
     until,
 };
 
-/// Buyers of a round.
+/// The number of buyers in a round.
 pub const BUYERS: usize = 32;
-/// Units of a round's drop: fewer than the buyers may have, which is 32 × 3.
+/// The units of a round's drop: fewer than the buyers may have, which is 32 × 3.
 pub const UNITS: u64 = 70;
-/// A round ends after some number of answers up to this.
+/// The maximum number of responses before a round ends.
 pub const ANSWERS_MAX: u64 = 500;
 
-/// A number that the environment may set.
+/// Returns a number that the environment can override.
 pub fn number(name: &str, default: u64) -> u64 {
     env::var(name).ok().map_or(default, |text| text.parse().unwrap())
 }
 
-/// What repeats the choices of the buyers, and the moments.
+/// Returns the seed that reproduces the buyers' choices and the moments.
 pub fn seed() -> u64 {
     let seed = number("FUSION_SEED", fastrand::u64(..));
     println!("FUSION_SEED={seed} repeats the buyers' choices");
     seed
 }
 
-/// A drop, and everyone who was there.
+/// A drop with its customers.
 #[derive(Clone)]
 pub struct Round {
     pub sale: Sale,
@@ -37,7 +37,8 @@ pub struct Round {
 }
 
 impl Round {
-    /// Buyers at a new drop, until some number of answers up to `answers_max` was given and `end` has ended the server.
+    /// Lets buyers shop at a new drop until a random number of responses up to `answers_max`, when `end` ends the
+    /// server.
     pub async fn run(
         shop: &mut Shop,
         buyers: &[Buyer],
@@ -66,13 +67,13 @@ impl Round {
         Self { sale, customers }
     }
 
-    /// No answer named a fault of the server's own.
+    /// Asserts that no response was an internal error.
     pub fn expect_no_faults(&self) {
         let faults: Vec<_> = self.customers.iter().flat_map(|customer| &customer.faults).collect();
         assert!(faults.is_empty(), "{faults:?}");
     }
 
-    /// After a start: finds out what is not known, and compares all that is.
+    /// After a restart: repeats unanswered requests, and compares all responses with the server's data.
     pub async fn check(&mut self, shop: &Shop) {
         let door = shop.door();
         join_all(self.customers.iter_mut().map(|customer| async {
@@ -84,7 +85,7 @@ impl Round {
         Books::new(&shop.vendor, &self.sale, UNITS).check(&self.customers).await;
     }
 
-    /// What is left can be had by others, and not a unit more.
+    /// Asserts that exactly the remaining units can be claimed by others.
     pub async fn sell_the_rest(&self, shop: &Shop) {
         let drop = shop.vendor.get(&format!("/v1/drops/{}", self.sale.drop)).await.expect(200);
         let left = drop["available"].as_u64().unwrap();

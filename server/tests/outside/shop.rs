@@ -1,4 +1,4 @@
-//! A server process with a data folder of its own.
+//! A server process with its data folder.
 
 use std::{
     fs::{self, File},
@@ -12,11 +12,11 @@ use tempfile::TempDir;
 
 use super::{Buyer, Door, Shim, in_seconds, until};
 
-/// Bytes of the log that are shown when a test fails.
+/// The number of bytes of the log that are shown when a test fails.
 const LOG_TAIL_BYTES: usize = 4_000;
 
-/// The program with these arguments, and nothing said by the environment: not how much is told of a panic either, since
-/// the stack of one that is caught, over a damaged file, takes a debug build a second.
+/// Returns the program with these arguments and without settings from the environment. Backtraces are off as well: a
+/// debug build needs a second for the stack of a panic that is caught, as with a damaged file.
 pub fn command(arguments: &[&str], data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fusion"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FUSION_") || name.ends_with("_BACKTRACE")) {
@@ -26,16 +26,16 @@ pub fn command(arguments: &[&str], data: &Path) -> Command {
     command
 }
 
-/// What a vendor sells.
+/// A drop that a vendor sells.
 #[derive(Debug, Clone)]
 pub struct Sale {
     /// The drop's id.
     pub drop: String,
-    /// What it sells.
+    /// The SKU.
     pub sku: String,
 }
 
-/// A server under `--dev`, ended with the test.
+/// A server under `--dev`. It is killed on drop.
 pub struct Shop {
     folder: TempDir,
     child: Option<Child>,
@@ -47,14 +47,14 @@ pub struct Shop {
 }
 
 impl Shop {
-    /// Starts one in a new folder.
+    /// Starts a server in a new folder.
     pub async fn open() -> Self {
         let mut shop = Self::new();
         shop.begin().await;
         shop
     }
 
-    /// Starts one whose disk is what the shim makes of it.
+    /// Starts a server whose disk the shim simulates.
     pub async fn open_behind_shim() -> (Self, Shim) {
         let mut shop = Self::new();
         let shim = shop.put_shim();
@@ -62,7 +62,7 @@ impl Shop {
         (shop, shim)
     }
 
-    /// From the next start on the disk is what the shim makes of it.
+    /// Lets the shim simulate the disk from the next start on.
     pub fn put_shim(&mut self) -> Shim {
         let shim = Shim::build(self.folder.path(), &self.data());
         self.shim.insert(shim).clone()
@@ -72,7 +72,7 @@ impl Shop {
         Self::over(tempfile::tempdir().unwrap())
     }
 
-    /// One that is not started yet, with its data folder in `folder`.
+    /// Creates a server on `folder` that is not started yet.
     pub fn over(folder: TempDir) -> Self {
         let door = Door::new("");
         let vendor = Buyer { door: door.clone(), token: String::new() };
@@ -80,34 +80,34 @@ impl Shop {
         Self { folder, child: None, door, shim: None, log, vendor }
     }
 
-    /// Starts it for the first time.
+    /// Starts the server for the first time.
     pub async fn begin(&mut self) {
         self.start().await;
         self.vendor.token = self.token("vendor", "demo");
     }
 
-    /// From the next start on the log is on the disk that the shim fills.
+    /// From the next start on, puts the log on the disk that the shim can fill.
     pub fn log_into_the_data_folder(&mut self) {
         self.log = self.data().join("server.log");
     }
 
-    /// Where it keeps everything.
+    /// Returns the data folder.
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
-    /// Where it is.
+    /// Returns the client of the server.
     pub fn door(&self) -> &Door {
         &self.door
     }
 
-    /// Starts the program on the folder, and waits until it serves.
+    /// Starts the program and waits until it is ready.
     pub async fn start(&mut self) {
         let started = self.try_start().await;
         started.unwrap_or_else(|refused| panic!("the server did not start: {}\n{}", refused.status, refused.said));
     }
 
-    /// Starts the program on the folder, and waits until it serves or refuses to.
+    /// Starts the program and waits until it is ready or refuses to start.
     pub async fn try_start(&mut self) -> Result<(), Refused> {
         assert!(self.child.is_none(), "it runs");
         let out = self.folder.path().join("stdout");
@@ -139,59 +139,59 @@ impl Shop {
         Ok(())
     }
 
-    /// `kill -9`.
+    /// Kills the server, as `kill -9` does.
     pub fn kill(&mut self) {
         let mut child = self.child.take().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
-    /// SIGTERM, without waiting.
+    /// Sends SIGTERM without waiting.
     pub fn tell_to_stop(&self) {
         let id = self.child.as_ref().unwrap().id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
     }
 
-    /// Whether it has not ended.
+    /// Whether the process is still running.
     pub fn is_running(&mut self) -> bool {
         self.child.as_mut().unwrap().try_wait().unwrap().is_none()
     }
 
-    /// Waits for its end.
+    /// Waits until the process ends.
     pub async fn ended(&mut self) -> ExitStatus {
         let mut child = self.child.take().unwrap();
         until("the server ends", async || child.try_wait().unwrap()).await
     }
 
-    /// Stops it in order.
+    /// Stops the server in order.
     pub async fn stop(&mut self) {
         self.tell_to_stop();
         assert_eq!(self.ended().await.code(), Some(0), "a server that was told to stop ends well");
     }
 
-    /// Another command of the program, on the same folder.
+    /// Runs another command of the program on the same folder.
     pub fn run(&self, arguments: &[&str]) -> Output {
         command(arguments, &self.data()).output().unwrap()
     }
 
-    /// `fusion token`.
+    /// Runs `fusion token`.
     pub fn token(&self, role: &str, tenant: &str) -> String {
         let output = self.run(&["token", "--role", role, "--tenant", tenant]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
-    /// What the server has logged.
+    /// Returns the log of the server.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
-    /// A product with stock, all of it in an open drop.
+    /// Creates a product with stock, all of it in an open drop.
     pub async fn sell(&self, sku: &str, quantity: u64, per_buyer_max: u64) -> Sale {
         self.sell_with(sku, quantity, per_buyer_max, json!({})).await
     }
 
-    /// The same, with more said of the drop.
+    /// Does the same, with further fields of the drop.
     pub async fn sell_with(&self, sku: &str, quantity: u64, per_buyer_max: u64, more: Value) -> Sale {
         let price = json!({"amount": 2500, "currency": "USD"});
         let product = json!({"title": format!("Shirt {sku}"), "variants": [{"sku": sku, "price": price}]});
@@ -207,7 +207,7 @@ impl Shop {
         Sale { drop: drop["id"].as_str().unwrap().to_owned(), sku: sku.to_owned() }
     }
 
-    /// So many guests.
+    /// Signs in new guests.
     pub async fn guests(&self, count: usize) -> Vec<Buyer> {
         use futures::StreamExt;
         futures::stream::iter(0..count).map(|_| self.door.guest()).buffer_unordered(32).collect().await
@@ -228,10 +228,10 @@ impl Drop for Shop {
     }
 }
 
-/// Libraries that panic over damaged files of theirs, which is caught.
+/// Libraries whose panics over damaged files are caught.
 const PANICS_CAUGHT: [&str; 2] = ["/fjall-", "/lsm-tree-"];
 
-/// Fails when something panicked that should not.
+/// Fails if anything panicked, except for caught panics.
 #[track_caller]
 pub fn assert_no_panic(log: &str) {
     let caught = |line: &str| PANICS_CAUGHT.iter().any(|library| line.contains(library));
@@ -239,17 +239,17 @@ pub fn assert_no_panic(log: &str) {
     assert!(panicked.is_none(), "it panicked:\n{log}");
 }
 
-/// What a program says that does not start.
+/// A program that refused to start.
 #[derive(Debug)]
 pub struct Refused {
-    /// How it ended.
+    /// The exit status.
     pub status: ExitStatus,
-    /// All of its log.
+    /// The complete log.
     pub said: String,
 }
 
 impl Refused {
-    /// The last words to the operator, of a program that ended by its own decision.
+    /// Returns the last message to the operator. Asserts that the program ended by its own decision.
     #[track_caller]
     pub fn last_words(&self) -> String {
         let Self { status, said } = self;

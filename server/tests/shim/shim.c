@@ -1,14 +1,14 @@
-/* Stands between the server and the disk (LD_PRELOAD): holds syncs and plays a full disk for as long as a test says so.
+/* A library between the server and the disk (LD_PRELOAD): holds syncs and simulates a full disk, controlled by a test.
  *
  *   fusion ── write, ftruncate, fsync … ──► this ── the same system call ──► disk
  *                                            ▲
- *                        the test makes and removes files in SHIM_CONTROL
+ *                        the test creates and removes files in SHIM_CONTROL
  *
- *   hold      syncs of what its text names wait until the file is gone
- *   full      nothing below the data folder is written, grows or is synced: ENOSPC. Of the first write to a log that
- *             does not fit, half gets through, as on a disk that has a little room left.
- *   syncs     written here: a line for each sync that was done, the path below the data folder (SHIM_DATA)
- *   waiting   written here: a line for each sync that began to wait
+ *   hold      syncs of files whose path begins with its text wait until this file is removed
+ *   full      no file below the data folder can be written, grown or synced: ENOSPC. Half of the first log write that
+ *             does not fit is still written, as on a disk with a little space left.
+ *   syncs     written by this library: a line for each completed sync, the path below the data folder (SHIM_DATA)
+ *   waiting   written by this library: a line for each sync that began to wait
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -25,7 +25,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* How often a held sync looks whether it may go on. */
+/* The interval at which a held sync checks whether it was released. */
 #define LOOK_MICROSECONDS 1000
 #define PATH_BYTES (PATH_MAX + 1)
 
@@ -34,7 +34,7 @@ static int control(const char *name, char *path) {
     return folder != NULL && snprintf(path, PATH_BYTES, "%s/%s", folder, name) < PATH_BYTES;
 }
 
-/* Where a regular file or folder is below the data folder; 0 when it is not there. */
+/* Stores the path of a regular file or folder below the data folder, or returns 0 if it is elsewhere. */
 static int below_data(int fd, char *path) {
     const char *data = getenv("SHIM_DATA");
     char link[64], full[PATH_BYTES];
@@ -97,7 +97,7 @@ static int sync_with(long call, int fd) {
 int fsync(int fd) { return sync_with(SYS_fsync, fd); }
 int fdatasync(int fd) { return sync_with(SYS_fdatasync, fd); }
 
-/* How much of a write fits: all of it, or half of it once, or nothing. */
+/* Returns how many bytes of a write fit: all of them, or once half of them, or none. */
 static size_t room(int fd, size_t bytes) {
     static atomic_flag is_cut = ATOMIC_FLAG_INIT;
     char path[PATH_BYTES];
@@ -166,7 +166,7 @@ int fallocate64(int fd, int mode, off64_t at, off64_t length) {
 }
 int fallocate(int fd, int mode, off_t at, off_t length) { return fallocate64(fd, mode, at, length); }
 
-/* These two say what went wrong by what they return. */
+/* These two return the error number and leave errno unchanged. */
 int posix_fallocate64(int fd, off64_t at, off64_t length) {
     int before = errno, failed = fallocate64(fd, 0, at, length) == 0 ? 0 : errno;
     errno = before;

@@ -1,13 +1,18 @@
-//! The one thread that writes: it takes what has queued for all shards, writes it as one group, syncs once, answers.
+//! The appender: the single thread that writes. It takes the queued requests of all shards, writes them as one group,
+//! syncs once, and answers them.
 //!
 //! ```text
 //!  queue ──► judge ──► commit ──► sync ──► accepted position ──► answers
-//!              │                             (readers go no further)
-//!              └ what does not count is not written, and is answered with the rest
+//!              │                             (the limit for readers)
+//!              └ a batch that does not count is not written, and is answered with the rest
 //! ```
 //!
-//! A failed commit or sync is the end of the process: what is on the disk then differs from what is in memory, and
-//! fjall may yet write it when it is closed. Nothing of the group was answered.
+//! The order matters. The accepted position rises only after the sync, so a reader never sees a batch that a crash
+//! could undo. Answers are sent only after the accepted position has risen, so a caller that reads after its answer
+//! finds its own append.
+//!
+//! A failed commit or sync ends the process: the disk and memory then differ, and fjall may still write the group when
+//! it is closed. No request of the group has been answered.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -30,14 +35,15 @@ use super::{
 };
 use crate::{
     batch::{self, Content, Epoch, Header, Nonce, Position, ShardId},
-    counting::{Counting, Verdict},
+    fencing::{FencingState, Verdict},
     journal::{Accepted, AppendError, Lead},
 };
 
 /// The accepted position of each shard.
 pub(super) struct Watermarks {
     positions: Vec<AtomicU64>,
-    /// When the group under way was begun, in milliseconds since `started`, plus one. 0: none is.
+    /// The time at which the current group began, in milliseconds since `started`, plus one. 0: no group is being
+    /// written.
     busy_since_ms: AtomicU64,
     started: Instant,
 }
@@ -69,7 +75,7 @@ impl Watermarks {
         self.busy_since_ms.store(if busy { now } else { 0 }, Ordering::Relaxed);
     }
 
-    /// For how long the group under way has been.
+    /// Returns how long the current group has been in progress, in milliseconds; 0 if there is none.
     pub(super) fn busy_ms(&self) -> u64 {
         match self.busy_since_ms.load(Ordering::Relaxed) {
             0 => 0,
@@ -78,7 +84,7 @@ impl Watermarks {
     }
 }
 
-/// An answer that is due once the group is synced.
+/// An answer to send once the group is synced.
 enum Due {
     Append(oneshot::Sender<Result<Accepted, AppendError>>, ShardId, Result<Accepted, AppendError>),
     Lead(oneshot::Sender<Lead>, Lead),
@@ -92,13 +98,13 @@ struct Meters {
     bytes_total: metrics::Counter,
 }
 
-/// The appender, before and while it runs.
+/// The state of the appender thread.
 pub(super) struct Appender {
     pub(super) store: Store,
     pub(super) queue: Arc<Queue>,
     pub(super) watermarks: Arc<Watermarks>,
-    /// The state of each shard's log with all that was judged, synced or not.
-    pub(super) tails: Vec<Counting>,
+    /// The state of each shard's log after all judged batches, whether synced or not.
+    pub(super) tails: Vec<FencingState>,
     pub(super) probe: Arc<dyn SyncProbe>,
     pub(super) on_fatal: Arc<dyn Fn(&str) + Send + Sync>,
     spare: Arc<Spare>,
@@ -106,12 +112,12 @@ pub(super) struct Appender {
     group: Group,
 }
 
-/// What is being written at once.
+/// The batches to write and sync together, and the answers that depend on them.
 #[derive(Default)]
 struct Group {
     rows: Vec<([u8; 14], Bytes)>,
     due: Vec<Due>,
-    /// The shards with rows in it.
+    /// The shards that have rows in the group.
     touched: Vec<ShardId>,
     durable: Vec<(ShardId, Position)>,
 }
@@ -122,7 +128,7 @@ impl Appender {
         queue: Arc<Queue>,
         watermarks: Arc<Watermarks>,
         spare: Arc<Spare>,
-        tails: Vec<Counting>,
+        tails: Vec<FencingState>,
         options: &EmbeddedOptions,
     ) -> Self {
         let meters = Meters {
@@ -135,7 +141,7 @@ impl Appender {
         Self { store, queue, watermarks, tails, probe, on_fatal, spare, meters, group: Group::default() }
     }
 
-    /// Runs until the queue is closed and empty, or until it can go on no longer.
+    /// Runs until the queue is closed and empty, or until a write fails.
     pub(super) fn run(mut self) {
         let queue = Arc::clone(&self.queue);
         let on_fatal = Arc::clone(&self.on_fatal);
@@ -145,7 +151,8 @@ impl Appender {
             Ok(Err(why)) => why,
             Err(_) => "the appender panicked (see above)".to_owned(),
         };
-        // Whoever writes the log may panic too, when it is on the same full disk; the end must come all the same.
+        // Logging may panic too, for example if the log file is on the same full disk. The process must end all the
+        // same.
         let _ = catch_unwind(|| tracing::error!(why, "journal failed"));
         on_fatal(&why);
         queue.abandon();
@@ -213,7 +220,7 @@ impl Appender {
             return Ok(());
         }
         let failed = |step: &str, why: String| format!("{step} of a group of appends failed: {why}");
-        // What is written may make fjall flush, on its own thread, and that needs files.
+        // The commit may make fjall flush on its own thread, and a flush opens files.
         self.spare.look();
         self.probe.before_commit().map_err(|error| failed("write", error.to_string()))?;
         let mut rows = fjall::OwnedWriteBatch::with_capacity(self.store.db.clone(), self.group.rows.len());
@@ -228,6 +235,7 @@ impl Appender {
 
         let Group { touched, durable, .. } = &mut self.group;
         durable.clear();
+        // The tails include exactly the batches of this group and those before it, all of which are now durable.
         durable.extend(touched.drain(..).map(|shard| (shard, self.tails[usize::from(shard.0)].next)));
         self.probe.after_sync(durable);
         for (shard, end) in durable {
@@ -236,7 +244,7 @@ impl Appender {
         Ok(())
     }
 
-    /// Whoever does not listen any more need not be told; the append stands.
+    /// Sends the answers of the group. A receiver that was dropped is ignored; its append remains accepted.
     fn answer(&mut self) {
         for due in self.group.due.drain(..) {
             match due {

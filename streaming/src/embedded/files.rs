@@ -1,8 +1,8 @@
-//! Whether fjall's files are those that it wrote, before it opens them.
+//! Verification of fjall's files before fjall opens them.
 //!
-//! fjall trusts some of its files more than a damaged disk deserves: a length that a flipped bit made up is allocated
-//! before anything is checked, and a keyspace whose name it cannot find is deleted. Its files carry what is needed to
-//! look first:
+//! fjall trusts some of its files too much for a damaged disk: it allocates a length that a flipped bit has changed
+//! before it checks anything, and it deletes a keyspace whose name it cannot find. Its files contain the checksums that
+//! are needed to verify them first:
 //!
 //! ```text
 //!  keyspaces/<n>/current ──► v<id>, with its xxh3-128
@@ -11,7 +11,8 @@
 //!
 //! `current`: id u64 | xxh3-128 | 0 (lsm-tree's `version/persist.rs`). `v<id>`, tables and blob files are archives of
 //! the `sfa` crate: sections, then a table of contents `TOC!` | count u32 | (position u64 | length u64 | name length
-//! u16 | name)*, then `SFA!` | 1 | 0 | its xxh3-128 | its position u64 | its length u64.
+//! u16 | name)*, then the trailer `SFA!` | 1 | 0 | xxh3-128 of the table of contents | its position u64 | its length
+//! u64.
 
 use std::{
     fs::File,
@@ -23,28 +24,29 @@ use std::{
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 const TRAILER_BYTES: u64 = 38;
-/// A table of contents has a handful of sections.
+/// A table of contents lists only a handful of sections.
 const CONTENTS_BYTES_MAX: u64 = 64 << 10;
-/// A file that says which files there are: 33 bytes for each.
+/// A manifest lists the tables and blob files of a keyspace, with 33 bytes for each.
 const MANIFEST_BYTES_MAX: u64 = 256 << 20;
 
-/// Files of a fjall folder that it should not be opened with.
+/// A reason not to open a fjall folder.
 #[derive(Debug, thiserror::Error)]
 pub enum FilesError {
-    /// A file is gone, or is not what was written.
+    /// A file is missing or differs from what was written.
     #[error("{}: {why}", .path.display())]
     Damaged {
-        /// Which file.
+        /// The damaged file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// A description of the damage.
         why: String,
     },
-    /// The system does not let it be read. Its cause is elsewhere; try again when it is gone.
+    /// The operating system does not allow the file to be read, for a reason outside the journal. Fix the cause and
+    /// retry.
     #[error("{}: {why}", .path.display())]
     Unreadable {
-        /// Which file.
+        /// The unreadable file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         why: io::Error,
     },
 }
@@ -63,7 +65,7 @@ impl FilesError {
     }
 }
 
-/// A table or a blob file that a keyspace consists of.
+/// A table or a blob file of a keyspace.
 struct Part {
     path: PathBuf,
     id: u64,
@@ -71,8 +73,8 @@ struct Part {
     bytes: u64,
 }
 
-/// Checks the files of a fjall folder that nobody has open: all of their frames, and of the newest `bytes_max` bytes
-/// every one. Its logs are not looked at.
+/// Checks the files of a fjall folder that no process has open: the frame of every file, and every byte of the newest
+/// `bytes_max` bytes. fjall's logs are not checked here.
 pub fn check_files(folder: &Path, bytes_max: u64) -> Result<(), FilesError> {
     let keyspaces = folder.join("keyspaces");
     if !keyspaces.is_dir() {
@@ -86,7 +88,7 @@ fn check_keyspaces(keyspaces: &Path, bytes_max: u64) -> Result<(), FilesError> {
     for folder in list(keyspaces)? {
         parts.extend(parts_of(&folder)?);
     }
-    // The names of the keyspaces come first whatever their age: fjall deletes a keyspace that has none.
+    // The keyspace that holds the names is checked first whatever its age: fjall deletes a keyspace without a name.
     parts.sort_by_key(|part| (!part.path.starts_with(keyspaces.join("0")), u64::MAX - part.id));
     let mut left = bytes_max;
     for part in parts {
@@ -106,14 +108,16 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, FilesError> {
     Ok(files)
 }
 
-/// What a keyspace consists of by now. Files that are not named are left from a crash; fjall removes them.
+/// Returns the files that the keyspace currently consists of. Other files are left over from a crash; fjall removes
+/// them.
 fn parts_of(folder: &Path) -> Result<Vec<Part>, FilesError> {
     let current = folder.join("current");
     let current_bytes = match std::fs::read(&current) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let used = |kind: &str| std::fs::read_dir(folder.join(kind)).is_ok_and(|mut files| files.next().is_some());
-            // Without it fjall takes the keyspace for one whose making was cut off, and deletes it.
+            // Without this file fjall assumes that the creation of the keyspace was interrupted, and deletes the
+            // keyspace.
             return if used("tables") || used("blobs") { Err(FilesError::io(&current, error)) } else { Ok(Vec::new()) };
         }
         Err(error) => return Err(FilesError::io(&current, error)),
@@ -140,7 +144,7 @@ fn parts_of(folder: &Path) -> Result<Vec<Part>, FilesError> {
     listed.into_iter().map(part).collect()
 }
 
-/// The tables and blob files that a manifest names: lsm-tree's `version/recovery.rs`.
+/// Returns the tables and blob files that a manifest lists. The format is that of lsm-tree's `version/recovery.rs`.
 fn listed(manifest: &[u8]) -> Option<Vec<(&'static str, u64, u128)>> {
     let at = manifest.len().checked_sub(TRAILER_BYTES as usize)?;
     let mut trailer = Fields { bytes: manifest.get(at + 22..)? };
@@ -174,7 +178,7 @@ fn listed(manifest: &[u8]) -> Option<Vec<(&'static str, u64, u128)>> {
     Some(parts)
 }
 
-/// Whether the table of contents of a file is the one that was written.
+/// Checks that the table of contents of a file matches the checksum in its trailer.
 fn check_frame(path: &Path) -> Result<(), FilesError> {
     let io = |error| FilesError::io(path, error);
     let file = File::open(path).map_err(io)?;

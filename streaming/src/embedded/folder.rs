@@ -10,32 +10,32 @@ use std::{
 
 use crate::journal::JournalError;
 
-/// The name of the lock file in a data folder. It holds the id of the process that has the folder.
+/// The name of the lock file in a data folder. The file holds the id of the process that owns the folder.
 pub const LOCK_FILE: &str = "LOCK";
 
-/// A data folder that could not be taken.
+/// An error while taking ownership of a data folder.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    /// Another process has it. Stop that process first.
+    /// Another process owns the folder. Stop that process first.
     #[error("data folder {path} is in use by process {pid}")]
     InUse {
         /// The folder.
         path: PathBuf,
-        /// Who has it; `?` while that process is just starting.
+        /// The id of the owning process; `?` if that process has only just started.
         pid: String,
     },
-    /// The lock file is a symbolic link: writing to it would overwrite whatever it leads to.
+    /// The lock file is a symbolic link. Writing to it would overwrite the target of the link.
     #[error("{path} is a symbolic link, which is not followed: remove it")]
     Link {
         /// The lock file.
         path: PathBuf,
     },
-    /// It cannot be made or locked.
+    /// The folder cannot be created or locked.
     #[error("data folder {path}: {why}")]
     Io {
         /// The folder.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         why: io::Error,
     },
 }
@@ -49,8 +49,8 @@ impl From<FolderError> for JournalError {
     }
 }
 
-/// A data folder that this process alone has, until the last clone of this is gone. The system releases it with the
-/// process, however that ends.
+/// Exclusive ownership of a data folder by this process, until the last clone is dropped. The operating system releases
+/// the lock when the process ends, whatever the cause.
 #[derive(Debug, Clone)]
 pub struct DataFolder {
     held: Arc<Held>,
@@ -63,7 +63,7 @@ struct Held {
 }
 
 impl DataFolder {
-    /// Takes the folder, and makes it if there is none.
+    /// Locks the folder, and creates it if it does not exist.
     pub fn lock(path: impl AsRef<Path>) -> Result<Self, FolderError> {
         let path = path.as_ref().to_path_buf();
         let lock_file = path.join(LOCK_FILE);
@@ -76,13 +76,13 @@ impl DataFolder {
         })
     }
 
-    /// Itself, or the id of the process that has it.
+    /// Returns the locked folder, or the id of the process that owns it.
     fn try_lock(path: &Path) -> io::Result<Result<Self, String>> {
-        // For its owner's eyes alone: it holds accounts and addresses.
+        // Accessible by its owner only: the folder holds accounts and addresses.
         DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        // Not through a link, also when one was put there a moment ago.
+        // Does not follow a symbolic link, even if it was created after the check in `lock`.
         options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32);
         let mut lock = options.open(path.join(LOCK_FILE))?;
         match lock.try_lock() {
@@ -99,13 +99,13 @@ impl DataFolder {
         Ok(Ok(Self { held: Arc::new(Held { path: path.to_path_buf(), _lock: lock }) }))
     }
 
-    /// Where it is.
+    /// Returns the path of the folder.
     pub fn path(&self) -> &Path {
         &self.held.path
     }
 }
 
-/// Makes what was created, renamed or removed in a folder durable.
+/// Makes the creation, renaming and removal of files in a folder durable.
 pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
@@ -139,7 +139,7 @@ mod tests {
         std::fs::write(&target, "precious").unwrap();
         std::os::unix::fs::symlink(&target, path.join(LOCK_FILE)).unwrap();
         assert!(matches!(DataFolder::lock(&path), Err(FolderError::Link { .. })));
-        // A link that leads nowhere would make a file elsewhere.
+        // A dangling link would create a file elsewhere.
         std::fs::remove_file(&target).unwrap();
         assert!(matches!(DataFolder::lock(&path), Err(FolderError::Link { .. })));
         assert!(!target.exists());

@@ -17,13 +17,13 @@ use crate::{
     journal::{Accepted, AppendError, Lead, Leadership},
 };
 
-/// A leadership of the embedded journal. It outlives the journal without keeping its files open.
+/// A leadership of the embedded journal. It may outlive the journal, and does not keep its files open.
 pub(super) struct EmbeddedLeadership {
     pub(super) shard: ShardId,
     lead: Lead,
     next: Position,
     queue: Arc<Queue>,
-    /// The holder has heard an error, or is about to: nothing more is sent.
+    /// The holder has received an error, or is about to: no further append is sent.
     broken: Arc<AtomicBool>,
 }
 

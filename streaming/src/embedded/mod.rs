@@ -1,23 +1,28 @@
-//! The embedded journal: fjall in the data folder, for one process that owns it.
+//! The embedded journal: a fjall database in the data folder, for the one process that owns the folder.
 //!
 //! ```text
-//!  <data>/LOCK               who has the folder
+//!  <data>/LOCK               the id of the process that owns the folder
 //!  <data>/journal/           the fjall database: rows of (shard, position, count) → batch
-//!  <data>/journal.witness    the accepted position of every shard, at most 100 ms old
-//!  <data>/journal.before-open/   the files as they were before an opening that was refused
+//!  <data>/journal.witness    the durable watermark: the accepted position of every shard, at most 100 ms old
+//!  <data>/journal.before-open/   a copy of the database from before an opening that was refused
 //! ```
 //!
-//! An append is accepted when the one appender thread has written and synced the group that it is in. Only batches
-//! that count are ever written, so the database is the history itself.
+//! The *durable watermark* keeps its original name on disk: the file is `journal.witness`, and the option that replaces
+//! it is called `rewitness`.
 //!
-//! # What a damaged disk can do
+//! An append is accepted once the appender thread has written and synced the group that contains it. Only batches that
+//! count are ever written, so the database is the history itself.
 //!
-//! Opening refuses a gap, a batch that is not what was written, one that does not count, and an end before what the
-//! witness, or [`EmbeddedJournal::check_reaches`], knows of. What it cannot tell from a torn last write is a cut
-//! within the moments since the witness was last written: at most `witness_every` of appends, which nobody can have
-//! relied on for longer than that.
+//! # Which damage is detected
+//!
+//! Opening refuses a gap, a batch that differs from what was written, a batch that does not count, and a log that ends
+//! before the durable watermark. [`EmbeddedJournal::check_reaches`] also refuses a log that ends before a position that
+//! a checkpoint or a projection recorded. One loss cannot be told from a torn last write: a log cut after the position
+//! of the durable watermark. It covers at most the appends of the last `watermark_every`, so nothing that was accepted
+//! longer ago than that can disappear unnoticed.
 
 mod appender;
+mod durable_watermark;
 mod files;
 mod folder;
 mod leadership;
@@ -32,8 +37,7 @@ mod store;
 mod tests;
 mod torn;
 mod verify;
-mod witness;
-mod witnessing;
+mod watermark_keeper;
 
 use std::{hash::BuildHasher, sync::Arc, thread::JoinHandle, time::Instant};
 
@@ -45,11 +49,11 @@ use futures::{
 };
 use tokio::sync::oneshot;
 
+pub use durable_watermark::{DurableWatermark, RecordedWatermarks, WatermarkError};
 pub use files::{FilesError, check_files};
 pub use folder::{DataFolder, FolderError, LOCK_FILE};
 pub use options::{EmbeddedOptions, NoProbe, SyncProbe};
 pub use scan::{JournalReport, PROBLEMS_MAX, ShardReport, scan};
-pub use witness::{Testimony, Witness, WitnessError};
 
 use self::{
     appender::{Appender, Watermarks},
@@ -58,28 +62,28 @@ use self::{
     queue::{Queue, Request},
     spare::Spare,
     store::Store,
-    witnessing::Witnessing,
+    watermark_keeper::WatermarkKeeper,
 };
 use crate::{
     batch::{self, Batch, BatchError, Nonce, Position, ShardId},
-    counting::{Counting, Verdict},
+    fencing::{FencingState, Verdict},
     journal::{BatchStream, Journal, JournalError, Leadership},
 };
 
-/// The database's folder in the data folder.
+/// The name of the database's folder in the data folder.
 pub const JOURNAL_FOLDER: &str = "journal";
-/// The witness file in the data folder.
-pub const WITNESS_FILE: &str = "journal.witness";
-const WITNESS: &str = "the witness file";
+/// The name of the durable watermark's file in the data folder.
+pub const WATERMARK_FILE: &str = "journal.witness";
+const WATERMARK: &str = "the witness file";
 
-/// The journal in the data folder. Dropping it writes and syncs what has queued, and closes the files once the last
-/// stream that reads from it is gone.
+/// The journal in the data folder. Dropping it writes and syncs the queued appends. The files close once the last
+/// stream that reads from the journal is dropped too.
 pub struct EmbeddedJournal {
     store: Store,
     queue: Arc<Queue>,
     watermarks: Arc<Watermarks>,
     appender: Option<JoinHandle<()>>,
-    witnessing: Option<Witnessing>,
+    watermark_keeper: Option<WatermarkKeeper>,
 }
 
 impl std::fmt::Debug for EmbeddedJournal {
@@ -89,67 +93,72 @@ impl std::fmt::Debug for EmbeddedJournal {
 }
 
 impl EmbeddedJournal {
-    /// Opens the journal in `folder`, or makes it, and checks what is in it. It blocks, for as long as reading the
-    /// newest `verify_bytes_max` bytes takes.
+    /// Opens the journal in `folder`, or creates it, and checks its contents. This call blocks for as long as it takes
+    /// to read the newest `verify_bytes_max` bytes.
     ///
-    /// After a refusal the files as they were before are kept in `journal.before-open`.
+    /// If the journal is refused, a copy of its files from before the opening is kept in `journal.before-open`.
     pub fn open(folder: DataFolder, options: EmbeddedOptions) -> Result<Self, JournalError> {
         let began = Instant::now();
         let path = folder.path().join(JOURNAL_FOLDER);
         let options = naming_the_folder(options, &path);
-        let witness_path = folder.path().join(WITNESS_FILE);
-        let testimony = testimony(&witness_path, &options)?;
-        let nothing_accepted = testimony.as_ref().is_none_or(|said| said.positions.iter().all(|at| at.0 == 0));
+        let watermark_path = folder.path().join(WATERMARK_FILE);
+        // The order matters. Files are copied before fjall opens them, because opening repairs them, and the copy is
+        // removed only after every check has passed. The durable watermark is rewritten last: a refused opening must
+        // not destroy the record of how far the journal reached.
+        let recorded = recorded(&watermark_path, &options)?;
+        let nothing_accepted = recorded.as_ref().is_none_or(|said| said.positions.iter().all(|at| at.0 == 0));
         store::clear_unfinished(&path, nothing_accepted)?;
         let preserved = Preserved::take(&path);
         let note = |error| kept(error, &preserved);
         check_files(&path, options.verify_bytes_max).map_err(|error| note(error.into()))?;
         let store = Store::open(&path, Some(folder), &options).map_err(note)?;
-        let tails = check(&store, testimony.as_ref(), &witness_path, &options).map_err(note)?;
+        let tails = check(&store, recorded.as_ref(), &watermark_path, &options).map_err(note)?;
         preserved.release();
 
         let positions: Vec<Position> = tails.iter().map(|tail| tail.next).collect();
-        let io = |error: std::io::Error| JournalError::Store(format!("{}: {error}", witness_path.display()));
-        let witness = Witness::begin(&witness_path, &positions).map_err(io)?;
+        let io = |error: std::io::Error| JournalError::Store(format!("{}: {error}", watermark_path.display()));
+        let durable_watermark = DurableWatermark::begin(&watermark_path, &positions).map_err(io)?;
         let watermarks = Arc::new(Watermarks::new(positions.into_iter()));
         let queue = Arc::<Queue>::default();
         let spare = Arc::new(Spare::take());
-        let witnessing = Witnessing::start(witness, Arc::clone(&watermarks), Arc::clone(&spare), &options);
-        let witnessing = witnessing.map_err(io)?;
+        let watermark_keeper =
+            WatermarkKeeper::start(durable_watermark, Arc::clone(&watermarks), Arc::clone(&spare), &options);
+        let watermark_keeper = watermark_keeper.map_err(io)?;
         let (appended, raised) = (Arc::clone(&queue), Arc::clone(&watermarks));
         let appender = Appender::new(store.clone(), appended, raised, spare, tails, &options);
         let appender = std::thread::Builder::new().name("journal-appender".into()).spawn(|| appender.run());
         let appender = Some(appender.map_err(io)?);
         let elapsed_ms = began.elapsed().as_millis() as u64;
         tracing::info!(path = %path.display(), shards = options.shards, elapsed_ms, "journal open");
-        Ok(Self { store, queue, watermarks, appender, witnessing: Some(witnessing) })
+        Ok(Self { store, queue, watermarks, appender, watermark_keeper: Some(watermark_keeper) })
     }
 
-    /// Refuses a journal that ends before what others have recorded of it: a checkpoint, a projection. Each names
-    /// the shard, the position that it must have reached, and who says so.
+    /// Refuses a journal that ends before a position that another component has recorded, such as a checkpoint or a
+    /// projection. Each item of `expected` is the shard, the position that it must have reached, and the source of that
+    /// position.
     pub fn check_reaches(&self, expected: &[(ShardId, Position, &'static str)]) -> Result<(), JournalError> {
-        for &(shard, expected, witness) in expected {
+        for &(shard, expected, durable_watermark) in expected {
             let end = self.accepted_now(shard)?;
             if end < expected {
-                return Err(JournalError::Truncated { shard, end, expected, witness });
+                return Err(JournalError::Truncated { shard, end, expected, recorded_by: durable_watermark });
             }
         }
         Ok(())
     }
 
-    /// The position after the newest accepted batch.
+    /// Returns the position after the newest accepted batch.
     pub fn accepted_now(&self, shard: ShardId) -> Result<Position, JournalError> {
         let shards = self.watermarks.shards();
         self.watermarks.get(shard).ok_or_else(|| JournalError::Store(format!("no shard {shard} among {shards}")))
     }
 
-    /// Bytes that the journal takes on the disk.
+    /// Returns the size of the journal on disk, in bytes.
     pub fn on_disk_bytes(&self) -> Result<u64, JournalError> {
         self.store.db.disk_space().map_err(|error| self.store.failed(&error))
     }
 
-    /// Offers a record as another process might have written it, and says whether it counts; only then is it kept.
-    /// For tests: in production nobody else writes.
+    /// Submits a record as if another process had written it, and returns the verdict. The record is stored only if it
+    /// counts. For tests: in production no other process writes.
     pub async fn inject(&self, shard: ShardId, bytes: Bytes) -> Result<Verdict, InjectError> {
         let batch = Batch::decode(&bytes)?;
         self.accepted_now(shard)?;
@@ -162,13 +171,15 @@ impl EmbeddedJournal {
 
 impl Drop for EmbeddedJournal {
     fn drop(&mut self) {
+        // The appender ends first, so that the last write of the durable watermark includes everything that it
+        // accepted.
         self.queue.close();
         if let Some(appender) = self.appender.take() {
-            // A panic was reported where it happened.
+            // A panic was reported by the thread that panicked.
             let _ = appender.join();
         }
-        if let Some(witnessing) = self.witnessing.take() {
-            witnessing.stop();
+        if let Some(watermark_keeper) = self.watermark_keeper.take() {
+            watermark_keeper.stop();
         }
     }
 }
@@ -178,7 +189,11 @@ impl Journal for EmbeddedJournal {
         self.watermarks.shards()
     }
 
-    fn lead(&self, shard: ShardId, node: &str) -> BoxFuture<'_, Result<Box<dyn Leadership>, JournalError>> {
+    fn acquire_leadership(
+        &self,
+        shard: ShardId,
+        node: &str,
+    ) -> BoxFuture<'_, Result<Box<dyn Leadership>, JournalError>> {
         let node = node.to_owned();
         async move {
             self.accepted_now(shard)?;
@@ -204,13 +219,13 @@ impl Journal for EmbeddedJournal {
     }
 }
 
-/// A record that could not be offered.
+/// A record that could not be injected.
 #[derive(Debug, thiserror::Error)]
 pub enum InjectError {
-    /// It is not a batch.
+    /// The bytes are not a batch.
     #[error(transparent)]
     Batch(#[from] BatchError),
-    /// The journal does not take it.
+    /// The journal refuses the record.
     #[error(transparent)]
     Journal(#[from] JournalError),
 }
@@ -219,49 +234,50 @@ fn stopped() -> JournalError {
     JournalError::Store("the journal stopped".into())
 }
 
-/// Unlike any other of this process or one before it: the standard library's per-process random keys, and the time.
+/// Returns a nonce that differs from every other of this process and of those before it. It is made of the standard
+/// library's per-process random keys and the time.
 fn fresh_nonce() -> Nonce {
     let random = std::hash::RandomState::new();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Nonce((u128::from(random.hash_one(now)) << 64) | u128::from(random.hash_one((now, std::process::id()))))
 }
 
-/// Whoever is told of the end of the journal is told where it is.
+/// Adds the path of the journal to the message that `on_fatal` receives.
 fn naming_the_folder(options: EmbeddedOptions, path: &std::path::Path) -> EmbeddedOptions {
     let (told, path) = (options.on_fatal, path.display().to_string());
     EmbeddedOptions { on_fatal: Arc::new(move |why| told(&format!("{path}: {why}"))), ..options }
 }
 
-/// What the witness says, unless an operator has decided to begin a new one.
-fn testimony(path: &std::path::Path, options: &EmbeddedOptions) -> Result<Option<Testimony>, JournalError> {
-    if options.rewitness {
+/// Reads the durable watermark, unless an operator has set the option to replace it (`rewitness`).
+fn recorded(path: &std::path::Path, options: &EmbeddedOptions) -> Result<Option<RecordedWatermarks>, JournalError> {
+    if options.reset_watermark {
         return Ok(None);
     }
-    Witness::read(path).map_err(|error| match error {
-        WitnessError::Io(error) => JournalError::Store(format!("{}: {error}", path.display())),
-        WitnessError::Damaged => {
+    DurableWatermark::read(path).map_err(|error| match error {
+        WatermarkError::Io(error) => JournalError::Store(format!("{}: {error}", path.display())),
+        WatermarkError::Damaged => {
             JournalError::DamagedStore { path: path.display().to_string(), why: error.to_string() }
         }
     })
 }
 
-/// Everything that must hold before the journal may be used; the state of each shard's log if it does.
+/// Checks everything that must hold before the journal may be used, and returns the state of each shard's log.
 fn check(
     store: &Store,
-    testimony: Option<&Testimony>,
-    witness_path: &std::path::Path,
+    recorded: Option<&RecordedWatermarks>,
+    watermark_path: &std::path::Path,
     options: &EmbeddedOptions,
-) -> Result<Vec<Counting>, JournalError> {
+) -> Result<Vec<FencingState>, JournalError> {
     let asked = options.shards;
-    let witnessed = |shard: u16| testimony.and_then(|said| said.positions.get(usize::from(shard)).copied());
+    let recorded_at = |shard: u16| recorded.and_then(|said| said.positions.get(usize::from(shard)).copied());
     match store.made_with()? {
         Some(made) if made != asked => return Err(JournalError::WrongShards { made, asked }),
         Some(_) => {}
         None => {
-            if let Some(shard) = (0..u16::MAX).find(|shard| witnessed(*shard).is_some_and(|at| at.0 > 0)) {
-                let expected = witnessed(shard).unwrap_or_default();
+            if let Some(shard) = (0..u16::MAX).find(|shard| recorded_at(*shard).is_some_and(|at| at.0 > 0)) {
+                let expected = recorded_at(shard).unwrap_or_default();
                 let (shard, end) = (ShardId(shard), Position(0));
-                return Err(JournalError::Truncated { shard, end, expected, witness: WITNESS });
+                return Err(JournalError::Truncated { shard, end, expected, recorded_by: WATERMARK });
             }
             store.strays(0)?;
             store.make(asked)?;
@@ -273,18 +289,18 @@ fn check(
         .map(|shard| {
             let shard = ShardId(shard);
             let verified = verify::verify(store, shard, bytes_max)?;
-            let (end, expected) = (verified.tail.next, witnessed(shard.0).unwrap_or_default());
+            let (end, expected) = (verified.tail.next, recorded_at(shard.0).unwrap_or_default());
             match end < expected {
-                true => Err(JournalError::Truncated { shard, end, expected, witness: WITNESS }),
+                true => Err(JournalError::Truncated { shard, end, expected, recorded_by: WATERMARK }),
                 false => Ok(verified.tail),
             }
         })
         .collect();
     let tails = tails?;
-    if testimony.is_none() && !options.rewitness && tails.iter().any(|tail| tail.next.0 > 0) {
+    if recorded.is_none() && !options.reset_watermark && tails.iter().any(|tail| tail.next.0 > 0) {
         let why = "it is missing, so nobody knows how far the journal reached; if that is right, open it once with \
                    `rewitness`";
-        return Err(JournalError::DamagedStore { path: witness_path.display().to_string(), why: why.into() });
+        return Err(JournalError::DamagedStore { path: watermark_path.display().to_string(), why: why.into() });
     }
     Ok(tails)
 }
@@ -298,7 +314,7 @@ impl From<FilesError> for JournalError {
     }
 }
 
-/// Tells whoever reads the refusal where the files are as they were.
+/// Logs the path of the copy that was made before the journal was opened, so that an operator can find it.
 fn kept(error: JournalError, preserved: &Preserved) -> JournalError {
     if let Some(path) = preserved.path() {
         tracing::error!(%error, kept = %path.display(), "journal refused; its files from before opening are kept");

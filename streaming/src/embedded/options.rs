@@ -1,4 +1,4 @@
-//! What can be chosen about the embedded journal.
+//! The options of the embedded journal.
 
 use std::{
     io::{self, Write},
@@ -8,41 +8,43 @@ use std::{
 
 use crate::batch::{Position, ShardId};
 
-/// What the process ends with when its journal cannot go on (`EX_SOFTWARE` of sysexits.h).
+/// The exit code of a process whose journal has failed (`EX_SOFTWARE` of sysexits.h).
 const EXIT_FATAL: i32 = 70;
 
-/// How an embedded journal is opened.
+/// The options with which an embedded journal is opened.
 #[derive(Clone)]
 pub struct EmbeddedOptions {
-    /// How many shards it has; fixed when it is made.
+    /// The number of shards, fixed when the journal is created.
     pub shards: u16,
-    /// How late at most the accepted positions are written aside. 100 ms.
-    pub witness_every: Duration,
-    /// How many of the newest bytes are read and checked entry by entry when it is opened; of older batches only the
-    /// positions are. 4 GiB.
+    /// The maximum age of the durable watermark. Default: 100 ms.
+    pub watermark_every: Duration,
+    /// How many of the newest bytes are read and checked entry by entry when the journal is opened. Of older batches
+    /// only the positions are checked. Default: 4 GiB.
     pub verify_bytes_max: u64,
-    /// Whether to open a journal whose witness file is missing, or says that it reached further, and to begin a new
-    /// witness from what is there. Only for an operator who has looked: what is missing is given up.
-    pub rewitness: bool,
-    /// Bytes kept in memory before they are sorted into tables. 32 MiB; fixed when the journal is made.
+    /// Whether to open a journal whose durable watermark is missing or is ahead of the log, and to replace it with a
+    /// new one that matches the log. Operators know this option as `rewitness`. Set it only after inspecting the
+    /// journal: the missing batches are given up.
+    pub reset_watermark: bool,
+    /// The size of the memtable, in bytes. Default: 32 MiB; fixed when the journal is created.
     pub memtable_bytes: u64,
-    /// How long a write may hang before the process is given up. 60 s.
+    /// How long a write may hang before the process is stopped. Default: 60 s.
     pub stall_max: Duration,
-    /// What to do when a write or a sync failed, so that memory and disk disagree. It must not return in production:
-    /// the default prints why, and in which folder, to stderr and ends the process with exit code 70.
+    /// Called when the journal cannot continue: a write or a sync has failed, so that memory and disk disagree, has
+    /// hung for `stall_max`, or the appender has panicked. It must not return in production: the default prints the
+    /// reason and the folder to stderr and ends the process with exit code 70.
     pub on_fatal: Arc<dyn Fn(&str) + Send + Sync>,
-    /// Looks at each write and sync: for tests.
+    /// Observes each write and sync. For tests.
     pub probe: Arc<dyn SyncProbe>,
 }
 
 impl EmbeddedOptions {
-    /// The defaults, for so many shards.
+    /// Returns the defaults for this number of shards.
     pub fn new(shards: u16) -> Self {
         Self {
             shards,
-            witness_every: Duration::from_millis(100),
+            watermark_every: Duration::from_millis(100),
             verify_bytes_max: 4 << 30,
-            rewitness: false,
+            reset_watermark: false,
             memtable_bytes: 32 << 20,
             stall_max: Duration::from_secs(60),
             on_fatal: Arc::new(stop_at_once),
@@ -55,16 +57,18 @@ impl std::fmt::Debug for EmbeddedOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("EmbeddedOptions")
             .field("shards", &self.shards)
-            .field("witness_every", &self.witness_every)
+            .field("witness_every", &self.watermark_every)
             .field("verify_bytes_max", &self.verify_bytes_max)
-            .field("rewitness", &self.rewitness)
+            .field("rewitness", &self.reset_watermark)
             .finish_non_exhaustive()
     }
 }
 
-/// After a failed write or sync nobody can say what is on the disk: stop at once, and find out by reopening.
+/// Ends the process. After a failed write or sync the contents of the disk are unknown; reopening the journal finds
+/// out.
 fn stop_at_once(why: &str) {
-    // Standard error may be a file on the same full disk: what cannot be said must not keep the process.
+    // Standard error may be a file on the same full disk. A message that cannot be written must not keep the process
+    // alive.
     let _ = writeln!(
         io::stderr(),
         "fusion: the journal cannot go on: {why}\n\
@@ -74,26 +78,26 @@ fn stop_at_once(why: &str) {
     std::process::exit(EXIT_FATAL);
 }
 
-/// Sees each step of a group of appends, in this order, and may make one fail. It runs on the journal's own thread.
+/// Observes each step of a group of appends, in this order, and may make a step fail. Runs on the appender thread.
 pub trait SyncProbe: Send + Sync {
-    /// Before a group is written.
+    /// Called before a group is written.
     fn before_commit(&self) -> io::Result<()> {
         Ok(())
     }
 
-    /// After it is written, before it is synced.
+    /// Called after a group is written and before it is synced.
     fn before_sync(&self) -> io::Result<()> {
         Ok(())
     }
 
-    /// After it is synced: each shard in it is durable up to its position.
+    /// Called after a group is synced: each of its shards is durable up to the given position.
     fn after_sync(&self, _durable: &[(ShardId, Position)]) {}
 
-    /// Before an append that ends at this position is answered as accepted.
+    /// Called before the append that ends at `end` is answered as accepted.
     fn before_answer(&self, _shard: ShardId, _end: Position) {}
 }
 
-/// Sees nothing.
+/// A probe that does nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoProbe;
 

@@ -1,4 +1,4 @@
-//! Copies of a journal's files, taken before they are opened: opening repairs, and a repair can destroy evidence.
+//! Copies of a journal's files, made before the journal is opened: opening repairs, and a repair can destroy evidence.
 
 use std::{
     fs::File,
@@ -6,16 +6,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What is beside `journal` while it is being opened, and stays when it was refused.
+/// The name of the folder beside `journal` that holds the copy during an opening, and afterwards if the journal was
+/// refused.
 const KEPT: &str = "journal.before-open";
 
-/// The files as they were before opening. Dropped, they stay; [`release`](Self::release) removes them.
+/// A copy of the files from before the opening. Dropping this value keeps the copy; [`release`](Self::release) removes
+/// it.
 pub(super) struct Preserved {
     path: Option<PathBuf>,
 }
 
 impl Preserved {
-    /// Keeps the files of `journal` in its parent folder. What an earlier refusal kept is older evidence, and stays.
+    /// Copies the files of `journal` into its parent folder. A copy from an earlier refusal is older evidence, so it is
+    /// kept and no new copy is made.
     pub(super) fn take(journal: &Path) -> Self {
         match Self::try_take(journal) {
             Ok(path) => Self { path },
@@ -42,12 +45,12 @@ impl Preserved {
         Ok(Some(kept))
     }
 
-    /// Where they are.
+    /// Returns the path of the copy.
     pub(super) fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
 
-    /// The journal opened and is right: the copies are not needed.
+    /// Removes the copy, because the journal has opened and is sound.
     pub(super) fn release(self) {
         if let Some(path) = self.path
             && let Err(error) = std::fs::remove_dir_all(&path)
@@ -57,7 +60,7 @@ impl Preserved {
     }
 }
 
-/// Copies a fjall folder. Tables and blob files never change, so they are linked where that is possible.
+/// Copies a fjall folder. Tables and blob files are immutable, so they are hard-linked where possible.
 pub(super) fn copy_store(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::create_dir_all(to)?;
     for file in std::fs::read_dir(from)? {
@@ -66,7 +69,7 @@ pub(super) fn copy_store(from: &Path, to: &Path) -> io::Result<()> {
         if file.file_type()?.is_dir() {
             copy_store(&source, &target)?;
         } else if file.file_name() == "lock" {
-            // Its owner's, not ours; opening makes another.
+            // The lock file belongs to the original folder. Opening the copy creates another.
         } else if !(from.ends_with("tables") || from.ends_with("blobs"))
             || std::fs::hard_link(&source, &target).is_err()
         {
@@ -76,7 +79,7 @@ pub(super) fn copy_store(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Copies a file, and leaves out the zeros that a log is made with.
+/// Copies a file without the zeros that a log is preallocated with.
 fn copy_sparse(from: &Path, to: &Path) -> io::Result<()> {
     let (mut source, mut target) = (File::open(from)?, File::create(to)?);
     let (mut chunk, zeros) = (vec![0; 1 << 16], vec![0; 1 << 16]);

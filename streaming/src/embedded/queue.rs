@@ -1,4 +1,4 @@
-//! What waits for the appender: bounded in batches and bytes, first in, first out.
+//! The queue of the appender: first in, first out, bounded in requests and bytes.
 
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
@@ -6,24 +6,24 @@ use tokio::sync::oneshot;
 
 use crate::{
     batch::{Batch, Header, Nonce, ShardId},
-    counting::Verdict,
+    fencing::Verdict,
     journal::{Accepted, AppendError, Lead},
 };
 
-/// How many requests may wait. Each shard's writer bounds its own; this is for when one does not.
+/// The maximum number of queued requests. Each shard's writer bounds its own; this limit applies if a writer does not.
 pub(super) const QUEUE_REQUESTS_MAX: usize = 8_192;
-/// How many bytes may wait: 32 of the largest batches.
+/// The maximum number of queued bytes: 32 batches of the maximum size.
 pub(super) const QUEUE_BYTES_MAX: usize = 256 << 20;
-/// How much is written and synced at once; more would only delay the answers to the first of it.
+/// The size at which a group is closed. A larger group would only delay the answers to its first requests.
 const GROUP_BYTES_MAX: usize = 16 << 20;
 
-/// What the appender is asked to do.
+/// A request to the appender.
 pub(super) enum Request {
     /// Append a batch of this leadership.
     Batch { shard: ShardId, header: Header, bytes: Bytes, answer: oneshot::Sender<Result<Accepted, AppendError>> },
-    /// Append a Lead, made for the place that it gets.
+    /// Append a Lead. Its position and epoch are assigned by the appender.
     Lead { shard: ShardId, node: String, nonce: Nonce, answer: oneshot::Sender<Lead> },
-    /// Append a record as another process might have, if it counts.
+    /// Append a record as if another process had written it, if it counts.
     Foreign { shard: ShardId, bytes: Bytes, batch: Batch, answer: oneshot::Sender<Verdict> },
 }
 
@@ -36,7 +36,7 @@ impl Request {
     }
 }
 
-/// Why a request cannot wait.
+/// The reason why a request was not queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refused {
     #[error("the journal is overloaded: {QUEUE_REQUESTS_MAX} appends or {QUEUE_BYTES_MAX} bytes wait already")]
@@ -50,11 +50,11 @@ struct Waiting {
     requests: std::collections::VecDeque<Request>,
     bytes: usize,
     closed: bool,
-    /// The appender sleeps and wants to be woken.
+    /// The appender is asleep and must be woken.
     idle: bool,
 }
 
-/// The queue before the appender.
+/// The queue of requests to the appender.
 #[derive(Default)]
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
@@ -62,7 +62,7 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// Puts a request at the end, without waiting.
+    /// Adds a request at the end, without waiting.
     pub(super) fn push(&self, request: Request) -> Result<(), Refused> {
         let mut waiting = self.waiting.lock();
         if waiting.closed {
@@ -82,7 +82,8 @@ impl Queue {
         Ok(())
     }
 
-    /// Takes what waits, up to a group's size, into `group`; waits if there is nothing. False: closed, and all done.
+    /// Moves queued requests into `group`, up to the size of a group. Waits while the queue is empty. Returns `false`
+    /// once the queue is closed and empty.
     pub(super) fn take_group(&self, group: &mut Vec<Request>) -> bool {
         let mut waiting = self.waiting.lock();
         while waiting.requests.is_empty() {
@@ -103,13 +104,13 @@ impl Queue {
         true
     }
 
-    /// Takes no more; the appender does what waits and ends.
+    /// Refuses further requests. The appender processes the queued ones and ends.
     pub(super) fn close(&self) {
         self.waiting.lock().closed = true;
         self.filled.notify_one();
     }
 
-    /// Takes no more, and forgets what waits: whoever waits for an answer hears that there is none.
+    /// Refuses further requests and drops the queued ones. Their senders receive an error.
     pub(super) fn abandon(&self) {
         let mut waiting = self.waiting.lock();
         waiting.closed = true;

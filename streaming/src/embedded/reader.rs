@@ -1,4 +1,4 @@
-//! Reading accepted batches, off the async threads, a chunk ahead of whoever reads.
+//! Reads accepted batches on blocking threads, one chunk ahead of the consumer.
 
 use futures::{FutureExt, StreamExt, stream};
 
@@ -11,10 +11,10 @@ use crate::{
     journal::{BatchStream, JournalError},
 };
 
-/// How much is read at once, in bytes of batches; one batch at least.
+/// The size of a chunk, in bytes of batches. A chunk holds at least one batch.
 const CHUNK_BYTES: usize = 1 << 20;
 
-/// What is left to read.
+/// The range that is still to be read.
 #[derive(Clone, Copy)]
 struct Rest {
     shard: ShardId,
@@ -24,11 +24,11 @@ struct Rest {
 
 type Chunk = (Vec<Result<Batch, JournalError>>, Option<Rest>);
 
-/// The batches of a shard that hold or follow `from`, up to `end`.
+/// Streams the batches of a shard that contain or follow `from`, up to `end`.
 pub(super) fn read(store: Store, shard: ShardId, from: Position, end: Position) -> BatchStream {
     let first = async move {
         let rest = (from < end).then_some(Rest { shard, from, end });
-        // The next chunk is being read while this one is taken.
+        // The next chunk is read while the consumer takes this one.
         stream::unfold((store, Ahead::Not(rest)), |(store, ahead)| async move {
             let (batches, rest) = match ahead {
                 Ahead::Not(None) => return None,
@@ -100,7 +100,7 @@ fn try_read_chunk(
     }
 }
 
-/// Where the batch that holds `from` begins.
+/// Returns the position at which the batch that contains `from` begins.
 fn start_of(store: &Store, shard: ShardId, from: Position) -> Result<Position, JournalError> {
     let upto = RowKey::from(shard, Position(0))..=RowKey::upto(shard, from);
     match store.rows.range(upto).next_back() {

@@ -1,57 +1,58 @@
-//! What is in the journal of a stopped process, without changing it: for `fusion doctor`.
+//! A read-only inspection of the journal of a stopped process, for `fusion doctor`.
 
 use std::path::Path;
 
 use super::{
-    JOURNAL_FOLDER, WITNESS_FILE, check_files, options::EmbeddedOptions, preserve, store::RowKey, store::Store, verify,
-    witness::Witness,
+    JOURNAL_FOLDER, WATERMARK_FILE, check_files, durable_watermark::DurableWatermark, options::EmbeddedOptions,
+    preserve, store::RowKey, store::Store, verify,
 };
 use crate::{
     batch::{Position, ShardId},
-    counting::{Counting, Verdict},
+    fencing::{FencingState, Verdict},
     journal::JournalError,
 };
 
-/// How many problems of a shard are told; more say no more.
+/// The maximum number of problems reported for a shard. More of them add no information.
 pub const PROBLEMS_MAX: usize = 100;
 
-/// What a journal holds.
+/// The contents of a journal.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JournalReport {
-    /// Each shard.
+    /// One report for each shard.
     pub shards: Vec<ShardReport>,
-    /// What is wrong with the journal as a whole.
+    /// Problems of the journal as a whole.
     pub problems: Vec<String>,
 }
 
-/// What one shard's log holds.
+/// The contents of one shard's log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShardReport {
-    /// The position of its first batch.
+    /// The position of the first batch.
     pub first: Position,
-    /// The position after its last.
+    /// The position after the last batch.
     pub end: Position,
-    /// How many batches it has, Leads included.
+    /// The number of batches, Leads included.
     pub batches: u64,
-    /// How many entries they have.
+    /// The number of entries in the batches.
     pub entries: u64,
-    /// What they take, in bytes.
+    /// The size of the batches, in bytes.
     pub bytes: u64,
-    /// What the witness file says that it reached.
-    pub witnessed: Option<Position>,
-    /// What is wrong, oldest first, at most [`PROBLEMS_MAX`].
+    /// The position in the durable watermark (`journal.witness`).
+    pub recorded_at: Option<Position>,
+    /// Problems, oldest first, at most [`PROBLEMS_MAX`].
     pub problems: Vec<String>,
 }
 
 impl JournalReport {
-    /// Whether nothing is wrong.
+    /// Whether the journal has no problems.
     pub fn is_sound(&self) -> bool {
         self.problems.is_empty() && self.shards.iter().all(|shard| shard.problems.is_empty())
     }
 }
 
-/// Reads the journal in the data folder `data`, which nobody may be using, from a copy in `scratch`: opening repairs,
-/// and a doctor only looks. `scratch` must not exist, is best on the same disk, and is removed. It blocks.
+/// Reads the journal in the data folder `data`, which no process may be using. Opening a journal repairs it, so this
+/// function reads a copy in `scratch` and leaves the original unchanged. `scratch` must not exist, should be on the
+/// same disk, and is removed afterwards. This call blocks.
 pub fn scan(data: &Path, scratch: &Path) -> Result<JournalReport, JournalError> {
     let io = |error: std::io::Error| JournalError::Store(format!("{}: {error}", scratch.display()));
     std::fs::create_dir(scratch).map_err(io)?;
@@ -63,8 +64,8 @@ pub fn scan(data: &Path, scratch: &Path) -> Result<JournalReport, JournalError> 
 
 fn scan_copy(data: &Path, copy: &Path) -> Result<JournalReport, JournalError> {
     let mut report = JournalReport::default();
-    let witness = Witness::read(&data.join(WITNESS_FILE)).unwrap_or_else(|error| {
-        report.problems.push(format!("{WITNESS_FILE}: {error}"));
+    let durable_watermark = DurableWatermark::read(&data.join(WATERMARK_FILE)).unwrap_or_else(|error| {
+        report.problems.push(format!("{WATERMARK_FILE}: {error}"));
         None
     });
     check_files(copy, u64::MAX)?;
@@ -78,9 +79,10 @@ fn scan_copy(data: &Path, copy: &Path) -> Result<JournalReport, JournalError> {
     }
     for shard in (0..shards).map(ShardId) {
         let mut scanned = scan_shard(&store, shard);
-        scanned.witnessed = witness.as_ref().and_then(|said| said.positions.get(usize::from(shard.0)).copied());
-        if let Some(witnessed) = scanned.witnessed.filter(|witnessed| scanned.end < *witnessed) {
-            scanned.problem(format!("ends at position {}, but the witness file shows {witnessed}", scanned.end));
+        scanned.recorded_at =
+            durable_watermark.as_ref().and_then(|said| said.positions.get(usize::from(shard.0)).copied());
+        if let Some(recorded_at) = scanned.recorded_at.filter(|recorded_at| scanned.end < *recorded_at) {
+            scanned.problem(format!("ends at position {}, but the witness file shows {recorded_at}", scanned.end));
         }
         report.shards.push(scanned);
     }
@@ -89,7 +91,7 @@ fn scan_copy(data: &Path, copy: &Path) -> Result<JournalReport, JournalError> {
 
 fn scan_shard(store: &Store, shard: ShardId) -> ShardReport {
     let mut report = ShardReport::default();
-    let mut counting = Counting::default();
+    let mut fencing = FencingState::default();
     let rows = store.rows.range(RowKey::from(shard, Position(0))..=RowKey::upto(shard, Position(u64::MAX)));
     for guard in rows {
         let (key, value) = match guard.into_inner() {
@@ -116,13 +118,13 @@ fn scan_shard(store: &Store, shard: ShardId) -> ShardReport {
             Err(error) => report.problem(format!("position {}: {error}", key.first)),
             Ok(batch) => {
                 report.entries += batch.entries().count() as u64;
-                let verdict = counting.judge(&batch.header, &batch.content);
+                let verdict = fencing.judge(&batch.header, &batch.content);
                 if verdict != Verdict::Counts {
                     report.problem(format!("position {}: the batch does not count: {verdict:?}", key.first));
                 }
-                // Go on from what is there, so that one fault is told once.
+                // Continue from the batch that is there, so that one fault is reported once.
                 let nonce = batch.header.nonce;
-                counting = Counting { epoch: batch.header.epoch, nonce, next: batch.header.end() };
+                fencing = FencingState { epoch: batch.header.epoch, nonce, next: batch.header.end() };
             }
         }
     }

@@ -1,9 +1,9 @@
-//! Descriptors kept open, to be given up when the process has none left.
+//! Spare file descriptors, to be released when the process has none left.
 //!
-//! fjall flushes and compacts on a thread of its own, and a file that it cannot open there is the end of the database:
-//! every later write is refused. So the journal keeps some descriptors that it does not need. Before each group of
-//! appends, and with each turn of the witness, it opens one file; when that fails for want of descriptors it closes
-//! them all, and fjall finds places.
+//! fjall flushes and compacts on a thread of its own. If that thread cannot open a file, the database fails: every
+//! later write is refused. The journal therefore holds some descriptors that it does not need. Before each group of
+//! appends, and before each write of the durable watermark, it opens one file. If that fails for lack of descriptors,
+//! the journal closes all of its spare ones, so that fjall can open its files.
 
 use std::{
     fs::File,
@@ -13,18 +13,19 @@ use std::{
 
 use parking_lot::Mutex;
 
-/// Descriptors kept: a flush, a compaction and a turn of fjall's log together open some 30 files at once, and fjall
-/// keeps [`CACHED_FILES_MAX`] open.
+/// The number of spare descriptors. A flush, a compaction and a rotation of fjall's log together open some 30 files at
+/// once, and fjall keeps [`CACHED_FILES_MAX`] open.
 pub(super) const SPARE_MAX: usize = 64;
-/// Files that fjall keeps open for reading. A file that is not among them is opened again, in some microseconds.
+/// The number of files that fjall keeps open for reading. Opening any other file again takes some microseconds.
 pub(super) const CACHED_FILES_MAX: usize = 32;
-/// How long after they were given up new ones are taken: what needed them must come first.
+/// How long the journal waits before it takes spare descriptors again, so that the code that needs descriptors gets
+/// them first.
 const TAKEN_AGAIN_AFTER: Duration = Duration::from_secs(10);
-/// The system has too many files open, in the numbers of Linux, macOS and the BSDs.
+/// The error for too many open files in the system, as numbered by Linux, macOS and the BSDs.
 const ENFILE: i32 = 23;
-/// The process has too many files open.
+/// The error for too many open files in the process.
 const EMFILE: i32 = 24;
-/// What is opened to see whether it is possible.
+/// The file that is opened to test whether a descriptor is available.
 const PROBED: &str = "/dev/null";
 
 /// The spare descriptors of a journal.
@@ -38,13 +39,13 @@ struct Held {
 }
 
 impl Spare {
-    /// As many as there are to have.
+    /// Takes as many spare descriptors as are available, up to the maximum.
     pub(super) fn take() -> Self {
         let files = (0..SPARE_MAX).map_while(|_| File::open(PROBED).ok()).collect();
         Self(Mutex::new(Held { files, given_up_at: None }))
     }
 
-    /// Gives all up if the process has no descriptor left; takes one more if some are missing and there are any.
+    /// Releases all spare descriptors if the process has none left. Otherwise takes one more if some are missing.
     pub(super) fn look(&self) {
         let mut held = self.0.lock();
         match File::open(PROBED) {
@@ -63,13 +64,13 @@ impl Spare {
                     tracing::error!(%error, given_up, "no file descriptors are left; the journal gives up its spare ones");
                 }
             }
-            // Anything else says nothing about descriptors.
+            // Any other error gives no information about descriptors.
             Err(_) => {}
         }
     }
 }
 
-/// Whether the process (EMFILE) or the system (ENFILE) has too many files open.
+/// Whether the process (EMFILE) or the system (ENFILE) has too many open files.
 fn is_exhausted(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
 }

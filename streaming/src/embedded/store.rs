@@ -1,9 +1,9 @@
-//! The fjall database that holds the batches, and the trouble it can be in when it is opened.
+//! The fjall database that holds the batches, and the handling of its failures to open.
 //!
-//! One keyspace; a row for each batch that counts: `shard u16 | first position u64 | count u32`, big-endian, so that
-//! rows are in the order of the log and their places show without their values. The values are kept apart from the
-//! keys (blob files): rows never change, so a value is written twice, to the log and to its blob file, and not again
-//! at each compaction.
+//! The database has one keyspace with one row for each batch that counts. The key is `shard u16 | first position u64 |
+//! count u32`, big-endian: rows are in the order of the log, and positions can be checked without reading values.
+//! Values are stored apart from the keys, in blob files. Rows never change, so each value is written exactly twice, to
+//! the log and to a blob file, and is not rewritten by compactions.
 
 use std::{
     fs::OpenOptions,
@@ -23,17 +23,18 @@ use crate::{
 };
 
 const KEYSPACE: &str = "batches";
-/// Behind the rows of every shard: no shard has the number 0xffff.
+/// A key after the rows of every shard: no shard has the number 0xffff.
 const MADE_KEY: [u8; 6] = *b"\xff\xffmade";
 const FORMAT: u8 = 1;
-/// Smaller values stay with their keys.
+/// The size in bytes below which a value is stored with its key.
 const SEPARATED_BYTES_MIN: u32 = 1024;
 const BLOB_FILE_BYTES: u64 = 256 << 20;
 const CACHE_BYTES: u64 = 8 << 20;
-/// fjall keeps its own log until the tables hold it: the time that opening takes.
+/// The maximum size of fjall's own log, in bytes. fjall keeps the log until its tables hold the data, and reads it when
+/// it opens, so this bounds the time that opening takes.
 const LOG_BYTES_MAX: u64 = 128 << 20;
 
-/// The open database. Whoever has it keeps the data folder locked.
+/// The open database. Every clone keeps the data folder locked.
 #[derive(Clone)]
 pub(super) struct Store {
     pub(super) db: Database,
@@ -42,7 +43,7 @@ pub(super) struct Store {
     _folder: Option<DataFolder>,
 }
 
-/// Where a row belongs.
+/// The key of a row: the shard and the positions of its batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RowKey {
     pub(super) shard: ShardId,
@@ -80,25 +81,25 @@ impl RowKey {
         Position(self.first.0.saturating_add(u64::from(self.count)))
     }
 
-    /// The least key that a row at this position can have.
+    /// Returns the smallest key that a row at this position can have.
     pub(super) fn from(shard: ShardId, first: Position) -> [u8; Self::BYTES] {
         Self { shard, first, count: 0 }.encode()
     }
 
-    /// The greatest.
+    /// Returns the largest key that a row at this position can have.
     pub(super) fn upto(shard: ShardId, first: Position) -> [u8; Self::BYTES] {
         Self { shard, first, count: u32::MAX }.encode()
     }
 }
 
 impl Store {
-    /// Opens the database at `path`, or makes it. `folder` stays locked as long as it is open.
+    /// Opens the database at `path`, or creates it. `folder` stays locked while the database is open.
     pub(super) fn open(
         path: &Path,
         folder: Option<DataFolder>,
         options: &EmbeddedOptions,
     ) -> Result<Self, JournalError> {
-        // fjall wants a lock file in every folder that is not new; a copy has none.
+        // fjall requires a lock file in every folder that is not new, and a copy has none.
         if path.join("version").exists() {
             let lock = OpenOptions::new().write(true).create(true).truncate(false).open(path.join("lock"));
             lock.map_err(|error| JournalError::Store(format!("{}: {error}", path.display())))?;
@@ -112,7 +113,7 @@ impl Store {
         Ok(Self { db, rows, path: path.to_path_buf(), _folder: folder })
     }
 
-    /// How many shards it was made with; None when its making was never finished.
+    /// Returns the number of shards that the journal was created with, or `None` if its creation was never finished.
     pub(super) fn made_with(&self) -> Result<Option<u16>, JournalError> {
         match self.rows.get(MADE_KEY).map_err(|error| self.failed(&error))? {
             None => Ok(None),
@@ -123,7 +124,7 @@ impl Store {
         }
     }
 
-    /// Finishes its making.
+    /// Completes the creation of the journal by recording its number of shards.
     pub(super) fn make(&self, shards: u16) -> Result<(), JournalError> {
         let [low, high] = shards.to_le_bytes();
         let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
@@ -131,7 +132,7 @@ impl Store {
         batch.commit().map_err(|error| self.failed(&error))
     }
 
-    /// Rows of shards that do not exist, or that are no rows at all.
+    /// Refuses rows of shards that do not exist, and keys that are no rows.
     pub(super) fn strays(&self, shards: u16) -> Result<(), JournalError> {
         let beyond = RowKey::from(ShardId(shards), Position(0)).to_vec();
         match self.rows.range(beyond..MADE_KEY.to_vec()).next() {
@@ -140,7 +141,7 @@ impl Store {
         }
     }
 
-    /// A read or write that the database refused.
+    /// Returns the error for a read or write that the database refused.
     pub(super) fn failed(&self, error: &fjall::Error) -> JournalError {
         JournalError::Store(format!("{}: {}", self.path.display(), words(error)))
     }
@@ -150,7 +151,7 @@ impl Store {
     }
 }
 
-/// What fjall says to people: the cause, not the nesting.
+/// Describes an error of fjall for operators: the cause, without the nesting.
 pub(super) fn words(error: &fjall::Error) -> String {
     match error {
         fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => error.to_string(),
@@ -160,7 +161,7 @@ pub(super) fn words(error: &fjall::Error) -> String {
     }
 }
 
-/// Why a database did not open.
+/// The reason why a database did not open.
 enum Refusal {
     Fjall(fjall::Error),
     Panic(String),
@@ -190,20 +191,20 @@ fn open_database(path: &Path, options: &EmbeddedOptions) -> Result<(Database, Ke
         let rows = db.keyspace(KEYSPACE, made)?;
         Ok((db, rows))
     };
-    // Damaged files can make fjall panic; that is a refusal like any other.
+    // Damaged files can make fjall panic. A panic is handled like any other refusal.
     match catch_unwind(AssertUnwindSafe(open)) {
         Ok(opened) => opened.map_err(Refusal::Fjall),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-            // An assertion's words have several lines.
+            // The message of an assertion spans several lines.
             let text = text.map(|text| text.lines().map(str::trim).collect::<Vec<_>>().join(", "));
             Err(Refusal::Panic(text.unwrap_or_else(|| "no reason given".into())))
         }
     }
 }
 
-/// Cuts a torn last write, if that is why the database did not open. See [`torn`].
+/// Cuts a torn last write if that is why the database did not open. Returns whether it did. See [`torn`].
 fn cut_torn_tail(path: &Path, refusal: &Refusal) -> Result<bool, JournalError> {
     let Refusal::Fjall(fjall::Error::JournalRecovery(_)) = refusal else {
         return Ok(false);
@@ -245,8 +246,8 @@ fn explain(path: &Path, refusal: &Refusal) -> JournalError {
     }
 }
 
-/// Removes what a crash left of a first making, which fjall itself would refuse for ever. Only when `nothing_accepted`
-/// and when what is there is no more than a making leaves.
+/// Removes the remains of a journal whose creation was interrupted, which fjall would otherwise refuse to open. Does so
+/// only if `nothing_accepted`, and if the folder contains no more than an interrupted creation leaves.
 pub(super) fn clear_unfinished(path: &Path, nothing_accepted: bool) -> Result<(), JournalError> {
     let io = |error: io::Error| JournalError::Store(format!("{}: {error}", path.display()));
     if !path.try_exists().map_err(io)? {

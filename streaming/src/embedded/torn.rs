@@ -1,12 +1,12 @@
-//! The last write before a crash, when it reached the disk in part.
+//! Repair of a last write that reached the disk only in part before a crash.
 //!
-//! fjall drops a last write that is incomplete, but refuses to open for one that is complete with a wrong checksum,
-//! which is what a power cut leaves when the disk had written the write's last page but not one in its middle. Each
-//! group is synced before the next is written, so only the very last one can be so; nobody had an answer to it.
-//! Damage anywhere else is not ours to cut away.
+//! fjall drops a last write that is incomplete, but refuses to open if the last write is complete and has a wrong
+//! checksum. A power cut leaves such a write when the disk had written its last page but not a page in its middle. Each
+//! group is synced before the next is written, so only the very last write can be torn, and no request of it was
+//! answered. Damage anywhere else must not be cut away.
 //!
-//! Format: fjall 3's `journal/entry.rs`. `Start` 1 | items u32 | seqno u64; `Item` 2 | type u8 | compression u8
-//! | keyspace u64 | key length u16 | value length u32 | length on disk u32 | key | value; `End` 3 | xxh3 u64 | `FJL\x03`;
+//! Format: fjall 3's `journal/entry.rs`. `Start` 1 | items u32 | seqno u64; `Item` 2 | type u8 | compression u8 |
+//! keyspace u64 | key length u16 | value length u32 | length on disk u32 | key | value; `End` 3 | xxh3 u64 | `FJL\x03`;
 //! `Clear` 4 | keyspace u64.
 
 use std::{
@@ -22,26 +22,26 @@ const ITEM: u8 = 2;
 const END: u8 = 3;
 const CLEAR: u8 = 4;
 const TRAILER: [u8; 4] = *b"FJL\x03";
-/// Longer values than this are not ours: lengths that a damaged byte made up.
+/// The maximum length of a value. A longer one was not written by the journal: its length is damaged.
 const VALUE_BYTES_MAX: u32 = 64 << 20;
 
-/// What a walk over a log of fjall finds first.
+/// The result of a walk over a fjall log.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Walk {
-    /// Every complete write is whole.
+    /// Every complete write is intact.
     Whole,
-    /// The last write is complete, begins here, and has a wrong checksum.
+    /// The last write begins at this offset, is complete, and has a wrong checksum.
     TornTail(u64),
-    /// A write that begins here has a wrong checksum, and others follow it.
+    /// A write that begins at this offset has a wrong checksum, and other writes follow it.
     Damaged(u64),
 }
 
-/// The newest log of a fjall folder.
+/// Returns the newest log of a fjall folder.
 pub(super) fn newest_log(folder: &Path) -> io::Result<Option<PathBuf>> {
     Ok(logs(folder)?.pop())
 }
 
-/// All logs of a fjall folder, oldest first.
+/// Returns all logs of a fjall folder, oldest first.
 pub(super) fn logs(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut logs = Vec::new();
     for file in std::fs::read_dir(folder)? {
@@ -55,7 +55,7 @@ pub(super) fn logs(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(logs.into_iter().map(|(_, path)| path).collect())
 }
 
-/// Walks over a log up to the first write that is not whole.
+/// Walks over a log up to the first write that is not intact.
 pub(super) fn walk(log: &Path) -> io::Result<Walk> {
     let mut reader = Counted { inner: BufReader::with_capacity(1 << 16, File::open(log)?), at: 0 };
     let mut payload = Vec::new();
@@ -78,7 +78,7 @@ pub(super) fn walk(log: &Path) -> io::Result<Walk> {
     }
 }
 
-/// Cuts a log that [`walk`] found torn.
+/// Cuts a log at the offset of the torn write that [`walk`] found.
 pub(super) fn cut(log: &Path, at: u64) -> io::Result<()> {
     let file = OpenOptions::new().write(true).open(log)?;
     file.set_len(at)?;
@@ -91,7 +91,8 @@ enum Part {
     End(u64),
 }
 
-/// The next part; `payload` is what the checksum covers of it. None: not a part, so the end of what was written.
+/// Reads the next part. `payload` receives the bytes that the checksum covers. Returns `None` at bytes that are no
+/// part: the end of the written log.
 fn next(reader: &mut impl Read, payload: &mut Vec<u8>) -> io::Result<Option<Part>> {
     payload.clear();
     let mut tag = [0];

@@ -1,4 +1,4 @@
-//! What is checked of a journal before anything is served from it.
+//! The checks that a journal must pass before anything is served from it.
 
 use std::time::Instant;
 
@@ -7,26 +7,26 @@ use bytes::Bytes;
 use super::store::{RowKey, Store};
 use crate::{
     batch::{Batch, BatchError, Content, Header, Position, ShardId},
-    counting::{Counting, Verdict},
+    fencing::{FencingState, Verdict},
     journal::JournalError,
 };
 
-/// How often progress is told.
+/// How many bytes are read before progress is logged.
 const PROGRESS_BYTES: u64 = 1 << 30;
 
-/// One shard's log, as far as it was looked at.
+/// The result of verifying one shard's log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Verified {
     /// The state that the next batch is judged by.
-    pub(super) tail: Counting,
-    /// Batches whose places were checked.
+    pub(super) tail: FencingState,
+    /// The number of batches whose positions were checked.
     pub(super) batches: u64,
-    /// Bytes that were read and checked.
+    /// The number of bytes that were read and checked.
     pub(super) bytes: u64,
 }
 
-/// Checks a shard from its newest batch back to its first: each begins where the one before it ends. The newest
-/// `bytes_max` bytes are read in full, and judged as every reader judges them.
+/// Checks a shard backwards from its newest batch to its first: each batch must begin where its predecessor ends. The
+/// newest `bytes_max` bytes are read in full and judged by the same rules that every reader applies.
 pub(super) fn verify(store: &Store, shard: ShardId, bytes_max: u64) -> Result<Verified, JournalError> {
     let began = Instant::now();
     let mut verified = Verified::default();
@@ -81,14 +81,14 @@ pub(super) fn verify(store: &Store, shard: ShardId, bytes_max: u64) -> Result<Ve
     Ok(verified)
 }
 
-/// The batch that follows the one in hand, which comes after it in this backward walk.
+/// The batch after the current one in the log. The walk is backwards, so this batch was visited before.
 struct Newer {
     first: Position,
-    /// None when only its place was looked at.
+    /// The header and content. `None` if only the position was checked.
     read: Option<(Header, Content)>,
 }
 
-/// Reads a row, which must be the batch that its key says.
+/// Decodes a row, which must hold the batch that its key names.
 pub(super) fn decode(key: RowKey, value: Bytes) -> Result<Batch, RowError> {
     let batch = Batch::decode(&value)?;
     match RowKey::of(key.shard, &batch.header) {
@@ -97,7 +97,7 @@ pub(super) fn decode(key: RowKey, value: Bytes) -> Result<Batch, RowError> {
     }
 }
 
-/// A row that is not what its key says.
+/// A row that does not match its key.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RowError {
     #[error(transparent)]
@@ -106,10 +106,10 @@ pub(super) enum RowError {
     Misplaced { first: Position, count: u32 },
 }
 
-/// Whether `newer` counts behind `batch`, and `batch` in itself if it is the first of the log.
+/// Checks that `newer` counts after `batch`, and that `batch` itself counts if it is the first of the log.
 fn follows(batch: &Batch, newer: Option<&Newer>) -> Result<(), (Position, String)> {
     if batch.header.first == Position(0) {
-        let verdict = Counting::default().judge(&batch.header, &batch.content);
+        let verdict = FencingState::default().judge(&batch.header, &batch.content);
         if verdict != Verdict::Counts {
             return Err((Position(0), format!("the first batch does not count: {verdict:?}")));
         }
@@ -123,11 +123,11 @@ fn follows(batch: &Batch, newer: Option<&Newer>) -> Result<(), (Position, String
     }
 }
 
-fn after(header: &Header) -> Counting {
-    Counting { epoch: header.epoch, nonce: header.nonce, next: header.end() }
+fn after(header: &Header) -> FencingState {
+    FencingState { epoch: header.epoch, nonce: header.nonce, next: header.end() }
 }
 
-/// As much of the content as a verdict needs.
+/// Reduces the content to what a verdict needs.
 fn kind(content: Content) -> Content {
     match content {
         Content::Lead { node } => Content::Lead { node },

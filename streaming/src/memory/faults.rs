@@ -1,4 +1,4 @@
-//! What may go wrong in a journal, on demand.
+//! Fault injection for the journal in memory.
 
 use std::time::Duration;
 
@@ -7,49 +7,49 @@ use crate::{
     journal::JournalError,
 };
 
-/// What happens to one append, or to one Lead.
+/// The fault that is applied to one append or one Lead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// It lands at once.
     None,
-    /// It lands, and is answered, this much later. Those behind it wait for it.
+    /// It lands and is answered after this delay. The appends behind it wait for it.
     Delay(Duration),
-    /// It does not land, nor does anything in flight behind it: `Failed`.
+    /// Neither it nor any append in flight behind it lands. All of them return `Failed`.
     FailBefore,
-    /// It lands and counts, but the caller hears `Unknown`; so do those in flight behind it, which land too.
+    /// It lands and counts, but the caller receives `Unknown`. The same applies to the appends in flight behind it.
     FailAfter,
-    /// The caller hears `Unknown` at once; the record lands this much later, perhaps behind a new Lead. Those in
-    /// flight behind it land after it and hear `Unknown` too.
+    /// The caller receives `Unknown` at once. The record lands after this delay, perhaps behind a new Lead. The appends
+    /// in flight behind it land after it and return `Unknown` too.
     LandLate(Duration),
-    /// It is lost, and the caller hears `Unknown`. Those in flight behind it reach the log and do not count.
+    /// It is lost, and the caller receives `Unknown`. The appends in flight behind it reach the log and do not count.
     Lose,
 }
 
-/// Decides what goes wrong, and when. A simulation draws from its seed; a test scripts it.
+/// Decides which faults occur, and when. A simulation derives them from its seed; a test scripts them.
 ///
 /// Each method is called once for each call on the journal, in the order of the calls.
 pub trait Faults: Send + Sync {
-    /// Before a batch is appended. `header.first` and `header.epoch` tell which.
+    /// Called before a batch is appended. `header.first` and `header.epoch` identify the batch.
     fn on_append(&self, _shard: ShardId, _header: &Header) -> Fault {
         Fault::None
     }
 
-    /// Before a Lead is appended. Whatever goes wrong, its caller hears [`JournalError::Store`].
+    /// Called before a Lead is appended. For every fault except a delay, its caller receives [`JournalError::Store`].
     fn on_lead(&self, _shard: ShardId, _header: &Header) -> Fault {
         Fault::None
     }
 
-    /// Before a read: `Some` is all that the reader gets.
+    /// Called before a read. If this returns `Some`, the reader receives only that error.
     fn on_read(&self, _shard: ShardId, _from: Position) -> Option<JournalError> {
         None
     }
 
-    /// Before the accepted position is told: `Some` is told instead.
+    /// Called before the accepted position is returned. If this returns `Some`, the caller receives that error instead.
     fn on_accepted(&self, _shard: ShardId) -> Option<JournalError> {
         None
     }
 
-    /// How long a read, or the asking for the accepted position, takes.
+    /// Returns the delay of a read or of a query for the accepted position.
     fn read_delay(&self, _shard: ShardId) -> Option<Duration> {
         None
     }
@@ -77,7 +77,7 @@ impl<F: Faults + ?Sized> Faults for std::sync::Arc<F> {
     }
 }
 
-/// Nothing goes wrong.
+/// No faults.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoFaults;
 

@@ -1,4 +1,4 @@
-//! A leadership's appends on their way to the log: first in, first out, whatever befalls them.
+//! The appends of a leadership on their way to the log: first in, first out, whatever faults occur.
 
 use std::{
     collections::VecDeque,
@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use super::{Fault, Store};
 use crate::{
     batch::{self, Content, Entry, Header, Position, ShardId},
-    counting::Verdict,
+    fencing::Verdict,
     journal::{Accepted, AppendError, Lead, Leadership},
 };
 
@@ -34,16 +34,16 @@ struct Lane {
     store: Arc<Store>,
     shard: ShardId,
     queue: Mutex<Queue>,
-    /// The holder has heard an error: nothing of this leadership is sent any more.
+    /// The holder has received an error: no further append of this leadership is sent.
     heard_error: AtomicBool,
 }
 
 #[derive(Default)]
 struct Queue {
     in_flight: VecDeque<InFlight>,
-    /// A task waits for the first in flight to be due.
+    /// A task waits until the first append in flight is due.
     waiting: bool,
-    /// An outcome is unknown, so all later ones are.
+    /// The outcome of an append is unknown, so the outcomes of all later ones are too.
     unknown: bool,
 }
 
@@ -51,14 +51,14 @@ struct InFlight {
     bytes: Bytes,
     header: Header,
     fault: Fault,
-    /// None: it was answered before it landed.
+    /// `None` if the append was answered before it landed.
     answer: Option<oneshot::Sender<Outcome>>,
 }
 
 impl InFlight {
     fn answer(&mut self, outcome: Outcome) {
         if let Some(answer) = self.answer.take() {
-            // Nobody need listen: dropping the future does not undo the append.
+            // The receiver may be gone: dropping the future does not undo the append.
             let _ = answer.send(outcome);
         }
     }
@@ -130,7 +130,7 @@ impl Lane {
         }
     }
 
-    /// Lands what is due, and leaves a task behind for what is not.
+    /// Lands the appends that are due, and spawns a task for those that are delayed.
     fn deliver(self: &Arc<Self>, queue: &mut Queue) {
         while let Some(mut append) = queue.in_flight.pop_front() {
             match append.fault {
@@ -174,7 +174,7 @@ impl Lane {
 
     fn land(&self, append: &InFlight) -> Outcome {
         let Header { first, .. } = append.header;
-        // Its entries do not matter to the verdict.
+        // The verdict does not depend on the entries.
         let verdict = self.store.land(self.shard, append.bytes.clone(), append.header, &Content::Entries(Vec::new()));
         match verdict {
             Verdict::Counts => Ok(Accepted { first, end: append.header.end(), bytes: append.bytes.len() }),

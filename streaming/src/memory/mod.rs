@@ -1,10 +1,11 @@
-//! The journal in memory: for tests, with faults on demand.
+//! The journal in memory: for tests, with fault injection.
 //!
-//! It holds each shard's raw log, whatever of it counts, and judges it as every reader does. A handle is cheap to
-//! clone, and all clones are one journal: a test that crashes a node drops the node and starts another on a clone.
+//! It holds the raw log of each shard, including records that do not count, and judges it as every reader does. A
+//! handle is cheap to clone, and all clones share one journal: a test that crashes a node drops the node and starts
+//! another on a clone.
 //!
-//! It has no thread, no clock and no randomness of its own. On a current-thread runtime with paused time it does the
-//! same in every run; only a fault that waits needs a runtime at all.
+//! The journal has no thread, clock or randomness. On a current-thread runtime with paused time it behaves identically
+//! in every run. A runtime is needed only for faults that wait.
 
 mod faults;
 mod lane;
@@ -24,11 +25,11 @@ pub use faults::{Fault, Faults, NoFaults};
 
 use crate::{
     batch::{self, Batch, BatchError, Content, Epoch, Header, Nonce, Position, ShardId},
-    counting::{Counting, Verdict},
+    fencing::{FencingState, Verdict},
     journal::{BatchStream, Journal, JournalError, Lead, Leadership},
 };
 
-/// A journal in memory. Clones share it.
+/// A journal in memory. Clones share its contents.
 #[derive(Clone)]
 pub struct MemoryJournal {
     store: Arc<Store>,
@@ -51,14 +52,14 @@ struct Record {
 #[derive(Default)]
 struct ShardLog {
     records: Vec<Record>,
-    /// The places in `records` of those that count.
+    /// The indexes in `records` of the records that count.
     counted: Vec<usize>,
-    counting: Counting,
+    fencing: FencingState,
 }
 
 impl ShardLog {
     fn land(&mut self, bytes: Bytes, header: Header, content: &Content) -> Verdict {
-        let verdict = self.counting.judge(&header, content);
+        let verdict = self.fencing.judge(&header, content);
         if verdict == Verdict::Counts {
             self.counted.push(self.records.len());
         }
@@ -78,35 +79,35 @@ impl std::fmt::Debug for MemoryJournal {
 }
 
 impl MemoryJournal {
-    /// An empty journal that never fails.
+    /// Returns an empty journal that never fails.
     pub fn new(shards: u16) -> Self {
         Self::with_faults(shards, 0, NoFaults)
     }
 
-    /// An empty journal that fails when `faults` say so. Nonces count up from `seed`.
+    /// Returns an empty journal that fails as `faults` decide. Nonces count up from `seed`.
     pub fn with_faults(shards: u16, seed: u64, faults: impl Faults + 'static) -> Self {
         let logs = (0..shards).map(|_| Mutex::default()).collect();
         Self { store: Arc::new(Store { shards: logs, faults: Box::new(faults), seed, nonces: AtomicU64::new(0) }) }
     }
 
-    /// What counts of a shard's log by now, oldest first: what an answer given by now may rest on, and nothing else.
+    /// Returns the batches of a shard that count so far, oldest first. An answer given by now may depend only on these.
     pub fn accepted_log(&self, shard: ShardId) -> Vec<Batch> {
         let log = self.store.shards[usize::from(shard.0)].lock();
         log.counted().map(|record| Batch::decode(&record.bytes).expect("only decoded batches are stored")).collect()
     }
 
-    /// The position after the newest batch that counts, without waiting and without faults.
+    /// Returns the position after the newest batch that counts, without waiting and without faults.
     pub fn accepted_now(&self, shard: ShardId) -> Position {
-        self.store.shards[usize::from(shard.0)].lock().counting.next
+        self.store.shards[usize::from(shard.0)].lock().fencing.next
     }
 
-    /// The whole log of a shard in the order of arrival, with what was made of each record.
+    /// Returns the whole log of a shard in the order of arrival, with the verdict on each record.
     pub fn raw_log(&self, shard: ShardId) -> Vec<(Header, Verdict)> {
         let log = self.store.shards[usize::from(shard.0)].lock();
         log.records.iter().map(|record| (record.header, record.verdict)).collect()
     }
 
-    /// Puts a record at the end of a shard's log, as a writer that no longer leads might, and says whether it counts.
+    /// Appends a record to a shard's log, as a writer that no longer leads might, and returns the verdict.
     pub fn inject(&self, shard: ShardId, bytes: Bytes) -> Result<Verdict, BatchError> {
         let batch = Batch::decode(&bytes)?;
         Ok(self.store.land(shard, bytes, batch.header, &batch.content))
@@ -129,12 +130,12 @@ impl Store {
     }
 
     fn lead_header(&self, shard: ShardId) -> Result<Header, JournalError> {
-        let counting = self.log(shard)?.lock().counting;
-        let epoch = Epoch(counting.epoch.0 + 1);
-        Ok(Header { rules: 0, epoch, nonce: self.nonce(), first: counting.next, count: 1 })
+        let fencing = self.log(shard)?.lock().fencing;
+        let epoch = Epoch(fencing.epoch.0 + 1);
+        Ok(Header { rules: 0, epoch, nonce: self.nonce(), first: fencing.next, count: 1 })
     }
 
-    /// Takes the lead as a client of a distant log does: look at its end, append the Lead, see whether it counts.
+    /// Acquires leadership as a client of a remote log does: read the tail, append the Lead, check whether it counts.
     async fn lead(self: Arc<Self>, shard: ShardId, node: String) -> Result<Lead, JournalError> {
         batch::check_node(&node).map_err(JournalError::Store)?;
         let header = self.lead_header(shard)?;
@@ -160,7 +161,7 @@ impl Store {
             }
         };
         let header = match verdict {
-            // The former owner appended meanwhile: look again, and this time land at once.
+            // The former owner appended in the meantime: read the tail again, and land at once this time.
             Verdict::OutOfPlace => {
                 let header = self.lead_header(shard)?;
                 self.land_lead(shard, header, &node);
@@ -168,7 +169,7 @@ impl Store {
             }
             _ => header,
         };
-        match self.log(shard)?.lock().counting {
+        match self.log(shard)?.lock().fencing {
             now if (now.epoch, now.nonce) == (header.epoch, header.nonce) => {
                 Ok(Lead { epoch: header.epoch, nonce: header.nonce, at: header.first })
             }
@@ -186,7 +187,11 @@ impl Journal for MemoryJournal {
         self.store.shards.len() as u16
     }
 
-    fn lead(&self, shard: ShardId, node: &str) -> BoxFuture<'_, Result<Box<dyn Leadership>, JournalError>> {
+    fn acquire_leadership(
+        &self,
+        shard: ShardId,
+        node: &str,
+    ) -> BoxFuture<'_, Result<Box<dyn Leadership>, JournalError>> {
         let (store, node) = (Arc::clone(&self.store), node.to_owned());
         async move {
             let lead = Arc::clone(&store).lead(shard, node).await?;
@@ -231,7 +236,7 @@ impl Journal for MemoryJournal {
             }
             match self.store.faults.on_accepted(shard) {
                 Some(error) => Err(error),
-                None => Ok(self.store.log(shard)?.lock().counting.next),
+                None => Ok(self.store.log(shard)?.lock().fencing.next),
             }
         }
         .boxed()

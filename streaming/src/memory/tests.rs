@@ -9,7 +9,7 @@ use crate::{batch::Entry, journal::AppendError};
 
 const SHARD: ShardId = ShardId(0);
 
-/// Faults for the appends of the first leadership in turn; for the Leads in turn.
+/// Faults for the appends of the first leadership and for the Leads, each applied in order.
 #[derive(Default)]
 struct Script {
     appends: Mutex<Vec<Fault>>,
@@ -55,7 +55,7 @@ use Verdict::*;
 #[tokio::test(start_paused = true)]
 async fn a_delayed_append_holds_back_those_behind_it() {
     let journal = journal(&[Fault::Delay(MS * 5), Fault::None]);
-    let mut owner = journal.lead(SHARD, "a").await.unwrap();
+    let mut owner = journal.acquire_leadership(SHARD, "a").await.unwrap();
     let (first, second) = (owner.append(1, entries(2)), owner.append(1, entries(1)));
     assert_eq!(journal.accepted_now(SHARD), Position(1));
 
@@ -67,18 +67,18 @@ async fn a_delayed_append_holds_back_those_behind_it() {
 #[tokio::test(start_paused = true)]
 async fn an_append_that_landed_unheard_is_there_for_the_next_owner() {
     let journal = journal(&[Fault::FailAfter]);
-    let mut owner = journal.lead(SHARD, "a").await.unwrap();
+    let mut owner = journal.acquire_leadership(SHARD, "a").await.unwrap();
     let (first, second) = (owner.append(1, entries(1)), owner.append(1, entries(1)));
     assert!(matches!(first.await, Err(AppendError::Unknown(_))));
     assert!(matches!(second.await, Err(AppendError::Unknown(_))), "in flight behind it");
     assert!(matches!(owner.append(1, entries(1)).await, Err(AppendError::Failed(_))), "not even sent");
-    assert_eq!(journal.lead(SHARD, "b").await.unwrap().lead().at, Position(3));
+    assert_eq!(journal.acquire_leadership(SHARD, "b").await.unwrap().lead().at, Position(3));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_append_takes_those_in_flight_behind_it_along() {
     let journal = journal(&[Fault::Lose]);
-    let mut owner = journal.lead(SHARD, "a").await.unwrap();
+    let mut owner = journal.acquire_leadership(SHARD, "a").await.unwrap();
     let (first, second) = (owner.append(1, entries(1)), owner.append(1, entries(1)));
     assert!(matches!(first.await, Err(AppendError::Unknown(_))));
     assert!(matches!(second.await, Err(AppendError::Failed(_))), "it reached the log and did not count");
@@ -88,10 +88,10 @@ async fn a_lost_append_takes_those_in_flight_behind_it_along() {
 #[tokio::test(start_paused = true)]
 async fn a_late_append_behind_a_new_lead_never_counts() {
     let journal = journal(&[Fault::LandLate(MS * 5)]);
-    let mut owner = journal.lead(SHARD, "a").await.unwrap();
+    let mut owner = journal.acquire_leadership(SHARD, "a").await.unwrap();
     assert!(matches!(owner.append(1, entries(1)).await, Err(AppendError::Unknown(_))));
     drop(owner);
-    let mut next = journal.lead(SHARD, "b").await.unwrap();
+    let mut next = journal.acquire_leadership(SHARD, "b").await.unwrap();
     tokio::time::sleep(MS * 6).await;
     next.append(1, entries(1)).await.unwrap();
     assert_eq!(verdicts(&journal), [Counts, Counts, Fenced, Counts]);
@@ -101,7 +101,7 @@ async fn a_late_append_behind_a_new_lead_never_counts() {
 #[tokio::test(start_paused = true)]
 async fn a_failed_append_leaves_nothing_behind() {
     let journal = journal(&[Fault::Delay(MS), Fault::FailBefore]);
-    let mut owner = journal.lead(SHARD, "a").await.unwrap();
+    let mut owner = journal.acquire_leadership(SHARD, "a").await.unwrap();
     let all = [owner.append(1, entries(1)), owner.append(1, entries(1)), owner.append(1, entries(1))];
     let all = futures::future::join_all(all).await;
     assert!(matches!(&all[..], [Ok(_), Err(AppendError::Failed(_)), Err(AppendError::Failed(_))]));
@@ -113,19 +113,22 @@ async fn a_lead_may_land_unheard_late_or_never() {
     let leads = Mutex::new(vec![Fault::FailAfter, Fault::FailBefore, Fault::LandLate(MS), Fault::Delay(MS * 2)]);
     let journal = MemoryJournal::with_faults(1, 7, Script { leads, ..Script::default() });
     for _ in 0..3 {
-        assert!(matches!(journal.lead(SHARD, "a").await, Err(JournalError::Store(_))));
+        assert!(matches!(journal.acquire_leadership(SHARD, "a").await, Err(JournalError::Store(_))));
     }
-    // The late Lead of epoch 2 lands while this one is under way.
-    assert!(matches!(journal.lead(SHARD, "b").await, Err(JournalError::LostRace { epoch: Epoch(2), .. })));
-    assert_eq!(journal.lead(SHARD, "b").await.unwrap().lead().epoch, Epoch(3));
+    // The late Lead of epoch 2 lands while this call is in progress.
+    assert!(matches!(
+        journal.acquire_leadership(SHARD, "b").await,
+        Err(JournalError::LostRace { epoch: Epoch(2), .. })
+    ));
+    assert_eq!(journal.acquire_leadership(SHARD, "b").await.unwrap().lead().epoch, Epoch(3));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_lead_overtaken_by_the_owners_append_looks_again() {
     let leads = Mutex::new(vec![Fault::None, Fault::Delay(MS)]);
     let journal = MemoryJournal::with_faults(1, 7, Script { leads, ..Script::default() });
-    let mut owner = journal.lead(SHARD, "a").await.unwrap();
-    let (next, append) = tokio::join!(journal.lead(SHARD, "b"), owner.append(1, entries(3)));
+    let mut owner = journal.acquire_leadership(SHARD, "a").await.unwrap();
+    let (next, append) = tokio::join!(journal.acquire_leadership(SHARD, "b"), owner.append(1, entries(3)));
     assert_eq!((append.unwrap().end, next.unwrap().lead().at), (Position(4), Position(4)));
 }
 

@@ -1,11 +1,11 @@
-//! What a fault costs: the variant, the image or the product that it is of, and nothing else.
+//! Tests that an error affects only the variant, image or product that it belongs to.
 
 use super::*;
 
 const HEADER: &str =
     "Handle,Title,Vendor,Option1 Name,Option1 Value,Variant SKU,Variant Price,Variant Inventory Qty,Image Src\n";
 
-/// A product of three rows with `cells` (option value to image) in the first, the second or the third.
+/// Reads a product of three rows, where row `row` has `cells` (from the option value to the image).
 fn shirt(row: usize, cells: &str) -> Read {
     let good = |value: &str| format!("{value},,5,1,https://x.example/{value}.jpg");
     let rows = ["S", "M", "L"].iter().enumerate().map(|(index, value)| {
@@ -123,7 +123,7 @@ fn a_sku_that_comes_twice_is_derived_where_that_is_wanted() {
     let said: Vec<_> = warnings(&file.products[1]).iter().map(ToString::to_string).collect();
     assert_eq!(said[0], "the sku A-1 is on line 2 already: it is shirt.S here");
     assert_eq!(said.len(), 2);
-    // One that cannot be derived either.
+    // A SKU that is the derived one already cannot be replaced, so the variant is refused.
     let file = format!("{HEADER}bowl,Bowl,,,,mug,5,1,\nmug,Mug,,,,mug,5,1,\n");
     assert!(matches!(read_with(file.as_bytes(), DuplicateSku::Derive).refusal().2, Refusal::DuplicateSku { .. }));
 }

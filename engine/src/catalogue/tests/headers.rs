@@ -1,4 +1,4 @@
-//! Which files are read, and which columns mean what.
+//! Tests of the accepted files, and of the meaning of their columns.
 
 use super::*;
 

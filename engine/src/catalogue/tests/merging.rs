@@ -1,4 +1,4 @@
-//! How rows come together as products.
+//! Tests of how rows are collected into products.
 
 use super::*;
 

@@ -15,7 +15,7 @@ fn currency() -> Currency {
     Currency::USD
 }
 
-/// What a file comes to, sorted by kind.
+/// The items of a file, by kind.
 struct Read {
     products: Vec<ProductRows>,
     refused: Vec<RefusedRow>,
@@ -50,14 +50,14 @@ fn read(file: &str) -> Read {
 }
 
 impl Read {
-    /// The only product of a file without refusals.
+    /// Returns the only product of a file without refusals.
     fn product(&self) -> &ProductRows {
         assert_eq!(self.refused, [], "nothing is refused");
         let [product] = &self.products[..] else { panic!("one product, not {}", self.products.len()) };
         product
     }
 
-    /// The only refusal: its line, its column and the reason.
+    /// Returns the only refusal: its line, its column and the reason.
     fn refusal(&self) -> (u64, &str, &Refusal) {
         let [row] = &self.refused[..] else { panic!("one refused row: {:?}", self.refused) };
         (row.line, row.column.as_deref().unwrap_or(""), &row.reason)
@@ -80,7 +80,7 @@ fn error(file: &[u8]) -> CatalogueError {
     Reader::new(file, currency(), DuplicateSku::Refuse).err().expect("the header is refused")
 }
 
-/// A file with the columns that most rules are about.
+/// Returns a file with the columns that most rules are about.
 fn shop(rows: &str) -> String {
     format!("Handle,Title,Vendor,Option1 Name,Option1 Value,Variant SKU,Variant Price,Variant Inventory Qty\n{rows}")
 }

@@ -1,4 +1,4 @@
-//! Pictures of variants.
+//! Tests of the images of variants.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What is refused, where, and what that does to the rest.
+//! Tests of refusals: what is refused, where, and how it affects the other rows.
 
 use super::*;
 use crate::product::{DESCRIPTION_CHARS_MAX, IMAGES_MAX, InvalidDescription, VARIANTS_MAX};
@@ -70,7 +70,7 @@ fn a_refused_product_may_come_again() {
     let long = "x".repeat(256);
     let file = read(&shop(&format!("mug,Mug,{long},,,,5,1\nmug,Mug,,,,,5,1\n")));
     assert_eq!((file.refusal().0, file.products[0].first_line), (2, 3));
-    // Once another product stands above, rows of the refused one speak for themselves again.
+    // After another product has started, a row with the handle of the refused product is a product by itself again.
     let file = read(&shop(&format!("mug,Mug,{long},,,,5,1\nbowl,Bowl,,,,,5,1\nmug,,,,,,6,1\n")));
     assert_eq!((file.refusal().0, file.handles()), (2, vec!["bowl", "mug"]));
 }
@@ -173,7 +173,7 @@ fn a_product_has_at_most_so_many_variants_and_images() {
 
 #[test]
 fn a_file_has_at_most_so_many_rows() {
-    // Rows that are made as they are read: the reader must not need them all at once.
+    // The rows are generated while they are read, so the reader must not need all of them at once.
     struct Endless;
     impl std::io::Read for Endless {
         fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {

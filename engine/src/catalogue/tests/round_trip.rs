@@ -1,4 +1,4 @@
-//! A catalogue that is written reads back as the same one.
+//! Tests that an exported catalogue imports as the same one.
 
 use std::collections::HashMap;
 
@@ -9,13 +9,13 @@ use crate::{
     aggregate::{Aggregate, Answer, Context},
     effect::{Outcome, Request},
     id::{CommandId, Fingerprint, TenantId},
-    inventory::{InventoryCommand, InventoryReply},
     money::AMOUNT_MAX,
     product::{
         Handle, ImageEdit, ImportOutcome, NewProduct, NewVariant, Product, ProductCommand, ProductReply, ProductView,
         SafeHtml,
     },
     quantity::QUANTITY_MAX,
+    stock::{StockCommand, StockReply},
     time::Timestamp,
 };
 
@@ -23,7 +23,7 @@ fn tenant() -> TenantId {
     TenantId::new("demo").unwrap()
 }
 
-/// Asks a product whose SKUs nobody else wants.
+/// Runs a command, with all SKUs adopted.
 fn ask(product: &mut Product, command: ProductCommand) -> ProductReply {
     let context = Context {
         now: Timestamp(0),
@@ -35,17 +35,16 @@ fn ask(product: &mut Product, command: ProductCommand) -> ProductReply {
     let decision = product.decide(&command, &context).unwrap();
     decision.events.iter().for_each(|event| product.apply(event));
     while let Some(effect) = product.outstanding().pop() {
-        let Request::Inventory(_, InventoryCommand::Adopt { .. } | InventoryCommand::Disown { .. }) = effect.request
-        else {
+        let Request::Stock(_, StockCommand::Adopt { .. } | StockCommand::Disown { .. }) = effect.request else {
             panic!()
         };
-        for event in product.on_outcome(effect.id, &Outcome::Inventory(Ok(InventoryReply::Done)), Timestamp(0)) {
+        for event in product.on_outcome(effect.id, &Outcome::Stock(Ok(StockReply::Done)), Timestamp(0)) {
             product.apply(&event);
         }
     }
     match decision.answer {
-        Answer::Now(reply) | Answer::Again(reply) => reply,
-        Answer::Later(ticket) => product.settled(&ticket, Timestamp(0)).unwrap().unwrap(),
+        Answer::Now(reply) | Answer::Duplicate(reply) => reply,
+        Answer::Deferred(deferred) => product.deferred_reply(&deferred, Timestamp(0)).unwrap().unwrap(),
     }
 }
 
@@ -106,7 +105,7 @@ fn product() -> impl Strategy<Value = NewProduct> {
     let options = names.prop_flat_map(|names| (variants(names.len()), Just(names)));
     (options, texts, lists, (status, currency), pictures).prop_map(
         |((variants, names), (lines, html, handle), (tags, mut images), (status, code), pictures)| {
-            // A file says one picture of a variant.
+            // A file has one image for each variant.
             for (variant, picture) in variants.iter().zip(pictures) {
                 let image = picture.and_then(|index| images.get_mut(index));
                 if let (Some(image), Some(sku)) = (image, &variant.sku) {
@@ -146,7 +145,7 @@ proptest! {
         let currency = new.currency;
         let context = Context { now: Timestamp(0), command_id: CommandId(1), former_ids: Vec::new(), former_fingerprint: None, fingerprint: Fingerprint(1) };
         let create = ProductCommand::Create { tenant: tenant(), new: Box::new(new) };
-        // Names and SKUs that clash within the product are another test's.
+        // Option values and SKUs that clash within the product are covered by another test.
         prop_assume!(original.decide(&create, &context).is_ok());
         ask(&mut original, create);
         let before = view(&mut original);
@@ -169,7 +168,7 @@ proptest! {
         let mut copy = Product::default();
         import(&mut copy, rows, currency);
         prop_assert_eq!(view(&mut copy), before.clone(), "the same in an empty shop");
-        // The context's command is known to the original: as another one it is decided afresh.
+        // The product has processed the context's command id, so use another one.
         let again = Context { command_id: CommandId(2), ..context };
         let command = ProductCommand::Import { tenant: tenant(), currency, change: Box::new(rows.change.clone()) };
         prop_assert_eq!(original.decide(&command, &again).unwrap().events, vec![], "nothing new in its own");

@@ -1,4 +1,4 @@
-//! Whole files: our own samples, and whatever comes.
+//! Tests with complete files: our own samples, and random input.
 
 use proptest::prelude::*;
 
@@ -21,7 +21,7 @@ fn our_samples_are_imported_to_the_last_row() {
     }
 }
 
-/// Rows as Shopify's own sample files have them: no SKUs, no tracker, `Default Title`.
+/// Reads rows as in Shopify's own sample files: no SKUs, no tracker, `Default Title`.
 #[test]
 fn a_shopify_sample_is_read_as_people_expect() {
     let file = read(

@@ -1,4 +1,4 @@
-//! What callers hear, and what buyers may ask for meanwhile.
+//! Replies to callers, and the commands that buyers may send in the meantime.
 
 use super::*;
 use crate::aggregate::KeyReused;
@@ -42,7 +42,7 @@ fn who_has_waited_two_seconds_hears_that_it_is_pending_and_hears_the_same_again(
 fn what_was_told_to_be_pending_fails_instead_of_being_refused() {
     let mut shop = given(of_claims());
     wake(&mut shop, ANSWER_WITHIN_MS);
-    answer(&mut shop, "Drop Pin", &Outcome::Drop(Err(crate::drop::DropRejection::AlreadyReleased)));
+    answer(&mut shop, "Drop LockClaim", &Outcome::Drop(Err(crate::flash_drop::DropRejection::AlreadyReleased)));
     finish(&mut shop);
     assert_eq!(view(&shop).state, failed(CheckoutProblem::ClaimReleased { claim: claim(11) }));
     assert_eq!(told_state(begin(&mut shop, of_claims())), CheckoutState::Pending, "the acceptance binds");
@@ -108,7 +108,7 @@ fn a_challenge_is_given_up_when_it_expires() {
     challenged(&mut shop);
     assert_eq!(shop.state.wake_at(), Some(Timestamp(1_600_000)), "the bank's time is shorter than ours");
     wake(&mut shop, 600_000);
-    assert_eq!(asks(&shop), ["Payment Void", "Drop Unpin", "Drop Unpin"]);
+    assert_eq!(asks(&shop), ["Payment Void", "Drop UnlockClaim", "Drop UnlockClaim"]);
     finish(&mut shop);
     assert_eq!(view(&shop).state, failed(CheckoutProblem::Expired));
 }
@@ -118,7 +118,7 @@ fn a_buyer_may_cancel_until_the_payment_is_authorised() {
     let mut shop = given(of_cart());
     challenged(&mut shop);
     assert_eq!(shop.ask(CheckoutCommand::Cancel { buyer: buyer() }), None);
-    assert_eq!(asks(&shop), ["Cart EndCheckout", "Payment Void", "Inventory Release", "Inventory Release"]);
+    assert_eq!(asks(&shop), ["Cart EndCheckout", "Payment Void", "Stock Release", "Stock Release"]);
     finish(&mut shop);
     assert_eq!(told_state(shop.told()), failed(CheckoutProblem::Cancelled));
     let again = shop.ask(CheckoutCommand::Cancel { buyer: buyer() });
@@ -144,13 +144,17 @@ fn a_buyer_may_not_cancel_what_is_authorised() {
 #[test]
 fn a_cancellation_waits_for_what_is_under_way() {
     let mut shop = given(of_claims());
-    let pins: Vec<_> = shop.open.values().cloned().collect();
+    let claim_locks: Vec<_> = shop.open.values().cloned().collect();
     assert_eq!(shop.ask(CheckoutCommand::Cancel { buyer: buyer() }), None);
-    assert_eq!(asks(&shop), ["Drop Pin", "Drop Pin", "Drop View"], "it must be known whether they were pinned");
-    shop.answer(pins[0].id, &consent(&pins[0].request));
-    shop.answer(pins[1].id, &Outcome::Drop(Err(crate::drop::DropRejection::AlreadySold)));
-    shop.answer(pins[2].id, &consent(&pins[2].request));
-    assert_eq!(asks(&shop), ["Drop Unpin"]);
+    assert_eq!(
+        asks(&shop),
+        ["Drop LockClaim", "Drop LockClaim", "Drop View"],
+        "it must be known whether they were pinned"
+    );
+    shop.answer(claim_locks[0].id, &consent(&claim_locks[0].request));
+    shop.answer(claim_locks[1].id, &Outcome::Drop(Err(crate::flash_drop::DropRejection::AlreadySold)));
+    shop.answer(claim_locks[2].id, &consent(&claim_locks[2].request));
+    assert_eq!(asks(&shop), ["Drop UnlockClaim"]);
     finish(&mut shop);
     assert_eq!(told_state(settled(&shop, START)), failed(CheckoutProblem::Cancelled), "accepted, not refused");
 }
@@ -160,7 +164,7 @@ fn a_checkout_that_cannot_get_on_is_given_up() {
     let mut shop = given(of_claims());
     wake(&mut shop, ANSWER_WITHIN_MS);
     wake(&mut shop, GIVE_UP_MS - ANSWER_WITHIN_MS);
-    assert_eq!(asks(&shop), ["Drop Pin", "Drop Pin", "Drop View"]);
+    assert_eq!(asks(&shop), ["Drop LockClaim", "Drop LockClaim", "Drop View"]);
     shop.reload();
     finish(&mut shop);
     assert_eq!(view(&shop).state, failed(CheckoutProblem::Expired));

@@ -8,15 +8,15 @@ use super::*;
 use crate::{
     aggregate::Aggregate,
     cart::{CartLine, CartReply, CartView},
-    drop::{Audience, ClaimState, ClaimView, DropReply, DropState, DropView, Pin, Terms},
     effect::{Effect, Outcome, Request},
+    flash_drop::{Audience, ClaimLock, ClaimState, ClaimView, DropReply, DropState, DropView, Terms},
     id::{ClaimId, CommandId, DropId, LineId, VariantId},
-    inventory::InventoryReply,
     money::Currency,
     order::{OrderReply, OrderView},
     order_numbers::OrderNumbersReply,
     payment::{PaymentReply, PaymentState, PaymentView},
     product::{ProductReply, Quote},
+    stock::StockReply,
     testing::History,
 };
 
@@ -82,13 +82,13 @@ fn begin(shop: &mut Shop, start: StartCheckout) -> Told {
     shop.ask_as(START, CheckoutCommand::Start(Box::new(start)))
 }
 
-/// What a target that has no reason to refuse answers.
+/// The answer of a target that accepts the request.
 fn consent(request: &Request) -> Outcome {
     match request {
-        Request::Drop(drop, crate::drop::DropCommand::Pin { claim, pin, .. }) => {
-            Outcome::Drop(Ok(DropReply::Claim(pinned(*drop, *claim, *pin))))
+        Request::Drop(drop, crate::flash_drop::DropCommand::LockClaim { claim, lock: claim_lock, .. }) => {
+            Outcome::Drop(Ok(DropReply::Claim(locked_claim(*drop, *claim, *claim_lock))))
         }
-        Request::Drop(drop, crate::drop::DropCommand::View) => {
+        Request::Drop(drop, crate::flash_drop::DropCommand::View) => {
             Outcome::Drop(Ok(DropReply::Drop(Box::new(drop_view(*drop)))))
         }
         Request::Drop(..) => Outcome::Drop(Ok(DropReply::Done)),
@@ -96,11 +96,14 @@ fn consent(request: &Request) -> Outcome {
             Outcome::Cart(Ok(CartReply::Cart(std::sync::Arc::new(cart_view()))))
         }
         Request::Cart(..) => Outcome::Cart(Ok(CartReply::Done)),
-        Request::Product(product, crate::product::ProductCommand::Quote(crate::product::Wanted::Sku(wanted))) => {
+        Request::Product(
+            product,
+            crate::product::ProductCommand::Quote(crate::product::VariantSelector::Sku(wanted)),
+        ) => {
             let line = cart_view().lines.iter().find(|line| line.sku == *wanted).unwrap().clone();
             Outcome::Product(Ok(ProductReply::Quote(quote(*product, &line, line.price))))
         }
-        Request::Inventory(..) => Outcome::Inventory(Ok(InventoryReply::Done)),
+        Request::Stock(..) => Outcome::Stock(Ok(StockReply::Done)),
         Request::OrderNumbers(_) => Outcome::OrderNumbers(Ok(OrderNumbersReply::Number(42))),
         Request::Order(order, _) => Outcome::Order(Ok(OrderReply::Order(Box::new(order_view(*order))))),
         Request::Payment(payment, command) => match command {
@@ -118,14 +121,14 @@ fn pays(id: PaymentId, state: PaymentState) -> Outcome {
     Outcome::Payment(Ok(PaymentReply::Payment(view)))
 }
 
-fn pinned(drop: DropId, claim: ClaimId, pin: Pin) -> ClaimView {
+fn locked_claim(drop: DropId, claim: ClaimId, claim_lock: ClaimLock) -> ClaimView {
     ClaimView {
         id: ClaimRef { drop, claim },
         buyer: SubjectId(1),
         sku: sku(&format!("DROP-{}", claim.0)),
         quantity: quantity(2),
         unit_price: dollars(1_000),
-        state: ClaimState::Held { until: Timestamp(2_000_000), pin: Some(pin) },
+        state: ClaimState::Held { until: Timestamp(2_000_000), lock: Some(claim_lock) },
         expires_at: Timestamp(2_000_000),
         created_at: Timestamp(1_000_000),
     }
@@ -212,22 +215,22 @@ fn order_view(id: OrderId) -> OrderView {
         totals: crate::order::OrderTotals { subtotal: zero, shipping: zero, tax: zero, total: zero },
         refunded: zero,
         placed_at: Timestamp(1),
-        standing: crate::order::Standing::default(),
+        status: crate::order::Status::default(),
         changes: Vec::new(),
     }
 }
 
-/// What is asked of others now, in words.
+/// The outstanding requests, in words.
 fn asks(shop: &Shop) -> Vec<String> {
     shop.open.values().map(|effect| said(&effect.request)).collect()
 }
 
-/// A request in two words: whom, and what.
+/// A request in two words: its target and its command.
 fn said(request: &Request) -> String {
     let text = format!("{request:?}");
     let (kind, rest) = text.split_once('(').unwrap();
     let command = match request {
-        Request::Inventory(_, command) => format!("{command:?}"),
+        Request::Stock(_, command) => format!("{command:?}"),
         Request::Drop(_, command) => format!("{command:?}"),
         Request::Cart(_, command) => format!("{command:?}"),
         Request::Order(_, command) => format!("{command:?}"),
@@ -239,7 +242,7 @@ fn said(request: &Request) -> String {
     format!("{kind} {command}")
 }
 
-/// Everyone who is asked consents, once.
+/// Every target accepts its outstanding request, once.
 fn consent_all(shop: &mut Shop) {
     let open: Vec<Effect> = shop.open.values().cloned().collect();
     for effect in open {
@@ -247,7 +250,7 @@ fn consent_all(shop: &mut Shop) {
     }
 }
 
-/// Everyone consents until this is asked for.
+/// Every target accepts, until this request is outstanding.
 fn consent_until(shop: &mut Shop, wanted: &str) -> Effect {
     for _ in 0..10 {
         if let Some(effect) = shop.open.values().find(|effect| said(&effect.request) == wanted) {
@@ -258,7 +261,7 @@ fn consent_until(shop: &mut Shop, wanted: &str) -> Effect {
     panic!("{wanted} is never asked for, but {:?}", asks(shop));
 }
 
-/// Answers what is asked in these words, and lets everyone else consent first.
+/// Answers the request with this name after every other target has accepted.
 fn answer(shop: &mut Shop, wanted: &str, outcome: &Outcome) {
     let effect = consent_until(shop, wanted);
     let others: Vec<Effect> = shop.open.values().filter(|other| other.id != effect.id).cloned().collect();
@@ -292,7 +295,7 @@ fn failed(problem: CheckoutProblem) -> CheckoutState {
 }
 
 fn settled(shop: &Shop, command: CommandId) -> Told {
-    shop.state.settled(&crate::aggregate::Ticket { command_id: command, again: true }, shop.now)
+    shop.state.deferred_reply(&crate::aggregate::DeferredReply { command_id: command, duplicate: true }, shop.now)
 }
 
 fn told_state(told: Told) -> CheckoutState {

@@ -1,7 +1,9 @@
-//! A checkout among targets that answer as they like: late, twice, not at all, with consent or without.
+//! A checkout with model targets that answer in arbitrary ways: late, twice, or not at all, with acceptance or
+//! rejection.
 //!
-//! The targets keep what the real ones keep: a pin's deadline and the newest undone pin of a claim, tombstones of holds
-//! and of carts, a payment's state. They refuse where the real ones hardly ever would.
+//! The models keep what the real targets keep: the deadline of a lock and the newest removed lock of a claim,
+//! tombstones of holds and carts, and the state of a payment. They also reject commands that real targets hardly ever
+//! reject.
 
 use std::collections::BTreeMap;
 
@@ -10,20 +12,20 @@ use proptest::{collection::vec, prelude::*};
 use super::*;
 use crate::{
     cart::{CartCommand, CartRejection},
-    drop::{DropCommand, DropRejection},
+    flash_drop::{DropCommand, DropRejection},
     id::{HoldId, OrderId},
-    inventory::{InventoryCommand, InventoryRejection, StockLevels},
     order::{OrderCommand, OrderRejection},
     order_numbers::OrderNumbersRejection,
     payment::{PaymentCommand, PaymentRejection},
     product::ProductRejection,
+    stock::{StockCommand, StockLevels, StockRejection},
 };
 
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 enum ClaimAt {
     #[default]
     Free,
-    Pinned(Pin),
+    LockedClaim(ClaimLock),
     Sold(OrderId),
     Gone,
 }
@@ -44,7 +46,7 @@ enum OrderAt {
 
 #[derive(Default)]
 struct Targets {
-    claims: BTreeMap<ClaimRef, (ClaimAt, Option<Pin>)>,
+    claims: BTreeMap<ClaimRef, (ClaimAt, Option<ClaimLock>)>,
     holds: BTreeMap<HoldId, HoldAt>,
     lock: Option<(CheckoutId, u32)>,
     ended: Vec<(CheckoutId, u32)>,
@@ -55,11 +57,11 @@ struct Targets {
 }
 
 impl Targets {
-    /// What the target of the request makes of it. `mood` says whether it would rather refuse.
+    /// The answer of the request's target. `mood` determines whether it prefers to reject.
     fn ask(&mut self, request: &Request, now: Timestamp, mood: u8) -> Outcome {
         match request {
             Request::Drop(drop, command) => Outcome::Drop(self.drop(*drop, command, now, mood)),
-            Request::Inventory(_, command) => Outcome::Inventory(self.inventory(command, now, mood)),
+            Request::Stock(_, command) => Outcome::Stock(self.inventory(command, now, mood)),
             Request::Cart(_, command) => Outcome::Cart(self.cart(command, now, mood)),
             Request::Payment(payment, command) => Outcome::Payment(self.payment(*payment, command, mood)),
             Request::Order(order, command) => Outcome::Order(self.order(*order, command, mood)),
@@ -80,39 +82,42 @@ impl Targets {
     ) -> Result<DropReply, DropRejection> {
         let of = |claim: &ClaimId| ClaimRef { drop, claim: *claim };
         match command {
-            DropCommand::Pin { claim, pin, deadline, .. } => {
+            DropCommand::LockClaim { claim, lock: claim_lock, deadline, .. } => {
                 let (at, undone) = self.claims.entry(of(claim)).or_default();
-                let late =
-                    undone.is_some_and(|undone| undone.checkout == pin.checkout && undone.attempt >= pin.attempt);
+                let late = undone.is_some_and(|undone| {
+                    undone.checkout == claim_lock.checkout && undone.attempt >= claim_lock.attempt
+                });
                 match at {
-                    ClaimAt::Pinned(held) if held == pin => {}
-                    ClaimAt::Pinned(held) => return Err(DropRejection::CheckoutInProgress { checkout: held.checkout }),
+                    ClaimAt::LockedClaim(held) if held == claim_lock => {}
+                    ClaimAt::LockedClaim(held) => {
+                        return Err(DropRejection::CheckoutInProgress { checkout: held.checkout });
+                    }
                     ClaimAt::Sold(_) => return Err(DropRejection::AlreadySold),
                     ClaimAt::Gone => return Err(DropRejection::AlreadyReleased),
                     ClaimAt::Free if late || now > *deadline => return Err(DropRejection::TooLate),
                     ClaimAt::Free if mood.is_multiple_of(4) => {
                         return Err(DropRejection::LimitReached { remaining: 0 });
                     }
-                    ClaimAt::Free => *at = ClaimAt::Pinned(*pin),
+                    ClaimAt::Free => *at = ClaimAt::LockedClaim(*claim_lock),
                 }
-                Ok(DropReply::Claim(pinned(drop, *claim, *pin)))
+                Ok(DropReply::Claim(locked_claim(drop, *claim, *claim_lock)))
             }
-            DropCommand::Unpin { claim, pin, .. } => {
+            DropCommand::UnlockClaim { claim, lock: claim_lock, .. } => {
                 let known = self.claims.entry(of(claim)).or_default();
-                if known.0 == ClaimAt::Pinned(*pin) {
-                    *known = (ClaimAt::Free, Some(*pin));
+                if known.0 == ClaimAt::LockedClaim(*claim_lock) {
+                    *known = (ClaimAt::Free, Some(*claim_lock));
                 }
                 Ok(DropReply::Done)
             }
-            DropCommand::Confirm { claim, pin, order } => {
+            DropCommand::Confirm { claim, lock: claim_lock, order } => {
                 let known = self.claims.entry(of(claim)).or_default();
                 match known.0 {
                     ClaimAt::Sold(sold_to) if sold_to == *order => Ok(DropReply::Done),
-                    ClaimAt::Pinned(held) if held == *pin && mood.is_multiple_of(8) => {
+                    ClaimAt::LockedClaim(held) if held == *claim_lock && mood.is_multiple_of(8) => {
                         known.0 = ClaimAt::Gone;
                         Err(DropRejection::AlreadyReleased)
                     }
-                    ClaimAt::Pinned(held) if held == *pin => {
+                    ClaimAt::LockedClaim(held) if held == *claim_lock => {
                         known.0 = ClaimAt::Sold(*order);
                         Ok(DropReply::Done)
                     }
@@ -132,48 +137,43 @@ impl Targets {
         }
     }
 
-    fn inventory(
-        &mut self,
-        command: &InventoryCommand,
-        now: Timestamp,
-        mood: u8,
-    ) -> Result<InventoryReply, InventoryRejection> {
+    fn inventory(&mut self, command: &StockCommand, now: Timestamp, mood: u8) -> Result<StockReply, StockRejection> {
         match command {
-            InventoryCommand::Reserve { hold, deadline, .. } => match self.holds.get(hold) {
+            StockCommand::Reserve { hold, deadline, .. } => match self.holds.get(hold) {
                 Some(HoldAt::Held | HoldAt::Sold) => {}
-                Some(HoldAt::Over) => return Err(InventoryRejection::TooLate),
-                None if now > *deadline => return Err(InventoryRejection::TooLate),
+                Some(HoldAt::Over) => return Err(StockRejection::TooLate),
+                None if now > *deadline => return Err(StockRejection::TooLate),
                 None if mood.is_multiple_of(4) => {
                     let levels = StockLevels::default();
-                    return Err(InventoryRejection::InsufficientAvailable { available: 0, levels });
+                    return Err(StockRejection::InsufficientAvailable { available: 0, levels });
                 }
                 None => {
                     self.holds.insert(*hold, HoldAt::Held);
                 }
             },
-            InventoryCommand::Confirm { hold } => match self.holds.get(hold) {
+            StockCommand::Confirm { hold } => match self.holds.get(hold) {
                 Some(HoldAt::Sold) => {}
                 Some(HoldAt::Held) if mood.is_multiple_of(8) => {
                     self.holds.insert(*hold, HoldAt::Over);
-                    return Err(InventoryRejection::HoldEnded);
+                    return Err(StockRejection::HoldEnded);
                 }
                 Some(HoldAt::Held) => {
                     self.holds.insert(*hold, HoldAt::Sold);
                 }
-                None | Some(HoldAt::Over) => return Err(InventoryRejection::HoldEnded),
+                None | Some(HoldAt::Over) => return Err(StockRejection::HoldEnded),
             },
-            InventoryCommand::Release { hold } => {
+            StockCommand::Release { hold } => {
                 assert_ne!(self.holds.get(hold), Some(&HoldAt::Sold), "a sold hold is not released");
                 self.holds.insert(*hold, HoldAt::Over);
             }
-            InventoryCommand::Unsell { hold, .. } => {
+            StockCommand::Unsell { hold, .. } => {
                 if self.holds.get(hold) == Some(&HoldAt::Sold) {
                     self.holds.insert(*hold, HoldAt::Over);
                 }
             }
             other => panic!("a checkout does not ask {other:?}"),
         }
-        Ok(InventoryReply::Done)
+        Ok(StockReply::Done)
     }
 
     fn cart(&mut self, command: &CartCommand, now: Timestamp, mood: u8) -> Result<CartReply, CartRejection> {
@@ -262,26 +262,26 @@ impl Targets {
         Ok(OrderReply::Order(Box::new(order_view(id))))
     }
 
-    /// What must hold of a checkout that is over.
+    /// Asserts what must hold for a checkout that has ended.
     fn assert_over(&self, attempt: &crate::checkout::phase::Attempt, tampered: bool) {
         let claims: Vec<ClaimAt> = self.claims.values().map(|(at, _)| *at).collect();
         let holds: Vec<HoldAt> = self.holds.values().copied().collect();
         assert_eq!(self.lock, None, "the cart is let go");
-        assert!(!claims.iter().any(|at| matches!(at, ClaimAt::Pinned(_))), "no pin is left behind: {claims:?}");
+        assert!(!claims.iter().any(|at| matches!(at, ClaimAt::LockedClaim(_))), "no pin is left behind: {claims:?}");
         assert!(!holds.contains(&HoldAt::Held), "no hold is left behind: {holds:?}");
-        let order = self.orders.get(&attempt.sheet.order());
+        let order = self.orders.get(&attempt.details.order());
         if let crate::checkout::phase::Phase::Completed { goods, .. } = &attempt.phase {
             assert_eq!(self.captures, 1, "captured exactly once");
-            let sold = claims.iter().filter(|at| **at == ClaimAt::Sold(attempt.sheet.order())).count()
+            let sold = claims.iter().filter(|at| **at == ClaimAt::Sold(attempt.details.order())).count()
                 + holds.iter().filter(|at| **at == HoldAt::Sold).count();
             assert_eq!(sold, goods.lines.len(), "every line is sold exactly once");
             assert_eq!(order, Some(&OrderAt::Paid));
-            assert_eq!(self.emptied, u32::from(matches!(attempt.sheet.source, Source::Cart(_))));
+            assert_eq!(self.emptied, u32::from(matches!(attempt.details.source, Source::Cart(_))));
         } else {
             assert_eq!((self.captures, self.emptied), (0, 0), "nothing is charged");
             assert!(!claims.iter().any(|at| matches!(at, ClaimAt::Sold(_))), "no claim is sold: {claims:?}");
             assert!(!holds.contains(&HoldAt::Sold), "no hold is sold: {holds:?}");
-            // A late copy of a placing that was refused may be accepted: the order then stands unpaid.
+            // A delayed copy of a rejected `Place` may be accepted. Then an unpaid order is left over.
             assert!(matches!(order, None | Some(OrderAt::Failed)) || tampered, "no order is left: {order:?}");
         }
         let unused = |state: &PaymentState| matches!(state, PaymentState::Voided | PaymentState::Declined { .. });
@@ -292,11 +292,11 @@ impl Targets {
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// An open request reaches its target, and the answer comes back.
+    /// An outstanding request reaches its target, and the answer arrives.
     Answer(u8, u8),
-    /// An open request reaches its target, and the answer is lost.
+    /// An outstanding request reaches its target, and the answer is lost.
     Lose(u8, u8),
-    /// A copy of any request that was ever made reaches its target, and the answer comes back.
+    /// A copy of any earlier request reaches its target, and the answer arrives.
     LateCopy(u8, u8),
     Reload,
     Wait(u64),
@@ -323,7 +323,7 @@ struct Run {
     shop: Shop,
     targets: Targets,
     start: StartCheckout,
-    /// Whether a late copy was accepted that the real target would have refused.
+    /// Whether a model accepted a delayed copy that the real target would have rejected.
     tampered: bool,
 }
 
@@ -371,7 +371,7 @@ impl Run {
         self.shop.repeat_all();
     }
 
-    /// Everything that is open gets an answer, and the time passes, until nothing is left to be done.
+    /// Answers everything outstanding and lets time pass until nothing is left to do.
     fn settle(&mut self) {
         for round in 0..200u8 {
             while let Some(effect) = self.open(0) {
@@ -399,7 +399,7 @@ proptest! {
         run.shop.repeat_all();
         let attempt = run.shop.state.attempt.clone().unwrap();
         run.targets.assert_over(&attempt, run.tampered);
-        // Copies that come when everything is over change nothing any more.
+        // Copies that arrive after the end change nothing.
         for effect in run.shop.asked.clone() {
             run.deliver(&effect, 1, true);
         }

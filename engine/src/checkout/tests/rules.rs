@@ -1,19 +1,19 @@
-//! The way through, and what stops it.
+//! The successful path, and the problems that stop it.
 
 use super::*;
 use crate::{
     cart::{CartCommand, CartRejection},
-    drop::{DropCommand, DropRejection},
-    inventory::{InventoryCommand, InventoryRejection, StockLevels},
+    flash_drop::{DropCommand, DropRejection},
     order::{LineSource, OrderCommand, OrderLine, OrderRejection},
     payment::{PaymentCommand, PaymentRejection},
     product::ProductRejection,
+    stock::{StockCommand, StockLevels, StockRejection},
 };
 
 #[test]
 fn claims_are_pinned_paid_sold_and_ordered() {
     let mut shop = given(of_claims());
-    assert_eq!(asks(&shop), ["Drop Pin", "Drop Pin", "Drop View"], "one drop, asked once");
+    assert_eq!(asks(&shop), ["Drop LockClaim", "Drop LockClaim", "Drop View"], "one drop, asked once");
     consent_all(&mut shop);
     assert_eq!(asks(&shop), ["Payment Authorise"]);
     consent_all(&mut shop);
@@ -37,7 +37,7 @@ fn claims_are_pinned_paid_sold_and_ordered() {
     shop.repeat_all();
 }
 
-/// The lines of the order that is placed.
+/// The lines of the placed order.
 fn ordered(start: StartCheckout) -> Vec<OrderLine> {
     let mut shop = given(start);
     let place = consent_until(&mut shop, "Order Place");
@@ -53,7 +53,7 @@ fn what_is_ordered_is_called_as_in_the_catalogue_and_keeps_its_options() {
     let told = |line: &OrderLine| (line.title.clone(), line.product, line.options.clone());
     assert_eq!(told(&lines[0]), ("Shirt".to_owned(), Some(ProductId(21)), Some(vec![size("M")])));
     assert_eq!(told(&lines[1]), ("Mug".to_owned(), Some(ProductId(22)), None));
-    // What the catalogue does not know is called as its drop is.
+    // A SKU that is not in the catalogue gets the title of its drop.
     let shirt = ClaimedVariant { product: ProductId(21), title: "Shirt".to_owned(), options: vec![size("M")] };
     let lines = ordered(StartCheckout { variants: vec![None, Some(shirt)], ..of_claims() });
     assert_eq!(told(&lines[0]), ("Friday".to_owned(), Some(ProductId(8)), None));
@@ -71,11 +71,11 @@ fn a_cart_is_locked_checked_held_paid_and_emptied() {
     consent_all(&mut shop);
     assert_eq!(asks(&shop), ["Product Quote", "Product Quote"]);
     consent_all(&mut shop);
-    assert_eq!(asks(&shop), ["Inventory Reserve", "Inventory Reserve"]);
+    assert_eq!(asks(&shop), ["Stock Reserve", "Stock Reserve"]);
     consent_all(&mut shop);
     assert_eq!(asks(&shop), ["Payment Authorise"]);
     consent_all(&mut shop);
-    assert_eq!(asks(&shop), ["OrderNumbers Assign", "Inventory Confirm", "Inventory Confirm"]);
+    assert_eq!(asks(&shop), ["OrderNumbers Assign", "Stock Confirm", "Stock Confirm"]);
     let end = consent_until(&mut shop, "Cart EndCheckout");
     assert!(matches!(end.request, Request::Cart(CART, CartCommand::EndCheckout { sold: true, .. })));
     finish(&mut shop);
@@ -97,10 +97,10 @@ fn shipping_and_tax_are_added() {
 #[test]
 fn what_costs_nothing_is_paid_with_nothing() {
     let mut shop = given(start(Source::Claims(vec![claim(11)])));
-    let pin = consent_until(&mut shop, "Drop Pin");
-    let Outcome::Drop(Ok(DropReply::Claim(mut free))) = consent(&pin.request) else { panic!() };
+    let claim_lock = consent_until(&mut shop, "Drop LockClaim");
+    let Outcome::Drop(Ok(DropReply::Claim(mut free))) = consent(&claim_lock.request) else { panic!() };
     free.unit_price = dollars(0);
-    shop.answer(pin.id, &Outcome::Drop(Ok(DropReply::Claim(free))));
+    shop.answer(claim_lock.id, &Outcome::Drop(Ok(DropReply::Claim(free))));
     finish(&mut shop);
     assert_eq!(view(&shop).totals.unwrap().total, dollars(0));
     assert!(view(&shop).order().is_some());
@@ -112,10 +112,10 @@ fn a_refused_pin_refuses_the_checkout_and_lets_go_of_the_others() {
     let [first, second, seen] = &shop.open.values().cloned().collect::<Vec<_>>()[..] else { panic!() };
     let other = CheckoutId(99);
     shop.answer(second.id, &Outcome::Drop(Err(DropRejection::CheckoutInProgress { checkout: other })));
-    assert_eq!(asks(&shop), ["Drop Pin", "Drop View"], "nothing is undone before all have answered");
+    assert_eq!(asks(&shop), ["Drop LockClaim", "Drop View"], "nothing is undone before all have answered");
     shop.answer(seen.id, &consent(&seen.request));
     shop.answer(first.id, &consent(&first.request));
-    assert_eq!(asks(&shop), ["Drop Unpin"], "only what was pinned");
+    assert_eq!(asks(&shop), ["Drop UnlockClaim"], "only what was pinned");
     assert_eq!(settled(&shop, START), None, "the caller hears when it is undone");
     consent_all(&mut shop);
     let refused = CheckoutRejection::Refused(CheckoutProblem::CheckoutInProgress { checkout: other });
@@ -126,19 +126,19 @@ fn a_refused_pin_refuses_the_checkout_and_lets_go_of_the_others() {
 #[test]
 fn a_refused_checkout_may_be_tried_again_under_its_key() {
     let mut shop = given(of_claims());
-    let pin = shop.open.values().next().unwrap().clone();
-    answer(&mut shop, "Drop Pin", &Outcome::Drop(Err(DropRejection::AlreadyReleased)));
+    let claim_lock = shop.open.values().next().unwrap().clone();
+    answer(&mut shop, "Drop LockClaim", &Outcome::Drop(Err(DropRejection::AlreadyReleased)));
     finish(&mut shop);
     assert!(matches!(
         settled(&shop, START),
         Some(Err(CheckoutRejection::Refused(CheckoutProblem::ClaimReleased { .. })))
     ));
     assert_eq!(begin(&mut shop, start(Source::Claims(vec![claim(12)]))), None, "decided afresh");
-    let again = consent_until(&mut shop, "Drop Pin");
-    let Request::Drop(_, DropCommand::Pin { pin: grip, .. }) = &again.request else { panic!() };
+    let again = consent_until(&mut shop, "Drop LockClaim");
+    let Request::Drop(_, DropCommand::LockClaim { lock: grip, .. }) = &again.request else { panic!() };
     assert_eq!(grip.attempt, 2, "another grip than the first attempt's");
-    shop.answer(pin.id, &consent(&pin.request));
-    assert_eq!(asks(&shop), ["Drop Pin", "Drop View"], "an answer to the first attempt counts for nothing");
+    shop.answer(claim_lock.id, &consent(&claim_lock.request));
+    assert_eq!(asks(&shop), ["Drop LockClaim", "Drop View"], "an answer to the first attempt counts for nothing");
     finish(&mut shop);
     assert!(view(&shop).order().is_some());
     shop.repeat_all();
@@ -147,13 +147,13 @@ fn a_refused_checkout_may_be_tried_again_under_its_key() {
 #[test]
 fn a_pin_that_could_come_late_is_swept_away() {
     let mut shop = given(of_claims());
-    answer(&mut shop, "Drop Pin", &Outcome::Drop(Err(DropRejection::LimitReached { remaining: 0 })));
+    answer(&mut shop, "Drop LockClaim", &Outcome::Drop(Err(DropRejection::LimitReached { remaining: 0 })));
     finish(&mut shop);
     let due = shop.state.wake_at().unwrap();
     assert_eq!(due.ms_since(Timestamp(1_000_000)), ARRIVE_WITHIN_MS + CLOCKS_DIFFER_MS_MAX);
     let later_ms = due.ms_since(shop.now);
     wake(&mut shop, later_ms);
-    assert_eq!(asks(&shop), ["Drop Unpin", "Drop Unpin"], "also the one that was refused");
+    assert_eq!(asks(&shop), ["Drop UnlockClaim", "Drop UnlockClaim"], "also the one that was refused");
     shop.reload();
     finish(&mut shop);
     assert_eq!((shop.state.wake_at(), shop.state.sweeps.len()), (None, 0));
@@ -164,8 +164,12 @@ fn a_refused_pin_that_is_heard_of_late_is_undone_with_the_others() {
     let mut shop = given(of_claims());
     wake(&mut shop, ARRIVE_WITHIN_MS + CLOCKS_DIFFER_MS_MAX + 1);
     let other = CheckoutId(99);
-    answer(&mut shop, "Drop Pin", &Outcome::Drop(Err(DropRejection::CheckoutInProgress { checkout: other })));
-    assert_eq!(asks(&shop), ["Drop Unpin", "Drop Unpin"], "a copy of it may have been accepted after the refusal");
+    answer(&mut shop, "Drop LockClaim", &Outcome::Drop(Err(DropRejection::CheckoutInProgress { checkout: other })));
+    assert_eq!(
+        asks(&shop),
+        ["Drop UnlockClaim", "Drop UnlockClaim"],
+        "a copy of it may have been accepted after the refusal"
+    );
     finish(&mut shop);
     assert_eq!(shop.state.wake_at(), None, "no copy can come any more");
 }
@@ -173,7 +177,7 @@ fn a_refused_pin_that_is_heard_of_late_is_undone_with_the_others() {
 #[test]
 fn a_claim_that_can_never_be_pinned_is_not_swept() {
     let mut shop = given(start(Source::Claims(vec![claim(11)])));
-    answer(&mut shop, "Drop Pin", &Outcome::Drop(Err(DropRejection::AlreadySold)));
+    answer(&mut shop, "Drop LockClaim", &Outcome::Drop(Err(DropRejection::AlreadySold)));
     assert!(matches!(settled(&shop, START), Some(Err(_))), "there is nothing to undo: refused at once");
     assert_eq!(shop.state.wake_at(), None);
 }
@@ -183,7 +187,7 @@ fn attempts_under_one_key_are_bounded() {
     let mut shop = Shop::default();
     for _ in 0..SWEEPS_MAX {
         assert_eq!(begin(&mut shop, of_claims()), None);
-        answer(&mut shop, "Drop Pin", &Outcome::Drop(Err(DropRejection::TooLate)));
+        answer(&mut shop, "Drop LockClaim", &Outcome::Drop(Err(DropRejection::TooLate)));
         finish(&mut shop);
     }
     assert!(matches!(begin(&mut shop, of_claims()), Some(Err(CheckoutRejection::TooManyAttempts { .. }))));
@@ -233,10 +237,10 @@ fn another_total_than_expected_is_refused() {
 #[test]
 fn goods_of_two_currencies_are_not_paid_together() {
     let mut shop = given(of_claims());
-    let pin = consent_until(&mut shop, "Drop Pin");
-    let Outcome::Drop(Ok(DropReply::Claim(mut foreign))) = consent(&pin.request) else { panic!() };
+    let claim_lock = consent_until(&mut shop, "Drop LockClaim");
+    let Outcome::Drop(Ok(DropReply::Claim(mut foreign))) = consent(&claim_lock.request) else { panic!() };
     foreign.unit_price = Money::new(5, Currency::new("EUR").unwrap()).unwrap();
-    shop.answer(pin.id, &Outcome::Drop(Ok(DropReply::Claim(foreign))));
+    shop.answer(claim_lock.id, &Outcome::Drop(Ok(DropReply::Claim(foreign))));
     finish(&mut shop);
     assert_eq!(settled(&shop, START), Some(Err(CheckoutProblem::MixedCurrencies.into())));
 }
@@ -244,7 +248,7 @@ fn goods_of_two_currencies_are_not_paid_together() {
 #[test]
 fn a_cart_that_cannot_be_sold_is_refused_for_its_reason() {
     let levels = StockLevels::default();
-    let few = InventoryRejection::InsufficientAvailable { available: 1, levels };
+    let few = StockRejection::InsufficientAvailable { available: 1, levels };
     let other = CheckoutId(3);
     let cases = [
         ("Cart BeginCheckout", Outcome::Cart(Err(CartRejection::NotFound)), CheckoutProblem::CartNotFound),
@@ -260,8 +264,8 @@ fn a_cart_that_cannot_be_sold_is_refused_for_its_reason() {
             CheckoutProblem::NotForSale { sku: sku("SHIRT") },
         ),
         (
-            "Inventory Reserve",
-            Outcome::Inventory(Err(few)),
+            "Stock Reserve",
+            Outcome::Stock(Err(few)),
             CheckoutProblem::InsufficientStock { sku: sku("SHIRT"), available: 1 },
         ),
     ];
@@ -269,8 +273,8 @@ fn a_cart_that_cannot_be_sold_is_refused_for_its_reason() {
         let mut shop = given(of_cart());
         answer(&mut shop, asked, &outcome);
         assert!(asks(&shop).contains(&"Cart EndCheckout".to_owned()), "a late beginning must find the door closed");
-        if asked == "Inventory Reserve" {
-            assert_eq!(asks(&shop)[1..], ["Inventory Release", "Inventory Release"], "also the one that was refused");
+        if asked == "Stock Reserve" {
+            assert_eq!(asks(&shop)[1..], ["Stock Release", "Stock Release"], "also the one that was refused");
         }
         finish(&mut shop);
         assert_eq!(settled(&shop, START), Some(Err(problem.into())));
@@ -284,9 +288,9 @@ fn a_declined_card_fails_the_checkout_and_lets_the_claims_go() {
     let paying = consent_until(&mut shop, "Payment Authorise");
     let Request::Payment(payment, _) = paying.request else { panic!() };
     shop.answer(paying.id, &pays(payment, PaymentState::Declined { code: "card_declined".into() }));
-    assert_eq!(asks(&shop), ["Drop Unpin", "Drop Unpin"], "nothing was set aside");
-    let unpin = shop.open.values().next().unwrap().request.clone();
-    let Request::Drop(_, DropCommand::Unpin { started_at, .. }) = unpin else { panic!() };
+    assert_eq!(asks(&shop), ["Drop UnlockClaim", "Drop UnlockClaim"], "nothing was set aside");
+    let unlock_claim = shop.open.values().next().unwrap().request.clone();
+    let Request::Drop(_, DropCommand::UnlockClaim { started_at, .. }) = unlock_claim else { panic!() };
     assert_eq!(started_at, Timestamp(1_000_000), "so that the hold lives on for a while");
     finish(&mut shop);
     let problem = CheckoutProblem::PaymentDeclined { code: "card_declined".into() };
@@ -299,10 +303,10 @@ fn a_declined_card_fails_the_checkout_and_lets_the_claims_go() {
 #[test]
 fn goods_that_are_lost_after_the_authorisation_are_not_charged() {
     let mut shop = given(of_cart());
-    answer(&mut shop, "Inventory Confirm", &Outcome::Inventory(Err(InventoryRejection::HoldEnded)));
-    assert_eq!(asks(&shop), ["Cart EndCheckout", "Payment Void", "Inventory Release", "Inventory Unsell"]);
+    answer(&mut shop, "Stock Confirm", &Outcome::Stock(Err(StockRejection::HoldEnded)));
+    assert_eq!(asks(&shop), ["Cart EndCheckout", "Payment Void", "Stock Release", "Stock Unsell"]);
     let sold = view(&shop).lines[1].quantity;
-    let unsells = |effect: &&Effect| matches!(effect.request, Request::Inventory(_, InventoryCommand::Unsell { quantity, .. }) if quantity == sold);
+    let unsells = |effect: &&Effect| matches!(effect.request, Request::Stock(_, StockCommand::Unsell { quantity, .. }) if quantity == sold);
     assert_eq!(shop.open.values().filter(unsells).count(), 1, "the shard hears how many units it sold");
     finish(&mut shop);
     assert_eq!(view(&shop).state, failed(CheckoutProblem::GoodsLost));
@@ -323,7 +327,7 @@ fn a_capture_that_fails_takes_the_sale_and_the_order_back() {
     let code = "insufficient_funds".to_owned();
     let fails = Outcome::Payment(Err(PaymentRejection::CaptureFailed { code: code.clone() }));
     answer(&mut shop, "Payment Capture", &fails);
-    let undone = ["Cart EndCheckout", "Payment Void", "Order CaptureFailed", "Inventory Unsell", "Inventory Unsell"];
+    let undone = ["Cart EndCheckout", "Payment Void", "Order CaptureFailed", "Stock Unsell", "Stock Unsell"];
     assert_eq!(asks(&shop), undone);
     finish(&mut shop);
     assert_eq!(view(&shop).state, failed(CheckoutProblem::CaptureFailed { code }));
@@ -333,10 +337,8 @@ fn a_capture_that_fails_takes_the_sale_and_the_order_back() {
 #[test]
 fn holds_outlive_any_authorisation_that_can_still_be_found() {
     let mut shop = given(of_cart());
-    let reserve = consent_until(&mut shop, "Inventory Reserve");
-    let Request::Inventory(_, InventoryCommand::Reserve { expires_at, deadline, .. }) = reserve.request else {
-        panic!()
-    };
+    let reserve = consent_until(&mut shop, "Stock Reserve");
+    let Request::Stock(_, StockCommand::Reserve { expires_at, deadline, .. }) = reserve.request else { panic!() };
     assert_eq!((expires_at.ms_since(shop.now), deadline.ms_since(shop.now)), (HOLD_MS, ARRIVE_WITHIN_MS));
 }
 
@@ -348,7 +350,7 @@ fn an_unknown_authorisation_waits_and_is_given_up_when_the_time_is_over() {
     wake(&mut shop, GIVE_UP_MS - ANSWER_WITHIN_MS - 1);
     assert_eq!(asks(&shop), ["Payment Authorise"], "it is asked again, not given up");
     wake(&mut shop, 1);
-    assert_eq!(asks(&shop), ["Payment Void", "Drop Unpin", "Drop Unpin"]);
+    assert_eq!(asks(&shop), ["Payment Void", "Drop UnlockClaim", "Drop UnlockClaim"]);
     let Request::Payment(payment, PaymentCommand::Authorise { .. }) = paying.request else { panic!() };
     shop.answer(paying.id, &pays(payment, PaymentState::Authorised));
     assert_eq!(asks(&shop).len(), 3, "a late authorisation changes nothing");

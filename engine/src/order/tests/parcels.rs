@@ -1,14 +1,14 @@
-//! Parcels, their tracking, refunds of lines, and the mails about them.
+//! Tests of parcels, their tracking, refunds of lines, and the e-mails about them.
 
 use super::*;
 use crate::{
     id::{Fingerprint, FulfillmentId, OrderLineId},
     order::{FULFILLMENTS_MAX, LineUnits, OrderEvent, TRACKING_CHANGES_MAX, line_id, progress::fulfillment_id},
-    receipts::Receipt,
+    processed_commands::ProcessedCommand,
 };
 
 const ORDER: OrderId = OrderId(7);
-/// The lines of the order: two claimed shirts, one shirt from the shelf, a mug.
+/// The lines of the order: two claimed shirts, one shirt from ordinary stock, a mug.
 const CLAIMED: usize = 0;
 const SHIRT: usize = 1;
 const MUG: usize = 2;
@@ -35,12 +35,12 @@ pub(super) fn track(parcel: usize, tracking: Option<&str>) -> OrderCommand {
     OrderCommand::ChangeTracking { fulfillment: parcel_id(parcel), tracking: tracking.map(str::to_owned) }
 }
 
-/// The parcel that was the order's `number`th change.
+/// Returns the id of the parcel that was the order's `number`th change.
 fn parcel_id(number: usize) -> FulfillmentId {
     fulfillment_id(ORDER, number)
 }
 
-/// The order after a refund of these lines, whose money is back.
+/// Refunds these lines, and returns the order afterwards.
 fn give_lines_back(order: &mut Order, lines: &[(usize, i64, bool)]) -> OrderView {
     assert_eq!(order.ask(refund(lines)), None, "the money has to be back first");
     give_back(order, &refunded());
@@ -60,10 +60,10 @@ fn an_order_goes_out_in_several_parcels() {
     let mut order = given_paid();
     let first = view(order.ask(send(&[(CLAIMED, 1), (MUG, 1)])));
     assert_eq!(states(&first), (OrderPaymentState::Paid, FulfillmentState::PartiallyFulfilled));
-    assert_eq!(first.standing.fulfilled_at, None);
+    assert_eq!(first.status.fulfilled_at, None);
     let second = view(order.ask(OrderCommand::Fulfil { lines: None, tracking: None }));
     assert_eq!(second.fulfillment_state(), FulfillmentState::Fulfilled, "what was left is sent");
-    assert_eq!(second.standing.fulfilled_at, Some(order.now));
+    assert_eq!(second.status.fulfilled_at, Some(order.now));
     let parcels = second.fulfillments();
     let sent = |line: usize, units| LineUnits { line: line as u16, units };
     assert_eq!(parcels[0].lines, [sent(CLAIMED, 1), sent(MUG, 1)]);
@@ -99,8 +99,8 @@ fn tracking_is_corrected_parcel_by_parcel() {
     let tracking: Vec<_> = corrected.fulfillments().into_iter().map(|parcel| parcel.tracking.unwrap()).collect();
     assert_eq!(tracking, ["1Z2", "1Z1"]);
     assert_eq!(first.fulfillments()[0].tracking.as_deref(), Some("1Z1"), "what was answered stays what it was");
-    assert_eq!(corrected.standing.tracking.as_deref(), Some("1Z1"), "that of the newest parcel");
-    assert_eq!(view(order.ask(track(2, None))).standing.tracking, None);
+    assert_eq!(corrected.status.tracking.as_deref(), Some("1Z1"), "that of the newest parcel");
+    assert_eq!(view(order.ask(track(2, None))).status.tracking, None);
     assert_eq!(refusal(order.ask(track(9, None))), OrderRejection::FulfillmentNotFound);
     order.repeat_all();
 }
@@ -117,8 +117,8 @@ fn tracking_that_is_right_already_is_not_mailed_again() {
 #[test]
 fn an_order_that_was_sent_before_there_were_parcels_shows_one() {
     let mut order = given_paid();
-    let receipt = Receipt { command_id: CommandId(77), fingerprint: Fingerprint(77), at: order.now };
-    order.given(OrderEvent::Fulfilled { tracking: Some("1Z0".to_owned()), receipt });
+    let processed = ProcessedCommand { command_id: CommandId(77), fingerprint: Fingerprint(77), at: order.now };
+    order.given(OrderEvent::Fulfilled { tracking: Some("1Z0".to_owned()), processed });
     assert!(order.open.is_empty(), "nobody is written to about what happened long ago");
     let parcels = seen(&mut order).fulfillments();
     assert_eq!((parcels.len(), parcels[0].lines.len(), parcels[0].tracking.as_deref()), (1, 3, Some("1Z0")));
@@ -131,7 +131,7 @@ fn an_order_that_was_sent_before_there_were_parcels_shows_one() {
 #[test]
 fn lines_are_refunded_with_their_share_of_the_tax_and_shipping_comes_last() {
     let mut order = given_paid();
-    // 400 of goods, 20 of tax, 30 of shipping.
+    // Goods 400, tax 20, shipping 30.
     assert_eq!(give_lines_back(&mut order, &[(CLAIMED, 1, true)]).refunded, dollars(105));
     assert_eq!(give_lines_back(&mut order, &[(CLAIMED, 1, false), (MUG, 1, true)]).refunded, dollars(315));
     assert_eq!(coming_back(&order), BTreeMap::from([("MUG".to_owned(), 1), ("SHIRT".to_owned(), 1)]));

@@ -1,19 +1,27 @@
-//! When units go back on sale, and that no one sends what is on sale again.
+//! Tests of restocking: when units are for sale again, and that such units are not sent.
 
 use super::*;
 use crate::{
     id::{Fingerprint, RefundId},
     order::OrderEvent,
-    receipts::Receipt,
+    processed_commands::ProcessedCommand,
 };
 
-/// A part of the money was given back, and all units went back with it: journals may have such histories.
+/// Returns an order with a refund of a part of the money that restocked all units: older journals have such histories.
 fn given_restocked_in_part() -> Order {
     let mut order = given_paid();
     let (refund, amount, at) = (RefundId(1), dollars(100), order.now);
-    let receipt = Receipt { command_id: CommandId(77), fingerprint: Fingerprint(77), at };
+    let processed = ProcessedCommand { command_id: CommandId(77), fingerprint: Fingerprint(77), at };
     let reason = "a scratch".to_owned();
-    order.given(OrderEvent::RefundAsked { refund, amount, reason, restock: true, cancel: false, receipt, lines: None });
+    order.given(OrderEvent::RefundAsked {
+        refund,
+        amount,
+        reason,
+        restock: true,
+        cancel: false,
+        processed,
+        lines: None,
+    });
     give_back(&mut order, &refunded());
     for effect in order.open.clone().values() {
         order.answer(effect.id, &booked());

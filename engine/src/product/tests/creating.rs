@@ -1,18 +1,21 @@
-//! How products are made.
+//! Tests of creating products.
 
 use super::*;
 
 #[test]
 fn a_product_is_there_when_the_inventory_has_adopted_its_skus() {
     let mut shop = Shop::default();
-    let Answer::Later(ticket) = shop.send(1, create(shirt())).unwrap() else {
+    let Answer::Deferred(deferred) = shop.send(1, create(shirt())).unwrap() else {
         panic!("the inventory has to answer first")
     };
     shop.answer_one();
-    assert_eq!(shop.product.settled(&ticket, Timestamp(0)), None);
+    assert_eq!(shop.product.deferred_reply(&deferred, Timestamp(0)), None);
     assert_eq!(shop.ask(9, ProductCommand::View), Err(ProductRejection::NotFound));
     shop.answer_one();
-    assert_eq!(shop.product.settled(&ticket, Timestamp(0)), Some(Ok(ProductReply::Product(Arc::new(shop.view())))));
+    assert_eq!(
+        shop.product.deferred_reply(&deferred, Timestamp(0)),
+        Some(Ok(ProductReply::Product(Arc::new(shop.view()))))
+    );
     let view = shop.view();
     assert_eq!((view.id, view.version), (view.handle.product(&tenant()), 1));
     assert_eq!(view.options, [OptionView { name: "Size".into(), values: strings(&["S", "M"]) }]);
@@ -40,23 +43,27 @@ fn a_second_attempt_waits_until_the_first_ones_skus_are_given_up() {
     shop.answer_one();
     let mut smaller = shirt();
     smaller.variants.pop();
-    let Answer::Later(ticket) = shop.send(2, create(smaller)).unwrap() else { panic!() };
+    let Answer::Deferred(deferred) = shop.send(2, create(smaller)).unwrap() else { panic!() };
     let [effect] = &shop.product.outstanding()[..] else { panic!("one thing at a time for one sku") };
-    assert!(matches!(&effect.request, Request::Inventory(_, InventoryCommand::Disown { .. })));
+    assert!(matches!(&effect.request, Request::Stock(_, StockCommand::Disown { .. })));
     shop.answer_one();
     shop.answer_one();
-    assert!(matches!(shop.product.settled(&ticket, Timestamp(0)), Some(Ok(_))));
+    assert!(matches!(shop.product.deferred_reply(&deferred, Timestamp(0)), Some(Ok(_))));
     shop.product.assert_settled();
 }
 
 #[test]
 fn a_repeat_is_answered_as_the_first_was() {
     let mut shop = Shop::default();
-    let Answer::Later(first) = shop.send(1, create(shirt())).unwrap() else { panic!() };
-    assert_eq!(shop.send(1, create(shirt())), Ok(Answer::Later(Ticket { again: true, ..first })), "while it waits");
+    let Answer::Deferred(first) = shop.send(1, create(shirt())).unwrap() else { panic!() };
+    assert_eq!(
+        shop.send(1, create(shirt())),
+        Ok(Answer::Deferred(DeferredReply { duplicate: true, ..first })),
+        "while it waits"
+    );
     let reply = shop.ask(1, create(shirt())).unwrap();
     shop.ask(2, ProductCommand::Archive).unwrap();
-    assert_eq!(shop.send(1, create(shirt())), Ok(Answer::Again(reply)), "after it has changed");
+    assert_eq!(shop.send(1, create(shirt())), Ok(Answer::Duplicate(reply)), "after it has changed");
     let mut other = shop.context(1);
     other.fingerprint = Fingerprint(5);
     assert_eq!(shop.product.decide(&create(shirt()), &other), Err(KeyReused.into()));

@@ -1,4 +1,4 @@
-//! How people change products.
+//! Tests of edits by merchants.
 
 use super::*;
 
@@ -8,8 +8,8 @@ fn an_edit_raises_the_version_and_changes_what_it_names() {
     let small = shop.variant(&["S"]);
     let price =
         VariantEdit { id: Some(small.id), price: Some(900), compare_at: Some(Some(1_000)), ..VariantEdit::default() };
-    let wish = ProductEdit { title: Some("Tee".into()), tags: Some(Vec::new()), ..with_variants(vec![price]) };
-    shop.ask(2, edit(1, wish)).unwrap();
+    let input = ProductEdit { title: Some("Tee".into()), tags: Some(Vec::new()), ..with_variants(vec![price]) };
+    shop.ask(2, edit(1, input)).unwrap();
     let view = shop.view();
     assert_eq!((view.title.as_str(), view.vendor.as_str(), view.version), ("Tee", "Loom", 2));
     assert!(view.tags.is_empty());
@@ -38,7 +38,7 @@ fn an_edit_that_changes_nothing_is_no_new_version() {
 fn a_new_variant_comes_when_its_sku_is_adopted() {
     let mut shop = Shop::with_shirt();
     let large = VariantEdit { options: Some(strings(&["L"])), price: Some(1_500), ..VariantEdit::default() };
-    assert!(matches!(shop.send(2, edit(1, with_variants(vec![large.clone()]))), Ok(Answer::Later(_))));
+    assert!(matches!(shop.send(2, edit(1, with_variants(vec![large.clone()]))), Ok(Answer::Deferred(_))));
     assert_eq!(shop.view().variants.len(), 2);
     shop.answer_one();
     assert_eq!((shop.view().variants.len(), shop.view().version), (3, 2));
@@ -142,7 +142,7 @@ fn a_product_remembers_a_day_of_answers_and_no_more_than_it_can() {
     assert_eq!(version as usize, ANSWERS_BYTES_MAX / DESCRIPTION_CHARS_MAX - 1);
     assert_eq!(shop.ask(1_000, change(version)), Err(ProductRejection::TooManyChanges));
     assert!(shop.ask(1_000, ProductCommand::Archive).is_ok(), "taking it out of the shop always works");
-    shop.now = RECEIPT_MS + 1;
+    shop.now = PROCESSED_COMMANDS_KEPT_MS + 1;
     assert!(shop.ask(1_001, change(version + 1)).is_ok());
-    assert_eq!(shop.product.receipts.len(), 1);
+    assert_eq!(shop.product.processed_commands.len(), 1);
 }

@@ -1,4 +1,4 @@
-//! How files change products.
+//! Tests of imports from files.
 
 use super::*;
 

@@ -1,10 +1,10 @@
-//! Random lives: what must hold at every step, and after a snapshot.
+//! Random sequences of commands, with the invariants checked at every step and after a snapshot.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// One step of a random life: a command on a few small names, or an answer of the inventory.
+/// One step of a random sequence: a command with a few small names, or an answer of a stock item.
 #[derive(Debug, Clone)]
 enum Step {
     Create(Vec<u8>),
@@ -29,7 +29,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn take(shop: &mut Shop, number: u128, step: Step) {
     let (value, name) = (|n: u8| vec![format!("v{n}")], |n: u8| sku(&format!("sku{n}")));
-    let exists = shop.product.sheet.is_some();
+    let exists = shop.product.details.is_some();
     let variants = if exists { shop.view().variants } else { Vec::new() };
     let command = match step {
         Step::Create(values) => {
@@ -73,7 +73,7 @@ fn take(shop: &mut Shop, number: u128, step: Step) {
             return;
         }
     };
-    // A refusal is as good as an acceptance here: what counts is what holds afterwards.
+    // A rejection is fine here: the test checks only the invariants afterwards.
     let _ = shop.send(number, command);
 }
 
@@ -102,7 +102,7 @@ proptest! {
         }
         shop.product.assert_settled();
         let own = shop.skus.values().filter(|holder| holder.0 != OTHER).count();
-        prop_assert_eq!(own, shop.product.sheet.as_ref().map_or(0, |sheet| sheet.variants.len()), "the shards agree");
+        prop_assert_eq!(own, shop.product.details.as_ref().map_or(0, |details| details.variants.len()), "the shards agree");
     }
 }
 

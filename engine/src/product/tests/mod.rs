@@ -11,21 +11,21 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::{
-    aggregate::{Aggregate, Answer, Context, Ticket},
+    aggregate::{Aggregate, Answer, Context, DeferredReply},
     effect::{Effect, EffectId, Outcome, Request},
     id::{CommandId, Fingerprint},
-    inventory::{InventoryCommand, InventoryRejection, InventoryReply},
-    receipts::RECEIPT_MS,
+    processed_commands::PROCESSED_COMMANDS_KEPT_MS,
+    stock::{StockCommand, StockRejection, StockReply},
     time::Timestamp,
 };
 
-/// A product with the inventory shards around it, as far as SKUs go, and all that ever happened.
+/// A product with a model of the stock items that own its SKUs, and all events since its creation.
 #[derive(Default)]
 struct Shop {
     product: Product,
     history: Vec<ProductEvent>,
     skus: BTreeMap<String, (ProductId, VariantId)>,
-    /// What the runtime has been asked to do, by slot: a newer turn replaces the older.
+    /// The open effects, by slot: a newer generation replaces an older one.
     asked: BTreeMap<u64, Effect>,
     now: u64,
 }
@@ -57,18 +57,18 @@ impl Shop {
         assert_eq!(self.product.has_outstanding(), !self.asked.is_empty());
     }
 
-    /// Decides and applies, without letting the inventory answer.
+    /// Decides a command and applies its events, but leaves the effects unanswered.
     fn send(&mut self, command: u128, what: ProductCommand) -> Result<Answer<ProductReply>, ProductRejection> {
         let decision = self.product.decide(&what, &self.context(command))?;
         self.happen(decision.events);
         Ok(decision.answer)
     }
 
-    /// Lets the inventory answer the oldest request.
+    /// Answers the oldest open effect as its stock item would.
     fn answer_one(&mut self) {
         let Some((_, effect)) = self.asked.first_key_value() else { return };
         let (id, request) = (effect.id, effect.request.clone());
-        let Request::Inventory(sku, command) = request else { panic!("a product asks the inventory alone") };
+        let Request::Stock(sku, command) = request else { panic!("a product asks the inventory alone") };
         let outcome = self.inventory(sku.as_str(), command);
         self.settle(id, outcome);
     }
@@ -81,35 +81,35 @@ impl Shop {
         assert!(self.product.on_outcome(id, &outcome, Timestamp(self.now)).is_empty(), "a late copy does not");
     }
 
-    fn inventory(&mut self, sku: &str, command: InventoryCommand) -> Outcome {
-        Outcome::Inventory(match command {
-            InventoryCommand::Adopt { product, variant, .. } => {
+    fn inventory(&mut self, sku: &str, command: StockCommand) -> Outcome {
+        Outcome::Stock(match command {
+            StockCommand::Adopt { product, variant, .. } => {
                 let holder = *self.skus.entry(sku.to_owned()).or_insert((product, variant));
                 if holder == (product, variant) {
-                    Ok(InventoryReply::Done)
+                    Ok(StockReply::Done)
                 } else {
-                    Err(InventoryRejection::SkuTaken { product: holder.0 })
+                    Err(StockRejection::SkuTaken { product: holder.0 })
                 }
             }
-            InventoryCommand::Disown { variant } => {
+            StockCommand::Disown { variant } => {
                 if self.skus.get(sku).is_some_and(|holder| holder.1 == variant) {
                     self.skus.remove(sku);
                 }
-                Ok(InventoryReply::Done)
+                Ok(StockReply::Done)
             }
             other => panic!("a product does not ask for {other:?}"),
         })
     }
 
-    /// A whole command, the inventory's answers included.
+    /// Runs a command to its end, with the answers of the stock items.
     fn ask(&mut self, command: u128, what: ProductCommand) -> Answered {
         match self.send(command, what)? {
-            Answer::Now(reply) | Answer::Again(reply) => Ok(reply),
-            Answer::Later(ticket) => {
+            Answer::Now(reply) | Answer::Duplicate(reply) => Ok(reply),
+            Answer::Deferred(deferred) => {
                 while !self.asked.is_empty() {
                     self.answer_one();
                 }
-                self.product.settled(&ticket, Timestamp(self.now)).expect("settled when all is answered")
+                self.product.deferred_reply(&deferred, Timestamp(self.now)).expect("settled when all is answered")
             }
         }
     }
@@ -183,7 +183,7 @@ fn import(change: ImportChange) -> ProductCommand {
     ProductCommand::Import { tenant: tenant(), currency: Currency::USD, change: Box::new(change) }
 }
 
-/// What a file says that says the shirt again.
+/// An import that repeats the shirt.
 fn shirt_file() -> ImportChange {
     let size = |sku_text, value, price| ImportVariant {
         options: strings(&[value]),

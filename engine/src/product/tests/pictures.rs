@@ -1,4 +1,4 @@
-//! Which picture shows which variant.
+//! Tests of which image shows which variant.
 
 use super::*;
 
@@ -11,7 +11,7 @@ fn with_images(images: Vec<ImageEdit>) -> ProductEdit {
     ProductEdit { images: Some(images), ..ProductEdit::default() }
 }
 
-/// A shirt with a picture of each size, and one of the label.
+/// A shirt with an image of each size, and one of the label.
 fn pictured() -> Shop {
     let images = vec![image("/label", None), image("/small", Some(&["S-1"])), image("/medium", Some(&["M-1", "M-1"]))];
     let mut shop = Shop::default();
@@ -19,7 +19,7 @@ fn pictured() -> Shop {
     shop
 }
 
-/// Each image with the SKUs that it shows: `/small S-1`.
+/// Returns each image with the SKUs that it shows: `/small S-1`.
 fn shown(shop: &Shop) -> Vec<String> {
     let view = shop.view();
     let words = |image: &Image| {
@@ -30,7 +30,7 @@ fn shown(shop: &Shop) -> Vec<String> {
 }
 
 fn quoted(shop: &mut Shop, command: u128, name: &str) -> Option<String> {
-    let reply = shop.ask(command, ProductCommand::Quote(Wanted::Sku(sku(name)))).unwrap();
+    let reply = shop.ask(command, ProductCommand::Quote(VariantSelector::Sku(sku(name)))).unwrap();
     let ProductReply::Quote(quote) = reply else { panic!("{reply:?}") };
     quote.image
 }
@@ -41,7 +41,7 @@ fn a_variant_has_the_picture_that_shows_it() {
     assert_eq!(shown(&shop), ["/label", "/small S-1", "/medium M-1"]);
     assert_eq!(quoted(&mut shop, 2, "M-1").as_deref(), Some("/medium"));
 
-    // By the names that variants have after the change, derived ones included.
+    // Images refer to the SKUs that variants have after the change, derived SKUs included.
     let large = VariantEdit { options: Some(strings(&["L"])), price: Some(1), ..VariantEdit::default() };
     let edit_ = ProductEdit {
         variants: vec![large],
@@ -78,19 +78,19 @@ fn a_picture_stays_with_its_variant_until_it_is_taken_away() {
     shop.ask(2, edit(1, with_variants(vec![renamed]))).unwrap();
     assert_eq!(shown(&shop), ["/label", "/small S-2", "/medium M-1"]);
 
-    // Images without a word of variants keep theirs; an empty list takes them away.
+    // An image without a list of variants keeps its variants; an empty list removes them.
     let again = vec![image("/medium", Some(&[])), image("/small", None), image("/new", None)];
     shop.ask(3, edit(2, with_images(again))).unwrap();
     assert_eq!(shown(&shop), ["/medium", "/small S-2", "/new"]);
 
-    // Another variant with the same values is another one.
+    // A new variant with the same option values is a different variant.
     shop.ask(4, edit(3, ProductEdit { remove: vec![small], ..ProductEdit::default() })).unwrap();
     let same = VariantEdit { options: Some(strings(&["S"])), price: Some(1), ..VariantEdit::default() };
     shop.ask(5, edit(4, with_variants(vec![same]))).unwrap();
     assert_eq!(shown(&shop), ["/medium", "/small", "/new"]);
 }
 
-/// The shirt's file with these pictures of its two sizes.
+/// An import of the shirt with these images for its two sizes.
 fn file(images: ImageChange, pictures: [Option<Option<&str>>; 2]) -> ProductCommand {
     let mut change = ImportChange { images, ..shirt_file() };
     for (variant, picture) in change.variants.iter_mut().zip(pictures) {
@@ -103,7 +103,7 @@ fn file(images: ImageChange, pictures: [Option<Option<&str>>; 2]) -> ProductComm
 fn a_file_gives_each_variant_its_picture() {
     let mut shop = pictured();
     let all = || ImageChange::Replace(vec![image("/label", None), image("/medium", None)]);
-    // Without a column for pictures of variants they keep theirs.
+    // Without a column for variant images, variants keep theirs.
     shop.ask(2, file(all(), [None, None])).unwrap();
     assert_eq!(shown(&shop), ["/label", "/medium M-1"]);
     shop.ask(3, file(all(), [Some(Some("/new")), Some(None)])).unwrap();

@@ -1,4 +1,4 @@
-//! What a shop asks of products.
+//! Tests of quotes.
 
 use super::*;
 
@@ -6,17 +6,20 @@ use super::*;
 fn a_variant_is_quoted_by_its_id_or_its_sku() {
     let mut shop = Shop::with_shirt();
     let small = shop.variant(&["S"]);
-    let by_sku = shop.ask(2, ProductCommand::Quote(Wanted::Sku(small.sku.clone()))).unwrap();
-    assert_eq!(shop.ask(3, ProductCommand::Quote(Wanted::Variant(small.id))).unwrap(), by_sku);
+    let by_sku = shop.ask(2, ProductCommand::Quote(VariantSelector::Sku(small.sku.clone()))).unwrap();
+    assert_eq!(shop.ask(3, ProductCommand::Quote(VariantSelector::Variant(small.id))).unwrap(), by_sku);
     let ProductReply::Quote(quote) = by_sku else { panic!() };
     assert_eq!((quote.product, quote.price, quote.variant_title.as_str()), (shop.view().id, small.price, "S"));
-    assert_eq!(shop.ask(4, ProductCommand::Quote(Wanted::Sku(sku("Z")))), Err(ProductRejection::VariantNotFound));
+    assert_eq!(
+        shop.ask(4, ProductCommand::Quote(VariantSelector::Sku(sku("Z")))),
+        Err(ProductRejection::VariantNotFound)
+    );
 }
 
 #[test]
 fn what_is_not_in_the_shop_is_not_quoted() {
     let mut shop = Shop::with_shirt();
-    let quote = ProductCommand::Quote(Wanted::Sku(sku("S-1")));
+    let quote = ProductCommand::Quote(VariantSelector::Sku(sku("S-1")));
     assert_eq!(Shop::default().ask(2, quote.clone()), Err(ProductRejection::NotFound));
     shop.ask(2, ProductCommand::Archive).unwrap();
     assert_eq!(shop.ask(3, quote), Err(ProductRejection::NotActive { status: Status::Archived }));

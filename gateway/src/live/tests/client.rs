@@ -1,4 +1,4 @@
-//! Clients of the live doors that share no code with them but the schema.
+//! Clients of the real-time API that share only the schema with it.
 
 use std::{
     collections::VecDeque,
@@ -15,7 +15,7 @@ use super::{
     PATIENCE,
 };
 
-/// A blocking client, each step on a thread of its own.
+/// A blocking client that runs each step on a blocking thread.
 pub(super) struct Client {
     pub(super) socket: Option<WebSocket<TcpStream>>,
     unread: VecDeque<Value>,
@@ -102,7 +102,7 @@ impl Client {
         self.unread.pop_front().unwrap()
     }
 
-    /// The next frame with this `op`; others are passed over.
+    /// The next frame with this `op`; skips others.
     pub(super) async fn hear(&mut self, op: &str) -> Value {
         loop {
             let frame = self.next().await;
@@ -112,7 +112,7 @@ impl Client {
         }
     }
 
-    /// States of a topic, until one fits.
+    /// The next state of a topic that satisfies `fits`.
     pub(super) async fn state(&mut self, fits: impl Fn(&Value) -> bool) -> Value {
         loop {
             let frame = self.hear("state").await;
@@ -122,7 +122,7 @@ impl Client {
         }
     }
 
-    /// The code with which the server ends the connection.
+    /// The code with which the server closes the connection.
     pub(super) async fn ended(&mut self) -> u16 {
         loop {
             if let Message::Close(Some(close)) = self.message().await {
@@ -132,11 +132,11 @@ impl Client {
     }
 }
 
-/// Reads server-sent events: each block's fields by name.
+/// Reads server-sent events.
 pub(super) struct EventStream(BufReader<TcpStream>);
 
 impl EventStream {
-    /// The head's status, and the stream behind it.
+    /// The status of the response, and the stream after its head.
     pub(super) fn open(address: SocketAddr, path: &str, headers: &str) -> (String, Self) {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -152,7 +152,7 @@ impl EventStream {
         line.trim_end_matches(['\r', '\n']).to_owned()
     }
 
-    /// The next event that says something, and the id that it leaves the client with. Chunks' heads are passed over.
+    /// The next event with data, and the id that the client has after it. Skips chunk headers.
     pub(super) fn next(&mut self) -> (Value, Option<String>) {
         let mut id = None;
         loop {

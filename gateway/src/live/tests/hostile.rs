@@ -1,4 +1,4 @@
-//! Clients that mean to cost more than they should, and polyfills that mean no harm.
+//! Clients that try to exhaust the server, and polyfills that are harmless.
 
 use tungstenite::protocol::frame::{
     Frame,
@@ -8,13 +8,13 @@ use tungstenite::protocol::frame::{
 use super::*;
 use crate::live::{MESSAGE_BYTES_MAX, MESSAGE_TIMEOUT, MESSAGES_A_SECOND_MAX, UNFINISHED_BYTES_PER_ADDRESS_MAX};
 
-/// A shop for which loopback is an address like any other.
+/// A shop in which loopback has the limits of any other address.
 async fn limited() -> Served {
     let hosts = BTreeMap::from([("127.0.0.1".to_owned(), engine::id::TenantId::new("acme").unwrap())]);
     Served::open_with(Settings { dev: false, default_tenant: None, hosts, ..settings() }).await
 }
 
-/// A part of a message, not its last.
+/// A fragment of a message, not its last.
 fn part(kind: Data, bytes: usize) -> Message {
     Message::Frame(Frame::message(vec![b' '; bytes], OpCode::Data(kind), false))
 }
@@ -27,7 +27,7 @@ async fn empty_continuations_are_counted_as_messages_are() {
         .on_socket(|socket| {
             socket.write(part(Data::Text, 0)).unwrap();
             for _ in 0..2 * MESSAGES_A_SECOND_MAX {
-                // The server may have ended it already.
+                // The server may have closed the connection already.
                 if socket.write(part(Data::Continue, 0)).is_err() {
                     break;
                 }
@@ -47,7 +47,7 @@ async fn unfinished_messages_of_an_address_have_a_bound_together() {
         client.on_socket(|socket| socket.send(part(Data::Text, MESSAGE_BYTES_MAX)).unwrap()).await;
         clients.push(client);
     }
-    let held = || served.door.rooms().unfinished.bytes();
+    let held = || served.api.hub().unfinished.bytes();
     let full = async {
         while held() < UNFINISHED_BYTES_PER_ADDRESS_MAX {
             tokio::task::yield_now().await;
@@ -72,7 +72,7 @@ async fn a_message_has_a_time_to_end_in() {
     let served = limited().await;
     let mut client = served.greeted(None).await;
     client.on_socket(|socket| socket.send(part(Data::Text, 1)).unwrap()).await;
-    let held = || served.door.rooms().unfinished.bytes();
+    let held = || served.api.hub().unfinished.bytes();
     while held() == 0 {
         tokio::task::yield_now().await;
     }
@@ -104,7 +104,7 @@ async fn a_polyfill_says_in_the_address_where_it_was() {
         assert_eq!(again.next().0.get("state"), None, "{name}: it goes on where it was");
         assert_eq!(again.next().0["type"], "drop_edited", "{name}");
     }
-    // A first connection of theirs has it empty.
+    // On the first connection, polyfills send it empty.
     let (head, mut first) = EventStream::open(served.address, &format!("{path}&lastEventId="), "");
     assert!(head.starts_with("HTTP/1.1 200") && first.next().0["state"].is_object(), "{head}");
 }

@@ -1,4 +1,4 @@
-//! The live doors, over real sockets, with an independent client.
+//! The real-time API over real sockets, with an independent client.
 
 mod client;
 mod hostile;
@@ -16,19 +16,19 @@ use self::client::{Client, EventStream};
 use super::binary::proto::{self, frame::Op};
 use crate::{
     Settings,
-    edge::{Door, serve},
+    edge::{PublicApi, serve},
     testing::{Shop, eventually, payment, settings},
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A shop that is served.
+/// A shop that is being served.
 struct Served {
     shop: Shop,
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<()>,
-    door: Door,
+    api: PublicApi,
 }
 
 impl Served {
@@ -41,16 +41,16 @@ impl Served {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let door = Door::new(shop.gateway.clone());
-        let running = tokio::spawn(serve(door.clone(), listener, async move { stopped.await.unwrap_or_default() }));
-        Self { shop, address, stop: Some(stop), running, door }
+        let api = PublicApi::new(shop.gateway.clone());
+        let running = tokio::spawn(serve(api.clone(), listener, async move { stopped.await.unwrap_or_default() }));
+        Self { shop, address, stop: Some(stop), running, api }
     }
 
     async fn client(&self) -> Client {
         Client::connect(self.address, "fusion.v1.json", None).await.unwrap()
     }
 
-    /// A client of the binary subprotocol that has said hello.
+    /// A client of the binary subprotocol that has sent hello.
     async fn binary(&self, token: Option<&str>) -> Client {
         let mut client = Client::connect(self.address, "fusion.v1.protobuf", None).await.unwrap();
         let hello = proto::Hello { token: token.map(str::to_owned), client: None };
@@ -59,7 +59,7 @@ impl Served {
         client
     }
 
-    /// A client that has said hello.
+    /// A client that has sent hello.
     async fn greeted(&self, token: Option<&str>) -> Client {
         let mut client = self.client().await;
         client.say(json!({"op": "hello", "token": token, "client": "test"})).await;
@@ -89,7 +89,7 @@ async fn a_sale_is_seen_as_it_happens_and_bought_on_the_same_socket() {
     assert_eq!((&reply["id"], &reply["status"], &reply["body"]["state"]), (&json!(1), &json!(201), &json!("held")));
     watcher.state(|state| state["available"] == 3 && state["held"] == 2).await;
 
-    // The same again, and one that is refused, in one message.
+    // A duplicate of the first claim, and a claim that is refused, in one message.
     buyer.say_text(json!([claim(1, 2), claim(2, 5)]).to_string()).await;
     let mut replies = [buyer.hear("reply").await, buyer.hear("reply").await];
     replies.sort_by_key(|reply| reply["id"].as_u64());
@@ -100,7 +100,7 @@ async fn a_sale_is_seen_as_it_happens_and_bought_on_the_same_socket() {
     buyer.hear("subscribed").await;
     watcher.state(|state| state["viewers"] == 2).await;
     let vendor = served.shop.vendor();
-    // The vendor looks on from the dashboard, and is no visitor.
+    // A vendor who watches from the dashboard is not counted as a viewer.
     let mut dashboard = served.greeted(Some(vendor.token())).await;
     dashboard.say(json!({"op": "subscribe", "topic": topic})).await;
     assert_eq!(dashboard.hear("subscribed").await["state"]["viewers"], 2);
@@ -179,14 +179,14 @@ async fn the_same_topics_come_as_server_sent_events() {
     );
     let (subscribed, id) = events.next();
     assert_eq!((&subscribed["op"], &subscribed["state"]["available"]), (&json!("subscribed"), &json!(5)));
-    // The drop may be told of anew before.
+    // A state of the drop may come before.
     let mut others = std::iter::repeat_with(|| events.next());
     let (refused, nothing) = others.find(|(frame, _)| frame["op"] != "state").unwrap();
     assert_eq!((&refused["problem"]["code"], nothing), (&json!("authentication_required"), None));
     std::mem::drop(events);
     let version = vendor.get(&format!("/v1/drops/{drop}")).await.number("/version").to_string();
     vendor.patch(&format!("/v1/drops/{drop}"), &version, json!({"per_buyer_max": 3})).await.has(200);
-    // Back where it was: the fact in between comes, then the state.
+    // Resumed: the fact that was missed comes first, then the state.
     let headers = format!("last-event-id: {}\r\n", id.unwrap());
     let (_, mut again) = EventStream::open(served.address, &path, &headers);
     assert_eq!(again.next().0.get("state"), None);
@@ -205,7 +205,7 @@ async fn the_same_topics_come_as_server_sent_events() {
 
 #[tokio::test]
 async fn an_address_has_so_many_live_connections() {
-    // A developer's loopback has no limits.
+    // In `dev` mode, loopback has no limits.
     let hosts = BTreeMap::from([("127.0.0.1".to_owned(), engine::id::TenantId::new("acme").unwrap())]);
     let settings = Settings { dev: false, default_tenant: None, hosts, live_per_address_max: 2, ..settings() };
     let served = Served::open_with(settings).await;
@@ -236,7 +236,7 @@ async fn who_comes_back_goes_on_where_it_was() {
     assert_eq!((&subscribed["offset"], subscribed.get("state")), (&place["offset"], None), "{subscribed}");
     assert_eq!(again.next().await["type"], "drop_edited");
     again.state(|state| state["per_buyer_max"] == 3).await;
-    // Another life of the topic: the state, as for a newcomer.
+    // Another epoch of the topic: the client gets the state, as a new subscriber does.
     let mut stranger = served.greeted(None).await;
     stranger.say(json!({"op": "subscribe", "topic": topic, "since": {"epoch": "x", "offset": 0}})).await;
     assert_eq!(stranger.next().await["state"]["per_buyer_max"], 3);
@@ -251,7 +251,7 @@ async fn the_newest_state_comes_last_though_someone_read_the_one_before() {
     watcher.hear("subscribed").await;
     for left in (30..40).rev() {
         let guest = served.shop.guest().await;
-        // Past the state that follows the one before, so that the next change is looked at when this read is remembered.
+        // Wait until after the next state, so that the next change is read while this read is cached.
         tokio::time::sleep(2 * super::STATE_EVERY).await;
         served.shop.nobody().get(&format!("/v1/drops/{drop}")).await.has(200);
         guest.post(&format!("/v1/drops/{drop}/claims"), "k", json!({"quantity": 1})).await.has(201);
@@ -284,7 +284,7 @@ async fn who_does_not_read_is_cut_and_holds_nothing() {
     let mut socket = slow.socket.unwrap();
     let ask = json!({"op": "command", "id": 1, "name": "get_drop", "params": {"id": drop}});
     let many = Value::Array(vec![ask; 200]).to_string();
-    // What the kernel holds for it, and more than may wait: then it is cut, and saying more fails.
+    // The server queues what the kernel does not take. Beyond the bound it disconnects the client, and sending fails.
     let told = tokio::task::spawn_blocking(move || {
         let until = std::time::Instant::now() + PATIENCE;
         socket.get_mut().set_write_timeout(Some(Duration::from_millis(200))).unwrap();
@@ -293,9 +293,9 @@ async fn who_does_not_read_is_cut_and_holds_nothing() {
         }
     });
     told.await.unwrap();
-    let rooms = served.door.rooms();
+    let hub = served.api.hub();
     let gone = async {
-        while rooms.connections() > 0 {
+        while hub.connections() > 0 {
             tokio::time::sleep(Duration::from_millis(20)).await
         }
     };
@@ -313,7 +313,7 @@ async fn who_does_not_read_keeps_nobody_from_the_shelves() {
     let mut slow = served.greeted(None).await;
     let ask = |id: u64| json!({"op": "command", "id": id, "name": "list_products"});
     slow.say_text(Value::Array((0..200).map(ask).collect()).to_string()).await;
-    // Its replies are many times what the system and the queue hold. Others wait for a reader of the shelves, not for it.
+    // Its replies are many times what the system and the queue hold. Other clients must not wait for it.
     for _ in 0..20 {
         let products = nobody.get("/v1/products");
         tokio::time::timeout(super::STALL_TIMEOUT / 4, products).await.unwrap().has(200);
@@ -339,10 +339,10 @@ async fn the_token_tells_whose_shop_it_is_where_the_host_does_not() {
 async fn who_leaves_leaves_its_place_at_once() {
     let served = Served::open().await;
     let mut client = served.greeted(None).await;
-    assert_eq!(served.door.rooms().connections(), 1);
+    assert_eq!(served.api.hub().connections(), 1);
     client.on_socket(|socket| socket.close(None).unwrap()).await;
     let gone = async {
-        while served.door.rooms().connections() > 0 {
+        while served.api.hub().connections() > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await
         }
     };
@@ -403,7 +403,7 @@ async fn an_order_feed_ends_when_its_listener_no_longer_runs_the_shop() {
     let mut feed = served.greeted(Some(vendor.token())).await;
     feed.say(json!({"op": "subscribe", "topic": "orders"})).await;
     feed.hear("subscribed").await;
-    // The same person with a lesser role: what it may not see is not told.
+    // The same person with a lesser role must not receive what that role may not see.
     let drop = served.shop.open_drop(5).await;
     let issuer = served.shop.gateway.sessions.issuer();
     let tenant = engine::id::TenantId::new("acme").unwrap();

@@ -1,4 +1,4 @@
-//! What an open connection hears once its session, or another of the same person, has ended.
+//! What an open connection receives after its session, or another session of the same person, has ended.
 
 use serde_json::json;
 
@@ -37,7 +37,7 @@ async fn a_guest_that_has_signed_in_elsewhere_hears_nothing_of_the_accounts_cart
     let guest = served.shop.guest().await;
     let cart = guest.post("/v1/carts", "c", json!({})).await.has(201).text("/id").to_owned();
     let topic = json!({"op": "subscribe", "topic": format!("cart:{cart}")});
-    // Two who know the guest's token; one of them gets the account's.
+    // Two connections with the guest's token; one of them gets the account's.
     let (mut owner, mut stranger) =
         (served.greeted(Some(guest.token())).await, served.greeted(Some(guest.token())).await);
     for client in [&mut owner, &mut stranger] {

@@ -1,4 +1,4 @@
-//! Pages of other sites, and topics of things that are not there.
+//! Pages of other sites, and topics of things that do not exist.
 
 use serde_json::json;
 
@@ -49,5 +49,5 @@ async fn topics_of_things_that_are_not_there_take_no_memory() {
         assert_eq!(client.hear("reply").await["problem"]["code"], "not_found");
     }
     assert_eq!(served.shop.gateway.commerce.entities_in_memory(), before);
-    assert_eq!(served.door.rooms().topics(), 1);
+    assert_eq!(served.api.hub().topics(), 1);
 }

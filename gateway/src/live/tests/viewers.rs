@@ -1,4 +1,4 @@
-//! Viewers in the series of a drop.
+//! The numbers of viewers in the series of a drop.
 
 use serde_json::{Value, json};
 

@@ -1,21 +1,21 @@
-//! `/v1/checkouts`: paying.
+//! `/v1/checkouts`: payment for claims and carts.
 
 pub(super) mod quote;
 pub(super) mod read;
 mod view;
 
-use actors::{Answered, AskError, Call};
+use actors::{Answered, AskError, CommandMeta};
 use axum::{extract::State, response::Response};
 use engine::{
     checkout::{
         Checkout, CheckoutCommand, CheckoutRejection, CheckoutReply, CheckoutTerms, CheckoutView, ClaimedVariant,
         Source, StartCheckout,
     },
-    drop::Buyer,
+    flash_drop::Buyer,
     id::{CheckoutId, CommandId, ContactId, Fingerprint, TenantId},
 };
 use futures::{StreamExt, TryStreamExt, stream};
-use persistence::sql::{Contact, ContactError, List, PAGE_LINES_MAX, Page, lists::CheckoutStanding};
+use persistence::sql::{Contact, ContactError, List, PAGE_LINES_MAX, Page, lists::CheckoutStatus};
 use utoipa::{IntoParams, ToSchema};
 
 use self::{
@@ -23,7 +23,7 @@ use self::{
     read::{NewCheckout, Said},
     view::CheckoutWire,
 };
-use super::{known_former, read_call, variants::claimed_variant};
+use super::{known_former, read_meta, variants::claimed_variant};
 use crate::{
     Gateway, Problem, Settings,
     auth::{Identity, keys::keyed_hash},
@@ -36,7 +36,7 @@ use crate::{
 
 pub(super) use self::read::refinements;
 
-/// Checkouts of a page that are asked where they stand at once.
+/// The number of checkouts of a page that are queried concurrently.
 const ASKED_AT_ONCE: usize = 16;
 
 /// A page of checkouts.
@@ -54,11 +54,11 @@ async fn ask(
     tenant: &TenantId,
     checkout: CheckoutId,
     command: CheckoutCommand,
-    call: Call,
+    meta: CommandMeta,
 ) -> Result<(CheckoutView, bool), Problem> {
-    let Answered { reply, again } = gateway.commerce.ask::<Checkout>(&checkout.key(tenant), command, call).await?;
+    let Answered { reply, duplicate } = gateway.commerce.ask::<Checkout>(&checkout.key(tenant), command, meta).await?;
     let CheckoutReply::Checkout(view) = reply;
-    Ok((*view, again))
+    Ok((*view, duplicate))
 }
 
 /// Pay
@@ -87,15 +87,15 @@ pub(crate) async fn create_checkout(
     gateway.check_verified(&identity)?;
     let attempt = gateway.limits.checkout(&identity, arrival.address)?;
     let (tenant, buyer) = (identity.tenant(), identity.buyer());
-    let mut call = idempotency.call(&identity, "create_checkout", b"", &body);
-    // The journal has both, and nobody shall be able to try addresses on them.
-    call.fingerprint = private(&gateway, call.fingerprint);
-    call.former_fingerprint = call.former_fingerprint.map(|said| private(&gateway, said));
+    let mut meta = idempotency.meta(&identity, "create_checkout", b"", &body);
+    // Both fingerprints are in the journal, where it must not be possible to test guessed addresses against them.
+    meta.fingerprint = private(&gateway, meta.fingerprint);
+    meta.former_fingerprint = meta.former_fingerprint.map(|said| private(&gateway, said));
     let view = CheckoutCommand::View { buyer: Some(buyer.clone()) };
     let key = |id: CommandId| CheckoutId(id.0).key(tenant);
-    call.command_id = known_former::<Checkout>(&gateway, &call, key, view, CheckoutRejection::NotFound).await?;
-    let checkout = CheckoutId(call.command_id.0);
-    // Before anything is written, and before there is a checkout: what is refused here leaves nothing behind.
+    meta.command_id = known_former::<Checkout>(&gateway, &meta, key, view, CheckoutRejection::NotFound).await?;
+    let checkout = CheckoutId(meta.command_id.0);
+    // Validated before anything is written and before the checkout exists, so that a refusal leaves nothing behind.
     let goods = match (check_provider(&gateway, &body.payment.provider), &address) {
         (Err(problem), _) => Err(problem),
         (Ok(()), Err(problem)) => Err(problem.clone()),
@@ -108,7 +108,7 @@ pub(crate) async fn create_checkout(
                 attempt.failed_by(&problem);
                 return Err(problem);
             }
-            // It keeps those that it began with.
+            // The checkout keeps the variants it was created with.
             Vec::new()
         }
     };
@@ -125,8 +125,9 @@ pub(crate) async fn create_checkout(
         erased_at: None,
         until_order: Some((checkout, now.plus_ms(contact_ttl_ms))),
     };
+    // Stored before the checkout starts: its command only contains the contact's id.
     match gateway.read_side.put_contact(tenant, &contact).await {
-        // It is there already, from when the buyer was a guest.
+        // The contact may exist from when the buyer was a guest.
         Ok(()) | Err(ContactError::IdTaken) => {}
         Err(ContactError::Erased) => return Err(Problem::new(Code::InvalidToken)),
         Err(ContactError::NoTenant) => return Err(Problem::not_found()),
@@ -147,25 +148,25 @@ pub(crate) async fn create_checkout(
         terms: terms(&gateway.settings),
         variants,
     }));
-    let answered = ask(&gateway, tenant, checkout, command, call).await;
-    let (view, again) = answered.inspect_err(|problem| attempt.failed_by(problem))?;
-    if let (Some(problem), false) = (view.problem(), again) {
+    let answered = ask(&gateway, tenant, checkout, command, meta).await;
+    let (view, duplicate) = answered.inspect_err(|problem| attempt.failed_by(problem))?;
+    if let (Some(problem), false) = (view.problem(), duplicate) {
         attempt.failed_by(&problem.clone().into());
     }
-    Ok(replayed(created(&format!("/v1/checkouts/{checkout}"), &CheckoutWire::of(&view)), again))
+    Ok(replayed(created(&format!("/v1/checkouts/{checkout}"), &CheckoutWire::of(&view)), duplicate))
 }
 
-/// What the shop adds to the prices of its goods.
+/// Returns the shipping and tax that the shop adds to prices.
 fn terms(settings: &Settings) -> CheckoutTerms {
     CheckoutTerms { shipping_flat: settings.shipping_flat, tax_basis_points: settings.tax_basis_points, currency: None }
 }
 
-/// A fingerprint that tells nothing about what was said.
+/// Returns a keyed fingerprint, which cannot be used to test guesses of the content.
 fn private(gateway: &Gateway, said: Fingerprint) -> Fingerprint {
     Fingerprint(keyed(gateway, &[b"fingerprint", &said.0.to_be_bytes()]))
 }
 
-/// A keyed hash of what a buyer said.
+/// Returns a keyed hash of a buyer's input.
 fn keyed(gateway: &Gateway, parts: &[&[u8]]) -> u128 {
     let hash = keyed_hash(&gateway.contact_key, parts);
     let mut half = [0; 16];
@@ -173,7 +174,7 @@ fn keyed(gateway: &Gateway, parts: &[&[u8]]) -> u128 {
     u128::from_be_bytes(half)
 }
 
-/// Refuses a provider that the shop does not have.
+/// Refuses a payment provider that the shop does not have.
 fn check_provider(gateway: &Gateway, provider: &str) -> Result<(), Problem> {
     let known = &gateway.settings.payment_providers;
     if known.iter().any(|name| name == provider) {
@@ -185,7 +186,7 @@ fn check_provider(gateway: &Gateway, provider: &str) -> Result<(), Problem> {
         .with_detail(format!("payment providers of this shop: {has}")))
 }
 
-/// Refuses goods that are not the buyer's, or that can no longer be paid. For claims, what the catalogue says of each.
+/// Refuses goods that are not the buyer's, or that can no longer be paid. Returns the catalogue's data for each claim.
 async fn check_goods(
     gateway: &Gateway,
     arrival: &Arrival,
@@ -205,7 +206,7 @@ async fn check_goods(
     }
 }
 
-/// Whether the command was accepted earlier: it is answered again, whatever has become of the shop or the goods since.
+/// Whether the command was accepted earlier. Then it gets its response again, whatever has changed since.
 async fn is_accepted(
     gateway: &Gateway,
     tenant: &TenantId,
@@ -213,14 +214,14 @@ async fn is_accepted(
     buyer: &Buyer,
 ) -> Result<bool, Problem> {
     let view = CheckoutCommand::View { buyer: Some(buyer.clone()) };
-    match gateway.commerce.ask::<Checkout>(&checkout.key(tenant), view, Call::read()).await {
+    match gateway.commerce.ask::<Checkout>(&checkout.key(tenant), view, CommandMeta::read()).await {
         Ok(_) => Ok(true),
         Err(AskError::Rejected(_)) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }
 
-/// The buyer that a checkout is looked up for: vendors see everyone's.
+/// Returns the buyer to restrict a read to. Vendors see the checkouts of all buyers.
 fn viewer(identity: &Identity) -> Option<Buyer> {
     (!identity.is_vendor()).then(|| identity.buyer())
 }
@@ -236,7 +237,7 @@ pub(crate) async fn get_checkout(
     Path(checkout): Path<CheckoutId>,
 ) -> Result<Response, Problem> {
     let command = CheckoutCommand::View { buyer: viewer(&identity) };
-    let (view, _) = ask(&gateway, identity.tenant(), checkout, command, read_call(&arrival)).await?;
+    let (view, _) = ask(&gateway, identity.tenant(), checkout, command, read_meta(&arrival)).await?;
     Ok(ok(&CheckoutWire::of(&view)))
 }
 
@@ -255,7 +256,7 @@ pub(crate) struct CheckoutQuery {
     #[param(max_length = 256, nullable = false)]
     cursor: Option<String>,
     #[param(ignore)]
-    standing: Option<CheckoutStanding>,
+    status: Option<CheckoutStatus>,
     #[param(ignore)]
     page: PageQuery,
 }
@@ -264,18 +265,18 @@ impl FromQuery for CheckoutQuery {
     const NAMES: &'static [&'static str] = &["state", "limit", "cursor"];
 
     fn read(parameters: &Parameters, faults: &mut Faults) -> Option<Self> {
-        let standing = parameters.text("state").and_then(|text| match text {
-            "pending" => Some(CheckoutStanding::Pending),
-            "requires_action" => Some(CheckoutStanding::RequiresAction),
-            "completed" => Some(CheckoutStanding::Completed),
-            "failed" => Some(CheckoutStanding::Failed),
+        let status = parameters.text("state").and_then(|text| match text {
+            "pending" => Some(CheckoutStatus::Pending),
+            "requires_action" => Some(CheckoutStatus::RequiresAction),
+            "completed" => Some(CheckoutStatus::Completed),
+            "failed" => Some(CheckoutStatus::Failed),
             _ => {
                 faults.add("?state", FieldCode::WrongType, "is pending, requires_action, completed or failed");
                 None
             }
         });
         let page = PageQuery::of(parameters, faults);
-        Some(Self { state: None, limit: None, cursor: None, standing, page })
+        Some(Self { state: None, limit: None, cursor: None, status, page })
     }
 }
 
@@ -293,15 +294,15 @@ pub(crate) async fn list_checkouts(
     let (tenant, viewer) = (identity.tenant(), viewer(&identity));
     let subjects = viewer.as_ref().map(|buyer| buyer.subjects().collect::<Vec<_>>());
     let page = query.page.request(List::Checkouts)?;
-    let page = gateway.read_side.checkouts(tenant, subjects.as_deref(), query.standing, page).await?;
+    let page = gateway.read_side.checkouts(tenant, subjects.as_deref(), query.status, page).await?;
     let asked = page.items.into_iter().map(|listed| {
         let command = CheckoutCommand::View { buyer: viewer.clone() };
-        let call = read_call(&arrival);
+        let meta = read_meta(&arrival);
         let commerce = &gateway.commerce;
         async move {
-            let view = match commerce.ask::<Checkout>(&listed.id.key(tenant), command, call).await {
+            let view = match commerce.ask::<Checkout>(&listed.id.key(tenant), command, meta).await {
                 Ok(Answered { reply: CheckoutReply::Checkout(view), .. }) => Some(view),
-                Err(AskError::Parked | AskError::Rejected(_)) => None,
+                Err(AskError::Quarantined | AskError::Rejected(_)) => None,
                 Err(error) => return Err(Problem::from(error)),
             };
             Ok(((listed.started_at, listed.id.0), view))
@@ -322,9 +323,9 @@ async fn command(
     operation: &'static str,
     command: CheckoutCommand,
 ) -> Result<Response, Problem> {
-    let call = key.call(identity, operation, &checkout.to_bytes(), &operation);
-    let (view, again) = ask(gateway, identity.tenant(), checkout, command, call).await?;
-    Ok(replayed(ok(&CheckoutWire::of(&view)), again))
+    let meta = key.meta(identity, operation, &checkout.to_bytes(), &operation);
+    let (view, duplicate) = ask(gateway, identity.tenant(), checkout, command, meta).await?;
+    Ok(replayed(ok(&CheckoutWire::of(&view)), duplicate))
 }
 
 /// Go on after the challenge

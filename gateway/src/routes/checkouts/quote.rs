@@ -1,4 +1,4 @@
-//! `POST /v1/checkouts/quote`: what a checkout would come to.
+//! `POST /v1/checkouts/quote`: computes the totals of a checkout in advance.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use engine::{
     address::Extent,
     cart::{Cart, CartCommand, CartRejection, CartReply, CartView},
     checkout::{CheckoutProblem, ClaimedVariant, Source},
-    drop::{Buyer, ClaimState, ClaimView, Drop, DropCommand, DropRejection, DropReply, Terms},
+    flash_drop::{Buyer, ClaimState, ClaimView, DropCommand, DropRejection, DropReply, FlashDrop, Terms},
     id::{CartId, ClaimRef, TenantId},
     pricing::{self, PricedLine},
 };
@@ -28,7 +28,7 @@ use crate::{
     edge::{Arrival, Json},
     problem::Faults,
     routes::{
-        read_call,
+        read_meta,
         variants::{ask_price, claimed_variant, drop_view},
     },
     wire::{Address, IdSchema, MoneyWire, OptionValueWire, ok},
@@ -65,7 +65,7 @@ pub(crate) struct QuoteWire {
     total: MoneyWire,
 }
 
-/// A line that is to be priced, and its price.
+/// A line with its price.
 type QuotedLine = (CheckoutLineWire, PricedLine);
 
 /// Price a checkout
@@ -87,7 +87,7 @@ pub(crate) async fn quote_checkout(
     let source = source(body.cart_id, body.claims.as_deref(), &mut faults);
     if let Some(address) = &body.shipping_address {
         address.check_size("/shipping_address", &mut faults);
-        // Totals do not depend on it yet; what is wrong with it would refuse the checkout.
+        // Totals do not depend on the address yet, but a checkout would refuse an invalid one.
         address.read(Extent::SoFar, "/shipping_address", &mut faults);
     }
     let source = faults.give(source)?;
@@ -145,7 +145,7 @@ async fn claimed_line(
     Ok((line, PricedLine { quantity: view.quantity, unit_price: view.unit_price }))
 }
 
-/// A claim of the buyer that can still be paid.
+/// Returns a claim of the buyer that can still be paid.
 pub(super) async fn payable_claim(
     gateway: &Gateway,
     arrival: &Arrival,
@@ -154,7 +154,7 @@ pub(super) async fn payable_claim(
     claim: ClaimRef,
 ) -> Result<ClaimView, Problem> {
     let command = DropCommand::ViewClaim { claim: claim.claim, buyer: Some(buyer.clone()) };
-    let view = match gateway.commerce.ask::<Drop>(&claim.drop.key(tenant), command, read_call(arrival)).await {
+    let view = match gateway.commerce.ask::<FlashDrop>(&claim.drop.key(tenant), command, read_meta(arrival)).await {
         Ok(Answered { reply: DropReply::Claim(view), .. }) => view,
         Ok(_) => return Err(odd("drop")),
         Err(AskError::Rejected(DropRejection::NotFound | DropRejection::ClaimNotFound)) => {
@@ -194,7 +194,7 @@ async fn cart_lines(
     stream::iter(asked).buffered(ASKED_AT_ONCE).try_collect().await
 }
 
-/// A cart of the buyer that has something in it.
+/// Returns a cart of the buyer that is not empty.
 pub(super) async fn payable_cart(
     gateway: &Gateway,
     arrival: &Arrival,
@@ -203,7 +203,7 @@ pub(super) async fn payable_cart(
     cart: CartId,
 ) -> Result<Arc<CartView>, Problem> {
     let command = CartCommand::View { buyer: Some(buyer) };
-    match gateway.commerce.ask::<Cart>(&cart.key(tenant), command, read_call(arrival)).await {
+    match gateway.commerce.ask::<Cart>(&cart.key(tenant), command, read_meta(arrival)).await {
         Ok(Answered { reply: CartReply::Cart(view), .. }) if view.lines.is_empty() => {
             Err(CheckoutProblem::CartEmpty.into())
         }

@@ -1,4 +1,4 @@
-//! A checkout as it is written in requests.
+//! The request bodies of checkouts.
 
 use engine::{
     address::Extent,
@@ -56,12 +56,13 @@ pub(crate) struct PaymentMeans {
     pub(super) token: String,
 }
 
-/// What a request said.
+/// The validated content of a request.
 pub(in crate::routes) struct Said {
     pub(super) source: Source,
     pub(super) email: Email,
     pub(super) expected_total: Option<Money>,
-    /// The address as it is kept, or what is wrong with it: a checkout that was accepted before is answered again.
+    /// The stored form of the address, or its errors. An invalid address does not fail a repeated request whose
+    /// checkout was accepted.
     pub(super) address: Result<Address, Problem>,
 }
 
@@ -80,7 +81,7 @@ pub(crate) struct ShippingAddress {
     #[schema(max_length = 255)]
     line2: Option<String>,
     /// A part of the city.
-    // Newer than the fingerprints of earlier versions, which have a null for each field that is left out.
+    // Newer than the other fields: a null for it would change the fingerprints of requests to earlier versions.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 255)]
     district: Option<String>,
@@ -117,7 +118,7 @@ pub(crate) fn refinements() -> Vec<Refinement> {
 }
 
 impl NewCheckout {
-    /// What is said, or everything that is wrong with it.
+    /// Returns the validated content, or all errors.
     pub(in crate::routes) fn read(&self) -> Result<Said, Problem> {
         let mut faults = Faults::default();
         let source = source(self.cart_id, self.claims.as_deref(), &mut faults);
@@ -134,13 +135,13 @@ impl NewCheckout {
             let said = source.zip(email).map(|(source, email)| Said { source, email, expected_total, address });
             return Faults::default().give(said);
         }
-        // Everything that is wrong is said at once.
+        // All errors are reported at once.
         self.shipping_address.read(Extent::Whole, "/shipping_address", &mut faults);
         faults.give(None)
     }
 }
 
-/// What is to be paid, or everything that is wrong with how it is named.
+/// Returns what is to be paid, or records all errors in how it is named.
 pub(super) fn source(cart: Option<CartId>, claims: Option<&[String]>, faults: &mut Faults) -> Option<Source> {
     match (cart, claims) {
         (Some(cart), None) => Some(Source::Cart(cart)),

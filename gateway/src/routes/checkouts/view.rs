@@ -1,4 +1,4 @@
-//! A checkout as it is written in answers.
+//! The response bodies of checkouts.
 
 use engine::{
     checkout::{CheckoutLine, CheckoutState, CheckoutView, Grip},

@@ -1,7 +1,7 @@
-//! Who made a claim, as its vendor sees it.
+//! The buyer of a claim, as the vendor sees it.
 
 use engine::{
-    drop::ClaimView,
+    flash_drop::ClaimView,
     id::{SubjectId, TenantId},
 };
 use serde::Serialize;
@@ -35,7 +35,7 @@ impl ClaimBuyerWire {
     }
 }
 
-/// An e-mail address with one character of its mailbox, or with none where there is only one.
+/// Masks an e-mail address: shows the first character of its mailbox, or none if there is only one.
 fn mask(email: &str) -> String {
     let (mailbox, domain) = email.rsplit_once('@').unwrap_or((email, ""));
     let mut characters = mailbox.chars();
@@ -43,7 +43,7 @@ fn mask(email: &str) -> String {
     format!("{}…@{domain}", first.map(String::from).unwrap_or_default())
 }
 
-/// Claims as a vendor sees them: with who made each.
+/// Returns claims with their buyers, for vendors.
 pub(super) async fn with_buyers(
     gateway: &Gateway,
     tenant: &TenantId,

@@ -4,10 +4,10 @@ pub(super) mod read;
 pub(super) mod series;
 mod view;
 
-use actors::{Answered, Call};
+use actors::{Answered, CommandMeta};
 use axum::{extract::State, response::Response};
 use engine::{
-    drop::{Drop, DropCommand, DropRejection, DropReply, DropState, DropView},
+    flash_drop::{DropCommand, DropRejection, DropReply, DropState, DropView, FlashDrop},
     id::{DropId, TenantId},
 };
 use futures::{StreamExt, stream};
@@ -31,7 +31,7 @@ use crate::{
 pub(super) use self::read::refinements;
 pub(crate) use self::view::DropWire;
 
-/// Drops of a page that are asked for their numbers at once.
+/// The number of drops of a page whose views are queried concurrently.
 const VIEWS_AT_ONCE: usize = 16;
 
 /// A page of drops.
@@ -44,7 +44,7 @@ pub(crate) struct DropPage {
     next_cursor: Option<String>,
 }
 
-/// The most pages of the list that are looked through for the drops of one state: with the default limit, 1,000 drops.
+/// The maximum number of pages of the list that are searched for drops in a state: with the default limit, 1,000 drops.
 const PAGES_LOOKED_THROUGH_MAX: usize = 20;
 
 /// Which drops.
@@ -93,17 +93,17 @@ impl FromQuery for DropQuery {
     }
 }
 
-/// Asks a drop, and expects to hear of it as a whole.
+/// Sends a command to a drop and returns its view, and whether the command was a duplicate.
 async fn ask(
     gateway: &Gateway,
     tenant: &TenantId,
     drop: DropId,
     command: DropCommand,
-    call: Call,
+    meta: CommandMeta,
 ) -> Result<(DropView, bool), Problem> {
-    let Answered { reply, again } = gateway.commerce.ask::<Drop>(&drop.key(tenant), command, call).await?;
+    let Answered { reply, duplicate } = gateway.commerce.ask::<FlashDrop>(&drop.key(tenant), command, meta).await?;
     match reply {
-        DropReply::Drop(view) => Ok((*view, again)),
+        DropReply::Drop(view) => Ok((*view, duplicate)),
         DropReply::Claim(_) | DropReply::Claims(..) | DropReply::Done => {
             Err(Problem::internal("drop", &"an answer to another question"))
         }
@@ -126,12 +126,12 @@ pub(crate) async fn create_drop(
     Json(body): Json<NewDrop>,
 ) -> Result<Response, Problem> {
     let (terms, items) = body.read()?;
-    let call = idempotency.call(&vendor.0, "create_drop", b"", &body);
+    let meta = idempotency.meta(&vendor.0, "create_drop", b"", &body);
     let tenant = vendor.0.tenant();
-    let drop = DropId(call.command_id.0);
+    let drop = DropId(meta.command_id.0);
     let command = DropCommand::Create { tenant: tenant.clone(), drop, terms, items, draft: body.is_draft() };
-    let (view, again) = ask(&gateway, tenant, drop, command, call).await?;
-    Ok(replayed(created(&format!("/v1/drops/{drop}"), &DropWire::of(&view)), again))
+    let (view, duplicate) = ask(&gateway, tenant, drop, command, meta).await?;
+    Ok(replayed(created(&format!("/v1/drops/{drop}"), &DropWire::of(&view)), duplicate))
 }
 
 /// Drops, newest first unless another order is asked for
@@ -152,8 +152,8 @@ pub(crate) async fn list_drops(
     let mut request = page.request_sorted(List::Drops, sort.number())?;
     let limit = page.limit() as usize;
     let mut items: Vec<DropWire> = Vec::new();
-    // The lists do not know which drops are sold out, or whose time has come: of those that may be in the state, the drops
-    // themselves say which are.
+    // The lists do not know which drops are sold out, or whose start or end has passed. They only preselect: the views
+    // of the drops decide.
     for _ in 0..PAGES_LOOKED_THROUGH_MAX {
         request.limit = Limit::new((limit - items.len()) as u32).unwrap_or_default();
         let page = gateway.read_side.drops(&shop.tenant, &filter, request).await?;
@@ -162,8 +162,8 @@ pub(crate) async fn list_drops(
         for view in views {
             match view {
                 Ok(view) if state.is_none_or(|state| view.state == state) => items.push(DropWire::of(&view)),
-                // One that is put aside must not hide the others.
-                Ok(_) | Err(actors::AskError::Parked | actors::AskError::Rejected(DropRejection::NotFound)) => {}
+                // A quarantined drop must not hide the others.
+                Ok(_) | Err(actors::AskError::Quarantined | actors::AskError::Rejected(DropRejection::NotFound)) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -216,11 +216,11 @@ pub(crate) async fn update_drop(
     let tenant = vendor.0.tenant();
     let present = gateway.commerce.drop_view(tenant, drop).await?;
     let edit = body.read(present.terms.currency)?;
-    let latest = async { Ok(ask(&gateway, tenant, drop, DropCommand::View, Call::read()).await?.0.version) };
+    let latest = async { Ok(ask(&gateway, tenant, drop, DropCommand::View, CommandMeta::read()).await?.0.version) };
     let version = if_match.version(latest).await?;
-    let call = idempotency.0.call(&vendor.0, "update_drop", &drop.to_bytes(), &body);
-    let (view, again) = ask(&gateway, tenant, drop, DropCommand::Edit { version, edit }, call).await?;
-    Ok(replayed(ok(&DropWire::of(&view)), again))
+    let meta = idempotency.0.meta(&vendor.0, "update_drop", &drop.to_bytes(), &body);
+    let (view, duplicate) = ask(&gateway, tenant, drop, DropCommand::Edit { version, edit }, meta).await?;
+    Ok(replayed(ok(&DropWire::of(&view)), duplicate))
 }
 
 async fn command(
@@ -231,9 +231,9 @@ async fn command(
     operation: &'static str,
     command: DropCommand,
 ) -> Result<Response, Problem> {
-    let call = key.call(&vendor.0, operation, &drop.to_bytes(), &operation);
-    let (view, again) = ask(gateway, vendor.0.tenant(), drop, command, call).await?;
-    Ok(replayed(ok(&DropWire::of(&view)), again))
+    let meta = key.meta(&vendor.0, operation, &drop.to_bytes(), &operation);
+    let (view, duplicate) = ask(gateway, vendor.0.tenant(), drop, command, meta).await?;
+    Ok(replayed(ok(&DropWire::of(&view)), duplicate))
 }
 
 /// Publish a draft

@@ -1,8 +1,8 @@
-//! A drop as it is written in requests.
+//! The request bodies of drops.
 
 use engine::{
     aggregate::EXPLICIT_NULL,
-    drop::{Audience, DropEdit, HOLD_SECONDS, ITEMS_MAX, ItemEdit, ItemTerms, NetworkLimit, Terms},
+    flash_drop::{Audience, DropEdit, HOLD_SECONDS, ITEMS_MAX, ItemEdit, ItemTerms, NetworkLimit, Terms},
     id::ProductId,
     money::Currency,
     quantity::{QUANTITY_MAX, Quantity},
@@ -18,7 +18,7 @@ use crate::{
     wire::{IdSchema, MoneyWire, PriceSchema, SkuSchema, price_in, read_sku, read_time},
 };
 
-/// The longest title, in characters.
+/// The maximum length of a title in characters.
 const TITLE_CHARS_MAX: usize = 255;
 
 /// A drop to be made.
@@ -150,12 +150,12 @@ pub(crate) struct ItemPatch {
     compare_at_price: Option<MoneyWire>,
 }
 
-/// Tells null from nothing.
+/// Distinguishes an explicit null from a missing field.
 fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<i64>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
-/// Writes a null that was said, so that the command's fingerprint has it.
+/// Serialises an explicit null, so that the command's fingerprint includes it.
 fn explicit_null<S: Serializer>(value: &Option<Option<i64>>, serializer: S) -> Result<S::Ok, S::Error> {
     match value {
         Some(Some(value)) => serializer.serialize_i64(*value),
@@ -164,7 +164,7 @@ fn explicit_null<S: Serializer>(value: &Option<Option<i64>>, serializer: S) -> R
     }
 }
 
-/// The limit of networks that was said; `None`: nothing was.
+/// Returns the given limit for networks; `None` if the field is missing.
 fn network_limit(value: Option<Option<i64>>, faults: &mut Faults) -> Option<NetworkLimit> {
     match value? {
         None => Some(NetworkLimit::Unlimited),
@@ -207,7 +207,7 @@ impl NewDrop {
         self.draft == Some(true)
     }
 
-    /// What the merchant says, or everything that is wrong with it.
+    /// Returns the validated terms and items, or all errors.
     pub(in crate::routes) fn read(&self) -> Result<(Terms, Vec<ItemTerms>), Problem> {
         let mut faults = Faults::default();
         let title = title(self.title.as_deref(), &mut faults).unwrap_or_default();
@@ -274,7 +274,7 @@ impl NewDropItem {
 }
 
 impl DropPatch {
-    /// The changes of a drop whose prices are in `currency`, or everything that is wrong with them.
+    /// Returns the validated changes of a drop whose prices are in `currency`, or all errors.
     pub(in crate::routes) fn read(&self, currency: Currency) -> Result<DropEdit, Problem> {
         let mut faults = Faults::default();
         let title = title(self.title.as_deref(), &mut faults);

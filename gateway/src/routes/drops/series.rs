@@ -1,4 +1,4 @@
-//! `/v1/drops/{id}/series`: how a drop went over time, for its vendor's dashboard.
+//! `/v1/drops/{id}/series`: a drop's figures over time, for the vendor's dashboard.
 
 use axum::{extract::State, response::Response};
 use engine::{

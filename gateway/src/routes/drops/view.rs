@@ -1,7 +1,7 @@
-//! A drop as it is written in answers.
+//! The response bodies of drops.
 
 use engine::{
-    drop::{Audience, DropState, DropView, ItemView},
+    flash_drop::{Audience, DropState, DropView, ItemView},
     id::{DropId, ProductId, Sku},
     time::Timestamp,
 };
@@ -124,10 +124,10 @@ impl DropWire {
         }
     }
 
-    /// Of everything but `as_of`.
+    /// Returns the ETag of all fields except `as_of`.
     pub(crate) fn etag(&self) -> String {
         let mut bytes = self.to_json();
-        // `as_of` is the last field: what comes before it is what may change.
+        // `as_of` is the last field, so the bytes in front of it are the state.
         if let Some(at) = bytes.windows(9).rposition(|window| window == b",\"as_of\":") {
             bytes.truncate(at);
         }

@@ -1,4 +1,4 @@
-//! `/v1/imports`: catalogues from files.
+//! `/v1/imports`: product imports from files.
 
 mod upload;
 
@@ -30,9 +30,9 @@ use crate::{
     wire::{CurrencySchema, IdSchema, PageQuery, PageWire, RecordedCurrencySchema, created, ok, replayed},
 };
 
-/// How long the answer waits for a file that is taken in quickly.
+/// How long the response waits for an import that completes quickly.
 const ANSWER_WITHIN: Duration = Duration::from_millis(1_000);
-/// When to try again when too many files are taken in at once.
+/// The `Retry-After` when too many imports are running.
 const BUSY_WAIT: Duration = Duration::from_secs(10);
 
 /// How a file is taken in.
@@ -57,7 +57,7 @@ pub(crate) struct ImportQuery {
     said: Said,
 }
 
-/// What the query says.
+/// The parsed query parameters.
 #[derive(Debug, Clone, Copy, Default)]
 struct Said {
     currency: Option<Currency>,
@@ -231,7 +231,7 @@ pub(crate) struct RejectedRowPage {
     next_cursor: Option<String>,
 }
 
-/// The names that browsers, spreadsheets and scripts give a CSV file.
+/// The media types that browsers, spreadsheets and scripts use for CSV files.
 const CSV_TYPES: [&str; 4] = ["text/csv", "application/csv", "text/plain", "application/vnd.ms-excel"];
 
 fn is_csv(essence: &str) -> bool {
@@ -262,17 +262,18 @@ pub(crate) async fn create_import(
             own.in_use().map_err(|error| Problem::out_of_range("?currency", why(error)))?
         }
     };
+    // Before the file is received, so that the limit also covers uploads in progress.
     let place = gateway.imports.take(&tenant);
     let place = place.ok_or_else(|| Problem::new(Code::Overloaded).retry_after(BUSY_WAIT))?;
     let file = upload::receive(request, gateway.settings.upload_bytes_max).await?;
     let command = (currency.code(), said.dry_run, said.set_stock, &file.hash);
-    let call = match said.duplicates {
-        DuplicateSku::Refuse => idempotency.call(&vendor.0, "create_import", b"", &command),
-        DuplicateSku::Derive => idempotency.call(&vendor.0, "create_import", b"", &(command, "derive")),
+    let meta = match said.duplicates {
+        DuplicateSku::Refuse => idempotency.meta(&vendor.0, "create_import", b"", &command),
+        DuplicateSku::Derive => idempotency.meta(&vendor.0, "create_import", b"", &(command, "derive")),
     };
     let new = NewImport {
-        import: call.command_id,
-        fingerprint: call.fingerprint,
+        import: meta.command_id,
+        fingerprint: meta.fingerprint,
         subject,
         currency,
         dry_run: said.dry_run,
@@ -283,7 +284,7 @@ pub(crate) async fn create_import(
         BeginImportError::KeyReused(reused) => Problem::from(reused),
         BeginImportError::Store(error) => error.into(),
     })?;
-    let place_of = format!("/v1/imports/{}", call.command_id);
+    let place_of = format!("/v1/imports/{}", meta.command_id);
     if let Begun::Again(import) = begun {
         return Ok(replayed(created(&place_of, &ImportWire::from(*import)), true));
     }
@@ -292,12 +293,12 @@ pub(crate) async fn create_import(
         read_side: gateway.read_side.clone(),
         clock: gateway.clock(),
         tenant: tenant.clone(),
-        import: call.command_id,
+        import: meta.command_id,
         currency,
         duplicates: said.duplicates,
         dry_run: said.dry_run,
         set_stock: said.set_stock,
-        request_id: call.request_id,
+        request_id: meta.request_id,
     };
     let running = tokio::spawn(async move {
         if let Err(error) = job.run(file.content).await {
@@ -305,9 +306,9 @@ pub(crate) async fn create_import(
         }
         drop(place);
     });
-    // Dropping the handle does not end the import.
+    // Dropping the handle does not stop the import.
     let _ = tokio::time::timeout(ANSWER_WITHIN, running).await;
-    Ok(created(&place_of, &find(&gateway, &tenant, call.command_id).await?))
+    Ok(created(&place_of, &find(&gateway, &tenant, meta.command_id).await?))
 }
 
 async fn find(gateway: &Gateway, tenant: &TenantId, import: CommandId) -> Result<ImportWire, Problem> {

@@ -1,4 +1,5 @@
-//! A file on its way in: to the disk first, since what a command says must be known before it begins.
+//! Receives an uploaded file. It is stored on disk first, because the command's fingerprint needs its hash before the
+//! import starts.
 
 use std::{
     fs::File,
@@ -16,18 +17,18 @@ use crate::{
     edge::{broken, stream},
 };
 
-/// Pieces that wait to be written: the network waits when there are more.
+/// The maximum number of chunks waiting to be written. When it is reached, reading from the network waits.
 const PIECES_MAX: usize = 8;
 
-/// A file that has arrived. It has no name, and is gone when nobody reads it any more.
+/// A received file. It is unlinked, so the system removes it once it is closed.
 pub(super) struct Upload {
-    /// What it says, from its start.
+    /// The content, from the start.
     pub(super) content: BufReader<File>,
-    /// SHA-256 of it.
+    /// The SHA-256 hash of the content.
     pub(super) hash: [u8; 32],
 }
 
-/// Takes a body in, `bytes_max` at the most.
+/// Receives a body of at most `bytes_max` bytes.
 pub(super) async fn receive(request: Request, bytes_max: usize) -> Result<Upload, Problem> {
     let mut body = stream(request, bytes_max)?;
     let (pieces, written) = mpsc::channel(PIECES_MAX);

@@ -3,7 +3,7 @@
 mod read;
 mod view;
 
-use actors::{Answered, Call};
+use actors::{Answered, CommandMeta};
 use axum::{extract::State, response::Response};
 use engine::{
     id::{FulfillmentId, OrderId, TenantId},
@@ -16,7 +16,7 @@ use self::{
     read::{Cancellation, NewFulfillment, NewRefund, OrderQuery, Refund, TrackingPatch},
     view::OrderWire,
 };
-use super::read_call;
+use super::read_meta;
 use crate::{
     Gateway, Problem,
     auth::{Identity, Shop, Vendor},
@@ -39,7 +39,7 @@ pub(crate) struct OrderPage {
     next_cursor: Option<String>,
 }
 
-/// The longest `access` that is looked at: twice what one has.
+/// The maximum length of `access` in bytes: twice that of a valid one.
 const ACCESS_BYTES_MAX: usize = 64;
 
 /// How an order is looked at without a session.
@@ -66,11 +66,11 @@ async fn ask(
     tenant: &TenantId,
     order: OrderId,
     command: OrderCommand,
-    call: Call,
+    meta: CommandMeta,
 ) -> Result<(OrderView, bool), Problem> {
-    let Answered { reply, again } = gateway.commerce.ask::<Order>(&order.key(tenant), command, call).await?;
+    let Answered { reply, duplicate } = gateway.commerce.ask::<Order>(&order.key(tenant), command, meta).await?;
     let OrderReply::Order(view) = reply;
-    Ok((*view, again))
+    Ok((*view, duplicate))
 }
 
 async fn write(gateway: &Gateway, tenant: &TenantId, view: &OrderView) -> Result<OrderWire, Problem> {
@@ -127,7 +127,7 @@ pub(crate) async fn get_order(
         Some(identity) => Some(identity.buyer()),
         None => return Err(Problem::new(Code::AuthenticationRequired)),
     };
-    let (view, _) = ask(&gateway, tenant, order, OrderCommand::View { viewer }, read_call(&arrival)).await?;
+    let (view, _) = ask(&gateway, tenant, order, OrderCommand::View { viewer }, read_meta(&arrival)).await?;
     let is_own = shop.identity.as_ref().is_some_and(|identity| identity.is_vendor() || identity.buyer().is(view.buyer));
     if is_own {
         return Ok(ok(&write(&gateway, tenant, &view).await?));
@@ -151,10 +151,10 @@ pub(crate) async fn cancel_order(
     Json(body): Json<Cancellation>,
 ) -> Result<Response, Problem> {
     body.check()?;
-    let call = key.call(&vendor.0, "cancel_order", &order.to_bytes(), &body);
+    let meta = key.meta(&vendor.0, "cancel_order", &order.to_bytes(), &body);
     let command = OrderCommand::Cancel { reason: body.reason, restock: body.restock.unwrap_or(false) };
-    let (view, again) = ask(&gateway, vendor.0.tenant(), order, command, call).await?;
-    Ok(replayed(ok(&write(&gateway, vendor.0.tenant(), &view).await?), again))
+    let (view, duplicate) = ask(&gateway, vendor.0.tenant(), order, command, meta).await?;
+    Ok(replayed(ok(&write(&gateway, vendor.0.tenant(), &view).await?), duplicate))
 }
 
 /// Give money back
@@ -181,10 +181,10 @@ pub(crate) async fn create_refund(
         Refund::Amount { amount, reason, restock } => OrderCommand::Refund { amount, reason, restock },
         Refund::Lines { lines, reason } => OrderCommand::RefundLines { lines, reason },
     };
-    let call = key.call(&vendor.0, "create_refund", &order.to_bytes(), &body);
-    let (view, again) = ask(&gateway, vendor.0.tenant(), order, command, call).await?;
+    let meta = key.meta(&vendor.0, "create_refund", &order.to_bytes(), &body);
+    let (view, duplicate) = ask(&gateway, vendor.0.tenant(), order, command, meta).await?;
     let wire = write(&gateway, vendor.0.tenant(), &view).await?;
-    Ok(replayed(created(&format!("/v1/orders/{order}"), &wire), again))
+    Ok(replayed(created(&format!("/v1/orders/{order}"), &wire), duplicate))
 }
 
 /// Send a parcel
@@ -204,10 +204,11 @@ pub(crate) async fn create_fulfillment(
     Json(body): Json<NewFulfillment>,
 ) -> Result<Response, Problem> {
     let (lines, tracking) = body.read()?;
-    let call = key.call(&vendor.0, "create_fulfillment", &order.to_bytes(), &body);
-    let (view, again) = ask(&gateway, vendor.0.tenant(), order, OrderCommand::Fulfil { lines, tracking }, call).await?;
+    let meta = key.meta(&vendor.0, "create_fulfillment", &order.to_bytes(), &body);
+    let (view, duplicate) =
+        ask(&gateway, vendor.0.tenant(), order, OrderCommand::Fulfil { lines, tracking }, meta).await?;
     let wire = write(&gateway, vendor.0.tenant(), &view).await?;
-    Ok(replayed(created(&format!("/v1/orders/{order}"), &wire), again))
+    Ok(replayed(created(&format!("/v1/orders/{order}"), &wire), duplicate))
 }
 
 /// Correct the tracking of a parcel
@@ -226,8 +227,8 @@ pub(crate) async fn update_fulfillment(
     Json(body): Json<TrackingPatch>,
 ) -> Result<Response, Problem> {
     let tracking = body.read()?;
-    let call = key.0.call(&vendor.0, "update_fulfillment", &fulfillment.to_bytes(), &body);
+    let meta = key.0.meta(&vendor.0, "update_fulfillment", &fulfillment.to_bytes(), &body);
     let command = OrderCommand::ChangeTracking { fulfillment, tracking };
-    let (view, again) = ask(&gateway, vendor.0.tenant(), order, command, call).await?;
-    Ok(replayed(ok(&write(&gateway, vendor.0.tenant(), &view).await?), again))
+    let (view, duplicate) = ask(&gateway, vendor.0.tenant(), order, command, meta).await?;
+    Ok(replayed(ok(&write(&gateway, vendor.0.tenant(), &view).await?), duplicate))
 }

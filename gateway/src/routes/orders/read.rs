@@ -1,4 +1,4 @@
-//! Orders as they are written in requests.
+//! The request bodies and query parameters of orders.
 
 use engine::{
     id::OrderLineId,
@@ -103,7 +103,7 @@ impl FromQuery for OrderQuery {
     }
 }
 
-/// The longest `query` that is looked for.
+/// The maximum length of `query` in characters.
 const QUERY_CHARS_MAX: usize = 255;
 
 fn payment_state(text: &str) -> Option<OrderPaymentState> {
@@ -181,7 +181,7 @@ pub(crate) struct NewLineRefund {
     restock: Option<bool>,
 }
 
-/// What a request for a refund said.
+/// A validated request for a refund.
 pub(super) enum Refund {
     Amount { amount: Money, reason: String, restock: bool },
     Lines { lines: Vec<(OrderLineId, Quantity, bool)>, reason: String },
@@ -282,7 +282,7 @@ impl TrackingPatch {
     }
 }
 
-/// A field that may be null, and has to be there.
+/// Deserialises a field that is required but may be null.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Option::deserialize(deserializer)
 }

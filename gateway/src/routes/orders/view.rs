@@ -1,4 +1,4 @@
-//! An order as it is written in answers.
+//! The response bodies of orders.
 
 use engine::{
     address,
@@ -188,7 +188,7 @@ impl OrderLineWire {
     }
 }
 
-/// An address as labels have it. What is no text is from no checkout, and is left out.
+/// Returns an address as on a shipping label. Values other than texts were not set by a checkout, and are left out.
 fn address_lines(address: &Map<String, Value>) -> Vec<String> {
     let texts = address.iter().filter_map(|(member, text)| Some((member.clone(), text.as_str()?.to_owned())));
     address::lines(&texts.collect())
@@ -205,7 +205,7 @@ impl FulfillmentWire {
 }
 
 impl OrderWire {
-    /// Without `contact`: as whoever has its address sees it.
+    /// Without `contact`, the result is what any holder of the order's access link may see.
     pub(super) fn of(
         gateway: &Gateway,
         shop_url: &str,
@@ -213,19 +213,19 @@ impl OrderWire {
         view: &OrderView,
         contact: Option<&Contact>,
     ) -> Self {
-        let standing = &view.standing;
+        let status = &view.status;
         let totals = &view.totals;
         Self {
             id: view.id,
             number: number::spell(&gateway.order_number_key, view.number),
-            payment_state: match standing.payment_state {
+            payment_state: match status.payment_state {
                 OrderPaymentState::Authorized => "authorized",
                 OrderPaymentState::Paid => "paid",
                 OrderPaymentState::PartiallyRefunded => "partially_refunded",
                 OrderPaymentState::Refunded => "refunded",
                 OrderPaymentState::Failed => "failed",
             },
-            fulfillment_state: match standing.fulfillment_state {
+            fulfillment_state: match status.fulfillment_state {
                 FulfillmentState::Unfulfilled => "unfulfilled",
                 FulfillmentState::PartiallyFulfilled => "partially_fulfilled",
                 FulfillmentState::Fulfilled => "fulfilled",
@@ -247,11 +247,11 @@ impl OrderWire {
             shipping_address: contact.and_then(|contact| contact.address.clone()),
             shipping_lines: contact.and_then(|contact| contact.address.as_ref()).map(address_lines),
             fulfillments: view.fulfillments().into_iter().map(|parcel| FulfillmentWire::of(view.id, parcel)).collect(),
-            tracking: standing.tracking.clone(),
+            tracking: status.tracking.clone(),
             placed_at: view.placed_at,
-            paid_at: standing.paid_at,
-            fulfilled_at: standing.fulfilled_at,
-            cancelled_at: standing.cancelled_at,
+            paid_at: status.paid_at,
+            fulfilled_at: status.fulfilled_at,
+            cancelled_at: status.cancelled_at,
         }
     }
 }

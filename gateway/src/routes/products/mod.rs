@@ -4,7 +4,7 @@ pub(super) mod read;
 mod summary;
 mod view;
 
-use actors::{Answered, AskError, Call};
+use actors::{Answered, AskError, CommandMeta};
 use axum::{extract::State, response::Response};
 use engine::{
     id::{ProductId, Sku, TenantId},
@@ -19,7 +19,7 @@ use self::{
     summary::ProductSummaryWire,
     view::ProductWire,
 };
-use super::read_call;
+use super::read_meta;
 use crate::{
     Gateway, Problem,
     auth::{Shop, Vendor},
@@ -32,7 +32,7 @@ use crate::{
 
 pub(super) use self::read::refinements;
 
-/// The longest text that a filter takes, in characters.
+/// The maximum length of a filter's text in characters.
 const FILTER_CHARS_MAX: usize = 255;
 
 /// A page of products.
@@ -138,18 +138,18 @@ async fn ask(
     tenant: &TenantId,
     product: ProductId,
     command: ProductCommand,
-    call: Call,
+    meta: CommandMeta,
 ) -> Result<(Arc<ProductView>, bool), Problem> {
-    let Answered { reply, again } = gateway.commerce.ask::<Product>(&product.key(tenant), command, call).await?;
+    let Answered { reply, duplicate } = gateway.commerce.ask::<Product>(&product.key(tenant), command, meta).await?;
     match reply {
-        ProductReply::Product(view) => Ok((view, again)),
+        ProductReply::Product(view) => Ok((view, duplicate)),
         ProductReply::Imported(_) | ProductReply::Quote(_) => {
             Err(Problem::internal("product", &"an answer to another question"))
         }
     }
 }
 
-/// The product as it is written, with what the lists know of its stock.
+/// Returns the product with the stock information of the lists.
 async fn write(gateway: &Gateway, tenant: &TenantId, view: &ProductView) -> Result<ProductWire, Problem> {
     let skus: Vec<Sku> = view.variants.iter().map(|variant| variant.sku.clone()).collect();
     let mut available = HashMap::new();
@@ -173,7 +173,7 @@ pub(crate) async fn list_products(
 ) -> Result<Response, Problem> {
     let mut filter = query.filter;
     let nothing = || Ok(ok(&PageWire::<ProductSummaryWire> { items: Vec::new(), next_cursor: None }));
-    // What can be no handle or SKU is nobody's.
+    // An invalid handle or SKU matches no product.
     if let Some(handle) = &query.handle {
         let Ok(handle) = Handle::new(handle) else { return nothing() };
         filter.product = Some(handle.product(&shop.tenant));
@@ -209,7 +209,7 @@ pub(crate) async fn get_product(
     known: IfNoneMatch,
     Path(product): Path<ProductId>,
 ) -> Result<Response, Problem> {
-    let (view, _) = ask(&gateway, &shop.tenant, product, ProductCommand::View, read_call(&arrival)).await?;
+    let (view, _) = ask(&gateway, &shop.tenant, product, ProductCommand::View, read_meta(&arrival)).await?;
     if view.status != Status::Active && !shop.is_vendors() {
         return Err(Problem::not_found());
     }
@@ -234,44 +234,46 @@ pub(crate) async fn create_product(
     Json(body): Json<NewProductBody, PRODUCT_JSON_BYTES_MAX>,
 ) -> Result<Response, Problem> {
     let new = body.read()?;
-    let call = idempotency.call(&vendor.0, "create_product", b"", &body);
+    let meta = idempotency.meta(&vendor.0, "create_product", b"", &body);
     let tenant = vendor.0.tenant();
     let product = new.handle.product(tenant);
-    let _turn = gateway.making.take(call.command_id).await;
-    note(&gateway, tenant, product, &new, &call).await?;
+    // Serialises repetitions of the command between `note` and its acceptance: otherwise two of them could create
+    // different products.
+    let _turn = gateway.making.take(meta.command_id).await;
+    note(&gateway, tenant, product, &new, &meta).await?;
     let command = ProductCommand::Create { tenant: tenant.clone(), new: Box::new(new) };
-    let (view, again) = ask(&gateway, tenant, product, command, call).await?;
+    let (view, duplicate) = ask(&gateway, tenant, product, command, meta).await?;
     let wire = write(&gateway, tenant, &view).await?;
-    Ok(replayed(created(&format!("/v1/products/{product}"), &wire), again))
+    Ok(replayed(created(&format!("/v1/products/{product}"), &wire), duplicate))
 }
 
-/// Notes that the command is about to make this product. Refuses when it has made another one: the product's id follows
-/// from the handle, so that the two do not know of each other.
+/// Records that the command is about to create this product, and refuses if it has created another one. Product ids are
+/// derived from handles, so the two products cannot detect the reuse of the key themselves.
 async fn note(
     gateway: &Gateway,
     tenant: &TenantId,
     product: ProductId,
     new: &NewProduct,
-    call: &Call,
+    meta: &CommandMeta,
 ) -> Result<(), Problem> {
-    let names = std::iter::once(call.command_id).chain(call.former_ids.iter().copied());
+    let names = std::iter::once(meta.command_id).chain(meta.former_ids.iter().copied());
     let noted = gateway.read_side.made_product(tenant, names).await?;
     if noted == Some(product) {
         return Ok(());
     }
     if let Some(other) = noted {
-        // Under the command's name, but without a variant: a product that does not know the name refuses it.
+        // The same command id without variants: a product that does not know the id rejects it and does not change.
         let new = Box::new(NewProduct { variants: Vec::new(), ..new.clone() });
         let recall = ProductCommand::Create { tenant: tenant.clone(), new };
-        match gateway.commerce.ask::<Product>(&other.key(tenant), recall, call.clone()).await {
-            // Only what was refused then has left no trace.
+        match gateway.commerce.ask::<Product>(&other.key(tenant), recall, meta.clone()).await {
+            // Only a rejected creation has left no trace.
             Err(AskError::Rejected(ProductRejection::KeyReused(reused))) => return Err(reused.into()),
             Ok(_) => return Err(Problem::new(Code::IdempotencyKeyReused)),
             Err(AskError::Rejected(_)) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(gateway.read_side.note_made_product(tenant, call.command_id, product, gateway.now()).await?)
+    Ok(gateway.read_side.note_made_product(tenant, meta.command_id, product, gateway.now()).await?)
 }
 
 /// Change a product
@@ -293,12 +295,13 @@ pub(crate) async fn update_product(
     Json(body): Json<ProductPatch, PRODUCT_JSON_BYTES_MAX>,
 ) -> Result<Response, Problem> {
     let edit = Box::new(body.read()?);
-    let call = idempotency.0.call(&vendor.0, "update_product", &product.to_bytes(), &body);
+    let meta = idempotency.0.meta(&vendor.0, "update_product", &product.to_bytes(), &body);
     let tenant = vendor.0.tenant();
-    let latest = async { Ok(ask(&gateway, tenant, product, ProductCommand::View, Call::read()).await?.0.version) };
+    let latest =
+        async { Ok(ask(&gateway, tenant, product, ProductCommand::View, CommandMeta::read()).await?.0.version) };
     let version = if_match.version(latest).await?;
-    let (view, again) = ask(&gateway, tenant, product, ProductCommand::Edit { version, edit }, call).await?;
-    Ok(replayed(ok(&write(&gateway, tenant, &view).await?), again))
+    let (view, duplicate) = ask(&gateway, tenant, product, ProductCommand::Edit { version, edit }, meta).await?;
+    Ok(replayed(ok(&write(&gateway, tenant, &view).await?), duplicate))
 }
 
 /// Take a product out of the shop
@@ -313,7 +316,7 @@ pub(crate) async fn archive_product(
     idempotency: OptionalKey,
     Path(product): Path<ProductId>,
 ) -> Result<Response, Problem> {
-    let call = idempotency.0.call(&vendor.0, "archive_product", &product.to_bytes(), &"archive_product");
-    ask(&gateway, vendor.0.tenant(), product, ProductCommand::Archive, call).await?;
+    let meta = idempotency.0.meta(&vendor.0, "archive_product", &product.to_bytes(), &"archive_product");
+    ask(&gateway, vendor.0.tenant(), product, ProductCommand::Archive, meta).await?;
     Ok(done())
 }

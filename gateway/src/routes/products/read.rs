@@ -1,4 +1,4 @@
-//! A product as it is written in requests. What its texts may be, the product itself says.
+//! The request bodies of products. The product itself validates its texts.
 
 use engine::{
     aggregate::EXPLICIT_NULL,
@@ -93,7 +93,7 @@ pub(crate) struct NewImage {
     alt: Option<String>,
     /// The SKUs of the variants that it shows, as the request leaves them. Left out: those that the image with this
     /// address shows already.
-    // Newer than the fingerprints of earlier versions.
+    // Newer than the other fields: a null for it would change the fingerprints of requests to earlier versions.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<SkuSchema>>, max_items = 2048)]
     variant_skus: Option<Vec<String>>,
@@ -163,12 +163,12 @@ pub(crate) struct VariantPatch {
     compare_at_price: Option<Option<MoneyWire>>,
 }
 
-/// Tells null from nothing.
+/// Distinguishes an explicit null from a missing field.
 fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<MoneyWire>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
-/// Writes a null that was said, so that the command's fingerprint has it.
+/// Serialises an explicit null, so that the command's fingerprint includes it.
 fn explicit_null<S: Serializer>(price: &Option<Option<MoneyWire>>, serializer: S) -> Result<S::Ok, S::Error> {
     match price {
         Some(Some(price)) => price.serialize(serializer),
@@ -218,7 +218,7 @@ fn handle(said: Option<&str>, title: &str, faults: &mut Faults) -> Option<Handle
 }
 
 impl NewProductBody {
-    /// What the vendor says, or everything that is wrong with it.
+    /// Returns the validated product, or all errors.
     pub(in crate::routes) fn read(&self) -> Result<NewProduct, Problem> {
         let mut faults = Faults::default();
         let handle = handle(self.handle.as_deref(), &self.title, &mut faults);
@@ -265,7 +265,7 @@ impl NewVariantBody {
 }
 
 impl ProductPatch {
-    /// The changes, or everything that is wrong with them.
+    /// Returns the validated changes, or all errors.
     pub(in crate::routes) fn read(&self) -> Result<ProductEdit, Problem> {
         let mut faults = Faults::default();
         let description = self.description_html.as_deref().and_then(|html| description(html, &mut faults));

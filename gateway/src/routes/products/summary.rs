@@ -1,4 +1,4 @@
-//! A product as lists show it.
+//! The response bodies of products in lists.
 
 use engine::{
     id::{ProductId, Sku, VariantId},
@@ -78,7 +78,7 @@ pub(crate) struct VariantSummaryWire {
 impl From<ProductSummary> for ProductSummaryWire {
     fn from(product: ProductSummary) -> Self {
         let image = product.image.map(|Image { src, alt, position, variants: _ }| {
-            // Which variants it shows only their list could tell, and a summary may not have all.
+            // The variants of an image could only be named by their SKUs, and a summary may not include all variants.
             ImageWire { src, alt, position, variant_skus: Vec::new() }
         });
         Self {

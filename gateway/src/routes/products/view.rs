@@ -1,4 +1,4 @@
-//! A product as it is written in answers.
+//! The response bodies of products.
 
 use engine::{
     id::{ProductId, Sku, VariantId},
@@ -101,7 +101,7 @@ pub(crate) struct VariantWire {
 }
 
 impl ProductWire {
-    /// `in_stock` tells of a variant, by its place and SKU, whether units are available.
+    /// `in_stock` returns whether units of a variant are available, given its index and SKU.
     pub(super) fn of(view: &ProductView, in_stock: impl Fn(usize, &Sku) -> bool) -> Self {
         let image = |image: &Image| ImageWire {
             src: image.src.clone(),

@@ -1,18 +1,18 @@
-//! Addresses of parcels, as checkouts take them and as forms are laid out by them.
+//! Addresses in checkouts, and the formats for address forms.
 
 use serde_json::{Value, json};
 
 use super::shop::{cart_with, shirt};
 use crate::testing::{Shop, eventually, payment};
 
-/// A checkout of nothing that exists, to this address: what is wrong with the address is said first.
+/// Returns a checkout of a missing cart to this address. Errors of the address are reported first.
 fn to(address: Value) -> Value {
     let mut body = payment("tok_approve", json!({"cart_id": "00000000000000000000000000"}));
     body["shipping_address"] = address;
     body
 }
 
-/// The pointers and codes of the faults of an answer.
+/// Returns the pointers and codes of the errors in a response.
 fn faults(body: &Value) -> Vec<(&str, &str)> {
     let errors = body["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
     errors.iter().map(|one| (one["pointer"].as_str().unwrap(), one["code"].as_str().unwrap())).collect()
@@ -44,7 +44,7 @@ async fn parcels_go_to_real_addresses_only() {
     let lines = json!({"name": "Ann\nBob", "line1": "1 Main St", "city": "A", "postal_code": "10115", "country": "DE"});
     assert_eq!(faults(&refused(lines).await), [(&name[..], wrong)]);
 
-    // Nothing is wrong with these addresses: the cart is what is not found.
+    // These addresses are valid, so the response reports the missing cart.
     for address in [
         json!({"name": "Ann", "line1": "1 Nathan Road", "city": "Mong Kok", "region": "Kowloon", "country": "HK"}),
         json!({"name": "Ann", "line1": "1 Marina Walk", "region": "Dubai", "country": "AE"}),

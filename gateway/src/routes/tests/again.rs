@@ -1,4 +1,4 @@
-//! Commands that come again after the world has changed, and shops without a means of payment.
+//! Commands that are repeated after the state has changed, and shops without a payment provider.
 
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ async fn one_key_makes_one_product_whatever_its_handle() {
         assert_eq!((again.text("/id"), again.header("idempotency-replayed")), (first.text("/id"), "true"));
         shop.restart_gateway();
     }
-    // What was refused does not bind.
+    // A refused request does not bind its key.
     shop.vendor().post("/v1/products", "other", shirt("first")).await.refuses(409, "handle_taken");
     let second = shop.vendor().post("/v1/products", "other", shirt("second")).await.has(201);
     assert_ne!(second.text("/id"), first.text("/id"));
@@ -86,7 +86,7 @@ async fn a_provider_that_the_shop_does_not_have_is_said_before_anything_happens(
         "payment": {"provider": "sandbox", "token": "tok_approve"},
         "shipping_address": {"name": "Ann", "line1": "1 Main St", "city": "Springfield", "region": "IL",
             "postal_code": "62701", "country": "US"}});
-    // More often than a claim may be in a checkout.
+    // More attempts than a claim allows.
     for key in 0..7 {
         let refused = ann.post("/v1/checkouts", &key.to_string(), body.clone()).await;
         assert_eq!(refused.refuses(422, "payment_provider_unknown").body["providers"], json!([]));

@@ -1,4 +1,4 @@
-//! Lists of carts, and what is forgotten when nobody comes back.
+//! Lists of carts, and the removal of abandoned ones.
 
 use engine::time::Timestamp;
 use serde_json::{Value, json};

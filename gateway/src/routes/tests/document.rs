@@ -1,4 +1,4 @@
-//! The OpenAPI document, and what shows it.
+//! The OpenAPI document, and the page that shows it.
 
 use std::collections::HashSet;
 
@@ -44,7 +44,7 @@ fn operations_are_named_once_and_documented() {
             let needs_none = ["/v1/sessions", "/v1/accounts", "/v1/password-resets", "/v1/checkouts/quote"]
                 .iter()
                 .any(|free| path.starts_with(free));
-            // A lost renewal is asked for again: a key is welcome there.
+            // A renewal whose response was lost may be repeated with a key.
             let may_have_one = path == "/v1/sessions/refresh";
             assert!(!is_command || has_key != needs_none || may_have_one, "{method} {path}");
         }

@@ -199,14 +199,14 @@ async fn drops_are_listed_by_state_and_in_order() {
         expected.extend((state == "open").then(|| ids[2].clone()));
         let path = format!("/v1/drops?state={state}");
         let found = eventually(|| vendor.get(&path), |answer| answer.items().len() == expected.len()).await;
-        // Drops of the same millisecond are in the order of their ids.
+        // Drops created in the same millisecond are ordered by id.
         let mut found = listed(&found);
         found.sort_by_key(|id| ids.iter().position(|known| known == id));
         assert_eq!(found, expected, "{state}");
         let public = shop.nobody().get(&path).await.has(200);
         assert_eq!(public.items().is_empty(), state == "draft");
     }
-    // One of two open drops on each page, though the list has others in between.
+    // Each page has one of the two open drops, although other drops are between them in the list.
     let first = vendor.get("/v1/drops?state=open&limit=1").await.has(200);
     let next = first.text("/next_cursor").to_owned();
     let second = vendor.get(&format!("/v1/drops?state=open&limit=1&cursor={next}")).await.has(200);

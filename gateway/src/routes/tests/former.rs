@@ -1,4 +1,4 @@
-//! Commands of a guest that are repeated by the account, and commands whose fingerprint an earlier version wrote.
+//! Guests' commands that are repeated by the account, and commands whose fingerprint an earlier version wrote.
 
 use std::{
     sync::{
@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use actors::{AskError, Call, gate::ENTITY_CALLERS_MAX, node::Tuning};
+use actors::{AskError, CommandMeta, node::Tuning, permits::ENTITY_CALLERS_MAX};
 use engine::{
     cart::{Cart, CartCommand, CartRejection},
     id::{CartId, CommandId, Fingerprint, SubjectId, TenantId, digest128},
@@ -27,7 +27,7 @@ use crate::{
     testing::{Shop, settings},
 };
 
-/// How long an append takes while the journal stalls: longer than the test.
+/// How long an append takes while the journal is stalled: longer than the test.
 const STALL: Duration = Duration::from_secs(5);
 
 #[derive(Default)]
@@ -53,17 +53,17 @@ async fn while_a_former_id_cannot_be_looked_at_nothing_is_made_under_the_new_one
     let account = json!({"email": "ann@example.com", "password": "correct horse battery"});
     shop.guest().await.post("/v1/accounts", "", account.clone()).await.has(201);
 
-    // The guest's command stalls in the journal, and so many look at its cart that nobody else can.
+    // The guest's command is stalled in the journal, and so many reads wait for its cart that further ones are refused.
     faults.0.store(true, Ordering::SeqCst);
     let (tenant, cart) = (TenantId::new("acme").unwrap(), CartId(command_id(subject, "create_cart", "k").0));
     let first = shop.with(guest.text("/token"));
     let making = first.post("/v1/carts", "k", json!({}));
     let key = cart.key(&tenant);
-    let views = (0..ENTITY_CALLERS_MAX - 1).map(|_| (CartCommand::View { buyer: None }, Call::read())).collect();
+    let views = (0..ENTITY_CALLERS_MAX - 1).map(|_| (CartCommand::View { buyer: None }, CommandMeta::read())).collect();
     let looking = shop.gateway.commerce.ask_many::<Cart>(&key, views);
     let repeating = async {
         let signed_in = first.post("/v1/sessions", "", account).await.has(201);
-        let look = || shop.gateway.commerce.ask::<Cart>(&key, CartCommand::View { buyer: None }, Call::read());
+        let look = || shop.gateway.commerce.ask::<Cart>(&key, CartCommand::View { buyer: None }, CommandMeta::read());
         while !matches!(look().await, Err(AskError::Overloaded { .. })) {
             tokio::task::yield_now().await;
         }
@@ -89,7 +89,7 @@ async fn only_a_definite_not_found_lets_a_new_thing_be_made() {
         (AskError::Overloaded { retry_after: wait }, Code::Overloaded),
         (AskError::Unavailable { retry_after: wait }, Code::Unavailable),
         (AskError::Unknown, Code::OutcomeUnknown),
-        (AskError::Parked, Code::Parked),
+        (AskError::Quarantined, Code::Parked),
     ] {
         assert_eq!(of(vec![not_found(), Err(error), not_found()]).await, Err(code));
     }
@@ -102,7 +102,7 @@ async fn a_key_of_any_former_guest_finds_what_it_made() {
     shop.guest().await.post("/v1/accounts", "", account.clone()).await.has(201);
     let mut carts = Vec::new();
     let mut token = String::new();
-    // More than were looked at before: the 33rd made its cart twice.
+    // More former ids than the limit in an earlier version: there, the 33rd guest's cart was created twice.
     for number in 0..40 {
         let guest = shop.guest().await;
         let made = guest.post("/v1/carts", &format!("k{number}"), json!({})).await.has(201);
@@ -121,10 +121,11 @@ async fn a_command_that_an_earlier_version_accepted_is_known_by_its_fingerprint_
     let session = shop.nobody().post("/v1/sessions", "", json!({})).await.has(201);
     let subject: SubjectId = session.text("/subject").parse().unwrap();
     let (tenant, id) = (TenantId::new("acme").unwrap(), command_id(subject, "create_cart", "k"));
-    let buyer = engine::drop::Buyer { subject, former: Vec::new(), customer: false };
+    let buyer = engine::flash_drop::Buyer { subject, former: Vec::new(), customer: false };
     let create = CartCommand::Create { tenant: tenant.clone(), cart: CartId(id.0), buyer, currency: None };
-    let call = Call { fingerprint: Fingerprint(digest128(&[br#"{"currency":null}"#])), ..Call::effect(id) };
-    shop.gateway.commerce.ask::<Cart>(&CartId(id.0).key(&tenant), create, call).await.unwrap();
+    let meta =
+        CommandMeta { fingerprint: Fingerprint(digest128(&[br#"{"currency":null}"#])), ..CommandMeta::effect(id) };
+    shop.gateway.commerce.ask::<Cart>(&CartId(id.0).key(&tenant), create, meta).await.unwrap();
 
     let ann = shop.with(session.text("/token"));
     let again = ann.post("/v1/carts", "k", json!({})).await.has(201);

@@ -1,4 +1,4 @@
-//! Catalogue files.
+//! Product imports from files.
 
 use axum::{body::Body, http::Request};
 use serde_json::json;
@@ -63,7 +63,8 @@ async fn an_import_has_manners() {
     shop.vendor().get("/v1/imports/00000000000000000000000000").await.refuses(404, "not_found");
 }
 
-/// Imports to the end, and says what came of it: every row is imported or refused, and nothing of JSON is told.
+/// Runs an import to its end and returns it. Asserts that every row is imported or refused, and that no message
+/// mentions JSON.
 async fn completed(shop: &Shop, query: &str, key: &str, file: &str) -> (Answer, Vec<serde_json::Value>) {
     let begun = import(shop, query, key, "text/csv", file).await.has(201);
     let place = begun.header("location").to_owned();
@@ -100,7 +101,7 @@ async fn a_sku_of_another_product_costs_its_variant_or_is_derived() {
     for dry_run in [false, true] {
         let shop = Shop::open().await;
         completed(&shop, "", "k", &format!("{HEADER}mug,Mug,Size,S,ONE,5,1,\nmug,,,M,TWO,5,1,\n")).await;
-        // A dry run looks SKUs up in the lists.
+        // A dry run looks up SKUs in the lists.
         let vendor = shop.vendor();
         eventually(|| vendor.get("/v1/products"), |answer| answer.items().len() == 1).await;
         let query = |rest: &str| format!("?dry_run={dry_run}{rest}");

@@ -1,4 +1,4 @@
-//! Inventory.
+//! Stock levels.
 
 use serde_json::json;
 

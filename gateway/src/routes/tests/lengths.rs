@@ -1,4 +1,4 @@
-//! Lengths count characters, as the document says, in every script.
+//! Limits count characters in every script, as the OpenAPI document says.
 
 use engine::{
     payment::{PROVIDER_CHARS_MAX, TOKEN_CHARS_MAX},
@@ -12,7 +12,7 @@ use crate::testing::{Answer, Shop, payment};
 /// Characters of one to four bytes.
 const LETTERS: [&str; 4] = ["a", "ł", "抹", "😀"];
 
-/// The place of the only thing that is wrong.
+/// Returns the pointer of the only error.
 fn wrong_at(answer: Answer) -> String {
     let answer = answer.refuses(422, "out_of_range");
     assert_eq!(answer.body["errors"].as_array().unwrap().len(), 1, "{}", answer.body);
@@ -78,7 +78,7 @@ async fn provider_and_token_are_counted_in_characters() {
         post(paying(&provider, "tok")).await.refuses(422, "payment_provider_unknown");
         assert_eq!(wrong_at(post(paying(&format!("{provider}a"), "tok")).await), "/payment/provider");
         assert_eq!(wrong_at(post(paying("sandbox", &format!("{token}a"))).await), "/payment/token");
-        // The provider does not know it, and says so.
+        // The provider refuses an unknown token.
         assert_eq!(post(paying("sandbox", &token)).await.has(201).text("/state"), "failed");
     }
 }

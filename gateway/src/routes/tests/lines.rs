@@ -1,11 +1,11 @@
-//! What lines of carts, quotes, checkouts and orders say of what was chosen.
+//! Titles and options in the lines of carts, quotes, checkouts and orders.
 
 use serde_json::{Value, json};
 
 use super::shop::usd;
 use crate::testing::{FAR, Shop, Visitor, eventually, payment};
 
-/// A hoodie in two sizes and one colour, ten units of each. The id of the product.
+/// Creates a hoodie in two sizes and one colour, with ten units of each, and returns the product's id.
 async fn hoodie(shop: &Shop) -> String {
     let body = json!({"title": "Hoodie", "options": ["Size", "Colour"],
         "variants": [{"options": ["S", "Black"], "sku": "HOOD-S", "price": usd(1000)},
@@ -21,7 +21,7 @@ async fn hoodie(shop: &Shop) -> String {
     made.text("/id").to_owned()
 }
 
-/// An open drop of three units of a SKU.
+/// Opens a drop with three units of a SKU.
 async fn drop_of(shop: &Shop, sku: &str, product: Option<&str>) -> String {
     let body = json!({"title": "Friday night", "product_id": product, "sku": sku, "quantity": 3, "price": usd(900),
         "per_buyer_max": 2, "hold_seconds": 300, "ends_at": FAR});
@@ -32,13 +32,13 @@ async fn claim(buyer: &Visitor<'_>, drop: &str) -> String {
     buyer.post(&format!("/v1/drops/{drop}/claims"), drop, json!({"quantity": 1})).await.has(201).text("/id").to_owned()
 }
 
-/// Title, options and product of each line.
+/// Returns title, options and product of each line.
 fn said(answer: &Value) -> Vec<[Value; 3]> {
     let lines = answer["lines"].as_array().unwrap();
     lines.iter().map(|line| ["title", "options", "product_id"].map(|name| line[name].clone())).collect()
 }
 
-/// Quotes and pays for the goods; what the lines say is the same all the way. The order.
+/// Quotes and pays for the goods, and returns the order. Asserts that the lines stay the same all the way.
 async fn buy(buyer: &Visitor<'_>, goods: Value) -> Value {
     let quote = buyer.post("/v1/checkouts/quote", "", goods.clone()).await.has(200);
     let paid = buyer.post("/v1/checkouts", &goods.to_string(), payment("tok_approve", goods)).await.has(201);
@@ -76,7 +76,7 @@ async fn the_size_that_was_put_into_a_cart_is_on_the_order() {
     let order = buy(&ann, json!({"cart_id": cart})).await;
     assert_eq!(said(&order), [line("M"), line("S")]);
 
-    // What was bought stays called as it was.
+    // Sold lines keep their titles and options.
     let place = format!("/v1/products/{product}");
     let renamed = json!({"title": "Sweater", "options": ["Fit", "Shade"]});
     shop.vendor().patch(&place, "\"1\"", renamed).await.has(200);
@@ -95,7 +95,7 @@ async fn the_size_that_was_claimed_is_on_the_order_under_its_product_s_title() {
     let claims = json!({"claims": [claim(&ann, &named).await, claim(&ann, &unnamed).await]});
     assert_eq!(said(&buy(&ann, claims).await), [hoodie("M"), hoodie("S")]);
 
-    // What is not in the shop any more can still be sold by a drop.
+    // A product that is no longer in the shop can still be sold by a drop.
     shop.vendor().delete(&format!("/v1/products/{product}")).await.has(204);
     let bob = shop.guest().await;
     let claims = json!({"claims": [claim(&bob, &named).await]});

@@ -1,11 +1,11 @@
-//! Lists: what is in them, and how large they may be.
+//! The content and the maximum size of lists.
 
 use persistence::sql::PAGE_LINES_MAX;
 use serde_json::{Value, json};
 
 use crate::testing::{Shop, eventually};
 
-/// A product with so many variants, and so long a description.
+/// Returns a product with this many variants, and a description of this length.
 fn product(title: &str, variants: usize, description: usize) -> Value {
     let price = json!({"amount": 1999, "currency": "USD"});
     let variants: Vec<_> = (0..variants)
@@ -57,7 +57,7 @@ async fn a_page_of_carts_has_a_bound_of_lines_and_goes_on() {
             buyer.post(&path, &format!("{n} {sku}"), json!({"sku": sku, "quantity": 1})).await.has(201);
         }
     }
-    // The list knows them before all of their lines have come: the page asks the carts themselves.
+    // The list may know a cart before all its lines: the page queries the carts themselves.
     let first = eventually(|| buyer.get("/v1/carts?limit=200"), |answer| answer.items().len() >= CARTS - 1).await;
     assert_eq!(first.items().len(), CARTS - 1);
     assert!(first.bytes.len() < 1 << 20, "{}", first.bytes.len());
@@ -76,7 +76,7 @@ async fn a_page_of_large_products_is_cut_and_goes_on() {
             .await
             .has(201);
     }
-    // Thirty products of a hundred variants are more than a page takes.
+    // Thirty products of a hundred variants exceed the size of a page.
     for n in 0..30 {
         let find = format!("/v1/products?query=unlike{n:02}");
         eventually(|| vendor.get(&find), |answer| answer.items().len() == 1).await;

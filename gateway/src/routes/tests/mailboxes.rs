@@ -1,10 +1,10 @@
-//! Caps of mailboxes: however an address is spelled, it counts as one.
+//! Caps by e-mail address: different spellings of an address count as the same buyer.
 
 use serde_json::json;
 
 use crate::testing::{Answer, Shop, payment};
 
-/// A new guest's claim of one unit, paid under this address.
+/// Lets a new guest claim a unit and pay with this e-mail address.
 async fn buy(shop: &Shop, drop: &str, email: &str) -> Answer {
     let guest = shop.guest().await;
     let claim = guest.post(&format!("/v1/drops/{drop}/claims"), "k", json!({"quantity": 1})).await.has(201);
@@ -31,7 +31,7 @@ async fn every_spelling_of_an_address_counts_as_one_mailbox() {
     ];
     shop.stock(60, &["S"]).await;
     for (index, spellings) in mailboxes.into_iter().enumerate() {
-        // Two for each buyer.
+        // Each buyer may have two.
         let drop = shop.open_drop_of("S", 10, &format!("make {index}")).await;
         for (bought, email) in spellings.iter().enumerate() {
             let answer = buy(&shop, &drop, email).await;

@@ -1,4 +1,4 @@
-//! The routes, from the outside.
+//! Tests of the routes through the HTTP interface.
 
 mod addresses;
 mod again;

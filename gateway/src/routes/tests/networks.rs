@@ -1,4 +1,4 @@
-//! Claims of one network.
+//! Limits of claims by network.
 
 use axum::{body::Body, http::Request};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ async fn drop(shop: &Shop, units: u64, more: Value) -> Value {
     shop.vendor().post("/v1/drops", "make", body).await.has(201).body
 }
 
-/// A new guest's claim from an address.
+/// Lets a new guest claim from an address.
 async fn claim(shop: &Shop, drop: &Value, address: &str) -> Answer {
     let guest = shop.guest().await;
     let request = Request::post(format!("/v1/drops/{}/claims", drop["id"].as_str().unwrap()))
@@ -41,7 +41,7 @@ async fn sixty_guests_of_one_address_do_not_take_a_drop() {
     for address in ["[2001:db8:1::1]:40000", "[2001:db8:1:2::3]:40000"] {
         claim(&shop, &drop, address).await.has(201);
     }
-    // A developer's own machine is not held to the standard limit.
+    // Loopback addresses are exempt from the standard limit, for development.
     for _ in 0..20 {
         claim(&shop, &drop, "127.0.0.1:40000").await.has(201);
     }

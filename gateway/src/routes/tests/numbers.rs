@@ -1,4 +1,4 @@
-//! What operators see: the numbers, and the way of a request from its answer through the logs to the journal.
+//! Metrics, and the trace of a request from its response through the logs to the journal.
 
 use std::{
     io::Write,
@@ -20,10 +20,10 @@ use crate::{
     testing::{Shop, eventually, settings},
 };
 
-/// The process counts once, for whichever test comes first.
+/// The metrics recorder of the process, installed by the first test that needs it.
 static COUNTS: LazyLock<PrometheusHandle> = LazyLock::new(|| metrics::install().unwrap());
 
-/// The sum of a metric over the samples with these labels.
+/// Returns the sum of a metric over all samples with these labels.
 fn sum(page: &str, name: &str, labels: &[&str]) -> f64 {
     let samples = page.lines().filter_map(|line| {
         let (sample, value) = line.rsplit_once(' ')?;
@@ -38,7 +38,7 @@ async fn a_claim_leaves_its_numbers_with_their_units_and_what_they_mean() {
     let metrics = COUNTS.clone();
     let folder = tempfile::tempdir().unwrap();
     let journal = EmbeddedJournal::open(DataFolder::lock(folder.path()).unwrap(), EmbeddedOptions::new(2)).unwrap();
-    // Every change is a reason for a checkpoint, so that snapshots are written while one looks.
+    // Every change triggers a checkpoint, so that snapshots are written during the test.
     let tuning = Tuning { checkpoint_tail_bytes: 1, ..Tuning::default() };
     let shop = Shop::open_on(Arc::new(journal), settings(), tuning, metrics).await;
     let drop = shop.open_drop(1).await;
@@ -65,7 +65,7 @@ async fn a_claim_leaves_its_numbers_with_their_units_and_what_they_mean() {
             ("fusion_snapshot_bytes_total", &[]),
             ("fusion_recovery_seconds_count", &[]),
         ];
-        // Other tests of this process are counted too.
+        // Other tests of this process are counted as well.
         let at_any_value = ["fusion_permits_in_use", "fusion_effects_under_way", "fusion_projection_lag_entries"];
         at_least_one.iter().all(|(name, labels)| sum(page, name, labels) >= 1.0)
             && at_any_value.iter().all(|name| page.contains(&format!("\n{name} ")))
@@ -83,7 +83,7 @@ async fn a_claim_leaves_its_numbers_with_their_units_and_what_they_mean() {
     }
 }
 
-/// Log lines, for a test to read.
+/// Collected log lines.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -97,8 +97,8 @@ impl Write for Lines {
     }
 }
 
-/// What the process logs, from when a test first asks. One for all: what is logged only for a thread is missed when
-/// another thread comes to its place in the code first.
+/// The log of the process, from its first use on. It is global: with a log for a single thread, a callsite that another
+/// thread reaches first would be disabled.
 static LOG: LazyLock<Lines> = LazyLock::new(|| {
     let lines = Lines::default();
     let writer = lines.clone();
@@ -121,7 +121,7 @@ async fn a_request_has_one_name_in_its_answer_the_logs_and_the_journal() {
     let shop = Shop::open().await;
     let drop = shop.open_drop(2).await;
     let (guest, path) = (shop.guest().await, format!("/v1/drops/{drop}/claims"));
-    // Other tests on other threads, which log nowhere, may have been asked first whether anyone listens.
+    // Other tests, on threads without a log, may have registered the callsites first.
     tracing::callsite::rebuild_interest_cache();
     let claimed = guest.post(&path, "k", json!({"quantity": 1})).await.has(201);
     let name = claimed.header("x-request-id");

@@ -1,4 +1,4 @@
-//! What a vendor does with an order: parcels, tracking, refunds of lines.
+//! What vendors do with orders: parcels, tracking, refunds by line.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ fn usd(amount: i64) -> Value {
     json!({"amount": amount, "currency": "USD"})
 }
 
-/// A shirt in two sizes, ten units of each.
+/// Creates a shirt in two sizes, with ten units of each.
 async fn shirts(shop: &Shop) {
     let body = json!({"title": "Shirt", "options": ["Size", "Colour"],
         "variants": [{"options": ["S", "Blue"], "sku": "SHIRT-S", "price": usd(1000)},
@@ -20,7 +20,7 @@ async fn shirts(shop: &Shop) {
     }
 }
 
-/// The path of a paid order of three shirts in S and one in M.
+/// Returns the path of a paid order of three shirts in S and one in M.
 async fn paid_order(buyer: &Visitor<'_>) -> String {
     let cart = buyer.post("/v1/carts", "cart", json!({})).await.has(201).text("/id").to_owned();
     for (sku, quantity) in [("SHIRT-S", 3), ("SHIRT-M", 1)] {
@@ -155,7 +155,7 @@ async fn orders_are_listed_in_the_order_that_is_asked_for() {
     newest.reverse();
     assert_eq!(said(&newest, "/id"), said(&oldest, "/id"));
 
-    // Page by page it is the same, and a cursor is for its own order alone.
+    // All pages together are the same list, and a cursor is valid only for its own sort order.
     for sort in ["total", "-total", "placed_at", "-placed_at"] {
         let (mut orders, mut cursor) = (Vec::new(), String::new());
         for _ in 0..3 {

@@ -11,7 +11,7 @@ fn coat(images: Value) -> Value {
                      {"options": ["Slate"], "sku": "COAT-S", "price": usd(1000)}]})
 }
 
-/// Each image with the SKUs that it shows.
+/// Returns each image with the SKUs that it shows.
 fn shown(product: &Value) -> Vec<(String, Value)> {
     let images = product["images"].as_array().unwrap();
     images.iter().map(|image| (image["src"].as_str().unwrap().to_owned(), image["variant_skus"].clone())).collect()
@@ -67,7 +67,7 @@ async fn an_image_of_a_sku_that_the_product_has_not_is_refused_where_it_is_said(
     }
     let both = json!({"images": [{"src": "/a", "url": "/b"}]});
     vendor.patch(&place, "\"1\"", both).await.refuses(400, "invalid_request");
-    // What a variant is called once the others are gone is not known any more.
+    // The SKU of a variant that the same patch removes counts as unknown.
     let gone = json!({"remove_variants": [made.text("/variants/1/id")],
         "images": [{"src": "/a", "variant_skus": ["COAT-S"]}]});
     let refused = vendor.patch(&place, "\"1\"", gone).await.refuses(422, "out_of_range");

@@ -1,4 +1,4 @@
-//! What is personal: where it is, and that it goes.
+//! Personal data: where it is stored, and that it is erased.
 
 use engine::id::{CheckoutId, ContactId, Fingerprint};
 use futures::StreamExt;
@@ -10,7 +10,7 @@ use crate::{
     testing::{Shop, eventually},
 };
 
-/// Everything that the journal has.
+/// Returns all entries of the journal.
 pub(super) async fn journal(shop: &Shop) -> Vec<u8> {
     let mut bytes = Vec::new();
     for shard in 0..shop.journal.shards() {

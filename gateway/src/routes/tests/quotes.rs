@@ -1,4 +1,4 @@
-//! What a checkout comes to, before and when it is paid; and what one that is refused leaves behind.
+//! The totals of a checkout, quoted and paid, and the effects of a refused one.
 
 use axum::{
     body::Body,
@@ -15,7 +15,7 @@ use crate::{
     testing::{AWAY, Answer, Shop, Visitor, eventually, payment, settings},
 };
 
-/// A shop that adds shipping and tax.
+/// Opens a shop that adds shipping and tax.
 async fn taxing_shop() -> Shop {
     Shop::open_with(Settings { shipping_flat: 932, tax_basis_points: 2_300, ..settings() }).await
 }
@@ -25,7 +25,7 @@ async fn claim(buyer: &Visitor<'_>, drop: &str) -> String {
     claim.text("/id").to_owned()
 }
 
-/// The lines and totals of a quote or a checkout.
+/// Returns the lines and totals of a quote or a checkout.
 fn sums(answer: &Answer) -> Vec<Value> {
     ["lines", "subtotal", "shipping_total", "tax_total", "total"].map(|name| answer.body[name].clone()).to_vec()
 }

@@ -1,10 +1,10 @@
-//! Names and texts of every script, in every form in which keyboards and files write them.
+//! Names and texts in all scripts, and in all Unicode forms that keyboards and files produce.
 
 use serde_json::{Value, json};
 
 use crate::testing::{Shop, Visitor, eventually, payment};
 
-/// `é` in two characters, as macOS and some keyboards write it.
+/// `é` as two code points, as macOS and some keyboards produce it.
 const DECOMPOSED: &str = "Cafe\u{301} Frappe\u{301}";
 
 fn product(title: &str, sku: &str) -> Value {
@@ -62,7 +62,7 @@ async fn a_password_from_before_is_known_and_kept_anew() {
     let session = json!({"email": email, "password": "correct horse"});
     let made = shop.guest().await.post("/v1/accounts", "", session).await.has(201);
     let subject = made.text("/subject").parse().unwrap();
-    // As a former program hashed it: the bytes as they were typed.
+    // As an earlier version hashed it: the bytes as they were entered.
     let params = argon2::Params::new(8, 1, 1, None).unwrap();
     let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
     let typed = "cafe\u{301} au lait";
@@ -195,7 +195,7 @@ async fn lengths_are_counted_in_characters() {
             json!({"title": title, "handle": letter.repeat(n.min(255)), "variants": [{"sku": letter.repeat(n),
                 "price": {"amount": 5, "currency": "USD"}}]})
         };
-        // A handle has no signs.
+        // A handle contains no emoji.
         if letter != "🍵" {
             vendor.post("/v1/products", &format!("a{}", letter.len()), named(256)).await.refuses(422, "out_of_range");
             let made = vendor.post("/v1/products", &format!("b{}", letter.len()), named(255)).await.has(201);

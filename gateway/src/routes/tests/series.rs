@@ -1,4 +1,4 @@
-//! A drop's series, and who made its claims.
+//! A drop's series, and the buyers of its claims.
 
 use serde_json::{Value, json};
 
@@ -43,7 +43,7 @@ async fn a_series_says_what_was_claimed_given_back_and_sold() {
     assert_eq!(last["revenue_total"], json!({"amount": 2 * 1999, "currency": "USD"}));
     assert_eq!(last["resolution_seconds"], 1);
     let view = format!("/v1/drops/{drop}");
-    // The drop says the same; its view may be 50 ms old.
+    // The drop's view agrees, but it may be 50 ms old.
     eventually(|| vendor.get(&view), |view| (view.number("/held"), view.number("/sold")) == (6, 2)).await;
 
     let from = last["at"].as_str().unwrap();

@@ -8,7 +8,7 @@ pub(super) fn usd(amount: i64) -> Value {
     json!({"amount": amount, "currency": "USD"})
 }
 
-/// A shirt in two sizes, ten units of each.
+/// Creates a shirt in two sizes, with ten units of each.
 pub(super) async fn shirt(shop: &Shop) -> String {
     let body = json!({"title": "Ocean Blue Shirt", "description_html": "<p>Blue.<script>x()</script></p>", "vendor": "Ocean",
         "type": "Shirt", "tags": ["summer"], "options": ["Size"],
@@ -267,7 +267,7 @@ async fn products_are_found_by_handle_and_sku_and_sorted() {
         ("updated_at", "Ocean Blue Shirt", ""),
         ("-updated_at", "", "Ocean Blue Shirt"),
     ] {
-        // Two on each page: every product once, in the order that one page has.
+        // Pages of two contain every product once, in the order of the whole list.
         let whole = titles(&nobody.get(&format!("/v1/products?sort={sort}")).await.has(200));
         let mut pages = Vec::new();
         let mut path = format!("/v1/products?sort={sort}&limit=2");

@@ -1,4 +1,4 @@
-//! What each shop of an installation has for itself.
+//! Data and limits that are separate for each tenant of an installation.
 
 use axum::{body::Body, http::Request};
 use serde_json::{Map, json};
@@ -30,7 +30,7 @@ async fn links_lead_to_the_shops_own_address() {
     let bolt = link("bolt", "ann@example.com").await;
     assert!(bolt.starts_with("http://bolt.example:8080/reset-password#token="), "{bolt}");
 
-    // What the operator says counts before any host name.
+    // The operator's setting has precedence over host names.
     let settings = Map::from_iter([("public_url".to_owned(), json!("https://bolts.example"))]);
     let bolt = engine::id::TenantId::new("bolt").unwrap();
     shop.gateway.read_side.set_tenant_settings(&bolt, &settings).await.unwrap();

@@ -1,6 +1,6 @@
-//! Ids that nobody has: callers choose them, and memory must not follow.
+//! Unknown ids: clients can choose any, so they must not use memory.
 
-use actors::Call;
+use actors::CommandMeta;
 use engine::{
     id::{DropId, PaymentId, TenantId},
     payment::{Payment, PaymentCommand},
@@ -30,7 +30,7 @@ async fn what_never_was_takes_no_memory() {
         vendor.post(&format!("/v1/drops/{id}/end"), "k", json!({})).await.refuses(404, "not_found");
         vendor.post(&format!("/v1/orders/{id}/fulfillments"), "k", json!({})).await.refuses(404, "not_found");
         let payment = PaymentId(id.0).key(&TenantId::new("acme").unwrap());
-        shop.gateway.commerce.ask::<Payment>(&payment, PaymentCommand::View, Call::read()).await.unwrap_err();
+        shop.gateway.commerce.ask::<Payment>(&payment, PaymentCommand::View, CommandMeta::read()).await.unwrap_err();
     }
     assert_eq!(shop.gateway.commerce.entities_in_memory(), before);
 }
@@ -43,7 +43,7 @@ async fn an_id_that_many_ask_for_at_once_is_gone_when_the_last_is_answered() {
     let vendor = shop.vendor();
     futures::future::join_all((0..200).map(|_| async { vendor.get(&path).await.refuses(404, "not_found") })).await;
     assert_eq!(shop.gateway.commerce.entities_in_memory(), before);
-    // It can be made afterwards as if nobody had asked.
+    // Earlier reads of the id do not affect its creation.
     let ann = shop.guest().await;
     ann.post("/v1/carts", "k", json!({})).await.has(201);
     assert_eq!(shop.gateway.commerce.entities_in_memory(), before + 1);

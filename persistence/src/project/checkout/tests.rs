@@ -1,10 +1,10 @@
 #![allow(clippy::unwrap_used)]
 
 use engine::{
-    checkout::{CheckoutProblem, CheckoutTerms, Sheet as Beginning, Source, Totals},
+    checkout::{CheckoutProblem, CheckoutTerms, Details as Beginning, Source, Totals},
     id::{CartId, CommandId, ContactId, EmailHash, Fingerprint},
     money::Currency,
-    receipts::Receipt,
+    processed_commands::ProcessedCommand,
 };
 
 use super::{super::testing::World, *};
@@ -13,13 +13,13 @@ use crate::sql::{
     testing::{subject, tenant},
 };
 
-fn receipt(at: u64) -> Receipt {
-    Receipt { command_id: CommandId(1), fingerprint: Fingerprint(1), at: Timestamp(at) }
+fn processed(at: u64) -> ProcessedCommand {
+    ProcessedCommand { command_id: CommandId(1), fingerprint: Fingerprint(1), at: Timestamp(at) }
 }
 
 fn started(tenant_name: &str, n: u128, buyer: &str, at: u64) -> CheckoutEvent {
     CheckoutEvent::Started {
-        sheet: Box::new(Beginning {
+        details: Box::new(Beginning {
             tenant: tenant(tenant_name),
             checkout: CheckoutId(n),
             attempt: 1,
@@ -33,7 +33,7 @@ fn started(tenant_name: &str, n: u128, buyer: &str, at: u64) -> CheckoutEvent {
             token: "tok_approve".to_owned(),
             expected_total: None,
             terms: CheckoutTerms::default(),
-            receipt: receipt(at),
+            processed: processed(at),
             variants: None,
         }),
     }
@@ -44,14 +44,14 @@ fn totals(amount: i64) -> Totals {
     Totals { subtotal: usd(amount), shipping: usd(0), tax: usd(0), total: usd(amount) }
 }
 
-async fn states(world: &World, state: Option<CheckoutStanding>) -> Vec<(u128, CheckoutStanding)> {
+async fn states(world: &World, state: Option<CheckoutStatus>) -> Vec<(u128, CheckoutStatus)> {
     let page = world.read_side().checkouts(&tenant("acme"), None, state, PageRequest::default()).await.unwrap();
     page.items.into_iter().map(|checkout| (checkout.id.0, checkout.state)).collect()
 }
 
 #[tokio::test]
 async fn a_row_follows_a_checkout_to_its_end() {
-    use CheckoutStanding::{Completed, Failed, Pending, Refused, RequiresAction};
+    use CheckoutStatus::{Completed, Failed, Pending, Refused, RequiresAction};
     let at = Timestamp(20);
     let challenge = CheckoutEvent::ActionRequired { url: "https://bank.example".to_owned(), expires_at: at, at };
     let steps = [
@@ -60,13 +60,13 @@ async fn a_row_follows_a_checkout_to_its_end() {
         (CheckoutEvent::HoldsAsked { totals: totals(900), at }, Pending),
         (CheckoutEvent::AuthorisationAsked { totals: totals(900), at }, Pending),
         (challenge.clone(), RequiresAction),
-        (CheckoutEvent::ConfirmationAsked { receipt: receipt(20) }, Pending),
+        (CheckoutEvent::ConfirmationAsked { processed: processed(20) }, Pending),
         (challenge.clone(), RequiresAction),
-        (CheckoutEvent::Stopped { problem: CheckoutProblem::Cancelled, receipt: None, at }, Pending),
+        (CheckoutEvent::Stopped { problem: CheckoutProblem::Cancelled, processed: None, at }, Pending),
         (challenge, RequiresAction),
         (CheckoutEvent::SaleAsked { at }, Pending),
         (CheckoutEvent::Completed { order: OrderId(5), at }, Completed),
-        // Another life, as far as this test goes.
+        // The order of these events is not realistic, but sufficient here.
         (CheckoutEvent::Failed { problem: CheckoutProblem::Expired, at }, Failed),
         (CheckoutEvent::Refused { problem: CheckoutProblem::CartEmpty, at }, Refused),
         (started("acme", 1, "ada", 30), Pending),
@@ -100,7 +100,7 @@ async fn checkouts_are_their_buyers_and_their_tenants() {
     }
     world.project().await.unwrap();
     let (acme, mine) = (tenant("acme"), [subject("ada"), subject("guest")]);
-    let pending = Some(CheckoutStanding::Pending);
+    let pending = Some(CheckoutStatus::Pending);
     let mut page = PageRequest { limit: Limit::new(1).unwrap(), after: None };
     let mut seen = Vec::new();
     loop {

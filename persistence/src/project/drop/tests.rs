@@ -2,13 +2,13 @@
 
 use engine::{
     aggregate::{Answer, Context, Decision},
-    drop::{Audience, Drop, DropCommand, DropReply, DropState, DropView, ItemEdit},
     effect::{Effect, Outcome, Request},
+    flash_drop::{Audience, DropCommand, DropReply, DropState, DropView, FlashDrop, ItemEdit},
     id::{ClaimId, Fingerprint, OrderId, Sku, SubjectId},
-    inventory::{InventoryCommand, InventoryRejection, InventoryReply, StockLevels},
     money::Currency,
     order::OrderEvent,
     quantity::Quantity,
+    stock::{StockCommand, StockLevels, StockRejection, StockReply},
 };
 
 use super::{
@@ -52,20 +52,20 @@ fn items(names: &[&str]) -> Vec<ItemTerms> {
 /// An inventory that has all units.
 fn rich(effect: &Effect) -> Option<Outcome> {
     match &effect.request {
-        Request::Inventory(_, InventoryCommand::Settle { totals, .. }) => {
-            Some(Outcome::Inventory(Ok(InventoryReply::Settled(*totals))))
+        Request::Stock(_, StockCommand::Settle { totals, .. }) => {
+            Some(Outcome::Stock(Ok(StockReply::Settled(*totals))))
         }
-        _ => Some(Outcome::Inventory(Ok(InventoryReply::Done))),
+        _ => Some(Outcome::Stock(Ok(StockReply::Done))),
     }
 }
 
-/// An inventory that has none.
+/// An inventory that has no units.
 fn poor(effect: &Effect) -> Option<Outcome> {
     match &effect.request {
-        Request::Inventory(_, InventoryCommand::Settle { .. }) => rich(effect),
+        Request::Stock(_, StockCommand::Settle { .. }) => rich(effect),
         _ => {
             let levels = StockLevels::default();
-            Some(Outcome::Inventory(Err(InventoryRejection::InsufficientAvailable { available: 0, levels })))
+            Some(Outcome::Stock(Err(StockRejection::InsufficientAvailable { available: 0, levels })))
         }
     }
 }
@@ -74,7 +74,7 @@ fn create_command(tenant_name: &str, drop: DropId, title: &str, draft: bool) -> 
     DropCommand::Create { tenant: tenant(tenant_name), drop, terms: terms(title), items: items(&["tea", "cup"]), draft }
 }
 
-fn create(journal: &mut Journal, tenant_name: &str, id: u128, title: &str, at: u64) -> Actor<Drop> {
+fn create(journal: &mut Journal, tenant_name: &str, id: u128, title: &str, at: u64) -> Actor<FlashDrop> {
     let mut actor = Actor::new(DropId(id).key(&tenant(tenant_name)));
     let command = create_command(tenant_name, DropId(id), title, false);
     actor.ask(journal, Timestamp(at), &command, rich).unwrap();
@@ -96,8 +96,8 @@ fn claimed(n: u128, buyer: SubjectId) -> DropEvent {
     }
 }
 
-/// What the drop itself says.
-fn view(actor: &Actor<Drop>, now: Timestamp) -> Option<DropView> {
+/// Returns the view of the drop from the aggregate itself.
+fn view(actor: &Actor<FlashDrop>, now: Timestamp) -> Option<DropView> {
     use engine::aggregate::Aggregate;
     let context = Context {
         now,
@@ -117,7 +117,8 @@ fn assert_same(listed: &ListedDrop, truth: &DropView, now: Timestamp) {
     assert_eq!((listed.created_at, listed.starts_at()), (truth.created_at, truth.starts_at));
     assert_eq!(listed.state_at(now), truth.state);
     let listed: Vec<_> = listed.items.iter().map(|item| (&item.sku, item.price, item.compare_at)).collect();
-    let item = |item: &engine::drop::ItemView| (item.sku.clone(), item.price.amount, item.compare_at.map(|m| m.amount));
+    let item =
+        |item: &engine::flash_drop::ItemView| (item.sku.clone(), item.price.amount, item.compare_at.map(|m| m.amount));
     let truth: Vec<_> = truth.items.iter().map(item).collect();
     assert_eq!(listed, truth.iter().map(|(sku, price, compare)| (sku, *price, *compare)).collect::<Vec<_>>());
 }
@@ -127,7 +128,7 @@ async fn a_row_shows_what_the_drop_itself_says_at_every_step() {
     let mut world = World::new().await;
     let acme = tenant("acme");
     let drop = DropId(7);
-    let mut actor = Actor::<Drop>::new(drop.key(&acme));
+    let mut actor = Actor::<FlashDrop>::new(drop.key(&acme));
     let add = |name: &str, price: Option<i64>| ItemEdit {
         sku: sku(name),
         add_quantity: Some(Quantity::new(5).unwrap()),
@@ -162,7 +163,7 @@ async fn a_row_shows_what_the_drop_itself_says_at_every_step() {
         world.project().await.unwrap();
         let truth = view(&actor, now).unwrap();
         assert_eq!(truth.version, version, "after {command:?}");
-        let listed = world.read_side().drop_sheet(&acme, drop).await.unwrap().unwrap();
+        let listed = world.read_side().drop_details(&acme, drop).await.unwrap().unwrap();
         assert_same(&listed, &truth, now);
     }
 }
@@ -174,7 +175,7 @@ async fn a_drop_that_ends_by_its_time_has_the_same_version() {
     let now = Timestamp(1_000_000);
     actor.wake(&mut world.journal, now);
     world.project().await.unwrap();
-    let listed = world.read_side().drop_sheet(&tenant("acme"), DropId(7)).await.unwrap().unwrap();
+    let listed = world.read_side().drop_details(&tenant("acme"), DropId(7)).await.unwrap().unwrap();
     assert_eq!((listed.phase, listed.version), (ListedDropPhase::Ended, 1));
     assert_same(&listed, &view(&actor, now).unwrap(), now);
 }
@@ -198,11 +199,11 @@ async fn a_buyer_whose_claim_was_not_taken_in_is_written_the_next_time() {
 async fn a_drop_whose_creation_was_refused_is_not_shown_until_it_is_tried_again() {
     let mut world = World::new().await;
     let acme = tenant("acme");
-    let mut actor = Actor::<Drop>::new(DropId(7).key(&acme));
+    let mut actor = Actor::<FlashDrop>::new(DropId(7).key(&acme));
     let command = create_command("acme", DropId(7), "Tea", false);
     actor.ask(&mut world.journal, Timestamp(10), &command, poor);
     world.project().await.unwrap();
-    assert_eq!(world.read_side().drop_sheet(&acme, DropId(7)).await.unwrap(), None);
+    assert_eq!(world.read_side().drop_details(&acme, DropId(7)).await.unwrap(), None);
     let vendors = DropFilter { with_drafts: true, ..DropFilter::default() };
     let all = world.read_side().drops(&acme, &vendors, PageRequest::default()).await.unwrap();
     assert_eq!(all.items, []);
@@ -211,7 +212,7 @@ async fn a_drop_whose_creation_was_refused_is_not_shown_until_it_is_tried_again(
     actor.ask(&mut world.journal, Timestamp(9_000), &DropCommand::View, rich);
     actor.ask(&mut world.journal, Timestamp(9_000), &command, rich).unwrap();
     world.project().await.unwrap();
-    let listed = world.read_side().drop_sheet(&acme, DropId(7)).await.unwrap().unwrap();
+    let listed = world.read_side().drop_details(&acme, DropId(7)).await.unwrap().unwrap();
     assert_same(&listed, &view(&actor, Timestamp(9_000)).unwrap(), Timestamp(9_000));
 }
 
@@ -222,7 +223,7 @@ async fn lists_are_newest_first_and_drafts_are_the_vendors() {
     for n in 1..=4 {
         create(&mut world.journal, "acme", n, &n.to_string(), 10 + n as u64 / 2);
     }
-    let mut draft = Actor::<Drop>::new(DropId(9).key(&acme));
+    let mut draft = Actor::<FlashDrop>::new(DropId(9).key(&acme));
     draft.ask(&mut world.journal, Timestamp(99), &create_command("acme", DropId(9), "draft", true), rich).unwrap();
     create(&mut world.journal, "bolt", 1, "of bolt", 50);
     world.project().await.unwrap();
@@ -240,7 +241,7 @@ async fn lists_are_newest_first_and_drafts_are_the_vendors() {
     let vendors = DropFilter { with_drafts: true, ..DropFilter::default() };
     let all = world.read_side().drops(&acme, &vendors, PageRequest::default()).await.unwrap();
     assert_eq!((all.items.len(), all.items[0].state_at(Timestamp(0))), (5, DropState::Draft));
-    assert_eq!(world.read_side().drop_sheet(&tenant("bolt"), DropId(2)).await.unwrap(), None);
+    assert_eq!(world.read_side().drop_details(&tenant("bolt"), DropId(2)).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -283,7 +284,7 @@ async fn buyers_of_a_rush_are_found_beside_those_who_came_one_by_one() {
     for batch in 0..3 {
         let claims: Vec<_> = (0..5_000).map(|n| claimed(n, buyer(batch * 5_000 + n))).collect();
         world.journal.append(&rush, Timestamp(50), &claims);
-        // Far apart from the first: known, and not written again.
+        // Buyers from an earlier batch are known and not written again.
         world.journal.append(&rush, Timestamp(50), &[claimed(0, buyer(0))]);
         world.journal.append(&calm, Timestamp(50), &[claimed(0, buyer(batch))]);
         world.project().await.unwrap();
@@ -308,7 +309,7 @@ async fn buyers_of_a_rush_are_found_beside_those_who_came_one_by_one() {
     assert_eq!(rows, [3, 15_000], "each pair once");
 }
 
-/// What a rush costs: run by hand, `cargo test -p persistence --release -- --ignored rush --nocapture`.
+/// Measures the cost of a rush: `cargo test -p persistence --release -- --ignored rush --nocapture`.
 #[tokio::test]
 #[ignore = "a measurement"]
 async fn a_rush_costs_little() {

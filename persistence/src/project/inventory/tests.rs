@@ -3,8 +3,8 @@
 use engine::{
     aggregate::Aggregate,
     id::{TenantId, digest128},
-    inventory::{Inventory, InventoryCommand, InventoryReply, StockChange},
     quantity::Quantity,
+    stock::{StockChange, StockCommand, StockItem, StockReply},
 };
 
 use super::{
@@ -20,7 +20,7 @@ fn sku(n: u64) -> Sku {
     Sku::new(&format!("sku-{n}")).unwrap()
 }
 
-/// Random numbers that a seed repeats.
+/// A random number generator that repeats its numbers for a given seed.
 struct Dice(u64);
 
 impl Dice {
@@ -30,29 +30,27 @@ impl Dice {
     }
 }
 
-/// What a shop has done with one SKU so far.
+/// The earlier commands on one SKU.
 #[derive(Default)]
 struct Past {
     holds: u64,
     reports: HashMap<u64, Totals>,
 }
 
-/// A command that a shop's life could bring next: mostly sensible ones, some repeated or late.
-fn command(dice: &mut Dice, tenant: &TenantId, n: u64, now: Timestamp, past: &mut Past) -> InventoryCommand {
+/// Returns a plausible next command for a shop: mostly sensible, sometimes repeated or late.
+fn command(dice: &mut Dice, tenant: &TenantId, n: u64, now: Timestamp, past: &mut Past) -> StockCommand {
     let hold = HoldId(u128::from(past.holds.saturating_sub(dice.roll(4))));
     let drop = dice.roll(4);
     match dice.roll(14) {
-        0 => InventoryCommand::Adopt {
+        0 => StockCommand::Adopt {
             tenant: tenant.clone(),
             sku: sku(n),
             product: ProductId(1),
             variant: VariantId(u128::from(n)),
         },
-        1 => InventoryCommand::Disown { variant: VariantId(u128::from(n)) },
-        2 | 3 => {
-            InventoryCommand::Adjust { change: StockChange::By(dice.roll(40) as i64 - 8), reason: "count".to_owned() }
-        }
-        4 => InventoryCommand::Allocate { drop: DropId(u128::from(drop)), total: dice.roll(60) },
+        1 => StockCommand::Disown { variant: VariantId(u128::from(n)) },
+        2 | 3 => StockCommand::Adjust { change: StockChange::By(dice.roll(40) as i64 - 8), reason: "count".to_owned() },
+        4 => StockCommand::Allocate { drop: DropId(u128::from(drop)), total: dice.roll(60) },
         5 => {
             let totals = past.reports.entry(drop).or_default();
             match dice.roll(3) {
@@ -60,26 +58,26 @@ fn command(dice: &mut Dice, tenant: &TenantId, n: u64, now: Timestamp, past: &mu
                 1 => totals.unsold += dice.roll(5),
                 _ => totals.returned = (totals.returned + 1).min(totals.sold),
             }
-            InventoryCommand::Settle { drop: DropId(u128::from(drop)), totals: *totals }
+            StockCommand::Settle { drop: DropId(u128::from(drop)), totals: *totals }
         }
         6..=8 => {
             past.holds += 1;
-            InventoryCommand::Reserve {
+            StockCommand::Reserve {
                 hold: HoldId(u128::from(past.holds)),
                 quantity: Quantity::new(1 + dice.roll(4) as i64).unwrap(),
                 expires_at: now.plus_ms(1 + dice.roll(2_000)),
                 deadline: now.plus_ms(dice.roll(100)),
             }
         }
-        9 | 10 => InventoryCommand::Confirm { hold },
-        11 => InventoryCommand::Release { hold },
-        12 => InventoryCommand::Unsell { hold, quantity: Quantity::new(1 + dice.roll(4) as i64).unwrap() },
-        _ => InventoryCommand::Restock { order: OrderId(u128::from(dice.roll(5))), total: dice.roll(20) },
+        9 | 10 => StockCommand::Confirm { hold },
+        11 => StockCommand::Release { hold },
+        12 => StockCommand::Unsell { hold, quantity: Quantity::new(1 + dice.roll(4) as i64).unwrap() },
+        _ => StockCommand::Restock { order: OrderId(u128::from(dice.roll(5))), total: dice.roll(20) },
     }
 }
 
-/// How often each kind of event stands in a journal.
-fn kinds_of_events(world: &World) -> HashMap<std::mem::Discriminant<InventoryEvent>, u32> {
+/// Counts the events of each kind in a journal.
+fn kinds_of_events(world: &World) -> HashMap<std::mem::Discriminant<StockEvent>, u32> {
     let mut kinds = HashMap::new();
     for record in &world.journal.all().records {
         let count = |event| *kinds.entry(std::mem::discriminant(&event)).or_default() += 1;
@@ -88,7 +86,7 @@ fn kinds_of_events(world: &World) -> HashMap<std::mem::Discriminant<InventoryEve
     kinds
 }
 
-fn levels_of(actor: &mut Actor<Inventory>) -> Option<StockLevels> {
+fn levels_of(actor: &mut Actor<StockItem>) -> Option<StockLevels> {
     let context = engine::aggregate::Context {
         now: Timestamp(0),
         command_id: engine::id::CommandId(0),
@@ -96,8 +94,8 @@ fn levels_of(actor: &mut Actor<Inventory>) -> Option<StockLevels> {
         former_fingerprint: None,
         fingerprint: engine::id::Fingerprint(0),
     };
-    match actor.state.decide(&InventoryCommand::View, &context).ok()?.answer {
-        engine::aggregate::Answer::Now(InventoryReply::Levels(levels)) => Some(levels),
+    match actor.state.decide(&StockCommand::View, &context).ok()?.answer {
+        engine::aggregate::Answer::Now(StockReply::Levels(levels)) => Some(levels),
         _ => None,
     }
 }
@@ -107,7 +105,7 @@ async fn rows_show_what_the_shards_themselves_say() {
     let mut world = World::new().await;
     let acme = tenant("acme");
     let mut dice = Dice(0);
-    let mut actors: Vec<_> = (0..4).map(|n| Actor::<Inventory>::new(sku(n).key(&acme))).collect();
+    let mut actors: Vec<_> = (0..4).map(|n| Actor::<StockItem>::new(sku(n).key(&acme))).collect();
     let mut pasts: Vec<_> = actors.iter().map(|_| Past::default()).collect();
     let mut now = Timestamp(1_000);
     for round in 0..60 {
@@ -127,7 +125,7 @@ async fn rows_show_what_the_shards_themselves_say() {
     let kinds = kinds_of_events(&world);
     assert!(kinds.len() == 11 && kinds.values().all(|&count| count >= 5), "the life was a rich one: {kinds:?}");
 
-    // Taken in at once, after a rebuild, it comes to the same.
+    // Applied in one call after a rebuild, the journal gives the same rows.
     let before = world.read_side().stock_after(&acme, None, Limit::default()).await.unwrap();
     world.projector.clear_for_rebuild().await.unwrap();
     world.project().await.unwrap();
@@ -140,15 +138,15 @@ async fn stock_is_read_page_by_page_and_tenant_by_tenant() {
     let (acme, bolt) = (tenant("acme"), tenant("bolt"));
     for (tenant, units) in [(&acme, 5), (&bolt, 9)] {
         for n in 0..5 {
-            let mut actor = Actor::<Inventory>::new(sku(n).key(tenant));
-            let first = InventoryCommand::Adopt {
+            let mut actor = Actor::<StockItem>::new(sku(n).key(tenant));
+            let first = StockCommand::Adopt {
                 tenant: tenant.clone(),
                 sku: sku(n),
                 product: ProductId(1),
                 variant: VariantId(2),
             };
             actor.ask(&mut world.journal, Timestamp(1), &first, nobody);
-            let change = InventoryCommand::Adjust { change: StockChange::By(units), reason: "delivery".to_owned() };
+            let change = StockCommand::Adjust { change: StockChange::By(units), reason: "delivery".to_owned() };
             actor.ask(&mut world.journal, Timestamp(2), &change, nobody);
         }
     }

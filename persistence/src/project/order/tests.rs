@@ -3,7 +3,6 @@
 use engine::{
     effect::{Effect, Outcome, Request},
     id::{CheckoutId, ClaimId, ClaimRef, ContactId, DropId, HoldId, PaymentId, ProductId, Sku, SubjectId},
-    inventory::InventoryReply,
     money::{Currency, Money},
     order::{
         FulfillmentState, LineSource, Order, OrderCommand, OrderLine, OrderPaymentState, OrderReply, OrderTotals,
@@ -12,6 +11,7 @@ use engine::{
     payment::{PaymentReply, PaymentState, PaymentView},
     product::OptionValue,
     quantity::Quantity,
+    stock::StockReply,
     time::Timestamp,
 };
 
@@ -29,7 +29,7 @@ fn usd(amount: i64) -> Money {
     Money { amount, currency: Currency::USD }
 }
 
-/// An order for 30.00 of `buyer`, the `n`th of its tenant.
+/// Returns the command to place an order of `buyer` for 30.00, the `n`th of its tenant.
 fn place(tenant_name: &str, n: u64, buyer: SubjectId) -> OrderCommand {
     let line = |sku: &str, source| OrderLine {
         sku: Sku::new(sku).unwrap(),
@@ -56,7 +56,7 @@ fn place(tenant_name: &str, n: u64, buyer: SubjectId) -> OrderCommand {
     }
 }
 
-/// A provider that gives all money back, and an inventory that takes all units.
+/// A provider that refunds all money, and an inventory that accepts all units.
 fn obliging(effect: &Effect) -> Option<Outcome> {
     match &effect.request {
         Request::Payment(payment, _) => {
@@ -71,7 +71,7 @@ fn obliging(effect: &Effect) -> Option<Outcome> {
             };
             Some(Outcome::Payment(Ok(PaymentReply::Payment(view))))
         }
-        Request::Inventory(..) => Some(Outcome::Inventory(Ok(InventoryReply::Done))),
+        Request::Stock(..) => Some(Outcome::Stock(Ok(StockReply::Done))),
         Request::Mail(_) => Some(Outcome::Mail),
         _ => None,
     }

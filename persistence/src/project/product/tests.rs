@@ -3,11 +3,11 @@
 use engine::{
     effect::{Effect, Outcome, Request},
     id::{Kind, Sku, TenantId},
-    inventory::{InventoryCommand, InventoryRejection, InventoryReply, StockChange},
     money::Currency,
     product::{
         ImageEdit, NewProduct, NewVariant, Product, ProductCommand, ProductEdit, ProductReply, ProductView, VariantEdit,
     },
+    stock::{StockChange, StockCommand, StockRejection, StockReply},
 };
 
 use super::{
@@ -49,17 +49,17 @@ fn shirt(handle: &str, title: &str) -> NewProduct {
     }
 }
 
-/// Inventory shards that give every SKU.
+/// Stock items that grant every SKU.
 fn giving(effect: &Effect) -> Option<Outcome> {
-    matches!(effect.request, Request::Inventory(..)).then_some(Outcome::Inventory(Ok(InventoryReply::Done)))
+    matches!(effect.request, Request::Stock(..)).then_some(Outcome::Stock(Ok(StockReply::Done)))
 }
 
-/// Inventory shards that refuse every SKU.
+/// Stock items that refuse every SKU.
 fn refusing(effect: &Effect) -> Option<Outcome> {
-    let taken = InventoryRejection::SkuTaken { product: engine::id::ProductId(9) };
+    let taken = StockRejection::SkuTaken { product: engine::id::ProductId(9) };
     match &effect.request {
-        Request::Inventory(_, InventoryCommand::Adopt { .. }) => Some(Outcome::Inventory(Err(taken))),
-        _ => Some(Outcome::Inventory(Ok(InventoryReply::Done))),
+        Request::Stock(_, StockCommand::Adopt { .. }) => Some(Outcome::Stock(Err(taken))),
+        _ => Some(Outcome::Stock(Ok(StockReply::Done))),
     }
 }
 
@@ -127,7 +127,7 @@ async fn a_row_shows_what_the_product_itself_says_after_every_change() {
         let listed = world.read_side().product(&acme, truth.id).await.unwrap().unwrap();
         assert_eq!(listed.product, truth);
     }
-    // All at once comes to the same.
+    // Applied in one call, the journal gives the same rows.
     world.projector.clear_for_rebuild().await.unwrap();
     world.project().await.unwrap();
     let truth = view(&mut actor, &mut world.journal);
@@ -246,15 +246,11 @@ async fn stock_shows_on_each_variant() {
     let mut actor = create(&mut world.journal, &acme, shirt("blue", "Blue"), 10);
     let product = view(&mut actor, &mut world.journal);
     let middle = &product.variants[1];
-    let mut stock = Actor::<engine::inventory::Inventory>::new(middle.sku.key(&acme));
-    let adopt = InventoryCommand::Adopt {
-        tenant: acme.clone(),
-        sku: middle.sku.clone(),
-        product: product.id,
-        variant: middle.id,
-    };
+    let mut stock = Actor::<engine::stock::StockItem>::new(middle.sku.key(&acme));
+    let adopt =
+        StockCommand::Adopt { tenant: acme.clone(), sku: middle.sku.clone(), product: product.id, variant: middle.id };
     stock.ask(&mut world.journal, Timestamp(1), &adopt, nobody).unwrap();
-    let delivery = InventoryCommand::Adjust { change: StockChange::By(3), reason: "delivery".to_owned() };
+    let delivery = StockCommand::Adjust { change: StockChange::By(3), reason: "delivery".to_owned() };
     stock.ask(&mut world.journal, Timestamp(1), &delivery, nobody).unwrap();
     world.project().await.unwrap();
     let listed = world.read_side().product(&acme, product.id).await.unwrap().unwrap();
@@ -274,8 +270,8 @@ async fn a_sku_leads_to_the_variant_that_the_inventory_counts_it_for() {
     }
     for owner in [&views[1], &views[0]] {
         let (product, variant) = (owner.id, owner.variants[0].id);
-        let mut stock = Actor::<engine::inventory::Inventory>::new(contested.key(&acme));
-        let adopt = InventoryCommand::Adopt { tenant: acme.clone(), sku: contested.clone(), product, variant };
+        let mut stock = Actor::<engine::stock::StockItem>::new(contested.key(&acme));
+        let adopt = StockCommand::Adopt { tenant: acme.clone(), sku: contested.clone(), product, variant };
         stock.ask(&mut world.journal, Timestamp(1), &adopt, nobody).unwrap();
         world.project().await.unwrap();
         let found = world.read_side().variant_of_sku(&acme, &contested).await.unwrap();

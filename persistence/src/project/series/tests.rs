@@ -2,11 +2,11 @@
 
 use engine::{
     aggregate::{Aggregate, Answer, Context, Decision},
-    drop::{Audience, Buyer, Drop, DropCommand, DropReply, DropView, ItemTerms, Pin, Terms},
     effect::{Effect, Outcome, Request},
+    flash_drop::{Audience, Buyer, ClaimLock, DropCommand, DropReply, DropView, FlashDrop, ItemTerms, Terms},
     id::{CheckoutId, CommandId, EmailHash, Fingerprint, OrderId, Sku, SubjectId},
-    inventory::{InventoryCommand, InventoryReply},
     money::Currency,
+    stock::{StockCommand, StockReply},
     time::Timestamp,
 };
 
@@ -22,7 +22,7 @@ use crate::sql::{
     testing::tenant,
 };
 
-/// 2026-11-27T00:00:00Z, a whole day.
+/// 2026-11-27T00:00:00Z, the beginning of a day.
 const T0: u64 = 1_795_737_600;
 const PRICE: i64 = 1_500;
 
@@ -32,14 +32,14 @@ fn at(second: u64) -> Timestamp {
 
 fn all_given(effect: &Effect) -> Option<Outcome> {
     match &effect.request {
-        Request::Inventory(_, InventoryCommand::Settle { totals, .. }) => {
-            Some(Outcome::Inventory(Ok(InventoryReply::Settled(*totals))))
+        Request::Stock(_, StockCommand::Settle { totals, .. }) => {
+            Some(Outcome::Stock(Ok(StockReply::Settled(*totals))))
         }
-        _ => Some(Outcome::Inventory(Ok(InventoryReply::Done))),
+        _ => Some(Outcome::Stock(Ok(StockReply::Done))),
     }
 }
 
-fn open_drop(journal: &mut Journal, id: u128) -> Actor<Drop> {
+fn open_drop(journal: &mut Journal, id: u128) -> Actor<FlashDrop> {
     let (tenant, drop) = (tenant("acme"), DropId(id));
     let terms = Terms {
         title: "Friday".to_owned(),
@@ -68,7 +68,7 @@ fn buyer(n: u128) -> Buyer {
     Buyer { subject: SubjectId(n), former: Vec::new(), customer: false }
 }
 
-impl Actor<Drop> {
+impl Actor<FlashDrop> {
     fn claim(&mut self, journal: &mut Journal, second: u64, n: u128, units: i64) {
         let quantity = Quantity::new(units).unwrap();
         let command = DropCommand::Claim { claim: ClaimId(n), buyer: buyer(n), sku: None, quantity, network: None };
@@ -76,11 +76,11 @@ impl Actor<Drop> {
     }
 
     fn buy(&mut self, journal: &mut Journal, second: u64, n: u128) {
-        let pin = Pin { checkout: CheckoutId(n), attempt: 1 };
+        let lock = ClaimLock { checkout: CheckoutId(n), attempt: 1 };
         let (claim, email, order) = (ClaimId(n), EmailHash(n), OrderId(n));
-        let command = DropCommand::Pin { claim, buyer: buyer(n), pin, email, deadline: at(second + 10) };
+        let command = DropCommand::LockClaim { claim, buyer: buyer(n), lock, email, deadline: at(second + 10) };
         self.ask(journal, at(second), &command, all_given).unwrap();
-        self.ask(journal, at(second), &DropCommand::Confirm { claim, pin, order }, all_given).unwrap();
+        self.ask(journal, at(second), &DropCommand::Confirm { claim, lock, order }, all_given).unwrap();
     }
 
     fn give_back(&mut self, journal: &mut Journal, second: u64, n: u128) {
@@ -93,7 +93,7 @@ impl Actor<Drop> {
         self.ask(journal, at(second), &command, all_given).unwrap();
     }
 
-    /// What the drop itself says.
+    /// Returns the view of the drop from the aggregate itself.
     fn view(&self) -> DropView {
         let context = Context {
             now: at(0),
@@ -109,8 +109,8 @@ impl Actor<Drop> {
     }
 }
 
-/// A drop in which claims are given back, expire, are sold, and one sale is taken back.
-fn eventful(journal: &mut Journal) -> Actor<Drop> {
+/// Returns a drop in which claims are released, expire and are sold, and one sale is reversed.
+fn eventful(journal: &mut Journal) -> Actor<FlashDrop> {
     let mut drop = open_drop(journal, 1);
     drop.claim(journal, 5, 1, 1);
     drop.claim(journal, 5, 2, 2);
@@ -125,7 +125,7 @@ fn eventful(journal: &mut Journal) -> Actor<Drop> {
     drop
 }
 
-/// The same journal as an earlier version wrote it.
+/// Returns the same journal as an earlier version of the program wrote it.
 fn as_before(journal: &Journal) -> Journal {
     let mut before = Journal::new(journal.shard);
     for record in journal.all().records {
@@ -151,7 +151,7 @@ async fn series_of(world: &World, drop: u128) -> DropSeries {
     world.read_side().drop_series(&tenant("acme"), DropId(drop), None).await.unwrap()
 }
 
-/// Second, claims, released, sold, revenue, held, all sold, all revenue.
+/// Second, claims, released, sold, revenue, held, total sold, total revenue.
 type Numbers = (u64, u64, u64, i64, i64, u64, u64, i64);
 
 fn numbers(points: &[SeriesPoint]) -> Vec<Numbers> {
@@ -223,7 +223,7 @@ async fn a_drop_goes_on_after_an_upgrade() {
 async fn project_in_batches(world: &mut World, batch: u64) {
     let end = world.journal.end();
     for first in (0..end).step_by(batch as usize) {
-        // Each is handed in twice, as after a crash, and overlaps the one before.
+        // Each stretch is applied twice, as after a crash, and overlaps the previous one.
         for _ in 0..2 {
             let stretch = world.journal.stretch(first.saturating_sub(1), (first + batch).min(end));
             world.projector.apply(&[stretch]).await.unwrap();
@@ -231,7 +231,7 @@ async fn project_in_batches(world: &mut World, batch: u64) {
     }
 }
 
-/// Claims at the edges of every width, over more than a year.
+/// Adds claims at the edges of every width, over more than a year.
 fn long_lasting(journal: &mut Journal) -> u64 {
     let mut drop = open_drop(journal, 1);
     let last = 400 * 86_400 + 5_000;
@@ -353,7 +353,7 @@ async fn a_series_is_read_in_parts_without_gap_or_repeat() {
 
     drop.wake(&mut world.journal, at(5_000));
     world.project().await.unwrap();
-    // 100.9 s lies in the second minute by now, which is given whole.
+    // 100.9 s is now in the second minute, which is returned as a whole.
     let from = Timestamp((T0 + 100) * 1_000 + 900);
     let later = world.read_side().drop_series(&tenant("acme"), DropId(1), Some(from)).await.unwrap();
     assert_eq!(numbers(&later.points)[0], (60, 60, 0, 0, 0, 120, 0, 0));

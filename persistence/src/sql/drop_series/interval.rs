@@ -1,21 +1,21 @@
-//! The intervals of a series, and how older ones are joined.
+//! The intervals of a series, and how older ones are merged.
 
 use engine::id::{DropId, TenantId};
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use crate::sql::{blob, number};
 
-/// How far back from its newest row a series has a row for each second: an hour, the longest span that the dashboard
-/// draws, and at most 3,660 rows (some 200 KB) of a drop.
+/// The age up to which a series has a row for each second, counted back from its newest row: an hour, the longest span
+/// that the dashboard draws, and at most 3,660 rows (some 200 KB) per drop.
 pub const SECONDS_KEPT_SECONDS: u64 = 3_600;
-/// How far back it has a row for each minute: a day, at most 1,440 + 60 rows.
+/// The age up to which a series has a row for each minute: a day, at most 1,440 + 60 rows.
 pub const MINUTES_KEPT_SECONDS: u64 = 86_400;
-/// How far back it has a row for each hour: a year, at most 8,784 + 24 rows. Few drops last for days.
+/// The age up to which a series has a row for each hour: a year, at most 8,784 + 24 rows. Few drops last for days.
 pub const HOURS_KEPT_SECONDS: u64 = 366 * 86_400;
-/// The widest interval: a day. Rows for days are kept as long as the drop, 366 of them for each of its years.
+/// The widest interval: a day. Rows for days are kept as long as the drop, 366 for each of its years.
 pub const DAYS_SECONDS: u64 = 86_400;
 
-/// Each width in seconds, how far back it is kept, and the width that follows it.
+/// Each width in seconds, the age up to which it is kept, and the next width.
 const STEPS: [(u64, u64, u64); 3] =
     [(1, SECONDS_KEPT_SECONDS, 60), (60, MINUTES_KEPT_SECONDS, 3_600), (3_600, HOURS_KEPT_SECONDS, DAYS_SECONDS)];
 
@@ -27,13 +27,13 @@ pub(crate) struct Intervals {
 }
 
 impl Intervals {
-    /// Of a series whose newest row is for the second `newest`.
+    /// Returns the intervals of a series whose newest row is for the second `newest`.
     pub(crate) fn of(newest: u64) -> Self {
-        // A whole interval of the next width goes over at once, so that none is ever joined twice.
+        // Whole intervals of the next width are merged at once, so that no interval is ever merged twice.
         Self { firsts: STEPS.map(|(_, kept, next)| newest.saturating_sub(kept) / next * next) }
     }
 
-    /// The first second and the length of the interval that a second belongs to.
+    /// Returns the first second and the length of the interval that contains a second.
     pub(crate) fn around(self, second: u64) -> (u64, u64) {
         let wider = STEPS.iter().zip(self.firsts).rev().find(|(_, first)| second < *first);
         let width = wider.map_or(1, |((_, _, next), _)| *next);
@@ -45,13 +45,13 @@ impl Intervals {
 #[derive(Debug)]
 pub(crate) struct SeriesTable {
     pub(crate) name: &'static str,
-    /// Columns that are added up.
+    /// The columns that are added up.
     pub(crate) sums: &'static [&'static str],
-    /// Columns that say how it was at the interval's end.
+    /// The columns that hold the state at the end of the interval.
     pub(crate) ends: &'static [&'static str],
 }
 
-/// The table of what the journal says.
+/// The table of claims, sales and revenue, derived from the journal.
 pub(crate) const COUNTS: SeriesTable = SeriesTable {
     name: "drop_series",
     sums: &["claims", "released", "sold", "revenue"],
@@ -61,8 +61,8 @@ pub(crate) const COUNTS: SeriesTable = SeriesTable {
 /// The table of viewers.
 pub(super) const VIEWERS: SeriesTable = SeriesTable { name: "drop_viewers", sums: &[], ends: &["viewers"] };
 
-/// Joins the rows of a drop that have become too old for their width, now that its newest row is for the second `newest`
-/// and was for `before`.
+/// Merges the rows of a drop that have become too old for their width, after its newest row has moved from the second
+/// `before` to `newest`.
 pub(crate) async fn roll_up(
     connection: &mut SqliteConnection,
     table: &SeriesTable,
@@ -79,7 +79,7 @@ pub(crate) async fn roll_up(
     let sums = sums.iter().map(|column| format!(", sum({column}) AS {column}")).collect::<String>();
     let ends = ends.iter().map(|column| format!(", {column}")).collect::<String>();
     let rows = "tenant = ?1 AND drop_id = ?2 AND seconds = ?3 AND at < ?4";
-    // With max() the other columns are those of the row that has it: <https://sqlite.org/lang_select.html#bareagg>.
+    // With max() the bare columns are those of the row with the maximum: <https://sqlite.org/lang_select.html#bareagg>.
     let join = format!(
         "SELECT json_group_array(json_array(start, {})) FROM (
              SELECT at / ?5 * ?5 AS start, max(at){sums}{ends} FROM {name} WHERE {rows} GROUP BY start)",

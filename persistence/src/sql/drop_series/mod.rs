@@ -1,4 +1,4 @@
-//! How a drop went over time: claims, sales, revenue and viewers, by second and in wider intervals further back.
+//! The course of a drop over time: claims, sales, revenue and viewers, by second and in wider intervals further back.
 //!
 //! ```text
 //!   journal ──► Projector (crate::project) ──► drop_series ──┐
@@ -6,9 +6,9 @@
 //!   live connections ──► record_viewers ─────► drop_viewers ─┘
 //! ```
 //!
-//! Intervals without an event have no row, so a quiet drop costs nothing. The width of an interval depends on its age
-//! alone, counted back from the newest row. It does not depend on when or in which batches rows were written, which is
-//! why a rebuild makes the same rows again.
+//! Intervals without an event have no row, so a quiet drop takes no space. The width of an interval depends only on its
+//! age, counted back from the newest row. It does not depend on when or in which batches rows were written, so a
+//! rebuild produces the same rows.
 
 mod interval;
 mod read;

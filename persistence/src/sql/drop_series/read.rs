@@ -1,4 +1,4 @@
-//! A drop's series, for its dashboard.
+//! Reads the series of a drop, for its dashboard.
 
 use std::collections::BTreeMap;
 
@@ -11,42 +11,43 @@ use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use super::interval::Intervals;
 use crate::sql::{ReadSide, RowExt, StoreError, blob, number};
 
-/// The most points of one answer: a busy quarter of an hour, second by second, in some 200 KB of JSON.
+/// The maximum number of points in one response: a busy quarter of an hour by second, in some 200 KB of JSON.
 pub const SERIES_POINTS_MAX: usize = 1_000;
 
 /// A part of a drop's series, oldest point first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DropSeries {
-    /// Intervals in which something happened, at most [`SERIES_POINTS_MAX`]. They do not overlap.
+    /// Intervals with at least one event, at most [`SERIES_POINTS_MAX`]. They do not overlap.
     pub points: Vec<SeriesPoint>,
-    /// The newest event of the drop that is in the series; everything before it is in it too. `None`: there is none yet.
+    /// The newest event of the drop that the series includes, along with everything before it. `None` if there is none
+    /// yet.
     pub as_of: Option<Timestamp>,
-    /// Where the next part begins; `None` at the end.
+    /// The beginning of the next part; `None` at the end.
     pub next: Option<Timestamp>,
 }
 
-/// What happened in an interval, and how it was at its end.
+/// The events of an interval, and the state at its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeriesPoint {
-    /// The interval's beginning.
+    /// The beginning of the interval.
     pub at: Timestamp,
-    /// Its length in seconds: 1, 60, 3,600 or 86,400.
+    /// The length of the interval in seconds: 1, 60, 3,600 or 86,400.
     pub seconds: u64,
-    /// Units claimed in it.
+    /// Units claimed in the interval.
     pub claims: u64,
-    /// Units given back or expired in it.
+    /// Units released or expired in the interval.
     pub released: u64,
-    /// Units sold in it, less those whose sale was taken back.
+    /// Units sold in the interval, less those whose sale was reversed.
     pub sold: i64,
-    /// Their price, in minor units of the drop's currency.
+    /// Revenue from these units, in minor units of the drop's currency.
     pub revenue: i64,
-    /// Units held at its end.
+    /// Units held at the end of the interval.
     pub held: u64,
-    /// Units sold until its end.
+    /// Units sold up to the end of the interval.
     pub sold_total: u64,
-    /// Revenue until its end, in minor units.
+    /// Revenue up to the end of the interval, in minor units.
     pub revenue_total: i64,
-    /// How many watched at its end. `None`: nobody counted.
+    /// The number of viewers at the end of the interval. `None` if it was not counted.
     pub viewers: Option<u64>,
 }
 
@@ -67,7 +68,7 @@ impl SeriesPoint {
         }
     }
 
-    /// Adds what happened in a row of `drop_series`.
+    /// Adds the sums of a row of `drop_series`.
     fn add(&mut self, row: &SqliteRow) -> sqlx::Result<()> {
         self.claims += row.count("claims")?;
         self.released += row.count("released")?;
@@ -76,7 +77,7 @@ impl SeriesPoint {
         self.end_as(row)
     }
 
-    /// Takes over how it was at the end of a row of `drop_series`.
+    /// Takes over the end state of a row of `drop_series`.
     fn end_as(&mut self, row: &SqliteRow) -> sqlx::Result<()> {
         self.held = row.count("held")?;
         self.sold_total = row.count("sold_total")?;
@@ -86,15 +87,15 @@ impl SeriesPoint {
 }
 
 impl ReadSide {
-    /// A drop's series from the interval that `from` is in, or from its beginning. The first point may begin before
-    /// `from`. Reads the rows of one drop from there on; a series has few thousand of them.
+    /// Reads a drop's series from the interval that contains `from`, or from its beginning. The first point may begin
+    /// before `from`. Reads the rows of one drop from there on: a series has a few thousand.
     pub async fn drop_series(
         &self,
         tenant: &TenantId,
         drop: DropId,
         from: Option<Timestamp>,
     ) -> Result<DropSeries, StoreError> {
-        // One transaction: otherwise a roll-up between two statements would show its rows twice, or not at all.
+        // One transaction: otherwise a merge between two statements would show its rows twice, or not at all.
         let mut tx = self.readers.begin().await?;
         let sql = "SELECT (SELECT as_of FROM drop_series_ends WHERE tenant = ?1 AND drop_id = ?2) AS as_of,
                        (SELECT max(at) FROM drop_series WHERE tenant = ?1 AND drop_id = ?2) AS counted,
@@ -157,7 +158,7 @@ impl ReadSide {
     }
 }
 
-/// The rows of a table from a second on, and the last one before it, which says how it was then.
+/// Reads the rows of a table from a second on, and the last row before, which holds the state at that time.
 async fn rows_of(
     connection: &mut SqliteConnection,
     table: &str,

@@ -1,4 +1,4 @@
-//! How many watch a drop, as the live connections counted it.
+//! The number of viewers of a drop, as counted by the real-time connections.
 
 use engine::{
     id::{DropId, TenantId},
@@ -8,25 +8,26 @@ use engine::{
 use super::interval::{VIEWERS, roll_up};
 use crate::sql::{ReadSide, RowExt, StoreError, blob, number};
 
-/// The most samples of one write: a transaction of some milliseconds, so that a projection never waits for long.
+/// The maximum number of samples in one write. It bounds the transaction to some milliseconds, so that a projection
+/// never waits for long.
 pub const VIEWER_SAMPLES_MAX: usize = 500;
 
-/// How many watched a drop from an instant on.
+/// The number of viewers of a drop from an instant on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ViewerSample {
-    /// Whose drop.
+    /// The tenant of the drop.
     pub tenant: TenantId,
-    /// Which drop.
+    /// The drop.
     pub drop: DropId,
-    /// When.
+    /// The time of the sample.
     pub at: Timestamp,
-    /// How many. `None`: from then on nobody counted.
+    /// The number of viewers. `None` if it is not counted from then on.
     pub viewers: Option<u32>,
 }
 
 impl ReadSide {
-    /// Records samples, at most [`VIEWER_SAMPLES_MAX`], in one transaction. The last sample of a second counts; one from
-    /// before the newest sample of its drop counts for the second of that one.
+    /// Records samples, at most [`VIEWER_SAMPLES_MAX`], in one transaction. The last sample of a second replaces the
+    /// earlier ones. A sample older than the newest one of its drop is recorded for the second of the newest.
     pub async fn record_viewers(&self, samples: &[ViewerSample]) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         for ViewerSample { tenant, drop, at, viewers } in samples.iter().take(VIEWER_SAMPLES_MAX) {
@@ -53,8 +54,8 @@ impl ReadSide {
         Ok(tx.commit().await?)
     }
 
-    /// Says of every drop that nobody counts its viewers from `at` on: a server that has just started knows of none that
-    /// the last one counted.
+    /// Records for every drop that its viewers are not counted from `at` on: a server that has just started does not
+    /// know the viewers that its predecessor counted.
     pub async fn end_viewer_counts(&self, at: Timestamp) -> Result<(), StoreError> {
         let sql = "SELECT tenant, drop_id FROM (SELECT tenant, drop_id, max(at), viewers FROM drop_viewers
                        GROUP BY tenant, drop_id) WHERE viewers IS NOT NULL";

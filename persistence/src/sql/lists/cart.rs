@@ -9,11 +9,11 @@ use sqlx::{QueryBuilder, Sqlite};
 use super::push_subjects;
 use crate::sql::{List, Page, PageRequest, ReadSide, RowExt, StoreError, number};
 
-/// The most carts of one [search](ReadSide::unchanged_guest_carts) for those that nobody changed.
+/// The maximum number of carts returned by one [search](ReadSide::unchanged_guest_carts) for unchanged carts.
 pub const UNCHANGED_CARTS_MAX: u32 = 256;
 
 impl ReadSide {
-    /// The carts of a buyer (the subject and the guests that it was before), newest first.
+    /// Lists the carts of a buyer (the subject and its former guests), newest first.
     pub async fn carts(
         &self,
         tenant: &TenantId,
@@ -36,8 +36,8 @@ impl ReadSide {
         Ok(Page::cut(carts, page.limit, List::Carts, |(cart, created_at): &(CartId, Timestamp)| (*created_at, cart.0)))
     }
 
-    /// Carts that nobody has changed since an instant and that are a guest's who never signed in: the longest unchanged
-    /// first, at most [`UNCHANGED_CARTS_MAX`]. Rows lag behind: the cart itself decides.
+    /// Returns carts of guests who never signed in that are unchanged since an instant, the longest unchanged first, at
+    /// most [`UNCHANGED_CARTS_MAX`]. Rows lag behind the journal: the cart itself decides.
     pub async fn unchanged_guest_carts(&self, since: Timestamp) -> Result<Vec<(TenantId, CartId)>, StoreError> {
         let rows = sqlx::query(
             "SELECT tenant, cart FROM carts INDEXED BY carts_by_change WHERE deleted = 0 AND updated_at < ?1

@@ -11,51 +11,51 @@ use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
 use super::{push_subjects, spell};
 use crate::sql::{List, Page, PageRequest, ReadSide, RowExt, StoreError};
 
-/// Where a checkout stands, without what goes with it.
+/// The status of a checkout, without its details.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum CheckoutStanding {
-    /// Under way.
+pub enum CheckoutStatus {
+    /// In progress.
     Pending,
     /// The buyer has to pass a challenge.
     RequiresAction,
     /// Paid.
     Completed,
-    /// Over, and nothing of it is left.
+    /// Failed. Nothing of the checkout remains.
     Failed,
-    /// It never began, as far as its buyer knows: no list shows it.
+    /// Refused before it began. No list shows it.
     Refused,
 }
 
-/// A checkout in a list. What it sells, and where the buyer has to go, it says itself.
+/// A checkout in a list. Its lines and the buyer's next action are available from the checkout itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ListedCheckout {
-    /// Its id.
+    /// The id of the checkout.
     pub id: CheckoutId,
-    /// Who pays.
+    /// The buyer.
     pub buyer: SubjectId,
-    /// Where it stands.
-    pub state: CheckoutStanding,
-    /// The code of why it failed.
+    /// The status.
+    pub state: CheckoutStatus,
+    /// The problem code of a failure.
     pub problem: Option<String>,
-    /// The order, once it is paid.
+    /// The order, once the checkout is paid.
     pub order: Option<OrderId>,
-    /// What it comes to, once that is known.
+    /// The total, once known.
     pub total: Option<Money>,
-    /// When it began.
+    /// The time at which the checkout began.
     pub started_at: Timestamp,
-    /// When it last changed.
+    /// The time of the last change.
     pub updated_at: Timestamp,
 }
 
 impl ReadSide {
-    /// Checkouts, newest first: those of `buyer` (the subject and the guests that it was before), or all for the
-    /// vendor; in one state if that is given.
+    /// Lists checkouts, newest first: those of `buyer` (the subject and its former guests), or all for the vendor; only
+    /// those with `state` if it is given.
     pub async fn checkouts(
         &self,
         tenant: &TenantId,
         buyer: Option<&[SubjectId]>,
-        state: Option<CheckoutStanding>,
+        state: Option<CheckoutStatus>,
         page: PageRequest,
     ) -> Result<Page<ListedCheckout>, StoreError> {
         if buyer.is_some_and(<[SubjectId]>::is_empty) {
@@ -64,7 +64,7 @@ impl ReadSide {
         let (at, id) = page.newest_first(List::Checkouts);
         let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM checkouts");
         if buyer.is_some() {
-            // SQLite would rather walk through all checkouts by age than sort one buyer's.
+            // Without this, SQLite scans all checkouts by age instead of sorting those of one buyer.
             query.push(" INDEXED BY checkouts_by_buyer");
         }
         query.push(" WHERE tenant = ").push_bind(tenant.as_str());
@@ -96,7 +96,7 @@ fn read_checkout(row: &SqliteRow) -> sqlx::Result<ListedCheckout> {
     })
 }
 
-/// What a checkout comes to, once that is known.
+/// Reads the total of a checkout, if it is known.
 pub(crate) fn read_total(row: &SqliteRow) -> sqlx::Result<Option<Money>> {
     match row.try_get::<Option<i64>, _>("total")? {
         Some(amount) => Ok(Some(Money { amount, currency: row.parsed("currency")? })),

@@ -1,7 +1,7 @@
 //! Lists of drops.
 
 use engine::{
-    drop::{DropState, Terms},
+    flash_drop::{DropState, Terms},
     id::{DropId, ProductId, Sku, SubjectId, TenantId},
     quantity::Quantity,
     time::Timestamp,
@@ -12,65 +12,66 @@ use sqlx::{QueryBuilder, Sqlite, sqlite::SqliteRow};
 use super::{DropSort, push_subjects, sort::Rows};
 use crate::sql::{ALIASES_MAX, Limit, List, Page, PageRequest, ReadSide, RowExt, StoreError, blob, damaged};
 
-/// The most drops of one buyer that are looked into for claims, the newest ones.
+/// The maximum number of drops of one buyer that are searched for claims, the newest ones.
 pub const DROPS_OF_BUYER_MAX: u32 = 200;
 
-/// The most items of all drops of a page: each takes some 250 bytes in an answer. One drop is always in it.
+/// The maximum number of items of all drops of a page: each takes some 250 bytes in a response. A page always has one
+/// drop.
 const PAGE_ITEMS_MAX: usize = 2_000;
 
-/// Groups that the subjects of a crowd are kept in. More of them make a search shorter and a write longer: at a
+/// The number of buckets for the subjects of a crowd. More buckets make a search shorter and a write longer: at a
 /// million subjects, 8,000 in a bucket, a search takes a quarter of a millisecond.
 const CROWD_BUCKETS: u128 = 128;
 
-/// The bucket of a subject in `drop_crowds`. Ids are random or cut from SHA-256, so any of their bits will do.
+/// Returns the bucket of a subject in `drop_crowds`. Ids are random or cut from SHA-256, so any of their bits will do.
 pub(crate) fn crowd_bucket(subject: SubjectId) -> i64 {
     (subject.0 % CROWD_BUCKETS) as i64
 }
 
-/// A drop in a list: what the merchant said of it. Its counts, and whether it is sold out, come from its view.
+/// A drop in a list: the details that the merchant set. Its counts, and whether it is sold out, are in its view.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ListedDrop {
-    /// Its id.
+    /// The id of the drop.
     pub id: DropId,
-    /// What the merchant says of it.
+    /// The terms set by the merchant.
     pub terms: Terms,
-    /// What it sells.
+    /// The items for sale.
     pub items: Vec<ListedItem>,
-    /// What the merchant has done with it.
+    /// The phase set by the merchant.
     pub phase: ListedDropPhase,
-    /// Raised by each of the merchant's edits.
+    /// The version, raised by each of the merchant's edits.
     pub version: u64,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Timestamp,
 }
 
-/// What a merchant has done with a drop. Time does the rest: see [`ListedDrop::state_at`].
+/// The phase of a drop as set by the merchant. For the effect of time, see [`ListedDrop::state_at`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListedDropPhase {
     /// Not published.
     Draft,
     /// Published at this instant.
     Published(Timestamp),
-    /// Over, by its time or by the merchant.
+    /// Ended, by its time or by the merchant.
     Ended,
-    /// Called off.
+    /// Cancelled.
     Cancelled,
 }
 
-/// An item of a drop as its row keeps it.
+/// An item of a drop as its row stores it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListedItem {
-    /// What is sold.
+    /// The SKU for sale.
     pub sku: Sku,
-    /// For how much, in minor units of the drop's currency.
+    /// The price, in minor units of the drop's currency.
     pub price: i64,
-    /// What it costs elsewhere.
+    /// The price elsewhere, in minor units of the drop's currency.
     pub compare_at: Option<i64>,
-    /// Units that the merchant wants it to have.
+    /// The number of units that the merchant wants to sell.
     pub quantity: u64,
 }
 
-/// A drop's phase as its row spells it.
+/// The phase of a drop as its row stores it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum DropPhase {
@@ -78,12 +79,12 @@ pub(crate) enum DropPhase {
     Published,
     Ended,
     Cancelled,
-    /// Its creation was refused: nobody sees it.
+    /// The creation was refused. No list shows the drop.
     Void,
 }
 
 impl ListedDrop {
-    /// When claims are taken first, once that is known.
+    /// Returns the time from which claims are accepted, if known.
     pub fn starts_at(&self) -> Option<Timestamp> {
         match (self.terms.starts_at, self.phase) {
             (Some(at), _) => Some(at),
@@ -92,7 +93,7 @@ impl ListedDrop {
         }
     }
 
-    /// Where it stands at `now`, as far as the list knows: `Open` may be sold out.
+    /// Returns the state at `now`, as far as the list knows: a drop that is `Open` here may be sold out.
     pub fn state_at(&self, now: Timestamp) -> DropState {
         match self.phase {
             ListedDropPhase::Draft => DropState::Draft,
@@ -105,22 +106,22 @@ impl ListedDrop {
     }
 }
 
-/// Which drops are wanted.
+/// A filter on drops.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DropFilter {
-    /// Drafts too: for the vendor.
+    /// Whether to include drafts, for the vendor.
     pub with_drafts: bool,
-    /// Those that may be in this state. Whether they are depends on the time and on their counts, which the drop itself
-    /// knows.
+    /// Only drops that may be in this state. Whether they are depends on the time and on their counts, which the drop
+    /// itself knows.
     pub state: Option<DropState>,
-    /// In which order.
+    /// The order of the list.
     pub sort: DropSort,
 }
 
 const DROPS: Rows = Rows { list: List::Drops, table: "drops", id: "drop_id" };
 
 impl ReadSide {
-    /// Drops, newest first unless another order is wanted.
+    /// Lists drops, newest first unless the filter has another order.
     pub async fn drops(
         &self,
         tenant: &TenantId,
@@ -141,7 +142,7 @@ impl ReadSide {
             Some(DropState::Scheduled | DropState::Open | DropState::SoldOut) => {
                 query.push(" AND phase = 'published'");
             }
-            // One whose time is over says so before its row does.
+            // A drop whose end time has passed is `Ended` before its row is updated.
             Some(DropState::Ended) => {
                 query.push(" AND phase IN ('published', 'ended')");
             }
@@ -158,8 +159,8 @@ impl ReadSide {
         Ok(page.bounded(List::Drops, sorting.number, PAGE_ITEMS_MAX, |drop: &ListedDrop| drop.items.len(), place))
     }
 
-    /// The drop with this id.
-    pub async fn drop_sheet(&self, tenant: &TenantId, drop: DropId) -> Result<Option<ListedDrop>, StoreError> {
+    /// Returns the drop with this id.
+    pub async fn drop_details(&self, tenant: &TenantId, drop: DropId) -> Result<Option<ListedDrop>, StoreError> {
         let row = sqlx::query("SELECT * FROM drops WHERE tenant = ?1 AND drop_id = ?2 AND phase <> 'void'")
             .bind(tenant.as_str())
             .bind(blob(drop.0))
@@ -168,8 +169,8 @@ impl ReadSide {
         Ok(row.as_ref().map(read_drop).transpose()?)
     }
 
-    /// The drops in which any of these subjects (a buyer and the guests that it was before) has ever claimed, newest
-    /// first, at most [`DROPS_OF_BUYER_MAX`]. Which claims, and where they stand, the drops themselves say.
+    /// Returns the drops in which any of these subjects (a buyer and its former guests) has ever claimed, newest first,
+    /// at most [`DROPS_OF_BUYER_MAX`]. The claims and their states are available from the drops themselves.
     pub async fn drops_of_buyer(
         &self,
         tenant: &TenantId,
@@ -207,7 +208,7 @@ fn read_drop(row: &SqliteRow) -> sqlx::Result<ListedDrop> {
     Ok(ListedDrop {
         id: DropId(row.id("drop_id")?),
         terms: read_terms(row)?,
-        // One that an edit took out, or that never got its units, is not for people.
+        // Items that an edit removed, or that never got their units, are not shown.
         items: items.into_iter().filter(|item| item.quantity > 0).collect(),
         phase,
         version: row.count("version")?,
@@ -215,7 +216,7 @@ fn read_drop(row: &SqliteRow) -> sqlx::Result<ListedDrop> {
     })
 }
 
-/// What the merchant said of a drop.
+/// Reads the terms of a drop.
 pub(crate) fn read_terms(row: &SqliteRow) -> sqlx::Result<Terms> {
     let per_buyer_max = Quantity::new(i64::from(row.count32("per_buyer_max")?));
     Ok(Terms {

@@ -1,5 +1,5 @@
-//! The queries behind lists, one file for each kind. Rows come from [`crate::project`] and lag behind the journal by
-//! its delay: what must be current is asked of the entity itself.
+//! The queries behind lists, one file for each kind of entity. The rows come from [`crate::project`] and lag behind the
+//! journal by its delay: read current data from the entity itself.
 
 mod cart;
 mod checkout;
@@ -17,7 +17,7 @@ use sqlx::{QueryBuilder, Sqlite};
 
 pub use self::{
     cart::UNCHANGED_CARTS_MAX,
-    checkout::{CheckoutStanding, ListedCheckout},
+    checkout::{CheckoutStatus, ListedCheckout},
     drop::{DROPS_OF_BUYER_MAX, DropFilter, ListedDrop, ListedDropPhase, ListedItem},
     order::{OrderFilter, OrderSearch},
     product::{ListedProduct, ProductFilter},
@@ -33,12 +33,12 @@ pub(crate) use self::{
     product::write_lowest_prices,
 };
 
-/// Text as filters compare it: case and surrounding white space do not matter.
+/// Returns text in the form that filters compare: without case and surrounding white space.
 pub(crate) fn fold_text(text: &str) -> String {
     nfc(&nfc(text.trim()).to_lowercase()).into_owned()
 }
 
-/// The name of an enum's variant, as its serialisation spells it.
+/// Returns the serialised name of an enum's variant.
 pub(crate) fn spell(variant: &impl Serialize) -> String {
     match serde_json::to_value(variant) {
         Ok(serde_json::Value::String(name)) => name,
@@ -46,7 +46,7 @@ pub(crate) fn spell(variant: &impl Serialize) -> String {
     }
 }
 
-/// Adds ` AND column IN (…)` for a buyer and the guests that it was before.
+/// Adds ` AND column IN (…)` for a buyer and its former guests.
 fn push_subjects(query: &mut QueryBuilder<Sqlite>, column: &str, subjects: &[SubjectId]) {
     query.push(format!(" AND {column} IN ("));
     let mut list = query.separated(", ");

@@ -1,9 +1,9 @@
-//! Lists of orders, and what export reads.
+//! Lists of orders, and the queries for export.
 
 use engine::{
     id::{CheckoutId, ClaimRef, ContactId, HoldId, OrderId, PaymentId, ProductId, Sku, SubjectId, TenantId},
     money::{Currency, Money},
-    order::{FulfillmentState, LineSource, OrderLine, OrderPaymentState, OrderTotals, OrderView, Standing},
+    order::{FulfillmentState, LineSource, OrderLine, OrderPaymentState, OrderTotals, OrderView, Status},
     product::OptionValue,
     quantity::Quantity,
     text::fold,
@@ -17,41 +17,41 @@ use crate::sql::{List, PAGE_LINES_MAX, Page, PageRequest, ReadSide, RowExt, Stor
 
 const ORDERS: Rows = Rows { list: List::Orders, table: "orders", id: "order_id" };
 
-/// Which orders are wanted. What is `None` does not matter.
+/// A filter on orders. `None` matches every order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OrderFilter {
-    /// Those of this buyer: the subject and the guests that it was before. `None` for the vendor, who sees all.
+    /// Only orders of this buyer: the subject and its former guests. `None` for the vendor, who sees all orders.
     pub buyer: Option<Vec<SubjectId>>,
-    /// Those whose money stands so.
+    /// Only orders in this payment state.
     pub payment_state: Option<OrderPaymentState>,
-    /// Those whose goods stand so.
+    /// Only orders in this fulfilment state.
     pub fulfillment_state: Option<FulfillmentState>,
-    /// Those placed at this instant or later.
+    /// Only orders placed at this instant or later.
     pub placed_from: Option<Timestamp>,
-    /// Those placed before this instant.
+    /// Only orders placed before this instant.
     pub placed_before: Option<Timestamp>,
-    /// Those that are meant by words.
+    /// Only orders that match this search.
     pub search: Option<OrderSearch>,
-    /// In which order.
+    /// The order of the list.
     pub sort: OrderSort,
-    /// Two conditions exclude each other: nothing is found.
+    /// Whether two conditions contradict each other, so that no order matches.
     pub is_impossible: bool,
 }
 
-/// Words of a search that count; the others are ignored.
+/// The maximum number of words in a search. Further words are ignored.
 const SEARCH_WORDS_MAX: usize = 8;
 
-/// What somebody who looks for an order knows of it: its number, or parts of the buyer's address or name, or of what was
-/// bought. Looks at one order after the other, the newest first, until the page is full.
+/// A search for an order by its number, or by parts of the buyer's address or name or of the items bought. It scans the
+/// orders, newest first, until the page is full.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderSearch {
-    /// What was typed; each word is looked for. Case and accents do not matter.
+    /// The search text. An order must match each word. Case and accents do not matter.
     pub words: String,
-    /// The order's number in the tenant's count, if the words can be read as one.
+    /// The order number within the tenant, if the text can be read as one.
     pub number: Option<u64>,
 }
 
-/// An order's line as its row keeps it.
+/// An order line as its row stores it.
 #[derive(Debug, Serialize, Deserialize)]
 struct Line {
     sku: Sku,
@@ -69,7 +69,7 @@ struct Line {
 }
 
 impl ReadSide {
-    /// Orders, newest first unless another order is wanted.
+    /// Lists orders, newest first unless the filter has another order.
     pub async fn orders(
         &self,
         tenant: &TenantId,
@@ -82,7 +82,7 @@ impl ReadSide {
         let sorting = filter.sort.sorting();
         let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM orders");
         if filter.buyer.is_some() && filter.sort != OrderSort::Total && filter.sort != OrderSort::TotalDown {
-            // SQLite would rather walk through all orders by age than sort one buyer's.
+            // Without this, SQLite scans all orders by age instead of sorting those of one buyer.
             query.push(" INDEXED BY orders_by_buyer");
         }
         query.push(" WHERE tenant = ").push_bind(tenant.as_str());
@@ -113,7 +113,7 @@ impl ReadSide {
         Ok(page.bounded(List::Orders, sorting.number, PAGE_LINES_MAX, |order| order.lines.len(), place))
     }
 
-    /// The order with this id.
+    /// Returns the order with this id.
     pub async fn order(&self, tenant: &TenantId, order: OrderId) -> Result<Option<OrderView>, StoreError> {
         let row = sqlx::query("SELECT * FROM orders WHERE tenant = ?1 AND order_id = ?2")
             .bind(tenant.as_str())
@@ -123,7 +123,7 @@ impl ReadSide {
         Ok(row.as_ref().map(read_order).transpose()?)
     }
 
-    /// The order with this number in the tenant's count: what people read, parsed.
+    /// Returns the order with this number within the tenant: the parsed form of the number that people read.
     pub async fn order_by_number(&self, tenant: &TenantId, count: u64) -> Result<Option<OrderView>, StoreError> {
         let row = sqlx::query("SELECT * FROM orders WHERE tenant = ?1 AND number = ?2 ORDER BY order_id LIMIT 1")
             .bind(tenant.as_str())
@@ -144,7 +144,7 @@ fn push_search(query: &mut QueryBuilder<Sqlite>, search: &OrderSearch) {
     query.push("))");
 }
 
-/// What an order's lines are found by.
+/// Returns the text by which an order's lines are found.
 pub(crate) fn search_of(lines: &[OrderLine]) -> String {
     let mut texts = String::new();
     for line in lines {
@@ -156,7 +156,7 @@ pub(crate) fn search_of(lines: &[OrderLine]) -> String {
     fold(&texts)
 }
 
-/// An order's lines as a column keeps them.
+/// Encodes an order's lines for a column.
 pub(crate) fn write_lines(lines: &[OrderLine]) -> String {
     let lines = lines.iter().map(|line| Line {
         sku: line.sku.clone(),
@@ -196,7 +196,7 @@ fn read_lines(row: &SqliteRow) -> sqlx::Result<Vec<OrderLine>> {
     lines.into_iter().map(read).collect()
 }
 
-/// An order's row.
+/// Reads an order from its row.
 pub(crate) fn read_order(row: &SqliteRow) -> sqlx::Result<OrderView> {
     let currency = row.parsed("currency")?;
     let money = |column| Ok::<_, sqlx::Error>(Money { amount: row.try_get(column)?, currency });
@@ -216,7 +216,7 @@ pub(crate) fn read_order(row: &SqliteRow) -> sqlx::Result<OrderView> {
         },
         refunded: money("refunded")?,
         placed_at: row.time("placed_at")?,
-        standing: Standing {
+        status: Status {
             payment_state: read_payment_state(row)?,
             fulfillment_state: read_fulfillment_state(row)?,
             refunded: row.try_get("refunded")?,

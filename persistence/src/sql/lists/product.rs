@@ -20,24 +20,25 @@ const VARIANTS: Table = Table {
     key: 3,
 };
 
-/// Which products are wanted. What is `None` does not matter.
+/// A filter on products. `None` matches every product.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProductFilter {
-    /// Words; each begins a word of the title, the vendor, the type or a tag. Text without a word finds nothing.
+    /// Search words: each must begin a word of the title, the vendor, the type or a tag. Text without a word matches
+    /// nothing.
     pub query: Option<String>,
-    /// This type, in any case.
+    /// Only products of this type, in any case.
     pub product_type: Option<String>,
-    /// With this tag, in any case.
+    /// Only products with this tag, in any case.
     pub tag: Option<String>,
-    /// This vendor, in any case.
+    /// Only products of this vendor, in any case.
     pub vendor: Option<String>,
-    /// With this status: `Active` for the public.
+    /// Only products with this status: `Active` for the public.
     pub status: Option<Status>,
-    /// This one.
+    /// Only this product.
     pub product: Option<ProductId>,
-    /// That has a variant with this SKU.
+    /// Only products with a variant that has this SKU.
     pub sku: Option<Sku>,
-    /// In which order.
+    /// The order of the list.
     pub sort: ProductSort,
 }
 
@@ -48,25 +49,25 @@ const PRODUCTS: Rows = Rows { list: List::Products, table: "products", id: "prod
 pub struct ListedProduct {
     /// The product.
     pub product: ProductView,
-    /// For each of its variants, in their order, whether units are available.
+    /// For each variant, in order, whether units are available.
     pub in_stock: Vec<bool>,
 }
 
 impl ReadSide {
-    /// Products with all that they are, newest first unless another order is wanted.
+    /// Lists products with all their details, newest first unless the filter has another order.
     pub async fn products(
         &self,
         tenant: &TenantId,
         filter: &ProductFilter,
         page: PageRequest,
     ) -> Result<Page<ListedProduct>, StoreError> {
-        // One transaction: products and their variants are those of the same instant.
+        // One transaction, so that products and their variants are read at the same instant.
         let mut tx = self.readers.begin().await?;
         let page = product_rows(&mut tx, "p.*", tenant, filter, page).await?;
         Ok(Page { items: read_products(&mut tx, tenant, &page.items).await?, next: page.next })
     }
 
-    /// The product with this id, whatever its status.
+    /// Returns the product with this id, whatever its status.
     pub async fn product(&self, tenant: &TenantId, product: ProductId) -> Result<Option<ListedProduct>, StoreError> {
         let mut tx = self.readers.begin().await?;
         let rows = sqlx::query("SELECT * FROM products WHERE tenant = ?1 AND product = ?2")
@@ -77,7 +78,7 @@ impl ReadSide {
         Ok(read_products(&mut tx, tenant, &rows).await?.pop())
     }
 
-    /// The currencies that the tenant's products have prices in, by code.
+    /// Returns the currencies in which the tenant's products have prices, by code.
     pub async fn product_currencies(&self, tenant: &TenantId) -> Result<Vec<Currency>, StoreError> {
         let rows = sqlx::query("SELECT DISTINCT currency FROM products WHERE tenant = ?1 ORDER BY currency")
             .bind(tenant.as_str())
@@ -86,8 +87,8 @@ impl ReadSide {
         Ok(rows.iter().map(|row| row.parsed("currency")).collect::<sqlx::Result<_>>()?)
     }
 
-    /// The product and the variant that have a SKU. While a SKU moves from one variant to another both may have it for
-    /// a moment; then it is the one that the inventory counts it for.
+    /// Returns the product and the variant that have a SKU. While a SKU moves from one variant to another, both may
+    /// have it for a moment; then the result is the variant that the inventory counts it for.
     pub async fn variant_of_sku(
         &self,
         tenant: &TenantId,
@@ -107,7 +108,7 @@ impl ReadSide {
     }
 }
 
-/// The rows of the products that `filter` finds, newest first unless another order is wanted.
+/// Returns the rows of the products that match `filter`, newest first unless the filter has another order.
 pub(super) async fn product_rows(
     connection: &mut SqliteConnection,
     columns: &'static str,
@@ -154,7 +155,7 @@ pub(super) async fn product_rows(
     }))
 }
 
-/// Writes the lowest price of the variants of these products, named by tenant and id, once the variants are written.
+/// Updates the lowest price of these products, given by tenant and id. Call it after the variants are written.
 pub(crate) async fn write_lowest_prices(connection: &mut SqliteConnection, products: &[Vec<Cell>]) -> sqlx::Result<()> {
     let sql = "UPDATE products SET price_min = coalesce((SELECT min(price) FROM product_variants v
                    WHERE v.tenant = products.tenant AND v.product = products.product), 0)
@@ -163,7 +164,7 @@ pub(crate) async fn write_lowest_prices(connection: &mut SqliteConnection, produ
     Ok(())
 }
 
-/// The products of these rows, with their variants.
+/// Reads the products of these rows, with their variants.
 async fn read_products(
     connection: &mut SqliteConnection,
     tenant: &TenantId,
@@ -234,7 +235,7 @@ fn option_view(name: String, index: usize, variants: &[VariantView]) -> OptionVi
     OptionView { name, values }
 }
 
-/// HTML that an event carried, which is clean. Its own encoding is the way in that does not clean it again.
+/// Reads HTML from an event, which was sanitised before. Decoding it does not sanitise it again.
 fn read_html(html: &str) -> sqlx::Result<SafeHtml> {
     let mut bytes = Vec::with_capacity(html.len() + 5);
     let written = minicbor::encode(html, &mut bytes).map_err(|error| error.to_string());

@@ -1,5 +1,5 @@
-//! Products as lists show them: without what a page of one product alone needs. A page is bounded in rows and in bytes,
-//! whatever limit was asked for: a catalogue may have products with thousands of variants.
+//! Product summaries for lists, without the details that only the page of a single product needs. A page is bounded in
+//! rows and in bytes whatever limit was requested, because a product may have thousands of variants.
 
 use std::collections::HashMap;
 
@@ -14,13 +14,13 @@ use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use super::{ProductFilter, product::product_rows};
 use crate::sql::{List, Page, PageRequest, ReadSide, RowExt, StoreError};
 
-/// The most variants of a product that a list shows.
+/// The maximum number of variants of a product in a list.
 pub const VARIANTS_LISTED_MAX: u64 = 100;
-/// The most variants of all products of a page.
+/// The maximum number of variants of all products of a page.
 const PAGE_VARIANTS_MAX: usize = 2_000;
-/// The most bytes of a page, by the length of its texts; one product is always in it.
+/// The maximum size of a page in bytes, by the length of its texts. A page always has one product.
 pub const PAGE_BYTES_MAX: usize = 512 << 10;
-/// What a product takes beside its texts, and a variant.
+/// The size of a product and of a variant apart from their texts, in bytes.
 const PRODUCT_BYTES: usize = 400;
 const VARIANT_BYTES: usize = 160;
 
@@ -30,55 +30,55 @@ const COLUMNS: &str = "p.product, p.handle, p.title, p.vendor, p.product_type, p
 /// A product in a list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProductSummary {
-    /// Its id.
+    /// The id of the product.
     pub id: ProductId,
-    /// Its name in URLs.
+    /// The name of the product in URLs.
     pub handle: String,
-    /// What it is called.
+    /// The title.
     pub title: String,
-    /// Who makes it.
+    /// The vendor.
     pub vendor: String,
-    /// What kind of thing it is.
+    /// The product type.
     pub product_type: String,
-    /// Words to find it by.
+    /// The tags.
     pub tags: Vec<String>,
-    /// Its first image.
+    /// The first image.
     pub image: Option<Image>,
-    /// Whether it is in the shop.
+    /// The status of the product.
     pub status: Status,
-    /// The currency of its prices.
+    /// The currency of the prices.
     pub currency: Currency,
-    /// Raised by each edit.
+    /// The version, raised by each edit.
     pub version: u64,
-    /// Its first variants, [`VARIANTS_LISTED_MAX`] at the most.
+    /// The first variants, at most [`VARIANTS_LISTED_MAX`].
     pub variants: Vec<VariantSummary>,
-    /// How many variants it has.
+    /// The number of variants.
     pub variants_count: u64,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// The time of the last change.
     pub updated_at: Timestamp,
 }
 
 /// A variant of a product in a list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VariantSummary {
-    /// Its id.
+    /// The id of the variant.
     pub id: VariantId,
-    /// What is counted.
+    /// The SKU.
     pub sku: Sku,
-    /// Its option values in one line.
+    /// The option values in one line.
     pub title: String,
-    /// For how much.
+    /// The price.
     pub price: Money,
-    /// What it costs elsewhere.
+    /// The price elsewhere.
     pub compare_at: Option<Money>,
     /// Whether units are available.
     pub in_stock: bool,
 }
 
 impl ProductSummary {
-    /// Some more bytes than it takes as JSON, unless its texts have much to escape.
+    /// Estimates the size as JSON, in bytes: slightly too large unless the texts need much escaping.
     fn bytes(&self) -> usize {
         let texts = [&self.handle, &self.title, &self.vendor, &self.product_type];
         let image = self.image.as_ref().map_or(0, |image| image.src.len() + image.alt.len());
@@ -89,7 +89,7 @@ impl ProductSummary {
 }
 
 impl ReadSide {
-    /// Products as lists show them, newest first unless another order is wanted.
+    /// Lists product summaries, newest first unless the filter has another order.
     pub async fn product_summaries(
         &self,
         tenant: &TenantId,
@@ -97,7 +97,7 @@ impl ReadSide {
         page: PageRequest,
     ) -> Result<Page<ProductSummary>, StoreError> {
         let order = filter.sort.number();
-        // One transaction: products and their variants are those of the same instant.
+        // One transaction, so that products and their variants are read at the same instant.
         let mut tx = self.readers.begin().await?;
         let rows = product_rows(&mut tx, COLUMNS, tenant, filter, page).await?;
         let counts = count_variants(&mut tx, tenant, &rows.items).await?;
@@ -137,7 +137,7 @@ impl ReadSide {
     }
 }
 
-/// The ids of these rows as SQLite's JSON takes them.
+/// Returns the ids of these rows in the form that SQLite's JSON functions take.
 fn ids(rows: &[SqliteRow]) -> sqlx::Result<String> {
     let ids = rows.iter().map(|row| Ok(format!("\"{:032x}\"", row.id("product")?)));
     Ok(format!("[{}]", ids.collect::<sqlx::Result<Vec<_>>>()?.join(",")))
@@ -156,7 +156,7 @@ async fn count_variants(
     counts.iter().map(|row| Ok((row.id("product")?, row.count("variants")?))).collect()
 }
 
-/// The first variants of each of these products, in their order.
+/// Reads the first variants of each of these products, in order.
 async fn read_variants(
     connection: &mut SqliteConnection,
     tenant: &TenantId,

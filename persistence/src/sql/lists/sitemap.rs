@@ -1,4 +1,4 @@
-//! What of a shop search engines may know.
+//! The pages of a shop that search engines may index.
 
 use engine::{
     id::{DropId, ProductId, TenantId},
@@ -7,17 +7,17 @@ use engine::{
 
 use crate::sql::{ReadSide, RowExt, StoreError};
 
-/// The pages of a shop for search engines, newest first.
+/// The public pages of a shop, newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PublicPages {
-    /// Products in the shop, and when they last changed.
+    /// Active products, and the time of their last change.
     pub products: Vec<(ProductId, Timestamp)>,
-    /// Drops that are published, and have not been called off.
+    /// Drops that are published and not cancelled.
     pub drops: Vec<DropId>,
 }
 
 impl ReadSide {
-    /// The newest `max` products and the newest `max` drops that everyone may see.
+    /// Returns the newest `max` products and the newest `max` drops that are public.
     pub async fn public_pages(&self, tenant: &TenantId, max: u32) -> Result<PublicPages, StoreError> {
         let products = sqlx::query(
             "SELECT product, updated_at FROM products WHERE tenant = ?1 AND status = 'active'

@@ -5,18 +5,18 @@ use sqlx::{QueryBuilder, Sqlite};
 
 use crate::sql::{List, PageRequest, blob, number};
 
-/// A list's order: by a value of its rows, and rows with the same value by their ids.
+/// The order of a list: by a value of its rows, then by id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sorting {
-    /// Its number in cursors, 0 for the usual order. Never reused.
+    /// The number of the order in cursors; 0 is the default order. Never reuse a number.
     pub(super) number: u8,
     /// The value, as SQL.
     pub(super) value: &'static str,
-    /// Whether the largest comes first.
+    /// Whether the largest value comes first.
     pub(super) descending: bool,
 }
 
-/// The rows that a list is made of.
+/// The table that a list reads.
 pub(super) struct Rows {
     pub(super) list: List,
     pub(super) table: &'static str,
@@ -24,7 +24,7 @@ pub(super) struct Rows {
 }
 
 impl Sorting {
-    /// Adds the condition for where the page begins.
+    /// Adds the condition for the beginning of the page.
     pub(super) fn push_place(
         self,
         query: &mut QueryBuilder<Sqlite>,
@@ -42,7 +42,7 @@ impl Sorting {
         let comes_after = if descending { "<" } else { ">" };
         query.push(format!(" AND ({value}, {id}) {comes_after} ("));
         if self.number == 0 {
-            // Cursors of the usual order have the value: their item may be gone.
+            // Cursors of the default order contain the value, because their item may be deleted.
             query.push_bind(number(cursor.at)).push(", ").push_bind(blob(cursor.id)).push(")");
             return;
         }
@@ -66,7 +66,7 @@ macro_rules! sorts {
         pub enum $name { $($(#[$doc])* $variant,)* }
 
         impl $name {
-            /// Every order there is.
+            /// Every order of the list.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
             pub(super) fn sorting(self) -> Sorting {
@@ -75,12 +75,12 @@ macro_rules! sorts {
                 }
             }
 
-            /// Its number in cursors.
+            /// Returns the number of the order in cursors.
             pub fn number(self) -> u8 {
                 self.sorting().number
             }
 
-            /// Its name in requests; `-` in front of it is for the largest first.
+            /// Returns the name of the order in requests; the prefix `-` means largest first.
             pub fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $text,)*
@@ -110,13 +110,13 @@ sorts! {
         Title = 2, "title", "title_folded", false;
         /// By title, Z first.
         TitleDown = 3, "-title", "title_folded", true;
-        /// By the lowest price of their variants, cheapest first.
+        /// By the lowest price of their variants, lowest first.
         Price = 4, "price", "price_min", false;
-        /// By the lowest price of their variants, dearest first.
+        /// By the lowest price of their variants, highest first.
         PriceDown = 5, "-price", "price_min", true;
-        /// Last changed first.
+        /// Most recently changed first.
         Changed = 6, "-updated_at", "updated_at", true;
-        /// Last changed last.
+        /// Least recently changed first.
         Unchanged = 7, "updated_at", "updated_at", false;
     }
 }
@@ -129,11 +129,11 @@ sorts! {
         Newest = 0, "-created_at", "created_at", true;
         /// Oldest first.
         Oldest = 1, "created_at", "created_at", false;
-        /// By their start, or while that is not known by when they were made.
+        /// By start time, or by time of creation while the start is not known.
         Start = 2, "starts_at", "ifnull(starts_at, created_at)", false;
         /// Latest start first.
         StartDown = 3, "-starts_at", "ifnull(starts_at, created_at)", true;
-        /// By their end.
+        /// By end time.
         End = 4, "ends_at", "ends_at", false;
         /// Latest end first.
         EndDown = 5, "-ends_at", "ends_at", true;

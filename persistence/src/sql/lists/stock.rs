@@ -1,43 +1,43 @@
-//! The numbers of SKUs.
+//! Stock levels of SKUs.
 
 use std::collections::HashMap;
 
 use engine::{
     id::{ProductId, Sku, TenantId, VariantId},
-    inventory::StockLevels,
+    stock::StockLevels,
     time::Timestamp,
 };
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
 use crate::sql::{Column, Limit, ReadSide, RowExt, StoreError, Table, cells};
 
-/// The most SKUs that can be asked for at once: the variants of a page of products, mostly.
+/// The maximum number of SKUs in one query: usually the variants of a page of products.
 pub const SKUS_AT_ONCE_MAX: usize = 10_000;
 
 const STOCK: Table = Table { name: "stock", columns: &[Column::Plain("tenant"), Column::Plain("sku")], key: 2 };
 
-/// What is counted of one SKU.
+/// The stock levels of one SKU.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StockRow {
-    /// What is counted.
+    /// The SKU.
     pub sku: Sku,
-    /// The variant that has it, if any does.
+    /// The variant that has the SKU, if any.
     pub owner: Option<(ProductId, VariantId)>,
-    /// The numbers.
+    /// The stock levels.
     pub levels: StockLevels,
-    /// When they last changed.
+    /// The time of the last change.
     pub updated_at: Timestamp,
 }
 
 impl ReadSide {
-    /// The numbers of one SKU; `None` when nobody ever counted it.
+    /// Returns the stock levels of one SKU; `None` if it was never counted.
     pub async fn stock(&self, tenant: &TenantId, sku: &Sku) -> Result<Option<StockRow>, StoreError> {
         let sql = "SELECT * FROM stock WHERE tenant = ?1 AND sku = ?2 AND (counted = 1 OR product IS NOT NULL)";
         let row = sqlx::query(sql).bind(tenant.as_str()).bind(sku.as_str()).fetch_optional(&self.readers).await?;
         Ok(row.as_ref().map(read_stock).transpose()?)
     }
 
-    /// The numbers of all SKUs, in the order of the SKUs, those after `after`. For `doctor` and export.
+    /// Returns the stock levels of the SKUs after `after`, in the order of the SKUs. For `doctor` and export.
     pub async fn stock_after(
         &self,
         tenant: &TenantId,
@@ -65,7 +65,7 @@ impl ReadSide {
         Ok(rows.iter().map(read_stock).collect::<sqlx::Result<_>>()?)
     }
 
-    /// A page of the numbers of all SKUs, and the SKU to go on after.
+    /// Returns a page of the stock levels of all SKUs, and the SKU after which the next page begins.
     pub async fn stock_page(
         &self,
         tenant: &TenantId,
@@ -79,7 +79,8 @@ impl ReadSide {
         Ok((rows, next))
     }
 
-    /// Units available of each of these SKUs, at most [`SKUS_AT_ONCE_MAX`]; one that nobody counted is left out.
+    /// Returns the available units of each of these SKUs, at most [`SKUS_AT_ONCE_MAX`]. SKUs that were never counted
+    /// are omitted.
     pub async fn available_units(&self, tenant: &TenantId, skus: &[Sku]) -> Result<HashMap<Sku, u64>, StoreError> {
         let mut connection = self.readers.acquire().await?;
         let skus = &skus[..skus.len().min(SKUS_AT_ONCE_MAX)];
@@ -87,7 +88,7 @@ impl ReadSide {
     }
 }
 
-/// Units available of each of these SKUs.
+/// Returns the available units of each of these SKUs.
 pub(super) async fn read_available(
     connection: &mut SqliteConnection,
     tenant: &TenantId,

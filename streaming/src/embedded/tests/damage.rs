@@ -1,4 +1,4 @@
-//! Damaged files: opening refuses, or nothing that the witness knew is gone.
+//! Damaged files: opening refuses them, or loses nothing that the durable watermark covers.
 
 use std::{
     collections::BTreeMap,
@@ -9,11 +9,11 @@ use std::{
 
 use super::*;
 
-/// A closed journal with batches in the log, in tables and in blob files, and what it holds.
+/// Returns a closed journal with batches in the log, in tables and in blob files, and the batches that it holds.
 async fn closed() -> (TempDir, Vec<Batch>) {
     let data = tempfile::tempdir().unwrap();
     let journal = open(data.path());
-    let mut owner = journal.lead(SHARD, "a").await.unwrap();
+    let mut owner = journal.acquire_leadership(SHARD, "a").await.unwrap();
     for round in 0..6 {
         owner.append(1, entries(2, 300)).await.unwrap();
         owner.append(1, entries(2, 2_000)).await.unwrap();
@@ -34,7 +34,7 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The kinds of files, one of each (the largest), relative to the data folder.
+/// Returns one file of each kind, the largest, relative to the data folder.
 fn kinds(data: &Path) -> BTreeMap<String, PathBuf> {
     let mut found = Vec::new();
     files(data, &mut found);
@@ -53,7 +53,7 @@ fn kinds(data: &Path) -> BTreeMap<String, PathBuf> {
         .collect()
 }
 
-/// Opens a damaged copy; what opens must hold all of `log`.
+/// Opens a damaged copy. A copy that opens must hold all of `log`.
 async fn refused_or_whole(copy: &TempDir, log: &[Batch], what: &str) -> bool {
     match try_open(copy.path(), options()) {
         Err(refused) => {
@@ -76,7 +76,7 @@ async fn a_flipped_byte_in_any_file_is_refused_or_harmless() {
         let used = bytes.iter().rposition(|byte| *byte != 0).unwrap_or(0) + 1;
         for at in (0..used).step_by((used / 20).max(1)) {
             let copy = crashed(data.path());
-            // Linked files are shared with the original: replace, never write through.
+            // Hard-linked files are shared with the original: replace them, never write through them.
             let mut flipped = bytes.clone();
             flipped[at] ^= 0x41;
             std::fs::remove_file(copy.path().join(&file)).unwrap();
@@ -108,21 +108,21 @@ async fn a_file_cut_short_or_gone_is_refused_or_harmless() {
     }
 }
 
-/// A journal whose last group is complete in the log but for one byte of a value, with the witness from before it
-/// or after it.
-async fn torn(witnessed: bool) -> (TempDir, usize) {
+/// Returns a journal whose last group is complete in the log except for one byte of a value. The durable watermark is
+/// from before that group, or from after it if `recorded_at` is set.
+async fn torn(recorded_at: bool) -> (TempDir, usize) {
     let data = tempfile::tempdir().unwrap();
     let journal = open(data.path());
-    let mut owner = journal.lead(SHARD, "a").await.unwrap();
+    let mut owner = journal.acquire_leadership(SHARD, "a").await.unwrap();
     owner.append(1, entries(1, 100)).await.unwrap();
     drop(journal);
-    let witness = std::fs::read(data.path().join(WITNESS_FILE)).unwrap();
+    let durable_watermark = std::fs::read(data.path().join(WATERMARK_FILE)).unwrap();
     let journal = open(data.path());
-    let mut owner = journal.lead(SHARD, "a").await.unwrap();
+    let mut owner = journal.acquire_leadership(SHARD, "a").await.unwrap();
     owner.append(1, entries(1, 5_000)).await.unwrap();
     drop(journal);
-    if !witnessed {
-        std::fs::write(data.path().join(WITNESS_FILE), witness).unwrap();
+    if !recorded_at {
+        std::fs::write(data.path().join(WATERMARK_FILE), durable_watermark).unwrap();
     }
     let log = torn::newest_log(&data.path().join(JOURNAL_FOLDER)).unwrap().unwrap();
     let bytes = std::fs::read(&log).unwrap();
@@ -136,7 +136,7 @@ async fn a_last_write_that_reached_the_disk_in_part_is_dropped() {
     let (data, _) = torn(false).await;
     let journal = open(data.path());
     assert_eq!(read(&journal, SHARD).await.len(), 3, "all before it");
-    journal.lead(SHARD, "b").await.unwrap();
+    journal.acquire_leadership(SHARD, "b").await.unwrap();
 }
 
 #[tokio::test]
@@ -156,7 +156,7 @@ async fn but_not_when_it_was_known_to_be_accepted() {
 async fn nor_when_others_follow_it() {
     let (data, end) = torn(false).await;
     let log = torn::newest_log(&data.path().join(JOURNAL_FOLDER)).unwrap().unwrap();
-    // What follows is another write, by its first bytes.
+    // The first bytes of another write follow.
     OpenOptions::new().write(true).open(&log).unwrap().write_all_at(&[1; 13], end as u64 + 1).unwrap();
     let refused = try_open(data.path(), options()).unwrap_err();
     assert!(matches!(&refused, JournalError::DamagedStore { path, .. } if path.ends_with(".jnl")), "{refused}");
@@ -170,7 +170,7 @@ async fn a_scan_tells_what_is_there_and_changes_nothing() {
     assert!(report.is_sound(), "{report:?}");
     let shard = &report.shards[0];
     let end = log.last().unwrap().header.end();
-    assert_eq!((shard.first, shard.end, shard.witnessed), (Position(0), end, Some(end)));
+    assert_eq!((shard.first, shard.end, shard.recorded_at), (Position(0), end, Some(end)));
     assert_eq!((shard.batches, shard.entries), (log.len() as u64, 24));
     assert_eq!(report.shards[1].end, Position(0));
 

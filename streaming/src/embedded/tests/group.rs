@@ -1,4 +1,4 @@
-//! Groups of appends: an answer waits for its sync, and a failed write is the end.
+//! Groups of appends: an answer waits for its sync, and a failed write is fatal.
 
 use std::{
     io,
@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use super::*;
 use crate::journal::AppendError;
 
-/// Checks that whatever is answered was synced.
+/// A probe that checks that every answered append was synced before.
 #[derive(Default)]
 struct Watch {
     synced: AtomicU64,
@@ -43,7 +43,7 @@ async fn an_answer_waits_for_its_sync() {
     let data = tempfile::tempdir().unwrap();
     let watch = Arc::<Watch>::default();
     let journal = try_open(data.path(), EmbeddedOptions { probe: Arc::clone(&watch) as _, ..options() }).unwrap();
-    let mut owner = journal.lead(SHARD, "a").await.unwrap();
+    let mut owner = journal.acquire_leadership(SHARD, "a").await.unwrap();
     for round in 0..20 {
         let appends: Vec<_> = (0..round).map(|_| owner.append(1, entries(2, 100))).collect();
         for append in appends {
@@ -55,7 +55,7 @@ async fn an_answer_waits_for_its_sync() {
     assert!(!watch.early.load(Ordering::SeqCst));
 }
 
-/// Fails the write or the sync of a group once it is told to.
+/// A probe that fails the write or the sync of a group on demand.
 struct FullDisk {
     full: AtomicBool,
     at_sync: bool,
@@ -91,13 +91,13 @@ async fn a_full_disk_ends_the_process_and_answers_nothing() {
         let probe = Arc::clone(&disk) as Arc<dyn SyncProbe>;
         let options = EmbeddedOptions { probe, on_fatal: Arc::new(on_fatal), ..options() };
         let journal = try_open(data.path(), options).unwrap();
-        let mut owner = journal.lead(SHARD, "a").await.unwrap();
+        let mut owner = journal.acquire_leadership(SHARD, "a").await.unwrap();
         owner.append(1, entries(1, 10)).await.unwrap();
 
         disk.full.store(true, Ordering::SeqCst);
         assert!(matches!(owner.append(1, entries(1, 10)).await, Err(AppendError::Unknown(_))));
         assert!(matches!(owner.append(1, entries(1, 10)).await, Err(AppendError::Failed(_))));
-        assert!(matches!(journal.lead(SHARD, "b").await, Err(JournalError::Store(_))));
+        assert!(matches!(journal.acquire_leadership(SHARD, "b").await, Err(JournalError::Store(_))));
         assert_eq!(journal.accepted_now(SHARD).unwrap(), Position(2), "readers go no further");
         assert_eq!(read(&journal, SHARD).await.len(), 2);
         let fatal = fatal.lock();
@@ -105,7 +105,7 @@ async fn a_full_disk_ends_the_process_and_answers_nothing() {
     }
 }
 
-/// Holds the appender back until it is let go.
+/// A probe that holds the appender back until it is released.
 struct Gate(Mutex<mpsc::Receiver<()>>);
 
 impl SyncProbe for Gate {
@@ -122,7 +122,7 @@ async fn what_waits_is_bounded() {
     let gate = Arc::new(Gate(Mutex::new(gate)));
     let journal = try_open(data.path(), EmbeddedOptions { probe: gate, ..options() }).unwrap();
     go.send(()).unwrap();
-    let mut owner = journal.lead(SHARD, "a").await.unwrap();
+    let mut owner = journal.acquire_leadership(SHARD, "a").await.unwrap();
     let mut appends = Vec::new();
     let refused = loop {
         let append = owner.append(1, Vec::new());
@@ -137,7 +137,7 @@ async fn what_waits_is_bounded() {
     let next = owner.next();
     assert_eq!(next.0, appends.len() as u64 + 1, "a refused append takes no place");
     let owner = loop {
-        match journal.lead(SHARD, "b").await {
+        match journal.acquire_leadership(SHARD, "b").await {
             Ok(owner) => break owner,
             Err(_) => tokio::task::yield_now().await,
         }
@@ -153,12 +153,12 @@ async fn a_write_that_hangs_is_given_up() {
     let options = EmbeddedOptions {
         probe: Arc::new(Gate(Mutex::new(gate))),
         on_fatal: Arc::new(move |why| told.send(why.to_owned()).unwrap()),
-        witness_every: Duration::from_millis(1),
+        watermark_every: Duration::from_millis(1),
         stall_max: Duration::ZERO,
         ..options()
     };
     let journal = try_open(data.path(), options).unwrap();
-    let lead = journal.lead(SHARD, "a");
+    let lead = journal.acquire_leadership(SHARD, "a");
     let why = tokio::task::spawn_blocking(move || fatal.recv_timeout(Duration::from_secs(30)));
     let (why, lead) = tokio::join!(
         async {
@@ -174,7 +174,7 @@ async fn a_write_that_hangs_is_given_up() {
 
 #[tokio::test]
 async fn a_crash_between_any_two_steps_keeps_what_was_answered() {
-    /// Copies the folder at each step, with what was answered by then.
+    /// Copies the folder at each step, with the position that was answered by then.
     struct Copies {
         data: std::path::PathBuf,
         answered: Mutex<Position>,
@@ -204,7 +204,7 @@ async fn a_crash_between_any_two_steps_keeps_what_was_answered() {
     let data = tempfile::tempdir().unwrap();
     let probe = Arc::new(Copies { data: data.path().into(), answered: Mutex::default(), copies: Mutex::default() });
     let journal = try_open(data.path(), EmbeddedOptions { probe: Arc::clone(&probe) as _, ..options() }).unwrap();
-    let mut owner = journal.lead(SHARD, "a").await.unwrap();
+    let mut owner = journal.acquire_leadership(SHARD, "a").await.unwrap();
     for size in [10, 3_000, 9_000, 100] {
         owner.append(1, entries(3, size)).await.unwrap();
     }
@@ -217,7 +217,7 @@ async fn a_crash_between_any_two_steps_keeps_what_was_answered() {
         assert!(reopened.accepted_now(SHARD).unwrap() >= answered, "{step} after {answered}");
         assert_eq!(kept, log[..kept.len()], "{step} after {answered}");
         assert_eq!(
-            reopened.lead(SHARD, "b").await.unwrap().lead().at,
+            reopened.acquire_leadership(SHARD, "b").await.unwrap().lead().at,
             kept.last().map_or(Position(0), |b| b.header.end())
         );
     }

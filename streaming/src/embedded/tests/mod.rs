@@ -17,9 +17,9 @@ use crate::{
 
 const SHARD: ShardId = ShardId(0);
 
-/// Two shards, and a witness that is written when the journal is opened and closed, not in between.
+/// Returns options with two shards and a durable watermark that is written only at opening and closing.
 fn options() -> EmbeddedOptions {
-    EmbeddedOptions { witness_every: Duration::from_secs(3600), ..EmbeddedOptions::new(2) }
+    EmbeddedOptions { watermark_every: Duration::from_secs(3600), ..EmbeddedOptions::new(2) }
 }
 
 fn open(data: &Path) -> EmbeddedJournal {
@@ -47,12 +47,12 @@ async fn read(journal: &EmbeddedJournal, shard: ShardId) -> Vec<Batch> {
     journal.read(shard, Position(0)).try_collect().await.unwrap()
 }
 
-/// A copy of a data folder, as a crash at this moment would leave it on a disk that has all that was written.
+/// Copies a data folder as a crash at this moment would leave it, on a disk that has all writes.
 fn crashed(data: &Path) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
     preserve::copy_store(&data.join(JOURNAL_FOLDER), &copy.path().join(JOURNAL_FOLDER)).unwrap();
-    if data.join(WITNESS_FILE).exists() {
-        std::fs::copy(data.join(WITNESS_FILE), copy.path().join(WITNESS_FILE)).unwrap();
+    if data.join(WATERMARK_FILE).exists() {
+        std::fs::copy(data.join(WATERMARK_FILE), copy.path().join(WATERMARK_FILE)).unwrap();
     }
     copy
 }
@@ -93,7 +93,7 @@ async fn it_conforms_when_it_sorts_into_tables_all_the_time() {
 async fn a_long_log_reads_back_in_chunks() {
     let data = tempfile::tempdir().unwrap();
     let journal = open(data.path());
-    let mut owner = journal.lead(SHARD, "a").await.unwrap();
+    let mut owner = journal.acquire_leadership(SHARD, "a").await.unwrap();
     let appends: Vec<_> = (0..40).map(|_| owner.append(1, entries(10, 20_000))).collect();
     assert!(futures::future::join_all(appends).await.iter().all(Result::is_ok));
     for (from, batches) in [(0, 41), (1, 40), (205, 20), (400, 1), (401, 0)] {

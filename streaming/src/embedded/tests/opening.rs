@@ -1,4 +1,4 @@
-//! What opening makes of a folder.
+//! The effect of opening on a folder.
 
 use super::*;
 
@@ -19,7 +19,8 @@ fn a_making_that_was_cut_off_is_made_again() {
 
 #[test]
 fn a_making_is_cut_off_anywhere_and_made_again() {
-    // The database is there, but not the row that ends its making; or all but the witness.
+    // The database exists without the row that completes its creation, or everything exists except the durable
+    // watermark.
     for steps in 0..3 {
         let data = tempfile::tempdir().unwrap();
         let path = data.path().join(JOURNAL_FOLDER);
@@ -37,14 +38,14 @@ fn a_making_is_cut_off_anywhere_and_made_again() {
 async fn a_folder_that_was_in_use_is_never_made_again() {
     let data = tempfile::tempdir().unwrap();
     let journal = open(data.path());
-    journal.lead(SHARD, "a").await.unwrap();
+    journal.acquire_leadership(SHARD, "a").await.unwrap();
     drop(journal);
     let copy = crashed(data.path());
     std::fs::remove_file(copy.path().join(JOURNAL_FOLDER).join("version")).unwrap();
     let refused = try_open(copy.path(), options()).unwrap_err();
     assert!(refused.to_string().contains("version"), "{refused}");
-    // Even if the witness is gone too.
-    std::fs::remove_file(copy.path().join(WITNESS_FILE)).unwrap();
+    // It is refused even if the durable watermark is missing too.
+    std::fs::remove_file(copy.path().join(WATERMARK_FILE)).unwrap();
     let refused = try_open(copy.path(), options()).unwrap_err();
     assert!(refused.to_string().contains("in use"), "{refused}");
 
@@ -75,14 +76,14 @@ fn a_folder_in_use_is_refused() {
 async fn a_lost_witness_is_an_operators_decision() {
     let data = tempfile::tempdir().unwrap();
     let journal = open(data.path());
-    journal.lead(SHARD, "a").await.unwrap();
+    journal.acquire_leadership(SHARD, "a").await.unwrap();
     drop(journal);
-    std::fs::remove_file(data.path().join(WITNESS_FILE)).unwrap();
+    std::fs::remove_file(data.path().join(WATERMARK_FILE)).unwrap();
     let refused = try_open(data.path(), options()).unwrap_err();
-    assert!(matches!(&refused, JournalError::DamagedStore { path, .. } if path.ends_with(WITNESS_FILE)));
+    assert!(matches!(&refused, JournalError::DamagedStore { path, .. } if path.ends_with(WATERMARK_FILE)));
     assert!(data.path().join("journal.before-open").exists(), "the files are kept as they were");
 
-    drop(try_open(data.path(), EmbeddedOptions { rewitness: true, ..options() }).unwrap());
+    drop(try_open(data.path(), EmbeddedOptions { reset_watermark: true, ..options() }).unwrap());
     assert!(!data.path().join("journal.before-open").exists());
     assert_eq!(open(data.path()).accepted_now(SHARD).unwrap(), Position(1));
 }
@@ -91,18 +92,18 @@ async fn a_lost_witness_is_an_operators_decision() {
 async fn what_others_recorded_must_be_there() {
     let data = tempfile::tempdir().unwrap();
     let journal = open(data.path());
-    journal.lead(SHARD, "a").await.unwrap();
+    journal.acquire_leadership(SHARD, "a").await.unwrap();
     let recorded = |position| [(ShardId(1), Position(0), "a checkpoint"), (SHARD, Position(position), "a projection")];
     journal.check_reaches(&recorded(1)).unwrap();
     let refused = journal.check_reaches(&recorded(2)).unwrap_err();
-    assert!(matches!(refused, JournalError::Truncated { witness: "a projection", end: Position(1), .. }));
+    assert!(matches!(refused, JournalError::Truncated { recorded_by: "a projection", end: Position(1), .. }));
 }
 
 #[tokio::test]
 async fn only_the_places_of_old_batches_are_checked() {
     let data = tempfile::tempdir().unwrap();
     let journal = open(data.path());
-    let mut owner = journal.lead(SHARD, "a").await.unwrap();
+    let mut owner = journal.acquire_leadership(SHARD, "a").await.unwrap();
     for _ in 0..10 {
         owner.append(1, entries(1, 2_000)).await.unwrap();
     }

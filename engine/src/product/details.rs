@@ -1,0 +1,349 @@
+//! The fields of a product at one version.
+
+use std::collections::HashSet;
+
+use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+use wincode::{SchemaRead, SchemaWrite};
+
+use super::{Creation, Handle, OptionValue, Quote, SafeHtml};
+use crate::{
+    id::{ProductId, Sku, TenantId, VariantId},
+    money::{Currency, Money},
+    time::Timestamp,
+};
+
+/// The status of a product in the shop.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize, SchemaRead, SchemaWrite,
+)]
+#[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
+pub enum Status {
+    /// Visible to everyone and for sale.
+    #[default]
+    #[n(0)]
+    Active,
+    /// Visible to the merchant only.
+    #[n(1)]
+    Draft,
+    /// Removed from the shop, or deleted.
+    #[n(2)]
+    Archived,
+}
+
+/// An image of a product.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, SchemaRead, SchemaWrite)]
+pub struct Image {
+    /// The URL: `https://…`, `http://…`, or a path on this server.
+    #[n(0)]
+    pub src: String,
+    /// The alternative text; may be empty.
+    #[n(1)]
+    pub alt: String,
+    /// The position among the images, from 1.
+    #[n(2)]
+    pub position: u32,
+    /// The variants that the image shows, in the product's order. `None`: no particular variant.
+    #[n(3)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variants: Option<Vec<VariantId>>,
+}
+
+impl Image {
+    /// Whether the image shows this variant.
+    pub fn shows(&self, variant: VariantId) -> bool {
+        self.variants.as_ref().is_some_and(|variants| variants.contains(&variant))
+    }
+}
+
+/// A variant of a product: the unit that has a SKU and a price.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Variant {
+    /// The id of the variant.
+    #[n(0)]
+    pub id: VariantId,
+    /// The SKU.
+    #[n(1)]
+    pub sku: Sku,
+    /// A value for each of the product's options.
+    #[n(2)]
+    pub options: Vec<String>,
+    /// The price, in minor units of the product's currency.
+    #[n(3)]
+    pub price: i64,
+    /// The compare-at price, in minor units.
+    #[n(4)]
+    pub compare_at: Option<i64>,
+}
+
+impl Variant {
+    /// Returns the option values in one line. Empty when the product has no options.
+    pub fn title(&self) -> String {
+        self.options.join(" / ")
+    }
+
+    fn bytes(&self) -> usize {
+        32 + self.sku.as_str().len() + self.options.iter().map(|value| value.len() + 2).sum::<usize>()
+    }
+}
+
+/// The difference between one version of a product and the version before; fields that are `None` stay unchanged.
+#[derive(Debug, Clone, Default, PartialEq, Encode, Decode)]
+pub struct Change {
+    /// The title.
+    #[n(0)]
+    pub title: Option<String>,
+    /// The description.
+    #[n(1)]
+    pub description: Option<SafeHtml>,
+    /// The vendor.
+    #[n(2)]
+    pub vendor: Option<String>,
+    /// The product type.
+    #[n(3)]
+    pub product_type: Option<String>,
+    /// The complete list of tags.
+    #[n(4)]
+    pub tags: Option<Vec<String>>,
+    /// The complete list of images.
+    #[n(5)]
+    pub images: Option<Vec<Image>>,
+    /// The names of the options.
+    #[n(6)]
+    pub options: Option<Vec<String>>,
+    /// Whether the product is in the shop.
+    #[n(7)]
+    pub status: Option<Status>,
+    /// The variants to remove, before any is added.
+    #[n(8)]
+    pub removed: Vec<VariantId>,
+    /// The variants to put: each replaces the variant with its id, or is appended.
+    #[n(9)]
+    pub put: Vec<Variant>,
+}
+
+/// The fields of a product at one version.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Details {
+    pub(super) tenant: TenantId,
+    pub(super) product: ProductId,
+    pub(super) handle: Handle,
+    pub(super) currency: Currency,
+    pub(super) title: String,
+    pub(super) description: SafeHtml,
+    pub(super) vendor: String,
+    pub(super) product_type: String,
+    pub(super) tags: Vec<String>,
+    pub(super) images: Vec<Image>,
+    pub(super) options: Vec<String>,
+    pub(super) status: Status,
+    pub(super) variants: Vec<Variant>,
+    pub(super) version: u64,
+    pub(super) created_at: Timestamp,
+    pub(super) updated_at: Timestamp,
+}
+
+impl Details {
+    /// Creates the blank version 0, to which the first change is applied.
+    pub(super) fn blank(creation: &Creation, at: Timestamp) -> Self {
+        Self {
+            tenant: creation.tenant.clone(),
+            product: creation.product,
+            handle: creation.handle.clone(),
+            currency: creation.currency,
+            title: String::new(),
+            description: SafeHtml::default(),
+            vendor: String::new(),
+            product_type: String::new(),
+            tags: Vec::new(),
+            images: Vec::new(),
+            options: Vec::new(),
+            status: Status::Active,
+            variants: Vec::new(),
+            version: 0,
+            created_at: at,
+            updated_at: at,
+        }
+    }
+
+    /// Returns the next version: this one with the change applied.
+    pub(super) fn with(&self, change: &Change, at: Timestamp) -> Self {
+        let Change { title, description, vendor, product_type, tags, images, options, status, removed, put } = change;
+        let mut next = self.clone();
+        set(&mut next.title, title);
+        set(&mut next.description, description);
+        set(&mut next.vendor, vendor);
+        set(&mut next.product_type, product_type);
+        set(&mut next.tags, tags);
+        set(&mut next.images, images);
+        set(&mut next.options, options);
+        set(&mut next.status, status);
+        next.variants.retain(|variant| !removed.contains(&variant.id));
+        for variant in put {
+            match next.variants.iter_mut().find(|known| known.id == variant.id) {
+                Some(known) => *known = variant.clone(),
+                None => next.variants.push(variant.clone()),
+            }
+        }
+        next.version += 1;
+        next.updated_at = at;
+        next
+    }
+
+    pub(super) fn variant(&self, id: VariantId) -> Option<&Variant> {
+        self.variants.iter().find(|variant| variant.id == id)
+    }
+
+    /// The approximate size in bytes, in memory, in an event and in a snapshot.
+    pub(super) fn bytes(&self) -> usize {
+        let texts = [self.handle.as_str(), &self.title, self.description.as_str(), &self.vendor, &self.product_type];
+        let lists = self.tags.iter().chain(&self.options);
+        128 + texts.iter().map(|text| text.len()).sum::<usize>()
+            + lists.map(|text| text.len() + 2).sum::<usize>()
+            + self.images.iter().map(|image| image.src.len() + image.alt.len() + 8).sum::<usize>()
+            + self.images.iter().flat_map(|image| &image.variants).map(|variants| variants.len() * 17).sum::<usize>()
+            + self.variants.iter().map(Variant::bytes).sum::<usize>()
+    }
+
+    fn money(&self, amount: i64) -> Money {
+        Money { amount, currency: self.currency }
+    }
+
+    pub(super) fn quote(&self, variant: &Variant) -> Quote {
+        Quote {
+            product: self.product,
+            variant: variant.id,
+            sku: variant.sku.clone(),
+            title: self.title.clone(),
+            variant_title: variant.title(),
+            price: self.money(variant.price),
+            compare_at: variant.compare_at.map(|amount| self.money(amount)),
+            image: (self.images.iter().find(|image| image.shows(variant.id)))
+                .or(self.images.first())
+                .map(|image| image.src.clone()),
+            options: self
+                .options
+                .iter()
+                .zip(&variant.options)
+                .map(|(name, value)| OptionValue { name: name.clone(), value: value.clone() })
+                .collect(),
+        }
+    }
+
+    pub(super) fn view(&self) -> ProductView {
+        let variants = self.variants.iter().map(|variant| VariantView {
+            id: variant.id,
+            sku: variant.sku.clone(),
+            title: variant.title(),
+            options: variant.options.clone(),
+            price: self.money(variant.price),
+            compare_at: variant.compare_at.map(|amount| self.money(amount)),
+        });
+        ProductView {
+            id: self.product,
+            handle: self.handle.clone(),
+            title: self.title.clone(),
+            description: self.description.clone(),
+            vendor: self.vendor.clone(),
+            product_type: self.product_type.clone(),
+            tags: self.tags.clone(),
+            images: self.images.clone(),
+            options: self.options.iter().enumerate().map(|(index, name)| self.option_view(index, name)).collect(),
+            status: self.status,
+            currency: self.currency,
+            version: self.version,
+            variants: variants.collect(),
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+        }
+    }
+
+    fn option_view(&self, index: usize, name: &str) -> OptionView {
+        let mut known = HashSet::new();
+        let values = self.variants.iter().filter_map(|variant| variant.options.get(index));
+        let values = values.filter(|value| known.insert(value.as_str())).cloned().collect();
+        OptionView { name: name.to_owned(), values }
+    }
+}
+
+fn set<T: Clone>(field: &mut T, value: &Option<T>) {
+    if let Some(value) = value {
+        *field = value.clone();
+    }
+}
+
+/// A product as shown to merchants and buyers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProductView {
+    /// The id of the product.
+    pub id: ProductId,
+    /// The name of the product in URLs.
+    pub handle: Handle,
+    /// The title.
+    pub title: String,
+    /// The description.
+    pub description: SafeHtml,
+    /// The vendor; may be empty.
+    pub vendor: String,
+    /// The product type; may be empty.
+    pub product_type: String,
+    /// The search tags.
+    pub tags: Vec<String>,
+    /// The images, ordered by position.
+    pub images: Vec<Image>,
+    /// The options in which the variants differ. Empty for a product with one variant.
+    pub options: Vec<OptionView>,
+    /// Whether the product is in the shop.
+    pub status: Status,
+    /// The currency of the product's prices.
+    pub currency: Currency,
+    /// The version, incremented by each change.
+    pub version: u64,
+    /// The variants, in the order in which they were added; at least one.
+    pub variants: Vec<VariantView>,
+    /// The time of creation.
+    pub created_at: Timestamp,
+    /// The time of the last change.
+    pub updated_at: Timestamp,
+}
+
+impl ProductView {
+    /// Returns the SKUs of the variants that an image shows, in the product's order.
+    pub fn skus_of(&self, image: &Image) -> Vec<Sku> {
+        let Some(shown) = &image.variants else { return Vec::new() };
+        let shown: HashSet<VariantId> = shown.iter().copied().collect();
+        self.variants.iter().filter(|variant| shown.contains(&variant.id)).map(|variant| variant.sku.clone()).collect()
+    }
+
+    /// Returns the first image that shows a variant, if there is one.
+    pub fn picture_of(&self, variant: VariantId) -> Option<&Image> {
+        self.images.iter().find(|image| image.shows(variant))
+    }
+}
+
+/// An option in which variants differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OptionView {
+    /// The name of the option: size, colour, …
+    pub name: String,
+    /// The values that the variants have, in the order in which they first appear.
+    pub values: Vec<String>,
+}
+
+/// A variant as shown to merchants and buyers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VariantView {
+    /// The id of the variant.
+    pub id: VariantId,
+    /// The SKU.
+    pub sku: Sku,
+    /// The option values in one line; empty when the product has no options.
+    pub title: String,
+    /// A value for each of the product's options.
+    pub options: Vec<String>,
+    /// The price of one unit.
+    pub price: Money,
+    /// The compare-at price.
+    pub compare_at: Option<Money>,
+}

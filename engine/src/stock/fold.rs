@@ -1,0 +1,309 @@
+//! The state of a stock item, and how events change it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use wincode::{SchemaRead, SchemaWrite};
+
+use super::{
+    RESTOCKS_KNOWN_MAX, StockCommand, StockEvent, StockLevels, StockRejection, StockReply, UNSOLD_KNOWN_MAX,
+    memory::Newest,
+};
+use crate::{
+    aggregate::{Aggregate, Context, Decision, SnapshotError, read_snapshot, write_snapshot},
+    flash_drop::Totals,
+    id::{DropId, HoldId, Kind, OrderId, ProductId, VariantId},
+    processed_commands::{PROCESSED_COMMANDS_KEPT_MS, ProcessedCommand, ProcessedCommands},
+    time::Timestamp,
+};
+
+/// The stock of one SKU. `Default` is a stock item that has never been counted.
+#[derive(Debug, Default)]
+pub struct StockItem {
+    pub(super) owner: Option<(ProductId, VariantId)>,
+    /// Whether the merchant has ever set the units on hand.
+    pub(super) counted: bool,
+    pub(super) levels: StockLevels,
+    pub(super) allocations: BTreeMap<DropId, Allocation>,
+    pub(super) holds: BTreeMap<HoldId, HoldState>,
+    /// Orders that returned units, with the total number of units.
+    pub(super) restocked: Newest<OrderId, u64>,
+    /// Units of sold holds that are no longer remembered: at most this many can be taken back for unknown holds.
+    pub(super) sold_long_ago: u64,
+    /// Holds whose sale was reversed. Prevents a second reversal after the hold itself is forgotten.
+    pub(super) unsold: Newest<HoldId, ()>,
+    pub(super) processed_commands: ProcessedCommands<StockLevels>,
+    // The fields below are derived from the holds and are not in snapshots.
+    /// The number of active holds.
+    pub(super) held: usize,
+    /// When active holds expire and finished holds are forgotten.
+    pub(super) expiries: BTreeSet<(Timestamp, HoldId)>,
+}
+
+#[derive(Debug, Clone, Copy, Default, SchemaRead, SchemaWrite)]
+pub(super) struct Allocation {
+    /// Units that the drop has received in total.
+    pub(super) total: u64,
+    pub(super) booked: Totals,
+}
+
+#[derive(Debug, Clone, Copy, SchemaRead, SchemaWrite)]
+pub(super) enum HoldState {
+    Held {
+        units: u64,
+        expires_at: Timestamp,
+        deadline: Timestamp,
+    },
+    /// Sold. Remembered for a while, so that the sale can be reversed and duplicates are recognised.
+    Sold {
+        units: u64,
+        forget_at: Timestamp,
+    },
+    /// Released, expired or blocked. Remembered until no delayed copy of the command can be accepted.
+    Over {
+        forget_at: Timestamp,
+    },
+}
+
+impl StockItem {
+    /// Whether the SKU has or had a variant or a count.
+    pub(super) fn known(&self) -> bool {
+        self.owner.is_some() || self.counted
+    }
+
+    fn adjusted(&mut self, delta: i64, processed: &ProcessedCommand) {
+        self.counted = true;
+        self.levels.on_hand = self.levels.on_hand.saturating_add_signed(delta);
+        self.levels.available = self.levels.available.saturating_add_signed(delta);
+        self.processed_commands.keep(*processed, self.levels);
+    }
+
+    fn settled(&mut self, drop: DropId, totals: Totals) {
+        let allocation = self.allocations.entry(drop).or_default();
+        let sold = totals.sold - allocation.booked.sold;
+        let unsold = totals.unsold - allocation.booked.unsold;
+        let returned = totals.returned - allocation.booked.returned;
+        allocation.booked = totals;
+        let levels = &mut self.levels;
+        levels.allocated = levels.allocated + returned - sold - unsold;
+        levels.on_hand = levels.on_hand + returned - sold;
+        levels.sold = levels.sold + sold - returned;
+        levels.available += unsold;
+    }
+
+    /// Sets the state of a hold and returns its previous state.
+    fn change_hold(&mut self, hold: HoldId, state: HoldState) -> Option<HoldState> {
+        let old = self.holds.insert(hold, state);
+        self.held += usize::from(state.is_held());
+        if let Some(old) = old {
+            self.held -= usize::from(old.is_held());
+            self.expiries.remove(&(old.until(), hold));
+        }
+        self.expiries.insert((state.until(), hold));
+        old
+    }
+
+    fn release(&mut self, hold: HoldId, at: Timestamp) {
+        let forget_at = match self.holds.get(&hold) {
+            Some(HoldState::Held { deadline, .. }) => (*deadline).max(at),
+            _ => at.plus_ms(PROCESSED_COMMANDS_KEPT_MS),
+        };
+        if let Some(HoldState::Held { units, .. }) =
+            self.change_hold(hold, HoldState::Over { forget_at: forget_at.plus_ms(1) })
+        {
+            self.levels.held -= units;
+            self.levels.available += units;
+        }
+    }
+
+    /// Applies the end of a hold's time: an active hold is released, a finished hold is forgotten.
+    fn expire(&mut self, hold: HoldId, at: Timestamp) {
+        match self.holds.get(&hold) {
+            Some(HoldState::Held { .. }) => self.release(hold, at),
+            Some(state) => {
+                if let HoldState::Sold { units, .. } = state {
+                    self.sold_long_ago += units;
+                }
+                self.expiries.remove(&(state.until(), hold));
+                self.holds.remove(&hold);
+            }
+            None => {}
+        }
+    }
+
+    /// The current stock levels.
+    pub fn levels(&self) -> StockLevels {
+        self.levels
+    }
+
+    /// Asserts the invariants that hold after every event: no unit is lost or created.
+    pub fn assert_balanced(&self) {
+        let levels = self.levels;
+        assert_eq!(
+            levels.on_hand,
+            levels.available + levels.held + levels.allocated,
+            "units do not add up: {levels:?}"
+        );
+        let held: u64 =
+            self.holds.values().map(|state| if let HoldState::Held { units, .. } = state { *units } else { 0 }).sum();
+        assert_eq!(levels.held, held, "holds do not add up");
+        assert_eq!(self.held, self.holds.values().filter(|state| state.is_held()).count(), "holds are miscounted");
+    }
+}
+
+impl HoldState {
+    fn is_held(&self) -> bool {
+        matches!(self, HoldState::Held { .. })
+    }
+
+    fn until(&self) -> Timestamp {
+        match *self {
+            HoldState::Held { expires_at, .. } => expires_at,
+            HoldState::Sold { forget_at, .. } | HoldState::Over { forget_at } => forget_at,
+        }
+    }
+}
+
+/// The state of a stock item in the form of its snapshot.
+#[derive(Debug, SchemaRead, SchemaWrite)]
+pub struct FrozenStock {
+    owner: Option<(ProductId, VariantId)>,
+    counted: bool,
+    levels: StockLevels,
+    allocations: Vec<(DropId, Allocation)>,
+    holds: Vec<(HoldId, HoldState)>,
+    restocked: Vec<(OrderId, u64)>,
+    sold_long_ago: u64,
+    unsold: Vec<(HoldId, ())>,
+    processed_commands: Vec<(ProcessedCommand, StockLevels)>,
+}
+
+impl Aggregate for StockItem {
+    const KIND: Kind = Kind::Stock;
+    type Command = StockCommand;
+    type Event = StockEvent;
+    type Reply = StockReply;
+    type Rejection = StockRejection;
+    type Frozen = FrozenStock;
+
+    fn decide(
+        &self,
+        command: &StockCommand,
+        context: &Context,
+    ) -> Result<Decision<StockEvent, StockReply>, StockRejection> {
+        self.decide_command(command, context)
+    }
+
+    fn on_wake(&self, now: Timestamp) -> Vec<StockEvent> {
+        self.expired(now)
+    }
+
+    fn apply(&mut self, event: &StockEvent) {
+        match event {
+            StockEvent::Adopted { product, variant, .. } => self.owner = Some((*product, *variant)),
+            StockEvent::Disowned => self.owner = None,
+            StockEvent::Adjusted { delta, processed, .. } => self.adjusted(*delta, processed),
+            StockEvent::Allocated { drop, total } => {
+                let allocation = self.allocations.entry(*drop).or_default();
+                let more = total - allocation.total;
+                allocation.total = *total;
+                self.levels.available -= more;
+                self.levels.allocated += more;
+            }
+            StockEvent::Settled { drop, totals } => self.settled(*drop, *totals),
+            StockEvent::Reserved { hold, quantity, expires_at, deadline } => {
+                let units = quantity.units();
+                self.change_hold(*hold, HoldState::Held { units, expires_at: *expires_at, deadline: *deadline });
+                self.levels.available -= units;
+                self.levels.held += units;
+            }
+            StockEvent::Confirmed { hold, at } => {
+                let Some(HoldState::Held { units, .. }) = self.holds.get(hold).copied() else { return };
+                self.change_hold(*hold, HoldState::Sold { units, forget_at: at.plus_ms(PROCESSED_COMMANDS_KEPT_MS) });
+                self.levels.held -= units;
+                self.levels.on_hand -= units;
+                self.levels.sold += units;
+            }
+            StockEvent::Released { hold, at } => self.release(*hold, *at),
+            StockEvent::Unsold { hold, at, forgotten } => {
+                let units = match (forgotten, self.holds.get(hold)) {
+                    (Some(quantity), _) => {
+                        self.sold_long_ago -= quantity.units();
+                        quantity.units()
+                    }
+                    (None, Some(HoldState::Sold { units, .. })) => *units,
+                    (None, _) => return,
+                };
+                self.unsold.keep(*hold, (), UNSOLD_KNOWN_MAX);
+                self.change_hold(*hold, HoldState::Over { forget_at: at.plus_ms(PROCESSED_COMMANDS_KEPT_MS) });
+                self.levels.on_hand += units;
+                self.levels.available += units;
+                self.levels.sold -= units;
+            }
+            StockEvent::Expired { holds, at } => {
+                for hold in holds {
+                    self.expire(*hold, *at);
+                }
+            }
+            StockEvent::Restocked { order, total } => {
+                let more = total - self.restocked.get(*order).unwrap_or(0);
+                self.restocked.keep(*order, *total, RESTOCKS_KNOWN_MAX);
+                self.levels.on_hand += more;
+                self.levels.available += more;
+            }
+        }
+        #[cfg(debug_assertions)]
+        self.assert_balanced_cheaply();
+    }
+
+    fn wake_at(&self) -> Option<Timestamp> {
+        self.expiries.first().map(|&(until, _)| until)
+    }
+
+    fn freeze(&self) -> Result<FrozenStock, SnapshotError> {
+        Ok(FrozenStock {
+            owner: self.owner,
+            counted: self.counted,
+            levels: self.levels,
+            allocations: self.allocations.iter().map(|(&drop, &allocation)| (drop, allocation)).collect(),
+            holds: self.holds.iter().map(|(&hold, &state)| (hold, state)).collect(),
+            restocked: self.restocked.to_list(),
+            sold_long_ago: self.sold_long_ago,
+            unsold: self.unsold.to_list(),
+            processed_commands: self.processed_commands.to_list(),
+        })
+    }
+
+    fn encode_frozen(frozen: &FrozenStock) -> Result<Vec<u8>, SnapshotError> {
+        write_snapshot(frozen)
+    }
+
+    fn thaw(bytes: &[u8]) -> Result<Self, SnapshotError> {
+        let frozen: FrozenStock = read_snapshot(bytes)?;
+        let expiries = frozen.holds.iter().map(|(hold, state)| (state.until(), *hold)).collect();
+        Ok(Self {
+            owner: frozen.owner,
+            counted: frozen.counted,
+            levels: frozen.levels,
+            allocations: frozen.allocations.into_iter().collect(),
+            held: frozen.holds.iter().filter(|(_, state)| state.is_held()).count(),
+            holds: frozen.holds.into_iter().collect(),
+            restocked: Newest::from_list(frozen.restocked),
+            sold_long_ago: frozen.sold_long_ago,
+            unsold: Newest::from_list(frozen.unsold),
+            processed_commands: ProcessedCommands::from_list(frozen.processed_commands),
+            expiries,
+        })
+    }
+}
+
+impl StockItem {
+    #[cfg(debug_assertions)]
+    fn assert_balanced_cheaply(&self) {
+        let levels = self.levels;
+        assert_eq!(
+            levels.on_hand,
+            levels.available + levels.held + levels.allocated,
+            "units do not add up: {levels:?}"
+        );
+    }
+}

@@ -1,0 +1,376 @@
+//! The hub: the topics that have subscribers, and the connections.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    extract::Request,
+    http::{StatusCode, header},
+};
+use bytes::Bytes;
+use dashmap::DashMap;
+use engine::{
+    flash_drop::DropState,
+    id::{DropId, TenantId},
+    time::Timestamp,
+};
+use http_body_util::BodyExt;
+use parking_lot::Mutex;
+use serde_json::value::RawValue;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, sleep_until, timeout_at},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    JOINED_WITHIN, LINGER, STATE_EVERY, at, binary,
+    connection::Connection,
+    frames::{Place, Standing, raw},
+    send_queue::Backlog,
+    session::written,
+    topic::{State, Topic},
+    topic_channel::TopicChannel,
+    unfinished::Unfinished,
+};
+use crate::{
+    auth::TENANT,
+    edge::{AddressPlace, PerAddress, PublicApi, RequestId},
+    problem::{Code, Problem},
+    routes::DropWire,
+};
+
+const LIVE_CONNECTIONS: &str = "fusion_live_connections";
+const LIVE_TOPICS: &str = "fusion_live_topics";
+/// When to retry where there are too many connections.
+const FULL_WAIT: Duration = Duration::from_secs(1);
+
+/// The hub: all topic channels and all connections.
+pub(crate) struct Hub {
+    hub: DashMap<Name, Arc<RetainedChannel>>,
+    /// One permit per connection.
+    places: Arc<Semaphore>,
+    /// The number of connections per address, with its limit.
+    addresses: Arc<PerAddress>,
+    /// Bytes of unfinished messages, by address.
+    pub(super) unfinished: Arc<Unfinished>,
+    /// The bytes in all send queues together.
+    pub(super) backlog: Backlog,
+    /// Cancelled when the server stops.
+    pub(crate) stop: CancellationToken,
+    /// The tasks of connections and topic channels.
+    pub(crate) tracker: TaskTracker,
+}
+
+/// The slot of a connection; dropping it frees the slot.
+pub(super) struct ConnectionPlace {
+    address: AddressPlace,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl ConnectionPlace {
+    /// The address under which the connection is counted.
+    pub(super) fn address(&self) -> u128 {
+        self.address.address()
+    }
+}
+
+impl Drop for ConnectionPlace {
+    fn drop(&mut self) {
+        metrics::gauge!(LIVE_CONNECTIONS).decrement(1);
+    }
+}
+
+/// The key of a topic channel. A topic whose state depends on the viewer has a channel per session.
+pub(super) type Name = (TenantId, Topic, Option<u128>);
+
+/// A topic channel with the token that its state is read with.
+pub(super) struct RetainedChannel {
+    pub(super) channel: TopicChannel,
+    token: Mutex<Option<(String, Timestamp)>>,
+    /// The number of viewers last recorded in the series of the drop; `None`: counting has ended there.
+    recorded: Mutex<Option<u32>>,
+}
+
+impl Hub {
+    pub(crate) fn new(places_max: usize, per_address_max: usize) -> Self {
+        Self {
+            hub: DashMap::new(),
+            places: Arc::new(Semaphore::new(places_max)),
+            addresses: Arc::new(PerAddress::new(per_address_max)),
+            unfinished: Arc::default(),
+            backlog: Backlog::default(),
+            stop: CancellationToken::new(),
+            tracker: TaskTracker::new(),
+        }
+    }
+
+    /// Reserves a slot for a connection from an address. `free`: the address has no limit of its own.
+    pub(super) fn place(api: &PublicApi, address: IpAddr, free: bool) -> Result<ConnectionPlace, Problem> {
+        let full = |why| Problem::new(Code::Overloaded).with_detail(why).retry_after(FULL_WAIT);
+        let hub = api.hub();
+        let permit = hub.places.clone().try_acquire_owned();
+        let permit = permit.map_err(|_| full("too many live connections"))?;
+        let address = hub.addresses.take(address, free);
+        let address = address.ok_or_else(|| full("too many live connections from this address"))?;
+        metrics::gauge!(LIVE_CONNECTIONS).increment(1);
+        Ok(ConnectionPlace { address, _permit: permit })
+    }
+
+    /// The number of topic channels.
+    #[cfg(test)]
+    pub(super) fn topics(&self) -> usize {
+        self.hub.len()
+    }
+
+    /// The number of connections.
+    #[cfg(test)]
+    pub(super) fn connections(&self) -> usize {
+        self.addresses.taken()
+    }
+
+    /// The number of visitors subscribed to a topic.
+    pub(super) fn viewers(&self, name: &Name) -> usize {
+        self.hub.get(name).map_or(0, |kept| kept.channel.viewers())
+    }
+
+    /// The channels of drops, as a copy, so that the caller holds no lock of the map while it iterates.
+    pub(super) fn drops(&self) -> Vec<(Name, Arc<RetainedChannel>)> {
+        let is_drop = |(_, topic, _): &Name| matches!(topic, Topic::Drop(_));
+        let drops = self.hub.iter().filter(|channel| is_drop(channel.key()));
+        drops.map(|channel| (channel.key().clone(), channel.value().clone())).collect()
+    }
+
+    /// Subscribes a connection that is authorized for the topic. `state` is a recent state of it.
+    pub(super) fn join(
+        &self,
+        api: &PublicApi,
+        name: Name,
+        token: Option<(String, Timestamp)>,
+        connection: &Arc<Connection>,
+        since: Option<&Place>,
+        state: Standing,
+    ) -> Arc<RetainedChannel> {
+        loop {
+            let kept = self.hub.entry(name.clone()).or_insert_with(|| self.open(api, &name)).clone();
+            kept.set_token(token.clone());
+            kept.channel.join(connection, since, state.clone());
+            // The channel's task may have removed it from the map just before: then try again with a new one.
+            if self.hub.get(&name).is_some_and(|known| Arc::ptr_eq(&known, &kept)) {
+                return kept;
+            }
+        }
+    }
+
+    fn open(&self, api: &PublicApi, name: &Name) -> Arc<RetainedChannel> {
+        let epoch = format!("{:x}", crate::auth::keys::random128().unwrap_or_default());
+        let kept = Arc::new(RetainedChannel {
+            channel: TopicChannel::new(name.1, epoch),
+            token: Mutex::default(),
+            recorded: Mutex::default(),
+        });
+        // Weak: the subscription to the change feed must not keep the channel in memory.
+        let ear = Arc::downgrade(&kept);
+        let listening = api.gateway().commerce.subscribe(
+            name.1.interest(&name.0),
+            Arc::new(move |change| {
+                if let Some(kept) = ear.upgrade() {
+                    kept.channel.hear(change);
+                }
+            }),
+        );
+        let (api, name, opened) = (api.clone(), name.clone(), kept.clone());
+        metrics::gauge!(LIVE_TOPICS).increment(1);
+        self.tracker.spawn(async move {
+            let stop = api.hub().stop.clone();
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = keep(&api, &name, &opened) => {}
+            }
+            drop(listening);
+        });
+        kept
+    }
+}
+
+impl RetainedChannel {
+    /// The number of visitors subscribed.
+    pub(super) fn viewers(&self) -> u32 {
+        u32::try_from(self.channel.viewers()).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn recorded(&self) -> Option<u32> {
+        *self.recorded.lock()
+    }
+
+    pub(super) fn set_recorded(&self, viewers: Option<u32>) {
+        *self.recorded.lock() = viewers;
+    }
+
+    fn token(&self) -> Option<String> {
+        self.token.lock().as_ref().map(|(token, _)| token.clone())
+    }
+
+    /// Stores a token, unless the stored one expires later.
+    pub(super) fn set_token(&self, token: Option<(String, Timestamp)>) {
+        let mut known = self.token.lock();
+        let lasts = |known: &Option<(String, Timestamp)>| known.as_ref().map(|(_, ends)| *ends);
+        if token.is_some() && lasts(&token) >= lasts(&known) {
+            *known = token;
+        }
+    }
+}
+
+/// Publishes the changes of a topic until it has had no subscriber for [`LINGER`].
+async fn keep(api: &PublicApi, name: &Name, kept: &Arc<RetainedChannel>) {
+    let (channel, clock) = (&kept.channel, api.gateway().clock());
+    let in_ms = |ms| Instant::now() + Duration::from_millis(ms);
+    // When the state changes by the clock alone, and when a change of the viewers may be published.
+    let (mut turns_at, mut viewers_at): (Option<Timestamp>, Option<Instant>) = (None, None);
+    let mut next_at = Instant::now();
+    loop {
+        let alone_until = channel.empty_since().map(|since| since + LINGER);
+        tokio::select! {
+            () = channel.wake.notified() => {}
+            () = at(turns_at.map(|turns| in_ms(turns.ms_since(clock.now())))) => channel.look_again(),
+            () = at(viewers_at) => channel.look_again(),
+            () = at(alone_until) => {
+                let gone = |_: &Name, known: &Arc<RetainedChannel>| Arc::ptr_eq(known, kept) && channel.members() == 0;
+                if api.hub().hub.remove_if(name, gone).is_some() {
+                    metrics::gauge!(LIVE_TOPICS).decrement(1);
+                    return;
+                }
+            }
+        }
+        join_more(channel, next_at).await;
+        next_at = Instant::now() + STATE_EVERY;
+        let changed = channel.take_changed();
+        if channel.members() == 0 {
+            // The next subscriber requests a new read.
+            (turns_at, viewers_at) = (None, None);
+            continue;
+        }
+        if !changed {
+            continue;
+        }
+        let token = kept.token();
+        // Read the state first: a subscriber that lost access must not receive the facts either.
+        match look(api, name, kept, token.as_deref()).await {
+            Ok(standing) => {
+                turns_at = standing.as_ref().and_then(|standing| standing.turns_at);
+                viewers_at = channel.tell_all(standing).await;
+            }
+            // A subscriber brought a better token meanwhile.
+            Err(_) if token != kept.token() => {
+                sleep_until(next_at).await;
+                channel.look_again();
+            }
+            Err((status, problem)) if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS => {
+                channel.refuse(status, &problem);
+            }
+            // A temporary failure: retry.
+            Err(_) => {
+                sleep_until(next_at).await;
+                channel.look_again();
+            }
+        }
+    }
+}
+
+/// Waits until the topic is quiet for a moment, so that changes that come together go out in one write. It waits at
+/// least until `next_at`, at most [`STATE_EVERY`], and stops early when the channel has many unpublished facts.
+async fn join_more(channel: &TopicChannel, next_at: Instant) {
+    let at_latest = next_at.max(Instant::now() + STATE_EVERY);
+    while !channel.is_full() {
+        let quiet_at = next_at.max(Instant::now() + JOINED_WITHIN).min(at_latest);
+        if timeout_at(quiet_at, channel.wake.notified()).await.is_err() {
+            return;
+        }
+    }
+}
+
+type Refusal = (StatusCode, Box<RawValue>);
+
+/// Reads the state of a topic. `Ok(None)`: the topic has facts only.
+async fn look(
+    api: &PublicApi,
+    name: &Name,
+    kept: &RetainedChannel,
+    token: Option<&str>,
+) -> Result<Option<Standing>, Refusal> {
+    match name.1.state() {
+        State::Feed => vendor(api, token).await.map(|()| None),
+        State::Public(drop) => {
+            // The view must include every change up to now: without a further change nothing triggers another read.
+            let seen = look_at_drop(api, &name.0, drop, kept.channel.viewers(), Instant::now()).await;
+            seen.map(Some).ok_or_else(|| nothing(StatusCode::SERVICE_UNAVAILABLE))
+        }
+        State::Answer(path) => ask(api, &path, &name.0, token).await.map(|json| Some(Standing::answered(json))),
+    }
+}
+
+/// Checks that a token belongs to a vendor of the shop.
+pub(super) async fn vendor(api: &PublicApi, token: Option<&str>) -> Result<(), Refusal> {
+    let gateway = api.gateway();
+    let identity = match token {
+        Some(token) => gateway.sessions.identify(token, gateway.now()).await,
+        None => Err(Problem::new(Code::AuthenticationRequired)),
+    };
+    let allowed = identity.and_then(|identity| match identity.is_vendor() {
+        true => Ok(()),
+        false => Err(Problem::new(Code::Forbidden)),
+    });
+    allowed.map_err(|problem| (problem.status(), written(&problem, &RequestId::next().text())))
+}
+
+fn nothing(status: StatusCode) -> Refusal {
+    (status, raw("{}".to_owned()).unwrap_or_default())
+}
+
+/// Reads a drop with its number of viewers. `None`: the drop cannot be read now.
+pub(super) async fn look_at_drop(
+    api: &PublicApi,
+    tenant: &TenantId,
+    drop: DropId,
+    viewers: usize,
+    since: Instant,
+) -> Option<Standing> {
+    let view = api.gateway().commerce.drop_view_since(tenant, drop, since).await.ok()?;
+    let turns_at = match view.state {
+        DropState::Scheduled => view.starts_at,
+        DropState::Open | DropState::SoldOut => Some(view.terms.ends_at),
+        DropState::Draft | DropState::Ended | DropState::Cancelled => None,
+    };
+    let encoding = DropWire::of(&view);
+    let mark = encoding.etag().into_bytes();
+    let json = String::from_utf8(encoding.to_json()).ok()?;
+    let json = raw(format!("{},\"viewers\":{viewers}}}", json.strip_suffix('}')?))?;
+    Some(Standing { json, drop: Some(binary::drop_state(encoding, viewers).into()), mark, viewers, turns_at })
+}
+
+/// Reads a path through the REST API.
+pub(super) async fn ask(
+    api: &PublicApi,
+    path: &str,
+    tenant: &TenantId,
+    token: Option<&str>,
+) -> Result<Box<RawValue>, Refusal> {
+    let mut request = Request::get(path);
+    match token {
+        Some(token) => request = request.header(header::AUTHORIZATION, format!("Bearer {token}")),
+        None => request = request.header(TENANT, tenant.as_str()),
+    }
+    let Ok(request) = request.body(Body::empty()) else { return Err(nothing(StatusCode::BAD_REQUEST)) };
+    let response = api.answer_inside(request).await;
+    let status = response.status();
+    let body = match response.into_body().collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(_) => Bytes::new(),
+    };
+    let json = String::from_utf8(body.into()).ok().and_then(raw);
+    match json {
+        Some(json) if status.is_success() => Ok(json),
+        Some(problem) => Err((status, problem)),
+        None => Err(nothing(StatusCode::INTERNAL_SERVER_ERROR)),
+    }
+}

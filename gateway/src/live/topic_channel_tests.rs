@@ -1,0 +1,176 @@
+#![allow(clippy::unwrap_used)]
+
+use std::io::Read;
+
+use bytes::Bytes;
+use engine::{
+    id::{OrderId, TenantId},
+    time::Timestamp,
+};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::{super::send_queue::Backlog, *};
+
+/// A connection, and the client's end of its socket.
+async fn connection() -> (Arc<Connection>, std::net::TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    client.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+    let (server, _): (TcpStream, _) = listener.accept().await.unwrap();
+    server.writable().await.unwrap();
+    (Arc::new(Connection::socket(server.into_split().1, Encoding::Json, Backlog::default())), client)
+}
+
+fn ordered(number: u128) -> Change {
+    let key = OrderId(number).key(&TenantId::new("shop").unwrap());
+    Change { key, version: 1, at: Timestamp(1), events: Bytes::new() }
+}
+
+fn heard(client: &mut std::net::TcpStream) -> String {
+    let mut bytes = vec![0; 64 * 1024];
+    let length = client.read(&mut bytes).unwrap();
+    String::from_utf8_lossy(&bytes[..length]).into_owned()
+}
+
+#[tokio::test]
+async fn facts_that_were_let_go_untold_are_a_gap_and_the_state_comes_anew() {
+    let (connection, mut client) = connection().await;
+    let channel = TopicChannel::new(Topic::Orders, "e".to_owned());
+    channel.join(&connection, None, Standing::nothing());
+    assert!(heard(&mut client).contains(r#""op":"subscribed""#));
+    for number in 0..FACTS_KEPT as u128 {
+        channel.hear(&ordered(number));
+    }
+    channel.tell_all(None).await;
+    let all = heard(&mut client);
+    assert_eq!((all.matches(r#""op":"event""#).count(), all.contains(r#""op":"gap""#)), (FACTS_KEPT, false));
+    for number in 0..=FACTS_KEPT as u128 {
+        channel.hear(&ordered(number));
+    }
+    channel.tell_all(None).await;
+    let anew = heard(&mut client);
+    assert!(anew.contains(r#""op":"gap""#) && anew.contains(r#""offset":513,"state":{}"#), "{anew}");
+    assert!(!anew.contains(r#""op":"event""#));
+    channel.hear(&ordered(9));
+    channel.tell_all(None).await;
+    assert!(heard(&mut client).contains(r#""offset":514"#));
+}
+
+fn standing(text: &str, viewers: usize) -> Standing {
+    Standing { viewers, ..Standing::answered(RawValue::from_string(format!("\"{text}\"")).unwrap()) }
+}
+
+#[tokio::test]
+async fn a_state_that_is_none_newer_is_told_to_newcomers_alone() {
+    let channel = TopicChannel::new(Topic::Orders, "e".to_owned());
+    let ((one, mut first), (two, mut second)) = (connection().await, connection().await);
+    channel.join(&one, None, standing("old", 1));
+    channel.tell_all(Some(standing("new", 1))).await;
+    while !heard(&mut first).contains(r#""data":"new""#) {}
+    channel.join(&two, None, standing("old", 1));
+    assert_eq!(channel.tell_all(Some(standing("new", 1))).await, None);
+    let mut all = heard(&mut second);
+    while !all.contains(r#""data":"new""#) {
+        all += &heard(&mut second);
+    }
+    assert!(all.contains(r#""state":"old""#));
+    // Only the number of viewers has changed, shortly after a state: its publication is deferred.
+    let wait = channel.tell_all(Some(standing("new", 2))).await.unwrap();
+    assert!(wait > Instant::now());
+    channel.tell_all(Some(standing("last", 2))).await;
+    let next = heard(&mut first);
+    assert!(next.contains(r#""data":"last""#) && !next.contains(r#""data":"new""#), "{next}");
+    channel.leave(&one);
+    assert!(!channel.has(&one) && channel.has(&two));
+}
+
+#[tokio::test]
+async fn who_comes_while_others_are_told_hears_no_older_state() {
+    let channel = TopicChannel::new(Topic::Orders, "e".to_owned());
+    let ((one, _first), (two, mut second)) = (connection().await, connection().await);
+    channel.join(&one, None, standing("old", 1));
+    let (telling, _) = channel.prepare(Some(standing("new", 1)));
+    channel.join(&two, None, standing("newest", 2));
+    while channel.tell_slice(&telling, &mut 0) {}
+    channel.tell_all(Some(standing("newest", 2))).await;
+    let mut all = heard(&mut second);
+    while !all.contains(r#""data":"newest""#) {
+        all += &heard(&mut second);
+    }
+    assert!(all.contains(r#""state":"newest""#) && !all.contains(r#""data":"new""#), "{all}");
+}
+
+#[tokio::test]
+async fn who_comes_hears_the_newest_state_though_the_others_wait_for_it() {
+    let channel = TopicChannel::new(Topic::Orders, "e".to_owned());
+    let ((one, mut first), (two, mut second)) = (connection().await, connection().await);
+    channel.join(&one, None, standing("now", 1));
+    channel.tell_all(Some(standing("now", 1))).await;
+    while !heard(&mut first).contains(r#""data":"now""#) {}
+    channel.join(&two, None, standing("now", 2));
+    // A later state that differs in its viewers only.
+    let later = Standing { mark: standing("now", 2).mark, ..standing("later", 2) };
+    assert!(channel.tell_all(Some(later)).await.is_some());
+    let mut all = heard(&mut second);
+    while !all.contains(r#""op":"state""#) {
+        all += &heard(&mut second);
+    }
+    assert!(all.contains(r#""data":"later""#), "{all}");
+}
+
+#[tokio::test]
+async fn facts_and_state_of_a_tick_are_one_write_and_nobody_misses_one() {
+    let channel = TopicChannel::new(Topic::Orders, "e".to_owned());
+    let mut clients = Vec::new();
+    // More than a slice.
+    for _ in 0..SLICE + 3 {
+        let (connection, client) = connection().await;
+        channel.join(&connection, None, Standing::nothing());
+        clients.push(client);
+    }
+    clients.iter_mut().for_each(|client| assert!(heard(client).contains(r#""op":"subscribed""#)));
+    channel.hear(&ordered(1));
+    channel.hear(&ordered(2));
+    channel.tell_all(Some(standing("new", 1))).await;
+    for client in &mut clients {
+        let all = heard(client);
+        let places = [r#""offset":1"#, r#""offset":2"#, r#""data":"new""#].map(|text| all.find(text).unwrap());
+        assert!(places.is_sorted() && all.matches(r#""op":"event""#).count() == 2, "{all}");
+    }
+}
+
+#[tokio::test]
+async fn who_takes_the_place_of_one_that_left_hears_it_too() {
+    let channel = TopicChannel::new(Topic::Orders, "e".to_owned());
+    let mut all = Vec::new();
+    for _ in 0..3 {
+        let (connection, client) = connection().await;
+        channel.join(&connection, None, Standing::nothing());
+        all.push((connection, client));
+    }
+    // The connection has ended, and the last subscriber moves to its index after that index has been passed.
+    all[0].0.end();
+    all.iter_mut().for_each(|(_, client)| assert!(heard(client).contains(r#""op":"subscribed""#)));
+    channel.hear(&ordered(1));
+    channel.tell_all(None).await;
+    assert!(all[1..].iter_mut().all(|(_, client)| heard(client).contains(r#""op":"event""#)));
+    assert!(!channel.has(&all[0].0) && channel.members() == 2);
+}
+
+#[tokio::test]
+async fn what_happened_while_nobody_listened_is_not_told_to_newcomers() {
+    let channel = TopicChannel::new(Topic::Orders, "e".to_owned());
+    for number in 0..=FACTS_KEPT as u128 {
+        channel.hear(&ordered(number));
+    }
+    let (connection, mut client) = connection().await;
+    channel.join(&connection, None, Standing::nothing());
+    channel.tell_all(None).await;
+    channel.hear(&ordered(1));
+    channel.tell_all(None).await;
+    let mut all = heard(&mut client);
+    while !all.contains(r#""offset":258"#) {
+        all += &heard(&mut client);
+    }
+    assert!(!all.contains(r#""op":"gap""#) && all.matches(r#""op":"event""#).count() == 1, "{all}");
+}
