@@ -1,7 +1,7 @@
 /**
- * What pages ask of the server: operations by their `operationId`, as the OpenAPI document names them.
+ * Requests of pages: operations by their `operationId` in the OpenAPI document.
  *
- * An error is seen as a `ShopError` with a stable `code`: the problem's own, or `network` when no answer came.
+ * Pages see an error as a `ShopError` with a stable `code`: that of the problem, or `network` if no response came.
  */
 import { isProblem, Problem, Unreachable } from "@fusioncommerce/client";
 import { client, sessionLost } from "./client";
@@ -9,7 +9,7 @@ import type { ProblemSaid } from "./types";
 
 export const call = client.call.bind(client);
 
-/** Codes after which the same question with the same key may still get an answer. */
+/** The codes after which repeating the same request with the same key may succeed. */
 const FOR_NOW: readonly string[] = ["network", "outcome_unknown", "overloaded", "unavailable", "rate_limited", "busy"];
 
 export class ShopError extends Error {
@@ -26,12 +26,12 @@ export class ShopError extends Error {
   }
 }
 
-/** Whatever was thrown, as a `ShopError`. */
+/** Converts any thrown value to a `ShopError`. */
 export function asShopError(thrown: unknown): ShopError {
   if (thrown instanceof ShopError) return thrown;
   if (thrown instanceof Unreachable) return new ShopError("network");
   if (isProblem(thrown, "invalid_refresh_token")) return new ShopError("session_ended", thrown.document);
-  // Without a session that can be renewed, and without leave to start another, we were asked who we are.
+  // The session can no longer be renewed, and no new one may be started, so the server asked for authentication.
   if (sessionLost.peek() && isProblem(thrown, "authentication_required", "invalid_token")) {
     return new ShopError("session_ended", thrown.document);
   }

@@ -3,7 +3,7 @@ import { computed } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 import { Unverified } from "./account/verification";
 import { DropPage } from "./drop/drop-page";
-import { Footer, Header, LineState, SessionLost } from "./frame";
+import { Footer, Header, LineState, SessionLost } from "./layout";
 import { t } from "./i18n";
 import { match, path } from "./router";
 import { CartDrawer } from "./shop/cart-drawer";
@@ -15,8 +15,8 @@ export type PageProps = { params: Record<string, string> };
 type PageModule = ComponentType<PageProps>;
 
 /**
- * Every page of the shop, each fetched when it is first gone to; but the drop's comes with the program, since it is where
- * every second counts. The first pattern that fits is it.
+ * The pages of the shop, each loaded on first use. The drop page is in the main bundle, because there every second
+ * counts. The first matching pattern wins.
  */
 const PAGES: [pattern: string, load: () => Promise<PageModule>][] = [
   ["/", async () => (await import("./shop/home-page")).HomePage],
@@ -31,7 +31,7 @@ const PAGES: [pattern: string, load: () => Promise<PageModule>][] = [
   ["/account", async () => (await import("./account/account-page")).AccountPage],
 ];
 
-/** The vendor's console has pages and a frame of its own. */
+/** The vendor console has separate pages and a separate layout. */
 const CONSOLE = "/console";
 
 const inConsole = computed(() => path.value === CONSOLE || path.value.startsWith(`${CONSOLE}/`));
@@ -76,7 +76,7 @@ type Shown = { at: string; Page: PageModule; params: Record<string, string> } | 
 function CurrentPage() {
   const [shown, setShown] = useState<Shown>();
   const [attempt, setAttempt] = useState(0);
-  // Within the console the page stays, and goes from one of its own to another.
+  // Within the console the component stays mounted and switches between its own pages.
   const here = inConsole.value ? CONSOLE : path.value;
   const pages: typeof PAGES = inConsole.value ? [[CONSOLE, loadConsole]] : PAGES;
   const found = pages.map(([pattern, load]) => ({ params: match(pattern, here), load })).find(({ params }) => params);
@@ -97,6 +97,6 @@ function CurrentPage() {
   if (!found) return <NotFound />;
   if (!shown) return <div class="page" aria-busy="true" />;
   if ("error" in shown) return <LoadFailed error={shown.error} onRetry={() => setAttempt(attempt + 1)} />;
-  // The page before stays until the next one is there.
+  // The previous page stays until the next one is loaded.
   return <shown.Page key={shown.at} params={shown.params} />;
 }

@@ -1,12 +1,14 @@
-/** The one client of the shop's server: REST, the session and the live connection, shared by every page. */
+/** The client of the shop's server, shared by all pages: REST, the session and the real-time connection. */
 import { createClient, live, localStore } from "@fusioncommerce/client";
 import { signal } from "@preact/signals";
 
-/** True when a session ended that cannot be renewed: the buyer decides how to go on. */
+/** Whether a session has ended that cannot be renewed: the buyer decides how to continue. */
 export const sessionLost = signal(false);
 
-// Nobody becomes another person unasked.
+// No new guest session is started after a lost session, because the buyer would silently become another person.
 export const client = createClient({ store: localStore("fusion.session"), guests: () => !sessionLost.peek() });
 
-/** Opened by the first page that follows something. What the socket leaves unanswered is soon asked over REST. */
+/**
+ * Opened by the first page that follows a topic. A command without a reply on the socket is soon repeated over REST.
+ */
 export const connection = live(client, { client: "shop/0.1", reply_ms_max: 5_000 });

@@ -1,4 +1,4 @@
-/** The server's clock, and a signal that ticks by it. */
+/** The server's clock, and a signal that follows it. */
 import { signal } from "@preact/signals";
 import { client } from "./client";
 
@@ -8,10 +8,10 @@ export function serverNow(): number {
   return client.clock.now();
 }
 
-/** The server's time in milliseconds, four times a second: what countdowns are drawn from. */
+/** The server's time in milliseconds, updated four times a second. Countdowns are drawn from it. */
 export const now = signal(serverNow());
 
-/** Ticks now, so that what has just come is not counted from a moment ago. */
+/** Updates `now` at once, so that a new deadline is not counted from an old time. */
 export function tick(): void {
   now.value = serverNow();
 }

@@ -1,4 +1,4 @@
-/** What changes by itself: drops, checkouts and orders, as they are now on the server. */
+/** Follows drops, checkouts and orders as they change on the server. */
 import type { LiveState, StateOf, TopicName } from "@fusioncommerce/client";
 import { signal } from "@preact/signals";
 import { asShopError, type ShopError } from "./api";
@@ -7,7 +7,7 @@ import { tick } from "./clock";
 
 export type Line = "live" | "reconnecting" | "offline";
 
-/** How the shop hears from the server. `reconnecting` only after the line was lost. */
+/** The state of the shop's connection. `reconnecting` only after a lost connection. */
 export const line = signal<Line>(navigator.onLine ? "live" : "offline");
 
 let wasThere = false;
@@ -27,19 +27,19 @@ for (const name of ["online", "offline"]) {
   });
 }
 
-/** How often is looked at what no topic tells us. */
+/** The interval of polling for entities without a topic. */
 const LOOK_MS = 3000;
 
 export interface Follow<N extends TopicName> {
   topic: N;
-  /** Asks for the state once: the first is there before the socket is, and says why when there is none. */
+  /** Reads the state once: it arrives before the socket is open, and reports the reason if it fails. */
   read: () => Promise<StateOf<N>>;
   onState: (state: StateOf<N>) => void;
-  /** A refusal, after which nothing more comes unless the session changes. */
+  /** Called after a refusal, after which nothing more arrives unless the session changes. */
   onRefused?: (error: ShopError) => void;
 }
 
-/** Calls back with the state now and whenever it changes; the returned function ends it. */
+/** Calls back with the state at once and whenever it changes. The returned function stops it. */
 export function follow<N extends TopicName>({ topic, read, onState, onRefused }: Follow<N>): () => void {
   let ended = false;
   let timer = 0;
@@ -57,7 +57,7 @@ export function follow<N extends TopicName>({ topic, read, onState, onRefused }:
     } catch (thrown) {
       const error = asShopError(thrown);
       if (ended) return;
-      // While the line is bad the topic goes on trying, and the page says that it does.
+      // While the connection is down, the topic keeps retrying, and the page shows that it does.
       if (!error.mayAskAgain || !again) onRefused?.(error);
       if (!error.mayAskAgain) return;
     }
@@ -69,7 +69,7 @@ export function follow<N extends TopicName>({ topic, read, onState, onRefused }:
       clearTimeout(timer);
       take(state);
     },
-    // Who has no session of the owner's may still have the word that opens it: REST knows.
+    // A visitor without the owner's session may still have the access token of the URL, which only REST accepts.
     refused: () => void look(true),
     stopped: () => void look(true),
   });

@@ -5,12 +5,12 @@ import { firstLanguage, speak } from "./i18n";
 import { startRouter } from "./router";
 import { guardTaps } from "./ui/tap-guard";
 
-// Before the router: a tap that does not count leads nowhere.
+// Before the router, so that an ignored tap does not navigate.
 guardTaps();
 startRouter();
 readFirst(window.location.pathname);
 const root = document.getElementById("app");
-// The texts come before the first paint, so that nothing is read twice in two languages.
+// The texts are loaded before the first paint, so that no text is shown in two languages.
 void speak(firstLanguage()).then(() => {
   if (root) render(<App />, root);
 });

@@ -1,17 +1,18 @@
 /**
- * Questions that must be answered exactly once: claims, checkouts, cart lines.
+ * Requests that must take effect exactly once: claims, checkouts, cart lines.
  *
- * The idempotency key is kept with the question until an answer is there. A reload, a second tab, a double click or a
- * broken line asks again with the same key, and gets the same answer. They go over the socket when it is open.
+ * The idempotency key is stored with the request until a response arrives. A reload, a second tab, a double click or a
+ * broken connection therefore repeats the request with the same key, and gets the same response. Requests use the
+ * WebSocket when it is open.
  */
 import { newKey, Unreachable, type AnswerOf, type AskArguments, type OperationId, type Problem } from "@fusioncommerce/client";
 import { asShopError } from "./api";
 import { connection } from "./client";
 import { forget, keep, recall } from "./storage";
 
-/** About half a minute; then the buyer is asked whether to go on. */
+/** About half a minute; then the buyer is asked whether to continue. */
 const RETRY = { attempts_max: 12, first_ms: 400 };
-/** After this the server may have forgotten the key; so does the browser. */
+/** After this time the server may have forgotten the key, so the browser forgets it too. */
 const KEY_AGE_MAX_MS = 24 * 3600_000;
 
 interface Pending {
@@ -22,14 +23,14 @@ interface Pending {
 
 export type WaitReason = "offline" | "overloaded" | "unknown";
 
-/** A question without its key. `place` is what it is about: one place, one open question. */
+/** A request without its key. `place` is its subject: there is one open request for each place. */
 type Asked<O extends OperationId> = Omit<NonNullable<AskArguments<O>[0]>, "key" | "retry" | "waiting"> & {
   place: string;
-  /** Told when the answer takes more than one attempt. */
+  /** Called if the response takes more than one attempt. */
   onWait?: (reason: WaitReason) => void;
 };
 
-/** The body of a question that got no answer before the page went away. */
+/** Returns the body of a request that had no response when the page was closed. */
 export function pendingBody<B>(place: string): B | undefined {
   return pendingAt(place)?.body as B | undefined;
 }
@@ -48,7 +49,7 @@ export async function askOnce<O extends OperationId>(operation: O, { place, onWa
   }
 }
 
-/** Gives up on a question: the next one at this place is a new one. */
+/** Gives up on a request: the next one at this place is new. */
 export function abandon(place: string): void {
   forget(`pending.${place}`);
 }

@@ -1,10 +1,10 @@
-/** Where the buyer is. Links are plain links; a click on one inside the shop changes the page without a reload. */
+/** The router. Links are plain links; a click on a link inside the shop changes the page without a reload. */
 import { computed, signal } from "@preact/signals";
 
 export const location = signal(new URL(window.location.href));
 export const path = computed(() => location.value.pathname);
 
-/** Stands with the addresses that were come to from inside the shop. */
+/** The history state of pages that were opened from inside the shop. */
 const INSIDE = { inside: true } as const;
 
 export function navigate(to: string, how: "push" | "replace" = "push"): void {
@@ -16,13 +16,13 @@ export function navigate(to: string, how: "push" | "replace" = "push"): void {
   if (!samePage) window.scrollTo(0, 0);
 }
 
-/** To the page before, if it was one of the shop's. */
+/** Goes to the previous page if it belongs to the shop, otherwise to `otherwise`. */
 export function back(otherwise: string): void {
   if ((history.state as typeof INSIDE | null)?.inside) history.back();
   else navigate(otherwise, "replace");
 }
 
-/** The parts of `pattern` named by a colon, or nothing where it does not fit. */
+/** Returns the parts of `pattern` named by a colon; `undefined` if it does not match. */
 export function match(pattern: string, actual: string): Record<string, string> | undefined {
   const wanted = pattern.split("/");
   const given = actual.replace(/(.)\/$/, "$1").split("/");
@@ -39,7 +39,7 @@ export function match(pattern: string, actual: string): Record<string, string> |
   return found;
 }
 
-/** A part of a path; nothing where its percent-encoded bytes are no text. */
+/** Decodes a part of a path; `undefined` if its percent-encoded bytes are not valid text. */
 function decoded(part: string): string | undefined {
   try {
     return decodeURIComponent(part);

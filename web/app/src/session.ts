@@ -1,4 +1,4 @@
-/** Who the buyer is: a guest made on the first need, a customer after sign-in, renewed before the token ends. */
+/** The buyer's session: a guest, created when needed; a customer after sign-in; renewed before the token expires. */
 import type { Credentials, Session } from "@fusioncommerce/client";
 import { signal } from "@preact/signals";
 import { client, sessionLost } from "./client";
@@ -6,10 +6,10 @@ import { forget, keep, recall } from "./storage";
 
 export { sessionLost };
 
-/** What is known: the session, and the address signed in with. */
+/** The session, with the e-mail address of the sign-in. */
 export type KnownSession = Session & { email?: string };
 
-/** That the session was ended on purpose, by whichever tab: what ends without it was lost. */
+/** The key that records a deliberate sign-out in any tab: a session that ends without it was lost. */
 const LEFT = "session.left";
 
 export const session = signal<KnownSession | undefined>(known(client.session.current));
@@ -25,7 +25,7 @@ function known(next: Session | undefined): KnownSession | undefined {
   return next && email !== undefined ? { ...next, email } : next;
 }
 
-/** With a password once asked for; what the guest has becomes the account's. */
+/** Signs in with a password. Everything of the guest then belongs to the account. */
 export async function signIn(credentials: Credentials): Promise<void> {
   keep("email", credentials.email);
   await client.session.signIn(credentials);
@@ -42,7 +42,7 @@ export async function signOut(): Promise<void> {
   await client.session.signOut();
 }
 
-/** After a session was lost: the next thing that needs one starts a new guest's. */
+/** Continues after a lost session: the next request that needs one starts a new guest session. */
 export function goOnAsGuest(): void {
   keep(LEFT, true);
   forget("email");

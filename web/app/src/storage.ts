@@ -1,4 +1,4 @@
-/** Small things kept in the browser. A browser that refuses storage gets a shop that forgets, not one that fails. */
+/** Small values in the browser's storage. If the browser refuses storage, the shop forgets them but works. */
 
 const PREFIX = "fusion.";
 const memory = new Map<string, string>();
@@ -19,7 +19,7 @@ export function keep(name: string, value: unknown): void {
   try {
     localStorage.setItem(PREFIX + name, text);
   } catch {
-    // Full or forbidden: `memory` has it for this page.
+    // Full or forbidden: `memory` keeps the value for this page.
   }
 }
 
@@ -28,11 +28,11 @@ export function forget(name: string): void {
   try {
     localStorage.removeItem(PREFIX + name);
   } catch {
-    // Nothing was kept there.
+    // Storage is forbidden, so nothing was stored there.
   }
 }
 
-/** Calls back when another tab has changed what is kept under `name`. */
+/** Calls back when another tab has changed the value of `name`. */
 export function onChangedElsewhere(name: string, callback: () => void): () => void {
   const heard = (event: StorageEvent) => {
     if (event.key === PREFIX + name) {

@@ -4,7 +4,7 @@ import { forget, keep, recall } from "./storage";
 export const THEMES = ["system", "light", "dark"] as const;
 export type Theme = (typeof THEMES)[number];
 
-/** `public/theme.js` reads the same name before the first paint. */
+/** `public/theme.js` reads the same key before the first paint. */
 export const theme = signal<Theme>(recall<Theme>("theme") ?? "system");
 
 export function chooseTheme(next: Theme): void {

@@ -1,4 +1,4 @@
-/** What the API sends and takes, as its OpenAPI document says it, by the names that the pages use. */
+/** The types of the API, from its OpenAPI document, by the names that the pages use. */
 import type { FieldError, ProblemDocument } from "@fusioncommerce/client";
 import type * as Contract from "@fusioncommerce/client";
 
@@ -6,7 +6,7 @@ export type { FieldError };
 export type Money = Contract.Money;
 export type Variant = Contract.Variant;
 export type Product = Contract.Product;
-/** A product as lists have it: without what is said of it, and with its first image. */
+/** A product in lists: without its description, and with its first image. */
 export type ListedProduct = Omit<Product, "description_html" | "options" | "variants"> & {
   variants: Omit<Variant, "options">[];
   variants_count?: number;
@@ -22,24 +22,24 @@ export type Quote = Contract.Quote;
 export type AddressField = Contract.AddressField;
 export type AddressFormat = Contract.AddressFormat;
 
-/** Where a parcel goes: what the country's form asks, and the country. */
+/** A shipping address: the fields of the country's form, and the country. */
 export type Address = Record<string, string>;
 
-/** How many are there is known over the live connection only. */
+/** A drop; only the real-time API has the number of viewers. */
 export type Drop = Contract.Drop & { viewers?: number };
 
-/** A line of a cart, a checkout or an order, as it is shown. */
-export interface GoodsLine {
+/** A displayed line of a cart, a checkout or an order. */
+export interface LineItem {
   sku: string;
   product_id?: string;
   title: string;
   quantity: number;
   unit_price: Money;
-  /** What the buyer chose, as the line keeps it. */
+  /** The options that the buyer chose, as stored in the line. */
   options?: { name: string; value: string }[];
 }
 
-/** A problem document with the members that some codes carry. */
+/** A problem document with the members of some codes. */
 export interface ProblemSaid extends Partial<Pick<ProblemDocument, "detail" | "request_id">> {
   errors?: FieldError[];
   available?: number;

@@ -1,8 +1,8 @@
-// Telling those who listen.
+// Notifies listeners.
 
 /**
- * Tells each of `listeners`. One listener's fault is not the others', nor ours: it surfaces where uncaught errors do. Who
- * begins to listen meanwhile is not told.
+ * Calls `tell` for each of `listeners`. An exception of one listener affects neither the others nor the caller: it is
+ * reported as an uncaught error. Listeners added meanwhile are not called.
  */
 export function announce<L>(listeners: Iterable<L>, tell: (listener: L) => void): void {
   for (const listener of [...listeners]) {

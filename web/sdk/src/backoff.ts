@@ -1,23 +1,23 @@
-// Waiting, for longer each time, and not all at once.
+// Exponential backoff with jitter.
 
-/** How long waits are. */
+/** The bounds of the waits. */
 export interface Backoff {
-  /** The longest wait before the first repetition. */
+  /** The upper bound of the wait before the first retry. */
   readonly first_ms: number;
-  /** No wait is longer. */
+  /** The upper bound of every wait. */
   readonly longest_ms: number;
 }
 
 /**
- * The wait before repetition `nth` (from 0 on): a random time up to an exponentially growing bound, and at least half of
- * it, so that those who were cut together do not come back together.
+ * Returns the wait before retry `nth` (counted from 0): a random time up to an exponentially growing bound, and at
+ * least half of the bound, so that clients that were disconnected together do not reconnect together.
  */
 export function waitBefore(nth: number, { first_ms, longest_ms }: Backoff, random: () => number = Math.random): number {
   const bound = Math.min(longest_ms, first_ms * 2 ** Math.min(nth, 30));
   return bound / 2 + (bound / 2) * random();
 }
 
-/** Waits. Rejects with the signal's reason when it is aborted before. */
+/** Waits. Rejects with the signal's reason if the signal is aborted first. */
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
@@ -33,7 +33,7 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
-/** Waits, but no longer than until the browser says that it is on line again. */
+/** Waits, or returns early when the browser reports that it is online again. */
 export async function pauseOrOnline(ms: number, signal?: AbortSignal): Promise<void> {
   const either = new AbortController();
   const end = () => either.abort();

@@ -1,4 +1,4 @@
-// The client of a shop: every operation of its REST API, typed, with the session that it needs.
+// The client of a shop: every operation of its REST API, typed, with session handling.
 
 import { ServerClock } from './clock.js';
 import type { Answer, AnswerOf, AskArguments, OperationId } from './contract.js';
@@ -10,34 +10,39 @@ import { ROUTES, type Route } from './routes.js';
 import { SessionKeeper, type SessionDoors } from './session/keeper.js';
 import { memoryStore, type Session, type SessionStore } from './session/store.js';
 
-/** How a client is made. */
+/** The options of a client. */
 export interface ClientOptions {
-  /** The shop's address: `https://shop.example`. In a browser the page's own when it is left out. */
+  /** The URL of the shop: `https://shop.example`. Default: in a browser, the origin of the page. */
   url?: string;
-  /** The shop's name, where its address does not tell. */
+  /** The tenant, if the URL does not identify it. */
   tenant?: string;
-  /** Where the session is kept. In memory when it is left out; `localStore()` keeps it between visits. */
+  /** The storage of the session. Default: in memory. `localStore()` keeps the session between visits. */
   store?: SessionStore;
-  /** A token from elsewhere (`fusion token`), in place of a kept session. It cannot be renewed. */
+  /** An access token from elsewhere (`fusion token`), instead of a stored session. It cannot be renewed. */
   token?: string;
-  /** Whether a guest's session is started when an operation needs one; a function is asked each time. Default: yes. */
+  /**
+   * Whether to start a guest session when an operation needs a session. A function is called each time. Default: yes.
+   */
   guests?: boolean | (() => boolean);
-  /** How often is asked again. */
+  /** The retry policy. */
   retry?: Partial<RetryPolicy>;
-  /** After how long without an answer an attempt counts as failed. Default: 15 seconds. */
+  /** The timeout of an attempt, in milliseconds. Default: 15 seconds. */
   attempt_ms_max?: number;
-  /** In place of the global one. */
+  /** A replacement for the global `fetch`. */
   fetch?: typeof fetch;
 }
 
 const ATTEMPT_MS_MAX = 15_000;
 
-/** Operations without a key that may be repeated nevertheless: the worst that comes of it is a guest who never acts. */
+/**
+ * Operations without a key that may be repeated nevertheless: at worst, a repetition creates an unused guest session or
+ * sends a second reset mail.
+ */
 const REPEATABLE: readonly string[] = ['create_session', 'create_password_reset'] satisfies OperationId[];
 
-/** Talks to one shop as one person. */
+/** The client of one shop, with one session. */
 export class Client {
-  /** The shop's address, without a slash at the end. */
+  /** The URL of the shop, without a trailing slash. */
   readonly url: string;
   readonly clock = new ServerClock();
   readonly session: SessionKeeper;
@@ -45,7 +50,7 @@ export class Client {
   readonly #guests: () => boolean;
   readonly #policy: RetryPolicy;
   readonly #line: Line;
-  /** The newest renewal, and the key that it goes by. */
+  /** The newest renewal and its idempotency key. */
   #renewal: { refresh_token: string; key: string } | undefined;
 
   constructor(options: ClientOptions = {}) {
@@ -57,7 +62,7 @@ export class Client {
     this.#policy = { ...RETRY_DEFAULTS, ...options.retry };
     const reach = options.fetch ?? globalThis.fetch;
     this.#line = {
-      // Called as a function of its own: the global one refuses to be a method of something else.
+      // Wrapped in a function: the global `fetch` throws when it is called as a method of another object.
       fetch: (...ask) => reach(...ask),
       clock: this.clock,
       attempt_ms_max: options.attempt_ms_max ?? ATTEMPT_MS_MAX,
@@ -67,16 +72,19 @@ export class Client {
   }
 
   /**
-   * Calls an operation, and gives what it answers.
+   * Calls an operation and returns the body of the response.
    *
-   * Rejects with {@link Problem} when the shop refuses, and with {@link Unreachable} when no answer arrived in all
-   * attempts; `isUnknown` tells whether the command may have been carried out, and `error.key` asks again.
+   * Rejects with {@link Problem} when the shop refuses, and with {@link Unreachable} when no attempt got a response.
+   * `isUnknown` returns whether the command may have been carried out; a repetition with `error.key` is safe.
    */
   async call<Op extends OperationId>(operation: Op, ...[ask]: AskArguments<Op>): Promise<AnswerOf<Op>> {
     return (await this.#ask(operation, ask ?? {})).body as AnswerOf<Op>;
   }
 
-  /** Like `call`, with what the headers say. Its body is `undefined` when nothing has changed since `etag`. */
+  /**
+   * Like `call`, but also returns the values of the headers. The body is `undefined` if nothing has changed since
+   * `etag`.
+   */
   async ask<Op extends OperationId>(
     operation: Op,
     ...[ask]: AskArguments<Op>
@@ -84,7 +92,7 @@ export class Client {
     return (await this.#ask(operation, ask ?? {})) as Answer<AnswerOf<Op> | undefined>;
   }
 
-  /** A request that is not an operation, as whoever we are: for streams. */
+  /** Sends a request that is not an operation, with the current session. Used for streams. */
   async fetch(path: string, init: { headers?: Record<string, string>; signal?: AbortSignal } = {}): Promise<Response> {
     const token = (await this.session.fresh())?.token;
     const headers = { ...init.headers };
@@ -113,7 +121,7 @@ export class Client {
     try {
       return (await this.session.fresh())?.token;
     } catch (error) {
-      // What everyone may see is seen without a session, too.
+      // Public data is available without a session.
       if (route.token === 'optional' && isProblem(error, 'invalid_refresh_token')) return undefined;
       throw error;
     }
@@ -161,7 +169,7 @@ export class Client {
       },
       register: async (body, token) => session(await this.#send('create_account', { body }, undefined, token)),
       refresh: async (refresh_token) => {
-        // A refresh token is good once; by the same key its answer can be had again.
+        // A refresh token can be used once. With the same key, a lost response can be requested again.
         if (this.#renewal?.refresh_token !== refresh_token) this.#renewal = { refresh_token, key: newKey() };
         return session(await this.#send('refresh_session', { body: { refresh_token } }, this.#renewal.key, undefined));
       },
@@ -170,20 +178,20 @@ export class Client {
   }
 }
 
-/** A client of the shop at `options.url`. */
+/** Creates a client of the shop at `options.url`. */
 export function createClient(options?: ClientOptions): Client {
   return new Client(options);
 }
 
-/** A new idempotency key: one for each new command, the same one for each repetition. */
+/** Returns a new idempotency key. Use one key per command, and the same key for each repetition of the command. */
 export function newKey(): string {
   if (globalThis.crypto.randomUUID) return globalThis.crypto.randomUUID();
-  // Pages that did not come by https have no randomUUID.
+  // Pages that were not loaded over HTTPS have no `randomUUID`.
   const bytes = globalThis.crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-/** What a token says of itself (RFC 7519): whose it is, and until when. */
+/** Returns the claims in a token (RFC 7519): its subject, expiry and role. */
 function sessionOf(token: string): Session {
   try {
     const part = token.split('.')[1] ?? '';

@@ -1,13 +1,14 @@
-// The server's clock, as far as it can be known from here.
+// An estimate of the server's clock.
 
-/** How much two clocks may drift apart: 0.05 %, much more than quartz does. */
+/** The assumed drift between two clocks: 0.05 %, far more than that of quartz. */
 const DRIFT = 0.0005;
 
 /**
- * What time it is at the server: countdowns run on it, so that a wrong local clock shows no wrong times.
+ * Estimates the time of the server. Countdowns use it, so that a wrong local clock does not show wrong times.
  *
- * Each answer bounds how far the clocks are apart: the server wrote its time after we asked and before we heard. The
- * bounds of several answers are intersected; when they contradict each other (a clock was set), the newest counts.
+ * Each response bounds the offset between the clocks: the server wrote its time after the request was sent and before
+ * the response arrived. The bounds of several responses are intersected; if they contradict each other (a clock was
+ * set), the newest counts.
  */
 export class ServerClock {
   readonly #local: () => number;
@@ -19,22 +20,22 @@ export class ServerClock {
     this.#local = local;
   }
 
-  /** Milliseconds since 1970 at the server. The local time until something is known. */
+  /** The server's time in milliseconds since 1970. The local time until the first response. */
   now(): number {
     return this.#local() + this.offset_ms;
   }
 
-  /** How far the server's clock is ahead of ours. */
+  /** The offset of the server's clock from the local clock. */
   get offset_ms(): number {
     return Number.isFinite(this.#low) ? Math.round((this.#low + this.#high) / 2) : 0;
   }
 
-  /** How far off `now` may be. Infinite until something is known. */
+  /** The maximum error of `now`. Infinite until the first response. */
   get uncertainty_ms(): number {
     return (this.#high - this.#low) / 2;
   }
 
-  /** Milliseconds until a time of the server's, given as the API gives it; 0 when it has passed. */
+  /** Returns the milliseconds until a server time, in the format of the API; 0 if it has passed. */
   until(time: string | number): number {
     const at = typeof time === 'number' ? time : Date.parse(time);
     return Math.max(0, at - this.now());
@@ -45,7 +46,7 @@ export class ServerClock {
     return this.#local();
   }
 
-  /** Takes in a time that the server wrote between two local times, exact to `precision_ms`. */
+  /** Records a time that the server wrote between two local times, exact to `precision_ms`. */
   observe(server_ms: number, asked_at: number, heard_at: number, precision_ms = 1): void {
     if (!Number.isFinite(server_ms) || heard_at < asked_at) return;
     const [low, high] = [server_ms - heard_at, server_ms + precision_ms - asked_at];
@@ -57,7 +58,7 @@ export class ServerClock {
     this.#seen_at = heard_at;
   }
 
-  /** Takes in the `Date` of an answer: whole seconds, cut off. An answer out of a cache says nothing. */
+  /** Records the `Date` header of a response, which is truncated to whole seconds. A cached response is ignored. */
   observeHeaders(headers: Headers, asked_at: number): void {
     const date = headers.get('date');
     if (date === null || headers.has('age')) return;

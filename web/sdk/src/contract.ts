@@ -1,4 +1,5 @@
-// What each operation takes and answers, read off the types that are generated from the served OpenAPI document.
+// The parameters, bodies and responses of operations, derived from the types generated from the served OpenAPI
+// document.
 
 import type { Problem, Unreachable } from './problem.js';
 import type { RetryPolicy } from './rest/retry.js';
@@ -45,10 +46,10 @@ type PathOf<Op extends OperationId> = operations[Op]['parameters'] extends { pat
 type QueryOf<Op extends OperationId> = operations[Op]['parameters'] extends { query?: infer Q } ? Given<Q> : Nothing;
 type RequiredKeys<T> = { [K in keyof T]-?: Nothing extends Pick<T, K> ? never : K }[keyof T];
 
-/** What stands in the path and in the query of an operation. */
+/** The path and query parameters of an operation. */
 export type ParamsOf<Op extends OperationId> = PathOf<Op> & QueryOf<Op>;
 
-/** A table: what a file input gives, or a text. */
+/** A CSV table: the value of a file input, or a string. */
 export type Csv = string | Blob | ArrayBuffer;
 
 type ContentOf<B> = NonNullable<B> extends { content: infer C }
@@ -57,7 +58,7 @@ type ContentOf<B> = NonNullable<B> extends { content: infer C }
     : Csv
   : never;
 
-/** The body that an operation takes. `never` when it takes none. */
+/** The request body of an operation. `never` if it takes none. */
 export type BodyOf<Op extends OperationId> = operations[Op] extends { requestBody?: infer B } ? ContentOf<B> : never;
 
 type ParamsPart<Op extends OperationId> = [RequiredKeys<ParamsOf<Op>>] extends [never]
@@ -72,26 +73,26 @@ type VersionPart<Op extends OperationId> = operations[Op]['parameters'] extends 
   ? { version: number }
   : { version?: undefined };
 
-/** How a call is made, whatever the operation. */
+/** Options of a call that are the same for every operation. */
 export interface Manner {
-  /** The idempotency key. A new random one when it is left out. Give one to be able to ask again after a reload. */
+  /** The idempotency key. Default: a new random key. Pass one to be able to repeat the call after a reload. */
   key?: string;
-  /** What was read before, by its ETag: a `304` answers when nothing has changed since. */
+  /** The ETag of a previous response: the response is a `304` if nothing has changed since. */
   etag?: string;
-  /** Gives up waiting. What has been sent may still take effect. */
+  /** Stops waiting for the response. A request that has been sent may still take effect. */
   signal?: AbortSignal;
-  /** Asks as nobody, where the operation answers everyone: no session is looked at, or renewed first. */
+  /** Sends no token, for operations that need none: no session is used or renewed. */
   anonymous?: boolean;
-  /** How often is asked again, where it differs from the client's own manner. */
+  /** The retry policy, where it differs from that of the client. */
   retry?: Partial<RetryPolicy>;
-  /** Told before each repetition: why, and after how long at the latest. */
+  /** Called before each retry, with the reason and the longest wait. */
   waiting?: (why: Problem | Unreachable, ms: number) => void;
 }
 
-/** What a call of an operation says. */
+/** The arguments of a call of an operation. */
 export type AskFor<Op extends OperationId> = ParamsPart<Op> & BodyPart<Op> & VersionPart<Op> & Manner;
 
-/** `[ask?]` where nothing has to be said, else `[ask]`. */
+/** `[ask?]` if the operation needs no arguments, otherwise `[ask]`. */
 export type AskArguments<Op extends OperationId> = Nothing extends AskFor<Op> ? [ask?: AskFor<Op>] : [ask: AskFor<Op>];
 
 type Success = 200 | 201 | 202 | 204;
@@ -101,22 +102,22 @@ type AnswerBody<R> = R extends { content: infer C }
     : string
   : undefined;
 
-/** What an operation answers when it succeeds. `undefined` where it answers without a body. */
+/** The response body of a successful operation. `undefined` if it has none. */
 export type AnswerOf<Op extends OperationId> = {
   [S in keyof operations[Op]['responses'] & Success]: AnswerBody<operations[Op]['responses'][S]>;
 }[keyof operations[Op]['responses'] & Success];
 
-/** An answer with what its headers say. */
+/** A response with the values of its headers. */
 export interface Answer<Body> {
   /** 200, 201, 202, 204, or 304 for a call with an `etag`. */
   readonly status: number;
   /** The body. `undefined` with 204 and 304. */
   readonly body: Body;
-  /** What to send as `etag` next time. */
+  /** The value to send as `etag` with the next call. */
   readonly etag: string | undefined;
-  /** Where the new thing is. */
+  /** The location of the created resource. */
   readonly location: string | undefined;
-  /** Whether the answer was given before, to the same key. */
+  /** Whether the response is the stored response to an earlier request with the same key. */
   readonly replayed: boolean;
   /** The idempotency key that was sent. */
   readonly key: string | undefined;

@@ -1,4 +1,4 @@
-// The examples of the README, as they stand there, against the real binary.
+// The examples of the README, unchanged, against the real binary.
 
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';

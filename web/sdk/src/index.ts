@@ -1,4 +1,4 @@
-// @fusioncommerce/client: a shop, typed, as it happens.
+// @fusioncommerce/client: a typed client for a shop, with real-time updates.
 
 export { Client, createClient, newKey, type ClientOptions } from './client.js';
 export { ServerClock } from './clock.js';

@@ -1,4 +1,4 @@
-// Amounts: every currency that the API takes, in languages that know it otherwise.
+// Amounts in every currency of the API, in locales whose data has other decimals for it.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -1,13 +1,19 @@
-/** Amounts as people read and write them. Decimals come from the server's table, never from the locale's data. */
+/** Formats and parses amounts. Decimals come from the server's table, never from the locale's data. */
 import type { Money } from './contract.js';
 import { DECIMALS } from './currencies.js';
 
-/** Decimals of a currency's major unit: 2 for USD, 0 for JPY, 3 for KWD. The server's table, as of its release. */
+/**
+ * Returns the number of decimals of a currency: 2 for USD, 0 for JPY, 3 for KWD. From the server's table, as of this
+ * release.
+ */
 export function currencyDecimals(currency: string): number {
   return DECIMALS[currency] ?? 2;
 }
 
-/** The amount as a decimal: `129.00`. Made digit by digit: a quotient would be another amount when it is large. */
+/**
+ * Returns the amount as a decimal: `129.00`. It is built from digits, because a division would be inexact for large
+ * amounts.
+ */
 export function decimalAmount({ amount, currency }: { amount: number; currency: string }): `${number}` {
   const digits = currencyDecimals(currency);
   const all = String(Math.abs(amount)).padStart(digits + 1, '0');
@@ -15,13 +21,13 @@ export function decimalAmount({ amount, currency }: { amount: number; currency: 
   return (digits > 0 ? `${whole}.${all.slice(-digits)}` : whole) as `${number}`;
 }
 
-/** The amount with its currency, as people of `locale` write it. */
+/** Formats the amount with its currency for `locale`. */
 export function formatMoney(money: Pick<Money, 'amount'> & { currency: string }, locale?: string): string {
   const digits = currencyDecimals(money.currency);
   const format = new Intl.NumberFormat(locale, {
     style: 'currency',
     currency: money.currency,
-    // Both are said: where one is left out, the locale's idea of the currency decides.
+    // Both are set: if one is missing, the locale's decimals of the currency apply.
     minimumFractionDigits: digits,
     maximumFractionDigits: digits,
   });
@@ -29,10 +35,10 @@ export function formatMoney(money: Pick<Money, 'amount'> & { currency: string },
 }
 
 /**
- * What was typed as an amount, in minor units; nothing where it is none, or not clear.
+ * Parses an amount as typed, and returns minor units; `undefined` if it is not an amount, or ambiguous.
  *
- * Comma and point both part the decimals, and spaces are passed over. `25,000` in a currency with three decimals could be
- * either in a language that groups digits by commas: it is refused there.
+ * Comma and point both separate the decimals, and spaces are ignored. In a currency with three decimals, `25,000` is
+ * ambiguous in a language that groups digits by commas; it is refused there.
  */
 export function parseAmount(text: string, currency: string, locale?: string): number | undefined {
   const digits = currencyDecimals(currency);

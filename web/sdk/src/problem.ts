@@ -1,12 +1,12 @@
-// What goes wrong: said by the shop (`Problem`), or not said at all (`Unreachable`).
+// Errors: reported by the shop (`Problem`), or a missing response (`Unreachable`).
 
 import type { FieldError, Money } from './contract.js';
 import type { components } from './schema.js';
 
-/** What clients branch on. Codes are never renamed. */
+/** The codes that clients branch on. Codes are never renamed. */
 export type ProblemCode = components['schemas']['Problem']['code'];
 
-/** What a problem says beyond its code, where it says more. Each page under `/problems/{code}` explains its own. */
+/** The values of a problem that has more than its code. The page `/problems/{code}` explains them. */
 interface Members {
   sold_out: { available: number; may_return: boolean };
   limit_reached: { remaining: number };
@@ -33,30 +33,30 @@ interface Members {
 interface Common {
   /** The page that explains the code. */
   type: string;
-  /** What it is, the same at every occurrence. */
+  /** The title, the same at every occurrence. */
   title: string;
   status: number;
-  /** What happened this time. */
+  /** The details of this occurrence. */
   detail: string;
-  /** Names the request in the server's logs. */
+  /** The id of the request in the server's logs. */
   request_id?: string;
-  /** In how many seconds to ask again. */
+  /** The number of seconds after which to retry. */
   retry_after?: number;
-  /** What is wrong with which field. */
+  /** The invalid fields, with their errors. */
   errors?: FieldError[];
 }
 
 /** The problem document (RFC 9457) of one code. */
 export type ProblemOf<C extends ProblemCode> = Common & { code: C } & (C extends keyof Members ? Members[C] : unknown);
 
-/** Any problem document, told apart by `code`. */
+/** Any problem document, discriminated by `code`. */
 export type ProblemDocument = { [C in ProblemCode]: ProblemOf<C> }[ProblemCode];
 
 /**
- * The shop has answered that it will not, or cannot.
+ * The shop has refused the request, or failed to carry it out.
  *
- * The members of the document (`available`, `may_return`, `remaining`, `starts_at`, …) stand on the error too: narrow by
- * {@link isProblem}, or switch over `problem.document.code`.
+ * The members of the document (`available`, `may_return`, `remaining`, `starts_at`, …) are also members of the error:
+ * narrow with {@link isProblem}, or switch over `problem.document.code`.
  */
 export class Problem extends Error {
   readonly code: ProblemCode;
@@ -65,9 +65,9 @@ export class Problem extends Error {
   readonly detail: string;
   readonly errors: readonly FieldError[];
   readonly document: ProblemDocument;
-  /** The idempotency key of the call: asking again with it changes nothing that has been done already. */
+  /** The idempotency key of the call. Repeating the call with it never carries out the command twice. */
   readonly key: string | undefined;
-  /** When to ask again, where the shop said so. */
+  /** The time after which to retry, if the shop sent one. */
   readonly retry_after_ms: number | undefined;
 
   constructor(document: ProblemDocument, also: { key?: string | undefined; retry_after_ms?: number | undefined } = {}) {
@@ -87,12 +87,12 @@ export class Problem extends Error {
 }
 
 /**
- * No answer of the shop has arrived: the network failed, it took too long, or something between answered in its place.
- * A command may have been carried out nevertheless; ask again with the same `key` to hear its answer.
+ * No response of the shop arrived: the network failed, the request timed out, or a proxy responded instead. A command
+ * may have been carried out nevertheless; repeat it with the same `key` to get its response.
  */
 export class Unreachable extends Error {
   readonly key: string | undefined;
-  /** What something between answered, if it did. */
+  /** The status of the proxy's response, if there was one. */
   readonly status: number | undefined;
 
   constructor(why: string, also: { key?: string | undefined; status?: number | undefined; cause?: unknown } = {}) {
@@ -103,7 +103,7 @@ export class Unreachable extends Error {
   }
 }
 
-/** Whether an error is a problem that the shop told, of one of these codes if some are named. */
+/** Returns whether an error is a problem of the shop; if codes are given, with one of these codes. */
 export function isProblem<C extends ProblemCode = ProblemCode>(
   error: unknown,
   ...codes: C[]
@@ -111,12 +111,12 @@ export function isProblem<C extends ProblemCode = ProblemCode>(
   return error instanceof Problem && (codes.length === 0 || (codes as string[]).includes(error.code));
 }
 
-/** Whether nobody knows if the command was carried out: ask again with `error.key`. */
+/** Returns whether the command may or may not have been carried out. Repeat it with `error.key`. */
 export function isUnknown(error: unknown): error is Problem | Unreachable {
   return error instanceof Unreachable || isProblem(error, 'outcome_unknown');
 }
 
-/** The document in an answer's body, if it is one. */
+/** Returns the problem document in a response body, if it is one. */
 export function problemDocument(body: unknown): ProblemDocument | undefined {
   const known = typeof body === 'object' && body !== null && 'code' in body && 'status' in body;
   return known ? (body as ProblemDocument) : undefined;

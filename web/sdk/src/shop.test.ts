@@ -1,4 +1,4 @@
-// The client against the real binary.
+// Tests of the client against the real binary.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -31,14 +31,17 @@ async function openDrop(client: Client): Promise<Drop & { sku: string }> {
   return { ...drop, sku: drop.items[0].sku };
 }
 
-/** The claims of a buyer who has some: lists lag behind by a moment. */
+/** Returns the claims of a buyer who has some. Lists lag behind by a moment. */
 async function claimsOf(client: Client): Promise<string[]> {
   const list = async () => (await client.call('list_claims', { params: { state: 'held' } })).items;
   const items = await eventually(async () => (await list()).length > 0 && list(), 'the list of claims');
   return items.map(({ id }) => id);
 }
 
-/** A network that loses the answer to the first `lost` requests that `path` is in, after they were carried out. */
+/**
+ * A network that loses the response to the first `lost` requests whose URL contains `path`, after they were carried
+ * out.
+ */
 function losing(path: string, lost: number): { fetch: typeof fetch; keys: (string | null)[] } {
   const keys: (string | null)[] = [];
   return {
@@ -137,7 +140,7 @@ test('what has not changed is not sent again', async () => {
   const client = guest();
   const { id, sku } = await openDrop(client);
   const ask = (etag: string) => client.ask('get_drop', { params: { id }, etag });
-  // Claims of the tests before are seen a moment later.
+  // Claims of the previous tests appear in the list a moment later.
   const began = Date.now();
   const known = await eventually(async () => {
     const { etag = '', body } = await ask('');

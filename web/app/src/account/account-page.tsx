@@ -38,7 +38,7 @@ function SignedIn() {
 }
 
 function SignInOrUp() {
-  // From a confirmed order one comes to make an account, by the address that the receipt went to.
+  // A confirmed order links here to create an account with the e-mail address of its receipt.
   const [isNew, setNew] = useState(location.value.searchParams.has("new"));
   const [email, setEmail] = useState(() => (isNew ? (recall<{ email?: string }>("contact")?.email ?? "") : ""));
   const [password, setPassword] = useState("");
@@ -107,7 +107,7 @@ function SignInOrUp() {
         <button class="button wide" type="submit" aria-disabled={working}>
           {t(working ? "account.working" : isNew ? "account.signUp" : "account.signIn")}
         </button>
-        {/* Below the button that asked: it stays where it is. */}
+        {/* Below the button of the request, so that the button does not move. */}
         {failed && <Notice tone="bad" title={failed} alert />}
         <button
           class="link-button"

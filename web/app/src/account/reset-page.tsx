@@ -1,4 +1,4 @@
-/** A forgotten password: asks for a link, and, come to by that link, sets a new one. */
+/** The page for a forgotten password: requests a link and, when opened through the link, sets a new password. */
 import { useState } from "preact/hooks";
 import { asShopError, call } from "../api";
 import { t } from "../i18n";
@@ -10,7 +10,7 @@ import { PageTitle } from "../ui/page-title";
 import { faultOfEmail, faultOfPassword, PASSWORD_LENGTH_MIN } from "./rules";
 
 export function ResetPage() {
-  // In the fragment, so that it is sent to no server but in the one question.
+  // In the fragment, so that the token is sent only in the request of this page.
   const token = new URLSearchParams(location.value.hash.slice(1)).get("token");
   return <div class="page narrow">{token ? <NewPassword key={token} token={token} /> : <AskForLink />}</div>;
 }
@@ -121,7 +121,7 @@ function NewPassword({ token }: { token: string }) {
   );
 }
 
-/** A form of one field: what is wrong with it, whether it is on its way, and what became of it. */
+/** The state of a form with one field: its error, whether a request is running, and the outcome. */
 function useForm(send: () => Promise<void>) {
   const [working, setWorking] = useState(false);
   const [fault, setFault] = useState<string>();

@@ -1,4 +1,4 @@
-/** What an address and a password must be like before the server is asked. */
+/** Checks of an e-mail address and a password before they are sent. */
 import { asShopError } from "../api";
 import { inTime, t } from "../i18n";
 
@@ -8,7 +8,9 @@ export function faultOfEmail(email: string): string | undefined {
   return /^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(email.trim()) ? undefined : t("checkout.badEmail");
 }
 
-/** What is wrong with a new password, as the shop's answer says; nothing if that is about something else. */
+/**
+ * Returns the error of a new password from the server's response; `undefined` if the response is about something else.
+ */
 export function faultOfPassword(thrown: unknown): string | undefined {
   const found = asShopError(thrown).problem?.errors?.find(({ pointer }) => pointer === "/password");
   switch (found?.code) {
@@ -23,7 +25,7 @@ export function faultOfPassword(thrown: unknown): string | undefined {
   }
 }
 
-/** That passwords are not looked at for a while: when they are again, and what one can do. */
+/** Returns the message that password attempts are blocked for a while: until when, and what the user can do. */
 export function tooManyAttempts(thrown: unknown): string {
   return t("account.tooMany", { when: inTime(asShopError(thrown).retryAfterMs ?? 1_000) });
 }

@@ -1,4 +1,7 @@
-/** An account whose address is not verified yet, in a shop that asks for it: said above every page, with another link. */
+/**
+ * The notice above every page for an account whose e-mail address must be verified but is not, with a button for
+ * another link.
+ */
 import { signal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 import { asShopError, call } from "../api";
@@ -7,10 +10,13 @@ import { session } from "../session";
 import { errorText } from "../ui/load-state";
 import { Notice } from "../ui/notice";
 
-/** The address that is to be verified before the account can claim and buy. */
+/** The address that must be verified before the account can claim and buy. */
 export const unverified = signal<string | undefined>(undefined);
 
-/** Looks what the shop asks of the account, and says whether its address is verified, if there is an account. */
+/**
+ * Reads the shop's requirements for the account. Returns whether its address is verified, or `undefined` without an
+ * account.
+ */
 export async function lookAtAccount(): Promise<boolean | undefined> {
   const subject = session.peek()?.subject;
   if (session.peek()?.role === undefined) {
@@ -22,7 +28,7 @@ export async function lookAtAccount(): Promise<boolean | undefined> {
     if (session.peek()?.subject === subject) unverified.value = me.verification_required ? me.email : undefined;
     return me.verified;
   } catch {
-    // Nobody waits for it: the next page looks again.
+    // No caller depends on the result: the next page reads it again.
     return undefined;
   }
 }
@@ -32,7 +38,7 @@ export function Unverified() {
   const email = unverified.value;
   useEffect(() => void lookAtAccount(), [subject]);
   useEffect(() => {
-    // The link was perhaps followed in another tab.
+    // The link may have been followed in another tab.
     const look = () => document.hidden || unverified.peek() === undefined || void lookAtAccount();
     document.addEventListener("visibilitychange", look);
     return () => document.removeEventListener("visibilitychange", look);
@@ -47,7 +53,7 @@ export function Unverified() {
   );
 }
 
-/** Asks for another link, and says what became of that. */
+/** Requests another link and shows the outcome. */
 export function SendAgain() {
   const [working, setWorking] = useState(false);
   const [said, setSaid] = useState<string>();

@@ -1,4 +1,4 @@
-/** Come to by the mailed link: shows that the address is its owner's. */
+/** The page of the mailed link: verifies that the e-mail address belongs to the account. */
 import { useEffect, useState } from "preact/hooks";
 import { asShopError, call } from "../api";
 import { t } from "../i18n";
@@ -8,11 +8,11 @@ import { LoadNotice } from "../ui/load-state";
 import { PageTitle } from "../ui/page-title";
 import { lookAtAccount, SendAgain, unverified } from "./verification";
 
-/** Codes of a link that is used, expired, or cut off on its way. */
+/** The codes for a link that was used, has expired, or is truncated. */
 const OVER: readonly string[] = ["verification_ended", "invalid_request", "out_of_range", "not_found"];
 
 export function VerifyPage() {
-  // In the fragment, so that it is sent to no server but in the one question.
+  // In the fragment, so that the token is sent only in the request of this page.
   const token = new URLSearchParams(location.value.hash.slice(1)).get("token");
   return <div class="page narrow">{token ? <Verifying key={token} token={token} /> : <Over />}</div>;
 }
@@ -69,7 +69,7 @@ async function verify(token: string): Promise<Outcome> {
     return { kind: "done" };
   } catch (error) {
     if (!OVER.includes(asShopError(error).code)) return { kind: "failed", error };
-    // A link that was used has done its work; whoever is signed in can be told so.
+    // A used link has done its work; if the visitor is signed in, the page shows whether the address is verified.
     return { kind: (await lookAtAccount()) === true ? "already" : "over" };
   }
 }

@@ -65,7 +65,7 @@ export function AddressFields({ rows, values, errors, set }: Props) {
   );
 }
 
-/** A postal code is short; what else stands beside each other is alike. */
+/** A postal code is narrow; other fields in a row have equal widths. */
 function widthOf(field: AddressField, row: AddressField[]): string {
   if (row.length === 1) return "";
   if (row.length > 2) return "third";
@@ -90,7 +90,7 @@ function AddressInput({ field, value, onValue, error, width }: InputProps) {
     );
   }
   const id = `field-${field.name}`;
-  // What was typed for another country is none of this one's.
+  // A value typed for another country is not valid for this one.
   const known = field.options.some((option) => option.key === value);
   return (
     <div class={`field ${width}`}>

@@ -1,9 +1,9 @@
-/** How addresses are written in each country, as the server says and checks it. */
+/** The address format of each country, from the server, which also validates it. */
 import { useEffect, useState } from "preact/hooks";
 import { call } from "../api";
 import type { AddressField, AddressFormat } from "../types";
 
-/** The form when the country's own cannot be loaded: the server checks what is sent. */
+/** The form if the country's own cannot be loaded. The server validates the input. */
 const PLAIN: AddressField[] = [
   { name: "name", row: 0, required: true },
   { name: "line1", row: 1, required: true },
@@ -16,8 +16,8 @@ const formats = new Map<string, AddressFormat>();
 let countries: string[] | undefined;
 
 /**
- * The rows of a country's form. `undefined` until the first is known; later the last one stays until the next is there, so
- * that a form appears as a whole and changes when another country is chosen only.
+ * Returns the rows of a country's form; `undefined` until the first form is loaded. Later the previous form stays until
+ * the next is loaded, so that a form appears as a whole and changes only when another country is chosen.
  */
 export function useAddressRows(country: string): AddressField[][] | undefined {
   const [fields, setFields] = useState(formats.get(country)?.fields);
@@ -44,7 +44,7 @@ export function useAddressRows(country: string): AddressField[][] | undefined {
   return rows;
 }
 
-/** The countries that parcels go to; until they are known, only the one that is chosen. */
+/** Returns the countries to which the shop ships; until they are loaded, only the chosen one. */
 export function useCountries(chosen: string): string[] {
   const [loaded, setLoaded] = useState(countries);
   useEffect(() => {

@@ -1,27 +1,27 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { t } from "../i18n";
 import { cart, cartMissing, leaveCart, loadCart } from "../shop/cart";
-import type { GoodsLine } from "../types";
+import type { LineItem } from "../types";
 import { LoadNotice } from "../ui/load-state";
 import { Notice } from "../ui/notice";
 import { PageTitle } from "../ui/page-title";
-import { CheckoutDesk } from "./checkout-desk";
+import { CheckoutFlow } from "./checkout-flow";
 import { CheckoutPanel } from "./checkout-panel";
 
 export function CartCheckoutPage() {
-  const desk = useMemo(() => new CheckoutDesk("cart", leaveCart), []);
+  const flow = useMemo(() => new CheckoutFlow("cart", leaveCart), []);
   const [ready, setReady] = useState(false);
   useEffect(() => {
     void loadCart().then(() => setReady(true));
-    return () => desk.dispose();
-  }, [desk]);
+    return () => flow.dispose();
+  }, [flow]);
   useEffect(() => {
     const hasGoods = (cart.value?.lines.length ?? 0) > 0 && cart.value?.checkout_id === undefined;
-    if (ready) void desk.resume(hasGoods);
+    if (ready) void flow.resume(hasGoods);
   }, [ready]);
 
   const inCart = cart.value?.lines ?? [];
-  const lines: GoodsLine[] = inCart.map(({ price, ...line }) => ({ ...line, unit_price: price }));
+  const lines: LineItem[] = inCart.map(({ price, ...line }) => ({ ...line, unit_price: price }));
   const empty = cartMissing.value ? (
     <LoadNotice error={cartMissing.value} onRetry={() => void loadCart()} />
   ) : (
@@ -40,7 +40,7 @@ export function CartCheckoutPage() {
     <div class="page">
       <PageTitle plain={t("checkout.title")} />
       <CheckoutPanel
-        desk={desk}
+        flow={flow}
         goods={cart.value && inCart.length > 0 ? { cart_id: cart.value.id } : undefined}
         lines={lines}
         back="/"

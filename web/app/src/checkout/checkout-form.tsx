@@ -8,13 +8,13 @@ import { announce } from "../ui/announcer";
 import { Field } from "../ui/field";
 import { Icon } from "../ui/icon";
 import { NoPayments } from "../ui/no-payments";
-import type { Means } from "./checkout-desk";
+import type { Means } from "./checkout-flow";
 import { AddressFields } from "./address-fields";
 import { useAddressRows } from "./address-format";
 import { likelyCountry } from "./countries";
 import { CAN_PAY, HAS_TEST_CARDS } from "./providers";
 
-/** The sandbox provider's tokens. */
+/** The tokens of the sandbox provider. */
 const CARDS = [
   ["tok_approve", "card.approve", "card.approveHint"],
   ["tok_challenge", "card.challenge", "card.challengeHint"],
@@ -23,16 +23,18 @@ const CARDS = [
   ["tok_unknown", "card.unknown", "card.unknownHint"],
 ] as const satisfies readonly (readonly [string, TextKey, TextKey])[];
 
-/** The e-mail address, the country, and whatever fields its form has. */
+/** The e-mail address, the country, and the fields of the country's form. */
 type Contact = Record<string, string> & { email: string; country: string };
 
 interface Props {
-  /** What the server says it comes to; nothing is paid before that is shown. */
+  /** The total from the server; the buyer cannot pay before it is shown. */
   total: Money | undefined;
-  /** On its way, or just answered: a tap now is not meant for what the button says now. */
+  /**
+   * Whether a request is running or its response has just arrived: a tap now is not meant for the button's new label.
+   */
   sending: boolean;
   onPay: (means: Means) => void;
-  /** What the server found wrong with what was sent. */
+  /** The fields that the server rejected. */
   refused: FieldError[];
 }
 
@@ -48,7 +50,7 @@ export function CheckoutForm({ total, sending, onPay, refused }: Props) {
   const set = (name: string) => (value: string) => {
     const next: Contact = { ...contact, [name]: value };
     setContact(next);
-    // What was typed is there after a reload.
+    // The input is kept for a reload.
     keep("contact", next);
     if (errors[name]) setErrors({ ...errors, [name]: undefined });
   };
@@ -132,7 +134,7 @@ function faults(contact: Contact, fields: AddressField[]): Partial<Record<string
   return found;
 }
 
-/** What the server refused, at the fields that it is about. */
+/** Assigns the server's errors to their fields. */
 function refusals(refused: FieldError[], fields: AddressField[]): Partial<Record<string, string>> {
   const found: Partial<Record<string, string>> = {};
   for (const { pointer, code } of refused) {

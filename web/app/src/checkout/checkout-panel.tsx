@@ -1,13 +1,13 @@
-/** The payment of some goods, whatever stage it is in. */
+/** The checkout of some goods, in whatever stage it is. */
 import { useEffect, useRef } from "preact/hooks";
 import { shortLeft } from "../drop/countdown";
 import { msUntil, now } from "../clock";
 import { money, t } from "../i18n";
-import type { Checkout, FieldError, GoodsLine } from "../types";
+import type { Checkout, FieldError, LineItem } from "../types";
 import { Icon } from "../ui/icon";
 import { Notice } from "../ui/notice";
 import { CheckoutForm } from "./checkout-form";
-import type { CheckoutDesk, Goods } from "./checkout-desk";
+import type { CheckoutFlow, Payable } from "./checkout-flow";
 import { CheckoutTrouble } from "./checkout-trouble";
 import { Confirmation } from "./confirmation";
 import { useQuote } from "./quote";
@@ -15,37 +15,37 @@ import { Summary } from "./summary";
 import { asShopError } from "../api";
 import { LoadNotice } from "../ui/load-state";
 
-/** The same each time, so that nothing seems to have changed. */
+/** A constant, so that its identity does not change between renders. */
 const NONE: FieldError[] = [];
 
 interface Props {
-  desk: CheckoutDesk;
-  goods: Goods | undefined;
-  lines: GoodsLine[];
+  flow: CheckoutFlow;
+  goods: Payable | undefined;
+  lines: LineItem[];
   back: string;
-  /** Shown in place of the form when there is nothing to pay for. */
+  /** Shown instead of the form if there is nothing to pay for. */
   nothing: preact.ComponentChildren;
-  /** Above the summary: a hold's timer. */
+  /** Shown above the summary: the timer of a hold. */
   timer?: preact.ComponentChildren;
 }
 
-export function CheckoutPanel({ desk, goods, lines, back, nothing, timer }: Props) {
-  const stage = desk.stage.value;
+export function CheckoutPanel({ flow, goods, lines, back, nothing, timer }: Props) {
+  const stage = flow.stage.value;
   const notices = useRef<HTMLDivElement>(null);
   const troubled = stage.kind === "form" && stage.trouble;
   useEffect(() => {
-    // Only as far as it takes to see it.
+    // Scrolls only as far as necessary.
     if (troubled) notices.current?.scrollIntoView({ block: "nearest" });
   }, [troubled]);
   const units = lines.map((line) => `${line.sku}×${line.quantity}`).join();
   const { quote, error: unpriced, retry } = useQuote(goods, `${units} ${troubled ? JSON.stringify(troubled) : ""}`);
-  if (!desk.loaded.value) return <div aria-busy="true" />;
+  if (!flow.loaded.value) return <div aria-busy="true" />;
   switch (stage.kind) {
     case "done":
       return <Confirmation checkout={stage.checkout} order={stage.order} />;
     case "following":
       return stage.checkout.state === "requires_action" ? (
-        <Challenge desk={desk} checkout={stage.checkout} />
+        <Challenge flow={flow} checkout={stage.checkout} />
       ) : (
         <Waiting text={t(stage.slow ? "pay.slowText" : "pay.waitText")} />
       );
@@ -55,12 +55,12 @@ export function CheckoutPanel({ desk, goods, lines, back, nothing, timer }: Prop
         if (stage.kind === "sending") return <Waiting text={t("pay.waitText")} />;
         return (
           <>
-            {trouble && <CheckoutTrouble trouble={trouble} desk={desk} back={back} />}
+            {trouble && <CheckoutTrouble trouble={trouble} flow={flow} back={back} />}
             {!trouble && nothing}
           </>
         );
       }
-      // After "the total is now …" paying means to agree with it: the quote follows.
+      // After "the total is now …", paying means agreeing to that total; the new quote follows.
       const total = (trouble?.code === "price_changed" && trouble.problem?.total) || quote?.total;
       const noPrice = unpriced === undefined ? undefined : asShopError(unpriced);
       return (
@@ -69,13 +69,13 @@ export function CheckoutPanel({ desk, goods, lines, back, nothing, timer }: Prop
             <CheckoutForm
               total={noPrice ? undefined : total}
               refused={trouble?.problem?.errors ?? NONE}
-              sending={stage.kind === "sending" || desk.settling.value}
-              onPay={(means) => void desk.pay(goods, means)}
+              sending={stage.kind === "sending" || flow.settling.value}
+              onPay={(means) => void flow.pay(goods, means)}
             />
-            {/* Below the button that asked: what stands above it stays where it is. */}
+            {/* Below the button of the request, so that nothing above moves. */}
             <div class="checkout-notices" ref={notices}>
-              {trouble && <CheckoutTrouble trouble={trouble} desk={desk} back={back} />}
-              {!trouble && noPrice && !noPrice.mayAskAgain && <CheckoutTrouble trouble={noPrice} desk={desk} back={back} />}
+              {trouble && <CheckoutTrouble trouble={trouble} flow={flow} back={back} />}
+              {!trouble && noPrice && !noPrice.mayAskAgain && <CheckoutTrouble trouble={noPrice} flow={flow} back={back} />}
               {noPrice?.mayAskAgain && <LoadNotice error={noPrice} onRetry={retry} />}
               {stage.kind === "sending" && stage.wait && <WaitNotice reason={stage.wait} />}
             </div>
@@ -92,7 +92,7 @@ function WaitNotice({ reason }: { reason: "offline" | "overloaded" | "unknown" }
   return <Notice tone="warn" title={t(text[reason])} alert />;
 }
 
-/** A heading that takes the focus, since what was there before is gone. */
+/** A heading that takes the focus, since the previously focused element is gone. */
 function StageTitle({ text }: { text: string }) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
@@ -118,8 +118,8 @@ function Waiting({ text }: { text: string }) {
   );
 }
 
-function Challenge({ desk, checkout }: { desk: CheckoutDesk; checkout: Checkout }) {
-  const acting = desk.acting.value;
+function Challenge({ flow, checkout }: { flow: CheckoutFlow; checkout: Checkout }) {
+  const acting = flow.acting.value;
   const leftMs = Math.max(0, msUntil(checkout.next_action?.expires_at ?? checkout.expires_at, now.value));
   return (
     <div class="pay-state">
@@ -129,10 +129,10 @@ function Challenge({ desk, checkout }: { desk: CheckoutDesk; checkout: Checkout 
       <StageTitle text={t("pay.challengeTitle")} />
       <p class="digits">{t("pay.challengeText", { total: checkout.total ? money(checkout.total) : "", left: shortLeft(leftMs) })}</p>
       <div class="actions">
-        <button class="button" type="button" aria-disabled={acting} onClick={() => void desk.confirm()}>
+        <button class="button" type="button" aria-disabled={acting} onClick={() => void flow.confirm()}>
           {t("pay.confirm")}
         </button>
-        <button class="button second" type="button" aria-disabled={acting} onClick={() => void desk.cancel()}>
+        <button class="button second" type="button" aria-disabled={acting} onClick={() => void flow.cancel()}>
           {t("pay.cancel")}
         </button>
       </div>

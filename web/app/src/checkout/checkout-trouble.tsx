@@ -1,18 +1,18 @@
-/** Why a payment did not happen, in words, and what can be done now. */
+/** Explains why a payment failed, and what the buyer can do now. */
 import { ShopError } from "../api";
 import { money, t, tn } from "../i18n";
 import { errorText } from "../ui/load-state";
 import { Notice } from "../ui/notice";
-import type { CheckoutDesk, Trouble } from "./checkout-desk";
+import type { CheckoutFlow, Trouble } from "./checkout-flow";
 
 interface Props {
   trouble: Trouble;
-  desk: CheckoutDesk;
-  /** Where the goods came from. */
+  flow: CheckoutFlow;
+  /** The page from which the buyer came. */
   back: string;
 }
 
-export function CheckoutTrouble({ trouble, desk, back }: Props) {
+export function CheckoutTrouble({ trouble, flow, back }: Props) {
   const goBack = (
     <a class="button second" href={back}>
       {t("common.back")}
@@ -54,7 +54,7 @@ export function CheckoutTrouble({ trouble, desk, back }: Props) {
         </Notice>
       );
     case "checkout_in_progress":
-      return <OtherTab desk={desk} checkoutId={trouble.problem?.checkout_id} />;
+      return <OtherTab flow={flow} checkoutId={trouble.problem?.checkout_id} />;
     case "hold_ended":
     case "already_released":
     case "goods_lost":
@@ -110,14 +110,14 @@ export function CheckoutTrouble({ trouble, desk, back }: Props) {
   }
 }
 
-function OtherTab({ desk, checkoutId }: { desk: CheckoutDesk; checkoutId: string | undefined }) {
-  const acting = desk.acting.value;
+function OtherTab({ flow, checkoutId }: { flow: CheckoutFlow; checkoutId: string | undefined }) {
+  const acting = flow.acting.value;
   const actions = checkoutId && (
     <>
-      <button class="button" type="button" aria-disabled={acting} onClick={() => void desk.goOnWith(checkoutId)}>
+      <button class="button" type="button" aria-disabled={acting} onClick={() => void flow.goOnWith(checkoutId)}>
         {t("pay.goOnHere")}
       </button>
-      <button class="button second" type="button" aria-disabled={acting} onClick={() => void desk.startOver(checkoutId)}>
+      <button class="button second" type="button" aria-disabled={acting} onClick={() => void flow.startOver(checkoutId)}>
         {t("pay.startOver")}
       </button>
     </>

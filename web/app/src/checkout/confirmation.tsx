@@ -4,7 +4,7 @@ import { AddressLines } from "../order/address-lines";
 import { session } from "../session";
 import type { Checkout, Order } from "../types";
 import { Icon } from "../ui/icon";
-import { GoodsLines } from "./summary";
+import { LineItems } from "./summary";
 
 export function Confirmation({ checkout, order }: { checkout: Checkout; order: Order | undefined }) {
   const heading = useRef<HTMLHeadingElement>(null);
@@ -25,7 +25,7 @@ export function Confirmation({ checkout, order }: { checkout: Checkout; order: O
         <span class="order-number">{order?.number ?? "········"}</span>
       </p>
       <p class="quiet">{order?.email ? t("done.receipt", { email: order.email }) : "\u00a0"}</p>
-      <GoodsLines lines={checkout.lines} />
+      <LineItems lines={checkout.lines} />
       {checkout.total && (
         <dl class="totals">
           <div class="total">
@@ -62,7 +62,7 @@ export function Confirmation({ checkout, order }: { checkout: Checkout; order: O
   );
 }
 
-/** With its access word, so that the address opens the order in any browser. */
+/** Returns the path of the order with its access token, so that the URL opens the order in any browser. */
 function orderPath(order: Order | undefined, id: string): string {
   return `/orders/${id}${order ? new URL(order.access_url).hash : ""}`;
 }

@@ -1,7 +1,7 @@
-/** Countries, named and sorted in the buyer's language. */
+/** Country names, sorted in the buyer's language. */
 import { language } from "../i18n";
 
-/** Codes with their names, sorted by these. */
+/** Returns codes with their names, sorted by name. */
 export function named(codes: string[]): [code: string, name: string][] {
   return codes
     .map((code): [string, string] => [code, countryName(code)])
@@ -12,12 +12,12 @@ export function countryName(code: string): string {
   try {
     return new Intl.DisplayNames(language.value, { type: "region" }).of(code) ?? code;
   } catch {
-    // Not a region's code: what the buyer once wrote is shown as it is.
+    // Not a region code: show the buyer's earlier input unchanged.
     return code;
   }
 }
 
-/** The country that the browser's language names. */
+/** Returns the country of the browser's language. */
 export function likelyCountry(): string {
   const regions = navigator.languages.map((tag) => new Intl.Locale(tag).region);
   return regions.find((code) => code && /^[A-Z]{2}$/.test(code)) ?? "US";

@@ -1,20 +1,20 @@
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { PageProps } from "../app";
-import { ClaimDesk } from "../drop/claim-desk";
+import { ClaimFlow } from "../drop/claim-flow";
 import { HoldTimer } from "../drop/holds";
 import { useMilestones } from "../drop/milestones";
 import { useDrop } from "../drop/use-drop";
 import { t } from "../i18n";
 import { dropPath, idIn } from "../shop/addresses";
 import { titleOf } from "../shop/catalogue";
-import type { GoodsLine } from "../types";
+import type { LineItem } from "../types";
 import { LoadFailed, LoadNotice } from "../ui/load-state";
 import { Notice } from "../ui/notice";
 import { PageTitle } from "../ui/page-title";
-import { CheckoutDesk } from "./checkout-desk";
+import { CheckoutFlow } from "./checkout-flow";
 import { CheckoutPanel } from "./checkout-panel";
 
-/** How many claims the server takes in one checkout. */
+/** The server's limit of claims in one checkout. */
 const CLAIMS_MAX = 20;
 
 export function DropCheckoutPage({ params }: PageProps) {
@@ -22,20 +22,20 @@ export function DropCheckoutPage({ params }: PageProps) {
   const { drop, error, retry, nameOf } = useDrop(id);
   const names = useRef(nameOf);
   names.current = nameOf;
-  const claims = useMemo(() => new ClaimDesk(id, (sku) => names.current(sku)), [id]);
-  const desk = useMemo(() => new CheckoutDesk(`drop.${id}`, () => void claims.load()), [id]);
-  useEffect(() => () => (claims.dispose(), desk.dispose()), [claims, desk]);
+  const claims = useMemo(() => new ClaimFlow(id, (sku) => names.current(sku)), [id]);
+  const flow = useMemo(() => new CheckoutFlow(`drop.${id}`, () => void claims.load()), [id]);
+  useEffect(() => () => (claims.dispose(), flow.dispose()), [claims, flow]);
 
-  // The ones that end first; what is more than a checkout takes is paid for in the next.
+  // The holds that expire first; those beyond the limit are paid for in the next checkout.
   const holds = claims.holds.value.slice(0, CLAIMS_MAX);
   useEffect(() => {
-    if (claims.loaded.value) void desk.resume(holds.some((claim) => claim.checkout_id === undefined));
+    if (claims.loaded.value) void flow.resume(holds.some((claim) => claim.checkout_id === undefined));
   }, [claims.loaded.value]);
   useMilestones(holds[0]?.expires_at);
 
   if (error && !drop) return <LoadFailed error={error} onRetry={retry} />;
   const back = drop ? dropPath(drop, titleOf(drop)) : `/drops/${id}`;
-  const lines: GoodsLine[] = holds.map((claim) => ({
+  const lines: LineItem[] = holds.map((claim) => ({
     sku: claim.sku,
     title: drop ? titleOf(drop) : "",
     quantity: claim.quantity,
@@ -50,7 +50,7 @@ export function DropCheckoutPage({ params }: PageProps) {
       <PageTitle plain={t("checkout.title")} />
       {drop && (
         <CheckoutPanel
-          desk={desk}
+          flow={flow}
           goods={holds.length > 0 ? { claims: holds.map((claim) => claim.id) } : undefined}
           lines={lines}
           back={back}
@@ -62,8 +62,8 @@ export function DropCheckoutPage({ params }: PageProps) {
   );
 }
 
-/** Why there is nothing to pay for. */
-function NothingHeld({ claims, back }: { claims: ClaimDesk; back: string }) {
+/** Explains why there is nothing to pay for. */
+function NothingHeld({ claims, back }: { claims: ClaimFlow; back: string }) {
   if (claims.missing.value) return <LoadNotice error={claims.missing.value} onRetry={() => void claims.load()} />;
   const hasEnded = claims.past.value.some(({ how }) => how === "ended");
   const isPaid = !hasEnded && claims.sold.value > 0;

@@ -1,10 +1,10 @@
-/** What this shop can be paid with: the server writes it into the page. */
+/** The payment providers of this shop, which the server writes into the page. */
 const said = document.querySelector<HTMLMetaElement>('meta[name="fusion:payments"]')?.content;
 
-/** Pages that come from elsewhere (`vite`) know nothing of it, and are a developer's. */
+/** Pages from the development server (`vite`) lack the tag; they allow the sandbox. */
 const providers = said === undefined ? ["sandbox"] : said.split(" ").filter(Boolean);
 
-/** Whether anything can be paid at all. */
+/** Whether the shop has any payment provider. */
 export const CAN_PAY = providers.length > 0;
-/** Whether it can be paid with test cards, which move no money. */
+/** Whether the shop accepts test cards, which move no money. */
 export const HAS_TEST_CARDS = providers.includes("sandbox");

@@ -1,8 +1,8 @@
-/** What a payment comes to, as the server computes it, before it is made. */
+/** The total of a payment, computed by the server before the payment. */
 import { useEffect, useState } from "preact/hooks";
 import { call } from "../api";
 import type { Quote } from "../types";
-import type { Goods } from "./checkout-desk";
+import type { Payable } from "./checkout-flow";
 
 export interface Quoted {
   quote?: Quote;
@@ -10,8 +10,11 @@ export interface Quoted {
   retry: () => void;
 }
 
-/** Prices goods, and again whenever they, or what `stale` says, change. The last quote stays until the next is there. */
-export function useQuote(goods: Goods | undefined, stale: string): Quoted {
+/**
+ * Requests a quote of the goods, and again whenever they or `stale` change. The previous quote stays until the next one
+ * arrives.
+ */
+export function useQuote(goods: Payable | undefined, stale: string): Quoted {
   const [answer, setAnswer] = useState<Omit<Quoted, "retry">>({});
   const [attempt, setAttempt] = useState(0);
   const key = goods ? JSON.stringify(goods) : "";

@@ -1,11 +1,11 @@
 import { money, t } from "../i18n";
 import { describeLine, pictureAt, pictureOf, productOf, usePictures } from "../shop/catalogue";
-import type { GoodsLine, Money, Quote } from "../types";
+import type { LineItem, Money, Quote } from "../types";
 import { ProductPicture } from "../ui/product-picture";
 
 interface Props {
-  lines: GoodsLine[];
-  /** What it comes to, once the server has said so. */
+  lines: LineItem[];
+  /** The quote, once the server has sent it. */
   quote: Quote | undefined;
   timer?: preact.ComponentChildren;
 }
@@ -16,7 +16,7 @@ export function Summary({ lines, quote, timer }: Props) {
     <aside class="summary" aria-labelledby="summary-title">
       <h2 id="summary-title">{t("checkout.summary")}</h2>
       {timer}
-      <GoodsLines lines={lines} />
+      <LineItems lines={lines} />
       <dl class="totals">
         {hasMore && <Sum name={t("checkout.subtotal")} value={quote.subtotal} />}
         {hasMore && quote.shipping_total.amount > 0 && <Sum name={t("checkout.shipping")} value={quote.shipping_total} />}
@@ -39,7 +39,7 @@ function Sum({ name, value }: { name: string; value: Money }) {
   );
 }
 
-export function GoodsLines({ lines }: { lines: GoodsLine[] }) {
+export function LineItems({ lines }: { lines: LineItem[] }) {
   usePictures(lines.map((line) => line.product_id));
   return (
     <ul role="list">

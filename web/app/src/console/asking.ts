@@ -1,8 +1,8 @@
 /**
- * Changes that must happen exactly once: products, stock, drops, refunds.
+ * Requests that must take effect exactly once: changes of products, stock, drops, refunds.
  *
- * The idempotency key is kept with the question until an answer is there, so a reload, a double click or a broken line
- * asks again with the same key, and gets the same answer.
+ * The idempotency key is stored with the request until a response arrives. A reload, a double click or a broken
+ * connection therefore repeats the request with the same key, and gets the same response.
  */
 import {
   isUnknown,
@@ -15,7 +15,7 @@ import {
 import { forget, keep, recall } from "../storage";
 import { client, noteRefusal } from "./client";
 
-/** After this the server may have forgotten the key; so does the browser. */
+/** After this time the server may have forgotten the key, so the browser forgets it too. */
 const KEY_AGE_MAX_MS = 24 * 3600_000;
 
 interface Pending {
@@ -24,7 +24,7 @@ interface Pending {
   since: number;
 }
 
-/** Asks for a change. `place` says what it is about: one place, one open question. */
+/** Requests a change. `place` names its subject: there is one open request for each place. */
 export async function askOnce<Op extends OperationId>(
   place: string,
   operation: Op,
@@ -43,7 +43,7 @@ export async function askOnce<Op extends OperationId>(
   }
 }
 
-/** Reads something; a session that turns out to be over is noted. */
+/** Reads something. Records if the session has ended. */
 export async function read<Op extends OperationId>(operation: Op, ...ask: AskArguments<Op>): Promise<AnswerOf<Op>> {
   try {
     return await client.call(operation, ...ask);
@@ -53,7 +53,7 @@ export async function read<Op extends OperationId>(operation: Op, ...ask: AskArg
   }
 }
 
-/** The key of the question that is open at `name`, if it is the same one, else a new key. */
+/** Returns the key of the open request at `name` if it is the same request, otherwise a new key. */
 export function openKey(name: string, question: string): string {
   const kept = recall<Pending>(name);
   if (kept && kept.question === question && Date.now() - kept.since < KEY_AGE_MAX_MS) return kept.key;

@@ -1,8 +1,8 @@
 /**
- * The vendor's door to the shop: everything the API offers, with a session of its own.
+ * The vendor's client: the whole API, with a separate session.
  *
- * It is kept apart from the buyer's: who signs in here does not hand a cart over, and whoever tries the shop as a
- * customer in the next tab stays one.
+ * The session is separate from the buyer's: a sign-in here does not hand over a cart, and a vendor who tries the shop
+ * as a customer in another tab stays a customer there.
  */
 import {
   createClient,
@@ -18,7 +18,7 @@ import { signal } from "@preact/signals";
 const STORE_NAME = "fusion.console";
 const STAFF_ROLES = ["vendor", "admin"];
 
-/** A store that also takes a session from elsewhere, and tells the client of it. */
+/** A store that can also adopt a session from elsewhere, and notifies the client of it. */
 function openStore(): SessionStore & { adopt(session: Session): void } {
   const kept = localStore(STORE_NAME);
   let tell = () => {};
@@ -39,9 +39,9 @@ const store = openStore();
 export const client = createClient({ store, guests: false });
 
 export const staff = signal<Session | undefined>(client.session.current);
-/** True when a session ended that nobody ended on purpose. */
+/** Whether a session ended without a sign-out. */
 export const sessionEnded = signal(false);
-/** The address that is signed in; nothing while it is not known, or for a token without an account. */
+/** The e-mail address of the account; `undefined` while it is not known, and for a token without an account. */
 export const staffEmail = signal<string | undefined>(undefined);
 
 let leaving = false;
@@ -58,7 +58,7 @@ export function isStaff(session: Session): boolean {
 }
 
 export async function signInStaff(email: string, password: string): Promise<void> {
-  // A customer who signs in as somebody else hands nothing over.
+  // Nothing is handed over when a customer signs in as another person.
   leaving = true;
   client.session.forget();
   leaving = false;
@@ -66,7 +66,7 @@ export async function signInStaff(email: string, password: string): Promise<void
   staffEmail.value = email;
 }
 
-/** Works as whom an access token names. It is asked for first; a token that is not good changes nothing. */
+/** Uses an access token as the session. The token is tested first; an invalid token changes nothing. */
 export async function useToken(token: string): Promise<void> {
   const probe = createClient({ token, guests: false });
   const session = probe.session.current;
@@ -87,7 +87,7 @@ export async function learnWho(): Promise<void> {
   staffEmail.value = (await client.call("get_me")).email;
 }
 
-/** A session that the server does not know any more is over here, too. */
+/** Ends the session if the server no longer knows it. */
 export function noteRefusal(thrown: unknown): void {
   const over = isProblem(thrown, "authentication_required", "invalid_token", "invalid_refresh_token");
   if (over && staff.value) client.session.forget();
@@ -95,7 +95,7 @@ export function noteRefusal(thrown: unknown): void {
 
 let connection: Live | undefined;
 
-/** The live connection of the console, made when it is first needed. */
+/** Returns the console's real-time connection, created on first use. */
 export function liveLine(): Live {
   connection ??= live(client, { client: "console/0.1" });
   return connection;

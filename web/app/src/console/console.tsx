@@ -1,4 +1,4 @@
-/** The vendor's console: who may come in, what stands around its pages, and the table of them. */
+/** The vendor console: access control, the layout, and the table of pages. */
 import type { ComponentType } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { PageProps } from "../app";
@@ -20,7 +20,7 @@ import { ct, wordsReady, type ConsoleTextKey } from "./words";
 
 type Page = ComponentType<PageProps>;
 
-/** Every page of the console, each fetched when it is first gone to. The first pattern that fits is it. */
+/** The pages of the console, each loaded on first use. The first matching pattern wins. */
 const PAGES: [pattern: string, load: () => Promise<Page>][] = [
   ["/console", async () => (await import("./overview-page")).OverviewPage],
   ["/console/products", async () => (await import("./products/products-page")).ProductsPage],
@@ -44,7 +44,7 @@ const SECTIONS: [href: string, label: ConsoleTextKey, also?: string][] = [
   ["/console/stock", "nav.stock"],
 ];
 
-/** What has been fetched: going there again needs no waiting. */
+/** The pages that have been loaded; opening them again needs no wait. */
 const fetched = new Map<string, Page>();
 
 export async function loadConsole(): Promise<Page> {
@@ -55,7 +55,7 @@ export async function loadConsole(): Promise<Page> {
 function Console(_: PageProps) {
   const who = staff.value;
   const inside = who !== undefined && isStaff(who);
-  // A session that ends takes nothing away that is being written: the page waits below the door.
+  // When a session expires, unsaved input must not be lost: the page stays mounted below the sign-in form.
   const waits = useRef(false);
   waits.current = inside || (waits.current && sessionEnded.value);
   return (

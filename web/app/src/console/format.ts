@@ -1,4 +1,4 @@
-/** Amounts and times as a vendor writes and reads them. */
+/** Formats and parses amounts and times for vendors. */
 import { decimalAmount, parseAmount as parseTyped } from "@fusioncommerce/client";
 import { locale } from "../i18n";
 import type { Money } from "@fusioncommerce/client";
@@ -13,17 +13,17 @@ export function signed(n: number): string {
   return new Intl.NumberFormat(locale(), { signDisplay: "exceptZero" }).format(n);
 }
 
-/** What stands in a field for an amount: `129.00`. */
+/** Returns the text of an amount field: `129.00`. */
 export function amountText(money: Money | undefined): string {
   return money ? decimalAmount(money) : "";
 }
 
-/** What was typed as an amount, in minor units; nothing where it is none. */
+/** Parses a typed amount, and returns minor units; `undefined` if it is not an amount. */
 export function parseAmount(text: string, currency: string): number | undefined {
   return parseTyped(text, currency, locale());
 }
 
-/** A whole number as it was typed, with its sign; nothing where it is none. */
+/** Parses a typed whole number with its sign; `undefined` if it is not a number. */
 export function parseCount(text: string): number | undefined {
   const plain = text.trim().replace("\u2212", "-");
   return /^[+-]?\d{1,12}$/.test(plain) ? Number(plain) : undefined;
@@ -31,7 +31,7 @@ export function parseCount(text: string): number | undefined {
 
 const DAY_AND_TIME: Intl.DateTimeFormatOptions = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" };
 
-/** Day and time in the browser's zone, with the year where it is another. */
+/** Formats day and time in the browser's time zone, with the year if it is not the current one. */
 export function dayTime(instant: string): string {
   const date = new Date(instant);
   const year: Intl.DateTimeFormatOptions = date.getFullYear() === new Date().getFullYear() ? {} : { year: "numeric" };
@@ -47,7 +47,7 @@ export function clockTime(instant: string | number): string {
   return new Intl.DateTimeFormat(locale(), parts).format(new Date(instant));
 }
 
-/** A time at an axis that shows `span` seconds: as short as tells its neighbours apart. */
+/** Formats a time on an axis that shows `span` seconds: just long enough to distinguish neighbouring ticks. */
 export function axisTime(instant: number, span: number): string {
   const clock: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit" };
   const parts: Intl.DateTimeFormatOptions =
@@ -61,7 +61,7 @@ export function axisTime(instant: number, span: number): string {
   return new Intl.DateTimeFormat(locale(), { ...parts, hourCycle: "h23" }).format(new Date(instant));
 }
 
-/** A time of today as a time alone, another with its day. */
+/** Formats a time of today as a time alone, other times with their day. */
 export function clockOrDay(instant: string | number): string {
   const date = new Date(instant);
   return date.toDateString() === new Date().toDateString() ? clockTime(instant) : dayTime(date.toISOString());
@@ -71,14 +71,14 @@ export function zoneName(): string {
   return Intl.DateTimeFormat().resolvedOptions().timeZone;
 }
 
-/** An instant as `datetime-local` fields take it, in the browser's zone. */
+/** Converts an instant to the value of a `datetime-local` field, in the browser's time zone. */
 export function toLocalField(instant: string | undefined): string {
   if (!instant) return "";
   const date = new Date(instant);
   return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
 
-/** What a `datetime-local` field says, as an instant; nothing where it is none. */
+/** Converts the value of a `datetime-local` field to an instant; `undefined` if it is not valid. */
 export function fromLocalField(text: string): string | undefined {
   const date = new Date(text);
   return text === "" || Number.isNaN(date.getTime()) ? undefined : date.toISOString();

@@ -1,4 +1,4 @@
-/** What a vendor looks at first: drops that run, orders that wait. */
+/** The start page of the console: running drops and open orders. */
 import type { Drop } from "@fusioncommerce/client";
 import type { PageProps } from "../app";
 import { useLoad } from "../ui/use-load";
@@ -37,7 +37,7 @@ export function OverviewPage(_: PageProps) {
   );
 }
 
-/** Receipts that buyers wait for in vain: nothing is shown while every mail goes out. */
+/** Receipts that could not be delivered; nothing is shown if there are none. */
 function UndeliveredMails() {
   const { value } = useLoad("mails", () => read("list_undelivered_mails"));
   const items = value?.items.filter(({ state, tries }) => state === "failed" || tries > 1) ?? [];

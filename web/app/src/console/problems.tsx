@@ -1,4 +1,4 @@
-/** What went wrong, in a vendor's words. */
+/** Error messages for vendors. */
 import { isUnknown, Problem } from "@fusioncommerce/client";
 import type { ComponentChildren } from "preact";
 import { money } from "../i18n";
@@ -6,7 +6,7 @@ import { Notice } from "../ui/notice";
 import { wholeNumber } from "./format";
 import { ct, ctn } from "./words";
 
-/** One sentence or two: what happened, and what to do about it. */
+/** Returns one or two sentences: what happened, and what to do about it. */
 export function problemText(thrown: unknown): string {
   if (isUnknown(thrown)) return ct("problem.unknown");
   if (!(thrown instanceof Problem)) return ct("problem.internal");
@@ -65,12 +65,12 @@ interface Props {
   error: unknown;
   title?: string;
   onRetry?: (() => void) | undefined;
-  /** Pointers of fields that show their own error; the others are listed here. */
+  /** Whether the field of a pointer shows its own error; the other errors are listed here. */
   shown?: (pointer: string) => boolean;
   children?: ComponentChildren;
 }
 
-/** An error where it happened, with what the server said of fields that the page does not show. */
+/** An error notice, with the server's errors of fields that the page does not show. */
 export function Trouble({ error, title, onRetry, shown, children }: Props) {
   const problem = error instanceof Problem ? error : undefined;
   const others = problem?.errors.filter(({ pointer }) => !shown?.(pointer)) ?? [];
@@ -99,7 +99,7 @@ export function Trouble({ error, title, onRetry, shown, children }: Props) {
   );
 }
 
-/** In place of a list that could not be read. */
+/** Shown instead of a list that could not be read. */
 export function LoadTrouble({ error, onRetry }: { error: unknown; onRetry: () => void }) {
   return <Trouble error={error} title={ct("problem.load")} onRetry={onRetry} />;
 }

@@ -132,7 +132,7 @@ function TokenForm() {
   );
 }
 
-/** Signed in, but as somebody who has no business here. */
+/** Shown to an account without access to the console. */
 export function NotStaff() {
   const who = staffEmail.value;
   return (

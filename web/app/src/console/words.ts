@@ -1,4 +1,4 @@
-/** The console's texts: a catalogue of their own, fetched with the console and never with the shop. */
+/** The console's texts: a separate catalogue, loaded with the console and never with the shop. */
 import { effect, signal } from "@preact/signals";
 import { language, type Language } from "../i18n";
 import type { Plural } from "../i18n/catalogue";
@@ -18,7 +18,7 @@ const load: Record<Language, () => Promise<ConsoleCatalogue>> = {
 };
 
 const catalogue = signal<ConsoleCatalogue>(consoleEn);
-/** The language that `catalogue` is in: plural forms go by it while another one is on its way. */
+/** The language of `catalogue`: plural forms follow it while another language is loading. */
 const spoken = signal<Language>("en");
 
 async function speak(next: Language): Promise<void> {
@@ -28,7 +28,7 @@ async function speak(next: Language): Promise<void> {
   spoken.value = next;
 }
 
-/** Settles when the console can be read in the language that the shop is in. */
+/** Resolves when the console's texts are available in the language of the shop. */
 export const wordsReady = speak(language.value);
 
 effect(() => {
@@ -41,14 +41,14 @@ export function ct(key: ConsoleTextKey, values: Values = {}): string {
   return fill(catalogue.value[key], values);
 }
 
-/** The form of `key` for `n`, with `{n}` filled in. */
+/** Returns the form of `key` for `n`, with `{n}` filled in. */
 export function ctn(key: ConsolePluralKey, n: number, values: Values = {}): string {
   const forms: Plural = catalogue.value[key];
   const rule = new Intl.PluralRules(spoken.value).select(n);
   return fill(forms[rule] ?? forms.other, { n: wholeNumber(n), ...values });
 }
 
-/** A length of time in its largest whole unit: `1 second`, `10 minutes`. */
+/** Formats a duration in its largest whole unit: `1 second`, `10 minutes`. */
 export function durationWords(seconds: number): string {
   if (seconds % 86_400 === 0) return ctn("live.days", seconds / 86_400);
   if (seconds % 3600 === 0) return ctn("live.hours", seconds / 3600);

@@ -1,50 +1,50 @@
-/** Every answer that a claim can get, in its own words and with its next step. */
+/** A message for every response to a claim, with the next step. */
 import { t, time, tn } from "../i18n";
 import type { Drop } from "../types";
 import { errorText } from "../ui/load-state";
 import { Notice } from "../ui/notice";
-import type { ClaimDesk } from "./claim-desk";
+import type { ClaimFlow } from "./claim-flow";
 import type { Phase } from "./phase";
 
 interface Props {
-  desk: ClaimDesk;
+  flow: ClaimFlow;
   drop: Drop;
   nameOf: (sku: string) => string;
 }
 
-export function ClaimAnswers({ desk, drop, nameOf }: Props) {
-  const waiting = Object.values(desk.busy.value).find((state) => state !== "sending" && state !== "answered");
+export function ClaimAnswers({ flow, drop, nameOf }: Props) {
+  const waiting = Object.values(flow.busy.value).find((state) => state !== "sending" && state !== "answered");
   return (
     <div class="drop-notices">
       {waiting === "offline" && <Notice tone="warn" title={t("claim.waitOffline")} alert />}
       {waiting === "overloaded" && <Notice tone="warn" title={t("claim.waitOverloaded")} alert />}
       {waiting === "unknown" && <Notice tone="warn" title={t("claim.waitUnknown")} alert />}
-      <Refusal desk={desk} drop={drop} nameOf={nameOf} />
+      <Refusal flow={flow} drop={drop} nameOf={nameOf} />
     </div>
   );
 }
 
-/** Whether what is held is the buyer's own. */
+/** Returns whether all held units belong to this buyer. */
 function holdsAll(mine: number, held = 0): boolean {
   return mine > 0 && mine >= held;
 }
 
-function Refusal({ desk, drop, nameOf }: Props) {
-  const refusal = desk.refusal.value;
+function Refusal({ flow, drop, nameOf }: Props) {
+  const refusal = flow.refusal.value;
   if (!refusal) return null;
   const { sku, error } = refusal;
   const item = nameOf(sku);
   const retry = (
-    <button class="button second" type="button" onClick={() => void desk.claim(sku)}>
+    <button class="button second" type="button" onClick={() => void flow.claim(sku)}>
       {t("common.retry")}
     </button>
   );
   switch (error.code) {
     case "sold_out":
-      // One has come back since: the button says so.
+      // A unit has returned since, as the button shows.
       if (Date.parse(drop.as_of) > refusal.at && drop.items.some((one) => one.sku === sku && one.available > 0)) return null;
-      // All that is held is held here.
-      if (error.problem?.may_return && holdsAll(desk.heldOf(sku), drop.items.find((one) => one.sku === sku)?.held)) return null;
+      // All held units are held by this buyer.
+      if (error.problem?.may_return && holdsAll(flow.heldOf(sku), drop.items.find((one) => one.sku === sku)?.held)) return null;
       return error.problem?.may_return ? (
         <Notice tone="warn" title={t("claim.mayReturnTitle", { item })} alert>
           {t("claim.mayReturnText")}
@@ -93,7 +93,7 @@ function Refusal({ desk, drop, nameOf }: Props) {
         </Notice>
       );
     case "session_ended":
-      // Said once, above the page, with its own next steps.
+      // Shown once at the top of the page, with the next steps.
       return null;
     default:
       return (
@@ -107,13 +107,13 @@ function Refusal({ desk, drop, nameOf }: Props) {
 
 interface StateProps {
   drop: Drop;
-  desk: ClaimDesk;
+  flow: ClaimFlow;
   phase: Phase;
   needsAccount: boolean;
 }
 
-/** What the drop as a whole is like, when there is nothing to tap. */
-export function DropStateNotice({ drop, desk, phase, needsAccount }: StateProps) {
+/** A notice about the state of the whole drop, when nothing can be claimed. */
+export function DropStateNotice({ drop, flow, phase, needsAccount }: StateProps) {
   switch (phase) {
     case "scheduled":
     case "opening":
@@ -124,11 +124,11 @@ export function DropStateNotice({ drop, desk, phase, needsAccount }: StateProps)
       );
     case "open":
       if (needsAccount) return <AccountNeeded />;
-      return desk.units.value >= drop.per_buyer_max ? (
+      return flow.units.value >= drop.per_buyer_max ? (
         <Notice title={t("claim.limitTitle")}>{tn("claim.limitText", drop.per_buyer_max)}</Notice>
       ) : null;
     case "may_return":
-      return holdsAll(desk.heldOf(), drop.held) ? (
+      return holdsAll(flow.heldOf(), drop.held) ? (
         <Notice title={t("state.mineTitle")}>{t("state.mineText")}</Notice>
       ) : (
         <Notice tone="warn" title={t("state.mayReturnTitle")}>

@@ -6,11 +6,14 @@ const NEAR_MS = 60_000;
 
 interface Props {
   until: string;
-  /** One line of digits instead of boxes. */
+  /** Whether to show one line of digits instead of boxes. */
   short?: boolean;
 }
 
-/** The time left, on the server's clock. It is not spoken: milestones are, by whoever knows what they mean. */
+/**
+ * The remaining time, on the server's clock. It is not announced to screen readers; the pages announce milestones,
+ * whose meaning they know.
+ */
 export function Countdown({ until, short = false }: Props) {
   const leftMs = Math.max(0, msUntil(until, now.value));
   if (short) return <span class="digits">{shortLeft(leftMs)}</span>;

@@ -12,7 +12,7 @@ import { LoadFailed } from "../ui/load-state";
 import { NoPayments } from "../ui/no-payments";
 import { PageTitle } from "../ui/page-title";
 import { ProductPicture } from "../ui/product-picture";
-import { ClaimDesk } from "./claim-desk";
+import { ClaimFlow } from "./claim-flow";
 import { ClaimAnswers, DropStateNotice } from "./claim-answers";
 import { Countdown } from "./countdown";
 import { HoldBar, HoldList } from "./holds";
@@ -27,30 +27,30 @@ export function DropPage({ params }: PageProps) {
   const { drop, error, retry, nameOf } = useDrop(id);
   const names = useRef(nameOf);
   names.current = nameOf;
-  const desk = useMemo(() => new ClaimDesk(id, (sku) => names.current(sku)), [id]);
-  useEffect(() => () => desk.dispose(), [desk]);
+  const flow = useMemo(() => new ClaimFlow(id, (sku) => names.current(sku)), [id]);
+  useEffect(() => () => flow.dispose(), [flow]);
   useEffect(() => {
-    if (drop) desk.resume(drop.items);
-  }, [drop === undefined, desk]);
+    if (drop) flow.resume(drop.items);
+  }, [drop === undefined, flow]);
 
   if (error && !drop) return <LoadFailed error={error} onRetry={retry} />;
   if (!drop) return <DropSkeleton />;
-  return <DropView drop={drop} desk={desk} nameOf={nameOf} />;
+  return <DropView drop={drop} flow={flow} nameOf={nameOf} />;
 }
 
-function DropView({ drop, desk, nameOf }: { drop: Drop; desk: ClaimDesk; nameOf: (sku: string) => string }) {
+function DropView({ drop, flow, nameOf }: { drop: Drop; flow: ClaimFlow; nameOf: (sku: string) => string }) {
   const phase = phaseOf(drop, now.value);
   const starting = phase === "scheduled" || phase === "opening";
-  useMilestones(starting ? drop.starts_at : desk.holds.value[0]?.expires_at);
+  useMilestones(starting ? drop.starts_at : flow.holds.value[0]?.expires_at);
   const product = seenOf(drop.product_id);
   const holdTitle = useRef<HTMLHeadingElement>(null);
   const onHeld = (byKeyboard: boolean) => {
     // Drawn by then. The next Tab leads to the checkout.
     if (byKeyboard) requestAnimationFrame(() => holdTitle.current?.focus());
   };
-  // What was looked at last; at first what is held, or all that there is.
+  // The item last looked at; initially the held item, or the only item of the drop.
   const [looked, setLooked] = useState<string>();
-  const wanted = looked ?? desk.holds.value[0]?.sku ?? (drop.items.length === 1 ? drop.items[0]?.sku : undefined);
+  const wanted = looked ?? flow.holds.value[0]?.sku ?? (drop.items.length === 1 ? drop.items[0]?.sku : undefined);
   const needsAccount = drop.audience === "customers" && !session.value?.role;
 
   return (
@@ -87,18 +87,18 @@ function DropView({ drop, desk, nameOf }: { drop: Drop; desk: ClaimDesk; nameOf:
             <Sizes
               drop={drop}
               phase={phase}
-              desk={desk}
+              flow={flow}
               nameOf={nameOf}
               barred={needsAccount || !CAN_PAY}
               onHeld={onHeld}
               onLook={setLooked}
             />
           </section>
-          {/* What comes and goes stands below the buttons: nothing moves under a finger. */}
-          <HoldBar desk={desk} title={holdTitle} words={barWords(desk, phase)} />
-          <HoldList desk={desk} nameOf={nameOf} />
-          <ClaimAnswers desk={desk} drop={drop} nameOf={nameOf} />
-          <DropStateNotice drop={drop} desk={desk} phase={phase} needsAccount={needsAccount} />
+          {/* Elements that appear and disappear are below the buttons, so that no button moves during a tap. */}
+          <HoldBar flow={flow} title={holdTitle} words={barWords(flow, phase)} />
+          <HoldList flow={flow} nameOf={nameOf} />
+          <ClaimAnswers flow={flow} drop={drop} nameOf={nameOf} />
+          <DropStateNotice drop={drop} flow={flow} phase={phase} needsAccount={needsAccount} />
           <StockBar drop={drop} />
           <p class="small quiet">
             {tn("drop.cap", drop.per_buyer_max)} {holdWords(drop.hold_seconds)}
@@ -109,7 +109,7 @@ function DropView({ drop, desk, nameOf }: { drop: Drop; desk: ClaimDesk; nameOf:
   );
 }
 
-/** Whole minutes as minutes, anything else to the second. */
+/** Formats whole minutes as minutes, other durations as seconds. */
 function holdWords(seconds: number): string {
   return seconds % 60 === 0 ? tn("drop.holdFor", seconds / 60) : tn("drop.holdForSeconds", seconds);
 }
@@ -120,14 +120,14 @@ function PhaseBadge({ phase }: { phase: Phase }) {
   return <span class="badge">{t(phase === "sold_out" ? "drop.itemGone" : "drop.over")}</span>;
 }
 
-/** What the bar says while nothing is held. */
-function barWords(desk: ClaimDesk, phase: Phase): string {
-  const isWaiting = Object.values(desk.busy.value).some((state) => state !== "answered");
+/** Returns the text of the bar while nothing is held. */
+function barWords(flow: ClaimFlow, phase: Phase): string {
+  const isWaiting = Object.values(flow.busy.value).some((state) => state !== "answered");
   if (isWaiting) return t("drop.claiming");
   return t(phase === "open" || phase === "may_return" ? "hold.none" : phase === "scheduled" || phase === "opening" ? "hold.notYet" : "hold.over");
 }
 
-/** Always as high as it is while it counts: at the opening fingers are over the buttons below. */
+/** The clock keeps its height after the countdown: at the opening, fingers are over the buttons below. */
 function Clock({ drop, phase }: { drop: Drop; phase: Phase }) {
   const { label, until } = clockOf(drop, phase);
   return (

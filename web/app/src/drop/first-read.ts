@@ -1,4 +1,4 @@
-/** The drop of the address that the document was opened with, asked for while its page is still on its way. */
+/** The drop in the URL of the document, requested while its page is still loading. */
 import { isProblem } from "@fusioncommerce/client";
 import { call } from "../api";
 import { match } from "../router";
@@ -11,18 +11,18 @@ export function readFirst(path: string): void {
   const name = match("/drops/:id", path)?.["id"];
   if (!name) return;
   const id = idIn(name);
-  // As nobody: so the browser has asked already, by the word of the server (`Link: rel=preload`), and no session is renewed
-  // before. Who may see more than everyone asks again.
+  // Without a token, so that the request matches the one that the browser has already sent (`Link: rel=preload`), and
+  // no session is renewed before it. A visitor with more access than the public requests it again.
   const answer = call("get_drop", { params: { id }, anonymous: true }).catch((error: unknown) => {
     if (isProblem(error, "not_found")) return call("get_drop", { params: { id } });
     throw error;
   });
   first = { id, answer };
-  // Whoever takes it hears of a failure.
+  // The caller of `takeFirst` handles a failure.
   first.answer.catch(() => undefined);
 }
 
-/** The answer, once: what is asked for later has to be newer. */
+/** Returns the response once, since later requests must get a newer one. */
 export function takeFirst(id: string): Promise<Drop> | undefined {
   const answer = first?.id === id ? first.answer : undefined;
   first = undefined;

@@ -5,22 +5,25 @@ import { money, t, tn } from "../i18n";
 import type { Claim } from "../types";
 import { announce } from "../ui/announcer";
 import { Icon } from "../ui/icon";
-import type { ClaimDesk, Past } from "./claim-desk";
+import type { ClaimFlow, Past } from "./claim-flow";
 import { shortLeft } from "./countdown";
 
 const NEAR_MS = 60_000;
 
 interface BarProps {
-  desk: ClaimDesk;
-  /** Gets the focus after a claim by keyboard, so that the next Tab leads to the checkout. */
+  flow: ClaimFlow;
+  /** The element that gets the focus after a claim by keyboard, so that the next Tab leads to the checkout. */
   title: RefObject<HTMLHeadingElement>;
-  /** What is said while nothing is held, and beside it. */
+  /** The text while nothing is held, and beside the bar. */
   words: string;
 }
 
-/** What is held and the way to the checkout, in a bar that is always there and always as high: nothing moves for it. */
-export function HoldBar({ desk, title, words }: BarProps) {
-  const holds = desk.holds.value;
+/**
+ * The held units and the link to the checkout, in a bar that is always visible with the same height, so that nothing
+ * moves.
+ */
+export function HoldBar({ flow, title, words }: BarProps) {
+  const holds = flow.holds.value;
   const first = holds[0];
   const paying = holds.some((claim) => claim.checkout_id !== undefined);
   return (
@@ -36,7 +39,7 @@ export function HoldBar({ desk, title, words }: BarProps) {
         <p class="hold-bar-words quiet">{words}</p>
       )}
       {first && (
-        <a class="button" href={`/drops/${desk.dropId}/checkout`}>
+        <a class="button" href={`/drops/${flow.dropId}/checkout`}>
           {t(paying ? "hold.payOpen" : "hold.pay")}
           <Icon name="arrow" />
         </a>
@@ -45,16 +48,16 @@ export function HoldBar({ desk, title, words }: BarProps) {
   );
 }
 
-/** Every hold of this drop, with what became of those that are over. */
-export function HoldList({ desk, nameOf }: { desk: ClaimDesk; nameOf: (sku: string) => string }) {
-  const rows = desk.rows.value;
+/** All holds of this drop, including the outcome of those that have ended. */
+export function HoldList({ flow, nameOf }: { flow: ClaimFlow; nameOf: (sku: string) => string }) {
+  const rows = flow.rows.value;
   if (rows.length === 0) return null;
   return (
     <ul role="list" class="holds" aria-label={t("hold.list")}>
       {rows.map(({ claim, how }) => (
         <li key={claim.id} class={how === "held" ? "hold" : "hold over"}>
           {how === "held" ? (
-            <Hold claim={claim} desk={desk} name={nameOf(claim.sku)} />
+            <Hold claim={claim} flow={flow} name={nameOf(claim.sku)} />
           ) : (
             <PastHold how={how} name={nameOf(claim.sku)} />
           )}
@@ -64,9 +67,9 @@ export function HoldList({ desk, nameOf }: { desk: ClaimDesk; nameOf: (sku: stri
   );
 }
 
-function Hold({ claim, desk, name }: { claim: Claim; desk: ClaimDesk; name: string }) {
+function Hold({ claim, flow, name }: { claim: Claim; flow: ClaimFlow; name: string }) {
   const [asking, setAsking] = useState(false);
-  const returning = desk.returning.value.includes(claim.id);
+  const returning = flow.returning.value.includes(claim.id);
   const ask = () => {
     setAsking(!asking);
     if (!asking) announce(t("hold.ask", { item: name }));
@@ -81,7 +84,7 @@ function Hold({ claim, desk, name }: { claim: Claim; desk: ClaimDesk; name: stri
           <HoldTimer until={claim.expires_at} />
         </div>
         {asking && (
-          <button class="button second" type="button" aria-disabled={returning} onClick={() => void desk.giveBack(claim)}>
+          <button class="button second" type="button" aria-disabled={returning} onClick={() => void flow.giveBack(claim)}>
             {t(returning ? "hold.givingBack" : "hold.yes", { item: name })}
           </button>
         )}
@@ -89,7 +92,7 @@ function Hold({ claim, desk, name }: { claim: Claim; desk: ClaimDesk; name: stri
       {claim.checkout_id ? (
         <span class="badge">{t("hold.inCheckout")}</span>
       ) : (
-        // Where the question was asked is the answer that loses nothing.
+        // While asking, the button at the tapped position keeps the hold, so that a second tap loses nothing.
         <button class="button second hold-action" type="button" aria-disabled={returning} onClick={() => !returning && ask()}>
           {t(asking ? "hold.keep" : "hold.giveBack")}
         </button>

@@ -1,4 +1,4 @@
-/** Says 60, 30 and 10 seconds before a moment, once each, to those who do not see the countdown. */
+/** Announces 60, 30 and 10 seconds before a moment, once each, for users who do not see the countdown. */
 import { useEffect, useRef } from "preact/hooks";
 import { msUntil, now } from "../clock";
 import { t } from "../i18n";
@@ -14,7 +14,7 @@ export function useMilestones(until: string | undefined): void {
         if (until === undefined) return;
         const leftS = msUntil(until, instant) / 1000;
         if (said.current.until !== until) {
-          // What has passed before the page was opened is not said.
+          // Milestones that passed before the page was opened are not announced.
           said.current = { until, next: MILESTONES_S.filter((second) => second >= leftS).length };
         }
         const next = MILESTONES_S[said.current.next];

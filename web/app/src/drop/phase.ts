@@ -1,13 +1,13 @@
-/** How a drop stands for a buyer. */
+/** The phase of a drop, as a buyer sees it. */
 import { msUntil } from "../clock";
 import type { Drop, DropItem } from "../types";
 
 export type Phase =
   | "scheduled"
-  /** Its time has come, and the server has not said so yet. */
+  /** Its start has passed, but the server has not reported the opening yet. */
   | "opening"
   | "open"
-  /** Nothing to claim, but somebody's hold may come back. */
+  /** Nothing to claim, but held units may return. */
   | "may_return"
   | "sold_out"
   | "ended"
@@ -35,5 +35,5 @@ export function itemStateOf(item: DropItem, phase: Phase): ItemState {
   return item.held > 0 ? "all_held" : "gone";
 }
 
-/** At or below this many left the number is shown in the colour of haste. */
+/** At or below this number, the remaining units are shown in the warning colour. */
 export const FEW = 5;

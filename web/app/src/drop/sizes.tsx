@@ -1,24 +1,24 @@
 import { money, t, tn } from "../i18n";
 import type { Drop, DropItem } from "../types";
 import { Price } from "../ui/price";
-import type { ClaimDesk } from "./claim-desk";
+import type { ClaimFlow } from "./claim-flow";
 import { FEW, itemStateOf, type Phase } from "./phase";
 
 interface Props {
   drop: Drop;
   phase: Phase;
-  desk: ClaimDesk;
+  flow: ClaimFlow;
   nameOf: (sku: string) => string;
-  /** Only for customers with an account, and this is none. */
+  /** Whether the drop is only for customers with an account, and the buyer has none. */
   barred: boolean;
-  /** After a claim that succeeded; `byKeyboard` when no finger is on the button. */
+  /** Called after a successful claim; `byKeyboard` if no finger is on the button. */
   onHeld: (byKeyboard: boolean) => void;
-  /** An item that a finger, a pointer or the keyboard is at: the page shows its picture. */
+  /** Called when a finger, a pointer or the keyboard is on an item: the page shows its picture. */
   onLook: (sku: string) => void;
 }
 
 export function Sizes({ drop, nameOf, ...rest }: Props) {
-  const isAtLimit = rest.desk.units.value >= drop.per_buyer_max;
+  const isAtLimit = rest.flow.units.value >= drop.per_buyer_max;
   return (
     <ul role="list" class="sizes">
       {drop.items.map((item) => (
@@ -30,14 +30,14 @@ export function Sizes({ drop, nameOf, ...rest }: Props) {
 
 type SizeProps = Omit<Props, "drop" | "nameOf"> & { item: DropItem; name: string; isAtLimit: boolean };
 
-function Size({ item, phase, desk, name, barred, isAtLimit, onHeld, onLook }: SizeProps) {
+function Size({ item, phase, flow, name, barred, isAtLimit, onHeld, onLook }: SizeProps) {
   const state = itemStateOf(item, phase);
-  const busy = desk.busy.value[item.sku];
+  const busy = flow.busy.value[item.sku];
   const canClaim = state === "available" && !barred && !isAtLimit;
-  const isMine = state === "all_held" && desk.heldOf(item.sku) >= item.held;
+  const isMine = state === "all_held" && flow.heldOf(item.sku) >= item.held;
   const label = t("drop.claimItem", { item: name, price: money(item.price) });
   const claim = async (byKeyboard: boolean) => {
-    if (!busy && (await desk.claim(item.sku))) onHeld(byKeyboard);
+    if (!busy && (await flow.claim(item.sku))) onHeld(byKeyboard);
   };
   return (
     <li

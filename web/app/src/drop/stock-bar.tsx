@@ -1,7 +1,7 @@
 import { number, t } from "../i18n";
 import type { Drop } from "../types";
 
-/** How much of the drop is sold and held, in one bar; the words beside it say the same. */
+/** The sold and held shares of a drop as a bar; the text beside it contains the same information. */
 export function StockBar({ drop }: { drop: Drop }) {
   const share = (n: number) => (drop.quantity > 0 ? (100 * n) / drop.quantity : 0);
   return (

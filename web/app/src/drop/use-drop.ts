@@ -8,13 +8,13 @@ import { announce } from "../ui/announcer";
 import { nameItem, usePictures } from "../shop/catalogue";
 import { takeFirst } from "./first-read";
 
-/** A drop that has not been told to have opened or ended so long after its time is asked for; not by all at once. */
+/** The delay after which a drop that has not been reported as opened or ended is requested, spread over all clients. */
 const LATE_MS = 300;
 const LATE_SPREAD_MS = 700;
-/** What a browser's timer can wait for. */
+/** The longest delay of a browser's timer. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
-/** When the drop will be another by itself. */
+/** Returns the time of the drop's next scheduled change. */
 function turnOf({ state, starts_at, ends_at }: Drop): string | undefined {
   if (state === "scheduled") return starts_at;
   return state === "open" || state === "sold_out" ? ends_at : undefined;
@@ -31,7 +31,7 @@ export interface LiveDrop {
   nameOf: (sku: string) => string;
 }
 
-/** A drop as it is now, and by what name its items are called. */
+/** Returns the current state of a drop and the names of its items. */
 export function useDrop(id: string): LiveDrop {
   const [drop, setDrop] = useState<Drop>();
   const [error, setError] = useState<ShopError>();
@@ -42,7 +42,7 @@ export function useDrop(id: string): LiveDrop {
     setError(undefined);
     const read = () => takeFirst(id) ?? call("get_drop", { params: { id } });
     const onState = (next: Drop) => {
-      // What was asked for may arrive behind what was told.
+      // A response may arrive after a newer update of the topic.
       if (newest && next.as_of < newest.as_of) return;
       const before = newest?.state;
       const viewers = next.viewers ?? newest?.viewers;

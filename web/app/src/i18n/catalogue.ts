@@ -1,6 +1,6 @@
 import type { en } from "./en";
 
-/** A text that depends on a number: one form for each plural category that the language has. */
+/** A text that depends on a number: one form for each plural category of the language. */
 export type Plural = Partial<Record<Intl.LDMLPluralRule, string>> & { other: string };
 
 export type Key = keyof typeof en;

@@ -1,4 +1,4 @@
-/** The console's texts in English. Its keys are what every other language of the console fills. */
+/** The console's texts in English. Every other language of the console has the same keys. */
 export const consoleEn = {
   "nav.console": "Console",
   "nav.label": "Console",

@@ -1,4 +1,4 @@
-/** The shop's texts in English. Its keys are the catalogue that every other language fills. */
+/** The shop's texts in English. Every other language has the same keys. */
 export const en = {
   "shop.tagline": "Limited drops, sold fairly and live.",
   "nav.skip": "Skip to the content",

@@ -1,4 +1,6 @@
-/** Texts, amounts and times in the buyer's language. English is inside; another language is fetched when it is chosen. */
+/**
+ * Texts, amounts and times in the buyer's language. English is in the bundle; other languages are loaded when chosen.
+ */
 import { formatMoney } from "@fusioncommerce/client";
 import { signal } from "@preact/signals";
 import { keep, recall } from "../storage";
@@ -25,7 +27,7 @@ export function t(key: TextKey, values: Values = {}): string {
   return fill(catalogue.value[key], values);
 }
 
-/** The form of `key` for `n`, with `{n}` filled in. */
+/** Returns the form of `key` for `n`, with `{n}` filled in. */
 export function tn(key: PluralKey, n: number, values: Values = {}): string {
   const forms: Plural = catalogue.value[key];
   const rule = new Intl.PluralRules(language.value).select(n);
@@ -36,7 +38,7 @@ function fill(text: string, values: Values): string {
   return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
 }
 
-/** The language with the buyer's region where the browser names one: `en-GB` writes 21:53, `en-US` 9:53 PM. */
+/** Returns the language with the buyer's region, if the browser names one: `en-GB` formats 21:53, `en-US` 9:53 PM. */
 export function locale(): string {
   return navigator.languages.find((tag) => tag.split("-")[0] === language.value) ?? language.value;
 }
@@ -49,14 +51,14 @@ export function money(amount: Money): string {
   return formatMoney(amount, locale());
 }
 
-/** How long from now: in seconds below two minutes, then in minutes. */
+/** Formats a duration from now: in seconds below two minutes, otherwise in minutes. */
 export function inTime(ms: number): string {
   const seconds = Math.max(1, Math.ceil(ms / 1_000));
   const words = new Intl.RelativeTimeFormat(locale(), { numeric: "always" });
   return seconds < 120 ? words.format(seconds, "second") : words.format(Math.ceil(seconds / 60), "minute");
 }
 
-/** Today's times as a time alone, others with their day. */
+/** Formats a time of today as a time alone, other times with their day. */
 export function time(instant: string): string {
   const date = new Date(instant);
   const today = new Date().toDateString() === date.toDateString();
@@ -75,7 +77,7 @@ export function chooseLanguage(next: Language): void {
   void speak(next);
 }
 
-/** The language chosen before, else the first of the browser's that there is. */
+/** Returns the language chosen before, otherwise the first supported language of the browser. */
 export function firstLanguage(): Language {
   const known = (tag: string | undefined): tag is Language => tag !== undefined && tag in LANGUAGES;
   const chosen = recall<string>("language");

@@ -1,7 +1,7 @@
 import { countryName } from "../checkout/countries";
 import type { Order } from "../types";
 
-/** Where a parcel goes, as it stands on one: the server knows each country's way. */
+/** A shipping address in the format of a label. The server knows the format of each country. */
 export function AddressLines({ order }: { order: Order }) {
   const country = order.shipping_address?.["country"];
   const lines = (order.shipping_lines ?? []).map((line) => (line === country ? countryName(line) : line));

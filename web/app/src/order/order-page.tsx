@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { call, type ShopError } from "../api";
 import type { PageProps } from "../app";
-import { GoodsLines } from "../checkout/summary";
+import { LineItems } from "../checkout/summary";
 import { money, t, time } from "../i18n";
 import { follow } from "../live";
 import { location } from "../router";
@@ -13,7 +13,7 @@ import { AddressLines } from "./address-lines";
 
 export function OrderPage({ params }: PageProps) {
   const id = params["id"] ?? "";
-  // In the fragment, so that it is sent to no server but in this one question.
+  // In the fragment, so that the token is sent only in this request.
   const access = new URLSearchParams(location.value.hash.slice(1)).get("access") ?? undefined;
   const [order, setOrder] = useState<Order>();
   const [error, setError] = useState<ShopError>();
@@ -40,7 +40,7 @@ export function OrderPage({ params }: PageProps) {
       <Progress order={order} />
       <section class="panel" aria-labelledby="goods">
         <h2 id="goods">{t("checkout.summary")}</h2>
-        <GoodsLines lines={order.lines} />
+        <LineItems lines={order.lines} />
         <Totals order={order} />
       </section>
       <Delivery order={order} />

@@ -1,10 +1,10 @@
-/** Where products and drops are: with their handle for people and search engines, and the id that finds them. */
+/** URLs of products and drops: the handle is for people and search engines, the id finds the entity. */
 import type { Drop, Product } from "../types";
 
-/** Longer titles are cut: an address is to be read. */
+/** Longer titles are truncated, so that URLs stay readable. */
 const SLUG_CHARS_MAX = 60;
 
-/** The id in `rain-jacket-6SK2CRD9N6AKH0GSM20ZF0PJB1`, or the whole, if there is none. */
+/** Returns the id in `rain-jacket-6SK2CRD9N6AKH0GSM20ZF0PJB1`, or the whole text if it has none. */
 export function idIn(name: string): string {
   return /(?:^|-)([0-9A-HJKMNP-TV-Z]{26})$/.exec(name)?.[1] ?? name;
 }

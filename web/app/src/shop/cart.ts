@@ -1,4 +1,4 @@
-/** The buyer's cart: kept on the server, found again by its id, the same in every tab. */
+/** The buyer's cart: stored on the server, found by its id, the same in every tab. */
 import { computed, signal } from "@preact/signals";
 import { asShopError, call, type ShopError } from "../api";
 import { askOnce } from "../pending";
@@ -9,7 +9,7 @@ export const cart = signal<Cart>();
 export const cartOpen = signal(false);
 export const cartBusy = signal(false);
 export const cartError = signal<ShopError>();
-/** Why it is not known what is in the cart. */
+/** The reason for which the contents of the cart are not known. */
 export const cartMissing = signal<ShopError>();
 export const cartCount = computed(() => (cart.value?.lines ?? []).reduce((sum, line) => sum + line.quantity, 0));
 
@@ -24,9 +24,9 @@ export async function loadCart(): Promise<void> {
     cartMissing.value = undefined;
   } catch (thrown) {
     const error = asShopError(thrown);
-    // A cart that is gone was bought, or belonged to a session that has ended.
+    // A missing cart was bought, or belonged to a session that has ended.
     if (error.code === "not_found") leaveCart();
-    // One that did not come is not empty.
+    // A cart that could not be read is not empty.
     else if (!cart.value) cartMissing.value = error;
   }
 }
@@ -34,7 +34,7 @@ export async function loadCart(): Promise<void> {
 onChangedElsewhere("cart", () => void loadCart());
 onChangedElsewhere("cart.changed", () => void loadCart());
 
-/** After it was bought: the next thing put in starts a new one. */
+/** Forgets the cart after a purchase: the next item starts a new one. */
 export function leaveCart(): void {
   forget("cart");
   cart.value = undefined;

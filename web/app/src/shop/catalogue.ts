@@ -1,15 +1,15 @@
-/** Products met so far, to name and picture the goods of carts, drops and orders. */
+/** A cache of products, for the names and pictures of the goods in carts, drops and orders. */
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { call } from "../api";
 import { t } from "../i18n";
-import type { Drop, GoodsLine, ListedProduct, Product } from "../types";
+import type { Drop, LineItem, ListedProduct, Product } from "../types";
 
 const known = signal<Record<string, Product>>({});
-/** What lists have told of products: enough for a name, an address and a picture. */
+/** Product summaries from lists: enough for a name, a URL and a picture. */
 const listed = signal<Record<string, ListedProduct>>({});
 const asked = new Set<string>();
-/** Products that were asked for and are not to be seen. */
+/** Products that were requested and are not available. */
 const missing = signal<ReadonlySet<string>>(new Set());
 
 export function remember(products: Product[]): void {
@@ -20,12 +20,12 @@ export function rememberListed(products: ListedProduct[]): void {
   listed.value = { ...listed.value, ...Object.fromEntries(products.map((product) => [product.id, product])) };
 }
 
-/** What is known of a product by its page or by a list. */
+/** Returns a product from its page, or its summary from a list. */
 export function seenOf(id: string | undefined): ListedProduct | undefined {
   return id === undefined ? undefined : (known.value[id] ?? listed.value[id]);
 }
 
-/** The whole product, once it has been read. */
+/** Returns the whole product, once it has been read. */
 export function productOf(id: string | undefined): Product | undefined {
   return id === undefined ? undefined : known.value[id];
 }
@@ -38,7 +38,7 @@ export function usePictures(ids: (string | undefined)[]): void {
       asked.add(id);
       call("get_product", { params: { id } }).then(
         (product) => remember([product]),
-        // Without it the goods have a parcel for a picture; the next page asks again.
+        // Without the product, the goods have a parcel as their picture; the next page requests it again.
         () => {
           asked.delete(id);
           missing.value = new Set([...missing.value, id]);
@@ -48,12 +48,12 @@ export function usePictures(ids: (string | undefined)[]): void {
   }, [wanted.join()]);
 }
 
-/** What a picture is made of, also before the product is known. */
+/** Returns the data for a picture, even before the product is known. */
 export function pictureOf(id: string | undefined, title: string) {
   return seenOf(id) ?? { handle: title.toLowerCase().replace(/\W+/g, "-"), type: "", title };
 }
 
-/** The names of a product and of the variant that `sku` is; `Default Title` is no name. */
+/** Returns the names of a product and of its variant `sku`; `Default Title` does not count as a name. */
 export function describeSku(productId: string | undefined, sku: string): { product?: string; variant?: string } {
   const product = productOf(productId);
   const variant = product?.variants.find((one) => one.sku === sku);
@@ -62,30 +62,31 @@ export function describeSku(productId: string | undefined, sku: string): { produ
 }
 
 /**
- * The names of a line of a cart, a checkout or an order: its own, as they were then. Lines of earlier versions have no
- * options; for them the catalogue says what it knows now.
+ * Returns the names of a line of a cart, a checkout or an order, as stored in the line. Lines of earlier versions have
+ * no options; for them the present catalogue is used.
  */
-export function describeLine(line: Pick<GoodsLine, "product_id" | "sku" | "title" | "options">): { title: string; variant?: string } {
+export function describeLine(line: Pick<LineItem, "product_id" | "sku" | "title" | "options">): { title: string; variant?: string } {
   if (line.options?.length) return { title: line.title, variant: line.options.map(({ value }) => value).join(" · ") };
   const { product, variant } = describeSku(line.product_id, line.sku);
   return { title: product ?? line.title, ...(variant ? { variant } : {}) };
 }
 
-/** The place of the first picture that shows a variant, as the merchant says. Nothing where none does. */
+/** Returns the index of the first picture assigned to a variant by the merchant; `undefined` if there is none. */
 export function pictureAt(product: Product | undefined, sku: string | undefined): number | undefined {
   if (sku === undefined) return undefined;
   const at = product?.images.findIndex(({ variant_skus }) => variant_skus?.includes(sku)) ?? -1;
   return at >= 0 ? at : undefined;
 }
 
-/** What a drop is called: a vendor may have left that to its product. */
+/** Returns the title of a drop; a drop without a title has that of its product. */
 export function titleOf(drop: Pick<Drop, "title" | "product_id">): string {
   return drop.title || seenOf(drop.product_id)?.title || t("drop.untitled");
 }
 
 /**
- * What an item of a drop is called: by what it differs in, else by the goods, numbered where there are several. Never by
- * its SKU, which is the merchant's word. Empty until it is known whether there is a name.
+ * Returns the name of a drop's item: the options in which it differs, otherwise the name of the goods, numbered if
+ * there are several. Never its SKU, which is an internal code of the merchant. Empty until it is known whether there is
+ * a name.
  */
 export function nameItem(drop: Drop, sku: string): string {
   const { product, variant } = describeSku(drop.product_id, sku);

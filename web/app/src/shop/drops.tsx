@@ -1,4 +1,4 @@
-/** The drops that are on, or next. */
+/** The open and upcoming drops. */
 import { useEffect, useRef } from "preact/hooks";
 import { call } from "../api";
 import { now } from "../clock";
@@ -13,15 +13,15 @@ import { dropPath } from "./addresses";
 import { pictureOf, titleOf, usePictures } from "./catalogue";
 
 const DROPS_SHOWN_MAX = 4;
-/** How often the list is asked for again: it is not followed, since who is here is not at any of its drops. */
+/** The interval of reading the list. It has no subscription, since visitors of the list are not viewers of any drop. */
 const LOOK_MS = 20_000;
-/** The same, while one of them should open any moment. */
+/** The interval while a drop is about to open. */
 const LOOK_SOON_MS = 1_500;
 
 export function Drops() {
   const { value, error, retry } = useLoad("drops", async () => (await call("list_drops", { params: { limit: 12 } })).items);
   const order = { open: 0, sold_out: 1, scheduled: 1, ended: 2, cancelled: 3, draft: 3 };
-  // The order of the first look stays: a card does not change its place under a finger.
+  // The initial order stays: a card does not move during a tap.
   const places = useRef(new Map<string, number>());
   const listed = value
     ?.filter((drop) => drop.state !== "cancelled" && drop.state !== "draft")
@@ -35,7 +35,7 @@ export function Drops() {
     const timer = setInterval(() => document.hidden || retry(), opening ? LOOK_SOON_MS : LOOK_MS);
     return () => clearInterval(timer);
   }, [opening, retry]);
-  // The goods below say what is wrong, if something is.
+  // The product grid below shows an error, if there is one.
   if (shown?.length === 0 || (error !== undefined && !shown)) return null;
   return (
     <section class="section" aria-labelledby="drops-title">

@@ -1,4 +1,4 @@
-/** What is looked for in the shop: it stands in the address, so that it can be kept, shared and gone back to. */
+/** The search and filters of the shop. They are in the URL, so that they can be bookmarked, shared and returned to. */
 import { location, navigate } from "../router";
 import type { ListedProduct } from "../types";
 
@@ -54,7 +54,7 @@ export function isInStock(product: ListedProduct): boolean {
   return product.variants.some((variant) => variant.in_stock);
 }
 
-/** What the API does not choose and sort itself. */
+/** Filters and sorts what the API cannot filter and sort. */
 export function arranged(products: ListedProduct[], { inStock, order }: Filters): ListedProduct[] {
   const chosen = inStock ? products.filter(isInStock) : products;
   if (order === "newest") return chosen;

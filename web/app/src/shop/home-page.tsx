@@ -2,7 +2,7 @@ import { t } from "../i18n";
 import { PageTitle } from "../ui/page-title";
 import { Drops } from "./drops";
 import { filtersNow, isNarrowed } from "./filters";
-import { Goods } from "./goods";
+import { ProductGrid } from "./product-grid";
 
 export function HomePage() {
   const filters = filtersNow();
@@ -13,7 +13,7 @@ export function HomePage() {
         <p>{t("home.lead")}</p>
       </div>
       {!isNarrowed(filters) && <Drops />}
-      <Goods filters={filters} />
+      <ProductGrid filters={filters} />
     </div>
   );
 }

@@ -1,4 +1,4 @@
-/** The drops that a product is in now, or will be, with their prices. */
+/** The present and upcoming drops of a product, with their prices. */
 import { useEffect } from "preact/hooks";
 import { call } from "../api";
 import { now } from "../clock";
@@ -11,7 +11,7 @@ import { useLoad } from "../ui/use-load";
 import { dropPath } from "./addresses";
 import { titleOf } from "./catalogue";
 
-/** Of so many newest drops those of the product are shown. */
+/** The number of newest drops among which those of the product are found. */
 const DROPS_READ_MAX = 100;
 const LOOK_MS = 20_000;
 

@@ -48,7 +48,7 @@ function ProductView({ product }: { product: Product }) {
         <p class="quiet">{t("product.by", { vendor: product.vendor })}</p>
         <PageTitle plain={product.title} />
         <div class="product-price">{variant && <Price price={variant.price} was={variant.compare_at_price} />}</div>
-        {/* The server has sanitised it. */}
+        {/* The server has sanitised the HTML. */}
         <div class="prose" dangerouslySetInnerHTML={{ __html: product.description_html }} />
         {named.map((option, index) => (
           <fieldset key={option.name} class="option-set">

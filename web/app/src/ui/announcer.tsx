@@ -1,10 +1,10 @@
-/** What a screen reader is told without being asked: milestones only, never every tick. */
+/** Announcements for screen readers: milestones only, not every tick. */
 import { signal } from "@preact/signals";
 
 const spoken = signal("");
 
 export function announce(text: string): void {
-  // The same words twice are heard twice only when the region was empty in between.
+  // A repeated text is announced again only if the region was empty in between.
   spoken.value = "";
   setTimeout(() => {
     spoken.value = text;

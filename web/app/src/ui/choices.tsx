@@ -1,4 +1,4 @@
-/** Language and theme, in the footers of the shop and of the console. */
+/** The language and theme selectors, in the footers of the shop and of the console. */
 import { LANGUAGES, type Language, chooseLanguage, language, t } from "../i18n";
 import { THEMES, type Theme, chooseTheme, theme } from "../theme";
 

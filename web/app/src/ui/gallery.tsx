@@ -1,4 +1,4 @@
-/** All pictures of a product: one large, whole and in its own proportions, the others to choose from. */
+/** All pictures of a product: one large and uncropped, the others to choose from. */
 import { useEffect, useState } from "preact/hooks";
 import { t } from "../i18n";
 import type { Product } from "../types";
@@ -6,13 +6,13 @@ import { ProductPicture } from "./product-picture";
 
 interface Props {
   product: Product;
-  /** The picture of what was chosen, if it has one of its own. */
+  /** The index of the chosen variant's picture, if it has one. */
   wanted?: number | undefined;
 }
 
 export function Gallery({ product, wanted }: Props) {
   const [at, setAt] = useState(wanted ?? 0);
-  // What was chosen by hand counts until another variant is.
+  // A picture chosen by hand stays until another variant is chosen.
   useEffect(() => {
     if (wanted !== undefined) setAt(wanted);
   }, [wanted]);

@@ -5,7 +5,7 @@ import { line } from "../live";
 import { Notice } from "./notice";
 import { PageTitle } from "./page-title";
 
-/** What to say about an error that no page has special words for. */
+/** Returns a message for an error without a message specific to the page. */
 export function errorText(thrown: unknown): string {
   const error = asShopError(thrown);
   switch (error.code) {
@@ -25,10 +25,13 @@ export function errorText(thrown: unknown): string {
   }
 }
 
-/** How often is tried again what the line kept from coming, while the browser says nothing of its line. */
+/** The interval of retries after a network failure, while the browser reports no change of its network. */
 const AGAIN_MS = 4_000;
 
-/** Tries again when the line is back: at once when the browser or the live connection says so, else now and then. */
+/**
+ * Retries when the connection is back: at once when the browser or the real-time connection reports it, otherwise at
+ * intervals.
+ */
 function useRetry(error: unknown, onRetry: () => void): void {
   const retry = useRef(onRetry);
   retry.current = onRetry;
@@ -37,7 +40,7 @@ function useRetry(error: unknown, onRetry: () => void): void {
   useEffect(() => {
     if (!again) return;
     const go = () => {
-      // Some browsers keep it for good that a part of the program did not come. Nothing is on this page that could be lost.
+      // Some browsers cache a failed import of a module permanently, so the page is reloaded. It has no unsaved input.
       if (isMissingPart(error) && navigator.onLine) window.location.reload();
       else retry.current();
     };
@@ -56,7 +59,7 @@ function useRetry(error: unknown, onRetry: () => void): void {
   }, [again, error]);
 }
 
-/** Whether a part of the program did not arrive, which is fetched when it is first needed. */
+/** Returns whether a module that is loaded on first use did not arrive. */
 function isMissingPart(error: unknown): boolean {
   return error instanceof TypeError && /module|import/i.test(error.message);
 }
@@ -71,7 +74,7 @@ export function LoadFailed({ error, onRetry }: { error: unknown; onRetry: () => 
   );
 }
 
-/** The same within a page that is there. */
+/** The same notice within a loaded page. */
 export function LoadNotice({ error, onRetry }: { error: unknown; onRetry: () => void }) {
   const known = asShopError(error);
   useRetry(error, onRetry);

@@ -1,4 +1,4 @@
-/** Where a click on an e-mail address leads: RFC 6068. Whatever has a meaning of its own in an address is escaped. */
+/** Returns a `mailto:` URL (RFC 6068). Reserved characters are escaped. */
 export function mailAddress(email: string): string {
   const at = email.lastIndexOf("@");
   if (at < 0) return `mailto:${encodeURIComponent(email)}`;

@@ -2,7 +2,7 @@ import { CAN_PAY } from "../checkout/providers";
 import { t } from "../i18n";
 import { Notice } from "./notice";
 
-/** Says before anything is claimed or paid that nothing can be. Nothing where it can. */
+/** A notice, before any claim or payment, that the shop cannot take payments. Nothing if it can. */
 export function NoPayments() {
   if (CAN_PAY) return null;
   return (

@@ -11,7 +11,7 @@ interface Props {
   children?: ComponentChildren;
   /** The next step: buttons or links. */
   actions?: ComponentChildren;
-  /** Spoken as soon as it appears: for answers to what the buyer just did. */
+  /** Whether a screen reader announces it at once: for responses to what the buyer just did. */
   alert?: boolean;
 }
 

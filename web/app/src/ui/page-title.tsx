@@ -2,10 +2,10 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { BRAND } from "../brand";
 
-/** Whether the page shown is the first since the document was loaded: the browser's own focus stays then. */
+/** Whether this is the first page since the document was loaded: it keeps the browser's focus. */
 let first = true;
 
-/** The page's heading. A page that was come to by a link is announced by moving the focus here. */
+/** The page's heading. After navigation, the focus moves here, which announces the page. */
 export function PageTitle({ children, plain, class: extra }: { children?: ComponentChildren; plain: string; class?: string }) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {

@@ -1,4 +1,4 @@
-/** The drawings of goods, each on a ground of 400 by 400 standing at a height of about 320. */
+/** Drawings of products, each on an area of 400 by 400 with its base at a height of about 320. */
 import type { JSX } from "preact";
 
 interface Colours {
@@ -182,7 +182,7 @@ export const GLYPHS = {
 
 export type GlyphName = keyof typeof GLYPHS;
 
-/** The first word that the handle or the type has decides. */
+/** The first word found in the handle or the type decides. */
 const WORDS: [RegExp, GlyphName][] = [
   [/headphone|earphone/, "headphones"],
   [/keyboard/, "keyboard"],
@@ -202,7 +202,7 @@ const WORDS: [RegExp, GlyphName][] = [
 
 export function glyphFor(handle: string, type: string): GlyphName {
   const words = `${handle} ${type}`.toLowerCase();
-  // The handle's own word is nearer to the thing than its type.
+  // The handle describes the product better than its type.
   const found = WORDS.find(([word]) => word.test(handle.toLowerCase())) ?? WORDS.find(([word]) => word.test(words));
   return found?.[1] ?? "parcel";
 }

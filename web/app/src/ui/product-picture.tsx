@@ -1,9 +1,9 @@
-/** A picture for every product: the shop's own, or one drawn from its handle and type, the same every time. */
+/** A picture for every product: the shop's own, or one generated from its handle and type, always the same. */
 import { useState } from "preact/hooks";
 import { t } from "../i18n";
 import { GLYPHS, glyphFor } from "./product-glyphs";
 
-/** Ground, shade, body, detail: muted pairs, readable on light and dark pages. */
+/** Background, shade, body, detail: muted colours, readable on light and dark pages. */
 const PALETTES = [
   ["#e9dfd0", "#d9c9b1", "#a3542f", "#f6efe4"],
   ["#d8e2dc", "#bfd0c6", "#285c4d", "#eef5f1"],
@@ -25,9 +25,9 @@ interface Pictured {
 interface Props {
   product: Pictured;
   decorative?: boolean;
-  /** Which of its pictures. */
+  /** The index of the picture. */
   at?: number;
-  /** In its own proportions, within the square that is kept for it; else it fills the square. */
+  /** Whether to show the picture uncropped within its square; otherwise it fills the square. */
   whole?: boolean;
 }
 

@@ -1,17 +1,18 @@
 /**
- * Keeps a second tap from landing on a control that has just come under the finger.
+ * Ignores a second tap that hits a control which has just appeared under the finger.
  *
- * After each tap the place of the tap is watched. A tap at the same place counts only when the control there has been the
- * same, by the same name, for `SETTLE_MS`, or is the one that the first tap was meant for. Keyboards and programs do not tap.
+ * After each tap its position is watched. A tap at the same position counts only if the control there has been the
+ * same, with the same name, for `SETTLE_MS`, or is the target of the first tap. Keyboard and synthetic clicks are not
+ * affected.
  */
 
-/** The longest pause within a double tap that systems take for one (Windows: 500 ms; others: less). */
+/** The longest pause within a double tap in common systems (Windows: 500 ms; others: less). */
 const SETTLE_MS = 500;
-/** How far apart two taps of a finger at one place are, at the most. */
+/** The maximum distance between two taps of a finger at one position. */
 const REACH_PX = 24;
-/** How long after a tap its place is watched: an impatient finger comes again within that time. */
+/** How long the position of a tap is watched: an impatient buyer taps again within that time. */
 const WATCH_MS = 5_000;
-/** How often it is looked at: what changes in between is noticed that much later. */
+/** The interval of checks: a change in between is noticed that much later. */
 const LOOK_MS = 50;
 
 const CONTROLS = "a, button, input, select, textarea, label, summary";
@@ -22,7 +23,7 @@ interface Watch {
   startedAt: number;
   control: Element | undefined;
   name: string;
-  /** When what is there was first seen. `undefined`: it is what the first tap was meant for. */
+  /** The time when the present control was first seen. `undefined`: it is the target of the first tap. */
   changedAt: number | undefined;
 }
 
@@ -50,12 +51,12 @@ export function guardTaps(): void {
     }, LOOK_MS);
   };
 
-  // Who types or chooses in between has seen what is there.
+  // A user who types or chooses in between has seen the present control.
   document.addEventListener("input", () => (watch = undefined), { capture: true });
   document.addEventListener(
     "click",
     (event) => {
-      // The click that a label hands on to its field has the label's place and time: it is the same tap.
+      // The click that a label forwards to its field has the label's position and time: it is the same tap.
       if (!event.isTrusted || event.detail === 0) return;
       const at = performance.now();
       const isAgain = watch && Math.hypot(event.clientX - watch.x, event.clientY - watch.y) <= REACH_PX;
@@ -64,7 +65,7 @@ export function guardTaps(): void {
         if (watch.changedAt !== undefined && at - watch.changedAt < SETTLE_MS) {
           event.preventDefault();
           event.stopImmediatePropagation();
-          // A third tap of the same series counts as little.
+          // A third tap of the same series is ignored too.
           watch.changedAt = at;
           return;
         }
@@ -81,8 +82,8 @@ function controlAt(target: EventTarget | null): Element | undefined {
 }
 
 /**
- * What a control is called: one that means something else is another, though the browser keeps the element. One that looks
- * after its second tap itself says so by `data-tap`, and is the same whatever it says.
+ * Returns the name of a control. A control with another meaning has another name, even if the browser reuses the
+ * element. A control that handles its second tap itself has `data-tap`, and keeps its name whatever its label.
  */
 function nameOf(control: Element | undefined): string {
   if (!control || control instanceof HTMLInputElement || control instanceof HTMLSelectElement) return "";

@@ -1,4 +1,4 @@
-/** A word that confirms what was just done. It lies over the page, moves nothing, and goes by itself. */
+/** A short confirmation of the last action. It overlays the page, moves nothing, and disappears by itself. */
 import { signal } from "@preact/signals";
 import { Icon } from "./icon";
 

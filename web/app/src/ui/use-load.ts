@@ -6,7 +6,10 @@ export interface Loaded<T> {
   retry: () => void;
 }
 
-/** What `load` answers, asked again when `key` changes or on `retry`. The value before stays meanwhile. */
+/**
+ * Returns the result of `load`, which is called again when `key` changes or on `retry`. The previous value stays
+ * meanwhile.
+ */
 export function useLoad<T>(key: string, load: () => Promise<T>): Loaded<T> {
   const [value, setValue] = useState<T>();
   const [error, setError] = useState<unknown>();
@@ -16,7 +19,7 @@ export function useLoad<T>(key: string, load: () => Promise<T>): Loaded<T> {
     let stale = false;
     if (asked.current !== key) setError(undefined);
     asked.current = key;
-    // The error before stays until there is another answer: what is shown does not flicker.
+    // The previous error stays until the next result, so that the page does not flicker.
     load().then(
       (answer) => stale || (setValue(answer), setError(undefined)),
       (thrown: unknown) => stale || setError(thrown),

@@ -3,16 +3,16 @@
 import type { Connection } from './connection.js';
 import type { ClientFrame, CommandId, ServerFrame } from './frames.js';
 
-/** A reply, or none: the connection broke, or it took too long. */
+/** A reply, or none if the connection broke or the reply took too long. */
 export type Outcome = (ServerFrame & { op: 'reply' }) | 'no_reply';
 
-/** A command without its name for the reply. */
+/** A command without the id of its reply. */
 export type CommandBody = Omit<ClientFrame & { op: 'command' }, 'op' | 'id'>;
 
 /** The commands in flight of one live client. */
 export class Commands {
   readonly #waiting = new Map<CommandId, (outcome: Outcome) => void>();
-  /** Nobody waits for them any more; the server still counts them. */
+  /** Commands whose caller has stopped waiting. The server still counts them as in flight. */
   readonly #given_up = new Set<CommandId>();
   readonly #reply_ms_max: number;
   #next = 1;
@@ -21,12 +21,12 @@ export class Commands {
     this.#reply_ms_max = reply_ms_max;
   }
 
-  /** How many the server has not answered. */
+  /** The number of commands that the server has not answered. */
   get in_flight(): number {
     return this.#waiting.size + this.#given_up.size;
   }
 
-  /** Sends a command, and waits for what comes of it. Rejects only when `signal` is aborted. */
+  /** Sends a command and waits for its outcome. Rejects only when `signal` is aborted. */
   send(connection: Connection, command: CommandBody, signal?: AbortSignal): Promise<Outcome> {
     signal?.throwIfAborted();
     const id = this.#next++;
@@ -50,13 +50,13 @@ export class Commands {
     });
   }
 
-  /** Takes in a reply. One that nobody waits for any more is let go. */
+  /** Delivers a reply. A reply without a waiting caller is ignored. */
   take(reply: ServerFrame & { op: 'reply' }): void {
     this.#given_up.delete(reply.id);
     this.#waiting.get(reply.id)?.(reply);
   }
 
-  /** The connection is over: none of those in flight will have a reply. */
+  /** Ends all commands in flight without a reply, because the connection has ended. */
   breakOff(): void {
     for (const settle of [...this.#waiting.values()]) settle('no_reply');
     this.#given_up.clear();

@@ -1,8 +1,11 @@
-// One WebSocket, from its opening to its end.
+// A WebSocket, from its opening to its end.
 
 import { framesIn, type ClientFrame, type Limits, type ServerFrame } from './frames.js';
 
-/** As much of a WebSocket as is needed: browsers have it, and Node from 22 on; for others the npm package `ws` does. */
+/**
+ * The part of the WebSocket interface that is used. Browsers and Node 22 or newer implement it; elsewhere the npm
+ * package `ws` does.
+ */
 export interface SocketLike {
   onopen: ((event: any) => void) | null;
   onmessage: ((event: any) => void) | null;
@@ -12,52 +15,52 @@ export interface SocketLike {
   close(code?: number, reason?: string): void;
 }
 
-/** What makes a WebSocket. */
+/** A WebSocket constructor. */
 export type SocketMaker = new (url: string, protocols: string[]) => SocketLike;
 
 /** How a connection ended. */
 export interface End {
-  /** The code of its close; 1006 when it just went away. */
+  /** The close code; 1006 if the connection was lost. */
   readonly code: number;
   readonly reason: string;
-  /** How long it lived from its welcome on; 0 when there was none. */
+  /** The time from the welcome to the end; 0 if there was no welcome. */
   readonly lived_ms: number;
-  /** When to come back, where the server said so. */
+  /** The time after which to reconnect, if the server sent one. */
   readonly reconnect_in_ms: number | undefined;
 }
 
-/** What a connection needs. */
+/** The options of a connection. */
 export interface ConnectionOptions {
   readonly make: SocketMaker;
   /** `wss://shop.example/v1/ws` */
   readonly url: string;
   readonly token: string | undefined;
-  /** What we are, for the server's logs. */
+  /** The name of the client, for the server's logs. */
   readonly client: string;
-  /** Until when there must be a welcome. */
+  /** The longest time to wait for the welcome. */
   readonly welcome_ms_max: number;
-  /** Called when frames may follow `hello`: they need not wait for the welcome. */
+  /** Called when frames may follow `hello`; they need not wait for the welcome. */
   readonly opened: () => void;
-  /** Hears every frame but those of liveness. */
+  /** Receives every frame except pings. */
   readonly hear: (frame: ServerFrame) => void;
 }
 
 /** The subprotocol: frames as JSON. */
 export const SUBPROTOCOL = 'fusion.v1.json';
-/** The close code of what just went away. */
+/** The close code of a lost connection. */
 const LOST = 1006;
-/** Frames of a message before the server has told its limits. */
+/** The number of frames in a message before the server has sent its limits. */
 const FRAMES_AT_FIRST = 32;
-/** How long a close may take before the connection counts as gone. */
+/** The longest time that a close may take before the connection counts as ended. */
 const CLOSE_MS_MAX = 1_000;
 
-/** A connection. It exists from the moment that it is being opened. */
+/** A connection. The constructor starts to open it. */
 export class Connection {
-  /** Settles once, and never fails. */
+  /** Resolves once, and never rejects. */
   readonly ended: Promise<End>;
-  /** The token that the server knows us by. */
+  /** The token that was sent to the server. */
   token: string | undefined;
-  /** What the server allows; there once we are welcome. */
+  /** The limits of the server; set by the welcome. */
   limits: Limits | undefined;
   readonly #options: ConnectionOptions;
   readonly #socket: SocketLike;
@@ -87,47 +90,47 @@ export class Connection {
       options.opened();
     };
     this.#socket.onmessage = ({ data }: { data: unknown }) => this.#read(String(data));
-    // A close follows at once, says the specification; not every implementation does it.
+    // The specification requires a close event after an error, but not every implementation sends one.
     this.#socket.onerror = () => setTimeout(() => this.#over(LOST, 'broken'), 0);
     this.#socket.onclose = ({ code, reason }: { code?: number; reason?: string }) =>
       this.#over(code ?? LOST, reason ?? '');
   }
 
-  /** When `hello` was sent, by the local clock. */
+  /** The local time at which `hello` was sent. */
   get opened_at(): number {
     return this.#opened_at;
   }
 
-  /** Whether frames can be sent: `hello` was said, and it is not over. */
+  /** Whether frames can be sent: `hello` was sent, and the connection has not ended. */
   get is_open(): boolean {
     return this.#is_open && !this.#is_over;
   }
 
-  /** Whether we are welcome, and it is not over. */
+  /** Whether the server has sent a welcome and the connection has not ended. */
   get is_live(): boolean {
     return this.limits !== undefined && !this.#is_over;
   }
 
-  /** Sends a frame. All frames of one turn go in one message, as far as the server's limits allow. */
+  /** Sends a frame. All frames of one event-loop turn are sent in one message, within the server's limits. */
   send(frame: ClientFrame): void {
     if (this.#is_over) return;
     this.#out.push(JSON.stringify(frame));
     if (this.#out.length === 1) queueMicrotask(() => this.#flush());
   }
 
-  /** Ends it, from this side. */
+  /** Closes the connection. */
   close(reason: string): void {
     if (this.#is_over) return;
     try {
       this.#socket.close(1000, reason);
     } catch {
-      // It was not open yet.
+      // The socket was not open yet.
     }
-    // A half-open connection never says that it is closed.
+    // A half-open connection never fires a close event.
     setTimeout(() => this.#over(LOST, reason), CLOSE_MS_MAX);
   }
 
-  /** Ends it, and counts it as ended at once. */
+  /** Closes the connection and counts it as ended immediately. */
   abandon(reason: string): void {
     this.close(reason);
     this.#over(LOST, reason);
@@ -154,7 +157,7 @@ export class Connection {
     try {
       this.#socket.send(frames.length === 1 ? (frames[0] as string) : `[${frames.join(',')}]`);
     } catch {
-      // It is closing: its end is about to be told.
+      // The socket is closing; its close event follows.
     }
   }
 

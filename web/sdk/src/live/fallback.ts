@@ -1,4 +1,4 @@
-// What is done where WebSocket does not get through: a stream over HTTP, and where that does not either, polling.
+// The fallback where WebSockets are blocked: a stream over HTTP, and where that is blocked too, polling.
 
 import { pause, waitBefore, type Backoff } from '../backoff.js';
 import type { Client } from '../client.js';
@@ -6,28 +6,28 @@ import type { TopicFeed } from './topic.js';
 import { pollTopics, type PollMemory } from './poll.js';
 import { readStream } from './stream.js';
 
-/** How a fallback works. */
+/** The options of the fallback. */
 export interface FallbackOptions {
   readonly client: Client;
   readonly feeds: () => TopicFeed[];
   readonly backoff: Backoff;
   readonly poll_ms: number;
-  /** How long is polled before the stream is tried again. */
+  /** How long to poll before the stream is tried again. */
   readonly poll_for_ms: number;
-  /** A stream that says nothing for so long counts as broken. */
+  /** The silence after which a stream counts as broken. */
   readonly silence_ms_max: number;
-  /** Called when it begins or ceases to deliver. */
+  /** Called when the fallback starts or stops delivering. */
   readonly changed: () => void;
 }
 
-/** Streams that fail in a row before it is polled. */
+/** The number of consecutive stream failures after which polling starts. */
 const STREAM_FAILURES = 2;
 
-/** Delivers what a socket would, from `start` until `stop`. */
+/** Delivers topics without a socket, from `start` until `stop`. */
 export class Fallback {
-  /** By what way it delivers; `undefined` while it does not. */
+  /** The current way of delivery; `undefined` while nothing is delivered. */
   way: 'stream' | 'polling' | undefined;
-  /** Nothing gets through: neither a stream nor polling, since it delivered last. */
+  /** Whether neither the stream nor polling has succeeded since the last delivery. */
   is_out = false;
   readonly #options: FallbackOptions;
   #stop: AbortController | undefined;
@@ -38,14 +38,14 @@ export class Fallback {
     this.#options = options;
   }
 
-  /** Begins, if it has not begun. */
+  /** Starts, unless already started. */
   start(): void {
     if (this.#stop) return;
     this.#stop = new AbortController();
     void this.#run(this.#stop.signal);
   }
 
-  /** Ends. */
+  /** Stops. */
   stop(): void {
     this.#stop?.abort();
     this.#restart?.abort();
@@ -54,7 +54,7 @@ export class Fallback {
     this.is_out = false;
   }
 
-  /** The topics, or the session, are others now. */
+  /** Restarts the stream or the poll, because the topics or the session have changed. */
   renew(): void {
     this.#last_event_id = undefined;
     this.#restart?.abort();
@@ -84,7 +84,7 @@ export class Fallback {
     }
   }
 
-  /** Whether anything came. */
+  /** Returns whether anything was received. */
   async #stream(signal: AbortSignal): Promise<boolean> {
     const { client, feeds, silence_ms_max } = this.#options;
     let delivered = false;

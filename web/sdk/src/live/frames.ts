@@ -1,18 +1,18 @@
-// The frames of /v1/ws as JSON: schemas/fusion.v1.proto and docs/realtime.md say what each means.
+// The frames of /v1/ws as JSON. schemas/fusion.v1.proto and docs/realtime.md describe them.
 
 import type { Cart, Checkout, Drop, Order } from '../contract.js';
 import type { ProblemDocument } from '../problem.js';
 
-/** How many facts of an epoch came before. */
+/** A place in a topic: the number of earlier facts of an epoch. */
 export interface Place {
   readonly epoch: string;
   readonly offset: number;
 }
 
-/** What can be followed. */
+/** The name of a topic. */
 export type TopicName = `drop:${string}` | `cart:${string}` | `checkout:${string}` | `order:${string}` | 'orders';
 
-/** The state of a topic: what REST answers for the same thing; a drop with how many look at it. */
+/** The state of a topic: the REST representation of the entity; for a drop, also the number of viewers. */
 export type StateOf<N extends TopicName> = N extends `drop:${string}`
   ? Drop & { viewers?: number }
   : N extends `cart:${string}`
@@ -23,17 +23,17 @@ export type StateOf<N extends TopicName> = N extends `drop:${string}`
         ? Order
         : Record<never, never>;
 
-/** The facts of a topic: docs/realtime.md lists their types. */
+/** The facts of a topic. docs/realtime.md lists their types. */
 export type FactOf<N extends TopicName> = N extends `drop:${string}`
   ? { type: 'drop_published' | 'drop_edited' | 'drop_ended' | 'drop_cancelled'; data: { at: string } }
   : N extends 'orders'
     ? { type: 'order_created' | 'order_changed'; data: { order_id: string } }
     : { type: string; data: unknown };
 
-/** A name for a reply, local to the connection. */
+/** The id of a reply, local to the connection. */
 export type CommandId = number;
 
-/** What the client says. */
+/** A frame from the client. */
 export type ClientFrame =
   | { op: 'hello'; token?: string; client?: string }
   | { op: 'auth'; token: string }
@@ -50,7 +50,7 @@ export type ClientFrame =
     }
   | { op: 'pong' };
 
-/** What the server allows. */
+/** The limits of the server. */
 export interface Limits {
   readonly message_bytes: number;
   readonly frames: number;
@@ -58,7 +58,7 @@ export interface Limits {
   readonly commands_in_flight: number;
 }
 
-/** What the server says about a topic. */
+/** A frame from the server about a topic. */
 export type TopicFrame =
   | { op: 'subscribed'; topic: string; epoch: string; offset: number; state?: unknown }
   | { op: 'refused'; topic: string; problem: ProblemDocument }
@@ -66,7 +66,7 @@ export type TopicFrame =
   | { op: 'state'; topic: string; offset: number; data: unknown }
   | { op: 'gap'; topic: string };
 
-/** What the server says. */
+/** A frame from the server. */
 export type ServerFrame =
   | TopicFrame
   | { op: 'welcome'; server_time: number; ping_ms: number; limits: Limits }
@@ -82,7 +82,10 @@ export type ServerFrame =
   | { op: 'draining'; reconnect_in_ms: number }
   | { op: 'ping' };
 
-/** The frames of a message: one, or an array of them. What is no frame is left out, as a newer server may say more. */
+/**
+ * Returns the frames of a message, which holds one frame or an array of frames. Anything else is skipped, since a newer
+ * server may send more.
+ */
 export function framesIn(text: string): ServerFrame[] {
   let said: unknown;
   try {
@@ -94,7 +97,7 @@ export function framesIn(text: string): ServerFrame[] {
   return frames.filter((frame): frame is ServerFrame => typeof frame?.op === 'string');
 }
 
-/** Whether a frame is about a topic. */
+/** Returns whether a frame is about a topic. */
 export function isTopicFrame(frame: ServerFrame): frame is TopicFrame {
   return 'topic' in frame;
 }

@@ -1,4 +1,4 @@
-// The state machine of the live connection, against sockets that the test answers.
+// Tests of the state machine of the live connection, against sockets that the test answers.
 
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
@@ -50,7 +50,7 @@ function begin(options: LiveOptions = {}, client_options: ClientOptions = {}) {
   return { live, client, sockets, socket, asked, states };
 }
 
-/** Listens to the drop, and notes what it hears. */
+/** Listens to the drop and records what it receives. */
 function listen(live: Live) {
   const heard: unknown[] = [];
   const off = live.topic(TOPIC).on({
@@ -363,7 +363,7 @@ test('states are the newest, facts are all of them', async () => {
   assert.deepEqual(await states.next(), { done: true, value: undefined });
 });
 
-/** What a browser says of its network, for the time of a test. */
+/** Simulates the browser's network state during a test. */
 function withNetwork(context: { after: (undo: () => void) => void }) {
   let onLine = true;
   const heard = new EventTarget();

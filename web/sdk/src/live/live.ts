@@ -21,22 +21,22 @@ import { isFinal, LiveStopped, TOKEN_ENDED, TOKEN_REFUSED, type LiveState, type 
 import type { Session } from '../session/store.js';
 import { TopicFeed, type Topic } from './topic.js';
 
-/** Statuses of a refused subscription after which it is asked for again by itself. */
+/** Statuses of a refused subscription after which the client retries by itself. */
 const REFUSED_FOR_NOW = [429, 500, 503, 504];
-/** How far in the row of waits that is: a server that is busy is left alone for some seconds. */
+/** The position of that retry in the backoff: a busy server gets a pause of some seconds. */
 const REFUSED_WAIT = 3;
 
-/** Subscriptions that go along with `hello`, before the server has told its limits. */
+/** The number of subscriptions to send with `hello`, before the server has sent its limits. */
 const SUBSCRIPTIONS_AT_FIRST = 16;
-/** A connection that lived for so long was a good one: what comes after it is no failure in a row. */
+/** A connection that lasted this long resets the count of consecutive failures. */
 const GOOD_AFTER_MS = 10_000;
 
-/** The live connection of a client. It connects when the first topic is listened to, or by `connect`. */
+/** The live connection of a client. It connects when a topic gets its first listener, or by `connect`. */
 export class Live {
   readonly #client: Client;
   readonly #settings: LiveSettings;
   readonly #feeds = new Map<string, TopicFeed>();
-  /** Topics that the present connection was told of. */
+  /** Topics to which the present connection has subscribed. */
   readonly #subscribed = new Set<string>();
   readonly #commands: Commands;
   readonly #fallback: Fallback;
@@ -49,13 +49,13 @@ export class Live {
   #status: LiveStatus = { state: 'connecting', way: undefined, error: undefined };
   /** Ends the wait for the next attempt. */
   #wake: AbortController | undefined;
-  /** The session is another: come back at once. */
+  /** The session has changed: reconnect at once. */
   #come_back = false;
-  /** Who the connection is, or is about to be. */
+  /** The subject of the present or the next connection. */
   #subject: string | undefined;
-  /** The browser has been off line, and a connection made before that is not to be trusted. */
+  /** The browser was offline, so a connection made before that may be dead. */
   #network_was_away = false;
-  /** Since the last welcome a token was refused. */
+  /** Whether a token was refused since the last welcome. */
   #token_refused = false;
 
   constructor(client: Client, options: LiveOptions = {}) {
@@ -70,29 +70,29 @@ export class Live {
     });
   }
 
-  /** How it stands. */
+  /** The current status. */
   get status(): LiveStatus {
     return this.#status;
   }
 
-  /** Hears how it stands, at once and at every change, until what it returns is called. */
+  /** Calls `listener` with the status, at once and at every change, until the returned function is called. */
   onStatus(listener: (status: LiveStatus) => void): () => void {
     this.#listeners.add(listener);
     listener(this.#status);
     return () => void this.#listeners.delete(listener);
   }
 
-  /** A topic. The same name gives the same topic. */
+  /** Returns a topic. The same name returns the same topic. */
   topic<N extends TopicName>(name: N): Topic<N> {
     const known = this.#feeds.get(name);
     if (known) return known as unknown as Topic<N>;
-    // At the end of the turn: who stops and starts to listen within one has not stopped.
+    // Deferred to the end of the turn: a listener that is removed and added again within the turn has not left.
     const feed = new TopicFeed(name, () => queueMicrotask(() => this.#follow(feed)));
     this.#feeds.set(name, feed as unknown as TopicFeed);
     return feed;
   }
 
-  /** Connects now, so that the first topic or command finds an open door. */
+  /** Connects now, so that the first topic or command need not wait for the connection. */
   connect(): void {
     if (this.#started || this.#stopped) return;
     this.#started = true;
@@ -105,14 +105,14 @@ export class Live {
     void this.#run();
   }
 
-  /** Ends the connection for good. */
+  /** Closes the connection permanently. */
   close(): void {
     this.#stop(undefined);
   }
 
   /**
-   * Carries an operation out over the socket; over REST where that is not open, and where it breaks before the reply: with
-   * the same key, so that it happens once. Answers and rejects as `client.call` does.
+   * Carries out an operation over the socket. If the socket is not open, or breaks before the reply, the operation is
+   * sent over REST with the same key, so that it is carried out once. Resolves and rejects like `client.call`.
    */
   async command<Op extends OperationId>(operation: Op, ...[given]: AskArguments<Op>): Promise<AnswerOf<Op>> {
     const route: Route = ROUTES[operation];
@@ -125,14 +125,14 @@ export class Live {
       if (outcome !== 'no_reply' && outcome.problem) {
         const problem = new Problem(outcome.problem, { key: ask.key });
         if (isDefinite(problem.status, problem.code)) throw problem;
-        // An overloaded shop is not asked at once by another door.
+        // An overloaded server must not be asked again at once over REST: the problem counts as the first attempt.
         if (problem.status >= 500) ask.told = problem;
       }
     }
     return this.#client.call(operation, ...([ask] as unknown as AskArguments<Op>));
   }
 
-  /** Whether a command can go over the socket as it is. */
+  /** Returns whether a command can be sent over the socket. */
   #takes({ is_live, limits, token }: Connection, route: Route, ask: AnyAsk): boolean {
     const repeatable = route.method !== 'POST' || route.key;
     const has_token = route.token !== 'required' || token !== undefined;
@@ -145,7 +145,7 @@ export class Live {
     return [...this.#feeds.values()].filter((feed) => feed.is_wanted);
   }
 
-  /** Subscribes to what is wanted, and ends what is not. */
+  /** Subscribes to a wanted topic, and unsubscribes from an unwanted one. */
   #follow(feed: TopicFeed | TopicFeed<any>): void {
     if (this.#stopped) return feed.is_wanted ? feed.stop(this.#stopped.error) : undefined;
     this.connect();
@@ -158,7 +158,7 @@ export class Live {
       return connection.send({ op: 'unsubscribe', topic: feed.name });
     }
     if (this.#subscribed.size >= (connection.limits?.subscriptions ?? SUBSCRIPTIONS_AT_FIRST)) {
-      // Before the welcome it is not known how many there may be: then it is tried again.
+      // Before the welcome the limit is not known: the subscription is tried again after it.
       return connection.limits ? feed.refuse(tooManyTopics()) : undefined;
     }
     this.#subscribed.add(feed.name);
@@ -191,14 +191,14 @@ export class Live {
     }
   }
 
-  /** Opens a socket, and stays with it until its end. `undefined`: there was nothing to open it with. */
+  /** Opens a socket and returns at its end. Returns `undefined` if no socket could be opened. */
   async #connectOnce(): Promise<End | undefined> {
     const { WebSocket, client, welcome_ms_max } = this.#settings;
     if (!WebSocket) return undefined;
     this.#tell();
     try {
       const session = await this.#client.session.fresh().catch((error: unknown) => {
-        // It is over: what everyone may see is still there.
+        // The session has ended; public data is still available.
         if (isProblem(error, 'invalid_refresh_token')) return undefined;
         throw error;
       });
@@ -216,7 +216,7 @@ export class Live {
       this.#connection = connection;
       return await connection.ended;
     } catch {
-      // The session cannot be renewed now, or the address is none for sockets.
+      // The session cannot be renewed now, or the URL is not valid for sockets.
       return undefined;
     }
   }
@@ -249,7 +249,7 @@ export class Live {
     clock.observe(server_time, connection.opened_at, clock.local());
     this.#token_refused = false;
     this.#fallback.stop();
-    // After `auth` there is a welcome, too: what was refused may be seen now.
+    // The server sends a welcome after `auth`, too: topics that were refused may be accessible now.
     this.#followAll();
     this.#tell();
   }
@@ -263,7 +263,7 @@ export class Live {
 
   async #renewToken(connection: Connection): Promise<void> {
     const { session } = this.#client;
-    // A failure is no harm yet: when the token has ended the server says so, and it is tried again.
+    // A failure does no harm yet: the server reports an expired token, and the renewal is tried again.
     const renewed = await session.renew(connection.token ?? '').catch(() => undefined);
     if (renewed) this.#authenticate(connection, renewed.token);
   }
@@ -280,14 +280,18 @@ export class Live {
     this.#fallback.renew();
     if (!connection || session?.token === connection.token) return;
     if (!connection.is_open) return void (connection.token = session?.token);
-    // A connection can become somebody's, and a guest's an account's; it is never handed to somebody else.
+    // An anonymous connection can get a session, and a guest's connection the account of the guest. A connection is
+    // never reused for another person.
     const goes_on = before === undefined || before === session?.subject || session?.role !== undefined;
     if (session && connection.is_live && goes_on) return this.#authenticate(connection, session.token);
     this.#come_back = true;
     connection.abandon('the session is another');
   }
 
-  /** Whether one may not come back. When it was for the token, a newer one is worth a try. */
+  /**
+   * Returns whether the client must not reconnect. If the token was refused, the client retries once with a newer
+   * token.
+   */
   async #isFinal(end: End, token: string | undefined): Promise<boolean> {
     if (end.code !== TOKEN_REFUSED && end.code !== TOKEN_ENDED) return isFinal(end.code);
     if (token !== undefined) await this.#client.session.renew(token).catch(() => undefined);
@@ -302,7 +306,7 @@ export class Live {
     else {
       this.#failures = 0;
       this.#wake?.abort();
-      // A connection from before is most likely a dead one, and would take a minute to tell.
+      // A connection from before is most likely dead, and would take a minute to detect that.
       if (this.#network_was_away && this.#connection) {
         this.#come_back = true;
         this.#connection.abandon('the network was away');
@@ -348,7 +352,7 @@ export class Live {
 
 const ALL = new WeakMap<Client, Live>();
 
-/** The live connection of a client: one, however often it is asked for. The options of the first time count. */
+/** Returns the live connection of a client. There is one per client; the options of the first call count. */
 export function live(client: Client, options?: LiveOptions): Live {
   const known = ALL.get(client);
   if (known && known.status.state !== 'stopped') return known;
@@ -368,12 +372,14 @@ function commandOf(operation: OperationId, ask: AnyAsk): CommandBody {
   };
 }
 
-/** Whether the browser believes that there is a network. Elsewhere nobody says. */
+/** Returns whether the browser reports a network. Other environments report nothing and count as online. */
 function isOnline(): boolean {
   return globalThis.navigator?.onLine !== false;
 }
 
-/** Whether a problem stands: it is not for now only, not unknown, and not about a token that can be renewed. */
+/**
+ * Returns whether a problem is final: not temporary, not an unknown outcome, and not about a token that can be renewed.
+ */
 function isDefinite(status: number, code: string): boolean {
   return status !== 503 && status !== 504 && code !== 'invalid_token' && code !== 'authentication_required';
 }

@@ -1,9 +1,11 @@
-// What lies between someone who tells and someone who asks at another pace.
+// A buffer between a producer and a slower reader.
 
-/** Facts that wait for a slow reader. Beyond it the oldest are lost, and the reader is told by a gap. */
+/**
+ * The number of facts that are buffered for a slow reader. Beyond it the oldest are dropped, and the reader gets a gap.
+ */
 const WAITING_MAX = 10_000;
 
-/** Holds values until they are asked for; `conflate` keeps the newest only. */
+/** Buffers values until they are read; `conflate` keeps only the newest. */
 export class Mailbox<T> implements AsyncIterableIterator<T> {
   readonly #conflate: boolean;
   readonly #lost: (() => T) | undefined;
@@ -12,14 +14,14 @@ export class Mailbox<T> implements AsyncIterableIterator<T> {
   #asked: { resolve: (result: IteratorResult<T>) => void; reject: (error: unknown) => void }[] = [];
   #end: { error?: unknown } | undefined;
 
-  /** `lost` makes what is told in place of values that were dropped; `closed` is called once, when nobody reads any more. */
+  /** `lost` creates the value that replaces dropped values; `closed` is called once, when the reader stops. */
   constructor({ conflate, lost, closed }: { conflate: boolean; lost?: () => T; closed: () => void }) {
     this.#conflate = conflate;
     this.#lost = lost;
     this.#closed = closed;
   }
 
-  /** Puts a value in. */
+  /** Adds a value. */
   put(value: T): void {
     if (this.#end) return;
     const asked = this.#asked.shift();
@@ -29,7 +31,7 @@ export class Mailbox<T> implements AsyncIterableIterator<T> {
     this.#waiting.push(value);
   }
 
-  /** Ends it: what waits is still read, then it is done, or fails. */
+  /** Ends the buffer: buffered values are still read, then the iteration completes, or fails with `error`. */
   end(error?: unknown): void {
     if (this.#end) return;
     this.#end = error === undefined ? {} : { error };

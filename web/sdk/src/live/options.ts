@@ -1,43 +1,49 @@
-// How a live connection behaves, with what is right for shops.
+// The options of a live connection, with defaults for shops.
 
 import type { Backoff } from '../backoff.js';
 import type { SocketMaker } from './connection.js';
 
-/** How a live connection behaves. Everything has a default. */
+/** The options of a live connection. All have defaults. */
 export interface LiveOptions {
-  /** What makes a WebSocket. Default: the global one. Without one, or with `false`, it is a stream from the start. */
+  /**
+   * The WebSocket constructor. Default: the global one. Without one, or with `false`, the client uses the stream from
+   * the start.
+   */
   WebSocket?: SocketMaker | false;
-  /** What we are, for the server's logs: `shop/1.4`. */
+  /** The name of the client, for the server's logs: `shop/1.4`. */
   client?: string;
-  /** Waits between attempts to connect. */
+  /** The waits between attempts to connect. */
   backoff?: Partial<Backoff>;
-  /** Attempts in a row without a welcome before the fallback begins. The socket is tried on meanwhile. */
+  /**
+   * The number of consecutive attempts without a welcome after which the fallback starts. Attempts to open the socket
+   * continue.
+   */
   fallback_after?: number;
-  /** How often the socket is tried while the fallback works. */
+  /** The interval of attempts to open the socket while the fallback delivers. */
   retry_socket_ms?: number;
-  /** Until when a new socket must be welcome. */
+  /** The longest time to wait for the welcome of a new socket. */
   welcome_ms_max?: number;
-  /** How long a command waits for its reply before it is asked for over REST. */
+  /** The longest time to wait for the reply to a command, before it is sent over REST. */
   reply_ms_max?: number;
-  /** How often is polled, where even a stream does not get through. */
+  /** The interval of polling, where even the stream is blocked. */
   poll_ms?: number;
-  /** How long is polled before the stream is tried again. */
+  /** How long to poll before the stream is tried again. */
   poll_for_ms?: number;
-  /** A stream that says nothing for so long is broken; it has a comment every 15 seconds. */
+  /** The silence after which a stream counts as broken. The server sends a comment every 15 seconds. */
   silence_ms_max?: number;
 }
 
-/** The options with nothing left out. */
+/** The options with all defaults filled in. */
 export type LiveSettings = Required<Omit<LiveOptions, 'WebSocket' | 'backoff'>> & {
   readonly WebSocket: SocketMaker | undefined;
   readonly backoff: Backoff;
 };
 
-/** Fills in what was left out. */
+/** Fills in the defaults. */
 export function settingsOf(options: LiveOptions): LiveSettings {
   return {
     client: 'fusion-client-js',
-    // Two attempts can fall into a restart of the server; a third that fails says that something is in the way.
+    // Two attempts can fail during a restart of the server; a third failure means that WebSockets are blocked.
     fallback_after: 3,
     retry_socket_ms: 30_000,
     welcome_ms_max: 10_000,
@@ -47,7 +53,7 @@ export function settingsOf(options: LiveOptions): LiveSettings {
     silence_ms_max: 40_000,
     ...options,
     WebSocket: options.WebSocket === false ? undefined : (options.WebSocket ?? globalSocket()),
-    // Half a second on average at first: a crowd that was cut together comes back over a second.
+    // Half a second on average at first: clients that were disconnected together reconnect within a second.
     backoff: { first_ms: 500, longest_ms: 20_000, ...options.backoff },
   };
 }

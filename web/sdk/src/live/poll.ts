@@ -1,14 +1,17 @@
-// Polling: the state of each topic as REST tells it. There are no facts in it.
+// Polling: the state of each topic from REST, without facts.
 
 import type { Client } from '../client.js';
 import type { OperationId } from '../contract.js';
 import { Problem } from '../problem.js';
 import type { TopicFeed } from './topic.js';
 
-/** What was heard last of each topic, so that nothing is told twice. */
+/** The last state of each topic, so that no state is delivered twice. */
 export type PollMemory = Map<string, { etag: string | undefined; text: string }>;
 
-/** Where the state of a topic is. The feed of orders has an empty one, told anew when the newest order is another. */
+/**
+ * The operation that returns the state of a topic. The state of `orders` is empty; it is delivered again when the
+ * newest order changes.
+ */
 const PLACES = {
   drop: 'get_drop',
   cart: 'get_cart',
@@ -17,10 +20,10 @@ const PLACES = {
   orders: 'list_orders',
 } as const satisfies Record<string, OperationId>;
 
-/** Problems after which a topic is not there for us. */
+/** Statuses after which a topic counts as refused. */
 const REFUSALS = [401, 403, 404];
 
-/** Asks for the state of every topic once. Whether the shop was reached. */
+/** Requests the state of every topic once. Returns whether the shop was reached. */
 export async function pollTopics(
   client: Client,
   topics: TopicFeed[],
@@ -31,7 +34,7 @@ export async function pollTopics(
   return reached.includes(true) || !reached.includes(false);
 }
 
-/** `undefined`: there is nothing to ask for. */
+/** Returns `undefined` if there is nothing to request. */
 async function pollTopic(
   client: Client,
   topic: TopicFeed,

@@ -1,4 +1,4 @@
-// The live connection against the real binary.
+// Tests of the live connection against the real binary.
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
@@ -17,7 +17,7 @@ after(() => shop?.stop());
 const open: Live[] = [];
 afterEach(() => open.splice(0).forEach((live) => live.close()));
 
-/** A guest with a live connection, and a drop of its own to look at. */
+/** Creates a guest with a live connection, and a drop for this test alone. */
 async function begin(quantity = 5) {
   const client = createClient({ url: shop.url });
   const { items } = await client.call('list_products', { params: { limit: 1 } });
@@ -144,7 +144,7 @@ test('a server that was killed is found again, and shows the truth', async () =>
   const claim = await live.command('create_claim', claimOf(drop.id));
   await shop.kill();
   await eventually(() => live.status.state === 'connecting', 'the loss');
-  // However long the start takes here.
+  // Waits however long the server takes to start.
   const patient = { attempts_max: 60, longest_ms: 500 };
   const lost = live.command('create_claim', { ...claimOf(drop.id), retry: patient });
   await shop.start();

@@ -3,17 +3,17 @@
 /** An event of a stream. */
 export interface StreamEvent {
   data: string;
-  /** The newest id so far: what to send as `Last-Event-ID`. */
+  /** The newest id so far, to be sent as `Last-Event-ID`. */
   id: string | undefined;
 }
 
-/** Cuts a stream of text into events. */
+/** Splits a stream of text into events. */
 export class EventParser {
   #rest = '';
   #data: string[] = [];
   #id: string | undefined;
 
-  /** The events that are complete with this piece of text. */
+  /** Returns the events that this piece of text completes. */
   push(text: string): StreamEvent[] {
     const events: StreamEvent[] = [];
     const lines = (this.#rest + text).split(/\r\n|\n|\r(?!$)/);

@@ -1,30 +1,30 @@
-// How the live connection stands, for those who show it.
+// The status of the live connection, for display.
 
-/** How it stands. */
+/** The state of the live connection. */
 export type LiveState =
-  /** A connection is being made, for the first time or anew. */
+  /** Connecting, for the first time or again. */
   | 'connecting'
-  /** On a WebSocket: what happens is there at once. */
+  /** On a WebSocket: changes arrive at once. */
   | 'live'
-  /** WebSocket does not get through; the same comes by a stream, or by polling. */
+  /** WebSockets are blocked; topics come by stream or by polling. */
   | 'fallback'
-  /** Nothing gets through. It goes on trying. */
+  /** Nothing gets through. Attempts continue. */
   | 'offline'
-  /** It has ended: by `close`, or because the server does not want us to come back. */
+  /** Ended: by `close`, or because the server refuses further connections. */
   | 'stopped';
 
-/** The state, and what belongs to it. */
+/** The state with its details. */
 export interface LiveStatus {
   readonly state: LiveState;
-  /** By what way it comes. */
+  /** The way of delivery. */
   readonly way: 'socket' | 'stream' | 'polling' | undefined;
-  /** Why it has stopped, unless by `close`. */
+  /** The reason of the stop, unless it was stopped by `close`. */
   readonly error: LiveStopped | undefined;
 }
 
-/** The server has ended the connection, and says that coming back would not help. */
+/** The server has closed the connection with a code after which reconnecting would not help. */
 export class LiveStopped extends Error {
-  /** The close code: docs/realtime.md lists them. */
+  /** The close code. docs/realtime.md lists them. */
   readonly close_code: number;
 
   constructor(close_code: number, reason: string) {
@@ -34,12 +34,12 @@ export class LiveStopped extends Error {
   }
 }
 
-/** Close codes from which one does not come back: 4500 to 4999, and a message that was too big. */
+/** Returns whether a close code rules out reconnecting: 4500 to 4999, and 1009 (message too big). */
 export function isFinal(close_code: number): boolean {
   return (close_code >= 4500 && close_code <= 4999) || close_code === 1009;
 }
 
-/** The token is not good. With another one it may work. */
+/** The token was refused. Another token may be accepted. */
 export const TOKEN_REFUSED = 4501;
-/** The token has ended. */
+/** The token has expired or been revoked. */
 export const TOKEN_ENDED = 4004;

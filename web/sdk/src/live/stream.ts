@@ -1,23 +1,23 @@
-// `GET /v1/stream`: the frames of topics as server-sent events, fetched, so that a bearer token can go with it.
+// `GET /v1/stream`: the frames of topics as server-sent events, read with `fetch`, which can send a bearer token.
 
 import type { Client } from '../client.js';
 import { framesIn, isTopicFrame } from './frames.js';
 import { EventParser } from './sse.js';
 import type { TopicFeed } from './topic.js';
 
-/** What reading a stream needs. */
+/** The options of a stream. */
 export interface StreamOptions {
   readonly client: Client;
   readonly topics: TopicFeed[];
   readonly last_event_id: string | undefined;
-  /** Without a byte for so long the stream counts as broken. */
+  /** The time without a byte after which the stream counts as broken. */
   readonly silence_ms_max: number;
   readonly signal: AbortSignal;
-  /** Called with each event, and its id. */
+  /** Called for each event, with its id. */
   readonly heard: (id: string | undefined) => void;
 }
 
-/** Reads until the stream ends, breaks, or `signal` says so. Never fails: what matters is what was heard. */
+/** Reads until the stream ends or breaks, or `signal` is aborted. Never rejects: `heard` reports what was received. */
 export async function readStream(options: StreamOptions): Promise<void> {
   const { client, topics, last_event_id, silence_ms_max, signal } = options;
   const limit = new AbortController();
@@ -45,7 +45,7 @@ export async function readStream(options: StreamOptions): Promise<void> {
       }
     }
   } catch {
-    // Broken off, by us or by the network: whoever called decides what comes next.
+    // Aborted, or broken by the network: the caller decides how to continue.
   } finally {
     clearTimeout(timer);
     signal.removeEventListener('abort', stop);

@@ -1,67 +1,68 @@
-// One topic: its newest state, its facts in order, and those who want to hear of them.
+// A topic: its newest state, its facts in order, and its listeners.
 
 import { announce } from '../announce.js';
 import { Problem } from '../problem.js';
 import type { FactOf, Place, StateOf, TopicFrame, TopicName } from './frames.js';
 import { Mailbox } from './mailbox.js';
 
-/** Facts were lost: between two connections, or by a reader that is too slow. The state is right nevertheless. */
+/** Facts were lost, between two connections or because the reader was too slow. The state is still correct. */
 export interface Gap {
   type: 'gap';
 }
 
-/** Those who want to hear of a topic. */
+/** The listeners to a topic. */
 export interface TopicListeners<N extends TopicName> {
-  /** The newest state; at once, when one is known already. */
+  /** Receives the newest state; called at once if one is already known. */
   state?(state: StateOf<N>): void;
-  /** A fact: each once, in order. */
+  /** Receives each fact once, in order. */
   fact?(fact: FactOf<N>): void;
-  /** Facts were lost. */
+  /** Called when facts were lost. */
   gap?(): void;
-  /** The topic cannot be had. It is asked for again when the session changes. */
+  /** Called when the topic is refused. The client subscribes again when the session changes. */
   refused?(problem: Problem): void;
-  /** The live connection has stopped for good. */
+  /** Called when the live connection has stopped permanently. */
   stopped?(error: Error | undefined): void;
 }
 
-/** A topic that can be followed. It is subscribed to as long as someone listens. */
+/** A topic. It is subscribed to as long as it has a listener. */
 export interface Topic<N extends TopicName = TopicName> {
   readonly name: N;
-  /** The newest state that is known. */
+  /** The newest known state. */
   readonly state: StateOf<N> | undefined;
-  /** Why it cannot be had, if so. */
+  /** The reason for which the topic was refused, if it was. */
   readonly problem: Problem | undefined;
-  /** Listens, until what it returns is called. */
+  /** Adds listeners. The returned function removes them. */
   on(listeners: TopicListeners<N>): () => void;
-  /** The states as they come; of those that came while the reader was busy only the newest. */
+  /** The states in order. A slow reader gets only the newest. */
   states(signal?: AbortSignal): AsyncIterableIterator<StateOf<N>>;
-  /** The facts in order, and gaps where some were lost. */
+  /** The facts in order, with gaps where some were lost. */
   facts(signal?: AbortSignal): AsyncIterableIterator<FactOf<N> | Gap>;
 }
 
-/** A topic, and what the connections tell it. */
+/** A topic, as the connections feed it. */
 export class TopicFeed<N extends TopicName = TopicName> implements Topic<N> {
   readonly name: N;
   state: StateOf<N> | undefined;
   problem: Problem | undefined;
-  /** Behind the last fact that was heard. */
+  /** The place after the last received fact. */
   place: Place | undefined;
   readonly #listeners = new Set<TopicListeners<N>>();
   readonly #wanted: () => void;
 
-  /** `wanted` is called when the first listener comes or the last one goes. */
+  /** `wanted` is called when the first listener is added or the last one is removed. */
   constructor(name: N, wanted: () => void) {
     this.name = name;
     this.#wanted = wanted;
   }
 
-  /** Whether someone listens. */
+  /** Whether the topic has a listener. */
   get is_wanted(): boolean {
     return this.#listeners.size > 0;
   }
 
   /**
-   * Where to go on from: only if someone follows the facts. Otherwise a fresh state is worth more than what lies between.
+   * The place to resume from, if a listener follows facts. Otherwise `undefined`: a fresh state is worth more than the
+   * missed facts.
    */
   get since(): Place | undefined {
     const follows = [...this.#listeners].some((listeners) => listeners.fact ?? listeners.gap);
@@ -69,7 +70,7 @@ export class TopicFeed<N extends TopicName = TopicName> implements Topic<N> {
   }
 
   on(listeners: TopicListeners<N>): () => void {
-    // A copy: the same listeners may be given twice.
+    // A copy, because the same listeners may be added twice.
     const mine = { ...listeners };
     this.#listeners.add(mine);
     if (this.#listeners.size === 1) this.#wanted();
@@ -119,7 +120,7 @@ export class TopicFeed<N extends TopicName = TopicName> implements Topic<N> {
     return box;
   }
 
-  /** Takes in what the server says of the topic. */
+  /** Processes a frame about the topic. */
   take(frame: TopicFrame): void {
     switch (frame.op) {
       case 'subscribed':
@@ -129,7 +130,7 @@ export class TopicFeed<N extends TopicName = TopicName> implements Topic<N> {
       case 'state':
         return this.takeState(frame.data);
       case 'gap':
-        // `subscribed` follows by itself, with a state.
+        // A `subscribed` with a state follows without a request.
         this.place = undefined;
         return this.#tellGap();
       case 'refused':
@@ -137,14 +138,14 @@ export class TopicFeed<N extends TopicName = TopicName> implements Topic<N> {
     }
   }
 
-  /** Takes in a newer state. */
+  /** Records a newer state. */
   takeState(state: unknown): void {
     this.problem = undefined;
     this.state = state as StateOf<N>;
     this.#tell((listeners) => listeners.state?.(state as StateOf<N>));
   }
 
-  /** The topic cannot be had. */
+  /** Records that the topic was refused. */
   refuse(problem: Problem): void {
     this.problem = problem;
     this.state = undefined;
@@ -152,14 +153,14 @@ export class TopicFeed<N extends TopicName = TopicName> implements Topic<N> {
     this.#tell((listeners) => listeners.refused?.(problem));
   }
 
-  /** Nothing will come any more. */
+  /** Notifies the listeners that the connection has stopped permanently. */
   stop(error: Error | undefined): void {
     this.#tell((listeners) => listeners.stopped?.(error));
   }
 
   #subscribed({ epoch, offset, state }: TopicFrame & { op: 'subscribed' }): void {
     this.problem = undefined;
-    // Without a state we go on from our own place: the facts in between come now.
+    // Without a state the subscription resumes at our place: the missed facts follow.
     if (state === undefined && this.place?.epoch === epoch) return;
     const before = this.place;
     this.place = { epoch, offset };
@@ -169,7 +170,7 @@ export class TopicFeed<N extends TopicName = TopicName> implements Topic<N> {
 
   #event({ offset, type, data }: TopicFrame & { op: 'event' }): void {
     const place = this.place;
-    // Not subscribed yet, or heard already by another way.
+    // Not subscribed yet, or already received another way.
     if (!place || offset <= place.offset) return;
     this.place = { epoch: place.epoch, offset };
     if (offset > place.offset + 1) this.#tellGap();

@@ -1,9 +1,9 @@
-// One request, and what came of it.
+// A single request and its outcome.
 
 import { Unreachable, Problem, problemDocument } from '../problem.js';
 import type { ServerClock } from '../clock.js';
 
-/** A request as it is sent, each time it is sent. */
+/** A request, the same for every attempt. */
 export interface Request {
   readonly url: string;
   readonly method: string;
@@ -13,26 +13,26 @@ export interface Request {
   readonly key: string | undefined;
 }
 
-/** What came of an attempt. */
+/** The outcome of an attempt. */
 export type Attempt =
-  /** The shop has answered. */
+  /** The shop has responded. */
   | { kind: 'answered'; status: number; body: unknown; headers: Headers }
-  /** It refuses, and will refuse again. */
+  /** The shop refuses, and would refuse again. */
   | { kind: 'refused'; problem: Problem }
-  /** Not now. Nothing has happened. */
+  /** Temporarily unavailable. The request was not carried out. */
   | { kind: 'not_now'; problem: Problem }
-  /** Nobody knows whether it happened. */
+  /** The request may or may not have been carried out. */
   | { kind: 'unknown'; error: Problem | Unreachable };
 
-/** What attempts need. */
+/** The dependencies of attempts. */
 export interface Line {
   readonly fetch: typeof fetch;
   readonly clock: ServerClock;
-  /** An attempt that takes longer counts as unknown. */
+  /** The time after which an attempt counts as unknown. */
   readonly attempt_ms_max: number;
 }
 
-/** Sends `request` once. Rejects only when the caller's own signal says so. */
+/** Sends `request` once. Rejects only when the caller's signal is aborted. */
 export async function attempt(line: Line, request: Request, signal?: AbortSignal): Promise<Attempt> {
   signal?.throwIfAborted();
   const { url, method, headers, body, key } = request;
@@ -66,7 +66,7 @@ function judge(answer: Response, body: unknown, key: string | undefined): Attemp
   if (answer.ok || status === 304) return { kind: 'answered', status, body, headers };
   const document = problemDocument(body);
   if (!document) {
-    // Not the shop's words: a proxy, or another server.
+    // Not a response of the shop, but of a proxy or of another server.
     return { kind: 'unknown', error: new Unreachable(`something between answered with ${status}`, { key, status }) };
   }
   const problem = new Problem(document, { key, retry_after_ms: retryAfter(headers) });

@@ -1,20 +1,20 @@
-// A call as a request.
+// Converts calls to requests.
 
 import type { Manner } from '../contract.js';
 import type { Problem } from '../problem.js';
 import type { Route } from '../routes.js';
 import type { Request } from './attempt.js';
 
-/** What a call says, its operation's types aside. */
+/** The arguments of a call, without the types of its operation. */
 export interface AnyAsk extends Manner {
   params?: object;
   body?: unknown;
   version?: number | undefined;
-  /** What the socket has answered, for now: it counts as the first attempt. */
+  /** A temporary problem that the socket has returned: it counts as the first attempt. */
   told?: Problem;
 }
 
-/** To whom, and as whom. */
+/** The target and the identity of a request. */
 export interface Envelope {
   readonly base: string;
   readonly tenant: string | undefined;
@@ -22,7 +22,7 @@ export interface Envelope {
   readonly key: string | undefined;
 }
 
-/** The request of a call. */
+/** Returns the request of a call. */
 export function toRequest(route: Route, ask: AnyAsk, { base, tenant, token, key }: Envelope): Request {
   const headers: Record<string, string> = { accept: 'application/json' };
   if (token) headers['authorization'] = `Bearer ${token}`;
@@ -38,12 +38,12 @@ export function toRequest(route: Route, ask: AnyAsk, { base, tenant, token, key 
   return { url: base + address(route.path, ask.params ?? {}), method: route.method, headers, body, key };
 }
 
-/** The path with its places filled in; what has no place in it is the query. */
+/** Fills in the path; parameters that are not in the path become the query. */
 export function address(path: string, params: object): string {
   const rest = new Map(Object.entries(params).filter(([, value]) => value !== undefined && value !== null));
   const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => {
     const value = rest.get(name);
-    // Without it the address would be another, existing one.
+    // Without the parameter, the path would be that of another operation.
     if (value === undefined || value === '') throw new TypeError(`the parameter ${name} of ${path} is missing`);
     rest.delete(name);
     return encodeURIComponent(String(value));

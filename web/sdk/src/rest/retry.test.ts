@@ -9,7 +9,7 @@ interface Seen {
   headers: Headers;
 }
 
-/** A shop that gives these answers, one after the other. */
+/** Creates a client of a shop that returns these responses in order. */
 function shopThatAnswers(...answers: (() => Response)[]) {
   const seen: Seen[] = [];
   const client = createClient({

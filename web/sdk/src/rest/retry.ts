@@ -1,18 +1,18 @@
-// Asking again, where that is right: when nothing happened, or when the same key makes it happen once.
+// Retries, where they are safe: if nothing has happened, or if the same key prevents a second execution.
 
 import { pause, pauseOrOnline, waitBefore, type Backoff } from '../backoff.js';
 import { Unreachable, type Problem } from '../problem.js';
 import type { Attempt } from './attempt.js';
 
-/** How often is asked, and how long is waited in between. */
+/** The number of attempts, and the waits between them. */
 export interface RetryPolicy extends Backoff {
-  /** Attempts in all. */
+  /** The maximum number of attempts. */
   readonly attempts_max: number;
-  /** A `Retry-After` beyond this is told instead of waited for. */
+  /** If `Retry-After` is longer than this, the problem is thrown instead of waiting. */
   readonly retry_after_ms_max: number;
 }
 
-/** Five attempts within some seconds: as long as people wait before they ask what is going on. */
+/** Five attempts within some seconds: about as long as people wait patiently. */
 export const RETRY_DEFAULTS: RetryPolicy = {
   attempts_max: 5,
   first_ms: 200,
@@ -21,8 +21,8 @@ export const RETRY_DEFAULTS: RetryPolicy = {
 };
 
 /**
- * Attempts until there is an answer. A definite refusal is thrown at once, whatever it is. `repeatable` says that a
- * repetition of what may have happened already changes nothing: it has a key, or changes nothing by itself.
+ * Makes attempts until the shop responds. A definite refusal is thrown at once. `repeatable` means that repeating a
+ * request whose outcome is unknown is safe: it has a key, or is idempotent.
  */
 export async function untilAnswered(
   make: () => Promise<Attempt>,
@@ -41,7 +41,8 @@ export async function untilAnswered(
     if (last || (made.kind === 'unknown' && !repeatable)) throw error;
     const ms = asked + waitBefore(nth, policy);
     waiting?.(error, ms);
-    // What the network did not carry is worth a try as soon as it is back; what the shop asks for is kept.
+    // After a network failure it is worth retrying as soon as the browser is online. A wait that the shop requested is
+    // kept in full.
     if (error instanceof Unreachable) await pauseOrOnline(ms, signal);
     else await pause(ms, signal);
   }

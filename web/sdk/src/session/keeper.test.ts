@@ -8,7 +8,7 @@ import { memoryStore, type Session, type SessionStore } from './store.js';
 const NOW = 1_000_000;
 const HOUR = 3_600_000;
 
-/** A shop's doors to sessions: a refresh token is good once, and using it twice ends the session. */
+/** The session operations of a shop: a refresh token can be used once, and a second use ends the session. */
 function doors() {
   const asked: string[] = [];
   const used = new Set<string>();
@@ -124,7 +124,7 @@ test('an account whose making has no answer is found by signing in', async () =>
   const { keeper } = keeperOf(opened);
   await keeper.start();
   const start = opened.start.bind(opened);
-  // The guest's token has ended with the account that was made of the guest.
+  // The guest's token was revoked when the guest became an account.
   opened.start = (body, token) => {
     if (token) asked.push(`refused ${token}`);
     return token ? Promise.reject(problem('invalid_token')) : start(body, token);

@@ -1,4 +1,4 @@
-// Who we are to the shop: started when it is needed, renewed in time, handed over when a guest gets an account.
+// The session of a client: started when needed, renewed in time, handed over when a guest gets an account.
 
 import { announce } from '../announce.js';
 import type { ServerClock } from '../clock.js';
@@ -6,17 +6,17 @@ import type { Manner } from '../contract.js';
 import { isProblem, isUnknown } from '../problem.js';
 import type { Session, SessionStore } from './store.js';
 
-/** What became of the session. */
+/** A change of the session. */
 export type SessionChange =
-  /** A guest, or someone who signed in without having been one. */
+  /** A new guest, or a sign-in without a previous guest session. */
   | 'started'
   /** The same person with a newer token. */
   | 'renewed'
-  /** The guest has an account now, and everything it had before. */
+  /** The guest has become an account and keeps everything. */
   | 'upgraded'
-  /** Another tab has changed it. */
+  /** Another tab has changed the session. */
   | 'adopted'
-  /** It is over: signed out, expired, or ended elsewhere. */
+  /** The session has ended: by sign-out, expiry, or elsewhere. */
   | 'ended';
 
 /** An e-mail address and a password. */
@@ -25,10 +25,10 @@ export interface Credentials {
   password: string;
 }
 
-/** How often is asked for a session, and who is told before each repetition. */
+/** The retry policy for requests of a session, and the callback before each retry. */
 export type Patience = Pick<Manner, 'retry' | 'waiting'>;
 
-/** The operations on sessions, as the shop offers them. */
+/** The session operations of the shop. */
 export interface SessionDoors {
   start(body: Credentials | Record<string, never>, token?: string, manner?: Patience): Promise<Session>;
   register(body: Credentials, token: string): Promise<Session>;
@@ -36,9 +36,9 @@ export interface SessionDoors {
   end(token: string): Promise<void>;
 }
 
-/** A token is renewed when it ends within this time: a request under way should not see it end. */
+/** A token is renewed when it expires within this time, so that it does not expire during a request. */
 const RENEW_BEFORE_MS = 60_000;
-/** After a renewal without an answer the present token is used for so long before the next try. */
+/** After a renewal without a response, the present token is used for this long before the next attempt. */
 const RENEW_AGAIN_MS = 15_000;
 
 /** Keeps the session of one client. */
@@ -60,18 +60,18 @@ export class SessionKeeper {
     this.#unwatch = store.watch?.(() => this.#adopt());
   }
 
-  /** The session there is, whether or not its token is still good. */
+  /** The present session, whether or not its token is still valid. */
   get current(): Session | undefined {
     return this.#current;
   }
 
-  /** Hears of every change. Returns what ends that. */
+  /** Calls `listener` at every change. The returned function removes it. */
   on(listener: (session: Session | undefined, change: SessionChange) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }
 
-  /** The session, with a token that is good for a while: a new guest's when there is none. */
+  /** Returns a session with a valid token; starts a guest session if there is none. */
   async start(manner: Patience = {}): Promise<Session> {
     return (
       (await this.fresh()) ??
@@ -80,7 +80,7 @@ export class SessionKeeper {
     );
   }
 
-  /** The session, renewed if its token ends soon. `undefined` when there is none. */
+  /** Returns the session, renewed if its token expires soon; `undefined` if there is none. */
   async fresh(): Promise<Session | undefined> {
     const session = this.#current;
     const left_ms = session ? Date.parse(session.expires_at) - this.#clock.now() : Infinity;
@@ -89,8 +89,8 @@ export class SessionKeeper {
     try {
       return await this.renew(session.token);
     } catch (error) {
-      // Whether the refresh token is used up is not known, and using it twice would end the session: as long as there is
-      // a good token, it is better to go on with that.
+      // It is unknown whether the refresh token was used, and a second use would end the session. While the present
+      // token is valid, it is safer to go on using it.
       if (left_ms <= 0 || isProblem(error, 'invalid_refresh_token')) throw error;
       this.#renew_again_at = this.#clock.local() + RENEW_AGAIN_MS;
       return session;
@@ -98,8 +98,8 @@ export class SessionKeeper {
   }
 
   /**
-   * A newer token than `stale`, one refresh for all who ask. `undefined` when the session cannot be renewed and is over;
-   * rejects with `invalid_refresh_token` when it turns out to be over.
+   * Returns a newer token than `stale`, with one refresh for all concurrent callers. Returns `undefined` if the session
+   * cannot be renewed and has ended; rejects with `invalid_refresh_token` if the server reports that it has ended.
    */
   async renew(stale: string): Promise<Session | undefined> {
     if (this.#current?.token !== stale) return this.#current;
@@ -120,14 +120,14 @@ export class SessionKeeper {
     });
   }
 
-  /** Makes an account. What the guest has stays its own: it is the same subject. */
+  /** Creates an account. The guest's carts, claims and orders stay, because the subject is the same. */
   async signUp(credentials: Credentials): Promise<Session> {
     const { token } = await this.start();
     try {
       return await this.#register(credentials, token);
     } catch (error) {
       if (!isProblem(error, 'invalid_token')) throw error;
-      // A guest whose session is over has nothing left to keep.
+      // A guest whose session has ended has nothing to keep.
       const renewed = await this.renew(token).catch(() => undefined);
       return this.#register(credentials, (renewed ?? (await this.start())).token);
     }
@@ -139,7 +139,7 @@ export class SessionKeeper {
         return this.#take(await this.#doors.register(credentials, token), 'upgraded');
       } catch (error) {
         if (!isUnknown(error)) throw error;
-        // Signing in tells whether the account was made. If it was, the guest's token has ended with it.
+        // Signing in shows whether the account was created. If it was, the guest's token has been revoked.
         const session = await this.#doors
           .start(credentials, token)
           .catch((why) => (isProblem(why, 'invalid_token') ? this.#doors.start(credentials) : Promise.reject(why)))
@@ -150,7 +150,7 @@ export class SessionKeeper {
     return made ?? this.signUp(credentials);
   }
 
-  /** Signs in. What the guest has is the account's from then on. */
+  /** Signs in. Everything of the guest then belongs to the account. */
   async signIn(credentials: Credentials): Promise<Session> {
     const guest = await this.fresh().catch(() => undefined);
     const signed_in = await this.#alone(async () => {
@@ -164,14 +164,14 @@ export class SessionKeeper {
     return signed_in ?? this.signIn(credentials);
   }
 
-  /** Ends the session, here at once and at the shop if it can be reached. */
+  /** Ends the session: locally at once, and on the server if it can be reached. */
   async signOut(): Promise<void> {
     const session = this.#current;
     this.forget();
     if (session) await this.#doors.end(session.token).catch(() => undefined);
   }
 
-  /** Forgets the session without telling the shop: it has been erased, or is somebody else's now. */
+  /** Removes the session without a request to the shop, because it was erased or now belongs to another person. */
   forget(): void {
     if (this.#current) this.#take(undefined, 'ended');
   }
@@ -183,8 +183,8 @@ export class SessionKeeper {
   }
 
   /**
-   * Does `work`, one at a time here and among all tabs. Unless it is for its caller only (`mine`), what others have done
-   * meanwhile stands in its place: they all wanted a good session.
+   * Runs `work` exclusively, in this tab and across tabs. Unless `work` is for its caller only (`mine`), the result of
+   * work that others finished meanwhile is returned instead: all of them need a valid session.
    */
   async #alone(work: () => Promise<Session | undefined>, mine = false): Promise<Session | undefined> {
     while (this.#under_way) {

@@ -1,24 +1,24 @@
-// Where a session is kept between visits, and how tabs that share it keep out of each other's way.
+// The storage of a session between visits, and the coordination of tabs that share it.
 
 import type { components } from '../schema.js';
 
-/** Who someone is to the shop. Without a refresh token it cannot be renewed. */
+/** A session of a person with the shop. Without a refresh token it cannot be renewed. */
 export type Session = Omit<components['schemas']['SessionWire'], 'refresh_token'> & { refresh_token?: string };
 
-/** Keeps one session. */
+/** Stores one session. */
 export interface SessionStore {
   load(): Session | undefined;
   save(session: Session | undefined): void;
   /**
-   * Does `work` while nobody else who shares the store does theirs: a refresh token is good once, and using one a second
-   * time ends the session.
+   * Runs `work` while no other user of the store runs theirs: a refresh token can be used once, and a second use ends
+   * the session.
    */
   exclusively<T>(work: () => Promise<T>): Promise<T>;
-  /** Says when someone else has saved. Returns what ends that. */
+  /** Calls `changed` when another tab has saved a session. The returned function stops that. */
   watch?(changed: () => void): () => void;
 }
 
-/** Forgets with the process, or with the page. */
+/** A store that lasts as long as the process or the page. */
 export function memoryStore(session?: Session): SessionStore {
   let kept = session;
   return {
@@ -28,7 +28,7 @@ export function memoryStore(session?: Session): SessionStore {
   };
 }
 
-/** Keeps the session in `localStorage`, where all tabs of the shop share it. In memory, where there is none. */
+/** A store in `localStorage`, shared by all tabs of the shop. In memory, if `localStorage` is unavailable. */
 export function localStore(name = 'fusion.session'): SessionStore {
   const storage = usableStorage();
   if (!storage) return memoryStore();
@@ -55,7 +55,7 @@ export function localStore(name = 'fusion.session'): SessionStore {
 function usableStorage(): Storage | undefined {
   try {
     const storage = globalThis.localStorage;
-    // A browser can forbid it, or offer one that holds nothing.
+    // A browser can forbid access to storage, or provide storage without capacity.
     storage.setItem('fusion.probe', '1');
     storage.removeItem('fusion.probe');
     return storage;
@@ -73,12 +73,14 @@ function read(storage: Storage, name: string): Session | undefined {
   }
 }
 
-/** How long a lease lasts, if its tab dies with it: longer than a renewal takes. */
+/** The duration of a lease whose tab has died: longer than a renewal takes. */
 const LEASE_MS = 10_000;
-/** How long after writing a lease one looks whether another tab has overwritten it. */
+/** The time after writing a lease at which a tab checks whether another tab has overwritten it. */
 const SETTLE_MS = 30;
 
-/** Web Locks are for secure contexts only. In others a note in the storage says who is at work. */
+/**
+ * The replacement for Web Locks, which exist in secure contexts only: an entry in the storage names the tab at work.
+ */
 async function underLease<T>(storage: Storage, name: string, work: () => Promise<T>): Promise<T> {
   const mine = Math.random().toString(36).slice(2);
   for (;;) {

@@ -1,4 +1,4 @@
-// The real binary, on a folder of its own, for as long as a test needs it.
+// The real binary, with a temporary data folder, for the duration of a test.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -13,13 +13,13 @@ const DEADLINE_MS = 10_000;
 /** A running shop. */
 export interface Shop {
   readonly url: string;
-  /** A token of someone who runs it. */
+  /** A vendor token. */
   readonly vendor: string;
-  /** Ends it: without a warning, unless by another signal. */
+  /** Kills the server: with SIGKILL unless another signal is given. */
   kill(signal?: NodeJS.Signals): Promise<void>;
-  /** Starts it again where it was, on what it had. */
+  /** Starts it again on the same address and data folder. */
   start(): Promise<void>;
-  /** Ends it, and removes what it had. */
+  /** Stops it and removes the data folder. */
   stop(): Promise<void>;
 }
 
@@ -61,7 +61,7 @@ function untilReady(server: ChildProcess): Promise<string> {
     const timer = setTimeout(() => reject(new Error(`the shop does not start: ${said}`)), START_MS_MAX);
     const hear = (piece: Buffer) => {
       said += piece.toString();
-      // The address comes last.
+      // The server prints its address last.
       if (!/^http:\/\/\S+$/m.test(said)) return;
       clearTimeout(timer);
       resolve(said);
@@ -75,7 +75,7 @@ function untilReady(server: ChildProcess): Promise<string> {
 
 type Falsy = undefined | false | null;
 
-/** Waits until `check` gives something, with a deadline. */
+/** Waits until `check` returns a truthy value, up to a deadline. */
 export async function eventually<T>(check: () => T | Falsy | Promise<T | Falsy>, what = 'a condition'): Promise<T> {
   const until = Date.now() + DEADLINE_MS;
   for (;;) {

@@ -1,4 +1,4 @@
-// A WebSocket without a network: the test is the server.
+// A WebSocket without a network. The test takes the role of the server.
 
 import type { SocketLike, SocketMaker } from '../live/connection.js';
 import type { ClientFrame, ServerFrame } from '../live/frames.js';
@@ -9,9 +9,9 @@ export class FakeSocket implements SocketLike {
   onmessage: ((event: unknown) => void) | null = null;
   onclose: ((event: unknown) => void) | null = null;
   onerror: ((event: unknown) => void) | null = null;
-  /** What the client has said. */
+  /** The frames that the client has sent. */
   readonly heard: ClientFrame[] = [];
-  /** In how many messages. */
+  /** The number of messages that the client has sent. */
   messages = 0;
   is_closed = false;
 
@@ -29,17 +29,17 @@ export class FakeSocket implements SocketLike {
     this.ends(code, reason);
   }
 
-  /** The connection is there. */
+  /** Opens the connection. */
   opens(): void {
     this.onopen?.({});
   }
 
-  /** The server says frames, in one message. */
+  /** Sends frames to the client, in one message. */
   says(...frames: ServerFrame[]): void {
     this.onmessage?.({ data: JSON.stringify(frames.length === 1 ? frames[0] : frames) });
   }
 
-  /** It opens, and the server welcomes the client. */
+  /** Opens the connection and sends a welcome. */
   welcomes(ping_ms = 25_000, limits = {}): void {
     if (this.heard.length === 0) this.opens();
     this.says({
@@ -50,20 +50,20 @@ export class FakeSocket implements SocketLike {
     });
   }
 
-  /** The connection ends. */
+  /** Ends the connection. */
   ends(code = 1006, reason = ''): void {
     if (this.is_closed) return;
     this.is_closed = true;
     this.onclose?.({ code, reason });
   }
 
-  /** What the client has said by an `op`. */
+  /** Returns the client's frames with this `op`. */
   all<Op extends ClientFrame['op']>(op: Op): (ClientFrame & { op: Op })[] {
     return this.heard.filter((frame): frame is ClientFrame & { op: Op } => frame.op === op);
   }
 }
 
-/** A maker of fake sockets, and those that it made. */
+/** Returns a constructor of fake sockets, and the sockets that it made. */
 export function fakeSockets(): { make: SocketMaker; made: FakeSocket[] } {
   const made: FakeSocket[] = [];
   class Made extends FakeSocket {

@@ -1,4 +1,4 @@
-/** The charts of a drop. Their library comes with this file, and with it alone. */
+/** The charts of a drop. The chart library is loaded only with this file. */
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
@@ -9,21 +9,21 @@ import { ct, durationWords } from "../words";
 import { barsOf, stepsOf, type Point } from "./series";
 
 const HEIGHT = 190;
-/** Narrower bars cannot be told apart. */
+/** The minimum width of a bar; narrower bars cannot be distinguished. */
 const BAR_PX = 2;
-/** Beside the labels of an axis. */
+/** The gap beside the labels of an axis. */
 const LABEL_GAP = 8;
 
 interface Line {
   label: string;
   colour: string;
-  /** A name of the theme's for the area below. */
+  /** The theme colour of the area below the line. */
   fill?: string;
 }
 
 interface Props {
   points: Point[];
-  /** What is shown, as seconds since 1970. */
+  /** The visible range, in seconds since 1970. */
   from: number;
   to: number;
 }
@@ -91,29 +91,29 @@ export default function Charts({ points, from, to }: Props) {
 interface ChartProps {
   title: string;
   lines: Line[];
-  /** Bars in place of a line. */
+  /** Whether to draw bars instead of a line. */
   bars?: boolean;
-  /** What stands beside the title, by the width of the plot. */
+  /** Returns the note beside the title, for the width of the plot. */
   noteOf?: (width: number) => string;
-  /** How a value is written at the axis. */
+  /** Formats a value of the axis. */
   labelOf?: (value: number) => string;
-  /** The top of the axis, when no value is higher. */
+  /** The top of the axis if no value is higher. */
   least?: number;
-  /** The columns, by the width of the plot. */
+  /** Returns the columns, for the width of the plot. */
   data: (width: number) => (number | null)[][];
-  /** When these change it is drawn anew. */
+  /** The points; a change redraws the chart. */
   points: Point[];
   from: number;
   to: number;
 }
 
-/** Drawn for the eye only: the same numbers stand above it, and minute by minute in a table below. */
+/** A chart, hidden from screen readers: the same numbers are in the text above it and, by minute, in a table below. */
 function Chart({ title, lines, bars, noteOf, labelOf = wholeNumber, least = 1, data, points, from, to }: ChartProps) {
   const place = useRef<HTMLDivElement>(null);
   const note = useRef<HTMLSpanElement>(null);
   const plot = useRef<uPlot>();
   const chosenTheme = theme.value;
-  // uPlot keeps its options: what they draw with is looked up when they draw.
+  // uPlot keeps its options, so the drawing functions look up the latest values.
   const latest = useRef({ data, noteOf, labelOf, from, to });
   latest.current = { data, noteOf, labelOf, from, to };
 
@@ -219,7 +219,7 @@ function optionsFor(
   return {
     width: element.clientWidth,
     height: HEIGHT,
-    // A label stands in the middle under its tick: half of it may be beyond the last one.
+    // A label is centred under its tick: half of it may extend beyond the last tick.
     padding: [12, (chart) => Math.ceil(labelWidth(chart) / 2), 0, 0],
     legend: { show: false },
     cursor: { show: false },
@@ -237,7 +237,7 @@ function optionsFor(
       {
         ...axis,
         gap: LABEL_GAP,
-        // As wide as its longest label, so that none is cut off.
+        // As wide as its longest label, so that none is truncated.
         size: (_, values) => Math.max(24, ...(values ?? []).map(widthOf)) + 2 * LABEL_GAP,
         incrs: Array.from({ length: 16 }, (_, power) => 10 ** power).flatMap((step) => [step, 2 * step, 5 * step]),
         values: (_, ticks) => ticks.map((tick) => labelOf(tick)),

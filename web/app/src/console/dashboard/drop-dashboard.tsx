@@ -1,4 +1,4 @@
-/** A drop and how it goes: numbers, charts, claims, and what can be done about it. */
+/** The dashboard of a drop: numbers, charts, claims, and actions. */
 import type { Drop, Money } from "@fusioncommerce/client";
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
@@ -140,7 +140,7 @@ function Actions({ drop, onAction }: { drop: Drop; onAction: (action: DropAction
   }
 }
 
-/** Says so when the numbers are not of this moment. */
+/** Shows a notice if the numbers are not up to date. */
 function LineNotice({ state }: { state: LiveDrop["line"] }) {
   return (
     <div role="status" class="line-notice">
@@ -154,7 +154,7 @@ function LineNotice({ state }: { state: LiveDrop["line"] }) {
   );
 }
 
-/** What was sold until now, as the series says it. */
+/** Returns the revenue so far, from the series. */
 function revenue(drop: Drop, points: readonly Point[]): Money | undefined {
   const currency = drop.items[0]?.price.currency;
   return points.at(-1)?.revenueTotal ?? (currency && { amount: 0, currency });
@@ -201,17 +201,17 @@ function Figures({ drop, points, second }: { drop: WatchedDrop; points: Point[] 
 
 type Span = "120" | "600" | "3600" | "all";
 
-/** What the charts show, as seconds since 1970. A drop that is over is shown until its last event, not until now. */
+/** Returns the range of the charts, in seconds since 1970. A past drop is shown until its last event, not until now. */
 function shownOf(drop: Drop, points: Point[], span: Span, second: number): { from: number; to: number } {
   const isRunning = drop.state === "open" || drop.state === "sold_out";
   const last = points.at(-1);
-  // The second that has begun is shown whole.
+  // The current second is shown in full.
   const to = isRunning || !last ? second + 1 : Math.min(second, last.at + last.seconds + 1);
   const first = Math.min(points[0]?.at ?? to, drop.starts_at ? Math.floor(Date.parse(drop.starts_at) / 1000) : to);
   return { from: span === "all" ? Math.min(first, to - 60) : to - Number(span), to };
 }
 
-/** The charts, fetched when there is something to draw; and the same as a sentence and a table. */
+/** The charts, loaded when there is something to draw, with the same data as a sentence and as a table. */
 function Picture({ drop, watched: { points, pointsError, second } }: { drop: Drop; watched: LiveDrop }) {
   const isRunning = drop.state === "open" || drop.state === "sold_out";
   const [span, setSpan] = useState<Span>(isRunning ? "120" : "all");

@@ -12,7 +12,7 @@ interface Props {
   nameOf: (sku: string) => string;
 }
 
-/** The newest claims. They are not spoken as they come: the numbers above say as much. */
+/** The newest claims. They are not announced to screen readers: the numbers above contain the same information. */
 export function RecentClaims({ claims, error, nameOf }: Props) {
   if (!claims) return error === undefined ? <Waiting rows={3} /> : <Trouble error={error} title={ct("problem.load")} />;
   if (claims.length === 0) return <p class="quiet">{ct("live.noClaims")}</p>;
@@ -42,7 +42,7 @@ function Time({ instant }: { instant: string }) {
   );
 }
 
-/** Who it was, masked: enough to tell one buyer from another. */
+/** The masked buyer: enough to tell buyers apart. */
 function Buyer({ buyer }: { buyer: Claim["buyer"] }) {
   if (!buyer) return <>–</>;
   if (buyer.email !== undefined) return <span class="small masked">{buyer.email}</span>;

@@ -1,7 +1,7 @@
-/** How a drop went, as the server keeps it: one point for each interval in which something happened. */
+/** The series of a drop from the server: one point for each interval in which something happened. */
 import type { DropSeriesPoint, Money } from "@fusioncommerce/client";
 
-/** A point with its times as seconds since 1970. */
+/** A point with its times in seconds since 1970. */
 export interface Point {
   at: number;
   seconds: number;
@@ -9,9 +9,9 @@ export interface Point {
   sold: number;
   held: number;
   soldTotal: number;
-  /** Until the point's end. */
+  /** The total revenue at the end of the point. */
   revenueTotal: Money;
-  /** Absent where nobody counted. */
+  /** `undefined` if viewers were not counted. */
   viewers: number | undefined;
 }
 
@@ -28,13 +28,13 @@ export function pointOf(point: DropSeriesPoint): Point {
   };
 }
 
-/** The points with those of a later answer in the place of all that they cover. */
+/** Returns the points, with those of a later response replacing all that they cover. */
 export function joined(points: readonly Point[], later: readonly Point[]): Point[] {
   const from = later[0]?.at ?? Infinity;
   return [...points.filter(({ at }) => at < from), ...later];
 }
 
-/** Claims in a second, over the last `seconds` before `now`. */
+/** Returns the claims per second over the last `seconds` before `now`. */
 export function rate(points: readonly Point[], now: number, seconds: number): number {
   let sum = 0;
   for (let index = points.length - 1; index >= 0; index -= 1) {
@@ -45,18 +45,21 @@ export function rate(points: readonly Point[], now: number, seconds: number): nu
   return sum / seconds;
 }
 
-/** Widths of bars, in seconds. The resolutions of points are among them. */
+/** The widths of bars, in seconds. They include the resolutions of points. */
 const BAR_SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21_600, 43_200, 86_400, 7 * 86_400];
 
 export interface Bars {
-  /** How long each bar is, in seconds. */
+  /** The width of each bar, in seconds. */
   width: number;
-  /** When each begins. */
+  /** The start of each bar. */
   at: number[];
   claims: number[];
 }
 
-/** Units claimed from `from` to `to`, in at most `most` bars. Claims are summed up, so that no burst is lost or smeared. */
+/**
+ * Returns the units claimed from `from` to `to`, in at most `most` bars. Claims are summed, so that no burst is lost or
+ * smeared.
+ */
 export function barsOf(points: readonly Point[], from: number, to: number, most: number): Bars {
   const shown = points.filter(({ at, seconds }) => at + seconds > from && at <= to);
   const finest = Math.max((to - from) / Math.max(1, most), ...shown.map(({ seconds }) => seconds));
@@ -71,13 +74,13 @@ export function barsOf(points: readonly Point[], from: number, to: number, most:
   return { width, at, claims };
 }
 
-/** A value over time: it holds from each instant until the next. */
+/** A value over time: each value holds until the next instant. */
 export interface Steps {
   at: number[];
   values: (number | null)[][];
 }
 
-/** How it was from `from` to `to`: values of each point's end. Before the first point it is `before`. */
+/** Returns the values from `from` to `to`, at the end of each point. Before the first point the value is `before`. */
 export function stepsOf(
   points: readonly Point[],
   from: number,
@@ -95,7 +98,7 @@ export function stepsOf(
     at.push(end);
     columns.forEach((column, index) => column.push(valueOf(point, index)));
   }
-  // It holds until now.
+  // The last value holds until now.
   if ((at.at(-1) ?? from) < to) {
     at.push(to);
     columns.forEach((column) => column.push(column.at(-1) ?? null));
@@ -103,7 +106,7 @@ export function stepsOf(
   return { at, values: columns };
 }
 
-/** When a point's numbers were so: a second is an instant, a minute is over at its end. */
+/** The instant at which a point's numbers applied: a second counts as an instant, a longer interval at its end. */
 const endOf = ({ at, seconds }: Point) => (seconds === 1 ? at : at + seconds);
 
 export interface Busiest {
@@ -112,7 +115,7 @@ export interface Busiest {
   seconds: number;
 }
 
-/** The interval with the most claims in a second. */
+/** Returns the interval with the most claims per second. */
 export function busiest(points: readonly Point[]): Busiest | undefined {
   let found: Busiest | undefined;
   for (const { at, claims, seconds } of points) {
@@ -121,7 +124,7 @@ export function busiest(points: readonly Point[]): Busiest | undefined {
   return found;
 }
 
-/** The same, minute by minute or as coarse as it is kept, newest first: for a table. */
+/** Returns the points by minute, or at a coarser stored resolution, newest first: for a table. */
 export function minutes(points: readonly Point[], most: number): Point[] {
   const found = new Map<number, Point>();
   for (const point of points) {

@@ -1,18 +1,18 @@
-/** A drop as its vendor follows it: its numbers as they change, its claims as they come, and how it went until now. */
+/** Follows a drop for its vendor: current numbers, new claims, and the series so far. */
 import { type Claim, type Drop, type LiveState } from "@fusioncommerce/client";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { read } from "../asking";
 import { client, liveLine } from "../client";
 import { joined, pointOf, type Point } from "./series";
 
-/** Numbers that change faster than this cannot be read. */
+/** The shortest interval between updates; faster changes cannot be read. */
 const SHOW_MS = 250;
-/** How often the newest claims and points are asked for while the drop changes. */
+/** The interval at which the newest claims and points are read while the drop changes. */
 const ASK_MS = 1000;
-/** What was claimed has other states later: those that are shown are asked for again after this time. */
+/** Claims change their state later: the visible ones are read again after this time. */
 const IDLE_MS = 10_000;
 const CLAIMS_SHOWN = 15;
-/** The most answers that a series is read in: 20,000 points are more than the server keeps of a drop of a month. */
+/** The maximum number of pages of a series: 20,000 points are more than the server keeps of a drop of one month. */
 const PARTS_MAX = 20;
 
 export type WatchedDrop = Drop & { viewers?: number };
@@ -21,15 +21,15 @@ export interface LiveDrop {
   drop: WatchedDrop | undefined;
   error: unknown;
   retry: () => void;
-  /** Takes what an answer says, without waiting for the live line to say the same. */
+  /** Applies the drop of a response, without waiting for the real-time connection. */
   take: (drop: Drop) => void;
   line: LiveState;
   claims: Claim[] | undefined;
   claimsError: unknown;
-  /** Until they are read: nothing. */
+  /** `undefined` until they are read. */
   points: Point[] | undefined;
   pointsError: unknown;
-  /** Seconds since 1970, ticking. */
+  /** The current time in seconds since 1970. */
   second: number;
 }
 
@@ -60,7 +60,7 @@ export function useLiveDrop(id: string): LiveDrop {
       if (!newest || next.available !== newest.available || next.sold !== newest.sold || next.held !== newest.held) {
         changedAt = performance.now();
       }
-      // Only the live line knows who is watching.
+      // Only the real-time connection knows the number of viewers.
       newest =
         next.viewers === undefined && newest?.viewers !== undefined ? { ...next, viewers: newest.viewers } : next;
       if (!shown) show();
@@ -80,7 +80,7 @@ export function useLiveDrop(id: string): LiveDrop {
       setClaims(items);
     });
     const askForPoints = asker(signal, setPointsError, async () => {
-      // From the last point on, which may have grown: what comes takes the place of what was known.
+      // From the last point on, which may have grown: the response replaces the known points.
       const last = series.at(-1);
       let from = last && new Date(last.at * 1000).toISOString();
       for (let part = 0; part < PARTS_MAX; part += 1) {
@@ -91,7 +91,7 @@ export function useLiveDrop(id: string): LiveDrop {
       }
       setPoints(series);
     });
-    /** Whether the drop has numbers that the series does not have yet. */
+    /** Returns whether the drop has numbers that are not in the series yet. */
     const isBehind = () => {
       if (!newest || newest.state === "draft") return false;
       const { held, soldTotal, viewers } = series.at(-1) ?? { held: 0, soldTotal: 0, viewers: undefined };
@@ -137,7 +137,7 @@ export function useLiveDrop(id: string): LiveDrop {
   };
 }
 
-/** Asks one question at a time, and none while nobody looks. */
+/** Runs one request at a time, and none while the page is hidden. */
 function asker(signal: AbortSignal, onError: (error: unknown) => void, ask: () => Promise<void>) {
   let askedAt = -Infinity;
   let asking = false;

@@ -1,4 +1,4 @@
-/** What can be done to a drop, each with its consequences in words. */
+/** The actions on a drop, each with a description of its consequences. */
 import { isProblem, type BodyOf, type Drop } from "@fusioncommerce/client";
 import { useState } from "preact/hooks";
 import { money } from "../../i18n";
@@ -15,7 +15,7 @@ export type DropAction = "publish" | "end" | "cancel" | "extend" | "units";
 interface Props {
   drop: Drop;
   onClose: () => void;
-  /** The drop after the change, or as it was found to be. */
+  /** Called with the drop after the change, or with its actual state. */
   onDrop: (drop: Drop) => void;
 }
 
@@ -32,7 +32,7 @@ export function DropDialog({ action, ...props }: Props & { action: DropAction })
 
 const OPERATION = { publish: "publish_drop", end: "end_drop", cancel: "cancel_drop" } as const;
 
-/** A step that takes nothing but a yes. */
+/** A dialog for an action that needs only a confirmation. */
 function StepDialog({ drop, step, onClose, onDrop }: Props & { step: keyof typeof OPERATION }) {
   const act = async () => {
     const after = await askOnce(`drop.${step}.${drop.id}`, OPERATION[step], { params: { id: drop.id } });
@@ -79,7 +79,7 @@ function StepDialog({ drop, step, onClose, onDrop }: Props & { step: keyof typeo
   );
 }
 
-/** Where to get units that are missing. */
+/** Explains where to get missing units. */
 function shortage(error: unknown) {
   if (!isProblem(error, "insufficient_stock")) return undefined;
   return (
@@ -89,7 +89,10 @@ function shortage(error: unknown) {
   );
 }
 
-/** Changes an open drop; one that somebody else has changed meanwhile is fetched, and asked about again. */
+/**
+ * Changes an open drop. If another person has changed it meanwhile, the newer drop is loaded, and the vendor confirms
+ * again.
+ */
 async function change(drop: Drop, body: BodyOf<"update_drop">, onDrop: (drop: Drop) => void): Promise<void> {
   try {
     onDrop(await askOnce(`drop.${drop.id}`, "update_drop", { params: { id: drop.id }, version: drop.version, body }));

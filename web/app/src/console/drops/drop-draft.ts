@@ -1,4 +1,4 @@
-/** A drop as it stands in the form, and how it becomes what the API takes. */
+/** A drop in the form, and its conversion to request bodies. */
 import type { BodyOf, Currency, Drop, Product } from "@fusioncommerce/client";
 import { amountText, dayTime, fromLocalField, parseAmount, parseCount, toLocalField } from "../format";
 import { ct } from "../words";
@@ -20,7 +20,7 @@ export interface DropDraft {
   startsAt: string;
   endsAt: string;
   perBuyer: string;
-  /** Empty: the standard limit for a new drop, none for a drop that is there. */
+  /** Empty: the default limit for a new drop, no limit for an existing drop. */
   perNetwork: string;
   holdMinutes: string;
   audience: Drop["audience"];
@@ -48,7 +48,7 @@ export function emptyDrop(): DropDraft {
   };
 }
 
-/** The draft with the goods of `product`; its title too, where none has been given. */
+/** Returns the draft with the items of `product`, and its title if the draft has none. */
 export function withProduct(draft: DropDraft, product: Product): DropDraft {
   return {
     ...draft,
@@ -100,7 +100,7 @@ function atLeastOne(text: string): boolean {
   return (parseCount(text) ?? 0) >= 1;
 }
 
-/** What is wrong, by the name of the field. `publishing`: drafts may start in the past, drops may not end there. */
+/** Returns the errors, by field name. A start in the past is allowed; an end in the past is not. */
 export function dropFaults(draft: DropDraft): Record<string, string> {
   const found: Record<string, string> = {};
   const starts = draft.start === "later" ? fromLocalField(draft.startsAt) : undefined;
@@ -150,7 +150,7 @@ export function toNewDrop(draft: DropDraft, isDraft: boolean): BodyOf<"create_dr
   };
 }
 
-/** Only what differs from `base`; nothing when nothing does. For drops that have not opened. */
+/** Returns only the differences from `base`; `undefined` if there are none. For drops that have not opened. */
 export function toDropPatch(draft: DropDraft, base: Drop): BodyOf<"update_drop"> | undefined {
   const before = draftOfDrop(base, undefined);
   const body: BodyOf<"update_drop"> = {};
@@ -183,7 +183,7 @@ export function toDropPatch(draft: DropDraft, base: Drop): BodyOf<"update_drop">
   return Object.keys(body).length > 0 ? body : undefined;
 }
 
-/** The form's field that a pointer of the server means. `skus` are the items as they were sent. */
+/** Returns the form field of a server pointer. `skus` are the items in the order in which they were sent. */
 export function dropFieldAt(pointer: string, skus: string[]): string | undefined {
   const item = /^\/items\/(\d+)\/(quantity|price|compare_at_price)/.exec(pointer);
   const sku = item && skus[Number(item[1])];
@@ -193,7 +193,7 @@ export function dropFieldAt(pointer: string, skus: string[]): string | undefined
   return ["title", "starts_at", "ends_at", "per_buyer_max", "per_network_max", "hold_seconds"].includes(top) ? top : undefined;
 }
 
-/** What differs between the drop that the draft was based on and the drop as it is now. */
+/** Returns the differences between the drop on which the draft is based and the current drop. */
 export function dropConflicts(
   draft: DropDraft,
   base: Drop,
@@ -233,7 +233,7 @@ export function dropConflicts(
   });
 }
 
-/** The draft upon the drop as it is now: what it had changed stays changed. */
+/** Returns the draft rebased on the current drop: the draft's own changes are kept. */
 export function rebaseDrop(draft: DropDraft, base: Drop, now: Drop, product: Product | undefined): DropDraft {
   const before = draftOfDrop(base, product);
   const next = draftOfDrop(now, product);

@@ -1,4 +1,4 @@
-/** The fields of a drop that has not opened: what it sells, when, and to whom. */
+/** The fields of a drop that has not opened: its items, its times, and its audience. */
 import type { Levels, Product } from "@fusioncommerce/client";
 import { useEffect, useState } from "preact/hooks";
 import { Field } from "../../ui/field";
@@ -13,7 +13,7 @@ interface Props {
   draft: DropDraft;
   errors: Record<string, string>;
   onDraft: (draft: DropDraft) => void;
-  /** For a drop that is made: its goods can still be chosen. */
+  /** For a new drop: the product can still be chosen. */
   onProduct?: (product: Product | undefined) => void;
 }
 
@@ -191,7 +191,7 @@ function Items({ draft, errors, onItems }: ItemsProps) {
   );
 }
 
-/** What the inventory has of each; what cannot be read is left open. */
+/** Reads the stock of each SKU; unreadable ones are left out. */
 function useLevels(skus: string[]): Record<string, Levels> {
   const [levels, setLevels] = useState<Record<string, Levels>>({});
   useEffect(() => {

@@ -1,4 +1,4 @@
-/** A drop that is made, or changed before it opens. */
+/** The form for a new drop, or for a drop that has not opened. */
 import { isProblem, Problem, type Drop, type Product } from "@fusioncommerce/client";
 import { useEffect, useState } from "preact/hooks";
 import type { PageProps } from "../../app";
@@ -30,7 +30,7 @@ import {
 } from "./drop-draft";
 import { DropFields } from "./drop-fields";
 
-/** What the server refused, by the form's names; a shortage belongs to the units of its SKU. */
+/** Returns the server's errors by form field; a shortage belongs to the units of its SKU. */
 function refusedFields(error: unknown, skus: string[]): Record<string, string> {
   if (isProblem(error, "insufficient_stock")) {
     return { [`quantity-${error.sku}`]: ctn("drop.onlyAvailable", error.available) };

@@ -16,7 +16,7 @@ interface Props {
   error?: string | undefined;
 }
 
-/** Finds the product that a drop is about. */
+/** A search field for the product of a drop. */
 export function ProductPicker({ onProduct, error }: Props) {
   const [query, setQuery] = useState("");
   const settled = useSettled(query.trim());
@@ -31,7 +31,7 @@ export function ProductPicker({ onProduct, error }: Props) {
     }),
   );
   const [failed, setFailed] = useState<unknown>();
-  // The list has no options, by which the drop's items are called.
+  // The list has no options, which the names of the drop's items need.
   const choose = (id: string) => read("get_product", { params: { id } }).then(onProduct, setFailed);
   return (
     <div class="picker">

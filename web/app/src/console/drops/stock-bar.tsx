@@ -4,7 +4,7 @@ import { ct } from "../words";
 
 type Units = Pick<Drop, "quantity" | "sold" | "held" | "available">;
 
-/** How much of a drop is sold, held, and left. */
+/** The sold, held and remaining shares of a drop. */
 export function StockBar({ drop }: { drop: Units }) {
   const whole = Math.max(1, drop.quantity);
   const sold = (drop.sold / whole) * 100;

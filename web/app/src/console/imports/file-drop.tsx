@@ -8,7 +8,7 @@ interface Props {
   onFile: (file: File | undefined) => void;
 }
 
-/** A place to drop a file on, around the browser's own file field: that one is there for the keyboard. */
+/** A drop area around the browser's file field, which stays for keyboard users. */
 export function FileDrop({ file, disabled, onFile }: Props) {
   const [over, setOver] = useState(false);
   return (
@@ -39,7 +39,7 @@ export function FileDrop({ file, disabled, onFile }: Props) {
           onChange={(event) => {
             const chosen = event.currentTarget.files?.[0];
             if (chosen) onFile(chosen);
-            // The same file again, mended meanwhile, is a choice too.
+            // Choosing the same file again, corrected meanwhile, must fire a change event too.
             event.currentTarget.value = "";
           }}
         />

@@ -1,4 +1,4 @@
-/** A catalogue file: chosen, tried, and taken in. */
+/** The page for importing a catalogue file: choice, dry run, import. */
 import type { Import } from "@fusioncommerce/client";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { PageProps } from "../../app";

@@ -17,7 +17,7 @@ interface Props {
   fileName: string;
 }
 
-/** The rows that were refused, and why; as a file too, to be mended and sent again. */
+/** The refused rows with their reasons, also as a file that can be corrected and imported again. */
 export function RefusedRows({ importId, count, fileName }: Props) {
   const [saving, setSaving] = useState(false);
   const [error, setError] = useState<unknown>();
@@ -83,7 +83,7 @@ async function allRows(id: string): Promise<RejectedRow[]> {
   return rows;
 }
 
-/** Quoted throughout; a cell that a spreadsheet would run as a formula is kept a text. */
+/** Quotes every cell, and escapes cells that a spreadsheet would run as a formula. */
 function asCsv(rows: RejectedRow[]): string {
   const cell = (text: string) => `"${(/^[=+\-@\t\r]/.test(text) ? `'${text}` : text).replaceAll('"', '""')}"`;
   const lines = rows.map(({ line, column, reason }) => [String(line), column ?? "", reason].map(cell).join(","));

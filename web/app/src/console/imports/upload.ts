@@ -1,4 +1,4 @@
-/** A catalogue file on its way to the server, with how much of it has arrived. */
+/** The upload of a catalogue file, with its progress. */
 import { Problem, Unreachable, type Import, type ProblemDocument } from "@fusioncommerce/client";
 import { openKey } from "../asking";
 import { client, noteRefusal } from "../client";
@@ -7,18 +7,20 @@ import { forget } from "../../storage";
 export interface ImportChoice {
   file: File;
   dryRun: boolean;
-  /** Nothing: the shop's. */
+  /** If empty, the currency of the shop. */
   currency: string;
   setStock: boolean;
-  /** A SKU that another variant has is made of handle and options instead of refusing the row. */
+  /**
+   * Whether a SKU of another variant is replaced by one derived from handle and options, instead of refusing the row.
+   */
   deriveSkus: boolean;
 }
 
 /**
- * Sends the file. `onSent` hears the share that has been sent, from 0 to 1.
+ * Sends the file. `onSent` receives the fraction sent, from 0 to 1.
  *
- * Answers when the server has taken it in, or soon as `running`. Sending the same file again after a broken line asks
- * for the same import.
+ * Resolves when the server has finished the import, or soon with the state `running`. Sending the same file again after
+ * a broken connection requests the same import.
  */
 export async function sendFile(
   choice: ImportChoice,
@@ -54,7 +56,7 @@ interface Post {
   signal: AbortSignal;
 }
 
-/** `fetch` does not say how much has been sent. */
+/** Uses `XMLHttpRequest`, because `fetch` does not report upload progress. */
 function post(address: string, { file, key, token, onSent, signal }: Post): Promise<Import> {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();

@@ -1,4 +1,4 @@
-/** Sending, giving money back, and calling off: each with its consequences in words. */
+/** The dialogs for shipping, refunding and cancelling an order, each with a description of its consequences. */
 import { isProblem, type Currency, type Money, type Order } from "@fusioncommerce/client";
 import { useState } from "preact/hooks";
 import { money } from "../../i18n";
@@ -15,7 +15,7 @@ export type OrderAction = "fulfil" | "refund" | "cancel";
 
 interface Props {
   order: Order;
-  /** What can still be given back. */
+  /** The amount that can still be refunded. */
   left: Money;
   onClose: () => void;
   onDone: (order: Order, words: string) => void;
@@ -102,7 +102,7 @@ function RefundDialog({ order, left, onClose, onDone }: Props) {
   const lines = typedLines(order.lines, typed, unrefunded);
   const byLines = what === "lines";
   const isAll = given === left.amount;
-  // What is on its way, or gone back before, cannot be taken back a second time.
+  // Units that are in transit, or were restocked before, cannot be restocked.
   const canRestock = (byLines || isAll) && order.fulfillment_state !== "cancelled";
   const check = () => {
     const found: typeof errors = {};

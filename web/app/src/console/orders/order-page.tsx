@@ -1,4 +1,4 @@
-/** An order: its goods, its money, its way; and what can be done about each. */
+/** The page of an order: goods, payments, shipping, and the actions on each. */
 import type { Money, Order } from "@fusioncommerce/client";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { PageProps } from "../../app";
@@ -125,7 +125,7 @@ function OrderSheet({ loaded }: { loaded: Order }) {
   );
 }
 
-/** What has been paid and not been given back. */
+/** Returns the amount that was paid and not refunded. */
 export function refundable({ totals: { total, refunded } }: Order): Money {
   return { amount: total.amount - refunded.amount, currency: total.currency };
 }

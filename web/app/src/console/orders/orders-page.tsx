@@ -1,4 +1,4 @@
-/** Orders, the newest first; new ones come in by themselves. */
+/** The list of orders, newest first; new orders appear automatically. */
 import type { Order } from "@fusioncommerce/client";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { PageProps } from "../../app";
@@ -17,9 +17,9 @@ import { usePages, useSettled } from "../ui/use-pages";
 import { ct, ctn } from "../words";
 
 const PAGE_SIZE = 50;
-/** How long a row that came in stands out. */
+/** How long a new row is highlighted. */
 const FRESH_MS = 6000;
-/** Orders of a crowd are told of together. */
+/** The interval in which new orders are announced together. */
 const TELL_MS = 1500;
 
 type Payment = Order["payment_state"] | "";
@@ -27,7 +27,7 @@ type Goods = Order["fulfillment_state"] | "";
 const PAYMENTS: readonly Payment[] = ["", "authorized", "paid", "partially_refunded", "refunded", "failed"];
 const GOODS: readonly Goods[] = ["", "unfulfilled", "partially_fulfilled", "fulfilled", "cancelled"];
 
-/** Whether what was typed is in the number, the address, the name, or the goods: for an order that comes in. */
+/** Returns whether the number, the address, the name or the goods of a new order contain the search text. */
 function isFound(order: Order, words: string): boolean {
   const name = order.shipping_address?.["name"];
   const places = [order.number, order.email, name, ...order.lines.flatMap(({ sku, title }) => [sku, title])];
@@ -51,7 +51,7 @@ export function OrdersPage(_: PageProps) {
       },
     }),
   );
-  // What is listed was found by the server, which reads more than we: hyphens in numbers.
+  // The server found the listed orders, and its search accepts more: hyphens in numbers.
   const fits = (order: Order, isListed: boolean) =>
     (isListed || isFound(order, settled.toLowerCase())) &&
     (!payment || order.payment_state === payment) && (!goods || order.fulfillment_state === goods);
@@ -151,7 +151,7 @@ export function OrderRows({ orders, fresh }: { orders: Order[]; fresh?: Readonly
   );
 }
 
-/** Puts orders into the list as they are placed and changed. Answers which have just come in. */
+/** Adds new and changed orders to the list. Returns the orders that have just arrived. */
 export function useNewOrders(
   fits: (order: Order, isListed: boolean) => boolean,
   change: (edit: (orders: Order[]) => Order[]) => void,

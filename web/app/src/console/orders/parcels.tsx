@@ -1,4 +1,4 @@
-/** The parcels of an order: what is in each, and where it can be followed. */
+/** The parcels of an order: the contents and the tracking of each. */
 import type { Order } from "@fusioncommerce/client";
 import { useState } from "preact/hooks";
 import { announce } from "../../ui/announcer";

@@ -1,14 +1,14 @@
-/** Units of an order's lines: how many of each go into a parcel, or are refunded. */
+/** Fields for units of an order's lines: for a parcel or a refund. */
 import type { Order } from "@fusioncommerce/client";
 import { wholeNumber } from "../format";
 import { ct } from "../words";
 
 export type OrderLine = Order["lines"][number];
 
-/** Units by line id, as they are typed. */
+/** The typed units, by line id. */
 export type Typed = Record<string, string>;
 
-/** The number that is typed for a line; `undefined` when it is none from 0 to `most`. */
+/** Returns the number typed for a line; `undefined` if it is not a number from 0 to `most`. */
 export function unitsOf(typed: string | undefined, most: number): number | undefined {
   const text = (typed ?? "").trim();
   if (text === "") return 0;
@@ -16,7 +16,7 @@ export function unitsOf(typed: string | undefined, most: number): number | undef
   return units <= most ? units : undefined;
 }
 
-/** The lines of which units are typed; `undefined` when one of them is wrong. */
+/** Returns the lines with typed units; `undefined` if one of them is invalid. */
 export function typedLines(lines: readonly OrderLine[], typed: Typed, most: (line: OrderLine) => number) {
   const chosen: { line_id: string; quantity: number }[] = [];
   for (const line of lines) {
@@ -36,7 +36,7 @@ interface Props {
   error?: string | undefined;
 }
 
-/** A number for each line of which units are left. */
+/** A number field for each line with units left. */
 export function UnitFields({ legend, lines, most, typed, onTyped, error }: Props) {
   return (
     <fieldset class="unit-fields" aria-invalid={error ? "true" : "false"}>
@@ -66,7 +66,7 @@ export function UnitFields({ legend, lines, most, typed, onTyped, error }: Props
   );
 }
 
-/** The options that the buyer chose: what is packed. */
+/** The options that the buyer chose, for packing. */
 export function LineOptions({ line }: { line: OrderLine }) {
   if (line.options.length === 0) return null;
   return (

@@ -14,7 +14,10 @@ interface Props {
   onMine: () => void;
 }
 
-/** Somebody else has saved meanwhile: what they changed, beside what stands in the form, and the choice. */
+/**
+ * A notice that another person has saved meanwhile: their changes beside the values of the form, and the choice between
+ * them.
+ */
 export function ConflictNotice({ conflicts, onTheirs, onMine }: Props) {
   const empty = <span class="quiet">{ct("common.nothing")}</span>;
   return (

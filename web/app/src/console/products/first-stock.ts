@@ -1,4 +1,4 @@
-/** The units that new variants begin with: a product has prices, the inventory has units. */
+/** The initial stock of new variants. A product has prices; its units are on the stock items of its SKUs. */
 import type { Product } from "@fusioncommerce/client";
 import { askOnce } from "../asking";
 import { parseCount } from "../format";
@@ -11,7 +11,7 @@ export interface StockFault {
   why: string;
 }
 
-/** Puts the units of new variants on hand, and says of which it could not. `rows` names the draft's rows that were sent. */
+/** Sets the stock of new variants, and returns the failures. `rows` names the draft's rows that were sent. */
 export async function setFirstStock(product: Product, draft: ProductDraft, rows: string[]): Promise<StockFault[]> {
   const wanted = draft.variants.filter(
     ({ key, id, removed, stock }) => !id && !removed && rows.includes(key) && (parseCount(stock) ?? 0) > 0,
@@ -30,7 +30,7 @@ export async function setFirstStock(product: Product, draft: ProductDraft, rows:
   return faults;
 }
 
-/** The SKU that a row has got: its own, or the one that the server has derived for its options. */
+/** Returns the SKU of a row: its own, or the one that the server derived for its options. */
 function skuOf(product: Product, draft: ProductDraft, row: VariantDraft): string | undefined {
   if (row.sku.trim()) return row.sku.trim();
   const values = optionNames(draft).map((_, index) => row.values[index]?.trim() ?? "");

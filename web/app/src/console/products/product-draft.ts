@@ -1,18 +1,18 @@
-/** A product as it stands in the form, and how it becomes what the API takes. */
+/** A product in the form, and its conversion to request bodies. */
 import type { BodyOf, Currency, Product } from "@fusioncommerce/client";
 import { amountText, parseAmount, parseCount } from "../format";
 import { ct } from "../words";
 
 export interface VariantDraft {
-  /** Names the row while it is on the screen. */
+  /** The key of the row while it is on screen. */
   key: string;
-  /** Nothing for a new one. */
+  /** `undefined` for a new variant. */
   id?: string;
   sku: string;
   values: string[];
   price: string;
   compareAt: string;
-  /** Units to begin with; for new ones only. */
+  /** The initial stock; only for new variants. */
   stock: string;
   removed: boolean;
 }
@@ -24,7 +24,7 @@ export interface ProductDraft {
   type: string;
   tags: string;
   status: Product["status"];
-  /** What variants differ in, parted by commas. */
+  /** The names of the options, separated by commas. */
   options: string;
   currency: string;
   variants: VariantDraft[];
@@ -87,12 +87,12 @@ export function optionNames(draft: ProductDraft): string[] {
   return words(draft.options);
 }
 
-/** What a variant is called among the others. */
+/** Returns the display name of a variant. */
 export function variantName(variant: VariantDraft, index: number): string {
   return variant.values.filter(Boolean).join(" · ") || variant.sku || ct("product.variantNth", { n: index + 1 });
 }
 
-/** What is wrong, by the name of the field. Empty when the draft can be sent. */
+/** Returns the errors, by field name. Empty if the draft can be sent. */
 export function faults(draft: ProductDraft): Record<string, string> {
   const found: Record<string, string> = {};
   if (draft.title.trim() === "") found["title"] = ct("field.missing");
@@ -132,7 +132,7 @@ function variantBody(draft: ProductDraft, variant: VariantDraft) {
   };
 }
 
-/** A body, and to which row each of its variants belongs. */
+/** A body, with the row of each of its variants. */
 export interface Sent<B> {
   body: B;
   rows: string[];
@@ -154,7 +154,7 @@ export function toNew(draft: ProductDraft): Sent<BodyOf<"create_product">> {
   return { body, rows: kept.map(({ key }) => key) };
 }
 
-/** Only what differs from `base`; nothing when nothing does. */
+/** Returns only the differences from `base`; `undefined` if there are none. */
 export function toPatch(draft: ProductDraft, base: Product): Sent<BodyOf<"update_product">> | undefined {
   const before = draftOf(base);
   const body: BodyOf<"update_product"> = {};
@@ -184,7 +184,7 @@ function sameVariant(variant: VariantDraft, before: ProductDraft): boolean {
   return had !== undefined && JSON.stringify({ ...variant, stock: "" }) === JSON.stringify({ ...had, stock: "" });
 }
 
-/** The form's field that a pointer of the server means. */
+/** Returns the form field of a server pointer. */
 export function fieldAt(pointer: string, rows: string[]): string | undefined {
   const variant = /^\/variants\/(\d+)\/(price|compare_at_price|sku|options)(?:\/(\d+|amount|currency))?$/.exec(pointer);
   const row = variant && rows[Number(variant[1])];
@@ -202,11 +202,11 @@ export function fieldAt(pointer: string, rows: string[]): string | undefined {
   return plain[pointer.split("/")[1] ?? ""];
 }
 
-/** A value that somebody else has changed meanwhile. */
+/** A value that another person has changed meanwhile. */
 export interface Conflict {
   label: string;
   theirs: string;
-  /** Nothing where we did not touch it: then theirs is taken. */
+  /** `undefined` if the draft did not change the value: then theirs is taken. */
   yours?: string;
 }
 
@@ -228,7 +228,10 @@ function fieldsOf(draft: ProductDraft): Fields {
   return fields;
 }
 
-/** What differs between what the draft was based on and what is there now, beside what the draft says. */
+/**
+ * Returns the differences between the product on which the draft is based and the current product, with the values of
+ * the draft.
+ */
 export function conflicts(draft: ProductDraft, base: Product, now: Product): Conflict[] {
   const before = fieldsOf(draftOf(base));
   const theirs = fieldsOf(draftOf(now));
@@ -244,7 +247,7 @@ export function conflicts(draft: ProductDraft, base: Product, now: Product): Con
   });
 }
 
-/** The draft upon what is there now: what it had changed stays changed, everything else is as it is now. */
+/** Returns the draft rebased on the current product: the draft's own changes are kept, everything else is current. */
 export function rebase(draft: ProductDraft, base: Product, now: Product): ProductDraft {
   const before = draftOf(base);
   const next = draftOf(now);

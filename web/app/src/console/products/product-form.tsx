@@ -11,7 +11,7 @@ interface Props {
   draft: ProductDraft;
   errors: Record<string, string>;
   onDraft: (draft: ProductDraft) => void;
-  /** Whether it is a product to be made. */
+  /** Whether the product is new. */
   isNew: boolean;
 }
 

@@ -1,4 +1,4 @@
-/** A product: made anew, or changed. */
+/** The page for creating or editing a product. */
 import { isProblem, Problem, type Product } from "@fusioncommerce/client";
 import { useEffect, useState } from "preact/hooks";
 import type { PageProps } from "../../app";
@@ -34,7 +34,7 @@ import { ProductForm } from "./product-form";
 
 const UP = () => ({ href: "/console/products", label: ct("nav.products") });
 
-/** What the server said of fields, by the form's names for them. */
+/** Returns the server's errors, by the names of the form's fields. */
 function fieldErrors(error: unknown, rows: string[]): Record<string, string> {
   if (!(error instanceof Problem)) return {};
   return Object.fromEntries(
@@ -51,7 +51,7 @@ function focusFirst(errors: Record<string, string>): void {
 }
 
 export function NewProductPage(_: PageProps) {
-  // The shop has one currency as a rule; nothing but its goods says which.
+  // A shop normally has one currency, but only its products tell which.
   const {
     value: currency,
     error,
@@ -313,7 +313,7 @@ function StockTrouble({ product, list }: { product: Product; list: StockFault[] 
   );
 }
 
-/** The browser asks before it leaves what has not been saved. */
+/** Makes the browser ask for confirmation before unsaved changes are lost. */
 function useLeaveWarning(unsaved: boolean): void {
   useEffect(() => {
     if (!unsaved) return;

@@ -13,7 +13,7 @@ interface Props {
   name: string;
   levels: Levels;
   onClose: () => void;
-  /** The numbers turned out to be others. */
+  /** Called if the current numbers turn out to be different. */
   onLevels: (levels: Levels) => void;
   onDone: (levels: Levels) => void;
 }
@@ -44,7 +44,7 @@ export function AdjustDialog({ name, levels, onClose, onLevels, onDone }: Props)
     try {
       onDone(await askOnce(`stock.${levels.sku}`, "adjust_inventory", { params: { sku: levels.sku }, body }));
     } catch (thrown) {
-      // What stands above the fields is old then.
+      // The numbers above the fields are out of date then.
       if (isProblem(thrown, "insufficient_available", "unexpected_level")) {
         read("get_inventory", { params: { sku: levels.sku } }).then(onLevels, () => undefined);
       }
@@ -122,7 +122,7 @@ export function AdjustDialog({ name, levels, onClose, onLevels, onDone }: Props)
   );
 }
 
-/** Where the units are that cannot be taken away. */
+/** Explains where the units are that cannot be removed. */
 function explain(error: unknown) {
   if (!isProblem(error, "insufficient_available")) return undefined;
   const numbers = error.document as unknown as Partial<Levels>;

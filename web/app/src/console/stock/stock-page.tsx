@@ -1,4 +1,4 @@
-/** Stock by SKU: what is on hand, and where it is bound. */
+/** Stock by SKU: units on hand, and where they are reserved. */
 import { isProblem, type Levels } from "@fusioncommerce/client";
 import { useEffect, useState } from "preact/hooks";
 import type { PageProps } from "../../app";
@@ -16,7 +16,7 @@ import { usePages, useSettled, type PageOf } from "../ui/use-pages";
 import { ct } from "../words";
 import { AdjustDialog } from "./adjust-dialog";
 
-/** Products whose variants are shown at once: each SKU is a question of its own. */
+/** The number of products whose variants are shown at once: each SKU needs a request. */
 const PRODUCTS_AT_ONCE = 20;
 const QUESTIONS_AT_ONCE = 6;
 
@@ -26,7 +26,7 @@ interface StockRow {
   variant: string;
 }
 
-/** The rows of a page of products; a query that no product fits may be a SKU. */
+/** Loads the rows of a page of products. A query that matches no product may be a SKU. */
 async function loadRows(query: string, cursor: string | undefined): Promise<PageOf<StockRow>> {
   const params = { limit: PRODUCTS_AT_ONCE, ...(query ? { query } : {}), ...(cursor ? { cursor } : {}) };
   const { items, next_cursor } = await read("list_products", { params });

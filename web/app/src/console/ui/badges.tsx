@@ -1,4 +1,4 @@
-/** How things stand, in a word and a colour. */
+/** Badges that show a status by a word and a colour. */
 import type { Drop, Order, Product } from "@fusioncommerce/client";
 import { ct } from "../words";
 

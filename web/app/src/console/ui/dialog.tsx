@@ -8,18 +8,18 @@ import { ct } from "../words";
 interface DialogProps {
   title: string;
   onClose: () => void;
-  /** Work is under way: Escape does not close it. */
+  /** Whether a request is running: Escape does not close the dialog then. */
   busy?: boolean;
   children: ComponentChildren;
 }
 
-/** A native modal dialog. The browser keeps the focus inside, and gives it back to where it was. */
+/** A native modal dialog. The browser keeps the focus inside, and restores it afterwards. */
 export function Dialog({ title, onClose, busy = false, children }: DialogProps) {
   const element = useRef<HTMLDialogElement>(null);
   useLayoutEffect(() => {
     const dialog = element.current;
     dialog?.showModal();
-    // The first field; where there is none, the button that changes nothing.
+    // The first field; if there is none, the button that changes nothing.
     dialog?.querySelector<HTMLElement>("form :is(input, textarea, select, button):not([type=radio])")?.focus();
     return () => dialog?.close();
   }, []);
@@ -50,22 +50,22 @@ export function Dialog({ title, onClose, busy = false, children }: DialogProps) 
 
 interface ActionProps {
   title: string;
-  /** What the button says that does it. */
+  /** The label of the confirming button. */
   confirm: string;
-  /** What cannot be taken back. */
+  /** Whether the action cannot be undone. */
   danger?: boolean;
   onClose: () => void;
-  /** Whether the fields can be sent; marks and focuses those that cannot. */
+  /** Returns whether the fields can be sent; marks and focuses the invalid ones. */
   check?: () => boolean;
   act: () => Promise<void>;
-  /** Pointers of fields that show their own error. */
+  /** Whether the field of a pointer shows its own error. */
   shown?: (pointer: string) => boolean;
-  /** What to say of an error beyond the usual words. */
+  /** Returns an explanation of an error beyond the usual message. */
   explain?: (error: unknown) => ComponentChildren;
   children: ComponentChildren;
 }
 
-/** A dialog around one change: its consequences or fields, and a button. It stays open when the change is refused. */
+/** A dialog for one change: its consequences or fields, and a button. It stays open if the change is refused. */
 export function ActionDialog({
   title,
   confirm,

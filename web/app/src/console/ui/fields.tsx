@@ -1,4 +1,4 @@
-/** Fields beyond a line of text: that one is `ui/field.tsx`, the shop's own. */
+/** Form fields other than a single line of text, which is in `ui/field.tsx`. */
 import type { ComponentChildren, JSX } from "preact";
 import { t } from "../../i18n";
 import { dayTimeUtc, fromLocalField, zoneName } from "../format";
@@ -119,7 +119,7 @@ interface ChoiceProps<V extends string> {
   options: readonly (readonly [value: V, label: string])[];
 }
 
-/** One of a few, side by side. */
+/** A choice of one of a few values, side by side. */
 export function Choice<V extends string>({ name, legend, value, onValue, options }: ChoiceProps<V>) {
   return (
     <fieldset class="choice">
@@ -145,14 +145,14 @@ export function Choice<V extends string>({ name, legend, value, onValue, options
 interface MomentProps {
   name: string;
   label: string;
-  /** As a `datetime-local` field holds it. */
+  /** The value in the format of a `datetime-local` field. */
   value: string;
   onValue: (value: string) => void;
   error?: string | undefined;
   required?: boolean;
 }
 
-/** A day and time in the browser's zone; the same moment in UTC stands below. */
+/** A field for day and time in the browser's time zone; the same instant in UTC is shown below. */
 export function Moment({ name, label, value, onValue, error, required = true }: MomentProps) {
   const instant = fromLocalField(value);
   const hint = instant
@@ -173,7 +173,7 @@ export function Moment({ name, label, value, onValue, error, required = true }: 
   );
 }
 
-/** Brings the first field that is wrong into view, and the cursor into it. */
+/** Scrolls to the first invalid field and focuses it. */
 export function focusField(name: string): void {
   requestAnimationFrame(() => document.getElementById(`field-${name}`)?.focus());
 }

@@ -6,13 +6,13 @@ import type { Pages } from "./use-pages";
 
 interface Props<T> {
   pages: Pages<T>;
-  /** What is shown once there is something. */
+  /** Renders the loaded items. */
   children: (items: T[]) => ComponentChildren;
-  /** The list is empty: why, and what to do next. */
+  /** Shown if the list is empty: the reason, and the next step. */
   empty: { title: string; text?: string; actions?: ComponentChildren };
 }
 
-/** A list in each of its states: on its way, refused, empty, and there. */
+/** A list in each of its states: loading, failed, empty, loaded. */
 export function ListState<T>({ pages, children, empty }: Props<T>) {
   const { items, error, isMore, isLoading, more, retry } = pages;
   if (!items) {
@@ -39,7 +39,7 @@ export function ListState<T>({ pages, children, empty }: Props<T>) {
   );
 }
 
-/** Rows to come, so that the page does not jump when they do. */
+/** Placeholder rows, so that the page does not jump when the rows arrive. */
 export function Waiting({ rows = 6 }: { rows?: number }) {
   return (
     <div class="waiting" aria-busy="true">

@@ -3,14 +3,14 @@ import { PageTitle } from "../../ui/page-title";
 
 interface Props {
   title: string;
-  /** Where one comes from. */
+  /** The parent page. */
   up?: { href: string; label: string } | undefined;
   badge?: ComponentChildren;
   children?: ComponentChildren;
   lead?: ComponentChildren;
 }
 
-/** What stands on top of every page of the console: where one is, and what can be done here. */
+/** The head of every console page: title, parent page, and actions. */
 export function PageHead({ title, up, badge, lead, children }: Props) {
   return (
     <div class="console-head">

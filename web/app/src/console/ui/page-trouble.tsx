@@ -10,9 +10,9 @@ interface Props {
   up?: { href: string; label: string };
 }
 
-/** In place of a page whose thing could not be read. */
+/** Shown instead of a page whose entity could not be read. */
 export function PageTrouble({ error, onRetry, up }: Props) {
-  // An address that is no id at all is refused, and means the same to who followed it.
+  // An invalid id in the URL is refused, and means the same to the visitor as an unknown id.
   const isGone = isProblem(error, "not_found", "invalid_request");
   return (
     <>

@@ -3,29 +3,29 @@ import type { ComponentChildren } from "preact";
 export interface Column<T> {
   label: string;
   cell: (item: T) => ComponentChildren;
-  /** Numbers stand under each other. */
+  /** Whether to align numbers. */
   numeric?: boolean;
-  /** For buttons: its heading is heard only. */
+  /** For buttons: the heading is only for screen readers. */
   actions?: boolean;
-  /** On a card it has a line of its own. */
+  /** Whether the cell has a separate line on a card. */
   wide?: boolean;
 }
 
 interface Props<T> {
-  /** What the table is, for who cannot see it. */
+  /** The caption of the table, for screen readers. */
   caption: string;
   columns: Column<T>[];
   items: readonly T[];
   keyOf: (item: T) => string;
-  /** What has just come in. */
+  /** Whether the row is new. */
   fresh?: (item: T) => boolean;
-  /** Many short rows. */
+  /** Whether the table has many short rows. */
   tight?: boolean;
 }
 
 /**
- * A table whose rows become cards on a narrow screen. Its first column names the row. The roles stand on the elements
- * because a table that is not laid out as one loses them.
+ * A table whose rows become cards on a narrow screen. Its first column names the row. Roles are set explicitly because
+ * a table without table layout loses its implicit roles.
  */
 export function Rows<T>({ caption, columns, items, keyOf, fresh, tight = false }: Props<T>) {
   return (

@@ -1,4 +1,4 @@
-/** A list that comes page by page. */
+/** A paginated list. */
 import { useEffect, useRef, useState } from "preact/hooks";
 
 export interface PageOf<T> {
@@ -7,26 +7,26 @@ export interface PageOf<T> {
 }
 
 export interface Pages<T> {
-  /** Nothing while the first page is on its way. */
+  /** `undefined` while the first page is loading. */
   items: T[] | undefined;
   error: unknown;
   isMore: boolean;
   isLoading: boolean;
   more: () => void;
-  /** From the first page on again; what is shown stays meanwhile. */
+  /** Loads again from the first page; the present items stay meanwhile. */
   retry: () => void;
-  /** Puts what is known to be newer into the list. */
+  /** Edits the items, for example with newer versions. */
   change: (edit: (items: T[]) => T[]) => void;
 }
 
-/** The pages that `load` answers, from the first one on whenever `key` changes. */
+/** Loads pages with `load`, and starts over whenever `key` changes. */
 export function usePages<T>(key: string, load: (cursor: string | undefined) => Promise<PageOf<T>>): Pages<T> {
   const [items, setItems] = useState<T[]>();
   const [error, setError] = useState<unknown>();
   const [cursor, setCursor] = useState<string>();
   const [isLoading, setLoading] = useState(true);
   const [attempt, setAttempt] = useState(0);
-  /** Which list is wanted now: an answer for another one is late. */
+  /** The number of the wanted list: a response for an earlier one is ignored. */
   const wanted = useRef(0);
 
   const fetchPage = async (from: string | undefined) => {
@@ -41,7 +41,7 @@ export function usePages<T>(key: string, load: (cursor: string | undefined) => P
     } catch (thrown) {
       if (list !== wanted.current) return;
       setError(thrown);
-      // What is there belongs to another question.
+      // The present items belong to another query.
       if (from === undefined) setItems(undefined);
     } finally {
       if (list === wanted.current) setLoading(false);
@@ -70,7 +70,7 @@ export function usePages<T>(key: string, load: (cursor: string | undefined) => P
   };
 }
 
-/** What a search field says, once the typing has paused. */
+/** Returns the value of a search field after a pause in typing. */
 export function useSettled(value: string, pauseMs = 250): string {
   const [settled, setSettled] = useState(value);
   useEffect(() => {

@@ -1,4 +1,4 @@
-/** Where a buyer claims from one drop: what is held, what is being asked, what was answered. */
+/** The claim flow of one drop: held claims, running requests, and refusals. */
 import { computed, effect, signal } from "@preact/signals";
 import { asShopError, call, type ShopError } from "../api";
 import { msUntil, now, serverNow, tick } from "../clock";
@@ -10,40 +10,40 @@ import { forget, keep, onChangedElsewhere, recall } from "../storage";
 import type { Claim, DropItem } from "../types";
 import { announce } from "../ui/announcer";
 
-/** How long after its end a hold is looked at: the server ends it a little later than the clock says. */
+/** The delay after the end of a hold before it is checked: the server ends it a little later than the clock shows. */
 const END_GRACE_MS = 400;
 const CHECK_PAUSE_MS = 1500;
 
-/** How long a button that was tapped takes no other tap, though the answer came sooner: a double tap is one tap. */
+/** How long a tapped button ignores further taps, even if the response was faster: a double tap counts as one tap. */
 const TAP_PAUSE_MS = 600;
 
-/** `answered`: the answer is there, and a second tap would still be the same one. */
+/** `answered`: the response has arrived, but a second tap would still belong to the same double tap. */
 export type Busy = "sending" | "answered" | WaitReason;
 
-/** A hold that is over: it keeps its row, so that nothing moves under a finger. */
+/** An ended hold: it keeps its row, so that nothing moves during a tap. */
 export interface Past {
   claim: Claim;
   how: "given" | "ended";
 }
 
-export class ClaimDesk {
+export class ClaimFlow {
   readonly holds = signal<Claim[]>([]);
-  /** False until the holds of a page visited before are known. */
+  /** Whether the holds of an earlier visit are known. */
   readonly loaded = signal(false);
-  /** Why it is not known what is held. */
+  /** The reason for which the holds are not known. */
   readonly missing = signal<ShopError>();
-  /** Items with a claim on the way. */
+  /** The items with a claim in progress. */
   readonly busy = signal<Record<string, Busy>>({});
   readonly returning = signal<string[]>([]);
-  /** The answer that was no, and when it came, on the server's clock. */
+  /** The last refusal and its time on the server's clock. */
   readonly refusal = signal<{ sku: string; error: ShopError; at: number }>();
-  /** What ended before it was paid for, and what was given back, for as long as the page is open. */
+  /** Holds that ended before payment or were released, for as long as the page is open. */
   readonly past = signal<Past[]>([]);
-  /** Units of this drop that were paid for before. */
+  /** The units of this drop that were bought before. */
   readonly sold = signal(0);
-  /** Units that count towards what one buyer may have. */
+  /** The units that count towards the buyer's limit. */
   readonly units = computed(() => this.sold.value + unitsOf(this.holds.value));
-  /** What is held and what was, in the order in which it came. */
+  /** Present and past holds, in the order of their claims. */
   readonly rows = computed(() => this.arrange(this.holds.value, this.past.value));
 
   private readonly ends: (() => void)[] = [];
@@ -59,9 +59,9 @@ export class ClaimDesk {
   ) {
     this.ends.push(onChangedElsewhere(this.place, () => void this.load()));
     this.ends.push(effect(() => this.endWhatIsOver(now.value)));
-    // Whatever was asked while the line was bad is asked for again when it is good.
+    // Requests that failed while the connection was down are repeated when it is back.
     this.ends.push(line.subscribe((state) => state === "live" && this.resume()));
-    // A guest who signs in, or a session that ends, changes whose holds these are.
+    // A sign-in of a guest, or the end of a session, changes the owner of the holds.
     const subject = computed(() => session.value?.subject);
     this.ends.push(
       effect(() => {
@@ -80,7 +80,7 @@ export class ClaimDesk {
     for (const pause of this.pauses) clearTimeout(pause);
   }
 
-  /** Claims whose answer did not come before the page was closed are asked for again, by the same key. */
+  /** Repeats claims whose response did not arrive before the page was closed, with the same keys. */
   resume(items: DropItem[] = this.items): void {
     this.items = items;
     for (const { sku } of items) {
@@ -89,7 +89,7 @@ export class ClaimDesk {
     }
   }
 
-  /** Whether it is held now. */
+  /** Returns whether the item is now held. */
   async claim(sku: string): Promise<boolean> {
     if (this.busy.value[sku]) return false;
     const tappedAt = performance.now();
@@ -122,7 +122,7 @@ export class ClaimDesk {
     if (this.returning.value.includes(claim.id)) return;
     this.returning.value = [...this.returning.value, claim.id];
     try {
-      // A release has no key: the claim itself makes a repeat the same.
+      // A release has no key: the claim's id makes a repetition safe.
       await call("release_claim", { params: { id: this.dropId, claim_id: claim.id } });
       this.past.value = [...this.past.value, { claim, how: "given" }];
       this.lose(claim.id);
@@ -136,7 +136,7 @@ export class ClaimDesk {
     }
   }
 
-  /** Units that are held here, of one item or of all, with those that are being claimed just now. */
+  /** Returns the units held, of one item or of all, including claims in progress. */
   heldOf(sku?: string): number {
     const coming = Object.entries(this.busy.value).filter(([one, state]) => state !== "answered" && (!sku || one === sku));
     return coming.length + unitsOf(this.holds.value.filter((claim) => !sku || claim.sku === sku));
@@ -158,11 +158,11 @@ export class ClaimDesk {
       const fresh = await Promise.all(listed.map((claim) => this.read(claim.id)));
       if (mine !== this.loads) return;
       this.sold.value = unitsOf(sold.items.filter((claim) => claim.drop_id === this.dropId));
-      // What ended while the page was away is told once.
+      // A hold that ended while the page was closed is shown once.
       const lost = read.filter((claim) => claim?.state === "released").filter((claim) => claim !== undefined);
       const news = lost.filter(({ id }) => !this.past.peek().some((past) => past.claim.id === id));
       if (news.length > 0) this.past.value = [...this.past.peek(), ...news.map((claim) => ({ claim, how: "ended" as const }))];
-      // What was claimed or given back meanwhile is newer than the list.
+      // Claims and releases made meanwhile are newer than the list.
       const since = this.holds.peek();
       const gone = new Set([...before].filter((id) => !since.some((claim) => claim.id === id)));
       const found = [...fresh, ...read].filter((claim) => claim !== undefined);
@@ -171,7 +171,7 @@ export class ClaimDesk {
       keep(this.place, this.holds.value.map((claim) => claim.id));
       this.missing.value = undefined;
     } catch (thrown) {
-      // The line says so itself; the holds that are known stay in sight.
+      // Only the newest load reports its error; the known holds stay visible.
       if (mine === this.loads) this.missing.value = asShopError(thrown);
     } finally {
       if (mine === this.loads) this.loaded.value = true;
@@ -224,7 +224,7 @@ export class ClaimDesk {
     else forget(this.place);
   }
 
-  /** The server says whether a hold is over: a checkout may have made it live longer. */
+  /** The server decides whether a hold has ended: a checkout may have extended it. */
   private endWhatIsOver(instant: number): void {
     const over = this.holds.peek().filter((claim) => msUntil(claim.expires_at, instant) < -END_GRACE_MS);
     if (over.length === 0 || instant - this.checkedAt < CHECK_PAUSE_MS) return;
@@ -238,7 +238,7 @@ export class ClaimDesk {
       if (fresh.expires_at !== claim.expires_at) this.hold(fresh);
       return;
     }
-    // Given back here meanwhile: it has its row.
+    // A hold released here meanwhile already has its row.
     const isKnown = this.past.value.some((past) => past.claim.id === claim.id);
     if (fresh?.state !== "sold" && !isKnown) this.past.value = [...this.past.value, { claim, how: "ended" }];
     this.lose(claim.id);

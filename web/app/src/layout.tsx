@@ -1,4 +1,4 @@
-/** What stands around every page: header, footer, and words on the line and the session. */
+/** The layout around every page: header, footer, and notices about the connection and the session. */
 import { BRAND } from "./brand";
 import { CAN_PAY, HAS_TEST_CARDS } from "./checkout/providers";
 import { t, tn } from "./i18n";

@@ -1,4 +1,7 @@
-/** One payment for one lot of goods, from the form to the order; it outlives reloads and knows of other tabs. */
+/**
+ * The checkout flow: one payment for one set of goods, from the form to the order. It survives reloads and coordinates
+ * with other tabs.
+ */
 import { signal } from "@preact/signals";
 import { asShopError, call } from "../api";
 import { follow } from "../live";
@@ -7,7 +10,10 @@ import { forget, keep, onChangedElsewhere, recall } from "../storage";
 import type { Address, Checkout, Money, NewCheckout, Order, ProblemSaid } from "../types";
 
 const SLOW_AFTER_MS = 2500;
-/** How long after a refusal the button takes no tap: the second one of an impatient finger may have been meant before it. */
+/**
+ * How long the button ignores taps after a refusal: the second tap of an impatient buyer may have been meant for the
+ * previous state.
+ */
 const SETTLE_MS = 700;
 const ORDER_ATTEMPTS_MAX = 10;
 
@@ -26,20 +32,20 @@ export interface Means {
   email: string;
   address: Address;
   card: string;
-  /** What the buyer was told it costs. */
+  /** The total that the buyer was shown. */
   expectedTotal?: Money | undefined;
 }
 
-/** What is paid for: a cart, or claims. */
-export type Goods = { cart_id: string } | { claims: string[] };
+/** The goods to pay for: a cart, or claims. */
+export type Payable = { cart_id: string } | { claims: string[] };
 
-export class CheckoutDesk {
+export class CheckoutFlow {
   readonly stage = signal<Stage>({ kind: "form" });
-  /** Whether a confirmation or a cancellation is on the way. */
+  /** Whether a confirmation or a cancellation is in progress. */
   readonly acting = signal(false);
-  /** Whether a refusal has only just come. */
+  /** Whether a refusal has just arrived. */
   readonly settling = signal(false);
-  /** Until it is known whether a payment was under way before a reload. */
+  /** Whether it is known if a payment was in progress before a reload. */
   readonly loaded = signal(false);
 
   private stopWatching = () => {};
@@ -48,12 +54,12 @@ export class CheckoutDesk {
   private slowTimer = 0;
   private settleTimer = 0;
 
-  /** `place` names the goods in the browser's storage: `cart`, or a drop. */
+  /** `place` is the key of the goods in the browser's storage: `cart`, or a drop. */
   constructor(
     private readonly place: string,
     private readonly onDone: () => void,
   ) {
-    // Another tab pays for the same goods: how that ends is shown here too.
+    // Another tab pays for the same goods: its outcome is shown here too.
     this.stopListening = onChangedElsewhere(this.idPlace, () => {
       const id = recall<string>(this.idPlace);
       if (id) this.watchOther(id);
@@ -68,7 +74,7 @@ export class CheckoutDesk {
     clearTimeout(this.settleTimer);
   }
 
-  /** Goes on where a page before this one was. A payment that is done gives way to new goods. */
+  /** Resumes the payment of an earlier page. A completed payment gives way to new goods. */
   async resume(hasNewGoods: boolean): Promise<void> {
     try {
       const unanswered = pendingBody<NewCheckout>(this.questionPlace);
@@ -88,7 +94,7 @@ export class CheckoutDesk {
     }
   }
 
-  pay(goods: Goods, means: Means): Promise<void> {
+  pay(goods: Payable, means: Means): Promise<void> {
     if (this.stage.value.kind !== "form" || this.settling.value) return Promise.resolve();
     const { email, address, card, expectedTotal } = means;
     return this.send({
@@ -108,7 +114,7 @@ export class CheckoutDesk {
     return this.act("cancel_checkout");
   }
 
-  /** Takes over what another tab has begun. */
+  /** Takes over a checkout that another tab has started. */
   async goOnWith(checkoutId: string): Promise<void> {
     this.acting.value = true;
     try {
@@ -128,7 +134,7 @@ export class CheckoutDesk {
       await askOnce("cancel_checkout", { place: `cancel.${checkoutId}`, params: { id: checkoutId } });
       this.toForm({ code: "cancelled" });
     } catch (thrown) {
-      // Too late to cancel: what became of it is the truth to show.
+      // Too late to cancel: show the actual outcome.
       if (asShopError(thrown).mayAskAgain) this.refuse(thrown);
       else await this.goOnWith(checkoutId);
     } finally {
@@ -169,7 +175,7 @@ export class CheckoutDesk {
     try {
       this.show(await askOnce(operation, { place: `${operation}.${id}`, params: { id } }));
     } catch (thrown) {
-      // Refused because it is already decided: the watch shows how.
+      // Refused because it is already decided: `follow` shows the outcome.
       if (asShopError(thrown).mayAskAgain) this.refuse(thrown);
       else this.follow(await call("get_checkout", { params: { id } }).catch(() => stage.checkout));
     } finally {
@@ -177,7 +183,7 @@ export class CheckoutDesk {
     }
   }
 
-  /** Looks on while another tab pays, and takes its end over: the order, or that nothing was charged. */
+  /** Watches a payment in another tab and takes over its outcome: the order, or that nothing was charged. */
   private watchOther(id: string): void {
     this.stopWatchingOther();
     if (this.stage.value.kind !== "form") return;
@@ -210,7 +216,7 @@ export class CheckoutDesk {
     });
   }
 
-  /** Whether more is to come. */
+  /** Returns whether further states are to come. */
   private show(checkout: Checkout): boolean {
     const before = this.stage.value;
     switch (checkout.state) {
@@ -233,7 +239,7 @@ export class CheckoutDesk {
     }
   }
 
-  /** The order may be a moment behind its checkout. */
+  /** Finds the order, which may appear a moment after its checkout. */
   private async findOrder(checkout: Checkout): Promise<void> {
     if (!checkout.order_id) return;
     for (let attempt = 1; attempt <= ORDER_ATTEMPTS_MAX; attempt += 1) {
@@ -249,7 +255,7 @@ export class CheckoutDesk {
 
   private refuse(thrown: unknown): void {
     const error = asShopError(thrown);
-    // A question that was refused is over; one without an answer is asked again by the same key.
+    // A refused request is finished; a request without a response is repeated with the same key.
     if (!error.mayAskAgain) abandon(this.questionPlace);
     this.toForm({ code: error.code, problem: error.problem });
     const other = error.code === "checkout_in_progress" ? error.problem?.checkout_id : undefined;

@@ -1,4 +1,4 @@
-/** Everything in the shop, or what of it is looked for. */
+/** The product grid: all products, or those that match the filters. */
 import { useEffect, useState } from "preact/hooks";
 import { call } from "../api";
 import { t, tn } from "../i18n";
@@ -14,7 +14,7 @@ import { rememberListed } from "./catalogue";
 import { arranged, cheapestOf, isInStock, isNarrowed, look, ORDERS, type Filters, type Order } from "./filters";
 
 const PAGE_SIZE = 48;
-/** What is sorted here has to be here: so many pages of so many are fetched for it. */
+/** Sorting in the browser needs all products: this many pages of this size are loaded for it. */
 const SORTED_PAGE_SIZE = 200;
 const SORTED_PAGES_MAX = 5;
 const TYPING_PAUSE_MS = 250;
@@ -24,7 +24,7 @@ interface Found {
   cursor: string | undefined;
 }
 
-export function Goods({ filters }: { filters: Filters }) {
+export function ProductGrid({ filters }: { filters: Filters }) {
   const { query, type, tag, order } = filters;
   const [types, setTypes] = useState<string[]>([]);
   const [more, setMore] = useState<Found>();
@@ -151,13 +151,13 @@ function Choices({ filters, types }: { filters: Filters; types: string[] }) {
 
 interface NothingProps {
   filters: Filters;
-  /** Products that fit, and are sold out. */
+  /** The number of matching products that are sold out. */
   hidden: number;
-  /** Whether there is more to look through. */
+  /** Whether there are more products to search. */
   more: boolean;
 }
 
-/** Why nothing is shown, and what would show something. */
+/** Explains why nothing is shown, and which change would show something. */
 function NothingFits({ filters, hidden, more }: NothingProps) {
   const { query, type, tag } = filters;
   const sought = [query, type, tag].filter(Boolean).join(", ");
