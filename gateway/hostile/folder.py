@@ -84,7 +84,11 @@ def modes(data):
     """What somebody else could read or write, with its mode."""
     found = []
     for path in [data, *data.rglob("*")]:
-        mode = stat.S_IMODE(path.lstat().st_mode)
+        try:
+            mode = stat.S_IMODE(path.lstat().st_mode)
+        except FileNotFoundError:
+            # The server has removed it meanwhile.
+            continue
         if mode != (0o700 if path.is_dir() else 0o600):
             found.append((path.name, oct(mode)))
     return found

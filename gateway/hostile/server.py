@@ -149,7 +149,7 @@ class Server(ServerProcess):
 
     def disk_bytes(self):
         """The bytes of all files of the data folder."""
-        return sum(path.stat().st_size for path in self.data.rglob("*") if path.is_file())
+        return sum(size_of(path) for path in self.data.rglob("*"))
 
 
 class Cost:
@@ -171,8 +171,12 @@ class Cost:
     def __exit__(self, *_):
         self._over.set()
         self._watching.join()
-        self.cpu_seconds = self._server.cpu_seconds() - self._before[2]
+        self.cpu_seconds = self.cpu_now()
         self.seconds = time.monotonic() - self._before[3]
+
+    def cpu_now(self):
+        """The CPU seconds so far."""
+        return self._server.cpu_seconds() - self._before[2]
 
     def _watch(self):
         while not self._over.wait(0.05) and self._server.ended is None:
@@ -182,6 +186,14 @@ class Cost:
     def memory_now_kib(self):
         """Memory now, more than before the block."""
         return self._server.memory_kib()[0] - self._before[0]
+
+
+def size_of(path):
+    """The bytes of a file; none of one that the server has removed meanwhile, or of a folder."""
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except FileNotFoundError:
+        return 0
 
 
 def until(seconds, holds):
