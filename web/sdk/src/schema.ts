@@ -589,8 +589,9 @@ export interface paths {
         /**
          * A drop over time
          * @description Claims, sales, revenue, held units and viewers, for a chart. Only intervals in which something happened have a point, at
-         *     most 1,000 in an answer. To follow a drop, ask again from the `at` of the last point, and put the points of the answer
-         *     in the place of those from there on. An event is in the series some tens of milliseconds after it was accepted.
+         *     most 1,000 in an answer. To follow a drop, ask again from the earlier of the last point's `at` and the last answer's
+         *     `as_of`, and replace the points from there on by those of the answer. An event is in the series some tens of
+         *     milliseconds after it was accepted, later in a rush.
          */
         get: operations["get_drop_series"];
         put?: never;

@@ -106,8 +106,9 @@ impl PointWire {
 /// A drop over time
 ///
 /// Claims, sales, revenue, held units and viewers, for a chart. Only intervals in which something happened have a point, at
-/// most 1,000 in an answer. To follow a drop, ask again from the `at` of the last point, and put the points of the answer
-/// in the place of those from there on. An event is in the series some tens of milliseconds after it was accepted.
+/// most 1,000 in an answer. To follow a drop, ask again from the earlier of the last point's `at` and the last answer's
+/// `as_of`, and replace the points from there on by those of the answer. An event is in the series some tens of
+/// milliseconds after it was accepted, later in a rush.
 #[utoipa::path(get, path = "/v1/drops/{id}/series", operation_id = "get_drop_series", tag = "drops",
     security(("bearer" = ["vendor"])), params(("id" = IdSchema, Path, description = "The drop."), SeriesQuery),
     responses((status = 200, description = "Points of the series", body = SeriesWire)))]

@@ -39,7 +39,7 @@ export function Unverified() {
   useEffect(() => void lookAtAccount(), [subject]);
   useEffect(() => {
     // The link may have been followed in another tab.
-    const look = () => document.hidden || unverified.peek() === undefined || void lookAtAccount();
+    const look = () => document.hidden || void lookAtAccount();
     document.addEventListener("visibilitychange", look);
     return () => document.removeEventListener("visibilitychange", look);
   }, []);
@@ -50,6 +50,17 @@ export function Unverified() {
         {t("verify.text", { email })}
       </Notice>
     </div>
+  );
+}
+
+/** The notice of an operation that was refused because the address is not verified. The notice above the page has the link. */
+export function VerifyFirst() {
+  // The shop may have begun to require it after the page was loaded.
+  useEffect(() => void lookAtAccount(), []);
+  return (
+    <Notice tone="warn" title={t("verify.title")} alert>
+      {t("verify.first")}
+    </Notice>
   );
 }
 

@@ -1,4 +1,5 @@
 /** Explains why a payment failed, and what the buyer can do now. */
+import { VerifyFirst } from "../account/verification";
 import { ShopError } from "../api";
 import { money, t, tn } from "../i18n";
 import { errorText } from "../ui/load-state";
@@ -80,11 +81,7 @@ export function CheckoutTrouble({ trouble, flow, back }: Props) {
         </Notice>
       );
     case "email_unverified":
-      return (
-        <Notice tone="warn" title={t("verify.title")} alert>
-          {t("verify.first")}
-        </Notice>
-      );
+      return <VerifyFirst />;
     case "too_many_checkouts":
       return (
         <Notice tone="warn" title={t("pay.tooManyTitle")} actions={goBack} alert>

@@ -1,4 +1,5 @@
 /** A message for every response to a claim, with the next step. */
+import { VerifyFirst } from "../account/verification";
 import { t, time, tn } from "../i18n";
 import type { Drop } from "../types";
 import { errorText } from "../ui/load-state";
@@ -81,11 +82,7 @@ function Refusal({ flow, drop, nameOf }: Props) {
     case "account_required":
       return <AccountNeeded />;
     case "email_unverified":
-      return (
-        <Notice tone="warn" title={t("verify.title")} alert>
-          {t("verify.first")}
-        </Notice>
-      );
+      return <VerifyFirst />;
     case "too_many_claims":
       return (
         <Notice tone="warn" title={t("claim.tooMany")} alert>

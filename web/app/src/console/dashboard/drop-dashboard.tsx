@@ -57,7 +57,11 @@ function Dashboard({ drop, watched }: { drop: WatchedDrop; watched: LiveDrop }) 
           {ct("live.cancelledText")}
         </Notice>
       )}
-      <Figures drop={drop} points={watched.points} second={watched.second} />
+      <Figures
+        drop={drop}
+        points={watched.pointsError === undefined ? watched.points : undefined}
+        second={watched.second}
+      />
       {!isWaiting && <Picture drop={drop} watched={watched} />}
       <div class="dashboard-columns">
         <section class="sheet" aria-labelledby="items-head">
@@ -242,7 +246,10 @@ function Picture({ drop, watched: { points, pointsError, second } }: { drop: Dro
           <Trouble error={pointsError} title={ct("problem.load")} />
         )
       ) : hasClaims ? (
-        <Course points={points} {...shownOf(drop, points, span, second)} />
+        <>
+          {pointsError !== undefined && <Trouble error={pointsError} title={ct("problem.load")} />}
+          <Course points={points} {...shownOf(drop, points, span, second)} />
+        </>
       ) : (
         <p class="quiet">{ct(isRunning ? "live.noCourseYet" : "live.noCourse")}</p>
       )}

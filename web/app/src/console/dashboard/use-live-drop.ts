@@ -12,6 +12,12 @@ const ASK_MS = 1000;
 /** Claims change their state later: the visible ones are read again after this time. */
 const IDLE_MS = 10_000;
 const CLAIMS_SHOWN = 15;
+/**
+ * The maximum age, in seconds, of the points that are read again. Viewers are counted at once and claims are projected
+ * later, so the last point may be of a second whose predecessors are not complete. The lists are behind by milliseconds,
+ * or by seconds in a rush.
+ */
+const INCOMPLETE_SECONDS_MAX = 60;
 /** The maximum number of pages of a series: 20,000 points are more than the server keeps of a drop of one month. */
 const PARTS_MAX = 20;
 
@@ -54,6 +60,8 @@ export function useLiveDrop(id: string): LiveDrop {
     let shown: WatchedDrop | undefined;
     let changedAt = Infinity;
     let series: Point[] = [];
+    /** The second before which the series is complete. */
+    let completeAt = -Infinity;
 
     const onState = (next: WatchedDrop) => {
       if (newest && next.as_of < newest.as_of) return;
@@ -80,13 +88,17 @@ export function useLiveDrop(id: string): LiveDrop {
       setClaims(items);
     });
     const askForPoints = asker(signal, setPointsError, async () => {
-      // From the last point on, which may have grown: the response replaces the known points.
+      // From the first point on that may have grown: the response replaces the known points.
       const last = series.at(-1);
-      let from = last && new Date(last.at * 1000).toISOString();
+      const since = last && Math.min(last.at, Math.max(completeAt, last.at - INCOMPLETE_SECONDS_MAX));
+      let from = since && new Date(since * 1000).toISOString();
       for (let part = 0; part < PARTS_MAX; part += 1) {
         const answer = await read("get_drop_series", { params: { id, ...(from ? { from } : {}) }, signal });
         series = joined(series, answer.points.map(pointOf));
-        if (answer.next === null) break;
+        if (answer.next === null) {
+          completeAt = Math.floor(Date.parse(answer.as_of) / 1000);
+          break;
+        }
         from = answer.next;
       }
       setPoints(series);
