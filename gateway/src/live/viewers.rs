@@ -46,7 +46,14 @@ async fn record(api: &PublicApi, turn: usize, counting: bool) {
     let mut changed: Vec<(Arc<RetainedChannel>, ViewerSample)> = Vec::new();
     for ((tenant, topic, _), kept) in api.hub().drops() {
         let Topic::Drop(drop) = topic else { continue };
-        let view = if counting { gateway.commerce.drop_view(&tenant, drop).await.ok() } else { None };
+        let view = match counting {
+            true => match gateway.commerce.drop_view(&tenant, drop).await {
+                Ok(view) => Some(view),
+                // Not known now. That says nothing about its viewers.
+                Err(_) => continue,
+            },
+            false => None,
+        };
         let counted = view.filter(|view| is_counted(view, now)).map(|_| kept.viewers());
         if counted != kept.recorded() {
             changed.push((kept, ViewerSample { tenant, drop, at: now, viewers: counted }));

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use engine::{
     flash_drop::{DropEvent, Sale},
     id::{ClaimId, DropId, EntityKey, TenantId},
+    money::AMOUNT_MAX,
     quantity::Quantity,
 };
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
@@ -137,7 +138,7 @@ impl Moves {
         self.claims += other.claims;
         self.released += other.released;
         self.sold += other.sold;
-        self.revenue = self.revenue.saturating_add(other.revenue);
+        self.revenue = self.revenue.saturating_add(other.revenue).clamp(-AMOUNT_MAX, AMOUNT_MAX);
         self.held += other.held;
     }
 }

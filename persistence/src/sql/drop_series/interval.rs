@@ -1,6 +1,9 @@
 //! The intervals of a series, and how older ones are merged.
 
-use engine::id::{DropId, TenantId};
+use engine::{
+    id::{DropId, TenantId},
+    money::AMOUNT_MAX,
+};
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use crate::sql::{blob, number};
@@ -76,7 +79,9 @@ pub(crate) async fn roll_up(
     }
     let SeriesTable { name, sums, ends } = table;
     let columns: Vec<_> = sums.iter().chain(*ends).copied().collect();
-    let sums = sums.iter().map(|column| format!(", sum({column}) AS {column}")).collect::<String>();
+    // Each row is within ±AMOUNT_MAX, so that no sum of a day's rows overflows.
+    let sum = |column: &&str| format!(", max(min(sum({column}), {AMOUNT_MAX}), -{AMOUNT_MAX}) AS {column}");
+    let sums = sums.iter().map(sum).collect::<String>();
     let ends = ends.iter().map(|column| format!(", {column}")).collect::<String>();
     let rows = "tenant = ?1 AND drop_id = ?2 AND seconds = ?3 AND at < ?4";
     // With max() the bare columns are those of the row with the maximum: <https://sqlite.org/lang_select.html#bareagg>.
@@ -122,8 +127,10 @@ pub(crate) async fn roll_up(
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::sql::testing::{Shop, tenant};
 
     #[test]
     fn an_interval_is_as_wide_as_its_age_says() {
@@ -149,6 +156,25 @@ mod tests {
                 assert_eq!(intervals.around(start + width - 1), (start, width));
                 second += width;
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn amounts_beyond_what_a_total_can_be_do_not_stop_the_series() {
+        let shop = Shop::open().await;
+        let (acme, id) = (tenant("acme"), DropId(7));
+        let mut connection = shop.read_side.writer.acquire().await.unwrap();
+        for second in 0..120 {
+            let sql = "INSERT INTO drop_series VALUES (?1, ?2, ?3, 1, 1, 0, 1, ?4, 0, 1, 1)";
+            let row = sqlx::query(sql).bind(acme.as_str()).bind(blob(id.0)).bind(second).bind(AMOUNT_MAX);
+            row.execute(&mut *connection).await.unwrap();
+        }
+        for (before, newest) in [(119, 10_000), (10_000, 1_000_000), (1_000_000, 100_000_000)] {
+            roll_up(&mut connection, &COUNTS, (&acme, id), before, newest).await.unwrap();
+            let rows: Vec<(i64, i64)> =
+                sqlx::query_as("SELECT claims, revenue FROM drop_series").fetch_all(&mut *connection).await.unwrap();
+            assert_eq!(rows.iter().map(|(claims, _)| claims).sum::<i64>(), 120);
+            assert!(rows.iter().all(|(_, revenue)| *revenue == AMOUNT_MAX), "{rows:?}");
         }
     }
 }
