@@ -4,6 +4,8 @@ pub(super) mod quote;
 pub(super) mod read;
 mod view;
 
+use std::time::Duration;
+
 use actors::{Answered, AskError, CommandMeta};
 use axum::{extract::State, response::Response};
 use engine::{
@@ -12,7 +14,7 @@ use engine::{
         Source, StartCheckout,
     },
     flash_drop::Buyer,
-    id::{CheckoutId, CommandId, ContactId, Fingerprint, TenantId},
+    id::{CheckoutId, ClaimRef, CommandId, ContactId, Fingerprint, Sku, TenantId},
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use persistence::sql::{Contact, ContactError, List, PAGE_LINES_MAX, Page, lists::CheckoutStatus};
@@ -38,6 +40,8 @@ pub(super) use self::read::refinements;
 
 /// The number of checkouts of a page that are queried concurrently.
 const ASKED_AT_ONCE: usize = 16;
+/// The time in which the catalogue describes a claimed SKU. It takes a millisecond; a shard that starts takes longer.
+const VARIANT_WAIT: Duration = Duration::from_millis(500);
 
 /// A page of checkouts.
 #[derive(ToSchema)]
@@ -84,7 +88,6 @@ pub(crate) async fn create_checkout(
     Json(body): Json<NewCheckout>,
 ) -> Result<Response, Problem> {
     let Said { source, email, expected_total, address } = body.read()?;
-    gateway.check_verified(&identity)?;
     let attempt = gateway.limits.checkout(&identity, arrival.address)?;
     let (tenant, buyer) = (identity.tenant(), identity.buyer());
     let mut meta = idempotency.meta(&identity, "create_checkout", b"", &body);
@@ -96,7 +99,8 @@ pub(crate) async fn create_checkout(
     meta.command_id = known_former::<Checkout>(&gateway, &meta, key, view, CheckoutRejection::NotFound).await?;
     let checkout = CheckoutId(meta.command_id.0);
     // Validated before anything is written and before the checkout exists, so that a refusal leaves nothing behind.
-    let goods = match (check_provider(&gateway, &body.payment.provider), &address) {
+    let may_pay = gateway.check_verified(&identity).and_then(|()| check_provider(&gateway, &body.payment.provider));
+    let goods = match (may_pay, &address) {
         (Err(problem), _) => Err(problem),
         (Ok(()), Err(problem)) => Err(problem.clone()),
         (Ok(()), Ok(_)) => check_goods(&gateway, &arrival, tenant, &buyer, &source).await,
@@ -199,9 +203,31 @@ async fn check_goods(
         Source::Claims(claims) => {
             let asked = claims.iter().copied().map(|claim| async move {
                 let view = payable_claim(gateway, arrival, tenant, buyer, claim).await?;
-                claimed_variant(gateway, arrival, tenant, claim.drop, &view.sku).await
+                Ok(described(gateway, arrival, tenant, claim, &view.sku).await)
             });
             stream::iter(asked).buffered(ASKED_AT_ONCE).try_collect().await
+        }
+    }
+}
+
+/// Returns the catalogue's data of a claimed SKU. A catalogue that does not answer in time does not prevent the sale: the
+/// line is then named by the drop.
+async fn described(
+    gateway: &Gateway,
+    arrival: &Arrival,
+    tenant: &TenantId,
+    claim: ClaimRef,
+    sku: &Sku,
+) -> Option<ClaimedVariant> {
+    match tokio::time::timeout(VARIANT_WAIT, claimed_variant(gateway, arrival, tenant, claim.drop, sku)).await {
+        Ok(Ok(variant)) => variant,
+        Ok(Err(problem)) => {
+            tracing::warn!(%tenant, %sku, code = problem.code().entry().code, "a claimed SKU is not described");
+            None
+        }
+        Err(_) => {
+            tracing::warn!(%tenant, %sku, "a claimed SKU is not described in time");
+            None
         }
     }
 }
