@@ -2,6 +2,10 @@
 //!
 //! Anyone who knows an address can trigger them, so one mailbox gets at most a few per hour. Receipts and mails about
 //! orders take another path and are never dropped.
+//!
+//! The plain address of a mailbox has a limit of its own beside that of all spellings with a tag: otherwise an account
+//! for `kim+1@shop.example` could use up the mails of `kim@shop.example`. Each reason has its own limit as well, and a
+//! warning, which is sent once a day, has none.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -18,8 +22,8 @@ use crate::{
     problem::{Code, Problem},
 };
 
-/// The maximum number of triggered mails per mailbox and hour: as many as password links are valid at a time, so that
-/// the mailbox always has all valid links.
+/// The maximum number of mails of a reason to an address in an hour: as many as password links are valid at a time, so
+/// that the mailbox always has all valid links.
 pub(crate) const MAILS_PER_MAILBOX_AN_HOUR: usize = 5;
 const HOUR: Duration = Duration::from_secs(3_600);
 /// The maximum number of mailboxes that are counted at a time: some 40 MB. Only those of accounts are counted.
@@ -28,14 +32,12 @@ const MAILBOXES_MAX: usize = 262_144;
 const DROPPED: &str = "fusion_mails_dropped_total";
 
 /// The reason for a mail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Why {
     /// A password reset was requested.
     PasswordReset,
     /// An address is to be verified.
     Verification,
-    /// Wrong passwords were tried.
-    SignInWarning,
 }
 
 impl Why {
@@ -43,13 +45,15 @@ impl Why {
         match self {
             Why::PasswordReset => "password_reset",
             Why::Verification => "verification",
-            Why::SignInWarning => "sign_in_warning",
         }
     }
 }
 
-/// The times of the recent mails to each mailbox.
-type Mailboxes = HashMap<(TenantId, String), VecDeque<Timestamp>>;
+/// A tenant's mailbox, whether it is addressed with a tag or another spelling, and the reason.
+type Counted = (TenantId, String, bool, Why);
+
+/// The times of the recent mails.
+type Mailboxes = HashMap<Counted, VecDeque<Timestamp>>;
 
 /// Sends mails that other people can trigger, within the limit per mailbox.
 pub(crate) struct Notices {
@@ -65,13 +69,15 @@ impl Notices {
     /// Counts a mail to a mailbox. `Err`: the mailbox has reached its limit, the mail must not be sent, and the value
     /// is the time until the next one may be.
     pub(crate) fn take_place(&self, why: Why, tenant: &TenantId, to: &str, now: Timestamp) -> Result<(), Duration> {
-        let mailbox = Email::new(to).map_or_else(|_| normalise_email(to), |email| email.mailbox());
+        let address = normalise_email(to);
+        let mailbox = Email::new(to).map_or_else(|_| address.clone(), |email| email.mailbox());
+        let counted = (tenant.clone(), mailbox.clone(), address != mailbox, why);
         let mut mailboxes = self.mailboxes.lock();
-        let is_new = !mailboxes.contains_key(&(tenant.clone(), mailbox.clone()));
+        let is_new = !mailboxes.contains_key(&counted);
         let place = if is_new && mailboxes.len() >= MAILBOXES_MAX {
             Err(HOUR)
         } else {
-            let sent = mailboxes.entry((tenant.clone(), mailbox)).or_default();
+            let sent = mailboxes.entry(counted).or_default();
             forget_old(sent, now);
             match sent.front() {
                 Some(first) if sent.len() >= MAILS_PER_MAILBOX_AN_HOUR => {
@@ -125,21 +131,21 @@ mod tests {
     }
 
     #[test]
-    fn a_mailbox_gets_so_many_mails_in_any_hour_and_no_more() {
+    fn an_address_gets_so_many_mails_in_any_hour_and_no_more() {
         let notices = Notices::new(Arc::new(NoMailer));
         let (acme, bolt) = (TenantId::new("acme").unwrap(), TenantId::new("bolt").unwrap());
         let take = |tenant, to, now| notices.take_place(Why::PasswordReset, tenant, to, now).is_ok();
         let spellings = [
             "kim@münchen.example",
             "KIM@xn--mnchen-3ya.example",
-            "kim+a@mu\u{308}nchen.example",
+            "kim@mu\u{308}nchen.example",
             "Kim@MÜNCHEN.example",
-            "kim+b@münchen.example",
+            "kim@münchen.example",
         ];
         for (minute, spelling) in spellings.into_iter().enumerate() {
             assert!(take(&acme, spelling, at(minute as u64)), "{spelling}");
         }
-        let full = notices.take_place(Why::SignInWarning, &acme, spellings[0], at(59));
+        let full = notices.take_place(Why::PasswordReset, &acme, spellings[0], at(59));
         assert_eq!(full, Err(Duration::from_secs(60)));
         assert!(take(&bolt, spellings[0], at(59)) && take(&acme, "lee@münchen.example", at(59)));
         assert!(take(&acme, spellings[1], at(60)), "the first is an hour ago");
@@ -148,5 +154,21 @@ mod tests {
         assert_eq!(notices.mailboxes.lock().len(), 1);
         notices.sweep(at(120));
         assert_eq!(notices.mailboxes.lock().len(), 0);
+    }
+
+    #[test]
+    fn tagged_spellings_and_other_reasons_do_not_use_up_the_mails_of_an_address() {
+        let notices = Notices::new(Arc::new(NoMailer));
+        let acme = TenantId::new("acme").unwrap();
+        let take = |why, to: &str| notices.take_place(why, &acme, to, at(0)).is_ok();
+        for n in 0..MAILS_PER_MAILBOX_AN_HOUR {
+            assert!(take(Why::PasswordReset, &format!("kim+{n}@shop.example")));
+        }
+        assert!(!take(Why::PasswordReset, "kim+more@shop.example"), "all tags of a mailbox together");
+        for _ in 0..MAILS_PER_MAILBOX_AN_HOUR {
+            assert!(take(Why::PasswordReset, "kim@shop.example"));
+        }
+        assert!(!take(Why::PasswordReset, "Kim@shop.example"));
+        assert!(take(Why::Verification, "kim@shop.example"));
     }
 }

@@ -12,7 +12,7 @@ use super::{
     attempts::Attempt,
     email::Email,
     identity::Identity,
-    password::Fit,
+    password::{Fit, Waiting},
     sessions::{Grant, Sessions, hash},
     token::Role,
 };
@@ -54,10 +54,11 @@ impl Sessions {
         from: IpAddr,
         now: Timestamp,
     ) -> Result<Grant, Refused> {
-        self.passwords.check_place()?;
+        // Before the attempt is counted: one that is refused for load has not tried a password.
+        let place = self.passwords.take_place()?;
         let attempt = self.attempts.begin(tenant, email.as_str(), from, now).await?;
         let account = self.read_side.account_by_email(tenant, email.as_str()).await?;
-        let account = self.check_password(tenant, account, password, attempt, now).await?;
+        let account = self.check_password(tenant, account, password, (place, attempt), now).await?;
         if let Some(guest) = guest.filter(|guest| guest.is_guest() && guest.tenant() == tenant) {
             self.hand_over(guest, account.subject, now).await?;
         }
@@ -70,23 +71,23 @@ impl Sessions {
         tenant: &TenantId,
         account: Option<Account>,
         password: String,
-        attempt: Attempt,
+        (place, attempt): (Waiting, Attempt),
         now: Timestamp,
     ) -> Result<Account, Refused> {
         let hash = account.as_ref().and_then(|account| account.password.clone());
-        let fit = self.passwords.verify(password.clone(), hash).await?;
+        let fit = self.passwords.verify_in(place, password.clone(), hash.clone()).await?;
         let Some(account) = account.filter(|_| fit.is_same()) else { return Err(Refused::WrongPassword(attempt)) };
         self.attempts.succeeded(&attempt, now).await?;
         if fit == Fit::FormerForm {
-            self.hash_anew(tenant, account.subject, password).await;
+            self.hash_anew(tenant, account.subject, password, &hash.unwrap_or_default()).await;
         }
         Ok(account)
     }
 
     /// Stores a password's hash in the present form. If that fails, the next sign-in tries again.
-    async fn hash_anew(&self, tenant: &TenantId, subject: SubjectId, password: String) {
+    async fn hash_anew(&self, tenant: &TenantId, subject: SubjectId, password: String, former: &str) {
         let Ok(hash) = self.passwords.hash(password).await else { return };
-        if let Err(error) = self.read_side.set_password(tenant, subject, &hash).await {
+        if let Err(error) = self.read_side.replace_password(tenant, subject, former, &hash).await {
             tracing::warn!(%tenant, %error, "a password stays in its former form");
         }
     }
@@ -126,10 +127,11 @@ impl Sessions {
             created_at: now,
         };
         self.read_side.create_account(tenant, &new).await?;
-        self.attempts.clear(tenant, email.as_str(), from, now).await?;
-        self.read_side.end_sessions(tenant, subject).await?;
+        // At once: until then the cached status lets the guest's tokens act for the account.
         self.subject_statuses.changed(&self.read_side, tenant, subject).await?;
+        self.read_side.end_sessions(tenant, subject).await?;
         self.end_current(guest, now).await?;
+        self.attempts.clear(tenant, email.as_str(), from, now).await?;
         self.start_stored(tenant, subject, Some(Role::Customer), now).await
     }
 
@@ -155,9 +157,10 @@ impl Sessions {
         let account = self.read_side.account(tenant, identity.subject()).await?;
         let email = account.as_ref().and_then(|account| account.email.clone());
         let email = email.ok_or_else(|| Problem::new(Code::InvalidCredentials))?;
-        self.passwords.check_place()?;
+        // Before the attempt is counted: one that is refused for load has not tried a password.
+        let place = self.passwords.take_place()?;
         let attempt = self.attempts.begin(tenant, &email, from, now).await?;
-        self.check_password(tenant, account, password, attempt, now).await.map(drop)
+        self.check_password(tenant, account, password, (place, attempt), now).await.map(drop)
     }
 
     /// Erases the personal data of a subject, and ends its sessions.
@@ -198,9 +201,11 @@ impl Sessions {
         token: &str,
         password: String,
         from: IpAddr,
-        now: Timestamp,
+        clock: impl Fn() -> Timestamp,
     ) -> Result<(), Problem> {
         let password = self.passwords.hash(password).await?;
+        // After the hashing, which may wait for its turn: the tokens of every sign-in that began before this end.
+        let now = clock();
         let subject = self.read_side.use_password_reset(tenant, hash(token), &password, now).await?;
         let subject_status = self.subject_statuses.changed(&self.read_side, tenant, subject).await?;
         self.end_tokens(tenant, &subject_status, now);

@@ -4,9 +4,10 @@ use std::{net::IpAddr, time::Duration};
 
 use axum::{body::Body, http::Request};
 use engine::{id::TenantId, time::Timestamp};
+use persistence::sql::NewRefreshToken;
 use serde_json::{Value, json};
 
-use super::{Role, attempts::FREE_TRIES, email::Email};
+use super::{Role, attempts::FREE_TRIES, email::Email, password::WAITING_MAX, token_hash};
 use crate::{
     Rates, Settings,
     limits::{SIGN_UPS_OF_ADDRESS, rate},
@@ -268,4 +269,55 @@ async fn a_mailbox_gets_a_few_mails_an_hour_that_others_ask_for() {
     mailed_token(&shop, ANN).await;
     assert_eq!((sent_to(kim), sent_to(ANN)), (MAILS_PER_MAILBOX_AN_HOUR, 1));
     assert!(Email::new(kim).is_ok());
+}
+
+#[tokio::test]
+async fn an_attempt_that_is_refused_for_load_is_not_counted() {
+    let shop = open().await;
+    sign_up(&shop, HOME, ANN, PASSWORD).await.has(201);
+    let passwords = &shop.gateway.sessions.passwords;
+    let waiting: Vec<_> = (0..WAITING_MAX).map(|_| passwords.take_place().unwrap()).collect();
+    for _ in 0..2 * FREE_TRIES {
+        sign_in(&shop, ELSEWHERE, ANN, PASSWORD).await.refuses(503, "overloaded");
+    }
+    drop(waiting);
+    sign_in(&shop, ELSEWHERE, ANN, PASSWORD).await.has(201);
+}
+
+#[tokio::test]
+async fn a_password_is_looked_at_for_the_holder_of_a_link_alone() {
+    let shop = open().await;
+    let path = "/v1/password-resets/nothing";
+    let answer = ask(&shop, HOME, "PUT", path, None, json!({"password": "password1"})).await;
+    answer.refuses(409, "reset_ended");
+}
+
+#[tokio::test]
+async fn a_sign_in_that_a_password_reset_overtakes_leaves_no_session() {
+    let shop = open().await;
+    let account = sign_up(&shop, HOME, ANN, PASSWORD).await.has(201);
+    let subject = account.text("/subject").parse().unwrap();
+    let (sessions, read_side) = (&shop.gateway.sessions, &shop.gateway.read_side);
+    // The password is known to be right; then the owner sets another; then the session begins.
+    let began = shop.gateway.now();
+    let reset = began.plus_seconds(60);
+    let ends = reset.plus_seconds(60);
+    read_side.create_password_reset(&tenant(), subject, token_hash("link"), began, ends).await.unwrap();
+    let from = address(HOME);
+    sessions.reset_password(&tenant(), "link", "another long password".to_owned(), from, || reset).await.unwrap();
+    assert!(sessions.start_stored(&tenant(), subject, Some(Role::Customer), began).await.is_err());
+    // Nor is it renewed, if its first token went out before.
+    let token = "r1.acme.0123456789";
+    let (family, signed_in_at) = (9, Some(began));
+    let stored = NewRefreshToken {
+        token: token_hash(token),
+        family,
+        subject,
+        created_at: began,
+        expires_at: ends,
+        signed_in_at,
+    };
+    read_side.start_session(&tenant(), &stored).await.unwrap();
+    let answer = ask(&shop, HOME, "POST", "/v1/sessions/refresh", None, json!({"refresh_token": token})).await;
+    answer.refuses(401, "invalid_refresh_token");
 }

@@ -19,7 +19,7 @@ pub const PASSWORD_CHARS_MAX: usize = 256;
 /// argon2id's passes over its memory: OWASP's minimum for 19 MiB.
 const PASSES: u32 = 2;
 /// The maximum number of passwords that wait: at 20 ms each, a wait of a second and a half. More are rejected.
-const WAITING_MAX: usize = 64;
+pub(super) const WAITING_MAX: usize = 64;
 const OVERLOADED_WAIT: Duration = Duration::from_secs(2);
 
 /// The result of comparing a password with the stored one.
@@ -107,7 +107,17 @@ impl Passwords {
 
     /// Compares `password` with the hash `known`. Without a hash the result is `Other`, after the same time.
     pub async fn verify(&self, password: String, known: Option<String>) -> Result<Fit, Problem> {
-        let verified = self.run(move |inner| {
+        self.verify_in(self.take_place()?, password, known).await
+    }
+
+    /// The same in a place that was taken before.
+    pub(super) async fn verify_in(
+        &self,
+        place: Waiting,
+        password: String,
+        known: Option<String>,
+    ) -> Result<Fit, Problem> {
+        let verified = self.run_in(place, move |inner| {
             let hash = known.as_deref().unwrap_or(&inner.nobody);
             for (index, form) in forms(&password).into_iter().enumerate() {
                 match inner.argon2.verify_password(form.as_bytes(), hash) {
@@ -123,12 +133,15 @@ impl Passwords {
         verified.await?.map_err(|error| Problem::internal("checking a password", &error))
     }
 
-    /// Rejects at once when the maximum number of passwords waits, before anything is stored for one more.
-    pub(super) fn check_place(&self) -> Result<(), Problem> {
-        if self.inner.waiting.load(Ordering::Acquire) < WAITING_MAX {
-            return Ok(());
+    /// Takes a place among the passwords that wait, before anything is stored for one more. Rejects at once when the
+    /// maximum number waits.
+    pub(super) fn take_place(&self) -> Result<Waiting, Problem> {
+        let inner = self.inner.clone();
+        if inner.waiting.fetch_add(1, Ordering::AcqRel) >= WAITING_MAX {
+            inner.waiting.fetch_sub(1, Ordering::AcqRel);
+            return Err(Problem::new(Code::Overloaded).retry_after(OVERLOADED_WAIT));
         }
-        Err(Problem::new(Code::Overloaded).retry_after(OVERLOADED_WAIT))
+        Ok(Waiting(inner))
     }
 
     /// Runs work on passwords in its turn, off the threads that serve requests.
@@ -140,12 +153,15 @@ impl Passwords {
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Inner) -> T + Send + 'static) -> Result<T, Problem> {
+        self.run_in(self.take_place()?, work).await
+    }
+
+    async fn run_in<T: Send + 'static>(
+        &self,
+        place: Waiting,
+        work: impl FnOnce(&Inner) -> T + Send + 'static,
+    ) -> Result<T, Problem> {
         let inner = self.inner.clone();
-        if inner.waiting.fetch_add(1, Ordering::AcqRel) >= WAITING_MAX {
-            inner.waiting.fetch_sub(1, Ordering::AcqRel);
-            return Err(Problem::new(Code::Overloaded).retry_after(OVERLOADED_WAIT));
-        }
-        let place = Waiting(inner.clone());
         let permit = inner.at_once.clone().acquire_owned().await;
         // The work goes on when its caller has gone, and so it holds its permit itself.
         let done = tokio::task::spawn_blocking(move || {
@@ -156,7 +172,8 @@ impl Passwords {
     }
 }
 
-struct Waiting(Arc<Inner>);
+/// A place among the passwords that wait. Dropping it gives it back.
+pub(super) struct Waiting(Arc<Inner>);
 
 impl Drop for Waiting {
     fn drop(&mut self) {

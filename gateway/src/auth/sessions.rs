@@ -253,6 +253,13 @@ impl Sessions {
         };
         let role = match self.read_side.account(&tenant, rotated.subject).await? {
             Some(account) if account.erased_at.is_some() => return Err(Problem::new(Code::InvalidRefreshToken)),
+            // The session of a sign-in that was under way while the password was reset.
+            Some(account)
+                if account.tokens_from.is_some_and(|from| rotated.signed_in_at.is_some_and(|at| at < from)) =>
+            {
+                self.end_family(&tenant, rotated.family, now).await?;
+                return Err(Problem::new(Code::InvalidRefreshToken));
+            }
             Some(account) => Some(account.role.into()),
             None => None,
         };

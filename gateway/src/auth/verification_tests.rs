@@ -137,3 +137,19 @@ async fn a_shop_that_does_not_ask_sends_no_link_and_takes_everyone() {
     verify(&shop, &link).await.has(204);
     assert_eq!(ann.get("/v1/me").await.has(200).body["verified"], true);
 }
+
+#[tokio::test]
+async fn a_checkout_that_was_accepted_before_is_answered_again() {
+    let shop = open().await;
+    let drop = shop.open_drop(10).await;
+    let guest = shop.guest().await;
+    let claim = guest.post(&format!("/v1/drops/{drop}/claims"), "c", json!({"quantity": 1})).await.has(201);
+    let body = payment("tok_approve", json!({"claims": [claim.text("/id")]}));
+    let first = guest.post("/v1/checkouts", "pay", body.clone()).await.has(201);
+    let account = json!({"email": ANN, "password": "correct horse"});
+    let account = guest.post("/v1/accounts", "", account).await.has(201);
+    let ann = shop.with(account.text("/token"));
+    let again = ann.post("/v1/checkouts", "pay", body.clone()).await.has(201);
+    assert_eq!(again.body["id"], first.body["id"]);
+    ann.post("/v1/checkouts", "another", body).await.refuses(403, "email_unverified");
+}

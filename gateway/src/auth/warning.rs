@@ -6,7 +6,6 @@ use super::{
 };
 use crate::{
     Gateway,
-    notices::Why,
     problem::{Code, Problem},
 };
 
@@ -38,9 +37,8 @@ async fn warn(gateway: &Gateway, attempt: &Attempt) -> Result<(), Problem> {
     let Some((subject, to)) = account.and_then(|account| Some((account.subject, account.email?))) else {
         return Ok(());
     };
-    if !gateway.sessions.attempts.is_news(attempt, now).await?
-        || gateway.notices.take_place(Why::SignInWarning, tenant, &to, now).is_err()
-    {
+    // Once a day, so that it needs no other limit.
+    if !gateway.sessions.attempts.is_news(attempt, now).await? {
         return Ok(());
     }
     let link = format!("{}/reset-password", gateway.shop_url(tenant).await?);

@@ -236,6 +236,21 @@ impl ReadSide {
         self.change_account(sqlx::query(sql).bind(tenant.as_str()).bind(blob(subject.0)).bind(password)).await
     }
 
+    /// Replaces a password's hash by another form of the same password, unless the password was changed meanwhile.
+    pub async fn replace_password(
+        &self,
+        tenant: &TenantId,
+        subject: SubjectId,
+        former: &str,
+        password: &str,
+    ) -> Result<(), AccountError> {
+        let sql = "UPDATE accounts SET password = ?3
+                   WHERE tenant = ?1 AND subject = ?2 AND erased_at IS NULL AND password = ?4";
+        let query = sqlx::query(sql).bind(tenant.as_str()).bind(blob(subject.0)).bind(password).bind(former);
+        query.execute(&self.writer).await?;
+        Ok(())
+    }
+
     /// Changes the role of an account. Tokens that were already issued keep the old role until they expire.
     pub async fn set_role(&self, tenant: &TenantId, subject: SubjectId, role: Role) -> Result<(), AccountError> {
         let sql = "UPDATE accounts SET role = ?3 WHERE tenant = ?1 AND subject = ?2 AND erased_at IS NULL";
