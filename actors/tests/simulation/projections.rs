@@ -117,7 +117,7 @@ fn an_entry_that_cannot_be_projected_stops_its_own_shard_alone() {
         assert_eq!(rows[&2].len(), entries[&2], "shard 2 waits for shard 1");
         assert_eq!(rows[&1], [1, 2, 3], "what comes before the entry is there, and nothing after it");
         let failing = node.commerce().failing();
-        assert_eq!(failing.len(), 1, "an operator is told once: {failing:?}");
+        assert_eq!(failing.len(), 1, "reported once: {failing:?}");
         assert!(failing[0].why.contains("position 4"), "{failing:?}");
         node.kill().await;
     });

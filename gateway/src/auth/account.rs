@@ -6,7 +6,7 @@ use engine::{
     id::{SubjectId, TenantId},
     time::Timestamp,
 };
-use persistence::sql::{Account, AliasError, NewAccount, StoreError, TOKEN_TTL_MAX};
+use persistence::sql::{Account, AccountError, AliasError, NewAccount, StoreError, TOKEN_TTL_MAX};
 
 use super::{
     attempts::Attempt,
@@ -87,8 +87,10 @@ impl Sessions {
     /// Stores a password's hash in the present form. If that fails, the next sign-in tries again.
     async fn hash_anew(&self, tenant: &TenantId, subject: SubjectId, password: String, former: &str) {
         let Ok(hash) = self.passwords.hash(password).await else { return };
-        if let Err(error) = self.read_side.replace_password(tenant, subject, former, &hash).await {
-            tracing::warn!(%tenant, %error, "a password stays in its former form");
+        match self.read_side.set_password(tenant, subject, Some(former), &hash).await {
+            // Not found: the password was changed meanwhile, and the new one stays.
+            Ok(()) | Err(AccountError::NotFound) => {}
+            Err(error) => tracing::warn!(%tenant, %error, "a password stays in its former form"),
         }
     }
 

@@ -224,31 +224,20 @@ impl ReadSide {
         Ok(Page::cut(accounts, page.limit, List::Accounts, |account| (account.created_at, account.subject.0)))
     }
 
-    /// Sets the password of an account, as a PHC string. Sessions continue: end them with
+    /// Sets the password of an account, as a PHC string. With `former`, only while that is its password: otherwise the
+    /// account counts as not found. Sessions continue: end them with
     /// [`end_sessions`](ReadSide::end_sessions) if the password was lost rather than changed.
     pub async fn set_password(
         &self,
         tenant: &TenantId,
         subject: SubjectId,
-        password: &str,
-    ) -> Result<(), AccountError> {
-        let sql = "UPDATE accounts SET password = ?3 WHERE tenant = ?1 AND subject = ?2 AND erased_at IS NULL";
-        self.change_account(sqlx::query(sql).bind(tenant.as_str()).bind(blob(subject.0)).bind(password)).await
-    }
-
-    /// Replaces a password's hash by another form of the same password, unless the password was changed meanwhile.
-    pub async fn replace_password(
-        &self,
-        tenant: &TenantId,
-        subject: SubjectId,
-        former: &str,
+        former: Option<&str>,
         password: &str,
     ) -> Result<(), AccountError> {
         let sql = "UPDATE accounts SET password = ?3
-                   WHERE tenant = ?1 AND subject = ?2 AND erased_at IS NULL AND password = ?4";
+                   WHERE tenant = ?1 AND subject = ?2 AND erased_at IS NULL AND coalesce(?4, password) IS password";
         let query = sqlx::query(sql).bind(tenant.as_str()).bind(blob(subject.0)).bind(password).bind(former);
-        query.execute(&self.writer).await?;
-        Ok(())
+        self.change_account(query).await
     }
 
     /// Changes the role of an account. Tokens that were already issued keep the old role until they expire.
@@ -343,12 +332,14 @@ mod tests {
         let ada = shop.customer_of("acme", "ada").await;
         assert_eq!(shop.read_side.account(&bolt, ada).await.unwrap(), None);
         assert_eq!(shop.read_side.account_by_email(&bolt, "ada@example.com").await.unwrap(), None);
-        assert!(matches!(shop.read_side.set_password(&bolt, ada, "x").await, Err(AccountError::NotFound)));
+        assert!(matches!(shop.read_side.set_password(&bolt, ada, None, "x").await, Err(AccountError::NotFound)));
         assert!(matches!(shop.read_side.set_role(&bolt, ada, Role::Admin).await, Err(AccountError::NotFound)));
         let page = shop.read_side.accounts(&bolt, None, PageRequest::default()).await.unwrap();
         assert_eq!(page.items, []);
 
-        shop.read_side.set_password(&acme, ada, "x").await.unwrap();
+        shop.read_side.set_password(&acme, ada, None, "x").await.unwrap();
+        assert!(matches!(shop.read_side.set_password(&acme, ada, Some("w"), "z").await, Err(AccountError::NotFound)));
+        shop.read_side.set_password(&acme, ada, Some("x"), "x").await.unwrap();
         shop.read_side.set_role(&acme, ada, Role::Admin).await.unwrap();
         let found = shop.read_side.account(&acme, ada).await.unwrap().unwrap();
         assert_eq!((found.password.as_deref(), found.role), (Some("x"), Role::Admin));

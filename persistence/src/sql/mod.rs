@@ -12,6 +12,7 @@
 //! another.
 
 mod account;
+mod account_link;
 mod alias;
 mod bulk;
 mod column;

@@ -5,10 +5,11 @@ use engine::{
     time::Timestamp,
 };
 
-use super::{ReadSide, RowExt, StoreError, TokenHash, blob, error::store_errors, number};
+use super::{ReadSide, RowExt, StoreError, TokenHash, account_link::AccountLinks, blob, error::store_errors, number};
 
 /// The maximum number of open links of one account. A new link replaces the oldest.
 pub const RESETS_OPEN_MAX: u32 = 5;
+const LINKS: AccountLinks = AccountLinks { table: "password_resets", max: RESETS_OPEN_MAX };
 
 /// A reason why a link does not work.
 #[derive(Debug, thiserror::Error)]
@@ -36,34 +37,10 @@ impl ReadSide {
         now: Timestamp,
         expires_at: Timestamp,
     ) -> Result<(), ResetError> {
-        let mut tx = self.begin().await?;
-        let made = sqlx::query(
-            "INSERT INTO password_resets (tenant, token_hash, subject, created_at, expires_at)
-             SELECT tenant, ?3, subject, ?4, ?5 FROM accounts
-             WHERE tenant = ?1 AND subject = ?2 AND erased_at IS NULL",
-        )
-        .bind(tenant.as_str())
-        .bind(blob(subject.0))
-        .bind(token.0.as_slice())
-        .bind(number(now.0))
-        .bind(number(expires_at.0))
-        .execute(&mut *tx)
-        .await?;
-        if made.rows_affected() == 0 {
-            return Err(ResetError::NotFound);
+        match self.create_account_link(&LINKS, (tenant, subject), token, now, expires_at).await? {
+            true => Ok(()),
+            false => Err(ResetError::NotFound),
         }
-        sqlx::query(
-            "DELETE FROM password_resets WHERE tenant = ?1 AND subject = ?2 AND token_hash NOT IN
-             (SELECT token_hash FROM password_resets WHERE tenant = ?1 AND subject = ?2
-              ORDER BY created_at DESC, token_hash = ?3 DESC LIMIT ?4)",
-        )
-        .bind(tenant.as_str())
-        .bind(blob(subject.0))
-        .bind(token.0.as_slice())
-        .bind(RESETS_OPEN_MAX)
-        .execute(&mut *tx)
-        .await?;
-        Ok(tx.commit().await?)
     }
 
     /// Returns the address of the account that a link belongs to, while the link works.

@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(read_side.account_by_email(&acme, "ada@example.com").await.unwrap(), None);
         let link = read_side.use_password_reset(&acme, TokenHash([2; 32]), "x", NOW).await;
         assert!(matches!(link, Err(ResetError::NotGood)));
-        assert!(matches!(read_side.set_password(&acme, ada, "x").await, Err(AccountError::NotFound)));
+        assert!(matches!(read_side.set_password(&acme, ada, None, "x").await, Err(AccountError::NotFound)));
         for owner in [ada, subject("guest")] {
             let back = read_side.put_contact(&acme, &contact_of(owner, "5 New Lane")).await;
             assert!(matches!(back, Err(ContactError::Erased)));

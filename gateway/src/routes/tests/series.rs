@@ -84,7 +84,7 @@ async fn a_vendor_sees_when_a_claim_was_made_and_masked_by_whom() {
     let guest = shop.guest().await;
     let subject = guest.get("/v1/me").await.text("/subject").to_owned();
     let claim = guest.post(&path, "k", json!({"quantity": 1})).await.has(201);
-    assert_eq!(claim.body.get("buyer"), None, "a buyer is told nothing of buyers");
+    assert_eq!(claim.body.get("buyer"), None, "buyers do not see who claimed");
     let customer = shop.guest().await;
     let account = json!({"email": "kim@example.com", "password": "correct horse battery"});
     let session = customer.post("/v1/accounts", "", account).await.has(201);
