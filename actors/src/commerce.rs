@@ -4,7 +4,6 @@ use std::{sync::Arc, time::Duration};
 
 use engine::{
     aggregate::Aggregate,
-    effect::{EffectId, Outcome},
     flash_drop::{DropRejection, DropView},
     id::{DropId, EntityKey, TenantId},
 };
@@ -215,14 +214,6 @@ impl Commerce {
         mailbox.ask(message(permit)).map_err(|_| Obstacle::Again)
     }
 
-    /// Delivers the outcome of an effect. Returns false if that is not possible now.
-    pub(crate) async fn deliver(&self, key: &EntityKey, effect: EffectId, outcome: Outcome) -> bool {
-        match self.node.shard_of(key).current.get_active() {
-            Some(leader) => leader.deliver(key, effect, outcome).await.is_ok(),
-            None => false,
-        }
-    }
-
     /// The external services.
     pub(crate) fn external_services(&self) -> &dyn ExternalServices {
         self.node.external_services.as_ref()
@@ -267,7 +258,8 @@ impl Commerce {
 
     /// The number of effects of this node's entities that have no definite outcome yet.
     pub fn effects_under_way(&self) -> usize {
-        self.node.effects.len()
+        let leaders = self.node.shards().iter().filter_map(|shard| shard.current.get());
+        leaders.map(|leader| leader.effects.len()).sum()
     }
 
     /// Whether every shard has a leader.

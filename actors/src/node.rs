@@ -22,7 +22,6 @@ use crate::{
     change_feed::ChangeFeed,
     clock::Clock,
     commerce::Commerce,
-    effects::Effects,
     external_services::ExternalServices,
     permits::Permits,
     projector::{Projection, keep_projected},
@@ -94,7 +93,6 @@ pub struct NodeShared {
     pub(crate) external_services: Arc<dyn ExternalServices>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) tuning: Tuning,
-    pub(crate) effects: Effects,
     pub(crate) views: Views,
     pub(crate) change_feed: Arc<ChangeFeed>,
     pub(crate) permits: Arc<Permits>,
@@ -103,7 +101,6 @@ pub struct NodeShared {
     handles: OnceLock<Vec<ShardHandle>>,
     snapshot_bytes: Vec<AtomicU64>,
     stopping: AtomicBool,
-    stopped: AtomicBool,
     dead_letters: Mutex<std::collections::VecDeque<(EntityKey, String)>>,
 }
 
@@ -132,10 +129,6 @@ impl NodeShared {
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Acquire)
     }
 
     pub(crate) fn accepted_changed(&self, _: ShardId) {
@@ -228,7 +221,6 @@ impl Node {
             external_services: options.external_services,
             clock: options.clock,
             tuning: options.tuning,
-            effects: Effects::default(),
             views: Views::default(),
             change_feed: Arc::default(),
             permits: Arc::default(),
@@ -237,7 +229,6 @@ impl Node {
             handles: OnceLock::new(),
             snapshot_bytes: (0..shards).map(|_| AtomicU64::new(0)).collect(),
             stopping: AtomicBool::new(false),
-            stopped: AtomicBool::new(false),
             dead_letters: Mutex::default(),
         });
         let (fatal_sender, mut fatal) = mpsc::unbounded_channel();
@@ -316,7 +307,6 @@ impl Node {
 
     async fn end(&mut self) {
         self.shared.stopping.store(true, Ordering::Release);
-        self.shared.stopped.store(true, Ordering::Release);
         if let Some(projector) = self.projector.take() {
             projector.abort();
         }

@@ -28,6 +28,7 @@ use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 use super::{loading::LoadError, supervisor::ShardMessage};
 use crate::{
     agenda::Agenda,
+    effects::{EffectsUnderWay, dispatch},
     entity::{DeferredAnswer, start},
     kinds::with_kind,
     mailbox::{Live, Mailbox},
@@ -125,7 +126,9 @@ pub struct Leader {
     pub(super) passivated: Mutex<HashMap<EntityKey, u64>>,
     /// Entities whose state cannot be written, and that were reported to an operator.
     unwritable: Mutex<BTreeSet<EntityKey>>,
-    pub(super) node: Arc<NodeShared>,
+    /// The effects that its entities asked for and that have no definite outcome yet.
+    pub(crate) effects: EffectsUnderWay,
+    pub(crate) node: Arc<NodeShared>,
     pub(super) owner: ActorRef<ShardMessage>,
     pub(super) quarantined: Mutex<BTreeMap<EntityKey, String>>,
 }
@@ -189,6 +192,7 @@ impl Leader {
             tail_from: AtomicU64::new(recovered_state.tail_from),
             passivated: Mutex::default(),
             unwritable: Mutex::default(),
+            effects: EffectsUnderWay::default(),
             node,
             owner,
             quarantined: Mutex::new(recovered_state.quarantined),
@@ -207,8 +211,11 @@ impl Leader {
         self.over.load(Ordering::Acquire)
     }
 
+    /// Marks the leadership as ended, and ends its effects.
     pub(super) fn mark_ended(&self) {
+        // Marked first, so that an outcome that is being delivered at this moment changes nothing any more.
         self.over.store(true, Ordering::Release);
+        self.effects.cancel();
     }
 
     /// Whether an answer without events has to wait for a batch that proves that this owner still leads. Not needed
@@ -264,8 +271,8 @@ impl Leader {
     }
 
     /// Starts an effect, unless it is already under way.
-    pub fn dispatch(&self, tenant: &TenantId, source: &EntityKey, effect: Effect) {
-        self.node.effects.dispatch(&self.node, tenant, source, effect);
+    pub fn dispatch(self: &Arc<Self>, tenant: &TenantId, source: &EntityKey, effect: Effect) {
+        dispatch(self, tenant, source, effect);
     }
 
     /// The mailbox of an entity, which is loaded if necessary.

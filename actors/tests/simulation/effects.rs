@@ -2,18 +2,22 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
-use actors::{Commerce, external_services::ExternalServices, external_services::OutcomeUnknown};
+use actors::{AskError, Commerce, external_services::ExternalServices, external_services::OutcomeUnknown};
 use engine::{
     effect::{Outcome, Request},
     fault_injection::{Rule, break_rule, panic_every},
     flash_drop::{DropCommand, DropReply, FlashDrop},
-    id::{EntityKey, PaymentId, RefundId, Sku, TenantId},
+    id::{EntityKey, PaymentId, ProductId, RefundId, Sku, TenantId, VariantId},
     money::{Currency, Money},
     payment::{Payment, PaymentCommand, ProviderAnswer, ProviderOperation},
+    stock::{StockCommand, StockItem},
 };
 use futures::{FutureExt, future::BoxFuture};
 use parking_lot::Mutex;
@@ -25,13 +29,39 @@ use crate::directed::{Scene, ask, claim, live, named};
 #[derive(Clone)]
 struct Provider {
     asked: Arc<Mutex<BTreeMap<String, u32>>>,
+    /// The number of requests that wait for their answer: those for the amount [`SLOW`].
+    waiting: Arc<AtomicUsize>,
     /// The answer to a refund of an amount in minor units. `None`: the refund is made, but the answer is lost.
     refund: fn(i64) -> Option<ProviderAnswer>,
 }
 
+/// The amount of a refund, in minor units, that the provider answers only after an hour.
+const SLOW: i64 = 3_600;
+
+/// Counts a request while it waits.
+struct WaitingRequest(Arc<AtomicUsize>);
+
+impl WaitingRequest {
+    fn new(waiting: &Arc<AtomicUsize>) -> Self {
+        waiting.fetch_add(1, Ordering::AcqRel);
+        Self(waiting.clone())
+    }
+}
+
+impl Drop for WaitingRequest {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 impl Provider {
     fn new(refund: fn(i64) -> Option<ProviderAnswer>) -> Self {
-        Self { asked: Arc::default(), refund }
+        Self { asked: Arc::default(), waiting: Arc::default(), refund }
+    }
+
+    /// The number of requests that wait for their answer.
+    fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Acquire)
     }
 
     fn asked(&self, operation: &str) -> u32 {
@@ -45,6 +75,10 @@ impl ExternalServices for Provider {
         async move {
             let Request::Provider(request) = request else { return Ok(Outcome::Mail) };
             *self.asked.lock().entry(request.key.clone()).or_default() += 1;
+            if matches!(request.operation, ProviderOperation::Refund { amount, .. } if amount.amount == SLOW) {
+                let _waiting = WaitingRequest::new(&self.waiting);
+                tokio::time::sleep(Duration::from_secs(3_600)).await;
+            }
             let answer = match request.operation {
                 ProviderOperation::Authorise { .. } | ProviderOperation::Confirm => Some(ProviderAnswer::Authorised),
                 ProviderOperation::Capture { .. } => Some(ProviderAnswer::Captured),
@@ -73,6 +107,11 @@ fn usd(amount: i64) -> Money {
 
 fn refund(number: u128, amount: i64) -> PaymentCommand {
     PaymentCommand::Refund { refund: RefundId(number), amount: usd(amount) }
+}
+
+fn adopt(scene: &Scene, sku: &Sku) -> StockCommand {
+    let (tenant, sku) = (scene.tenant.clone(), sku.clone());
+    StockCommand::Adopt { tenant, sku, product: ProductId(1), variant: VariantId(1) }
 }
 
 /// Creates a captured payment.
@@ -106,14 +145,8 @@ fn asked_for_refunds(broken: Option<Rule>) -> (u32, u32) {
         // Just before that wake the second refund is proposed after a batch that takes long, and is lost.
         *script.0.lock() = [Fault::Delay(Duration::from_millis(500)), Fault::Lose].into();
         let slow = tokio::spawn({
-            let (commerce, key, sku) = (commerce.clone(), sku.key(&scene.tenant), sku.clone());
-            let adopt = engine::stock::StockCommand::Adopt {
-                tenant: scene.tenant.clone(),
-                sku,
-                product: engine::id::ProductId(1),
-                variant: engine::id::VariantId(1),
-            };
-            async move { commerce.ask::<engine::stock::StockItem>(&key, adopt, named(20)).await }
+            let (commerce, key, adopt) = (commerce.clone(), sku.key(&scene.tenant), adopt(&scene, &sku));
+            async move { commerce.ask::<StockItem>(&key, adopt, named(20)).await }
         });
         tokio::time::sleep(Duration::from_millis(10)).await;
         let second = commerce.ask::<Payment>(&key, refund(2, 2), named(12));
@@ -137,6 +170,36 @@ fn a_wake_asks_for_nothing_that_the_journal_has_not_accepted() {
 fn a_wake_that_asks_too_early_is_noticed() {
     let (_, second) = asked_for_refunds(Some(Rule::EffectOfSpeculation));
     assert!(second > 0, "the history does not show the fault that it is about");
+}
+
+#[test]
+fn an_effect_ends_with_its_leadership_and_the_next_leadership_repeats_it() {
+    live(async {
+        let script = Script::default();
+        let scene = Scene::with_faults(script.clone(), 1 << 20);
+        let provider = Provider::new(|_| Some(ProviderAnswer::Refunded));
+        let node = scene.start_with(provider.clone()).await;
+        let (commerce, sku) = (node.commerce(), Sku::new("OTHER").unwrap());
+        let key = captured(&scene, &commerce).await;
+        let slow = tokio::spawn({
+            let (commerce, key) = (commerce.clone(), key.clone());
+            async move { commerce.ask::<Payment>(&key, refund(1, SLOW), named(11)).await }
+        });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let asked = || provider.asked(&format!("refund-{}", RefundId(1)));
+        assert_eq!((asked(), provider.waiting(), commerce.effects_under_way()), (1, 1, 1));
+        // The leadership ends with this append, while the provider has the request.
+        *script.0.lock() = [Fault::FailBefore].into();
+        let failed = commerce.ask::<StockItem>(&sku.key(&scene.tenant), adopt(&scene, &sku), named(20)).await;
+        assert_eq!(failed, Err(AskError::Unknown));
+        assert_eq!((asked(), provider.waiting(), commerce.effects_under_way()), (1, 0, 0), "it outlived its leadership");
+        tokio::time::sleep(Duration::from_secs(15)).await;
+        assert_eq!((asked(), provider.waiting(), commerce.effects_under_way()), (2, 1, 1), "it was not asked for again");
+        node.kill().await;
+        tokio::task::yield_now().await;
+        assert_eq!(provider.waiting(), 0, "it outlived its node");
+        drop(slow);
+    });
 }
 
 #[test]
