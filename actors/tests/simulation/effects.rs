@@ -192,9 +192,17 @@ fn an_effect_ends_with_its_leadership_and_the_next_leadership_repeats_it() {
         *script.0.lock() = [Fault::FailBefore].into();
         let failed = commerce.ask::<StockItem>(&sku.key(&scene.tenant), adopt(&scene, &sku), named(20)).await;
         assert_eq!(failed, Err(AskError::Unknown));
-        assert_eq!((asked(), provider.waiting(), commerce.effects_under_way()), (1, 0, 0), "it outlived its leadership");
+        assert_eq!(
+            (asked(), provider.waiting(), commerce.effects_under_way()),
+            (1, 0, 0),
+            "it outlived its leadership"
+        );
         tokio::time::sleep(Duration::from_secs(15)).await;
-        assert_eq!((asked(), provider.waiting(), commerce.effects_under_way()), (2, 1, 1), "it was not asked for again");
+        assert_eq!(
+            (asked(), provider.waiting(), commerce.effects_under_way()),
+            (2, 1, 1),
+            "it was not asked for again"
+        );
         node.kill().await;
         tokio::task::yield_now().await;
         assert_eq!(provider.waiting(), 0, "it outlived its node");
