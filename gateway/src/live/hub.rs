@@ -1,6 +1,6 @@
 //! The hub: the topics that have subscribers, and the connections.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -170,12 +170,12 @@ impl Hub {
             recorded: Mutex::default(),
         });
         // Weak: the subscription to the change feed must not keep the channel in memory.
-        let ear = Arc::downgrade(&kept);
-        let listening = api.gateway().commerce.subscribe(
+        let noting = Arc::downgrade(&kept);
+        let subscription = api.gateway().commerce.subscribe(
             name.1.interest(&name.0),
             Arc::new(move |change| {
-                if let Some(kept) = ear.upgrade() {
-                    kept.channel.hear(change);
+                if let Some(kept) = noting.upgrade() {
+                    kept.channel.note(change);
                 }
             }),
         );
@@ -187,7 +187,7 @@ impl Hub {
                 () = stop.cancelled() => {}
                 () = keep(&api, &name, &opened) => {}
             }
-            drop(listening);
+            drop(subscription);
         });
         kept
     }
@@ -255,10 +255,10 @@ async fn keep(api: &PublicApi, name: &Name, kept: &Arc<RetainedChannel>) {
         }
         let token = kept.token();
         // Read the state first: a subscriber that lost access must not receive the facts either.
-        match look(api, name, kept, token.as_deref()).await {
+        match reading_changes(channel, look(api, name, kept, token.as_deref())).await {
             Ok(standing) => {
                 turns_at = standing.as_ref().and_then(|standing| standing.turns_at);
-                viewers_at = channel.tell_all(standing).await;
+                viewers_at = reading_changes(channel, channel.tell_all(standing)).await;
             }
             // A subscriber brought a better token meanwhile.
             Err(_) if token != kept.token() => {
@@ -281,12 +281,36 @@ async fn keep(api: &PublicApi, name: &Name, kept: &Arc<RetainedChannel>) {
 /// least until `next_at`, at most [`STATE_EVERY`], and stops early when the channel has many unpublished facts.
 async fn join_more(channel: &TopicChannel, next_at: Instant) {
     let at_latest = next_at.max(Instant::now() + STATE_EVERY);
-    while !channel.is_full() {
+    loop {
+        channel.read_changes();
+        if channel.is_full() {
+            return;
+        }
         let quiet_at = next_at.max(Instant::now() + JOINED_WITHIN).min(at_latest);
         if timeout_at(quiet_at, channel.wake.notified()).await.is_err() {
             return;
         }
     }
+}
+
+/// Waits for `work` and meanwhile reads the changes that are noted, so that their queue does not fill while a state is
+/// read or sent to many subscribers.
+async fn reading_changes<T>(channel: &TopicChannel, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    let mut has_read = false;
+    let done = loop {
+        tokio::select! {
+            biased;
+            done = &mut work => break done,
+            () = channel.wake.notified() => channel.read_changes(),
+        }
+        has_read = true;
+    };
+    if has_read {
+        // The changes have used up their wake-up, but are not published yet.
+        channel.wake.notify_one();
+    }
+    done
 }
 
 type Refusal = (StatusCode, Box<RawValue>);

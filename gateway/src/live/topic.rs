@@ -73,6 +73,11 @@ impl Topic {
         }
     }
 
+    /// Whether changes have facts. If not, they show in the state only.
+    pub(super) fn has_facts(&self) -> bool {
+        matches!(self, Topic::Drop(_) | Topic::Orders)
+    }
+
     /// The facts in a change, each with its type.
     pub(super) fn facts(&self, change: &Change) -> Vec<(&'static str, Value)> {
         match self {

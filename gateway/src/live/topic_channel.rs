@@ -1,8 +1,14 @@
 //! A topic channel: the subscribers of a topic, its recent facts (events), and its current state.
 //!
-//! There are two locks. `news` records changes and is held briefly, because the thread that records a change also
-//! answers claims. `audience` guards the subscribers and is held while a slice of them is sent to. Lock order:
-//! `audience` before `news`.
+//! ```text
+//!   writer of the shard ─► noted ─► news: facts, encoded once ─► audience: every subscriber
+//!       (stores only)          (task of the channel, or a new subscriber)
+//! ```
+//!
+//! There are three locks. `noted` is taken by the writer of a shard, which also answers claims, so it is only held to
+//! store a change or to take all of them. `news` guards the facts and is held while they are decoded and encoded.
+//! `audience` guards the subscribers and is held while a slice of them is sent to. Lock order: `audience`, `news`,
+//! `noted`.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -15,7 +21,7 @@ use tokio::{sync::Notify, task::yield_now, time::Instant};
 use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 
 use super::{
-    FACTS_KEPT,
+    CHANGES_NOTED_MAX, FACTS_KEPT,
     connection::Connection,
     encoding::{Encoding, Shared},
     frames::{Frame, Place, Standing},
@@ -32,9 +38,21 @@ pub(super) struct TopicChannel {
     pub(super) topic: Topic,
     name: String,
     epoch: String,
+    noted: Mutex<Noted>,
     news: Mutex<News>,
     audience: Mutex<Audience>,
     pub(super) wake: Notify,
+}
+
+/// What the writer has noted since the channel last looked.
+#[derive(Default)]
+struct Noted {
+    /// The state may have changed, by an accepted change or for another reason.
+    changed: bool,
+    /// The changes whose facts have not been read yet, at most [`CHANGES_NOTED_MAX`]. A topic without facts needs none.
+    changes: Vec<Change>,
+    /// A change did not fit.
+    overflowed: bool,
 }
 
 /// The recent facts of a topic and what of them is not yet published.
@@ -45,7 +63,6 @@ struct News {
     kept: VecDeque<(u64, Shared)>,
     /// How many of the newest facts in `kept` have not been published yet.
     untold: usize,
-    changed: bool,
     /// Facts were dropped before they were published: every subscriber starts again from the state.
     gap: bool,
 }
@@ -101,35 +118,52 @@ fn address(connection: &Arc<Connection>) -> usize {
 
 impl TopicChannel {
     pub(super) fn new(topic: Topic, epoch: String) -> Self {
-        let (news, audience) = (Mutex::default(), Mutex::default());
-        Self { topic, name: topic.name(), epoch, news, audience, wake: Notify::new() }
+        let (noted, news, audience) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { topic, name: topic.name(), epoch, noted, news, audience, wake: Notify::new() }
     }
 
-    /// Records a change. The channel's task publishes it.
-    pub(super) fn hear(&self, change: &Change) {
-        let facts = self.topic.facts(change);
-        let mut news = self.news.lock();
-        news.changed = true;
-        for (r#type, data) in facts {
-            news.offset += 1;
-            let offset = news.offset;
-            let frame = || Frame::Event { topic: &self.name, offset, r#type, data: &data };
-            news.kept.push_back((offset, Shared::of(frame)));
-            news.untold += 1;
-            if news.kept.len() > FACTS_KEPT {
-                news.kept.pop_front();
-                news.gap |= news.untold > FACTS_KEPT;
-                news.untold = news.untold.min(FACTS_KEPT);
+    /// Notes a change and wakes the channel's task, which publishes it. The writer of the shard calls this: nothing is
+    /// decoded or encoded here.
+    pub(super) fn note(&self, change: &Change) {
+        let mut noted = self.noted.lock();
+        noted.changed = true;
+        if self.topic.has_facts() {
+            match noted.changes.len() < CHANGES_NOTED_MAX {
+                true => noted.changes.push(change.clone()),
+                false => noted.overflowed = true,
             }
         }
-        drop(news);
+        drop(noted);
         self.wake.notify_one();
+    }
+
+    /// Reads the facts of the changes that were noted so far.
+    pub(super) fn read_changes(&self) {
+        self.read_changes_into(&mut self.news.lock());
+    }
+
+    /// The caller holds the lock of `news`, so that facts are numbered in the order of their changes whoever reads them.
+    fn read_changes_into(&self, news: &mut News) {
+        let Noted { changes, overflowed, .. } = {
+            let mut noted = self.noted.lock();
+            let changed = noted.changed;
+            std::mem::replace(&mut *noted, Noted { changed, ..Noted::default() })
+        };
+        if overflowed {
+            return news.restart();
+        }
+        for (r#type, data) in changes.iter().flat_map(|change| self.topic.facts(change)) {
+            let offset = news.offset + 1;
+            news.add(offset, Shared::of(|| Frame::Event { topic: &self.name, offset, r#type, data: &data }));
+        }
     }
 
     /// Adds a subscriber. `state` is a recent state of the topic.
     pub(super) fn join(&self, connection: &Arc<Connection>, since: Option<&Place>, state: Standing) {
         let mut audience = self.audience.lock();
         let mut news = self.news.lock();
+        // Facts from before the subscription belong to it, not to the next broadcast.
+        self.read_changes_into(&mut news);
         let oldest = news.kept.front().map_or(news.offset, |(offset, _)| offset - 1);
         let goes_on = since.filter(|place| place.epoch == self.epoch && (oldest..=news.offset).contains(&place.offset));
         let missed: Vec<_> = match goes_on {
@@ -142,9 +176,9 @@ impl TopicChannel {
             (news.untold, news.gap) = (0, false);
         }
         // The number of viewers is part of the state, and a change since the state was read must still be published.
-        news.changed = true;
+        self.noted.lock().changed = true;
         // `audience` stays locked until the subscriber is inserted, so no broadcast is prepared in between. Facts
-        // recorded after `news` is released have an offset above `newest`, so the next broadcast delivers them.
+        // read after `news` is released have an offset above `newest`, so the next broadcast delivers them.
         let newest = news.offset;
         drop(news);
         let (offset, shown) = goes_on.map_or((newest, Some(&state)), |place| (place.offset, None));
@@ -201,7 +235,7 @@ impl TopicChannel {
 
     /// Returns whether something changed since the last call, and resets the flag.
     pub(super) fn take_changed(&self) -> bool {
-        std::mem::take(&mut self.news.lock().changed)
+        std::mem::take(&mut self.noted.lock().changed)
     }
 
     /// Whether enough facts wait that they are published without waiting for more.
@@ -211,7 +245,7 @@ impl TopicChannel {
 
     /// Requests a new read of the state.
     pub(super) fn look_again(&self) {
-        self.news.lock().changed = true;
+        self.noted.lock().changed = true;
         self.wake.notify_one();
     }
 
@@ -231,6 +265,7 @@ impl TopicChannel {
     fn prepare(&self, standing: Option<Standing>) -> (Telling, Option<Instant>) {
         let mut audience = self.audience.lock();
         let mut news = self.news.lock();
+        self.read_changes_into(&mut news);
         let gap = std::mem::take(&mut news.gap);
         let untold = std::mem::take(&mut news.untold);
         let first = if gap { news.kept.len() } else { news.kept.len() - untold };
@@ -321,6 +356,29 @@ impl TopicChannel {
         // No subscriber is left. A later subscriber reads these facts from `kept`.
         let mut news = self.news.lock();
         (news.untold, news.gap) = (0, false);
+    }
+}
+
+impl News {
+    /// Adds the fact with the next offset.
+    fn add(&mut self, offset: u64, frame: Shared) {
+        debug_assert_eq!(offset, self.offset + 1);
+        self.offset = offset;
+        self.kept.push_back((offset, frame));
+        self.untold += 1;
+        if self.kept.len() > FACTS_KEPT {
+            self.kept.pop_front();
+            self.gap |= self.untold > FACTS_KEPT;
+            self.untold = self.untold.min(FACTS_KEPT);
+        }
+    }
+
+    /// Forgets all facts, because some were lost unread. How many is not known: the offset leaves out one, so that no
+    /// client can resume from a position before the loss.
+    fn restart(&mut self) {
+        self.offset += 1;
+        self.kept.clear();
+        (self.untold, self.gap) = (0, true);
     }
 }
 

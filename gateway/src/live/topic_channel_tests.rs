@@ -39,21 +39,70 @@ async fn facts_that_were_let_go_untold_are_a_gap_and_the_state_comes_anew() {
     channel.join(&connection, None, Standing::nothing());
     assert!(heard(&mut client).contains(r#""op":"subscribed""#));
     for number in 0..FACTS_KEPT as u128 {
-        channel.hear(&ordered(number));
+        channel.note(&ordered(number));
     }
     channel.tell_all(None).await;
     let all = heard(&mut client);
     assert_eq!((all.matches(r#""op":"event""#).count(), all.contains(r#""op":"gap""#)), (FACTS_KEPT, false));
     for number in 0..=FACTS_KEPT as u128 {
-        channel.hear(&ordered(number));
+        channel.note(&ordered(number));
     }
     channel.tell_all(None).await;
     let anew = heard(&mut client);
     assert!(anew.contains(r#""op":"gap""#) && anew.contains(r#""offset":513,"state":{}"#), "{anew}");
     assert!(!anew.contains(r#""op":"event""#));
-    channel.hear(&ordered(9));
+    channel.note(&ordered(9));
     channel.tell_all(None).await;
     assert!(heard(&mut client).contains(r#""offset":514"#));
+}
+
+#[tokio::test]
+async fn changes_that_nobody_read_in_time_are_a_gap_and_no_older_position_can_be_resumed() {
+    let (connection, mut client) = connection().await;
+    let channel = TopicChannel::new(Topic::Orders, "e".to_owned());
+    channel.join(&connection, None, Standing::nothing());
+    assert!(heard(&mut client).contains(r#""offset":0"#));
+    for number in 0..CHANGES_NOTED_MAX as u128 {
+        channel.note(&ordered(number));
+    }
+    // As many as fit are all facts, though more than are kept for one broadcast.
+    channel.read_changes();
+    let offset = channel.news.lock().offset;
+    assert_eq!(offset, CHANGES_NOTED_MAX as u64);
+    channel.tell_all(None).await;
+    heard(&mut client);
+
+    for number in 0..=CHANGES_NOTED_MAX as u128 {
+        channel.note(&ordered(number));
+    }
+    channel.tell_all(None).await;
+    let anew = heard(&mut client);
+    let restarted = offset + 1;
+    assert!(
+        anew.contains(r#""op":"gap""#) && anew.contains(&format!(r#""offset":{restarted},"state":{{}}"#)),
+        "{anew}"
+    );
+    assert!(!anew.contains(r#""op":"event""#));
+    let (late, mut newcomer) = self::connection().await;
+    channel.join(&late, Some(&Place { epoch: "e".to_owned(), offset }), Standing::nothing());
+    let subscribed = heard(&mut newcomer);
+    assert!(subscribed.contains(&format!(r#""offset":{restarted},"state":{{}}"#)), "{subscribed}");
+    channel.note(&ordered(9));
+    channel.tell_all(None).await;
+    for client in [&mut client, &mut newcomer] {
+        let next = heard(client);
+        assert!(next.contains(r#""op":"event""#) && next.contains(&format!(r#""offset":{}"#, restarted + 1)), "{next}");
+    }
+}
+
+#[tokio::test]
+async fn a_topic_without_facts_keeps_no_change() {
+    let channel = TopicChannel::new(Topic::Order(OrderId(1)), "e".to_owned());
+    for number in 0..=CHANGES_NOTED_MAX as u128 {
+        channel.note(&ordered(number));
+    }
+    let noted = channel.noted.lock();
+    assert!(noted.changed && noted.changes.is_empty() && !noted.overflowed);
 }
 
 fn standing(text: &str, viewers: usize) -> Standing {
@@ -129,8 +178,8 @@ async fn facts_and_state_of_a_tick_are_one_write_and_nobody_misses_one() {
         clients.push(client);
     }
     clients.iter_mut().for_each(|client| assert!(heard(client).contains(r#""op":"subscribed""#)));
-    channel.hear(&ordered(1));
-    channel.hear(&ordered(2));
+    channel.note(&ordered(1));
+    channel.note(&ordered(2));
     channel.tell_all(Some(standing("new", 1))).await;
     for client in &mut clients {
         let all = heard(client);
@@ -151,7 +200,7 @@ async fn who_takes_the_place_of_one_that_left_hears_it_too() {
     // The connection has ended, and the last subscriber moves to its index after that index has been passed.
     all[0].0.end();
     all.iter_mut().for_each(|(_, client)| assert!(heard(client).contains(r#""op":"subscribed""#)));
-    channel.hear(&ordered(1));
+    channel.note(&ordered(1));
     channel.tell_all(None).await;
     assert!(all[1..].iter_mut().all(|(_, client)| heard(client).contains(r#""op":"event""#)));
     assert!(!channel.has(&all[0].0) && channel.members() == 2);
@@ -161,12 +210,12 @@ async fn who_takes_the_place_of_one_that_left_hears_it_too() {
 async fn what_happened_while_nobody_listened_is_not_told_to_newcomers() {
     let channel = TopicChannel::new(Topic::Orders, "e".to_owned());
     for number in 0..=FACTS_KEPT as u128 {
-        channel.hear(&ordered(number));
+        channel.note(&ordered(number));
     }
     let (connection, mut client) = connection().await;
     channel.join(&connection, None, Standing::nothing());
     channel.tell_all(None).await;
-    channel.hear(&ordered(1));
+    channel.note(&ordered(1));
     channel.tell_all(None).await;
     let mut all = heard(&mut client);
     while !all.contains(r#""offset":258"#) {
