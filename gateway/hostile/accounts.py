@@ -95,7 +95,7 @@ def command_line_tokens(judge):
     """Tokens of the command line: none for a shop that is not there, and an ended one stays ended."""
     with Server() as server:
         refused = server.command("token", "--role", "vendor", "--tenant", "nobody")
-        told = "there is no tenant nobody" in refused.stderr
+        told = "tenant nobody does not exist" in refused.stderr
         judge("none is made for a shop that is not there", refused.returncode != 0 and told, refused.stderr)
         server.run("tenants", "add", "gone", "--currency", "USD")
         orphan = server.run("token", "--role", "vendor", "--tenant", "gone")

@@ -92,7 +92,7 @@ impl Notices {
         std::mem::drop(mailboxes);
         if place.is_err() {
             metrics::counter!(DROPPED, "why" => why.name()).increment(1);
-            tracing::warn!(%tenant, why = why.name(), "a mail is dropped: its mailbox has had enough of them in this hour");
+            tracing::warn!(%tenant, why = why.name(), "mail not sent: the mailbox has reached its hourly limit");
         }
         place
     }

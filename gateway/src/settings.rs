@@ -22,7 +22,7 @@ impl Rate {
     const fn of(per_second: u32, burst: u32) -> Self {
         match (NonZeroU32::new(per_second), NonZeroU32::new(burst)) {
             (Some(per_second), Some(burst)) => Self { per_second, burst },
-            _ => panic!("a rate of zero"),
+            _ => panic!("the rate must not be zero"),
         }
     }
 }
@@ -187,20 +187,20 @@ impl Settings {
         check(
             "default_tenant",
             self.dev || self.default_tenant.is_none(),
-            "there is a default tenant only under --dev",
+            "a default tenant requires --dev",
         );
         check(
             "public_url",
             (self.public_url.starts_with("http://") || self.public_url.starts_with("https://"))
                 && !self.public_url.ends_with('/'),
-            "must start with http:// or https://, and not end with a slash",
+            "must start with http:// or https:// and must not end with a slash",
         );
         check("issuer", !self.issuer.is_empty(), "must not be empty");
         check("token_ttl", self.token_ttl >= Duration::from_secs(60), "must be at least a minute");
         check("token_ttl", self.token_ttl <= TOKEN_TTL_MAX, "must be at most 366 days");
         check("refresh_ttl", self.refresh_ttl > self.token_ttl, "must be longer than token_ttl");
         check("reset_ttl", self.reset_ttl >= Duration::from_secs(60), "must be at least a minute");
-        check("password_memory_kib", self.password_memory_kib >= 8, "must be at least 8: argon2's bound");
+        check("password_memory_kib", self.password_memory_kib >= 8, "must be at least 8, the minimum of argon2");
         check("passwords_at_once", self.passwords_at_once > 0, "must be at least 1");
         check("request_timeout", self.request_timeout > Duration::from_secs(10), "must be longer than 10 s");
         check("connections_max", self.connections_max > 0, "must be at least 1");
@@ -208,7 +208,7 @@ impl Settings {
         check("live_per_address_max", self.live_per_address_max > 0, "must be at least 1");
         check("idle_timeout", self.idle_timeout >= Duration::from_secs(1), "must be at least a second");
         check("shipping_flat", (0..=engine::money::AMOUNT_MAX).contains(&self.shipping_flat), "must not be negative");
-        check("tax_basis_points", self.tax_basis_points <= 10_000, "must be at most 10000, which is 100 %");
+        check("tax_basis_points", self.tax_basis_points <= 10_000, "must be at most 10000 (100 %)");
         check("guest_cart_ttl", self.guest_cart_ttl >= CART_TTL_MIN, "must be at least a day");
         check("contact_ttl", self.contact_ttl >= CONTACT_TTL_MIN, "must be at least three days");
         check("metrics_token", self.metrics_token.as_deref() != Some(""), "must not be empty");

@@ -11,7 +11,7 @@ use engine::{
 use futures::future::BoxFuture;
 
 use crate::{
-    mail::{Email, MailSender, Whose},
+    mail::{Email, MailSender, Recipient},
     order_mail::OrderMail,
     payments::Providers,
 };
@@ -34,24 +34,24 @@ pub trait MailDirectory: Send + Sync + 'static {
 }
 
 /// Payment providers and the mail sender.
-pub struct World {
+pub struct Services {
     inner: Arc<Inner>,
 }
 
 struct Inner {
     providers: Providers,
-    post: Arc<MailSender>,
+    mail_sender: Arc<MailSender>,
     correspondence: Arc<dyn MailDirectory>,
 }
 
-impl World {
+impl Services {
     /// Creates the external services from these parts.
-    pub fn new(providers: Providers, post: Arc<MailSender>, correspondence: Arc<dyn MailDirectory>) -> Self {
-        Self { inner: Arc::new(Inner { providers, post, correspondence }) }
+    pub fn new(providers: Providers, mail_sender: Arc<MailSender>, correspondence: Arc<dyn MailDirectory>) -> Self {
+        Self { inner: Arc::new(Inner { providers, mail_sender, correspondence }) }
     }
 }
 
-impl ExternalServices for World {
+impl ExternalServices for Services {
     fn perform(&self, tenant: &TenantId, request: &Request) -> BoxFuture<'_, Result<Outcome, OutcomeUnknown>> {
         let (inner, tenant) = (self.inner.clone(), tenant.clone());
         match request.clone() {
@@ -60,11 +60,11 @@ impl ExternalServices for World {
             }
             Request::Mail(request) => Box::pin(async move {
                 let mailed = tokio::time::timeout(MAIL_MAX, inner.mail(&tenant, request));
-                mailed.await.unwrap_or_else(|_| Err(OutcomeUnknown(format!("no letter within {MAIL_MAX:?}"))))
+                mailed.await.unwrap_or_else(|_| Err(OutcomeUnknown(format!("no e-mail within {MAIL_MAX:?}"))))
             }),
             // The runtime sends requests for entities itself. A request that does not belong here is never settled by a
             // guess.
-            other => Box::pin(async move { Err(OutcomeUnknown(format!("nothing outside does {other:?}"))) }),
+            other => Box::pin(async move { Err(OutcomeUnknown(format!("no external service performs {other:?}"))) }),
         }
     }
 }
@@ -72,13 +72,13 @@ impl ExternalServices for World {
 impl Inner {
     /// Sends an e-mail. One that can never be delivered counts as done, like one that was handed over.
     async fn mail(&self, tenant: &TenantId, request: MailRequest) -> Result<Outcome, OutcomeUnknown> {
-        let Some(letter) = self.letter(tenant, request).await.map_err(OutcomeUnknown)? else {
-            tracing::info!(contact = %request.contact, "nobody to write to");
+        let Some(email) = self.email(tenant, request).await.map_err(OutcomeUnknown)? else {
+            tracing::info!(contact = %request.contact, "the contact has no e-mail address");
             return Ok(Outcome::Mail);
         };
-        match self.post.send(&letter).await {
+        match self.mail_sender.send(&email).await {
             Ok(()) => {
-                tracing::info!(letter = letter.name, "letter handed over");
+                tracing::info!(email = email.name, "mail delivered");
                 Ok(Outcome::Mail)
             }
             Err(error) if error.is_passing() => Err(OutcomeUnknown(error.to_string())),
@@ -87,9 +87,9 @@ impl Inner {
         }
     }
 
-    async fn letter(&self, tenant: &TenantId, request: MailRequest) -> Result<Option<Email>, String> {
+    async fn email(&self, tenant: &TenantId, request: MailRequest) -> Result<Option<Email>, String> {
         let mail = self.correspondence.order_mail(tenant, request.contact, request.kind.order()).await?;
-        Ok(mail.map(|mail| mail.letter(request.kind, Whose::Contact(tenant.clone(), request.contact))))
+        Ok(mail.map(|mail| mail.email(request.kind, Recipient::Contact(tenant.clone(), request.contact))))
     }
 }
 
@@ -135,42 +135,42 @@ mod tests {
         }
     }
 
-    fn world() -> (tempfile::TempDir, World) {
+    fn services() -> (tempfile::TempDir, Services) {
         let folder = tempfile::tempdir().unwrap();
         let route = MailRoute::Outbox { folder: folder.path().to_owned() };
-        let post = Arc::new(MailSender::open("no-reply@shop.example", &route).unwrap());
-        (folder, World::new(Providers::new(ANSWER_MAX), post, Arc::new(Files::default())))
+        let mail_sender = Arc::new(MailSender::open("no-reply@shop.example", &route).unwrap());
+        (folder, Services::new(Providers::new(ANSWER_MAX), mail_sender, Arc::new(Files::default())))
     }
 
-    async fn mail(world: &World, contact: u128) -> Result<Outcome, OutcomeUnknown> {
+    async fn mail(services: &Services, contact: u128) -> Result<Outcome, OutcomeUnknown> {
         let kind = MailKind::Receipt { order: OrderId(42) };
         let request = Request::Mail(MailRequest { contact: ContactId(contact), kind });
-        world.perform(&TenantId::new("demo").unwrap(), &request).await
+        services.perform(&TenantId::new("demo").unwrap(), &request).await
     }
 
     #[tokio::test]
     async fn a_receipt_is_written_once_what_it_needs_is_known() {
-        let (folder, world) = world();
-        assert_eq!(mail(&world, 9).await.unwrap_err().0, "starting");
-        assert_eq!(mail(&world, 9).await.unwrap(), Outcome::Mail);
-        let letter = std::fs::read_to_string(folder.path().join(format!("receipt-{}.eml", OrderId(42)))).unwrap();
+        let (folder, services) = services();
+        assert_eq!(mail(&services, 9).await.unwrap_err().0, "starting");
+        assert_eq!(mail(&services, 9).await.unwrap(), Outcome::Mail);
+        let email = std::fs::read_to_string(folder.path().join(format!("receipt-{}.eml", OrderId(42)))).unwrap();
         for part in ["Subject: Your order 7ZX3K9QD from Ocean", "$19.50", "Tax", "$46.41"] {
-            assert!(letter.contains(part), "{part} is missing: {letter}");
+            assert!(email.contains(part), "{part} is missing: {email}");
         }
-        assert!(!letter.contains("Shipping"), "nothing to pay is not named");
+        assert!(!email.contains("Shipping"), "nothing to pay is not named");
     }
 
     #[tokio::test]
     async fn whoever_was_erased_gets_none_and_that_is_settled() {
-        let (folder, world) = world();
-        let _ = mail(&world, 1).await;
-        assert_eq!(mail(&world, 1).await.unwrap(), Outcome::Mail);
+        let (folder, services) = services();
+        let _ = mail(&services, 1).await;
+        assert_eq!(mail(&services, 1).await.unwrap(), Outcome::Mail);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[tokio::test]
     async fn a_payment_goes_to_its_provider() {
-        let (_folder, world) = world();
+        let (_folder, services) = services();
         let tenant = TenantId::new("demo").unwrap();
         let request = Request::Provider(ProviderRequest {
             provider: "nobody".into(),
@@ -180,6 +180,6 @@ mod tests {
             operation: ProviderOperation::Authorise { token: "tok_approve".into(), amount: dollars(100) },
         });
         let declined = ProviderAnswer::Declined { code: "unknown_provider".into() };
-        assert_eq!(world.perform(&tenant, &request).await.unwrap(), Outcome::Provider(declined));
+        assert_eq!(services.perform(&tenant, &request).await.unwrap(), Outcome::Provider(declined));
     }
 }

@@ -32,18 +32,18 @@ const ACCESS_CODES: [u16; 5] = [521, 530, 534, 535, 538];
 /// The owner of an e-mail: what is stored of it is removed when the owner is erased. It consists of ids, so it contains
 /// nothing personal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Whose {
+pub enum Recipient {
     /// A buyer, reached at a contact.
     Contact(TenantId, ContactId),
     /// An account.
     Account(TenantId, SubjectId),
 }
 
-impl std::fmt::Display for Whose {
+impl std::fmt::Display for Recipient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Whose::Contact(tenant, contact) => write!(f, "contact {tenant} {contact}"),
-            Whose::Account(tenant, subject) => write!(f, "account {tenant} {subject}"),
+            Recipient::Contact(tenant, contact) => write!(f, "contact {tenant} {contact}"),
+            Recipient::Account(tenant, subject) => write!(f, "account {tenant} {subject}"),
         }
     }
 }
@@ -55,7 +55,7 @@ pub struct Email {
     /// `_` and `.`.
     pub name: String,
     /// The owner.
-    pub whose: Whose,
+    pub recipient: Recipient,
     /// The recipient's address.
     pub to: String,
     /// The subject.
@@ -67,7 +67,7 @@ pub struct Email {
 impl std::fmt::Debug for Email {
     /// Omits what is personal.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Letter").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Email").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -101,10 +101,10 @@ impl std::fmt::Debug for MailRoute {
 #[derive(Debug, thiserror::Error)]
 pub enum MailSenderError {
     /// The sender is not an e-mail address.
-    #[error("{0:?} is no sender: write name@example.com, or Shop <name@example.com>")]
+    #[error("{0:?} is not a valid sender: use name@example.com or Shop <name@example.com>")]
     Sender(String),
     /// The URL is not that of a mail server.
-    #[error("not the address of a mail server: {0}")]
+    #[error("invalid mail server URL: {0}")]
     Url(smtp::Error),
     /// The outbox folder cannot be created.
     #[error("outbox {folder}: {why}")]
@@ -120,11 +120,11 @@ pub enum MailSenderError {
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {
     /// The e-mail can never be delivered: the address is invalid, or the recipient's server refuses it permanently.
-    #[error("the letter cannot be delivered: {0}")]
+    #[error("the mail cannot be delivered: {0}")]
     Undeliverable(String),
     /// The e-mail may be delivered later. It may also have been handed over already, if only the server's answer is
     /// missing.
-    #[error("the letter is not handed over yet: {0}")]
+    #[error("the mail is not delivered yet: {0}")]
     Later(String),
 }
 
@@ -179,35 +179,35 @@ impl MailSender {
 
     /// Hands an e-mail over once. Its `name` becomes its Message-ID, so that a repetition is recognised as the same
     /// e-mail. An e-mail that is refused temporarily is given up after [`TRIED_FOR_MS`].
-    pub async fn send(&self, letter: &Email) -> Result<(), MailError> {
-        let sent = self.try_once(letter).await;
-        self.account(letter, sent).await
+    pub async fn send(&self, email: &Email) -> Result<(), MailError> {
+        let sent = self.try_once(email).await;
+        self.account(email, sent).await
     }
 
-    async fn try_once(&self, letter: &Email) -> Result<(), MailError> {
-        let message = self.message(letter)?;
+    async fn try_once(&self, email: &Email) -> Result<(), MailError> {
+        let message = self.message(email)?;
         match &self.exit {
             Exit::Smtp(server) => {
                 let is_ascii = message.envelope().to().iter().all(|to| to.to_string().is_ascii());
                 match tokio::time::timeout(SEND_MAX, server.send(message)).await {
-                    Ok(sent) => sent.map(drop).map_err(|error| refusal(&error, letter, is_ascii)),
-                    Err(_) => Err(MailError::Later(format!("the mail server takes longer than {SEND_MAX:?}"))),
+                    Ok(sent) => sent.map(drop).map_err(|error| refusal(&error, email, is_ascii)),
+                    Err(_) => Err(MailError::Later(format!("the mail server did not respond within {SEND_MAX:?}"))),
                 }
             }
             Exit::Outbox(outbox) => {
-                let kept = outbox.keep(&letter.name, &letter.whose, &message.formatted()).await;
+                let kept = outbox.keep(&email.name, &email.recipient, &message.formatted()).await;
                 kept.map_err(|error| MailError::Later(error.to_string()))
             }
         }
     }
 
     /// Logs the outcome of an attempt.
-    async fn account(&self, letter: &Email, sent: Result<(), MailError>) -> Result<(), MailError> {
-        let (Whose::Contact(tenant, _) | Whose::Account(tenant, _)) = &letter.whose;
+    async fn account(&self, email: &Email, sent: Result<(), MailError>) -> Result<(), MailError> {
+        let (Recipient::Contact(tenant, _) | Recipient::Account(tenant, _)) = &email.recipient;
         let error = match sent {
             Ok(()) => {
                 metrics::counter!(SENT).increment(1);
-                self.log.delivered(tenant, &letter.name).await;
+                self.log.delivered(tenant, &email.name).await;
                 return Ok(());
             }
             Err(error) => error,
@@ -218,60 +218,60 @@ impl MailSender {
         };
         let undelivered = |reason, is_over| Undelivered {
             tenant: tenant.clone(),
-            name: letter.name.clone(),
-            whose: letter.whose.clone(),
+            name: email.name.clone(),
+            recipient: email.recipient.clone(),
             reason,
             is_over,
         };
         let since = self.log.undelivered(undelivered(why.clone(), !is_passing)).await;
         let tried_ms = since.map_or(0, |since| self.log.now().ms_since(since));
         if is_passing && tried_ms < TRIED_FOR_MS {
-            tracing::warn!(%tenant, letter = letter.name, tried_ms, %error, "letter not handed over yet");
+            tracing::warn!(%tenant, email = email.name, tried_ms, %error, "mail not delivered yet; retrying");
             return Err(error);
         }
         metrics::counter!(FAILED).increment(1);
         if !is_passing {
-            tracing::warn!(%tenant, letter = letter.name, %error, "letter given up");
+            tracing::warn!(%tenant, email = email.name, %error, "mail failed permanently");
             return Err(error);
         }
-        let why = format!("given up after 5 days: {why}");
-        tracing::warn!(%tenant, letter = letter.name, why, "letter given up");
+        let why = format!("not delivered within 5 days: {why}");
+        tracing::warn!(%tenant, email = email.name, why, "mail failed permanently");
         self.log.undelivered(undelivered(why.clone(), true)).await;
         Err(MailError::Undeliverable(why))
     }
 
     /// Removes the e-mails of these owners that are still stored here. Those that a mail server accepted are out of
     /// reach.
-    pub async fn forget(&self, whose: &[Whose]) -> Result<(), MailError> {
-        self.log.forget(whose).await;
+    pub async fn forget(&self, recipients: &[Recipient]) -> Result<(), MailError> {
+        self.log.forget(recipients).await;
         match &self.exit {
             Exit::Smtp(_) => Ok(()),
             Exit::Outbox(outbox) => {
-                outbox.forget(whose).await.map_err(|error| MailError::Later(format!("outbox: {error}")))
+                outbox.forget(recipients).await.map_err(|error| MailError::Later(format!("outbox: {error}")))
             }
         }
     }
 
     /// Hands over an e-mail that no effect repeats, with several attempts within a minute.
-    pub async fn send_patiently(&self, letter: &Email) -> Result<(), MailError> {
+    pub async fn send_patiently(&self, email: &Email) -> Result<(), MailError> {
         let pauses = ExponentialBuilder::default().with_min_delay(PAUSE).with_max_times(TRIES - 1);
-        (|| self.send(letter)).retry(pauses).when(MailError::is_passing).await
+        (|| self.send(email)).retry(pauses).when(MailError::is_passing).await
     }
 
-    fn message(&self, letter: &Email) -> Result<Message, MailError> {
+    fn message(&self, email: &Email) -> Result<Message, MailError> {
         let undeliverable = |why: String| MailError::Undeliverable(why);
         let fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        if letter.name.is_empty() || letter.name.starts_with('.') || !letter.name.bytes().all(fit) {
-            return Err(undeliverable("the letter has no proper name".into()));
+        if email.name.is_empty() || email.name.starts_with('.') || !email.name.bytes().all(fit) {
+            return Err(undeliverable("the mail has an invalid name".into()));
         }
-        let to: Address = letter.to.parse().map_err(|_| undeliverable("not an e-mail address".into()))?;
+        let to: Address = email.to.parse().map_err(|_| undeliverable("invalid e-mail address".into()))?;
         Message::builder()
             .from(self.sender.clone())
             .to(Mailbox::new(None, with_ascii_domain(to)))
-            .subject(letter.subject.clone())
-            .message_id(Some(format!("<{}@{}>", letter.name, self.sender.email.domain())))
+            .subject(email.subject.clone())
+            .message_id(Some(format!("<{}@{}>", email.name, self.sender.email.domain())))
             .header(ContentType::TEXT_PLAIN)
-            .body(letter.text.clone())
+            .body(email.text.clone())
             .map_err(|error| undeliverable(error.to_string()))
     }
 }
@@ -285,21 +285,21 @@ fn with_ascii_domain(address: Address) -> Address {
 }
 
 /// Decides whether an e-mail was refused permanently or temporarily.
-fn refusal(error: &smtp::Error, letter: &Email, is_ascii: bool) -> MailError {
+fn refusal(error: &smtp::Error, email: &Email, is_ascii: bool) -> MailError {
     if error.is_client() && !is_ascii {
-        let why = "the mail server does not take addresses with letters beyond ASCII (SMTPUTF8, RFC 6531)";
+        let why = "the mail server does not support non-ASCII addresses (SMTPUTF8, RFC 6531)";
         return MailError::Undeliverable(why.into());
     }
     // A refusal of the shop's own access says nothing about the e-mail: it can be sent once the access is right again.
     let is_of_access = error.status().is_some_and(|code| ACCESS_CODES.contains(&u16::from(code)));
-    let why = without_address(error, letter);
+    let why = without_address(error, email);
     if error.is_permanent() && !is_of_access { MailError::Undeliverable(why) } else { MailError::Later(why) }
 }
 
 /// Removes the recipient's address from a server's answer, which often repeats it: it must not appear in a log.
-fn without_address(error: &smtp::Error, letter: &Email) -> String {
-    let text = error.to_string().replace(&letter.to, "<address>");
-    match letter.to.parse::<Address>() {
+fn without_address(error: &smtp::Error, email: &Email) -> String {
+    let text = error.to_string().replace(&email.to, "<address>");
+    match email.to.parse::<Address>() {
         Ok(to) => text.replace(&with_ascii_domain(to).to_string(), "<address>"),
         Err(_) => text,
     }

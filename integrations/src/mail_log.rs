@@ -3,7 +3,7 @@
 use engine::{id::TenantId, time::Timestamp};
 use futures::future::BoxFuture;
 
-use crate::mail::Whose;
+use crate::mail::Recipient;
 
 /// How long an e-mail is tried that its server refuses temporarily: RFC 5321, section 4.5.4.1, recommends at least 4 to
 /// 5 days.
@@ -21,7 +21,7 @@ pub struct Undelivered {
     /// The name of the e-mail.
     pub name: String,
     /// Its owner.
-    pub whose: Whose,
+    pub recipient: Recipient,
     /// The reason why it was not handed over. Contains nothing personal.
     pub reason: String,
     /// Whether it is given up.
@@ -41,7 +41,7 @@ pub trait MailLog: Send + Sync + 'static {
     fn delivered<'a>(&'a self, tenant: &'a TenantId, name: &'a str) -> BoxFuture<'a, ()>;
 
     /// Removes the records of these owners.
-    fn forget<'a>(&'a self, whose: &'a [Whose]) -> BoxFuture<'a, ()>;
+    fn forget<'a>(&'a self, recipients: &'a [Recipient]) -> BoxFuture<'a, ()>;
 }
 
 /// A log that records nothing.
@@ -61,7 +61,7 @@ impl MailLog for NoMailLog {
         Box::pin(async {})
     }
 
-    fn forget<'a>(&'a self, _: &'a [Whose]) -> BoxFuture<'a, ()> {
+    fn forget<'a>(&'a self, _: &'a [Recipient]) -> BoxFuture<'a, ()> {
         Box::pin(async {})
     }
 }

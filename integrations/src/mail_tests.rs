@@ -17,10 +17,10 @@ use tokio::{
 
 use super::*;
 
-fn letter(name: &str) -> Email {
+fn email(name: &str) -> Email {
     Email {
         name: name.into(),
-        whose: Whose::Contact(TenantId::new("acme").unwrap(), ContactId(7)),
+        recipient: Recipient::Contact(TenantId::new("acme").unwrap(), ContactId(7)),
         to: "ada@example.com".into(),
         subject: "Order 7ZX3K9QD — thank you".into(),
         text: "Two shirts.\n".into(),
@@ -37,8 +37,8 @@ fn outbox() -> (tempfile::TempDir, MailSender) {
 #[tokio::test]
 async fn a_letter_that_is_sent_again_is_the_same_file() {
     let (folder, mail_sender) = outbox();
-    mail_sender.send(&letter("receipt-7")).await.unwrap();
-    mail_sender.send(&letter("receipt-7")).await.unwrap();
+    mail_sender.send(&email("receipt-7")).await.unwrap();
+    mail_sender.send(&email("receipt-7")).await.unwrap();
     let files: Vec<_> = std::fs::read_dir(folder.path().join("outbox")).unwrap().collect();
     assert_eq!(files.len(), 1);
     let text = std::fs::read_to_string(files[0].as_ref().unwrap().path()).unwrap();
@@ -49,11 +49,11 @@ async fn a_letter_that_is_sent_again_is_the_same_file() {
 #[tokio::test]
 async fn nothing_in_a_letter_can_become_a_header_or_leave_the_folder() {
     let (folder, mail_sender) = outbox();
-    let bad_to = Email { to: "ada@example.com\r\nBcc: all@example.com".into(), ..letter("a") };
+    let bad_to = Email { to: "ada@example.com\r\nBcc: all@example.com".into(), ..email("a") };
     assert!(matches!(mail_sender.send(&bad_to).await, Err(MailError::Undeliverable(_))));
-    let bad_name = Email { name: "../../etc/passwd".into(), ..letter("a") };
+    let bad_name = Email { name: "../../etc/passwd".into(), ..email("a") };
     assert!(matches!(mail_sender.send(&bad_name).await, Err(MailError::Undeliverable(_))));
-    let subject = Email { subject: "hi\r\nBcc: all@example.com".into(), ..letter("b") };
+    let subject = Email { subject: "hi\r\nBcc: all@example.com".into(), ..email("b") };
     mail_sender.send(&subject).await.unwrap();
     let text = std::fs::read_to_string(folder.path().join("outbox/b.eml")).unwrap();
     assert!(!text.contains("\nBcc:"), "{text}");
@@ -64,20 +64,20 @@ async fn who_is_erased_loses_the_letters_and_nobody_else() {
     let (folder, mail_sender) = outbox();
     let outbox = folder.path().join("outbox");
     let (acme, bolt) = (TenantId::new("acme").unwrap(), TenantId::new("bolt").unwrap());
-    let account = |tenant: &TenantId, subject| Whose::Account(tenant.clone(), SubjectId(subject));
-    let letters = [
-        letter("receipt-7"),
-        Email { whose: account(&acme, 7), ..letter("mail-1") },
-        Email { whose: account(&bolt, 7), ..letter("mail-2") },
-        Email { whose: account(&acme, 8), ..letter("mail-3") },
+    let account = |tenant: &TenantId, subject| Recipient::Account(tenant.clone(), SubjectId(subject));
+    let emails = [
+        email("receipt-7"),
+        Email { recipient: account(&acme, 7), ..email("mail-1") },
+        Email { recipient: account(&bolt, 7), ..email("mail-2") },
+        Email { recipient: account(&acme, 8), ..email("mail-3") },
     ];
-    for letter in &letters {
-        mail_sender.send(letter).await.unwrap();
+    for email in &emails {
+        mail_sender.send(email).await.unwrap();
     }
     std::fs::copy(outbox.join("mail-1.eml"), outbox.join("mail-4.part")).unwrap();
     std::fs::write(outbox.join("notes.txt"), "mine").unwrap();
     for _ in 0..2 {
-        mail_sender.forget(&[letters[0].whose.clone(), letters[1].whose.clone()]).await.unwrap();
+        mail_sender.forget(&[emails[0].recipient.clone(), emails[1].recipient.clone()]).await.unwrap();
     }
     let mut left: Vec<_> =
         std::fs::read_dir(&outbox).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
@@ -111,12 +111,12 @@ async fn server_of(manner: Manner) -> (String, Arc<Mutex<Vec<String>>>) {
                 let (read, mut write) = stream.into_split();
                 let mut lines = BufReader::new(read).lines();
                 write.write_all(b"220 test\r\n").await.unwrap();
-                let mut in_letter = false;
+                let mut in_data = false;
                 while let Ok(Some(line)) = lines.next_line().await {
                     told.lock().push(line.clone());
                     let answer = match line.as_str() {
                         "." => manner.verdict,
-                        _ if in_letter => continue,
+                        _ if in_data => continue,
                         "DATA" => "354 go on",
                         "QUIT" => "221 bye",
                         ehlo if ehlo.starts_with("EHLO") && manner.has_smtputf8 => {
@@ -126,7 +126,7 @@ async fn server_of(manner: Manner) -> (String, Arc<Mutex<Vec<String>>>) {
                         from if from.starts_with("MAIL FROM") => manner.sender,
                         _ => "250 fine",
                     };
-                    in_letter = line == "DATA";
+                    in_data = line == "DATA";
                     write.write_all(format!("{answer}\r\n").as_bytes()).await.unwrap();
                 }
             });
@@ -163,8 +163,8 @@ impl MailLog for Book {
         Box::pin(async {})
     }
 
-    fn forget<'a>(&'a self, whose: &'a [Whose]) -> BoxFuture<'a, ()> {
-        self.noted.lock().retain(|_, (_, mail)| !whose.contains(&mail.whose));
+    fn forget<'a>(&'a self, recipients: &'a [Recipient]) -> BoxFuture<'a, ()> {
+        self.noted.lock().retain(|_, (_, mail)| !recipients.contains(&mail.recipient));
         Box::pin(async {})
     }
 }
@@ -175,7 +175,7 @@ async fn a_domain_beyond_ascii_is_told_as_a_labels_to_every_server() {
         let (url, said) = server_of(Manner { has_smtputf8, ..PLAIN }).await;
         let mail_sender = MailSender::open("Laden <no-reply@bücher.example>", &MailRoute::Smtp { url }).unwrap();
         for to in ["kim@münchen.example", "Kim@MU\u{308}NCHEN.example", "kim@xn--mnchen-3ya.example"] {
-            mail_sender.send(&Email { to: to.into(), ..letter("receipt-7") }).await.unwrap();
+            mail_sender.send(&Email { to: to.into(), ..email("receipt-7") }).await.unwrap();
         }
         let said = said.lock();
         let told: Vec<_> = said.iter().filter(|line| line.starts_with("RCPT") || line.starts_with("MAIL")).collect();
@@ -189,7 +189,7 @@ async fn a_domain_beyond_ascii_is_told_as_a_labels_to_every_server() {
 
 #[tokio::test]
 async fn a_mailbox_beyond_ascii_needs_a_server_that_takes_it_and_is_given_up_elsewhere() {
-    let rene = Email { to: "rené@münchen.example".into(), ..letter("receipt-7") };
+    let rene = Email { to: "rené@münchen.example".into(), ..email("receipt-7") };
     let (url, said) = server_of(Manner { has_smtputf8: true, ..PLAIN }).await;
     MailSender::open("no-reply@shop.example", &MailRoute::Smtp { url }).unwrap().send(&rene).await.unwrap();
     let told = said.lock().iter().find(|line| line.starts_with("RCPT")).cloned().unwrap();
@@ -213,19 +213,19 @@ async fn a_letter_that_waits_is_noted_until_it_is_handed_over_or_has_waited_for_
         MailSender::open("no-reply@shop.example", &route).unwrap().with_log(book.clone())
     };
     let (busy, free) = (open("451 try again later").await, open("250 queued").await);
-    assert!(busy.send(&letter("a")).await.unwrap_err().is_passing());
+    assert!(busy.send(&email("a")).await.unwrap_err().is_passing());
     assert!(book.noted.lock()["a"].1.reason.contains("try again later") && !book.noted.lock()["a"].1.is_over);
-    free.send(&letter("a")).await.unwrap();
+    free.send(&email("a")).await.unwrap();
     assert!(book.noted.lock().is_empty());
 
-    busy.send(&letter("b")).await.unwrap_err();
+    busy.send(&email("b")).await.unwrap_err();
     book.now.store(TRIED_FOR_MS - 1, Ordering::SeqCst);
-    assert!(busy.send(&letter("b")).await.unwrap_err().is_passing());
+    assert!(busy.send(&email("b")).await.unwrap_err().is_passing());
     book.now.store(TRIED_FOR_MS, Ordering::SeqCst);
-    let over = busy.send(&letter("b")).await.unwrap_err();
+    let over = busy.send(&email("b")).await.unwrap_err();
     assert!(!over.is_passing() && over.to_string().contains("5 days"), "{over}");
     assert!(book.noted.lock()["b"].1.is_over);
-    busy.forget(&[letter("b").whose]).await.unwrap();
+    busy.forget(&[email("b").recipient]).await.unwrap();
     assert!(book.noted.lock().is_empty());
 }
 
@@ -235,13 +235,13 @@ async fn what_is_said_of_the_shops_own_access_costs_no_letter() {
     {
         let (url, _) = server_of(Manner { sender, ..PLAIN }).await;
         let mail_sender = MailSender::open("no-reply@shop.example", &MailRoute::Smtp { url }).unwrap();
-        assert!(mail_sender.send(&letter("receipt-7")).await.unwrap_err().is_passing(), "{sender}");
+        assert!(mail_sender.send(&email("receipt-7")).await.unwrap_err().is_passing(), "{sender}");
     }
 }
 
 async fn send_by(verdict: &'static str) -> Result<(), MailError> {
     let route = MailRoute::Smtp { url: server(verdict).await };
-    MailSender::open("no-reply@shop.example", &route).unwrap().send(&letter("receipt-7")).await
+    MailSender::open("no-reply@shop.example", &route).unwrap().send(&email("receipt-7")).await
 }
 
 #[tokio::test]
@@ -252,7 +252,7 @@ async fn a_mail_server_takes_a_letter_refuses_it_or_is_asked_again() {
     assert!(send_by("451 try again later").await.unwrap_err().is_passing());
     let nobody = MailRoute::Smtp { url: "smtp://127.0.0.1:1".into() };
     let mail_sender = MailSender::open("no-reply@shop.example", &nobody).unwrap();
-    assert!(mail_sender.send(&letter("receipt-7")).await.unwrap_err().is_passing());
+    assert!(mail_sender.send(&email("receipt-7")).await.unwrap_err().is_passing());
 }
 
 #[test]

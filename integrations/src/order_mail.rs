@@ -8,7 +8,7 @@ use engine::{
 
 use crate::{
     amount::format_money,
-    mail::{Email, Whose},
+    mail::{Email, Recipient},
 };
 
 /// The data of an e-mail about an order.
@@ -31,7 +31,7 @@ pub struct OrderMail {
 impl OrderMail {
     /// Composes the e-mail of this kind. Its name depends only on the order and the kind, so that a
     /// repetition is recognised.
-    pub fn letter(&self, kind: MailKind, whose: Whose) -> Email {
+    pub fn email(&self, kind: MailKind, recipient: Recipient) -> Email {
         let (order, number, shop) = (self.order.id, &self.number, &self.shop);
         let (name, subject, text) = match kind {
             MailKind::Receipt { .. } => {
@@ -58,7 +58,7 @@ impl OrderMail {
                 (format!("cancelled-{order}"), subject, self.cancellation())
             }
         };
-        Email { name, whose, to: self.email.clone(), subject, text: format!("{text}{}\n{shop}\n", self.link()) }
+        Email { name, recipient, to: self.email.clone(), subject, text: format!("{text}{}\n{shop}\n", self.link()) }
     }
 
     fn link(&self) -> String {
@@ -119,14 +119,14 @@ impl OrderMail {
         if self.order.refunded != amount {
             text += &format!("In total, {} has been refunded.\n", format_money(self.order.refunded));
         }
-        text + "The money is returned to the means of payment that you used. This can take a few days.\n"
+        text + "The refund goes to the payment method that you used. This can take a few days.\n"
     }
 
     fn cancellation(&self) -> String {
         let mut text = format!("Your order {} has been cancelled.\n", self.number);
         if self.order.refunded.amount > 0 {
             text += &format!("We have refunded {}.\n", format_money(self.order.refunded));
-            text += "The money is returned to the means of payment that you used. This can take a few days.\n";
+            text += "The refund goes to the payment method that you used. This can take a few days.\n";
         }
         text
     }
@@ -200,14 +200,14 @@ pub(crate) mod tests {
         }
     }
 
-    fn letter(mail: &OrderMail, kind: MailKind) -> Email {
-        mail.letter(kind, Whose::Contact(TenantId::new("demo").unwrap(), ContactId(9)))
+    fn email(mail: &OrderMail, kind: MailKind) -> Email {
+        mail.email(kind, Recipient::Contact(TenantId::new("demo").unwrap(), ContactId(9)))
     }
 
     #[test]
     fn a_receipt_says_what_was_bought_from_whom_and_where_it_goes() {
         let mail = order_mail();
-        let receipt = letter(&mail, MailKind::Receipt { order: OrderId(42) });
+        let receipt = email(&mail, MailKind::Receipt { order: OrderId(42) });
         assert_eq!(receipt.subject, "Your order 7ZX3K9QD from Ocean");
         assert_eq!(
             receipt.text,
@@ -226,12 +226,12 @@ pub(crate) mod tests {
         mail.order.changes.push(Change::Shipped { fulfillment, lines, tracking, at: Timestamp(1) });
         mail.order.status.fulfillment_state = FulfillmentState::PartiallyFulfilled;
         let order = OrderId(42);
-        let shipped = letter(&mail, MailKind::Shipped { order, fulfillment });
+        let shipped = email(&mail, MailKind::Shipped { order, fulfillment });
         assert!(shipped.subject.ends_with("has been shipped"));
         for part in ["1 × Shirt", "Size: S", "Tracking: https://parcels.example/1", "1 Main St", "Ocean"] {
             assert!(shipped.text.contains(part), "{part} is missing: {}", shipped.text);
         }
-        let change = |change| letter(&mail, MailKind::TrackingChanged { order, fulfillment, change }).name;
+        let change = |change| email(&mail, MailKind::TrackingChanged { order, fulfillment, change }).name;
         assert_ne!(change(1), change(2), "each correction is a mail of its own");
     }
 
@@ -240,11 +240,11 @@ pub(crate) mod tests {
         let mut mail = order_mail();
         mail.order.refunded = dollars(3_000);
         let order = OrderId(42);
-        let refunded = letter(&mail, MailKind::Refunded { order, notice: 3, amount: dollars(1_000) });
+        let refunded = email(&mail, MailKind::Refunded { order, notice: 3, amount: dollars(1_000) });
         assert!(refunded.text.contains("refunded $10.00") && refunded.text.contains("In total, $30.00"));
-        let cancelled = letter(&mail, MailKind::Cancelled { order });
+        let cancelled = email(&mail, MailKind::Cancelled { order });
         assert!(cancelled.subject.contains("cancelled") && cancelled.text.contains("refunded $30.00"));
         mail.order.refunded = dollars(0);
-        assert!(!letter(&mail, MailKind::Cancelled { order }).text.contains("refunded"), "nothing was paid");
+        assert!(!email(&mail, MailKind::Cancelled { order }).text.contains("refunded"), "nothing was paid");
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::io::AsyncWriteExt;
 
-use crate::mail::Whose;
+use crate::mail::Recipient;
 
 /// The header with the owner of an e-mail. It exists only in the folder and is never sent to a mail server.
 const WHOSE: &str = "X-Fusion-Whose: ";
@@ -34,15 +34,15 @@ impl Outbox {
     }
 
     /// Stores an e-mail under its name, in place of an earlier copy.
-    pub(crate) async fn keep(&self, name: &str, whose: &Whose, message: &[u8]) -> io::Result<()> {
-        let mut bytes = format!("{WHOSE}{whose}\r\n").into_bytes();
+    pub(crate) async fn keep(&self, name: &str, recipient: &Recipient, message: &[u8]) -> io::Result<()> {
+        let mut bytes = format!("{WHOSE}{recipient}\r\n").into_bytes();
         bytes.extend_from_slice(message);
         write_whole(&self.folder.join(format!("{name}.eml")), &bytes).await
     }
 
     /// Removes the e-mails of these owners, including partly written ones. Reads a line of every file.
-    pub(crate) async fn forget(&self, whose: &[Whose]) -> io::Result<()> {
-        let (folder, lines) = (self.folder.clone(), whose.iter().map(|whose| format!("{WHOSE}{whose}")).collect());
+    pub(crate) async fn forget(&self, recipients: &[Recipient]) -> io::Result<()> {
+        let (folder, lines) = (self.folder.clone(), recipients.iter().map(|recipient| format!("{WHOSE}{recipient}")).collect());
         tokio::task::spawn_blocking(move || forget(&folder, lines)).await?
     }
 }

@@ -182,7 +182,7 @@ async fn ask(provider: &dyn PaymentProvider, charge: &Charge, operation: &Provid
 fn unknown_provider(request: &ProviderRequest) -> Answer {
     match request.operation {
         ProviderOperation::Authorise { .. } => Ok(ProviderAnswer::Declined { code: "unknown_provider".into() }),
-        _ => Err(OutcomeUnknown(format!("no payment provider is called {:?} here", request.provider))),
+        _ => Err(OutcomeUnknown(format!("unknown payment provider {:?}", request.provider))),
     }
 }
 

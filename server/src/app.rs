@@ -17,7 +17,7 @@ use gateway::{
     auth::{KeyError, Keys, sealing::PaymentTokens},
 };
 use integrations::{
-    external_services::World,
+    external_services::Services,
     mail::{MailSender, MailSenderError},
     payments::{OpenToken, Providers},
     sandbox::{self, LedgerError, Sandbox},
@@ -126,33 +126,33 @@ impl OpenError {
             | OpenError::ReadSide(Side::Journal(_)) => {
                 let kept = data_dir.join(format!("{JOURNAL_FOLDER}.before-open"));
                 let kept = match kept.exists() {
-                    true => format!(" (the journal as it was found is in {})", kept.display()),
+                    true => format!(" (a copy of the original journal is in {})", kept.display()),
                     false => String::new(),
                 };
                 Some(format!(
-                    "nothing was served or given up{kept}: restore {data} whole, from one copy of it; `fusion doctor` tells \
-                     what can be read"
+                    "nothing was served or lost{kept}: restore all of {data} from one backup; `fusion doctor` shows \
+                     what is readable"
                 ))
             }
             OpenError::Keys(KeyError::Damaged { .. }) | OpenError::Fingerprints(FingerprintError::Missing(_)) => {
-                Some("restore it from a copy: tokens, order numbers and the caps by e-mail rest on it".into())
+                Some("restore it from a backup: tokens, order numbers and limits by e-mail depend on it".into())
             }
             OpenError::Fingerprints(FingerprintError::Changed(_)) => Some(format!(
-                "restore it from a copy: tokens, order numbers and the caps by e-mail rest on it; if it was replaced on \
+                "restore it from a backup: tokens, order numbers and limits by e-mail depend on it; if it was replaced on \
                  purpose, remove {data}/{KEYS_FOLDER}/fingerprints"
             )),
             OpenError::ReadSide(Side::Lost { .. }) => Some(format!(
-                "restore {READ_SIDE_FILE} and {READ_SIDE_FILE}-wal together, from one copy; without one, run `fusion \
-                 rebuild --data-dir {data}`: the lists come from the journal, but accounts and addresses of the missing \
-                 transactions are given up"
+                "restore {READ_SIDE_FILE} and {READ_SIDE_FILE}-wal together, from one backup; without one, run `fusion \
+                 rebuild --data-dir {data}`: the lists are rebuilt from the journal, but accounts and addresses of the missing \
+                 transactions are lost"
             )),
             OpenError::ReadSide(Side::Missing(_) | Side::Sql(Sql::Database { .. })) => Some(format!(
-                "restore {READ_SIDE_FILE} and {READ_SIDE_FILE}-wal together, from one copy; without one, move both away \
-                 and run `fusion rebuild --data-dir {data}`: the lists come from the journal, but accounts and addresses \
-                 are given up"
+                "restore {READ_SIDE_FILE} and {READ_SIDE_FILE}-wal together, from one backup; without one, move both away \
+                 and run `fusion rebuild --data-dir {data}`: the lists are rebuilt from the journal, but accounts and addresses \
+                 are lost"
             )),
             OpenError::Sandbox(_) => {
-                Some("restore it from a copy, or move it away: then the sandbox has forgotten its payments".into())
+                Some("restore it from a backup, or move it away: the sandbox then loses its payments".into())
             }
             _ => None,
         }
@@ -207,7 +207,7 @@ impl App {
         }
         let mails = Arc::new(MailContents::new(read_side.clone(), &config.mail_from));
         let log = ReadSideMailLog::open(read_side.clone(), clock.clone()).await?;
-        let post = Arc::new(MailSender::open(&config.mail_from, &config.mail)?.with_log(Arc::new(log)));
+        let mail_sender = Arc::new(MailSender::open(&config.mail_from, &config.mail)?.with_log(Arc::new(log)));
         let sandbox = open_sandbox(config, clock.clone()).await?;
         let tokens = PaymentTokens::new(&keys)?;
         let open_token: OpenToken = Arc::new(move |tenant, token| tokens.open(tenant, token).ok());
@@ -224,7 +224,7 @@ impl App {
             name: format!("fusion-{}", std::process::id()),
             journal: journal.clone(),
             snapshots: snapshots.clone(),
-            external_services: Arc::new(World::new(providers, post.clone(), mails.clone())),
+            external_services: Arc::new(Services::new(providers, mail_sender.clone(), mails.clone())),
             clock: clock.clone(),
             projection: Some(Arc::new(ReadSideProjection::new(projector, durable_watermark))),
             tuning: config.tuning.clone(),
@@ -235,7 +235,7 @@ impl App {
             read_side: read_side.clone(),
             settings: config.api.clone(),
             keys,
-            mailer: Arc::new(AccountMailer(post)),
+            mailer: Arc::new(AccountMailer(mail_sender)),
             clock,
             metrics,
         })?;
@@ -243,7 +243,7 @@ impl App {
         // are retried.
         mails.open(gateway.clone());
         let recovery_ms = began.elapsed().as_millis() as u64;
-        tracing::info!(path = %config.data_dir.display(), recovery_ms, "data folder open, all shards led");
+        tracing::info!(path = %config.data_dir.display(), recovery_ms, "data folder open, all shards have a leader");
         let data_dir = config.data_dir.clone();
         Ok(Self {
             backends: Arc::new(Backends {
@@ -308,7 +308,7 @@ fn open_or_replace_snapshots(data_dir: &Path) -> Result<EmbeddedSnapshots, OpenE
     };
     let path = data_dir.join(SNAPSHOTS_FOLDER);
     let aside = EmbeddedSnapshots::set_aside(data_dir).map_err(|why| OpenError::File { path, why })?;
-    tracing::error!(why, aside = %aside.display(), "snapshots are damaged; set aside, and made again from the journal");
+    tracing::error!(why, aside = %aside.display(), "snapshots are damaged; they are moved aside and rebuilt from the journal");
     Ok(EmbeddedSnapshots::open(data_dir)?)
 }
 
@@ -352,12 +352,12 @@ fn check_development(data_dir: &Path, dev: bool) -> Result<(), OpenError> {
     let path = data_dir.display();
     match (is_development(data_dir), dev) {
         (true, false) => Err(OpenError::Development(format!(
-            "{path} was made under --dev, and its secrets are development secrets: give --dev, or another --data-dir"
+            "{path} was created with --dev and contains development secrets: use --dev, or another --data-dir"
         ))),
         (false, true) if !is_new => Err(OpenError::Development(format!(
-            "{path} was not made under --dev, which prints tokens for it: leave --dev out, or give another --data-dir"
+            "{path} was not created with --dev, which prints tokens: omit --dev, or use another --data-dir"
         ))),
-        (false, true) => std::fs::write(&marker, "made by fusion serve --dev\n")
+        (false, true) => std::fs::write(&marker, "created by fusion serve --dev\n")
             .map_err(|why| OpenError::File { path: marker.clone(), why }),
         _ => Ok(()),
     }

@@ -10,10 +10,10 @@ use engine::{
 
 use crate::config::{FolderSettings, ServeSettings, duration, flag, parse_tenant};
 
-/// Live commerce on one machine: drops, carts, checkouts, orders, durable to the last answer.
+/// Live commerce on one machine: drops, carts, checkouts and orders. Every answered command is durable.
 ///
-/// Every option is also FUSION_… in the environment and a key in the file that --config names; a flag goes before the
-/// environment, and that before the file.
+/// Every option can also be set as FUSION_… in the environment and as a key in the --config file. Flags take precedence
+/// over the environment, and the environment over the file.
 #[derive(Debug, Parser)]
 #[command(name = "fusion", version, about, max_term_width = 120)]
 pub(crate) struct Cli {
@@ -23,92 +23,92 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve the doors: REST on --listen, everything kept in --data-dir
-    #[command(after_help = "Examples:\n  fusion serve --dev                     a demo shop to try things out\n  \
-        fusion serve --listen 0.0.0.0:8080     behind a proxy that speaks TLS\n\n\
-        Secrets have no flag: FUSION_SMTP_URL, FUSION_METRICS_TOKEN.")]
+    /// Run the server: the API on --listen, all data in --data-dir
+    #[command(after_help = "Examples:\n  fusion serve --dev                     a demo shop for evaluation\n  \
+        fusion serve --listen 0.0.0.0:8080     behind a TLS proxy\n\n\
+Secrets cannot be given as flags: FUSION_SMTP_URL, FUSION_METRICS_TOKEN.")]
     Serve(ServeSettings),
-    /// Bring something in
+    /// Import data
     #[command(subcommand)]
     Import(Import),
-    /// Give something out, on standard output
+    /// Export data to standard output
     #[command(subcommand)]
     Export(Export),
-    /// Make a token for the API
+    /// Create an API token
     Token(Token),
-    /// Who may sign in
+    /// Manage accounts
     #[command(subcommand)]
     Users(Users),
-    /// Whose shops these are
+    /// Manage tenants
     #[command(subcommand)]
     Tenants(Tenants),
-    /// Bring the tables of the read side to this program's layout
+    /// Migrate the read side's tables to this version's schema
     Migrate(FolderSettings),
-    /// Make the read side anew from the journal. Accounts, addresses and tenants stay as they are
+    /// Rebuild the read side from the journal. Accounts, addresses and tenants are kept
     Rebuild(FolderSettings),
-    /// Look whether journal, snapshots and read side agree; changes nothing, and ends with 1 when they do not
+    /// Check that journal, snapshots and read side agree. Changes nothing; exits with 1 on any problem
     Doctor(Doctor),
-    /// Things to show
+    /// Demonstrations
     #[command(subcommand)]
     Demo(Demo),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Import {
-    /// A catalogue in Shopify's product CSV
+    /// Import a catalogue in Shopify's product CSV format
     Products(ImportProducts),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportProducts {
-    /// The file
+    /// The CSV file
     pub(crate) file: PathBuf,
-    /// The currency of its prices; the shop's own unless said
+    /// The currency of the prices [default: the shop's currency]
     #[arg(long, env = "FUSION_CURRENCY", value_parser = Currency::new)]
     pub(crate) currency: Option<Currency>,
-    /// Only say what would be done
+    /// Report what would change without changing anything
     #[arg(long, env = "FUSION_DRY_RUN", value_name = "true|false", value_parser = flag, action = clap::ArgAction::Set,
         num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value = "false")]
     pub(crate) dry_run: bool,
-    /// What becomes of the stock of variants that are known already
+    /// How to treat the stock of existing variants
     #[arg(long, env = "FUSION_STOCK", value_enum, default_value_t = Stock::First)]
     pub(crate) stock: Stock,
-    /// What becomes of a variant whose SKU another one has, in the file or in the shop
+    /// How to treat a variant whose SKU is already in use, in the file or in the shop
     #[arg(long, env = "FUSION_DUPLICATE_SKU", value_enum, default_value_t = OfDuplicateSku::Refuse)]
     pub(crate) duplicate_sku: OfDuplicateSku,
     #[command(flatten)]
     pub(crate) settings: FolderSettings,
 }
 
-/// What an import does with stock.
+/// How an import treats stock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Stock {
-    /// Set when a variant is first seen, and left alone later
+    /// Set the stock of new variants; do not change existing ones
     First,
-    /// Set to what the file says
+    /// Set the stock of all variants to the values in the file
     Set,
 }
 
-/// What an import does with a SKU that comes twice.
+/// How an import treats a duplicate SKU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OfDuplicateSku {
-    /// Refuse the row
+    /// Reject the row
     Refuse,
-    /// Make a SKU of its handle and options, with a warning
+    /// Derive a SKU from the handle and options, with a warning
     Derive,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Export {
-    /// The catalogue, as a CSV that imports to the same one
+    /// Export the catalogue as CSV, in the format of the import
     Products(ExportProducts),
-    /// Every order
+    /// Export all orders
     Orders(ExportTo),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportProducts {
-    /// Only products with prices in this currency; for programs that know of one only
+    /// Export only products with prices in this currency, for programs that support a single currency
     #[arg(long, env = "FUSION_ONLY_CURRENCY")]
     pub(crate) only_currency: Option<Currency>,
     #[command(flatten)]
@@ -117,7 +117,7 @@ pub(crate) struct ExportProducts {
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportTo {
-    /// How it is written
+    /// The output format
     #[arg(long, env = "FUSION_FORMAT", value_enum, default_value_t = Format::Csv)]
     pub(crate) format: Format,
     /// Write to this file instead of standard output
@@ -127,41 +127,41 @@ pub(crate) struct ExportTo {
     pub(crate) settings: FolderSettings,
 }
 
-/// How an export is written.
+/// The format of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// Comma-separated values
     Csv,
-    /// A JSON object a line
+    /// One JSON object per line
     Jsonl,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Token {
-    /// What its bearer may do
+    /// The role of the token
     #[arg(long, env = "FUSION_ROLE", value_enum)]
     pub(crate) role: Role,
-    /// Who its bearer is: an id of 26 characters; a new one unless said
+    /// The subject, an id of 26 characters [default: a new id]
     #[arg(long, env = "FUSION_SUBJECT")]
     pub(crate) subject: Option<SubjectId>,
-    /// How long it is good for
+    /// How long the token is valid
     #[arg(long, env = "FUSION_TTL", default_value = "1h", value_parser = duration)]
     pub(crate) ttl: Duration,
     #[command(flatten)]
     pub(crate) settings: FolderSettings,
 }
 
-/// What someone may do.
+/// A role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Role {
-    /// Buys, with an account
+    /// A buyer with an account
     Customer,
-    /// Runs the catalogue, the drops and the orders
+    /// Manages the catalogue, drops and orders
     Vendor,
-    /// Runs live rooms
+    /// Hosts livestream rooms
     Host,
-    /// Everything
+    /// All permissions
     Admin,
 }
 
@@ -189,17 +189,17 @@ impl From<Role> for persistence::sql::Role {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Users {
-    /// Make an account. The password comes from FUSION_PASSWORD or the first line of standard input
+    /// Create an account. The password is read from FUSION_PASSWORD or the first line of standard input
     Add(AddUser),
-    /// Show the accounts, newest first
+    /// List accounts, newest first
     List(ListUsers),
-    /// Remove an account and what is known of the person. Orders keep their numbers
+    /// Remove an account and its personal data. Orders keep their numbers
     Remove(RemoveUser),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ListUsers {
-    /// Only accounts that may do this
+    /// List only accounts with this role
     #[arg(long, env = "FUSION_ONLY_ROLE", value_enum)]
     pub(crate) only_role: Option<Role>,
     #[command(flatten)]
@@ -208,7 +208,7 @@ pub(crate) struct ListUsers {
 
 #[derive(Debug, Args)]
 pub(crate) struct RemoveUser {
-    /// Its e-mail address
+    /// The account's e-mail address
     #[arg(long, env = "FUSION_EMAIL")]
     pub(crate) email: String,
     #[command(flatten)]
@@ -217,10 +217,10 @@ pub(crate) struct RemoveUser {
 
 #[derive(Debug, Args)]
 pub(crate) struct AddUser {
-    /// What it may do
+    /// The account's role
     #[arg(long, env = "FUSION_ROLE", value_enum)]
     pub(crate) role: Role,
-    /// Its e-mail address
+    /// The account's e-mail address
     #[arg(long, env = "FUSION_EMAIL")]
     pub(crate) email: String,
     #[command(flatten)]
@@ -236,17 +236,17 @@ fn parse_public_url(text: &str) -> Result<String, String> {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Tenants {
-    /// Make a shop
+    /// Create a tenant
     Add(AddTenant),
-    /// Show the shops
+    /// List tenants
     List(FolderSettings),
-    /// Remove a shop that has neither products, orders nor accounts
+    /// Remove a tenant that has no products, orders or accounts
     Remove(RemoveTenant),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct RemoveTenant {
-    /// Its name
+    /// The tenant's name
     #[arg(value_parser = parse_tenant)]
     pub(crate) name: TenantId,
     #[command(flatten)]
@@ -255,16 +255,16 @@ pub(crate) struct RemoveTenant {
 
 #[derive(Debug, Args)]
 pub(crate) struct AddTenant {
-    /// Its name: a-z, 0-9 and hyphens
+    /// The tenant's name: a-z, 0-9 and hyphens
     #[arg(value_parser = parse_tenant)]
     pub(crate) name: TenantId,
-    /// The currency of its prices
+    /// The currency of prices
     #[arg(long, env = "FUSION_CURRENCY", value_parser = Currency::new)]
     pub(crate) currency: Currency,
-    /// A host name that leads to it; can be repeated, or several with commas
+    /// A host name of the shop; repeatable, or several separated by commas
     #[arg(long, env = "FUSION_HOST", value_delimiter = ',')]
     pub(crate) host: Vec<String>,
-    /// Its public address with the scheme, for links in mails; unless given, its first host name with https
+    /// The shop's public URL, for links in e-mails [default: its first host name with https]
     #[arg(long, value_parser = parse_public_url)]
     pub(crate) public_url: Option<String>,
     #[command(flatten)]
@@ -273,7 +273,7 @@ pub(crate) struct AddTenant {
 
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
-    /// Where a stopped folder is copied to; next to it unless said
+    /// Where to copy the data folder of a stopped server [default: next to it]
     #[arg(long, env = "FUSION_SCRATCH")]
     pub(crate) scratch: Option<PathBuf>,
     #[command(flatten)]
@@ -282,7 +282,7 @@ pub(crate) struct Doctor {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Demo {
-    /// Guests who all want the same thing at once: each claims a unit of the open drop
+    /// Simulate a crowd of guests who claim units of the open drop at once
     Crowd(Crowd),
 }
 
@@ -291,16 +291,16 @@ pub(crate) const BUYERS_MAX: u32 = 10_000;
 
 #[derive(Debug, Args)]
 pub(crate) struct Crowd {
-    /// How many
+    /// The number of buyers
     #[arg(long, env = "FUSION_BUYERS", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=i64::from(BUYERS_MAX)))]
     pub(crate) buyers: u32,
-    /// Units that each wants
+    /// Units per buyer
     #[arg(long, env = "FUSION_QUANTITY", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) quantity: u32,
-    /// Which drop; the one that the server announced, or the newest that is open, unless said
+    /// The drop's id [default: the announced drop, else the newest open one]
     #[arg(long, env = "FUSION_DROP")]
     pub(crate) drop: Option<String>,
-    /// Where the server is; --listen unless said
+    /// The server's URL [default: from --listen]
     #[arg(long, env = "FUSION_URL")]
     pub(crate) url: Option<String>,
     #[command(flatten)]

@@ -36,19 +36,19 @@ const TRIES: usize = 20;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CrowdError {
     /// The server was not reached.
-    #[error("no server answers at {url}: start one with `{} serve --dev`, or name another with --url", program::name())]
+    #[error("no server responds at {url}: start one with `{} serve --dev`, or use --url", program::name())]
     NoServer {
         /// The URL that was tried.
         url: String,
     },
     /// The URL is invalid.
-    #[error("{url:?} is no address of a server: write it as http://127.0.0.1:8080")]
+    #[error("{url:?} is not a valid server URL: use the form http://127.0.0.1:8080")]
     NoAddress {
         /// The given URL.
         url: String,
     },
     /// The connection failed.
-    #[error("the server broke off: {0}")]
+    #[error("the connection to the server was lost: {0}")]
     Http(#[from] reqwest::Error),
     /// The server's response violates its contract.
     #[error("{what}: {status} {body}")]
@@ -61,11 +61,11 @@ pub(crate) enum CrowdError {
         body: String,
     },
     /// No drop is open.
-    #[error("no drop is open: `{} serve --dev` opens one at each start, or name one with --drop", program::name())]
+    #[error("no drop is open: `{} serve --dev` opens one at each start, or choose one with --drop", program::name())]
     NoDrop,
     /// No drop has the given id.
     #[error(
-        "there is no drop {id:?} at {url}: leave --drop out to take the one that is open, or find one with `curl -s \
+        "drop {id:?} does not exist at {url}: omit --drop to use the open drop, or find one with `curl -s \
          {url}/v1/drops`"
     )]
     UnknownDrop {
@@ -75,7 +75,7 @@ pub(crate) enum CrowdError {
         url: String,
     },
     /// The given drop takes no claims.
-    #[error("the drop {title:?} ({id}) is {state}{when}: leave --drop out to take the one that is open")]
+    #[error("the drop {title:?} ({id}) is {state}{when}: omit --drop to use the open drop")]
     NotOpen {
         /// The id of the drop.
         id: String,
@@ -189,7 +189,7 @@ impl Shop {
 
     /// Signs in `count` new guests.
     async fn guests(&self, count: usize) -> Result<Vec<String>, CrowdError> {
-        let bar = bar(count, "coming in");
+        let bar = bar(count, "signing in");
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let mut coming = JoinSet::new();
         for _ in 0..count {

@@ -23,13 +23,13 @@ const FINGERPRINTS_FILE: &str = "fingerprints";
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FingerprintError {
     /// A key file is missing from a folder that was in use.
-    #[error("key file {} is missing from a folder that was in use", .0.display())]
+    #[error("key file {} is missing from a data folder that was in use", .0.display())]
     Missing(PathBuf),
     /// A key file has changed.
-    #[error("key file {} is not the one that the folder was made with", .0.display())]
+    #[error("key file {} differs from the data folder's original key file", .0.display())]
     Changed(PathBuf),
     /// The file of the fingerprints is damaged.
-    #[error("{} does not hold the fingerprints of the key files; if those are right, remove it", .0.display())]
+    #[error("{} does not contain the fingerprints of the key files; if the key files are correct, remove it", .0.display())]
     Unreadable(PathBuf),
     /// A file cannot be read or written.
     #[error("{}: {why}", .path.display())]

@@ -194,7 +194,7 @@ fn told(import: &Import, rejected: &[RejectedRow]) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
     if import.dry_run {
-        let _ = writeln!(text, "A dry run: nothing was changed. It would be:");
+        let _ = writeln!(text, "Dry run: nothing was changed. The import would give:");
     }
     let mut table = Table::new();
     table.load_preset(UTF8_BORDERS_ONLY).set_header([
@@ -205,7 +205,7 @@ fn told(import: &Import, rejected: &[RejectedRow]) -> String {
         "Variants",
         "Stock set",
         "Imported",
-        "Refused",
+        "Rejected",
     ]);
     table.add_row(
         [
@@ -230,17 +230,17 @@ fn told(import: &Import, rejected: &[RejectedRow]) -> String {
     if !rejected.is_empty() {
         let mut table = Table::new();
         table.load_preset(UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
-        table.set_header(["Line", "Column", "Refused because"]);
+        table.set_header(["Line", "Column", "Reason"]);
         for row in rejected {
             table.add_row([row.line.to_string(), row.column.clone().unwrap_or_default(), row.reason.clone()]);
         }
-        let _ = writeln!(text, "\n{} refused rows\n{table}", counts.rows_rejected);
+        let _ = writeln!(text, "\n{} rejected rows\n{table}", counts.rows_rejected);
         if counts.rows_rejected > rejected.len() as u64 {
-            let _ = writeln!(text, "… GET /v1/imports/{}/rejected-rows has the others", import.id);
+            let _ = writeln!(text, "… see GET /v1/imports/{}/rejected-rows for the others", import.id);
         }
     }
     if let Some(problem) = &import.problem {
-        let _ = writeln!(text, "\nThe import ended before the last row: {problem}\nWhat was taken in stays.");
+        let _ = writeln!(text, "\nThe import ended before the last row: {problem}\nRows that were imported are kept.");
     }
     text
 }
@@ -257,7 +257,7 @@ mod tests {
             dry_run: true,
             counts: Counts { rows: 7, products_created: 3, rows_rejected: 2, warnings: 1, ..Counts::default() },
             warnings: vec!["line 2: odd".into()],
-            problem: Some("the file broke off".into()),
+            problem: Some("the file is incomplete".into()),
         };
         let row = RejectedRow { line: 5, column: Some("Price".into()), reason: "below zero".into() };
         let text = told(&import, &[row]);

@@ -18,7 +18,7 @@ use gateway::{
 };
 use integrations::{
     external_services::MailDirectory,
-    mail::{Email, MailSender, Whose},
+    mail::{Email, MailSender, Recipient},
     mail_log::{MailLog, Undelivered},
     order_mail::OrderMail,
 };
@@ -104,7 +104,7 @@ impl ReadSideMailLog {
     pub(crate) async fn open(read_side: ReadSide, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let waiting = read_side.undelivered_summary(None).await?.waiting;
         if waiting > 0 {
-            tracing::warn!(waiting, "mails of an earlier run have not been handed over yet");
+            tracing::warn!(waiting, "mails of an earlier run are not delivered yet");
         }
         Ok(Self { read_side, clock, has_any: AtomicBool::new(waiting > 0) })
     }
@@ -118,10 +118,10 @@ impl MailLog for ReadSideMailLog {
     fn undelivered(&self, mail: Undelivered) -> BoxFuture<'_, Option<Timestamp>> {
         self.has_any.store(true, Ordering::Release);
         Box::pin(async move {
-            let Undelivered { tenant, name, whose, reason, is_over } = mail;
-            let whose = whose.to_string();
-            let noted = self.read_side.note_undelivered(&tenant, &name, &whose, &reason, self.now(), is_over).await;
-            noted.inspect_err(|error| tracing::warn!(%error, "a mail is not noted as undelivered")).ok()
+            let Undelivered { tenant, name, recipient, reason, is_over } = mail;
+            let recipient = recipient.to_string();
+            let noted = self.read_side.note_undelivered(&tenant, &name, &recipient, &reason, self.now(), is_over).await;
+            noted.inspect_err(|error| tracing::warn!(%error, "recording an undelivered mail failed")).ok()
         })
     }
 
@@ -131,16 +131,16 @@ impl MailLog for ReadSideMailLog {
                 return;
             }
             if let Err(error) = self.read_side.note_delivered(tenant, name).await {
-                tracing::warn!(%error, "a mail is still noted as undelivered");
+                tracing::warn!(%error, "removing the record of an undelivered mail failed");
             }
         })
     }
 
-    fn forget<'a>(&'a self, whose: &'a [Whose]) -> BoxFuture<'a, ()> {
+    fn forget<'a>(&'a self, recipients: &'a [Recipient]) -> BoxFuture<'a, ()> {
         Box::pin(async move {
-            let whose: Vec<_> = whose.iter().map(Whose::to_string).collect();
-            if let Err(error) = self.read_side.forget_undelivered(&whose).await {
-                tracing::warn!(%error, "mails are still noted as undelivered");
+            let recipients: Vec<_> = recipients.iter().map(Recipient::to_string).collect();
+            if let Err(error) = self.read_side.forget_undelivered(&recipients).await {
+                tracing::warn!(%error, "removing the records of undelivered mails failed");
             }
         })
     }
@@ -164,14 +164,14 @@ pub(crate) struct AccountMailer(pub(crate) Arc<MailSender>);
 impl Mailer for AccountMailer {
     fn send(&self, mail: Mail) -> BoxFuture<'_, Result<(), MailError>> {
         let name = digest128(&[mail.to.as_bytes(), mail.subject.as_bytes(), mail.body.as_bytes()]);
-        let letter = Email {
+        let email = Email {
             name: format!("mail-{name:032x}"),
-            whose: Whose::Account(mail.tenant, mail.whose),
+            recipient: Recipient::Account(mail.tenant, mail.recipient),
             to: mail.to,
             subject: mail.subject,
             text: mail.body,
         };
-        Box::pin(async move { self.0.send_patiently(&letter).await.map_err(|error| MailError(error.to_string())) })
+        Box::pin(async move { self.0.send_patiently(&email).await.map_err(|error| MailError(error.to_string())) })
     }
 
     fn forget<'a>(
@@ -180,10 +180,10 @@ impl Mailer for AccountMailer {
         subjects: &'a [SubjectId],
         contacts: &'a [ContactId],
     ) -> BoxFuture<'a, Result<(), MailError>> {
-        let accounts = subjects.iter().map(|subject| Whose::Account(tenant.clone(), *subject));
-        let buyers = contacts.iter().map(|contact| Whose::Contact(tenant.clone(), *contact));
-        let whose: Vec<_> = accounts.chain(buyers).collect();
-        Box::pin(async move { self.0.forget(&whose).await.map_err(|error| MailError(error.to_string())) })
+        let accounts = subjects.iter().map(|subject| Recipient::Account(tenant.clone(), *subject));
+        let buyers = contacts.iter().map(|contact| Recipient::Contact(tenant.clone(), *contact));
+        let recipients: Vec<_> = accounts.chain(buyers).collect();
+        Box::pin(async move { self.0.forget(&recipients).await.map_err(|error| MailError(error.to_string())) })
     }
 }
 
@@ -205,24 +205,24 @@ mod tests {
     async fn what_the_doors_wrote_to_someone_can_be_forgotten() {
         let folder = tempfile::tempdir().unwrap();
         let route = MailRoute::Outbox { folder: folder.path().to_owned() };
-        let post = AccountMailer(Arc::new(MailSender::open("no-reply@shop.example", &route).unwrap()));
+        let mail_sender = AccountMailer(Arc::new(MailSender::open("no-reply@shop.example", &route).unwrap()));
         let tenant = TenantId::new("acme").unwrap();
         let mail = |subject: u128| Mail {
             tenant: tenant.clone(),
-            whose: SubjectId(subject),
+            recipient: SubjectId(subject),
             to: "ann@example.com".into(),
             subject: "Set a new password".into(),
             body: format!("for {subject}"),
         };
         let contact = ContactId(3);
-        let whose = Whose::Contact(tenant.clone(), contact);
+        let recipient = Recipient::Contact(tenant.clone(), contact);
         let receipt =
-            Email { name: "receipt-1".into(), whose, to: "a@b.io".into(), subject: "s".into(), text: "t".into() };
-        post.0.send(&receipt).await.unwrap();
+            Email { name: "receipt-1".into(), recipient, to: "a@b.io".into(), subject: "s".into(), text: "t".into() };
+        mail_sender.0.send(&receipt).await.unwrap();
         for subject in [1, 2] {
-            post.send(mail(subject)).await.unwrap();
+            mail_sender.send(mail(subject)).await.unwrap();
         }
-        post.forget(&tenant, &[SubjectId(1)], &[contact]).await.unwrap();
+        mail_sender.forget(&tenant, &[SubjectId(1)], &[contact]).await.unwrap();
         let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path()).collect();
         let [left] = &left[..] else { panic!("one is left: {left:?}") };
         assert!(std::fs::read_to_string(left).unwrap().contains("for 2"));

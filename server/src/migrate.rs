@@ -24,6 +24,6 @@ pub(crate) async fn run(config: &Config) -> Result<(), MigrateError> {
     let read_side = ReadSide::open(&path).await?;
     read_side.close().await;
     drop(folder);
-    println!("{} has this program's layout", path.display());
+    println!("{} has the current schema", path.display());
     Ok(())
 }

@@ -21,7 +21,7 @@ const LOST_AND_FOUND: &str = "lost+found";
 pub(crate) enum PrivacyError {
     /// A file belongs to another user.
     #[error(
-        "{} belongs to user {owner}, and this process runs as user {own}: run it as that user, or, if the file is yours, \
+        "{} belongs to user {owner}, but this process runs as user {own}: run it as that user, or, if the file is yours, \
          give it to user {own} with chown",
         .path.display()
     )]
@@ -35,7 +35,7 @@ pub(crate) enum PrivacyError {
     },
     /// Other users can write to it, and may have planted anything there.
     #[error(
-        "{} can be written to by others (mode {mode:04o}): look whether everything in it is yours, then run: chmod {} {}",
+        "{} is writable by other users (mode {mode:04o}): check that everything in it is yours, then run: chmod {} {}",
         .path.display(), if *.is_folder { "700" } else { "600" }, .path.display()
     )]
     Writable {
@@ -142,7 +142,7 @@ fn check(path: &Path, found: &Metadata, own: u32, is_empty: impl Fn() -> bool) -
     if found.is_file() && mode & 0o002 != 0 {
         return Err(PrivacyError::Writable { path: path.to_owned(), mode, is_folder: false });
     }
-    tracing::info!(path = %path.display(), mode = format!("{mode:04o}"), "others could read this; now its owner alone can");
+    tracing::info!(path = %path.display(), mode = format!("{mode:04o}"), "removed the read permission of other users");
     fs::set_permissions(path, Permissions::from_mode(mode & !OTHERS)).map_err(|why| io_error(path, why))
 }
 

@@ -9,14 +9,14 @@ use streaming::embedded::JOURNAL_FOLDER;
 pub(crate) enum NoShop {
     /// The folder does not exist.
     #[error(
-        "there is no data folder {path}: name the shop's own with --data-dir, or make a shop there with `{fusion} serve \
+        "the data folder {path} does not exist: use --data-dir, or create a shop there with `{fusion} serve \
          --dev` or `{fusion} tenants add NAME --currency USD`",
         path = .0.display(), fusion = name()
     )]
     NoFolder(PathBuf),
     /// The folder contains something else.
     #[error(
-        "{path} is no data folder of a shop (it has no {JOURNAL_FOLDER}): name the shop's own with --data-dir",
+        "{path} is not a data folder (it has no {JOURNAL_FOLDER}): use --data-dir",
         path = .0.display()
     )]
     NotAShop(PathBuf),

@@ -30,7 +30,7 @@ const WATERMARK_FILE: &str = "fusion.sqlite.witness";
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadSideError {
     /// The journal has entries, but the file is missing or empty.
-    #[error("{} is missing or empty in a folder that was in use", .0.display())]
+    #[error("{} is missing or empty in a data folder that was in use", .0.display())]
     Missing(PathBuf),
     /// The file reaches less far than the durable watermark: its newest transactions are lost.
     #[error(
@@ -113,7 +113,7 @@ fn recorded_at(path: &Path) -> Result<Vec<Position>, ReadSideError> {
         Ok(said) => Ok(said.map(|said| said.positions).unwrap_or_default()),
         Err(WatermarkError::Io(why)) => Err(ReadSideError::DurableWatermark { path: path.to_owned(), why }),
         Err(error @ WatermarkError::Damaged) => {
-            tracing::warn!(path = %path.display(), %error, "whether the read side lost something cannot be told");
+            tracing::warn!(path = %path.display(), %error, "cannot determine whether the read side has lost transactions");
             Ok(Vec::new())
         }
     }

@@ -62,6 +62,6 @@ pub(crate) async fn run(config: &Config) -> Result<(), RebuildError> {
     read_side.close().await;
     replayed?;
     let positions: u64 = until.values().sum();
-    println!("the read side has everything up to the journal's end: {positions} positions, {:.1?}", began.elapsed());
+    println!("the read side is rebuilt up to the end of the journal: {positions} positions in {:.1?}", began.elapsed());
     Ok(())
 }

@@ -20,7 +20,7 @@ pub(crate) enum ReplayError {
     #[error(transparent)]
     Project(#[from] ProjectError),
     /// An entry is of a kind that this program does not know.
-    #[error("shard {shard} position {position}: an entry of a kind that this program does not know")]
+    #[error("shard {shard} position {position}: an entry of an unknown kind")]
     UnknownKind {
         /// The shard.
         shard: ShardId,

@@ -43,7 +43,7 @@ async fn answer(
     }
     // The page shows the result.
     if let Err(unknown) = sandbox.answer_challenge(&tenant, payment, said.answer == "approve").await {
-        tracing::warn!(%payment, %unknown, "a challenge was not answered");
+        tracing::warn!(%payment, %unknown, "answering a challenge failed");
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
     page(&sandbox, &place)
@@ -72,11 +72,11 @@ fn html(challenge: &Challenge) -> String {
     let body = match challenge.state {
         ChallengeState::Open => format!(
             "<p>Pay <strong>{amount}</strong>?</p><form method=\"post\"><button name=\"answer\" value=\"approve\">Approve\
-             </button> <button name=\"answer\" value=\"refuse\">Refuse</button></form>"
+             </button> <button name=\"answer\" value=\"refuse\">Decline</button></form>"
         ),
-        ChallengeState::Passed => format!("<p>{amount} approved. Go back to the shop to finish.</p>"),
-        ChallengeState::Refused => format!("<p>{amount} refused. Nothing is paid.</p>"),
-        ChallengeState::Expired => "<p>This page is no longer good.</p>".to_owned(),
+        ChallengeState::Passed => format!("<p>{amount} approved. Return to the shop to complete the order.</p>"),
+        ChallengeState::Refused => format!("<p>{amount} declined. No payment was made.</p>"),
+        ChallengeState::Expired => "<p>This page has expired.</p>".to_owned(),
     };
     format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" \

@@ -29,15 +29,15 @@ const EXIT_INTERRUPTED: i32 = 130;
 const EXIT_FATAL: i32 = 70;
 
 /// The warning for operators, in the log and on the terminal. Buyers see it on the shop's pages.
-const NO_PAYMENTS: &str = "no payment provider is configured: nothing can be bought, and the shop says so; \
-    sandbox_payments = true (FUSION_SANDBOX_PAYMENTS=true) switches on the sandbox, which moves no money";
+const NO_PAYMENTS: &str = "no payment provider is configured, so orders cannot be paid; \
+    sandbox_payments = true (FUSION_SANDBOX_PAYMENTS=true) enables the sandbox, which moves no money";
 
 /// A server that did not start, or did not stop in order.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServeError {
     /// Another program listens on the address.
     #[error(
-        "{0} is in use by another program: stop that one, or listen elsewhere with --listen ADDRESS:PORT, FUSION_LISTEN, \
+        "{0} is in use by another program: stop it, or use another address with --listen ADDRESS:PORT, FUSION_LISTEN \
          or `listen` in the configuration file"
     )]
     PortInUse(SocketAddr),
@@ -79,10 +79,10 @@ pub(crate) async fn run(config: &Config) -> Result<(), ServeError> {
     let began = Instant::now();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), pid = std::process::id(), dev = config.dev, "starting");
     if config.dev && !config.listen.ip().is_loopback() {
-        tracing::warn!(address = %config.listen, "a development server can be reached from other machines");
+        tracing::warn!(address = %config.listen, "a development server is reachable from other machines");
     }
     match (config.sandbox, config.dev) {
-        (true, false) => tracing::warn!("sandbox_payments is on: orders can be paid without money"),
+        (true, false) => tracing::warn!("sandbox_payments is enabled: orders can be paid without money"),
         (false, _) => tracing::warn!("{NO_PAYMENTS}"),
         (true, true) => {}
     }
@@ -122,22 +122,22 @@ pub(crate) async fn run(config: &Config) -> Result<(), ServeError> {
     tokio::select! {
         () = stop.cancelled() => {}
         error = app.failed() => {
-            tracing::error!(error, "a shard cannot go on");
+            tracing::error!(error, "a shard failed");
             // Standard error may be a file on a full disk: a failed write must not keep the process alive.
             let _ = writeln!(
                 io::stderr(),
-                "fusion: cannot go on: {error}\n\
-                 fusion: nothing that was answered is lost. Look at it with `{} doctor`, then start again.",
+                "fusion: stopping after an error: {error}\n\
+                 fusion: no answered command is lost. Check the data with `{} doctor`, then restart.",
                 crate::program::name()
             );
             std::process::exit(EXIT_FATAL);
         }
     }
-    tracing::info!("stopping: no new requests; those under way are finished");
+    tracing::info!("stopping: new requests are refused, running requests complete");
     drop(admin_socket);
     // Requests first, then the folder: a request that is being handled still needs the node.
     if let Err(error) = serving.await {
-        tracing::error!(%error, "the door ended badly");
+        tracing::error!(%error, "the admin socket failed");
     }
     drop(backends);
     app.close(config.api.drain_timeout).await;
@@ -181,7 +181,7 @@ fn stop_on_signals() -> Result<CancellationToken, ServeError> {
                 _ = interrupt.recv() => {}
             }
             if told.is_cancelled() {
-                eprintln!("fusion: stopping at once; nothing that was answered is lost");
+                eprintln!("fusion: stopping immediately; no answered command is lost");
                 std::process::exit(EXIT_INTERRUPTED);
             }
             told.cancel();

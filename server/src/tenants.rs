@@ -17,7 +17,7 @@ pub(crate) async fn run(tenants: &Tenants, config: &Config) -> Result<(), ShopAc
         Tenants::List(_) => list(&access).await,
         Tenants::Remove(RemoveTenant { name, .. }) => {
             let removed = access.remove(&format!("/local/tenants/{name}")).await;
-            removed.map(|()| println!("tenant {name} is removed"))
+            removed.map(|()| println!("tenant {name} removed"))
         }
     };
     access.close().await;
@@ -32,14 +32,14 @@ async fn add(
     let new = NewTenant { name: name.clone(), currency: *currency, hosts, public_url };
     let made: MadeTenant = access.post("/local/tenants", &new).await?;
     let (name, fusion) = (made.name, program::name());
-    println!("tenant {name} is there; make a token with: {fusion} token --role vendor --tenant {name}");
+    println!("tenant {name} created; create a token with: {fusion} token --role vendor --tenant {name}");
     Ok(())
 }
 
 async fn list(access: &ShopAccess) -> Result<(), ShopAccessError> {
     let tenants: Vec<KnownTenant> = access.get(None, "/local/tenants").await?;
     if tenants.is_empty() {
-        println!("No tenants yet; make one with: {} tenants add NAME --currency USD", program::name());
+        println!("No tenants. Create one with: {} tenants add NAME --currency USD", program::name());
         return Ok(());
     }
     let mut table = Table::new();

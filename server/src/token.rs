@@ -17,16 +17,16 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TokenError {
     /// The folder has no keys to sign with.
-    #[error("{} has no keys yet: start `fusion serve` once, or name another --data-dir", .0.display())]
+    #[error("{} has no keys yet: start `fusion serve` once, or use another --data-dir", .0.display())]
     NoKeys(PathBuf),
     /// The keys cannot be used.
     #[error(transparent)]
     Keys(#[from] KeyError),
     /// The lifetime is too short or too long.
-    #[error("--ttl must be from 1s to 366d")]
+    #[error("--ttl must be between 1s and 366d")]
     Ttl,
     /// The tenant does not exist, so the token would be refused.
-    #[error("there is no tenant {0}: make it with `{program} tenants add {0} --currency USD`", program = crate::program::name())]
+    #[error("tenant {0} does not exist: create it with `{program} tenants add {0} --currency USD`", program = crate::program::name())]
     UnknownTenant(TenantId),
     /// The tenants cannot be read.
     #[error(transparent)]

@@ -29,7 +29,7 @@ pub(crate) enum UserError {
     #[error(transparent)]
     NoTenant(#[from] NoTenant),
     /// No password was given.
-    #[error("no password: set {PASSWORD_VARIABLE}, or write it to standard input")]
+    #[error("no password: set {PASSWORD_VARIABLE}, or write the password to standard input")]
     NoPassword,
     /// The shop was not reached, or refused the request.
     #[error(transparent)]
@@ -45,7 +45,7 @@ pub(crate) async fn run(users: &Users, config: &Config) -> Result<(), UserError>
             let access = ShopAccess::open(config).await?;
             let made: Result<MadeUser, ShopAccessError> = access.post("/local/users", &new).await;
             access.close().await;
-            println!("{email} may sign in now; the subject is {}", made?.subject);
+            println!("account {email} created; its subject is {}", made?.subject);
         }
         Users::List(ListUsers { only_role, .. }) => {
             let access = ShopAccess::open(config).await?;
@@ -58,7 +58,7 @@ pub(crate) async fn run(users: &Users, config: &Config) -> Result<(), UserError>
             let removed = access.remove(&format!("/local/users?tenant={tenant}&email={}", encoded(email))).await;
             access.close().await;
             removed?;
-            println!("{email} is removed: the password and what was known of the person are gone, orders stay");
+            println!("account {email} removed with its personal data; its orders are kept");
         }
     }
     Ok(())
@@ -91,7 +91,7 @@ async fn list(
         }
     }
     if count == 0 {
-        println!("No accounts; make one with: {} users add --role vendor --email …", program::name());
+        println!("No accounts. Create one with: {} users add --role vendor --email …", program::name());
     }
     Ok(())
 }
@@ -102,7 +102,7 @@ fn read_password() -> Result<String, UserError> {
     }
     let input = std::io::stdin();
     if input.is_terminal() {
-        eprint!("Password (it is shown): ");
+        eprint!("Password (visible): ");
     }
     let mut line = String::new();
     input.lock().read_line(&mut line).map_err(|_| UserError::NoPassword)?;
@@ -120,5 +120,5 @@ pub(crate) fn check(password: &str, email: &Email) -> Result<(), String> {
 pub(crate) async fn hash(backends: &Backends, password: String) -> Result<String, String> {
     let settings = &backends.gateway.settings;
     let passwords = Passwords::new(settings.password_memory_kib, 1).map_err(|error| error.to_string())?;
-    passwords.hash(password).await.map_err(|_| "the password cannot be hashed now".to_owned())
+    passwords.hash(password).await.map_err(|_| "the password cannot be hashed at present".to_owned())
 }

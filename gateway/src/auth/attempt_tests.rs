@@ -203,7 +203,7 @@ async fn the_owner_hears_once_that_someone_tries_passwords() {
     let mails = || shop.mails.0.lock().clone();
     until(&shop, || !mails().is_empty()).await;
     let warning = mails().remove(0);
-    assert_eq!((warning.to.as_str(), warning.subject.as_str()), (ANN, "Someone tries to sign in to your account"));
+    assert_eq!((warning.to.as_str(), warning.subject.as_str()), (ANN, "Failed sign-in attempts on your account"));
     assert!(warning.body.contains("/reset-password\n") && !warning.body.contains("#token"), "{}", warning.body);
     // A count that starts again causes no second warning on the same day.
     shop.gateway.sessions.attempts.clear(&tenant(), ANN, address(HOME), shop.gateway.now()).await.unwrap();

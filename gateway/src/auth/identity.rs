@@ -97,7 +97,7 @@ pub(crate) fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, Problem>
     let text = value.to_str().map_err(|_| Problem::new(Code::InvalidToken))?;
     match text.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim())),
-        _ => Err(Problem::new(Code::InvalidToken).with_detail("the scheme of Authorization must be Bearer")),
+        _ => Err(Problem::new(Code::InvalidToken).with_detail("the Authorization scheme must be Bearer")),
     }
 }
 

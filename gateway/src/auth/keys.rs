@@ -35,13 +35,13 @@ pub enum KeyError {
         path: PathBuf,
     },
     /// Other users can read the file. Change its mode with `chmod 600`.
-    #[error("key file {path} is open to others: its mode must be 0600")]
+    #[error("key file {path} is accessible to other users: its mode must be 0600")]
     Exposed {
         /// The file.
         path: PathBuf,
     },
     /// The file belongs to another user, is a link, or is not a regular file: it may have been planted.
-    #[error("key file {path} {why}: remove it, or put the installation's own key there")]
+    #[error("key file {path} {why}: remove it, or replace it with the installation's own key")]
     Planted {
         /// The file.
         path: PathBuf,
@@ -49,7 +49,7 @@ pub enum KeyError {
         why: &'static str,
     },
     /// The system has no randomness.
-    #[error("no randomness from the system")]
+    #[error("the system's random number generator failed")]
     NoRandomness,
 }
 
@@ -186,7 +186,7 @@ fn check_own(path: &Path) -> Result<bool, KeyError> {
         return planted("is a symbolic link");
     }
     if !found.is_file() {
-        return planted("is no file");
+        return planted("is not a regular file");
     }
     if found.uid() != rustix::process::geteuid().as_raw() {
         return planted("belongs to another user");

@@ -9,7 +9,7 @@ pub struct Mail {
     /// The shop.
     pub tenant: TenantId,
     /// The account that the mail is about.
-    pub whose: SubjectId,
+    pub recipient: SubjectId,
     /// The address.
     pub to: String,
     /// The subject line.
@@ -50,7 +50,7 @@ pub struct NoMailer;
 
 impl Mailer for NoMailer {
     fn send(&self, _: Mail) -> BoxFuture<'_, Result<(), MailError>> {
-        Box::pin(async { Err(MailError("no mail is configured".to_owned())) })
+        Box::pin(async { Err(MailError("no mailer is configured".to_owned())) })
     }
 
     fn forget<'a>(

@@ -186,10 +186,10 @@ pub fn check_new(password: &str) -> Result<(), &'static str> {
     let password = prepare(password);
     match password.chars().count() {
         PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX if password.chars().any(char::is_control) => {
-            Err("must not have control characters")
+            Err("must not contain control characters")
         }
         PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX => Ok(()),
-        _ => Err("has from 8 to 256 characters"),
+        _ => Err("must be between 8 and 256 characters long"),
     }
 }
 

@@ -8,7 +8,7 @@ use super::keys::{KeyError, Keys};
 
 /// The token was not sealed with this installation's key for this tenant, or was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the means of payment was sealed with another key")]
+#[error("the payment method was encrypted with another key")]
 pub struct WrongSeal;
 
 /// Seals and opens the tokens by which payment providers know a means of payment.

@@ -245,7 +245,7 @@ impl Sessions {
         let rotated = match rotated {
             Ok(rotated) => rotated,
             Err(RotateError::Reused { subject, family }) => {
-                tracing::warn!(%tenant, %subject, "a refresh token was used twice: its session has ended");
+                tracing::warn!(%tenant, %subject, "refresh token reused; the session has ended");
                 self.end_family(&tenant, family, now).await?;
                 return Err(Problem::new(Code::InvalidRefreshToken));
             }
@@ -283,7 +283,7 @@ impl Sessions {
         let stored = self.stored(token, family, subject, now);
         if let Err(error) = self.read_side.start_session(tenant, &stored).await {
             // The same token is being used concurrently: the rotation detects that.
-            tracing::debug!(%error, "a guest's refresh token was not written down");
+            tracing::debug!(%error, "storing a guest's refresh token failed");
         }
         Ok(())
     }

@@ -24,10 +24,10 @@ const ROUNDING: f64 = 1e-9;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WeakPassword {
     /// Many people have this password, or a similar one.
-    #[error("is too common: many people have this password, or one like it")]
+    #[error("is too common: choose a password that is harder to guess")]
     TooCommon,
     /// It consists of few words, names, dates or adjacent keys, or is derived from the account's address.
-    #[error("is too easy to guess: make it longer, or of words that do not belong together")]
+    #[error("is too easy to guess: make it longer, or use several unrelated words")]
     TooGuessable,
 }
 

@@ -82,7 +82,7 @@ impl Tenants {
         if let Some(tenant) = Self::named(headers)? {
             return match self.currency(read_side, &tenant).await? {
                 Some(_) => Ok(tenant),
-                None => Err(Problem::not_found().with_detail("there is no such tenant")),
+                None => Err(Problem::not_found().with_detail("the tenant does not exist")),
             };
         }
         match &settings.default_tenant {
@@ -95,7 +95,7 @@ impl Tenants {
     pub(super) fn named(headers: &HeaderMap) -> Result<Option<TenantId>, Problem> {
         let Some(said) = headers.get(FUSION_TENANT) else { return Ok(None) };
         let named = said.to_str().ok().and_then(|name| TenantId::new(name).ok());
-        named.map(Some).ok_or_else(|| Problem::new(Code::TenantRequired).with_detail("Fusion-Tenant names no tenant"))
+        named.map(Some).ok_or_else(|| Problem::new(Code::TenantRequired).with_detail("Fusion-Tenant is not a valid tenant name"))
     }
 
     async fn of_host(&self, read_side: &ReadSide, host: &str) -> Result<Option<TenantId>, Problem> {

@@ -84,7 +84,7 @@ pub(crate) struct Claims {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidToken {
     /// It is not a token of this installation, or was changed.
-    #[error("not a token of ours")]
+    #[error("the token was not issued by this server")]
     Foreign,
     /// It has expired.
     #[error("the token has expired")]

@@ -40,13 +40,13 @@ impl Gateway {
         let hours = VERIFICATION_TTL.as_secs() / 3_600;
         let mail = Mail {
             tenant: tenant.clone(),
-            whose: subject,
+            recipient: subject,
             to,
-            subject: "Confirm your e-mail address".to_owned(),
+            subject: "Verify your e-mail address".to_owned(),
             body: format!(
-                "An account was made with this e-mail address. Confirm that it is yours, within {hours} \
-                 hours:\n\n{link}\n\nIf it was not you, do nothing: without this the account cannot buy anything that asks for \
-                 a confirmed address.\n"
+                "An account was created with this e-mail address. To verify the address, follow this link within {hours} \
+                 hours:\n\n{link}\n\nIf you did not create the account, ignore this e-mail. An account with an unverified \
+                 address cannot place orders in this shop.\n"
             ),
         };
         self.notices.send(mail).await
@@ -61,7 +61,7 @@ impl Gateway {
         let (gateway, tenant) = (self.clone(), tenant.clone());
         tokio::spawn(async move {
             if let Err(problem) = gateway.send_verification(&tenant, subject).await {
-                tracing::warn!(%tenant, code = problem.code().entry().code, "a verification link was not sent");
+                tracing::warn!(%tenant, code = problem.code().entry().code, "sending a verification e-mail failed");
             }
         });
     }

@@ -21,7 +21,7 @@ impl Gateway {
                     tokio::spawn(async move {
                         if let Err(problem) = warn(&gateway, &attempt).await {
                             let code = problem.code().entry().code;
-                            tracing::warn!(tenant = %attempt.tenant, code, "a sign-in warning was not sent");
+                            tracing::warn!(tenant = %attempt.tenant, code, "sending a sign-in warning failed");
                         }
                     });
                 }
@@ -44,15 +44,15 @@ async fn warn(gateway: &Gateway, attempt: &Attempt) -> Result<(), Problem> {
     let link = format!("{}/reset-password", gateway.shop_url(tenant).await?);
     let mail = Mail {
         tenant: tenant.clone(),
-        whose: subject,
+        recipient: subject,
         to,
-        subject: "Someone tries to sign in to your account".to_owned(),
+        subject: "Failed sign-in attempts on your account".to_owned(),
         body: format!(
-            "Wrong passwords were given for your account, {FREE_TRIES} or more in a row. The next ones have to wait, up to \
-             15 minutes each.\n\nIf it was you: wait a moment and try again, or set a new password, which works at \
-             once:\n\n{link}\n\nIf it was not you: nobody has got in. If your password is short, or you use it elsewhere \
-             too, set a new one by the same link. Where you are signed in, you stay so.\n\nWe write this once a day at the \
-             most.\n"
+            "There were {FREE_TRIES} or more sign-in attempts with a wrong password on your account. Further attempts are \
+             delayed by up to 15 minutes each.\n\nIf this was you: wait a moment and try again, or set a new password, which \
+             you can use immediately:\n\n{link}\n\nIf this was not you: no one has signed in. If your password is short, or \
+             if you use it elsewhere, set a new one with the same link. Your current sessions stay signed in.\n\nWe send \
+             this e-mail at most once a day.\n"
         ),
     };
     gateway.notices.send(mail).await

@@ -83,7 +83,7 @@ pub(crate) fn broken(error: &(dyn Error + 'static), bytes_max: usize) -> Problem
         }
         cause = error.source();
     }
-    Problem::invalid("", FieldCode::Malformed, "the body broke off")
+    Problem::invalid("", FieldCode::Malformed, "the body is incomplete")
 }
 
 fn too_large(bytes_max: usize) -> Problem {

@@ -14,10 +14,10 @@ pub(super) fn check(version: Version, headers: &HeaderMap) -> Result<(), Problem
     let mut hosts = headers.get_all(header::HOST).iter();
     let why = match (hosts.next(), hosts.next()) {
         (None, _) if version < Version::HTTP_11 => return Ok(()),
-        (None, _) => "the request has no Host",
-        (Some(_), Some(_)) => "the request has more than one Host",
+        (None, _) => "the request has no Host header",
+        (Some(_), Some(_)) => "the request has more than one Host header",
         (Some(host), None) if is_host(host.as_bytes()) => return Ok(()),
-        (Some(_), None) => "Host is no host name, or is longer than 255 bytes",
+        (Some(_), None) => "Host is not a valid host name, or is longer than 255 bytes",
     };
     Err(Problem::new(Code::InvalidRequest).with_detail(why))
 }

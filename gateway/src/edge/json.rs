@@ -43,7 +43,7 @@ pub(crate) fn check_type(headers: &HeaderMap, fits: fn(&str) -> bool, expected: 
     let is_plain = encodings.all(|list| list.split(',').all(|one| matches_word(one, &["", "identity"])));
     if !is_one || !fits(essence.trim()) || !is_plain {
         let problem = Problem::new(Code::UnsupportedMediaType);
-        return Err(problem.with_detail(format!("the body must be {expected}, not encoded")));
+        return Err(problem.with_detail(format!("the body must be {expected} without a content encoding")));
     }
     match charset(parameters) {
         None => Ok(()),
@@ -96,12 +96,12 @@ fn explain<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> Prob
         Problem::invalid(child(name), FieldCode::Missing, "is required")
     } else if let Some(name) = named("unknown field `") {
         let parent = parent_of(&pointer, name);
-        Problem::invalid(format!("{parent}/{}", escape(name)), FieldCode::Unknown, "there is no such field")
+        Problem::invalid(format!("{parent}/{}", escape(name)), FieldCode::Unknown, "is not a known field")
     } else if let Some(name) = named("duplicate field `") {
         let parent = parent_of(&pointer, name);
-        Problem::invalid(format!("{parent}/{}", escape(name)), FieldCode::Doubled, "stands twice")
+        Problem::invalid(format!("{parent}/{}", escape(name)), FieldCode::Doubled, "is duplicated")
     } else if message.starts_with("invalid value: integer") || message.starts_with("invalid value: floating point") {
-        Problem::out_of_range(pointer, "is beyond what a number here can be")
+        Problem::out_of_range(pointer, "exceeds the range of this field")
     } else {
         Problem::invalid(pointer, FieldCode::WrongType, message.to_owned())
     }

@@ -61,14 +61,14 @@ impl<T: FromQuery, S: Send + Sync> FromRequestParts<S> for Query<T> {
 
 fn split(uri: &Uri, names: &[&str]) -> Result<Parameters, Problem> {
     let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri)
-        .map_err(|_| Problem::invalid("?", FieldCode::Malformed, "the query does not parse"))?;
+        .map_err(|_| Problem::invalid("?", FieldCode::Malformed, "the query string cannot be parsed"))?;
     let mut parameters = HashMap::new();
     let mut errors = Vec::new();
     for (name, value) in pairs.0.into_iter().take(PARAMETERS_MAX) {
         let fault = if !names.contains(&name.as_str()) {
-            Some((FieldCode::Unknown, "there is no such parameter"))
+            Some((FieldCode::Unknown, "is not a known parameter"))
         } else if parameters.contains_key(&name) {
-            Some((FieldCode::Doubled, "stands twice"))
+            Some((FieldCode::Doubled, "is duplicated"))
         } else {
             None
         };

@@ -45,7 +45,7 @@ const UNTAKEN_TIMEOUT: Duration = Duration::from_secs(30);
 /// The response to a connection that is refused.
 fn refusal(detail: &str) -> String {
     let body = format!(
-        "{{\"type\":\"/problems/overloaded\",\"code\":\"overloaded\",\"title\":\"Too much is waiting\",\"status\":503,\
+        "{{\"type\":\"/problems/overloaded\",\"code\":\"overloaded\",\"title\":\"Too many requests are waiting\",\"status\":503,\
          \"detail\":\"{detail}\",\"request_id\":\"connection-refused\"}}"
     );
     format!(

@@ -210,7 +210,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Whole<V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a whole number")
+        f.write_str("an integer")
     }
 
     visit! {

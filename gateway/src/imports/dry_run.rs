@@ -42,7 +42,7 @@ pub(super) async fn import(job: &ImportJob, change: &ImportChange, command: &Pro
     }
     match play(job, id, &mut product, command, 2, false).await? {
         Ok(ProductReply::Imported(imported)) => Ok(Ok(imported)),
-        Ok(other) => Err(format!("a product answered {other:?} to an import")),
+        Ok(other) => Err(format!("unexpected reply of a product to an import: {other:?}")),
         Err(rejection) => Ok(Err(rejection)),
     }
 }
@@ -107,7 +107,7 @@ async fn play(
     match decision.answer {
         Answer::Now(reply) | Answer::Duplicate(reply) => Ok(Ok(reply)),
         Answer::Deferred(deferred) => {
-            product.deferred_reply(&deferred, now).ok_or_else(|| "a dry run did not come to an end".to_owned())
+            product.deferred_reply(&deferred, now).ok_or_else(|| "the dry run did not complete".to_owned())
         }
     }
 }

@@ -139,7 +139,7 @@ impl<'a> Importer<'a> {
         loop {
             match ask::<Product>(&job.commerce, &key, &command, &meta).await? {
                 Ok(ProductReply::Imported(imported)) => return Ok(Ok(imported)),
-                Ok(other) => return Err(Stopped(format!("a product answered {other:?} to an import"))),
+                Ok(other) => return Err(Stopped(format!("unexpected reply of a product to an import: {other:?}"))),
                 // Another change of the product waits for its SKUs.
                 Err(ProductRejection::Busy) if started.elapsed() < PATIENCE => tokio::time::sleep(PAUSE).await,
                 Err(rejection) => return Ok(Err(rejection)),
@@ -183,7 +183,7 @@ impl<'a> Importer<'a> {
         let meta = self.meta(line, b"stock", Fingerprint::derive(&[said.as_bytes()]));
         match ask::<StockItem>(&self.job.commerce, &sku.key(&self.job.tenant), &command, &meta).await? {
             Ok(_) => Ok(Ok(())),
-            Err(rejection) => Ok(Err(format!("{sku} is imported, but its stock cannot be set: {rejection}"))),
+            Err(rejection) => Ok(Err(format!("{sku} was imported, but its stock could not be set: {rejection}"))),
         }
     }
 
@@ -206,7 +206,7 @@ async fn ask<A: Aggregate>(
         let indefinite = match commerce.ask::<A>(key, command.clone(), meta.clone()).await {
             Ok(answered) => return Ok(Ok(answered.reply)),
             Err(AskError::Rejected(rejection)) => return Ok(Err(rejection)),
-            Err(AskError::Quarantined) => return Err(Stopped(format!("{key} is parked after repeated failures"))),
+            Err(AskError::Quarantined) => return Err(Stopped(format!("{key} is quarantined after repeated failures"))),
             Err(indefinite) => indefinite,
         };
         if started.elapsed() >= PATIENCE {

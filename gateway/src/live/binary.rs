@@ -27,7 +27,7 @@ pub(super) fn read(bytes: Bytes) -> Result<Vec<Said>, Malformed> {
 pub(super) enum Malformed {
     #[error(transparent)]
     Undecodable(#[from] DecodeError),
-    #[error("a frame without an operation of a client's")]
+    #[error("the frame contains no client operation")]
     NoOperation,
 }
 

@@ -101,7 +101,7 @@ fn asked(query: &str) -> Result<Asked, Problem> {
             return Err(Problem::invalid(
                 format!("?{name}"),
                 FieldCode::Unknown,
-                "only topic and lastEventId are known here",
+                "is not a known parameter: use topic and lastEventId",
             ));
         }
         let value = percent_encoding::percent_decode_str(value).decode_utf8();
@@ -109,9 +109,9 @@ fn asked(query: &str) -> Result<Asked, Problem> {
         topics.insert(value.into_owned());
     }
     match topics.len() {
-        0 => Err(Problem::invalid("?topic", FieldCode::Missing, "say at least one topic: drop:{id}, cart:{id}, …")),
+        0 => Err(Problem::invalid("?topic", FieldCode::Missing, "at least one topic is required: drop:{id}, cart:{id}, …")),
         1..=SUBSCRIPTIONS_MAX => Ok(Asked { topics, last_event_id }),
-        _ => Err(Problem::out_of_range("?topic", "more topics than a connection may have")),
+        _ => Err(Problem::out_of_range("?topic", "too many topics on this connection")),
     }
 }
 

@@ -140,17 +140,17 @@ impl Close {
     /// The human-readable reason in the close frame.
     pub(crate) fn reason(self) -> &'static str {
         match self {
-            Close::Protocol => "not the WebSocket protocol",
-            Close::NotText => "a text that is not UTF-8",
-            Close::Stopping => "the server stops",
-            Close::Slow => "reads too slowly",
-            Close::Silent => "silent for too long",
-            Close::NoHello => "no hello in time",
-            Close::TokenEnded => "the token ended",
-            Close::NotNow => "cannot tell now whose the token is",
-            Close::Malformed => "not a frame of this protocol",
-            Close::BadToken => "the token is not good",
-            Close::BeyondLimits => "beyond the limits in welcome",
+            Close::Protocol => "WebSocket protocol error",
+            Close::NotText => "text is not UTF-8",
+            Close::Stopping => "the server is stopping",
+            Close::Slow => "the client reads too slowly",
+            Close::Silent => "no message within the idle timeout",
+            Close::NoHello => "no hello frame in time",
+            Close::TokenEnded => "the token has expired",
+            Close::NotNow => "the token cannot be verified at present",
+            Close::Malformed => "malformed frame",
+            Close::BadToken => "the token is not valid",
+            Close::BeyondLimits => "exceeds the limits in the welcome frame",
         }
     }
 }

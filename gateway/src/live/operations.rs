@@ -56,7 +56,7 @@ impl Operations {
     ) -> Result<Request, Problem> {
         let Call { name, params, body, if_match } = call;
         let (method, template) =
-            self.0.get(&name).ok_or_else(|| Problem::invalid("/name", FieldCode::Unknown, "no such operation"))?;
+            self.0.get(&name).ok_or_else(|| Problem::invalid("/name", FieldCode::Unknown, "is not a known operation"))?;
         let mut request = Request::builder().method(method).uri(address(template, params)?);
         match (token, shop) {
             (Some(token), _) => request = request.header(header::AUTHORIZATION, format!("Bearer {token}")),
@@ -84,7 +84,7 @@ fn address(template: &str, mut params: BTreeMap<String, Parameter>) -> Result<St
         match part.split_once('}') {
             Some((name, rest)) if number > 0 => {
                 let value = params.remove(name).ok_or_else(|| {
-                    Problem::invalid(format!("/params/{name}"), FieldCode::Missing, "the operation needs it")
+                    Problem::invalid(format!("/params/{name}"), FieldCode::Missing, "is required by this operation")
                 })?;
                 address.extend(utf8_percent_encode(&value.to_string(), ESCAPED));
                 address.push_str(rest);

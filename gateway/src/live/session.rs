@@ -228,11 +228,11 @@ impl Session {
 
     async fn try_subscribe(&self, name: &str, since: Option<&Place>) -> Result<(), Box<RawValue>> {
         let topic = Topic::parse(name)
-            .ok_or_else(|| self.problem(&Problem::invalid("/topic", FieldCode::Unknown, "no such topic")))?;
+            .ok_or_else(|| self.problem(&Problem::invalid("/topic", FieldCode::Unknown, "is not a known topic")))?;
         // A subscription counts as a request.
         self.api.gateway().limits.address(self.arrival.address).map_err(|problem| self.problem(&problem))?;
         if !self.has_room_for(topic) {
-            return Err(self.problem(&Problem::out_of_range("/topic", "more topics than a connection may have")));
+            return Err(self.problem(&Problem::out_of_range("/topic", "too many topics on this connection")));
         }
         let who = self.who.lock().clone();
         if let Some(who) = &who {

@@ -63,7 +63,7 @@ pub(crate) async fn upgrade(api: PublicApi, parts: &mut Parts, arrival: Arrival)
     if !is_from_here(&parts.headers, &gateway.settings.public_url)
         && !parts.headers.get(header::ORIGIN).is_none_or(|origin| gateway.settings.origins.allows(origin))
     {
-        return Err(Problem::new(Code::Forbidden).with_detail("pages of this origin may not open a socket here"));
+        return Err(Problem::new(Code::Forbidden).with_detail("this origin may not open a WebSocket"));
     }
     let shop = gateway.tenants.of_request(&gateway.read_side, &gateway.settings, &parts.uri, &parts.headers).await;
     // The token in `hello` may name the shop.
@@ -81,7 +81,7 @@ pub(crate) async fn upgrade(api: PublicApi, parts: &mut Parts, arrival: Arrival)
     api.hub().tracker.spawn(async move {
         match upgrading.await {
             Ok(upgraded) => opening.go_on(upgraded),
-            Err(error) => tracing::debug!(%error, "the upgrade broke off"),
+            Err(error) => tracing::debug!(%error, "the upgrade failed"),
         }
     });
     let mut response = Response::new(Body::empty());
@@ -122,7 +122,7 @@ fn accept_key(headers: &HeaderMap) -> Result<HeaderValue, Problem> {
     let mut keys = headers.get_all(header::SEC_WEBSOCKET_KEY).iter().filter(|key| is_key(key));
     let key = keys.next().filter(|_| asks && says(header::SEC_WEBSOCKET_VERSION, "13"));
     let key = key.map(|key| derive_accept_key(key.as_bytes())).and_then(|accept| HeaderValue::from_str(&accept).ok());
-    key.ok_or_else(|| Problem::new(Code::InvalidRequest).with_detail("here WebSocket is spoken, version 13 (RFC 6455)"))
+    key.ok_or_else(|| Problem::new(Code::InvalidRequest).with_detail("this endpoint requires a WebSocket upgrade, version 13 (RFC 6455)"))
 }
 
 /// Selects the first offered subprotocol that is supported, in the client's order; `None` where none was offered.
@@ -133,7 +133,7 @@ fn subprotocol(headers: &HeaderMap) -> Result<Option<(&'static str, Encoding)>, 
     match (offers.iter().next(), spoken) {
         (Some(_), None) => {
             let problem = Problem::new(Code::InvalidRequest);
-            Err(problem.with_detail("the subprotocols that are spoken here are fusion.v1.json and fusion.v1.protobuf"))
+            Err(problem.with_detail("the supported subprotocols are fusion.v1.json and fusion.v1.protobuf"))
         }
         (_, spoken) => Ok(spoken),
     }
@@ -212,7 +212,7 @@ impl Opening {
     fn go_on(self, upgraded: Upgraded) {
         let Opening { api, arrival, shop, encoding, place, permit } = self;
         let Ok(parts) = upgraded.downcast::<TokioIo<ClientStream>>() else {
-            return tracing::error!("a connection that is no TCP stream was upgraded");
+            return tracing::error!("an upgraded connection is not a TCP stream");
         };
         let stream = parts.io.into_inner().into_inner();
         // By default the system would hold megabytes for a client that does not read. If it rejects this bound, the

@@ -100,7 +100,7 @@ fn frame_of(text: &str) -> Result<Said, Error> {
             serde_json::from_str::<Pong>(text)?;
             Said::Pong
         }
-        _ => return Err(serde::de::Error::custom("no such frame")),
+        _ => return Err(serde::de::Error::custom("is not a known frame type")),
     })
 }
 
@@ -119,7 +119,7 @@ fn command_of(said: Commanded<'_>) -> Command {
 fn is_object(text: &str) -> Result<(), Error> {
     match text.trim_start().starts_with('{') {
         true => Ok(()),
-        false => Err(serde::de::Error::custom("not an object")),
+        false => Err(serde::de::Error::custom("must be an object")),
     }
 }
 

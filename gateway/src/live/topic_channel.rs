@@ -346,7 +346,7 @@ impl TopicChannel {
 
     /// Notifies all subscribers that the topic is no longer available and removes them.
     pub(super) fn refuse(&self, status: StatusCode, problem: &RawValue) {
-        tracing::debug!(topic = self.name, %status, "topic is gone for those who listened");
+        tracing::debug!(topic = self.name, %status, "topic was removed; its subscribers are unsubscribed");
         let mut audience = self.audience.lock();
         for (_, Member { connection, .. }) in audience.members.drain(..) {
             connection.say(Frame::Refused { topic: &self.name, problem });

@@ -70,7 +70,7 @@ async fn record(api: &PublicApi, turn: usize, counting: bool) {
     let (kept, samples): (Vec<_>, Vec<_>) = changed.into_iter().unzip();
     match gateway.read_side.record_viewers(&samples).await {
         Ok(()) => kept.iter().zip(&samples).for_each(|(kept, sample)| kept.set_recorded(sample.viewers)),
-        Err(error) => tracing::warn!(%error, drops = samples.len(), "viewers are not recorded; trying again"),
+        Err(error) => tracing::warn!(%error, drops = samples.len(), "recording viewers failed; retrying"),
     }
 }
 

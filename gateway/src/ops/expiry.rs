@@ -59,7 +59,7 @@ async fn forget_contacts(gateway: &Gateway, now: Timestamp) -> Result<bool, Prob
     if !decided.is_empty() {
         gateway.read_side.settle_contacts(&decided, now).await?;
         let forgotten = decided.iter().filter(|(_, fate)| *fate == ContactFate::Forget).count();
-        tracing::info!(forgotten, "contacts without an order forgotten");
+        tracing::info!(forgotten, "contacts without an order deleted");
     }
     Ok(is_full)
 }

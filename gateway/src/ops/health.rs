@@ -44,7 +44,7 @@ pub(crate) async fn ready(State(gateway): State<Gateway>) -> Result<Response, Pr
         return Ok(ok(&Health { status: "ready" }));
     }
     Err(Problem::new(Code::Unavailable)
-        .with_detail("starting, stopping, or not leading all shards")
+        .with_detail("starting, stopping, or not the leader of every shard")
         .retry_after(STARTING_WAIT))
 }
 
@@ -66,7 +66,7 @@ pub(crate) async fn metrics(State(gateway): State<Gateway>, headers: HeaderMap) 
         None if gateway.settings.dev => {}
         None => {
             let problem = Problem::new(Code::AuthenticationRequired);
-            return Err(problem.with_detail("the operator has set no metrics_token"));
+            return Err(problem.with_detail("metrics_token is not configured"));
         }
     }
     let page = rendered(&gateway).await?;

@@ -60,9 +60,9 @@ async fn forget_tokens(gateway: &Gateway) {
     loop {
         match gateway.read_side.forget_expired_tokens(gateway.now()).await {
             Ok(0) => return,
-            Ok(removed) => tracing::debug!(removed, "forgot expired tokens"),
+            Ok(removed) => tracing::debug!(removed, "expired tokens deleted"),
             Err(error) => {
-                tracing::warn!(%error, "forgetting expired tokens");
+                tracing::warn!(%error, "deleting expired tokens");
                 return;
             }
         }

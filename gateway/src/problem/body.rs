@@ -60,19 +60,19 @@ impl PartialSchema for ProblemDoc {
         let codes: Vec<_> = Code::ALL.iter().map(|code| code.entry().code).collect();
         from_json(json!({
             "type": "object",
-            "description": "What went wrong (RFC 9457). Members beyond these depend on the code; its page says which.",
+            "description": "A problem (RFC 9457). Further members depend on the code and are listed on its page.",
             "required": ["type", "code", "title", "status", "detail"],
             "properties": {
-                "type": {"type": "string", "format": "uri-reference", "description": "The page that explains the code.",
+                "type": {"type": "string", "format": "uri-reference", "description": "The page that describes the code.",
                          "examples": ["/problems/sold_out"]},
-                "code": {"type": "string", "enum": codes, "description": "What clients branch on."},
-                "title": {"type": "string", "description": "What it is, the same at every occurrence."},
+                "code": {"type": "string", "enum": codes, "description": "The stable code for clients to branch on."},
+                "title": {"type": "string", "description": "A summary of the problem, the same for every occurrence."},
                 "status": {"type": "integer", "format": "int32", "minimum": 400, "maximum": 599},
-                "detail": {"type": "string", "description": "What happened this time."},
-                "request_id": {"type": "string", "description": "Names this request in the server's logs; absent where the problem is a part of another answer."},
-                "retry_after": {"type": "integer", "format": "int64", "minimum": 1, "description": "Seconds to wait before asking again, as in `Retry-After`."},
+                "detail": {"type": "string", "description": "The details of this occurrence."},
+                "request_id": {"type": "string", "description": "Identifies this request in the server's logs; absent in a problem that is part of another response."},
+                "retry_after": {"type": "integer", "format": "int64", "minimum": 1, "description": "Seconds to wait before a retry, as in `Retry-After`."},
                 "errors": {"type": "array", "items": {"$ref": "#/components/schemas/FieldError"},
-                           "description": "What is wrong with which field."}
+                           "description": "The invalid fields."}
             }
         }))
     }
@@ -100,7 +100,7 @@ impl PartialSchema for FieldErrorDoc {
             .collect();
         from_json(json!({
             "type": "object",
-            "description": "What is wrong with one field.",
+            "description": "An invalid field.",
             "required": ["pointer", "code", "detail"],
             "properties": {
                 "pointer": {"type": "string", "description": "A JSON pointer into the body, or `?name` for a query parameter.",

@@ -12,8 +12,8 @@ impl From<DropRejection> for Problem {
             R::NotFound | R::ClaimNotFound => Problem::new(Code::NotFound),
             R::ItemNotFound { sku } => {
                 let why = match sku {
-                    Some(_) => "the drop does not sell this sku",
-                    None => "the drop sells several items: name one",
+                    Some(_) => "is not an item of the drop",
+                    None => "is required, because the drop has several items",
                 };
                 return Problem::out_of_range("/sku", why);
             }

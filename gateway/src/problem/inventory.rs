@@ -20,7 +20,7 @@ impl From<StockRejection> for Problem {
             R::TooManyHolds => Problem::new(Code::LimitExceeded),
             R::TooLate => Problem::new(Code::TooLate),
             R::HoldEnded => Problem::new(Code::HoldEnded),
-            R::ReportTooLarge => Problem::internal("a drop reported more units than it had", &detail),
+            R::ReportTooLarge => Problem::internal("the drop reported more units than were allocated to it", &detail),
         };
         problem.with_detail(detail)
     }

@@ -269,7 +269,7 @@ impl Faults {
     /// Returns `value` if there are no errors. The caller makes sure that it is present then.
     pub fn give<T>(self, value: Option<T>) -> Result<T, Problem> {
         self.into_result()?;
-        value.ok_or_else(|| Problem::internal("a value is missing without a fault", &"Faults::give"))
+        value.ok_or_else(|| Problem::internal("a value is missing without an error", &"Faults::give"))
     }
 }
 

@@ -22,10 +22,10 @@ fn page(title: &str, main: &str) -> String {
 pub(crate) fn of(code: Code) -> String {
     let Entry { code, status, title, meaning, remedy, retryable } = *code.entry();
     let again =
-        if retryable { "The same request may succeed later." } else { "The same request will be refused again." };
+        if retryable { "The same request may succeed later." } else { "The same request will fail again." };
     let main = format!(
         "<h1>{title}</h1><p><code>{code}</code>, with status {status}.</p>\
-         <dl><dt>What has happened</dt><dd>{}</dd><dt>What to do</dt><dd>{}</dd><dt>Trying again</dt><dd>{again}</dd></dl>\
+         <dl><dt>What happened</dt><dd>{}</dd><dt>What to do</dt><dd>{}</dd><dt>Retrying</dt><dd>{again}</dd></dl>\
          <p><a href=\"/problems\">All problems</a></p>",
         marked(meaning),
         marked(remedy),
@@ -47,7 +47,7 @@ pub(crate) fn index() -> String {
         "Problems",
         &format!(
             "<h1>Problems</h1><p>Every error is an <code>application/problem+json</code> (RFC 9457) with one of these codes.</p>\
-             <table><thead><tr><th>Status</th><th>Code</th><th>What it is</th></tr></thead><tbody>{rows}</tbody></table>"
+             <table><thead><tr><th>Status</th><th>Code</th><th>Title</th></tr></thead><tbody>{rows}</tbody></table>"
         ),
     )
 }

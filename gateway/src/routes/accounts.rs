@@ -172,7 +172,7 @@ async fn send_link(gateway: &Gateway, tenant: &TenantId, email: &Email) -> Resul
     let minutes = gateway.settings.reset_ttl.as_secs() / 60;
     let mail = Mail {
         tenant: tenant.clone(),
-        whose: account.subject,
+        recipient: account.subject,
         to,
         subject: "Set a new password".to_owned(),
         body: format!(

@@ -70,7 +70,7 @@ impl Mailer for Outbox {
         subjects: &'a [SubjectId],
         contacts: &'a [ContactId],
     ) -> BoxFuture<'a, Result<(), MailError>> {
-        self.0.lock().retain(|mail| mail.tenant != *tenant || !subjects.contains(&mail.whose));
+        self.0.lock().retain(|mail| mail.tenant != *tenant || !subjects.contains(&mail.recipient));
         self.1.lock().extend(contacts);
         Box::pin(async { Ok(()) })
     }

@@ -24,13 +24,13 @@ pub(crate) struct Address(BTreeMap<String, String>);
 impl Address {
     /// Records violations of the limits: too many fields, or texts that are too long or contain line breaks.
     pub(crate) fn check_size(&self, pointer: &str, faults: &mut Faults) {
-        faults.check(pointer, self.0.len() <= MEMBERS_MAX, "has at most 20 members");
+        faults.check(pointer, self.0.len() <= MEMBERS_MAX, "must have at most 20 members");
         for (name, text) in self.0.iter().take(MEMBERS_MAX) {
             let pointer = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
             let fits = name.chars().count() <= TEXT_CHARS_MAX && text.chars().count() <= TEXT_CHARS_MAX;
             faults.check(&pointer, fits, "is longer than 255 characters");
             let is_line = |text: &str| !text.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'));
-            faults.check(&pointer, is_line(name) && is_line(text), "has a line break or another control character");
+            faults.check(&pointer, is_line(name) && is_line(text), "must not contain line breaks or other control characters");
         }
     }
 
@@ -72,7 +72,7 @@ impl<'de> Deserialize<'de> for Address {
             type Value = Address;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object of texts")
+                f.write_str("an object with string values")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Address, A::Error> {

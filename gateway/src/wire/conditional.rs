@@ -95,7 +95,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
             return Err(Problem::new(Code::VersionRequired));
         }
         let said = Self::read(&parts.headers);
-        said.ok_or_else(|| Problem::invalid("If-Match", FieldCode::WrongType, "is not the version of something"))
+        said.ok_or_else(|| Problem::invalid("If-Match", FieldCode::WrongType, "is not a valid version"))
     }
 }
 

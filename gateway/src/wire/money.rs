@@ -29,7 +29,7 @@ impl MoneyWire {
     pub(crate) fn read(&self, pointer: &str, faults: &mut Faults) -> Option<Money> {
         let currency = faults.range(format!("{pointer}/currency"), Currency::known(&self.currency));
         let fits = self.amount.unsigned_abs() <= AMOUNT_MAX.unsigned_abs();
-        faults.check(format!("{pointer}/amount"), fits, "lies from -(2^53 - 1) to 2^53 - 1");
+        faults.check(format!("{pointer}/amount"), fits, "must be between -9007199254740991 and 9007199254740991");
         currency.filter(|_| fits).map(|currency| Money { amount: self.amount, currency })
     }
 }
@@ -45,7 +45,7 @@ pub(crate) fn price_in(
     faults.range(format!("{pointer}/currency"), money.currency.in_use())?;
     faults.check(format!("{pointer}/amount"), money.amount >= 0, "must not be negative");
     let expected = *currency.get_or_insert(money.currency);
-    faults.check(format!("{pointer}/currency"), expected == money.currency, "differs from the other prices' currency");
+    faults.check(format!("{pointer}/currency"), expected == money.currency, "must be the same currency as the other prices");
     (money.amount >= 0 && expected == money.currency).then_some(money.amount)
 }
 
@@ -84,7 +84,7 @@ pub(crate) struct AmountSchema;
 
 impl PartialSchema for AmountSchema {
     fn schema() -> RefOr<Schema> {
-        money_from(1, "Currency", "An amount of money that is more than nothing.")
+        money_from(1, "Currency", "An amount of money greater than zero.")
     }
 }
 
@@ -96,7 +96,7 @@ impl ToSchema for AmountSchema {
 
 impl PartialSchema for MoneyWire {
     fn schema() -> RefOr<Schema> {
-        money_from(-AMOUNT_MAX, "RecordedCurrency", "An amount of money in minor units (cents): no floats, ever.")
+        money_from(-AMOUNT_MAX, "RecordedCurrency", "An amount of money in minor units (cents), as an integer.")
     }
 }
 
@@ -139,7 +139,7 @@ impl PartialSchema for RecordedCurrencySchema {
     fn schema() -> RefOr<Schema> {
         currencies(
             Currency::all_known().iter().copied(),
-            "A currency in use, or one that prices were once made in: it may have been withdrawn since.",
+            "A currency that is or was in use; it may have been withdrawn since.",
         )
     }
 }

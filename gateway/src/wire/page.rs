@@ -54,11 +54,11 @@ impl PageQuery {
             None => None,
             Some(Ok(limit)) if (1..=i128::from(LIMIT_MAX)).contains(&limit) => u32::try_from(limit).ok(),
             Some(Ok(_)) => {
-                faults.add("?limit", FieldCode::OutOfRange, format!("lies from 1 to {LIMIT_MAX}"));
+                faults.add("?limit", FieldCode::OutOfRange, format!("must be between 1 and {LIMIT_MAX}"));
                 None
             }
             Some(Err(_)) => {
-                faults.add("?limit", FieldCode::WrongType, "is not a whole number");
+                faults.add("?limit", FieldCode::WrongType, "must be an integer");
                 None
             }
         }
@@ -69,7 +69,7 @@ impl PageQuery {
         let limit = Self::limit_of(parameters, faults);
         let cursor = parameters.text("cursor").map(str::to_owned);
         let fits = cursor.as_ref().is_none_or(|cursor| (1..=CURSOR_BYTES_MAX).contains(&cursor.len()));
-        faults.check("?cursor", fits, "is not a cursor of this list");
+        faults.check("?cursor", fits, "is not a valid cursor for this list");
         Self { limit, cursor }
     }
 }
@@ -80,7 +80,7 @@ pub(crate) fn read_sort<S: std::str::FromStr + Default>(parameters: &Parameters,
         None => S::default(),
         Some(Ok(sort)) => sort,
         Some(Err(_)) => {
-            faults.add("?sort", FieldCode::WrongType, "is no order of this list");
+            faults.add("?sort", FieldCode::WrongType, "is not a sort order of this list");
             S::default()
         }
     }

@@ -44,7 +44,7 @@ pub(crate) enum ShopAccessError {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// A server uses the folder, but does not respond on its socket.
-    #[error("{in_use}, which does not answer on {}: {why}", .socket.display())]
+    #[error("{in_use}, which does not respond on {}: {why}", .socket.display())]
     NoAnswer {
         /// The error that names the process that uses the folder.
         in_use: FolderError,
@@ -54,13 +54,13 @@ pub(crate) enum ShopAccessError {
         why: std::io::Error,
     },
     /// The connection broke.
-    #[error("the server broke off: {0}")]
+    #[error("the connection to the server was lost: {0}")]
     Broken(String),
     /// The server refused the request.
     #[error("{0}")]
     Refused(String),
     /// The response cannot be parsed.
-    #[error("the answer cannot be read: {0}")]
+    #[error("the response cannot be read: {0}")]
     Unreadable(String),
 }
 

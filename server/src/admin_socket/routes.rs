@@ -75,11 +75,11 @@ async fn add_tenant(State(backends): Shared, Json(new): Json<NewTenant>) -> Resu
     backends.read_side.create_tenant(&tenant).await.map_err(|error| match error {
         TenantError::Store(error) => Refusal::failed(&error),
         TenantError::NameTaken => Refusal::refused(&format!(
-            "there is a tenant of this name: choose another, or make a token for it with `{fusion} token --role vendor \
+            "a tenant of this name exists: choose another name, or create a token for it with `{fusion} token --role vendor \
              --tenant {name}`; `{fusion} tenants list` shows all"
         )),
         taken @ TenantError::HostTaken { .. } => {
-            Refusal::refused(&format!("{taken}: choose another with --host; `{fusion} tenants list` shows whose it is"))
+            Refusal::refused(&format!("{taken}: choose another with --host; `{fusion} tenants list` shows its tenant"))
         }
         refused => Refusal::refused(&refused),
     })?;
@@ -119,11 +119,11 @@ async fn remove_tenant(State(backends): Shared, Path(name): Path<TenantId>) -> R
     backends.read_side.remove_tenant(&name).await.map_err(|error| match error {
         RemoveTenantError::Store(error) => Refusal::failed(&error),
         RemoveTenantError::NotFound => {
-            Refusal::refused(&format!("there is no tenant {name}: `{fusion} tenants list` shows all"))
+            Refusal::refused(&format!("tenant {name} does not exist: `{fusion} tenants list` shows all tenants"))
         }
         in_use @ RemoveTenantError::InUse { .. } => Refusal::refused(&format!(
-            "tenant {name} stays: {in_use}. Accounts go with `{fusion} users remove`; what was sold or stocked is in the \
-             journal for good"
+            "tenant {name} cannot be removed: {in_use}. Remove accounts with `{fusion} users remove`; orders and stock \
+             stay in the journal"
         )),
     })?;
     Ok(StatusCode::NO_CONTENT)
@@ -230,7 +230,7 @@ async fn remove_user(State(backends): Shared, Query(which): Query<WhichUser>) ->
     };
     let removed = backends.gateway.remove_account(&tenant, account.subject).await;
     removed.map_err(|problem| {
-        Refusal::failed(&format!("the account is perhaps not removed yet ({}): try again", problem.status()))
+        Refusal::failed(&format!("the account may not be removed yet ({}): try again", problem.status()))
     })?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -260,7 +260,7 @@ struct Wanted {
 async fn give_out(State(backends): Shared, Query(wanted): Query<Wanted>) -> Result<Response, Refusal> {
     let exists = backends.read_side.tenant(&wanted.tenant).await.map_err(|error| Refusal::failed(&error))?.is_some();
     if !exists {
-        let why = format!("there is no tenant {}: `{} tenants list` shows all", wanted.tenant, program::name());
+        let why = format!("tenant {} does not exist: `{} tenants list` shows all tenants", wanted.tenant, program::name());
         return Err(Refusal::refused(&why));
     }
     let body = export::stream(backends, wanted.what, wanted.tenant, wanted.format, wanted.currency);
@@ -274,8 +274,8 @@ struct OfTenant {
 }
 
 /// Returns the currencies of a tenant's prices.
-async fn currencies(State(backends): Shared, Query(whose): Query<OfTenant>) -> Result<Json<Vec<Currency>>, Refusal> {
-    let currencies = backends.read_side.product_currencies(&whose.tenant).await;
+async fn currencies(State(backends): Shared, Query(query): Query<OfTenant>) -> Result<Json<Vec<Currency>>, Refusal> {
+    let currencies = backends.read_side.product_currencies(&query.tenant).await;
     currencies.map(Json).map_err(|error| Refusal::failed(&error))
 }
 

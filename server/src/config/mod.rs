@@ -95,11 +95,11 @@ impl ConfigError {
 
 fn list(faults: &[String]) -> String {
     let count = match faults.len() {
-        1 => "1 thing is wrong".to_owned(),
-        many => format!("{many} things are wrong"),
+        1 => "1 error".to_owned(),
+        many => format!("{many} errors"),
     };
     let faults: Vec<_> = faults.iter().map(|fault| format!("  - {fault}")).collect();
-    format!("{count} with the configuration:\n{}", faults.join("\n"))
+    format!("{count} in the configuration:\n{}", faults.join("\n"))
 }
 
 impl Config {
@@ -193,7 +193,7 @@ impl Config {
 
 /// No tenant was given.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("say whose shop it is: --tenant NAME, or FUSION_TENANT")]
+#[error("the tenant is required: use --tenant NAME or FUSION_TENANT")]
 pub(crate) struct NoTenant;
 
 fn api<E: Fn(&str) -> Option<String>>(

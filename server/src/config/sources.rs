@@ -193,7 +193,7 @@ pub(crate) fn read_file(path: &Path) -> Result<FileValues, String> {
                 pairs.sort();
                 Ok(pairs.join(","))
             }
-            ValueKind::Nil => Err("says nothing".to_owned()),
+            ValueKind::Nil => Err("is empty".to_owned()),
             _ => value.into_string().map_err(|error| error.to_string()),
         }
     }

@@ -57,20 +57,20 @@ fn a_file_has_lists_and_tables() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_said_at_once_and_where() {
+fn all_errors_are_reported_at_once_with_their_place() {
     let (_folder, path) =
         file("rol = \"vendor\"\nlisen = \"x\"\nlisten_adress = \"x\"\nworkers = 0\nupload_bytes_max = \"1 parsec\"\n");
     let environment = [("FUSION_CONFIG", path.as_str()), ("FUSION_RATE_ADDRESS", "fast"), ("FUSION_TOKEN_TTL", "1s")];
     let error = read(&[("listen", "here")], &environment).unwrap_err().to_string();
     for part in [
-        "8 things are wrong",
+        "8 errors in the configuration",
         "--listen \"here\": must be an address and a port",
-        "FUSION_RATE_ADDRESS \"fast\": must be requests a second",
+        "FUSION_RATE_ADDRESS \"fast\": must be requests per second",
         "FUSION_TOKEN_TTL: must be at least a minute",
-        ": there is no setting \"lisen\" (did you mean listen?)",
-        ": there is no setting \"rol\" (did you mean role?)",
-        ": there is no setting \"listen_adress\"",
-        ": workers \"0\": must be a whole number from 1 on",
+        ": unknown setting \"lisen\" (did you mean listen?)",
+        ": unknown setting \"rol\" (did you mean role?)",
+        ": unknown setting \"listen_adress\"",
+        ": workers \"0\": must be a positive integer",
         ": upload_bytes_max \"1 parsec\": must be a size",
     ] {
         assert!(error.contains(part), "{part} is missing in:\n{error}");
@@ -78,7 +78,7 @@ fn everything_that_is_wrong_is_said_at_once_and_where() {
 }
 
 #[test]
-fn a_file_that_is_not_there_or_no_toml_is_a_fault() {
+fn a_missing_or_malformed_file_is_an_error() {
     let error = read(&[("config", "/nowhere/fusion.toml")], &[]).unwrap_err().to_string();
     assert!(error.contains("--config: /nowhere/fusion.toml: "), "{error}");
     let (_folder, path) = file("listen = \n");

@@ -21,7 +21,7 @@ pub(crate) fn flag(text: &str) -> Result<bool, String> {
 /// Parses a whole number from 1 on.
 pub(super) fn positive(text: &str) -> Result<u64, String> {
     match text.parse() {
-        Ok(0) | Err(_) => Err("must be a whole number from 1 on".to_owned()),
+        Ok(0) | Err(_) => Err("must be a positive integer".to_owned()),
         Ok(count) => Ok(count),
     }
 }
@@ -106,6 +106,6 @@ pub(super) fn rate(text: &str) -> Result<gateway::Rate, String> {
     let pair = text.split_once('/').and_then(|(per_second, burst)| Some((number(per_second)?, number(burst)?)));
     match pair {
         Some((per_second, burst)) => Ok(gateway::Rate { per_second, burst }),
-        None => Err("must be requests a second and requests at once, such as 50/100".to_owned()),
+        None => Err("must be requests per second and a burst, such as 50/100".to_owned()),
     }
 }

@@ -40,17 +40,17 @@ impl Demo {
         format!(
             "\nThe demo shop is open: {products} products, {drops}.\n\
              \n{open_now}  Opening soon: {next_title} (at {starts})\n                {url}/drops/{next}\n\
-             \nThe console, for who runs the shop: {url}/console\n  sign in as {VENDOR_EMAIL} with the password {VENDOR_PASSWORD}\n\
-             \nDevelopment tokens, good for a day:\n\
+             \nThe console, for shop staff: {url}/console\n  sign in as {VENDOR_EMAIL} with the password {VENDOR_PASSWORD}\n\
+             \nDevelopment tokens, valid for a day:\n\
              \n  vendor    {vendor}\n  customer  {customer}\n\
-             \nSee the open drop:\n\
+             \nRead the open drop:\n\
              \ncurl -sw '\\n' {url}/v1/drops/{open}\n\
              \nClaim a unit of it:\n\
              \ncurl -sw '\\n' -X POST {url}/v1/drops/{open}/claims -H 'Authorization: Bearer {customer}' \
              -H 'Idempotency-Key: my-first-claim' -H 'Content-Type: application/json' -d '{claim}'\n\
              \nWatch its claims as the vendor:\n\
              \ncurl -sw '\\n' {url}/v1/drops/{open}/claims -H 'Authorization: Bearer {vendor}'\n\
-             \nMake a crowd of it, and see whether everything still agrees:\n\
+             \nSimulate a crowd, and check the data afterwards:\n\
              \n{fusion} demo crowd --buyers 200{shop}{folder}\n{fusion} doctor{folder}\n\
              \nThe shop:\n\n{url}\n"
         )

@@ -73,7 +73,7 @@ impl<A: Aggregate> Folding for Fold<A> {
     fn compare(&self, snapshot: &Snapshot) -> Result<(), String> {
         if snapshot.rules > engine::RULES_VERSION {
             let (found, known) = (snapshot.rules, engine::RULES_VERSION);
-            return Err(format!("has rules of version {found}, and this program knows {known}"));
+            return Err(format!("has rules version {found}, but this program supports {known}"));
         }
         let read =
             A::from_snapshot(snapshot.format, &snapshot.bytes).map_err(|error| format!("does not decode: {error}"))?;
@@ -81,7 +81,7 @@ impl<A: Aggregate> Folding for Fold<A> {
         let written = |state: &A| state.to_snapshot().map_err(|error| format!("cannot be compared: {error}"));
         match written(&read)? == written(&self.state)? {
             true => Ok(()),
-            false => Err("is not what the journal comes to".to_owned()),
+            false => Err("differs from the journal".to_owned()),
         }
     }
 

@@ -20,14 +20,14 @@ pub(super) async fn check(read_side: &ReadSide, now: Timestamp) -> Check {
 
 async fn look(read_side: &ReadSide, now: Timestamp, check: &mut Check) -> Result<(), StoreError> {
     let summary = read_side.undelivered_summary(None).await?;
-    check.found = format!("{} waiting, {} given up", summary.waiting, summary.failed);
+    check.found = format!("{} waiting, {} failed", summary.waiting, summary.failed);
     for UndeliveredMail { tenant, name, reason, first_at, failed_at, .. } in read_side.undelivered_mails(None).await? {
         match failed_at {
             None if now.ms_since(first_at) > WAITS_MS_MAX => {
-                check.problem(format!("{tenant} {name} waits since {first_at}: {reason}"));
+                check.problem(format!("{tenant} {name} has been waiting since {first_at}: {reason}"));
             }
             Some(at) if now.ms_since(at) <= FAILED_MS_MAX => {
-                check.problem(format!("{tenant} {name} was given up at {at}: {reason}"));
+                check.problem(format!("{tenant} {name} failed at {at}: {reason}"));
             }
             _ => {}
         }
@@ -61,6 +61,6 @@ mod tests {
         assert_eq!((problems(at(WAITS_MS_MAX)).await, problems(at(WAITS_MS_MAX + 1)).await), (0, 1));
         note("receipt-1", true).await;
         assert_eq!((problems(at(FAILED_MS_MAX)).await, problems(at(FAILED_MS_MAX + 1)).await), (1, 0));
-        assert_eq!(check(&read_side, at(0)).await.found, "0 waiting, 1 given up");
+        assert_eq!(check(&read_side, at(0)).await.found, "0 waiting, 1 failed");
     }
 }

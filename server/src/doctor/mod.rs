@@ -93,7 +93,7 @@ impl Report {
     /// Formats the report for a terminal.
     fn show(&self) -> String {
         let mut table = Table::new();
-        table.load_preset(UTF8_BORDERS_ONLY).set_header(["", "Looked at", "Found"]);
+        table.load_preset(UTF8_BORDERS_ONLY).set_header(["", "Checked", "Result"]);
         for check in &self.checks {
             let mark = if check.problems.is_empty() { "✓" } else { "✗" };
             table.add_row([mark, &check.name, &check.found]);
@@ -156,7 +156,7 @@ pub(crate) async fn run(doctor: &Doctor, config: &Config) -> Result<ExitCode, Do
     }
     let report = match running(&config.data_dir).await {
         Some(access) => {
-            println!("looking at the running server of {}", config.data_dir.display());
+            println!("checking the running server of {}", config.data_dir.display());
             access.get(None, "/local/doctor").await?
         }
         None => examine_stopped(&config.data_dir, doctor.scratch.as_deref()).await?,
@@ -302,9 +302,9 @@ pub(crate) async fn examine_running(backends: &Backends) -> Report {
 fn entities_check(failing: &[Failing]) -> Check {
     let mut check = Check::new("entities");
     let quarantined = failing.iter().filter(|failing| failing.quarantined).count();
-    check.found = format!("{quarantined} put aside, {} failures since the start", failing.len() - quarantined);
+    check.found = format!("{quarantined} quarantined, {} failures since the start", failing.len() - quarantined);
     for Failing { key, why, quarantined } in failing {
-        let what = if *quarantined { "is put aside until the server starts anew" } else { "failed, and went on" };
+        let what = if *quarantined { "is quarantined until the server restarts" } else { "failed and was reloaded" };
         check.problem(format!("{key} {what}: {why}"));
     }
     check

@@ -67,7 +67,7 @@ async fn compare_with(
         for (shard, next) in &before {
             let end = ends.get(shard).copied().unwrap_or_default();
             if *next > end {
-                return Err(format!("shard {shard}: has taken in up to {next}, but the journal ends at {end}"));
+                return Err(format!("shard {shard}: has applied positions before {next}, but the journal ends at {end}"));
             }
         }
         replay(journal, &mut projector, &before, |_| {}).await.map_err(|error| text(&error))?;
@@ -87,7 +87,7 @@ async fn compare_with(
             return Ok(());
         }
     }
-    check.found.push_str(" (moves too fast to be compared row by row; try again when it is quieter)");
+    check.found.push_str(" (changes too fast to be compared row by row; try again under less load)");
     Ok(())
 }
 
@@ -99,7 +99,7 @@ async fn compare_counts(read_side: &ReadSide, fresh: &ReadSide, check: &mut Chec
             rows += ours;
             // The generation that holds a buyer depends on how entries were batched, and two may hold the same buyer.
             if ours != theirs && !table.starts_with("drop_buyer") {
-                check.problem(format!("{table}: {ours} rows, but the journal comes to {theirs}"));
+                check.problem(format!("{table}: {ours} rows, but {theirs} expected from the journal"));
             }
         }
     }
@@ -160,7 +160,7 @@ fn compare_page<T: PartialEq + Debug>(list: &str, ours: &Page<T>, theirs: &Page<
     }
     if ours.items.len() > theirs.items.len() {
         let more = ours.items.len() - theirs.items.len();
-        check.problem(format!("{list}: {more} more than the journal comes to"));
+        check.problem(format!("{list}: {more} more than expected from the journal"));
     }
 }
 

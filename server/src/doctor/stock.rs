@@ -46,11 +46,11 @@ impl Stock {
             }
             let with_drops: i128 = drops.values().map(|(total, booked)| outstanding(*total, booked)).sum();
             if with_drops != i128::from(levels.allocated) {
-                check.problem(format!("{tenant} {sku}: allocated {}, but drops have {with_drops}", levels.allocated));
+                check.problem(format!("{tenant} {sku}: {} allocated, but drops have {with_drops}", levels.allocated));
             }
             for (drop, (total, _)) in drops.iter().filter(|(_, (total, _))| *total > 0) {
                 if !self.drops.contains_key(&(tenant.clone(), *drop)) {
-                    check.problem(format!("{tenant} {sku}: {total} units went to drop {drop}, which there is not"));
+                    check.problem(format!("{tenant} {sku}: {total} units were allocated to drop {drop}, which does not exist"));
                 }
             }
         }
@@ -68,21 +68,21 @@ impl Stock {
             let (sku, parts) = (&item.sku, item.available + item.held + item.sold + item.returned);
             if item.quantity != parts {
                 let quantity = item.quantity;
-                check.problem(format!("{tenant} drop {id} {sku}: has had {quantity} units, but they come to {parts}"));
+                check.problem(format!("{tenant} drop {id} {sku}: received {quantity} units, but accounts for {parts}"));
             }
             let shard = self.shards.get(&(tenant.clone(), sku.clone()));
             let (total, booked) = shard.and_then(|shard| shard.drops.get(&id)).copied().unwrap_or_default();
             // Units in transit to the drop have already left the stock item. None may arrive without having left.
             if total < item.quantity || (settled && total != item.quantity) {
                 check.problem(format!(
-                    "{tenant} drop {id} {sku}: has had {} units, its shard gave {total}",
+                    "{tenant} drop {id} {sku}: received {} units, but {total} were allocated",
                     item.quantity
                 ));
             }
             let sold = i128::from(booked.sold) - i128::from(booked.returned);
             if settled && (sold != i128::from(item.sold) || booked.unsold != item.returned) {
                 check.problem(format!(
-                    "{tenant} drop {id} {sku}: sold {} and returned {}, its shard has booked {sold} and {}",
+                    "{tenant} drop {id} {sku}: sold {} and returned {}, but the stock item has {sold} and {}",
                     item.sold, item.returned, booked.unsold
                 ));
             }

@@ -91,7 +91,7 @@ pub(crate) enum ExportError {
     #[error(transparent)]
     NoTenant(#[from] crate::config::NoTenant),
     /// The read side did not catch up.
-    #[error("the read side is behind the journal by more than {CATCH_UP_MAX:?} of work: try again later")]
+    #[error("the read side did not catch up with the journal within {CATCH_UP_MAX:?}: try again later")]
     Behind,
 }
 
@@ -125,8 +125,8 @@ async fn say_currencies(access: &ShopAccess, tenant: &str) -> Result<(), ExportE
     if let [first, _, ..] = currencies[..] {
         let all = currencies.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         eprintln!(
-            "The prices are in {all}: the column \"Currency\" says which. A program without this column takes them for one \
-             currency; for such, export one at a time: --only-currency {first}"
+            "The prices are in {all}, as given in the column \"Currency\". A program that ignores this column reads them as one \
+             currency; for such a program, export one currency at a time: --only-currency {first}"
         );
     }
     Ok(())
@@ -173,7 +173,7 @@ pub(crate) fn stream(
 ) -> Body {
     let exporting = Exporting { backends, what, tenant, only, writer: None, format, cursor: Some(None) };
     Body::from_stream(futures::stream::try_unfold(exporting, |mut exporting| async move {
-        let page = exporting.next_page().await.inspect_err(|error| tracing::error!(%error, "export broken off"))?;
+        let page = exporting.next_page().await.inspect_err(|error| tracing::error!(%error, "export aborted"))?;
         Ok::<_, ExportError>(page.map(|bytes| (bytes, exporting)))
     }))
 }

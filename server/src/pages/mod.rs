@@ -48,8 +48,8 @@ const ENCODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
 
 /// The page shown if the web app was not built.
 const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><title>No pages in this program</title><p>This program was \
-    built without the shop's pages: they need Node when it is built (<code>make run</code>). The API is here all the \
-    same: <a href=\"/docs\">its documentation</a>.";
+    built without the shop's pages, which require Node (<code>make run</code>). The API is available: \
+    <a href=\"/docs\">documentation</a>.";
 
 /// The result of a lookup: the shop's URL, and what is at the address.
 struct Seen {

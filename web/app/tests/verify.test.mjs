@@ -94,11 +94,11 @@ test("after wrong passwords one is told when to try again, and the link to a new
   // What the server answers then, without the minutes that it takes to get there.
   await page.route("**/v1/sessions", async (route) => {
     if (!route.request().postData()?.includes("password")) return route.continue();
-    const problem = { type: "/problems/too_many_attempts", code: "too_many_attempts", title: "Too many wrong passwords", status: 429 };
+    const problem = { type: "/problems/too_many_attempts", code: "too_many_attempts", title: "Too many failed sign-in attempts", status: 429 };
     await route.fulfill({
       status: 429,
       headers: { "content-type": "application/problem+json", "retry-after": "480" },
-      body: JSON.stringify({ ...problem, detail: "Too many wrong passwords", retry_after: 480 }),
+      body: JSON.stringify({ ...problem, detail: "Too many failed sign-in attempts", retry_after: 480 }),
     });
   });
   await page.goto("/account");

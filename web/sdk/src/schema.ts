@@ -1104,7 +1104,7 @@ export interface components {
             /** @description Its name in the country. */
             name: string;
         };
-        /** @description An amount of money that is more than nothing. */
+        /** @description An amount of money greater than zero. */
         Amount: {
             /**
              * Format: int64
@@ -2235,7 +2235,7 @@ export interface components {
             amount: number;
             currency: components["schemas"]["Currency"];
         };
-        /** @description What went wrong (RFC 9457). Members beyond these depend on the code; its page says which. */
+        /** @description A problem (RFC 9457). Further members depend on the code and are listed on its page. */
         Problem: {
             /**
              * @description What clients branch on.
@@ -2405,7 +2405,7 @@ export interface components {
             total: components["schemas"]["Money"];
         };
         /**
-         * @description A currency in use, or one that prices were once made in: it may have been withdrawn since.
+         * @description A currency that is or was in use; it may have been withdrawn since.
          * @example USD
          * @enum {string}
          */

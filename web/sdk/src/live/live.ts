@@ -388,7 +388,7 @@ function tooManyTopics(): Problem {
   return new Problem({
     type: '/problems/limit_exceeded',
     code: 'limit_exceeded',
-    title: 'There are as many as there may be',
+    title: 'A limit is reached',
     status: 409,
     detail: 'the connection follows as many topics as the server allows',
   });
