@@ -20,7 +20,7 @@ test("a guest buys from a drop and sees the order on its way", TEST, async (cont
   await fillAddress(page);
   await pay(page);
   const number = await confirmed(page);
-  await see(page, "A receipt goes to ada@example.com.");
+  await see(page, "We are sending a receipt to ada@example.com.");
 
   const { items: orders } = await eventually(async () => {
     const list = await stage.shop.ask("GET", "/v1/orders");
@@ -28,12 +28,12 @@ test("a guest buys from a drop and sees the order on its way", TEST, async (cont
   }, "the vendor's list has the order");
   const order = orders[0];
   assert.equal(order.number, number);
-  await link(page, "Follow your order").click();
+  await link(page, "Track your order").click();
   await page.getByRole("heading", { name: `Order ${number}` }).waitFor();
   await page.locator("li[aria-current=step]", { hasText: "Being packed" }).waitFor();
 
   await stage.shop.ask("POST", `/v1/orders/${order.id}/fulfillments`, { tracking: "PL-77-1" });
-  await page.locator("li[aria-current=step]", { hasText: "Sent" }).waitFor();
+  await page.locator("li[aria-current=step]", { hasText: "Shipped" }).waitFor();
   await see(page, "Tracking: PL-77-1");
 
   const kept = await stage.standing(drop);
@@ -41,7 +41,7 @@ test("a guest buys from a drop and sees the order on its way", TEST, async (cont
 
   const stranger = await stage.buyer(context);
   await stranger.page.goto(new URL(page.url()).pathname);
-  await see(stranger.page, "There is nothing at this address");
+  await see(stranger.page, "Page not found");
   await stranger.page.goto(page.url());
   await stranger.page.getByRole("heading", { name: `Order ${number}` }).waitFor();
 });
@@ -53,11 +53,11 @@ test("the bank asks first, and the payment waits for the answer", TEST, async (c
   await claim(page);
   await toCheckout(page);
   await fillAddress(page, "bea@example.com");
-  await chooseCard(page, "Card that the bank asks about");
+  await chooseCard(page, "Payment with authentication");
   await pay(page);
-  await page.getByRole("heading", { name: "Your bank asks: is it you?" }).waitFor();
+  await page.getByRole("heading", { name: "Your bank asks you to confirm the payment" }).waitFor();
   assert.equal((await stage.standing(drop)).sold, 0);
-  await button(page, "Yes, I am paying").click();
+  await button(page, "Confirm payment").click();
   await confirmed(page);
   assert.equal((await stage.standing(drop)).sold, 1);
 });
@@ -69,12 +69,12 @@ test("a declined card leaves the hold, and another card pays for it", TEST, asyn
   await claim(page);
   await toCheckout(page);
   await fillAddress(page, "cy@example.com");
-  await chooseCard(page, "Card that is declined");
+  await chooseCard(page, "Declined payment");
   await pay(page);
   await see(page, "Your card was declined");
   assert.equal(await page.getByLabel("Full name").inputValue(), "Ada Lovelace");
   assert.equal((await stage.standing(drop)).held, 1);
-  await chooseCard(page, "Card that pays");
+  await chooseCard(page, "Successful payment");
   await pay(page);
   await confirmed(page);
 });
@@ -86,7 +86,7 @@ test("a slow bank is waited for, in words", TEST, async (context) => {
   await claim(page);
   await toCheckout(page);
   await fillAddress(page, "dan@example.com");
-  await chooseCard(page, "Card that takes five seconds");
+  await chooseCard(page, "Slow payment");
   await pay(page);
   await see(page, /Your bank takes its time/);
   await confirmed(page);
@@ -122,7 +122,7 @@ test("filters stand in the address, and outlive a reload", TEST, async (context)
   const { page } = await stage.buyer(context);
   await page.goto("/");
   await page.getByRole("button", { name: "Electronics" }).click();
-  await page.getByLabel("Order").selectOption("Price, high to low");
+  await page.getByLabel("Sort by").selectOption("Price, high to low");
   await page.waitForURL(/\?type=Electronics&sort=price-desc/);
   const prices = async () =>
     (await page.locator(".grid .price-now").allTextContents()).map((text) => Number(text.replace(/[^\d.]/g, "")));
@@ -137,18 +137,18 @@ test("filters stand in the address, and outlive a reload", TEST, async (context)
   assert.equal(await page.getByRole("button", { name: "Electronics" }).getAttribute("aria-pressed"), "true");
 
   await page.goto("/?q=nothing-like-that");
-  await see(page, "Nothing fits “nothing-like-that”.");
-  await link(page, "Show everything").click();
+  await see(page, "No results for “nothing-like-that”.");
+  await link(page, "Show all products").click();
   await page.locator(".grid .card h3").nth(5).waitFor();
 });
 
 test("a forgotten password is set anew by the mailed link", TEST, async (context) => {
   const { page } = await stage.buyer(context);
   await page.goto("/account");
-  await button(page, "No account yet? Make one").click();
+  await button(page, "No account yet? Create one").click();
   await page.getByLabel("E-mail").fill("fay@example.com");
   await page.getByLabel("Password").fill("the first one");
-  await button(page, "Make an account").click();
+  await button(page, "Create account").click();
   await link(page, "Account").waitFor();
   await page.goto("/account");
   await see(page, "As fay@example.com.");
@@ -156,15 +156,15 @@ test("a forgotten password is set anew by the mailed link", TEST, async (context
 
   await link(page, "Forgotten your password?").click();
   // The page before has a field of that name too, and stays until this one is there.
-  await page.getByRole("heading", { name: "A new password" }).waitFor();
+  await page.getByRole("heading", { name: "Reset your password" }).waitFor();
   await page.getByLabel("E-mail").fill("fay@example.com");
-  await button(page, "Send me the link").click();
+  await button(page, "Send link").click();
   await see(page, /a link is on its way there/);
   const link_path = await eventually(() => mailedLink(stage.shop.folder, "fay@example.com"), "the mail is in the outbox");
 
   await page.goto(link_path);
   await page.getByLabel("New password").fill("another, longer one");
-  await button(page, "Set the password").click();
+  await button(page, "Set password").click();
   await see(page, "Your password is set");
   await button(page, "Sign in").click();
   await page.getByLabel("E-mail").fill("fay@example.com");
@@ -176,8 +176,8 @@ test("a forgotten password is set anew by the mailed link", TEST, async (context
 
   await page.goto(link_path);
   await page.getByLabel("New password").fill("and once more now");
-  await button(page, "Set the password").click();
-  await see(page, "This link does not work any more");
+  await button(page, "Set password").click();
+  await see(page, "This link is no longer valid");
 });
 
 /** The path that a mail to `address` links to. */

@@ -26,15 +26,15 @@ test("a vendor schedules a drop, watches it live, and ends it", TEST, async (con
   const vendor = await stage.buyer(context);
   const page = vendor.page;
   await enter(page, "/console/drops/new");
-  await page.getByLabel("Find the product").fill("Stoneware Mug");
+  await page.getByLabel("Find a product").fill("Stoneware Mug");
   await button(page, /^Stoneware Mug/).click();
-  await page.getByRole("group", { name: "Starts" }).getByLabel("At a time").check();
+  await page.getByRole("group", { name: "Starts" }).getByLabel("At a set time").check();
   await page.getByLabel("Title").fill("Mugs at dawn");
   const size = (await page.locator(".drop-item legend").first().textContent()) ?? "";
   const chosen = page.locator(".drop-item").first();
   await chosen.getByRole("checkbox").check();
   await chosen.getByLabel("Units", { exact: true }).fill("3");
-  await page.getByLabel("Units for each buyer at most").fill("2");
+  await page.getByLabel("Maximum units per buyer").fill("2");
   await button(page, "Schedule").click();
   await page.getByRole("heading", { name: "Mugs at dawn" }).waitFor();
   await see(page, "Scheduled");
@@ -63,9 +63,9 @@ test("a vendor schedules a drop, watches it live, and ends it", TEST, async (con
   await page.locator(".claims").getByText("Held").first().waitFor();
 
   await button(page, "End now").click();
-  await page.getByRole("dialog", { name: "End Mugs at dawn now?" }).getByRole("button", { name: "End it now" }).click();
+  await page.getByRole("dialog", { name: "End Mugs at dawn now?" }).getByRole("button", { name: "End now" }).click();
   await see(page, "Ended");
-  await see(buyer.page, "This drop is over");
+  await see(buyer.page, "This drop has ended");
   assert.equal(await claimButton(buyer.page, size).isDisabled(), true);
   const ended = await stage.standing({ id });
   assert.deepEqual([ended.state, ended.held], ["ended", 1]);
@@ -81,23 +81,23 @@ test("of a file with bad rows the good ones are taken in, and the bad ones are n
     "twin-kettle,Twin Kettle,Kiln Yard,Kitchen,Title,Default Title,KY-TIN,41.00,3",
   ].join("\n");
   await page.locator("input[type=file]").setInputFiles({ name: "kitchen.csv", mimeType: "text/csv", buffer: Buffer.from(table) });
-  await button(page, "Try it out").click();
-  await see(page, "Tried out. Nothing has changed yet.");
-  await see(page, "2 refused rows");
-  const refused = page.getByRole("table", { name: "2 refused rows" }).getByRole("row");
+  await button(page, "Start dry run").click();
+  await see(page, "Dry run complete. Nothing has changed yet.");
+  await see(page, "2 rejected rows");
+  const refused = page.getByRole("table", { name: "2 rejected rows" }).getByRole("row");
   await refused.filter({ hasText: "3" }).filter({ hasText: /Variant Price/ }).waitFor();
   await refused.filter({ hasText: "4" }).filter({ hasText: /SKU/ }).waitFor();
   assert.deepEqual((await stage.shop.ask("GET", "/v1/products?query=kettle")).items, []);
 
-  await button(page, "Take it in").click();
-  await see(page, "The catalogue is taken in.");
+  await button(page, /^Import$/).click();
+  await see(page, "The catalogue was imported.");
   const { items } = await eventually(async () => {
     const found = await stage.shop.ask("GET", "/v1/products?query=kettle");
     return found.items.length > 0 && found;
   }, "the kettle is in the shop");
   assert.deepEqual(items.map((/** @type {any} */ { title }) => title), ["Tin Kettle"]);
   assert.equal((await stage.shop.ask("GET", "/v1/inventory/KY-TIN")).available, 12);
-  await link(page, "To the products").click();
+  await link(page, "View products").click();
   await see(page, "Tin Kettle");
 });
 
@@ -113,9 +113,9 @@ test("of a long file one sees how far it is", TEST, async (context) => {
     const response = await route.fetch();
     await route.fulfill({ response, json: { ...(await response.json()), state: "running" } });
   });
-  await button(page, "Try it out").click();
+  await button(page, "Start dry run").click();
   await page.getByRole("progressbar", { name: /^[\d,]+ rows? read …$/ }).waitFor();
-  await see(page, "Tried out. Nothing has changed yet.");
+  await see(page, "Dry run complete. Nothing has changed yet.");
   assert.equal(await page.getByRole("progressbar").count(), 0);
   await page.locator("dt", { hasText: "New products" }).locator("xpath=following-sibling::dd[1]").getByText("2,000").waitFor();
 });

@@ -31,7 +31,7 @@ test("of two who want the last unit one gets it, and the other is told that it m
     return at >= 0 && { page: buyers[at]?.page, other: buyers[1 - at]?.page };
   }, "somebody holds it");
   assert.ok(winner.page && winner.other);
-  await see(winner.other, "All are held right now");
+  await see(winner.other, "All units are held at the moment");
   assert.equal(await isHeld(winner.other).isVisible(), false);
   assert.deepEqual(await stage.standing(drop).then(({ available, held }) => [available, held]), [0, 1]);
 
@@ -39,7 +39,7 @@ test("of two who want the last unit one gets it, and the other is told that it m
   await fillAddress(winner.page, "first@example.com");
   await pay(winner.page);
   await confirmed(winner.page);
-  await see(winner.other, "Every unit has been paid for. Thank you for coming.");
+  await see(winner.other, "All units have been sold. Thank you for coming.");
   assert.equal(await claimButton(winner.other).isDisabled(), true);
 });
 
@@ -59,14 +59,14 @@ test("a tap that comes too late is told whether to wait, and the button wakes up
   await see(second.page, /(person is|people are) here$/);
   await claim(first.page);
   await claimButton(second.page).click();
-  await see(second.page, "M is held by others");
+  await see(second.page, "M is held by other buyers");
   await see(second.page, /^If a hold ends unpaid, the unit comes back/);
   isBehind = false;
-  await button(first.page, "Give back").click();
-  await button(first.page, "Yes, return M").click();
-  await see(first.page, "M was given back. Thank you; somebody is waiting for it.");
+  await button(first.page, "Release").click();
+  await button(first.page, "Release M").click();
+  await see(first.page, "M was released.");
   await claim(second.page);
-  assert.equal(await second.page.getByText("M is held by others").isVisible(), false);
+  assert.equal(await second.page.getByText("M is held by other buyers").isVisible(), false);
 });
 
 test("a hold ends before one's eyes, and the unit can be claimed again", TEST, async (context) => {
@@ -76,8 +76,8 @@ test("a hold ends before one's eyes, and the unit can be claimed again", TEST, a
   await claim(page);
   const timer = page.locator(".hold-bar [role=timer]");
   assert.match((await timer.textContent()) ?? "", /^0:0[45]$/);
-  await see(page, "Your hold has ended");
-  await see(page, "M went back to the drop. If there are any left, you can claim again.");
+  await see(page, "Your hold has expired");
+  await see(page, "M was returned to the drop. If units are available, you can claim again.");
   assert.equal(await isHeld(page).isVisible(), false);
   assert.equal((await stage.standing(drop)).held, 0);
   await claim(page);
@@ -127,15 +127,15 @@ test("a second tab sees the hold, and goes on with the payment of the first", TE
 
   await toCheckout(page);
   await fillAddress(page, "gus@example.com");
-  await chooseCard(page, "Card that the bank asks about");
+  await chooseCard(page, "Payment with authentication");
   await pay(page);
-  await page.getByRole("heading", { name: "Your bank asks: is it you?" }).waitFor();
+  await page.getByRole("heading", { name: "Your bank asks you to confirm the payment" }).waitFor();
 
   await fillAddress(second, "gus@example.com");
   await pay(second);
-  await see(second, "A payment for this is open in another tab");
-  await button(second, "Go on with it here").click();
-  await button(second, "Yes, I am paying").click();
+  await see(second, "A payment is open in another tab");
+  await button(second, "Continue here").click();
+  await button(second, "Confirm payment").click();
   await confirmed(second);
   await confirmed(page);
   assert.equal((await stage.standing(drop)).sold, 1);
@@ -163,7 +163,7 @@ test("a drop that ends is over for those who watch, and what they hold can still
   await openDrop(page, drop);
   await claim(page);
   await stage.shop.ask("POST", `/v1/drops/${drop.id}/end`);
-  await see(page, "This drop is over");
+  await see(page, "This drop has ended");
   assert.equal(await claimButton(page).isDisabled(), true);
   await toCheckout(page);
   await fillAddress(page, "hal@example.com");
@@ -175,13 +175,13 @@ test("a drop for customers asks for an account, and the hold is theirs", TEST, a
   const drop = await stage.shop.drop({ audience: "customers" });
   const { page } = await stage.buyer(context);
   await openDrop(page, drop);
-  await see(page, "For customers with an account");
+  await see(page, "An account is required");
   assert.equal(await claimButton(page).isDisabled(), true);
   await page.locator(".notice").getByRole("link", { name: "Sign in" }).click();
-  await button(page, "No account yet? Make one").click();
+  await button(page, "No account yet? Create one").click();
   await page.getByLabel("E-mail").fill("ida@example.com");
   await page.getByLabel("Password").fill("a good password");
-  await button(page, "Make an account").click();
+  await button(page, "Create account").click();
   await claim(page);
   await link(page, "Account").waitFor();
 });

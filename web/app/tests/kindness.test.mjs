@@ -19,10 +19,10 @@ test("a paid order is confirmed with its total and address, and an account is of
   const done = page.locator(".done");
   await done.getByText("$42.00").first().waitFor();
   for (const line of ["Ada Lovelace", "12 Analytical Row", "00-950 Warszawa"]) await done.getByText(line).waitFor();
-  await done.getByRole("link", { name: "Make an account" }).click();
+  await done.getByRole("link", { name: "Create account" }).click();
   assert.equal(await page.getByLabel("E-mail").inputValue(), "offer@example.com");
   await page.getByLabel("Password").fill("a good password");
-  await button(page, "Make an account").click();
+  await button(page, "Create account").click();
   await see(page, "Your account is ready. You are signed in as offer@example.com.");
   await link(page, "Account").waitFor();
   await page.goto("/orders");
@@ -41,13 +41,13 @@ test("a second tab at the checkout is told when the first has paid", TEST, async
     await tab.getByLabel("Full name").waitFor();
   }
   await fillAddress(page, "tabs@example.com");
-  await chooseCard(page, "Card that the bank asks about");
+  await chooseCard(page, "Payment with authentication");
   await pay(page);
-  await button(page, "Yes, I am paying").waitFor();
+  await button(page, "Confirm payment").waitFor();
   await fillAddress(second, "tabs@example.com");
   await pay(second);
-  await see(second, "A payment for this is open in another tab");
-  await button(page, "Yes, I am paying").click();
+  await see(second, "A payment is open in another tab");
+  await button(page, "Confirm payment").click();
   await confirmed(page);
   // Neither the tab that waits nor the one that only had its form open is touched.
   await confirmed(second);
@@ -61,17 +61,17 @@ test("a second tab that waits for a payment is told when it was given up", TEST,
   await claim(page);
   await toCheckout(page);
   await fillAddress(page, "gone@example.com");
-  await chooseCard(page, "Card that the bank asks about");
+  await chooseCard(page, "Payment with authentication");
   const second = await openTab();
   await second.goto(`/drops/${drop.id}/checkout`);
   await second.getByLabel("Full name").waitFor();
   await pay(page);
-  await button(page, "Cancel the payment").waitFor();
+  await button(page, "Cancel payment").waitFor();
   await fillAddress(second, "gone@example.com");
   await pay(second);
-  await see(second, "A payment for this is open in another tab");
-  await button(page, "Cancel the payment").click();
-  await second.getByText("A payment for this is open in another tab").waitFor({ state: "hidden" });
+  await see(second, "A payment is open in another tab");
+  await button(page, "Cancel payment").click();
+  await second.getByText("A payment is open in another tab").waitFor({ state: "hidden" });
   await pay(second);
   await confirmed(second);
 });
@@ -83,7 +83,7 @@ test("a page that did not load off line loads by itself when the line is back", 
   await profile.setOffline(true);
   // Its part of the program has not been fetched yet, and neither has the product.
   await page.locator(".grid .card a").first().click();
-  await see(page, "The page is not there yet");
+  await see(page, "This page could not be loaded");
   await profile.setOffline(false);
   await button(page, "Add to cart").waitFor();
 });
@@ -93,7 +93,7 @@ test("a list that the server did not give is asked for again until it does", TES
   let isDown = true;
   await page.route("**/v1/products?*", (route) => (isDown ? route.abort() : route.continue()));
   await page.goto("/");
-  await see(page, "The page is not there yet");
+  await see(page, "This page could not be loaded");
   isDown = false;
   await page.locator(".grid .card h3").first().waitFor();
 });
@@ -104,13 +104,13 @@ test("what is empty says why", TEST, async (context) => {
   await see(page, "No orders in this browser");
   const drop = await stage.shop.drop();
   await page.goto(`/drops/${drop.id}/checkout`);
-  await see(page, "You hold nothing from this drop");
+  await see(page, "You have no holds in this drop");
   await page.goto("/?q=Night+Market+Tee&stock=1");
   await see(page, "“Night Market Tee” is sold out.");
-  await button(page, "Show what is sold out").click();
+  await button(page, "Show sold-out products").click();
   await page.locator(".grid .card").first().waitFor();
   await page.goto("/?q=zzz&stock=1");
-  await see(page, "Nothing fits “zzz”.");
+  await see(page, "No results for “zzz”.");
 });
 
 test("the product's page leads to its drop, with the drop's price", TEST, async (context) => {

@@ -70,7 +70,7 @@ test("a size that was put into a cart is on the order, in the mail and in the ex
   await pay(page);
   const number = await confirmed(page);
   await see(page, "M · Black");
-  await link(page, "Follow your order").click();
+  await link(page, "Track your order").click();
   await page.getByRole("heading", { name: `Order ${number}` }).waitFor();
   await see(page, "M · Black");
   await isToldEverywhere(context, number, "cora@example.com");

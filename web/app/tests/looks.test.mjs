@@ -26,21 +26,21 @@ async function* everyPage(/** @type {Page} */ page, /** @type {{ id: string, pro
   await toCheckout(page);
   await page.getByLabel("Full name").waitFor();
   await button(page, /^Pay/).click();
-  await see(page, /^Please fill this in/);
+  await see(page, /^This field is required/);
   yield "checkout-errors";
   await fillAddress(page, `look-${Math.random().toString(36).slice(2)}@example.com`);
-  await chooseCard(page, "Card that is declined");
+  await chooseCard(page, "Declined payment");
   await pay(page);
   await see(page, "Your card was declined");
   yield "checkout-declined";
-  await chooseCard(page, "Card that the bank asks about");
+  await chooseCard(page, "Payment with authentication");
   await pay(page);
-  await button(page, "Yes, I am paying").waitFor();
+  await button(page, "Confirm payment").waitFor();
   yield "challenge";
-  await button(page, "Yes, I am paying").click();
+  await button(page, "Confirm payment").click();
   const number = await confirmed(page);
   yield "confirmation";
-  await page.getByRole("link", { name: "Follow your order" }).click();
+  await page.getByRole("link", { name: "Track your order" }).click();
   await page.getByRole("heading", { name: `Order ${number}` }).waitFor();
   yield "order";
   await page.goto("/orders");
@@ -53,7 +53,7 @@ async function* everyPage(/** @type {Page} */ page, /** @type {{ id: string, pro
   await page.getByLabel("E-mail").waitFor();
   yield "reset";
   await page.goto("/nothing-here");
-  await see(page, "There is nothing at this address");
+  await see(page, "Page not found");
   yield "missing";
 }
 
@@ -154,13 +154,13 @@ test("with the keyboard alone one finds the drop, claims, and pays", TEST, async
     await tabTo(page, label ?? "");
     await page.keyboard.type(value ?? "");
   }
-  await tabTo(page, /^Card that pays/);
+  await tabTo(page, /^Successful payment/);
   await page.keyboard.press("ArrowDown");
-  assert.match(await focused(page), /^Card that the bank asks about/);
+  assert.match(await focused(page), /^Payment with authentication/);
   await page.keyboard.press("Enter");
-  await page.getByRole("heading", { name: "Your bank asks: is it you?" }).waitFor();
+  await page.getByRole("heading", { name: "Your bank asks you to confirm the payment" }).waitFor();
   await page.locator("h2:focus", { hasText: /^Your bank asks: is it you\?$/ }).waitFor();
-  await tabTo(page, "Yes, I am paying");
+  await tabTo(page, "Confirm payment");
   await page.keyboard.press("Enter");
   await confirmed(page);
   await page.locator(":focus", { hasText: /^Your order is confirmed$/ }).waitFor();

@@ -24,7 +24,7 @@ for (const { currency, amount, digits } of PRICES) {
     await page.getByLabel("Currency").selectOption(currency);
     await page.getByLabel(`Price (${currency})`).fill("2499");
     await page.getByLabel("Status").selectOption("active");
-    await button(page, "Make product").click();
+    await button(page, "Create product").click();
     const product = await eventually(async () => {
       const { items } = await stage.shop.ask("GET", `/v1/products?query=${encodeURIComponent(title)}`);
       return items[0];

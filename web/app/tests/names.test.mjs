@@ -46,9 +46,9 @@ test("the holder of the last unit is told that it is theirs, and others that all
     await claimButton(page).waitFor();
   }
   await claim(holder.page);
-  await see(holder.page, "You hold the last of it");
+  await see(holder.page, "You hold the last units");
   await see(holder.page, "Held by you");
-  await see(other.page, "All are held right now");
+  await see(other.page, "All units are held at the moment");
   assert.equal(await holder.page.getByText(/All (are )?held/).count(), 0);
-  await button(holder.page, "Give back").waitFor();
+  await button(holder.page, "Release").waitFor();
 });

@@ -48,32 +48,32 @@ test("an order is sent in parcels, and the tracking of one is corrected", TEST, 
   const { id, number, coat, scarf } = await order();
   const { page } = await stage.buyer(context);
   await enterConsole(page, `/console/orders/${id}`, stage.shop.vendor);
-  await button(page, "Mark as sent").click();
-  const send = dialog(page, `Send order ${number}`);
+  await button(page, "Mark as shipped").click();
+  const send = dialog(page, `Ship order ${number}`);
   await send.getByLabel(coat).fill("4");
-  await send.getByRole("button", { name: "Mark as sent" }).click();
+  await send.getByRole("button", { name: "Mark as shipped" }).click();
   await see(page, "Enter at least one unit, and no more than are left.");
   await send.getByLabel(coat).fill("2");
   await send.getByLabel(scarf).fill("0");
   await send.getByLabel("Tracking").fill("WRONG-1");
-  await send.getByRole("button", { name: "Mark as sent" }).click();
-  await see(page, "The parcel is marked as sent.");
-  await see(page, "Partly sent");
+  await send.getByRole("button", { name: "Mark as shipped" }).click();
+  await see(page, "The parcel was marked as shipped.");
+  await see(page, "Partially shipped");
   const first = page.locator(".parcels > li", { hasText: "Parcel 1" });
   await first.getByText(`2 × ${coat}`).waitFor();
   await first.getByText("Size: M").waitFor();
 
-  await first.getByRole("button", { name: "Correct tracking" }).click();
+  await first.getByRole("button", { name: "Edit tracking" }).click();
   const track = dialog(page, `Tracking of order ${number}`);
   await track.getByLabel("Tracking").fill("RIGHT-1");
   await track.getByRole("button", { name: "Save" }).click();
-  await see(page, "The tracking is corrected.");
+  await see(page, "The tracking was updated.");
   await first.getByText("RIGHT-1").waitFor();
 
-  await button(page, "Mark as sent").click();
+  await button(page, "Mark as shipped").click();
   assert.equal(await send.getByLabel(coat).inputValue(), "1", "what is left");
-  await send.getByRole("button", { name: "Mark as sent" }).click();
-  await see(page, "The order is marked as sent.");
+  await send.getByRole("button", { name: "Mark as shipped" }).click();
+  await see(page, "The order was marked as shipped.");
   await page.locator(".parcels > li", { hasText: "Parcel 2" }).getByText(`1 × ${scarf}`).waitFor();
   const { fulfillments, fulfillment_state, lines } = await stage.shop.ask("GET", `/v1/orders/${id}`);
   assert.deepEqual([fulfillment_state, fulfillments.length, fulfillments[0].tracking], ["fulfilled", 2, "RIGHT-1"]);
@@ -91,15 +91,15 @@ test("units are refunded, and are available again", TEST, async (context) => {
   await refund.getByRole("button", { name: "Refund" }).click();
   await see(page, "Enter at least one unit, and no more than are left.");
   await refund.getByLabel(coat).fill("2");
-  await refund.getByLabel("Put its units back into stock").check();
+  await refund.getByLabel("Return the units to stock").check();
   await refund.getByRole("button", { name: "Refund" }).click();
-  await see(page, "$200.00 is given back.");
-  await see(page, "Refunded in part");
+  await see(page, "$200.00 was refunded.");
+  await see(page, "Partially refunded");
   const { lines, totals } = await stage.shop.ask("GET", `/v1/orders/${id}`);
   assert.deepEqual([lines[0].refunded_quantity, lines[0].remaining_quantity, totals.refunded.amount], [2, 1, 20_000]);
   await eventually(async () => (await stage.shop.ask("GET", `/v1/inventory/${skus[0]}`)).available === 9, "the units are back");
 
   // What is refunded is not sent any more.
-  await button(page, "Mark as sent").click();
-  assert.equal(await dialog(page, `Send order ${number}`).getByLabel(coat).inputValue(), "1");
+  await button(page, "Mark as shipped").click();
+  assert.equal(await dialog(page, `Ship order ${number}`).getByLabel(coat).inputValue(), "1");
 });

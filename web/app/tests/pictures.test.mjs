@@ -102,7 +102,7 @@ test("a drop, the cart, the checkout and the order show the picture of the varia
   await pay(page);
   await confirmed(page);
   await isShown(".goods-line", "square");
-  await link(page, "Follow your order").click();
+  await link(page, "Track your order").click();
   await page.getByRole("heading", { name: /^Order / }).waitFor();
   await isShown(".goods-line", "square");
 

@@ -19,11 +19,11 @@ test("a reload loses nothing: not the hold, not what was typed, not the payment 
   await page.reload();
   await page.getByLabel("Full name").waitFor();
   assert.equal(await page.getByLabel("Full name").inputValue(), "Ada Lovelace");
-  await chooseCard(page, "Card that the bank asks about");
+  await chooseCard(page, "Payment with authentication");
   await pay(page);
-  await button(page, "Yes, I am paying").waitFor();
+  await button(page, "Confirm payment").waitFor();
   await page.reload();
-  await button(page, "Yes, I am paying").click();
+  await button(page, "Confirm payment").click();
   await confirmed(page);
   assert.deepEqual(await stage.standing(drop).then(({ held, sold }) => [held, sold]), [0, 1]);
 });
@@ -102,7 +102,7 @@ test("a session that was ended elsewhere is told, and one goes on as a guest onl
   await claimButton(page).click();
   await see(page, "Your session has ended");
   assert.equal(await page.evaluate(() => localStorage.getItem("fusion.session")), null);
-  await button(page, "Go on as a guest").click();
+  await button(page, "Continue as a guest").click();
   await claim(page);
   assert.equal((await stage.standing(drop)).held, 2);
 });

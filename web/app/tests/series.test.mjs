@@ -66,7 +66,7 @@ for (const [size, options] of /** @type {const} */ ([["desktop", {}], ["phone", 
     const drop = await stage.shop.drop({ title: "Rush Tee", sizes: { M: 400 } });
     const { page } = await stage.buyer(context, options);
     await enterConsole(page, `/console/drops/${drop.id}`, stage.shop.vendor);
-    await see(page, "Nobody has claimed yet. The charts begin with the first claim.");
+    await see(page, "No claims yet. The charts begin with the first claim.");
     const points = await burst(drop);
     const peak = Math.max(...points.map((/** @type {any} */ { claims }) => claims));
     const words = new RegExp(`^${BURST} units claimed\\. The most at once: ${peak} in 1 second, at `);
@@ -89,7 +89,7 @@ for (const [size, options] of /** @type {const} */ ([["desktop", {}], ["phone", 
     await page.getByText(/each bar: \d+ seconds?/).waitFor();
     await drawn();
     await page.getByText("Minute by minute, as a table").click();
-    const rows = page.getByRole("table", { name: "How it goes" }).getByRole("row");
+    const rows = page.getByRole("table", { name: "Progress" }).getByRole("row");
     // The first column is the time, the second the units claimed.
     const claimed = await rows.locator("> :nth-child(2)").allTextContents();
     assert.equal(claimed.reduce((sum, text) => sum + Number(text.replace(/\D/g, "")), 0), BURST, String(claimed));
@@ -131,5 +131,5 @@ test("a drop that is over shows all of it, and one that nobody wanted says so", 
   await eventually(async () => (await bars(page)).highest > 0.3, "its claims are drawn");
   assert.equal(await page.getByRole("radio", { name: "whole drop" }).isChecked(), true);
   await page.goto(`/console/drops/${unwanted.id}`);
-  await see(page, "Nobody claimed in this drop.");
+  await see(page, "There were no claims in this drop.");
 });

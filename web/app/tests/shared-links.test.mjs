@@ -67,7 +67,7 @@ test("what is not there, or not to be seen, answers 404 with the shop's own page
     assert.doesNotMatch(html, /Toast/, path);
     const answer = await page.goto(stage.shop.url + path);
     assert.equal(answer?.status(), 404, path);
-    await see(page, "There is nothing at this address");
+    await see(page, "Page not found");
   }
 });
 

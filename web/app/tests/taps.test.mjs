@@ -66,12 +66,12 @@ for (const [screen, options] of SCREENS) {
     const other = await stage.buyer(context);
     await openDrop(other.page, drop);
     await claim(other.page, "M");
-    await see(page, "All are held right now");
+    await see(page, "All units are held at the moment");
     await stays("while all are held");
-    await see(page, "Your hold has ended");
+    await see(page, "Your hold has expired");
     await stays("after the hold has ended");
     await stage.shop.ask("POST", `/v1/drops/${drop.id}/end`);
-    await see(page, "This drop is over");
+    await see(page, "This drop has ended");
     await stays("after the drop has ended");
   });
 
@@ -80,13 +80,13 @@ for (const [screen, options] of SCREENS) {
     const { page } = await stage.buyer(context, options);
     await openDrop(page, drop);
     await claim(page);
-    const at = await placeOf(button(page, "Give back"));
+    const at = await placeOf(button(page, "Release"));
     await page.mouse.dblclick(at.x, at.y);
     assert.equal((await stage.standing(drop)).held, 1);
     // One that comes later than a double tap does finds the answer that loses nothing.
-    assert.equal(await under(page, at), "Keep it");
-    await button(page, "Yes, return M").click();
-    await see(page, "M was given back. Thank you; somebody is waiting for it.");
+    assert.equal(await under(page, at), "Keep");
+    await button(page, "Release M").click();
+    await see(page, "M was released.");
     assert.equal((await stage.standing(drop)).held, 0);
   });
 
@@ -118,20 +118,20 @@ for (const [screen, options] of SCREENS) {
     await claim(page);
     await toCheckout(page);
     await fillAddress(page, "twice@example.com");
-    await chooseCard(page, "Card that is declined");
+    await chooseCard(page, "Declined payment");
     const at = await placeOf(button(page, /^Pay \$/));
     await page.mouse.dblclick(at.x, at.y);
     await see(page, "Your card was declined");
     assert.match(await under(page, at), /^Pay/, "the button is where it was");
-    await chooseCard(page, "Card that the bank asks about");
+    await chooseCard(page, "Payment with authentication");
     const again = await placeOf(button(page, /^Pay \$/));
     await button(page, /^Pay \$/).and(page.locator("[aria-disabled=false]")).waitFor();
     await page.mouse.click(again.x, again.y);
-    await button(page, "Yes, I am paying").waitFor();
+    await button(page, "Confirm payment").waitFor();
     // Whatever stands there now.
     await page.mouse.click(again.x, again.y);
-    await page.getByRole("heading", { name: "Your bank asks: is it you?" }).waitFor();
-    await button(page, "Yes, I am paying").click();
+    await page.getByRole("heading", { name: "Your bank asks you to confirm the payment" }).waitFor();
+    await button(page, "Confirm payment").click();
     await confirmed(page);
     assert.equal((await stage.standing(drop)).sold, 1);
   });
@@ -144,7 +144,7 @@ test("a limit that is reached is on the button, and giving back wakes it up", TE
   await claim(page);
   await see(page, "You have reached the limit");
   assert.equal(await claimButton(page, "S").isDisabled(), true);
-  await button(page, "Give back").click();
-  await button(page, "Yes, return M").click();
+  await button(page, "Release").click();
+  await button(page, "Release M").click();
   await claimButton(page, "S").and(page.locator(":enabled")).waitFor();
 });

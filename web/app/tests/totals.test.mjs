@@ -42,7 +42,7 @@ test("a cart's first payment is for the total that the page shows, and an addres
   await page.getByLabel("Street and number").fill("1 Nathan Road");
   await pay(page);
   await confirmed(page);
-  await link(page, "Follow your order").click();
+  await link(page, "Track your order").click();
   await see(page, "Kowloon");
 });
 
@@ -60,10 +60,10 @@ test("a country with states asks for one, and a wrong postal code is named at it
   await page.getByLabel("City").fill("Springfield");
   await page.getByLabel("ZIP code").fill("6270");
   await pay(page);
-  await see(page, "Please fill this in.");
+  await see(page, "This field is required.");
   await page.getByLabel("State").selectOption({ label: "Illinois" });
   await pay(page);
-  await see(page, "This is not a postal code of the country, such as 95014.");
+  await see(page, "Enter a valid postal code for this country, such as 95014.");
   await page.getByLabel("ZIP code").fill("62701");
   await pay(page);
   await confirmed(page);

@@ -45,7 +45,7 @@ test("an order is found by its number, refunded in part, and sent; another is ca
   await link(page, first.number).waitFor({ state: "detached" });
   await link(page, second.number).waitFor();
   await page.getByLabel("Search orders").fill("nobody@example.org");
-  await see(page, "No order stands so");
+  await see(page, "No order has this status");
   await page.getByLabel("Search orders").fill(first.number.toLowerCase());
   await link(page, first.number).click();
   await page.getByRole("heading", { name: `Order ${first.number}` }).waitFor();
@@ -55,18 +55,18 @@ test("an order is found by its number, refunded in part, and sent; another is ca
   const refund = dialog(page, `Refund order ${first.number}`);
   await refund.getByLabel("Amount (USD)").fill("50");
   await refund.getByLabel("Reason").fill("late");
-  await refund.getByRole("button", { name: "Give $50.00 back" }).click();
-  await see(page, "Only $42.00 is left.");
+  await refund.getByRole("button", { name: "Refund $50.00" }).click();
+  await see(page, "At most $42.00 can be refunded.");
   await refund.getByLabel("Amount (USD)").fill("10");
-  await refund.getByRole("button", { name: "Give $10.00 back" }).click();
-  await see(page, "$10.00 is given back.");
-  await see(page, "Refunded in part");
+  await refund.getByRole("button", { name: "Refund $10.00" }).click();
+  await see(page, "$10.00 was refunded.");
+  await see(page, "Partially refunded");
 
-  await button(page, "Mark as sent").click();
-  const send = dialog(page, `Send order ${first.number}`);
+  await button(page, "Mark as shipped").click();
+  const send = dialog(page, `Ship order ${first.number}`);
   await send.getByLabel("Tracking").fill("TRACK-1");
-  await send.getByRole("button", { name: "Mark as sent" }).click();
-  await see(page, "The order is marked as sent.");
+  await send.getByRole("button", { name: "Mark as shipped" }).click();
+  await see(page, "The order was marked as shipped.");
   assert.equal(await button(page, "Cancel order").count(), 0, "what is sent is not cancelled");
   const sent = await stage.shop.ask("GET", `/v1/orders/${first.id}`);
   assert.deepEqual([sent.fulfillment_state, sent.tracking, sent.totals.refunded.amount], ["fulfilled", "TRACK-1", 1000]);
@@ -75,10 +75,10 @@ test("an order is found by its number, refunded in part, and sent; another is ca
   await button(page, "Cancel order").click();
   const cancel = dialog(page, `Cancel order ${second.number}?`);
   await cancel.getByRole("button", { name: "Cancel order" }).click();
-  await see(page, "Please fill this in");
+  await see(page, "This field is required");
   await cancel.getByLabel("Reason").fill("changed her mind");
   await cancel.getByRole("button", { name: "Cancel order" }).click();
-  await see(page, "The order is cancelled, and its money is on its way back.");
+  await see(page, "The order was cancelled, and its payment is being refunded.");
   const cancelled = await eventually(async () => {
     const seen = await stage.shop.ask("GET", `/v1/orders/${second.id}`);
     return seen.payment_state === "refunded" && seen;
@@ -89,14 +89,14 @@ test("an order is found by its number, refunded in part, and sent; another is ca
 test("a drop is kept as a draft, changed, published and called off; its units are back on the shelf", TEST, async (context) => {
   const { page } = await stage.buyer(context);
   await enter(page, "/console/drops/new");
-  await page.getByLabel("Find the product").fill("Stoneware Mug");
+  await page.getByLabel("Find a product").fill("Stoneware Mug");
   await button(page, /^Stoneware Mug/).click();
-  await page.getByRole("group", { name: "Starts" }).getByLabel("At once").check();
+  await page.getByRole("group", { name: "Starts" }).getByLabel("Immediately").check();
   await page.getByLabel("Title").fill("Mugs at noon");
   const chosen = page.locator(".drop-item").first();
   await chosen.getByRole("checkbox").check();
   await chosen.getByLabel("Units", { exact: true }).fill("2");
-  await button(page, "Save as a draft").click();
+  await button(page, "Save draft").click();
   await page.getByRole("heading", { name: "Mugs at noon" }).waitFor();
   const id = /\/console\/drops\/([^/]+)$/.exec(page.url())?.[1] ?? "";
   const drop = () => stage.shop.ask("GET", `/v1/drops/${id}`);
@@ -104,7 +104,7 @@ test("a drop is kept as a draft, changed, published and called off; its units ar
   const levels = () => stage.shop.ask("GET", `/v1/inventory/${sku}`);
   const before = await levels();
 
-  await link(page, "Change").click();
+  await link(page, "Edit").click();
   await page.getByLabel("Title").fill("Mugs in the afternoon");
   await button(page, "Save").click();
   await page.getByRole("heading", { name: "Mugs in the afternoon" }).waitFor();
@@ -115,12 +115,12 @@ test("a drop is kept as a draft, changed, published and called off; its units ar
 
   await button(page, "Extend").click();
   const ends = Date.parse((await drop()).ends_at);
-  await dialog(page, "Another end").getByRole("button", { name: "+30 minutes" }).click();
-  await dialog(page, "Another end").getByRole("button", { name: "Set the end" }).click();
+  await dialog(page, "Change the end").getByRole("button", { name: "+30 minutes" }).click();
+  await dialog(page, "Change the end").getByRole("button", { name: "Change end" }).click();
   await eventually(async () => Date.parse((await drop()).ends_at) - ends >= 29 * 60_000, "it ends later");
 
   await button(page, "Cancel drop").click();
-  await dialog(page, "Cancel Mugs in the afternoon?").getByRole("button", { name: "Cancel the drop" }).click();
+  await dialog(page, "Cancel Mugs in the afternoon?").getByRole("button", { name: "Cancel drop" }).click();
   await page.locator(".badge", { hasText: /^Cancelled$/ }).waitFor();
   await eventually(async () => (await levels()).available === before.available, "the units are back");
 });
@@ -132,11 +132,11 @@ test("stock is counted anew, and nobody takes away what is bound", TEST, async (
   await page.getByLabel("Search by product or SKU").fill("Shelf Tee");
   await button(page, "Adjust").first().click();
   const adjust = dialog(page, "Adjust stock");
-  await adjust.getByLabel("Units more, or fewer").fill("-1000");
-  await adjust.getByLabel("Reason").fill("counted");
+  await adjust.getByLabel("Change in units").fill("-1000");
+  await adjust.getByLabel("Reason").fill("count");
   await adjust.getByRole("button", { name: "Save" }).click();
   await see(page, /^On hand \d+: /);
-  await adjust.getByLabel("Units more, or fewer").fill("5");
+  await adjust.getByLabel("Change in units").fill("5");
   await adjust.getByRole("button", { name: "Save" }).click();
   await adjust.waitFor({ state: "detached" });
   await see(page, /: \d+ on hand\.$/);

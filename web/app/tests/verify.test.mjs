@@ -15,7 +15,7 @@ async function signUp(/** @type {Page} */ page, /** @type {string} */ email, pas
   await page.goto("/account?new");
   await page.getByLabel("E-mail").fill(email);
   await page.getByLabel("Password").fill(password);
-  await button(page, "Make an account").click();
+  await button(page, "Create account").click();
 }
 
 /** The paths that mails to `address` link to, once there are so many. */
@@ -37,7 +37,7 @@ test("an account confirms its address by the mailed link, and claims then", TEST
   const drop = await stage.shop.drop();
   const { page, openTab } = await stage.buyer(context);
   await signUp(page, "vera@example.com");
-  await see(page, "Please confirm your e-mail address");
+  await see(page, "Please verify your e-mail address");
   await see(page, /We have sent a link to vera@example\.com/);
   const [first] = await links("vera@example.com", 1);
 
@@ -45,20 +45,20 @@ test("an account confirms its address by the mailed link, and claims then", TEST
   await claimButton(page).click();
   await see(page, "Follow the link that we have sent you, then try again.");
   await button(page, "Send another link").click();
-  await see(page, "A new link is on its way.");
+  await see(page, "We have sent a new link.");
   await links("vera@example.com", 2);
 
   const tab = await openTab();
   await tab.goto(first ?? "");
-  await see(tab, "Your address is confirmed");
-  await see(tab, "You can claim and pay from now on.");
-  assert.equal(await tab.getByText("Please confirm your e-mail address").count(), 0);
+  await see(tab, "Your address is verified");
+  await see(tab, "You can now claim and pay.");
+  assert.equal(await tab.getByText("Please verify your e-mail address").count(), 0);
   await tab.reload();
   await see(tab, "It was confirmed before.");
 
   await openDrop(page, drop);
   await claim(page);
-  assert.equal(await page.getByText("Please confirm your e-mail address").count(), 0);
+  assert.equal(await page.getByText("Please verify your e-mail address").count(), 0);
 });
 
 test("a link that is over says so, in both languages, and what to do", TEST, async (context) => {
@@ -66,20 +66,20 @@ test("a link that is over says so, in both languages, and what to do", TEST, asy
   for (const path of ["/verify#token=0123456789abcdef", "/verify"]) {
     await page.goto("/");
     await page.goto(path);
-    await see(page, "This link does not work any more");
+    await see(page, "This link is no longer valid");
     await link(page, "Sign in").first().waitFor();
   }
   const polish = await stage.buyer(context, { locale: "pl-PL" });
   await polish.page.goto("/verify#token=0123456789abcdef");
-  await see(polish.page, "Ten link już nie działa");
+  await see(polish.page, "Ten link jest już nieważny");
 });
 
 test("a password that is guessed first is refused at its field, in both languages", TEST, async (context) => {
   const { page } = await stage.buyer(context);
   await signUp(page, "wanda@example.com", "Password123!");
-  await see(page, "This password is too common: many people have it, or one like it.");
+  await see(page, "This password is too common. Choose another one.");
   await page.getByLabel("Password").fill("wanda@example.com");
-  await button(page, "Make an account").click();
+  await button(page, "Create account").click();
   await see(page, /This password is too easy to guess/);
   const polish = await stage.buyer(context, { locale: "pl-PL" });
   await polish.page.goto("/account?new");
@@ -105,6 +105,6 @@ test("after wrong passwords one is told when to try again, and the link to a new
   await page.getByLabel("E-mail").fill("wally@example.com");
   await page.getByLabel("Password").fill("not the password");
   await button(page, "Sign in").click();
-  await see(page, "Too many wrong passwords. You can try again in 8 minutes, or set a new password by mail at once.");
+  await see(page, "Too many failed sign-in attempts. Try again in 8 minutes, or set a new password by e-mail now.");
   await link(page, "Forgotten your password?").waitFor();
 });

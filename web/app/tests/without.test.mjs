@@ -32,7 +32,7 @@ test("the console says which mails were not delivered, and why", TEST, async (co
   const drop = await stage.shop.drop();
   const { page } = await stage.buyer(context);
   await enterConsole(page, "/console", vendor);
-  await page.getByRole("heading", { name: "Orders to send" }).waitFor();
+  await page.getByRole("heading", { name: "Orders to ship" }).waitFor();
   assert.equal(await page.getByText(/not been delivered/).count(), 0, "nothing is said while nothing is wrong");
 
   const { token } = await ask("POST", "/v1/sessions", {}, "");
@@ -50,7 +50,7 @@ test("the console says which mails were not delivered, and why", TEST, async (co
   await page.reload();
   await see(page, "1 mail has not been delivered");
   await see(page, /cannot be delivered: .*no such mailbox/);
-  await link(page, "Receipt of an order").click();
+  await link(page, "Order receipt").click();
   await page.waitForURL(`**/console/orders/${mail.order_id}`);
 });
 
@@ -71,18 +71,18 @@ test("a shop without a way to pay says so before anything is claimed or paid", T
     assert.deepEqual(faults, []);
   });
   await page.goto(`/drops/${drop.id}`);
-  await see(page, "This shop cannot take payments yet");
+  await see(page, "This shop does not accept payments yet");
   await claimButton(page).waitFor();
   assert.ok(await claimButton(page).isDisabled(), "nothing can be claimed");
   const sku = `MUG-${drop.id}`;
   const { id } = await poor.shop.ask("POST", "/v1/products", { title: "Harbour Mug", variants: [{ sku, price: { amount: 900, currency: "USD" } }] });
   await poor.shop.ask("POST", `/v1/inventory/${sku}/adjustments`, { delta: 2, reason: "for a test" });
   await page.goto(`/products/${id}`);
-  await see(page, "This shop cannot take payments yet");
+  await see(page, "This shop does not accept payments yet");
   await page.getByRole("button", { name: "Add to cart" }).click();
-  await page.getByRole("dialog").getByText("This shop cannot take payments yet").waitFor();
+  await page.getByRole("dialog").getByText("This shop does not accept payments yet").waitFor();
   await page.getByRole("button", { name: "Check out" }).click();
-  await see(page, "This shop cannot take payments yet");
-  assert.equal(await page.getByText("Card that pays").count(), 0, "no test cards");
+  await see(page, "This shop does not accept payments yet");
+  assert.equal(await page.getByText("Successful payment").count(), 0, "no test cards");
   assert.ok(await page.getByRole("button", { name: /^Pay/ }).isDisabled(), "nothing can be paid");
 });

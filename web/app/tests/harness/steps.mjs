@@ -31,7 +31,7 @@ export async function claim(/** @type {Page} */ page, size = "M") {
 }
 
 export async function toCheckout(/** @type {Page} */ page) {
-  await link(page, /^(Check out|Go on with the payment)/).click();
+  await link(page, /^(Check out|Continue payment)/).click();
 }
 
 export async function fillAddress(/** @type {Page} */ page, email = "ada@example.com") {
@@ -64,5 +64,5 @@ export async function enterConsole(/** @type {Page} */ page, /** @type {string} 
   await page.goto(path);
   await page.getByText(/^(Use an access token instead|Użyj tokenu dostępu)$/).click();
   await page.getByLabel(/^(Access token|Token dostępu)$/).fill(token);
-  await button(page, /^(Use this token|Użyj tego tokenu)$/).click();
+  await button(page, /^(Sign in with token|Zaloguj się tokenem)$/).click();
 }
