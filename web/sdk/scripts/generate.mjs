@@ -23,7 +23,7 @@ async function make(name, text) {
   const file = new URL(`../src/${name}`, import.meta.url);
   if (!check) return writeFile(file, text);
   if ((await readFile(file, 'utf8')) === text) return;
-  console.error(`src/${name} is not what the server says now: npm run generate`);
+  console.error(`src/${name} is out of date: run npm run generate`);
   process.exitCode = 1;
 }
 

@@ -55,7 +55,7 @@ export class Client {
 
   constructor(options: ClientOptions = {}) {
     const { url = globalThis.location?.origin, tenant, guests = true, token } = options;
-    if (!url) throw new TypeError('the address of the shop is missing: { url }');
+    if (!url) throw new TypeError('the URL of the shop is required: { url }');
     this.url = url.replace(/\/+$/, '');
     this.#tenant = tenant;
     this.#guests = typeof guests === 'function' ? guests : () => guests;
@@ -198,6 +198,6 @@ function sessionOf(token: string): Session {
     const { sub, exp, role } = JSON.parse(atob(part.replace(/-/g, '+').replace(/_/g, '/')));
     return { token, subject: String(sub), expires_at: new Date(exp * 1000).toISOString(), ...(role ? { role } : {}) };
   } catch {
-    throw new TypeError('the token is not one of a shop');
+    throw new TypeError('the token was not issued by a shop');
   }
 }

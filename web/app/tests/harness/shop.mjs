@@ -134,7 +134,7 @@ function serve(folder, listen, { flags = [], env = {} }) {
 function untilReady(/** @type {import("node:child_process").ChildProcess} */ server) {
   return new Promise((resolve, reject) => {
     let said = "";
-    const timer = setTimeout(() => reject(new Error(`the shop does not start: ${said}`)), START_MS_MAX);
+    const timer = setTimeout(() => reject(new Error(`the shop did not start: ${said}`)), START_MS_MAX);
     const hear = async (/** @type {Buffer} */ piece) => {
       said += piece.toString();
       // The address comes last, and the doors are open by then.

@@ -390,6 +390,6 @@ function tooManyTopics(): Problem {
     code: 'limit_exceeded',
     title: 'A limit is reached',
     status: 409,
-    detail: 'the connection follows as many topics as the server allows',
+    detail: 'the connection has reached its maximum number of topics',
   });
 }

@@ -39,7 +39,7 @@ export async function attempt(line: Line, request: Request, signal?: AbortSignal
   const limit = new AbortController();
   const stop = () => limit.abort(signal?.reason);
   signal?.addEventListener('abort', stop, { once: true });
-  const timer = setTimeout(() => limit.abort(new Error('no answer in time')), line.attempt_ms_max);
+  const timer = setTimeout(() => limit.abort(new Error('the request timed out')), line.attempt_ms_max);
   const asked_at = line.clock.local();
   try {
     const answer = await line.fetch(url, { method, headers, body: body ?? null, signal: limit.signal });

@@ -44,7 +44,7 @@ export function address(path: string, params: object): string {
   const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => {
     const value = rest.get(name);
     // Without the parameter, the path would be that of another operation.
-    if (value === undefined || value === '') throw new TypeError(`the parameter ${name} of ${path} is missing`);
+    if (value === undefined || value === '') throw new TypeError(`parameter ${name} of ${path} is required`);
     rest.delete(name);
     return encodeURIComponent(String(value));
   });

@@ -19,7 +19,7 @@ function shopThatAnswers(...answers: (() => Response)[]) {
     fetch: async (url, init) => {
       seen.push({ url: String(url), headers: new Headers(init?.headers) });
       const answer = answers.shift();
-      if (!answer) throw new Error('more was asked than the test answers');
+      if (!answer) throw new Error('unexpected request');
       return answer();
     },
   });

@@ -58,7 +58,7 @@ function serve(folder: string, listen: string): ChildProcess {
 function untilReady(server: ChildProcess): Promise<string> {
   return new Promise((resolve, reject) => {
     let said = '';
-    const timer = setTimeout(() => reject(new Error(`the shop does not start: ${said}`)), START_MS_MAX);
+    const timer = setTimeout(() => reject(new Error(`the shop did not start: ${said}`)), START_MS_MAX);
     const hear = (piece: Buffer) => {
       said += piece.toString();
       // The server prints its address last.
@@ -81,7 +81,7 @@ export async function eventually<T>(check: () => T | Falsy | Promise<T | Falsy>,
   for (;;) {
     const seen = await check();
     if (seen) return seen;
-    if (Date.now() > until) throw new Error(`${what} did not come true`);
+    if (Date.now() > until) throw new Error(`${what} did not become true`);
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
 }

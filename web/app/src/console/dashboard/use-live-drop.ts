@@ -128,7 +128,7 @@ export function useLiveDrop(id: string): LiveDrop {
       if (askForPoints.isDue(hasChanged(askForPoints.at()) || isBehind())) askForPoints.now();
     }, 1000);
     return () => {
-      abort.abort(new Error("gone elsewhere"));
+      abort.abort(new Error("navigated away"));
       clearInterval(painter);
       clearInterval(ticker);
       for (const off of offs) off();

@@ -33,7 +33,7 @@ export function ImportPage(_: PageProps) {
   const [currencyError, setCurrencyError] = useState<string>();
   const abort = useRef(new AbortController());
   const result = useRef<HTMLDivElement>(null);
-  useEffect(() => () => abort.current.abort(new Error("gone elsewhere")), []);
+  useEffect(() => () => abort.current.abort(new Error("navigated away")), []);
 
   const run = async (dryRun: boolean) => {
     if (!file) return;

@@ -77,7 +77,7 @@ function post(address: string, { file, key, token, onSent, signal }: Post): Prom
           : new Unreachable("no answer", { key, status: request.status }),
       );
     };
-    request.onerror = () => reject(new Unreachable("the line broke", { key }));
+    request.onerror = () => reject(new Unreachable("the connection was lost", { key }));
     request.onabort = () => reject(signal.reason);
     signal.addEventListener("abort", () => request.abort(), { once: true });
     request.send(file);
