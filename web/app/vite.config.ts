@@ -3,7 +3,7 @@ import { defineConfig, type Plugin } from "vite";
 // The engine that the pages talk to while they are developed or previewed. `fusion serve --dev` prints its address.
 const engine = process.env["FUSION_URL"] ?? "http://127.0.0.1:8080";
 
-const doors = Object.fromEntries(
+const proxied = Object.fromEntries(
   ["/v1", "/openapi.json", "/docs", "/problems", "/sandbox"].map((path) => [
     path,
     { target: engine, changeOrigin: true, ws: true },
@@ -40,9 +40,9 @@ export default defineConfig({
     manifest: true,
     sourcemap: false,
   },
-  server: { proxy: doors },
+  server: { proxy: proxied },
   preview: {
-    proxy: doors,
+    proxy: proxied,
     // As strict as the binary, so that what it would refuse is seen here.
     headers: { "Content-Security-Policy": "default-src 'self'; img-src 'self' data: https:; base-uri 'none'; frame-ancestors 'none'" },
   },

@@ -24,7 +24,7 @@ interface Pending {
 export type WaitReason = "offline" | "overloaded" | "unknown";
 
 /** A request without its key. `place` is its subject: there is one open request for each place. */
-type Asked<O extends OperationId> = Omit<NonNullable<AskArguments<O>[0]>, "key" | "retry" | "waiting"> & {
+type OnceOptions<O extends OperationId> = Omit<NonNullable<AskArguments<O>[0]>, "key" | "retry" | "waiting"> & {
   place: string;
   /** Called if the response takes more than one attempt. */
   onWait?: (reason: WaitReason) => void;
@@ -35,7 +35,7 @@ export function pendingBody<B>(place: string): B | undefined {
   return pendingAt(place)?.body as B | undefined;
 }
 
-export async function askOnce<O extends OperationId>(operation: O, { place, onWait, ...ask }: Asked<O>): Promise<AnswerOf<O>> {
+export async function askOnce<O extends OperationId>(operation: O, { place, onWait, ...ask }: OnceOptions<O>): Promise<AnswerOf<O>> {
   const { key } = openQuestion(place, ask.body);
   const waiting = (why: Problem | Unreachable) => onWait?.(reasonOf(why));
   try {

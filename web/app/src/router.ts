@@ -60,7 +60,7 @@ export function startRouter(): void {
     const link = (event.target as Element).closest?.("a");
     if (!link || link.target || link.hasAttribute("download") || link.origin !== window.location.origin) return;
     const href = link.getAttribute("href") ?? "";
-    const served = ["/v1/", "/docs", "/openapi.json", "/problems"].some((door) => link.pathname.startsWith(door));
+    const served = ["/v1/", "/docs", "/openapi.json", "/problems"].some((path) => link.pathname.startsWith(path));
     if (href.startsWith("#") || served) return;
     event.preventDefault();
     navigate(link.href);

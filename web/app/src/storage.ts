@@ -34,12 +34,12 @@ export function forget(name: string): void {
 
 /** Calls back when another tab has changed the value of `name`. */
 export function onChangedElsewhere(name: string, callback: () => void): () => void {
-  const heard = (event: StorageEvent) => {
+  const onStorage = (event: StorageEvent) => {
     if (event.key === PREFIX + name) {
       memory.delete(name);
       callback();
     }
   };
-  addEventListener("storage", heard);
-  return () => removeEventListener("storage", heard);
+  addEventListener("storage", onStorage);
+  return () => removeEventListener("storage", onStorage);
 }

@@ -46,7 +46,7 @@ test("a guest buys from a drop and sees the order on its way", TEST, async (cont
   await stranger.page.getByRole("heading", { name: `Order ${number}` }).waitFor();
 });
 
-test("the bank asks first, and the payment waits for the answer", TEST, async (context) => {
+test("a payment waits until the bank's challenge is answered", TEST, async (context) => {
   const drop = await stage.shop.drop();
   const { page } = await stage.buyer(context);
   await openDrop(page, drop);
@@ -79,7 +79,7 @@ test("a declined card leaves the hold, and another card pays for it", TEST, asyn
   await confirmed(page);
 });
 
-test("a slow bank is waited for, in words", TEST, async (context) => {
+test("the page shows that a slow payment is in progress", TEST, async (context) => {
   const drop = await stage.shop.drop();
   const { page } = await stage.buyer(context);
   await openDrop(page, drop);
@@ -92,7 +92,7 @@ test("a slow bank is waited for, in words", TEST, async (context) => {
   await confirmed(page);
 });
 
-test("goods from the catalogue go by the cart, and a price that changed is agreed to first", TEST, async (context) => {
+test("products are bought through the cart, and a changed price must be accepted first", TEST, async (context) => {
   const { page } = await stage.buyer(context);
   await page.goto("/");
   await page.getByRole("searchbox").fill("keyboard");
@@ -118,7 +118,7 @@ test("goods from the catalogue go by the cart, and a price that changed is agree
   await confirmed(page);
 });
 
-test("filters stand in the address, and outlive a reload", TEST, async (context) => {
+test("filters are part of the URL and survive a reload", TEST, async (context) => {
   const { page } = await stage.buyer(context);
   await page.goto("/");
   await page.getByRole("button", { name: "Electronics" }).click();
@@ -142,7 +142,7 @@ test("filters stand in the address, and outlive a reload", TEST, async (context)
   await page.locator(".grid .card h3").nth(5).waitFor();
 });
 
-test("a forgotten password is set anew by the mailed link", TEST, async (context) => {
+test("a forgotten password is reset by the mailed link", TEST, async (context) => {
   const { page } = await stage.buyer(context);
   await page.goto("/account");
   await button(page, "No account yet? Create one").click();

@@ -71,7 +71,7 @@ test("a vendor schedules a drop, watches it live, and ends it", TEST, async (con
   assert.deepEqual([ended.state, ended.held], ["ended", 1]);
 });
 
-test("of a file with bad rows the good ones are taken in, and the bad ones are named", TEST, async (context) => {
+test("valid rows of a file are imported and invalid rows are listed", TEST, async (context) => {
   const { page } = await stage.buyer(context);
   await enter(page, "/console/import");
   const table = [
@@ -101,7 +101,7 @@ test("of a file with bad rows the good ones are taken in, and the bad ones are n
   await see(page, "Tin Kettle");
 });
 
-test("of a long file one sees how far it is", TEST, async (context) => {
+test("the progress of a long import is shown", TEST, async (context) => {
   const { page } = await stage.buyer(context);
   await enter(page, "/console/import");
   const head = "Handle,Title,Vendor,Type,Option1 Name,Option1 Value,Variant SKU,Variant Price,Variant Inventory Qty";
@@ -126,7 +126,7 @@ for (const [size, colorScheme, language, options] of /** @type {const} */ ([
   ["phone", "light", "en", PHONE],
   ["phone", "dark", "pl", { ...PHONE, locale: "pl-PL" }],
 ])) {
-  test(`nothing in the console is in the way of assistive technology, ${size}, ${colorScheme}, in ${language}; nothing is wider than the screen`, TEST, async (context) => {
+  test(`the console is accessible, ${size}, ${colorScheme}, in ${language}; nothing is wider than the screen`, TEST, async (context) => {
     const drop = await stage.shop.drop({ title: "Console Tee" });
     const { page } = await stage.buyer(context, { colorScheme, reducedMotion: "reduce", ...options });
     const look = async (/** @type {string} */ name) => {

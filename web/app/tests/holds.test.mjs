@@ -9,7 +9,7 @@ const stage = setting();
 
 const isHeld = (/** @type {import("playwright-core").Page} */ page) => page.getByRole("heading", { name: "Held for you" });
 
-test("of two who want the last unit one gets it, and the other is told that it may return, then that it is gone", TEST, async (context) => {
+test("the last unit goes to one buyer; the other sees that it may return, then that it is sold out", TEST, async (context) => {
   const drop = await stage.shop.drop({ sizes: { M: 1 } });
   const buyers = await Promise.all([stage.buyer(context), stage.buyer(context)]);
   await Promise.all(buyers.map(({ page }) => openDrop(page, drop)));
@@ -43,7 +43,7 @@ test("of two who want the last unit one gets it, and the other is told that it m
   assert.equal(await claimButton(winner.other).isDisabled(), true);
 });
 
-test("a tap that comes too late is told whether to wait, and the button wakes up when the unit returns", TEST, async (context) => {
+test("a late claim shows whether units may return, and the button becomes active when one does", TEST, async (context) => {
   const drop = await stage.shop.drop({ sizes: { M: 1 } });
   const [first, second] = await Promise.all([stage.buyer(context), stage.buyer(context)]);
   // The second's page hears of the first's claim later than its own tap.
@@ -69,7 +69,7 @@ test("a tap that comes too late is told whether to wait, and the button wakes up
   assert.equal(await second.page.getByText("M is held by other buyers").isVisible(), false);
 });
 
-test("a hold ends before one's eyes, and the unit can be claimed again", TEST, async (context) => {
+test("a hold expires on the page, and the unit can be claimed again", TEST, async (context) => {
   const drop = await stage.shop.drop({ hold_seconds: 5 });
   const { page } = await stage.buyer(context);
   await openDrop(page, drop);
@@ -104,7 +104,7 @@ test("a double click claims once", TEST, async (context) => {
   await page.getByRole("heading", { name: "2 held for you" }).waitFor();
 });
 
-test("the limit is told, and what one has stays in sight", TEST, async (context) => {
+test("the limit is shown, and the buyer's holds stay visible", TEST, async (context) => {
   const drop = await stage.shop.drop({ per_buyer_max: 1 });
   const { page } = await stage.buyer(context);
   await openDrop(page, drop);
@@ -114,7 +114,7 @@ test("the limit is told, and what one has stays in sight", TEST, async (context)
   await isHeld(page).waitFor();
 });
 
-test("a second tab sees the hold, and goes on with the payment of the first", TEST, async (context) => {
+test("a second tab shows the hold and continues the payment of the first", TEST, async (context) => {
   const drop = await stage.shop.drop();
   const { page, openTab } = await stage.buyer(context);
   await openDrop(page, drop);
@@ -157,7 +157,7 @@ test("a drop opens by itself, on the server's clock", TEST, async (context) => {
   await claim(page);
 });
 
-test("a drop that ends is over for those who watch, and what they hold can still be paid", TEST, async (context) => {
+test("viewers see that a drop has ended, and can still pay for their holds", TEST, async (context) => {
   const drop = await stage.shop.drop();
   const { page } = await stage.buyer(context);
   await openDrop(page, drop);
@@ -171,7 +171,7 @@ test("a drop that ends is over for those who watch, and what they hold can still
   await confirmed(page);
 });
 
-test("a drop for customers asks for an account, and the hold is theirs", TEST, async (context) => {
+test("a drop for customers requires an account, and the hold belongs to it", TEST, async (context) => {
   const drop = await stage.shop.drop({ audience: "customers" });
   const { page } = await stage.buyer(context);
   await openDrop(page, drop);

@@ -1,4 +1,4 @@
-// What a buyer is told, and when: confirmed, empty, not here, not now.
+// The messages for confirmations, empty states and errors.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -7,7 +7,7 @@ import { button, chooseCard, claim, claimButton, confirmed, fillAddress, link, o
 
 const stage = setting();
 
-test("a paid order is confirmed with its total and address, and an account is offered, which confirms itself", TEST, async (context) => {
+test("a paid order shows its total and address and offers an account", TEST, async (context) => {
   const drop = await stage.shop.drop();
   const { page } = await stage.buyer(context);
   await openDrop(page, drop);
@@ -29,7 +29,7 @@ test("a paid order is confirmed with its total and address, and an account is of
   await page.locator(".order-row").first().waitFor();
 });
 
-test("a second tab at the checkout is told when the first has paid", TEST, async (context) => {
+test("a second tab at the checkout shows that the first has paid", TEST, async (context) => {
   const drop = await stage.shop.drop();
   const { page, openTab } = await stage.buyer(context);
   await openDrop(page, drop);
@@ -54,7 +54,7 @@ test("a second tab at the checkout is told when the first has paid", TEST, async
   await confirmed(third);
 });
 
-test("a second tab that waits for a payment is told when it was given up", TEST, async (context) => {
+test("a second tab that waits for a payment shows its cancellation", TEST, async (context) => {
   const drop = await stage.shop.drop();
   const { page, openTab } = await stage.buyer(context);
   await openDrop(page, drop);
@@ -76,7 +76,7 @@ test("a second tab that waits for a payment is told when it was given up", TEST,
   await confirmed(second);
 });
 
-test("a page that did not load off line loads by itself when the line is back", TEST, async (context) => {
+test("a page that failed to load offline loads when the connection is back", TEST, async (context) => {
   const { page, context: profile } = await stage.buyer(context);
   await page.goto("/");
   await page.locator(".grid .card h3").first().waitFor();
@@ -88,7 +88,7 @@ test("a page that did not load off line loads by itself when the line is back", 
   await button(page, "Add to cart").waitFor();
 });
 
-test("a list that the server did not give is asked for again until it does", TEST, async (context) => {
+test("a failed list request is retried until it succeeds", TEST, async (context) => {
   const { page } = await stage.buyer(context);
   let isDown = true;
   await page.route("**/v1/products?*", (route) => (isDown ? route.abort() : route.continue()));
@@ -98,7 +98,7 @@ test("a list that the server did not give is asked for again until it does", TES
   await page.locator(".grid .card h3").first().waitFor();
 });
 
-test("what is empty says why", TEST, async (context) => {
+test("empty states give the reason", TEST, async (context) => {
   const { page } = await stage.buyer(context);
   await page.goto("/orders");
   await see(page, "No orders in this browser");

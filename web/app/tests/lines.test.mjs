@@ -62,7 +62,7 @@ test("a size that was put into a cart is on the order, in the mail and in the ex
   await page.getByRole("radio", { name: "M", exact: true }).check({ force: true });
   await button(page, "Add to cart").click();
   await see(page, "M · Black");
-  // Two sizes of one product are told apart by ear, too.
+  // Screen readers distinguish two sizes of one product.
   await page.getByRole("group", { name: /Pier Hoodie · M · Black/ }).waitFor();
   await button(page, "Check out").click();
   await see(page, "M · Black");

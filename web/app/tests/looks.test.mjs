@@ -62,7 +62,7 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
     ["wide", {}],
     ["phone", PHONE],
   ])) {
-    test(`nothing is in the way of assistive technology, ${colorScheme} and ${size}; nothing is wider than the screen`, { timeout: 60_000 }, async (context) => {
+    test(`the shop is accessible, ${colorScheme} and ${size}; nothing is wider than the screen`, { timeout: 60_000 }, async (context) => {
       const drop = await stage.shop.drop({ title: "Lantern Tee", sizes: { S: 3, M: 8, L: 30 } });
       const { page } = await stage.buyer(context, { colorScheme, reducedMotion: "reduce", ...options });
       for await (const name of everyPage(page, drop)) {
@@ -117,7 +117,7 @@ test("the shop speaks Polish, plural forms included, and remembers the choice", 
   assert.equal(await page.locator("html").getAttribute("lang"), "en");
 });
 
-test("with the keyboard alone one finds the drop, claims, and pays", TEST, async (context) => {
+test("a buyer can find the drop, claim and pay with the keyboard alone", TEST, async (context) => {
   const drop = await stage.shop.drop({ title: "Keyboard Tee" });
   const { page } = await stage.buyer(context);
   await page.goto("/");
@@ -166,7 +166,7 @@ test("with the keyboard alone one finds the drop, claims, and pays", TEST, async
   await page.locator(":focus", { hasText: /^Your order is confirmed$/ }).waitFor();
 });
 
-test("only milestones are read out: 10 seconds, and that it is sold out", TEST, async (context) => {
+test("screen readers announce milestones only: 10 seconds left, and sold out", TEST, async (context) => {
   const drop = await stage.shop.drop({ sizes: { M: 1 }, hold_seconds: 13 });
   const { page } = await stage.buyer(context);
   await page.addInitScript(() => {

@@ -16,7 +16,7 @@ const PRICES = [
 ];
 
 for (const { currency, amount, digits } of PRICES) {
-  test(`2499 ${currency} that a vendor types is saved and shown as such`, TEST, async (context) => {
+  test(`an amount of 2499 ${currency} is saved and displayed unchanged`, TEST, async (context) => {
     const { page } = await stage.buyer(context, { locale: "en-US" });
     await enterConsole(page, "/console/products/new", stage.shop.vendor);
     const title = `Thing for ${currency}`;

@@ -7,7 +7,7 @@ import { button, claim, claimButton, see, toCheckout } from "./harness/steps.mjs
 
 const stage = setting();
 
-test("an item without options, and one whose product cannot be seen, are called by the goods", TEST, async (context) => {
+test("an item without options, and one of a hidden product, show their product's title", TEST, async (context) => {
   const { page } = await stage.buyer(context);
   const sku = `RAW-SKU-${Date.now()}`;
   const money = { amount: 1500, currency: "USD" };
@@ -38,7 +38,7 @@ test("an item without options, and one whose product cannot be seen, are called 
   }
 });
 
-test("the holder of the last unit is told that it is theirs, and others that all are held", TEST, async (context) => {
+test("the holder of the last unit sees it as held, and other buyers see that all units are held", TEST, async (context) => {
   const drop = await stage.shop.drop({ sizes: { M: 1 } });
   const [holder, other] = await Promise.all([stage.buyer(context), stage.buyer(context)]);
   for (const { page } of [holder, other]) {

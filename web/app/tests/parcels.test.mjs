@@ -80,7 +80,7 @@ test("an order is sent in parcels, and the tracking of one is corrected", TEST, 
   assert.deepEqual(lines.map((/** @type {any} */ line) => [line.fulfilled_quantity, line.remaining_quantity]), [[3, 0], [1, 0]]);
 });
 
-test("units are refunded, and are available again", TEST, async (context) => {
+test("refunded units are available again", TEST, async (context) => {
   const { id, number, coat, skus } = await order();
   const { page } = await stage.buyer(context);
   await enterConsole(page, `/console/orders/${id}`, stage.shop.vendor);

@@ -7,7 +7,7 @@ import { button, chooseCard, claim, claimButton, confirmed, fillAddress, openDro
 
 const stage = setting();
 
-test("a reload loses nothing: not the hold, not what was typed, not the payment under way", TEST, async (context) => {
+test("a reload keeps the hold, the form input and the payment in progress", TEST, async (context) => {
   const drop = await stage.shop.drop();
   const { page } = await stage.buyer(context);
   await openDrop(page, drop);
@@ -28,7 +28,7 @@ test("a reload loses nothing: not the hold, not what was typed, not the payment 
   assert.deepEqual(await stage.standing(drop).then(({ held, sold }) => [held, sold]), [0, 1]);
 });
 
-test("a claim whose page went away before the answer is asked for again by the next page, and counts once", TEST, async (context) => {
+test("a claim whose page was closed before the response is retried by the next page and counts once", TEST, async (context) => {
   const drop = await stage.shop.drop();
   const { page } = await stage.buyer(context);
   // The server gets the claim; its answer never arrives, since the page is gone by then.
@@ -45,7 +45,7 @@ test("a claim whose page went away before the answer is asked for again by the n
   assert.equal((await stage.standing(drop)).held, 1);
 });
 
-test("off line the page says so; a tap meanwhile is kept, and counts once when the line is back", TEST, async (context) => {
+test("an offline page says so; a claim made offline is sent once when the connection is back", TEST, async (context) => {
   const drop = await stage.shop.drop();
   const { page, context: profile } = await stage.buyer(context);
   await openDrop(page, drop);
@@ -60,7 +60,7 @@ test("off line the page says so; a tap meanwhile is kept, and counts once when t
   assert.equal((await stage.standing(drop)).held, 1);
 });
 
-test("while no socket gets through, the drop is followed all the same", TEST, async (context) => {
+test("the drop is followed without a WebSocket", TEST, async (context) => {
   const drop = await stage.shop.drop();
   const { page } = await stage.buyer(context);
   await page.routeWebSocket("**/v1/ws", (socket) => socket.close());
@@ -74,7 +74,7 @@ test("while no socket gets through, the drop is followed all the same", TEST, as
   await see(other.page, "18 of 20 left");
 });
 
-test("an overloaded server is asked again, and the buyer is told", TEST, async (context) => {
+test("requests to an overloaded server are retried, and the buyer is informed", TEST, async (context) => {
   const drop = await stage.shop.drop();
   const { page } = await stage.buyer(context);
   await page.routeWebSocket("**/v1/ws", () => undefined);
@@ -92,7 +92,7 @@ test("an overloaded server is asked again, and the buyer is told", TEST, async (
   assert.equal(refusals, 3);
 });
 
-test("a session that was ended elsewhere is told, and one goes on as a guest only by choice", TEST, async (context) => {
+test("a session that was ended elsewhere is reported, and a guest session starts only by choice", TEST, async (context) => {
   const drop = await stage.shop.drop();
   const { page } = await stage.buyer(context);
   await openDrop(page, drop);
@@ -107,7 +107,7 @@ test("a session that was ended elsewhere is told, and one goes on as a guest onl
   assert.equal((await stage.standing(drop)).held, 2);
 });
 
-test("a server that dies and comes back finds the pages waiting, and they show the truth", TEST, async (context) => {
+test("pages reconnect to a restarted server and show its state", TEST, async (context) => {
   const drop = await stage.shop.drop({ sizes: { M: 3 } });
   const [holder, watcher] = await Promise.all([stage.buyer(context), stage.buyer(context)]);
   await Promise.all([openDrop(holder.page, drop), openDrop(watcher.page, drop)]);

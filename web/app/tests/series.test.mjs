@@ -62,7 +62,7 @@ async function clipped(/** @type {Page} */ page) {
 }
 
 for (const [size, options] of /** @type {const} */ ([["desktop", {}], ["phone", PHONE]])) {
-  test(`a burst is drawn as a burst, after a refresh too, and no label is cut off: ${size}`, TEST, async (context) => {
+  test(`a burst of claims is visible in the chart, also after a reload, and no label is cut off: ${size}`, TEST, async (context) => {
     const drop = await stage.shop.drop({ title: "Rush Tee", sizes: { M: 400 } });
     const { page } = await stage.buyer(context, options);
     await enterConsole(page, `/console/drops/${drop.id}`, stage.shop.vendor);
@@ -98,7 +98,7 @@ for (const [size, options] of /** @type {const} */ ([["desktop", {}], ["phone", 
   });
 }
 
-test("the newest claims say when and, masked, by whom, after a refresh too", TEST, async (context) => {
+test("the newest claims show their time and masked buyer, also after a reload", TEST, async (context) => {
   const drop = await stage.shop.drop({ title: "Quiet Tee" });
   const { ask } = stage.shop;
   const guest = await ask("POST", "/v1/sessions", {}, "");
@@ -119,7 +119,7 @@ test("the newest claims say when and, masked, by whom, after a refresh too", TES
   }
 });
 
-test("a drop that is over shows all of it, and one that nobody wanted says so", TEST, async (context) => {
+test("an ended drop shows its complete chart, and a drop without claims says so", TEST, async (context) => {
   const [wanted, unwanted] = [await stage.shop.drop({ title: "Gone Tee" }), await stage.shop.drop({ title: "Odd Tee" })];
   const { ask } = stage.shop;
   const { token } = await ask("POST", "/v1/sessions", {}, "");

@@ -27,7 +27,7 @@ async function product(/** @type {Record<string, unknown>} */ also = {}) {
   });
 }
 
-test("a product's link has title, description, picture and price, under the address with its handle", TEST, async () => {
+test("a product's preview has its title, description, picture and price, at the URL with its handle", TEST, async () => {
   const { id, handle } = await product();
   for (const path of [`/products/${id}`, `/products/${handle}-${id}`]) {
     const { status, html, said } = await ask(path);
@@ -46,7 +46,7 @@ test("a product's link has title, description, picture and price, under the addr
   assert.deepEqual([status, location], [307, `/products/${handle}-${id}`], "its handle alone leads to it");
 });
 
-test("a drop's link shows what it sells; without a picture the shop's own is there", TEST, async () => {
+test("a drop's preview shows its items, with the shop's picture if it has none", TEST, async () => {
   const drop = await stage.shop.drop({ title: "Night Market Tee" });
   const { status, said } = await ask(`/drops/${drop.id}`);
   assert.equal(status, 200);
@@ -57,7 +57,7 @@ test("a drop's link shows what it sells; without a picture the shop's own is the
   assert.deepEqual([picture.status, picture.headers.get("content-type")], [200, "image/png"]);
 });
 
-test("what is not there, or not to be seen, answers 404 with the shop's own page", TEST, async (context) => {
+test("missing and hidden pages return 404 with the shop's page", TEST, async (context) => {
   const draft = await product({ status: "draft" });
   const { page } = await stage.buyer(context);
   for (const path of ["/nothing-here", "/.env", "/wp-login.php", "/orders/%E0%A4%A", "/drops/01234567890123456789012345", `/products/${draft.id}`]) {
@@ -78,7 +78,7 @@ test("an address with a handle opens the drop", TEST, async (context) => {
   await claimButton(page).waitFor();
 });
 
-test("the examples of the API's reader can be reached and scrolled by keyboard", TEST, async (context) => {
+test("the examples of the API documentation can be reached and scrolled by keyboard", TEST, async (context) => {
   const { page } = await stage.buyer(context, { viewport: { width: 600, height: 800 } });
   await page.goto(`${stage.shop.url}/docs`);
   await page.locator("pre").first().waitFor();

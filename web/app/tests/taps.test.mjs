@@ -32,7 +32,7 @@ const under = (/** @type {Page} */ page, /** @type {{ x: number, y: number }} */
 const top = (/** @type {Page} */ page, size = "S") => claimButton(page, size).boundingBox().then((box) => box?.y);
 
 for (const [screen, options] of SCREENS) {
-  test(`on ${screen} a double tap on the first of three sizes holds one unit of it, and gives none back`, TEST, async (context) => {
+  test(`on ${screen} a double tap on the first of three sizes holds one unit of it and releases none`, TEST, async (context) => {
     const drop = await stage.shop.drop({ sizes: { S: 5, M: 5, L: 5 }, per_buyer_max: 5 });
     const { page } = await stage.buyer(context, options);
     await openDrop(page, drop, "S");
@@ -75,7 +75,7 @@ for (const [screen, options] of SCREENS) {
     await stays("after the drop has ended");
   });
 
-  test(`on ${screen} giving back asks first, and a second tap at the same place keeps the hold`, TEST, async (context) => {
+  test(`on ${screen} a release asks for confirmation, and a second tap at the same place keeps the hold`, TEST, async (context) => {
     const drop = await stage.shop.drop();
     const { page } = await stage.buyer(context, options);
     await openDrop(page, drop);
@@ -90,7 +90,7 @@ for (const [screen, options] of SCREENS) {
     assert.equal((await stage.standing(drop)).held, 0);
   });
 
-  test(`on ${screen} a double tap adds one to the cart, and touches nothing of the drawer that opens`, TEST, async (context) => {
+  test(`on ${screen} a double tap adds one item to the cart and does not activate the drawer that opens`, TEST, async (context) => {
     const drop = await stage.shop.drop();
     const { page } = await stage.buyer(context, options);
     // The drop has all the stock: there has to be more, and the product has to show it. It is read from lists, which
@@ -111,7 +111,7 @@ for (const [screen, options] of SCREENS) {
     assert.match(page.url(), /\/products\//);
   });
 
-  test(`on ${screen} a double tap on Pay pays once, and the bank's question is not answered by it`, TEST, async (context) => {
+  test(`on ${screen} a double tap on Pay pays once and does not answer the bank's challenge`, TEST, async (context) => {
     const drop = await stage.shop.drop();
     const { page } = await stage.buyer(context, options);
     await openDrop(page, drop);
@@ -137,7 +137,7 @@ for (const [screen, options] of SCREENS) {
   });
 }
 
-test("a limit that is reached is on the button, and giving back wakes it up", TEST, async (context) => {
+test("the button shows that the limit is reached, and a release makes it active", TEST, async (context) => {
   const drop = await stage.shop.drop({ per_buyer_max: 1, sizes: { S: 3, M: 3 } });
   const { page } = await stage.buyer(context);
   await openDrop(page, drop);

@@ -46,7 +46,7 @@ test("a cart's first payment is for the total that the page shows, and an addres
   await see(page, "Kowloon");
 });
 
-test("a country with states asks for one, and a wrong postal code is named at its field", TEST, async (context) => {
+test("a country with states requires one, and an invalid postal code is reported at its field", TEST, async (context) => {
   const drop = await stage.shop.drop();
   const { page } = await stage.buyer(context);
   await openDrop(page, drop);

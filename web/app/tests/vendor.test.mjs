@@ -86,7 +86,7 @@ test("an order is found by its number, refunded in part, and sent; another is ca
   assert.equal(cancelled.fulfillment_state, "cancelled");
 });
 
-test("a drop is kept as a draft, changed, published and called off; its units are back on the shelf", TEST, async (context) => {
+test("a drop is saved as a draft, changed, published and cancelled; its units return to the stock", TEST, async (context) => {
   const { page } = await stage.buyer(context);
   await enter(page, "/console/drops/new");
   await page.getByLabel("Find a product").fill("Stoneware Mug");
@@ -125,7 +125,7 @@ test("a drop is kept as a draft, changed, published and called off; its units ar
   await eventually(async () => (await levels()).available === before.available, "the units are back");
 });
 
-test("stock is counted anew, and nobody takes away what is bound", TEST, async (context) => {
+test("stock is adjusted, but not below the held and allocated units", TEST, async (context) => {
   await stage.shop.drop({ title: "Shelf Tee", sizes: { M: 4 } });
   const { page } = await stage.buyer(context);
   await enter(page, "/console/stock");
@@ -142,7 +142,7 @@ test("stock is counted anew, and nobody takes away what is bound", TEST, async (
   await see(page, /: \d+ on hand\.$/);
 });
 
-test("an address with signs of its own leads to that mailbox, and says nothing more to the mail program", TEST, async (context) => {
+test("an e-mail link with special characters addresses only that mailbox", TEST, async (context) => {
   const email = "o'neil?subject=x&bcc=eve%40evil.example#/{y}=`|@example.com";
   const drop = await stage.shop.drop({ title: "Escape Tee", sizes: { M: 1 } });
   const { id, number } = await order(drop, email);

@@ -33,7 +33,7 @@ async function links(/** @type {string} */ address, /** @type {number} */ count)
   }, `${count} links to ${address} are in the outbox`);
 }
 
-test("an account confirms its address by the mailed link, and claims then", TEST, async (context) => {
+test("an account verifies its address by the mailed link, then claims", TEST, async (context) => {
   const drop = await stage.shop.drop();
   const { page, openTab } = await stage.buyer(context);
   await signUp(page, "vera@example.com");
@@ -61,7 +61,7 @@ test("an account confirms its address by the mailed link, and claims then", TEST
   assert.equal(await page.getByText("Please verify your e-mail address").count(), 0);
 });
 
-test("a link that is over says so, in both languages, and what to do", TEST, async (context) => {
+test("an expired link says so, in both languages, with the next step", TEST, async (context) => {
   const { page } = await stage.buyer(context);
   for (const path of ["/verify#token=0123456789abcdef", "/verify"]) {
     await page.goto("/");
@@ -74,7 +74,7 @@ test("a link that is over says so, in both languages, and what to do", TEST, asy
   await see(polish.page, "Ten link jest już nieważny");
 });
 
-test("a password that is guessed first is refused at its field, in both languages", TEST, async (context) => {
+test("a common password is refused at its field, in both languages", TEST, async (context) => {
   const { page } = await stage.buyer(context);
   await signUp(page, "wanda@example.com", "Password123!");
   await see(page, "This password is too common. Choose another one.");
@@ -89,7 +89,7 @@ test("a password that is guessed first is refused at its field, in both language
   await see(polish.page, /To hasło jest zbyt popularne/);
 });
 
-test("after wrong passwords one is told when to try again, and the link to a new one", TEST, async (context) => {
+test("after wrong passwords the page shows when to try again and the link to reset the password", TEST, async (context) => {
   const { page } = await stage.buyer(context);
   // What the server answers then, without the minutes that it takes to get there.
   await page.route("**/v1/sessions", async (route) => {

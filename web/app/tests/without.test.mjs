@@ -27,7 +27,7 @@ const stage = setting(async () => {
 });
 after(() => refusing.close());
 
-test("the console says which mails were not delivered, and why", TEST, async (context) => {
+test("the console lists undelivered e-mails with the reason", TEST, async (context) => {
   const { ask, vendor } = stage.shop;
   const drop = await stage.shop.drop();
   const { page } = await stage.buyer(context);

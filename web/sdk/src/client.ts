@@ -7,7 +7,7 @@ import { attempt, type Attempt, type Line } from './rest/attempt.js';
 import { toRequest, type AnyAsk } from './rest/request.js';
 import { RETRY_DEFAULTS, untilAnswered, type RetryPolicy } from './rest/retry.js';
 import { ROUTES, type Route } from './routes.js';
-import { SessionKeeper, type SessionDoors } from './session/keeper.js';
+import { SessionKeeper, type SessionApi } from './session/keeper.js';
 import { memoryStore, type Session, type SessionStore } from './session/store.js';
 
 /** The options of a client. */
@@ -68,7 +68,7 @@ export class Client {
       attempt_ms_max: options.attempt_ms_max ?? ATTEMPT_MS_MAX,
     };
     const store = token ? memoryStore(sessionOf(token)) : (options.store ?? memoryStore());
-    this.session = new SessionKeeper(this.#doors(), store, this.clock);
+    this.session = new SessionKeeper(this.#sessionApi(), store, this.clock);
   }
 
   /**
@@ -145,12 +145,12 @@ export class Client {
     const route: Route = ROUTES[operation];
     const request = toRequest(route, ask, { base: this.url, tenant: this.#tenant, token, key });
     const repeatable = route.method !== 'POST' || key !== undefined || REPEATABLE.includes(operation);
-    let told = ask.told;
-    delete ask.told;
+    let failure = ask.failure;
+    delete ask.failure;
     const make = async (): Promise<Attempt> => {
-      if (!told) return attempt(this.#line, request, ask.signal);
-      const problem = told;
-      told = undefined;
+      if (!failure) return attempt(this.#line, request, ask.signal);
+      const problem = failure;
+      failure = undefined;
       return { kind: 'not_now', problem };
     };
     const policy = { ...this.#policy, ...ask.retry };
@@ -160,7 +160,7 @@ export class Client {
     return { status, body, etag: said('etag'), location: said('location'), replayed, key };
   }
 
-  #doors(): SessionDoors {
+  #sessionApi(): SessionApi {
     const session = (answer: Answer<unknown>) => answer.body as Session;
     return {
       start: async (body, token, { retry, waiting } = {}) => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ServerClock } from './clock.js';
 
-test('a clock that nothing is known of is the local one', () => {
+test('an unsynchronised clock is the local clock', () => {
   const clock = new ServerClock(() => 5_000);
   assert.equal(clock.now(), 5_000);
   assert.equal(clock.uncertainty_ms, Infinity);
@@ -12,17 +12,17 @@ test('several answers narrow the offset down to less than each of them', () => {
   let local = 0;
   const clock = new ServerClock(() => local);
   const ahead = 90_210;
-  for (let asked = 1_000; asked < 40_000; asked += 1_370) {
-    const heard = asked + 80;
-    local = heard;
-    const server = asked + 40 + ahead;
-    clock.observeHeaders(new Headers({ date: new Date(server).toUTCString() }), asked);
+  for (let sent = 1_000; sent < 40_000; sent += 1_370) {
+    const received = sent + 80;
+    local = received;
+    const server = sent + 40 + ahead;
+    clock.observeHeaders(new Headers({ date: new Date(server).toUTCString() }), sent);
   }
   assert.ok(Math.abs(clock.offset_ms - ahead) <= clock.uncertainty_ms + 1, `${clock.offset_ms}`);
   assert.ok(clock.uncertainty_ms < 300, `${clock.uncertainty_ms}`);
 });
 
-test('when a clock was set the newest answer counts', () => {
+test('after a clock change the newest response counts', () => {
   let local = 10_000;
   const clock = new ServerClock(() => local);
   clock.observe(10_000, 9_990, 10_000);
@@ -31,13 +31,13 @@ test('when a clock was set the newest answer counts', () => {
   assert.ok(Math.abs(clock.offset_ms + 50_000) <= 10);
 });
 
-test('an answer out of a cache says nothing of the time', () => {
+test('a cached response does not affect the clock', () => {
   const clock = new ServerClock(() => 10_000);
   clock.observeHeaders(new Headers({ date: new Date(0).toUTCString(), age: '10' }), 9_000);
   assert.equal(clock.offset_ms, 0);
 });
 
-test('a countdown ends at nought', () => {
+test('a countdown ends at zero', () => {
   const clock = new ServerClock(() => 60_000);
   assert.equal(clock.until(new Date(61_500).toISOString()), 1_500);
   assert.equal(clock.until(1_000), 0);

@@ -15,13 +15,13 @@ before(async () => {
 });
 after(() => shop?.stop());
 
-test('the one that buys has an order in the end', async () => {
+test('the buying example ends with an order', async () => {
   const { stdout, stderr } = await promisify(execFile)(process.execPath, [...NODE, 'examples/buy.mjs', shop.url]);
   assert.match(stdout, /^held for \d+ s: \S+\ncompleted: order [0-9A-Z]{26}\n$/);
   assert.equal(stderr, '');
 });
 
-test('the one that watches tells how the drop stands, until it is interrupted', async () => {
+test('the watching example prints the state of the drop until it is interrupted', async () => {
   const watching = spawn(process.execPath, [...NODE, 'examples/watch.mjs', shop.url], { stdio: ['ignore', 'pipe', 'inherit'] });
   const exited = once(watching, 'exit');
   let said = '';

@@ -31,7 +31,7 @@ test('an amount is shown with the decimals of its currency in every language', (
   }
 });
 
-test('what is typed is what is shown: 2499 of every currency', () => {
+test('typed amounts are displayed unchanged: 2499 of every currency', () => {
   for (const currency of CURRENCIES) {
     const amount = parseAmount('2499', currency, 'en');
     assert.equal(amount, 2499 * 10 ** currencyDecimals(currency), currency);
@@ -43,7 +43,7 @@ test('what is typed is what is shown: 2499 of every currency', () => {
   assert.equal(decimal(Number.MAX_SAFE_INTEGER, 'USD'), '90071992547409.91');
 });
 
-test('what could be two amounts is none', () => {
+test('an ambiguous amount is rejected', () => {
   assert.equal(parseAmount('25,000', 'IQD', 'en'), undefined);
   assert.equal(parseAmount('25.000', 'IQD', 'en'), 25_000);
   assert.equal(parseAmount('25,000', 'IQD', 'pl'), 25_000);

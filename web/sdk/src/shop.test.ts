@@ -82,7 +82,7 @@ test('a guest claims, pays, and reads the order', async () => {
   assert.equal(order.lines[0]?.sku, sku);
 });
 
-test('an answer that was lost is heard by the same key, and nothing happens twice', async () => {
+test('a request whose response was lost is repeated with the same key and executed once', async () => {
   const network = losing('/claims', 2);
   const client = guest({ fetch: network.fetch });
   const { id, sku } = await openDrop(client);
@@ -102,14 +102,14 @@ test('a key that was used for something else is refused at once', async () => {
   await assert.rejects(again, (error) => isProblem(error, 'idempotency_key_reused'));
 });
 
-test('a limit says how many are left', async () => {
+test('a limit gives the remaining units', async () => {
   const client = guest();
   const { id, sku, per_buyer_max } = await openDrop(client);
   const claimed = client.call('create_claim', { params: { id }, body: { sku, quantity: per_buyer_max + 1 } });
   await assert.rejects(claimed, (error) => isProblem(error, 'limit_reached') && error.remaining === per_buyer_max);
 });
 
-test('a drop that is not open says when it is', async () => {
+test('a drop that is not open gives its start', async () => {
   const client = guest();
   const product = (await client.call('list_products', { params: { limit: 1 } })).items[0];
   const starts_at = new Date(Date.now() + 3_600_000).toISOString();
@@ -136,7 +136,7 @@ test('a drop that is not open says when it is', async () => {
   );
 });
 
-test('what has not changed is not sent again', async () => {
+test('an unchanged resource returns 304', async () => {
   const client = guest();
   const { id, sku } = await openDrop(client);
   const ask = (etag: string) => client.ask('get_drop', { params: { id }, etag });
@@ -178,7 +178,7 @@ test('a guest who signs up, and signs in elsewhere as another guest, keeps what 
   assert.equal(elsewhere.session.current, undefined);
 });
 
-test('a token that is not good is renewed, and the call is made again', async () => {
+test('an invalid token is renewed and the call repeated', async () => {
   const store = memoryStore();
   const client = guest({ store });
   const session = await client.session.start();
@@ -189,7 +189,7 @@ test('a token that is not good is renewed, and the call is made again', async ()
   assert.notEqual(again.session.current?.token, session.token);
 });
 
-test('a session that was ended elsewhere is told to be over', async () => {
+test('a session that was ended elsewhere is reported', async () => {
   const store = memoryStore();
   const client = guest({ store });
   const session = await client.session.start();
@@ -209,19 +209,19 @@ test('a table is imported', async () => {
   assert.equal(items.length, 1);
 });
 
-test('a shop that is not there is out of reach, whatever is asked', async () => {
+test('calls to an unreachable shop fail as unreachable', async () => {
   const client = createClient({ url: 'http://127.0.0.1:9', retry: { attempts_max: 2, first_ms: 1 } });
   await assert.rejects(client.call('list_drops'), Unreachable);
 });
 
-test('what the schema refuses names the field', async () => {
+test('an invalid request names the field', async () => {
   const client = guest();
   const { id } = await openDrop(client);
   const claimed = client.call('create_claim', { params: { id }, body: { quantity: 'one' as never } });
   await assert.rejects(claimed, (error) => error instanceof Problem && error.errors[0]?.pointer === '/quantity');
 });
 
-test('a drop is followed by polling where nothing else gets through', async () => {
+test('a drop is followed by polling without a WebSocket or stream', async () => {
   const client = guest();
   const blocked = (path: string) => path.includes('/v1/stream');
   const polling = guest({ fetch: (url, init) => (blocked(String(url)) ? Promise.reject(new TypeError('blocked')) : fetch(url, init)) });

@@ -67,19 +67,19 @@ export function VerifyFirst() {
 /** Requests another link and shows the outcome. */
 export function SendAgain() {
   const [working, setWorking] = useState(false);
-  const [said, setSaid] = useState<string>();
+  const [message, setMessage] = useState<string>();
   const send = async () => {
     if (working) return;
     setWorking(true);
-    setSaid(undefined);
+    setMessage(undefined);
     try {
       await call("create_verification_mail");
-      setSaid(t("verify.sent"));
+      setMessage(t("verify.sent"));
     } catch (thrown) {
       const error = asShopError(thrown);
       if (error.code === "not_allowed") await lookAtAccount();
-      else if (error.code === "rate_limited") setSaid(t("verify.tooMany", { when: inTime(error.retryAfterMs ?? 1_000) }));
-      else setSaid(errorText(error));
+      else if (error.code === "rate_limited") setMessage(t("verify.tooMany", { when: inTime(error.retryAfterMs ?? 1_000) }));
+      else setMessage(errorText(error));
     } finally {
       setWorking(false);
     }
@@ -89,7 +89,7 @@ export function SendAgain() {
       <button class="button" type="button" aria-disabled={working} onClick={() => void send()}>
         {t(working ? "account.working" : "verify.again")}
       </button>
-      <span role="status">{said}</span>
+      <span role="status">{message}</span>
     </>
   );
 }

@@ -117,8 +117,8 @@ export function CheckoutForm({ total, sending, onPay, refused }: Props) {
 }
 
 function rememberedContact(): Contact {
-  const kept = recall<Record<string, string>>("contact") ?? {};
-  return { ...kept, country: kept["country"] || likelyCountry(), email: kept["email"] || session.value?.email || "" };
+  const stored = recall<Record<string, string>>("contact") ?? {};
+  return { ...stored, country: stored["country"] || likelyCountry(), email: stored["email"] || session.value?.email || "" };
 }
 
 function faults(contact: Contact, fields: AddressField[]): Partial<Record<string, string>> {

@@ -1,8 +1,8 @@
 /** The payment providers of this shop, which the server writes into the page. */
-const said = document.querySelector<HTMLMetaElement>('meta[name="fusion:payments"]')?.content;
+const configured = document.querySelector<HTMLMetaElement>('meta[name="fusion:payments"]')?.content;
 
 /** Pages from the development server (`vite`) lack the tag; they allow the sandbox. */
-const providers = said === undefined ? ["sandbox"] : said.split(" ").filter(Boolean);
+const providers = configured === undefined ? ["sandbox"] : configured.split(" ").filter(Boolean);
 
 /** Whether the shop has any payment provider. */
 export const CAN_PAY = providers.length > 0;

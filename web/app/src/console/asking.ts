@@ -55,8 +55,8 @@ export async function read<Op extends OperationId>(operation: Op, ...ask: AskArg
 
 /** Returns the key of the open request at `name` if it is the same request, otherwise a new key. */
 export function openKey(name: string, question: string): string {
-  const kept = recall<Pending>(name);
-  if (kept && kept.question === question && Date.now() - kept.since < KEY_AGE_MAX_MS) return kept.key;
+  const stored = recall<Pending>(name);
+  if (stored && stored.question === question && Date.now() - stored.since < KEY_AGE_MAX_MS) return stored.key;
   const fresh: Pending = { key: newKey(), question, since: Date.now() };
   keep(name, fresh);
   return fresh.key;

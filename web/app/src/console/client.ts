@@ -20,16 +20,16 @@ const STAFF_ROLES = ["vendor", "admin"];
 
 /** A store that can also adopt a session from elsewhere, and notifies the client of it. */
 function openStore(): SessionStore & { adopt(session: Session): void } {
-  const kept = localStore(STORE_NAME);
+  const stored = localStore(STORE_NAME);
   let tell = () => {};
   return {
-    ...kept,
+    ...stored,
     watch(changed) {
       tell = changed;
-      return kept.watch?.(changed) ?? (() => undefined);
+      return stored.watch?.(changed) ?? (() => undefined);
     },
     adopt(session) {
-      kept.save(session);
+      stored.save(session);
       tell();
     },
   };

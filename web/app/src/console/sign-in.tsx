@@ -12,17 +12,17 @@ import { ct } from "./words";
 
 export function SignIn() {
   return (
-    <div class="console-door">
-      <PageTitle plain={ct("door.title")} />
-      <p class="quiet">{ct("door.text")}</p>
+    <div class="console-sign-in">
+      <PageTitle plain={ct("signIn.title")} />
+      <p class="quiet">{ct("signIn.text")}</p>
       {sessionEnded.value && (
-        <Notice tone="warn" title={ct("door.endedTitle")} alert>
-          {ct("door.endedText")}
+        <Notice tone="warn" title={ct("signIn.endedTitle")} alert>
+          {ct("signIn.endedText")}
         </Notice>
       )}
       <PasswordForm />
-      <details class="door-token">
-        <summary>{ct("door.tokenTitle")}</summary>
+      <details class="token-form">
+        <summary>{ct("signIn.tokenTitle")}</summary>
         <TokenForm />
       </details>
     </div>
@@ -106,7 +106,7 @@ function TokenForm() {
       await useToken(plain);
     } catch (thrown) {
       const refused = thrown instanceof TypeError || isProblem(thrown, "invalid_token", "authentication_required");
-      setFailed(refused ? ct("door.tokenBad") : problemText(thrown));
+      setFailed(refused ? ct("signIn.tokenBad") : problemText(thrown));
       focusField("token");
     } finally {
       setWorking(false);
@@ -117,16 +117,16 @@ function TokenForm() {
     <form class="account" noValidate onSubmit={(event) => void submit(event)}>
       <Field
         name="token"
-        label={ct("door.token")}
+        label={ct("signIn.token")}
         value={token}
         onValue={setToken}
-        hint={ct("door.tokenHint")}
+        hint={ct("signIn.tokenHint")}
         error={failed}
         autocomplete="off"
         spellcheck={false}
       />
       <button class="button second" type="submit" aria-disabled={working}>
-        {working ? t("account.working") : ct("door.useToken")}
+        {working ? t("account.working") : ct("signIn.useToken")}
       </button>
     </form>
   );
@@ -136,15 +136,15 @@ function TokenForm() {
 export function NotStaff() {
   const who = staffEmail.value;
   return (
-    <div class="console-door">
-      <PageTitle plain={ct("door.forbiddenTitle")} />
+    <div class="console-sign-in">
+      <PageTitle plain={ct("signIn.forbiddenTitle")} />
       <Notice
         tone="warn"
-        title={who ? ct("door.forbiddenAs", { email: who }) : ct("door.forbidden")}
+        title={who ? ct("signIn.forbiddenAs", { email: who }) : ct("signIn.forbidden")}
         actions={
           <>
             <button class="button" type="button" onClick={() => void signOutStaff()}>
-              {ct("door.other")}
+              {ct("signIn.other")}
             </button>
             <a class="button second" href="/">
               {t("common.toShop")}
@@ -152,7 +152,7 @@ export function NotStaff() {
           </>
         }
       >
-        {ct("door.forbiddenText")}
+        {ct("signIn.forbiddenText")}
       </Notice>
     </div>
   );

@@ -7,20 +7,20 @@ import { announce } from "../ui/announcer";
 const MILESTONES_S = [60, 30, 10] as const;
 
 export function useMilestones(until: string | undefined): void {
-  const said = useRef<{ until: string | undefined; next: number }>({ until: undefined, next: 0 });
+  const announced = useRef<{ until: string | undefined; next: number }>({ until: undefined, next: 0 });
   useEffect(
     () =>
       now.subscribe((instant) => {
         if (until === undefined) return;
         const leftS = msUntil(until, instant) / 1000;
-        if (said.current.until !== until) {
+        if (announced.current.until !== until) {
           // Milestones that passed before the page was opened are not announced.
-          said.current = { until, next: MILESTONES_S.filter((second) => second >= leftS).length };
+          announced.current = { until, next: MILESTONES_S.filter((second) => second >= leftS).length };
         }
-        const next = MILESTONES_S[said.current.next];
+        const next = MILESTONES_S[announced.current.next];
         if (next === undefined || leftS > next || leftS <= 0) return;
-        said.current.next = MILESTONES_S.filter((second) => second >= leftS).length;
-        announce(t(`milestone.${MILESTONES_S[said.current.next - 1] ?? next}`));
+        announced.current.next = MILESTONES_S.filter((second) => second >= leftS).length;
+        announce(t(`milestone.${MILESTONES_S[announced.current.next - 1] ?? next}`));
       }),
     [until],
   );

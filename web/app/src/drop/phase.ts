@@ -26,13 +26,13 @@ export function phaseOf(drop: Drop, now: number): Phase {
   }
 }
 
-export type ItemState = "waiting" | "available" | "all_held" | "gone" | "closed";
+export type ItemState = "waiting" | "available" | "all_held" | "sold_out" | "closed";
 
 export function itemStateOf(item: DropItem, phase: Phase): ItemState {
   if (phase === "scheduled" || phase === "opening") return "waiting";
   if (phase === "ended" || phase === "cancelled") return "closed";
   if (item.available > 0) return "available";
-  return item.held > 0 ? "all_held" : "gone";
+  return item.held > 0 ? "all_held" : "sold_out";
 }
 
 /** At or below this number, the remaining units are shown in the warning colour. */

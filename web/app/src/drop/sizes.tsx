@@ -41,14 +41,14 @@ function Size({ item, phase, flow, name, barred, isAtLimit, onHeld, onLook }: Si
   };
   return (
     <li
-      class={state === "gone" || state === "closed" ? "size gone" : "size"}
+      class={state === "sold_out" || state === "closed" ? "size inactive" : "size"}
       onPointerEnter={() => onLook(item.sku)}
       onFocusIn={() => onLook(item.sku)}
     >
       <div>
         <p class="size-name">{name}</p>
         <p class={state === "available" && item.available <= FEW ? "size-left few digits" : "size-left digits"}>
-          {state === "gone"
+          {state === "sold_out"
             ? t("drop.itemGone")
             : state === "all_held"
               ? t(isMine ? "drop.itemMine" : "drop.itemHeld")

@@ -58,7 +58,7 @@ function ProductView({ product }: { product: Product }) {
                 const options = chosen.map((old, at) => (at === index ? value : old));
                 const there = product.variants.find((one) => sameOptions(one.options, options));
                 return (
-                  <label key={value} class={there?.in_stock ? "option-value" : "option-value gone"}>
+                  <label key={value} class={there?.in_stock ? "option-value" : "option-value sold-out"}>
                     <input
                       type="radio"
                       name={`option-${index}`}
@@ -111,7 +111,7 @@ function AddToCart({ variant }: { variant: Variant | undefined }) {
 
   return (
     <>
-      <p class={inStock ? "stock-line" : "stock-line gone"}>
+      <p class={inStock ? "stock-line" : "stock-line sold-out"}>
         <Icon name={inStock ? "check" : "info"} />
         {t(inStock ? "product.inStock" : variant ? "product.soldOut" : "product.unavailable")}
       </p>

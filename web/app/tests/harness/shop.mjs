@@ -26,15 +26,15 @@ export async function startShop(more = {}) {
   if (!existsSync(BINARY)) throw new Error(`no binary at ${BINARY}: build it, or name one by FUSION_BIN`);
   const folder = await mkdtemp(join(tmpdir(), "fusion-pages-"));
   let server = serve(folder, PAGES ? BEHIND_PAGES : "127.0.0.1:0", more);
-  const said = await untilReady(server);
-  const url = /^http:\/\/\S+$/m.exec(said)?.[0] ?? "";
-  const vendor = /^\s*vendor\s+(\S+)/m.exec(said)?.[1] ?? "";
+  const output = await untilReady(server);
+  const url = /^http:\/\/\S+$/m.exec(output)?.[0] ?? "";
+  const vendor = /^\s*vendor\s+(\S+)/m.exec(output)?.[1] ?? "";
 
   const kill = async (/** @type {NodeJS.Signals} */ signal = "SIGKILL") => {
     if (server.exitCode !== null || server.signalCode !== null) return;
-    const gone = new Promise((done) => server.once("exit", done));
+    const exited = new Promise((done) => server.once("exit", done));
     server.kill(signal);
-    await gone;
+    await exited;
   };
 
   /**
@@ -133,21 +133,21 @@ function serve(folder, listen, { flags = [], env = {} }) {
 /** @returns {Promise<string>} */
 function untilReady(/** @type {import("node:child_process").ChildProcess} */ server) {
   return new Promise((resolve, reject) => {
-    let said = "";
-    const timer = setTimeout(() => reject(new Error(`the shop did not start: ${said}`)), START_MS_MAX);
-    const hear = async (/** @type {Buffer} */ piece) => {
-      said += piece.toString();
-      // The address comes last, and the doors are open by then.
-      const url = /^http:\/\/\S+$/m.exec(said)?.[0];
+    let output = "";
+    const timer = setTimeout(() => reject(new Error(`the shop did not start: ${output}`)), START_MS_MAX);
+    const collect = async (/** @type {Buffer} */ piece) => {
+      output += piece.toString();
+      // The URL is printed last, when the server accepts connections.
+      const url = /^http:\/\/\S+$/m.exec(output)?.[0];
       if (!url) return;
       clearTimeout(timer);
       const ready = await fetch(`${url}/readyz`).catch((/** @type {unknown} */ error) => error);
-      if (ready instanceof Response && ready.ok) resolve(said);
+      if (ready instanceof Response && ready.ok) resolve(output);
       else reject(new Error(`the shop at ${url} is not ready: ${ready}`));
     };
-    server.stdout?.on("data", hear);
-    server.stderr?.on("data", hear);
+    server.stdout?.on("data", collect);
+    server.stderr?.on("data", collect);
     server.once("error", reject);
-    server.once("exit", (code) => reject(new Error(`the shop ended with ${code}: ${said}`)));
+    server.once("exit", (code) => reject(new Error(`the shop ended with ${code}: ${output}`)));
   });
 }

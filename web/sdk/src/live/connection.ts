@@ -42,7 +42,7 @@ export interface ConnectionOptions {
   /** Called when frames may follow `hello`; they need not wait for the welcome. */
   readonly opened: () => void;
   /** Receives every frame except pings. */
-  readonly hear: (frame: ServerFrame) => void;
+  readonly receive: (frame: ServerFrame) => void;
 }
 
 /** The subprotocol: frames as JSON. */
@@ -171,7 +171,7 @@ export class Connection {
       }
       if (frame.op === 'welcome') this.#welcome(frame.ping_ms, frame.limits);
       if (frame.op === 'draining') this.#draining(frame.reconnect_in_ms);
-      this.#options.hear(frame);
+      this.#options.receive(frame);
     }
   }
 

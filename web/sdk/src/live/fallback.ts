@@ -94,7 +94,7 @@ export class Fallback {
       last_event_id: this.#last_event_id,
       silence_ms_max,
       signal,
-      heard: (id) => {
+      received: (id) => {
         delivered = true;
         this.#last_event_id = id ?? this.#last_event_id;
         this.#delivers('stream');

@@ -27,13 +27,13 @@ afterEach(() => open.splice(0).forEach((live) => live.close()));
 
 function begin(options: LiveOptions = {}, client_options: ClientOptions = {}) {
   const sockets = fakeSockets();
-  const asked: { url: string; key: string | null }[] = [];
+  const requests: { url: string; key: string | null }[] = [];
   const client = createClient({
     url: 'http://shop.test',
     token: tokenOf('S'),
     retry: { first_ms: 1, longest_ms: 2, attempts_max: 2 },
     fetch: async (url, init) => {
-      asked.push({ url: String(url), key: new Headers(init?.headers).get('idempotency-key') });
+      requests.push({ url: String(url), key: new Headers(init?.headers).get('idempotency-key') });
       return json({ id: 'by rest' });
     },
     ...client_options,
@@ -47,42 +47,42 @@ function begin(options: LiveOptions = {}, client_options: ClientOptions = {}) {
   const states: LiveState[] = [];
   live.onStatus(({ state }) => states.push(state));
   const socket = (nth: number) => eventually(() => sockets.made[nth], `socket ${nth}`);
-  return { live, client, sockets, socket, asked, states };
+  return { live, client, sockets, socket, requests, states };
 }
 
 /** Listens to the drop and records what it receives. */
 function listen(live: Live) {
-  const heard: unknown[] = [];
+  const received: unknown[] = [];
   const off = live.topic(TOPIC).on({
-    state: (state) => heard.push((state as { available?: number }).available),
-    fact: (fact) => heard.push(fact.type),
-    gap: () => heard.push('gap'),
-    refused: (problem) => heard.push(problem.code),
+    state: (state) => received.push((state as { available?: number }).available),
+    fact: (fact) => received.push(fact.type),
+    gap: () => received.push('gap'),
+    refused: (problem) => received.push(problem.code),
   });
-  return { heard, off };
+  return { received, off };
 }
 
 test('hello comes first, with the token and without it in the address', async () => {
   const { live, socket, states } = begin();
-  const { heard } = listen(live);
+  const { received } = listen(live);
   const server = await socket(0);
   assert.equal(server.url, 'ws://shop.test/v1/ws');
   assert.deepEqual(server.protocols, ['fusion.v1.json']);
   server.opens();
-  await eventually(() => server.heard.length === 2);
-  assert.deepEqual(server.heard[0], { op: 'hello', client: 'fusion-client-js', token: tokenOf('S') });
-  assert.deepEqual(server.heard[1], { op: 'subscribe', topic: TOPIC });
+  await eventually(() => server.received.length === 2);
+  assert.deepEqual(server.received[0], { op: 'hello', client: 'fusion-client-js', token: tokenOf('S') });
+  assert.deepEqual(server.received[1], { op: 'subscribe', topic: TOPIC });
   assert.equal(server.messages, 1);
   server.welcomes();
   server.says(subscribed(4, { state: { available: 80 } }), { op: 'state', topic: TOPIC, offset: 4, data: { available: 79 } });
   server.says(ended, ended);
-  assert.deepEqual(heard, [80, 79, 'drop_ended']);
+  assert.deepEqual(received, [80, 79, 'drop_ended']);
   assert.deepEqual(states, ['connecting', 'live']);
 });
 
-test('after a broken connection it goes on from its place, and no fact is lost or told twice', async () => {
+test('after a broken connection it resumes, and no event is lost or duplicated', async () => {
   const { live, socket, states } = begin();
-  const { heard } = listen(live);
+  const { received } = listen(live);
   (await socket(0)).welcomes();
   (await socket(0)).says(subscribed(4, { state: { available: 80 } }), ended);
   (await socket(0)).ends();
@@ -91,13 +91,13 @@ test('after a broken connection it goes on from its place, and no fact is lost o
   await eventually(() => again.all('subscribe').length === 1);
   assert.deepEqual(again.all('subscribe')[0]?.since, { epoch: 'e1', offset: 5 });
   again.says(subscribed(5), ended, { ...ended, offset: 6, type: 'drop_cancelled' });
-  assert.deepEqual(heard, [80, 'drop_ended', 'drop_cancelled']);
+  assert.deepEqual(received, [80, 'drop_ended', 'drop_cancelled']);
   assert.deepEqual(states, ['connecting', 'live', 'connecting', 'live']);
 });
 
-test('a place that is gone is told as one gap, with the fresh state', async () => {
+test('an offset that is no longer available yields one gap with the current state', async () => {
   const { live, socket } = begin();
-  const { heard } = listen(live);
+  const { received } = listen(live);
   (await socket(0)).welcomes();
   (await socket(0)).says(subscribed(4, { state: { available: 80 } }));
   (await socket(0)).ends();
@@ -106,10 +106,10 @@ test('a place that is gone is told as one gap, with the fresh state', async () =
   again.says({ op: 'subscribed', topic: TOPIC, epoch: 'e2', offset: 1, state: { available: 3 } });
   again.says({ op: 'gap', topic: TOPIC });
   again.says({ op: 'subscribed', topic: TOPIC, epoch: 'e2', offset: 9, state: { available: 2 } });
-  assert.deepEqual(heard, [80, 'gap', 3, 'gap', 2]);
+  assert.deepEqual(received, [80, 'gap', 3, 'gap', 2]);
 });
 
-test('who follows the state alone asks for a fresh one', async () => {
+test('a subscriber to the state alone requests the current state', async () => {
   const { live, socket } = begin();
   live.topic(TOPIC).on({ state: () => undefined });
   (await socket(0)).welcomes();
@@ -121,7 +121,7 @@ test('who follows the state alone asks for a fresh one', async () => {
   assert.equal(again.all('subscribe')[0]?.since, undefined);
 });
 
-test('a topic is left when nobody listens any more, and not by stopping and starting at once', async () => {
+test('a topic is unsubscribed when its last listener leaves, but not by an immediate resubscription', async () => {
   const { live, socket } = begin();
   const first = listen(live);
   const server = await socket(0);
@@ -134,7 +134,7 @@ test('a topic is left when nobody listens any more, and not by stopping and star
   assert.equal(server.all('subscribe').length, 1);
 });
 
-test('a ping is answered, and a silent server is left', async () => {
+test('a ping is answered, and a silent server is disconnected', async () => {
   const { live, socket } = begin();
   listen(live);
   const server = await socket(0);
@@ -154,7 +154,7 @@ test('a socket that fails without saying that it is closed is closed', async () 
   assert.equal(live.status.state, 'live');
 });
 
-test('after draining it comes back when it was told to', async () => {
+test('after draining it reconnects at the announced time', async () => {
   const { live, socket, sockets } = begin({ backoff: { first_ms: 60_000, longest_ms: 60_000 } });
   listen(live);
   const server = await socket(0);
@@ -167,7 +167,7 @@ test('after draining it comes back when it was told to', async () => {
   assert.equal(sockets.made.length, 2);
 });
 
-test('codes from 4500 on stop it with an error, and tell those who iterate', async () => {
+test('codes from 4500 stop it with an error that iterators receive', async () => {
   const { live, socket, states } = begin();
   const states_of_topic = live.topic(TOPIC).states();
   const next = states_of_topic.next();
@@ -212,7 +212,7 @@ test('a refused token is renewed once; the second refusal stops it', async () =>
   await eventually(() => live.status.state === 'stopped');
 });
 
-test('somebody else does not go on with the same connection', async () => {
+test('a connection is not reused for another subject', async () => {
   const { live, client, socket } = begin();
   listen(live);
   (await socket(0)).welcomes();
@@ -223,21 +223,21 @@ test('somebody else does not go on with the same connection', async () => {
   assert.equal(again.all('hello')[0]?.token, undefined);
 });
 
-test('a topic that is refused for now is asked for again, and one that is not for us is told', async () => {
+test('a temporarily refused topic is retried, and a forbidden topic is reported', async () => {
   const { live, socket } = begin();
-  const { heard } = listen(live);
+  const { received } = listen(live);
   const server = await socket(0);
   server.welcomes();
   await eventually(() => server.all('subscribe').length === 1);
   server.says({ op: 'refused', topic: TOPIC, problem: refusal('unavailable', 503) });
   await eventually(() => server.all('subscribe').length === 2);
   server.says({ op: 'refused', topic: TOPIC, problem: refusal('forbidden', 403) });
-  assert.deepEqual(heard, ['forbidden']);
+  assert.deepEqual(received, ['forbidden']);
   await assert.rejects(live.topic(TOPIC).states().next(), (error) => isProblem(error, 'forbidden'));
 });
 
 test('commands of one turn go in one message, and replies come in any order', async () => {
-  const { live, socket, asked } = begin();
+  const { live, socket, requests } = begin();
   live.connect();
   const server = await socket(0);
   server.welcomes();
@@ -253,11 +253,11 @@ test('commands of one turn go in one message, and replies come in any order', as
   server.says({ op: 'reply', id: first.id, status: 409, problem: refusal('sold_out', 409) });
   assert.deepEqual(await two, { id: 'second' });
   await assert.rejects(one, (error) => isProblem(error, 'sold_out') && error.may_return);
-  assert.equal(asked.length, 0);
+  assert.equal(requests.length, 0);
 });
 
-test('what the shop cannot do now is asked for again by the same key, not before the shop wants it', async () => {
-  const { live, socket, asked } = begin();
+test('a temporarily refused command is retried with the same key after the requested time', async () => {
+  const { live, socket, requests } = begin();
   live.connect();
   const server = await socket(0);
   server.welcomes();
@@ -271,11 +271,11 @@ test('what the shop cannot do now is asked for again by the same key, not before
   const problem = Object.assign(refusal('unavailable', 503), { retry_after: 0.05 });
   server.says({ op: 'reply', id: command.id, status: 503, problem });
   await claim.catch(() => undefined);
-  assert.ok(asked.length > 0 && (waits[0] ?? 0) >= 51, `${asked.length} asked, waited for ${waits}`);
+  assert.ok(requests.length > 0 && (waits[0] ?? 0) >= 51, `${requests.length} requests, waited for ${waits}`);
 });
 
-test('a command whose reply is lost with the connection is asked for over REST by the same key', async () => {
-  const { live, socket, asked } = begin();
+test('a command whose reply is lost is repeated over REST with the same key', async () => {
+  const { live, socket, requests } = begin();
   live.connect();
   const server = await socket(0);
   server.welcomes();
@@ -283,26 +283,26 @@ test('a command whose reply is lost with the connection is asked for over REST b
   await eventually(() => server.all('command').length === 1);
   server.ends();
   assert.deepEqual(await claim, { id: 'by rest' });
-  assert.deepEqual(asked, [{ url: 'http://shop.test/v1/drops/D/claims', key: server.all('command')[0]?.key }]);
+  assert.deepEqual(requests, [{ url: 'http://shop.test/v1/drops/D/claims', key: server.all('command')[0]?.key }]);
 });
 
 test('without an open socket, or beyond its limits, commands go over REST at once', async () => {
-  const { live, socket, asked } = begin();
+  const { live, socket, requests } = begin();
   await live.command('create_claim', { params: { id: 'D' }, body: { quantity: 1 } });
   live.connect();
   const server = await socket(0);
   server.welcomes(25_000, { commands_in_flight: 1 });
   void live.command('get_drop', { params: { id: 'D' } }).catch(() => undefined);
   await live.command('get_drop', { params: { id: 'E' } });
-  assert.deepEqual(asked.map(({ url }) => url), ['http://shop.test/v1/drops/D/claims', 'http://shop.test/v1/drops/E']);
+  assert.deepEqual(requests.map(({ url }) => url), ['http://shop.test/v1/drops/D/claims', 'http://shop.test/v1/drops/E']);
 });
 
-test('a socket that never opens gives way to a stream, and comes back when it opens', async () => {
+test('a stream replaces a WebSocket that does not open, until it opens', async () => {
   const frames = [subscribed(4, { state: { available: 7 } }), ended].map((frame, n) => `id: ${n}\ndata: ${JSON.stringify(frame)}\n\n`);
-  const asked: string[] = [];
+  const requests: string[] = [];
   const { live, socket, states } = begin({ retry_socket_ms: 20 }, {
     fetch: async (url, init) => {
-      asked.push(String(url));
+      requests.push(String(url));
       const body = new ReadableStream({
         start(stream) {
           stream.enqueue(new TextEncoder().encode(frames.join('')));
@@ -312,16 +312,16 @@ test('a socket that never opens gives way to a stream, and comes back when it op
       return new Response(body, { headers: { 'content-type': 'text/event-stream' } });
     },
   });
-  const { heard } = listen(live);
+  const { received } = listen(live);
   for (let nth = 0; nth < 3; nth++) (await socket(nth)).ends();
   await eventually(() => live.status.way === 'stream');
-  assert.deepEqual(heard, [7, 'drop_ended']);
-  assert.deepEqual(asked, ['http://shop.test/v1/stream?topic=drop%3AD']);
+  assert.deepEqual(received, [7, 'drop_ended']);
+  assert.deepEqual(requests, ['http://shop.test/v1/stream?topic=drop%3AD']);
   (await socket(3)).welcomes();
   assert.deepEqual(states, ['connecting', 'fallback', 'live']);
 });
 
-test('where no stream gets through either it is polled, and costs little while nothing changes', async () => {
+test('without a stream it polls, with conditional requests', async () => {
   let available = 9;
   const statuses: number[] = [];
   const { live } = begin({ WebSocket: false, poll_ms: 4, fallback_after: 1 }, {
@@ -333,15 +333,15 @@ test('where no stream gets through either it is polled, and costs little while n
       return known ? new Response(null, { status: 304 }) : new Response(JSON.stringify({ available }), { headers: { etag, 'content-type': 'application/json' } });
     },
   });
-  const { heard } = listen(live);
+  const { received } = listen(live);
   await eventually(() => statuses.includes(304));
   assert.equal(live.status.way, 'polling');
   available = 8;
-  await eventually(() => heard.length === 2);
-  assert.deepEqual(heard, [9, 8]);
+  await eventually(() => received.length === 2);
+  assert.deepEqual(received, [9, 8]);
 });
 
-test('where nothing gets through it is offline, and goes on trying', async () => {
+test('without any transport it is offline and keeps trying', async () => {
   const { live, socket } = begin({ fallback_after: 1, poll_ms: 4 }, { fetch: () => Promise.reject(new TypeError('fetch failed')) });
   listen(live);
   (await socket(0)).ends();
@@ -366,11 +366,11 @@ test('states are the newest, facts are all of them', async () => {
 /** Simulates the browser's network state during a test. */
 function withNetwork(context: { after: (undo: () => void) => void }) {
   let onLine = true;
-  const heard = new EventTarget();
+  const received = new EventTarget();
   const global = globalThis as Record<string, unknown>;
   const before = { navigator: Object.getOwnPropertyDescriptor(globalThis, 'navigator'), addEventListener: global['addEventListener'] };
   Object.defineProperty(globalThis, 'navigator', { configurable: true, get: () => ({ onLine }) });
-  global['addEventListener'] = heard.addEventListener.bind(heard);
+  global['addEventListener'] = received.addEventListener.bind(received);
   context.after(() => {
     if (before.navigator) Object.defineProperty(globalThis, 'navigator', before.navigator);
     else delete global['navigator'];
@@ -378,26 +378,26 @@ function withNetwork(context: { after: (undo: () => void) => void }) {
   });
   return (is: boolean) => {
     onLine = is;
-    heard.dispatchEvent(new Event(is ? 'online' : 'offline'));
+    received.dispatchEvent(new Event(is ? 'online' : 'offline'));
   };
 }
 
-test('when the network comes back the connection from before is not waited for', async (context) => {
+test('when the network returns, the old connection is replaced immediately', async (context) => {
   const network = withNetwork(context);
-  const { live, socket, asked } = begin();
-  const { heard } = listen(live);
+  const { live, socket, requests } = begin();
+  const { received } = listen(live);
   const first = await socket(0);
   first.welcomes();
   first.says(subscribed(0, { state: { available: 80 } }));
   network(false);
   assert.equal(live.status.state, 'offline');
   await live.command('create_claim', { params: { id: 'D' }, body: { quantity: 1 } });
-  assert.equal(first.all('command').length, 0, 'nothing is said into a dead line');
-  assert.equal(asked.length, 1);
+  assert.equal(first.all('command').length, 0, 'nothing is sent on a dead connection');
+  assert.equal(requests.length, 1);
   network(true);
   const second = await socket(1);
   second.welcomes();
   second.says(subscribed(0, { state: { available: 79 } }));
-  assert.deepEqual(heard, [80, 79]);
+  assert.deepEqual(received, [80, 79]);
   assert.equal(live.status.state, 'live');
 });

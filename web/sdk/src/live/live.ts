@@ -98,9 +98,9 @@ export class Live {
     this.#started = true;
     this.#ends.push(this.#client.session.on((session) => this.#sessionChanged(session)));
     for (const name of ['online', 'offline']) {
-      const heard = () => this.#networkChanged();
-      globalThis.addEventListener?.(name, heard);
-      this.#ends.push(() => globalThis.removeEventListener?.(name, heard));
+      const onChange = () => this.#networkChanged();
+      globalThis.addEventListener?.(name, onChange);
+      this.#ends.push(() => globalThis.removeEventListener?.(name, onChange));
     }
     void this.#run();
   }
@@ -126,7 +126,7 @@ export class Live {
         const problem = new Problem(outcome.problem, { key: ask.key });
         if (isDefinite(problem.status, problem.code)) throw problem;
         // An overloaded server must not be asked again at once over REST: the problem counts as the first attempt.
-        if (problem.status >= 500) ask.told = problem;
+        if (problem.status >= 500) ask.failure = problem;
       }
     }
     return this.#client.call(operation, ...([ask] as unknown as AskArguments<Op>));
@@ -210,7 +210,7 @@ export class Live {
         client,
         welcome_ms_max,
         opened: () => this.#followAll(),
-        hear: (frame) => this.#hear(connection, frame),
+        receive: (frame) => this.#receive(connection, frame),
       });
       this.#subject = session?.subject;
       this.#connection = connection;
@@ -232,7 +232,7 @@ export class Live {
     this.#wake = undefined;
   }
 
-  #hear(connection: Connection, frame: ServerFrame): void {
+  #receive(connection: Connection, frame: ServerFrame): void {
     if (this.#connection !== connection || this.#stopped) return;
     if (isTopicFrame(frame)) {
       if (!this.#subscribed.has(frame.topic)) return;

@@ -48,7 +48,7 @@ function connect(client: Client): Live {
 
 const claimOf = (id: string, quantity = 1) => ({ params: { id }, body: { quantity } });
 
-test('what one buyer claims another sees', async () => {
+test('a buyer sees the claims of another buyer', async () => {
   const { live, client, topic, drop } = await begin();
   const seen = live.topic(topic);
   seen.on({});
@@ -58,7 +58,7 @@ test('what one buyer claims another sees', async () => {
   await eventually(() => seen.state?.available === 3, 'the state after the claim');
 });
 
-test('commands over the socket answer as REST does', async () => {
+test('commands over the WebSocket return the results of REST', async () => {
   const { live, client, drop } = await begin();
   await client.session.start();
   live.connect();
@@ -75,18 +75,18 @@ test('commands over the socket answer as REST does', async () => {
   assert.equal(again.state, 'released');
 });
 
-test('the same key is the same claim through both doors', async () => {
+test('the same key is the same claim over REST and WebSocket', async () => {
   const { live, client, drop } = await begin();
   await client.session.start();
   live.connect();
   await eventually(() => live.status.state === 'live', 'a welcome');
-  const key = 'through-both-doors';
+  const key = 'rest-and-websocket';
   const by_socket = await live.command('create_claim', { ...claimOf(drop.id), key });
   const by_rest = await client.ask('create_claim', { ...claimOf(drop.id), key });
   assert.deepEqual([by_rest.body?.id, by_rest.replayed], [by_socket.id, true]);
 });
 
-test('who looks on becomes a guest, and a customer, on the same connection', async () => {
+test('a viewer becomes a guest and then a customer on the same connection', async () => {
   const { live, client, topic } = await begin();
   const states: LiveState[] = [];
   live.onStatus(({ state }) => states.push(state));
@@ -103,7 +103,7 @@ test('who looks on becomes a guest, and a customer, on the same connection', asy
   assert.deepEqual(states, ['connecting', 'live']);
 });
 
-test('what belongs to somebody else is refused', async () => {
+test('topics of another subject are refused', async () => {
   const { client } = await begin();
   const cart = await client.call('create_cart');
   const stranger = connect(createClient({ url: shop.url }));
@@ -133,7 +133,7 @@ test('the clock is the server’s to within a round trip', async () => {
   assert.ok(Math.abs(client.clock.now() - Date.now()) <= client.clock.uncertainty_ms + 1);
 });
 
-test('a server that was killed is found again, and shows the truth', async () => {
+test('a killed server is reconnected after its restart, with its state', async () => {
   const { live, client, topic, drop } = await begin();
   await client.session.start();
   const seen = live.topic(topic);
@@ -155,7 +155,7 @@ test('a server that was killed is found again, and shows the truth', async () =>
   assert.deepEqual(states, ['connecting', 'live', 'connecting', 'live']);
 });
 
-test('a server that stops says when to come back, and it is come back to', async () => {
+test('the client reconnects at the time that a stopping server announces', async () => {
   const { live, topic } = await begin();
   const seen = live.topic(topic);
   seen.on({});
@@ -165,7 +165,7 @@ test('a server that stops says when to come back, and it is come back to', async
   await eventually(() => live.status.state === 'live', 'the way back');
 });
 
-test('where no socket gets through the stream tells the same: states, facts, and what is ours alone', async () => {
+test('the event stream delivers the same states, facts and private topics as the WebSocket', async () => {
   const { client, vendor, topic, drop } = await begin();
   const live = new Live(client, { WebSocket: false, poll_for_ms: 200, poll_ms: 50, backoff: { first_ms: 20, longest_ms: 200 } });
   open.push(live);

@@ -9,7 +9,7 @@ const EVENTS = [
   { data: 'last', id: '' },
 ];
 
-test('events are the same wherever the stream is cut', () => {
+test('events do not depend on how the stream is split', () => {
   for (let size = 1; size <= TEXT.length; size++) {
     const parser = new EventParser();
     const events = [];
@@ -18,7 +18,7 @@ test('events are the same wherever the stream is cut', () => {
   }
 });
 
-test('an event that is not complete is not told', () => {
+test('an incomplete event is not delivered', () => {
   const parser = new EventParser();
   assert.deepEqual(parser.push('data: a\n'), []);
   assert.deepEqual(parser.push('\n'), [{ data: 'a', id: undefined }]);

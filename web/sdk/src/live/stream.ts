@@ -14,10 +14,10 @@ export interface StreamOptions {
   readonly silence_ms_max: number;
   readonly signal: AbortSignal;
   /** Called for each event, with its id. */
-  readonly heard: (id: string | undefined) => void;
+  readonly received: (id: string | undefined) => void;
 }
 
-/** Reads until the stream ends or breaks, or `signal` is aborted. Never rejects: `heard` reports what was received. */
+/** Reads until the stream ends or breaks, or `signal` is aborted. Never rejects. `received` is called for every message. */
 export async function readStream(options: StreamOptions): Promise<void> {
   const { client, topics, last_event_id, silence_ms_max, signal } = options;
   const limit = new AbortController();
@@ -40,7 +40,7 @@ export async function readStream(options: StreamOptions): Promise<void> {
       clearTimeout(timer);
       timer = setTimeout(stop, silence_ms_max);
       for (const { data, id } of parser.push(decoder.decode(value, { stream: true }))) {
-        options.heard(id);
+        options.received(id);
         deliver(data, topics);
       }
     }

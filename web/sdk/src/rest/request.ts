@@ -11,7 +11,7 @@ export interface AnyAsk extends Manner {
   body?: unknown;
   version?: number | undefined;
   /** A temporary problem that the socket has returned: it counts as the first attempt. */
-  told?: Problem;
+  failure?: Problem;
 }
 
 /** The target and the identity of a request. */

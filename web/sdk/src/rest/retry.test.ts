@@ -39,7 +39,7 @@ const breaks = () => {
   throw new TypeError('fetch failed');
 };
 
-test('an unknown outcome, a broken network and a busy server are asked again with the same key', async () => {
+test('requests are retried with the same key after an unknown outcome, a network error or an overload', async () => {
   const { claim, seen } = shopThatAnswers(
     refuses(504, 'outcome_unknown'),
     breaks,
@@ -54,7 +54,7 @@ test('an unknown outcome, a broken network and a busy server are asked again wit
   assert.match(keys[0] ?? '', /^[0-9a-f-]{36}$/);
 });
 
-test('a definite answer is never asked for again', async () => {
+test('a request with a definite answer is not retried', async () => {
   for (const [status, code] of [[409, 'sold_out'], [429, 'rate_limited'], [500, 'internal'], [404, 'not_found']] as const) {
     const { claim, seen } = shopThatAnswers(refuses(status, code));
     await assert.rejects(claim(), (error) => isProblem(error, code) && !isUnknown(error));
@@ -71,7 +71,7 @@ test('a problem carries its values', async () => {
   assert.ok(isProblem(error, 'sold_out') && error.may_return);
 });
 
-test('who gives up says with which key to ask again', async () => {
+test('the last error contains the key for another retry', async () => {
   const { claim, seen } = shopThatAnswers(breaks, breaks, breaks, breaks, breaks);
   const error = await claim().catch((error: unknown) => error);
   assert.ok(error instanceof Unreachable && isUnknown(error));
@@ -79,14 +79,14 @@ test('who gives up says with which key to ask again', async () => {
   assert.equal(seen.length, 5);
 });
 
-test('what has no key and may have happened is not repeated', async () => {
+test('a request without a key and with an unknown outcome is not repeated', async () => {
   const { client, seen } = shopThatAnswers(breaks);
   const credentials = { email: 'a@example.com', password: 'long enough by far' };
   await assert.rejects(client.call('create_account', { body: credentials }), Unreachable);
   assert.equal(seen.length, 1);
 });
 
-test('a long wait is told instead of waited for', async () => {
+test('a long Retry-After is reported instead of awaited', async () => {
   const { claim } = shopThatAnswers(refuses(503, 'unavailable', {}, { 'retry-after': '120' }));
   await assert.rejects(claim(), (error) => isProblem(error, 'unavailable') && error.retry_after_ms === 120_000);
 });
@@ -99,7 +99,7 @@ test('a signal ends the waiting', async () => {
   await assert.rejects(called, /enough/);
 });
 
-test('what stands in the path is escaped, and what is missing there is not sent', async () => {
+test('path parameters are escaped, and a missing one is an error', async () => {
   const { client, seen } = shopThatAnswers(answers(200, {}), answers(200, { items: [] }));
   await client.call('get_inventory', { params: { sku: 'A/B ?' } });
   await client.call('list_products', { params: { query: 'rain & wind', limit: 5 } });
@@ -110,17 +110,17 @@ test('what stands in the path is escaped, and what is missing there is not sent'
   await assert.rejects(client.call('get_drop', { params: { id: '' } }), /parameter id/);
 });
 
-test('each repetition is told before it comes, and a call may have a manner of its own', async () => {
+test('each retry is announced, and a call can have its own retry policy', async () => {
   const { client, seen } = shopThatAnswers(refuses(503, 'overloaded'), breaks, refuses(504, 'outcome_unknown'), answers(201, CLAIM));
-  const told: string[] = [];
+  const announced: string[] = [];
   const ask = { params: { id: 'D' }, body: { quantity: 1 } };
-  const waiting = (why: Error) => void told.push(why instanceof Problem ? why.code : why.name);
+  const waiting = (why: Error) => void announced.push(why instanceof Problem ? why.code : why.name);
   await assert.rejects(client.call('create_claim', { ...ask, retry: { attempts_max: 3 }, waiting }), isUnknown);
-  assert.deepEqual(told, ['overloaded', 'Unreachable']);
+  assert.deepEqual(announced, ['overloaded', 'Unreachable']);
   assert.equal(seen.length, 3);
 });
 
-test('a renewal whose answer was lost is asked for again, by the same key for the same token', async () => {
+test('a token refresh without a response is retried with the same key and token', async () => {
   const soon = (ms: number) => new Date(Date.now() + ms).toISOString();
   const seen: (string | null)[] = [];
   const client = createClient({

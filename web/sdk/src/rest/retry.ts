@@ -36,10 +36,10 @@ export async function untilAnswered(
     if (made.kind === 'answered') return made;
     if (made.kind === 'refused') throw made.problem;
     const error = made.kind === 'not_now' ? made.problem : made.error;
-    const asked = 'retry_after_ms' in error ? (error.retry_after_ms ?? 0) : 0;
-    const last = nth + 1 >= policy.attempts_max || asked > policy.retry_after_ms_max;
+    const requested_ms = 'retry_after_ms' in error ? (error.retry_after_ms ?? 0) : 0;
+    const last = nth + 1 >= policy.attempts_max || requested_ms > policy.retry_after_ms_max;
     if (last || (made.kind === 'unknown' && !repeatable)) throw error;
-    const ms = asked + waitBefore(nth, policy);
+    const ms = requested_ms + waitBefore(nth, policy);
     waiting?.(error, ms);
     // After a network failure it is worth retrying as soon as the browser is online. A wait that the shop requested is
     // kept in full.

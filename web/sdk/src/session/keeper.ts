@@ -29,7 +29,7 @@ export interface Credentials {
 export type Patience = Pick<Manner, 'retry' | 'waiting'>;
 
 /** The session operations of the shop. */
-export interface SessionDoors {
+export interface SessionApi {
   start(body: Credentials | Record<string, never>, token?: string, manner?: Patience): Promise<Session>;
   register(body: Credentials, token: string): Promise<Session>;
   refresh(refresh_token: string): Promise<Session>;
@@ -43,7 +43,7 @@ const RENEW_AGAIN_MS = 15_000;
 
 /** Keeps the session of one client. */
 export class SessionKeeper {
-  readonly #doors: SessionDoors;
+  readonly #api: SessionApi;
   readonly #store: SessionStore;
   readonly #clock: ServerClock;
   readonly #listeners = new Set<(session: Session | undefined, change: SessionChange) => void>();
@@ -52,8 +52,8 @@ export class SessionKeeper {
   #renew_again_at = 0;
   readonly #unwatch: (() => void) | undefined;
 
-  constructor(doors: SessionDoors, store: SessionStore, clock: ServerClock) {
-    this.#doors = doors;
+  constructor(api: SessionApi, store: SessionStore, clock: ServerClock) {
+    this.#api = api;
     this.#store = store;
     this.#clock = clock;
     this.#current = store.load();
@@ -75,7 +75,7 @@ export class SessionKeeper {
   async start(manner: Patience = {}): Promise<Session> {
     return (
       (await this.fresh()) ??
-      (await this.#alone(async () => this.#take(await this.#doors.start({}, undefined, manner), 'started'))) ??
+      (await this.#alone(async () => this.#take(await this.#api.start({}, undefined, manner), 'started'))) ??
       this.start(manner)
     );
   }
@@ -108,7 +108,7 @@ export class SessionKeeper {
       if (this.#current?.token !== stale) return this.#current;
       if (!refresh_token) return this.#take(undefined, 'ended');
       try {
-        return this.#take(await this.#doors.refresh(refresh_token), 'renewed');
+        return this.#take(await this.#api.refresh(refresh_token), 'renewed');
       } catch (error) {
         if (isProblem(error, 'invalid_refresh_token')) {
           this.#adopt();
@@ -136,13 +136,13 @@ export class SessionKeeper {
   async #register(credentials: Credentials, token: string): Promise<Session> {
     const made = await this.#alone(async () => {
       try {
-        return this.#take(await this.#doors.register(credentials, token), 'upgraded');
+        return this.#take(await this.#api.register(credentials, token), 'upgraded');
       } catch (error) {
         if (!isUnknown(error)) throw error;
         // Signing in shows whether the account was created. If it was, the guest's token has been revoked.
-        const session = await this.#doors
+        const session = await this.#api
           .start(credentials, token)
-          .catch((why) => (isProblem(why, 'invalid_token') ? this.#doors.start(credentials) : Promise.reject(why)))
+          .catch((why) => (isProblem(why, 'invalid_token') ? this.#api.start(credentials) : Promise.reject(why)))
           .catch(() => Promise.reject(error));
         return this.#take(session, 'upgraded');
       }
@@ -155,10 +155,10 @@ export class SessionKeeper {
     const guest = await this.fresh().catch(() => undefined);
     const signed_in = await this.#alone(async () => {
       try {
-        return this.#take(await this.#doors.start(credentials, guest?.token), guest ? 'upgraded' : 'started');
+        return this.#take(await this.#api.start(credentials, guest?.token), guest ? 'upgraded' : 'started');
       } catch (error) {
         if (!guest || !isProblem(error, 'invalid_token')) throw error;
-        return this.#take(await this.#doors.start(credentials), 'started');
+        return this.#take(await this.#api.start(credentials), 'started');
       }
     }, true);
     return signed_in ?? this.signIn(credentials);
@@ -168,7 +168,7 @@ export class SessionKeeper {
   async signOut(): Promise<void> {
     const session = this.#current;
     this.forget();
-    if (session) await this.#doors.end(session.token).catch(() => undefined);
+    if (session) await this.#api.end(session.token).catch(() => undefined);
   }
 
   /** Removes the session without a request to the shop, because it was erased or now belongs to another person. */

@@ -5,13 +5,13 @@ import { localStore, type Session } from './store.js';
 const SESSION: Session = { token: 't', refresh_token: 'r', subject: 'S', expires_at: '2999-01-01T00:00:00Z' };
 
 const before = Object.getOwnPropertyDescriptor(globalThis, 'localStorage');
-let kept: Map<string, string>;
+let stored: Map<string, string>;
 beforeEach(() => {
-  kept = new Map();
+  stored = new Map();
   const storage = {
-    getItem: (name: string) => kept.get(name) ?? null,
-    setItem: (name: string, value: string) => void kept.set(name, value),
-    removeItem: (name: string) => void kept.delete(name),
+    getItem: (name: string) => stored.get(name) ?? null,
+    setItem: (name: string, value: string) => void stored.set(name, value),
+    removeItem: (name: string) => void stored.delete(name),
   };
   Object.defineProperty(globalThis, 'localStorage', { value: storage, configurable: true });
 });
@@ -20,16 +20,16 @@ afterEach(() => {
   else Reflect.deleteProperty(globalThis, 'localStorage');
 });
 
-test('a session is there after a reload, until it is forgotten', () => {
+test('a session survives a reload until it is cleared', () => {
   localStore().save(SESSION);
   assert.deepEqual(localStore().load(), SESSION);
   localStore().save(undefined);
   assert.equal(localStore().load(), undefined);
 });
 
-test('what is kept and is no session counts as none', () => {
+test('an invalid stored session is ignored', () => {
   for (const text of ['', 'null', '{"token":1}', '{broken']) {
-    kept.set('fusion.session', text);
+    stored.set('fusion.session', text);
     assert.equal(localStore().load(), undefined, text);
   }
 });
@@ -43,7 +43,7 @@ test('tabs on one storage do their work one after the other', async () => {
   };
   await Promise.all([localStore(), localStore(), localStore()].map((tab) => tab.exclusively(work)));
   assert.equal(most, 1);
-  assert.equal(kept.has('fusion.session.lease'), false);
+  assert.equal(stored.has('fusion.session.lease'), false);
 });
 
 test('a browser that forbids storage gets a session for as long as the page lives', () => {

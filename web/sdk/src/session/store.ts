@@ -20,10 +20,10 @@ export interface SessionStore {
 
 /** A store that lasts as long as the process or the page. */
 export function memoryStore(session?: Session): SessionStore {
-  let kept = session;
+  let stored = session;
   return {
-    load: () => kept,
-    save: (session) => void (kept = session),
+    load: () => stored,
+    save: (session) => void (stored = session),
     exclusively: (work) => work(),
   };
 }
@@ -43,11 +43,11 @@ export function localStore(name = 'fusion.session'): SessionStore {
       return locks ? (locks.request(name, work) as ReturnType<typeof work>) : underLease(storage, `${name}.lease`, work);
     },
     watch(changed) {
-      const heard = (event: StorageEvent) => {
+      const onStorage = (event: StorageEvent) => {
         if (event.storageArea === storage && (event.key === name || event.key === null)) changed();
       };
-      globalThis.addEventListener?.('storage', heard);
-      return () => globalThis.removeEventListener?.('storage', heard);
+      globalThis.addEventListener?.('storage', onStorage);
+      return () => globalThis.removeEventListener?.('storage', onStorage);
     },
   };
 }

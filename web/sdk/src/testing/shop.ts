@@ -27,16 +27,16 @@ export interface Shop {
 export async function startShop(): Promise<Shop> {
   const folder = await mkdtemp(join(tmpdir(), 'fusion-sdk-'));
   let server = serve(folder, '127.0.0.1:0');
-  const said = await untilReady(server);
-  const url = /^http:\/\/\S+$/m.exec(said)?.[0] ?? '';
+  const output = await untilReady(server);
+  const url = /^http:\/\/\S+$/m.exec(output)?.[0] ?? '';
   const shop = {
     url,
-    vendor: /^\s*vendor\s+(\S+)/m.exec(said)?.[1] ?? '',
+    vendor: /^\s*vendor\s+(\S+)/m.exec(output)?.[1] ?? '',
     async kill(signal: NodeJS.Signals = 'SIGKILL') {
       if (server.exitCode !== null || server.signalCode !== null) return;
-      const gone = new Promise((done) => server.once('exit', done));
+      const exited = new Promise((done) => server.once('exit', done));
       server.kill(signal);
-      await gone;
+      await exited;
     },
     async start() {
       server = serve(folder, new URL(url).host);
@@ -57,19 +57,19 @@ function serve(folder: string, listen: string): ChildProcess {
 
 function untilReady(server: ChildProcess): Promise<string> {
   return new Promise((resolve, reject) => {
-    let said = '';
-    const timer = setTimeout(() => reject(new Error(`the shop did not start: ${said}`)), START_MS_MAX);
-    const hear = (piece: Buffer) => {
-      said += piece.toString();
+    let output = '';
+    const timer = setTimeout(() => reject(new Error(`the shop did not start: ${output}`)), START_MS_MAX);
+    const collect = (piece: Buffer) => {
+      output += piece.toString();
       // The server prints its address last.
-      if (!/^http:\/\/\S+$/m.test(said)) return;
+      if (!/^http:\/\/\S+$/m.test(output)) return;
       clearTimeout(timer);
-      resolve(said);
+      resolve(output);
     };
-    server.stdout?.on('data', hear);
-    server.stderr?.on('data', hear);
+    server.stdout?.on('data', collect);
+    server.stderr?.on('data', collect);
     server.once('error', reject);
-    server.once('exit', (code) => reject(new Error(`the shop ended with ${code}: ${said}`)));
+    server.once('exit', (code) => reject(new Error(`the shop ended with ${code}: ${output}`)));
   });
 }
 

@@ -10,7 +10,7 @@ export class FakeSocket implements SocketLike {
   onclose: ((event: unknown) => void) | null = null;
   onerror: ((event: unknown) => void) | null = null;
   /** The frames that the client has sent. */
-  readonly heard: ClientFrame[] = [];
+  readonly received: ClientFrame[] = [];
   /** The number of messages that the client has sent. */
   messages = 0;
   is_closed = false;
@@ -22,7 +22,7 @@ export class FakeSocket implements SocketLike {
 
   send(data: string): void {
     this.messages += 1;
-    this.heard.push(...[JSON.parse(data)].flat());
+    this.received.push(...[JSON.parse(data)].flat());
   }
 
   close(code = 1000, reason = ''): void {
@@ -41,7 +41,7 @@ export class FakeSocket implements SocketLike {
 
   /** Opens the connection and sends a welcome. */
   welcomes(ping_ms = 25_000, limits = {}): void {
-    if (this.heard.length === 0) this.opens();
+    if (this.received.length === 0) this.opens();
     this.says({
       op: 'welcome',
       server_time: Date.now(),
@@ -59,7 +59,7 @@ export class FakeSocket implements SocketLike {
 
   /** Returns the client's frames with this `op`. */
   all<Op extends ClientFrame['op']>(op: Op): (ClientFrame & { op: Op })[] {
-    return this.heard.filter((frame): frame is ClientFrame & { op: Op } => frame.op === op);
+    return this.received.filter((frame): frame is ClientFrame & { op: Op } => frame.op === op);
   }
 }
 

@@ -35,10 +35,10 @@ function isFound(order: Order, words: string): boolean {
 }
 
 export function OrdersPage(_: PageProps) {
-  const asked = location.value.searchParams;
-  const [query, setQuery] = useState(asked.get("query") ?? "");
+  const params = location.value.searchParams;
+  const [query, setQuery] = useState(params.get("query") ?? "");
   const [payment, setPayment] = useState<Payment>("");
-  const [goods, setGoods] = useState<Goods>((asked.get("goods") as Goods | null) ?? "");
+  const [goods, setGoods] = useState<Goods>((params.get("goods") as Goods | null) ?? "");
   const settled = useSettled(query.trim());
   const pages = usePages(`${settled}|${payment}|${goods}`, (cursor) =>
     read("list_orders", {

@@ -139,7 +139,7 @@ export interface Sent<B> {
 }
 
 export function toNew(draft: ProductDraft): Sent<BodyOf<"create_product">> {
-  const kept = draft.variants.filter(({ removed }) => !removed);
+  const remaining = draft.variants.filter(({ removed }) => !removed);
   const names = optionNames(draft);
   const body: BodyOf<"create_product"> = {
     title: draft.title.trim(),
@@ -149,9 +149,9 @@ export function toNew(draft: ProductDraft): Sent<BodyOf<"create_product">> {
     type: draft.type.trim(),
     tags: words(draft.tags),
     ...(names.length > 0 ? { options: names } : {}),
-    variants: kept.map((variant) => variantBody(draft, variant)),
+    variants: remaining.map((variant) => variantBody(draft, variant)),
   };
-  return { body, rows: kept.map(({ key }) => key) };
+  return { body, rows: remaining.map(({ key }) => key) };
 }
 
 /** Returns only the differences from `base`; `undefined` if there are none. */

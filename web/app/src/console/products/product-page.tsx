@@ -154,8 +154,8 @@ function EditProduct({ loaded }: { loaded: Product }) {
     if (Object.keys(found).length > 0) return focusFirst(found);
     setWorking(true);
     try {
-      const asked = { params: { id: base.id }, version: base.version, body: patch.body };
-      const product = await askOnce(`product.${base.id}`, "update_product", asked);
+      const request = { params: { id: base.id }, version: base.version, body: patch.body };
+      const product = await askOnce(`product.${base.id}`, "update_product", request);
       setStockFaults(
         await setFirstStock(
           product,

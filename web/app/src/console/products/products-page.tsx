@@ -20,9 +20,9 @@ const STATUSES: readonly Status[] = ["", "active", "draft", "archived"];
 const PAGE_SIZE = 50;
 
 export function ProductsPage(_: PageProps) {
-  const asked = location.value.searchParams;
-  const [query, setQuery] = useState(asked.get("query") ?? "");
-  const [status, setStatus] = useState<Status>((asked.get("status") as Status | null) ?? "");
+  const params = location.value.searchParams;
+  const [query, setQuery] = useState(params.get("query") ?? "");
+  const [status, setStatus] = useState<Status>((params.get("status") as Status | null) ?? "");
   const settled = useSettled(query.trim());
   const pages = usePages(`${settled}|${status}`, (cursor) =>
     read("list_products", {
