@@ -26,11 +26,11 @@ KEY_PATTERN = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?")
 # an address's country, by the order of a list that a cursor is not of, or by their length in bytes, where a schema counts
 # characters. Anything else is a fault of the document or of the server.
 BEYOND_SCHEMAS = re.compile(
-    r"""differs\ from\ the\ other\ prices'\ currency
+    r"""must\ be\ the\ same\ currency\ as\ the\ other\ prices
     | is\ not\ the\ order's | the\ product's\ prices\ are\ in\ [A-Z]{3}
     | stands\ twice | is\ named\ twice
     | lies\ in\ the\ past | does\ not\ lie\ after\ the\ start
-    | the\ drop\ does\ not\ sell\ this\ sku | the\ drop\ sells\ several\ items:\ name\ one
+    | is\ not\ an\ item\ of\ the\ drop | is\ required,\ because\ the\ drop\ has\ several\ items
     | a\ new\ item\ needs\ a\ quantity\ and\ a\ price
     | makes\ the\ cart\ more\ than\ can\ be\ counted
     | each\ variant\ needs\ one\ value\ for\ each\ of\ the\ product's\ options
@@ -38,11 +38,11 @@ BEYOND_SCHEMAS = re.compile(
     | has\ no\ letter\ or\ digit\ to\ make\ a\ handle\ of:\ give\ a\ handle
     | is\ longer\ than\ [0-9]+\ bytes
     | names\ a\ line\ that\ the\ order\ does\ not\ have | names\ a\ line\ more\ than\ once | is\ duplicated
-    | not\ a\ cursor\ of\ this\ list | no\ variant\ of\ the\ product\ has\ this\ sku
+    | is\ not\ a\ valid\ cursor\ for\ this\ list | no\ variant\ of\ the\ product\ has\ this\ sku
     | is\ required(?:\ in\ [A-Z]{2})? | is\ not\ a\ postal\ code\ of\ [A-Z]{2},\ such\ as\ .+
     | is\ not\ a\ [a-z\ _]+\ of\ [A-Z]{2} | is\ not\ the\ two-letter\ ISO\ 3166-1\ code\ of\ a\ country
     | is\ too\ common:\ .+ | is\ too\ easy\ to\ guess:\ .+
-    | has\ a\ line\ break\ or\ another\ control\ character
+    | must\ not\ contain\ line\ breaks\ or\ other\ control\ characters
     """,
     re.VERBOSE,
 )

@@ -255,7 +255,7 @@ pub(crate) async fn list_drop_claims(
     let before = match page.cursor.as_deref().map(str::parse::<u32>) {
         None => None,
         Some(Ok(number)) if page.cursor == Some(number.to_string()) => Some(number),
-        Some(_) => return Err(Problem::out_of_range("?cursor", "not a cursor of this list")),
+        Some(_) => return Err(Problem::out_of_range("?cursor", "is not a valid cursor for this list")),
     };
     let command = DropCommand::ListClaims { buyer: None, before, limit: page.limit() };
     let tenant = vendor.0.tenant();
@@ -365,7 +365,7 @@ pub(crate) async fn list_claims(
     let after = match query.page.cursor.as_deref().map(str::parse::<engine::id::ClaimRef>) {
         None => None,
         Some(Ok(claim)) => Some(claim),
-        Some(Err(_)) => return Err(Problem::out_of_range("?cursor", "not a cursor of this list")),
+        Some(Err(_)) => return Err(Problem::out_of_range("?cursor", "is not a valid cursor for this list")),
     };
     let (tenant, buyer) = (identity.tenant(), identity.buyer());
     let subjects: Vec<_> = buyer.subjects().collect();

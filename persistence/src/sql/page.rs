@@ -84,7 +84,7 @@ pub const PAGE_LINES_MAX: usize = 1_000;
 
 /// A text that is not a cursor of this list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a cursor of this list")]
+#[error("is not a valid cursor for this list")]
 pub struct InvalidCursor;
 
 /// RFC 4648's "base32hex" alphabet, section 7, in lower case and without padding: safe in a URL.
