@@ -3,10 +3,10 @@
 #
 #   SECONDS_EACH=60 fuzz/run.sh            all of them
 #   SECONDS_EACH=600 fuzz/run.sh batch     these
-#   fuzz/run.sh batch FILE                 one input again: what a run has left in target/fuzz/artifacts
+#   fuzz/run.sh batch FILE                 one input of target/fuzz/artifacts
 #
-# Seeds stand in fuzz/seeds and engine/tests/golden; what a run finds interesting is kept in target/fuzz/corpus.
-# `body` wants the doors, which take longer to build than everything else.
+# Seeds are in fuzz/seeds and engine/tests/golden. Interesting inputs are written to target/fuzz/corpus.
+# `body` needs the gateway, which takes longer to build than everything else.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${SECONDS_EACH:-60}
@@ -22,22 +22,22 @@ fi
 build=()
 for target in "$@"; do
   build+=(--bin "$target")
-  if [ "$target" = body ]; then build+=(--features doors); fi
+  if [ "$target" = body ]; then build+=(--features gateway); fi
 done
 
-# As `cargo fuzz` builds, less the sanitizers, which want a nightly compiler. With --target, build scripts and macros
-# are left as they are.
+# Builds like `cargo fuzz`, without the sanitizers, which need a nightly compiler. With --target, build scripts and macros
+# are not instrumented.
 export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 -Cllvm-args=-sanitizer-coverage-trace-compares"
-# The very versions that the program has.
+# The versions of the program's lock file.
 cp Cargo.lock fuzz/Cargo.lock
 cargo build --quiet --manifest-path fuzz/Cargo.toml --target "$host" --target-dir "$out" "${build[@]}"
 if [ -n "$input" ]; then
   exec "$out/$host/debug/$1" "$input"
 fi
 
-# Text stands as it is; bytes are spelled in hexadecimal digits, and what the golden files hold gets its kind in front.
+# Text is used unchanged; bytes are in hexadecimal digits, and golden files are prefixed with their kind.
 bytes() { perl -ne 's/\s+//g; print pack("H*", $_)' "$1"; }
 rm -rf "$out/seeds"
 mkdir -p "$out"/seeds/{batch,event,snapshot}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Says in one line what the pages lack on this machine:  need.sh node [chromium]
-# With --install first: gets it, if it can (Node without any rights, Chromium as root on Debian).
+# Reports in one line which tools for the pages are missing on this machine:  need.sh node [chromium]
+# With --install, installs them if possible (Node without privileges, Chromium as root on Debian).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,7 +14,7 @@ node_fits() {
     node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 22 || (a == 22 && b >= 12) || (a == 20 && b >= 19) ? 0 : 1)' 2>/dev/null
 }
 
-# Debian's own Node is too old for the build: the same program comes as a Python package.
+# Debian's Node is too old for the build. The Python package has a newer one.
 install_node() { python3 -m venv target/node && target/node/bin/pip install -q "$NODE_WHEEL"; }
 
 chromium_there() { [ -x "${CHROMIUM:-/usr/bin/chromium}" ]; }

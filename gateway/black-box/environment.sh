@@ -1,7 +1,7 @@
-# What the black-box checks share: sourced by gateway/contract/run.sh, gateway/live-checks/run.sh and
+# Functions of the black-box checks: sourced by gateway/contract/run.sh, gateway/live-checks/run.sh and
 # gateway/hostile/run.sh, in the root folder of the repository.
 
-# Ends the script unless there is a python3 from 3.11 on. `need_python venv`: one that makes virtual environments, too.
+# Ends the script unless python3 3.11 or later is available. `need_python venv`: with support for virtual environments.
 need_python() {
   local modules="sys" package="python3"
   if [ "${1:-}" = venv ]; then
@@ -14,7 +14,7 @@ need_python() {
   fi
 }
 
-# Makes the virtual environment in folder $1 anew if its packages are not those of the file $2.
+# Recreates the virtual environment in folder $1 if its packages differ from the file $2.
 make_venv() {
   if ! cmp -s "$2" "$1/requirements.txt"; then
     rm -rf "$1"
@@ -24,8 +24,8 @@ make_venv() {
   fi
 }
 
-# Exports FUSION_BIN: the binary that is checked, $1 unless it is set already. Ends the script if there is none; $2 makes
-# it.
+# Exports FUSION_BIN: the binary to check, $1 by default. Ends the script if it does not exist; $2 is the command that
+# builds it.
 need_fusion() {
   export FUSION_BIN="${FUSION_BIN:-$1}"
   if [ ! -x "$FUSION_BIN" ]; then
@@ -35,6 +35,6 @@ need_fusion() {
   FUSION_BIN="$(realpath "$FUSION_BIN")"
 }
 
-# Python finds the modules of this folder, and writes nothing beside them.
+# Python finds the modules of this folder and writes no bytecode.
 export PYTHONDONTWRITEBYTECODE=1
 export PYTHONPATH="$PWD/gateway/black-box${PYTHONPATH:+:$PYTHONPATH}"

@@ -1,4 +1,4 @@
-"""A `fusion serve` that a check starts for itself on a free port, and what the system says of its process."""
+"""A `fusion serve` on a free port, and the system's figures for its process."""
 
 import os
 import pathlib
@@ -19,7 +19,7 @@ ADDRESS = re.compile(r"(?:fusion serves on )?http://127\.0\.0\.1:(\d+)\n")
 
 
 class ServerProcess:
-    """A server process. `port` is where it listens; `None`: it refused to start.
+    """A server process. `port` is its port; `None` if it refused to start.
 
     `files_max`: the limit of open files, soft and hard; `files_soft`: the soft one alone. `umask`: that of the process.
     `environment`: variables besides those of this process.
@@ -45,7 +45,7 @@ class ServerProcess:
         except BaseException:
             self.stop()
             raise
-        # So that a banner that grows never blocks the server.
+        # Reads on, so that output never blocks the server.
         threading.Thread(target=self._process.stdout.read, daemon=True).start()
 
     def _read_port(self):
@@ -59,7 +59,7 @@ class ServerProcess:
                 # Standard output ends with the process.
                 self._process.wait(STOP_SECONDS_MAX)
                 return None
-        sys.exit(f"the server does not start:\n{self.log()}")
+        sys.exit(f"the server did not start:\n{self.log()}")
 
     def log(self):
         """What the server wrote to standard error."""
@@ -71,16 +71,16 @@ class ServerProcess:
         return self._process.poll()
 
     def terminate(self):
-        """Asks the server to stop."""
+        """Sends the server a stop signal."""
         self._process.terminate()
 
     def wait(self):
-        """Waits for its end; gives the exit status."""
+        """Waits for the process to end. Returns the exit status."""
         return self._process.wait(STOP_SECONDS_MAX)
 
     def stop(self):
-        """Stops the server, in order if it can."""
-        # This process and no other: it is ours.
+        """Stops the server, gracefully if possible."""
+        # Only the process that this object started.
         if self._process.poll() is not None:
             return
         self._process.terminate()
@@ -91,17 +91,17 @@ class ServerProcess:
             self._process.wait()
 
     def memory_kib(self):
-        """Resident memory: now, and the most so far."""
+        """Returns the current and the maximum resident memory."""
         lines = pathlib.Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
         fields = dict(line.split(":", 1) for line in lines if line.startswith("Vm"))
         return tuple(int(fields[name].split()[0]) for name in ("VmRSS", "VmHWM"))
 
     def files(self):
-        """How many files and sockets it has open."""
+        """Returns the number of open files and sockets."""
         return len(os.listdir(f"/proc/{self._process.pid}/fd"))
 
     def sockets(self):
-        """How many of those are sockets."""
+        """Returns the number of open sockets."""
         found = 0
         for entry in os.scandir(f"/proc/{self._process.pid}/fd"):
             try:
@@ -111,11 +111,11 @@ class ServerProcess:
         return found
 
     def files_limits(self):
-        """How many files it may have open: the soft limit and the hard one."""
+        """Returns the soft and the hard limit of open files."""
         lines = pathlib.Path(f"/proc/{self._process.pid}/limits").read_text().splitlines()
         return tuple(next(line.split()[3:5] for line in lines if line.startswith("Max open files")))
 
     def cpu_seconds(self):
-        """The CPU time that it has used."""
+        """Returns the CPU time of the process."""
         fields = pathlib.Path(f"/proc/{self._process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,4 +1,4 @@
-"""Lets Schemathesis ask a server as each of two people: each asks a server of its own, in a stocked shop."""
+"""Runs Schemathesis as a vendor and as a buyer, each against a separate server with a stocked shop."""
 
 import concurrent.futures
 import json
@@ -14,7 +14,7 @@ from server_process import FUSION, ServerProcess
 HERE = pathlib.Path(__file__).resolve().parent
 
 ASKED_AS = ("vendor", "buyer")
-# With ids of their own, so that what derives from them is the same in each run.
+# With fixed ids, so that derived values are the same in each run.
 PEOPLE = {
     "vendor": ("vendor", "0C0NTRACT0VEND0R0000000000"),
     "buyer": ("customer", "0C0NTRACT0BVYER00000000000"),
@@ -22,17 +22,17 @@ PEOPLE = {
 }
 # Each run takes about two minutes; one that hangs must not hang the build.
 RUN_SECONDS_MAX = 600
-# What the document's examples sell, in as many units as all drops of a run ask for.
+# The SKUs of the document's examples, with enough units for all drops of a run.
 SKU = "SHIRT-S"
 UNITS = 10_000_000_000
 
 
 def main(arguments):
-    # The server is here: no proxy leads to it.
+    # Without a proxy: the server is local.
     os.environ["no_proxy"] = "*"
     with concurrent.futures.ThreadPoolExecutor() as both:
         running = [both.submit(hold, name, arguments) for name in ASKED_AS]
-        # Both, even when the first finds something: whoever mends it should see it all.
+        # Runs both even if the first finds problems, to report all.
         results = []
         for name, result in zip(ASKED_AS, running):
             found, report = result.result()
@@ -43,24 +43,24 @@ def main(arguments):
 
 
 def hold(name, arguments):
-    """Whether a server does not hold what its document says to this person, and the report."""
+    """Returns whether the server violates its document for this person, and the report."""
     with tempfile.TemporaryDirectory(prefix="fusion-contract-") as folder:
         folder = pathlib.Path(folder)
         data = folder / "data"
         server = ServerProcess(data, folder / "server.log", "--dev")
         try:
             if not server.port:
-                sys.exit(f"the server does not start:\n{server.log()}")
+                sys.exit(f"the server did not start:\n{server.log()}")
             url = f"http://127.0.0.1:{server.port}"
             tokens = {person: token(data, role, subject) for person, (role, subject) in PEOPLE.items()}
             drop = stock(url, tokens)
             identities = folder / "identities.json"
-            identities.write_text(json.dumps({"auth": [identity(person, said) for person, said in tokens.items()]}))
+            identities.write_text(json.dumps({"auth": [identity(person, token) for person, token in tokens.items()]}))
             found, report = ask(url, name, identities, drop, arguments)
             if server.ended is not None:
                 return True, f"{report}the server ended with {server.ended}:\n{server.log()}"
             if found:
-                report += f"the server said:\n{server.log()[-4000:]}"
+                report += f"the server logged:\n{server.log()[-4000:]}"
             return found, report
         finally:
             server.stop()
@@ -71,13 +71,13 @@ def token(data, role, subject):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def identity(name, said):
-    return {"name": name, "fixedHeaders": [{"name": "Authorization", "value": f"Bearer {said}"}]}
+def identity(name, token):
+    return {"name": name, "fixedHeaders": [{"name": "Authorization", "value": f"Bearer {token}"}]}
 
 
-def post(url, path, said, body):
+def post(url, path, token, body):
     headers = {
-        "Authorization": f"Bearer {said}",
+        "Authorization": f"Bearer {token}",
         "Content-Type": "application/json",
         "Idempotency-Key": f"contract {path}",
     }
@@ -87,9 +87,9 @@ def post(url, path, said, body):
 
 
 def stock(url, tokens):
-    """The shop sells what the document's examples name, and has sold one of it to each buyer; a drop sells more of it.
+    """Creates the products of the document's examples, an order of each buyer, and a drop.
 
-    Gives the drop's id.
+    Returns the drop's id.
     """
     price = {"amount": 1999, "currency": "USD"}
     post(url, "/v1/products", tokens["vendor"], {"title": "Ocean Shirt", "variants": [{"sku": SKU, "price": price}]})
@@ -120,14 +120,14 @@ def stock(url, tokens):
 
 
 def ask(url, name, identities, drop, arguments):
-    """Whether Schemathesis found anything as this person, and what it printed."""
+    """Returns whether Schemathesis found problems as this person, and its output."""
     environment = os.environ | {
         "CONTRACT_IDENTITIES": str(identities),
         "CONTRACT_DROP": drop,
         "SCHEMATHESIS_HOOKS": "hooks",
         "PYTHONPATH": str(HERE),
         "PYTHONDONTWRITEBYTECODE": "1",
-        # The order of sets, from which some requests are made.
+        # Fixes the order of sets, which some requests are generated from.
         "PYTHONHASHSEED": "0",
     }
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", HERE / "schemathesis.toml"]
@@ -144,7 +144,7 @@ def ask(url, name, identities, drop, arguments):
             text=True,
         )
     except subprocess.TimeoutExpired as late:
-        return True, f"{(late.stdout or b'').decode(errors='replace')}not done after {RUN_SECONDS_MAX} s\n"
+        return True, f"{(late.stdout or b'').decode(errors='replace')}not finished after {RUN_SECONDS_MAX} s\n"
     return run.returncode != 0, run.stdout
 
 

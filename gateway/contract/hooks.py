@@ -1,7 +1,7 @@
-"""What the document says in words, because no schema can say it.
+"""Rules of the document that a schema cannot express.
 
-A key names one command, whoever erases itself or signs out is gone, and some values must fit others, or what the shop
-has. Whatever is passed over here is named with its reason.
+A key identifies one command, an erased or ended session is invalid, and some values depend on others or on the shop's
+data. Each exception has its reason.
 """
 
 import hashlib
@@ -23,8 +23,8 @@ VERSION = "If-Match"
 KEY_PATTERN = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?")
 
 # Refusals (422) of values that the schema allows: by other values of the request, by what the shop has, by the format of
-# an address's country, by the order of a list that a cursor is not of, or by their length in bytes, where a schema counts
-# characters. Anything else is a fault of the document or of the server.
+# an address's country, by the sort order of a cursor, or by their length in bytes, because a schema counts
+# characters. Anything else is an error of the document or of the server.
 BEYOND_SCHEMAS = re.compile(
     r"""must\ be\ the\ same\ currency\ as\ the\ other\ prices
     | is\ not\ the\ order's | the\ product's\ prices\ are\ in\ [A-Z]{3}
@@ -49,16 +49,16 @@ BEYOND_SCHEMAS = re.compile(
 
 FOR_GUESTS = ("create_account", "erase_me", "end_session")
 
-# What they change has its currency already.
+# The currency of an update is fixed by the resource.
 IN_THE_SHOPS_CURRENCY = ("update_drop", "update_product", "create_refund")
 
-# What contract.py has put up for sale, and the drop that sells it.
+# The products and the drop that contract.py has created.
 SKU = "SHIRT-S"
 DROP = os.environ["CONTRACT_DROP"]
-# What the sandbox knows, in turns; some checkouts pay as it was generated.
+# The sandbox's tokens, in turn; some checkouts use the generated ones.
 _payments = itertools.cycle(["tok_challenge", "tok_approve", None, "tok_challenge", "tok_decline", None, "tok_unknown"])
 
-# Whether a new password is a good one, in turns: those that are generated are often guessed first.
+# Alternates strong passwords with generated ones, which are often too weak.
 _passwords = itertools.cycle([True, False])
 
 ADDRESS = {"name": "Ann", "line1": "Street 1", "city": "Town", "postal_code": "12345", "country": "DE"}
@@ -67,7 +67,7 @@ _commands = {}
 _keys_of_carts = {}
 _keys_of_deleted_carts = set()
 _names = {SKU}
-# For operations that want more than an id: the parameters of what waits for them.
+# For operations that need more than an id: the parameters of prepared resources.
 WAITED_FOR_BY = ("update_cart_line", "remove_cart_line", "confirm_checkout", "cancel_checkout", "publish_drop")
 _waiting = {operation: [] for operation in WAITED_FOR_BY}
 _lock = threading.Lock()
@@ -103,8 +103,8 @@ def filter_failure(context, failure, case, response):
         errors = response.json().get("errors", [])
         return not errors or not all(is_beyond_schemas(error, case.body) for error in errors)
     if isinstance(failure, AcceptedNegativeData) and operation_of(case) == "create_import":
-        # Whatever was generated in place of a text is sent as one, and every text is a file; what is in it, the
-        # import's own report says. A query that should be refused is not passed over.
+        # A generated value is sent as text, and every text is a valid file; its contents are judged in the
+        # import's report. An invalid query must still be refused.
         return "in body" not in failure.message
     return True
 
@@ -113,7 +113,7 @@ def is_beyond_schemas(error, body):
     if error["detail"] == "not an RFC 3339 time between 1970 and 9999":
         return not "1970-01-02" <= body[error["pointer"].removeprefix("/")] <= "9999-12-30"
     if error["detail"].startswith("a handle is 1 to 255 lower-case letters"):
-        # Letters of every script, which patterns cannot name alike everywhere.
+        # Letters of every script, for which patterns differ between engines.
         return not all(c in "-_" or (c.isalnum() and c == c.lower()) for c in body["handle"])
     return BEYOND_SCHEMAS.fullmatch(error["detail"]) is not None
 
@@ -123,8 +123,8 @@ def operation_of(case):
 
 
 def fit_together(body, operation):
-    """Gives prices the shop's currency, new things names that are free, and variants as many values as there are
-    options: else most products and drops would be refused before anything of interest is looked at."""
+    """Sets the shop's currency, unused names, and as many option values per variant as there are
+    options. Otherwise most products and drops would be refused early."""
     prices = list(prices_in(body))
     if len({price["currency"] for price in prices}) > 1 or operation in IN_THE_SHOPS_CURRENCY:
         for price in prices:
@@ -144,7 +144,7 @@ def remember(operation, made):
         for next_one in ("update_cart_line", "remove_cart_line"):
             _waiting[next_one].append({"id": made["id"], "line_id": made["lines"][-1]["id"]})
     elif operation == "create_checkout" and made["state"] == "requires_action":
-        # One of both, in turns: a checkout that is confirmed cannot be cancelled.
+        # Alternates between both: a confirmed checkout cannot be cancelled.
         next_one = min("confirm_checkout", "cancel_checkout", key=lambda name: len(_waiting[name]))
         _waiting[next_one].append({"id": made["id"]})
     elif operation == "create_drop" and made["state"] == "draft":
@@ -152,7 +152,7 @@ def remember(operation, made):
 
 
 def lead_on(case):
-    """Leads to what is there, where random ids would find nothing; links lead by themselves."""
+    """Sets existing ids, because random ids would not be found; links set theirs."""
     operation = operation_of(case)
     body = case.body if isinstance(case.body, dict) else {}
     if operation in ("create_account", "set_password") and "password" in body and next(_passwords):
@@ -162,10 +162,10 @@ def lead_on(case):
             payment = next(_payments)
         if payment:
             body["payment"] = {"provider": "sandbox", "token": payment}
-            # Made-up addresses are those of no country, and nothing after them would be looked at.
+            # Generated addresses match no country and would be refused early.
             body["shipping_address"] = dict(ADDRESS)
         elif isinstance(body.get("payment"), dict):
-            # Which providers there are depends on the shop.
+            # The providers depend on the shop.
             body["payment"]["provider"] = "sandbox"
     if case.meta.phase.name is TestPhase.STATEFUL:
         if operation == "add_cart_line":
@@ -181,7 +181,7 @@ def lead_on(case):
 
 
 def make_new(thing, name):
-    """A text that was used before gets a number."""
+    """Appends a number to a text that was used before."""
     text = thing.get(name)
     if isinstance(text, str):
         with _lock:
@@ -203,7 +203,7 @@ def prices_in(value):
 
 
 def name_the_version(case):
-    """A change that names some version names the one that there is."""
+    """Sets `If-Match` to the current version."""
     request = urllib.request.Request(f"{case.operation.base_url.rstrip('/')}{case.formatted_path}")
     for name, value in case.headers.items():
         if name == "Authorization":
@@ -212,20 +212,20 @@ def name_the_version(case):
         with urllib.request.urlopen(request) as answer:
             case.headers[VERSION] = f'"{json.load(answer)["version"]}"'
     except (urllib.error.HTTPError, ValueError):
-        pass  # There is no such thing, which is for the change to say.
+        pass  # The resource does not exist; the change itself reports that.
 
 
 def one_command_for_each_key(case):
-    """A key that comes up again with another command is made a new one; with the same command it is a repetition.
+    """Replaces a key that is reused for another command. With the same command it is a repetition.
 
-    But a cart that was deleted since is not made again with its key: that has the first answer, 201, as any repetition,
-    and no cart to go on with.
+    A deleted cart is not created again with its key: like any repetition, that returns the first response, 201,
+    but no cart.
     """
     key = (case.headers or {}).get(KEY)
     if not isinstance(key, str) or not KEY_PATTERN.fullmatch(key):
         return
-    said = [case.method, case.formatted_path, case.query, case.body, case.media_type]
-    command = hashlib.sha256(json.dumps(said, default=repr, sort_keys=True).encode()).hexdigest()[:16]
+    parts = [case.method, case.formatted_path, case.query, case.body, case.media_type]
+    command = hashlib.sha256(json.dumps(parts, default=repr, sort_keys=True).encode()).hexdigest()[:16]
     with _lock:
         if _commands.setdefault(key, command) != command:
             key = f"{key[:239]}{command}"
@@ -235,7 +235,7 @@ def one_command_for_each_key(case):
 
 
 def come_as_a_guest(case):
-    """Only a guest can make an account; who erases itself or ends its token is gone, as none of the run's people may be."""
+    """Only a guest can create an account, and the sessions of the run must not be erased or ended."""
     headers = case.headers or {}
     if not str(headers.get("Authorization", "")).startswith("Bearer ey"):
         return

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Holds what the server answers against the document that it serves, with Schemathesis: as a vendor and as a buyer, each
-# with a server of its own, side by side.
+# Checks responses against the served OpenAPI document with Schemathesis: as a vendor and as a buyer, each
+# with a separate server, concurrently.
 #
-#   gateway/contract/run.sh                 some two minutes on two cores; the same seed each time
+#   gateway/contract/run.sh                 about two minutes on two cores; a fixed seed
 #   CONTRACT_SEED=7 gateway/contract/run.sh other requests
-#   gateway/contract/run.sh --include-operation-id create_drop      anything more is for `schemathesis run`
+#   gateway/contract/run.sh --include-operation-id create_drop      further arguments are passed to `schemathesis run`
 #
-# What is checked, and what is not, is in schemathesis.toml. Needs target/debug/fusion, which `make contract`
+# The checks are configured in schemathesis.toml. Needs target/debug/fusion, which `make contract`
 # builds, or another in FUSION_BIN.
 set -euo pipefail
 cd "$(dirname "$0")/../.."

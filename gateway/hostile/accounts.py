@@ -1,4 +1,4 @@
-"""Whoever wants to be somebody else: tokens planted before a sign-in, and guessed passwords."""
+"""Account takeover: tokens planted before a sign-in, and guessed passwords."""
 
 import collections
 import time
@@ -17,14 +17,14 @@ MAILS_ASKED_FOR = 40
 
 
 def planted(client):
-    """A guest's session that somebody else knows: both access tokens, and both refresh tokens."""
+    """A guest's session that an attacker knows: both access tokens and both refresh tokens."""
     first = client.guest()
     second = client.has(200, "POST", "/v1/sessions/refresh", None, {"refresh_token": first["refresh_token"]})
     return first, second
 
 
 def works(client, tokens):
-    """What the planted tokens are still good for."""
+    """Returns what the planted tokens still allow."""
     found = []
     for session in tokens:
         for method, path in [("GET", "/v1/me"), ("GET", "/v1/me/export"), ("GET", "/v1/orders"), ("DELETE", "/v1/me")]:
@@ -40,7 +40,7 @@ def works(client, tokens):
 
 def sessions(judge):
     """Tokens from before a sign-in: they neither read nor erase the account, even after sign-out or a restart."""
-    # The token's tries and the sign-ins come from one address here.
+    # The attempts and the sign-ins use the same address.
     with Server("--rate-passwords", "100/1000", "--rate-sessions", "100/1000") as server:
         client = server.client()
         client.has(201, "POST", "/v1/accounts", client.guest()["token"], ANN)
@@ -51,7 +51,7 @@ def sessions(judge):
         tokens, signed_in = [], []
         for who in (ANN, vendor):
             tokens.append(planted(client))
-            # With the first of its access tokens: the family ends, and not the token.
+            # With its first access token: the whole family is revoked, not only the token.
             session = client.has(201, "POST", "/v1/sessions", tokens[-1][0]["token"], who)
             signed_in.append(session)
         tokens.append(planted(client))
@@ -61,11 +61,11 @@ def sessions(judge):
         def none_works(when, client):
             for name, one in zip(["a sign-in", "a vendor's sign-in", "a sign-up"], tokens, strict=True):
                 found = works(client, one)
-                judge(f"tokens from before {name} are worthless {when}", not found, found)
+                judge(f"tokens from before {name} are invalid {when}", not found, found)
 
         none_works("at once", client)
         email = client.has(200, "GET", "/v1/me", signed_in[0]["token"]).get("email")
-        judge("the account is there for its owner", email == ANN["email"], email)
+        judge("the owner can use the account", email == ANN["email"], email)
         for session in signed_in:
             client.has(204, "DELETE", "/v1/sessions/current", session["token"])
         none_works("after sign-out", client)
@@ -73,11 +73,11 @@ def sessions(judge):
         client = server.client()
         none_works("after a restart", client)
         statuses = {client.status("GET", "/v1/me", session["token"]) for session in signed_in}
-        judge("what was signed out stays so after a restart", statuses == {401}, statuses)
+        judge("ended sessions stay ended after a restart", statuses == {401}, statuses)
         again = client.has(201, "POST", "/v1/sessions", None, ANN)
-        judge("nobody has erased the account", client.status("GET", "/v1/me", again["token"]) == 200)
+        judge("the account was not erased", client.status("GET", "/v1/me", again["token"]) == 200)
 
-        # A token without a sign-in: whoever has found one.
+        # A stolen token without a sign-in.
         found = server.token("customer", "--subject", again["subject"])
         status, _, problem = client.ask("DELETE", "/v1/me", found, {})
         judge("a token alone does not erase an account", (status, problem.get("code")) == (403, "password_required"))
@@ -87,16 +87,16 @@ def sessions(judge):
         server.restart()
         client = server.client()
         statuses = [client.status("GET", "/v1/me", token) for token in (found, again["token"])]
-        judge("an erasure holds after a restart", statuses == [401, 401], statuses)
-        judge("and nobody signs in", client.status("POST", "/v1/sessions", None, ANN) == 401)
+        judge("the account stays erased after a restart", statuses == [401, 401], statuses)
+        judge("and sign-in fails", client.status("POST", "/v1/sessions", None, ANN) == 401)
 
 
 def command_line_tokens(judge):
-    """Tokens of the command line: none for a shop that is not there, and an ended one stays ended."""
+    """Tokens of the command line: none for a missing shop, and an ended one stays ended."""
     with Server() as server:
         refused = server.command("token", "--role", "vendor", "--tenant", "nobody")
-        told = "tenant nobody does not exist" in refused.stderr
-        judge("none is made for a shop that is not there", refused.returncode != 0 and told, refused.stderr)
+        is_reported = "tenant nobody does not exist" in refused.stderr
+        judge("none is created for a missing shop", refused.returncode != 0 and is_reported, refused.stderr)
         server.run("tenants", "add", "gone", "--currency", "USD")
         orphan = server.run("token", "--role", "vendor", "--tenant", "gone")
         server.run("tenants", "remove", "gone")
@@ -104,18 +104,18 @@ def command_line_tokens(judge):
         product = {"title": "Orphan", "variants": [{"price": {"amount": 1, "currency": "USD"}}]}
         asks = [("GET", "/v1/me"), ("GET", "/v1/orders"), ("POST", "/v1/products", product), ("POST", "/v1/carts", {})]
         statuses = {client.status(method, path, orphan, *body) for method, path, *body in asks}
-        judge("one of a removed shop is worthless, and no fault of the server", statuses == {401}, statuses)
+        judge("one of a removed shop is invalid and causes no server error", statuses == {401}, statuses)
         token, other = server.token("vendor", "--ttl", "1h"), server.token("vendor", "--ttl", "2h")
         client.has(204, "DELETE", "/v1/sessions/current", token)
-        judge("one that was ended is worthless", client.status("GET", "/v1/me", token) == 401)
+        judge("an ended one is invalid", client.status("GET", "/v1/me", token) == 401)
         server.restart()
         client = server.client()
         judge("also after a restart", client.status("GET", "/v1/me", token) == 401)
-        judge("another goes on", client.status("GET", "/v1/me", other) == 200)
+        judge("another one stays valid", client.status("GET", "/v1/me", other) == 200)
 
 
 def guess(port, number, seconds, answers):
-    """Guesses one account's password from many addresses, as often as each may try."""
+    """Guesses one account's password from many addresses, up to the limit of each."""
     yield_the_cpu()
     clients = [Client(port, f"127.2.{number}.{n + 1}") for n in range(ADDRESSES_OF_GUESSER)]
     found, untold, end, count = collections.Counter(), 0, time.monotonic() + seconds, 0
@@ -131,16 +131,16 @@ def guess(port, number, seconds, answers):
 
 
 def passwords(judge):
-    """Passwords of one account guessed from 64 addresses: few are looked at, and its owner still signs in."""
+    """Passwords of one account guessed from 64 addresses: few are checked, and the owner can still sign in."""
     with Server() as server:
         client = server.client()
         client.has(201, "POST", "/v1/accounts", client.guest()["token"], ANN)
         with Others(server, server.drop()) as others, Cost(server) as cost:
             found = ended(*crowd(guess, [(server.port, number, GUESS_SECONDS) for number in range(GUESSERS)]))
-            judge("the owner signs in meanwhile", client.status("POST", "/v1/sessions", None, ANN) == 201)
+            judge("the owner can sign in during the attack", client.status("POST", "/v1/sessions", None, ANN) == 201)
         statuses = sum((statuses for statuses, _ in found), collections.Counter())
         judge("each is answered with 401, or with 429", set(statuses) <= {401, 429}, statuses)
-        judge("each 429 says when to come back", sum(untold for _, untold in found) == 0)
+        judge("each 429 has a Retry-After", sum(untold for _, untold in found) == 0)
         judge.measure("passwords_looked_at", statuses[401])
         judge.measure("cpu", cost.cpu_seconds, statuses.total())
         judge.note(refused=statuses[429])
@@ -148,7 +148,7 @@ def passwords(judge):
 
 
 def sign_ups(judge):
-    """Accounts made in bulk: common passwords are refused, and one network learns of few accounts."""
+    """Bulk sign-ups: common passwords are refused, and one network can probe few accounts."""
     with Server() as server:
         client = server.client()
         client.has(201, "POST", "/v1/accounts", client.guest()["token"], ANN)
@@ -156,7 +156,7 @@ def sign_ups(judge):
             account = {"email": f"common{number}@shop.example", "password": common}
             client = server.client(f"127.3.{number}.1")
             status = client.status("POST", "/v1/accounts", client.guest()["token"], account)
-            judge(f"{common} is no password", status == 422, status)
+            judge(f"{common} is refused as a password", status == 422, status)
         answered, began = collections.Counter(), time.monotonic()
         for number in range(HARVESTERS):
             client = server.client(f"127.4.1.{number + 1}")
@@ -164,12 +164,12 @@ def sign_ups(judge):
                 email = ANN["email"] if n == 0 else f"{number}.{n}@shop.example"
                 account = {"email": email, "password": PASSWORD}
                 answered[client.status("POST", "/v1/accounts", client.guest()["token"], account)] += 1
-        judge("each is answered, or limited", set(answered) <= {201, 409, 429}, answered)
+        judge("each is answered or rate limited", set(answered) <= {201, 409, 429}, answered)
         judge.measure("answers_to_one_network", answered[201] + answered[409], time.monotonic() - began)
 
 
 def mailbox(judge):
-    """Links to set a password, asked for from many addresses: one mailbox gets few of them."""
+    """Password links requested from many addresses: one mailbox receives few of them."""
     with Server() as server:
         client = server.client()
         client.has(201, "POST", "/v1/accounts", client.guest()["token"], ANN)
@@ -177,7 +177,7 @@ def mailbox(judge):
         for number in range(MAILS_ASKED_FOR):
             server.client(f"127.5.{number}.1").has(202, "POST", "/v1/password-resets", None, asked)
         outbox = server.data / "outbox"
-        # They are sent aside: once there is one, the others would be there soon.
+        # They are sent in the background: soon after the first, the others would have arrived.
         until(60, lambda: any(outbox.glob("*.eml")))
         until(5, lambda: len(list(outbox.glob("*.eml"))) >= MAILS_ASKED_FOR)
         mails = len(list(outbox.glob("*.eml")))

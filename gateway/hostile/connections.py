@@ -1,4 +1,4 @@
-"""Connections that cost without asking much: many, slow, or never at an end."""
+"""Connections that consume resources with few requests: many, slow, or endless."""
 
 import itertools
 import time
@@ -6,14 +6,14 @@ import time
 from others import Others
 from server import Cost, Server, until
 
-# README: descriptors that connections may not take.
+# The descriptors that are reserved from connections (README).
 FILES_RESERVE = 320
 FILES_MAX = 1_024
 SETTLE_SECONDS_MAX = 60
-# What may stay of an attack's memory: caches, the journal's tables, pages that the allocator keeps. Heads and messages
-# hold some twice as much.
+# The memory that may remain after an attack: caches, the journal's tables, pages of the allocator. Heads and messages
+# hold about twice as much.
 KEPT_KIB = 24 * 1024
-# Below the limit of a head, which is 16 KiB: one that is longer is refused at once.
+# Below the limit of a head, 16 KiB: a longer one is refused immediately.
 HEAD_BYTES = 15_000
 HEADS = 3_000
 SOCKETS = 800
@@ -38,9 +38,9 @@ def close(connections):
 
 
 def memory_returns(judge, cost):
-    """Judges how long the memory of an attack is held after the attackers have left, while others go on.
+    """Judges how long the memory of an attack is held after the attackers have left, while others continue.
 
-    Gives the CPU seconds of the attack until then: the wait has none of it, and the others' claims go on.
+    Returns the CPU seconds of the attack until then. The wait itself uses none, and the others' claims continue.
     """
     cpu_seconds = cost.cpu_now()
     took = until(SETTLE_SECONDS_MAX, lambda: cost.memory_now_kib() <= KEPT_KIB)
@@ -50,7 +50,7 @@ def memory_returns(judge, cost):
 
 
 def descriptors(judge):
-    """1,200 idle connections where 1,024 files may be open: the journal lives, and others buy."""
+    """1,200 idle connections with a limit of 1,024 open files: the journal works, and others can buy."""
     with Server(files_max=128) as server:
         judge("refuses to start with too few files", server.port is None)
         judge("says how many it needs", "384" in server.log(), server.log()[-200:])
@@ -61,7 +61,7 @@ def descriptors(judge):
         before = server.sockets()
         idle = [server.raw("127.0.0.2") for _ in range(1_200)]
         share = (FILES_MAX - FILES_RESERVE) // 4
-        # Those that are refused are told so, and closed.
+        # Refused connections get a response and are closed.
         until(SETTLE_SECONDS_MAX, lambda: server.sockets() - before <= share)
         judge.measure("one_address_holds", server.sockets() - before)
         judge("the address keeps some connections", server.sockets() - before > 0)
@@ -73,12 +73,12 @@ def descriptors(judge):
                     idle.append(server.raw(f"127.0.0.{number}"))
                 except OSError:
                     break
-        # Meanwhile the buyers' claims make the journal open and sync files; and cheap requests that fail.
+        # The buyers' claims make the journal open and sync files. In addition, cheap requests that fail.
         statuses = {client.status("GET", f"/v1/nothing/{number}") for number in range(500)}
-        judge("what is not there is not found", statuses == {404}, statuses)
+        judge("a missing resource is not found", statuses == {404}, statuses)
         time.sleep(1)
         judge.measure("open_files", server.files())
-        judge("the server lives", server.ended is None, server.ended)
+        judge("the server is alive", server.ended is None, server.ended)
         close(idle)
         judge.measure("files_given_back", until(SETTLE_SECONDS_MAX, lambda: server.sockets() < before + 20))
     judge.measure("memory_held", cost.memory_kib)
@@ -87,14 +87,14 @@ def descriptors(judge):
 
 
 def heads(judge):
-    """Heads that never end: their memory is bounded, each has one wait, and what they had is given back."""
+    """Endless heads: their memory is bounded, each has one timeout, and their memory is released."""
     with Server("--idle-timeout", "5s") as server, Others(server, server.drop()) as others, Cost(server) as cost:
         before = server.sockets()
         start, sources = b"GET /v1/drops HTTP/1.1\r\nhost: 127.0.0.1\r\nx-long: ", itertools.cycle(range(2, 6))
         held = []
         for number in range(HEADS):
             held.append(server.raw(f"127.0.0.{next(sources)}", start + b"x" * HEAD_BYTES))
-            # Half of them go on where a head must have ended, and are refused.
+            # Half of them continue beyond the maximum head, and are refused.
             if number % 2:
                 send_more(held[-1], b"x" * 60_000)
         slow = [server.raw("127.0.0.7", start) for _ in range(50)]
@@ -113,7 +113,7 @@ def heads(judge):
 
 
 def readers(judge):
-    """Readers who take some bytes of an answer now and then are cut, and what waited for them is given back."""
+    """Readers who read a response very slowly are disconnected, and their buffers are released."""
     with Server() as server:
         client = server.client()
         price = {"amount": 1, "currency": "USD"}
@@ -127,7 +127,7 @@ def readers(judge):
             held = until(SETTLE_SECONDS_MAX, lambda: server.sockets() >= before + SLOW_READERS)
             judge("all of them were held at once", held is not None)
             began = time.monotonic()
-            # The server's sockets tell what it holds still: the clients have unread bytes for long.
+            # The server's sockets show what it still holds: the clients have unread bytes for a long time.
             while server.sockets() > before and time.monotonic() < began + 100:
                 trickle(slow)
                 time.sleep(1)
@@ -139,7 +139,7 @@ def readers(judge):
 
 
 def trickle(connections):
-    """Reads some bytes of each."""
+    """Reads some bytes from each connection."""
     for connection in connections:
         connection.settimeout(0.01)
         try:
@@ -149,7 +149,7 @@ def trickle(connections):
 
 
 def messages(judge):
-    """WebSocket messages that do not end: empty continuations, and 64 KiB left lying on many connections."""
+    """Endless WebSocket messages: empty continuations, and 64 KiB unfinished on many connections."""
     with Server() as server, Others(server, server.drop()) as others, Cost(server) as cost:
         flood = server.raw("127.0.0.2", UPGRADE)
         assert b" 101 " in flood.recv(4_096)
@@ -177,7 +177,7 @@ def messages(judge):
 
 
 def hosts(judge):
-    """Hosts that are none, and many that might be one."""
+    """Invalid host names, and many unknown ones."""
     with Server() as server, Others(server, server.drop()) as others:
         for lines, name in [("", "none"), ("host: a\r\nhost: b\r\n", "two"), (f"host: {'a' * 256}\r\n", "a long one")]:
             ask = f"GET /v1/drops HTTP/1.1\r\n{lines}connection: close\r\n\r\n".encode()

@@ -1,4 +1,4 @@
-"""The data folder: who can read it, what is in it, and what somebody else may have put there."""
+"""The data folder: its permissions, its contents, and files planted by another user."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ NOBODY = 65_534
 
 
 def folder(judge):
-    """The data folder is its owner's alone, without means of payment in clear; what somebody has planted is refused."""
+    """Only its owner can read the data folder, it has no payment methods in plain text, and planted files are refused."""
     with Server(sandbox=True, umask=0) as server:
         client, drop = server.client(), server.drop(10)
         guest = client.guest()["token"]
@@ -25,23 +25,23 @@ def folder(judge):
         )
         judge("a checkout is paid", done["state"] in ("pending", "completed"), done["state"])
         open_to_others = modes(server.data)
-        judge("folders are 0700 and files 0600, whatever the umask", not open_to_others, open_to_others)
+        judge("folders are 0700 and files 0600 with any umask", not open_to_others, open_to_others)
         server.stop()
         open_to_others = modes(server.data)
         judge("also after it has stopped", not open_to_others, open_to_others)
-        # The sandbox keeps the books of the payment provider, which knows its own tokens.
+        # The sandbox's ledger belongs to the payment provider, which knows its tokens.
         paths = [path for path in server.data.rglob("*") if path.is_file() and path.name != "sandbox.jsonl"]
         content = {path: path.read_bytes() for path in paths}
         names = [str(path.relative_to(server.data)) for path, text in content.items() if TOKEN.encode() in text]
-        judge("no file has the means of payment in clear", not names, names)
+        judge("no file has the payment method in plain text", not names, names)
         journal = b"".join(text for path, text in content.items() if "journal" in path.parts)
-        judge("the journal has it sealed", SEALED in journal)
+        judge("the journal has it encrypted", SEALED in journal)
 
-        def refuses(what, told):
+        def refuses(what, message):
             server.start()
             judge(
                 f"refuses to start with {what}",
-                server.port is None and told in server.log()[-600:],
+                server.port is None and message in server.log()[-600:],
                 server.log()[-600:],
             )
             server.stop()
@@ -49,10 +49,10 @@ def folder(judge):
         keys, elsewhere = server.data / "keys", server.folder / "elsewhere"
         secret = keys / "secret"
         secret.chmod(0o644)
-        refuses("a key that others can read", "open to others")
+        refuses("a key that other users can read", "accessible to other users")
         secret.chmod(0o600)
         keys.chmod(0o777)
-        refuses("keys that others could have put there", "can be written to by others")
+        refuses("keys that other users could have created", "is writable by other users")
         keys.chmod(0o700)
         shutil.move(secret, elsewhere)
         secret.symlink_to(elsewhere)
@@ -74,20 +74,20 @@ def folder(judge):
             done = server.command(*command)
             refused = done.returncode != 0 and "symbolic link" in done.stderr
             judge(f"fusion {' '.join(command)} refuses as well", refused, done.stderr)
-        judge("what the link leads to is as it was", elsewhere.read_text() == "precious")
+        judge("the target of the link is unchanged", elsewhere.read_text() == "precious")
         lock.unlink()
         server.start()
-        judge("starts again once all of it is gone", server.port is not None, server.log()[-600:])
+        judge("starts again after all of it is removed", server.port is not None, server.log()[-600:])
 
 
 def modes(data):
-    """What somebody else could read or write, with its mode."""
+    """Returns the files that other users could read or write, with their modes."""
     found = []
     for path in [data, *data.rglob("*")]:
         try:
             mode = stat.S_IMODE(path.lstat().st_mode)
         except FileNotFoundError:
-            # The server has removed it meanwhile.
+            # The server has removed it.
             continue
         if mode != (0o700 if path.is_dir() else 0o600):
             found.append((path.name, oct(mode)))

@@ -1,7 +1,7 @@
-"""Hostile clients, and what they may cost.
+"""Hostile clients, and the bounds of their cost.
 
-Each attack runs against a server of its own, most of them while other buyers go on claiming. What an attack costs is
-measured and held against the table below. The bounds are those of a release build. A correct server on a busy machine
+Each attack runs against a separate server, most of them while other buyers continue to claim. The cost of an attack is
+measured and compared with the table below. The bounds are those of a release build. A correct server on a busy machine
 of two cores keeps all of them: CPU seconds, bytes and counts do not depend on what else runs, and wall-clock times have
 bounds far above what they are, or relative to the same run's figure without the attack.
 """
@@ -22,22 +22,22 @@ from judge import Bound, Judge, print_table
 from server_process import ROOT
 
 MIB = 1024
-# What a server keeps beside what its clients send: caches, the journal's tables, pages that the allocator keeps.
+# The memory of a server besides its clients' data: caches, the journal's tables, pages of the allocator.
 SLACK = 24 * MIB
-# Other buyers wait for the journal and for their turn, not for the attack. Half of their claims take some milliseconds,
+# Other buyers wait for the journal and for other requests, not for the attack. Half of their claims take milliseconds,
 # and the slowest have room for a machine whose disk stalls for seconds while something is built on it. What an attack
-# takes from others is told by its CPU seconds, whatever else runs.
-OTHERS_P50 = Bound(100, "ms", "half of the claims are answered at once, attack or not", times=10)
+# takes from others is measured by its CPU seconds, regardless of other load.
+OTHERS_P50 = Bound(100, "ms", "half of the claims are answered immediately, with or without an attack", times=10)
 OTHERS_P99 = Bound(10_000, "ms", "no claim and no read hangs; ten times the p99 without the attack", times=10)
 GIVEN_BACK = Bound(60, "s", "until at most 24 MiB are held more than before; the allocator purges within seconds")
 
 BOUNDS = {
-    # attack.figure: the most, its unit, why; `times`: so many times a figure of the same run is added
+    # attack.figure: the maximum, its unit, the reason; `times`: a multiple of another figure of the run is added
     "descriptors.one_address_holds": Bound(176, "connections", "a quarter of the 704 that 1,024 files leave"),
-    "descriptors.open_files": Bound(904, "files", "320 are kept for files; at most 200 of them are in use here"),
+    "descriptors.open_files": Bound(904, "files", "320 are reserved for files; at most 200 of them are in use here"),
     "descriptors.memory_held": Bound(704 * 16 + SLACK, "KiB", "16 KiB for each connection"),
     "descriptors.cpu": Bound(1.5, "s", "2,400 connections at 0.5 ms, and the claims beside them"),
-    "descriptors.files_given_back": Bound(20, "s", "closed connections are noticed at once; a busy machine is late"),
+    "descriptors.files_given_back": Bound(20, "s", "closed connections are noticed immediately; a busy machine is slower"),
     "heads.memory_held": Bound(1_500 * 48 + SLACK, "KiB", "a task and a buffer of up to 32 KiB for each that is held"),
     "heads.last_head_ends": Bound(20, "s", "one wait of 5 s; two would be seen with the time of a busy machine"),
     "heads.memory_given_back": GIVEN_BACK,
@@ -57,18 +57,18 @@ BOUNDS = {
     "unknown_ids.entities": Bound(0, "entities", "an id without history is no entity"),
     "unknown_ids.cpu": Bound(6, "s", "20,000 requests at 0.2 ms, and the claims beside them"),
     "checkouts.failures_of_one_address": Bound(510, "failures", "500 at once and one a second", times=1),
-    "checkouts.rows_left": Bound(0, "rows", "ownership is looked at before anything is written"),
-    "checkouts.bytes_on_disk": Bound(5 * MIB * 1024, "bytes", "SQLite's log is 4 MiB long before it is taken in"),
+    "checkouts.rows_left": Bound(0, "rows", "ownership is checked before any write"),
+    "checkouts.bytes_on_disk": Bound(5 * MIB * 1024, "bytes", "SQLite's log grows to 4 MiB before a checkpoint"),
     "checkouts.journal_bytes": Bound(32 * 1024, "bytes", "1 KiB for each claim beside it", times=1024),
     "checkouts.cpu": Bound(4, "s", "2,600 requests at 1 ms, and the claims beside them"),
     "passwords.passwords_looked_at": Bound(12, "passwords", "5 at once, then after 1, 2 and 4 s"),
-    "passwords.cpu": Bound(3, "s", "20 ms a password; 0.4 ms one that comes too early", times=0.0004),
+    "passwords.cpu": Bound(3, "s", "20 ms per password; 0.4 ms for an early attempt", times=0.0004),
     "sign_ups.answers_to_one_network": Bound(62, "answers", "60 at once and one in 10 s", times=0.1),
     "mailbox.mails": Bound(5, "mails", "MAILS_PER_MAILBOX_AN_HOUR"),
     "networks.units_of_one_network": Bound(15, "units", "a quarter of 60"),
     "imports.places_of_one_shop": Bound(4, "places", "IMPORTS_PER_TENANT"),
-    "imports.import_of_another_shop": Bound(30, "s", "it has places of its own; answered within 2 s on a free machine"),
-    "readers.slow_reader_ends": Bound(75, "s", "TAKE_TIMEOUT is 20 s, and begins anew where the system takes some"),
+    "imports.import_of_another_shop": Bound(30, "s", "it has separate permits; answered within 2 s on an idle machine"),
+    "readers.slow_reader_ends": Bound(75, "s", "TAKE_TIMEOUT is 20 s and restarts when the system accepts bytes"),
     "readers.memory_held": Bound(20 * 2 * MIB + SLACK, "KiB", "four answers of 500 KB for each, not all at once"),
     "readers.memory_given_back": GIVEN_BACK,
 }
@@ -90,10 +90,10 @@ for attack in (
         f"{attack}.others_claim_p99": OTHERS_P99,
         f"{attack}.others_read_p99": OTHERS_P99,
     }
-# The most descriptors that an attack has on this side.
+# The maximum number of descriptors of an attack in this process.
 FILES_NEEDED = 4_096
 
-# One after the other, alone on the machine: their figures are CPU and the times of others.
+# Run one after the other, without other load: their figures are CPU times and the latencies of others.
 ALONE = [
     connections.descriptors,
     connections.heads,
@@ -107,7 +107,7 @@ ALONE = [
     shops.networks,
     shops.imports,
 ]
-# Beside each other: they wait for most of their time, or have no figures of that kind.
+# Run concurrently: they mostly wait, or have no such figures.
 BESIDE = [
     [connections.readers],
     [
@@ -155,13 +155,13 @@ def main():
     failed = sum(judge.failed for judge in judges)
     checks = sum(len(judge.checks) for judge in judges)
     report(judges)
-    within = f"{failed} beyond their bounds or not held" if failed else f"within their bounds, and {checks} checks hold"
+    within = f"{failed} exceed their bounds or failed" if failed else f"within their bounds, and {checks} checks hold"
     print(f"hostile clients: {within}, {time.monotonic() - began:.0f} s")
     sys.exit(failed > 0)
 
 
 def report(judges):
-    """Keeps the results for machines."""
+    """Writes the results as JSON."""
     path = ROOT / "target" / "hostile" / "report.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     names = "figure", "measured", "bound", "unit", "holds"

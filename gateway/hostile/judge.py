@@ -1,4 +1,4 @@
-"""Holds what was measured against its bounds, and prints both."""
+"""Compares measurements with their bounds, and prints both."""
 
 import threading
 import traceback
@@ -8,12 +8,12 @@ from others import percentile
 
 # Lines of attacks that run at the same time are printed together.
 _printing = threading.Lock()
-# Claims beside an attack whose median says something.
+# The minimum number of claims during an attack for a meaningful median.
 MEDIAN_CLAIMS_MIN = 50
 
 
 class Bound(NamedTuple):
-    """The most that a figure may be: `most`, and `times` a figure of the same run without the attack."""
+    """The maximum of a figure: `most`, plus `times` a figure of the same run without the attack."""
 
     most: float
     unit: str
@@ -34,33 +34,33 @@ class Judge:
         self._lines = [f"== {self.attack}: {attack.__doc__.splitlines()[0]}"]
 
     def __call__(self, what, holds, found=None):
-        """A check without a figure. `found` is shown when it fails."""
+        """Records a check without a figure. `found` is printed if it fails."""
         self.checks[what] = bool(holds)
         self.failed += not holds
         shown = "" if holds or found is None else f": {found!r}"[:600]
         self._lines.append(f"  {'ok  ' if holds else 'FAIL'} {what}{shown}")
 
     def measure(self, figure, measured, baseline=0):
-        """Holds a figure against its bound. `None` is a time that is longer than was waited for."""
+        """Compares a figure with its bound. `None` is a time beyond the timeout."""
         bound = self._bounds[f"{self.attack}.{figure}"]
         most = bound.of(baseline)
         holds = measured is not None and measured <= most
-        shown = "longer than waited for" if measured is None else round(measured, 2 if measured < 1 else 1)
+        shown = "beyond the timeout" if measured is None else round(measured, 2 if measured < 1 else 1)
         self.failed += not holds
         self.figures.append((figure, shown, most, bound.unit, holds))
         self._lines.append(f"  {'ok  ' if holds else 'FAIL'} {figure}: {shown} {bound.unit}, bound {most}")
 
     def note(self, **figures):
-        """Figures that are told and not judged."""
+        """Reports figures without judging them."""
         self.notes |= figures
         self._lines.append("       " + ", ".join(f"{name} {value}" for name, value in figures.items()))
 
     def others(self, others):
-        """Judges what other buyers noticed."""
+        """Judges the effect on other buyers."""
         self("every request of the other buyers succeeded", not others.faults, others.faults[:2])
         if others.quiet_ms and others.busy_ms:
             quiet_p50, quiet_p99 = percentile(others.quiet_ms, 0.5), percentile(others.quiet_ms, 0.99)
-            # Of a short attack there are too few: half of them may wait for one stall of the disk.
+            # A short attack has too few: half of them may wait for one stall of the disk.
             if len(others.busy_ms) >= MEDIAN_CLAIMS_MIN:
                 self.measure("others_claim_p50", percentile(others.busy_ms, 0.5), quiet_p50)
             self.measure("others_claim_p99", percentile(others.busy_ms, 0.99), quiet_p99)

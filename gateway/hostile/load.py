@@ -1,4 +1,4 @@
-"""Requests that are cheap to ask and dear to answer, or that would leave something behind."""
+"""Requests that are cheap to send and expensive to answer, or that would leave data behind."""
 
 import collections
 import http.client
@@ -13,19 +13,19 @@ from server import METRICS_TOKEN, PRICE, Client, Cost, Server
 END_SECONDS_MAX = 90
 READERS = 16
 LIST_SECONDS = 5
-# Requests of one address: below the default, so that a debug build reaches it too.
+# The rate limit per address: below the default, so that a debug build reaches it too.
 RATE, BURST = 45, 180
 SCRAPES = 300
 STATUS = re.compile(rb"HTTP/1\.1 (\d{3})")
-# Ids that nobody has, from so many addresses, each below its limit: a batch at once on one connection, as one guest.
+# Unknown ids, from this number of addresses, each below its limit: one batch per connection and guest.
 UNKNOWN_IDS, UNKNOWN_SOURCES, BATCH = 20_000, 25, 100
 KINDS = "drops", "products", "carts", "orders"
-# Guests of each address who try checkouts, and how often each does: 650 of an address, which may fail 500 times.
+# Guests per address and checkouts per guest: 650 per address, which may fail 500 times.
 CHECKOUT_SOURCES, CHECKOUT_GUESTS, CHECKOUT_TRIES = 4, 26, 25
 
 
 def crowd(target, each):
-    """Processes that have begun to attack, one for each tuple of arguments; and the queue of their answers."""
+    """Starts attacking processes, one per tuple of arguments. Returns them and the queue of their results."""
     answers = PROCESSES.Queue()
     processes = [PROCESSES.Process(target=target, args=(*arguments, answers), daemon=True) for arguments in each]
     for process in processes:
@@ -34,7 +34,7 @@ def crowd(target, each):
 
 
 def ended(processes, answers):
-    """What each of them answered."""
+    """Returns the results of the processes."""
     found = [answers.get(timeout=END_SECONDS_MAX) for _ in processes]
     for process in processes:
         process.join(END_SECONDS_MAX)
@@ -42,7 +42,7 @@ def ended(processes, answers):
 
 
 def read_lists(port, seconds, answers):
-    """Reads lists as fast as it may, from the same address as all its like."""
+    """Reads lists as fast as possible, from the same address as the other readers."""
     yield_the_cpu()
     count = limited = largest = 0
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60, source_address=("127.0.0.2", 0))
@@ -59,7 +59,7 @@ def read_lists(port, seconds, answers):
 
 
 def lists(judge):
-    """Sixteen readers of lists from one address, beside others who claim."""
+    """Sixteen readers of lists from one address, while others claim."""
     with Server("--rate-address", f"{RATE}/{BURST}") as server:
         client = server.client()
         for number in range(200):
@@ -78,7 +78,7 @@ def lists(judge):
         judge.measure("memory", cost.memory_kib)
         pages = sum(count for count, *_ in found)
         judge.measure("bytes_of_a_page", max(size for *_, size in found))
-        judge("limits weigh what is asked for", sum(limited for _, limited, _ in found) > 0)
+        judge("rate limits weigh the size of a page", sum(limited for _, limited, _ in found) > 0)
         # A page of 200 counts as nine requests.
         judge.measure("pages", pages, (cost.seconds * RATE + BURST) / 9)
         judge.measure("cpu_share", cost.cpu_seconds / cost.seconds)
@@ -87,10 +87,10 @@ def lists(judge):
 
 
 def numbers(judge):
-    """The server's own numbers are for whoever has their token, and cost little; files that are none are not found."""
+    """Metrics require their token and cost little; missing files are not found."""
     with Server() as server:
         client = server.client()
-        judge("numbers want a token", client.status("GET", "/metrics") == 401)
+        judge("metrics require a token", client.status("GET", "/metrics") == 401)
         client.has(200, "GET", "/metrics", METRICS_TOKEN)
         with Cost(server) as cost:
             for _ in range(SCRAPES):
@@ -102,7 +102,7 @@ def numbers(judge):
 
 
 def ask_for_unknown(port, first, count, source, answers):
-    """Asks for things that nobody has, as fast as one connection goes."""
+    """Requests unknown ids as fast as one connection allows."""
     yield_the_cpu()
     connection = socket.create_connection(("127.0.0.1", port), timeout=60, source_address=(source, 0))
     guests, found = Client(port, source), collections.Counter()
@@ -111,19 +111,19 @@ def ask_for_unknown(port, first, count, source, answers):
         names = [f"{kind}/{number:026d}" for number in range(batch, batch + BATCH, len(KINDS)) for kind in KINDS]
         head = f"HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {token}\r\n\r\n"
         connection.sendall("".join(f"GET /v1/{name} {head}" for name in names).encode())
-        heard, statuses = b"", []
+        received, statuses = b"", []
         # The rest of the last body comes with the next batch; no body has a status line in it.
         while len(statuses) < BATCH:
             part = connection.recv(1 << 16)
             assert part, "the server has ended the connection"
-            heard += part
-            statuses = STATUS.findall(heard)
+            received += part
+            statuses = STATUS.findall(received)
         found.update(statuses)
     answers.put(found)
 
 
 def unknown_ids(judge):
-    """Ids that nobody has: they take no memory, and what is there is still answered."""
+    """Unknown ids: they use no memory, and existing resources are still served."""
     with Server() as server:
         vendor = server.client()
         drops = [server.drop(10, sku=f"REAL-{number}") for number in range(20)]
@@ -135,7 +135,7 @@ def unknown_ids(judge):
                 arguments = [(server.port, first + n * each, each, source) for n, source in enumerate(sources)]
                 return ended(*crowd(ask_for_unknown, arguments))
 
-            # What so many requests at once take at all is not what the ids take.
+            # The memory of the concurrent requests is not that of the ids.
             ask(0, UNKNOWN_IDS)
             entities = server.metric("fusion_live_entities")
             with Cost(server) as cost:
@@ -146,12 +146,12 @@ def unknown_ids(judge):
             answered = sum(found, collections.Counter())
             judge("none of them is found", answered == {b"404": UNKNOWN_IDS}, answered)
             statuses = {vendor.status("GET", f"/v1/drops/{drop}") for drop in drops}
-            judge("real ones are answered", statuses == {200}, statuses)
+            judge("existing ones are found", statuses == {200}, statuses)
     judge.others(others)
 
 
 def try_checkouts(port, source, claim, answers):
-    """Pays for what somebody else has claimed, as guest after guest."""
+    """Tries to pay for the claims of another buyer, as one guest after the other."""
     yield_the_cpu()
     client, found = Client(port, source), collections.Counter()
     address = {"name": "N" * 90, "line1": "L" * 90, "line2": "M" * 90, "city": "Springfield", "region": "IL"}
@@ -167,7 +167,7 @@ def try_checkouts(port, source, claim, answers):
 
 
 def checkouts(judge):
-    """Checkouts of what belongs to somebody else: they leave nothing behind, and each failure counts."""
+    """Checkouts of other buyers' claims: they leave no data behind, and each failure counts."""
     with Server(sandbox=True) as server:
         drop, owner = server.drop(10, sku="WANTED"), server.client()
         claim = owner.has(201, "POST", f"/v1/drops/{drop}/claims", owner.guest()["token"], {"quantity": 1})["id"]
@@ -192,7 +192,7 @@ def checkouts(judge):
 
 
 def rows_of(server):
-    """Rows of the tables in which a checkout leaves something."""
+    """Returns the number of rows of the tables that a checkout writes."""
     database = sqlite3.connect(f"file:{server.data}/fusion.sqlite?mode=ro", uri=True)
     try:
         return {

@@ -1,7 +1,7 @@
-"""Buyers who mean no harm, beside those who do.
+"""Honest buyers during an attack.
 
-They run in a process of their own, and hostile clients yield the CPU to them and to the server: what they wait for is
-the server, and not the machine that all of them share.
+They run in a separate process, and hostile clients yield the CPU to them and to the server, so that they wait for
+the server and not for the shared machine.
 """
 
 import multiprocessing
@@ -11,14 +11,14 @@ import time
 
 from server import Client
 
-# Processes start anew: this one has threads, which do not survive a fork.
+# Spawned, not forked: this process has threads, which do not survive a fork.
 PROCESSES = multiprocessing.get_context("spawn")
 BUYERS = 4
-# Without an attack: so long, and so many claims, however slow the machine is.
+# Without an attack: the minimum duration and number of claims on a machine of any speed.
 QUIET_SECONDS, QUIET_CLAIMS = 1.5, 20
 # Between the requests of a buyer, so that four of them stay far below one core.
 THINKING_SECONDS = 0.03
-# A buyer may make a hundred claims in a drop, those given back included.
+# A buyer may make a hundred claims in a drop, released ones included.
 CLAIMS_OF_BUYER = 50
 END_SECONDS_MAX = 90
 
@@ -29,7 +29,7 @@ def percentile(values, share):
 
 
 def yield_the_cpu():
-    """Called by processes of hostile clients, which in truth run on other machines."""
+    """Called by processes of hostile clients, which would run on other machines in reality."""
     os.nice(15)
 
 
@@ -39,7 +39,7 @@ class Others:
         with Others(server, drop) as others: …
 
     `quiet_ms` and `busy_ms` are then the sorted times of their claims before and during the block, `reads_ms` those of
-    their reads during it, and `faults` the answers that they should not have got.
+    their reads during it, and `faults` the unexpected responses.
     """
 
     def __init__(self, server, drop):
@@ -49,7 +49,7 @@ class Others:
 
     def __enter__(self):
         self._process.start()
-        assert self._begun.wait(END_SECONDS_MAX), "the other buyers did not begin"
+        assert self._begun.wait(END_SECONDS_MAX), "the other buyers did not start"
         return self
 
     def __exit__(self, *_):
@@ -65,7 +65,7 @@ def behave(port, drop, begun, ending, ended):
     def buy(client):
         count, token = 0, None
         while not ending.is_set():
-            # Connections are open, and sessions begun, before anybody is hostile.
+            # Connections are open and sessions started before the attack.
             if count % CLAIMS_OF_BUYER == 0:
                 token = client.guest()["token"]
             count += 1
@@ -97,7 +97,7 @@ def behave(port, drop, begun, ending, ended):
             faults.append(repr(fault))
             begun.set()
 
-    # Each of a network of its own.
+    # Each from a separate network.
     clients = [Client(port, f"127.1.{number}.1") for number in range(BUYERS)]
     threads = [threading.Thread(target=guarded, args=[client]) for client in clients]
     for thread in threads:

@@ -1,4 +1,4 @@
-"""A server outside of --dev, where loopback is an address like any other, and clients with addresses of their own."""
+"""A server without --dev, so that loopback is rate limited, and clients with separate addresses."""
 
 import http.client
 import itertools
@@ -17,16 +17,16 @@ TENANT = "acme"
 PRICE = {"amount": 1999, "currency": "USD"}
 METRICS_TOKEN = "a-token-for-metrics"
 FAR = "2999-12-31T00:00:00Z"
-# Longer than any answer takes.
+# Longer than any response takes.
 ANSWER_SECONDS_MAX = 60
-# After this long a hostile client that should have been stopped was not.
+# The time after which a hostile client counts as not stopped.
 RAW_SECONDS_MAX = 10
 
 _keys = itertools.count()
 
 
 class Client:
-    """Asks a server over one connection, from one address: all of 127.0.0.0/8 are loopback."""
+    """A client with one connection from one address: all of 127.0.0.0/8 is loopback."""
 
     def __init__(self, port, source="127.0.0.1"):
         self._connection = http.client.HTTPConnection(
@@ -34,7 +34,7 @@ class Client:
         )
 
     def ask(self, method, path, token=None, body=None, **headers):
-        """Status, headers and body of an answer. A text as a body is a CSV file."""
+        """Returns status, headers and body of a response. A string as the request body is a CSV file."""
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         if token:
             headers["Authorization"] = f"Bearer {token}"
@@ -60,7 +60,7 @@ class Client:
         return self.ask(*arguments, **more)[0]
 
     def has(self, status, *arguments, **more):
-        """The body of an answer that must have this status."""
+        """Returns the body of a response that must have this status."""
         found, _, body = self.ask(*arguments, **more)
         assert found == status, f"{arguments[:2]}: {found} instead of {status}: {body}"
         return body
@@ -102,12 +102,12 @@ class Server(ServerProcess):
         self._folder.cleanup()
 
     def command(self, *command, **environment):
-        """Runs `fusion …` on the data folder; gives what became of it."""
+        """Runs `fusion …` on the data folder. Returns the result."""
         command = [FUSION, *command, "--data-dir", self.data]
         return subprocess.run(command, capture_output=True, text=True, env=os.environ | environment)
 
     def run(self, *command, **environment):
-        """The same, where it must succeed; gives its output."""
+        """Runs a command that must succeed. Returns its output."""
         done = self.command(*command, **environment)
         assert done.returncode == 0, f"{command}: {done.stderr}"
         return done.stdout.strip()
@@ -119,7 +119,7 @@ class Server(ServerProcess):
         return Client(self.port, source)
 
     def drop(self, units=1_000_000, sku="HOSTILE", **more):
-        """An open drop of so many units."""
+        """Creates an open drop with this number of units."""
         client = self.client()
         product = {"title": sku, "variants": [{"sku": sku, "price": PRICE}]}
         client.has(201, "POST", "/v1/products", self.vendor, product)
@@ -130,7 +130,7 @@ class Server(ServerProcess):
 
     def metric(self, name):
         """The sum of a metric over its labels."""
-        # What is shown is at most a second old.
+        # The metrics are at most one second old.
         time.sleep(1.1)
         text = self.client().has(200, "GET", "/metrics", METRICS_TOKEN).decode()
         lines = [line for line in text.splitlines() if line.startswith((f"{name} ", f"{name}{{"))]
@@ -153,7 +153,7 @@ class Server(ServerProcess):
 
 
 class Cost:
-    """What a server uses during a block, more than before it: `with Cost(server) as cost`.
+    """The resources that a server uses during a block, in addition to those before: `with Cost(server) as cost`.
 
     `memory_kib` and `files` are the most at any time, `cpu_seconds` and `seconds` those of the whole block.
     """
@@ -184,12 +184,12 @@ class Cost:
             self.files = max(self.files, self._server.files() - self._before[1])
 
     def memory_now_kib(self):
-        """Memory now, more than before the block."""
+        """The growth of memory since the start of the block."""
         return self._server.memory_kib()[0] - self._before[0]
 
 
 def size_of(path):
-    """The bytes of a file; none of one that the server has removed meanwhile, or of a folder."""
+    """Returns the contents of a file; none if the server has removed it, or if it is a folder."""
     try:
         return path.stat().st_size if path.is_file() else 0
     except FileNotFoundError:
@@ -197,7 +197,7 @@ def size_of(path):
 
 
 def until(seconds, holds):
-    """How long it takes until it holds; `None`: longer than that."""
+    """Returns the time until the condition holds, or `None` after the timeout."""
     began = time.monotonic()
     while time.monotonic() < began + seconds:
         if holds():

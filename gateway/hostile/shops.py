@@ -1,4 +1,4 @@
-"""Buyers who want more than their share, and shops that want the places of others."""
+"""Buyers who exceed their limits, and shops that use the permits of others."""
 
 import select
 import time
@@ -17,7 +17,7 @@ CATALOGUE = "Handle,Title,Variant SKU,Variant Price,Variant Inventory Qty\n{0},{
 
 
 def networks(judge):
-    """Sixty guests of one network and a drop of sixty: most of it is left to others."""
+    """Sixty guests of one network and a drop of sixty: most units remain for others."""
     with Server() as server:
         drop = server.drop(UNITS, sku="WANTED", per_buyer_max=1)
         limited = server.drop(20, sku="LIMITED", per_buyer_max=1, per_network_max=2)
@@ -27,11 +27,11 @@ def networks(judge):
             seconds = time.monotonic() - began
             judge.measure("units_of_one_network", answers.count(201))
             limit = [answer for answer in answers if answer != 201]
-            judge("the rest is refused with network_limit", set(limit) == {"network_limit"}, set(limit))
+            judge("the others are refused with network_limit", set(limit) == {"network_limit"}, set(limit))
             away = [claim(server, drop, f"127.{number}.7.1") for number in range(3, 48)]
-            judge("buyers of other networks get the rest", away == [201] * (UNITS - OF_NETWORK), away)
+            judge("buyers of other networks get the remaining units", away == [201] * (UNITS - OF_NETWORK), away)
             home = [claim(server, limited, f"127.0.5.{number + 1}") for number in range(4)]
-            judge("the drop's owner sets the limit", home == [201, 201, "network_limit", "network_limit"], home)
+            judge("the vendor sets the limit", home == [201, 201, "network_limit", "network_limit"], home)
             judge.note(seconds=round(seconds, 1))
     judge.others(others)
 
@@ -45,7 +45,7 @@ def claim(server, drop, source):
 
 
 def caps(judge):
-    """One buyer as several guests, and one mailbox in several spellings: the cap of a drop counts them together."""
+    """One buyer as several guests, and one mailbox in several spellings: the limit per buyer counts them together."""
     with Server("--rate-passwords", "100/1000", sandbox=True) as server:
         client = server.client()
         drop = server.drop(20, per_buyer_max=1, per_network_max=None)
@@ -67,7 +67,7 @@ def caps(judge):
             held.append(claims(guest))
             signed_in = client.has(201, "POST", "/v1/sessions", guest, account)["token"]
         found = [pays(signed_in, claim, f"ann{n}@shop.example") for n, claim in enumerate(held)]
-        judge("an account has one cap with the guests that it was", found == [201, "limit_reached"], found)
+        judge("an account shares its limit with its former guests", found == [201, "limit_reached"], found)
         spellings = [
             "kim@münchen.example",
             "kim@xn--mnchen-3ya.example",
@@ -78,11 +78,11 @@ def caps(judge):
         for email in spellings:
             guest = client.guest()["token"]
             found.append(pays(guest, claims(guest), email))
-        judge("a mailbox has one cap in all its spellings", found == [201, *["limit_reached"] * 3], found)
+        judge("a mailbox has one limit for all its spellings", found == [201, *["limit_reached"] * 3], found)
 
 
 def imports(judge):
-    """Uploads that do not come to their end: they take their own shop's places, and no other's."""
+    """Unfinished uploads: they use the permits of their own shop only."""
     with Server() as server, Others(server, server.drop()) as others:
 
         def upload():
@@ -104,12 +104,12 @@ def imports(judge):
         until(20, lambda: answered() >= IMPORTS_PER_TENANT)
         judge.measure("places_of_one_shop", len(held) - answered())
         status, headers, _ = upload()
-        told = status, headers.get("retry-after")
-        judge("one more of the same shop is told when to come back", status == 503 and told[1], told)
+        refusal = status, headers.get("retry-after")
+        judge("one more of the same shop is refused with Retry-After", status == 503 and refusal[1], refusal)
         began = time.monotonic()
         client.has(201, "POST", "/v1/imports", neighbour, CATALOGUE.format("lamp"))
         judge.measure("import_of_another_shop", time.monotonic() - began)
         for connection in held:
             connection.close()
-        judge("the places are given back", until(20, lambda: upload()[0] == 201) is not None)
+        judge("the permits are released", until(20, lambda: upload()[0] == 201) is not None)
     judge.others(others)

@@ -1,4 +1,4 @@
-"""Texts that are more than texts where somebody opens them, and pages of others that open sockets."""
+"""Injection: formulas in exported texts, and pages of other sites that open WebSockets."""
 
 import csv
 import io
@@ -12,7 +12,7 @@ BEGINNINGS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def spreadsheets(judge):
-    """Formulas in what people write: no cell of an export begins with one, and an import reads them as they were."""
+    """Formulas in user input: no cell of an export begins with one, and an import restores them."""
     with Server(sandbox=True) as server:
         server.run("tenants", "add", "copy", "--currency", "USD", "--host", "copy.example")
         client = server.client()
@@ -36,7 +36,7 @@ def spreadsheets(judge):
             email = f"=1+{number}@shop.example"
             checkout |= {"email": email, "shipping_address": address}
             paid = client.has(201, "POST", "/v1/checkouts", guest, checkout)["id"]
-            # The answer may come before the payment's.
+            # The response may arrive before that of the payment.
             until(60, lambda: client.has(200, "GET", f"/v1/checkouts/{paid}", guest)["state"] == "completed")
         for what, column in [("products", "Title"), ("orders", "Address line 1")]:
             text = server.run("export", what, "--tenant", "acme")
@@ -55,13 +55,13 @@ def spreadsheets(judge):
             page = client.has(200, "GET", "/v1/products?limit=100", Host="copy.example")
             return {item["title"] for item in page["items"]}
 
-        # Lists are behind what was accepted by a moment.
+        # Lists lag behind by a moment.
         until(20, lambda: set(FORMULAS) <= titles())
-        judge("an import reads them as they were", set(FORMULAS) <= titles(), titles())
+        judge("an import restores them", set(FORMULAS) <= titles(), titles())
 
 
 def pages(judge):
-    """Pages of other sites open no socket; addresses that are no text are pages that are not found."""
+    """Pages of other sites cannot open WebSockets; malformed URLs are not found."""
     with Server() as server:
         for origin, wanted in [
             ("https://evil.example", b" 403 "),
@@ -83,6 +83,6 @@ def pages(judge):
             status, headers, _ = client.ask("GET", path, Accept="text/html")
             kind = headers.get("content-type", "")
             is_page = not has_pages or kind.startswith("text/html")
-            judge(f"{path} is the page that is not found", status == 404 and is_page, (status, kind))
+            judge(f"{path} is not found", status == 404 and is_page, (status, kind))
             status = client.status("GET", f"/v1{path}")
-            judge(f"/v1{path} is no fault of the server", 400 <= status < 500, status)
+            judge(f"/v1{path} causes no server error", 400 <= status < 500, status)

@@ -1,4 +1,4 @@
-"""A client written from docs/realtime.md alone. It holds every frame against what the document says of it."""
+"""A client written from docs/realtime.md alone. It validates every frame against the document."""
 
 import asyncio
 import itertools
@@ -12,7 +12,7 @@ from subprotocols import Json
 
 PATIENCE_SECONDS = 10
 
-# What a frame has, and what it may have.
+# The required and the optional fields of each frame.
 COUNT, TEXT, OBJECT = int, str, dict
 FRAMES = {
     "welcome": ({"server_time": COUNT, "ping_ms": COUNT, "limits": OBJECT}, {}),
@@ -30,31 +30,31 @@ PROBLEM = {"type", "title", "status", "code", "detail", "request_id"}
 
 
 class Ended(Exception):
-    """The connection ended, where a frame was waited for."""
+    """The connection ended while a frame was expected."""
 
 
 def faults_of(frame):
-    """What the document does not say of a frame."""
+    """Returns how a frame differs from the document."""
     op = frame.get("op")
     if op not in FRAMES:
-        return [f"the document knows no {op!r}"]
+        return [f"the document has no frame {op!r}"]
     needed, possible = FRAMES[op]
     faults = [f"{op} has no {name}" for name in needed if name not in frame]
     for name, value in frame.items():
         kind = (needed | possible | {"op": TEXT}).get(name)
         if kind is None:
-            faults.append(f"{op} has a {name} of which the document says nothing")
+            faults.append(f"{op} has a {name}, which is not in the document")
         elif not isinstance(value, kind) or (kind is COUNT and isinstance(value, bool)):
-            faults.append(f"{op} has a {name} that is {value!r}")
+            faults.append(f"{op} has the invalid {name} {value!r}")
     if op == "reply" and ("problem" in frame) == (frame["status"] < 400):
-        faults.append(f"reply {frame['status']} and its problem do not fit")
+        faults.append(f"the status {frame['status']} and the problem of a reply do not match")
     if "problem" in frame and not PROBLEM <= frame["problem"].keys():
         faults.append(f"a problem without {PROBLEM - frame['problem'].keys()}")
     return faults
 
 
 class Client:
-    """A connection. What comes is kept in order, with when it came."""
+    """A connection. Received frames are stored in order, with their times."""
 
     subprotocol = Json()
 
@@ -69,7 +69,7 @@ class Client:
     @classmethod
     async def open(cls, shop, subprotocols=None, origin=None):
         subprotocols = (cls.subprotocol.name,) if subprotocols is None else subprotocols
-        # The protocol's own pings are off: the document's are the ones to look at.
+        # The protocol's own pings are off: the check covers those of the document.
         socket = await connect(
             shop.ws,
             subprotocols=subprotocols or None,
@@ -85,23 +85,23 @@ class Client:
     @classmethod
     async def greeted(cls, shop, token=None):
         client = await cls.open(shop)
-        await client.say({"op": "hello", "client": "live-checks/1"} | ({"token": token} if token else {}))
-        client.welcome = await client.hear("welcome")
+        await client.send_frames({"op": "hello", "client": "live-checks/1"} | ({"token": token} if token else {}))
+        client.welcome = await client.receive("welcome")
         return client
 
     async def _listen(self):
         try:
             async for message in self.socket:
                 try:
-                    said = self.subprotocol.decode(message)
+                    frames = self.subprotocol.decode(message)
                 except ValueError as error:
                     self.faults.append(str(error))
                     continue
-                for frame in said:
+                for frame in frames:
                     self.faults += faults_of(frame)
                     self.frames.append((time.monotonic(), frame))
                     if frame.get("op") == "ping" and self.answers_pings:
-                        await self.say({"op": "pong"})
+                        await self.send_frames({"op": "pong"})
                 self._news.set()
         except ConnectionClosed:
             pass
@@ -109,19 +109,19 @@ class Client:
         self.ended_at = time.monotonic()
         self._news.set()
 
-    async def say(self, *frames):
-        """One frame, or several as one message."""
-        await self.say_raw(self.subprotocol.encode(frames))
+    async def send_frames(self, *frames):
+        """Sends one frame, or several as one message."""
+        await self.send_raw(self.subprotocol.encode(frames))
 
-    async def say_raw(self, message):
-        """A text or bytes, as they are."""
+    async def send_raw(self, message):
+        """Sends a text or bytes unchanged."""
         try:
             await self.socket.send(message)
         except ConnectionClosed as closed:
             raise Ended(self.socket.close_code) from closed
 
     async def next(self, fits=lambda frame: True, within=PATIENCE_SECONDS):
-        """The next frame that fits; others are passed over."""
+        """Returns the next matching frame and skips others."""
         deadline = time.monotonic() + within
         while True:
             while self._read < len(self.frames):
@@ -135,15 +135,15 @@ class Client:
             try:
                 await asyncio.wait_for(self._news.wait(), deadline - time.monotonic())
             except TimeoutError:
-                raise TimeoutError(f"nothing that fits within {within} s; heard {self.heard()[-5:]}") from None
+                raise TimeoutError(f"no matching frame within {within} s; received {self.received()[-5:]}") from None
 
-    async def hear(self, op, within=PATIENCE_SECONDS, **fields):
+    async def receive(self, op, within=PATIENCE_SECONDS, **fields):
         return await self.next(
             lambda frame: frame["op"] == op and all(frame.get(name) == value for name, value in fields.items()), within
         )
 
     async def state(self, topic, fits=lambda state: True, within=PATIENCE_SECONDS):
-        """The state of a topic that fits: the newest, or the next. It may come before the reply that one waited for."""
+        """Returns a matching state of a topic: the newest, or the next. It may arrive before an expected reply."""
         known = [frame for _, frame in self.frames[: self._read] if frame["op"] == "state" and frame["topic"] == topic]
         if known and fits(known[-1]["data"]):
             return known[-1]
@@ -152,21 +152,21 @@ class Client:
         )
 
     async def command(self, name, within=PATIENCE_SECONDS, **more):
-        """What a command is answered."""
+        """Sends a command and returns its reply."""
         number = next(self._ids)
-        await self.say({"op": "command", "id": number, "name": name} | more)
-        return await self.hear("reply", within, id=number)
+        await self.send_frames({"op": "command", "id": number, "name": name} | more)
+        return await self.receive("reply", within, id=number)
 
     async def subscribe(self, topic, **more):
-        await self.say({"op": "subscribe", "topic": topic} | more)
+        await self.send_frames({"op": "subscribe", "topic": topic} | more)
         return await self.next(lambda frame: frame["op"] in ("subscribed", "refused") and frame["topic"] == topic)
 
     async def ended(self, within=PATIENCE_SECONDS):
-        """The code with which the server ends the connection."""
+        """Returns the close code of the server."""
         await asyncio.wait_for(asyncio.shield(self._reading), within)
         return self.code
 
-    def heard(self, *ops):
+    def received(self, *ops):
         return [frame for _, frame in self.frames if not ops or frame["op"] in ops]
 
     async def leave(self):
@@ -175,7 +175,7 @@ class Client:
 
 
 async def refused_handshake(shop, **how):
-    """The status with which a handshake is refused; `None` where it is not."""
+    """Returns the status of a refused handshake, or `None` if it is accepted."""
     try:
         client = await Client.open(shop, **how)
     except websockets.exceptions.InvalidStatus as refusal:

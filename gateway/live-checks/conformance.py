@@ -1,11 +1,11 @@
 """The Autobahn cases (RFC 6455) against `/v1/ws`, which is no echo server.
 
-The cases' own runner (kosoku) connects, writes and judges; only what a case calls a *text message* is put into a frame
-of ours before it is framed: `{"op":"subscribe","topic":"<payload>"}`. The server refuses such a topic by its name, so
-the payload comes back, and has gone through everything that a message goes through. Fragments stay fragments, chops
-stay chops, reserved bits and bad UTF-8 stay where they were; pings and closes are the cases' own.
+The runner of the cases (kosoku) connects, writes and judges. Only the *text message* of a case is put into a frame
+of the protocol: `{"op":"subscribe","topic":"<payload>"}`. The server refuses such a topic and returns its name, so
+the payload is echoed after the complete processing of a message. Fragments stay fragments, chops
+stay chops, reserved bits and bad UTF-8 stay where they were; pings and closes are unchanged.
 
-Where the document promises a close instead of an echo, that close is the verdict: binary messages (4500), and
+If the document requires a close instead of an echo, that close is the expected result: binary messages (4500), and
 messages that are too long (4502).
 """
 
@@ -21,31 +21,31 @@ import kosoku.cases
 
 from shop import Shop, write_report
 
-# A session of a case ends after this, whatever the case says of its patience.
+# The maximum duration of a case.
 CASE_SECONDS_MAX = 60
 AT_ONCE = 8
 
 BEFORE, AFTER = b'{"op":"subscribe","topic":"', b'"}'
 
-# What JSON wants escaped; what is no UTF-8 stays what it is.
+# The characters that JSON requires to be escaped. Invalid UTF-8 is unchanged.
 TO_ESCAPE = re.compile(rb'[\x00-\x1f"\\]')
 
 # With the reason.
 SKIPPED = {
-    "12.*": "permessage-deflate is not spoken; that its offer is declined is checked by 12.1.1",
-    "13.*": "permessage-deflate is not spoken; that its offer is declined is checked by 13.1.1",
+    "12.*": "permessage-deflate is not supported; case 12.1.1 checks that the offer is declined",
+    "13.*": "permessage-deflate is not supported; case 13.1.1 checks that the offer is declined",
 }
 DECLINED = ("12.1.1", "13.1.1")
 PASSED = ("OK", "NON-STRICT", "INFORMATIONAL")
 PASSED_CLOSES = ("OK", "INFORMATIONAL")
 
-# Cases whose message is answered by a close, as docs/realtime.md says: the codes, and why.
-BINARY = ((4500,), "binary messages are not spoken: closed by 4500")
-TOO_LONG = ((4502,), "beyond the bytes of a message: closed by 4502")
-EITHER = ((4500, 4502), "binary, and beyond the bytes of a message: closed by either")
+# Cases whose message is answered by a close (docs/realtime.md): the codes and the reasons.
+BINARY = ((4500,), "binary messages are not supported: closed by 4500")
+TOO_LONG = ((4502,), "exceeds the maximum length of a message: closed by 4502")
+EITHER = ((4500, 4502), "binary, and exceeds the maximum length of a message: closed by either")
 CLOSED = [
     (r"1\.2\.[1-8]|9\.8\.[1-6]", BINARY),
-    # From 64 KiB on with our envelope.
+    # From 64 KiB on, including the envelope.
     (r"1\.1\.[678]|9\.1\.[1-6]|9\.3\.[1-9]|9\.5\.[1-6]|10\.1\.1", TOO_LONG),
     (r"9\.2\.[1-6]|9\.4\.[1-9]|9\.6\.[1-6]", EITHER),
 ]
@@ -56,7 +56,7 @@ def escaped(payload):
 
 
 def octets(payload):
-    """As kosoku reads what a case gives as the payload of a text."""
+    """Converts the payload of a case as kosoku does."""
     match payload:
         case None:
             return b""
@@ -68,7 +68,7 @@ def octets(payload):
 
 
 class Envelope:
-    """The connection as a case sees it: texts go out in a frame of ours."""
+    """The connection of a case: sends texts in a frame of the protocol."""
 
     def __init__(self, wire):
         self.__dict__.update(wire=wire, continued=False, begun=False)
@@ -84,7 +84,7 @@ class Envelope:
 
     @property
     def txFrameStats(self):
-        # Without our hello.
+        # Without the hello frame.
         stats = dict(self.wire.txFrameStats)
         stats[1] -= 1
         return stats
@@ -104,7 +104,7 @@ class Envelope:
             payload = BEFORE + escaped(octets(payload)) + AFTER
         self.wire.sendMessage(payload, isBinary, **how)
 
-    # A frame in pieces, of which the first announces the length: no such case has anything to escape.
+    # A frame in pieces, the first of which announces the length. No such case has characters to escape.
     def beginMessageFrame(self, length):
         self.wire.beginMessageFrame(len(BEFORE) + length + len(AFTER))
         self.wire.sendMessageFrameData(BEFORE)
@@ -115,7 +115,7 @@ class Envelope:
 
 
 def over_our_frames(case):
-    """The case, said in frames of ours."""
+    """Returns the case with its texts in frames of the protocol."""
 
     class Adapted(case):
         def __init__(self, wire):
@@ -140,7 +140,7 @@ def over_our_frames(case):
                 case _:
                     super().onMessage(text, binary)
 
-        # By what they say; the cases compare pickles, which tell equal texts apart by their place in memory.
+        # By value: the cases compare pickles, which differ for equal texts at different addresses.
         def compare(self, one, other):
             return one == other
 
@@ -149,14 +149,14 @@ def over_our_frames(case):
 
 
 def closed_by(case, codes):
-    """The case, where the server owes a close with one of these codes and no answer."""
+    """Returns the case with a close with one of these codes as the expected result."""
 
     class Closed(over_our_frames(case)):
         def onConnectionLost(self, failed_by_me):
             code = self.p.remoteCloseCode
             holds = code in codes and not self.received and not self.p.closedByMe
             self.behavior = self.behaviorClose = self.OK if holds else self.FAILED
-            self.result = f"closed by {code}, where {codes} was owed; heard {len(self.received)} messages"
+            self.result = f"closed by {code}, expected {codes}; received {len(self.received)} messages"
             self.resultClose = self.result
 
     Closed.__name__ = case.__name__
@@ -164,7 +164,7 @@ def closed_by(case, codes):
 
 
 def adapt():
-    """Puts every case into our frames; gives why some are judged otherwise."""
+    """Puts every case into frames of the protocol. Returns the reasons of different expectations."""
     judged = {}
     for name, case in kosoku.cases.CASES.items():
         owed = next((owed for pattern, owed in CLOSED if re.fullmatch(pattern, name)), None)
@@ -192,7 +192,7 @@ def passed(result):
 
 
 def bytes_of(result):
-    """What the case sent after our hello, frame by frame, as far as it is short."""
+    """Returns the short frames that the case sent after the hello frame."""
     sent = [entry for entry in result.wirelog if entry[0] == "TF"][1:]
     frames = []
     for entry in sent[:6]:
@@ -203,12 +203,12 @@ def bytes_of(result):
 
 
 def tell(faults):
-    """Faults of one kind together, with the bytes of the first; all of them are in the report."""
+    """Prints faults of one kind together, with the bytes of the first. The report contains all."""
     kinds = collections.defaultdict(list)
     for fault in faults:
         kinds[fault["behavior"], fault["closed_by"], str(fault["codes_owed"])].append(fault)
     for (behavior, code, owed), alike in kinds.items():
-        print(f"FAULT in {len(alike)}: {behavior}; closed by {code}, owed {owed}: {alike[0]['why']}")
+        print(f"FAULT in {len(alike)}: {behavior}; closed by {code}, expected {owed}: {alike[0]['why']}")
         print(f"      cases {' '.join(fault['case'] for fault in alike)}")
         for frame in alike[0]["sent"]:
             print(f"      {alike[0]['case']} sent {frame}")
@@ -239,7 +239,7 @@ def main(arguments):
                     "sent": bytes_of(result),
                     "owed": result.expectation,
                     "codes_owed": (result.expected_close or {}).get("closeCode"),
-                    "heard": result.received,
+                    "received": result.received,
                     "closed_by": result.remote_close_code,
                     "behavior": f"{result.behavior.value}, close {result.behavior_close.value}",
                     "why": f"{result.result}; {result.result_close}",
@@ -252,7 +252,7 @@ def main(arguments):
     for pattern, why in SKIPPED.items():
         print(f"skipped {pattern}: {why}")
     for why, number in collections.Counter(judged.values()).items():
-        print(f"judged otherwise, {number}: {why}")
+        print(f"different expectation, {number}: {why}")
     print(f"lenient: {' '.join(lenient) or 'none'}")
     tell(faults)
     report = {"cases": len(results), "skipped": skipped, "seconds": round(elapsed, 1), "lenient": lenient}

@@ -1,4 +1,4 @@
-"""A connection from its handshake to its end: hello, tokens, what is no frame, silence."""
+"""A connection from its handshake to its end: hello, tokens, invalid frames, silence."""
 
 import asyncio
 import time
@@ -16,17 +16,17 @@ SLACK_SECONDS = 3
 async def connections(shop, people):
     """A connection: subprotocols, origins, hello, welcome."""
     client = await Client.open(shop)
-    check("the subprotocol that is offered is taken", client.socket.subprotocol == "fusion.v1.json")
+    check("an offered subprotocol is selected", client.socket.subprotocol == "fusion.v1.json")
     await client.leave()
     client = await Client.open(shop, subprotocols=())
-    check("no subprotocol may be offered", client.socket.subprotocol is None)
-    await client.say({"op": "hello"})
-    with promise("a hello without a token is welcome"):
-        await client.hear("welcome")
+    check("the subprotocol is optional", client.socket.subprotocol is None)
+    await client.send_frames({"op": "hello"})
+    with promise("a hello without a token is accepted"):
+        await client.receive("welcome")
     await client.leave()
     observe("an unknown subprotocol", await refused_handshake(shop, subprotocols=("chat.v9",)))
-    check("the shop's own origin is let in", await refused_handshake(shop, origin=shop.url) is None)
-    check("an allowed origin is let in", await refused_handshake(shop, origin=ALLOWED_ORIGIN) is None)
+    check("the shop's own origin is accepted", await refused_handshake(shop, origin=shop.url) is None)
+    check("an allowed origin is accepted", await refused_handshake(shop, origin=ALLOWED_ORIGIN) is None)
     status = await refused_handshake(shop, origin="https://evil.example")
     check("another origin is refused", status == 403, status)
 
@@ -39,7 +39,7 @@ async def connections(shop, people):
 
     client = await Client.open(shop)
     topic = f"drop:{people['drop']}"
-    await client.say({"op": "hello"}, {"op": "subscribe", "topic": topic})
+    await client.send_frames({"op": "hello"}, {"op": "subscribe", "topic": topic})
     with promise("frames may follow the hello in the same message"):
         same([(await client.next())["op"] for _ in range(2)], ["welcome", "subscribed"])
     await client.leave()
@@ -47,48 +47,48 @@ async def connections(shop, people):
 
 
 async def tokens(shop, people):
-    """Tokens end, and are renewed."""
+    """Tokens expire and are renewed."""
     subject = ("--subject", "0C0NTRACT0BVYER00000000000")
     short = lambda seconds: shop.token("customer", *subject, "--ttl", f"{seconds}s")
     brief, began = await Client.greeted(shop, short(4)), time.monotonic()
     renewed = await Client.greeted(shop, short(4))
     usual = await Client.greeted(shop, short(68))
     with promise("expiring comes before a token ends"):
-        expiring = await brief.hear("expiring")
+        expiring = await brief.receive("expiring")
         same(expiring["in_ms"] in range(0, 4_001), True)
-    observe("expiring of a token of 4 s", brief.heard("expiring"))
-    await renewed.say({"op": "auth", "token": shop.token("customer", *subject)})
+    observe("expiring of a token of 4 s", brief.received("expiring"))
+    await renewed.send_frames({"op": "auth", "token": shop.token("customer", *subject)})
     with promise("auth with a token of the same person is answered by welcome"):
-        same((await renewed.hear("welcome"))["limits"], LIMITS)
-    with promise("a token that ended ends the connection with 4004"):
+        same((await renewed.receive("welcome"))["limits"], LIMITS)
+    with promise("an expired token closes the connection with 4004"):
         same(await brief.ended(8), 4004)
         lasted = brief.ended_at - began
         assert 2 < lasted < 4 + SLACK_SECONDS, f"after {lasted:.1f} s"
-    with promise("a renewed one goes on"):
+    with promise("a connection with a renewed token continues"):
         await asyncio.sleep(1)
         same((await renewed.command("get_me"))["status"], 200)
     with promise("expiring comes a minute before the end"):
-        expiring = await usual.hear("expiring", within=20)
+        expiring = await usual.receive("expiring", within=20)
         assert 50_000 <= expiring["in_ms"] <= 60_000, expiring
         after = usual.frames[-1][0] - began
         assert 4 < after < 8 + SLACK_SECONDS, f"after {after:.1f} s"
 
     stranger = await Client.greeted(shop, people["ann"])
-    await stranger.say({"op": "auth", "token": people["bob"]})
-    with promise("a token of somebody else is not good: 4501"):
+    await stranger.send_frames({"op": "auth", "token": people["bob"]})
+    with promise("a token of another subject is refused: 4501"):
         same(await stranger.ended(), 4501)
     nobody = await Client.greeted(shop)
-    await nobody.say({"op": "auth", "token": people["ann"]})
-    with promise("a connection without a token takes one"):
-        await nobody.hear("welcome")
+    await nobody.send_frames({"op": "auth", "token": people["ann"]})
+    with promise("a connection without a token accepts one"):
+        await nobody.receive("welcome")
         same((await nobody.command("get_me"))["status"], 200)
     forged = await Client.open(shop)
-    await forged.say({"op": "hello", "token": people["ann"][:-4] + "AAAA"})
-    with promise("a forged token in hello is not good: 4501"):
+    await forged.send_frames({"op": "hello", "token": people["ann"][:-4] + "AAAA"})
+    with promise("a forged token in hello is refused: 4501"):
         same(await forged.ended(), 4501)
     late = await Client.open(shop)
-    await late.say({"op": "hello", "token": brief_token(shop, subject)})
-    with promise("a token in hello that had ended already: 4004"):
+    await late.send_frames({"op": "hello", "token": brief_token(shop, subject)})
+    with promise("an expired token in hello: 4004"):
         same(await late.ended(), 4004)
 
     guest = shop.has(201, "POST", "/v1/sessions", None, {})
@@ -97,8 +97,8 @@ async def tokens(shop, people):
     answer = shop.ask("POST", "/v1/accounts", guest["token"], account)
     with promise("auth with the token of the account that the guest has become"):
         same(answer.status, 201)
-        await visitor.say({"op": "auth", "token": answer.body["token"]})
-        await visitor.hear("welcome")
+        await visitor.send_frames({"op": "auth", "token": answer.body["token"]})
+        await visitor.receive("welcome")
     other = shop.has(201, "POST", "/v1/sessions", None, {})
     leaver = await Client.greeted(shop, other["token"])
     cart = shop.has(201, "POST", "/v1/carts", other["token"], {})["id"]
@@ -116,7 +116,7 @@ def brief_token(shop, subject):
 
 
 async def endings(shop, people):
-    """What is no frame, and what is beyond the limits."""
+    """Invalid frames, and messages that exceed the limits."""
 
     async def ends(text, greeted=True):
         return await ended_by(shop, text, greeted)
@@ -126,27 +126,27 @@ async def endings(shop, people):
         "nothing": "",
         "no op": "{}",
         "an unknown op": '{"op":"dance"}',
-        "a frame of the server": '{"op":"welcome"}',
+        "a server frame": '{"op":"welcome"}',
     }.items():
         code = await ends(text)
-        check(f"{what} is no frame: 4500", code == 4500, code)
-    observe("a first frame that is no hello", await ends('{"op":"pong"}', greeted=False))
+        check(f"{what} is invalid: 4500", code == 4500, code)
+    observe("a first frame other than hello", await ends('{"op":"pong"}', greeted=False))
     observe("a second hello", await ends('{"op":"hello"}'))
-    observe("a field that the document does not name", await ends('{"op":"pong","extra":1}'))
+    observe("an undocumented field", await ends('{"op":"pong","extra":1}'))
     observe("an empty array of frames", await still_there(shop, "[]"))
     client = await Client.greeted(shop)
     await client.socket.send(b"\x01")
     code = await client.ended()
-    check("a binary message is not of the subprotocol: 4500", code == 4500, code)
+    check("a binary message is invalid in this subprotocol: 4500", code == 4500, code)
 
     pong = '{"op":"pong"}'
-    check("256 frames are a message", await still_there(shop, "[" + ",".join([pong] * 256) + "]") is None)
+    check("a message may have 256 frames", await still_there(shop, "[" + ",".join([pong] * 256) + "]") is None)
     code = await ends("[" + ",".join([pong] * 257) + "]")
-    check("257 frames are beyond the limits: 4502", code == 4502, code)
+    check("257 frames exceed the limits: 4502", code == 4502, code)
     code = await still_there(shop, pong.ljust(LIMITS["message_bytes"]))
     check("a message may be as long as the limit", code is None, code)
     code = await ends(pong.ljust(LIMITS["message_bytes"] + 1))
-    check("a byte more is beyond the limits: 4502", code == 4502, code)
+    check("one more byte exceeds the limits: 4502", code == 4502, code)
     command = '{"op":"command","id":"%s","name":"get_me"}'
     observe("a command's id of 65 bytes", await ends(command % ("i" * 65)))
     silent, began = await Client.open(shop), time.monotonic()
@@ -158,38 +158,38 @@ async def endings(shop, people):
 
 
 async def endings_in_protobuf(shop, people):
-    """The same, where messages are binary."""
+    """The same with binary messages."""
     pong = Client.subprotocol.encode([{"op": "pong"}])
     for what, message in {
         "a text message": "{}",
         "no protobuf": b"\xff",
         "no op": b"\x0a\x00",
-        "a frame of the server": Client.subprotocol.encode([{"op": "ping"}]),
+        "a server frame": Client.subprotocol.encode([{"op": "ping"}]),
         "half a frame": pong[:-1],
     }.items():
         code = await ended_by(shop, message)
-        check(f"{what} is no frame of protobuf: 4500", code == 4500, code)
-    observe("a message without frames, in protobuf", await still_there(shop, b""))
-    check("256 frames of protobuf are a message", await still_there(shop, pong * 256) is None)
+        check(f"{what} is an invalid Protobuf frame: 4500", code == 4500, code)
+    observe("a Protobuf message without frames", await still_there(shop, b""))
+    check("a Protobuf message may have 256 frames", await still_there(shop, pong * 256) is None)
     code = await ended_by(shop, pong * 257)
-    check("257 frames of protobuf are beyond the limits: 4502", code == 4502, code)
+    check("257 Protobuf frames exceed the limits: 4502", code == 4502, code)
     code = await ended_by(shop, b"\x00" * (LIMITS["message_bytes"] + 1))
-    check("a byte more than a message may have is beyond the limits: 4502", code == 4502, code)
+    check("one byte more than the maximum message exceeds the limits: 4502", code == 4502, code)
     return ()
 
 
 async def ended_by(shop, message, greeted=True):
-    """The code with which a message ends the connection."""
+    """Returns the close code that a message causes."""
     client = await (Client.greeted(shop) if greeted else Client.open(shop))
-    await client.say_raw(message)
+    await client.send_raw(message)
     return await client.ended()
 
 
 async def still_there(shop, text):
-    """The code with which a message ends the connection; `None` where it does not."""
+    """Returns the close code that a message causes, or `None`."""
     client = await Client.greeted(shop)
     try:
-        await client.say_raw(text)
+        await client.send_raw(text)
         await client.command("list_drops", params={"limit": 1})
     except Ended:
         return client.code
@@ -198,21 +198,21 @@ async def still_there(shop, text):
 
 
 async def silence(shop, people):
-    """Pings, and those who do not answer them."""
+    """Pings, and clients that do not answer them."""
     silent, polite = await Client.greeted(shop), await Client.greeted(shop)
     began, silent.answers_pings = time.monotonic(), False
-    with promise("every ping_ms comes a ping"):
-        await silent.hear("ping", within=PING_SECONDS + SLACK_SECONDS)
+    with promise("the server pings every ping_ms"):
+        await silent.receive("ping", within=PING_SECONDS + SLACK_SECONDS)
         waited = time.monotonic() - began
         assert waited > PING_SECONDS - 1, f"after {waited:.1f} s"
-    with promise("who says nothing for twice as long is cut with 4002"):
+    with promise("a client that is silent for twice as long is closed with 4002"):
         same(await silent.ended(PING_SECONDS + SLACK_SECONDS), 4002)
         lasted = silent.ended_at - began
         assert lasted > 2 * PING_SECONDS - 1, f"after {lasted:.1f} s"
     with promise("a pong is enough"):
         await asyncio.sleep(1)
         same((await polite.command("list_drops", params={"limit": 1}))["status"], 200)
-        assert len(polite.heard("ping")) >= 2
+        assert len(polite.received("ping")) >= 2
     return (polite,)
 
 
@@ -230,4 +230,4 @@ async def the_end(shop, clients):
         assert took < 10, f"after {took:.1f} s"
     spread = {client.frames[-1][1].get("reconnect_in_ms") for client in clients}
     observe("reconnect_in_ms of those who were there", sorted(spread, key=str))
-    check("not everyone is asked to come back at once", len(clients) < 3 or len(spread) > 1, sorted(spread, key=str))
+    check("clients are asked to reconnect at different times", len(clients) < 3 or len(spread) > 1, sorted(spread, key=str))

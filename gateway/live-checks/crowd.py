@@ -1,5 +1,5 @@
-"""Twenty well-behaved clients in a process of their own, so that what is done to the server beside them does not slow
-their own clocks. Reads the names of phases, a line each, and says at the end of each how it was; an empty line ends it.
+"""Twenty well-behaved clients in a separate process, so that the load on the server does not slow
+their clocks. Reads the names of phases, one per line, and reports each phase at its end. An empty line ends it.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import types
 
 from client import Client, Ended
 
-# Each asks, hears the answer, and thinks as long.
+# Each sends a request, receives the response, and waits as long.
 THINKING_SECONDS = 0.1
 REPLY_SECONDS_MAX = 30
 
@@ -27,7 +27,7 @@ class Phase:
         self.name, self.began = name, time.monotonic()
         self.latencies_ms, self.errors = [], collections.Counter()
 
-    def told(self):
+    def report(self):
         return {
             "phase": self.name,
             "seconds": round(time.monotonic() - self.began, 1),
@@ -50,7 +50,7 @@ class Crowd:
         asked, claimed = 0, None
         while not self.ending:
             asked += 1
-            # Claims, looks, lets go; in one drop after the other, as a buyer's claims of one are bounded.
+            # Claims, reads and releases, in one drop after the other, because the claims per buyer and drop are limited.
             here = {"id": self.drops[(asked - 1) // 3 % len(self.drops)]}
             name, more = [
                 ("create_claim", {"params": here, "body": {"quantity": 1}}),
@@ -69,7 +69,7 @@ class Crowd:
                 self.phase.errors[f"{name}: {reply['status']} {reply['problem']['code']}"] += 1
             elif name == "create_claim":
                 claimed = reply["body"]["id"]
-            # What came besides is not kept.
+            # Other frames are discarded.
             del client.frames[:]
             client._read = 0
             await asyncio.sleep(THINKING_SECONDS)
@@ -87,7 +87,7 @@ class Crowd:
             for buyer in buyers:
                 if buyer.done() and buyer.exception():
                     self.phase.errors[repr(buyer.exception())] += 1
-            print(json.dumps(self.phase.told()), flush=True)
+            print(json.dumps(self.phase.report()), flush=True)
             self.phase = Phase(name)
             if not name:
                 break
@@ -96,7 +96,7 @@ class Crowd:
 
 
 def main():
-    # Without a buffer: what comes after this line is for the loop.
+    # Unbuffered: the input after this line belongs to the loop.
     with open(0, "rb", buffering=0, closefd=False) as lines:
         given = json.loads(lines.readline())
     shop = types.SimpleNamespace(ws=given["ws"])

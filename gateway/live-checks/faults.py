@@ -1,8 +1,8 @@
-"""A bounded load of faults on loopback, beside twenty clients that behave.
+"""A bounded load of faults on loopback, next to twenty well-behaved clients.
 
-It fails when one of the twenty gets an error or is cut, when the server's memory grows beyond `GROWTH_KIB_MAX`, when a
-connection ends with another code than it should, or when a client that never reads is kept. How fast a flood goes, and
-how long the twenty wait meanwhile, is told and judged by whoever sets the limits.
+It fails when one of the twenty gets an error or is disconnected, when the server's memory grows beyond `GROWTH_KIB_MAX`, when a
+connection ends with an unexpected code, or when a client that never reads is not disconnected. The rate of a flood and
+the latency of the twenty are reported but not judged.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ from shop import Shop, write_report
 HERE = pathlib.Path(__file__).resolve().parent
 
 QUIET_SECONDS = 5
-# A kind of fault that takes longer hangs.
+# The maximum duration of one kind of fault.
 FAULT_SECONDS_MAX = 75
 
 # Each slow reader has a queue of 1 MiB, which may have grown by doubling; each unfinished message its 64 KiB, which
@@ -46,7 +46,7 @@ GROWTH_KIB_MAX = (
 
 
 class Crowd:
-    """The twenty, in their process."""
+    """The process of the twenty clients."""
 
     def __init__(self, shop, drops):
         tokens = [shop.has(201, "POST", "/v1/sessions", None, {})["token"] for _ in range(CROWD)]
@@ -59,7 +59,7 @@ class Crowd:
         self.process.stdin.flush()
 
     async def phase(self, name):
-        """Begins a phase; gives how the one before was."""
+        """Begins a phase. Returns the report of the previous one."""
         self._say(name)
         return json.loads(await asyncio.to_thread(self.process.stdout.readline))
 
@@ -77,7 +77,7 @@ def people_of(shop):
         "vendor": vendor,
         "buyer": shop.token("customer"),
         "drop": shop.drop(vendor, lamp, 1_000_000)["id"],
-        # A buyer's claims of one drop are bounded.
+        # The claims per buyer and drop are limited.
         "market": [shop.drop(vendor, lamp, 100_000)["id"] for _ in range(6)],
         "skus": many,
         "busy": [shop.drop(vendor, many, 10_000)["id"] for _ in range(4)],
@@ -113,7 +113,7 @@ async def play(shop):
                     fault = await asyncio.wait_for(kind(shop, people), FAULT_SECONDS_MAX)
                 except Exception:
                     fault = Fault(kind.__name__)
-                    fault.faults.append(f"could not be played to its end: {traceback.format_exc(limit=-2)}")
+                    fault.faults.append(f"did not complete: {traceback.format_exc(limit=-2)}")
                 if keeping_busy and kind is slow_readers:
                     keeping_busy.cancel()
                 fault.figures["rss_kib"] = shop.memory_kib()[0]
@@ -137,19 +137,19 @@ def main():
     faults = [f"{fault.name}: {one}" for fault, _ in rows for one in dict.fromkeys(fault.faults)]
     for _, crowd in rows:
         if crowd["errors"]:
-            faults.append(f"a client that behaves, in {crowd['phase']}: {crowd['errors']}")
+            faults.append(f"a well-behaved client, in {crowd['phase']}: {crowd['errors']}")
     grown = memory["peak_kib"] - memory["before_kib"]
     if grown > GROWTH_KIB_MAX:
-        faults.append(f"memory grew by {grown} KiB, where {GROWTH_KIB_MAX} may be")
+        faults.append(f"memory grew by {grown} KiB, at most {GROWTH_KIB_MAX} allowed")
     if ended is not None:
         faults.append(f"the server ended with {ended}")
-    faults += [f"the server says: {line}" for line in log.splitlines() if " ERROR " in line or "panicked" in line][:10]
+    faults += [f"the server logged: {line}" for line in log.splitlines() if " ERROR " in line or "panicked" in line][:10]
     columns = ("s", 5), ("replies", 8), ("p50 ms", 8), ("p99 ms", 8), ("max ms", 8), ("cpu", 5), ("rss MiB", 8)
-    print(" ".join([f"{'the twenty, beside':<24}", *(f"{name:>{width}}" for name, width in columns)]))
+    print(" ".join([f"{'the twenty, during':<24}", *(f"{name:>{width}}" for name, width in columns)]))
     for fault, crowd in rows:
         rss = fault.figures.pop("rss_kib", memory["before_kib"] if fault.name == "before" else memory["after_kib"])
         cpu = fault.figures.pop("cpu_share", "")
-        # A fault that is over at once leaves no time for a reply.
+        # A fault that ends immediately leaves no time for a reply.
         times = [str(crowd[name] if crowd[name] is not None else "-") for name in ("p50_ms", "p99_ms", "max_ms")]
         figures = [crowd["seconds"], crowd["replies"], *times, cpu, rss // 1024]
         print(" ".join([f"{fault.name:<24}", *(f"{figure:>{width}}" for figure, (_, width) in zip(figures, columns))]))
@@ -158,7 +158,7 @@ def main():
         if fault.codes:
             print(f"    ended: {dict(fault.codes)}")
     mib = {name.removesuffix("_kib"): value // 1024 for name, value in memory.items()}
-    print(f"memory, MiB: {mib}; grew by {grown // 1024}, where {GROWTH_KIB_MAX // 1024} may be")
+    print(f"memory, MiB: {mib}; grew by {grown // 1024}, at most {GROWTH_KIB_MAX // 1024} allowed")
     for fault in faults:
         print(f"FAULT {fault}")
     report = [vars(fault) | {"crowd": crowd} for fault, crowd in rows]

@@ -1,4 +1,4 @@
-"""The kinds of faults: what clients do that do not behave, by malice, by mistake or on a bad line."""
+"""The kinds of faults: clients that misbehave by malice, by mistake or on a bad connection."""
 
 import asyncio
 import collections
@@ -11,7 +11,7 @@ from shop import LIMITS
 from wire import BINARY, CLOSE, PING, TEXT, Wire, handshake, message
 
 CROWD = 20
-# Low enough to be reached from here; the sockets of a server are as many.
+# Low enough to be reached by this test.
 CONNECTIONS_MAX = 400
 BEYOND = 60
 FLOOD_SECONDS = 4
@@ -21,18 +21,18 @@ MESSAGE_BYTES_MAX, FRAMES_MAX, SUBSCRIPTIONS_MAX, COMMANDS_MAX = (
     LIMITS[name] for name in ("message_bytes", "frames", "subscriptions", "commands_in_flight")
 )
 QUEUE_KIB_MAX = 1024
-# A client that has said goodbye is let go after this.
+# The time after which a client that has sent a close frame is disconnected.
 ENDED_SECONDS_MAX = 1
 PONGS_KIB = 8 * 1024
 HELLO_SECONDS = 10
-# After its queue is full, a client that does not read has this long: what the server gives a close, and as much again
+# The time that a client that does not read has after its queue is full: the server's close timeout, doubled
 # for a busy machine.
 CUT_SECONDS_MAX = 6
-# In which what they ask for has filled the buffers of the system and their queues, or they have taken nothing for the 10 s
-# that the server gives them.
+# The time in which responses fill the system's buffers and the queues, or in which clients read nothing for the 10 s
+# that the server allows.
 FILL_SECONDS = 24
 
-# Of each way not to read; pongs are many and small, and cost the most.
+# Per way not to read. Pongs are many and small, and cost the most.
 SLOW_READERS = {"states": 2, "replies": 2, "pongs": 2}
 UNFINISHED = 48
 # States of a connection in /proc/net/tcp.
@@ -40,7 +40,7 @@ ESTABLISHED, CLOSE_WAIT = "01", "08"
 
 
 class Fault:
-    """What one kind of fault did."""
+    """The results of one kind of fault."""
 
     def __init__(self, name):
         self.name, self.codes, self.faults, self.figures = name, collections.Counter(), [], {}
@@ -50,14 +50,14 @@ class Fault:
             self.faults.append(what)
 
     def ended(self, ending, *codes):
-        """Notes how a connection ended; with these codes it should have."""
+        """Records how a connection ended, and the expected codes."""
         code, how = ending or ("kept", "")
         self.codes[f"{code} {how}".strip()] += 1
-        self.expect(ending and code in codes, f"ended with {code} {how}, where {codes} was owed")
+        self.expect(ending and code in codes, f"ended with {code} {how}, expected {codes}")
 
 
 def kept_by_server(shop, port):
-    """Whether the server still holds its end of the connection from this port of ours."""
+    """Whether the server still has its end of the connection from this local port."""
     for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
         _, local, remote, state = line.split()[:4]
         if int(local.split(":")[1], 16) == shop.port and int(remote.split(":")[1], 16) == port:
@@ -66,7 +66,7 @@ def kept_by_server(shop, port):
 
 
 async def busy(shop, people):
-    """Buyers keep some drops of many items moving: their states are long, and come 20 times a second."""
+    """Buyers change some drops of many items: their states are long and are sent 20 times a second."""
     client = await Client.greeted(shop, people["buyer"])
     number = 0
     while True:
@@ -82,16 +82,16 @@ async def busy(shop, people):
             }
             for drop in people["busy"]
         ]
-        await client.say(*frames)
+        await client.send_frames(*frames)
         for drop in people["busy"]:
-            await client.hear("reply", id=drop)
+            await client.receive("reply", id=drop)
         del client.frames[:]
         client._read = 0
         await asyncio.sleep(0.04)
 
 
 async def slow_readers(shop, people):
-    """They ask for much and never read: states of a busy drop, replies, or pongs."""
+    """Clients that request much and never read: states of a busy drop, replies, or pongs."""
     fault, ways = Fault("slow readers"), {way: [] for way in SLOW_READERS}
     for way, number in SLOW_READERS.items():
         for _ in range(number):
@@ -101,17 +101,17 @@ async def slow_readers(shop, people):
 
     async def ask(wire, way):
         if way == "states":
-            # Each subscription has the whole state; after these come those that the drop's buyers set off.
+            # Each subscription returns the complete state, followed by the states that the drop's buyers cause.
             topics = [f"drop:{drop}" for drop in people["busy"]]
             again = [{"op": op, "topic": topic} for topic in topics * 32 for op in ("unsubscribe", "subscribe")]
             for _ in range(8):
-                await wire.say(*again)
+                await wire.send_frames(*again)
         elif way == "replies":
             products = {"op": "command", "name": "list_products", "params": {"limit": 100}}
-            # Some two megabytes: more than the system holds, and than may wait.
-            await wire.say(*(products | {"id": number} for number in range(COMMANDS_MAX // 2)))
+            # About two megabytes: more than the system's buffers and the queue.
+            await wire.send_frames(*(products | {"id": number} for number in range(COMMANDS_MAX // 2)))
         else:
-            # As much as the system buffers, and more than the queue beside it.
+            # As much as the system buffers, and more than the queue.
             ping = message(b"p" * 125, PING) * 512
             try:
                 for _ in range(PONGS_KIB // 64):
@@ -135,31 +135,31 @@ async def slow_readers(shop, people):
         for talks in (True, False):
             those = [wire for wire in some if wire.talks == talks]
             cut = [cut_after[wire] for wire in those if wire in cut_after]
-            said = "says pong" if talks else "says nothing"
-            fault.figures[f"{way}, {said}: cut"] = f"{len(cut)} of {len(those)}"
-            # How many states come depends on how busy the machine is: too few are no reason to be cut.
+            behaviour = "sends pongs" if talks else "silent"
+            fault.figures[f"{way}, {behaviour}: cut"] = f"{len(cut)} of {len(those)}"
+            # The number of states depends on the load of the machine: too few are no reason to disconnect.
             fault.expect(
                 len(cut) == len(those) or way == "states",
-                f"{len(those) - len(cut)} of {len(those)} that never read ({way}, {said}) are kept "
+                f"{len(those) - len(cut)} of {len(those)} that never read ({way}, {behaviour}) are still connected "
                 f"after {time.monotonic() - began:.0f} s",
             )
     for _, wire in wires:
         wire.read_freely()
-    # Whoever reads at last is told why, as long as the server still wants to tell it.
+    # A client that reads later receives the reason, while the server still tries to send it.
     for ending, (way, wire) in zip(await asyncio.gather(*(wire.ended(15) for _, wire in wires)), wires):
         if wire in cut_after and ending and ending[0] is None:
-            fault.codes[f"cut untold, {ending[1]}"] += 1
+            fault.codes[f"disconnected without a reason, {ending[1]}"] += 1
         elif way != "states" or ending is not None:
             fault.ended(ending, 4001)
             if ending is None:
-                fault.faults[-1] = f"one that asked for {way} is kept, and is not told that it was slow"
+                fault.faults[-1] = f"a client that requested {way} is still connected and did not receive the reason"
     for _, wire in wires:
         wire.cut()
     return fault
 
 
 async def no_hello(shop, people):
-    """They shake hands and say nothing."""
+    """Clients that complete the handshake and send nothing."""
     fault, began = Fault("no hello"), time.monotonic()
     wires = await asyncio.gather(*(Wire.open(shop) for _ in range(50)))
     for ending in await asyncio.gather(*(wire.ended(HELLO_SECONDS + 5) for wire in wires)):
@@ -171,13 +171,13 @@ async def no_hello(shop, people):
 
 
 async def half_closed(shop, people):
-    """They end their half of the connection: before the handshake, after it, and as listeners."""
+    """Clients that close their half of the connection: before the handshake, after it, and as subscribers."""
     fault = Fault("half closed")
     for begin in (Wire.connect, Wire.open, Wire.greeted):
         wires = await asyncio.gather(*(begin(shop) for _ in range(10)))
         for wire in wires:
             if begin is Wire.greeted:
-                await wire.say({"op": "subscribe", "topic": f"drop:{people['drop']}"})
+                await wire.send_frames({"op": "subscribe", "topic": f"drop:{people['drop']}"})
             wire.writer.write_eof()
         for ending in await asyncio.gather(*(wire.ended(5) for wire in wires)):
             code, how = ending or ("kept", "")
@@ -189,7 +189,7 @@ async def half_closed(shop, people):
 
 
 async def flood(fault, one):
-    """Some flood at once, as fast as they are served; counts what came through."""
+    """Clients that flood concurrently, as fast as they are served. Counts the processed messages."""
     until, done = time.monotonic() + FLOOD_SECONDS, 0
 
     async def flooder(number):
@@ -204,7 +204,7 @@ async def flood(fault, one):
 
 
 async def subscriptions(shop, people):
-    """A message of 256 subscribes and unsubscribes at a time, of topics that are and of topics that are not."""
+    """Messages of 256 subscribes and unsubscribes each, of existing and missing topics."""
     fault = Fault("subscriptions flood")
     topics = [f"drop:{people['drop']}", f"drop:{people['busy'][0]}", "drop:00000000000000000000000000", "weather"]
     pairs = ("subscribe", "unsubscribe") * 4
@@ -213,16 +213,16 @@ async def subscriptions(shop, people):
     answers = sum(frame["op"] == "subscribe" for frame in frames)
 
     async def one(number):
-        await wires[number].say(*frames)
-        heard = 0
-        while heard < answers:
+        await wires[number].send_frames(*frames)
+        received = 0
+        while received < answers:
             opcode, payload = await wires[number].frame()
             if opcode != TEXT:
                 fault.codes[f"opcode {opcode}"] += 1
                 fault.expect(False, f"a flood of subscriptions was answered with opcode {opcode}")
-                return heard
-            heard += payload.startswith((b'{"op":"subscribed"', b'{"op":"refused"'))
-        return heard
+                return received
+            received += payload.startswith((b'{"op":"subscribed"', b'{"op":"refused"'))
+        return received
 
     await flood(fault, one)
     for wire in wires:
@@ -231,7 +231,7 @@ async def subscriptions(shop, people):
 
 
 async def malformed(shop, people):
-    """Connections that say what is no frame: nobody's JSON, binary, or a JSON bomb."""
+    """Connections that send invalid frames: other JSON, binary, or a JSON bomb."""
     fault = Fault("malformed flood")
     nonsense = [
         message(b"nonsense"),
@@ -243,8 +243,8 @@ async def malformed(shop, people):
 
     async def one(number):
         wire = await Wire.greeted(shop)
-        one.said = getattr(one, "said", 0) + 1
-        await wire.send(nonsense[one.said % len(nonsense)])
+        one.sent = getattr(one, "sent", 0) + 1
+        await wire.send(nonsense[one.sent % len(nonsense)])
         fault.ended(await wire.ended(10), 4500)
         wire.cut()
         return 1
@@ -254,13 +254,13 @@ async def malformed(shop, people):
 
 
 async def bad_tokens(shop, people):
-    """Hellos with tokens that are none, or forged."""
+    """Hello frames with malformed or forged tokens."""
     fault = Fault("bad tokens flood")
     forged = people["buyer"][:-6] + "AAAAAA"
 
     async def one(number):
         wire = await Wire.open(shop)
-        await wire.say({"op": "hello", "token": forged if number % 2 else "none"})
+        await wire.send_frames({"op": "hello", "token": forged if number % 2 else "none"})
         fault.ended(await wire.ended(10), 4501)
         wire.cut()
         return 1
@@ -270,7 +270,7 @@ async def bad_tokens(shop, people):
 
 
 async def byte_by_byte(shop, people):
-    """A whole conversation, every byte a write of its own, the handshake too."""
+    """A complete conversation, each byte written separately, including the handshake."""
     fault = Fault("byte by byte")
 
     async def talk():
@@ -279,19 +279,19 @@ async def byte_by_byte(shop, people):
         status = await wire.handshaken()
         fault.expect(status == 101, f"a handshake byte by byte is answered {status}")
         command = {"op": "command", "id": 1, "name": "get_drop", "params": {"id": people["drop"]}}
-        said = [{"op": "hello"}, {"op": "subscribe", "topic": f"drop:{people['drop']}"}, command]
-        await wire.send(b"".join(message(json.dumps(frame).encode()) for frame in said), piece=1)
-        heard = set()
-        while not {"welcome", "subscribed", "reply"} <= heard:
+        frames = [{"op": "hello"}, {"op": "subscribe", "topic": f"drop:{people['drop']}"}, command]
+        await wire.send(b"".join(message(json.dumps(frame).encode()) for frame in frames), piece=1)
+        received = set()
+        while not {"welcome", "subscribed", "reply"} <= received:
             opcode, payload = await asyncio.wait_for(wire.frame(), 10)
             if opcode != TEXT:
                 break
-            heard.add(json.loads(payload)["op"])
-        fault.expect({"welcome", "subscribed", "reply"} <= heard, f"byte by byte only {heard} was heard")
+            received.add(json.loads(payload)["op"])
+        fault.expect({"welcome", "subscribed", "reply"} <= received, f"byte by byte only {received} was received")
         await wire.send(message((1000).to_bytes(2, "big"), CLOSE), piece=1)
-        said = time.monotonic()
+        sent_at = time.monotonic()
         fault.ended(await wire.ended(5), 1000)
-        took = time.monotonic() - said
+        took = time.monotonic() - sent_at
         fault.figures["TCP ends after the close, s"] = round(took, 2)
         fault.expect(took < ENDED_SECONDS_MAX, f"TCP is held open for {took:.0f} s after the closing handshake")
         wire.cut()
@@ -301,7 +301,7 @@ async def byte_by_byte(shop, people):
 
 
 async def too_many(shop, people):
-    """More connections than the server has places for."""
+    """More connections than the server accepts."""
     fault, statuses, wires = Fault("too many connections"), collections.Counter(), []
     for _ in range(CONNECTIONS_MAX + BEYOND):
         wire = await Wire.connect(shop)
@@ -309,18 +309,18 @@ async def too_many(shop, people):
         status = await wire.handshaken()
         statuses[status] += 1
         if status == 101:
-            await wire.say({"op": "hello"})
+            await wire.send_frames({"op": "hello"})
             wires.append(wire)
         else:
             wire.cut()
     fault.figures |= {f"answered {status}": count for status, count in statuses.items()}
     fault.expect(statuses.keys() <= {101, 503, 0}, f"handshakes were answered {dict(statuses)}")
-    fault.expect(statuses[101] <= CONNECTIONS_MAX, f"{statuses[101]} sockets, where {CONNECTIONS_MAX} may be")
-    fault.expect(statuses[503] > 0, f"nobody is told 503: {dict(statuses)}")
-    fault.expect(statuses[101] >= CONNECTIONS_MAX - CROWD - 10, f"only {statuses[101]} were let in")
+    fault.expect(statuses[101] <= CONNECTIONS_MAX, f"{statuses[101]} sockets, at most {CONNECTIONS_MAX} allowed")
+    fault.expect(statuses[503] > 0, f"no handshake was answered with 503: {dict(statuses)}")
+    fault.expect(statuses[101] >= CONNECTIONS_MAX - CROWD - 10, f"only {statuses[101]} were accepted")
     for wire in wires:
         wire.cut()
-    # Their places are free again at once: in a storm of those who come back they are wanted.
+    # The places are free immediately: reconnecting clients need them.
     left = time.monotonic()
     while time.monotonic() - left < 10:
         try:
@@ -332,36 +332,36 @@ async def too_many(shop, people):
             break
     freed = time.monotonic() - left
     fault.figures["a place is free again after, s"] = round(freed, 2)
-    fault.expect(freed < ENDED_SECONDS_MAX, f"places are free again only {freed:.1f} s after all had left")
+    fault.expect(freed < ENDED_SECONDS_MAX, f"places are free only {freed:.1f} s after all had left")
     return fault
 
 
 async def at_the_limits(shop, people):
-    """Messages, frames, topics and commands: as many as may be, and one more."""
+    """Messages, frames, topics and commands: the maximum number, and one more."""
     fault = Fault("at the limits")
 
-    async def outcome(*said, answers=1):
+    async def outcome(*messages, answers=1):
         wire = await Wire.greeted(shop)
-        await wire.send(b"".join(said))
-        heard = 0
+        await wire.send(b"".join(messages))
+        received = 0
         try:
-            while heard < answers:
+            while received < answers:
                 opcode, payload = await asyncio.wait_for(wire.frame(), 20)
                 if opcode == CLOSE:
                     return int.from_bytes(payload[:2], "big")
-                # Replies that are there at once come in one message.
-                heard += sum(payload.count(b'"op":"%s"' % op) for op in (b"reply", b"subscribed", b"refused"))
+                # Replies that are ready at the same time arrive in one message.
+                received += sum(payload.count(b'"op":"%s"' % op) for op in (b"reply", b"subscribed", b"refused"))
             return None
         except TimeoutError:
-            return f"{heard} of {answers}"
+            return f"{received} of {answers}"
         finally:
             wire.cut()
 
     ask = json.dumps({"op": "command", "id": 1, "name": "get_drop", "params": {"id": people["drop"]}}).encode()
     pong = b'{"op":"pong"}'
     array = lambda frame, count: message(b"[" + b",".join([frame] * count) + b"]")
-    for what, said, answers, owed in [
-        ("as many bytes as may be", [message(pong.ljust(MESSAGE_BYTES_MAX)), message(ask)], 1, (None,)),
+    for what, messages, answers, owed in [
+        ("the maximum number of bytes", [message(pong.ljust(MESSAGE_BYTES_MAX)), message(ask)], 1, (None,)),
         ("a byte more", [message(pong.ljust(MESSAGE_BYTES_MAX + 1)), message(ask)], 1, (4502,)),
         ("256 frames", [array(pong, FRAMES_MAX), message(ask)], 1, (None,)),
         ("257 frames", [array(pong, FRAMES_MAX + 1), message(ask)], 1, (4502,)),
@@ -370,12 +370,12 @@ async def at_the_limits(shop, people):
         ("512 commands", [array(ask, COMMANDS_MAX)] * 2, 2 * COMMANDS_MAX, (None, 4502)),
         ("2560 commands", [array(ask, COMMANDS_MAX)] * 10, 10 * COMMANDS_MAX, (None, 4502)),
     ]:
-        code = await outcome(*said, answers=answers)
+        code = await outcome(*messages, answers=answers)
         fault.figures[what] = code or "served"
-        fault.expect(code in owed, f"{what}: {code}, where {owed} was owed")
+        fault.expect(code in owed, f"{what}: {code}, expected {owed}")
     topics = [{"op": "subscribe", "topic": f"drop:{drop}"} for drop in people["drops"]]
     wire = await Wire.greeted(shop)
-    await wire.say(*topics)
+    await wire.send_frames(*topics)
     ops = collections.Counter()
     while sum(ops.values()) < len(topics):
         opcode, payload = await asyncio.wait_for(wire.frame(), 10)
@@ -395,7 +395,7 @@ async def at_the_limits(shop, people):
     for ending in await asyncio.gather(*(wire.ended(10) for wire in wires)):
         fault.ended(ending, 4502)
 
-    # A close that meets bytes under way: they must not swallow it.
+    # A close while bytes are in flight: it must still be received.
     for _ in range(5):
         wire = await Wire.greeted(shop)
         try:
@@ -403,7 +403,7 @@ async def at_the_limits(shop, people):
         except (ConnectionError, TimeoutError):
             pass
         ending = await wire.ended(10)
-        fault.figures["a close that meets 2 MiB under way"] = f"{ending}"
+        fault.figures["a close with 2 MiB in flight"] = f"{ending}"
         fault.ended(ending, 4502)
         wire.cut()
     return fault

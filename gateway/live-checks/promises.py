@@ -1,4 +1,4 @@
-"""What was promised, and whether it holds."""
+"""The promises of the documentation, and whether they hold."""
 
 import contextlib
 
@@ -21,7 +21,7 @@ def observe(question, seen):
 
 @contextlib.contextmanager
 def promise(text):
-    """A check that fails when the steps in it do."""
+    """A check that fails when one of its steps fails."""
     try:
         yield
         check(text, True)

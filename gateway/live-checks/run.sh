@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# Checks the live doors from outside, by clients that share no line with the server: the Autobahn cases against /v1/ws,
-# docs/realtime.md step by step in both subprotocols, and a load of faults beside twenty clients that behave. Each has a
-# server of its own.
+# Checks the real-time API with independent clients: the Autobahn cases against /v1/ws,
+# docs/realtime.md step by step in both subprotocols, and a load of faults next to twenty well-behaved clients. Each has a
+# separate server.
 #
 #   gateway/live-checks/run.sh                        under three minutes on two cores
 #   gateway/live-checks/run.sh conformance 6.4.1 '5.*'  some of the Autobahn cases
 #   gateway/live-checks/run.sh faults                 one of them: conformance, transcript, transcript protobuf, faults
 #
-# Wants target/debug/fusion, or another in FUSION_BIN. What was found, for machines: target/live-checks/*.json.
+# Needs target/debug/fusion, or another binary in FUSION_BIN. Writes the results to target/live-checks/*.json.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 here=gateway/live-checks
 venv=target/live-checks-venv
-# One that hangs must not hang the build.
+# A timeout, so that a check that hangs does not block the build.
 seconds_max=200
 
 . gateway/black-box/environment.sh
@@ -30,8 +30,8 @@ fi
 
 mkdir -p target/live-checks
 failed=""
-# The transcripts wait for most of their minute; the cases' few seconds fit beside them. The faults want the machine
-# alone.
+# The transcripts mostly wait, so the cases run concurrently with them. The faults need the machine
+# without other load.
 check transcript >target/live-checks/transcript.txt 2>&1 &
 transcript=$!
 check transcript protobuf >target/live-checks/transcript-protobuf.txt 2>&1 &

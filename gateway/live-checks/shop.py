@@ -1,4 +1,4 @@
-"""A server of its own for each check, in a stocked shop."""
+"""A separate server with a stocked shop for each check."""
 
 import collections
 import json
@@ -14,11 +14,11 @@ from server_process import FUSION, ROOT, ServerProcess
 
 REPORTS = ROOT / "target" / "live-checks"
 
-# Longer than anything here waits for.
+# Longer than any wait in these checks.
 ANSWER_SECONDS_MAX = 30
 
 Answer = collections.namedtuple("Answer", "status headers body")
-# Ask nobody but the server: no proxy leads to it.
+# Without a proxy: the server is local.
 ASK = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
 
@@ -31,7 +31,7 @@ class Shop(ServerProcess):
         self.data = folder / "data"
         super().__init__(self.data, folder / "server.log", "--dev", *options)
         if not self.port:
-            sys.exit(f"the server does not start:\n{self.log()}")
+            sys.exit(f"the server did not start:\n{self.log()}")
         self.host = "127.0.0.1"
         self.url = f"http://{self.host}:{self.port}"
         self.ws = f"ws://{self.host}:{self.port}/v1/ws"
@@ -45,12 +45,12 @@ class Shop(ServerProcess):
         self._folder.cleanup()
 
     def token(self, role, *options):
-        """A token for somebody new, or for whom the options name."""
+        """A token for a new subject, or for the one in the options."""
         command = [FUSION, "token", "--role", role, "--data-dir", self.data, *options]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     def ask(self, method, path, token=None, body=None, **headers):
-        """What REST answers: the reference for what comes over a socket."""
+        """A REST response: the reference for messages over the WebSocket."""
         headers = {name.replace("_", "-"): str(value) for name, value in headers.items()}
         if token:
             headers["Authorization"] = f"Bearer {token}"
@@ -70,13 +70,13 @@ class Shop(ServerProcess):
                 return Answer(refusal.code, refusal.headers, _json(refusal.read()))
 
     def has(self, status, method, path, *arguments, **headers):
-        """The body of an answer that must have this status."""
+        """Returns the body of a response that must have this status."""
         answer = self.ask(method, path, *arguments, **headers)
         assert answer.status == status, f"{method} {path}: {answer.status} instead of {status}: {answer.body}"
         return answer.body
 
     def stock(self, vendor, name, variants=1, units=1_000_000):
-        """A product of so many variants, each in so many units; gives their SKUs."""
+        """Creates a product with this number of variants and units each. Returns the SKUs."""
         skus = [f"{name}-{number}" for number in range(variants)]
         offers = [{"sku": sku, "price": PRICE, "options": [sku]} for sku in skus]
         product = {"title": name, "options": ["Kind"], "variants": offers}
@@ -87,13 +87,13 @@ class Shop(ServerProcess):
         return skus
 
     def drop(self, vendor, skus, quantity, **more):
-        """An open drop of these."""
+        """Creates an open drop of these SKUs."""
         items = [{"sku": sku, "quantity": quantity, "price": PRICE} for sku in skus]
         drop = {"items": items, "per_buyer_max": 10_000, "hold_seconds": 600, "ends_at": "2999-12-31T00:00:00Z"}
         return self.has(201, "POST", "/v1/drops", vendor, drop | more)
 
 
-# What docs/realtime.md says that `welcome` says.
+# The limits in `welcome` according to docs/realtime.md.
 LIMITS = json.loads(re.search(r'"limits":(\{.*?\})', (ROOT / "docs" / "realtime.md").read_text())[1])
 PRICE = {"amount": 1999, "currency": "USD"}
 
@@ -106,7 +106,7 @@ def _json(text):
 
 
 def write_report(name, report):
-    """Keeps what was found, for machines."""
+    """Writes the results as JSON."""
     REPORTS.mkdir(parents=True, exist_ok=True)
     path = REPORTS / f"{name}.json"
     path.write_text(json.dumps(report, indent=1, ensure_ascii=False, default=str) + "\n")

@@ -1,6 +1,6 @@
-"""The two spellings of the frames. Here a frame is what docs/realtime.md shows: a dict whose `op` names it.
+"""The two encodings of the frames. A frame is a dict with an `op`, as in docs/realtime.md.
 
-Protobuf is Google's, made from schemas/fusion.v1.proto alone: what differs from JSON is what the document says of it.
+Protobuf uses Google's compiler and schemas/fusion.v1.proto alone. The differences to JSON are those in the document.
 """
 
 import datetime
@@ -19,7 +19,7 @@ TIMES = ("starts_at", "ends_at", "created_at", "as_of", "expires_at")
 
 
 class Claim(dict):
-    """A claim that came as a message of its own."""
+    """A claim that was received as its own message type."""
 
 
 class Json:
@@ -35,8 +35,8 @@ class Json:
     def decode(self, message):
         if not isinstance(message, str):
             raise ValueError("a binary message")
-        said = json.loads(message)
-        return said if isinstance(said, list) else [said]
+        frames = json.loads(message)
+        return frames if isinstance(frames, list) else [frames]
 
 
 class Protobuf:
@@ -61,12 +61,12 @@ class Protobuf:
         try:
             frames = self._frames.FromString(message).frames
         except DecodeError as error:
-            raise ValueError(f"no protobuf: {error}") from error
+            raise ValueError(f"invalid Protobuf: {error}") from error
         return [decode(frame) for frame in frames]
 
 
 def compiled(name):
-    """The class of a message, by Google's own compiler."""
+    """Returns the class of a message, compiled by Google's compiler."""
     with tempfile.TemporaryDirectory() as folder:
         made = pathlib.Path(folder) / "schema"
         asked = ["protoc", f"-I{SCHEMA.parent}", f"--descriptor_set_out={made}", str(SCHEMA)]
@@ -82,7 +82,7 @@ def compiled(name):
 def encode(frame, into):
     op = frame["op"]
     message = getattr(into, op)
-    # A frame without fields is there all the same.
+    # A frame without fields is present too.
     message.SetInParent()
     if op == "command":
         return encode_command(frame, message)
@@ -121,31 +121,31 @@ def decode(frame):
     if op is None:
         raise ValueError("a frame without an op")
     message = getattr(frame, op)
-    said = {"op": op}
+    decoded = {"op": op}
     for field in message.DESCRIPTOR.fields:
-        # What may be left out is left out in JSON too; what may not is there even where it is 0.
+        # Optional fields are omitted in JSON too; required fields are present even if they are 0.
         if field.has_presence and not message.HasField(field.name):
             continue
         value = getattr(message, field.name)
         if field.name == "claim":
-            said["body"] = Claim(plain(value))
+            decoded["body"] = Claim(plain(value))
         elif field.name == "replayed":
-            said |= {"replayed": True} if value else {}
+            decoded |= {"replayed": True} if value else {}
         elif field.message_type is not None and field.message_type.name == "Data":
             is_drop = value.WhichOneof("of") == "drop"
             if is_drop != message.topic.startswith("drop:"):
                 raise ValueError(f"the state of {message.topic} is Data.{value.WhichOneof('of')}")
-            said[field.name] = plain(value.drop) if is_drop else json.loads(value.json)
+            decoded[field.name] = plain(value.drop) if is_drop else json.loads(value.json)
         elif field.message_type is not None:
-            said[field.name] = plain(value)
+            decoded[field.name] = plain(value)
         else:
-            said[field.name] = json.loads(value) if field.type == field.TYPE_BYTES else value
-    return said
+            decoded[field.name] = json.loads(value) if field.type == field.TYPE_BYTES else value
+    return decoded
 
 
 def plain(message):
-    """A message as REST says the same: times are texts, and what is not there is left out."""
-    said = {}
+    """Converts a message to the REST representation: times are strings, absent fields are omitted."""
+    fields = {}
     for field in message.DESCRIPTOR.fields:
         if field.has_presence and not message.HasField(field.name):
             continue
@@ -154,12 +154,12 @@ def plain(message):
             value = rest_time(value)
         elif field.message_type is not None:
             value = [plain(one) for one in value] if field.is_repeated else plain(value)
-        said[field.name] = value
-    return said
+        fields[field.name] = value
+    return fields
 
 
 def rest_time(milliseconds):
-    """RFC 3339, as REST spells it."""
+    """Formats a time as RFC 3339, as in REST."""
     whole, rest = divmod(milliseconds, 1000)
     time = datetime.datetime.fromtimestamp(whole, datetime.UTC)
     return f"{time:%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"

@@ -1,7 +1,7 @@
 """Follows docs/realtime.md step by step, with a client that was written from it, against a running server.
 
-Each sentence of the document that promises something is a check. What it leaves open is looked at and told as
-`observed`; that fails nothing.
+Each promise in the document is a check. Behaviour that it leaves open is reported as
+`observed` and does not fail.
 
     transcript.py            all of it, in JSON
     transcript.py protobuf   all but the handshake, in protobuf
@@ -43,25 +43,25 @@ def people_of(shop):
 
 async def follow(shop, subprotocol):
     people = await asyncio.to_thread(people_of, shop)
-    # Waits for most of a minute, beside all the others.
-    waiting = asyncio.create_task(told(connection.silence, shop, people))
+    # Waits for most of a minute, concurrently with the others.
+    waiting = asyncio.create_task(played(connection.silence, shop, people))
     clients = []
     for scene in SCENES[subprotocol]:
-        clients += await told(scene, shop, people) or ()
+        clients += await played(scene, shop, people) or ()
     clients += await waiting or ()
     for client in clients:
-        check("every frame is as the document says", not client.faults, client.faults[:5])
+        check("every frame conforms to the document", not client.faults, client.faults[:5])
     there = [client for client in clients if client.code is None]
     await connection.the_end(shop, there)
-    check("the server complains of nothing", "ERROR" not in shop.log() and "panic" not in shop.log(), shop.log()[-2000:])
+    check("the server logs no problem", "ERROR" not in shop.log() and "panic" not in shop.log(), shop.log()[-2000:])
 
 
-async def told(scene, shop, people):
+async def played(scene, shop, people):
     try:
         clients = await scene(shop, people)
         return clients if isinstance(clients, (tuple, list)) else (clients,)
     except Exception:
-        check(f"{scene.__name__}: the scene is played to its end", False, traceback.format_exc(limit=4))
+        check(f"{scene.__name__}: the scene completes", False, traceback.format_exc(limit=4))
         return ()
 
 

@@ -1,4 +1,4 @@
-"""A socket as bytes: what a well-meaning library would not send, and how a connection really ends."""
+"""A socket at the level of bytes, for input that libraries do not send and for the exact end of a connection."""
 
 import asyncio
 import base64
@@ -11,14 +11,14 @@ READ_BYTES = 64 * 1024
 
 
 class Wire:
-    """A connection of which every byte is ours. Nothing is read unless it is asked for."""
+    """A connection without a WebSocket library. Bytes are read only on request."""
 
     def __init__(self, reader, writer):
         self.reader, self.writer = reader, writer
 
     @classmethod
     async def connect(cls, shop, receive_bytes=None, reads_ahead=READ_BYTES):
-        """A TCP connection; a small `receive_bytes` is a client that soon reads too slowly."""
+        """A TCP connection. With a small `receive_bytes` the client soon reads too slowly."""
         raw = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         raw.setblocking(False)
         if receive_bytes:
@@ -29,7 +29,7 @@ class Wire:
 
     @classmethod
     async def open(cls, shop, **how):
-        """One that has shaken hands; gives it, or raises with the status."""
+        """Returns a connection after the handshake, or raises with the status."""
         wire = await cls.connect(shop, **how)
         await wire.send(handshake(shop))
         status = await wire.handshaken()
@@ -41,13 +41,13 @@ class Wire:
     @classmethod
     async def greeted(cls, shop, token=None, **how):
         wire = await cls.open(shop, **how)
-        await wire.say({"op": "hello"} | ({"token": token} if token else {}))
+        await wire.send_frames({"op": "hello"} | ({"token": token} if token else {}))
         opcode, payload = await wire.frame()
         assert opcode == TEXT and json.loads(payload)["op"] == "welcome", (opcode, payload)
         return wire
 
     async def handshaken(self):
-        """The status that the handshake is answered with; 0 where the connection ends instead."""
+        """Returns the status of the handshake, or 0 if the connection ends instead."""
         try:
             head = await self.reader.readuntil(b"\r\n\r\n")
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -55,7 +55,7 @@ class Wire:
         return int(head.split(b" ", 2)[1])
 
     async def send(self, data, piece=None):
-        """Bytes; in pieces of so many, each a write of its own."""
+        """Sends bytes, in separate writes of `piece` bytes each."""
         for start in range(0, len(data), piece or len(data)):
             self.writer.write(data[start : start + (piece or len(data))])
             if piece:
@@ -63,7 +63,7 @@ class Wire:
                 await asyncio.sleep(0)
         await self.writer.drain()
 
-    async def say(self, *frames):
+    async def send_frames(self, *frames):
         text = json.dumps(frames[0] if len(frames) == 1 else frames).encode()
         await self.send(message(text))
 
@@ -78,7 +78,7 @@ class Wire:
         return first & 0x0F, await self.reader.readexactly(length)
 
     async def ended(self, within):
-        """How the connection ends: the close code, or `None`, and whether TCP ended in order; `None` if it does not."""
+        """Returns how the connection ends: the close code or `None`, and whether TCP closed cleanly; `None` if it does not end."""
         try:
             return await asyncio.wait_for(self._ended(), within)
         except TimeoutError:
@@ -97,15 +97,15 @@ class Wire:
             return code, "reset"
 
     def read_freely(self):
-        """Reads as fast as others from now on."""
+        """Reads at normal speed from now on."""
         raw = self.writer.get_extra_info("socket")
-        # One that was cut has no socket any more.
+        # A disconnected client has no socket.
         if raw.fileno() >= 0:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)
         self.reader._limit = READ_BYTES
 
     def cut(self):
-        """Ends it without a word."""
+        """Closes the connection without a close frame."""
         self.writer.transport.abort()
 
 
@@ -123,7 +123,7 @@ def handshake(shop, **more):
 
 
 def message(payload, opcode=TEXT, final=True, reserved=0):
-    """A masked frame. The mask is of zeros: it is as good as any, and the bytes stay legible."""
+    """Returns a masked frame. The mask is zero, so that the bytes stay readable."""
     first = (0x80 if final else 0) | reserved << 4 | opcode
     length = len(payload)
     if length < 126:
