@@ -6,7 +6,7 @@ use actors::{Clock, external_services::ExternalServices};
 use engine::id::{ContactId, OrderId, TenantId};
 use futures::future::BoxFuture;
 use integrations::{
-    external_services::{MailDirectory, World},
+    external_services::{MailDirectory, Services},
     mail::{MailRoute, MailSender},
     order_mail::OrderMail,
     payments::{OpenToken, Providers},
@@ -35,5 +35,5 @@ pub(super) fn world(folder: &Path, clock: Arc<dyn Clock>) -> Arc<dyn ExternalSer
     let providers = Providers::new(Duration::from_secs(5)).opening_tokens(open).with("sandbox", sandbox);
     let route = MailRoute::Outbox { folder: folder.join("outbox") };
     let post = Arc::new(MailSender::open("Shop <shop@acme.example>", &route).unwrap());
-    Arc::new(World::new(providers, post, Arc::new(Nobody)))
+    Arc::new(Services::new(providers, post, Arc::new(Nobody)))
 }
