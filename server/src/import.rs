@@ -262,15 +262,15 @@ mod tests {
         let row = RejectedRow { line: 5, column: Some("Price".into()), reason: "below zero".into() };
         let text = told(&import, &[row]);
         for part in [
-            "dry run",
+            "Dry run",
             "7",
             "1 warnings",
             "line 2: odd",
-            "2 refused rows",
+            "2 rejected rows",
             "Price",
             "below zero",
             "the others",
-            "broke off",
+            "is incomplete",
         ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
