@@ -184,11 +184,7 @@ impl Settings {
                 faults.push(SettingFault { setting, why });
             }
         };
-        check(
-            "default_tenant",
-            self.dev || self.default_tenant.is_none(),
-            "a default tenant requires --dev",
-        );
+        check("default_tenant", self.dev || self.default_tenant.is_none(), "a default tenant requires --dev");
         check(
             "public_url",
             (self.public_url.starts_with("http://") || self.public_url.starts_with("https://"))

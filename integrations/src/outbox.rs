@@ -42,7 +42,8 @@ impl Outbox {
 
     /// Removes the e-mails of these owners, including partly written ones. Reads a line of every file.
     pub(crate) async fn forget(&self, recipients: &[Recipient]) -> io::Result<()> {
-        let (folder, lines) = (self.folder.clone(), recipients.iter().map(|recipient| format!("{WHOSE}{recipient}")).collect());
+        let (folder, lines) =
+            (self.folder.clone(), recipients.iter().map(|recipient| format!("{WHOSE}{recipient}")).collect());
         tokio::task::spawn_blocking(move || forget(&folder, lines)).await?
     }
 }

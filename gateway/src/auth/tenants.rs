@@ -95,7 +95,9 @@ impl Tenants {
     pub(super) fn named(headers: &HeaderMap) -> Result<Option<TenantId>, Problem> {
         let Some(said) = headers.get(FUSION_TENANT) else { return Ok(None) };
         let named = said.to_str().ok().and_then(|name| TenantId::new(name).ok());
-        named.map(Some).ok_or_else(|| Problem::new(Code::TenantRequired).with_detail("Fusion-Tenant is not a valid tenant name"))
+        named
+            .map(Some)
+            .ok_or_else(|| Problem::new(Code::TenantRequired).with_detail("Fusion-Tenant is not a valid tenant name"))
     }
 
     async fn of_host(&self, read_side: &ReadSide, host: &str) -> Result<Option<TenantId>, Problem> {

@@ -109,7 +109,11 @@ fn asked(query: &str) -> Result<Asked, Problem> {
         topics.insert(value.into_owned());
     }
     match topics.len() {
-        0 => Err(Problem::invalid("?topic", FieldCode::Missing, "at least one topic is required: drop:{id}, cart:{id}, …")),
+        0 => Err(Problem::invalid(
+            "?topic",
+            FieldCode::Missing,
+            "at least one topic is required: drop:{id}, cart:{id}, …",
+        )),
         1..=SUBSCRIPTIONS_MAX => Ok(Asked { topics, last_event_id }),
         _ => Err(Problem::out_of_range("?topic", "too many topics on this connection")),
     }

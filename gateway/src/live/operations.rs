@@ -55,8 +55,10 @@ impl Operations {
         shop: Option<&TenantId>,
     ) -> Result<Request, Problem> {
         let Call { name, params, body, if_match } = call;
-        let (method, template) =
-            self.0.get(&name).ok_or_else(|| Problem::invalid("/name", FieldCode::Unknown, "is not a known operation"))?;
+        let (method, template) = self
+            .0
+            .get(&name)
+            .ok_or_else(|| Problem::invalid("/name", FieldCode::Unknown, "is not a known operation"))?;
         let mut request = Request::builder().method(method).uri(address(template, params)?);
         match (token, shop) {
             (Some(token), _) => request = request.header(header::AUTHORIZATION, format!("Bearer {token}")),

@@ -122,7 +122,10 @@ fn accept_key(headers: &HeaderMap) -> Result<HeaderValue, Problem> {
     let mut keys = headers.get_all(header::SEC_WEBSOCKET_KEY).iter().filter(|key| is_key(key));
     let key = keys.next().filter(|_| asks && says(header::SEC_WEBSOCKET_VERSION, "13"));
     let key = key.map(|key| derive_accept_key(key.as_bytes())).and_then(|accept| HeaderValue::from_str(&accept).ok());
-    key.ok_or_else(|| Problem::new(Code::InvalidRequest).with_detail("this endpoint requires a WebSocket upgrade, version 13 (RFC 6455)"))
+    key.ok_or_else(|| {
+        Problem::new(Code::InvalidRequest)
+            .with_detail("this endpoint requires a WebSocket upgrade, version 13 (RFC 6455)")
+    })
 }
 
 /// Selects the first offered subprotocol that is supported, in the client's order; `None` where none was offered.

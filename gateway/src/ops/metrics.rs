@@ -81,12 +81,7 @@ const METRICS: &[(&str, Shape, Unit, &str)] = &[
         Unit::Count,
         "Real-time connections closed by the server, by close code",
     ),
-    (
-        "fusion_mail_queue_entries",
-        Shape::Gauge,
-        Unit::Count,
-        "Mails that were not delivered yet and are retried",
-    ),
+    ("fusion_mail_queue_entries", Shape::Gauge, Unit::Count, "Mails that were not delivered yet and are retried"),
     ("fusion_mails_sent_total", Shape::Counter, Unit::Count, "Mails delivered to the mail server or to the outbox"),
     ("fusion_mails_failed_total", Shape::Counter, Unit::Count, "Mails that failed permanently"),
     (
@@ -108,7 +103,12 @@ const METRICS: &[(&str, Shape, Unit, &str)] = &[
         Unit::Count,
         "Unreadable checkpoints; the previous one was used, with a longer tail",
     ),
-    ("fusion_recovery_seconds", Shape::Histogram, Unit::Seconds, "Time from requesting a shard's leadership to serving requests"),
+    (
+        "fusion_recovery_seconds",
+        Shape::Histogram,
+        Unit::Seconds,
+        "Time from requesting a shard's leadership to serving requests",
+    ),
 ];
 
 const METHODS: [Method; 7] =

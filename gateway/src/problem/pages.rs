@@ -21,8 +21,7 @@ fn page(title: &str, main: &str) -> String {
 /// Returns the page of a code.
 pub(crate) fn of(code: Code) -> String {
     let Entry { code, status, title, meaning, remedy, retryable } = *code.entry();
-    let again =
-        if retryable { "The same request may succeed later." } else { "The same request will fail again." };
+    let again = if retryable { "The same request may succeed later." } else { "The same request will fail again." };
     let main = format!(
         "<h1>{title}</h1><p><code>{code}</code>, with status {status}.</p>\
          <dl><dt>What happened</dt><dd>{}</dd><dt>What to do</dt><dd>{}</dd><dt>Retrying</dt><dd>{again}</dd></dl>\

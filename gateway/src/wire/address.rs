@@ -30,7 +30,11 @@ impl Address {
             let fits = name.chars().count() <= TEXT_CHARS_MAX && text.chars().count() <= TEXT_CHARS_MAX;
             faults.check(&pointer, fits, "is longer than 255 characters");
             let is_line = |text: &str| !text.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'));
-            faults.check(&pointer, is_line(name) && is_line(text), "must not contain line breaks or other control characters");
+            faults.check(
+                &pointer,
+                is_line(name) && is_line(text),
+                "must not contain line breaks or other control characters",
+            );
         }
     }
 

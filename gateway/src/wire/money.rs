@@ -45,7 +45,11 @@ pub(crate) fn price_in(
     faults.range(format!("{pointer}/currency"), money.currency.in_use())?;
     faults.check(format!("{pointer}/amount"), money.amount >= 0, "must not be negative");
     let expected = *currency.get_or_insert(money.currency);
-    faults.check(format!("{pointer}/currency"), expected == money.currency, "must be the same currency as the other prices");
+    faults.check(
+        format!("{pointer}/currency"),
+        expected == money.currency,
+        "must be the same currency as the other prices",
+    );
     (money.amount >= 0 && expected == money.currency).then_some(money.amount)
 }
 

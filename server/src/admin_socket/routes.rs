@@ -260,7 +260,8 @@ struct Wanted {
 async fn give_out(State(backends): Shared, Query(wanted): Query<Wanted>) -> Result<Response, Refusal> {
     let exists = backends.read_side.tenant(&wanted.tenant).await.map_err(|error| Refusal::failed(&error))?.is_some();
     if !exists {
-        let why = format!("tenant {} does not exist: `{} tenants list` shows all tenants", wanted.tenant, program::name());
+        let why =
+            format!("tenant {} does not exist: `{} tenants list` shows all tenants", wanted.tenant, program::name());
         return Err(Refusal::refused(&why));
     }
     let body = export::stream(backends, wanted.what, wanted.tenant, wanted.format, wanted.currency);

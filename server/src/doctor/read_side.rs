@@ -67,7 +67,9 @@ async fn compare_with(
         for (shard, next) in &before {
             let end = ends.get(shard).copied().unwrap_or_default();
             if *next > end {
-                return Err(format!("shard {shard}: has applied positions before {next}, but the journal ends at {end}"));
+                return Err(format!(
+                    "shard {shard}: has applied positions before {next}, but the journal ends at {end}"
+                ));
             }
         }
         replay(journal, &mut projector, &before, |_| {}).await.map_err(|error| text(&error))?;

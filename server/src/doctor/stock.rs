@@ -50,7 +50,9 @@ impl Stock {
             }
             for (drop, (total, _)) in drops.iter().filter(|(_, (total, _))| *total > 0) {
                 if !self.drops.contains_key(&(tenant.clone(), *drop)) {
-                    check.problem(format!("{tenant} {sku}: {total} units were allocated to drop {drop}, which does not exist"));
+                    check.problem(format!(
+                        "{tenant} {sku}: {total} units were allocated to drop {drop}, which does not exist"
+                    ));
                 }
             }
         }

@@ -94,9 +94,8 @@ impl Walk<'_> {
             next = batch.header.end();
             for (position, entry) in batch.entries() {
                 newest = newest.max(Timestamp(entry.at_ms));
-                let key = EntityKey::from_bytes(&entry.key).ok_or_else(|| {
-                    format!("position {position}: an entry of an unknown kind")
-                })?;
+                let key = EntityKey::from_bytes(&entry.key)
+                    .ok_or_else(|| format!("position {position}: an entry of an unknown kind"))?;
                 if part(&key, passes) == pass {
                     self.entry(shard, position, key, entry, &mut walking).await;
                 }
