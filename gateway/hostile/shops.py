@@ -11,7 +11,7 @@ UNITS = 60
 # A quarter of a drop of 60 (README of drops: `per_network_max`).
 OF_NETWORK = 15
 PASSWORD = "ocean-lamp-velvet-41"
-# gateway/src/imports/places.rs
+# gateway/src/api/import/places.rs
 IMPORTS_PER_TENANT = 4
 CATALOGUE = "Handle,Title,Variant SKU,Variant Price,Variant Inventory Qty\n{0},{0},{0},10.00,5\n"
 

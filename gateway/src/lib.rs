@@ -1,7 +1,7 @@
 //! The gateway: the REST and real-time API, authentication, limits, and the OpenAPI document.
 //!
 //! ```text
-//!   serve ─► edge::Door ─► routes/* ─► actors::Commerce        (current state)
+//!   serve ─► edge::Door ─► api/*    ─► actors::Commerce        (current state)
 //!               │             └──────► persistence::ReadSide   (lists, accounts)
 //!               └── auth, limits, idempotency, problem: what every route shares
 //! ```
@@ -9,19 +9,17 @@
 //! A request is parsed, not validated step by step: [`edge`] turns bytes into typed requests, a route turns them into
 //! commands of the engine, and every rejection on the way is a [`problem::Problem`].
 
+mod api;
 pub mod auth;
 pub mod edge;
 pub mod idempotency;
-pub mod imports;
 pub mod limits;
 mod listing;
 pub mod live;
 mod notices;
 pub mod ops;
 pub mod problem;
-mod routes;
 pub mod settings;
-mod skus;
 #[cfg(test)]
 mod testing;
 mod wire;
@@ -40,10 +38,11 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use persistence::sql::ReadSide;
 use subtle::ConstantTimeEq;
 
-use crate::auth::{Issuer, Keys, Mailer, Passwords, Sessions, Tenants, sealing::PaymentTokens};
 #[cfg(fuzzing)]
-pub use crate::routes::fuzzing;
+pub use crate::api::fuzzing;
+use crate::auth::{Issuer, Keys, Mailer, Passwords, Sessions, Tenants, sealing::PaymentTokens};
 pub use crate::{
+    api::ImportCounts,
     edge::{PublicApi, serve},
     problem::Problem,
     settings::{Rate, Rates, SettingFault, Settings},
@@ -107,13 +106,13 @@ pub struct Parts {
     pub email_key: [u8; 32],
     /// The key that order numbers are encoded with.
     pub order_number_key: [u8; 32],
-    pub(crate) skus: skus::SkuIndex,
+    pub(crate) skus: api::SkuIndex,
     /// Products that are being created, by the ids of their commands.
     pub(crate) making: idempotency::Turns,
     /// Limits the concurrency of list reads.
     pub(crate) listing: listing::Listing,
     /// Limits how many catalogue files are imported at once.
-    pub(crate) imports: Arc<imports::ImportPlaces>,
+    pub(crate) imports: Arc<api::ImportPlaces>,
     /// The key of the hashes that stand for the addresses of checkouts in the journal.
     pub(crate) contact_key: [u8; 32],
     /// The key of the hashes that stand for client networks in drops.
@@ -149,7 +148,7 @@ impl Gateway {
         Ok(Self(Arc::new(Parts {
             sessions: Sessions::new(issuer, &keys, read_side.clone(), passwords, &settings),
             tenants: Tenants::default(),
-            skus: skus::SkuIndex::default(),
+            skus: api::SkuIndex::default(),
             making: idempotency::Turns::default(),
             listing: listing::Listing::new(),
             limits: limits::Limits::new(&settings.rates, settings.dev),
@@ -218,7 +217,7 @@ impl Gateway {
 
     /// Returns the OpenAPI 3.1 document of everything that is served.
     pub fn openapi() -> serde_json::Value {
-        routes::document()
+        api::document()
     }
 
     pub(crate) fn metrics(&self) -> &PrometheusHandle {

@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderValue, Method, header},
 };
 use comfy_table::{ContentArrangement, Table, presets::UTF8_BORDERS_ONLY};
-use gateway::imports::Counts;
+use gateway::ImportCounts;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
 use tokio::io::AsyncReadExt;
@@ -51,7 +51,7 @@ pub(crate) struct Import {
     id: String,
     state: String,
     dry_run: bool,
-    counts: Counts,
+    counts: ImportCounts,
     warnings: Vec<String>,
     problem: Option<String>,
 }
@@ -255,7 +255,13 @@ mod tests {
             id: "X".into(),
             state: "failed".into(),
             dry_run: true,
-            counts: Counts { rows: 7, products_created: 3, rows_rejected: 2, warnings: 1, ..Counts::default() },
+            counts: ImportCounts {
+                rows: 7,
+                products_created: 3,
+                rows_rejected: 2,
+                warnings: 1,
+                ..ImportCounts::default()
+            },
             warnings: vec!["line 2: odd".into()],
             problem: Some("the file is incomplete".into()),
         };

@@ -134,7 +134,7 @@ struct Inner {
 impl PublicApi {
     /// The public API with everything that `gateway` serves.
     pub fn new(gateway: Gateway) -> Self {
-        let (routes, api) = crate::routes::all(gateway.clone());
+        let (routes, api) = crate::api::all(gateway.clone());
         Self::to(gateway, routes, &api)
     }
 

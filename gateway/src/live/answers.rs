@@ -17,12 +17,12 @@ use super::{
     session::{Session, written},
 };
 use crate::{
+    api::{self, NewClaim},
     auth::Identity,
     edge::{Arrival, RequestId},
     idempotency::{IDEMPOTENCY_REPLAYED, Key},
     ops::metrics::Meter,
     problem::{Code, Problem},
-    routes::{self, NewClaim},
     wire::read_claim,
 };
 
@@ -192,7 +192,7 @@ impl Asking<'_> {
             match &self.identity {
                 Ok(Some(identity)) => {
                     let (gateway, address) = (self.session.api.gateway(), self.session.arrival.address);
-                    routes::claim_many(gateway, identity, drop, address, wanted.into_iter()).await
+                    api::claim_many(gateway, identity, drop, address, wanted.into_iter()).await
                 }
                 // The identity was refused, so every claim already has its error.
                 _ => wanted.into_iter().map(|wanted| wanted.and_then(|_| Err(Problem::new(Code::Internal)))).collect(),
@@ -214,7 +214,7 @@ impl Asking<'_> {
         let released = async {
             let identity = self.identity(&arrival)?;
             let claim = read_claim(drop, &claim)?.claim;
-            routes::release(self.session.api.gateway(), identity, drop, claim, routes::read_meta(&arrival)).await
+            api::release(self.session.api.gateway(), identity, drop, claim, api::read_meta(&arrival)).await
         };
         let status = StatusCode::NO_CONTENT;
         match self.counted(&RELEASE, 1, released.map(|outcome| vec![outcome]), status).await.pop() {

@@ -5,7 +5,7 @@ use prost::{DecodeError, Message};
 
 use super::frames::{Ask, Body, Call, Command, CommandName, Frame, Limits, Parameter, Place, Reply, Said, Standing};
 use crate::{
-    routes::{ClaimWire, DropWire, NewClaim},
+    api::{ClaimWire, DropWire, NewClaim},
     wire::MoneyWire,
 };
 

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::binary::proto;
-use crate::routes::{ClaimWire, NewClaim};
+use crate::api::{ClaimWire, NewClaim};
 
 /// The maximum length in bytes of a command id chosen by a client.
 const COMMAND_ID_BYTES_MAX: usize = 64;

@@ -34,10 +34,10 @@ use super::{
     unfinished::Unfinished,
 };
 use crate::{
+    api::DropWire,
     auth::TENANT,
     edge::{AddressPlace, PerAddress, PublicApi, RequestId},
     problem::{Code, Problem},
-    routes::DropWire,
 };
 
 const LIVE_CONNECTIONS: &str = "fusion_live_connections";

@@ -1,0 +1,212 @@
+//! `/v1/accounts` and `/v1/password-resets`.
+
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use engine::id::TenantId;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::{
+    Gateway, Problem,
+    api::session::SessionWire,
+    auth::{Identity, Mail, Shop, email::Email, new_secret, token_hash},
+    edge::{Arrival, Json, Path},
+    notices::Why,
+    ops::openapi::ShopHeader,
+    problem::{Code, Faults},
+    wire::{created, done},
+};
+
+/// An account to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewAccount {
+    /// The address to sign in with, and to be reached at.
+    #[schema(format = "email", max_length = 254)]
+    email: String,
+    /// The password: at least 8 characters, none of them a control character, and not one that is guessed early
+    /// (`too_common`, `too_guessable`).
+    #[schema(min_length = 8, max_length = 256, pattern = "^[^\\u0000-\\u001F\\u007F-\\u009F]*$")]
+    password: String,
+}
+
+/// The token of a mailed link.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Verification {
+    /// From the link, behind `#token=`.
+    #[schema(min_length = 1, max_length = 64)]
+    token: String,
+}
+
+/// Whose password is to be set anew.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewPasswordReset {
+    /// The account's e-mail address.
+    #[schema(format = "email", max_length = 254)]
+    email: String,
+}
+
+/// A new password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewPassword {
+    /// The password: at least 8 characters, none of them a control character, and not one that is guessed early
+    /// (`too_common`, `too_guessable`).
+    #[schema(min_length = 8, max_length = 256, pattern = "^[^\\u0000-\\u001F\\u007F-\\u009F]*$")]
+    password: String,
+}
+
+/// Make an account
+///
+/// The guest of the token becomes a customer, with the same subject: everything it has stays its own. The guest's tokens
+/// end; the answer has new ones.
+#[utoipa::path(post, path = "/v1/accounts", operation_id = "create_account", tag = "sessions", request_body = NewAccount,
+    responses((status = 201, description = "A session of the account", body = SessionWire),
+        (status = 409, description = "`email_taken`, `already_customer`")))]
+pub(crate) async fn create_account(
+    State(gateway): State<Gateway>,
+    arrival: Arrival,
+    identity: Identity,
+    Json(body): Json<NewAccount>,
+) -> Result<Response, Problem> {
+    gateway.limits.password(arrival.address)?;
+    let mut faults = Faults::default();
+    let email = faults.range("/email", Email::new(&body.email));
+    gateway.sessions.passwords.check_new(&body.password, email.as_ref(), &mut faults).await?;
+    let email = faults.give(email)?;
+    // `email_taken` reveals which addresses have accounts, so the number of attempts is limited.
+    gateway.limits.sign_up(arrival.address)?;
+    let grant = gateway.sessions.register(&identity, &email, body.password, arrival.address, gateway.now()).await?;
+    gateway.greet(identity.tenant(), grant.subject);
+    Ok(created("/v1/me", &SessionWire::from(grant)))
+}
+
+/// Verify an e-mail address
+///
+/// With the token from the mailed link, which works once. A shop may ask accounts for a verified address before they claim
+/// and check out (`email_unverified`).
+#[utoipa::path(post, path = "/v1/accounts/verify", operation_id = "verify_email", tag = "sessions",
+    security((), ("bearer" = [])), params(ShopHeader), request_body = Verification,
+    responses((status = 204, description = "The address is verified"),
+        (status = 409, description = "`verification_ended`")))]
+pub(crate) async fn verify_email(
+    State(gateway): State<Gateway>,
+    arrival: Arrival,
+    shop: Shop,
+    Json(body): Json<Verification>,
+) -> Result<Response, Problem> {
+    gateway.limits.password(arrival.address)?;
+    let (token, now) = (token_hash(&body.token), gateway.now());
+    let subject = gateway.read_side.use_email_verification(&shop.tenant, token, now).await?;
+    gateway.sessions.account_changed(&shop.tenant, subject).await?;
+    Ok(done())
+}
+
+/// Ask for a link to verify one's e-mail address
+///
+/// It is sent to the account's address, at most five times in an hour, and is good for a day.
+#[utoipa::path(post, path = "/v1/accounts/verification-mails", operation_id = "create_verification_mail", tag = "sessions",
+    responses((status = 202, description = "A link is on its way"),
+        (status = 403, description = "`account_required`"),
+        (status = 409, description = "`not_allowed`: the address is verified")))]
+pub(crate) async fn create_verification_mail(
+    State(gateway): State<Gateway>,
+    arrival: Arrival,
+    identity: Identity,
+) -> Result<Response, Problem> {
+    gateway.limits.password(arrival.address)?;
+    if !identity.subject_status().customer {
+        return Err(Problem::new(Code::AccountRequired).with_detail("a guest has no address to be verified"));
+    }
+    if identity.subject_status().verified {
+        return Err(Problem::new(Code::NotAllowed).with_detail("the address is verified already"));
+    }
+    gateway.send_verification(identity.tenant(), identity.subject()).await?;
+    Ok(StatusCode::ACCEPTED.into_response())
+}
+
+/// Ask for a new password
+///
+/// If there is an account with this address, it is sent a link, at most five in an hour. The answer is the same when there
+/// is none.
+#[utoipa::path(post, path = "/v1/password-resets", operation_id = "create_password_reset", tag = "sessions",
+    security((), ("bearer" = [])), params(ShopHeader), request_body = NewPasswordReset,
+    responses((status = 202, description = "A link is on its way, if there is such an account")))]
+pub(crate) async fn create_password_reset(
+    State(gateway): State<Gateway>,
+    arrival: Arrival,
+    shop: Shop,
+    Json(body): Json<NewPasswordReset>,
+) -> Result<Response, Problem> {
+    gateway.limits.password(arrival.address)?;
+    let mut faults = Faults::default();
+    let email = faults.range("/email", Email::new(&body.email));
+    let email = faults.give(email)?;
+    // In the background, so that the response takes the same time if no account has this address.
+    tokio::spawn(async move {
+        if let Err(problem) = send_link(&gateway, &shop.tenant, &email).await {
+            tracing::warn!(tenant = %shop.tenant, code = problem.code().entry().code, "a password link was not sent");
+        }
+    });
+    Ok(StatusCode::ACCEPTED.into_response())
+}
+
+async fn send_link(gateway: &Gateway, tenant: &TenantId, email: &Email) -> Result<(), Problem> {
+    let Some(account) = gateway.read_side.account_by_email(tenant, email.as_str()).await? else { return Ok(()) };
+    let Some(to) = account.email else { return Ok(()) };
+    let now = gateway.now();
+    // Checked before the link is created: a new link invalidates the previous one.
+    if gateway.notices.take_place(Why::PasswordReset, tenant, &to, now).is_err() {
+        return Ok(());
+    }
+    let secret = new_secret()?;
+    let expires_at = now.plus_seconds(gateway.settings.reset_ttl.as_secs());
+    gateway.read_side.create_password_reset(tenant, account.subject, token_hash(&secret), now, expires_at).await?;
+    // In the fragment: so the token reaches no server log, and no other site through a `Referer`.
+    let link = format!("{}/reset-password#token={secret}", gateway.shop_url(tenant).await?);
+    let minutes = gateway.settings.reset_ttl.as_secs() / 60;
+    let mail = Mail {
+        tenant: tenant.clone(),
+        recipient: account.subject,
+        to,
+        subject: "Set a new password".to_owned(),
+        body: format!(
+            "Someone, probably you, has asked for a new password for your account.\n\nSet one here, within {minutes} \
+             minutes:\n\n{link}\n\nIf it was not you, do nothing: your password stays as it is.\n"
+        ),
+    };
+    gateway.notices.send(mail).await
+}
+
+/// Set a new password
+///
+/// With the token from the mailed link. Every session of the account ends, and so does the wait after wrong passwords.
+#[utoipa::path(put, path = "/v1/password-resets/{token}", operation_id = "set_password", tag = "sessions",
+    security((), ("bearer" = [])),
+    params(("token" = String, Path, description = "From the mailed link.", max_length = 64), ShopHeader),
+    request_body = NewPassword,
+    responses((status = 204, description = "The password is set"), (status = 409, description = "`reset_ended`")))]
+pub(crate) async fn set_password(
+    State(gateway): State<Gateway>,
+    arrival: Arrival,
+    shop: Shop,
+    Path(token): Path<String>,
+    Json(body): Json<NewPassword>,
+) -> Result<Response, Problem> {
+    gateway.limits.password(arrival.address)?;
+    let now = gateway.now();
+    let email = gateway.read_side.password_reset_email(&shop.tenant, token_hash(&token), now).await?;
+    // Before the password is looked at, which takes CPU time that only the holder of a link may cause.
+    let email = email.ok_or_else(|| Problem::new(Code::ResetEnded))?;
+    let mut faults = Faults::default();
+    gateway.sessions.passwords.check_new(&body.password, Email::new(&email).ok().as_ref(), &mut faults).await?;
+    faults.into_result()?;
+    let clock = || gateway.now();
+    gateway.sessions.reset_password(&shop.tenant, &token, body.password, arrival.address, clock).await?;
+    Ok(done())
+}

@@ -1,0 +1,3 @@
+//! `/v1/address-formats`: the address formats of all countries, for forms.
+
+pub(super) mod routes;

@@ -1,0 +1,5 @@
+//! `/v1/carts`: shopping carts.
+
+pub(super) mod routes;
+#[cfg(test)]
+mod tests;

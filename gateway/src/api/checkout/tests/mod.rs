@@ -1,0 +1,4 @@
+//! Tests of checkouts through the HTTP interface.
+
+mod addresses;
+mod quotes;

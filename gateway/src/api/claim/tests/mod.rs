@@ -1,0 +1,5 @@
+//! Tests of claims through the HTTP interface.
+
+mod lifecycle;
+mod mailboxes;
+mod networks;

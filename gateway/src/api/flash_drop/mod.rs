@@ -1,0 +1,11 @@
+//! `/v1/drops`: flash sales.
+
+pub(super) mod input;
+pub(super) mod routes;
+pub(super) mod series;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+pub(super) use self::input::refinements;
+pub(crate) use self::wire::DropWire;

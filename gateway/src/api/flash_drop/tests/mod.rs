@@ -1,0 +1,4 @@
+//! Tests of drops through the HTTP interface.
+
+mod lifecycle;
+mod series;

@@ -1,0 +1,3 @@
+//! `/v1/mails`: mails that were not delivered.
+
+pub(super) mod routes;

@@ -1,0 +1,9 @@
+//! `/v1/orders`: what was bought.
+
+mod input;
+pub(super) mod routes;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+pub(super) use self::input::refinements;
