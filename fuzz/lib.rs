@@ -36,20 +36,14 @@ unsafe impl GlobalAlloc for Bounded {
     }
 }
 
-/// Calls `$run` with the aggregate that the first byte of `$bytes` selects, and with the remaining bytes.
+/// Calls `$run` with the aggregate of the kind whose number is the first byte of `$bytes`, and with the remaining bytes.
 #[macro_export]
 macro_rules! for_kind {
     ($bytes:expr, $run:ident) => {
-        match $bytes {
-            [1, rest @ ..] => $run::<engine::stock::StockItem>(rest),
-            [2, rest @ ..] => $run::<engine::flash_drop::FlashDrop>(rest),
-            [3, rest @ ..] => $run::<engine::cart::Cart>(rest),
-            [4, rest @ ..] => $run::<engine::checkout::Checkout>(rest),
-            [5, rest @ ..] => $run::<engine::order::Order>(rest),
-            [6, rest @ ..] => $run::<engine::payment::Payment>(rest),
-            [7, rest @ ..] => $run::<engine::product::Product>(rest),
-            [8, rest @ ..] => $run::<engine::order_numbers::OrderNumbers>(rest),
-            _ => {}
+        if let Some((&number, rest)) = $bytes.split_first()
+            && let Some(kind) = engine::kinds::Kind::from_number(number)
+        {
+            engine::with_kind!(kind, A => $run::<A>(rest));
         }
     };
 }

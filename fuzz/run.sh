@@ -45,13 +45,14 @@ cp -r fuzz/seeds/body fuzz/seeds/catalogue "$out/seeds/"
 for file in fuzz/seeds/batch/*.hex; do
   bytes "$file" >"$out/seeds/batch/$(basename "$file" .hex)"
 done
-kinds=(inventory drop cart checkout order payment product order_numbers)
-for number in "${!kinds[@]}"; do
-  for file in engine/tests/golden/"${kinds[$number]}".*.hex; do
+# The numbers and names of the kinds, from their list.
+kinds=$(sed -nE 's/^ +([0-9]+), [A-Za-z]+, "([a-z_]+)", .*;$/\1 \2/p' engine/src/kinds.rs)
+while read -r number kind; do
+  for file in engine/tests/golden/"$kind".*.hex; do
     case $file in *.snapshot.*) target=snapshot ;; *) target=event ;; esac
-    { printf "\\x$(printf '%02x' $((number + 1)))"; bytes "$file"; } >"$out/seeds/$target/$(basename "$file" .hex)"
+    { printf "\\x$(printf '%02x' "$number")"; bytes "$file"; } >"$out/seeds/$target/$(basename "$file" .hex)"
   done
-done
+done <<<"$kinds"
 
 for target in "$@"; do
   mkdir -p "$out/corpus/$target" "$out/artifacts/$target"

@@ -11,7 +11,8 @@ use std::{
 use bytes::Bytes;
 use dashmap::DashMap;
 use engine::{
-    id::{EntityKey, Kind, TenantId},
+    id::{EntityKey, TenantId},
+    kinds::Kind,
     time::Timestamp,
 };
 use xxhash_rust::xxh3::Xxh3DefaultBuilder;

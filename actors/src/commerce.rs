@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use engine::{
-    aggregate::Aggregate,
     flash_drop::{DropRejection, DropView},
     id::{DropId, EntityKey, TenantId},
+    kinds::Entity,
 };
 use tokio::{sync::oneshot, time::Instant};
 
@@ -73,14 +73,14 @@ impl Commerce {
 
     /// Sends a command to the entity with this key and waits for the answer, for at most `meta.timeout`. After that the
     /// outcome is unknown.
-    pub async fn ask<A: Aggregate>(&self, key: &EntityKey, command: A::Command, meta: CommandMeta) -> AskResult<A> {
+    pub async fn ask<A: Entity>(&self, key: &EntityKey, command: A::Command, meta: CommandMeta) -> AskResult<A> {
         let asked = self.ask_within::<A>(key, command, meta, false).await;
         self.node.counters.count(A::KIND, &asked);
         asked
     }
 
     /// Sends a command on a reserved permit, so that a flood of callers cannot starve effects.
-    pub(crate) async fn ask_reserved<A: Aggregate>(
+    pub(crate) async fn ask_reserved<A: Entity>(
         &self,
         key: &EntityKey,
         command: A::Command,
@@ -89,7 +89,7 @@ impl Commerce {
         self.ask_within::<A>(key, command, meta, true).await
     }
 
-    async fn ask_within<A: Aggregate>(
+    async fn ask_within<A: Entity>(
         &self,
         key: &EntityKey,
         command: A::Command,
@@ -105,7 +105,7 @@ impl Commerce {
     /// the same order, for at most the `timeout` of the first command. The commands are decided in order and
     /// independently: a rejected command does not affect the next one. At most
     /// [`ENTITY_CALLERS_MAX`](crate::permits::ENTITY_CALLERS_MAX) commands.
-    pub async fn ask_many<A: Aggregate>(
+    pub async fn ask_many<A: Entity>(
         &self,
         key: &EntityKey,
         commands: Vec<(A::Command, CommandMeta)>,
@@ -140,7 +140,7 @@ impl Commerce {
 
     /// Hands a message over to the entity with this key, again if necessary, until it is answered or the deadline
     /// passes.
-    async fn exchange<A: Aggregate, T>(
+    async fn exchange<A: Entity, T>(
         &self,
         key: &EntityKey,
         deadline: Instant,
@@ -185,7 +185,7 @@ impl Commerce {
         wait_for_leader.map_err(|_| Unanswered::Unavailable)
     }
 
-    async fn hand_over<A: Aggregate>(
+    async fn hand_over<A: Entity>(
         &self,
         leader: &Arc<Leader>,
         key: &EntityKey,

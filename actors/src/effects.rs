@@ -25,7 +25,7 @@ use futures::FutureExt;
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 
-use crate::{ask::CommandMeta, commerce::Commerce, kinds::perform, shard::Leader};
+use crate::{ask::CommandMeta, commerce::Commerce, requests::perform, shard::Leader};
 
 /// The first and the longest pause before an effect is tried again.
 const RETRY_MIN: Duration = Duration::from_millis(20);

@@ -20,10 +20,11 @@ use std::sync::{
 
 use bytes::Bytes;
 use engine::{
-    aggregate::{Aggregate, Answer, Context, Decision, DeferredReply},
+    aggregate::{Answer, Context, Decision, DeferredReply},
     effect::Effect,
     fault_injection::{Rule, is_broken, panic_if_due},
     id::EntityKey,
+    kinds::Entity,
     time::Timestamp,
 };
 use parking_lot::Mutex;
@@ -64,10 +65,10 @@ pub struct Loaded<A> {
 }
 
 /// The behaviour of an entity's actor; it holds no state.
-pub struct Entity<A>(std::marker::PhantomData<fn(A)>);
+pub struct EntityActor<A>(std::marker::PhantomData<fn(A)>);
 
 /// The state of an entity's actor.
-pub struct EntityState<A: Aggregate> {
+pub struct EntityState<A: Entity> {
     key: EntityKey,
     key_bytes: Bytes,
     aggregate: A,
@@ -87,14 +88,14 @@ pub struct EntityState<A: Aggregate> {
     leader: Arc<Leader>,
 }
 
-struct Waiting<A: Aggregate> {
+struct Waiting<A: Entity> {
     deferred: DeferredReply,
     reply: oneshot::Sender<CallerReply<A>>,
     permit: Permit,
 }
 
 /// Starts an entity under its shard and resumes its outstanding effects.
-pub async fn start<A: Aggregate>(
+pub async fn start<A: Entity>(
     leader: &Arc<Leader>,
     key: &EntityKey,
     loaded: Loaded<A>,
@@ -120,13 +121,13 @@ pub async fn start<A: Aggregate>(
     // Before the actor starts, so that no command precedes it. The state comes from accepted entries and snapshots, so
     // the effects leave as soon as the writer reaches the proposal.
     state.resume(leader.now());
-    let entity = Entity::<A>(std::marker::PhantomData);
+    let entity = EntityActor::<A>(std::marker::PhantomData);
     let (actor, _) = Actor::spawn_linked(None, entity, state, leader.supervisor()).await?;
     leader.note_actor(actor.get_id(), key);
     Ok(Arc::new(Mailbox { permits, actor, kept }))
 }
 
-impl<A: Aggregate> Actor for Entity<A> {
+impl<A: Entity> Actor for EntityActor<A> {
     type Msg = Message<A>;
     type State = EntityState<A>;
     type Arguments = EntityState<A>;
@@ -180,7 +181,7 @@ impl<A: Aggregate> Actor for Entity<A> {
     }
 }
 
-impl<A: Aggregate> EntityState<A> {
+impl<A: Entity> EntityState<A> {
     fn context(&self, meta: &CommandMeta) -> Context {
         Context {
             now: self.leader.now(),
@@ -423,7 +424,7 @@ fn answered<R, J>(deferred_reply: Result<R, J>, duplicate: bool) -> Result<Answe
 
 /// Gives `answer` once what it rests on is accepted. If the outcome is unknown, a caller whose command changed
 /// something learns exactly that. A caller whose command changed nothing is not affected: the command is decided again.
-fn answer_when<A: Aggregate>(
+fn answer_when<A: Entity>(
     answer: AskResult<A>,
     reply: oneshot::Sender<CallerReply<A>>,
     permit: Permit,
@@ -435,7 +436,7 @@ fn answer_when<A: Aggregate>(
     })
 }
 
-fn heard_of<A: Aggregate>(received: CallerReply<A>, outcome: CommitOutcome, changed: bool) -> CallerReply<A> {
+fn heard_of<A: Entity>(received: CallerReply<A>, outcome: CommitOutcome, changed: bool) -> CallerReply<A> {
     match outcome {
         CommitOutcome::Committed(_) => received,
         CommitOutcome::Unknown if changed => Ok(Err(AskError::Unknown)),

@@ -19,11 +19,11 @@ pub mod commerce;
 pub mod effects;
 pub mod entity;
 pub mod external_services;
-pub mod kinds;
 pub mod mailbox;
 pub mod node;
 pub mod permits;
 pub mod projector;
+mod requests;
 pub mod shard;
 pub mod views;
 

@@ -5,6 +5,7 @@ use std::{any::Any, sync::Arc};
 use engine::{
     aggregate::{Aggregate, SnapshotError},
     effect::{EffectId, Outcome},
+    kinds::Entity,
 };
 use futures::{FutureExt, future::BoxFuture};
 use parking_lot::Mutex;
@@ -43,7 +44,7 @@ pub enum NotFrozen {
 }
 
 /// A message to an entity.
-pub enum Message<A: Aggregate> {
+pub enum Message<A: Entity> {
     /// A command of a caller.
     Command {
         /// The command.
@@ -75,7 +76,7 @@ pub enum Message<A: Aggregate> {
 }
 
 /// The mailbox of an entity in memory.
-pub struct Mailbox<A: Aggregate> {
+pub struct Mailbox<A: Entity> {
     pub(crate) permits: Arc<Permits>,
     pub(crate) actor: ActorRef<Message<A>>,
     pub(crate) kept: Arc<Mutex<StoredState>>,
@@ -103,7 +104,7 @@ pub trait Live: Send + Sync {
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
-impl<A: Aggregate> Mailbox<A> {
+impl<A: Entity> Mailbox<A> {
     /// Sends a message of a caller to the entity. The answer arrives through the message's `reply`.
     pub fn ask(&self, message: Message<A>) -> Result<(), Refused> {
         self.actor.cast(message).map_err(|_| Refused::Closed)
@@ -116,7 +117,7 @@ impl<A: Aggregate> Mailbox<A> {
     }
 }
 
-impl<A: Aggregate> Live for Mailbox<A> {
+impl<A: Entity> Live for Mailbox<A> {
     fn wake(&self) -> Result<(), Refused> {
         self.send(Message::Wake)
     }

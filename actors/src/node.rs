@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use engine::id::{EntityKey, Kind};
+use engine::{id::EntityKey, kinds::Kind};
 use futures::FutureExt;
 use parking_lot::Mutex;
 use persistence::snapshots::SnapshotStore;
@@ -188,7 +188,7 @@ impl Counters {
             Err(AskError::Unknown) => 4,
             Err(AskError::Quarantined | AskError::Unavailable { .. }) => 5,
         };
-        self.by_kind[kind as usize - 1][outcome].increment(1);
+        self.by_kind[kind.index()][outcome].increment(1);
     }
 
     /// Counts a snapshot that was stored.

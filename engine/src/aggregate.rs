@@ -14,7 +14,7 @@ use wincode::{SchemaRead, SchemaWrite};
 use crate::{
     effect::{Effect, EffectId, Outcome},
     fault_injection::is_encoding_broken,
-    id::{CommandId, Fingerprint, Kind, digest128},
+    id::{CommandId, Fingerprint, digest128},
     processed_commands::PROCESSED_COMMANDS_KEPT_MS,
     time::Timestamp,
 };
@@ -155,8 +155,6 @@ impl<E, R> Decision<E, R> {
 /// `State = fold(apply, events)`: every method except [`apply`](Aggregate::apply) only reads. Aggregates use no clock,
 /// no randomness and no I/O, so the same history always yields the same state.
 pub trait Aggregate: Default + Send + Sync + 'static {
-    /// The number of this kind of aggregate in entity keys.
-    const KIND: Kind;
     /// The commands of this aggregate. A read is a command without events.
     type Command: Clone + Debug + Send + Sync + 'static;
     /// The events of this aggregate. They stay in the journal permanently: fields are numbered, and no number ever

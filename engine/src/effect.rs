@@ -1,23 +1,18 @@
 //! Effects: requests of an aggregate to other entities and external services, and their outcomes.
 //!
-//! An event requests effects ([`Aggregate::effects`](crate::aggregate::Aggregate::effects)). The runtime delivers each
+//! An event requests effects ([`Aggregate::effects`]). The runtime delivers each
 //! of them at least once and passes the [`Outcome`] back to
-//! [`Aggregate::on_outcome`](crate::aggregate::Aggregate::on_outcome). A target recognises repeats by the effect's
+//! [`Aggregate::on_outcome`]. A target recognises repeats by the effect's
 //! [command id](EffectId::command_id).
 
 use minicbor::{Decode, Encode};
 
 use crate::{
-    cart::{CartCommand, CartRejection, CartReply},
-    checkout::{CheckoutCommand, CheckoutRejection, CheckoutReply},
-    flash_drop::{DropCommand, DropRejection, DropReply},
-    id::{CartId, CheckoutId, CommandId, DropId, EntityKey, OrderId, PaymentId, ProductId, Sku, TenantId, digest128},
+    aggregate::Aggregate,
+    for_each_kind,
+    id::{CommandId, EntityKey, TenantId, digest128},
     mail::MailRequest,
-    order::{OrderCommand, OrderRejection, OrderReply},
-    order_numbers::{self, OrderNumbersCommand, OrderNumbersRejection, OrderNumbersReply},
-    payment::{PaymentCommand, PaymentRejection, PaymentReply, ProviderAnswer, ProviderRequest},
-    product::{ProductCommand, ProductRejection, ProductReply},
-    stock::{StockCommand, StockRejection, StockReply},
+    payment::{ProviderAnswer, ProviderRequest},
 };
 
 /// The id of an effect within its entity.
@@ -50,16 +45,14 @@ pub struct Effect {
     pub request: Request,
 }
 
-/// Defines, for each kind of entity that can be a target, a request with the entity's id and a command, and an outcome
-/// with the entity's reply. A new kind takes one line.
-macro_rules! entities {
-    ($($(#[$doc:meta])* $kind:ident($id:ty, $command:ty) -> ($reply:ty, $rejection:ty);)*) => {
+/// Defines, for each kind, a request with the entity's id and a command, and an outcome with the entity's reply.
+macro_rules! define_requests {
+    (() $($number:literal, $variant:ident, $name:literal, $module:ident::$aggregate:ident, $ids:ident::$id:ident;)*) => {
         /// What an effect requests. Commands go to entities of the same tenant only.
         #[derive(Debug, Clone)]
         pub enum Request {
-            $($(#[$doc])* $kind($id, $command),)*
-            /// A command to the counter of order numbers.
-            OrderNumbers(OrderNumbersCommand),
+            $(#[doc = concat!("A command to a [`", stringify!($aggregate), "`](crate::", stringify!($module), "::", stringify!($aggregate), ").")]
+            $variant(crate::$ids::$id, <crate::$module::$aggregate as Aggregate>::Command),)*
             /// A request to a payment provider.
             Provider(ProviderRequest),
             /// An e-mail to the mailer.
@@ -70,8 +63,7 @@ macro_rules! entities {
             /// The key of the target entity, or `None` for a request to an external service.
             pub fn target(&self, tenant: &TenantId) -> Option<EntityKey> {
                 match self {
-                    $(Request::$kind(id, _) => Some(id.key(tenant)),)*
-                    Request::OrderNumbers(_) => Some(order_numbers::key(tenant)),
+                    $(Request::$variant(id, _) => Some(id.key(tenant)),)*
                     Request::Provider(_) | Request::Mail(_) => None,
                 }
             }
@@ -80,9 +72,13 @@ macro_rules! entities {
         /// The definite outcome of an effect. As long as there is none, the runtime delivers the effect again.
         #[derive(Debug, Clone, PartialEq)]
         pub enum Outcome {
-            $($(#[$doc])* $kind(Result<$reply, $rejection>),)*
-            /// The reply of the counter of order numbers.
-            OrderNumbers(Result<OrderNumbersReply, OrderNumbersRejection>),
+            $(#[doc = concat!("The answer of a [`", stringify!($aggregate), "`](crate::", stringify!($module), "::", stringify!($aggregate), ").")]
+            $variant(
+                Result<
+                    <crate::$module::$aggregate as Aggregate>::Reply,
+                    <crate::$module::$aggregate as Aggregate>::Rejection,
+                >,
+            ),)*
             /// The definite answer of a payment provider.
             Provider(ProviderAnswer),
             /// The mailer has accepted the e-mail, or there is no recipient.
@@ -91,19 +87,4 @@ macro_rules! entities {
     };
 }
 
-entities! {
-    /// The stock of one SKU.
-    Stock(Sku, StockCommand) -> (StockReply, StockRejection);
-    /// A drop.
-    Drop(DropId, DropCommand) -> (DropReply, DropRejection);
-    /// A cart.
-    Cart(CartId, CartCommand) -> (CartReply, CartRejection);
-    /// A checkout.
-    Checkout(CheckoutId, CheckoutCommand) -> (CheckoutReply, CheckoutRejection);
-    /// A product.
-    Product(ProductId, ProductCommand) -> (ProductReply, ProductRejection);
-    /// An order.
-    Order(OrderId, OrderCommand) -> (OrderReply, OrderRejection);
-    /// A payment.
-    Payment(PaymentId, PaymentCommand) -> (PaymentReply, PaymentRejection);
-}
+for_each_kind!([define_requests]);

@@ -11,6 +11,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use wincode::{SchemaRead, SchemaWrite};
 
+use crate::{
+    kinds::{Entity, EntityId, Kind},
+    with_kind,
+};
+
 /// The text is not a valid id, tenant name or SKU.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a valid {what}")]
@@ -92,6 +97,16 @@ macro_rules! ids {
             /// The 16 bytes of the id in keys.
             pub fn to_bytes(self) -> [u8; 16] {
                 self.0.to_be_bytes()
+            }
+        }
+
+        impl EntityId for $name {
+            fn to_key_bytes(&self) -> impl AsRef<[u8]> {
+                self.to_bytes()
+            }
+
+            fn from_key_bytes(bytes: &[u8]) -> Option<Self> {
+                Some(Self(u128::from_be_bytes(bytes.try_into().ok()?)))
             }
         }
 
@@ -301,61 +316,6 @@ names! {
     };
 }
 
-/// The kinds of aggregates. The numbers are stored in every journal and must never be reused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum Kind {
-    /// The units of one SKU at one stock location.
-    Stock = 1,
-    /// A flash sale drop.
-    Drop = 2,
-    /// A shopping cart.
-    Cart = 3,
-    /// A buyer's attempt to pay.
-    Checkout = 4,
-    /// A placed order.
-    Order = 5,
-    /// A payment through a payment provider.
-    Payment = 6,
-    /// A product of the catalogue.
-    Product = 7,
-    /// The counter of a tenant's order numbers.
-    OrderNumbers = 8,
-}
-
-impl Kind {
-    /// All kinds.
-    pub const ALL: [Kind; 8] = [
-        Kind::Stock,
-        Kind::Drop,
-        Kind::Cart,
-        Kind::Checkout,
-        Kind::Order,
-        Kind::Payment,
-        Kind::Product,
-        Kind::OrderNumbers,
-    ];
-
-    /// The kind with this number, or `None` if this version of the program does not know it.
-    pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| *kind as u8 == number)
-    }
-
-    /// The name in metrics and logs.
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::Stock => "inventory",
-            Kind::Drop => "drop",
-            Kind::Cart => "cart",
-            Kind::Checkout => "checkout",
-            Kind::Order => "order",
-            Kind::Payment => "payment",
-            Kind::Product => "product",
-            Kind::OrderNumbers => "order_numbers",
-        }
-    }
-}
-
 /// The key of an entity: tenant, kind and id, in the bytes that the journal stores.
 ///
 /// Layout: kind (1 byte), length of the tenant name (1 byte), tenant name, id. No two entities have the same key, and
@@ -425,32 +385,20 @@ impl fmt::Debug for EntityKey {
 impl fmt::Display for EntityKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/", self.tenant(), self.kind().name())?;
-        match self.id128() {
-            Some(id) if self.kind() != Kind::Stock => f.write_str(crockford::<26>(id).as_str()),
-            _ => write!(f, "{}", String::from_utf8_lossy(self.id())),
-        }
+        with_kind!(self.kind(), A => match <A as Entity>::Id::from_key_bytes(self.id()) {
+            Some(id) => fmt::Display::fmt(&id, f),
+            None => f.write_str(&String::from_utf8_lossy(self.id())),
+        })
     }
 }
 
-macro_rules! keyed {
-    ($($id:ident => $kind:ident),* $(,)?) => {$(
-        impl $id {
-            /// The key of the entity with this id.
-            pub fn key(self, tenant: &TenantId) -> EntityKey {
-                EntityKey::new(Kind::$kind, tenant, &self.to_bytes())
-            }
-        }
-    )*};
-}
+impl EntityId for Sku {
+    fn to_key_bytes(&self) -> impl AsRef<[u8]> {
+        self.as_str()
+    }
 
-keyed! {
-    DropId => Drop, CartId => Cart, CheckoutId => Checkout, OrderId => Order, PaymentId => Payment, ProductId => Product,
-}
-
-impl Sku {
-    /// The key of the stock item for this SKU at the location `default`.
-    pub fn key(&self, tenant: &TenantId) -> EntityKey {
-        EntityKey::new(Kind::Stock, tenant, self.as_str().as_bytes())
+    fn from_key_bytes(bytes: &[u8]) -> Option<Self> {
+        Self::new(std::str::from_utf8(bytes).ok()?).ok()
     }
 }
 

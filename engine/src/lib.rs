@@ -12,6 +12,7 @@ pub mod effect;
 pub mod fault_injection;
 pub mod flash_drop;
 pub mod id;
+pub mod kinds;
 pub mod mail;
 pub mod money;
 pub mod order;

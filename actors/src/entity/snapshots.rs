@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use engine::aggregate::{Aggregate, SnapshotError};
+use engine::{aggregate::SnapshotError, kinds::Entity};
 use persistence::snapshots::{Snapshot, SnapshotAt};
 use ractor::ActorRef;
 use tokio::sync::oneshot;
@@ -15,7 +15,7 @@ use crate::{
     shard::{CommitOutcome, LeadershipEnded, Proposal},
 };
 
-impl<A: Aggregate> EntityState<A> {
+impl<A: Entity> EntityState<A> {
     pub(super) fn freeze(&mut self, reply: oneshot::Sender<Result<Snapshot, NotFrozen>>, permit: Permit) {
         let started = std::time::Instant::now();
         let frozen = self.aggregate.freeze();
@@ -112,7 +112,7 @@ impl<A: Aggregate> EntityState<A> {
     }
 }
 
-fn snapshot<A: Aggregate>(key: Bytes, at: SnapshotAt, bytes: Vec<u8>) -> Snapshot {
+fn snapshot<A: Entity>(key: Bytes, at: SnapshotAt, bytes: Vec<u8>) -> Snapshot {
     Snapshot {
         key,
         version: at.version,

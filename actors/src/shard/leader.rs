@@ -13,10 +13,12 @@ use std::{
 
 use dashmap::DashMap;
 use engine::{
-    aggregate::{Aggregate, SnapshotError},
+    aggregate::SnapshotError,
     effect::{Effect, EffectId, Outcome},
     id::{EntityKey, TenantId},
+    kinds::Entity,
     time::Timestamp,
+    with_kind,
 };
 use parking_lot::Mutex;
 use persistence::snapshots::{Snapshot, SnapshotAt, SnapshotStoreError};
@@ -30,7 +32,6 @@ use crate::{
     agenda::Agenda,
     effects::{EffectsUnderWay, dispatch},
     entity::{DeferredAnswer, start},
-    kinds::with_kind,
     mailbox::{Live, Mailbox},
     node::NodeShared,
 };
@@ -276,7 +277,7 @@ impl Leader {
     }
 
     /// The mailbox of an entity, which is loaded if necessary.
-    pub async fn mailbox<A: Aggregate>(self: &Arc<Self>, key: &EntityKey) -> Result<Arc<Mailbox<A>>, MailboxError> {
+    pub async fn mailbox<A: Entity>(self: &Arc<Self>, key: &EntityKey) -> Result<Arc<Mailbox<A>>, MailboxError> {
         loop {
             if let Some(mailbox) = self.mailbox_in_memory(key) {
                 return mailbox;
@@ -286,7 +287,7 @@ impl Leader {
     }
 
     /// The mailbox of an entity, if the entity is in memory.
-    pub fn mailbox_in_memory<A: Aggregate>(&self, key: &EntityKey) -> Option<Result<Arc<Mailbox<A>>, MailboxError>> {
+    pub fn mailbox_in_memory<A: Entity>(&self, key: &EntityKey) -> Option<Result<Arc<Mailbox<A>>, MailboxError>> {
         let live = self.live.get(key).map(|live| live.value().clone())?;
         Some(live.as_any().downcast().map_err(|_| MailboxError::Quarantined("of another kind".into())))
     }
@@ -302,7 +303,7 @@ impl Leader {
     }
 
     /// Loads an entity once, even if many callers request it at the same time.
-    async fn load<A: Aggregate>(self: &Arc<Self>, key: &EntityKey) -> Result<(), MailboxError> {
+    async fn load<A: Entity>(self: &Arc<Self>, key: &EntityKey) -> Result<(), MailboxError> {
         if self.has_ended() {
             return Err(MailboxError::Gone);
         }
@@ -321,7 +322,7 @@ impl Leader {
         loaded.map(|_| ())
     }
 
-    async fn load_now<A: Aggregate>(self: &Arc<Self>, key: &EntityKey) -> Result<(), MailboxError> {
+    async fn load_now<A: Entity>(self: &Arc<Self>, key: &EntityKey) -> Result<(), MailboxError> {
         // A load that ended just before this one began may have removed its cell already.
         if self.live.contains_key(key) {
             return Ok(());

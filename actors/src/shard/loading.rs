@@ -16,9 +16,9 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use engine::{
-    aggregate::Aggregate,
     fault_injection::{Rule, is_broken},
     id::EntityKey,
+    kinds::Entity,
 };
 use futures::StreamExt;
 use persistence::snapshots::{Snapshot, SnapshotAt, SnapshotStoreError};
@@ -77,7 +77,7 @@ enum Source {
 
 impl Leader {
     /// Reads an entity's accepted state: its newest readable snapshot, and the entries after it.
-    pub(super) async fn read_entity<A: Aggregate>(self: &Arc<Self>, key: &EntityKey) -> Result<Loaded<A>, LoadError> {
+    pub(super) async fn read_entity<A: Entity>(self: &Arc<Self>, key: &EntityKey) -> Result<Loaded<A>, LoadError> {
         let mut newest = Some(self.newest_snapshot::<A>(key).await?);
         let passed = newest.as_mut().and_then(|newest| newest.passed.take());
         let from = newest.as_ref().map_or(Position(0), |newest| newest.from);
@@ -143,7 +143,7 @@ impl Leader {
     }
 
     /// Finds the newest snapshot that can be read, and notes the newest one that was passed over.
-    async fn newest_snapshot<A: Aggregate>(&self, key: &EntityKey) -> Result<Newest<A>, LoadError> {
+    async fn newest_snapshot<A: Entity>(&self, key: &EntityKey) -> Result<Newest<A>, LoadError> {
         let (mut before, mut passed): (Option<SnapshotAt>, Option<PassedOver>) = (None, None);
         loop {
             let key_bytes = bytes::Bytes::copy_from_slice(key.as_bytes());
@@ -211,7 +211,7 @@ enum Unread {
     Body(String),
 }
 
-fn thaw<A: Aggregate>(snapshot: &Snapshot) -> Result<A, Unread> {
+fn thaw<A: Entity>(snapshot: &Snapshot) -> Result<A, Unread> {
     let (found, known) = (snapshot.rules, engine::RULES_VERSION);
     if found > known {
         return Err(Unread::NewerRules { found, known });
@@ -222,7 +222,7 @@ fn thaw<A: Aggregate>(snapshot: &Snapshot) -> Result<A, Unread> {
 
 /// Applies the entries that the state lacks. Entries up to its version are already in it and are skipped: the position
 /// of a snapshot is only a lower bound.
-fn fold<A: Aggregate>(loaded: &mut Loaded<A>, entries: &[Entry]) -> Result<(), LoadError> {
+fn fold<A: Entity>(loaded: &mut Loaded<A>, entries: &[Entry]) -> Result<(), LoadError> {
     for entry in entries {
         if entry.version <= loaded.version {
             continue;

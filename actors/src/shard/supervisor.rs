@@ -23,7 +23,7 @@ use super::{
     recovery::{LeadershipError, lead},
     writer,
 };
-use crate::{kinds::with_kind, node::NodeShared};
+use crate::node::NodeShared;
 
 /// The number of failures of one entity within [`QUARANTINE_WINDOW_MS`] after which it is quarantined.
 const FAILURES_MAX: usize = 3;
@@ -323,8 +323,7 @@ impl ShardState {
         while failures.front().is_some_and(|first| now.ms_since(*first) > QUARANTINE_WINDOW_MS) {
             failures.pop_front();
         }
-        let kind = with_kind!(key.kind(), A => <A as engine::aggregate::Aggregate>::KIND.name());
-        metrics::counter!("fusion_entity_failures_total", "kind" => kind).increment(1);
+        metrics::counter!("fusion_entity_failures_total", "kind" => key.kind().name()).increment(1);
         tracing::error!(%key, error, failures = failures.len(), "entity failed");
         self.node.dead_letter(&key, error);
         if failures.len() >= FAILURES_MAX {

@@ -98,7 +98,7 @@ async fn more_units(world: &World) {
 }
 
 /// Repeats a command, with the same command id each time, until the answer is definite.
-pub async fn insist<A: engine::aggregate::Aggregate>(
+pub async fn insist<A: engine::kinds::Entity>(
     world: &World,
     key: &engine::id::EntityKey,
     command: A::Command,
@@ -118,7 +118,7 @@ pub async fn insist<A: engine::aggregate::Aggregate>(
 }
 
 /// Sends a command once: alone, or twice in one message, in which case the second is a duplicate of the first.
-async fn ask<A: engine::aggregate::Aggregate>(
+async fn ask<A: engine::kinds::Entity>(
     world: &World,
     key: &engine::id::EntityKey,
     command: A::Command,

@@ -6,7 +6,8 @@ use actors::{AskError, CommandMeta};
 use engine::{
     aggregate::{Aggregate, Context},
     flash_drop::{ClaimView, DropCommand, DropEvent, DropRejection, DropReply, DropView, FlashDrop},
-    id::{CheckoutId, ClaimId, CommandId, EntityKey, Fingerprint, Kind, Sku},
+    id::{CheckoutId, ClaimId, CommandId, EntityKey, Fingerprint, Sku},
+    kinds::Kind,
     stock::{StockCommand, StockEvent, StockItem, StockLevels, StockReply},
     time::Timestamp,
 };

@@ -13,10 +13,10 @@ use actors::{
     external_services::ExternalServices, node::Tuning,
 };
 use engine::{
-    aggregate::Aggregate,
     fault_injection::{break_rule, panic_every},
     flash_drop::{Audience, Buyer, DropCommand, DropReply, FlashDrop, ItemTerms, Terms},
     id::{ClaimId, CommandId, DropId, EntityKey, Fingerprint, ProductId, Sku, SubjectId, TenantId, VariantId},
+    kinds::Entity,
     money::Currency,
     quantity::Quantity,
     stock::{StockChange, StockCommand, StockItem, StockLevels, StockReply},
@@ -156,7 +156,7 @@ pub fn named(name: u128) -> CommandMeta {
     }
 }
 
-pub async fn ask<A: Aggregate>(commerce: &Commerce, key: &EntityKey, command: A::Command, name: u128) -> A::Reply {
+pub async fn ask<A: Entity>(commerce: &Commerce, key: &EntityKey, command: A::Command, name: u128) -> A::Reply {
     match commerce.ask::<A>(key, command, named(name)).await {
         Ok(answered) => answered.reply,
         Err(error) => panic!("{error:?}"),

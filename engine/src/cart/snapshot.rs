@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     aggregate::{Aggregate, Context, Decision, SnapshotError, read_snapshot, write_part, write_snapshot},
-    id::{CheckoutId, Kind},
+    id::CheckoutId,
     money::Currency,
     processed_commands::ProcessedCommand,
     time::Timestamp,
@@ -80,7 +80,6 @@ impl Writing {
 }
 
 impl Aggregate for Cart {
-    const KIND: Kind = Kind::Cart;
     type Command = CartCommand;
     type Event = CartEvent;
     type Reply = CartReply;

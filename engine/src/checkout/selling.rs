@@ -9,7 +9,7 @@ use crate::{
     effect::{Outcome, Request},
     flash_drop::DropCommand,
     order::{LineSource, OrderCommand, OrderLine},
-    order_numbers::{OrderNumbersCommand, OrderNumbersReply},
+    order_numbers::{OrderNumbersCommand, OrderNumbersId, OrderNumbersReply},
     stock::StockCommand,
     time::Timestamp,
 };
@@ -36,7 +36,7 @@ impl Attempt {
             .collect();
         if number.is_open() {
             let assign = OrderNumbersCommand::Assign { tenant: details.tenant.clone(), order: details.order() };
-            requests.push((effect_ids::NUMBER, Request::OrderNumbers(assign)));
+            requests.push((effect_ids::NUMBER, Request::OrderNumbers(OrderNumbersId, assign)));
         }
         requests
     }

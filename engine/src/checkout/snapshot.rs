@@ -8,7 +8,6 @@ use crate::{
         Aggregate, Context, Decision, DeferredReply, SnapshotError, read_snapshot, write_part, write_snapshot,
     },
     effect::{Effect, EffectId, Outcome},
-    id::Kind,
     time::Timestamp,
 };
 
@@ -20,7 +19,6 @@ pub struct FrozenCheckout {
 }
 
 impl Aggregate for Checkout {
-    const KIND: Kind = Kind::Checkout;
     type Command = CheckoutCommand;
     type Event = CheckoutEvent;
     type Reply = CheckoutReply;

@@ -15,7 +15,7 @@ use crate::{
         Aggregate, Context, Decision, DeferredReply, SnapshotError, read_snapshot, write_part, write_snapshot,
     },
     effect::{Effect, EffectId, Outcome},
-    id::{CommandId, DropId, Kind, Sku, TenantId},
+    id::{CommandId, DropId, Sku, TenantId},
     money::Money,
     paged_list::PagedList,
     processed_commands::{ProcessedCommand, ProcessedCommands},
@@ -125,7 +125,6 @@ pub(super) struct DropRead {
 }
 
 impl Aggregate for FlashDrop {
-    const KIND: Kind = Kind::Drop;
     type Command = DropCommand;
     type Event = DropEvent;
     type Reply = DropReply;

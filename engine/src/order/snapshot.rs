@@ -13,7 +13,7 @@ use crate::{
         Aggregate, Context, Decision, DeferredReply, SnapshotError, read_snapshot, write_part, write_snapshot,
     },
     effect::{Effect, EffectId, Outcome},
-    id::{CommandId, Kind, RefundId, Sku},
+    id::{CommandId, RefundId, Sku},
     processed_commands::{ProcessedCommand, ProcessedCommands},
     time::Timestamp,
 };
@@ -71,7 +71,6 @@ impl Order {
 }
 
 impl Aggregate for Order {
-    const KIND: Kind = Kind::Order;
     type Command = OrderCommand;
     type Event = OrderEvent;
     type Reply = OrderReply;

@@ -7,7 +7,7 @@ use wincode::{SchemaRead, SchemaWrite};
 use super::{ORDERS_REMEMBERED_MAX, OrderNumbersCommand, OrderNumbersEvent, OrderNumbersRejection, OrderNumbersReply};
 use crate::{
     aggregate::{Aggregate, Context, Decision, SnapshotError, read_snapshot, write_snapshot},
-    id::{Kind, OrderId},
+    id::OrderId,
     order::number::NUMBER_MAX,
     processed_commands::PROCESSED_COMMANDS_KEPT_MS,
     shards::ShardedMap,
@@ -77,7 +77,6 @@ pub struct FrozenOrderNumbers {
 }
 
 impl Aggregate for OrderNumbers {
-    const KIND: Kind = Kind::OrderNumbers;
     type Command = OrderNumbersCommand;
     type Event = OrderNumbersEvent;
     type Reply = OrderNumbersReply;

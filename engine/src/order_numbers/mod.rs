@@ -6,11 +6,14 @@ mod fold;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
+
 use minicbor::{Decode, Encode};
 
 pub use self::fold::{FrozenOrderNumbers, OrderNumbers};
 use crate::{
-    id::{EntityKey, Kind, OrderId, TenantId},
+    id::{OrderId, TenantId},
+    kinds::EntityId,
     order::number::NUMBER_MAX,
     time::Timestamp,
 };
@@ -64,7 +67,24 @@ pub enum OrderNumbersRejection {
     Exhausted,
 }
 
-/// Returns the key of a tenant's counter.
-pub fn key(tenant: &TenantId) -> EntityKey {
-    EntityKey::new(Kind::OrderNumbers, tenant, b"orders")
+/// The id of a tenant's counter. A tenant has exactly one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderNumbersId;
+
+const KEY_TEXT: &str = "orders";
+
+impl fmt::Display for OrderNumbersId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(KEY_TEXT)
+    }
+}
+
+impl EntityId for OrderNumbersId {
+    fn to_key_bytes(&self) -> impl AsRef<[u8]> {
+        KEY_TEXT
+    }
+
+    fn from_key_bytes(bytes: &[u8]) -> Option<Self> {
+        (bytes == KEY_TEXT.as_bytes()).then_some(Self)
+    }
 }

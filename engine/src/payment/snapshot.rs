@@ -11,7 +11,7 @@ use crate::{
         Aggregate, Context, Decision, DeferredReply, SnapshotError, read_snapshot, write_part, write_snapshot,
     },
     effect::{Effect, EffectId, Outcome},
-    id::{CommandId, Kind},
+    id::CommandId,
     time::Timestamp,
 };
 
@@ -31,7 +31,6 @@ pub struct FrozenPayment {
 }
 
 impl Aggregate for Payment {
-    const KIND: Kind = Kind::Payment;
     type Command = PaymentCommand;
     type Event = PaymentEvent;
     type Reply = PaymentReply;

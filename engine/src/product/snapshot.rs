@@ -17,7 +17,7 @@ use crate::{
         Aggregate, Context, Decision, DeferredReply, SnapshotError, read_snapshot, write_part, write_snapshot,
     },
     effect::{Effect, EffectId, Outcome},
-    id::{CommandId, Kind, ProductId, Sku, TenantId, VariantId},
+    id::{CommandId, ProductId, Sku, TenantId, VariantId},
     money::Currency,
     processed_commands::{ProcessedCommand, ProcessedCommands},
     time::Timestamp,
@@ -105,7 +105,6 @@ pub(super) struct PendingForm {
 }
 
 impl Aggregate for Product {
-    const KIND: Kind = Kind::Product;
     const SNAPSHOT_FORMAT: u8 = 2;
     type Command = ProductCommand;
     type Event = ProductEvent;

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     aggregate::{Aggregate, Context, Decision, SnapshotError, read_snapshot, write_snapshot},
     flash_drop::Totals,
-    id::{DropId, HoldId, Kind, OrderId, ProductId, VariantId},
+    id::{DropId, HoldId, OrderId, ProductId, VariantId},
     processed_commands::{PROCESSED_COMMANDS_KEPT_MS, ProcessedCommand, ProcessedCommands},
     time::Timestamp,
 };
@@ -178,7 +178,6 @@ pub struct FrozenStock {
 }
 
 impl Aggregate for StockItem {
-    const KIND: Kind = Kind::Stock;
     type Command = StockCommand;
     type Event = StockEvent;
     type Reply = StockReply;

@@ -9,7 +9,7 @@ use engine::{
 };
 
 use crate::{
-    Golden, Named, carts,
+    Golden, Named, Sampled, carts,
     samples::{at, dollars, id, processed, sku, tenant, units},
 };
 
@@ -85,48 +85,55 @@ fn problems() -> Vec<(&'static str, CheckoutProblem)> {
     all.into_iter().map(|problem| (problem.code(), problem)).collect()
 }
 
-pub(crate) fn golden() -> Golden<Checkout> {
-    let locked_claim =
-        |slot, name| CheckoutEvent::ClaimLocked { slot, sku: sku(name), quantity: units(1), price: dollars(2_500) };
-    let history = vec![
-        CheckoutEvent::Started { details: details(Source::Claims(vec![claim(9), claim(10)])) },
-        locked_claim(16, "SHIRT-S"),
-        CheckoutEvent::DropSeen { slot: 256, title: "Friday night".to_owned(), product: Some(ProductId(id(11))) },
-        locked_claim(17, "SHIRT-M"),
-        CheckoutEvent::AuthorisationAsked { totals: totals(), at: at(1) },
-        CheckoutEvent::ActionRequired { url: "https://bank.test/3ds/1".to_owned(), expires_at: at(900), at: at(2) },
-        CheckoutEvent::ConfirmationAsked { processed: processed(81, 60) },
-        CheckoutEvent::SaleAsked { at: at(61) },
-        CheckoutEvent::Done { slot: 16 },
-        CheckoutEvent::Numbered { number: 1_234 },
-    ];
-    let others = vec![
-        CheckoutEvent::Locked { lines: vec![carts::line(3, "MUG"), carts::line(4, "POSTER")] },
-        CheckoutEvent::Quoted { slot: 16, price: dollars(1_300) },
-        CheckoutEvent::QuotesAsked,
-        CheckoutEvent::HoldsAsked { totals: totals(), at: at(1) },
-        CheckoutEvent::OrderAsked { at: at(62) },
-        CheckoutEvent::CaptureAsked { at: at(63) },
-        CheckoutEvent::FinishAsked { at: at(64) },
-        CheckoutEvent::Completed { order: OrderId(id(12)), at: at(65) },
-        CheckoutEvent::Stopped { problem: CheckoutProblem::Cancelled, processed: Some(processed(82, 70)), at: at(70) },
-        CheckoutEvent::UndoAsked { problem: CheckoutProblem::Expired, at: at(900) },
-        CheckoutEvent::Failed { problem: CheckoutProblem::GoodsLost, at: at(901) },
-        CheckoutEvent::Refused { problem: CheckoutProblem::TooManyCheckouts, at: at(3) },
-        CheckoutEvent::StillPending { at: at(2) },
-        CheckoutEvent::SweepAsked { attempt: 1, at: at(35) },
-        CheckoutEvent::Swept { slot: (1 << 63) | (1 << 8) },
-        CheckoutEvent::Denied { slot: 17, problem: CheckoutProblem::ClaimReleased { claim: claim(10) } },
-    ];
-    let denied = |problem| CheckoutEvent::Denied { slot: 16, problem };
-    let mut sorts: Vec<_> = problems().into_iter().map(|(code, problem)| (code, denied(problem))).collect();
-    sorts.push(("of-a-cart", CheckoutEvent::Started { details: details(Source::Cart(CartId(id(13)))) }));
-    let size = |value: &str| OptionValue { name: "Size".to_owned(), value: value.to_owned() };
-    let variant = ClaimedVariant { product: ProductId(id(11)), title: "Shirt".to_owned(), options: vec![size("S")] };
-    let mut with_variants = details(Source::Claims(vec![claim(9), claim(10)]));
-    with_variants.variants = Some(vec![Some(variant), None]);
-    sorts.push(("with-variants", CheckoutEvent::Started { details: with_variants }));
-    let shirt = CartLine { options: Some(vec![size("M")]), ..carts::line(5, "SHIRT-M") };
-    sorts.push(("with-options", CheckoutEvent::Locked { lines: vec![carts::line(3, "MUG"), shirt] }));
-    Golden { history, others, sorts }
+impl Sampled for Checkout {
+    fn golden() -> Golden<Self> {
+        let locked_claim =
+            |slot, name| CheckoutEvent::ClaimLocked { slot, sku: sku(name), quantity: units(1), price: dollars(2_500) };
+        let history = vec![
+            CheckoutEvent::Started { details: details(Source::Claims(vec![claim(9), claim(10)])) },
+            locked_claim(16, "SHIRT-S"),
+            CheckoutEvent::DropSeen { slot: 256, title: "Friday night".to_owned(), product: Some(ProductId(id(11))) },
+            locked_claim(17, "SHIRT-M"),
+            CheckoutEvent::AuthorisationAsked { totals: totals(), at: at(1) },
+            CheckoutEvent::ActionRequired { url: "https://bank.test/3ds/1".to_owned(), expires_at: at(900), at: at(2) },
+            CheckoutEvent::ConfirmationAsked { processed: processed(81, 60) },
+            CheckoutEvent::SaleAsked { at: at(61) },
+            CheckoutEvent::Done { slot: 16 },
+            CheckoutEvent::Numbered { number: 1_234 },
+        ];
+        let others = vec![
+            CheckoutEvent::Locked { lines: vec![carts::line(3, "MUG"), carts::line(4, "POSTER")] },
+            CheckoutEvent::Quoted { slot: 16, price: dollars(1_300) },
+            CheckoutEvent::QuotesAsked,
+            CheckoutEvent::HoldsAsked { totals: totals(), at: at(1) },
+            CheckoutEvent::OrderAsked { at: at(62) },
+            CheckoutEvent::CaptureAsked { at: at(63) },
+            CheckoutEvent::FinishAsked { at: at(64) },
+            CheckoutEvent::Completed { order: OrderId(id(12)), at: at(65) },
+            CheckoutEvent::Stopped {
+                problem: CheckoutProblem::Cancelled,
+                processed: Some(processed(82, 70)),
+                at: at(70),
+            },
+            CheckoutEvent::UndoAsked { problem: CheckoutProblem::Expired, at: at(900) },
+            CheckoutEvent::Failed { problem: CheckoutProblem::GoodsLost, at: at(901) },
+            CheckoutEvent::Refused { problem: CheckoutProblem::TooManyCheckouts, at: at(3) },
+            CheckoutEvent::StillPending { at: at(2) },
+            CheckoutEvent::SweepAsked { attempt: 1, at: at(35) },
+            CheckoutEvent::Swept { slot: (1 << 63) | (1 << 8) },
+            CheckoutEvent::Denied { slot: 17, problem: CheckoutProblem::ClaimReleased { claim: claim(10) } },
+        ];
+        let denied = |problem| CheckoutEvent::Denied { slot: 16, problem };
+        let mut sorts: Vec<_> = problems().into_iter().map(|(code, problem)| (code, denied(problem))).collect();
+        sorts.push(("of-a-cart", CheckoutEvent::Started { details: details(Source::Cart(CartId(id(13)))) }));
+        let size = |value: &str| OptionValue { name: "Size".to_owned(), value: value.to_owned() };
+        let variant =
+            ClaimedVariant { product: ProductId(id(11)), title: "Shirt".to_owned(), options: vec![size("S")] };
+        let mut with_variants = details(Source::Claims(vec![claim(9), claim(10)]));
+        with_variants.variants = Some(vec![Some(variant), None]);
+        sorts.push(("with-variants", CheckoutEvent::Started { details: with_variants }));
+        let shirt = CartLine { options: Some(vec![size("M")]), ..carts::line(5, "SHIRT-M") };
+        sorts.push(("with-options", CheckoutEvent::Locked { lines: vec![carts::line(3, "MUG"), shirt] }));
+        Golden { history, others, sorts }
+    }
 }

@@ -1,4 +1,4 @@
-//! Samples of orders and of their numbers.
+//! Samples of orders.
 
 use engine::{
     id::{
@@ -6,12 +6,11 @@ use engine::{
         RefundId, SubjectId,
     },
     order::{Details, LineRefund, LineSource, LineUnits, Order, OrderEvent, OrderLine, OrderTotals},
-    order_numbers::{OrderNumbers, OrderNumbersEvent},
     product::OptionValue,
 };
 
 use crate::{
-    Golden,
+    Golden, Sampled,
     samples::{at, dollars, id, processed, sku, tenant, units},
 };
 
@@ -19,8 +18,6 @@ variants! {
     OrderEvent: Placed, Paid, CaptureFailed, RefundAsked, Refunded, RefundFailed, Cancelled, Fulfilled, ReceiptMailed,
     Restocked, Shipped, TrackingChanged, NoticeMailed,
 }
-
-variants! { OrderNumbersEvent: Assigned }
 
 fn details() -> Details {
     let claim = ClaimRef { drop: DropId(id(8)), claim: ClaimId(id(9)) };
@@ -62,105 +59,97 @@ fn details() -> Details {
     }
 }
 
-pub(crate) fn golden() -> Golden<Order> {
-    let refund = |number, amount, cancel, processed| OrderEvent::RefundAsked {
-        refund: RefundId(id(number)),
-        amount: dollars(amount),
-        reason: "a scratch".to_owned(),
-        restock: true,
-        cancel,
-        processed,
-        lines: None,
-    };
-    let history = vec![
-        OrderEvent::Placed { details: details() },
-        OrderEvent::Paid { at: at(1) },
-        OrderEvent::ReceiptMailed { at: at(2) },
-        refund(11, 521, false, processed(20, 10)),
-        OrderEvent::RefundFailed { refund: RefundId(id(11)), code: "try_later".to_owned(), at: at(11) },
-        refund(12, 521, false, processed(21, 20)),
-        OrderEvent::Refunded {
-            refund: RefundId(id(12)),
-            amount: dollars(521),
+impl Sampled for Order {
+    fn golden() -> Golden<Self> {
+        let refund = |number, amount, cancel, processed| OrderEvent::RefundAsked {
+            refund: RefundId(id(number)),
+            amount: dollars(amount),
+            reason: "a scratch".to_owned(),
             restock: true,
-            at: at(21),
+            cancel,
+            processed,
             lines: None,
-            notify: None,
-        },
-        OrderEvent::Restocked { sku: sku("SHIRT-S"), total: 2, at: at(22) },
-        refund(13, 7_000, true, processed(22, 30)),
-    ];
-    let others = vec![
-        OrderEvent::CaptureFailed { at: at(1) },
-        OrderEvent::Cancelled {
-            reason: "out of paint".to_owned(),
-            restock: true,
-            processed: processed(22, 30),
-            at: at(31),
-            notify: None,
-        },
-        OrderEvent::Fulfilled { tracking: Some("1Z999AA10123456784".to_owned()), processed: processed(23, 40) },
-        OrderEvent::Shipped {
-            fulfillment: FulfillmentId(id(14)),
-            lines: vec![LineUnits { line: 0, units: 1 }],
-            tracking: Some("1Z999AA10123456784".to_owned()),
-            processed: processed(24, 50),
-        },
-        OrderEvent::TrackingChanged {
-            fulfillment: FulfillmentId(id(14)),
-            tracking: Some("1Z999AA10123456785".to_owned()),
-            processed: processed(25, 60),
-        },
-        OrderEvent::NoticeMailed { notice: 1, at: at(61) },
-    ];
-    let lines = Some(vec![LineRefund { line: 0, units: 1, restock: true }]);
-    let mut with_options = details();
-    with_options.lines[0].options = Some(vec![OptionValue { name: "Size".to_owned(), value: "S".to_owned() }]);
-    let sorts = vec![
-        ("with-options", OrderEvent::Placed { details: with_options }),
-        (
-            "of-lines",
-            OrderEvent::RefundAsked {
-                refund: RefundId(id(15)),
-                amount: dollars(2_975),
-                reason: "a scratch".to_owned(),
-                restock: false,
-                cancel: false,
-                processed: processed(26, 70),
-                lines: lines.clone(),
-            },
-        ),
-        (
-            "of-lines",
+        };
+        let history = vec![
+            OrderEvent::Placed { details: details() },
+            OrderEvent::Paid { at: at(1) },
+            OrderEvent::ReceiptMailed { at: at(2) },
+            refund(11, 521, false, processed(20, 10)),
+            OrderEvent::RefundFailed { refund: RefundId(id(11)), code: "try_later".to_owned(), at: at(11) },
+            refund(12, 521, false, processed(21, 20)),
             OrderEvent::Refunded {
-                refund: RefundId(id(15)),
-                amount: dollars(2_975),
-                restock: false,
-                at: at(71),
-                lines,
-                notify: Some(true),
+                refund: RefundId(id(12)),
+                amount: dollars(521),
+                restock: true,
+                at: at(21),
+                lines: None,
+                notify: None,
             },
-        ),
-        (
-            "with-notice",
+            OrderEvent::Restocked { sku: sku("SHIRT-S"), total: 2, at: at(22) },
+            refund(13, 7_000, true, processed(22, 30)),
+        ];
+        let others = vec![
+            OrderEvent::CaptureFailed { at: at(1) },
             OrderEvent::Cancelled {
                 reason: "out of paint".to_owned(),
                 restock: true,
                 processed: processed(22, 30),
                 at: at(31),
-                notify: Some(true),
+                notify: None,
             },
-        ),
-    ];
-    Golden { history, others, sorts }
-}
-
-pub(crate) fn golden_numbers() -> Golden<OrderNumbers> {
-    let assigned =
-        |order, number, seconds| OrderNumbersEvent::Assigned { order: OrderId(id(order)), number, at: at(seconds) };
-    Golden {
-        history: vec![assigned(1, 1, 0), assigned(2, 2, 1), assigned(3, 3, 5)],
-        others: Vec::new(),
-        sorts: Vec::new(),
+            OrderEvent::Fulfilled { tracking: Some("1Z999AA10123456784".to_owned()), processed: processed(23, 40) },
+            OrderEvent::Shipped {
+                fulfillment: FulfillmentId(id(14)),
+                lines: vec![LineUnits { line: 0, units: 1 }],
+                tracking: Some("1Z999AA10123456784".to_owned()),
+                processed: processed(24, 50),
+            },
+            OrderEvent::TrackingChanged {
+                fulfillment: FulfillmentId(id(14)),
+                tracking: Some("1Z999AA10123456785".to_owned()),
+                processed: processed(25, 60),
+            },
+            OrderEvent::NoticeMailed { notice: 1, at: at(61) },
+        ];
+        let lines = Some(vec![LineRefund { line: 0, units: 1, restock: true }]);
+        let mut with_options = details();
+        with_options.lines[0].options = Some(vec![OptionValue { name: "Size".to_owned(), value: "S".to_owned() }]);
+        let sorts = vec![
+            ("with-options", OrderEvent::Placed { details: with_options }),
+            (
+                "of-lines",
+                OrderEvent::RefundAsked {
+                    refund: RefundId(id(15)),
+                    amount: dollars(2_975),
+                    reason: "a scratch".to_owned(),
+                    restock: false,
+                    cancel: false,
+                    processed: processed(26, 70),
+                    lines: lines.clone(),
+                },
+            ),
+            (
+                "of-lines",
+                OrderEvent::Refunded {
+                    refund: RefundId(id(15)),
+                    amount: dollars(2_975),
+                    restock: false,
+                    at: at(71),
+                    lines,
+                    notify: Some(true),
+                },
+            ),
+            (
+                "with-notice",
+                OrderEvent::Cancelled {
+                    reason: "out of paint".to_owned(),
+                    restock: true,
+                    processed: processed(22, 30),
+                    at: at(31),
+                    notify: Some(true),
+                },
+            ),
+        ];
+        Golden { history, others, sorts }
     }
 }

@@ -6,7 +6,7 @@ use engine::{
 };
 
 use crate::{
-    Golden,
+    Golden, Sampled,
     samples::{at, dollars, id, tenant},
 };
 
@@ -15,40 +15,42 @@ variants! {
     VoidAsked, Voided, RefundAsked, Refunded, RefundFailed,
 }
 
-pub(crate) fn golden() -> Golden<Payment> {
-    let (first, second, third) = (RefundId(id(11)), RefundId(id(12)), RefundId(id(13)));
-    let asked = |refund, amount, command, seconds| PaymentEvent::RefundAsked {
-        refund,
-        amount: dollars(amount),
-        command: CommandId(id(command)),
-        at: at(seconds),
-    };
-    let history = vec![
-        PaymentEvent::AuthoriseAsked {
-            tenant: tenant(),
-            payment: PaymentId(id(1)),
-            provider: "sandbox".to_owned(),
-            token: "tok_challenge".to_owned(),
-            amount: dollars(12_345),
-            command: CommandId(id(2)),
-            at: at(0),
-        },
-        PaymentEvent::ActionRequired { url: "https://bank.test/3ds/1".to_owned(), expires_at: at(900), at: at(1) },
-        PaymentEvent::ConfirmAsked { command: CommandId(id(3)), at: at(60) },
-        PaymentEvent::Authorised { at: at(61) },
-        PaymentEvent::CaptureAsked { command: CommandId(id(4)), at: at(62) },
-        PaymentEvent::Captured { amount: dollars(12_345), at: at(63) },
-        asked(first, 345, 5, 100),
-        PaymentEvent::Refunded { refund: first, amount: dollars(345), at: at(101) },
-        asked(second, 1_000, 6, 110),
-        PaymentEvent::RefundFailed { refund: second, code: "insufficient_funds".to_owned(), at: at(111) },
-        asked(third, 2_000, 7, 120),
-    ];
-    let others = vec![
-        PaymentEvent::Declined { code: "card_declined".to_owned(), at: at(1) },
-        PaymentEvent::CaptureFailed { code: "authorisation_expired".to_owned(), at: at(63) },
-        PaymentEvent::VoidAsked { command: CommandId(id(8)), at: at(64) },
-        PaymentEvent::Voided { at: at(65) },
-    ];
-    Golden { history, others, sorts: Vec::new() }
+impl Sampled for Payment {
+    fn golden() -> Golden<Self> {
+        let (first, second, third) = (RefundId(id(11)), RefundId(id(12)), RefundId(id(13)));
+        let asked = |refund, amount, command, seconds| PaymentEvent::RefundAsked {
+            refund,
+            amount: dollars(amount),
+            command: CommandId(id(command)),
+            at: at(seconds),
+        };
+        let history = vec![
+            PaymentEvent::AuthoriseAsked {
+                tenant: tenant(),
+                payment: PaymentId(id(1)),
+                provider: "sandbox".to_owned(),
+                token: "tok_challenge".to_owned(),
+                amount: dollars(12_345),
+                command: CommandId(id(2)),
+                at: at(0),
+            },
+            PaymentEvent::ActionRequired { url: "https://bank.test/3ds/1".to_owned(), expires_at: at(900), at: at(1) },
+            PaymentEvent::ConfirmAsked { command: CommandId(id(3)), at: at(60) },
+            PaymentEvent::Authorised { at: at(61) },
+            PaymentEvent::CaptureAsked { command: CommandId(id(4)), at: at(62) },
+            PaymentEvent::Captured { amount: dollars(12_345), at: at(63) },
+            asked(first, 345, 5, 100),
+            PaymentEvent::Refunded { refund: first, amount: dollars(345), at: at(101) },
+            asked(second, 1_000, 6, 110),
+            PaymentEvent::RefundFailed { refund: second, code: "insufficient_funds".to_owned(), at: at(111) },
+            asked(third, 2_000, 7, 120),
+        ];
+        let others = vec![
+            PaymentEvent::Declined { code: "card_declined".to_owned(), at: at(1) },
+            PaymentEvent::CaptureFailed { code: "authorisation_expired".to_owned(), at: at(63) },
+            PaymentEvent::VoidAsked { command: CommandId(id(8)), at: at(64) },
+            PaymentEvent::Voided { at: at(65) },
+        ];
+        Golden { history, others, sorts: Vec::new() }
+    }
 }

@@ -9,7 +9,7 @@ use engine::{
 };
 
 use crate::{
-    Golden,
+    Golden, Sampled,
     samples::{id, processed, sku, tenant},
 };
 
@@ -46,56 +46,61 @@ fn everything() -> Change {
     }
 }
 
-pub(crate) fn golden() -> Golden<Product> {
-    let adoption = |name, number| Adoption { sku: sku(name), variant: VariantId(id(number)) };
-    let imported = |new| Some(vec![ImportedVariant { variant: VariantId(id(2)), new }]);
-    let more = Change { put: vec![variant(4, "SHIRT-L", "L")], removed: vec![VariantId(id(3))], ..Change::default() };
-    let most = Change { put: vec![variant(5, "SHIRT-XL", "XL")], ..Change::default() };
-    let asked = |creation, change, imported, adoptions, processed| ProductEvent::Asked {
-        creation,
-        change,
-        imported,
-        adoptions,
-        processed,
-    };
-    let history = vec![
-        asked(
-            Some(creation()),
-            everything(),
-            imported(true),
-            vec![adoption("SHIRT-S", 2), adoption("SHIRT-M", 3)],
-            processed(20, 0),
-        ),
-        ProductEvent::SkuAdopted { slot: 0 },
-        ProductEvent::SkuAdopted { slot: 1 },
-        ProductEvent::Created {
-            creation: creation(),
-            change: everything(),
-            imported: imported(true),
-            processed: processed(20, 0),
-        },
-        asked(None, most.clone(), None, vec![adoption("SHIRT-XL", 5)], processed(21, 10)),
-        ProductEvent::SkuRefused { slot: 2, product: Some(ProductId(id(8))) },
-        ProductEvent::Refused { disown: vec![] },
-        asked(None, more.clone(), None, vec![adoption("SHIRT-L", 4)], processed(22, 20)),
-        ProductEvent::SkuAdopted { slot: 3 },
-        ProductEvent::Changed {
-            change: more,
-            imported: imported(false),
-            disown: vec![1],
-            processed: processed(22, 20),
-        },
-        ProductEvent::SkuDisowned { slot: 1, sku: sku("SHIRT-M") },
-        asked(None, most, None, vec![adoption("SHIRT-XL", 5)], processed(23, 30)),
-    ];
-    let image = Image {
-        src: "https://img.test/shirt-s.jpg".to_owned(),
-        alt: String::new(),
-        position: 1,
-        variants: Some(vec![VariantId(id(2)), VariantId(id(4))]),
-    };
-    let change = Change { images: Some(vec![image]), ..Change::default() };
-    let pictured = ProductEvent::Changed { change, imported: None, disown: Vec::new(), processed: processed(24, 40) };
-    let sorts = vec![("with-skus", ProductEvent::Refused { disown: vec![1, 2] }), ("with-variant-images", pictured)];
-    Golden { history, others: Vec::new(), sorts }
+impl Sampled for Product {
+    fn golden() -> Golden<Self> {
+        let adoption = |name, number| Adoption { sku: sku(name), variant: VariantId(id(number)) };
+        let imported = |new| Some(vec![ImportedVariant { variant: VariantId(id(2)), new }]);
+        let more =
+            Change { put: vec![variant(4, "SHIRT-L", "L")], removed: vec![VariantId(id(3))], ..Change::default() };
+        let most = Change { put: vec![variant(5, "SHIRT-XL", "XL")], ..Change::default() };
+        let asked = |creation, change, imported, adoptions, processed| ProductEvent::Asked {
+            creation,
+            change,
+            imported,
+            adoptions,
+            processed,
+        };
+        let history = vec![
+            asked(
+                Some(creation()),
+                everything(),
+                imported(true),
+                vec![adoption("SHIRT-S", 2), adoption("SHIRT-M", 3)],
+                processed(20, 0),
+            ),
+            ProductEvent::SkuAdopted { slot: 0 },
+            ProductEvent::SkuAdopted { slot: 1 },
+            ProductEvent::Created {
+                creation: creation(),
+                change: everything(),
+                imported: imported(true),
+                processed: processed(20, 0),
+            },
+            asked(None, most.clone(), None, vec![adoption("SHIRT-XL", 5)], processed(21, 10)),
+            ProductEvent::SkuRefused { slot: 2, product: Some(ProductId(id(8))) },
+            ProductEvent::Refused { disown: vec![] },
+            asked(None, more.clone(), None, vec![adoption("SHIRT-L", 4)], processed(22, 20)),
+            ProductEvent::SkuAdopted { slot: 3 },
+            ProductEvent::Changed {
+                change: more,
+                imported: imported(false),
+                disown: vec![1],
+                processed: processed(22, 20),
+            },
+            ProductEvent::SkuDisowned { slot: 1, sku: sku("SHIRT-M") },
+            asked(None, most, None, vec![adoption("SHIRT-XL", 5)], processed(23, 30)),
+        ];
+        let image = Image {
+            src: "https://img.test/shirt-s.jpg".to_owned(),
+            alt: String::new(),
+            position: 1,
+            variants: Some(vec![VariantId(id(2)), VariantId(id(4))]),
+        };
+        let change = Change { images: Some(vec![image]), ..Change::default() };
+        let pictured =
+            ProductEvent::Changed { change, imported: None, disown: Vec::new(), processed: processed(24, 40) };
+        let sorts =
+            vec![("with-skus", ProductEvent::Refused { disown: vec![1, 2] }), ("with-variant-images", pictured)];
+        Golden { history, others: Vec::new(), sorts }
+    }
 }

@@ -1,20 +1,17 @@
 //! An entity, with the state that the runtime keeps for it.
 
-use std::collections::BTreeMap;
+use std::{any::Any, collections::BTreeMap};
 
 use engine::{
-    aggregate::{Aggregate, Answer, Context, DeferredReply},
-    cart::Cart,
-    checkout::Checkout,
+    aggregate::{Answer, Context, DeferredReply},
     effect::{Effect, EffectId, Outcome, Request},
-    flash_drop::FlashDrop as Drop,
-    id::Kind,
+    flash_drop::FlashDrop,
+    kinds::{Entity, Kind},
     order::Order,
-    order_numbers::OrderNumbers,
     payment::Payment,
-    product::Product,
-    stock::StockItem as Stock,
+    stock::StockItem,
     time::Timestamp,
+    with_kind,
 };
 
 use super::Caller;
@@ -40,53 +37,25 @@ pub(super) trait Host {
     fn crash(&mut self, from_snapshot: bool);
 }
 
-/// The mapping between an aggregate's commands and replies and the common [`Request`] and [`Outcome`].
-trait Wired: Aggregate {
-    fn command(request: &Request) -> Option<&Self::Command>;
-    fn outcome(result: Result<Self::Reply, Self::Rejection>) -> Outcome;
-    fn check(&self) {}
+/// Creates an entity of this kind in its initial state.
+pub(super) fn host(kind: Kind) -> Box<dyn Host> {
+    with_kind!(kind, A => Box::<Hosted<A>>::default())
 }
 
-macro_rules! wired {
-    ($($aggregate:ident: $($field:pat_param),* => $command:ident $(, check $check:ident)?;)*) => {
-        $(impl Wired for $aggregate {
-            fn command(request: &Request) -> Option<&Self::Command> {
-                match request {
-                    Request::$aggregate($($field),*) => Some($command),
-                    _ => None,
-                }
-            }
-
-            fn outcome(result: Result<Self::Reply, Self::Rejection>) -> Outcome {
-                Outcome::$aggregate(result)
-            }
-
-            $(fn check(&self) {
-                self.$check();
-            })?
-        })*
-
-        /// Creates an entity of this kind in its initial state.
-        pub(super) fn host(kind: Kind) -> Box<dyn Host> {
-            match kind {
-                $(Kind::$aggregate => Box::new(Entity::<$aggregate>::default()),)*
-            }
-        }
-    };
+/// Asserts the invariants of the aggregates that count units or money.
+fn assert_balanced(state: &dyn Any) {
+    if let Some(stock) = state.downcast_ref::<StockItem>() {
+        stock.assert_balanced();
+    } else if let Some(drop) = state.downcast_ref::<FlashDrop>() {
+        drop.assert_balanced();
+    } else if let Some(order) = state.downcast_ref::<Order>() {
+        order.assert_balanced();
+    } else if let Some(payment) = state.downcast_ref::<Payment>() {
+        payment.assert_balanced();
+    }
 }
 
-wired! {
-    Stock: _, command => command, check assert_balanced;
-    Drop: _, command => command, check assert_balanced;
-    Cart: _, command => command;
-    Checkout: _, command => command;
-    Order: _, command => command, check assert_balanced;
-    Payment: _, command => command, check assert_balanced;
-    Product: _, command => command;
-    OrderNumbers: command => command;
-}
-
-struct Entity<A: Aggregate> {
+struct Hosted<A: Entity> {
     live: A,
     journal: Vec<Vec<u8>>,
     /// The newest snapshot, with the number of events that it covers.
@@ -96,13 +65,13 @@ struct Entity<A: Aggregate> {
     asked: BTreeMap<u64, Effect>,
 }
 
-impl<A: Aggregate> Default for Entity<A> {
+impl<A: Entity> Default for Hosted<A> {
     fn default() -> Self {
         Self { live: A::default(), journal: Vec::new(), written: None, waiting: Vec::new(), asked: BTreeMap::new() }
     }
 }
 
-impl<A: Wired> Entity<A> {
+impl<A: Entity> Hosted<A> {
     fn happen(&mut self, events: Vec<A::Event>, settled: Option<EffectId>, now: Timestamp) -> Step {
         let mut step = Step::default();
         let settled = settled.filter(|_| !events.is_empty());
@@ -120,7 +89,7 @@ impl<A: Wired> Entity<A> {
                 step.effects.push(effect);
             }
         }
-        self.live.check();
+        assert_balanced(&self.live);
         let named = |effects: Vec<Effect>| -> BTreeMap<u64, String> {
             effects.into_iter().map(|effect| (effect.id.slot, format!("{effect:?}"))).collect()
         };
@@ -130,7 +99,7 @@ impl<A: Wired> Entity<A> {
         let live = &self.live;
         self.waiting.retain(|(deferred, caller)| match live.deferred_reply(deferred, now) {
             Some(told) => {
-                step.told.push((caller.clone(), A::outcome(told)));
+                step.told.push((caller.clone(), A::outcome_of(told)));
                 false
             }
             None => true,
@@ -143,18 +112,18 @@ impl<A: Wired> Entity<A> {
     }
 }
 
-impl<A: Wired> Host for Entity<A> {
+impl<A: Entity> Host for Hosted<A> {
     fn command(&mut self, request: &Request, context: &Context, caller: Caller) -> Step {
-        let command = A::command(request).expect("a request reaches the kind that it is for");
+        let command = A::command_of(request).expect("a request reaches the kind that it is for");
         match self.live.decide(command, context) {
-            Err(rejection) => Step { effects: Vec::new(), told: vec![(caller, A::outcome(Err(rejection)))] },
+            Err(rejection) => Step { effects: Vec::new(), told: vec![(caller, A::outcome_of(Err(rejection)))] },
             Ok(decision) => {
                 if let Answer::Deferred(deferred) = decision.answer {
                     self.waiting.push((deferred, caller.clone()));
                 }
                 let mut step = self.happen(decision.events, None, context.now);
                 if let Answer::Now(reply) | Answer::Duplicate(reply) = decision.answer {
-                    step.told.push((caller, A::outcome(Ok(reply))));
+                    step.told.push((caller, A::outcome_of(Ok(reply))));
                 }
                 step
             }
@@ -172,8 +141,8 @@ impl<A: Wired> Host for Entity<A> {
     }
 
     fn read(&self, request: &Request, context: &Context) -> Outcome {
-        let command = A::command(request).expect("a request reaches the kind that it is for");
-        A::outcome(self.live.decide(command, context).map(|decision| match decision.answer {
+        let command = A::command_of(request).expect("a request reaches the kind that it is for");
+        A::outcome_of(self.live.decide(command, context).map(|decision| match decision.answer {
             Answer::Now(reply) | Answer::Duplicate(reply) if decision.events.is_empty() => reply,
             _ => panic!("not a read: {command:?}"),
         }))

@@ -16,7 +16,8 @@ use std::collections::BTreeMap;
 use engine::{
     aggregate::Context,
     effect::{Effect, EffectId, Outcome, Request},
-    id::{CommandId, EntityKey, Fingerprint, Kind, TenantId, digest128},
+    id::{CommandId, EntityKey, Fingerprint, TenantId, digest128},
+    kinds::Kind,
     mail::MailRequest,
     time::Timestamp,
 };

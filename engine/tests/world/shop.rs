@@ -10,9 +10,10 @@ use engine::{
     effect::{Outcome, Request},
     flash_drop::{Audience, Buyer, ClaimState, ClaimView, DropCommand, DropReply, DropView, ItemTerms, Terms},
     id::{
-        CartId, CheckoutId, ClaimId, ClaimRef, CommandId, ContactId, DropId, EmailHash, Kind, OrderId, PaymentId,
-        ProductId, Sku, SubjectId,
+        CartId, CheckoutId, ClaimId, ClaimRef, CommandId, ContactId, DropId, EmailHash, OrderId, PaymentId, ProductId,
+        Sku, SubjectId,
     },
+    kinds::Kind,
     money::{Currency, Money},
     order::{LineSource, OrderCommand, OrderReply, OrderView},
     payment::{PaymentCommand, PaymentReply, PaymentView},

@@ -35,8 +35,8 @@ use axum::{
 };
 use bytes::Bytes;
 use engine::{
-    aggregate::Aggregate,
     id::{CommandId, EntityKey},
+    kinds::Entity,
 };
 use futures::{Stream, StreamExt, stream};
 use utoipa::{OpenApi, openapi};
@@ -79,7 +79,7 @@ const FORMER_AT_ONCE: usize = 16;
 ///
 /// A new entity may only be created if every id is definitely not found. While the existence of one of them is unknown,
 /// creating another could execute the command twice. Therefore any other error fails the whole request.
-async fn known_former<A: Aggregate>(
+async fn known_former<A: Entity>(
     gateway: &Gateway,
     meta: &CommandMeta,
     key: impl Fn(CommandId) -> EntityKey + Send,

@@ -3,7 +3,8 @@
 use actors::{Change, Interest};
 use engine::{
     flash_drop::DropEvent,
-    id::{CartId, CheckoutId, DropId, Kind, OrderId, TenantId},
+    id::{CartId, CheckoutId, DropId, OrderId, TenantId},
+    kinds::Kind,
 };
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use engine::id::Kind;
+use engine::kinds::Kind;
 
 use crate::sql::StoreError;
 

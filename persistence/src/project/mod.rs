@@ -34,10 +34,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use engine::{
-    id::{EntityKey, Kind},
-    time::Timestamp,
-};
+use engine::{id::EntityKey, kinds::Kind, time::Timestamp};
 use sqlx::SqliteConnection;
 
 pub(crate) use self::position::read_positions;

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use engine::{
-    id::{EntityKey, Kind, PaymentId, ProductId, Sku, VariantId},
+    id::{EntityKey, PaymentId, ProductId, Sku, VariantId},
+    kinds::Kind,
     processed_commands::ProcessedCommand,
     stock::StockEvent,
     time::Timestamp,

@@ -2,16 +2,12 @@
 
 use engine::{
     aggregate::Aggregate,
-    cart::Cart,
-    checkout::Checkout,
     flash_drop::{DropCommand, DropReply, DropView, FlashDrop, Totals},
-    id::{CommandId, DropId, EntityKey, Fingerprint, Kind},
-    order::Order,
-    order_numbers::OrderNumbers,
-    payment::Payment,
-    product::Product,
+    id::{CommandId, DropId, EntityKey, Fingerprint},
+    kinds::Entity,
     stock::{StockEvent, StockItem, StockLevels},
     time::Timestamp,
+    with_kind,
 };
 use persistence::snapshots::Snapshot;
 use std::{any::Any, collections::BTreeMap};
@@ -38,16 +34,7 @@ pub(super) trait Folding: Send {
 
 /// Returns the empty state of an entity.
 pub(super) fn blank(key: &EntityKey) -> Box<dyn Folding> {
-    match key.kind() {
-        Kind::Stock => Box::<Fold<StockItem>>::default(),
-        Kind::Drop => Box::<Fold<FlashDrop>>::default(),
-        Kind::Cart => Box::<Fold<Cart>>::default(),
-        Kind::Checkout => Box::<Fold<Checkout>>::default(),
-        Kind::Order => Box::<Fold<Order>>::default(),
-        Kind::Payment => Box::<Fold<Payment>>::default(),
-        Kind::Product => Box::<Fold<Product>>::default(),
-        Kind::OrderNumbers => Box::<Fold<OrderNumbers>>::default(),
-    }
+    with_kind!(key.kind(), A => Box::<Fold<A>>::default())
 }
 
 #[derive(Default)]
@@ -57,7 +44,7 @@ struct Fold<A> {
     drops: BTreeMap<DropId, (u64, Totals)>,
 }
 
-impl<A: Aggregate> Folding for Fold<A> {
+impl<A: Entity> Folding for Fold<A> {
     fn apply(&mut self, events: &[u8]) -> Result<(), String> {
         let mut decoder = minicbor::Decoder::new(events);
         while decoder.position() < events.len() {

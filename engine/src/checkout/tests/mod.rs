@@ -104,7 +104,7 @@ fn consent(request: &Request) -> Outcome {
             Outcome::Product(Ok(ProductReply::Quote(quote(*product, &line, line.price))))
         }
         Request::Stock(..) => Outcome::Stock(Ok(StockReply::Done)),
-        Request::OrderNumbers(_) => Outcome::OrderNumbers(Ok(OrderNumbersReply::Number(42))),
+        Request::OrderNumbers(..) => Outcome::OrderNumbers(Ok(OrderNumbersReply::Number(42))),
         Request::Order(order, _) => Outcome::Order(Ok(OrderReply::Order(Box::new(order_view(*order))))),
         Request::Payment(payment, command) => match command {
             crate::payment::PaymentCommand::Void => Outcome::Payment(Ok(PaymentReply::Voided)),

@@ -65,7 +65,7 @@ impl Targets {
             Request::Cart(_, command) => Outcome::Cart(self.cart(command, now, mood)),
             Request::Payment(payment, command) => Outcome::Payment(self.payment(*payment, command, mood)),
             Request::Order(order, command) => Outcome::Order(self.order(*order, command, mood)),
-            Request::OrderNumbers(_) if mood.is_multiple_of(16) => {
+            Request::OrderNumbers(..) if mood.is_multiple_of(16) => {
                 Outcome::OrderNumbers(Err(OrderNumbersRejection::Exhausted))
             }
             Request::Product(..) if mood.is_multiple_of(16) => Outcome::Product(Err(ProductRejection::NotFound)),

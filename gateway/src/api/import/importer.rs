@@ -4,9 +4,9 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use actors::{AskError, CommandMeta, Commerce};
 use engine::{
-    aggregate::Aggregate,
     catalogue::{Column, DuplicateSku, ProductRows, RefusedRow, Warning},
     id::{CommandId, EntityKey, Fingerprint, Sku},
+    kinds::Entity,
     product::{Handle, ImportOutcome, Imported, Product, ProductCommand, ProductRejection, ProductReply},
     stock::{StockChange, StockCommand, StockItem},
 };
@@ -194,7 +194,7 @@ impl<'a> Importer<'a> {
 }
 
 /// Retries until there is a definite answer, within [`PATIENCE`].
-async fn ask<A: Aggregate>(
+async fn ask<A: Entity>(
     commerce: &Commerce,
     key: &EntityKey,
     command: &A::Command,

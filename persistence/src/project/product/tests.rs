@@ -2,7 +2,8 @@
 
 use engine::{
     effect::{Effect, Outcome, Request},
-    id::{Kind, Sku, TenantId},
+    id::{Sku, TenantId},
+    kinds::Kind,
     money::Currency,
     product::{
         ImageEdit, NewProduct, NewVariant, Product, ProductCommand, ProductEdit, ProductReply, ProductView, VariantEdit,
