@@ -44,10 +44,11 @@ test-engine: ## the same without the pages: needs no Node and no browser
 	$(CARGO) test -p actors --features fault-injection --test simulation -- --nocapture
 	$(CARGO) test --workspace
 
-check: ## check format and lints; warnings are errors
+check: ## check format, lints and dependencies; warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
+	.ci/dependencies.py
 
 simulate: ## run SEEDS histories of the simulation, or replay SEED=n with its log
 	$(if $(SEED),FUSION_SEED=$(SEED),FUSION_SEEDS=$(SEEDS)) $(CARGO) test --profile simulate -p actors --features fault-injection --test simulation -- --nocapture no_history
