@@ -1,7 +1,8 @@
 //! A cache of verified tokens: verifying a signature costs more than a reservation.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
+    hash::{Hash, Hasher},
     sync::Arc,
 };
 
@@ -10,6 +11,7 @@ use engine::{
     time::Timestamp,
 };
 use parking_lot::{Mutex, RwLock};
+use quick_cache::{Equivalent, sync::Cache};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
@@ -17,10 +19,10 @@ use super::{
     token::{Bearer, InvalidToken},
 };
 
-/// The maximum number of cached tokens, at some 700 bytes each. Beyond it the signatures of the oldest are verified
+/// The maximum number of cached tokens, at some 700 bytes each. Beyond it the signatures of the least used are verified
 /// again.
 const TOKENS_MAX: usize = 262_144;
-/// The number of parts, each with its own lock.
+/// The number of parts of the ended sessions, each with its own lock.
 const PARTS: usize = 64;
 /// The maximum number of ended sessions and of ended subjects that are remembered until their tokens have expired.
 const ENDED_MAX: usize = 262_144;
@@ -39,30 +41,30 @@ impl Known {
     }
 }
 
-/// A part of the cache, with its own lock.
-#[derive(Debug, Default)]
-struct Part {
-    tokens: HashMap<u64, (Box<str>, Arc<Known>)>,
-    /// The hashes in order of insertion: the oldest is evicted without a scan.
-    order: VecDeque<u64>,
+/// The text of a token. Its hash is that of the last 64 characters of its signature, which no caller can choose;
+/// equality compares the whole token.
+#[derive(Debug, PartialEq, Eq)]
+struct Token(Box<str>);
+
+/// A token for a lookup.
+struct TokenText<'a>(&'a str);
+
+impl Hash for TokenText<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let bytes = self.0.as_bytes();
+        state.write_u64(xxh3_64(&bytes[bytes.len().saturating_sub(64)..]));
+    }
 }
 
-impl Part {
-    fn insert(&mut self, hash: u64, token: &str, known: Arc<Known>) {
-        if self.tokens.insert(hash, (token.into(), known)).is_none() {
-            self.order.push_back(hash);
-        }
-        while self.tokens.len() > TOKENS_MAX / PARTS
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.tokens.remove(&oldest);
-        }
+impl Hash for Token {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        TokenText(&self.0).hash(state);
     }
+}
 
-    fn retain(&mut self, keep: impl Fn(&Bearer) -> bool) {
-        let tokens = &mut self.tokens;
-        tokens.retain(|_, (_, known)| keep(&known.bearer));
-        self.order.retain(|hash| tokens.contains_key(hash));
+impl Equivalent<Token> for TokenText<'_> {
+    fn equivalent(&self, token: &Token) -> bool {
+        *self.0 == *token.0
     }
 }
 
@@ -72,7 +74,7 @@ impl Part {
 /// ending one does not have to search for its tokens.
 #[derive(Debug)]
 pub(crate) struct TokenCache {
-    parts: Vec<RwLock<Part>>,
+    tokens: Cache<Token, Arc<Known>>,
     /// Ended sessions, and until when their tokens would have been valid.
     ended_sessions: Vec<RwLock<HashMap<u128, Timestamp>>>,
     /// Subjects: tokens issued before the first instant are invalid; the second is when those tokens expire.
@@ -82,7 +84,7 @@ pub(crate) struct TokenCache {
 impl Default for TokenCache {
     fn default() -> Self {
         Self {
-            parts: (0..PARTS).map(|_| RwLock::default()).collect(),
+            tokens: Cache::new(TOKENS_MAX),
             ended_sessions: (0..PARTS).map(|_| RwLock::default()).collect(),
             ended_subjects: Mutex::default(),
         }
@@ -90,35 +92,18 @@ impl Default for TokenCache {
 }
 
 impl TokenCache {
-    /// The key of a token: a hash of the last 64 characters of its signature, which no caller can choose. Two tokens
-    /// with the same hash evict each other; lookups compare the whole token.
-    fn hash(token: &str) -> u64 {
-        let bytes = token.as_bytes();
-        xxh3_64(&bytes[bytes.len().saturating_sub(64)..])
-    }
-
-    fn part(&self, hash: u64) -> &RwLock<Part> {
-        &self.parts[(hash >> 48) as usize % PARTS]
-    }
-
     /// Returns the token if it was verified before and is still valid.
     pub(crate) fn find(&self, token: &str, now: Timestamp) -> Option<Arc<Known>> {
-        let hash = Self::hash(token);
-        let known = {
-            let part = self.part(hash).read();
-            let (text, known) = part.tokens.get(&hash)?;
-            (**text == *token && known.bearer.expires_at > now).then(|| known.clone())?
-        };
+        let known = self.tokens.get(&TokenText(token)).filter(|known| known.bearer.expires_at > now)?;
         (!self.session_has_ended(&known.bearer)).then_some(known)
     }
 
     /// Stores a verified token, unless its session has ended meanwhile.
     pub(crate) fn keep(&self, token: &str, known: Arc<Known>) -> Result<(), InvalidToken> {
-        let hash = Self::hash(token);
-        self.part(hash).write().insert(hash, token, known.clone());
+        self.tokens.insert(Token(token.into()), known.clone());
         // Checked after the insertion: an end in between is seen either here or by the next lookup.
         if self.has_ended(&known.bearer) {
-            self.part(hash).write().tokens.remove(&hash);
+            self.tokens.remove(&TokenText(token));
             return Err(InvalidToken::Ended);
         }
         Ok(())
@@ -156,7 +141,7 @@ impl TokenCache {
         };
         if is_full {
             // The ended sessions were just discarded, so drop all tokens: each is checked against the database again.
-            self.parts.iter().for_each(|part| *part.write() = Part::default());
+            self.tokens.clear();
         }
     }
 
@@ -171,7 +156,7 @@ impl TokenCache {
 
     /// Removes expired entries.
     pub(crate) fn sweep(&self, now: Timestamp) {
-        self.parts.iter().for_each(|part| part.write().retain(|bearer| bearer.expires_at > now));
+        self.tokens.retain(|_, known| known.bearer.expires_at > now);
         self.ended_sessions.iter().for_each(|ended| ended.write().retain(|_, until| *until > now));
         self.ended_subjects.lock().retain(|_, (_, until)| *until > now);
     }
@@ -231,9 +216,7 @@ mod tests {
         for n in 0..TOKENS_MAX + 10_000 {
             cache.keep(&format!("token {n}"), known(n as u128, 1, 0)).unwrap();
         }
-        let kept: usize = cache.parts.iter().map(|part| part.read().tokens.len()).sum();
-        let ordered: usize = cache.parts.iter().map(|part| part.read().order.len()).sum();
-        assert!(kept <= TOKENS_MAX && ordered <= TOKENS_MAX);
+        assert!(cache.tokens.len() <= TOKENS_MAX && cache.tokens.len() > TOKENS_MAX / 2);
         // The newest is never the one that is evicted.
         assert!(cache.find(&format!("token {}", TOKENS_MAX + 9_999), Timestamp(0)).is_some());
     }
@@ -252,10 +235,19 @@ mod tests {
 
     #[test]
     fn ending_a_session_looks_at_no_token() {
-        // A reader holds a lock on every part of the cache: an end that scanned it would block.
+        // A sweep holds the lock of the part with the only token: an end that scanned the tokens would block.
         let cache = Arc::new(TokenCache::default());
         cache.keep("a", known(1, 1, 0)).unwrap();
-        let guards: Vec<_> = cache.parts.iter().map(|part| part.read()).collect();
+        let (entered, sweeping) = std::sync::mpsc::channel();
+        let (finish, finishing) = std::sync::mpsc::channel::<()>();
+        let swept = cache.clone();
+        let sweep = std::thread::spawn(move || {
+            swept.tokens.retain(|_, _| {
+                let _ = entered.send(());
+                finishing.recv().is_err()
+            });
+        });
+        sweeping.recv().unwrap();
         let (done, ended) = std::sync::mpsc::channel();
         let other = cache.clone();
         let ending = std::thread::spawn(move || {
@@ -263,7 +255,8 @@ mod tests {
             let _ = done.send(());
         });
         let in_time = ended.recv_timeout(std::time::Duration::from_secs(10));
-        drop(guards);
+        drop(finish);
+        sweep.join().unwrap();
         ending.join().unwrap();
         assert!(in_time.is_ok() && cache.find("a", Timestamp(0)).is_none());
     }

@@ -1,14 +1,11 @@
 //! Determines the shop of a request without a token.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, HeaderName, Uri, header};
 use engine::{id::TenantId, money::Currency};
-use parking_lot::RwLock;
 use persistence::sql::ReadSide;
+use quick_cache::sync::Cache;
 
 use crate::{
     Settings,
@@ -20,14 +17,21 @@ use crate::{
 pub(crate) const FUSION_TENANT: HeaderName = HeaderName::from_static("fusion-tenant");
 /// How long a lookup in the database is cached: a new shop is visible that much later.
 const REMEMBERED: Duration = Duration::from_secs(5);
-/// The maximum number of cached names, of at most 255 bytes each: callers choose them.
+/// The maximum number of cached names, of at most 255 bytes each: callers choose them. Beyond it the least used are
+/// evicted.
 const NAMES_MAX: usize = 4_096;
 
 /// The shops of this installation.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Tenants {
-    hosts: RwLock<HashMap<String, (Instant, Option<TenantId>)>>,
-    names: RwLock<HashMap<TenantId, (Instant, Option<KnownTenant>)>>,
+    hosts: Cache<String, (Instant, Option<TenantId>)>,
+    names: Cache<TenantId, (Instant, Option<KnownTenant>)>,
+}
+
+impl Default for Tenants {
+    fn default() -> Self {
+        Self { hosts: Cache::new(NAMES_MAX), names: Cache::new(NAMES_MAX) }
+    }
 }
 
 /// The properties of a tenant that requests need.
@@ -101,13 +105,13 @@ impl Tenants {
     }
 
     async fn of_host(&self, read_side: &ReadSide, host: &str) -> Result<Option<TenantId>, Problem> {
-        if let Some((at, tenant)) = self.hosts.read().get(host)
+        if let Some((at, tenant)) = self.hosts.get(host)
             && at.elapsed() < REMEMBERED
         {
-            return Ok(tenant.clone());
+            return Ok(tenant);
         }
         let tenant = read_side.tenant_of_host(host).await?;
-        remember(&self.hosts, host.to_owned(), tenant.clone());
+        self.hosts.insert(host.to_owned(), (Instant::now(), tenant.clone()));
         Ok(tenant)
     }
 
@@ -139,10 +143,10 @@ impl Tenants {
     }
 
     async fn known(&self, read_side: &ReadSide, tenant: &TenantId) -> Result<Option<KnownTenant>, Problem> {
-        if let Some((at, known)) = self.names.read().get(tenant)
+        if let Some((at, known)) = self.names.get(tenant)
             && at.elapsed() < REMEMBERED
         {
-            return Ok(known.clone());
+            return Ok(known);
         }
         let known = read_side.tenant(tenant).await?.map(|tenant| {
             let url =
@@ -153,7 +157,7 @@ impl Tenants {
                 address: address.or_else(|| tenant.hosts.into_iter().next().map(Address::Host)),
             }
         });
-        remember(&self.names, tenant.clone(), known.clone());
+        self.names.insert(tenant.clone(), (Instant::now(), known.clone()));
         Ok(known)
     }
 }
@@ -167,17 +171,6 @@ fn at_host(public_url: &str, host: &str) -> String {
         Some(port) => format!("{scheme}://{host}:{port}"),
         None => format!("{scheme}://{host}"),
     }
-}
-
-fn remember<K: std::hash::Hash + Eq, V>(names: &RwLock<HashMap<K, (Instant, V)>>, name: K, value: V) {
-    let mut names = names.write();
-    if names.len() >= NAMES_MAX {
-        names.retain(|_, (at, _)| at.elapsed() < REMEMBERED);
-        if names.len() >= NAMES_MAX {
-            names.clear();
-        }
-    }
-    names.insert(name, (Instant::now(), value));
 }
 
 /// Normalizes a host name for comparison: lower case, without port and trailing dot.
