@@ -9,6 +9,7 @@ use axum::{
     body::{Body, Bytes},
     http::{Method, Request, StatusCode, header},
 };
+use backon::{ConstantBuilder, Retryable};
 use http_body_util::BodyExt;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -24,6 +25,8 @@ use crate::{
 
 /// How long to retry while a server uses the folder but does not listen yet because it is starting.
 const STARTING_MAX: Duration = Duration::from_secs(30);
+/// The pause before such a retry.
+const RETRY_AFTER: Duration = Duration::from_millis(100);
 /// How long closing the folder may take.
 const CLOSING_MAX: Duration = Duration::from_secs(30);
 /// The maximum size of a response kept in memory. Lists are paginated.
@@ -77,24 +80,27 @@ impl ShopAccess {
     pub(crate) async fn open(config: &Config) -> Result<Self, ShopAccessError> {
         let socket = config.data_dir.join(SOCKET_FILE);
         let deadline = tokio::time::Instant::now() + STARTING_MAX;
-        loop {
-            let why = match UnixStream::connect(&socket).await {
-                Ok(_) => return Ok(Self::Socket(socket)),
-                Err(why) => why,
-            };
-            match App::open(config, gateway::ops::metrics::detached()).await {
-                Ok(app) => {
-                    let api = AdminSocket::new(app.backends.clone());
-                    return Ok(Self::Here(Box::new(app), api));
-                }
-                Err(OpenError::Folder(in_use @ FolderError::InUse { .. })) => {
-                    if tokio::time::Instant::now() >= deadline {
-                        return Err(ShopAccessError::NoAnswer { in_use, socket, why });
-                    }
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-                Err(error) => return Err(error.into()),
+        // A server that uses the folder may be starting.
+        (|| Self::try_open(config, &socket))
+            .retry(ConstantBuilder::default().with_delay(RETRY_AFTER).without_max_times())
+            .when(|error| matches!(error, ShopAccessError::NoAnswer { .. }) && tokio::time::Instant::now() < deadline)
+            .await
+    }
+
+    async fn try_open(config: &Config, socket: &Path) -> Result<Self, ShopAccessError> {
+        let why = match UnixStream::connect(socket).await {
+            Ok(_) => return Ok(Self::Socket(socket.to_owned())),
+            Err(why) => why,
+        };
+        match App::open(config, gateway::ops::metrics::detached()).await {
+            Ok(app) => {
+                let api = AdminSocket::new(app.backends.clone());
+                Ok(Self::Here(Box::new(app), api))
             }
+            Err(OpenError::Folder(in_use @ FolderError::InUse { .. })) => {
+                Err(ShopAccessError::NoAnswer { in_use, socket: socket.to_owned(), why })
+            }
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use actors::{AskError, CommandMeta, Commerce};
+use backon::{ConstantBuilder, ExponentialBuilder, Retryable};
 use engine::{
     catalogue::{Column, DuplicateSku, ProductRows, RefusedRow, Warning},
     id::{CommandId, EntityKey, Fingerprint, Sku},
@@ -136,14 +137,19 @@ impl<'a> Importer<'a> {
         let mut meta = self.meta(rows.first_line, what.as_bytes(), Fingerprint::of(&rows.change));
         meta.former_fingerprint = Some(Fingerprint::with_nulls(&rows.change));
         let started = Instant::now();
-        loop {
-            match ask::<Product>(&job.commerce, &key, &command, &meta).await? {
-                Ok(ProductReply::Imported(imported)) => return Ok(Ok(imported)),
-                Ok(other) => return Err(Stopped(format!("unexpected reply of a product to an import: {other:?}"))),
+        let import = || async {
+            match ask::<Product>(&job.commerce, &key, &command, &meta).await {
                 // Another change of the product waits for its SKUs.
-                Err(ProductRejection::Busy) if started.elapsed() < PATIENCE => tokio::time::sleep(PAUSE).await,
-                Err(rejection) => return Ok(Err(rejection)),
+                Ok(Err(busy @ ProductRejection::Busy)) => Err(busy),
+                answered => Ok(answered),
             }
+        };
+        let pauses = ConstantBuilder::default().with_delay(PAUSE).without_max_times();
+        let answered = import.retry(pauses).when(|_| started.elapsed() < PATIENCE).await;
+        match answered.unwrap_or_else(|busy| Ok(Err(busy)))? {
+            Ok(ProductReply::Imported(imported)) => Ok(Ok(imported)),
+            Ok(other) => Err(Stopped(format!("unexpected reply of a product to an import: {other:?}"))),
+            Err(rejection) => Ok(Err(rejection)),
         }
     }
 
@@ -201,18 +207,15 @@ async fn ask<A: Entity>(
     meta: &CommandMeta,
 ) -> Result<Result<A::Reply, A::Rejection>, Stopped> {
     let started = Instant::now();
-    let mut pause = PAUSE;
-    loop {
-        let indefinite = match commerce.ask::<A>(key, command.clone(), meta.clone()).await {
-            Ok(answered) => return Ok(Ok(answered.reply)),
-            Err(AskError::Rejected(rejection)) => return Ok(Err(rejection)),
-            Err(AskError::Quarantined) => return Err(Stopped(format!("{key} is quarantined after repeated failures"))),
-            Err(indefinite) => indefinite,
-        };
-        if started.elapsed() >= PATIENCE {
-            return Err(Stopped(format!("no answer from {key}: {indefinite}")));
-        }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(PAUSE_MAX);
+    let pauses = ExponentialBuilder::default().with_min_delay(PAUSE).with_max_delay(PAUSE_MAX).without_max_times();
+    let answered = (|| commerce.ask::<A>(key, command.clone(), meta.clone()))
+        .retry(pauses)
+        .when(|error| !matches!(error, AskError::Rejected(_) | AskError::Quarantined) && started.elapsed() < PATIENCE)
+        .await;
+    match answered {
+        Ok(answered) => Ok(Ok(answered.reply)),
+        Err(AskError::Rejected(rejection)) => Ok(Err(rejection)),
+        Err(AskError::Quarantined) => Err(Stopped(format!("{key} is quarantined after repeated failures"))),
+        Err(indefinite) => Err(Stopped(format!("no answer from {key}: {indefinite}"))),
     }
 }
