@@ -207,7 +207,7 @@ impl Gateway {
 
     fn order_access(&self, tenant: &TenantId, order: OrderId) -> String {
         let hash = auth::keys::keyed_hash(&self.order_access_key, &[tenant.as_str().as_bytes(), &order.to_bytes()]);
-        hash[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+        data_encoding::HEXLOWER.encode(&hash[..16])
     }
 
     /// Whether `access` is the access code in an order's [URL](Gateway::order_access_url).

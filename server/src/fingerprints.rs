@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use data_encoding::HEXLOWER;
 use gateway::auth::Keys;
 
 /// The file of the secret from which all keys are derived, as [`Keys`] names it.
@@ -54,8 +55,8 @@ pub(crate) fn check(keys_folder: &Path, keys: &Keys) -> Result<(), FingerprintEr
     let signing = keys_folder.join(SIGNING_FILE);
     let signing = std::fs::read(&signing).map_err(|why| io(&signing, why))?;
     let found = [
-        (SECRET_FILE, hex(&keys.derive("fingerprint"))),
-        (SIGNING_FILE, hex(&keys.derive(&format!("fingerprint {}", hex(&signing))))),
+        (SECRET_FILE, HEXLOWER.encode(&keys.derive("fingerprint"))),
+        (SIGNING_FILE, HEXLOWER.encode(&keys.derive(&format!("fingerprint {}", HEXLOWER.encode(&signing))))),
     ];
     let expected = match std::fs::read_to_string(&path) {
         Ok(expected) => expected,
@@ -87,10 +88,6 @@ fn write(path: &Path, found: &[(&str, String)]) -> io::Result<()> {
     file.sync_all()?;
     std::fs::rename(&aside, path)?;
     path.parent().map_or(Ok(()), |folder| std::fs::File::open(folder)?.sync_all())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

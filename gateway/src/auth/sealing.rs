@@ -1,7 +1,7 @@
 //! Encryption of payment tokens: the journal and the snapshots hold them sealed.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use data_encoding::BASE64URL_NOPAD;
 use engine::{id::TenantId, payment::SEALED_TOKEN_PREFIX};
 
 use super::keys::{KeyError, Keys};
@@ -37,14 +37,14 @@ impl PaymentTokens {
         let aad = Aad::from(tenant.as_str().as_bytes());
         let nonce = self.0.seal_in_place_append_tag(aad, &mut bytes).map_err(|_| KeyError::NoRandomness)?;
         let sealed = [nonce.as_ref().as_slice(), &bytes].concat();
-        Ok(format!("{SEALED_TOKEN_PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(sealed)))
+        Ok(format!("{SEALED_TOKEN_PREFIX}{}", BASE64URL_NOPAD.encode(&sealed)))
     }
 
     /// Opens a sealed token for the provider. A token that an earlier version wrote is not sealed and returned as it
     /// is.
     pub fn open(&self, tenant: &TenantId, token: &str) -> Result<String, WrongSeal> {
         let Some(sealed) = token.strip_prefix(SEALED_TOKEN_PREFIX) else { return Ok(token.to_owned()) };
-        let sealed = BASE64_URL_SAFE_NO_PAD.decode(sealed).map_err(|_| WrongSeal)?;
+        let sealed = BASE64URL_NOPAD.decode(sealed.as_bytes()).map_err(|_| WrongSeal)?;
         let (nonce, rest) = sealed.split_at_checked(NONCE_LEN).ok_or(WrongSeal)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| WrongSeal)?;
         let mut bytes = rest.to_vec();

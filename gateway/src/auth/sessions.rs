@@ -6,6 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use data_encoding::HEXLOWER;
 use engine::{
     id::{SubjectId, TenantId},
     time::Timestamp,
@@ -234,7 +235,7 @@ impl Sessions {
         };
         let tenant = tenant.ok_or_else(|| Problem::new(Code::InvalidRefreshToken))?;
         let secret = keyed_hash(&self.refresh_key, &[token.as_bytes(), key.text().as_bytes()]);
-        let next = format!("{STORED}.{tenant}.{}", hex(&secret));
+        let next = format!("{STORED}.{tenant}.{}", HEXLOWER.encode(&secret));
         let expires_at = now.plus_seconds(self.lifetimes.refresh.as_secs());
         let rotate = || self.read_side.rotate_session(&tenant, hash(token), hash(&next), now, expires_at);
         let mut rotated = rotate().await;
@@ -335,11 +336,7 @@ impl Sessions {
 
 /// Returns a secret of 256 random bits in hexadecimal digits.
 pub(crate) fn new_secret() -> Result<String, Problem> {
-    Ok(hex(&random::<32>().map_err(no_key)?))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    Ok(HEXLOWER.encode(&random::<32>().map_err(no_key)?))
 }
 
 fn new_refresh_token(tenant: &TenantId) -> Result<String, Problem> {

@@ -13,6 +13,7 @@
 use std::ops::Bound;
 
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
 
 use super::{Checkpoint, Snapshot, SnapshotAt, SnapshotStoreError};
 
@@ -117,13 +118,13 @@ pub(super) fn damaged(row: &[u8], why: impl ToString) -> SnapshotStoreError {
     match row {
         [b's', high, low, rest @ ..] => {
             let (key, place) = rest.split_at(usize::from(u16::from_be_bytes([*high, *low])).min(rest.len()));
-            SnapshotStoreError::Damaged { key: hex(key), at: place_of(place), why }
+            SnapshotStoreError::Damaged { key: HEXLOWER.encode(key), at: place_of(place), why }
         }
         [b'c', high, low, position @ ..] => {
             let position = position.try_into().ok().map(u64::from_be_bytes);
             SnapshotStoreError::DamagedCheckpoint { shard: u16::from_be_bytes([*high, *low]), position, why }
         }
-        _ => SnapshotStoreError::Damaged { key: hex(row), at: None, why },
+        _ => SnapshotStoreError::Damaged { key: HEXLOWER.encode(row), at: None, why },
     }
 }
 
@@ -131,10 +132,6 @@ fn place_of(bytes: &[u8]) -> Option<SnapshotAt> {
     let (version, position) = bytes.split_first_chunk::<8>()?;
     let position = u64::from_be_bytes(position.try_into().ok()?);
     Some(SnapshotAt { version: u64::from_be_bytes(*version), position })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn seal(row: &[u8], rules: u16, format: u8, bytes: &[u8]) -> Result<Vec<u8>, SnapshotStoreError> {

@@ -135,7 +135,7 @@ pub(crate) fn expression(tenant: &TenantId, text: &str) -> Option<String> {
     if parts.is_empty() {
         return None;
     }
-    let tenant: String = tenant.as_str().bytes().map(|byte| format!("{byte:02x}")).collect();
+    let tenant = data_encoding::HEXLOWER.encode(tenant.as_str().as_bytes());
     Some(format!("tenant : \"t{tenant}\" AND words : ({})", parts.join(" AND ")))
 }
 

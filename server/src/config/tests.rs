@@ -115,8 +115,11 @@ fn nobody_buys_without_money_unless_the_operator_says_so() {
 fn values_have_units() {
     assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
     assert_eq!(duration("2h"), Ok(Duration::from_secs(7_200)));
+    assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+    assert_eq!((duration("15min"), duration("15 m")), (duration("15m"), duration("900s")));
+    assert_eq!((duration("30d"), duration("1h 30m")), (duration("720h"), duration("90m")));
     assert!(duration("5").is_err() && duration("h").is_err() && duration("-1s").is_err());
-    assert_eq!(bytes("16MiB"), Ok(16 << 20));
+    assert_eq!((bytes("16MiB"), bytes("16MB"), bytes("16 m")), (Ok(16 << 20), Ok(16 << 20), Ok(16 << 20)));
     assert!(bytes("0").is_err() && bytes("99999999999GiB").is_err());
     assert_eq!(rate("5/50").map(|rate| rate.burst.get()), Ok(50));
     assert!(rate("5").is_err() && rate("0/1").is_err());

@@ -26,21 +26,9 @@ pub(super) fn positive(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Parses a duration such as `500ms`, `30s`, `15m`, `1h`, `30d`.
+/// Parses a duration such as `500ms`, `30s`, `15m`, `1h 30m`, `30d`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let fault = || "must be a time such as 500ms, 30s, 15m, 1h or 30d".to_owned();
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (count, unit) = text.split_at(digits);
-    let count: u64 = count.parse().map_err(|_| fault())?;
-    let seconds = |each: u64| count.checked_mul(each).map(Duration::from_secs).ok_or_else(fault);
-    match unit.trim() {
-        "ms" => Ok(Duration::from_millis(count)),
-        "s" => seconds(1),
-        "m" | "min" => seconds(60),
-        "h" => seconds(3_600),
-        "d" => seconds(24 * 3_600),
-        _ => Err(fault()),
-    }
+    humantime::parse_duration(text).map_err(|_| "must be a time such as 500ms, 30s, 15m, 1h or 30d".to_owned())
 }
 
 /// Parses a size such as `1048576`, `512KiB`, `16MiB`, `1GiB`. All units are powers of 1024, also in `16MB` and `16M`.
