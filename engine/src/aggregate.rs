@@ -9,6 +9,7 @@ use std::{cmp::Ordering, error::Error, fmt::Debug};
 
 use minicbor::{Decode, Encode};
 use serde::Serialize;
+use strum::VariantNames;
 use wincode::{SchemaRead, SchemaWrite};
 
 use crate::{
@@ -94,6 +95,25 @@ fn leave_out_nulls(json: &mut serde_json::Value) {
 #[error("this idempotency key was used for another command")]
 pub struct KeyReused;
 
+/// The reason for a rejected command. An error enum implements it by deriving [`strum::IntoStaticStr`] and
+/// [`strum::VariantNames`], with `#[strum(serialize_all = "snake_case")]`.
+pub trait Rejection: Error + VariantNames {
+    /// The code of the problem in the public API: the name of the variant, or what its `#[strum(serialize)]` says.
+    ///
+    /// Each code has an entry in the gateway's table, which adds the HTTP status.
+    fn code(&self) -> &'static str;
+}
+
+impl<T> Rejection for T
+where
+    T: Error + VariantNames,
+    for<'a> &'static str: From<&'a T>,
+{
+    fn code(&self) -> &'static str {
+        self.into()
+    }
+}
+
 /// The result of an accepted command.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision<E, R> {
@@ -163,7 +183,7 @@ pub trait Aggregate: Default + Send + Sync + 'static {
     /// The reply to an accepted command.
     type Reply: Clone + Debug + PartialEq + Send + Sync + 'static;
     /// The reason for a rejected command, with the values that the caller needs to correct it.
-    type Rejection: Error + Clone + PartialEq + Send + Sync + 'static;
+    type Rejection: Rejection + Clone + PartialEq + Send + Sync + 'static;
     /// The state in the form that is written to a snapshot. Taking it is fast; encoding it may be slow.
     type Frozen: Send + 'static;
 

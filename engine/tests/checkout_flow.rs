@@ -375,7 +375,7 @@ fn a_crowd_meets_everything() {
         for call in &crowd.shop.world.calls {
             match &call.told {
                 Some(Outcome::Checkout(Err(CheckoutRejection::Refused(problem)))) => {
-                    *met.entry(problem.code()).or_default() += 1;
+                    *met.entry(problem.recorded_name()).or_default() += 1;
                 }
                 Some(Outcome::Checkout(Ok(CheckoutReply::Checkout(view)))) => {
                     let what = match view.state {

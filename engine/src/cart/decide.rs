@@ -1,6 +1,6 @@
 //! How a cart decides commands.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use super::{
     CHANGES_MAX, Cart, CartCommand, CartEvent, CartLine, CartRejection, CartReply, ENDED_CHECKOUTS_MAX, LINES_MAX,
@@ -104,7 +104,10 @@ impl Cart {
                     return Err(CartRejection::TooManyLines);
                 }
                 if price.amount < 0 || title.chars().count() > TITLE_CHARS_MAX {
-                    return Err(CartRejection::Invalid { pointer: "/sku", why: "has no price or too long a title" });
+                    return Err(CartRejection::Invalid {
+                        pointer: "/sku".into(),
+                        why: "has no price or too long a title".into(),
+                    });
                 }
                 let units = known.map_or(0, |line| line.quantity.units()) + quantity.units();
                 let quantity = i64::try_from(units).ok().and_then(|units| Quantity::new(units).ok());
@@ -214,8 +217,10 @@ impl Cart {
     }
 }
 
-const TOO_MUCH: CartRejection =
-    CartRejection::Invalid { pointer: "/quantity", why: "makes the cart more than can be counted" };
+const TOO_MUCH: CartRejection = CartRejection::Invalid {
+    pointer: Cow::Borrowed("/quantity"),
+    why: Cow::Borrowed("makes the cart more than can be counted"),
+};
 
 /// The cart as the reply to its creation showed it.
 fn as_made(details: &Details) -> super::CartView {

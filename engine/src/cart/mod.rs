@@ -21,9 +21,10 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use minicbor::{Decode, Encode};
+use strum::{IntoStaticStr, VariantNames};
 
 pub use self::{fold::Cart, snapshot::FrozenCart};
 use crate::{
@@ -323,16 +324,19 @@ pub enum CartReply {
 }
 
 /// The reasons for which a cart rejects a command.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum CartRejection {
     /// The cart does not exist, or it belongs to another buyer.
     #[error("no such cart")]
     NotFound,
     /// The cart has no such line.
     #[error("no such line")]
+    #[strum(serialize = "not_found")]
     LineNotFound,
     /// The idempotency key was used for a different command.
     #[error(transparent)]
+    #[strum(serialize = "idempotency_key_reused")]
     KeyReused(#[from] KeyReused),
     /// A checkout has locked the cart.
     #[error("the cart is in a checkout")]
@@ -342,15 +346,19 @@ pub enum CartRejection {
     },
     /// The cart is empty.
     #[error("the cart is empty")]
+    #[strum(serialize = "cart_empty")]
     Empty,
     /// The cart has reached its maximum number of lines.
     #[error("a cart has at most {LINES_MAX} lines")]
+    #[strum(serialize = "limit_exceeded")]
     TooManyLines,
     /// The cart has reached its maximum number of recent changes or checkouts. The caller can retry later.
     #[error("too many changes of the cart")]
+    #[strum(serialize = "limit_exceeded")]
     TooManyChanges,
     /// The price is in a different currency than the cart.
     #[error("the cart's prices are in {currency}")]
+    #[strum(serialize = "mixed_currencies")]
     OtherCurrency {
         /// The currency of the cart.
         currency: Currency,
@@ -360,10 +368,11 @@ pub enum CartRejection {
     TooLate,
     /// A value is out of range.
     #[error("{pointer}: {why}")]
+    #[strum(serialize = "out_of_range")]
     Invalid {
         /// The JSON pointer to the value in the request.
-        pointer: &'static str,
+        pointer: Cow<'static, str>,
         /// The reason.
-        why: &'static str,
+        why: Cow<'static, str>,
     },
 }

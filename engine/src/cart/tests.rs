@@ -138,8 +138,10 @@ fn a_cart_has_edges() {
     assert_eq!(shop.ask(add("ONE-MORE", 1, dollars(1))), Some(Err(CartRejection::TooManyLines)));
     assert!(shop.ask(add("SKU-0", 1, dollars(1))).unwrap().is_ok(), "more of a line it has");
     let most = i64::from(QUANTITY_MAX);
-    let too_much =
-        Some(Err(CartRejection::Invalid { pointer: "/quantity", why: "makes the cart more than can be counted" }));
+    let too_much = Some(Err(CartRejection::Invalid {
+        pointer: "/quantity".into(),
+        why: "makes the cart more than can be counted".into(),
+    }));
     assert_eq!(shop.ask(add("SKU-0", most, dollars(1))), too_much);
     assert_eq!(shop.ask(add("SKU-1", most - 1, dollars(crate::money::AMOUNT_MAX))), too_much);
     let euros = Money::new(1, Currency::new("EUR").unwrap()).unwrap();

@@ -82,16 +82,16 @@ impl Checkout {
             Phase::Paying { step: Paying::Challenged { .. }, .. }
                 if self.stop_due().is_some_and(|due| due <= context.now) =>
             {
-                Err(CheckoutRejection::NotAllowed { why: "the checkout has expired" })
+                Err(CheckoutRejection::NotAllowed { why: "the checkout has expired".into() })
             }
             Phase::Paying { step: Paying::Challenged { .. }, .. } if attempt.callers.len() > CONFIRMS_MAX => {
-                Err(CheckoutRejection::NotAllowed { why: "confirmed too often" })
+                Err(CheckoutRejection::NotAllowed { why: "confirmed too often".into() })
             }
             Phase::Paying { step: Paying::Challenged { .. }, .. } => {
                 let asked = CheckoutEvent::ConfirmationAsked { processed: ProcessedCommand::of(context) };
                 Ok(Decision::deferred(vec![asked], context.command_id))
             }
-            _ => Err(CheckoutRejection::NotAllowed { why: "the checkout does not wait for a confirmation" }),
+            _ => Err(CheckoutRejection::NotAllowed { why: "the checkout does not wait for a confirmation".into() }),
         }
     }
 
@@ -113,7 +113,7 @@ impl Checkout {
             | Phase::Capturing { .. }
             | Phase::Finishing { .. }
             | Phase::Completed { .. } => {
-                Err(CheckoutRejection::NotAllowed { why: "the payment is authorised already" })
+                Err(CheckoutRejection::NotAllowed { why: "the payment is authorised already".into() })
             }
             Phase::Refused { .. } => Err(CheckoutRejection::NotFound),
         }
@@ -166,7 +166,9 @@ fn repeat(attempt: &Attempt, context: &Context) -> Result<Option<Decision<Checko
 }
 
 fn check(start: &StartCheckout) -> Result<(), CheckoutRejection> {
-    let invalid = |pointer, why| Err(CheckoutRejection::Invalid { pointer, why });
+    let invalid = |pointer: &'static str, why: &'static str| {
+        Err(CheckoutRejection::Invalid { pointer: pointer.into(), why: why.into() })
+    };
     if let Source::Claims(claims) = &start.source {
         if claims.is_empty() || claims.len() > CLAIMS_MAX {
             return invalid("/claims", "has from 1 to 20 claims");

@@ -40,7 +40,10 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 use minicbor::{Decode, Encode};
+use strum::{IntoStaticStr, VariantNames};
 
 pub use self::{event::CheckoutEvent, fold::Checkout, problem::CheckoutProblem, snapshot::FrozenCheckout};
 pub use crate::pricing::{PriceTerms as CheckoutTerms, Totals};
@@ -334,35 +337,40 @@ pub enum CheckoutReply {
 }
 
 /// The reasons for which a checkout rejects a command.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum CheckoutRejection {
     /// The checkout does not exist, or it belongs to another buyer.
     #[error("no such checkout")]
     NotFound,
     /// The idempotency key was used for a different command.
     #[error(transparent)]
+    #[strum(serialize = "idempotency_key_reused")]
     KeyReused(#[from] KeyReused),
     /// The checkout was refused and has been compensated. The caller can try again under the same key.
     #[error(transparent)]
+    #[strum(transparent)]
     Refused(#[from] CheckoutProblem),
     /// The state of the checkout does not allow the command.
     #[error("{why}")]
     NotAllowed {
         /// The reason, in a sentence for the buyer.
-        why: &'static str,
+        why: Cow<'static, str>,
     },
     /// Too many attempts under one key. The caller can try again at `retry_at`.
     #[error("too many attempts under this key; try again at {retry_at}")]
+    #[strum(serialize = "rate_limited")]
     TooManyAttempts {
         /// When to try again.
         retry_at: Timestamp,
     },
     /// A value is out of range.
     #[error("{pointer}: {why}")]
+    #[strum(serialize = "out_of_range")]
     Invalid {
         /// The JSON pointer to the value in the request.
-        pointer: &'static str,
+        pointer: Cow<'static, str>,
         /// The reason.
-        why: &'static str,
+        why: Cow<'static, str>,
     },
 }

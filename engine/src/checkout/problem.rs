@@ -1,6 +1,7 @@
 //! The problems that stop a checkout.
 
 use minicbor::{Decode, Encode};
+use strum::{EnumDiscriminants, IntoStaticStr, VariantNames};
 
 use crate::{
     flash_drop::DropRejection,
@@ -10,11 +11,16 @@ use crate::{
 };
 
 /// The reason for which a checkout was refused or failed, with the values that the buyer needs to correct it.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error, IntoStaticStr, VariantNames, EnumDiscriminants,
+)]
+#[strum(serialize_all = "snake_case")]
+#[strum_discriminants(name(ProblemName), vis(pub(super)), derive(IntoStaticStr), strum(serialize_all = "snake_case"))]
 pub enum CheckoutProblem {
     /// The claim does not exist, or it belongs to another buyer.
     #[error("no such claim")]
     #[n(0)]
+    #[strum(serialize = "not_found")]
     ClaimNotFound {
         /// The claim.
         #[n(0)]
@@ -23,6 +29,7 @@ pub enum CheckoutProblem {
     /// The claim was released.
     #[error("the claim was released")]
     #[n(1)]
+    #[strum(serialize = "already_released")]
     ClaimReleased {
         /// The claim.
         #[n(0)]
@@ -59,6 +66,7 @@ pub enum CheckoutProblem {
     /// The cart does not exist, or it belongs to another buyer.
     #[error("no such cart")]
     #[n(6)]
+    #[strum(serialize = "not_found")]
     CartNotFound,
     /// The cart is empty.
     #[error("the cart is empty")]
@@ -98,6 +106,7 @@ pub enum CheckoutProblem {
     /// The total exceeds the largest valid amount.
     #[error("the total is too large")]
     #[n(12)]
+    #[strum(serialize = "limit_exceeded")]
     TotalTooLarge,
     /// The payment provider declined the payment.
     #[error("the payment was declined: {code}")]
@@ -110,6 +119,7 @@ pub enum CheckoutProblem {
     /// The payment was authorised but could not be captured.
     #[error("the payment failed: {code}")]
     #[n(14)]
+    #[strum(serialize = "payment_failed")]
     CaptureFailed {
         /// The provider's machine-readable code.
         #[n(0)]
@@ -145,29 +155,9 @@ impl From<PricingError> for CheckoutProblem {
 }
 
 impl CheckoutProblem {
-    /// The stable code in the public API.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::ClaimNotFound { .. } => "claim_not_found",
-            Self::ClaimReleased { .. } => "claim_released",
-            Self::AlreadySold { .. } => "already_sold",
-            Self::CheckoutInProgress { .. } => "checkout_in_progress",
-            Self::TooManyCheckouts => "too_many_checkouts",
-            Self::LimitReached { .. } => "limit_reached",
-            Self::CartNotFound => "cart_not_found",
-            Self::CartEmpty => "cart_empty",
-            Self::NotForSale { .. } => "not_for_sale",
-            Self::InsufficientStock { .. } => "insufficient_stock",
-            Self::PriceChanged { .. } => "price_changed",
-            Self::MixedCurrencies => "mixed_currencies",
-            Self::TotalTooLarge => "total_too_large",
-            Self::PaymentDeclined { .. } => "payment_declined",
-            Self::CaptureFailed { .. } => "capture_failed",
-            Self::GoodsLost => "goods_lost",
-            Self::Cancelled => "cancelled",
-            Self::Expired => "expired",
-            Self::Unavailable => "unavailable",
-        }
+    /// The name in the read side, which tells problems apart that share a [code](crate::aggregate::Rejection::code).
+    pub fn recorded_name(&self) -> &'static str {
+        ProblemName::from(self).into()
     }
 
     /// The problem for a claim that a drop refused to lock for this checkout.

@@ -1,5 +1,9 @@
 //! The replies and rejections of a flash sale drop.
 
+use std::borrow::Cow;
+
+use strum::{IntoStaticStr, VariantNames};
+
 use super::{CHECKOUTS_PER_CLAIM_MAX, CLAIMS_PER_BUYER_MAX, ClaimView, DropView};
 use crate::{
     aggregate::KeyReused,
@@ -21,22 +25,26 @@ pub enum DropReply {
 }
 
 /// The reasons for which a drop rejects a command.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum DropRejection {
     /// The drop does not exist, or the caller may not see it.
     #[error("no such drop")]
     NotFound,
     /// The claim does not exist, or it belongs to another buyer.
     #[error("no such claim")]
+    #[strum(serialize = "not_found")]
     ClaimNotFound,
     /// The drop does not sell this SKU.
     #[error("the drop does not sell {}", sku.as_ref().map_or("more than one item without a sku", |sku| sku.as_str()))]
+    #[strum(serialize = "out_of_range")]
     ItemNotFound {
         /// The requested SKU. `None` if the claim named none and the drop has several items.
         sku: Option<Sku>,
     },
     /// The idempotency key was used for a different command.
     #[error(transparent)]
+    #[strum(serialize = "idempotency_key_reused")]
     KeyReused(#[from] KeyReused),
     /// Too few units are available.
     #[error("{available} units are available")]
@@ -90,6 +98,7 @@ pub enum DropRejection {
     TooManyClaims,
     /// The buyer has reached the maximum number of claims, including released ones. No further claim is possible.
     #[error("at most {CLAIMS_PER_BUYER_MAX} claims of one buyer in a drop, those given back included")]
+    #[strum(serialize = "too_many_claims")]
     TooManyOwnClaims,
     /// The command arrived after its deadline.
     #[error("too late")]
@@ -112,14 +121,15 @@ pub enum DropRejection {
     #[error("{why}")]
     NotAllowed {
         /// The reason, in a sentence for the merchant.
-        why: &'static str,
+        why: Cow<'static, str>,
     },
     /// A value is out of range.
     #[error("{pointer}: {why}")]
+    #[strum(serialize = "out_of_range")]
     Invalid {
         /// The JSON pointer to the value in the request.
         pointer: String,
         /// The reason.
-        why: &'static str,
+        why: Cow<'static, str>,
     },
 }

@@ -240,7 +240,9 @@ impl FlashDrop {
                 let sale = Some(known.sale());
                 Ok(Decision::accept(vec![DropEvent::Sold { claim, order, at: now, sale }], DropReply::Done))
             }
-            ClaimState::Held { .. } => Err(DropRejection::NotAllowed { why: "the claim is not in this checkout" }),
+            ClaimState::Held { .. } => {
+                Err(DropRejection::NotAllowed { why: "the claim is not in this checkout".into() })
+            }
         }
     }
 

@@ -41,7 +41,7 @@ impl FlashDrop {
         }
         check_terms(terms, items, context.now)?;
         if self.items.len() + items.len() > ITEMS_EVER_MAX {
-            return Err(DropRejection::NotAllowed { why: "too many attempts under this idempotency key" });
+            return Err(DropRejection::NotAllowed { why: "too many attempts under this idempotency key".into() });
         }
         let processed = ProcessedCommand::of(context);
         let created = DropEvent::Created {
@@ -65,7 +65,7 @@ impl FlashDrop {
             return Ok(decision);
         }
         if details.phase != Phase::Draft {
-            return Err(DropRejection::NotAllowed { why: "the drop is published already, or over" });
+            return Err(DropRejection::NotAllowed { why: "the drop is published already, or over".into() });
         }
         self.check_free()?;
         if details.terms.ends_at <= context.now {
@@ -128,7 +128,7 @@ impl FlashDrop {
             edit.title.is_some() || edit.starts_at.is_some() || edit.hold_seconds.is_some() || edit.audience.is_some();
         if open && (fixed || edit.items.iter().any(|item| item.quantity.is_some() || item.compare_at.is_some())) {
             return Err(DropRejection::NotAllowed {
-                why: "an open drop can change its end, its caps, and its items' prices and added units",
+                why: "an open drop can change its end, its caps, and its items' prices and added units".into(),
             });
         }
         let mut terms = details.terms.clone();
@@ -174,7 +174,9 @@ impl FlashDrop {
                 let ended = DropEvent::Ended { at: context.now, processed: Some(ProcessedCommand::of(context)) };
                 Ok(Decision::deferred(vec![ended], context.command_id))
             }
-            Phase::Draft | Phase::Void => Err(DropRejection::NotAllowed { why: "a draft cannot end; cancel it" }),
+            Phase::Draft | Phase::Void => {
+                Err(DropRejection::NotAllowed { why: "a draft cannot end; cancel it".into() })
+            }
             Phase::Ended | Phase::Cancelled => Err(DropRejection::Ended),
         }
     }
@@ -184,9 +186,11 @@ impl FlashDrop {
             return Ok(decision);
         }
         match details.phase {
-            Phase::Cancelled | Phase::Void => Err(DropRejection::NotAllowed { why: "the drop is cancelled already" }),
+            Phase::Cancelled | Phase::Void => {
+                Err(DropRejection::NotAllowed { why: "the drop is cancelled already".into() })
+            }
             Phase::Draft if self.pending.is_some() => {
-                Err(DropRejection::NotAllowed { why: "the drop is being published; try again" })
+                Err(DropRejection::NotAllowed { why: "the drop is being published; try again".into() })
             }
             Phase::Draft | Phase::Published(_) | Phase::Ended => Ok(Decision::deferred(
                 vec![DropEvent::Cancelled { processed: ProcessedCommand::of(context) }],
@@ -197,9 +201,9 @@ impl FlashDrop {
 
     fn check_free(&self) -> Result<(), DropRejection> {
         match self.pending {
-            Some(_) => {
-                Err(DropRejection::NotAllowed { why: "the drop waits for units of an earlier change; try again" })
-            }
+            Some(_) => Err(DropRejection::NotAllowed {
+                why: "the drop waits for units of an earlier change; try again".into(),
+            }),
             None => Ok(()),
         }
     }
@@ -281,5 +285,5 @@ fn check_price(price: Option<i64>, pointer: &str) -> Result<(), DropRejection> {
 }
 
 fn invalid(pointer: &str, why: &'static str) -> DropRejection {
-    DropRejection::Invalid { pointer: pointer.to_owned(), why }
+    DropRejection::Invalid { pointer: pointer.to_owned(), why: why.into() }
 }

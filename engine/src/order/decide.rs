@@ -217,9 +217,9 @@ pub(super) fn check_reason(reason: &str) -> Result<(), OrderRejection> {
 }
 
 pub(super) fn invalid(pointer: &'static str, why: &'static str) -> OrderRejection {
-    OrderRejection::Invalid { pointer, why }
+    OrderRejection::Invalid { pointer: pointer.into(), why: why.into() }
 }
 
 pub(super) fn not_allowed(why: &'static str) -> OrderRejection {
-    OrderRejection::NotAllowed { why }
+    OrderRejection::NotAllowed { why: why.into() }
 }

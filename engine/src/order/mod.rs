@@ -25,8 +25,11 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 use minicbor::{Decode, Encode};
 use serde::Serialize;
+use strum::{IntoStaticStr, VariantNames};
 use wincode::{SchemaRead, SchemaWrite};
 
 pub use self::{
@@ -280,22 +283,25 @@ pub enum OrderReply {
 }
 
 /// The reason why an order rejects a command.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum OrderRejection {
     /// The order does not exist, or the caller may not see it.
     #[error("no such order")]
     NotFound,
     /// The id or the idempotency key was used for a different command.
     #[error(transparent)]
+    #[strum(serialize = "idempotency_key_reused")]
     KeyReused(#[from] KeyReused),
     /// The state of the order does not allow the command.
     #[error("{why}")]
     NotAllowed {
         /// The reason, in a sentence for the merchant.
-        why: &'static str,
+        why: Cow<'static, str>,
     },
     /// Another refund is in progress. Retry when it is settled.
     #[error("a refund of this order is in progress")]
+    #[strum(serialize = "busy")]
     RefundInProgress,
     /// The amount is larger than what is left of the payment.
     #[error("at most {refundable} can be refunded")]
@@ -305,9 +311,11 @@ pub enum OrderRejection {
     },
     /// The order has no such parcel.
     #[error("no such fulfillment")]
+    #[strum(serialize = "not_found")]
     FulfillmentNotFound,
     /// The command names more units of a line than are left.
     #[error("at most {remaining} units of the line are left")]
+    #[strum(serialize = "not_allowed")]
     TooManyUnits {
         /// The line.
         line: OrderLineId,
@@ -316,9 +324,11 @@ pub enum OrderRejection {
     },
     /// The order has reached the maximum number of parcels or tracking changes.
     #[error("at most {FULFILLMENTS_MAX} parcels and {TRACKING_CHANGES_MAX} corrections of tracking")]
+    #[strum(serialize = "limit_exceeded")]
     TooManyFulfillments,
     /// The order has reached the maximum number of refunds.
     #[error("at most {REFUNDS_MAX} refunds")]
+    #[strum(serialize = "limit_exceeded")]
     TooManyRefunds,
     /// The provider refused the refund. The order is unchanged, and the command can be retried.
     #[error("the refund failed: {code}")]
@@ -328,10 +338,11 @@ pub enum OrderRejection {
     },
     /// A value is out of range.
     #[error("{pointer}: {why}")]
+    #[strum(serialize = "out_of_range")]
     Invalid {
         /// A JSON pointer to the value in the request.
-        pointer: &'static str,
+        pointer: Cow<'static, str>,
         /// The reason.
-        why: &'static str,
+        why: Cow<'static, str>,
     },
 }

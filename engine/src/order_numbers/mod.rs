@@ -9,6 +9,7 @@ mod tests;
 use std::fmt;
 
 use minicbor::{Decode, Encode};
+use strum::{IntoStaticStr, VariantNames};
 
 pub use self::fold::{FrozenOrderNumbers, OrderNumbers};
 use crate::{
@@ -60,10 +61,12 @@ pub enum OrderNumbersReply {
 }
 
 /// The reason why the counter rejects a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum OrderNumbersRejection {
     /// All numbers that eight characters can represent are assigned.
     #[error("all {NUMBER_MAX} order numbers are given out")]
+    #[strum(serialize = "limit_exceeded")]
     Exhausted,
 }
 

@@ -344,9 +344,9 @@ fn cut(code: &str) -> String {
 }
 
 fn invalid(pointer: &'static str, why: &'static str) -> PaymentRejection {
-    PaymentRejection::Invalid { pointer, why }
+    PaymentRejection::Invalid { pointer: pointer.into(), why: why.into() }
 }
 
 fn not_allowed(why: &'static str) -> PaymentRejection {
-    PaymentRejection::NotAllowed { why }
+    PaymentRejection::NotAllowed { why: why.into() }
 }

@@ -17,7 +17,10 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 use minicbor::{Decode, Encode};
+use strum::{IntoStaticStr, VariantNames};
 use wincode::{SchemaRead, SchemaWrite};
 
 pub use self::{
@@ -299,22 +302,27 @@ pub enum PaymentReply {
 }
 
 /// The reason why a payment rejects a command.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum PaymentRejection {
     /// The payment does not exist.
     #[error("no such payment")]
     NotFound,
     /// The id was used for a different payment or refund.
     #[error(transparent)]
+    #[strum(serialize = "idempotency_key_reused")]
     KeyReused(#[from] KeyReused),
     /// The payment was voided.
     #[error("the payment was voided")]
+    #[strum(serialize = "not_allowed")]
     Voided,
     /// The amount is captured: refund the payment instead of voiding it.
     #[error("the payment is captured already")]
+    #[strum(serialize = "not_allowed")]
     AlreadyCaptured,
     /// The amount could not be captured.
     #[error("the capture failed: {code}")]
+    #[strum(serialize = "payment_failed")]
     CaptureFailed {
         /// The provider's error code.
         code: String,
@@ -333,19 +341,21 @@ pub enum PaymentRejection {
     },
     /// The payment has reached the maximum number of refunds.
     #[error("at most {REFUNDS_MAX} refunds")]
+    #[strum(serialize = "limit_exceeded")]
     TooManyRefunds,
     /// The state of the payment does not allow the command.
     #[error("{why}")]
     NotAllowed {
         /// The reason.
-        why: &'static str,
+        why: Cow<'static, str>,
     },
     /// A value is out of range.
     #[error("{pointer}: {why}")]
+    #[strum(serialize = "out_of_range")]
     Invalid {
         /// A JSON pointer to the value in the request.
-        pointer: &'static str,
+        pointer: Cow<'static, str>,
         /// The reason.
-        why: &'static str,
+        why: Cow<'static, str>,
     },
 }

@@ -23,10 +23,11 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantNames};
 
 pub use self::{
     details::{Change, Image, OptionView, ProductView, Status, Variant, VariantView},
@@ -310,13 +311,15 @@ pub enum ProductReply {
 }
 
 /// The reason why a product rejects a command.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum ProductRejection {
     /// The product does not exist.
     #[error("no such product")]
     NotFound,
     /// The product does not have this variant.
     #[error("no such variant")]
+    #[strum(serialize = "not_found")]
     VariantNotFound,
     /// A product with this handle exists. Choose another handle.
     #[error("another product has this handle")]
@@ -334,6 +337,7 @@ pub enum ProductRejection {
     },
     /// The idempotency key was used for a different command.
     #[error(transparent)]
+    #[strum(serialize = "idempotency_key_reused")]
     KeyReused(#[from] KeyReused),
     /// The edit is based on an older version. Read the product and retry.
     #[error("the product is at version {current}")]
@@ -352,25 +356,29 @@ pub enum ProductRejection {
     },
     /// The prices are in a currency other than the product's.
     #[error("the product's prices are in {currency}")]
+    #[strum(serialize = "out_of_range")]
     OtherCurrency {
         /// The currency of the product.
         currency: Currency,
     },
     /// The versions kept for duplicates within 24 hours have reached [`ANSWERS_BYTES_MAX`]. Retry later.
     #[error("too many changes of the product within 24 hours")]
+    #[strum(serialize = "limit_exceeded")]
     TooManyChanges,
     /// The stock item refused a SKU without naming its owner.
     #[error("the inventory refused the sku {sku}")]
+    #[strum(serialize = "limit_exceeded")]
     SkuRefused {
         /// The SKU.
         sku: Sku,
     },
     /// A value is out of range, or conflicts with other values.
     #[error("{pointer}: {why}")]
+    #[strum(serialize = "out_of_range")]
     Invalid {
         /// A JSON pointer to the value in the request.
         pointer: String,
         /// The reason.
-        why: &'static str,
+        why: Cow<'static, str>,
     },
 }

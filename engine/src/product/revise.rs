@@ -36,7 +36,7 @@ pub fn image_src_fits(src: &str) -> bool {
 }
 
 pub(super) fn invalid(pointer: impl Into<String>, why: &'static str) -> ProductRejection {
-    ProductRejection::Invalid { pointer: pointer.into(), why }
+    ProductRejection::Invalid { pointer: pointer.into(), why: why.into() }
 }
 
 impl NewProduct {

@@ -17,6 +17,7 @@ mod memory;
 mod tests;
 
 use minicbor::{Decode, Encode};
+use strum::{IntoStaticStr, VariantNames};
 use wincode::{SchemaRead, SchemaWrite};
 
 pub use self::fold::StockItem;
@@ -297,7 +298,8 @@ pub struct StockLevels {
 }
 
 /// The reasons for which a stock item rejects a command.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum StockRejection {
     /// No variant has this SKU.
     #[error("no such sku")]
@@ -310,6 +312,7 @@ pub enum StockRejection {
     },
     /// The idempotency key was used for a different command.
     #[error(transparent)]
+    #[strum(serialize = "idempotency_key_reused")]
     KeyReused(#[from] KeyReused),
     /// Too few units are available.
     #[error("{available} units are available")]
@@ -327,9 +330,11 @@ pub enum StockRejection {
     },
     /// The number of units would exceed [`ON_HAND_MAX`].
     #[error("at most {ON_HAND_MAX} units are counted")]
+    #[strum(serialize = "limit_exceeded")]
     TooMany,
     /// The maximum number of holds or drops is reached.
     #[error("too many holds on this sku")]
+    #[strum(serialize = "limit_exceeded")]
     TooManyHolds,
     /// The command arrived after its deadline or after its own release.
     #[error("too late")]
@@ -339,5 +344,6 @@ pub enum StockRejection {
     HoldEnded,
     /// A drop reports more units than it has received.
     #[error("the drop reports more units than it had")]
+    #[strum(serialize = "internal")]
     ReportTooLarge,
 }

@@ -1,28 +1,19 @@
-//! Problems for rejections by stock items.
+//! What the problems of rejections by stock items contain.
 
 use engine::stock::{StockLevels, StockRejection};
 
-use super::{Code, Problem};
+use super::{Problem, rejection::Explain};
 
-impl From<StockRejection> for Problem {
-    fn from(rejection: StockRejection) -> Self {
-        use StockRejection as R;
-        let detail = rejection.to_string();
-        let problem = match rejection {
-            R::NotFound => Problem::new(Code::NotFound),
-            R::SkuTaken { product } => Problem::new(Code::SkuTaken).with("product_id", product.to_string()),
-            R::KeyReused(reused) => return reused.into(),
-            R::InsufficientAvailable { available, levels } => {
-                with_levels(Problem::new(Code::InsufficientAvailable).with("available", available), levels)
+impl Explain for StockRejection {
+    fn explain(self, problem: Problem) -> Problem {
+        match self {
+            Self::SkuTaken { product } => problem.with("product_id", product.to_string()),
+            Self::InsufficientAvailable { available, levels } => {
+                with_levels(problem.with("available", available), levels)
             }
-            R::UnexpectedLevel { on_hand } => Problem::new(Code::UnexpectedLevel).with("on_hand", on_hand),
-            R::TooMany => Problem::new(Code::LimitExceeded),
-            R::TooManyHolds => Problem::new(Code::LimitExceeded),
-            R::TooLate => Problem::new(Code::TooLate),
-            R::HoldEnded => Problem::new(Code::HoldEnded),
-            R::ReportTooLarge => Problem::internal("the drop reported more units than were allocated to it", &detail),
-        };
-        problem.with_detail(detail)
+            Self::UnexpectedLevel { on_hand } => problem.with("on_hand", on_hand),
+            _ => problem,
+        }
     }
 }
 

@@ -4,7 +4,8 @@
 //!   rejection, AskError, bad input ──► Problem ──► (response extension) ──► edge: adds request_id, writes the body
 //! ```
 //!
-//! [`table`] defines the meaning of each code. A file for each aggregate maps its rejections to codes.
+//! [`table`] defines the meaning of each code. A rejection names its own code where it is defined, in `engine`. The
+//! rejections of a kind that carry more than a code and a text have a file here, which adds it to the problem.
 
 mod ask;
 mod body;
@@ -15,6 +16,7 @@ mod inventory;
 mod orders;
 pub(crate) mod pages;
 mod products;
+mod rejection;
 mod store;
 pub mod table;
 

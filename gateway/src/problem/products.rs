@@ -1,28 +1,21 @@
-//! Problems for rejections by products.
+//! What the problems of rejections by products contain.
 
 use engine::product::ProductRejection;
 
-use super::{Code, Problem};
+use super::{Problem, rejection::Explain};
 
-impl From<ProductRejection> for Problem {
-    fn from(rejection: ProductRejection) -> Self {
-        use ProductRejection as R;
-        let detail = rejection.to_string();
-        let problem = match rejection {
-            R::NotFound | R::VariantNotFound => Problem::new(Code::NotFound),
-            R::HandleTaken { product } => Problem::new(Code::HandleTaken).with("product_id", product.to_string()),
-            R::SkuTaken { sku, product } => {
-                Problem::new(Code::SkuTaken).with("sku", sku.as_str()).with("product_id", product.to_string())
+impl Explain for ProductRejection {
+    fn explain(self, problem: Problem) -> Problem {
+        match self {
+            Self::HandleTaken { product } => problem.with("product_id", product.to_string()),
+            Self::SkuTaken { sku, product } => {
+                problem.with("sku", sku.as_str()).with("product_id", product.to_string())
             }
-            R::KeyReused(reused) => return reused.into(),
-            R::StaleVersion { current } => Problem::new(Code::StaleVersion).with("version", current),
-            R::Busy => Problem::new(Code::Busy),
-            R::NotActive { .. } => Problem::new(Code::NotActive),
-            R::OtherCurrency { .. } => return Problem::out_of_range("/variants", detail),
-            R::TooManyChanges => Problem::new(Code::LimitExceeded),
-            R::SkuRefused { sku } => Problem::new(Code::LimitExceeded).with("sku", sku.as_str()),
-            R::Invalid { pointer, why } => return Problem::out_of_range(pointer, why),
-        };
-        problem.with_detail(detail)
+            Self::StaleVersion { current } => problem.with("version", current),
+            Self::OtherCurrency { .. } => Problem::out_of_range("/variants", self.to_string()),
+            Self::SkuRefused { sku } => problem.with("sku", sku.as_str()),
+            Self::Invalid { pointer, why } => Problem::out_of_range(pointer, why),
+            _ => problem,
+        }
     }
 }

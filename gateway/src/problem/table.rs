@@ -48,7 +48,10 @@ macro_rules! codes {
 
             /// Returns the code of this name.
             pub fn from_name(name: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|code| code.entry().code == name)
+                match name {
+                    $($code => Some(Code::$name),)*
+                    _ => None,
+                }
             }
         }
     };

@@ -159,11 +159,11 @@ fn fold(
         }
         CheckoutEvent::Failed { problem, .. } => {
             details.state = CheckoutStatus::Failed;
-            details.problem = Some(problem.code().to_owned());
+            details.problem = Some(problem.recorded_name().to_owned());
         }
         CheckoutEvent::Refused { problem, .. } => {
             details.state = CheckoutStatus::Refused;
-            details.problem = Some(problem.code().to_owned());
+            details.problem = Some(problem.recorded_name().to_owned());
         }
         _ => {}
     }

@@ -166,7 +166,7 @@ fn what_the_product_refuses_is_taken_out_with_its_row() {
     let file = read(&shop("shirt,Shirt,,Size,S,A,5,1\nshirt,,,,M,,5,1\nshirt,,,,L,,5,1\n"));
     let taken =
         |sku: &str| ProductRejection::SkuTaken { sku: Sku::new(sku).unwrap(), product: crate::id::ProductId(1) };
-    let invalid = |pointer: &str| ProductRejection::Invalid { pointer: pointer.into(), why: "odd" };
+    let invalid = |pointer: &str| ProductRejection::Invalid { pointer: pointer.into(), why: "odd".into() };
     let refuse = |rejection: ProductRejection| {
         let mut rows = file.product().clone();
         let refused = rows.refuse(&rejection);

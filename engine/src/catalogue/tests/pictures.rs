@@ -43,7 +43,8 @@ fn a_bad_picture_of_a_variant_costs_the_picture() {
 fn more_pictures_of_variants_than_a_product_takes_cost_the_pictures() {
     let mut file = read("Handle,Title,Price,Variant Image\nmug,Mug,1,/a\n");
     let product = &mut file.products[0];
-    let rejection = ProductRejection::Invalid { pointer: "/images".into(), why: "a product has at most 250 images" };
+    let rejection =
+        ProductRejection::Invalid { pointer: "/images".into(), why: "a product has at most 250 images".into() };
     assert!(product.refuse(&rejection).is_empty());
     assert_eq!((product.rows.len(), pictures(product)), (1, vec![None]));
 }

@@ -121,7 +121,7 @@ impl Targets {
                         known.0 = ClaimAt::Sold(*order);
                         Ok(DropReply::Done)
                     }
-                    _ => Err(DropRejection::NotAllowed { why: "the claim is not in this checkout" }),
+                    _ => Err(DropRejection::NotAllowed { why: "the claim is not in this checkout".into() }),
                 }
             }
             DropCommand::Unsell { claim, order } => {

@@ -84,10 +84,10 @@ fn no_more_is_sent_than_was_bought() {
     assert_eq!(too_many, OrderRejection::TooManyUnits { line: id(CLAIMED), remaining: 1 });
     let unknown = OrderCommand::Fulfil { lines: Some(vec![(OrderLineId(1), units(1))]), tracking: None };
     for command in [send(&[]), send(&[(MUG, 1), (MUG, 1)]), unknown] {
-        assert!(matches!(refusal(order.ask(command)), OrderRejection::Invalid { pointer: "/lines", .. }));
+        assert!(matches!(refusal(order.ask(command)), OrderRejection::Invalid { pointer, .. } if pointer == "/lines"));
     }
     let long = OrderCommand::Fulfil { lines: None, tracking: Some("x".repeat(super::super::TRACKING_CHARS_MAX + 1)) };
-    assert!(matches!(refusal(order.ask(long)), OrderRejection::Invalid { pointer: "/tracking", .. }));
+    assert!(matches!(refusal(order.ask(long)), OrderRejection::Invalid { pointer, .. } if pointer == "/tracking"));
 }
 
 #[test]
