@@ -91,9 +91,14 @@ fn leave_out_nulls(json: &mut serde_json::Value) {
 
 /// The idempotency key was already used for a different command. The client gets 422 `idempotency_key_reused` and must
 /// choose a new key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, thiserror::Error)]
 #[error("this idempotency key was used for another command")]
 pub struct KeyReused;
+
+/// A type with an encoding in CBOR that later versions of the program can read.
+pub trait Codec: Encode<()> + for<'b> Decode<'b, ()> {}
+
+impl<T: Encode<()> + for<'b> Decode<'b, ()>> Codec for T {}
 
 /// The reason for a rejected command. An error enum implements it by deriving [`strum::IntoStaticStr`] and
 /// [`strum::VariantNames`], with `#[strum(serialize_all = "snake_case")]`.
@@ -176,14 +181,17 @@ impl<E, R> Decision<E, R> {
 /// no randomness and no I/O, so the same history always yields the same state.
 pub trait Aggregate: Default + Send + Sync + 'static {
     /// The commands of this aggregate. A read is a command without events.
-    type Command: Clone + Debug + Send + Sync + 'static;
+    ///
+    /// Commands, replies and rejections travel between nodes of different versions: fields are numbered, no number ever
+    /// changes its meaning, and new fields are optional.
+    type Command: Codec + Clone + Debug + Send + Sync + 'static;
     /// The events of this aggregate. They stay in the journal permanently: fields are numbered, and no number ever
     /// changes its meaning.
-    type Event: Encode<()> + for<'b> Decode<'b, ()> + Clone + Debug + PartialEq + Send + Sync + 'static;
+    type Event: Codec + Clone + Debug + PartialEq + Send + Sync + 'static;
     /// The reply to an accepted command.
-    type Reply: Clone + Debug + PartialEq + Send + Sync + 'static;
+    type Reply: Codec + Clone + Debug + PartialEq + Send + Sync + 'static;
     /// The reason for a rejected command, with the values that the caller needs to correct it.
-    type Rejection: Rejection + Clone + PartialEq + Send + Sync + 'static;
+    type Rejection: Rejection + Codec + Clone + PartialEq + Send + Sync + 'static;
     /// The state in the form that is written to a snapshot. Taking it is fast; encoding it may be slow.
     type Frozen: Send + 'static;
 

@@ -8,6 +8,7 @@ pub mod aggregate;
 pub mod cart;
 pub mod catalogue;
 pub mod checkout;
+mod codec;
 pub mod effect;
 pub mod fault_injection;
 pub mod flash_drop;

@@ -2,10 +2,10 @@
 //! every aggregate must keep.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Debug};
 
 use crate::{
-    aggregate::{Aggregate, Answer, Context, Decision, DeferredReply},
+    aggregate::{Aggregate, Answer, Codec, Context, Decision, DeferredReply},
     effect::{Effect, EffectId, Outcome},
     id::{CommandId, Fingerprint},
     time::Timestamp,
@@ -26,6 +26,12 @@ pub(crate) struct History<A: Aggregate> {
     /// Commands that changed something, and their replies.
     accepted: Vec<(A::Command, CommandId, Option<Told<A>>)>,
     next_id: u128,
+}
+
+/// Asserts that a command, reply or rejection reads on another node as it was written on this one.
+fn assert_travels<T: Codec + Debug>(message: &T) {
+    let read: T = minicbor::decode(&minicbor::to_vec(message).unwrap()).unwrap();
+    assert_eq!(format!("{read:?}"), format!("{message:?}"), "a message reads as it was written");
 }
 
 impl<A: Aggregate> Default for History<A> {
@@ -57,9 +63,13 @@ impl<A: Aggregate> History<A> {
 
     /// Sends a command under this id. `None`: its reply is deferred.
     pub(crate) fn ask_as(&mut self, id: CommandId, command: A::Command) -> Option<Told<A>> {
+        assert_travels(&command);
         let decision = match self.state.decide(&command, &self.context(id)) {
             Ok(decision) => decision,
-            Err(rejection) => return Some(Err(rejection)),
+            Err(rejection) => {
+                assert_travels(&rejection);
+                return Some(Err(rejection));
+            }
         };
         let Decision { events, answer } = decision;
         let changed = !events.is_empty();
@@ -71,6 +81,11 @@ impl<A: Aggregate> History<A> {
             Answer::Now(reply) | Answer::Duplicate(reply) => Some(Ok(reply)),
             Answer::Deferred(deferred) => self.state.deferred_reply(&deferred, self.now),
         };
+        match &told {
+            Some(Ok(reply)) => assert_travels(reply),
+            Some(Err(rejection)) => assert_travels(rejection),
+            None => {}
+        }
         if changed {
             assert!(!known, "a repeat of {command:?} changed something");
             self.accepted.push((command, id, told.clone()));

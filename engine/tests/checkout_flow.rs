@@ -369,7 +369,7 @@ fn a_crowd_meets_everything() {
         }
         crowd.shop.settle();
         for checkout in crowd.shop.checkouts() {
-            let what = checkout.problem().map_or("completed", CheckoutProblem::code);
+            let what = checkout.problem().map_or("completed", CheckoutProblem::recorded_name);
             *met.entry(what).or_default() += 1;
         }
         for call in &crowd.shop.world.calls {

@@ -1,8 +1,10 @@
-//! Tests that written data stays readable: every event ever written, and the snapshots of every format.
+//! Tests that written data stays readable: every event ever written, the snapshots of every format, and the commands,
+//! replies and rejections that nodes of different versions send to each other.
 //!
-//! `golden/` has one file for each variant of each aggregate's event, `drop.claimed.hex`, and one for each aggregate's
-//! snapshot, `drop.snapshot.1.hex` (with its format). The tests encode fixed samples and compare them with the files
-//! byte by byte, and decode every existing file.
+//! `golden/` has one file for each variant of each aggregate's event, `drop.claimed.hex`, command,
+//! `drop.command.claim.hex`, reply, `drop.reply.claim.hex`, and rejection, `drop.rejection.sold_out.hex`, and one for
+//! each aggregate's snapshot, `drop.snapshot.1.hex` (with its format). The tests encode fixed samples and compare them
+//! with the files byte by byte, and decode every existing file.
 //!
 //! **A new kind**: add a file with its samples and a `mod` line for it. A kind of the list without samples does not
 //! compile.
@@ -10,8 +12,9 @@
 //! **A new variant**: add its name to the list and a sample, and run once with `FUSION_WRITE_GOLDEN=1`. This writes the
 //! missing files and never changes an existing one.
 //!
-//! **A new optional field in an event**: rename the event's file to `drop.claimed.before-gifts.hex`, add the field to
-//! the sample, and write again. Old files are never deleted, because journals keep such events indefinitely.
+//! **A new optional field**: rename the file of the variant to `drop.claimed.before-gifts.hex`, add the field to the
+//! sample, and write again. Old files are never deleted, because journals keep such events indefinitely, and nodes of
+//! the version before send such messages during an upgrade.
 //!
 //! **A changed snapshot**: increment the `SNAPSHOT_FORMAT` of its aggregate and read the older format in its `upcast`.
 //! Write again, which adds a file of the new format; the file of the older format stays.
@@ -19,17 +22,18 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
     fs,
     path::PathBuf,
 };
 
 use engine::{
-    aggregate::Aggregate,
+    aggregate::{Aggregate, Codec},
     kinds::{Entity, Kind},
     with_kind,
 };
 
-/// The names of an event's variants: a variant that is not listed does not compile, and one without a sample fails.
+/// The names of the variants of an enum: a variant that is not listed does not compile, and one without a sample fails.
 macro_rules! variants {
     ($event:ident: $($variant:ident),* $(,)?) => {
         impl crate::Named for $event {
@@ -63,7 +67,7 @@ mod products;
 #[path = "golden/samples.rs"]
 mod samples;
 
-/// An event whose variants have names.
+/// An enum whose variants have names.
 pub(crate) trait Named {
     const ALL: &'static [&'static str];
 
@@ -71,9 +75,12 @@ pub(crate) trait Named {
 }
 
 /// An aggregate with samples.
-trait Sampled: Entity<Event: Named> {
+trait Sampled: Entity<Event: Named, Command: Named, Reply: Named, Rejection: Named> {
     fn golden() -> Golden<Self>;
 }
+
+/// Samples of a message, each with its sort: `""`, or a word for the kinds of values in it.
+type Samples<T> = Vec<(&'static str, T)>;
 
 /// The samples of an aggregate.
 struct Golden<A: Aggregate> {
@@ -82,30 +89,58 @@ struct Golden<A: Aggregate> {
     /// Samples of variants that cannot be in that history.
     others: Vec<A::Event>,
     /// Further samples of a variant, for the kinds of values in it.
-    sorts: Vec<(&'static str, A::Event)>,
+    sorts: Samples<A::Event>,
+    messages: Messages<A>,
 }
 
-fn written<E: minicbor::Encode<()>>(event: &E) -> Vec<u8> {
-    minicbor::to_vec(event).unwrap()
+/// What travels between nodes.
+struct Messages<A: Aggregate> {
+    commands: Samples<A::Command>,
+    replies: Samples<A::Reply>,
+    rejections: Samples<A::Rejection>,
+}
+
+fn written<T: minicbor::Encode<()>>(value: &T) -> Vec<u8> {
+    minicbor::to_vec(value).unwrap()
+}
+
+/// The files that the samples of one aggregate should have, and the errors found so far.
+#[derive(Default)]
+struct Files {
+    samples: BTreeMap<String, Vec<u8>>,
+    faults: Vec<String>,
+}
+
+impl Files {
+    /// Adds a file for each sample under `prefix`. The first sample of a variant and a sort counts.
+    fn add<'a, T>(&mut self, prefix: &str, samples: impl Iterator<Item = (&'static str, &'a T)>)
+    where
+        T: Codec + Named + Debug + 'a,
+    {
+        let mut sampled = BTreeSet::new();
+        for (sort, sample) in samples {
+            let bytes = written(sample);
+            let read: T = minicbor::decode(&bytes).unwrap();
+            assert_eq!(format!("{read:?}"), format!("{sample:?}"), "{prefix} reads as it was written");
+            if sort.is_empty() {
+                sampled.insert(sample.name());
+            }
+            self.samples.entry(file_name(prefix, sample.name(), sort)).or_insert(bytes);
+        }
+        let missing = T::ALL.iter().filter(|name| !sampled.contains(*name));
+        self.faults.extend(missing.map(|name| format!("{prefix}: no sample of {name}")));
+    }
 }
 
 /// Checks the files of one aggregate, and returns all faults together.
 fn check<A: Sampled>() -> Vec<String> {
     let (kind, golden) = (A::KIND.name(), A::golden());
-    let mut faults = Vec::new();
-
-    let mut samples: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-    for event in golden.history.iter().chain(&golden.others) {
-        assert_eq!(minicbor::decode::<A::Event>(&written(event)).unwrap(), *event, "{kind} reads as it was written");
-        samples.entry(file_name(kind, event.name(), "")).or_insert_with(|| written(event));
-    }
-    for (sort, event) in &golden.sorts {
-        samples.insert(file_name(kind, event.name(), sort), written(event));
-    }
-    let sampled: BTreeSet<&str> = golden.history.iter().chain(&golden.others).map(Named::name).collect();
-    faults.extend(
-        A::Event::ALL.iter().filter(|name| !sampled.contains(*name)).map(|name| format!("{kind}: no sample of {name}")),
-    );
+    let mut files = Files::default();
+    let events = golden.history.iter().chain(&golden.others).map(|event| ("", event));
+    files.add(kind, events.chain(sorted(&golden.sorts)));
+    files.add(&format!("{kind}.command"), sorted(&golden.messages.commands));
+    files.add(&format!("{kind}.reply"), sorted(&golden.messages.replies));
+    files.add(&format!("{kind}.rejection"), sorted(&golden.messages.rejections));
 
     let mut state = A::default();
     golden.history.iter().for_each(|event| state.apply(event));
@@ -113,6 +148,7 @@ fn check<A: Sampled>() -> Vec<String> {
     for format in [A::SNAPSHOT_FORMAT + 1, u8::MAX, 0] {
         assert!(A::from_snapshot(format, &snapshot).is_err(), "{kind} reads format {format}, which it never had");
     }
+    let Files { mut samples, mut faults } = files;
     samples.insert(format!("{kind}.snapshot.{}.hex", A::SNAPSHOT_FORMAT), snapshot);
 
     for (name, bytes) in &samples {
@@ -134,23 +170,37 @@ fn check<A: Sampled>() -> Vec<String> {
     faults
 }
 
+fn sorted<T>(samples: &Samples<T>) -> impl Iterator<Item = (&'static str, &T)> {
+    samples.iter().map(|(sort, sample)| (*sort, sample))
+}
+
 /// Returns the reason why a file does not decode to what its name says.
 fn unreadable<A: Sampled>(name: &str, bytes: &[u8]) -> Option<String> {
-    let parts: Vec<&str> = name.split('.').collect();
-    if parts[1] == "snapshot" {
-        let format: u8 = parts[2].parse().unwrap();
-        let thawed = match A::from_snapshot(format, bytes) {
-            Ok(thawed) => thawed,
-            Err(error) => return Some(error.to_string()),
-        };
-        // A snapshot of an older format is re-encoded in the current format, so the bytes differ.
-        let same = format != A::SNAPSHOT_FORMAT || thawed.to_snapshot().unwrap() == bytes;
-        return (!same).then(|| "thaws to another state".to_owned());
+    match name.split('.').collect::<Vec<_>>()[..] {
+        [_, "snapshot", format, _] => {
+            let format: u8 = format.parse().unwrap();
+            let thawed = match A::from_snapshot(format, bytes) {
+                Ok(thawed) => thawed,
+                Err(error) => return Some(error.to_string()),
+            };
+            // A snapshot of an older format is re-encoded in the current format, so the bytes differ.
+            let same = format != A::SNAPSHOT_FORMAT || thawed.to_snapshot().unwrap() == bytes;
+            (!same).then(|| "thaws to another state".to_owned())
+        }
+        [kind, "command", variant, ..] => misread::<A::Command>(&format!("{kind}.command"), variant, bytes),
+        [kind, "reply", variant, ..] => misread::<A::Reply>(&format!("{kind}.reply"), variant, bytes),
+        [kind, "rejection", variant, ..] => misread::<A::Rejection>(&format!("{kind}.rejection"), variant, bytes),
+        [kind, variant, ..] => misread::<A::Event>(kind, variant, bytes),
+        _ => Some("has no variant in its name".to_owned()),
     }
+}
+
+/// Returns the reason why `bytes` are not the variant of this name.
+fn misread<T: Codec + Named>(prefix: &str, variant: &str, bytes: &[u8]) -> Option<String> {
     let mut decoder = minicbor::Decoder::new(bytes);
-    match decoder.decode::<A::Event>() {
-        Ok(event) if file_name(A::KIND.name(), event.name(), "") != format!("{}.{}.hex", parts[0], parts[1]) => {
-            Some(format!("reads as {}", event.name()))
+    match decoder.decode::<T>() {
+        Ok(value) if file_name(prefix, value.name(), "") != format!("{prefix}.{variant}.hex") => {
+            Some(format!("reads as {}", value.name()))
         }
         Ok(_) if decoder.position() != bytes.len() => Some("has bytes that no one reads".to_owned()),
         Ok(_) => None,

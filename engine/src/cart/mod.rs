@@ -51,92 +51,130 @@ pub const CHANGES_MAX: usize = 1_000;
 pub const ENDED_CHECKOUTS_MAX: usize = 64;
 
 /// The commands of a cart.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Encode, Decode)]
 pub enum CartCommand {
     /// Creates an empty cart.
+    #[n(0)]
     Create {
         /// The tenant.
+        #[n(0)]
         tenant: TenantId,
         /// The cart's id, derived from the command id.
+        #[n(1)]
         cart: CartId,
         /// The buyer that owns the cart.
+        #[n(2)]
         buyer: Buyer,
         /// The currency of all prices. `None`: the currency of the first line.
+        #[n(3)]
         currency: Option<Currency>,
     },
     /// Adds units of a SKU. If the cart already has the SKU, its line gets the additional units and the current price.
+    #[n(1)]
     AddLine {
         /// The caller.
+        #[n(0)]
         buyer: Buyer,
         /// The SKU.
+        #[n(1)]
         sku: Sku,
         /// The product of the variant.
+        #[n(2)]
         product: ProductId,
         /// The variant that has the SKU.
+        #[n(3)]
         variant: VariantId,
         /// The title to display.
+        #[n(4)]
         title: String,
         /// The variant's options. Empty if the product has none.
+        #[n(5)]
         options: Vec<OptionValue>,
         /// The number of units to add.
+        #[n(6)]
         quantity: Quantity,
         /// The current price of a unit in the catalogue.
+        #[n(7)]
         price: Money,
     },
     /// Sets the number of units of a line.
+    #[n(2)]
     ChangeLine {
         /// The caller.
+        #[n(0)]
         buyer: Buyer,
         /// The line.
+        #[n(1)]
         line: LineId,
         /// The number of units.
+        #[n(2)]
         quantity: Quantity,
     },
     /// Removes a line. Rejected if the cart has no such line.
+    #[n(3)]
     RemoveLine {
         /// The caller.
+        #[n(0)]
         buyer: Buyer,
         /// The line.
+        #[n(1)]
         line: LineId,
     },
     /// Deletes the cart.
+    #[n(4)]
     Delete {
         /// The caller.
+        #[n(0)]
         buyer: Buyer,
     },
     /// Deletes the cart of a guest, unless the guest has changed it recently or a checkout has locked it.
+    #[n(5)]
     Expire {
         /// A cart that was changed after this instant is kept.
+        #[n(0)]
         unchanged_since: Timestamp,
     },
     /// Reads the cart.
+    #[n(6)]
     View {
         /// The caller. `None` for the merchant, who can read all carts.
+        #[n(0)]
         buyer: Option<Buyer>,
     },
     /// Locks the cart for a checkout and replies with its lines.
+    #[n(7)]
     BeginCheckout {
         /// The buyer that pays.
+        #[n(0)]
         buyer: Buyer,
         /// The checkout.
+        #[n(1)]
         checkout: CheckoutId,
         /// The attempt of the checkout.
+        #[n(2)]
         attempt: u32,
         /// After this instant, the command is rejected.
+        #[n(3)]
         deadline: Timestamp,
     },
     /// Unlocks the cart after a checkout. If it arrives before the attempt's `BeginCheckout`, that command is rejected
     /// later.
+    #[n(8)]
     EndCheckout {
         /// The checkout.
+        #[n(0)]
         checkout: CheckoutId,
         /// The attempt of the checkout.
+        #[n(1)]
         attempt: u32,
         /// Whether all lines are sold. If so, the cart becomes empty.
+        #[n(2)]
         sold: bool,
         /// Prices that have changed since their lines were added.
+        #[n(3)]
         prices: Vec<NewPrice>,
         /// The deadline of the matching `BeginCheckout`.
+        #[n(4)]
         deadline: Timestamp,
     },
 }
@@ -294,85 +332,113 @@ pub enum CartEvent {
 }
 
 /// A cart as its buyer sees it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub struct CartView {
     /// The id.
+    #[n(0)]
     pub id: CartId,
     /// The subject that owns the cart.
+    #[n(1)]
     pub buyer: SubjectId,
     /// The currency of all prices, once it is known.
+    #[n(2)]
     pub currency: Option<Currency>,
     /// The lines, in the order in which they were added.
+    #[cbor(n(3), with = "crate::codec::shared_list")]
     pub lines: Vec<Arc<CartLine>>,
     /// The sum of all lines. `None` for an empty cart without a currency.
+    #[n(4)]
     pub subtotal: Option<Money>,
     /// The checkout that has locked the cart.
+    #[n(5)]
     pub checkout: Option<CheckoutId>,
     /// The time of creation.
+    #[n(6)]
     pub created_at: Timestamp,
     /// The time of the buyer's last change.
+    #[n(7)]
     pub updated_at: Timestamp,
 }
 
 /// The replies of a cart.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub enum CartReply {
     /// The current cart, or the cart as an earlier copy of the command returned it.
-    Cart(Arc<CartView>),
+    #[n(0)]
+    Cart(#[cbor(n(0), with = "crate::codec::shared")] Arc<CartView>),
     /// The command took effect now or earlier.
+    #[n(1)]
     Done,
 }
 
 /// The reasons for which a cart rejects a command.
-#[derive(Debug, Clone, PartialEq, thiserror::Error, IntoStaticStr, VariantNames)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode, thiserror::Error, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum CartRejection {
     /// The cart does not exist, or it belongs to another buyer.
     #[error("no such cart")]
+    #[n(0)]
     NotFound,
     /// The cart has no such line.
     #[error("no such line")]
     #[strum(serialize = "not_found")]
+    #[n(1)]
     LineNotFound,
     /// The idempotency key was used for a different command.
     #[error(transparent)]
     #[strum(serialize = "idempotency_key_reused")]
-    KeyReused(#[from] KeyReused),
+    #[n(2)]
+    KeyReused(
+        #[n(0)]
+        #[from]
+        KeyReused,
+    ),
     /// A checkout has locked the cart.
     #[error("the cart is in a checkout")]
+    #[n(3)]
     CheckoutInProgress {
         /// The checkout.
+        #[n(0)]
         checkout: CheckoutId,
     },
     /// The cart is empty.
     #[error("the cart is empty")]
     #[strum(serialize = "cart_empty")]
+    #[n(4)]
     Empty,
     /// The cart has reached its maximum number of lines.
     #[error("a cart has at most {LINES_MAX} lines")]
     #[strum(serialize = "limit_exceeded")]
+    #[n(5)]
     TooManyLines,
     /// The cart has reached its maximum number of recent changes or checkouts. The caller can retry later.
     #[error("too many changes of the cart")]
     #[strum(serialize = "limit_exceeded")]
+    #[n(6)]
     TooManyChanges,
     /// The price is in a different currency than the cart.
     #[error("the cart's prices are in {currency}")]
     #[strum(serialize = "mixed_currencies")]
+    #[n(7)]
     OtherCurrency {
         /// The currency of the cart.
+        #[n(0)]
         currency: Currency,
     },
     /// The command arrived after its deadline or after its own `EndCheckout`.
     #[error("too late")]
+    #[n(8)]
     TooLate,
     /// A value is out of range.
     #[error("{pointer}: {why}")]
     #[strum(serialize = "out_of_range")]
+    #[n(9)]
     Invalid {
         /// The JSON pointer to the value in the request.
+        #[n(0)]
         pointer: Cow<'static, str>,
         /// The reason.
+        #[n(1)]
         why: Cow<'static, str>,
     },
 }

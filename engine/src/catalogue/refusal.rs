@@ -193,7 +193,7 @@ pub enum Refusal {
 /// Returns a product's rejection in words for the reader of a file, without a pointer into JSON.
 fn said(rejection: &ProductRejection) -> String {
     match rejection {
-        ProductRejection::Invalid { why, .. } => (*why).to_owned(),
+        ProductRejection::Invalid { why, .. } => why.to_string(),
         other => other.to_string(),
     }
 }

@@ -84,51 +84,69 @@ pub const SWEEPS_MAX: usize = 16;
 pub const CONFIRMS_MAX: usize = crate::payment::CONFIRMS_MAX;
 
 /// The commands of a checkout.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Encode, Decode)]
 pub enum CheckoutCommand {
     /// Starts the checkout. Replies when it has completed or failed or needs the buyer, or after [`ANSWER_WITHIN_MS`].
-    Start(Box<StartCheckout>),
+    #[n(0)]
+    Start(#[n(0)] Box<StartCheckout>),
     /// Continues after the buyer has passed the challenge. Replies like [`Start`](CheckoutCommand::Start).
+    #[n(1)]
     Confirm {
         /// The caller.
+        #[n(0)]
         buyer: Buyer,
     },
     /// Cancels the checkout at the buyer's request. Replies like [`Start`](CheckoutCommand::Start).
+    #[n(2)]
     Cancel {
         /// The caller.
+        #[n(0)]
         buyer: Buyer,
     },
     /// Reads the checkout.
+    #[n(3)]
     View {
         /// The caller. `None` for the merchant, who can read all checkouts.
+        #[n(0)]
         buyer: Option<Buyer>,
     },
 }
 
 /// The input of a checkout.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub struct StartCheckout {
     /// The tenant.
+    #[n(0)]
     pub tenant: TenantId,
     /// The checkout's id, derived from the command id.
+    #[n(1)]
     pub checkout: CheckoutId,
     /// The buyer that pays.
+    #[n(2)]
     pub buyer: Buyer,
     /// What the buyer pays for.
+    #[n(3)]
     pub source: Source,
     /// The contact with the buyer's e-mail and address, stored before this command is sent.
+    #[n(4)]
     pub contact: ContactId,
     /// The keyed hash of the buyer's e-mail address, for the caps of drops.
+    #[n(5)]
     pub email: EmailHash,
     /// The configured name of the payment provider.
+    #[n(6)]
     pub provider: String,
     /// The provider's token for the buyer's means of payment.
+    #[n(7)]
     pub token: String,
     /// The total that the buyer has seen. The checkout is refused if the total differs.
+    #[n(8)]
     pub expected_total: Option<Money>,
     /// Tax and shipping.
+    #[n(9)]
     pub terms: CheckoutTerms,
     /// The current catalogue entry of each claim's SKU, if there is one. Empty for a cart.
+    #[n(10)]
     pub variants: Vec<Option<ClaimedVariant>>,
 }
 
@@ -330,47 +348,66 @@ impl CheckoutView {
 }
 
 /// The replies of a checkout.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub enum CheckoutReply {
     /// The current checkout, or the checkout as the first reply to the command showed it.
-    Checkout(Box<CheckoutView>),
+    #[n(0)]
+    Checkout(#[n(0)] Box<CheckoutView>),
 }
 
 /// The reasons for which a checkout rejects a command.
-#[derive(Debug, Clone, PartialEq, thiserror::Error, IntoStaticStr, VariantNames)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode, thiserror::Error, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum CheckoutRejection {
     /// The checkout does not exist, or it belongs to another buyer.
     #[error("no such checkout")]
+    #[n(0)]
     NotFound,
     /// The idempotency key was used for a different command.
     #[error(transparent)]
     #[strum(serialize = "idempotency_key_reused")]
-    KeyReused(#[from] KeyReused),
+    #[n(1)]
+    KeyReused(
+        #[n(0)]
+        #[from]
+        KeyReused,
+    ),
     /// The checkout was refused and has been compensated. The caller can try again under the same key.
     #[error(transparent)]
     #[strum(transparent)]
-    Refused(#[from] CheckoutProblem),
+    #[n(2)]
+    Refused(
+        #[n(0)]
+        #[from]
+        CheckoutProblem,
+    ),
     /// The state of the checkout does not allow the command.
     #[error("{why}")]
+    #[n(3)]
     NotAllowed {
         /// The reason, in a sentence for the buyer.
+        #[n(0)]
         why: Cow<'static, str>,
     },
     /// Too many attempts under one key. The caller can try again at `retry_at`.
     #[error("too many attempts under this key; try again at {retry_at}")]
     #[strum(serialize = "rate_limited")]
+    #[n(4)]
     TooManyAttempts {
         /// When to try again.
+        #[n(0)]
         retry_at: Timestamp,
     },
     /// A value is out of range.
     #[error("{pointer}: {why}")]
     #[strum(serialize = "out_of_range")]
+    #[n(5)]
     Invalid {
         /// The JSON pointer to the value in the request.
+        #[n(0)]
         pointer: Cow<'static, str>,
         /// The reason.
+        #[n(1)]
         why: Cow<'static, str>,
     },
 }

@@ -1,5 +1,6 @@
 //! Claims: a buyer's hold on units of a drop.
 
+use minicbor::{Decode, Encode};
 use serde::Serialize;
 use wincode::{SchemaRead, SchemaWrite};
 
@@ -17,13 +18,16 @@ pub const CLAIMS_PER_BUYER_MAX: usize = 100;
 pub const CHECKOUTS_PER_CLAIM_MAX: u8 = 5;
 
 /// The buyer of a claim.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Buyer {
     /// The guest or the account.
+    #[n(0)]
     pub subject: SubjectId,
     /// The guest subjects that the account used before it signed in. Their claims and caps count for the account.
+    #[n(1)]
     pub former: Vec<SubjectId>,
     /// Whether the buyer has an account.
+    #[n(2)]
     pub customer: bool,
 }
 
@@ -40,35 +44,46 @@ impl Buyer {
 }
 
 /// The reason for which a claim was released.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, SchemaRead, SchemaWrite)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, Serialize, SchemaRead, SchemaWrite)]
 #[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
 pub enum ReleaseReason {
     /// The buyer released it.
+    #[n(0)]
     GivenBack,
     /// Its hold expired.
+    #[n(1)]
     Expired,
     /// Its sale was reversed, because the capture failed.
+    #[n(2)]
     CaptureFailed,
 }
 
 /// The state of a claim. A claim starts as `Held`. `Sold` is final unless the capture fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, SchemaRead, SchemaWrite)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, SchemaRead, SchemaWrite)]
 pub enum ClaimState {
     /// The units are held for the buyer.
+    #[n(0)]
     Held {
         /// When the hold expires, unless a checkout has locked the claim.
+        #[n(0)]
         until: Timestamp,
         /// The checkout that has locked the claim.
+        #[n(1)]
         lock: Option<ClaimLock>,
     },
     /// The claim is paid.
+    #[n(1)]
     Sold {
         /// The order.
+        #[n(0)]
         order: OrderId,
     },
     /// The claim is over without a sale.
+    #[n(2)]
     Released {
         /// The reason.
+        #[n(0)]
         why: ReleaseReason,
     },
 }
@@ -112,22 +127,30 @@ impl Claim {
 }
 
 /// A claim as the buyer sees it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub struct ClaimView {
     /// The public id.
+    #[n(0)]
     pub id: ClaimRef,
     /// The subject that made the claim.
+    #[n(1)]
     pub buyer: SubjectId,
     /// The SKU.
+    #[n(2)]
     pub sku: Sku,
     /// The number of units.
+    #[n(3)]
     pub quantity: Quantity,
     /// The price of a unit.
+    #[n(4)]
     pub unit_price: Money,
     /// The state.
+    #[n(5)]
     pub state: ClaimState,
     /// When the hold expires, or was originally to expire.
+    #[n(6)]
     pub expires_at: Timestamp,
     /// The time of creation.
+    #[n(7)]
     pub created_at: Timestamp,
 }

@@ -179,64 +179,88 @@ impl Sale {
 }
 
 /// The state of a drop as clients see it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, SchemaRead, SchemaWrite)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, Serialize, SchemaRead, SchemaWrite)]
 #[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
 pub enum DropState {
     /// Visible to the merchant only.
+    #[n(0)]
     Draft,
     /// Published, but not open yet.
+    #[n(1)]
     Scheduled,
     /// Claims are accepted.
+    #[n(2)]
     Open,
     /// All units are sold. A reversed sale opens the drop again.
+    #[n(3)]
     SoldOut,
     /// The window has closed, or the merchant ended the drop.
+    #[n(4)]
     Ended,
     /// The merchant cancelled the drop.
+    #[n(5)]
     Cancelled,
 }
 
 /// An item as clients see it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub struct ItemView {
     /// The SKU.
+    #[n(0)]
     pub sku: Sku,
     /// The number of units that the drop has in total.
+    #[n(1)]
     pub quantity: u64,
     /// The price of a unit.
+    #[n(2)]
     pub price: Money,
     /// The regular price of a unit.
+    #[n(3)]
     pub compare_at: Option<Money>,
     /// Units that can be claimed.
+    #[n(4)]
     pub available: u64,
     /// Units held by claims.
+    #[n(5)]
     pub held: u64,
     /// Units sold, excluding reversed sales.
+    #[n(6)]
     pub sold: u64,
     /// Units returned to stock.
+    #[n(7)]
     pub returned: u64,
 }
 
 /// A drop as clients see it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub struct DropView {
     /// The id.
+    #[n(0)]
     pub id: DropId,
     /// The state.
+    #[n(1)]
     pub state: DropState,
     /// The version, incremented by each of the merchant's changes.
+    #[n(2)]
     pub version: u64,
     /// The terms as set by the merchant.
+    #[n(3)]
     pub terms: Terms,
     /// The start of the window, if it is known.
+    #[n(4)]
     pub starts_at: Option<Timestamp>,
     /// The maximum number of units for all buyers of one network, if there is a limit.
+    #[n(5)]
     pub per_network_max: Option<u64>,
     /// The time of creation.
+    #[n(6)]
     pub created_at: Timestamp,
     /// The items.
+    #[n(7)]
     pub items: Vec<ItemView>,
     /// The time at which this view was correct.
+    #[n(8)]
     pub as_of: Timestamp,
 }
 

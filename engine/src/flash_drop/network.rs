@@ -15,12 +15,14 @@ use crate::quantity::{QUANTITY_MAX, Quantity};
 pub struct NetworkHash(#[n(0)] pub u64);
 
 /// The network that a claim comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct ClaimNetwork {
     /// The hash of the network.
+    #[n(0)]
     pub hash: NetworkHash,
     /// Whether the network is exempt from the standard limit, as a developer's own machine is. A limit that the
     /// merchant has chosen applies to every network.
+    #[n(1)]
     pub exempt: bool,
 }
 

@@ -110,156 +110,217 @@ impl From<&OrderLine> for PricedLine {
 }
 
 /// A command to an order.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Encode, Decode)]
 pub enum OrderCommand {
     /// Creates the order: its units are sold and its payment is authorised.
+    #[n(0)]
     Place {
         /// The tenant of the shop.
+        #[n(0)]
         tenant: TenantId,
         /// The id of the order, derived from the checkout.
+        #[n(1)]
         order: OrderId,
         /// The order number, from the tenant's counter.
+        #[n(2)]
         number: u64,
         /// The buyer.
+        #[n(3)]
         buyer: SubjectId,
         /// The contact with the buyer's e-mail and postal addresses.
+        #[n(4)]
         contact: ContactId,
         /// The checkout that places the order.
+        #[n(5)]
         checkout: CheckoutId,
         /// The payment for the order.
+        #[n(6)]
         payment: PaymentId,
         /// The lines.
+        #[n(7)]
         lines: Vec<OrderLine>,
         /// The totals.
+        #[n(8)]
         totals: OrderTotals,
     },
     /// Records that the payment was captured.
+    #[n(1)]
     MarkPaid,
     /// Records that the payment cannot be captured: the order fails, and its checkout reverses the sale.
+    #[n(2)]
     CaptureFailed,
     /// Cancels the order and refunds the remaining money. The reply is deferred until the money is refunded.
+    #[n(3)]
     Cancel {
         /// The reason, for the merchant's records. It must not contain personal data.
+        #[n(0)]
         reason: String,
         /// Whether the units are returned to the stock.
+        #[n(1)]
         restock: bool,
     },
     /// Refunds an amount. The reply is deferred until the money is refunded.
+    #[n(4)]
     Refund {
         /// The amount.
+        #[n(0)]
         amount: Money,
         /// The reason, for the merchant's records. It must not contain personal data.
+        #[n(1)]
         reason: String,
         /// Whether all units are returned to the stock; allowed only if the refund is of everything that is left.
+        #[n(2)]
         restock: bool,
     },
     /// Refunds units of lines, with their tax. The reply is deferred until the money is refunded.
+    #[n(5)]
     RefundLines {
         /// The units, and whether they are returned to the stock. Each line at most once.
+        #[n(0)]
         lines: Vec<(OrderLineId, Quantity, bool)>,
         /// The reason, for the merchant's records. It must not contain personal data.
+        #[n(1)]
         reason: String,
     },
     /// Records that a parcel was sent.
+    #[n(6)]
     Fulfil {
         /// The units in the parcel, each line at most once. `None` means all units that are still to be sent.
+        #[n(0)]
         lines: Option<Vec<(OrderLineId, Quantity)>>,
         /// The tracking code or link.
+        #[n(1)]
         tracking: Option<String>,
     },
     /// Corrects the tracking of a parcel.
+    #[n(7)]
     ChangeTracking {
         /// The parcel.
+        #[n(0)]
         fulfillment: FulfillmentId,
         /// The tracking code or link; `None` removes it.
+        #[n(1)]
         tracking: Option<String>,
     },
     /// Reads the order. `viewer` is `None` for the merchant, who may read every order.
+    #[n(8)]
     View {
         /// The buyer who reads the order.
+        #[n(0)]
         viewer: Option<Buyer>,
     },
 }
 
 /// The payment state of an order.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, SchemaRead, SchemaWrite)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode, Serialize, SchemaRead, SchemaWrite)]
 #[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
 pub enum OrderPaymentState {
     /// The money is authorised and not captured yet.
     #[default]
+    #[n(0)]
     Authorized,
     /// The money is captured.
+    #[n(1)]
     Paid,
     /// A part of the money was refunded.
+    #[n(2)]
     PartiallyRefunded,
     /// All money was refunded.
+    #[n(3)]
     Refunded,
     /// The money could not be captured.
+    #[n(4)]
     Failed,
 }
 
 /// The fulfillment state of an order.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, SchemaRead, SchemaWrite)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode, Serialize, SchemaRead, SchemaWrite)]
 #[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
 pub enum FulfillmentState {
     /// No unit was sent.
     #[default]
+    #[n(0)]
     Unfulfilled,
     /// All units were sent.
+    #[n(1)]
     Fulfilled,
     /// The units will not be sent.
+    #[n(2)]
     Cancelled,
     /// Some units were sent, others are still to be sent.
+    #[n(3)]
     PartiallyFulfilled,
 }
 
 /// The part of an order that changes after it is placed.
-#[derive(Debug, Clone, Default, PartialEq, Eq, SchemaRead, SchemaWrite)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode, SchemaRead, SchemaWrite)]
 pub struct Status {
     /// The payment state.
+    #[n(0)]
     pub payment_state: OrderPaymentState,
     /// The fulfillment state.
+    #[n(1)]
     pub fulfillment_state: FulfillmentState,
     /// The refunded amount, in minor units of the currency of the totals.
+    #[n(2)]
     pub refunded: i64,
     /// The time of the payment.
+    #[n(3)]
     pub paid_at: Option<Timestamp>,
     /// The time when the last unit was sent.
+    #[n(4)]
     pub fulfilled_at: Option<Timestamp>,
     /// The time when the order was cancelled, or failed.
+    #[n(5)]
     pub cancelled_at: Option<Timestamp>,
     /// The tracking code or link of the newest parcel.
+    #[n(6)]
     pub tracking: Option<String>,
     /// Whether all units that were not refunded by line are restocked, or are being restocked.
+    #[n(7)]
     pub restocked: bool,
 }
 
 /// An order as the buyer and the merchant see it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub struct OrderView {
     /// The id of the order.
+    #[n(0)]
     pub id: OrderId,
     /// The order number, from the tenant's counter; [`spell`](number::spell) gives the form shown to people.
+    #[n(1)]
     pub number: u64,
     /// The buyer.
+    #[n(2)]
     pub buyer: SubjectId,
     /// The contact with the buyer's e-mail and postal addresses.
+    #[n(3)]
     pub contact: ContactId,
     /// The checkout that placed the order.
+    #[n(4)]
     pub checkout: CheckoutId,
     /// The payment for the order.
+    #[n(5)]
     pub payment: PaymentId,
     /// The lines.
+    #[n(6)]
     pub lines: Vec<OrderLine>,
     /// The totals.
+    #[n(7)]
     pub totals: OrderTotals,
     /// The refunded amount.
+    #[n(8)]
     pub refunded: Money,
     /// The time when the order was placed.
+    #[n(9)]
     pub placed_at: Timestamp,
     /// The part that changes after the order is placed.
+    #[n(10)]
     pub status: Status,
     /// The changes of its lines, oldest first.
+    #[n(11)]
     pub changes: Vec<Change>,
 }
 
@@ -276,73 +337,96 @@ impl OrderView {
 }
 
 /// A reply of an order.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub enum OrderReply {
     /// The order now or, for a deferred or duplicate command, at the time when the command was settled.
-    Order(Box<OrderView>),
+    #[n(0)]
+    Order(#[n(0)] Box<OrderView>),
 }
 
 /// The reason why an order rejects a command.
-#[derive(Debug, Clone, PartialEq, thiserror::Error, IntoStaticStr, VariantNames)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode, thiserror::Error, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum OrderRejection {
     /// The order does not exist, or the caller may not see it.
     #[error("no such order")]
+    #[n(0)]
     NotFound,
     /// The id or the idempotency key was used for a different command.
     #[error(transparent)]
     #[strum(serialize = "idempotency_key_reused")]
-    KeyReused(#[from] KeyReused),
+    #[n(1)]
+    KeyReused(
+        #[n(0)]
+        #[from]
+        KeyReused,
+    ),
     /// The state of the order does not allow the command.
     #[error("{why}")]
+    #[n(2)]
     NotAllowed {
         /// The reason, in a sentence for the merchant.
+        #[n(0)]
         why: Cow<'static, str>,
     },
     /// Another refund is in progress. Retry when it is settled.
     #[error("a refund of this order is in progress")]
     #[strum(serialize = "busy")]
+    #[n(3)]
     RefundInProgress,
     /// The amount is larger than what is left of the payment.
     #[error("at most {refundable} can be refunded")]
+    #[n(4)]
     RefundTooLarge {
         /// The amount that is left.
+        #[n(0)]
         refundable: Money,
     },
     /// The order has no such parcel.
     #[error("no such fulfillment")]
     #[strum(serialize = "not_found")]
+    #[n(5)]
     FulfillmentNotFound,
     /// The command names more units of a line than are left.
     #[error("at most {remaining} units of the line are left")]
     #[strum(serialize = "not_allowed")]
+    #[n(6)]
     TooManyUnits {
         /// The line.
+        #[n(0)]
         line: OrderLineId,
         /// The number of units that are left.
+        #[n(1)]
         remaining: u64,
     },
     /// The order has reached the maximum number of parcels or tracking changes.
     #[error("at most {FULFILLMENTS_MAX} parcels and {TRACKING_CHANGES_MAX} corrections of tracking")]
     #[strum(serialize = "limit_exceeded")]
+    #[n(7)]
     TooManyFulfillments,
     /// The order has reached the maximum number of refunds.
     #[error("at most {REFUNDS_MAX} refunds")]
     #[strum(serialize = "limit_exceeded")]
+    #[n(8)]
     TooManyRefunds,
     /// The provider refused the refund. The order is unchanged, and the command can be retried.
     #[error("the refund failed: {code}")]
+    #[n(9)]
     RefundFailed {
         /// The provider's error code.
+        #[n(0)]
         code: String,
     },
     /// A value is out of range.
     #[error("{pointer}: {why}")]
     #[strum(serialize = "out_of_range")]
+    #[n(10)]
     Invalid {
         /// A JSON pointer to the value in the request.
+        #[n(0)]
         pointer: Cow<'static, str>,
         /// The reason.
+        #[n(1)]
         why: Cow<'static, str>,
     },
 }

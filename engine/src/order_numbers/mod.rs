@@ -24,13 +24,16 @@ use crate::{
 pub const ORDERS_REMEMBERED_MAX: usize = 1 << 20;
 
 /// A command to the counter.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Encode, Decode)]
 pub enum OrderNumbersCommand {
     /// Assigns a number to an order.
+    #[n(0)]
     Assign {
         /// The tenant of the counter.
+        #[n(0)]
         tenant: TenantId,
         /// The order.
+        #[n(1)]
         order: OrderId,
     },
 }
@@ -54,19 +57,21 @@ pub enum OrderNumbersEvent {
 }
 
 /// A reply of the counter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum OrderNumbersReply {
     /// The number of the order.
-    Number(u64),
+    #[n(0)]
+    Number(#[n(0)] u64),
 }
 
 /// The reason why the counter rejects a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, IntoStaticStr, VariantNames)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, thiserror::Error, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum OrderNumbersRejection {
     /// All numbers that eight characters can represent are assigned.
     #[error("all {NUMBER_MAX} order numbers are given out")]
     #[strum(serialize = "limit_exceeded")]
+    #[n(0)]
     Exhausted,
 }
 

@@ -52,37 +52,50 @@ pub const PROVIDER_CHARS_MAX: usize = 64;
 pub const CODE_BYTES_MAX: usize = 64;
 
 /// A command to a payment.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Encode, Decode)]
 pub enum PaymentCommand {
     /// Authorises an amount. The reply is deferred until the outcome is definite: authorised, requires action, or
     /// declined.
+    #[n(0)]
     Authorise {
         /// The tenant that receives the money.
+        #[n(0)]
         tenant: TenantId,
         /// The id of the payment, derived from the checkout and its attempt.
+        #[n(1)]
         payment: PaymentId,
         /// The provider, by its name in the configuration.
+        #[n(2)]
         provider: String,
         /// The provider's token for the buyer's means of payment.
+        #[n(3)]
         token: String,
         /// The amount. An amount of zero is authorised without the provider.
+        #[n(4)]
         amount: Money,
     },
     /// Continues after the buyer has passed the challenge. The reply is deferred until the outcome is definite.
+    #[n(1)]
     Confirm,
     /// Captures the authorised amount. The reply is deferred until the outcome is definite.
+    #[n(2)]
     Capture,
     /// Releases the authorised amount, also one that is still to be authorised. If the payment does not exist yet, a
     /// later `Authorise` is rejected.
+    #[n(3)]
     Void,
     /// Refunds the captured amount or a part of it. The reply is deferred until the outcome is definite.
+    #[n(4)]
     Refund {
         /// The id of the refund: the same id always means the same refund, whatever its outcome.
+        #[n(0)]
         refund: RefundId,
         /// The amount.
+        #[n(1)]
         amount: Money,
     },
     /// Reads the payment.
+    #[n(5)]
     View,
 }
 
@@ -246,116 +259,155 @@ pub enum PaymentEvent {
 }
 
 /// The state of a payment.
-#[derive(Debug, Clone, PartialEq, Eq, SchemaRead, SchemaWrite)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, SchemaRead, SchemaWrite)]
 pub enum PaymentState {
     /// The provider has not given a definite outcome yet.
+    #[n(0)]
     Pending,
     /// The buyer has to pass a challenge.
+    #[n(1)]
     RequiresAction {
         /// The URL of the challenge.
+        #[n(0)]
         url: String,
         /// The time until which the challenge is valid.
+        #[n(1)]
         expires_at: Timestamp,
     },
     /// The amount is authorised.
+    #[n(2)]
     Authorised,
     /// The provider declined the payment.
+    #[n(3)]
     Declined {
         /// The provider's error code.
+        #[n(0)]
         code: String,
     },
     /// The amount is captured. Refunds are in the amounts, not in the state.
+    #[n(4)]
     Captured,
     /// Nothing is authorised any more.
+    #[n(5)]
     Voided,
     /// The amount was authorised and could not be captured.
+    #[n(6)]
     Failed {
         /// The provider's error code.
+        #[n(0)]
         code: String,
     },
 }
 
 /// A payment as its checkout sees it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub struct PaymentView {
     /// The id of the payment.
+    #[n(0)]
     pub id: PaymentId,
     /// The provider.
+    #[n(1)]
     pub provider: String,
     /// The state.
+    #[n(2)]
     pub state: PaymentState,
     /// The amount to be paid.
+    #[n(3)]
     pub amount: Money,
     /// The captured amount.
+    #[n(4)]
     pub captured: Money,
     /// The refunded amount, without refunds in progress.
+    #[n(5)]
     pub refunded: Money,
 }
 
 /// A reply of a payment.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub enum PaymentReply {
     /// The payment now or, for a deferred or duplicate command, at the time when the command was settled.
-    Payment(PaymentView),
+    #[n(0)]
+    Payment(#[n(0)] PaymentView),
     /// The reply to `Void`: nothing is authorised, and nothing will be.
+    #[n(1)]
     Voided,
 }
 
 /// The reason why a payment rejects a command.
-#[derive(Debug, Clone, PartialEq, thiserror::Error, IntoStaticStr, VariantNames)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode, thiserror::Error, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum PaymentRejection {
     /// The payment does not exist.
     #[error("no such payment")]
+    #[n(0)]
     NotFound,
     /// The id was used for a different payment or refund.
     #[error(transparent)]
     #[strum(serialize = "idempotency_key_reused")]
-    KeyReused(#[from] KeyReused),
+    #[n(1)]
+    KeyReused(
+        #[n(0)]
+        #[from]
+        KeyReused,
+    ),
     /// The payment was voided.
     #[error("the payment was voided")]
     #[strum(serialize = "not_allowed")]
+    #[n(2)]
     Voided,
     /// The amount is captured: refund the payment instead of voiding it.
     #[error("the payment is captured already")]
     #[strum(serialize = "not_allowed")]
+    #[n(3)]
     AlreadyCaptured,
     /// The amount could not be captured.
     #[error("the capture failed: {code}")]
     #[strum(serialize = "payment_failed")]
+    #[n(4)]
     CaptureFailed {
         /// The provider's error code.
+        #[n(0)]
         code: String,
     },
     /// The refund failed. Another attempt needs a new refund id.
     #[error("the refund failed: {code}")]
+    #[n(5)]
     RefundFailed {
         /// The provider's error code.
+        #[n(0)]
         code: String,
     },
     /// The amount is larger than what can be refunded.
     #[error("at most {refundable} can be refunded")]
+    #[n(6)]
     RefundTooLarge {
         /// The amount that is left, less the refunds in progress.
+        #[n(0)]
         refundable: Money,
     },
     /// The payment has reached the maximum number of refunds.
     #[error("at most {REFUNDS_MAX} refunds")]
     #[strum(serialize = "limit_exceeded")]
+    #[n(7)]
     TooManyRefunds,
     /// The state of the payment does not allow the command.
     #[error("{why}")]
+    #[n(8)]
     NotAllowed {
         /// The reason.
+        #[n(0)]
         why: Cow<'static, str>,
     },
     /// A value is out of range.
     #[error("{pointer}: {why}")]
     #[strum(serialize = "out_of_range")]
+    #[n(9)]
     Invalid {
         /// A JSON pointer to the value in the request.
+        #[n(0)]
         pointer: Cow<'static, str>,
         /// The reason.
+        #[n(1)]
         why: Cow<'static, str>,
     },
 }

@@ -274,37 +274,52 @@ fn set<T: Clone>(field: &mut T, value: &Option<T>) {
 }
 
 /// A product as shown to merchants and buyers.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub struct ProductView {
     /// The id of the product.
+    #[n(0)]
     pub id: ProductId,
     /// The name of the product in URLs.
+    #[n(1)]
     pub handle: Handle,
     /// The title.
+    #[n(2)]
     pub title: String,
     /// The description.
+    #[n(3)]
     pub description: SafeHtml,
     /// The vendor; may be empty.
+    #[n(4)]
     pub vendor: String,
     /// The product type; may be empty.
+    #[n(5)]
     pub product_type: String,
     /// The search tags.
+    #[n(6)]
     pub tags: Vec<String>,
     /// The images, ordered by position.
+    #[n(7)]
     pub images: Vec<Image>,
     /// The options in which the variants differ. Empty for a product with one variant.
+    #[n(8)]
     pub options: Vec<OptionView>,
     /// Whether the product is in the shop.
+    #[n(9)]
     pub status: Status,
     /// The currency of the product's prices.
+    #[n(10)]
     pub currency: Currency,
     /// The version, incremented by each change.
+    #[n(11)]
     pub version: u64,
     /// The variants, in the order in which they were added; at least one.
+    #[n(12)]
     pub variants: Vec<VariantView>,
     /// The time of creation.
+    #[n(13)]
     pub created_at: Timestamp,
     /// The time of the last change.
+    #[n(14)]
     pub updated_at: Timestamp,
 }
 
@@ -323,27 +338,35 @@ impl ProductView {
 }
 
 /// An option in which variants differ.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 pub struct OptionView {
     /// The name of the option: size, colour, …
+    #[n(0)]
     pub name: String,
     /// The values that the variants have, in the order in which they first appear.
+    #[n(1)]
     pub values: Vec<String>,
 }
 
 /// A variant as shown to merchants and buyers.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub struct VariantView {
     /// The id of the variant.
+    #[n(0)]
     pub id: VariantId,
     /// The SKU.
+    #[n(1)]
     pub sku: Sku,
     /// The option values in one line; empty when the product has no options.
+    #[n(2)]
     pub title: String,
     /// A value for each of the product's options.
+    #[n(3)]
     pub options: Vec<String>,
     /// The price of one unit.
+    #[n(4)]
     pub price: Money,
     /// The compare-at price.
+    #[n(5)]
     pub compare_at: Option<Money>,
 }

@@ -67,48 +67,64 @@ pub const PRODUCT_BYTES_MAX: usize = DESCRIPTION_CHARS_MAX * 4 + (1 << 20);
 pub const ANSWERS_BYTES_MAX: usize = 32 << 20;
 
 /// A command to a product.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Encode, Decode)]
 pub enum ProductCommand {
     /// Creates the product. Its id is [`Handle::product`].
+    #[n(0)]
     Create {
         /// The tenant that owns the product.
+        #[n(0)]
         tenant: TenantId,
         /// The fields of the product.
+        #[n(1)]
         new: Box<NewProduct>,
     },
     /// Changes the product. `version` is the version that the merchant's edit is based on.
+    #[n(1)]
     Edit {
         /// The version that the edit applies to.
+        #[n(0)]
         version: u64,
         /// The changes.
+        #[n(1)]
         edit: Box<ProductEdit>,
     },
     /// Creates the product from a file, or merges the file's values into it.
+    #[n(2)]
     Import {
         /// The tenant that owns the product.
+        #[n(0)]
         tenant: TenantId,
         /// The currency of the file's prices.
+        #[n(1)]
         currency: Currency,
         /// The values in the file.
+        #[n(2)]
         change: Box<ImportChange>,
     },
     /// Removes the product from the shop. It keeps its handle and its SKUs; an edit or an import can reactivate it.
+    #[n(3)]
     Archive,
     /// Reads the product, whatever its status.
+    #[n(4)]
     View,
     /// Reads the current price of a variant. Accepted only when the product is active.
-    Quote(VariantSelector),
+    #[n(5)]
+    Quote(#[n(0)] VariantSelector),
     /// Reads a variant, whatever the product's status: a product sold in a drop need not be listed in the shop.
-    Describe(VariantSelector),
+    #[n(6)]
+    Describe(#[n(0)] VariantSelector),
 }
 
 /// Selects a variant of a product.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum VariantSelector {
     /// The variant with this id.
-    Variant(VariantId),
+    #[n(0)]
+    Variant(#[n(0)] VariantId),
     /// The variant with this SKU.
-    Sku(Sku),
+    #[n(1)]
+    Sku(#[n(0)] Sku),
 }
 
 /// The immutable fields of a product that is being created.
@@ -241,50 +257,67 @@ pub enum ProductEvent {
 }
 
 /// The outcome of an import.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
 pub enum ImportOutcome {
     /// The product was created.
+    #[n(0)]
     Created,
     /// The product was changed.
+    #[n(1)]
     Updated,
     /// The file had no differences from the product.
+    #[n(2)]
     Unchanged,
 }
 
 /// The reply to an import.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub struct Imported {
     /// The id of the product.
+    #[n(0)]
     pub product: ProductId,
     /// The outcome.
+    #[n(1)]
     pub outcome: ImportOutcome,
     /// The version of the product after the import.
+    #[n(2)]
     pub version: u64,
     /// The variants that the import mentions, in its order: their ids and SKUs, and whether they are new.
+    #[n(3)]
     pub variants: Vec<(ImportedVariant, Sku)>,
 }
 
 /// The price of a variant, with the texts that a cart shows for it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub struct Quote {
     /// The id of the product.
+    #[n(0)]
     pub product: ProductId,
     /// The id of the variant.
+    #[n(1)]
     pub variant: VariantId,
     /// The SKU of the variant.
+    #[n(2)]
     pub sku: Sku,
     /// The title of the product.
+    #[n(3)]
     pub title: String,
     /// The title of the variant; empty when the product has no options.
+    #[n(4)]
     pub variant_title: String,
     /// The price of one unit.
+    #[n(5)]
     pub price: Money,
     /// The compare-at price.
+    #[n(6)]
     pub compare_at: Option<Money>,
     /// The URL of the variant's first image, or else of the product's first image.
+    #[n(7)]
     pub image: Option<String>,
     /// The options of the variant, in the product's order. Empty when the product has none.
+    #[n(8)]
     pub options: Vec<OptionValue>,
 }
 
@@ -300,85 +333,113 @@ pub struct OptionValue {
 }
 
 /// A reply of a product.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub enum ProductReply {
     /// The product now or, for a duplicate, at the time when the command was accepted.
-    Product(Arc<ProductView>),
+    #[n(0)]
+    Product(#[cbor(n(0), with = "crate::codec::shared")] Arc<ProductView>),
     /// The outcome of an import.
-    Imported(Arc<Imported>),
+    #[n(1)]
+    Imported(#[cbor(n(0), with = "crate::codec::shared")] Arc<Imported>),
     /// The price of a variant.
-    Quote(Quote),
+    #[n(2)]
+    Quote(#[n(0)] Quote),
 }
 
 /// The reason why a product rejects a command.
-#[derive(Debug, Clone, PartialEq, thiserror::Error, IntoStaticStr, VariantNames)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode, thiserror::Error, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum ProductRejection {
     /// The product does not exist.
     #[error("no such product")]
+    #[n(0)]
     NotFound,
     /// The product does not have this variant.
     #[error("no such variant")]
     #[strum(serialize = "not_found")]
+    #[n(1)]
     VariantNotFound,
     /// A product with this handle exists. Choose another handle.
     #[error("another product has this handle")]
+    #[n(2)]
     HandleTaken {
         /// The id of that product.
+        #[n(0)]
         product: ProductId,
     },
     /// Another variant has this SKU, of another product or of this one. Choose another SKU.
     #[error("another variant has the sku {sku}")]
+    #[n(3)]
     SkuTaken {
         /// The SKU.
+        #[n(0)]
         sku: Sku,
         /// The product that has it.
+        #[n(1)]
         product: ProductId,
     },
     /// The idempotency key was used for a different command.
     #[error(transparent)]
     #[strum(serialize = "idempotency_key_reused")]
-    KeyReused(#[from] KeyReused),
+    #[n(4)]
+    KeyReused(
+        #[n(0)]
+        #[from]
+        KeyReused,
+    ),
     /// The edit is based on an older version. Read the product and retry.
     #[error("the product is at version {current}")]
+    #[n(5)]
     StaleVersion {
         /// The current version.
+        #[n(0)]
         current: u64,
     },
     /// Another change is waiting for its SKUs. Retry shortly.
     #[error("another change of the product is under way")]
+    #[n(6)]
     Busy,
     /// The product is not active, so it cannot be sold.
     #[error("the product is not for sale")]
+    #[n(7)]
     NotActive {
         /// The status of the product.
+        #[n(0)]
         status: Status,
     },
     /// The prices are in a currency other than the product's.
     #[error("the product's prices are in {currency}")]
     #[strum(serialize = "out_of_range")]
+    #[n(8)]
     OtherCurrency {
         /// The currency of the product.
+        #[n(0)]
         currency: Currency,
     },
     /// The versions kept for duplicates within 24 hours have reached [`ANSWERS_BYTES_MAX`]. Retry later.
     #[error("too many changes of the product within 24 hours")]
     #[strum(serialize = "limit_exceeded")]
+    #[n(9)]
     TooManyChanges,
     /// The stock item refused a SKU without naming its owner.
     #[error("the inventory refused the sku {sku}")]
     #[strum(serialize = "limit_exceeded")]
+    #[n(10)]
     SkuRefused {
         /// The SKU.
+        #[n(0)]
         sku: Sku,
     },
     /// A value is out of range, or conflicts with other values.
     #[error("{pointer}: {why}")]
     #[strum(serialize = "out_of_range")]
+    #[n(11)]
     Invalid {
         /// A JSON pointer to the value in the request.
+        #[n(0)]
         pointer: String,
         /// The reason.
+        #[n(1)]
         why: Cow<'static, str>,
     },
 }

@@ -50,99 +50,136 @@ pub const UNSOLD_KNOWN_MAX: usize = 1_000_000;
 pub const EXPIRIES_PER_WAKE_MAX: usize = 1_000;
 
 /// The commands of a stock item.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Encode, Decode)]
 pub enum StockCommand {
     /// Assigns the SKU to a variant. Rejected while another variant has it.
+    #[n(0)]
     Adopt {
         /// The tenant.
+        #[n(0)]
         tenant: TenantId,
         /// The SKU.
+        #[n(1)]
         sku: Sku,
         /// The product.
+        #[n(2)]
         product: ProductId,
         /// The variant.
+        #[n(3)]
         variant: VariantId,
     },
     /// Removes the SKU from a variant.
+    #[n(1)]
     Disown {
         /// The variant that had the SKU.
+        #[n(0)]
         variant: VariantId,
     },
     /// Changes the units on hand.
+    #[n(2)]
     Adjust {
         /// The change.
+        #[n(0)]
         change: StockChange,
         /// The reason, for the merchant's records.
+        #[n(1)]
         reason: String,
     },
     /// Allocates units to a drop until it has received `total` units of this SKU.
+    #[n(3)]
     Allocate {
         /// The drop.
+        #[n(0)]
         drop: DropId,
         /// The total number of units, including earlier allocations.
+        #[n(1)]
         total: u64,
     },
     /// Records what a drop reports about its units.
+    #[n(4)]
     Settle {
         /// The drop.
+        #[n(0)]
         drop: DropId,
         /// The reported totals.
+        #[n(1)]
         totals: Totals,
     },
     /// Holds units for a checkout.
+    #[n(5)]
     Reserve {
         /// The hold id, derived from the checkout.
+        #[n(0)]
         hold: HoldId,
         /// The number of units.
+        #[n(1)]
         quantity: Quantity,
         /// When the hold expires.
+        #[n(2)]
         expires_at: Timestamp,
         /// After this instant, the command is rejected.
+        #[n(3)]
         deadline: Timestamp,
     },
     /// Marks the units of a hold as sold.
+    #[n(6)]
     Confirm {
         /// The hold.
+        #[n(0)]
         hold: HoldId,
     },
     /// Releases the units of a hold. If the hold has not arrived yet, its [`Reserve`](StockCommand::Reserve) is later
     /// rejected.
+    #[n(7)]
     Release {
         /// The hold.
+        #[n(0)]
         hold: HoldId,
     },
     /// Reverses the sale of a confirmed hold whose capture failed. This may happen long after the sale.
+    #[n(8)]
     Unsell {
         /// The hold.
+        #[n(0)]
         hold: HoldId,
         /// The number of units of the hold, which the stock item may no longer remember.
+        #[n(1)]
         quantity: Quantity,
     },
     /// Takes back units of an order until `total` of them have come back.
+    #[n(9)]
     Restock {
         /// The order.
+        #[n(0)]
         order: OrderId,
         /// The total number of returned units, including earlier returns.
+        #[n(1)]
         total: u64,
     },
     /// Reads the stock levels.
+    #[n(10)]
     View,
 }
 
 /// A change of the units on hand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum StockChange {
     /// Adds this number of units, or removes them if it is negative.
-    By(i64),
+    #[n(0)]
+    By(#[n(0)] i64),
     /// Sets the units on hand. Rejected if `expected` differs from the current number.
+    #[n(1)]
     To {
         /// Units on hand after the change.
+        #[n(0)]
         units: u64,
         /// Units on hand before the change. `None` accepts any number.
+        #[n(1)]
         expected: Option<u64>,
     },
     /// Sets the units on hand if they have never been counted: the first import.
-    First(u64),
+    #[n(2)]
+    First(#[n(0)] u64),
 }
 
 /// The events of a stock item.
@@ -272,78 +309,104 @@ pub enum StockEvent {
 }
 
 /// The replies of a stock item.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode)]
 pub enum StockReply {
     /// The command took effect now or earlier.
+    #[n(0)]
     Done,
     /// The current stock levels.
-    Levels(StockLevels),
+    #[n(1)]
+    Levels(#[n(0)] StockLevels),
     /// The recorded totals of the drop.
-    Settled(Totals),
+    #[n(2)]
+    Settled(#[n(0)] Totals),
 }
 
 /// The stock levels of a SKU. `on_hand = available + held + allocated`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, SchemaRead, SchemaWrite)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode, SchemaRead, SchemaWrite)]
 pub struct StockLevels {
     /// Units in the warehouse.
+    #[n(0)]
     pub on_hand: u64,
     /// Units that can be held or allocated.
+    #[n(1)]
     pub available: u64,
     /// Units held for checkouts.
+    #[n(2)]
     pub held: u64,
     /// Units allocated to drops and not yet reported as sold or returned.
+    #[n(3)]
     pub allocated: u64,
     /// Units sold, excluding reversed sales.
+    #[n(4)]
     pub sold: u64,
 }
 
 /// The reasons for which a stock item rejects a command.
-#[derive(Debug, Clone, PartialEq, thiserror::Error, IntoStaticStr, VariantNames)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode, thiserror::Error, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum StockRejection {
     /// No variant has this SKU.
     #[error("no such sku")]
+    #[n(0)]
     NotFound,
     /// Another variant has this SKU.
     #[error("another variant has this sku")]
+    #[n(1)]
     SkuTaken {
         /// The product of that variant.
+        #[n(0)]
         product: ProductId,
     },
     /// The idempotency key was used for a different command.
     #[error(transparent)]
     #[strum(serialize = "idempotency_key_reused")]
-    KeyReused(#[from] KeyReused),
+    #[n(2)]
+    KeyReused(
+        #[n(0)]
+        #[from]
+        KeyReused,
+    ),
     /// Too few units are available.
     #[error("{available} units are available")]
+    #[n(3)]
     InsufficientAvailable {
         /// The number of available units.
+        #[n(0)]
         available: u64,
         /// The current stock levels.
+        #[n(1)]
         levels: StockLevels,
     },
     /// The number on hand differs from the number that the merchant expected.
     #[error("{on_hand} units are on hand")]
+    #[n(4)]
     UnexpectedLevel {
         /// The number on hand.
+        #[n(0)]
         on_hand: u64,
     },
     /// The number of units would exceed [`ON_HAND_MAX`].
     #[error("at most {ON_HAND_MAX} units are counted")]
     #[strum(serialize = "limit_exceeded")]
+    #[n(5)]
     TooMany,
     /// The maximum number of holds or drops is reached.
     #[error("too many holds on this sku")]
     #[strum(serialize = "limit_exceeded")]
+    #[n(6)]
     TooManyHolds,
     /// The command arrived after its deadline or after its own release.
     #[error("too late")]
+    #[n(7)]
     TooLate,
     /// The hold does not exist or has ended.
     #[error("the hold has ended")]
+    #[n(8)]
     HoldEnded,
     /// A drop reports more units than it has received.
     #[error("the drop reports more units than it had")]
     #[strum(serialize = "internal")]
+    #[n(9)]
     ReportTooLarge,
 }

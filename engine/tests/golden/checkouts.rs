@@ -1,15 +1,23 @@
 //! Samples of checkouts.
 
 use engine::{
+    aggregate::KeyReused,
     cart::CartLine,
-    checkout::{Checkout, CheckoutEvent, CheckoutProblem, CheckoutTerms, ClaimedVariant, Details, Source, Totals},
-    id::{CartId, CheckoutId, ClaimId, ClaimRef, ContactId, DropId, EmailHash, OrderId, ProductId, SubjectId},
+    checkout::{
+        Checkout, CheckoutCommand, CheckoutEvent, CheckoutLine, CheckoutProblem, CheckoutRejection, CheckoutReply,
+        CheckoutState, CheckoutTerms, CheckoutView, ClaimedVariant, Details, Grip, Source, StartCheckout, Totals,
+    },
+    id::{
+        CartId, CheckoutId, ClaimId, ClaimRef, ContactId, DropId, EmailHash, HoldId, OrderId, PaymentId, ProductId,
+        SubjectId,
+    },
     money::Currency,
     product::OptionValue,
 };
 
 use crate::{
-    Golden, Named, Sampled, carts,
+    Golden, Messages, Named, Sampled, carts,
+    drops::buyer,
     samples::{at, dollars, id, processed, sku, tenant, units},
 };
 
@@ -82,7 +90,7 @@ fn problems() -> Vec<(&'static str, CheckoutProblem)> {
         CheckoutProblem::Expired,
         CheckoutProblem::Unavailable,
     ];
-    all.into_iter().map(|problem| (problem.code(), problem)).collect()
+    all.into_iter().map(|problem| (problem.recorded_name(), problem)).collect()
 }
 
 impl Sampled for Checkout {
@@ -134,6 +142,82 @@ impl Sampled for Checkout {
         sorts.push(("with-variants", CheckoutEvent::Started { details: with_variants }));
         let shirt = CartLine { options: Some(vec![size("M")]), ..carts::line(5, "SHIRT-M") };
         sorts.push(("with-options", CheckoutEvent::Locked { lines: vec![carts::line(3, "MUG"), shirt] }));
-        Golden { history, others, sorts }
+        Golden { history, others, sorts, messages: messages() }
     }
+}
+
+variants! { CheckoutCommand: Start, Confirm, Cancel, View }
+variants! { CheckoutReply: Checkout }
+variants! { CheckoutRejection: NotFound, KeyReused, Refused, NotAllowed, TooManyAttempts, Invalid }
+
+fn messages() -> Messages<Checkout> {
+    let size = OptionValue { name: "Size".to_owned(), value: "S".to_owned() };
+    let variant = ClaimedVariant { product: ProductId(id(11)), title: "Shirt".to_owned(), options: vec![size.clone()] };
+    let start = StartCheckout {
+        tenant: tenant(),
+        checkout: CheckoutId(id(1)),
+        buyer: buyer(),
+        source: Source::Claims(vec![claim(9), claim(10)]),
+        contact: ContactId(id(5)),
+        email: EmailHash(id(6)),
+        provider: "sandbox".to_owned(),
+        token: "tok_challenge".to_owned(),
+        expected_total: Some(dollars(6_450)),
+        terms: CheckoutTerms { shipping_flat: 500, tax_basis_points: 1_900, currency: Some(Currency::USD) },
+        variants: vec![Some(variant), None],
+    };
+    let of_a_cart = StartCheckout {
+        source: Source::Cart(CartId(id(13))),
+        expected_total: None,
+        variants: Vec::new(),
+        ..start.clone()
+    };
+    let commands = vec![
+        ("", CheckoutCommand::Start(Box::new(start))),
+        ("of-a-cart", CheckoutCommand::Start(Box::new(of_a_cart))),
+        ("", CheckoutCommand::Confirm { buyer: buyer() }),
+        ("", CheckoutCommand::Cancel { buyer: buyer() }),
+        ("", CheckoutCommand::View { buyer: Some(buyer()) }),
+        ("of-the-merchant", CheckoutCommand::View { buyer: None }),
+    ];
+    let line = |grip| CheckoutLine {
+        sku: sku("SHIRT-S"),
+        product: Some(ProductId(id(11))),
+        title: "Shirt".to_owned(),
+        quantity: units(2),
+        unit_price: dollars(2_500),
+        grip,
+        options: Some(vec![size.clone()]),
+    };
+    let seen = |state| {
+        CheckoutReply::Checkout(Box::new(CheckoutView {
+            id: CheckoutId(id(1)),
+            buyer: SubjectId(id(2)),
+            state,
+            lines: vec![line(Grip::Claim(claim(9))), line(Grip::Hold(HoldId(id(14))))],
+            totals: Some(totals()),
+            payment: Some(PaymentId(id(15))),
+            started_at: at(0),
+            expires_at: at(900),
+        }))
+    };
+    let replies = vec![
+        ("", seen(CheckoutState::Pending)),
+        (
+            "requires-action",
+            seen(CheckoutState::RequiresAction { url: "https://bank.test/3ds/1".to_owned(), expires_at: at(800) }),
+        ),
+        ("completed", seen(CheckoutState::Completed { order: OrderId(id(12)) })),
+        ("failed", seen(CheckoutState::Failed { problem: CheckoutProblem::Expired })),
+    ];
+    let mut rejections = vec![
+        ("", CheckoutRejection::NotFound),
+        ("", CheckoutRejection::KeyReused(KeyReused)),
+        ("", CheckoutRejection::Refused(CheckoutProblem::TooManyCheckouts)),
+        ("", CheckoutRejection::NotAllowed { why: "the checkout has expired".into() }),
+        ("", CheckoutRejection::TooManyAttempts { retry_at: at(60) }),
+        ("", CheckoutRejection::Invalid { pointer: "/claims".into(), why: "is out of range".into() }),
+    ];
+    rejections.extend(problems().into_iter().map(|(code, problem)| (code, CheckoutRejection::Refused(problem))));
+    Messages { commands, replies, rejections }
 }

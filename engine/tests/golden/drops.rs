@@ -1,17 +1,19 @@
 //! Samples of drops.
 
 use engine::{
+    aggregate::KeyReused,
     flash_drop::{
-        Audience, ClaimLock, DropEdit, DropEvent, FlashDrop, ItemEdit, ItemTerms, NetworkHash, NetworkLimit, Sale,
-        Terms, Totals,
+        Audience, Buyer, ClaimLock, ClaimNetwork, ClaimState, ClaimView, DropCommand, DropEdit, DropEvent,
+        DropRejection, DropReply, DropState, DropView, FlashDrop, ItemEdit, ItemTerms, ItemView, NetworkHash,
+        NetworkLimit, ReleaseReason, Sale, Terms, Totals,
     },
-    id::{CheckoutId, ClaimId, DropId, EmailHash, Fingerprint, OrderId, ProductId, SubjectId},
+    id::{CheckoutId, ClaimId, ClaimRef, DropId, EmailHash, Fingerprint, OrderId, ProductId, SubjectId},
     money::Currency,
 };
 
 use crate::{
-    Golden, Sampled,
-    samples::{at, id, processed, sku, tenant, units},
+    Golden, Messages, Sampled,
+    samples::{at, dollars, id, processed, sku, tenant, units},
 };
 
 variants! {
@@ -19,25 +21,33 @@ variants! {
     ClaimLocked, ClaimUnlocked, Sold, Unsold, SettlementAsked, Settled,
 }
 
+fn terms() -> Terms {
+    Terms {
+        title: "Friday night".to_owned(),
+        product: Some(ProductId(id(2))),
+        per_buyer_max: units(4),
+        hold_seconds: 120,
+        starts_at: Some(at(60)),
+        ends_at: at(3_600),
+        audience: Audience::Customers,
+        currency: Currency::USD,
+        network_limit: None,
+    }
+}
+
+fn items() -> Vec<ItemTerms> {
+    vec![
+        ItemTerms { sku: sku("SHIRT-S"), quantity: units(100), price: 2_500, compare_at: Some(3_000) },
+        ItemTerms { sku: sku("SHIRT-M"), quantity: units(50), price: 2_600, compare_at: None },
+    ]
+}
+
 fn created() -> DropEvent {
     DropEvent::Created {
         tenant: tenant(),
         drop: DropId(id(1)),
-        terms: Terms {
-            title: "Friday night".to_owned(),
-            product: Some(ProductId(id(2))),
-            per_buyer_max: units(4),
-            hold_seconds: 120,
-            starts_at: Some(at(60)),
-            ends_at: at(3_600),
-            audience: Audience::Customers,
-            currency: Currency::USD,
-            network_limit: None,
-        },
-        items: vec![
-            ItemTerms { sku: sku("SHIRT-S"), quantity: units(100), price: 2_500, compare_at: Some(3_000) },
-            ItemTerms { sku: sku("SHIRT-M"), quantity: units(50), price: 2_600, compare_at: None },
-        ],
+        terms: terms(),
+        items: items(),
         draft: true,
         processed: processed(10, 0),
     }
@@ -154,6 +164,133 @@ impl Sampled for FlashDrop {
             ("with-sale", DropEvent::Sold { claim: claim(8), order, at: at(715), sale }),
             ("with-sale", DropEvent::Unsold { claim: claim(8), at: at(716), sale }),
         ];
-        Golden { history, others, sorts }
+        Golden { history, others, sorts, messages: messages() }
     }
+}
+
+variants! {
+    DropCommand: Create, Publish, Edit, End, Cancel, Claim, Release, LockClaim, UnlockClaim, Confirm, Unsell, View,
+    ViewClaim, ListClaims,
+}
+variants! { DropReply: Drop, Claim, Claims, Done }
+variants! {
+    DropRejection: NotFound, ClaimNotFound, ItemNotFound, KeyReused, SoldOut, LimitReached, NetworkLimit, NotOpen, Ended,
+    AccountRequired, AlreadySold, AlreadyReleased, CheckoutInProgress, TooManyCheckouts, TooManyClaims, TooManyOwnClaims,
+    TooLate, InsufficientStock, StaleVersion, NotAllowed, Invalid,
+}
+
+pub(crate) fn buyer() -> Buyer {
+    Buyer { subject: SubjectId(id(2)), former: vec![SubjectId(id(3)), SubjectId(id(4))], customer: true }
+}
+
+fn commands() -> Vec<(&'static str, DropCommand)> {
+    let (claim, order) = (ClaimId(id(5)), OrderId(id(62)));
+    let lock = ClaimLock { checkout: CheckoutId(id(60)), attempt: 2 };
+    let network = Some(ClaimNetwork { hash: NetworkHash(u64::MAX - 1), exempt: true });
+    let of_nobody = DropCommand::Claim { claim, buyer: buyer(), sku: None, quantity: units(1), network: None };
+    vec![
+        (
+            "",
+            DropCommand::Create { tenant: tenant(), drop: DropId(id(1)), terms: terms(), items: items(), draft: true },
+        ),
+        ("", DropCommand::Publish),
+        ("", DropCommand::Edit { version: 3, edit: edit() }),
+        ("", DropCommand::End),
+        ("", DropCommand::Cancel),
+        ("", DropCommand::Claim { claim, buyer: buyer(), sku: Some(sku("SHIRT-S")), quantity: units(2), network }),
+        ("without-sku", of_nobody),
+        ("", DropCommand::Release { claim, buyer: buyer() }),
+        ("", DropCommand::LockClaim { claim, buyer: buyer(), lock, email: EmailHash(id(61)), deadline: at(30) }),
+        ("", DropCommand::UnlockClaim { claim, lock, started_at: at(1) }),
+        ("", DropCommand::Confirm { claim, lock, order }),
+        ("", DropCommand::Unsell { claim, order }),
+        ("", DropCommand::View),
+        ("", DropCommand::ViewClaim { claim, buyer: Some(buyer()) }),
+        ("", DropCommand::ListClaims { buyer: Some(buyer()), before: Some(70_000), limit: 50 }),
+        ("of-everyone", DropCommand::ListClaims { buyer: None, before: None, limit: 50 }),
+    ]
+}
+
+fn replies() -> Vec<(&'static str, DropReply)> {
+    let item = ItemView {
+        sku: sku("SHIRT-S"),
+        quantity: 100,
+        price: dollars(2_500),
+        compare_at: Some(dollars(3_000)),
+        available: 40,
+        held: 10,
+        sold: 30,
+        returned: 20,
+    };
+    let drop = |state| DropView {
+        id: DropId(id(1)),
+        state,
+        version: 4,
+        terms: terms(),
+        starts_at: Some(at(60)),
+        per_network_max: Some(25),
+        created_at: at(0),
+        items: vec![item.clone()],
+        as_of: at(90),
+    };
+    let claim = |state| ClaimView {
+        id: ClaimRef { drop: DropId(id(1)), claim: ClaimId(id(5)) },
+        buyer: SubjectId(id(2)),
+        sku: sku("SHIRT-S"),
+        quantity: units(2),
+        unit_price: dollars(2_500),
+        state,
+        expires_at: at(200),
+        created_at: at(80),
+    };
+    let lock = Some(ClaimLock { checkout: CheckoutId(id(60)), attempt: 2 });
+    let sold = claim(ClaimState::Sold { order: OrderId(id(62)) });
+    let released = |why| claim(ClaimState::Released { why });
+    let all = vec![
+        sold,
+        released(ReleaseReason::GivenBack),
+        released(ReleaseReason::Expired),
+        released(ReleaseReason::CaptureFailed),
+    ];
+    vec![
+        ("", DropReply::Drop(Box::new(drop(DropState::Open)))),
+        ("draft", DropReply::Drop(Box::new(drop(DropState::Draft)))),
+        ("scheduled", DropReply::Drop(Box::new(drop(DropState::Scheduled)))),
+        ("sold-out", DropReply::Drop(Box::new(drop(DropState::SoldOut)))),
+        ("ended", DropReply::Drop(Box::new(drop(DropState::Ended)))),
+        ("cancelled", DropReply::Drop(Box::new(drop(DropState::Cancelled)))),
+        ("", DropReply::Claim(claim(ClaimState::Held { until: at(200), lock }))),
+        ("", DropReply::Claims(all, Some(17))),
+        ("last-page", DropReply::Claims(Vec::new(), None)),
+        ("", DropReply::Done),
+    ]
+}
+
+fn messages() -> Messages<FlashDrop> {
+    let rejections = vec![
+        ("", DropRejection::NotFound),
+        ("", DropRejection::ClaimNotFound),
+        ("", DropRejection::ItemNotFound { sku: Some(sku("MUG")) }),
+        ("without-sku", DropRejection::ItemNotFound { sku: None }),
+        ("", DropRejection::KeyReused(KeyReused)),
+        ("", DropRejection::SoldOut { available: 1, may_return: true }),
+        ("", DropRejection::LimitReached { remaining: 2 }),
+        ("", DropRejection::NetworkLimit { remaining: 3 }),
+        ("", DropRejection::NotOpen { starts_at: Some(at(60)) }),
+        ("not-published", DropRejection::NotOpen { starts_at: None }),
+        ("", DropRejection::Ended),
+        ("", DropRejection::AccountRequired),
+        ("", DropRejection::AlreadySold),
+        ("", DropRejection::AlreadyReleased),
+        ("", DropRejection::CheckoutInProgress { checkout: CheckoutId(id(60)) }),
+        ("", DropRejection::TooManyCheckouts),
+        ("", DropRejection::TooManyClaims),
+        ("", DropRejection::TooManyOwnClaims),
+        ("", DropRejection::TooLate),
+        ("", DropRejection::InsufficientStock { sku: sku("SHIRT-M"), available: 49 }),
+        ("", DropRejection::StaleVersion { current: 5 }),
+        ("", DropRejection::NotAllowed { why: "a draft cannot end".into() }),
+        ("", DropRejection::Invalid { pointer: "/ends_at".to_owned(), why: "is out of range".into() }),
+    ];
+    Messages { commands: commands(), replies: replies(), rejections }
 }

@@ -1,16 +1,21 @@
 //! Samples of orders.
 
 use engine::{
+    aggregate::KeyReused,
     id::{
-        CheckoutId, ClaimId, ClaimRef, ContactId, DropId, FulfillmentId, HoldId, OrderId, PaymentId, ProductId,
-        RefundId, SubjectId,
+        CheckoutId, ClaimId, ClaimRef, ContactId, DropId, FulfillmentId, HoldId, OrderId, OrderLineId, PaymentId,
+        ProductId, RefundId, SubjectId,
     },
-    order::{Details, LineRefund, LineSource, LineUnits, Order, OrderEvent, OrderLine, OrderTotals},
+    order::{
+        Change, Details, FulfillmentState, LineRefund, LineSource, LineUnits, Order, OrderCommand, OrderEvent,
+        OrderLine, OrderPaymentState, OrderRejection, OrderReply, OrderTotals, OrderView, Status,
+    },
     product::OptionValue,
 };
 
 use crate::{
-    Golden, Sampled,
+    Golden, Messages, Sampled,
+    drops::buyer,
     samples::{at, dollars, id, processed, sku, tenant, units},
 };
 
@@ -150,6 +155,105 @@ impl Sampled for Order {
                 },
             ),
         ];
-        Golden { history, others, sorts }
+        Golden { history, others, sorts, messages: messages() }
     }
+}
+
+variants! {
+    OrderCommand: Place, MarkPaid, CaptureFailed, Cancel, Refund, RefundLines, Fulfil, ChangeTracking, View,
+}
+variants! { OrderReply: Order }
+variants! {
+    OrderRejection: NotFound, KeyReused, NotAllowed, RefundInProgress, RefundTooLarge, FulfillmentNotFound, TooManyUnits,
+    TooManyFulfillments, TooManyRefunds, RefundFailed, Invalid,
+}
+
+fn commands() -> Vec<(&'static str, OrderCommand)> {
+    let Details { tenant, order, number, buyer: subject, contact, checkout, payment, lines, totals, at: _ } = details();
+    let (reason, line) = (|| "a scratch".to_owned(), OrderLineId(id(16)));
+    let (fulfillment, tracking) = (FulfillmentId(id(14)), Some("1Z999AA10123456784".to_owned()));
+    let place =
+        OrderCommand::Place { tenant, order, number, buyer: subject, contact, checkout, payment, lines, totals };
+    vec![
+        ("", place),
+        ("", OrderCommand::MarkPaid),
+        ("", OrderCommand::CaptureFailed),
+        ("", OrderCommand::Cancel { reason: reason(), restock: true }),
+        ("", OrderCommand::Refund { amount: dollars(521), reason: reason(), restock: true }),
+        ("", OrderCommand::RefundLines { lines: vec![(line, units(1), true)], reason: reason() }),
+        ("", OrderCommand::Fulfil { lines: None, tracking: None }),
+        ("of-lines", OrderCommand::Fulfil { lines: Some(vec![(line, units(1))]), tracking: tracking.clone() }),
+        ("", OrderCommand::ChangeTracking { fulfillment, tracking }),
+        ("removed", OrderCommand::ChangeTracking { fulfillment, tracking: None }),
+        ("", OrderCommand::View { viewer: Some(buyer()) }),
+        ("of-the-merchant", OrderCommand::View { viewer: None }),
+    ]
+}
+
+fn replies() -> Vec<(&'static str, OrderReply)> {
+    let (fulfillment, tracking) = (FulfillmentId(id(14)), Some("1Z999AA10123456784".to_owned()));
+    let changes = vec![
+        Change::Shipped {
+            fulfillment,
+            lines: vec![LineUnits { line: 0, units: 1 }],
+            tracking: tracking.clone(),
+            at: at(50),
+        },
+        Change::TrackingChanged { fulfillment, tracking: None, at: at(60) },
+        Change::Refunded { lines: vec![LineRefund { line: 0, units: 1, restock: true }] },
+    ];
+    let changed = Status {
+        payment_state: OrderPaymentState::PartiallyRefunded,
+        fulfillment_state: FulfillmentState::PartiallyFulfilled,
+        refunded: 521,
+        paid_at: Some(at(1)),
+        fulfilled_at: Some(at(50)),
+        cancelled_at: Some(at(70)),
+        tracking,
+        restocked: true,
+    };
+    let seen = |status, changes| {
+        let Details { order, number, buyer, contact, checkout, payment, lines, totals, at, .. } = details();
+        OrderReply::Order(Box::new(OrderView {
+            id: order,
+            number,
+            buyer,
+            contact,
+            checkout,
+            payment,
+            lines,
+            totals,
+            refunded: dollars(521),
+            placed_at: at,
+            status,
+            changes,
+        }))
+    };
+    let of = |payment_state, fulfillment_state| {
+        seen(Status { payment_state, fulfillment_state, ..Status::default() }, Vec::new())
+    };
+    vec![
+        ("", seen(Status::default(), Vec::new())),
+        ("changed", seen(changed, changes)),
+        ("fulfilled", of(OrderPaymentState::Paid, FulfillmentState::Fulfilled)),
+        ("cancelled", of(OrderPaymentState::Refunded, FulfillmentState::Cancelled)),
+        ("failed", of(OrderPaymentState::Failed, FulfillmentState::Cancelled)),
+    ]
+}
+
+fn messages() -> Messages<Order> {
+    let rejections = vec![
+        ("", OrderRejection::NotFound),
+        ("", OrderRejection::KeyReused(KeyReused)),
+        ("", OrderRejection::NotAllowed { why: "the order is paid".into() }),
+        ("", OrderRejection::RefundInProgress),
+        ("", OrderRejection::RefundTooLarge { refundable: dollars(7_000) }),
+        ("", OrderRejection::FulfillmentNotFound),
+        ("", OrderRejection::TooManyUnits { line: OrderLineId(id(16)), remaining: 1 }),
+        ("", OrderRejection::TooManyFulfillments),
+        ("", OrderRejection::TooManyRefunds),
+        ("", OrderRejection::RefundFailed { code: "try_later".to_owned() }),
+        ("", OrderRejection::Invalid { pointer: "/lines".into(), why: "is empty".into() }),
+    ];
+    Messages { commands: commands(), replies: replies(), rejections }
 }

@@ -1,12 +1,13 @@
 //! Samples of payments.
 
 use engine::{
+    aggregate::KeyReused,
     id::{CommandId, PaymentId, RefundId},
-    payment::{Payment, PaymentEvent},
+    payment::{Payment, PaymentCommand, PaymentEvent, PaymentRejection, PaymentReply, PaymentState, PaymentView},
 };
 
 use crate::{
-    Golden, Sampled,
+    Golden, Messages, Sampled,
     samples::{at, dollars, id, tenant},
 };
 
@@ -51,6 +52,68 @@ impl Sampled for Payment {
             PaymentEvent::VoidAsked { command: CommandId(id(8)), at: at(64) },
             PaymentEvent::Voided { at: at(65) },
         ];
-        Golden { history, others, sorts: Vec::new() }
+        Golden { history, others, sorts: Vec::new(), messages: messages() }
     }
+}
+
+variants! { PaymentCommand: Authorise, Confirm, Capture, Void, Refund, View }
+variants! { PaymentReply: Payment, Voided }
+variants! {
+    PaymentRejection: NotFound, KeyReused, Voided, AlreadyCaptured, CaptureFailed, RefundFailed, RefundTooLarge,
+    TooManyRefunds, NotAllowed, Invalid,
+}
+
+fn messages() -> Messages<Payment> {
+    let commands = vec![
+        (
+            "",
+            PaymentCommand::Authorise {
+                tenant: tenant(),
+                payment: PaymentId(id(1)),
+                provider: "sandbox".to_owned(),
+                token: "tok_challenge".to_owned(),
+                amount: dollars(12_345),
+            },
+        ),
+        ("", PaymentCommand::Confirm),
+        ("", PaymentCommand::Capture),
+        ("", PaymentCommand::Void),
+        ("", PaymentCommand::Refund { refund: RefundId(id(11)), amount: dollars(345) }),
+        ("", PaymentCommand::View),
+    ];
+    let seen = |state| {
+        PaymentReply::Payment(PaymentView {
+            id: PaymentId(id(1)),
+            provider: "sandbox".to_owned(),
+            state,
+            amount: dollars(12_345),
+            captured: dollars(12_345),
+            refunded: dollars(345),
+        })
+    };
+    let code = || "card_declined".to_owned();
+    let challenge = PaymentState::RequiresAction { url: "https://bank.test/3ds/1".to_owned(), expires_at: at(900) };
+    let replies = vec![
+        ("", seen(PaymentState::Captured)),
+        ("pending", seen(PaymentState::Pending)),
+        ("requires-action", seen(challenge)),
+        ("authorised", seen(PaymentState::Authorised)),
+        ("declined", seen(PaymentState::Declined { code: code() })),
+        ("voided", seen(PaymentState::Voided)),
+        ("failed", seen(PaymentState::Failed { code: code() })),
+        ("", PaymentReply::Voided),
+    ];
+    let rejections = vec![
+        ("", PaymentRejection::NotFound),
+        ("", PaymentRejection::KeyReused(KeyReused)),
+        ("", PaymentRejection::Voided),
+        ("", PaymentRejection::AlreadyCaptured),
+        ("", PaymentRejection::CaptureFailed { code: code() }),
+        ("", PaymentRejection::RefundFailed { code: code() }),
+        ("", PaymentRejection::RefundTooLarge { refundable: dollars(45) }),
+        ("", PaymentRejection::TooManyRefunds),
+        ("", PaymentRejection::NotAllowed { why: "the payment is not captured".into() }),
+        ("", PaymentRejection::Invalid { pointer: "/amount".into(), why: "is out of range".into() }),
+    ];
+    Messages { commands, replies, rejections }
 }

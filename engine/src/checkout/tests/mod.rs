@@ -236,6 +236,7 @@ fn said(request: &Request) -> String {
         Request::Order(_, command) => format!("{command:?}"),
         Request::Payment(_, command) => format!("{command:?}"),
         Request::Product(_, command) => format!("{command:?}"),
+        Request::OrderNumbers(_, command) => format!("{command:?}"),
         _ => rest.to_owned(),
     };
     let command = command.split([' ', '(', ')']).next().unwrap_or_default();

@@ -45,7 +45,7 @@ fn a_cancellation_gives_back_what_earlier_refunds_left() {
 fn units_come_back_with_a_refund_of_all_that_is_left_alone() {
     let mut order = given_paid();
     let refused = refusal(order.ask(refund(100, true)));
-    assert!(matches!(refused, OrderRejection::NotAllowed { why } if why.contains("without restock")), "{refused:?}");
+    assert!(matches!(&refused, OrderRejection::NotAllowed { why } if why.contains("without restock")), "{refused:?}");
     assert!(order.open.is_empty(), "nothing is asked for");
 
     order.ask(refund(100, false));
