@@ -43,7 +43,7 @@ pub(crate) fn checkout(options: &Options) -> Result<Vec<Row>> {
             let mut driver = Driver::connect(shop.address(), options.clients)?;
             let window: Window = driver.run(&mut Http { work: &mut shopping }, &plan, server.pid())?;
             eprintln!(
-                "round {round} of {}: {}: {:.0}/s, p50 {:.2} ms, p99 {:.2} ms, {} refused, {} looks at pending ones",
+                "round {round} of {}: {}: {:.0}/s, p50 {:.2} ms, p99 {:.2} ms, {} refused, {} polls of pending ones",
                 options.rounds,
                 row.name,
                 window.per_second(),

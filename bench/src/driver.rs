@@ -330,7 +330,7 @@ impl Driver {
     fn go_on(&mut self, index: usize, verdict: Verdict, run: &mut Run<'_>) -> Result<()> {
         let connection = &mut self.connections[index];
         let Some(due) = connection.due.take() else {
-            return Err(BenchError::Setup(format!("{} answered what nobody asked", run.dialect.peer())));
+            return Err(BenchError::Setup(format!("{} sent an unexpected answer", run.dialect.peer())));
         };
         if verdict == Verdict::Step {
             // The operation continues even after the end of the window: half an operation is not a result.

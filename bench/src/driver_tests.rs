@@ -192,7 +192,7 @@ fn a_request_larger_than_the_socket_takes_arrives_whole() {
 }
 
 #[test]
-fn an_unexpected_answer_ends_the_run_with_what_it_said() {
+fn an_unexpected_answer_ends_the_run_with_its_text() {
     let address = server(|_| b"HTTP/1.1 409 Conflict\r\nContent-Length: 8\r\n\r\nsold_out".to_vec());
     let error = run(address, 2, &mut Posts::new(5), &Plan::all_of_it()).expect_err("a surprise").to_string();
     assert!(error.contains("409") && error.contains("sold_out"), "{error}");

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_guest_is_used_to_the_cap_and_none_beyond_on_one_connection_only() {
+    fn every_guest_claims_up_to_the_limit_on_one_connection_only() {
         for (guests, connections) in [(1, 1), (7, 3), (100, 3), (256, 16), (1_000, 7)] {
             let mut walk = Walk::new(guests, connections, 5);
             let mut uses: HashMap<usize, (usize, u64)> = HashMap::new();

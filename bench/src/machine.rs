@@ -149,7 +149,7 @@ fn load_average() -> f64 {
 pub(crate) fn wait_until_calm(wait_max: Duration, force: bool) -> Result<(f64, bool)> {
     let allowed = LOAD_PER_CORE_MAX * cores() as f64;
     let start = Instant::now();
-    let mut told = false;
+    let mut is_reported = false;
     loop {
         let load = load_average();
         if load <= allowed {
@@ -162,10 +162,10 @@ pub(crate) fn wait_until_calm(wait_max: Duration, force: bool) -> Result<(f64, b
         if start.elapsed() >= wait_max {
             return Err(BenchError::Busy { load, allowed, busiest: busiest() });
         }
-        if !told {
+        if !is_reported {
             let seconds = wait_max.as_secs();
             eprintln!("load average {load:.2}, waiting at most {seconds} s until it is {allowed:.2}");
-            told = true;
+            is_reported = true;
         }
         std::thread::sleep(Duration::from_secs(2));
     }

@@ -34,8 +34,8 @@ pub(crate) fn page(options: &Options) -> Result<Page> {
     if options.quick {
         node.env("CROWD", "100").env("TAPS", "20");
     }
-    let said = run(&mut node, "the drop page in Chromium")?;
-    read(&said, "the figures of the page").map(Page)
+    let output = run(&mut node, "the drop page in Chromium")?;
+    read(&output, "the figures of the page").map(Page)
 }
 
 /// Measures well-behaved clients beside hostile ones. Requires python3 with venv.
@@ -45,8 +45,8 @@ pub(crate) fn faults(options: &Options) -> Result<Faults> {
     checks.arg("faults").env("FUSION_BIN", &options.binary);
     run(&mut checks, "hostile clients")?;
     let path = options.repository.join("target/live-checks/faults.json");
-    let said = fs::read_to_string(&path).doing(format!("reading {}", path.display()))?;
-    read(&said, "what hostile clients did").map(Faults)
+    let output = fs::read_to_string(&path).doing(format!("reading {}", path.display()))?;
+    read(&output, "the report of hostile clients").map(Faults)
 }
 
 fn run(command: &mut Command, what: &str) -> Result<String> {
@@ -54,17 +54,17 @@ fn run(command: &mut Command, what: &str) -> Result<String> {
     match output.status.success() {
         true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
         false => {
-            let said = [&output.stdout[..], &output.stderr[..]].concat();
-            let said = String::from_utf8_lossy(&said).into_owned();
-            let last: Vec<&str> = said.lines().rev().take(12).collect();
+            let text = [&output.stdout[..], &output.stderr[..]].concat();
+            let text = String::from_utf8_lossy(&text).into_owned();
+            let last: Vec<&str> = text.lines().rev().take(12).collect();
             let last: Vec<&str> = last.into_iter().rev().collect();
             Err(BenchError::Setup(format!("{what}: {}\n{}", output.status, last.join("\n"))))
         }
     }
 }
 
-fn read(said: &str, what: &str) -> Result<Value> {
-    serde_json::from_str(said).map_err(|error| BenchError::Setup(format!("{what}: {error}")))
+fn read(output: &str, what: &str) -> Result<Value> {
+    serde_json::from_str(output).map_err(|error| BenchError::Setup(format!("{what}: {error}")))
 }
 
 fn number(value: &Value, pointer: &str) -> f64 {

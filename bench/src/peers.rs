@@ -24,7 +24,7 @@ pub(crate) struct Peer {
 #[derive(Debug)]
 pub(crate) struct Peers {
     script: Child,
-    said: HashMap<String, String>,
+    reported: HashMap<String, String>,
 }
 
 impl Peers {
@@ -39,15 +39,15 @@ impl Peers {
             .stdout(Stdio::piped())
             .spawn()
             .doing(format!("starting {}", script.display()))?;
-        let mut said = HashMap::new();
+        let mut reported = HashMap::new();
         let output = child.stdout.take().map(BufReader::new);
         for line in output.into_iter().flat_map(BufRead::lines) {
             let line = line.doing("reading from peers.sh")?;
             if line == "READY" {
-                return Ok(Self { script: child, said });
+                return Ok(Self { script: child, reported });
             }
             if let Some((name, value)) = line.split_once('=') {
-                said.insert(name.to_owned(), value.to_owned());
+                reported.insert(name.to_owned(), value.to_owned());
             }
         }
         let status = child.wait().doing("waiting for peers.sh")?;
@@ -56,12 +56,12 @@ impl Peers {
 
     /// The address and process of a peer, as the script reported them.
     pub(crate) fn peer(&self, name: &str) -> Result<Peer> {
-        let said = |what: &str| self.said.get(&format!("{name}_{what}")).map(String::as_str);
-        let address = said("address").and_then(|address| address.parse().ok());
-        let pid = said("pid").and_then(|pid| pid.parse().ok());
+        let reported = |what: &str| self.reported.get(&format!("{name}_{what}")).map(String::as_str);
+        let address = reported("address").and_then(|address| address.parse().ok());
+        let pid = reported("pid").and_then(|pid| pid.parse().ok());
         match (address, pid) {
             (Some(address), Some(pid)) => Ok(Peer { address, pid }),
-            _ => Err(BenchError::Setup(format!("peers.sh did not say where {name} is: {:?}", self.said))),
+            _ => Err(BenchError::Setup(format!("peers.sh did not report the address of {name}: {:?}", self.reported))),
         }
     }
 }

@@ -159,7 +159,7 @@ pub(crate) fn busiest() -> String {
     let name = |pid: u32| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned();
     let list: Vec<String> =
         used.iter().take(3).map(|(ticks, pid)| format!("{} (pid {pid}, {ticks} % of a core)", name(*pid))).collect();
-    if list.is_empty() { "nobody right now".to_owned() } else { list.join(", ") }
+    if list.is_empty() { "none at present".to_owned() } else { list.join(", ") }
 }
 
 /// `VmRSS` of one process, in bytes.

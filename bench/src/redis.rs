@@ -193,7 +193,7 @@ impl Control {
         for argument in arguments {
             bulk(&mut request, argument.as_bytes());
         }
-        self.stream.get_mut().write_all(&request).doing("asking redis")?;
+        self.stream.get_mut().write_all(&request).doing("sending a request to redis")?;
         self.reply()
     }
 
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_of_many_is_done_with_its_last_answer() {
+    fn a_write_of_many_completes_with_its_last_answer() {
         let mut reservations = Reservations::new("sha", 1, 10, 1, 3);
         let mut out = Vec::new();
         assert!(reservations.ask(0, &mut out));

@@ -280,7 +280,7 @@ fn cold_start_facts(cold_start: &ColdStart, facts: &mut Vec<[String; 3]>) {
         ms(stall.with_snapshot_ms_max, &unseen),
         String::new(),
     ]);
-    facts.push(plain("the same in 5 s without one", ms(stall.without_ms_max, "no such time")));
+    facts.push(plain("the same in 5 s without one", ms(stall.without_ms_max, "not measured")));
     facts.push(plain("p99.9 of all of them", ms(Some(stall.p999_ms), "")));
     facts.push([
         "no freeze longer than, by the server's own metric".to_owned(),
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ratio_is_of_the_medians_and_stands_beside_its_goal() {
+    fn the_ratio_of_the_medians_is_shown_next_to_its_goal() {
         let ours = row("fusion REST", None, &[90, 60, 10_000]);
         let redis = row("Redis", None, &[1, 30, 45]);
         assert_eq!(ratio(&redis, Some(ours.per_second())), "3.00 × (goal ≥ 1.2)");

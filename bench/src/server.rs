@@ -79,7 +79,7 @@ impl Server {
 
     /// Returns an error with the end of the log if the process has ended.
     pub(crate) fn check_alive(&mut self) -> Result<()> {
-        match self.child.try_wait().doing("looking at fusion")? {
+        match self.child.try_wait().doing("checking the fusion process")? {
             None => Ok(()),
             Some(status) => Err(BenchError::Setup(format!("fusion ended with {status}:\n{}", self.end_of_log()))),
         }
@@ -114,11 +114,11 @@ impl Server {
             .arg(&self.data_dir)
             .output()
             .doing("running fusion token")?;
-        let said = String::from_utf8_lossy(&output.stdout);
-        let token = said.split_ascii_whitespace().rfind(|word| word.matches('.').count() == 2);
+        let text = String::from_utf8_lossy(&output.stdout);
+        let token = text.split_ascii_whitespace().rfind(|word| word.matches('.').count() == 2);
         token.filter(|_| output.status.success()).map(str::to_owned).ok_or_else(|| {
             let complaint = String::from_utf8_lossy(&output.stderr);
-            BenchError::Setup(format!("fusion token gave no token ({}): {said}{complaint}", output.status))
+            BenchError::Setup(format!("fusion token gave no token ({}): {text}{complaint}", output.status))
         })
     }
 

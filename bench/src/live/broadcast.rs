@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::{
-    crowd::Door,
-    speech::{Spelling, field, number},
+    crowd::Endpoint,
+    encoding::{Encoding, field, number},
 };
 use crate::{
     error::{BenchError, Doing, Result},
@@ -21,7 +21,7 @@ use crate::{
 
 /// The meaning of a message from a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Said {
+pub(crate) enum ServerMessage {
     /// The connection is subscribed; this many facts came before.
     Subscribed(u64),
     /// A fact, with its number.
@@ -43,17 +43,17 @@ pub(crate) trait Broadcaster {
     /// Its process.
     fn pid(&self) -> u32;
     /// The endpoint for subscribers.
-    fn door(&self) -> Door<'_>;
+    fn endpoint(&self) -> Endpoint<'_>;
     /// The first message of a subscriber. May be empty.
     fn greeting(&self) -> Vec<u8>;
     /// The endpoint of the connection that requests bursts, and the first message on it.
-    fn control(&self) -> (Door<'_>, Vec<u8>);
+    fn control(&self) -> (Endpoint<'_>, Vec<u8>);
     /// Creates what `facts` facts require.
     fn prepare(&mut self, facts: usize) -> Result<()>;
     /// Builds the message that requests a burst.
     fn burst(&mut self, facts: usize) -> Result<Vec<u8>>;
     /// Interprets a message.
-    fn hear(&self, message: &[u8]) -> Result<Said>;
+    fn parse(&self, message: &[u8]) -> Result<ServerMessage>;
 }
 
 /// Starts a broadcasting server.
@@ -66,18 +66,18 @@ pub(crate) fn start(options: &Options, which: Broadcasting) -> Result<Box<dyn Br
 }
 
 /// Interprets a JSON message from `fusion`.
-pub(crate) fn hear_fusion(message: &[u8]) -> Result<Said> {
+pub(crate) fn parse_fusion(message: &[u8]) -> Result<ServerMessage> {
     let odd = || BenchError::unexpected("a message from fusion", 0, message);
     let offset = || field(message, b"\"offset\":").ok_or_else(odd);
     let begins = |op: &str| message.starts_with(format!("{{\"op\":\"{op}\"").as_bytes());
     Ok(match message {
         // A fact's offset comes before its data, which contains none.
-        _ if begins("event") => Said::Fact(offset()?),
+        _ if begins("event") => ServerMessage::Fact(offset()?),
         // A drop's state contains no other offset.
-        _ if begins("subscribed") => Said::Subscribed(offset()?),
-        _ if begins("ping") => Said::Ping,
-        _ if begins("welcome") || begins("state") => Said::Other,
-        _ => Said::Made(Spelling::Json.replies(message, |_, status| match status {
+        _ if begins("subscribed") => ServerMessage::Subscribed(offset()?),
+        _ if begins("ping") => ServerMessage::Ping,
+        _ if begins("welcome") || begins("state") => ServerMessage::Other,
+        _ => ServerMessage::Made(Encoding::Json.replies(message, |_, status| match status {
             201 => Ok(()),
             status => Err(BenchError::unexpected("a command over WebSocket", status, message)),
         })?),
@@ -122,22 +122,22 @@ impl Broadcaster for Orders {
         self.server.pid()
     }
 
-    fn door(&self) -> Door<'_> {
-        Door {
+    fn endpoint(&self) -> Endpoint<'_> {
+        Endpoint {
             peer: "fusion",
             address: self.server.address(),
             path: "/v1/ws",
-            protocol: Some(Spelling::Json.protocol()),
+            protocol: Some(Encoding::Json.protocol()),
         }
     }
 
     fn greeting(&self) -> Vec<u8> {
-        let hello = String::from_utf8(Spelling::Json.hello(self.shop.vendor())).unwrap_or_default();
+        let hello = String::from_utf8(Encoding::Json.hello(self.shop.vendor())).unwrap_or_default();
         format!("[{hello},{{\"op\":\"subscribe\",\"topic\":\"orders\"}}]").into_bytes()
     }
 
-    fn control(&self) -> (Door<'_>, Vec<u8>) {
-        (self.door(), Spelling::Json.hello(self.shop.vendor()))
+    fn control(&self) -> (Endpoint<'_>, Vec<u8>) {
+        (self.endpoint(), Encoding::Json.hello(self.shop.vendor()))
     }
 
     fn prepare(&mut self, facts: usize) -> Result<()> {
@@ -165,8 +165,8 @@ impl Broadcaster for Orders {
         Ok(format!("[{}]", commands.join(",")).into_bytes())
     }
 
-    fn hear(&self, message: &[u8]) -> Result<Said> {
-        hear_fusion(message)
+    fn parse(&self, message: &[u8]) -> Result<ServerMessage> {
+        parse_fusion(message)
     }
 }
 
@@ -202,11 +202,11 @@ impl Script {
         Ok(Self { name, about: format!("{name}: {version}, {how}, 128 bytes of text"), address, child })
     }
 
-    fn at<'a>(&self, path: &'a str) -> Door<'a>
+    fn at<'a>(&self, path: &'a str) -> Endpoint<'a>
     where
         Self: 'a,
     {
-        Door { peer: self.name, address: self.address, path, protocol: None }
+        Endpoint { peer: self.name, address: self.address, path, protocol: None }
     }
 }
 
@@ -231,7 +231,7 @@ impl Broadcaster for Script {
         self.child.id()
     }
 
-    fn door(&self) -> Door<'_> {
+    fn endpoint(&self) -> Endpoint<'_> {
         self.at("/")
     }
 
@@ -239,7 +239,7 @@ impl Broadcaster for Script {
         Vec::new()
     }
 
-    fn control(&self) -> (Door<'_>, Vec<u8>) {
+    fn control(&self) -> (Endpoint<'_>, Vec<u8>) {
         (self.at("/control"), Vec::new())
     }
 
@@ -251,20 +251,20 @@ impl Broadcaster for Script {
         Ok(facts.to_string().into_bytes())
     }
 
-    fn hear(&self, message: &[u8]) -> Result<Said> {
-        hear_script(message)
+    fn parse(&self, message: &[u8]) -> Result<ServerMessage> {
+        parse_script(message)
     }
 }
 
 /// Interprets a message of `bench/peers/*.js`: `+` with the number of earlier facts, `=` for a burst that is made, or a
 /// fact with its number.
-fn hear_script(message: &[u8]) -> Result<Said> {
+fn parse_script(message: &[u8]) -> Result<ServerMessage> {
     let odd = || BenchError::unexpected("a message from a peer", 0, message);
     let of = |text: &[u8]| number(text).map(|(number, _)| number).ok_or_else(odd);
     Ok(match message {
-        [b'+', rest @ ..] => Said::Subscribed(of(rest)?),
-        [b'=', ..] => Said::Made(1),
-        _ => Said::Fact(of(message)?),
+        [b'+', rest @ ..] => ServerMessage::Subscribed(of(rest)?),
+        [b'=', ..] => ServerMessage::Made(1),
+        _ => ServerMessage::Fact(of(message)?),
     })
 }
 
@@ -310,26 +310,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_fusion_says_is_told_apart() {
-        let hear = |message: &str| hear_fusion(message.as_bytes()).map_err(|error| error.to_string());
+    fn messages_of_fusion_are_distinguished() {
+        let parse = |message: &str| parse_fusion(message.as_bytes()).map_err(|error| error.to_string());
         let event = r#"{"op":"event","topic":"orders","offset":17,"type":"order_changed","data":{"order_id":"X"}}"#;
-        assert_eq!(hear(event), Ok(Said::Fact(17)));
+        assert_eq!(parse(event), Ok(ServerMessage::Fact(17)));
         let subscribed = r#"{"op":"subscribed","topic":"orders","epoch":"3f","offset":4,"state":{}}"#;
-        assert_eq!(hear(subscribed), Ok(Said::Subscribed(4)));
-        assert_eq!(hear(r#"{"op":"ping"}"#), Ok(Said::Ping));
-        assert_eq!(hear(r#"{"op":"welcome","server_time":1}"#), Ok(Said::Other));
+        assert_eq!(parse(subscribed), Ok(ServerMessage::Subscribed(4)));
+        assert_eq!(parse(r#"{"op":"ping"}"#), Ok(ServerMessage::Ping));
+        assert_eq!(parse(r#"{"op":"welcome","server_time":1}"#), Ok(ServerMessage::Other));
         let replies = r#"[{"op":"reply","id":1,"status":201},{"op":"reply","id":2,"status":201}]"#;
-        assert_eq!(hear(replies), Ok(Said::Made(2)));
-        assert!(hear(r#"{"op":"reply","id":1,"status":409}"#).is_err());
-        assert!(hear("nonsense").is_err());
+        assert_eq!(parse(replies), Ok(ServerMessage::Made(2)));
+        assert!(parse(r#"{"op":"reply","id":1,"status":409}"#).is_err());
+        assert!(parse("nonsense").is_err());
     }
 
     #[test]
-    fn what_the_scripts_say_is_told_apart() {
-        let hear = |message: &str| hear_script(message.as_bytes()).map_err(|error| error.to_string());
-        assert_eq!(hear("+12"), Ok(Said::Subscribed(12)));
-        assert_eq!(hear("=112"), Ok(Said::Made(1)));
-        assert_eq!(hear(&format!("{:0>12}{}", 13, ".".repeat(116))), Ok(Said::Fact(13)));
-        assert!(hear("....").is_err());
+    fn messages_of_the_scripts_are_distinguished() {
+        let parse = |message: &str| parse_script(message.as_bytes()).map_err(|error| error.to_string());
+        assert_eq!(parse("+12"), Ok(ServerMessage::Subscribed(12)));
+        assert_eq!(parse("=112"), Ok(ServerMessage::Made(1)));
+        assert_eq!(parse(&format!("{:0>12}{}", 13, ".".repeat(116))), Ok(ServerMessage::Fact(13)));
+        assert!(parse("....").is_err());
     }
 }

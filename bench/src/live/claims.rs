@@ -6,8 +6,8 @@
 //! sequences of drops. Each window has a new server: at these rates the holds of a whole run would fill the memory.
 
 use super::{
-    speech::{ClaimWriter, Spelling},
-    websocket::{self, Talk, WebSocket},
+    encoding::{ClaimWriter, Encoding},
+    websocket::{self, Workload, WebSocket},
 };
 use crate::{
     driver::{Driver, Verdict, Window},
@@ -49,14 +49,14 @@ pub(crate) fn claims(options: &Options, wanted: &LiveOptions) -> Result<LiveClai
     let batch = usize::from(wanted.batch);
     let peers = Peers::start(&options.peers_script(), &["redis"], &options.work_dir, options.clients)?;
     let redis = |batch| Redis::prepare_afresh(&peers.peer("redis")?, REDIS_GUESTS, batch);
-    let fusion = |spelling, batch| Fusion { options: options.clone(), spelling, batch };
+    let fusion = |encoding, batch| Fusion { options: options.clone(), encoding, batch };
     let batches = [1, 1, 1, batch, batch, batch];
     let mut contenders: Vec<Box<dyn Contender>> = vec![
-        Box::new(fusion(Spelling::Json, 1)),
-        Box::new(fusion(Spelling::Protobuf, 1)),
+        Box::new(fusion(Encoding::Json, 1)),
+        Box::new(fusion(Encoding::Protobuf, 1)),
         Box::new(redis(1)?),
-        Box::new(fusion(Spelling::Json, batch)),
-        Box::new(fusion(Spelling::Protobuf, batch)),
+        Box::new(fusion(Encoding::Json, batch)),
+        Box::new(fusion(Encoding::Protobuf, batch)),
         Box::new(redis(batch)?),
     ];
     let closed = vec![Pace::Closed; contenders.len()];
@@ -69,14 +69,14 @@ pub(crate) fn claims(options: &Options, wanted: &LiveOptions) -> Result<LiveClai
 /// The server under test.
 struct Fusion {
     options: Options,
-    spelling: Spelling,
+    encoding: Encoding,
     batch: usize,
 }
 
 impl Contender for Fusion {
     fn name(&self) -> String {
         let many = if self.batch > 1 { format!(" × {}", self.batch) } else { String::new() };
-        format!("fusion {}{many}", self.spelling.name())
+        format!("fusion {}{many}", self.encoding.name())
     }
 
     fn about(&self) -> String {
@@ -84,7 +84,7 @@ impl Contender for Fusion {
             "{}: {}, GET /v1/ws, {}, {} create_claim in a message, one message in flight on each connection",
             self.name(),
             self.options.binary_named(),
-            self.spelling.protocol(),
+            self.encoding.protocol(),
             self.batch
         )
     }
@@ -105,14 +105,14 @@ impl Contender for Fusion {
 
         let mut streams = Vec::with_capacity(clients);
         for token in &guests.tokens {
-            let (mut stream, _) = websocket::open(server.address(), "/v1/ws", Some(self.spelling.protocol()))?;
-            let welcome = websocket::say_and_hear(&mut stream, self.spelling.opcode(), &self.spelling.hello(token))?;
-            if !self.spelling.is_welcome(&welcome) {
+            let (mut stream, _) = websocket::open(server.address(), "/v1/ws", Some(self.encoding.protocol()))?;
+            let welcome = websocket::exchange(&mut stream, self.encoding.opcode(), &self.encoding.hello(token))?;
+            if !self.encoding.is_welcome(&welcome) {
                 return Err(BenchError::unexpected("the answer to hello", 0, &welcome));
             }
             streams.push(stream);
         }
-        let mut claims = Claims::new(self.spelling, &drops, clients, self.batch, lanes);
+        let mut claims = Claims::new(self.encoding, &drops, clients, self.batch, lanes);
         let mut window = Driver::over(streams)?.run(&mut WebSocket::new(&mut claims), plan, server.pid())?;
         // By the server's own count each drop has exactly the claims that were acknowledged.
         for (drop, taken) in drops.iter().zip(&claims.taken) {
@@ -134,7 +134,7 @@ impl Contender for Fusion {
 
 /// The claims of each connection: a hundred of each drop, one drop after the other, `batch` in a message.
 struct Claims<'a> {
-    spelling: Spelling,
+    encoding: Encoding,
     writer: ClaimWriter,
     drops: &'a [String],
     batch: usize,
@@ -160,10 +160,10 @@ struct Conversation {
 }
 
 impl<'a> Claims<'a> {
-    fn new(spelling: Spelling, drops: &'a [String], connections: usize, batch: usize, lanes: usize) -> Self {
+    fn new(encoding: Encoding, drops: &'a [String], connections: usize, batch: usize, lanes: usize) -> Self {
         Self {
-            spelling,
-            writer: ClaimWriter::new(spelling, SKU, 1),
+            encoding,
+            writer: ClaimWriter::new(encoding, SKU, 1),
             drops,
             batch,
             lanes,
@@ -180,48 +180,48 @@ fn drop_of(connection: usize, claim: u64, lanes: usize) -> usize {
     (claim / UNITS_PER_BUYER_MAX) as usize * lanes + connection % lanes
 }
 
-impl Talk for Claims<'_> {
+impl Workload for Claims<'_> {
     fn opcode(&self) -> u8 {
-        self.spelling.opcode()
+        self.encoding.opcode()
     }
 
     fn ask(&mut self, connection: usize, message: &mut Vec<u8>) -> bool {
-        let talk = &mut self.talks[connection];
+        let workload = &mut self.talks[connection];
         let lanes = self.lanes;
         let drop_of = |claim| drop_of(connection, claim, lanes);
-        if drop_of(talk.asked + self.batch as u64 - 1) >= self.drops.len() {
+        if drop_of(workload.asked + self.batch as u64 - 1) >= self.drops.len() {
             return false;
         }
-        let first = talk.asked;
+        let first = workload.asked;
         let claims = (0..self.batch).map(|index| first + index as u64);
         self.writer.write(claims.map(|claim| (claim, &self.drops[drop_of(claim)][..])), message);
-        *talk = Conversation { asked: first + self.batch as u64, waiting: self.batch, refused: false };
+        *workload = Conversation { asked: first + self.batch as u64, waiting: self.batch, refused: false };
         true
     }
 
-    fn heard(&mut self, connection: usize, message: &[u8]) -> Result<Verdict> {
-        let (talk, taken, lanes) = (&mut self.talks[connection], &mut self.taken, self.lanes);
+    fn on_message(&mut self, connection: usize, message: &[u8]) -> Result<Verdict> {
+        let (workload, taken, lanes) = (&mut self.talks[connection], &mut self.taken, self.lanes);
         let mut refused = 0;
-        let count = self.spelling.replies(message, |claim, status| {
+        let count = self.encoding.replies(message, |claim, status| {
             match (status, taken.get_mut(drop_of(connection, claim, lanes))) {
-                (201, Some(taken)) if claim < talk.asked => *taken += 1,
+                (201, Some(taken)) if claim < workload.asked => *taken += 1,
                 (429 | 503, _) => refused += 1,
                 _ => return Err(BenchError::unexpected("create_claim over WebSocket", status, message)),
             }
             Ok(())
         })?;
-        if count > talk.waiting {
+        if count > workload.waiting {
             return Err(BenchError::unexpected("more answers than commands", 0, message));
         }
-        talk.waiting -= count;
-        talk.refused |= refused > 0;
+        workload.waiting -= count;
+        workload.refused |= refused > 0;
         self.refused += refused;
         if refused > 0 && self.first_refusal.is_none() {
             let at = memchr::memmem::find(message, b"\"code\":").unwrap_or(0);
             let shown = &message[at..message.len().min(at + 120)];
             self.first_refusal = Some(String::from_utf8_lossy(shown).into_owned());
         }
-        Ok(match (count, talk.waiting, talk.refused) {
+        Ok(match (count, workload.waiting, workload.refused) {
             (0, ..) | (_, 1.., _) => Verdict::Aside,
             (_, 0, true) => Verdict::Refused,
             (_, 0, false) => Verdict::Done,
@@ -240,17 +240,17 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_done_with_its_last_answer_however_many_messages_they_come_in() {
+    fn a_message_completes_with_its_last_answer() {
         let drops = ["A".to_owned(), "B".to_owned()];
-        let mut claims = Claims::new(Spelling::Json, &drops, 1, 64, 1);
+        let mut claims = Claims::new(Encoding::Json, &drops, 1, 64, 1);
         let mut message = Vec::new();
         assert!(claims.ask(0, &mut message));
-        assert_eq!(claims.heard(0, &replies(0..40, 201)).expect("some"), Verdict::Aside);
-        assert_eq!(claims.heard(0, br#"{"op":"ping"}"#).expect("a ping"), Verdict::Aside);
-        assert_eq!(claims.heard(0, &replies(40..64, 201)).expect("the rest"), Verdict::Done);
+        assert_eq!(claims.on_message(0, &replies(0..40, 201)).expect("some"), Verdict::Aside);
+        assert_eq!(claims.on_message(0, br#"{"op":"ping"}"#).expect("a ping"), Verdict::Aside);
+        assert_eq!(claims.on_message(0, &replies(40..64, 201)).expect("the rest"), Verdict::Done);
         assert_eq!(claims.taken, [64, 0]);
         assert!(claims.ask(0, &mut message));
-        assert_eq!(claims.heard(0, &replies(64..128, 201)).expect("all"), Verdict::Done);
+        assert_eq!(claims.on_message(0, &replies(64..128, 201)).expect("all"), Verdict::Done);
         assert_eq!(claims.taken, [100, 28], "each drop's own");
     }
 
@@ -258,7 +258,7 @@ mod tests {
     fn no_guest_claims_beyond_a_hundred_of_a_drop_or_beyond_the_last_drop() {
         let drops = ["A".to_owned(), "B".to_owned(), "C".to_owned()];
         for batch in [1, 7, 64] {
-            let mut claims = Claims::new(Spelling::Json, &drops, 2, batch, 1);
+            let mut claims = Claims::new(Encoding::Json, &drops, 2, batch, 1);
             let mut each = [0_usize; 3];
             let mut message = Vec::new();
             while claims.ask(1, &mut message) {
@@ -280,16 +280,16 @@ mod tests {
     }
 
     #[test]
-    fn what_was_refused_is_no_reservation_and_what_nobody_asked_ends_the_run() {
+    fn refused_claims_are_no_reservations_and_unexpected_answers_are_errors() {
         let drops = ["A".to_owned()];
-        let mut claims = Claims::new(Spelling::Json, &drops, 1, 2, 1);
+        let mut claims = Claims::new(Encoding::Json, &drops, 1, 2, 1);
         claims.ask(0, &mut Vec::new());
-        assert_eq!(claims.heard(0, &replies(0..1, 503)).expect("refused"), Verdict::Aside);
-        assert_eq!(claims.heard(0, &replies(1..2, 201)).expect("held"), Verdict::Refused);
+        assert_eq!(claims.on_message(0, &replies(0..1, 503)).expect("refused"), Verdict::Aside);
+        assert_eq!(claims.on_message(0, &replies(1..2, 201)).expect("held"), Verdict::Refused);
         assert_eq!((&claims.taken[..], claims.refused), (&[1][..], 1));
-        assert!(claims.heard(0, &replies(0..1, 201)).is_err(), "one too many");
+        assert!(claims.on_message(0, &replies(0..1, 201)).is_err(), "one too many");
         claims.ask(0, &mut Vec::new());
-        assert!(claims.heard(0, &replies(4..5, 201)).is_err(), "not asked");
-        assert!(claims.heard(0, &replies(2..3, 409)).is_err(), "sold out");
+        assert!(claims.on_message(0, &replies(4..5, 201)).is_err(), "not asked");
+        assert!(claims.on_message(0, &replies(2..3, 409)).is_err(), "sold out");
     }
 }

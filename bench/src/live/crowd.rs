@@ -25,29 +25,29 @@ const CHUNK_BYTES: usize = 256 * 1024;
 const JOIN_AT_ONCE: usize = 64;
 
 /// A receiver of a crowd's messages.
-pub(crate) trait Ear {
+pub(crate) trait MessageHandler {
     /// Receives a message. What is put into `answer` is sent back as one text message.
-    fn heard(&mut self, connection: usize, message: &[u8], answer: &mut Vec<u8>) -> Result<()>;
+    fn on_message(&mut self, connection: usize, message: &[u8], answer: &mut Vec<u8>) -> Result<()>;
     /// Whether everything that was expected has arrived.
-    fn content(&self) -> bool;
+    fn is_complete(&self) -> bool;
 }
 
 /// A receiver that always expects more: it receives until the time is up.
-pub(crate) struct Resting<'a>(pub(crate) &'a mut dyn Ear);
+pub(crate) struct Unending<'a>(pub(crate) &'a mut dyn MessageHandler);
 
-impl Ear for Resting<'_> {
-    fn heard(&mut self, connection: usize, message: &[u8], answer: &mut Vec<u8>) -> Result<()> {
-        self.0.heard(connection, message, answer)
+impl MessageHandler for Unending<'_> {
+    fn on_message(&mut self, connection: usize, message: &[u8], answer: &mut Vec<u8>) -> Result<()> {
+        self.0.on_message(connection, message, answer)
     }
 
-    fn content(&self) -> bool {
+    fn is_complete(&self) -> bool {
         false
     }
 }
 
 /// The endpoint of connections.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Door<'a> {
+pub(crate) struct Endpoint<'a> {
     /// The name of the server in error messages.
     pub(crate) peer: &'a str,
     /// The server's address.
@@ -90,17 +90,17 @@ impl Crowd {
     }
 
     /// Opens `count` more connections, and sends `greeting` on each if that is not empty. Messages that arrive
-    /// meanwhile go to `ear`.
+    /// meanwhile go to `handler`.
     pub(crate) fn join(
         &mut self,
-        door: Door<'_>,
+        endpoint: Endpoint<'_>,
         count: usize,
         mut greeting: impl FnMut(usize) -> Vec<u8>,
-        ear: &mut dyn Ear,
+        handler: &mut dyn MessageHandler,
     ) -> Result<()> {
-        door.peer.clone_into(&mut self.peer);
+        endpoint.peer.clone_into(&mut self.peer);
         for joined in 1..=count {
-            let (stream, partial) = websocket::open(door.address, door.path, door.protocol)?;
+            let (stream, partial) = websocket::open(endpoint.address, endpoint.path, endpoint.protocol)?;
             let index = self.members.len();
             stream.set_nonblocking(true).doing("setting nonblocking")?;
             epoll::add(&self.epoll, &stream, EventData::new_u64(index as u64), EventFlags::IN)
@@ -108,18 +108,18 @@ impl Crowd {
             self.members.push(Member { stream, partial, unsent: Vec::new() });
             let greeting = greeting(index);
             if !greeting.is_empty() {
-                self.say(index, &greeting)?;
+                self.send_text(index, &greeting)?;
             }
-            self.understand(index, 0, ear)?;
+            self.read_frames(index, 0, handler)?;
             if joined % JOIN_AT_ONCE == 0 {
-                self.pump(&mut Resting(ear), Instant::now())?;
+                self.pump(&mut Unending(handler), Instant::now())?;
             }
         }
         Ok(())
     }
 
     /// Sends a text message.
-    pub(crate) fn say(&mut self, index: usize, message: &[u8]) -> Result<()> {
+    pub(crate) fn send_text(&mut self, index: usize, message: &[u8]) -> Result<()> {
         self.send(index, TEXT, message)
     }
 
@@ -148,12 +148,12 @@ impl Crowd {
         epoll::modify(&self.epoll, &member.stream, EventData::new_u64(index as u64), flags).doing("watching a socket")
     }
 
-    /// Receives messages until `ear` expects no more (true) or until `until` (false). Messages that have arrived
+    /// Receives messages until `handler` expects no more (true) or until `until` (false). Messages that have arrived
     /// already are received in any case.
-    pub(crate) fn pump(&mut self, ear: &mut dyn Ear, until: Instant) -> Result<bool> {
+    pub(crate) fn pump(&mut self, handler: &mut dyn MessageHandler, until: Instant) -> Result<bool> {
         let mut events: Vec<Event> = Vec::with_capacity(EVENTS_AT_ONCE);
         loop {
-            if ear.content() {
+            if handler.is_complete() {
                 return Ok(true);
             }
             let left = until.saturating_duration_since(Instant::now());
@@ -165,12 +165,12 @@ impl Crowd {
                 Err(error) => return Err(error).doing("waiting for messages"),
             }
             for event in &events {
-                self.serve(event.data.u64() as usize, event.flags, ear)?;
+                self.serve(event.data.u64() as usize, event.flags, handler)?;
             }
         }
     }
 
-    fn serve(&mut self, index: usize, flags: EventFlags, ear: &mut dyn Ear) -> Result<()> {
+    fn serve(&mut self, index: usize, flags: EventFlags, handler: &mut dyn MessageHandler) -> Result<()> {
         if flags.contains(EventFlags::OUT) {
             let member = &self.members[index];
             epoll::modify(&self.epoll, &member.stream, EventData::new_u64(index as u64), EventFlags::IN)
@@ -184,14 +184,14 @@ impl Crowd {
         }
         match self.members[index].stream.read(&mut self.chunk) {
             Ok(0) => Err(self.hung_up(index)),
-            Ok(read) => self.understand(index, read, ear),
+            Ok(read) => self.read_frames(index, read, handler),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(()),
             Err(_) => Err(self.hung_up(index)),
         }
     }
 
     /// Delivers every whole frame of the bytes left from before and the first `read` bytes of the chunk.
-    fn understand(&mut self, index: usize, read: usize, ear: &mut dyn Ear) -> Result<()> {
+    fn read_frames(&mut self, index: usize, read: usize, handler: &mut dyn MessageHandler) -> Result<()> {
         let mut partial = std::mem::take(&mut self.members[index].partial);
         let whole_chunk = std::mem::take(&mut self.chunk);
         let input: &[u8] = if partial.is_empty() {
@@ -208,9 +208,9 @@ impl Crowd {
                 TEXT | BINARY => {
                     let mut answer = std::mem::take(&mut self.answer);
                     answer.clear();
-                    ear.heard(index, message, &mut answer)?;
+                    handler.received(index, message, &mut answer)?;
                     if !answer.is_empty() {
-                        self.say(index, &answer)?;
+                        self.send_text(index, &answer)?;
                     }
                     self.answer = answer;
                 }
@@ -263,28 +263,28 @@ mod tests {
 
     #[derive(Default)]
     struct Everything {
-        heard: Vec<Vec<u8>>,
+        on_message: Vec<Vec<u8>>,
         wanted: usize,
     }
 
-    impl Ear for Everything {
-        fn heard(&mut self, _connection: usize, message: &[u8], answer: &mut Vec<u8>) -> Result<()> {
-            self.heard.push(message.to_vec());
+    impl MessageHandler for Everything {
+        fn on_message(&mut self, _connection: usize, message: &[u8], answer: &mut Vec<u8>) -> Result<()> {
+            self.received.push(message.to_vec());
             if message == b"ask" {
                 answer.extend_from_slice(b"told");
             }
             Ok(())
         }
 
-        fn content(&self) -> bool {
-            self.heard.len() >= self.wanted
+        fn is_complete(&self) -> bool {
+            self.received.len() >= self.wanted
         }
     }
 
-    fn enter(address: SocketAddr, ear: &mut Everything) -> Crowd {
+    fn enter(address: SocketAddr, handler: &mut Everything) -> Crowd {
         let mut crowd = Crowd::new().expect("a crowd");
-        let door = Door { peer: "someone", address, path: "/", protocol: None };
-        crowd.join(door, 1, |_| GREETING.to_vec(), ear).expect("joined");
+        let endpoint = Endpoint { peer: "someone", address, path: "/", protocol: None };
+        crowd.join(endpoint, 1, |_| GREETING.to_vec(), handler).expect("joined");
         crowd
     }
 
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_heard_whole_however_they_were_cut() {
+    fn frames_are_reassembled_from_any_pieces() {
         let address = server(|mut stream| {
             let long = vec![b'x'; 70_000];
             let mut all = b"llo\x81\x03ask\x81\x7f".to_vec();
@@ -316,12 +316,12 @@ mod tests {
             stream.write_all(b"\x81\x04pong").expect("written");
             thread::sleep(Duration::from_secs(5));
         });
-        let mut ear = Everything { wanted: 6, ..Everything::default() };
-        let mut crowd = enter(address, &mut ear);
-        assert!(crowd.pump(&mut ear, soon()).expect("heard"));
-        let lengths: Vec<usize> = ear.heard.iter().map(Vec::len).collect();
+        let mut handler = Everything { wanted: 6, ..Everything::default() };
+        let mut crowd = enter(address, &mut handler);
+        assert!(crowd.pump(&mut handler, soon()).expect("heard"));
+        let lengths: Vec<usize> = handler.received.iter().map(Vec::len).collect();
         assert_eq!(lengths, [5, 3, 70_000, 0, 3, 4]);
-        assert_eq!((&ear.heard[0][..], &ear.heard[5][..]), (&b"Hello"[..], &b"pong"[..]));
+        assert_eq!((&handler.received[0][..], &handler.received[5][..]), (&b"Hello"[..], &b"pong"[..]));
     }
 
     #[test]
@@ -330,24 +330,24 @@ mod tests {
             stream.write_all(b"llo\x88\x06\x0f\xa1slow").expect("written");
             thread::sleep(Duration::from_secs(5));
         });
-        let mut ear = Everything { wanted: 9, ..Everything::default() };
-        let mut crowd = enter(address, &mut ear);
-        let error = crowd.pump(&mut ear, soon()).expect_err("closed").to_string();
+        let mut handler = Everything { wanted: 9, ..Everything::default() };
+        let mut crowd = enter(address, &mut handler);
+        let error = crowd.pump(&mut handler, soon()).expect_err("closed").to_string();
         assert!(error.contains("someone closed a WebSocket") && error.contains("4001: slow"), "{error}");
 
         let address = server(drop);
-        let mut crowd = enter(address, &mut ear);
-        let error = crowd.pump(&mut ear, soon()).expect_err("closed").to_string();
+        let mut crowd = enter(address, &mut handler);
+        let error = crowd.pump(&mut handler, soon()).expect_err("closed").to_string();
         assert!(error.contains("closed connection 0"), "{error}");
     }
 
     #[test]
     fn waiting_ends_when_the_time_is_up() {
         let address = server(|_stream| thread::sleep(Duration::from_secs(5)));
-        let mut ear = Everything { wanted: 1, ..Everything::default() };
-        let mut crowd = enter(address, &mut ear);
+        let mut handler = Everything { wanted: 1, ..Everything::default() };
+        let mut crowd = enter(address, &mut handler);
         let started = Instant::now();
-        assert!(!crowd.pump(&mut ear, started + Duration::from_millis(50)).expect("nothing"));
+        assert!(!crowd.pump(&mut handler, started + Duration::from_millis(50)).expect("nothing"));
         assert!((50..2_000).contains(&(started.elapsed().as_millis() as u64)));
     }
 }

@@ -6,8 +6,8 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    broadcast::{self, Broadcaster, Said},
-    crowd::{Crowd, Ear, Resting},
+    broadcast::{self, Broadcaster, ServerMessage},
+    crowd::{Crowd, MessageHandler, Unending},
 };
 use crate::{
     error::{BenchError, Result},
@@ -152,14 +152,14 @@ impl<'a> Stage<'a> {
     fn new(server: &'a mut dyn Broadcaster, listeners: usize) -> Result<Self> {
         let mut crowd = Crowd::new()?;
         let mut audience = Audience::new(listeners);
-        let mut ear = Hearing { server: &*server, audience: &mut audience };
-        crowd.join(server.door(), listeners, |_| server.greeting(), &mut ear)?;
-        if !crowd.pump(&mut ear, Instant::now() + JOIN_MAX)? {
+        let mut handler = AudienceHandler { server: &*server, audience: &mut audience };
+        crowd.join(server.endpoint(), listeners, |_| server.greeting(), &mut handler)?;
+        if !crowd.pump(&mut handler, Instant::now() + JOIN_MAX)? {
             return Err(BenchError::Setup(format!("{}: not everyone could subscribe", server.name())));
         }
-        let (door, hello) = server.control();
-        crowd.join(door, 1, |_| hello.clone(), &mut ear)?;
-        crowd.pump(&mut Resting(&mut ear), Instant::now() + GAP)?;
+        let (endpoint, hello) = server.control();
+        crowd.join(endpoint, 1, |_| hello.clone(), &mut handler)?;
+        crowd.pump(&mut Unending(&mut handler), Instant::now() + GAP)?;
         Ok(Self { server, crowd, audience })
     }
 
@@ -167,29 +167,29 @@ impl<'a> Stage<'a> {
     fn tell(&mut self, burst: usize, count: usize) -> Result<Told> {
         let control = self.crowd.len() - 1;
         let mut burst_ms = Vec::with_capacity(count);
-        (self.audience.heard, self.audience.bytes) = (0, 0);
+        (self.audience.delivered, self.audience.bytes) = (0, 0);
         let processes = [self.server.pid(), std::process::id()];
         let before = processes.map(Threads::read);
         for _ in 0..count {
             let message = self.server.burst(burst)?;
             self.audience.expect(burst as u64);
             let asked = Instant::now();
-            self.crowd.say(control, &message)?;
-            let mut ear = Hearing { server: &*self.server, audience: &mut self.audience };
-            let all = self.crowd.pump(&mut ear, asked + BURST_MAX)?;
+            self.crowd.send_text(control, &message)?;
+            let mut handler = AudienceHandler { server: &*self.server, audience: &mut self.audience };
+            let all = self.crowd.pump(&mut handler, asked + BURST_MAX)?;
             burst_ms.push(asked.elapsed().as_secs_f64() * 1e3);
             if !all {
                 let (peer, unanswered) = (self.server.name().to_owned(), self.audience.missing());
                 return Err(BenchError::Unanswered { peer, unanswered, seconds: BURST_MAX.as_secs() });
             }
-            let mut ear = Hearing { server: &*self.server, audience: &mut self.audience };
-            self.crowd.pump(&mut Resting(&mut ear), Instant::now() + GAP)?;
+            let mut handler = AudienceHandler { server: &*self.server, audience: &mut self.audience };
+            self.crowd.pump(&mut Unending(&mut handler), Instant::now() + GAP)?;
         }
         let [server, generator] = [0, 1].map(|which| before[which].until(&Threads::read(processes[which])));
         let deliveries = (self.audience.listeners * burst * count) as u64;
-        if self.audience.heard != deliveries {
+        if self.audience.delivered != deliveries {
             let peer = self.server.name().to_owned();
-            return Err(BenchError::Mislaid { peer, acknowledged: deliveries, recorded: self.audience.heard });
+            return Err(BenchError::Mislaid { peer, acknowledged: deliveries, recorded: self.audience.delivered });
         }
         Ok(Told { server, generator, deliveries, bytes: self.audience.bytes, burst_ms })
     }
@@ -202,7 +202,7 @@ struct Audience {
     known: Vec<Option<u64>>,
     subscribed: usize,
     /// The number of deliveries, and their bytes.
-    heard: u64,
+    delivered: u64,
     bytes: u64,
     /// The outstanding deliveries of this burst, and the outstanding answers to the connection that requested it.
     due: u64,
@@ -214,7 +214,7 @@ struct Audience {
 impl Audience {
     fn new(listeners: usize) -> Self {
         let known = vec![None; listeners];
-        Self { listeners, known, subscribed: 0, heard: 0, bytes: 0, due: 0, making: false, made: 0, burst: 0 }
+        Self { listeners, known, subscribed: 0, delivered: 0, bytes: 0, due: 0, making: false, made: 0, burst: 0 }
     }
 
     fn expect(&mut self, burst: u64) {
@@ -226,53 +226,53 @@ impl Audience {
     }
 
     /// Counts a message. With `whole` one answer covers the burst, otherwise there is one for each fact.
-    fn hear(&mut self, connection: usize, said: Said, bytes: usize, whole: bool) -> std::result::Result<(), String> {
-        match (said, self.known.get_mut(connection)) {
-            (Said::Fact(number), Some(Some(known))) if number == *known + 1 && self.due > 0 => {
+    fn receive(&mut self, connection: usize, received: ServerMessage, bytes: usize, whole: bool) -> std::result::Result<(), String> {
+        match (received, self.known.get_mut(connection)) {
+            (ServerMessage::Fact(number), Some(Some(known))) if number == *known + 1 && self.due > 0 => {
                 *known = number;
-                self.heard += 1;
+                self.delivered += 1;
                 self.due -= 1;
                 self.bytes += bytes as u64;
             }
-            (Said::Subscribed(number), Some(known @ None)) => {
+            (ServerMessage::Subscribed(number), Some(known @ None)) => {
                 *known = Some(number);
                 self.subscribed += 1;
             }
-            (Said::Made(count), None) if self.making => {
+            (ServerMessage::Made(count), None) if self.making => {
                 self.made += count as u64;
                 self.making = !whole && self.made < self.burst;
             }
-            (Said::Ping | Said::Other, _) => {}
-            (said, known) => return Err(format!("listener {connection}, who knows {known:?}, heard {said:?}")),
+            (ServerMessage::Ping | ServerMessage::Other, _) => {}
+            (received, known) => return Err(format!("listener {connection}, with {known:?}, received {received:?}")),
         }
         Ok(())
     }
 
-    fn content(&self) -> bool {
+    fn is_complete(&self) -> bool {
         self.subscribed == self.listeners && self.due == 0 && !self.making
     }
 }
 
 /// Passes the messages of one server to the audience.
-struct Hearing<'a> {
+struct AudienceHandler<'a> {
     server: &'a dyn Broadcaster,
     audience: &'a mut Audience,
 }
 
-impl Ear for Hearing<'_> {
-    fn heard(&mut self, connection: usize, message: &[u8], answer: &mut Vec<u8>) -> Result<()> {
-        let said = self.server.hear(message)?;
-        if said == Said::Ping {
+impl MessageHandler for AudienceHandler<'_> {
+    fn on_message(&mut self, connection: usize, message: &[u8], answer: &mut Vec<u8>) -> Result<()> {
+        let received = self.server.parse(message)?;
+        if received == ServerMessage::Ping {
             answer.extend_from_slice(super::PONG_JSON);
         }
         let whole = self.server.name() != "fusion";
         self.audience
-            .hear(connection, said, message.len(), whole)
+            .receive(connection, received, message.len(), whole)
             .map_err(|odd| BenchError::unexpected(format!("{}: {odd}", self.server.name()), 0, message))
     }
 
-    fn content(&self) -> bool {
-        self.audience.content()
+    fn is_complete(&self) -> bool {
+        self.audience.is_complete()
     }
 }
 
@@ -282,38 +282,38 @@ mod tests {
 
     fn audience() -> Audience {
         let mut audience = Audience::new(2);
-        audience.hear(0, Said::Subscribed(7), 9, true).expect("listens");
-        assert!(!audience.content());
-        audience.hear(1, Said::Subscribed(7), 9, true).expect("listens");
-        assert!(audience.content());
+        audience.receive(0, ServerMessage::Subscribed(7), 9, true).expect("listens");
+        assert!(!audience.is_complete());
+        audience.receive(1, ServerMessage::Subscribed(7), 9, true).expect("listens");
+        assert!(audience.is_complete());
         audience.expect(2);
         audience
     }
 
     #[test]
-    fn a_burst_is_heard_when_everyone_has_every_fact_and_it_is_made() {
+    fn a_burst_is_complete_when_every_event_is_delivered_and_every_answer_received() {
         let mut audience = audience();
         for (connection, number) in [(0, 8), (1, 8), (1, 9)] {
-            audience.hear(connection, Said::Fact(number), 100, false).expect("next");
+            audience.receive(connection, ServerMessage::Fact(number), 100, false).expect("next");
         }
-        audience.hear(2, Said::Made(1), 0, false).expect("made");
-        audience.hear(0, Said::Fact(9), 100, false).expect("the last");
-        assert!(!audience.content(), "one answer is still to come");
-        audience.hear(2, Said::Made(1), 0, false).expect("made");
-        assert!(audience.content());
-        assert_eq!((audience.heard, audience.bytes), (4, 400));
+        audience.receive(2, ServerMessage::Made(1), 0, false).expect("made");
+        audience.receive(0, ServerMessage::Fact(9), 100, false).expect("the last");
+        assert!(!audience.is_complete(), "one answer is still to come");
+        audience.receive(2, ServerMessage::Made(1), 0, false).expect("made");
+        assert!(audience.is_complete());
+        assert_eq!((audience.delivered, audience.bytes), (4, 400));
     }
 
     #[test]
-    fn a_fact_twice_left_out_or_too_many_is_no_delivery() {
-        assert!(audience().hear(0, Said::Fact(9), 1, true).is_err(), "one is left out");
+    fn duplicate_missing_and_unexpected_events_are_errors() {
+        assert!(audience().receive(0, ServerMessage::Fact(9), 1, true).is_err(), "one is left out");
         let mut twice = audience();
-        twice.hear(0, Said::Fact(8), 1, true).expect("next");
-        assert!(twice.hear(0, Said::Fact(8), 1, true).is_err());
+        twice.receive(0, ServerMessage::Fact(8), 1, true).expect("next");
+        assert!(twice.receive(0, ServerMessage::Fact(8), 1, true).is_err());
         let mut after = audience();
         after.due = 0;
-        assert!(after.hear(0, Said::Fact(8), 1, true).is_err(), "nobody made it");
-        assert!(audience().hear(1, Said::Subscribed(1), 1, true).is_err(), "listens already");
-        assert!(audience().hear(2, Said::Fact(8), 1, true).is_err(), "does not listen");
+        assert!(after.receive(0, ServerMessage::Fact(8), 1, true).is_err(), "nobody made it");
+        assert!(audience().receive(1, ServerMessage::Subscribed(1), 1, true).is_err(), "listens already");
+        assert!(audience().receive(2, ServerMessage::Fact(8), 1, true).is_err(), "does not listen");
     }
 }

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    broadcast::{self, Broadcaster, Said, hear_fusion},
-    crowd::{Crowd, Door, Ear, Resting},
-    speech::Spelling,
+    broadcast::{self, Broadcaster, ServerMessage, parse_fusion},
+    crowd::{Crowd, Endpoint, MessageHandler, Unending},
+    encoding::Encoding,
 };
 use crate::{
     error::{BenchError, Result},
@@ -102,14 +102,14 @@ fn fusion(options: &Options, connections: usize, as_guests: bool) -> Result<(Str
     server = Server::start(&options.binary, &data_dir)?;
     let greeting = |index: usize| {
         let hello = match guests.get(index) {
-            Some(token) => String::from_utf8(Spelling::Json.hello(token)).unwrap_or_default(),
+            Some(token) => String::from_utf8(Encoding::Json.hello(token)).unwrap_or_default(),
             None => "{\"op\":\"hello\"}".to_owned(),
         };
         format!("[{hello},{{\"op\":\"subscribe\",\"topic\":\"drop:{drop}\"}}]").into_bytes()
     };
-    let protocol = Some(Spelling::Json.protocol());
-    let door = Door { peer: "fusion", address: server.address(), path: "/v1/ws", protocol };
-    let (base, each) = measured(door, server.pid(), connections, greeting, hear_fusion)?;
+    let protocol = Some(Encoding::Json.protocol());
+    let endpoint = Endpoint { peer: "fusion", address: server.address(), path: "/v1/ws", protocol };
+    let (base, each) = measured(endpoint, server.pid(), connections, greeting, parse_fusion)?;
     let name = if as_guests { "fusion, each with a guest's token" } else { "fusion" };
     Ok((name.to_owned(), base, each))
 }
@@ -118,27 +118,27 @@ fn fusion(options: &Options, connections: usize, as_guests: bool) -> Result<(Str
 fn peer(options: &Options, connections: usize, which: Broadcasting) -> Result<(String, f64, f64)> {
     let server: Box<dyn Broadcaster> = broadcast::start(options, which)?;
     let (base, each) =
-        measured(server.door(), server.pid(), connections, |_| server.greeting(), |message| server.hear(message))?;
+        measured(server.endpoint(), server.pid(), connections, |_| server.greeting(), |message| server.parse(message))?;
     Ok((server.name().to_owned(), base, each))
 }
 
 /// The memory before, and the additional memory for each connection.
 fn measured(
-    door: Door<'_>,
+    endpoint: Endpoint<'_>,
     pid: u32,
     connections: usize,
     greeting: impl Fn(usize) -> Vec<u8>,
-    hear: impl Fn(&[u8]) -> Result<Said>,
+    parse: impl Fn(&[u8]) -> Result<ServerMessage>,
 ) -> Result<(f64, f64)> {
     let listen = |count: usize, rest: Duration| {
-        let mut ear = Counting { hear: &hear, subscribed: 0, wanted: count };
+        let mut handler = Counting { parse: &parse, subscribed: 0, wanted: count };
         let mut crowd = Crowd::new()?;
-        crowd.join(door, count, &greeting, &mut ear)?;
-        if !crowd.pump(&mut ear, Instant::now() + JOIN_MAX)? {
-            let subscribed = ear.subscribed;
-            return Err(BenchError::Setup(format!("{}: only {subscribed} of {count} could subscribe", door.peer)));
+        crowd.join(endpoint, count, &greeting, &mut handler)?;
+        if !crowd.pump(&mut handler, Instant::now() + JOIN_MAX)? {
+            let subscribed = handler.subscribed;
+            return Err(BenchError::Setup(format!("{}: only {subscribed} of {count} could subscribe", endpoint.peer)));
         }
-        crowd.pump(&mut Resting(&mut ear), Instant::now() + rest)?;
+        crowd.pump(&mut Unending(&mut handler), Instant::now() + rest)?;
         Ok(crowd)
     };
     drop(listen(WARM_UP.min(connections), Duration::ZERO)?);
@@ -152,22 +152,22 @@ fn measured(
 
 /// Counts subscriptions, and answers pings.
 struct Counting<H> {
-    hear: H,
+    parse: H,
     subscribed: usize,
     wanted: usize,
 }
 
-impl<H: Fn(&[u8]) -> Result<Said>> Ear for Counting<H> {
-    fn heard(&mut self, _connection: usize, message: &[u8], answer: &mut Vec<u8>) -> Result<()> {
-        match (self.hear)(message)? {
-            Said::Subscribed(_) => self.subscribed += 1,
-            Said::Ping => answer.extend_from_slice(super::PONG_JSON),
+impl<H: Fn(&[u8]) -> Result<ServerMessage>> MessageHandler for Counting<H> {
+    fn on_message(&mut self, _connection: usize, message: &[u8], answer: &mut Vec<u8>) -> Result<()> {
+        match (self.parse)(message)? {
+            ServerMessage::Subscribed(_) => self.subscribed += 1,
+            ServerMessage::Ping => answer.extend_from_slice(super::PONG_JSON),
             _ => {}
         }
         Ok(())
     }
 
-    fn content(&self) -> bool {
+    fn is_complete(&self) -> bool {
         self.subscribed >= self.wanted
     }
 }

@@ -8,7 +8,7 @@ mod fan_out;
 mod idle;
 pub(crate) mod report;
 mod rush;
-mod speech;
+mod encoding;
 mod websocket;
 
 use self::{claims::LiveClaims, fan_out::FanOut, idle::Idle, rush::Rush};
@@ -37,8 +37,8 @@ pub(crate) struct Live {
 /// Installs what is missing before anything is measured, so that a missing npm is reported at once and not after half
 /// an hour.
 pub(crate) fn prepare(options: &Options, wanted: &LiveOptions) -> Result<()> {
-    let told = wanted.parts.iter().any(|part| matches!(part, LivePart::FanOut | LivePart::Idle));
-    if told && wanted.broadcasters.iter().any(|which| *which != Broadcasting::Fusion) {
+    let broadcasts = wanted.parts.iter().any(|part| matches!(part, LivePart::FanOut | LivePart::Idle));
+    if broadcasts && wanted.broadcasters.iter().any(|which| *which != Broadcasting::Fusion) {
         broadcast::installed(options)?;
     }
     Ok(())

@@ -56,9 +56,9 @@ fn sections(live: &Live, preset: &str) -> Vec<Section> {
         rounds: Some(rounds(claims.rows.iter().map(|(row, _)| row))),
     });
     let fan_out = live.fan_out.as_ref().map(|fan_out| Section {
-        title: "Telling many",
+        title: "Fan-out",
         about: format!(
-            "Facts told to {} connections, medians of the rounds; net: without what making the facts costs",
+            "Events delivered to {} connections, medians of the rounds; net: without the cost of creating the events",
             thousands(fan_out.listeners as f64)
         ),
         table: fan_out_table(fan_out, preset),
@@ -68,7 +68,7 @@ fn sections(live: &Live, preset: &str) -> Vec<Section> {
     let idle = live.idle.as_ref().map(|idle| Section {
         title: "Silent connections",
         about: format!(
-            "{} connections that listen and have had nothing to hear for 10 s{}",
+            "{} connections that are subscribed and have received nothing for 10 s{}",
             thousands(idle.connections as f64),
             limited(idle.limited)
         ),
@@ -77,7 +77,7 @@ fn sections(live: &Live, preset: &str) -> Vec<Section> {
         rounds: Some(idle_rounds(idle)),
     });
     let rush = live.rush.as_ref().map(|rush| Section {
-        title: "A rush that many look at",
+        title: "A rush with many viewers",
         about: format!(
             "{} connections look at a drop of {} units while {} buyers claim over connections of their own{}",
             thousands(rush.onlookers as f64),
@@ -207,13 +207,13 @@ fn rush_table(rush: &Rush, preset: &str) -> Table {
     let [least, median, most] = rush.states;
     let facts = [
         ("claims taken", thousands(rush.taken as f64)),
-        ("buyers who heard sold_out", thousands(rush.sold_out as f64)),
-        ("refused for now (429, 503) and asked again", thousands(rush.refused as f64)),
+        ("buyers who received sold_out", thousands(rush.sold_out as f64)),
+        ("temporarily refused (429, 503) and retried", thousands(rush.refused as f64)),
         ("an answer: p50", at(50.0)),
         ("an answer: p99", at(99.0)),
         ("an answer: the longest", ms(rush.latency.max())),
         ("from the first claim to the last answer", format!("{:.3} s", rush.seconds)),
-        ("states that a connection was told (least, median, most)", format!("{least}, {median}, {most}")),
+        ("states sent to a connection (minimum, median, maximum)", format!("{least}, {median}, {most}")),
         ("from the last claim's answer until half had seen the final state", ms(rush.seen.value_at_percentile(50.0))),
         ("the same, until the last had", ms(rush.seen.max())),
         ("from the first claim until the last had", format!("{:.3} s", rush.seen_seconds)),
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_making_costs_is_no_part_of_what_telling_costs() {
+    fn the_cost_of_creating_events_is_not_part_of_the_delivery_cost() {
         let telling = |name, gross: &[f64], making: &[f64]| Telling {
             name,
             burst: 10,

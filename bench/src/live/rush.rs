@@ -14,9 +14,9 @@ use serde_json::Value;
 
 use super::{
     PONG_JSON,
-    broadcast::{Said, hear_fusion},
-    crowd::{Crowd, Door, Ear, Resting},
-    speech::{ClaimWriter, Spelling, field},
+    broadcast::{ServerMessage, parse_fusion},
+    crowd::{Crowd, Endpoint, MessageHandler, Unending},
+    encoding::{ClaimWriter, Encoding, field},
 };
 use crate::{
     driver::latency_histogram,
@@ -85,24 +85,24 @@ pub(crate) fn rush(options: &Options, wanted: &LiveOptions, connections_max: usi
     shop.stock(SKU, units)?;
     let drop = shop.open_drop(SKU, units, each)?;
     let guests = shop.guests(buyers, options.clients)?;
-    let protocol = Some(Spelling::Json.protocol());
-    let door = Door { peer: "fusion", address: server.address(), path: "/v1/ws", protocol };
+    let protocol = Some(Encoding::Json.protocol());
+    let endpoint = Endpoint { peer: "fusion", address: server.address(), path: "/v1/ws", protocol };
 
     eprintln!("rush: {onlookers} look at one drop of {units} units, {buyers} buyers");
     let over = AtomicBool::new(false);
-    let mut looking = Looking::new(onlookers, units, &over);
+    let mut watching = Watching::new(onlookers, units, &over);
     let mut crowd = Crowd::new()?;
     let greeting = format!("[{{\"op\":\"hello\"}},{{\"op\":\"subscribe\",\"topic\":\"drop:{drop}\"}}]");
-    crowd.join(door, onlookers, |_| greeting.clone().into_bytes(), &mut looking)?;
+    crowd.join(endpoint, onlookers, |_| greeting.clone().into_bytes(), &mut watching)?;
     let mut buying = Buying::new(&drop, buyers, each);
     let mut queue = Crowd::new()?;
-    queue.join(door, buyers, |index| Spelling::Json.hello(&guests.tokens[index]), &mut buying)?;
-    if !queue.pump(&mut buying, Instant::now() + JOIN_MAX)? || !crowd.pump(&mut looking, Instant::now() + JOIN_MAX)? {
-        return Err(BenchError::Setup("not everyone could connect for the rush".to_owned()));
+    queue.join(endpoint, buyers, |index| Encoding::Json.hello(&guests.tokens[index]), &mut buying)?;
+    if !queue.pump(&mut buying, Instant::now() + JOIN_MAX)? || !crowd.pump(&mut watching, Instant::now() + JOIN_MAX)? {
+        return Err(BenchError::Setup("not all connections of the rush were opened".to_owned()));
     }
     // The last arrivals change the number of viewers. That is sent before the rush, not during it.
-    crowd.pump(&mut Resting(&mut looking), Instant::now() + AFTER)?;
-    looking.begin();
+    crowd.pump(&mut Unending(&mut watching), Instant::now() + AFTER)?;
+    watching.begin();
 
     let before = Ticks::read(server.pid());
     let started = Instant::now();
@@ -114,20 +114,20 @@ pub(crate) fn rush(options: &Options, wanted: &LiveOptions, connections_max: usi
             }
             bought
         });
-        let seen = crowd.pump(&mut looking, started + RUSH_MAX);
+        let seen = crowd.pump(&mut watching, started + RUSH_MAX);
         (bought.join(), seen)
     });
     let cpu = before.until(&Ticks::read(server.pid()));
-    bought.map_err(|_| BenchError::Setup("the buyers' thread broke off".to_owned()))??;
+    bought.map_err(|_| BenchError::Setup("the buyers' thread failed".to_owned()))??;
     let all = seen?;
-    crowd.pump(&mut Resting(&mut looking), Instant::now() + AFTER)?;
-    queue.pump(&mut Resting(&mut buying), Instant::now() + AFTER)?;
+    crowd.pump(&mut Unending(&mut watching), Instant::now() + AFTER)?;
+    queue.pump(&mut Unending(&mut buying), Instant::now() + AFTER)?;
 
     if buying.taken != units || buying.sold_out + buying.full != buyers as u64 {
         let (acknowledged, recorded) = (buying.taken, units);
         return Err(BenchError::Mislaid { peer: "fusion, in the rush".to_owned(), acknowledged, recorded });
     }
-    looking.check(buying.taken, all)?;
+    watching.check(buying.taken, all)?;
     shop.expect_held(&drop, buying.taken)?;
     let last_taken = buying.last_taken.unwrap_or(started);
     Ok(Rush {
@@ -140,9 +140,9 @@ pub(crate) fn rush(options: &Options, wanted: &LiveOptions, connections_max: usi
         refused: buying.refused,
         latency: buying.latency,
         seconds: buying.last_answer.unwrap_or(started).duration_since(started).as_secs_f64(),
-        states: looking.states(),
-        seen: looking.seen_after(last_taken),
-        seen_seconds: looking.seen_after(started).max() as f64 / 1e9,
+        states: watching.states(),
+        seen: watching.seen_after(last_taken),
+        seen_seconds: watching.seen_after(started).max() as f64 / 1e9,
         cpu,
     })
 }
@@ -178,7 +178,7 @@ struct Buyer {
 impl Buying {
     fn new(drop: &str, buyers: usize, each: u64) -> Self {
         Self {
-            writer: ClaimWriter::new(Spelling::Json, SKU, 1),
+            writer: ClaimWriter::new(Encoding::Json, SKU, 1),
             drop: drop.to_owned(),
             each,
             buyers: vec![Buyer::default(); buyers],
@@ -200,7 +200,7 @@ impl Buying {
         for index in 0..self.buyers.len() {
             let mut message = Vec::new();
             self.claim(index, &mut message);
-            queue.say(index, &message)?;
+            queue.send_text(index, &message)?;
         }
         if queue.pump(self, until)? {
             return Ok(());
@@ -220,7 +220,7 @@ impl Buying {
         let now = Instant::now();
         let buyer = &mut self.buyers[index];
         let Some(asked_at) = buyer.asked_at.take().filter(|_| name == buyer.asked) else {
-            return Err(BenchError::unexpected("an answer that nobody waits for", status, message));
+            return Err(BenchError::unexpected("an unexpected answer", status, message));
         };
         self.latency.saturating_record(now.duration_since(asked_at).as_nanos() as u64);
         self.last_answer = Some(now);
@@ -239,18 +239,18 @@ impl Buying {
     }
 }
 
-impl Ear for Buying {
-    fn heard(&mut self, connection: usize, message: &[u8], answer: &mut Vec<u8>) -> Result<()> {
-        if Spelling::Json.is_welcome(message) {
+impl MessageHandler for Buying {
+    fn on_message(&mut self, connection: usize, message: &[u8], answer: &mut Vec<u8>) -> Result<()> {
+        if Encoding::Json.is_welcome(message) {
             self.greeted += 1;
             return Ok(());
         }
         let mut replies = Vec::new();
-        Spelling::Json.replies(message, |name, status| {
+        Encoding::Json.replies(message, |name, status| {
             replies.push((name, status));
             Ok(())
         })?;
-        if replies.is_empty() && hear_fusion(message)? == Said::Ping {
+        if replies.is_empty() && parse_fusion(message)? == ServerMessage::Ping {
             answer.extend_from_slice(PONG_JSON);
         }
         for (name, status) in replies {
@@ -261,16 +261,16 @@ impl Ear for Buying {
         Ok(())
     }
 
-    fn content(&self) -> bool {
+    fn is_complete(&self) -> bool {
         if self.begun { self.left == 0 } else { self.greeted == self.buyers.len() }
     }
 }
 
 /// The onlookers.
-struct Looking<'a> {
+struct Watching<'a> {
     /// The number of held units at the end.
     held_at_last: u64,
-    eyes: Vec<Eye>,
+    onlookers: Vec<Onlooker>,
     subscribed: usize,
     begun: bool,
     /// Onlookers that have not received the final state.
@@ -280,26 +280,26 @@ struct Looking<'a> {
 }
 
 #[derive(Debug, Clone, Default)]
-struct Eye {
+struct Onlooker {
     states: u64,
     seen_at: Option<Instant>,
     /// The newest state, as received.
     last: Vec<u8>,
 }
 
-impl<'a> Looking<'a> {
-    fn new(onlookers: usize, held_at_last: u64, over: &'a AtomicBool) -> Self {
-        let eyes = vec![Eye::default(); onlookers];
-        Self { held_at_last, eyes, subscribed: 0, begun: false, left: onlookers, over }
+impl<'a> Watching<'a> {
+    fn new(count: usize, held_at_last: u64, over: &'a AtomicBool) -> Self {
+        let onlookers = vec![Onlooker::default(); count];
+        Self { held_at_last, onlookers, subscribed: 0, begun: false, left: count, over }
     }
 
     fn begin(&mut self) {
         self.begun = true;
-        self.eyes.iter_mut().for_each(|eye| eye.states = 0);
+        self.onlookers.iter_mut().for_each(|onlooker| onlooker.states = 0);
     }
 
     fn states(&self) -> [u64; 3] {
-        let mut states: Vec<u64> = self.eyes.iter().map(|eye| eye.states).collect();
+        let mut states: Vec<u64> = self.onlookers.iter().map(|onlooker| onlooker.states).collect();
         states.sort_unstable();
         let at = |index: usize| states.get(index).copied().unwrap_or(0);
         [at(0), at(states.len() / 2), at(states.len().saturating_sub(1))]
@@ -307,7 +307,7 @@ impl<'a> Looking<'a> {
 
     fn seen_after(&self, since: Instant) -> Histogram<u64> {
         let mut seen = latency_histogram();
-        for at in self.eyes.iter().filter_map(|eye| eye.seen_at) {
+        for at in self.onlookers.iter().filter_map(|onlooker| onlooker.seen_at) {
             seen.saturating_record(at.saturating_duration_since(since).as_nanos() as u64);
         }
         seen
@@ -315,46 +315,46 @@ impl<'a> Looking<'a> {
 
     /// Checks that everyone's last state has exactly the acknowledged units, and counts every viewer.
     fn check(&self, acknowledged: u64, all: bool) -> Result<()> {
-        for (index, eye) in self.eyes.iter().enumerate() {
-            let message: Value = serde_json::from_slice(&eye.last).unwrap_or_default();
+        for (index, onlooker) in self.onlookers.iter().enumerate() {
+            let message: Value = serde_json::from_slice(&onlooker.last).unwrap_or_default();
             let state = message.get("data").or_else(|| message.get("state"));
             let count = |name: &str| state.and_then(|state| state.get(name)?.as_u64());
             let recorded = count("held").unwrap_or(0) + count("sold").unwrap_or(0);
-            if recorded != acknowledged || count("viewers") != Some(self.eyes.len() as u64) {
+            if recorded != acknowledged || count("viewers") != Some(self.onlookers.len() as u64) {
                 let what = format!("the last state of onlooker {index}, after {acknowledged} units were claimed");
-                return Err(BenchError::unexpected(what, 0, &eye.last));
+                return Err(BenchError::unexpected(what, 0, &onlooker.last));
             }
         }
         match all {
             true => Ok(()),
-            false => Err(BenchError::Setup(format!("{} did not see the end in time", self.left))),
+            false => Err(BenchError::Setup(format!("{} did not receive the final state in time", self.left))),
         }
     }
 }
 
-impl Ear for Looking<'_> {
-    fn heard(&mut self, connection: usize, message: &[u8], answer: &mut Vec<u8>) -> Result<()> {
-        let eye = &mut self.eyes[connection];
-        match hear_fusion(message)? {
-            Said::Ping => answer.extend_from_slice(PONG_JSON),
-            Said::Other if message.starts_with(b"{\"op\":\"state\"") => eye.states += 1,
-            Said::Subscribed(_) => self.subscribed += 1,
-            Said::Other => return Ok(()),
-            said => return Err(BenchError::unexpected(format!("an onlooker heard {said:?}"), 0, message)),
+impl MessageHandler for Watching<'_> {
+    fn on_message(&mut self, connection: usize, message: &[u8], answer: &mut Vec<u8>) -> Result<()> {
+        let onlooker = &mut self.onlookers[connection];
+        match parse_fusion(message)? {
+            ServerMessage::Ping => answer.extend_from_slice(PONG_JSON),
+            ServerMessage::Other if message.starts_with(b"{\"op\":\"state\"") => onlooker.states += 1,
+            ServerMessage::Subscribed(_) => self.subscribed += 1,
+            ServerMessage::Other => return Ok(()),
+            received => return Err(BenchError::unexpected(format!("an onlooker received {received:?}"), 0, message)),
         }
         if !answer.is_empty() {
             return Ok(());
         }
-        message.clone_into(&mut eye.last);
-        if eye.seen_at.is_none() && field(message, b"\"held\":") == Some(self.held_at_last) {
-            eye.seen_at = Some(Instant::now());
+        message.clone_into(&mut onlooker.last);
+        if onlooker.seen_at.is_none() && field(message, b"\"held\":") == Some(self.held_at_last) {
+            onlooker.seen_at = Some(Instant::now());
             self.left -= 1;
         }
         Ok(())
     }
 
-    fn content(&self) -> bool {
-        let all = if self.begun { self.left == 0 } else { self.subscribed == self.eyes.len() };
+    fn is_complete(&self) -> bool {
+        let all = if self.begun { self.left == 0 } else { self.subscribed == self.onlookers.len() };
         all || self.over.load(Ordering::Acquire)
     }
 }
@@ -368,9 +368,9 @@ mod tests {
     }
 
     /// The buyer's reaction to an answer.
-    fn said(buying: &mut Buying, index: usize, message: &[u8]) -> Result<Vec<u8>> {
+    fn received(buying: &mut Buying, index: usize, message: &[u8]) -> Result<Vec<u8>> {
         let mut answer = Vec::new();
-        buying.heard(index, message, &mut answer).map(|()| answer)
+        buying.on_message(index, message, &mut answer).map(|()| answer)
     }
 
     #[test]
@@ -378,12 +378,12 @@ mod tests {
         let mut buying = Buying::new("DROP", 2, 2);
         buying.begun = true;
         (0..2).for_each(|index| buying.claim(index, &mut Vec::new()));
-        assert!(!said(&mut buying, 0, &reply(1, 201, "")).expect("one").is_empty(), "claims another");
-        assert!(said(&mut buying, 0, &reply(2, 201, "")).expect("two").is_empty(), "has all");
-        assert!(!said(&mut buying, 1, &reply(1, 503, "overloaded")).expect("refused").is_empty(), "asks again");
-        assert!(!buying.content());
-        assert!(said(&mut buying, 1, &reply(2, 409, "sold_out")).expect("sold out").is_empty());
-        assert!(buying.content());
+        assert!(!received(&mut buying, 0, &reply(1, 201, "")).expect("one").is_empty(), "claims another");
+        assert!(received(&mut buying, 0, &reply(2, 201, "")).expect("two").is_empty(), "has all");
+        assert!(!received(&mut buying, 1, &reply(1, 503, "overloaded")).expect("refused").is_empty(), "asks again");
+        assert!(!buying.is_complete());
+        assert!(received(&mut buying, 1, &reply(2, 409, "sold_out")).expect("sold out").is_empty());
+        assert!(buying.is_complete());
         assert_eq!((buying.taken, buying.sold_out, buying.full, buying.refused), (2, 1, 1, 1));
         assert_eq!(buying.latency.len(), 4);
     }
@@ -393,12 +393,12 @@ mod tests {
         let mut buying = Buying::new("DROP", 1, 1);
         buying.begun = true;
         buying.claim(0, &mut Vec::new());
-        assert!(said(&mut buying, 0, &reply(1, 409, "buyer_limit")).is_err());
-        assert!(said(&mut buying, 0, &reply(1, 201, "")).is_err(), "answered already");
+        assert!(received(&mut buying, 0, &reply(1, 409, "buyer_limit")).is_err());
+        assert!(received(&mut buying, 0, &reply(1, 201, "")).is_err(), "answered already");
     }
 
     #[test]
-    fn everyone_has_to_have_seen_how_it_ended() {
+    fn every_onlooker_must_receive_the_final_state() {
         let over = AtomicBool::new(false);
         let state = |held: u64, viewers: u64| {
             format!(
@@ -407,21 +407,21 @@ mod tests {
         };
         let subscribed =
             r#"{"op":"subscribed","topic":"drop:D","epoch":"e","offset":0,"state":{"held":0,"viewers":1}}"#;
-        let mut looking = Looking::new(2, 9, &over);
-        let hear = |looking: &mut Looking<'_>, index, message: &str| {
-            looking.heard(index, message.as_bytes(), &mut Vec::new()).expect("heard");
+        let mut watching = Watching::new(2, 9, &over);
+        let parse = |watching: &mut Watching<'_>, index, message: &str| {
+            watching.on_message(index, message.as_bytes(), &mut Vec::new()).expect("heard");
         };
-        (0..2).for_each(|index| hear(&mut looking, index, subscribed));
-        assert!(looking.content());
-        looking.begin();
-        hear(&mut looking, 0, &state(4, 2));
-        hear(&mut looking, 0, &state(9, 2));
-        assert!(!looking.content() && looking.check(9, false).is_err());
-        hear(&mut looking, 1, &state(9, 2));
-        assert!(looking.content() && looking.check(9, true).is_ok());
-        assert_eq!(looking.states(), [1, 2, 2]);
-        assert!(looking.check(8, true).is_err(), "more is held than was acknowledged");
-        hear(&mut looking, 1, &state(9, 1));
-        assert!(looking.check(9, true).is_err(), "someone is missing");
+        (0..2).for_each(|index| parse(&mut watching, index, subscribed));
+        assert!(watching.is_complete());
+        watching.begin();
+        parse(&mut watching, 0, &state(4, 2));
+        parse(&mut watching, 0, &state(9, 2));
+        assert!(!watching.is_complete() && watching.check(9, false).is_err());
+        parse(&mut watching, 1, &state(9, 2));
+        assert!(watching.is_complete() && watching.check(9, true).is_ok());
+        assert_eq!(watching.states(), [1, 2, 2]);
+        assert!(watching.check(8, true).is_err(), "more is held than was acknowledged");
+        parse(&mut watching, 1, &state(9, 1));
+        assert!(watching.check(9, true).is_err(), "someone is missing");
     }
 }

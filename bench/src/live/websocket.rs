@@ -149,7 +149,7 @@ fn accepted(input: &[u8]) -> Result<Option<usize>> {
 }
 
 /// Sends one message and waits for one, before the connection is driven.
-pub(crate) fn say_and_hear(stream: &mut TcpStream, opcode: u8, message: &[u8]) -> Result<Vec<u8>> {
+pub(crate) fn exchange(stream: &mut TcpStream, opcode: u8, message: &[u8]) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     write_frame(&mut out, opcode, message, Masks::default().next());
     stream.write_all(&out).doing("saying hello")?;
@@ -179,39 +179,39 @@ pub(crate) fn closed(peer: &str, payload: &[u8]) -> BenchError {
 }
 
 /// Work over messages: what is sent on each connection, and how incoming messages are evaluated.
-pub(crate) trait Talk {
+pub(crate) trait Workload {
     /// [`TEXT`] or [`BINARY`].
     fn opcode(&self) -> u8;
     /// Puts the connection's next message into `message`, which is empty. Returns `false` if there is no work left.
     fn ask(&mut self, connection: usize, message: &mut Vec<u8>) -> bool;
     /// Evaluates a message.
-    fn heard(&mut self, connection: usize, message: &[u8]) -> Result<Verdict>;
+    fn on_message(&mut self, connection: usize, message: &[u8]) -> Result<Verdict>;
 }
 
 /// WebSocket as a protocol of the driver.
 pub(crate) struct WebSocket<'a, W> {
-    talk: &'a mut W,
+    workload: &'a mut W,
     message: Vec<u8>,
     masks: Masks,
 }
 
-impl<'a, W: Talk> WebSocket<'a, W> {
+impl<'a, W: Workload> WebSocket<'a, W> {
     /// Creates the protocol for connections whose handshake is done.
-    pub(crate) fn new(talk: &'a mut W) -> Self {
-        Self { talk, message: Vec::new(), masks: Masks::default() }
+    pub(crate) fn new(workload: &'a mut W) -> Self {
+        Self { workload, message: Vec::new(), masks: Masks::default() }
     }
 }
 
-impl<W: Talk> Dialect for WebSocket<'_, W> {
+impl<W: Workload> Dialect for WebSocket<'_, W> {
     fn peer(&self) -> &str {
         "fusion"
     }
 
     fn ask(&mut self, connection: usize, out: &mut Vec<u8>) -> bool {
         self.message.clear();
-        let asked = self.talk.ask(connection, &mut self.message);
+        let asked = self.workload.ask(connection, &mut self.message);
         if asked {
-            write_frame(out, self.talk.opcode(), &self.message, self.masks.next());
+            write_frame(out, self.workload.opcode(), &self.message, self.masks.next());
         }
         asked
     }
@@ -221,7 +221,7 @@ impl<W: Talk> Dialect for WebSocket<'_, W> {
         let length = frame.head_bytes + frame.body_bytes;
         let payload = &input[frame.head_bytes..length];
         let verdict = match frame.opcode {
-            TEXT | BINARY => self.talk.heard(connection, payload)?,
+            TEXT | BINARY => self.workload.on_message(connection, payload)?,
             CLOSE => return Err(closed(self.peer(), payload)),
             // Pings need no answer: a window is shorter than a server's timeout.
             _ => Verdict::Aside,
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_masked_is_what_the_server_reads_at_every_length() {
+    fn masked_frames_of_every_length_can_be_read() {
         let mut masks = Masks::default();
         for length in [0, 1, 3, 4, 5, 125, 126, 127, 65_535, 65_536, 70_001] {
             let payload: Vec<u8> = (0..length).map(|n| (n % 251) as u8).collect();
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_masks_and_extensions_are_shown_and_not_guessed_at() {
+    fn fragments_masks_and_extensions_are_reported_as_errors() {
         for odd in [[0x01, 0x02], [0x80 | 0x40 | 1, 0], [0x81, 0x80]] {
             assert!(parse_frame(&odd).is_err(), "{odd:?}");
         }
@@ -328,10 +328,10 @@ mod tests {
     /// A number of messages, each with two answers.
     struct Questions {
         left: usize,
-        heard: Vec<Vec<u8>>,
+        received: Vec<Vec<u8>>,
     }
 
-    impl Talk for Questions {
+    impl Workload for Questions {
         fn opcode(&self) -> u8 {
             TEXT
         }
@@ -343,8 +343,8 @@ mod tests {
             true
         }
 
-        fn heard(&mut self, _connection: usize, message: &[u8]) -> Result<Verdict> {
-            self.heard.push(message.to_vec());
+        fn on_message(&mut self, _connection: usize, message: &[u8]) -> Result<Verdict> {
+            self.received.push(message.to_vec());
             Ok(if message == b"second" { Verdict::Done } else { Verdict::Aside })
         }
     }
@@ -373,11 +373,11 @@ mod tests {
                 stream
             })
             .collect();
-        let mut questions = Questions { left: 12, heard: Vec::new() };
+        let mut questions = Questions { left: 12, received: Vec::new() };
         let mut driver = crate::driver::Driver::over(streams).expect("driven");
         let plan = crate::pace::Plan::all_of_it();
         let mut window = driver.run(&mut WebSocket::new(&mut questions), &plan, std::process::id()).expect("runs");
-        assert_eq!((window.operations, questions.heard.len()), (12, 24));
+        assert_eq!((window.operations, questions.received.len()), (12, 24));
         window.weigh(64);
         assert_eq!((window.operations, window.done_in_all, window.latency.len()), (768, 768, 12));
     }

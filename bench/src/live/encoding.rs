@@ -26,14 +26,14 @@ const REPLY: &[u8] = b"\"op\":\"reply\",\"id\":";
 
 /// A subprotocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Spelling {
+pub(crate) enum Encoding {
     /// `fusion.v1.json`.
     Json,
     /// `fusion.v1.protobuf`.
     Protobuf,
 }
 
-impl Spelling {
+impl Encoding {
     /// The name in tables.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -123,7 +123,7 @@ pub(crate) fn field(message: &[u8], key: &[u8]) -> Option<u64> {
 
 /// Writes messages with claims of one unit each.
 pub(crate) struct ClaimWriter {
-    spelling: Spelling,
+    encoding: Encoding,
     sku: String,
     keys: Keys,
     /// Reused from message to message, so that nothing is allocated.
@@ -132,15 +132,15 @@ pub(crate) struct ClaimWriter {
 
 impl ClaimWriter {
     /// Creates a writer. `family` makes the idempotency keys unique.
-    pub(crate) fn new(spelling: Spelling, sku: &str, family: u16) -> Self {
-        Self { spelling, sku: sku.to_owned(), keys: Keys::new(family), frames: Frames { frames: Vec::new() } }
+    pub(crate) fn new(encoding: Encoding, sku: &str, family: u16) -> Self {
+        Self { encoding, sku: sku.to_owned(), keys: Keys::new(family), frames: Frames { frames: Vec::new() } }
     }
 
     /// Appends one message with a claim for each of `claims`: its id, and the drop.
     pub(crate) fn write<'d>(&mut self, claims: impl ExactSizeIterator<Item = (u64, &'d str)>, out: &mut Vec<u8>) {
-        match self.spelling {
-            Spelling::Json => self.write_json(claims, out),
-            Spelling::Protobuf => self.write_protobuf(claims, out),
+        match self.encoding {
+            Encoding::Json => self.write_json(claims, out),
+            Encoding::Protobuf => self.write_protobuf(claims, out),
         }
     }
 
@@ -196,9 +196,9 @@ mod tests {
 
     use super::*;
 
-    fn heard(spelling: Spelling, message: &[u8]) -> Result<Vec<(u64, u16)>> {
+    fn on_message(encoding: Encoding, message: &[u8]) -> Result<Vec<(u64, u16)>> {
         let mut all = Vec::new();
-        let count = spelling.replies(message, |id, status| {
+        let count = encoding.replies(message, |id, status| {
             all.push((id, status));
             Ok(())
         })?;
@@ -209,19 +209,19 @@ mod tests {
     #[test]
     fn every_answer_of_a_message_is_counted_with_its_own_name() {
         let one = |id: u64, status: u16| format!(r#"{{"op":"reply","id":{id},"status":{status},"body":{{"id":"x"}}}}"#);
-        assert_eq!(heard(Spelling::Json, one(7, 201).as_bytes()).expect("one"), [(7, 201)]);
+        assert_eq!(on_message(Encoding::Json, one(7, 201).as_bytes()).expect("one"), [(7, 201)]);
         let many = format!("[{},{},{}]", one(0, 201), one(63, 409), one(5, 503));
-        assert_eq!(heard(Spelling::Json, many.as_bytes()).expect("three"), [(0, 201), (63, 409), (5, 503)]);
-        assert_eq!(heard(Spelling::Json, br#"{"op":"ping"}"#).expect("a ping"), []);
+        assert_eq!(on_message(Encoding::Json, many.as_bytes()).expect("three"), [(0, 201), (63, 409), (5, 503)]);
+        assert_eq!(on_message(Encoding::Json, br#"{"op":"ping"}"#).expect("a ping"), []);
         for odd in [&b"[]"[..], b"", b"{}", br#"{"op":"reply","id":"text","status":1}"#, br#"{"op":"reply","id":1}"#] {
-            assert!(heard(Spelling::Json, odd).is_err(), "{}", String::from_utf8_lossy(odd));
+            assert!(on_message(Encoding::Json, odd).is_err(), "{}", String::from_utf8_lossy(odd));
         }
     }
 
     #[test]
-    fn what_looks_like_an_answer_inside_a_text_is_none() {
+    fn an_answer_inside_a_string_is_ignored() {
         let message = br#"{"op":"reply","id":1,"status":409,"problem":{"detail":"\"op\":\"reply\",\"id\":2"}}"#;
-        assert_eq!(heard(Spelling::Json, message).expect("one"), [(1, 409)]);
+        assert_eq!(on_message(Encoding::Json, message).expect("one"), [(1, 409)]);
     }
 
     #[test]
@@ -229,8 +229,8 @@ mod tests {
         let reply = |id, status| Frame { op: Some(Op::Reply(proto::Reply { id, status, ..proto::Reply::default() })) };
         let ping = Frame { op: Some(Op::Ping(proto::Ping {})) };
         let message = Frames { frames: vec![reply(3, 201), ping, reply(4, 409)] }.encode_to_vec();
-        assert_eq!(heard(Spelling::Protobuf, &message).expect("two"), [(3, 201), (4, 409)]);
-        assert!(heard(Spelling::Protobuf, b"\xff\xff").is_err());
+        assert_eq!(on_message(Encoding::Protobuf, &message).expect("two"), [(3, 201), (4, 409)]);
+        assert!(on_message(Encoding::Protobuf, b"\xff\xff").is_err());
     }
 
     #[test]
@@ -238,13 +238,13 @@ mod tests {
         for count in [1_u64, 3] {
             let claims = || (0..count).map(|id| (id, "DROP")).collect::<Vec<_>>().into_iter();
             let mut json = Vec::new();
-            ClaimWriter::new(Spelling::Json, "SKU", 1).write(claims(), &mut json);
-            let said: Value = serde_json::from_slice(&json).expect("JSON");
-            let frames = said.as_array().cloned().unwrap_or_else(|| vec![said.clone()]);
-            assert_eq!((frames.len() as u64, said.is_array()), (count, count > 1));
+            ClaimWriter::new(Encoding::Json, "SKU", 1).write(claims(), &mut json);
+            let received: Value = serde_json::from_slice(&json).expect("JSON");
+            let frames = received.as_array().cloned().unwrap_or_else(|| vec![received.clone()]);
+            assert_eq!((frames.len() as u64, received.is_array()), (count, count > 1));
 
             let mut bytes = Vec::new();
-            let mut writer = ClaimWriter::new(Spelling::Protobuf, "SKU", 1);
+            let mut writer = ClaimWriter::new(Encoding::Protobuf, "SKU", 1);
             writer.write(vec![(9, "OTHER"); 5].into_iter(), &mut Vec::new());
             writer.write(claims(), &mut bytes);
             let binary = Frames::decode(&bytes[..]).expect("protobuf").frames;
