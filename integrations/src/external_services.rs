@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_receipt_is_written_once_what_it_needs_is_known() {
+    async fn a_receipt_is_written_when_its_data_is_available() {
         let (folder, services) = services();
         assert_eq!(mail(&services, 9).await.unwrap_err().0, "starting");
         assert_eq!(mail(&services, 9).await.unwrap(), Outcome::Mail);
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_was_erased_gets_none_and_that_is_settled() {
+    async fn an_erased_contact_gets_no_mail_and_the_effect_completes() {
         let (folder, services) = services();
         let _ = mail(&services, 1).await;
         assert_eq!(mail(&services, 1).await.unwrap(), Outcome::Mail);

@@ -35,7 +35,7 @@ fn outbox() -> (tempfile::TempDir, MailSender) {
 }
 
 #[tokio::test]
-async fn a_letter_that_is_sent_again_is_the_same_file() {
+async fn a_repeated_mail_is_the_same_file() {
     let (folder, mail_sender) = outbox();
     mail_sender.send(&email("receipt-7")).await.unwrap();
     mail_sender.send(&email("receipt-7")).await.unwrap();
@@ -47,7 +47,7 @@ async fn a_letter_that_is_sent_again_is_the_same_file() {
 }
 
 #[tokio::test]
-async fn nothing_in_a_letter_can_become_a_header_or_leave_the_folder() {
+async fn mail_content_cannot_inject_headers_or_leave_the_folder() {
     let (folder, mail_sender) = outbox();
     let bad_to = Email { to: "ada@example.com\r\nBcc: all@example.com".into(), ..email("a") };
     assert!(matches!(mail_sender.send(&bad_to).await, Err(MailError::Undeliverable(_))));
@@ -60,7 +60,7 @@ async fn nothing_in_a_letter_can_become_a_header_or_leave_the_folder() {
 }
 
 #[tokio::test]
-async fn who_is_erased_loses_the_letters_and_nobody_else() {
+async fn an_erasure_deletes_only_the_mails_of_the_recipient() {
     let (folder, mail_sender) = outbox();
     let outbox = folder.path().join("outbox");
     let (acme, bolt) = (TenantId::new("acme").unwrap(), TenantId::new("bolt").unwrap());
@@ -102,18 +102,18 @@ const PLAIN: Manner = Manner { has_smtputf8: false, sender: "250 fine", verdict:
 async fn server_of(manner: Manner) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let said = Arc::new(Mutex::new(Vec::new()));
-    let told = said.clone();
+    let transcript = Arc::new(Mutex::new(Vec::new()));
+    let lines = transcript.clone();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let told = told.clone();
+            let lines = lines.clone();
             tokio::spawn(async move {
                 let (read, mut write) = stream.into_split();
                 let mut lines = BufReader::new(read).lines();
                 write.write_all(b"220 test\r\n").await.unwrap();
                 let mut in_data = false;
                 while let Ok(Some(line)) = lines.next_line().await {
-                    told.lock().push(line.clone());
+                    lines.lock().push(line.clone());
                     let answer = match line.as_str() {
                         "." => manner.verdict,
                         _ if in_data => continue,
@@ -132,7 +132,7 @@ async fn server_of(manner: Manner) -> (String, Arc<Mutex<Vec<String>>>) {
             });
         }
     });
-    (format!("smtp://{address}"), said)
+    (format!("smtp://{address}"), transcript)
 }
 
 async fn server(verdict: &'static str) -> String {
@@ -170,30 +170,30 @@ impl MailLog for Book {
 }
 
 #[tokio::test]
-async fn a_domain_beyond_ascii_is_told_as_a_labels_to_every_server() {
+async fn a_non_ascii_domain_is_sent_as_a_labels() {
     for has_smtputf8 in [false, true] {
-        let (url, said) = server_of(Manner { has_smtputf8, ..PLAIN }).await;
+        let (url, transcript) = server_of(Manner { has_smtputf8, ..PLAIN }).await;
         let mail_sender = MailSender::open("Laden <no-reply@bücher.example>", &MailRoute::Smtp { url }).unwrap();
         for to in ["kim@münchen.example", "Kim@MU\u{308}NCHEN.example", "kim@xn--mnchen-3ya.example"] {
             mail_sender.send(&Email { to: to.into(), ..email("receipt-7") }).await.unwrap();
         }
-        let said = said.lock();
-        let told: Vec<_> = said.iter().filter(|line| line.starts_with("RCPT") || line.starts_with("MAIL")).collect();
-        assert_eq!(told.len(), 6);
-        assert!(told.iter().all(|line| line.is_ascii() && !line.contains("SMTPUTF8")), "{told:?}");
+        let transcript = transcript.lock();
+        let lines: Vec<_> = transcript.iter().filter(|line| line.starts_with("RCPT") || line.starts_with("MAIL")).collect();
+        assert_eq!(lines.len(), 6);
+        assert!(lines.iter().all(|line| line.is_ascii() && !line.contains("SMTPUTF8")), "{lines:?}");
         let to_all = |line: &&&String| line.to_lowercase().contains("rcpt to:<kim@xn--mnchen-3ya.example>");
-        assert_eq!(told.iter().filter(to_all).count(), 3, "{told:?}");
-        assert!(said.iter().any(|line| line.to_lowercase() == "to: kim@xn--mnchen-3ya.example"));
+        assert_eq!(lines.iter().filter(to_all).count(), 3, "{lines:?}");
+        assert!(transcript.iter().any(|line| line.to_lowercase() == "to: kim@xn--mnchen-3ya.example"));
     }
 }
 
 #[tokio::test]
 async fn a_mailbox_beyond_ascii_needs_a_server_that_takes_it_and_is_given_up_elsewhere() {
     let rene = Email { to: "rené@münchen.example".into(), ..email("receipt-7") };
-    let (url, said) = server_of(Manner { has_smtputf8: true, ..PLAIN }).await;
+    let (url, transcript) = server_of(Manner { has_smtputf8: true, ..PLAIN }).await;
     MailSender::open("no-reply@shop.example", &MailRoute::Smtp { url }).unwrap().send(&rene).await.unwrap();
-    let told = said.lock().iter().find(|line| line.starts_with("RCPT")).cloned().unwrap();
-    assert!(told.contains("rené@xn--mnchen-3ya.example"), "{told}");
+    let lines = transcript.lock().iter().find(|line| line.starts_with("RCPT")).cloned().unwrap();
+    assert!(lines.contains("rené@xn--mnchen-3ya.example"), "{lines}");
 
     let (url, _) = server_of(PLAIN).await;
     let book = Arc::new(Book::default());
@@ -206,7 +206,7 @@ async fn a_mailbox_beyond_ascii_needs_a_server_that_takes_it_and_is_given_up_els
 }
 
 #[tokio::test]
-async fn a_letter_that_waits_is_noted_until_it_is_handed_over_or_has_waited_for_five_days() {
+async fn a_waiting_mail_is_recorded_until_it_is_delivered_or_five_days_have_passed() {
     let book = Arc::new(Book::default());
     let open = async |verdict| {
         let route = MailRoute::Smtp { url: server(verdict).await };
@@ -230,7 +230,7 @@ async fn a_letter_that_waits_is_noted_until_it_is_handed_over_or_has_waited_for_
 }
 
 #[tokio::test]
-async fn what_is_said_of_the_shops_own_access_costs_no_letter() {
+async fn errors_of_the_shops_own_access_are_temporary() {
     for sender in ["530 authentication required", "535 bad credentials", "538 encryption required", "521 no mail here"]
     {
         let (url, _) = server_of(Manner { sender, ..PLAIN }).await;
@@ -245,7 +245,7 @@ async fn send_by(verdict: &'static str) -> Result<(), MailError> {
 }
 
 #[tokio::test]
-async fn a_mail_server_takes_a_letter_refuses_it_or_is_asked_again() {
+async fn a_mail_is_accepted_refused_or_retried() {
     send_by("250 queued").await.unwrap();
     let refused = send_by("550 no mailbox ada@example.com here").await.unwrap_err();
     assert!(matches!(&refused, MailError::Undeliverable(why) if !why.contains("ada@")), "{refused}");
@@ -256,7 +256,7 @@ async fn a_mail_server_takes_a_letter_refuses_it_or_is_asked_again() {
 }
 
 #[test]
-fn what_is_configured_wrongly_is_said_at_once() {
+fn an_invalid_configuration_is_refused() {
     let route = MailRoute::Smtp { url: "http://mail.example".into() };
     assert!(matches!(MailSender::open("no-reply@shop.example", &route), Err(MailSenderError::Url(_))));
     let route = MailRoute::Smtp { url: "smtp://mail.example".into() };

@@ -205,7 +205,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_receipt_says_what_was_bought_from_whom_and_where_it_goes() {
+    fn a_receipt_has_the_items_the_shop_and_the_address() {
         let mail = order_mail();
         let receipt = email(&mail, MailKind::Receipt { order: OrderId(42) });
         assert_eq!(receipt.subject, "Your order 7ZX3K9QD from Ocean");
@@ -218,7 +218,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_mail_about_a_parcel_says_what_is_in_it_and_where_it_can_be_followed() {
+    fn a_parcel_mail_has_its_items_and_tracking() {
         let mut mail = order_mail();
         let fulfillment = engine::id::FulfillmentId(7);
         let lines = vec![LineUnits { line: 0, units: 1 }];

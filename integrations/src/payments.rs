@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_not_found_is_repeated_and_not_taken_for_a_no() {
+    async fn an_unknown_charge_is_repeated_and_not_declined() {
         let (mute, first, second) = ask_twice(false).await;
         assert!(first.is_err());
         assert_eq!(second.unwrap(), ProviderAnswer::Authorised);
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_that_was_left_in_the_middle_is_looked_up_too() {
+    async fn an_interrupted_charge_is_looked_up() {
         let mute = Arc::new(Mute { silent: AtomicUsize::new(1), found: true, ..Mute::default() });
         let providers = Providers::new(ANSWER_MAX).with("mute", mute.clone());
         let (first, second) = (authorise("mute"), authorise("mute"));
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_provider_that_never_was_declines_and_one_that_is_gone_is_waited_for() {
+    async fn an_unknown_provider_declines_and_a_removed_one_is_retried() {
         let providers = Providers::new(ANSWER_MAX);
         let declined = providers.perform(&authorise("nobody")).await.unwrap();
         assert_eq!(declined, ProviderAnswer::Declined { code: "unknown_provider".into() });

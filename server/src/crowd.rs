@@ -373,7 +373,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantiles_are_of_what_was_measured() {
+    fn quantiles_are_of_the_measurements() {
         let values: Vec<_> = (1..=100).map(Duration::from_millis).collect();
         assert_eq!(quantile(&values, 0.5), Duration::from_millis(50));
         assert_eq!(quantile(&values, 0.99), Duration::from_millis(99));

@@ -142,7 +142,7 @@ async fn through(
     bar.finish_and_clear();
     let path = format!("/v1/imports/{}/rejected-rows?limit={SHOWN_MAX}", import.id);
     let rejected: RejectedRows = access.get(Some(tenant), &path).await?;
-    print!("{}", told(&import, &rejected.items));
+    print!("{}", report(&import, &rejected.items));
     Ok(if import.state == "completed" { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -178,17 +178,17 @@ fn together(warnings: &[String]) -> Vec<String> {
             None => {}
         }
     }
-    let told = |(words, lines): (&str, Vec<&str>)| match lines.as_slice() {
+    let report = |(words, lines): (&str, Vec<&str>)| match lines.as_slice() {
         [""] => words.to_owned(),
         [line] => format!("{line}: {words}"),
         [first, .., last] => format!("{first} to {last}, {} times: {words}", lines.len()),
         [] => String::new(),
     };
-    by_words.into_iter().map(told).collect()
+    by_words.into_iter().map(report).collect()
 }
 
 /// Formats counts, warnings and refused rows for a terminal.
-fn told(import: &Import, rejected: &[RejectedRow]) -> String {
+fn report(import: &Import, rejected: &[RejectedRow]) -> String {
     use std::fmt::Write;
     let counts = import.counts;
     let mut text = String::new();
@@ -250,7 +250,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_end_of_a_run_says_what_came_of_it() {
+    fn an_import_prints_its_result() {
         let import = Import {
             id: "X".into(),
             state: "failed".into(),
@@ -266,7 +266,7 @@ mod tests {
             problem: Some("the file is incomplete".into()),
         };
         let row = RejectedRow { line: 5, column: Some("Price".into()), reason: "below zero".into() };
-        let text = told(&import, &[row]);
+        let text = report(&import, &[row]);
         for part in [
             "Dry run",
             "7",

@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_the_doors_wrote_to_someone_can_be_forgotten() {
+    async fn mails_to_an_account_or_contact_can_be_deleted() {
         let folder = tempfile::tempdir().unwrap();
         let route = MailRoute::Outbox { folder: folder.path().to_owned() };
         let mail_sender = AccountMailer(Arc::new(MailSender::open("no-reply@shop.example", &route).unwrap()));

@@ -59,7 +59,7 @@ fn main() -> ExitCode {
             return ExitCode::from(EXIT_MISUSE);
         }
     };
-    let config = match Config::of(cli.command.said()) {
+    let config = match Config::of(cli.command.settings()) {
         Ok(config) => config,
         Err(error) => {
             eprintln!("fusion: {error}");
@@ -121,7 +121,7 @@ impl Command {
     }
 
     /// Returns the settings that were given with the command.
-    fn said(&self) -> &ConfigSources {
+    fn settings(&self) -> &ConfigSources {
         match self {
             Command::Serve(settings) => &settings.0,
             Command::Import(Import::Products(import)) => &import.settings.0,

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_could_read_is_closed_to_them() {
+    fn files_readable_by_others_are_made_private() {
         let folder = folder();
         secure(folder.path()).unwrap();
         for (inner, expected) in [
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_anyone_could_write_to_is_refused() {
+    fn a_world_writable_file_is_refused() {
         let folder = folder();
         set(&folder.path().join("fusion.sqlite"), 0o666);
         assert!(matches!(secure(folder.path()), Err(PrivacyError::Writable { is_folder: false, .. })));
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_someone_else_are_refused() {
+    fn files_of_another_user_are_refused() {
         let folder = folder();
         let own = rustix::process::geteuid().as_raw();
         let found = fs::metadata(folder.path()).unwrap();

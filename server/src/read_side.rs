@@ -110,7 +110,7 @@ pub(crate) async fn open(
 /// reason to refuse the read side: it only helps to detect a loss.
 fn recorded_at(path: &Path) -> Result<Vec<Position>, ReadSideError> {
     match DurableWatermark::read(path) {
-        Ok(said) => Ok(said.map(|said| said.positions).unwrap_or_default()),
+        Ok(watermark) => Ok(watermark.map(|watermark| watermark.positions).unwrap_or_default()),
         Err(WatermarkError::Io(why)) => Err(ReadSideError::DurableWatermark { path: path.to_owned(), why }),
         Err(error @ WatermarkError::Damaged) => {
             tracing::warn!(path = %path.display(), %error, "cannot determine whether the read side has lost transactions");
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_read_side_that_was_further_is_refused_until_someone_says_so() {
+    async fn a_read_side_that_lost_transactions_is_refused_until_it_is_accepted() {
         let (folder, journal) = used(7).await;
         let refused = open(folder.path(), &journal, MustBe::Whole).await.unwrap_err();
         assert!(matches!(refused, ReadSideError::Lost { found: Position(0), expected: Position(7), .. }), "{refused}");
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_read_side_that_is_gone_is_not_made_anew() {
+    async fn a_missing_read_side_is_not_recreated() {
         let (folder, journal) = used(0).await;
         open(folder.path(), &journal, MustBe::Whole).await.unwrap().close().await;
         for damage in [|path: &Path| std::fs::write(path, ""), |path: &Path| std::fs::remove_file(path)] {

@@ -24,7 +24,7 @@ pub(crate) fn routes(sandbox: Arc<Sandbox>) -> Router {
 
 /// The buyer's answer.
 #[derive(Debug, Deserialize)]
-struct Said {
+struct ChallengeAnswer {
     answer: String,
 }
 
@@ -35,14 +35,14 @@ async fn show(State(sandbox): State<Arc<Sandbox>>, Path(place): Path<(String, St
 async fn answer(
     State(sandbox): State<Arc<Sandbox>>,
     Path(place): Path<(String, String)>,
-    Form(said): Form<Said>,
+    Form(form): Form<ChallengeAnswer>,
 ) -> Response {
     let Some((tenant, payment)) = read(&place) else { return nothing() };
     if sandbox.challenge(&tenant, payment).is_none() {
         return nothing();
     }
     // The page shows the result.
-    if let Err(unknown) = sandbox.answer_challenge(&tenant, payment, said.answer == "approve").await {
+    if let Err(unknown) = sandbox.answer_challenge(&tenant, payment, form.answer == "approve").await {
         tracing::warn!(%payment, %unknown, "answering a challenge failed");
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
@@ -126,7 +126,7 @@ mod tests {
         let (_, text) = ask(&routes, Method::POST, &path, "answer=approve").await;
         assert!(text.contains("approved"), "{text}");
         let (_, text) = ask(&routes, Method::POST, &path, "answer=refuse").await;
-        assert!(text.contains("approved"), "said once: {text}");
+        assert!(text.contains("approved"), "the answer is final: {text}");
         for odd in [
             "/sandbox/challenge/other/00000000000000000000000007",
             "/sandbox/challenge/demo/x",

@@ -173,18 +173,18 @@ fn stop_on_signals() -> Result<CancellationToken, ServeError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
     let stop = CancellationToken::new();
-    let told = stop.clone();
+    let signalled = stop.clone();
     tokio::spawn(async move {
         loop {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            if told.is_cancelled() {
+            if signalled.is_cancelled() {
                 eprintln!("fusion: stopping immediately; no answered command is lost");
                 std::process::exit(EXIT_INTERRUPTED);
             }
-            told.cancel();
+            signalled.cancel();
         }
     });
     Ok(stop)

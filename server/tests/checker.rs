@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
-mod outside;
+mod black_box;
 
 use std::{
     collections::BTreeMap,
@@ -19,9 +19,9 @@ use axum::{
     routing::{get, post},
 };
 use futures::{FutureExt, future::join_all};
-use outside::{
-    Books, Buyer, Door, Sale,
-    checker::{CAP, Customer, Load, Standing},
+use black_box::{
+    Books, Buyer, ApiClient, Sale,
+    checker::{CAP, Customer, Load, ClaimState},
     until,
 };
 use parking_lot::Mutex;
@@ -37,7 +37,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 
 /// A fault of the mock shop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Lie {
+enum Fault {
     // While the sale runs.
     BeyondTheCap,
     SoldOutWithUnits,
@@ -62,25 +62,25 @@ enum Lie {
 }
 
 /// Each fault, and the checker's message for it.
-const LIES: [(Lie, &str); 18] = [
-    (Lie::BeyondTheCap, "beyond the cap"),
-    (Lie::SoldOutWithUnits, "sold out, with units"),
-    (Lie::Lost, "is gone"),
-    (Lie::MadeTwice, "a repeated request gets another answer"),
-    (Lie::AnsweredOtherwise, "a repeated request gets another answer"),
-    (Lie::OtherPrice, "unit_price of"),
-    (Lie::OtherEnd, "a hold ends when it was said to"),
-    (Lie::HeldAgain, "standing: Released } is"),
-    (Lie::OtherOrder, "the order of"),
-    (Lie::PaymentLost, "a payment that completed"),
-    (Lie::OtherNumber, "an order keeps its number"),
-    (Lie::AddressLost, "the address of"),
-    (Lie::LostFromTheList, "claims that were given are not listed"),
-    (Lie::ListedTwice, "nobody was given this, or it is there twice"),
-    (Lie::ListedForNobody, "nobody was given this, or it is there twice"),
-    (Lie::UnitTooMany, "quantity, available, held and sold are"),
-    (Lie::DoesNotAddUp, "the drop's numbers do not add up"),
-    (Lie::StockDoesNotAddUp, "the stock does not add up"),
+const FAULTS: [(Fault, &str); 18] = [
+    (Fault::BeyondTheCap, "beyond the cap"),
+    (Fault::SoldOutWithUnits, "sold out, with units"),
+    (Fault::Lost, "is missing"),
+    (Fault::MadeTwice, "a repeated request gets another answer"),
+    (Fault::AnsweredOtherwise, "a repeated request gets another answer"),
+    (Fault::OtherPrice, "unit_price of"),
+    (Fault::OtherEnd, "the end of a hold changed"),
+    (Fault::HeldAgain, "state: Released } is"),
+    (Fault::OtherOrder, "the order of"),
+    (Fault::PaymentLost, "a payment that completed"),
+    (Fault::OtherNumber, "an order keeps its number"),
+    (Fault::AddressLost, "the address of"),
+    (Fault::LostFromTheList, "claims are not listed"),
+    (Fault::ListedTwice, "the claim is unknown or listed twice"),
+    (Fault::ListedForNobody, "the claim is unknown or listed twice"),
+    (Fault::UnitTooMany, "quantity, available, held and sold are"),
+    (Fault::DoesNotAddUp, "the drop's numbers do not add up"),
+    (Fault::StockDoesNotAddUp, "the stock does not add up"),
 ];
 
 struct Claim {
@@ -101,7 +101,7 @@ impl Claim {
 
 #[derive(Default)]
 struct Shelf {
-    lie: Option<Lie>,
+    fault: Option<Fault>,
     claims: BTreeMap<String, Claim>,
     /// By order.
     emails: BTreeMap<String, Value>,
@@ -113,8 +113,8 @@ impl Shelf {
         self.claims.values().filter(|claim| met(claim)).map(Claim::units).sum()
     }
 
-    fn lies(&self, lie: Lie) -> bool {
-        self.lie == Some(lie)
+    fn has_fault(&self, fault: Fault) -> bool {
+        self.fault == Some(fault)
     }
 
     /// The response to the request that made the claim.
@@ -136,25 +136,25 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-async fn claim(State(shelf): State<Shared>, headers: HeaderMap, Json(asked): Json<Value>) -> Response {
+async fn claim(State(shelf): State<Shared>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
     let mut shelf = shelf.lock();
     let (key, buyer) = (text(&headers, "idempotency-key"), text(&headers, header::AUTHORIZATION.as_str()));
-    let units = asked["quantity"].as_u64().unwrap();
-    if !shelf.lies(Lie::MadeTwice)
+    let units = body["quantity"].as_u64().unwrap();
+    if !shelf.has_fault(Fault::MadeTwice)
         && let Some(known) = shelf.claims.values().find(|known| known.key == key)
     {
         let mut body = Shelf::as_made(known);
-        if shelf.lies(Lie::AnsweredOtherwise) {
+        if shelf.has_fault(Fault::AnsweredOtherwise) {
             body["unit_price"]["amount"] = 1.into();
         }
         let replayed = [("idempotency-replayed", HeaderValue::from_static("true"))];
         return (StatusCode::CREATED, replayed, Json(body)).into_response();
     }
     let has = shelf.units(|claim| claim.buyer == buyer && !claim.is("released"));
-    if shelf.lies(Lie::SoldOutWithUnits) {
+    if shelf.has_fault(Fault::SoldOutWithUnits) {
         return refusal("sold_out", ("available", 5));
     }
-    if has + units > CAP && !shelf.lies(Lie::BeyondTheCap) {
+    if has + units > CAP && !shelf.has_fault(Fault::BeyondTheCap) {
         return refusal("limit_reached", ("remaining", CAP - has));
     }
     let id = format!("claim-{}", shelf.claims.len());
@@ -168,15 +168,15 @@ async fn claim(State(shelf): State<Shared>, headers: HeaderMap, Json(asked): Jso
 
 async fn read_claim(State(shelf): State<Shared>, Path((_, id)): Path<(String, String)>) -> Response {
     let shelf = shelf.lock();
-    if shelf.lies(Lie::Lost) {
+    if shelf.has_fault(Fault::Lost) {
         return StatusCode::NOT_FOUND.into_response();
     }
     let mut body = shelf.claims[&id].body.clone();
-    match shelf.lie {
-        Some(Lie::OtherPrice) => body["unit_price"]["amount"] = 1.into(),
-        Some(Lie::OtherEnd) => body["expires_at"] = "2040-01-01T00:00:01Z".into(),
-        Some(Lie::HeldAgain) if body["state"] == "released" => body["state"] = "held".into(),
-        Some(Lie::OtherOrder) if body["state"] == "sold" => body["order_id"] = "another".into(),
+    match shelf.fault {
+        Some(Fault::OtherPrice) => body["unit_price"]["amount"] = 1.into(),
+        Some(Fault::OtherEnd) => body["expires_at"] = "2040-01-01T00:00:01Z".into(),
+        Some(Fault::HeldAgain) if body["state"] == "released" => body["state"] = "held".into(),
+        Some(Fault::OtherOrder) if body["state"] == "sold" => body["order_id"] = "another".into(),
         _ => {}
     }
     Json(body).into_response()
@@ -190,11 +190,11 @@ async fn release(State(shelf): State<Shared>, Path((_, id)): Path<(String, Strin
 async fn list(State(shelf): State<Shared>, Query(query): Query<BTreeMap<String, String>>) -> Json<Value> {
     let shelf = shelf.lock();
     let mut items: Vec<Value> = shelf.claims.values().map(|claim| claim.body.clone()).collect();
-    match shelf.lie {
-        Some(Lie::LostFromTheList) => drop(items.pop()),
-        Some(Lie::ListedTwice) => items.extend(items.first().cloned()),
-        Some(Lie::ListedForNobody) => {
-            items.push(json!({"id": "claim-of-nobody", "quantity": 1, "state": "held"}));
+    match shelf.fault {
+        Some(Fault::LostFromTheList) => drop(items.pop()),
+        Some(Fault::ListedTwice) => items.extend(items.first().cloned()),
+        Some(Fault::ListedForNobody) => {
+            items.push(json!({"id": "unknown-claim", "quantity": 1, "state": "held"}));
         }
         _ => {}
     }
@@ -205,12 +205,12 @@ async fn list(State(shelf): State<Shared>, Query(query): Query<BTreeMap<String, 
     Json(json!({"items": items[from..to], "next_cursor": next}))
 }
 
-async fn pay(State(shelf): State<Shared>, Json(asked): Json<Value>) -> Response {
-    let id = asked["claims"][0].as_str().unwrap();
-    let checkout = match asked["payment"]["token"].as_str() {
+async fn pay(State(shelf): State<Shared>, Json(body): Json<Value>) -> Response {
+    let id = body["claims"][0].as_str().unwrap();
+    let checkout = match body["payment"]["token"].as_str() {
         Some("tok_approve") => {
             let mut shelf = shelf.lock();
-            shelf.emails.insert(format!("order-of-{id}"), asked["email"].clone());
+            shelf.emails.insert(format!("order-of-{id}"), body["email"].clone());
             let claim = shelf.claims.get_mut(id).unwrap();
             (claim.body["state"], claim.body["order_id"]) = ("sold".into(), format!("order-of-{id}").into());
             json!({"id": format!("checkout-of-{id}"), "state": "completed", "order_id": format!("order-of-{id}")})
@@ -221,7 +221,7 @@ async fn pay(State(shelf): State<Shared>, Json(asked): Json<Value>) -> Response 
 }
 
 async fn checkout(State(shelf): State<Shared>, Path(id): Path<String>) -> Json<Value> {
-    let state = if shelf.lock().lies(Lie::PaymentLost) { "failed" } else { "completed" };
+    let state = if shelf.lock().has_fault(Fault::PaymentLost) { "failed" } else { "completed" };
     let order = id.replace("checkout-of", "order-of");
     Json(json!({"id": id, "state": state, "order_id": order}))
 }
@@ -229,8 +229,8 @@ async fn checkout(State(shelf): State<Shared>, Path(id): Path<String>) -> Json<V
 async fn order(State(shelf): State<Shared>, Path(id): Path<String>) -> Json<Value> {
     let mut shelf = shelf.lock();
     shelf.reads += 1;
-    let number = if shelf.lies(Lie::OtherNumber) { shelf.reads } else { 0 };
-    let email = if shelf.lies(Lie::AddressLost) { None } else { shelf.emails.get(&id) };
+    let number = if shelf.has_fault(Fault::OtherNumber) { shelf.reads } else { 0 };
+    let email = if shelf.has_fault(Fault::AddressLost) { None } else { shelf.emails.get(&id) };
     Json(json!({"id": id, "number": format!("{number:08}"), "email": email}))
 }
 
@@ -238,13 +238,13 @@ async fn numbers(State(shelf): State<Shared>) -> Json<Value> {
     let shelf = shelf.lock();
     let (mut held, sold) = (shelf.units(|claim| claim.is("held")), shelf.units(|claim| claim.is("sold")));
     let mut available = UNITS - held - sold;
-    available += u64::from(shelf.lies(Lie::UnitTooMany) || shelf.lies(Lie::DoesNotAddUp));
-    held -= u64::from(shelf.lies(Lie::UnitTooMany));
+    available += u64::from(shelf.has_fault(Fault::UnitTooMany) || shelf.has_fault(Fault::DoesNotAddUp));
+    held -= u64::from(shelf.has_fault(Fault::UnitTooMany));
     Json(json!({"quantity": UNITS, "available": available, "held": held, "sold": sold}))
 }
 
 async fn stock(State(shelf): State<Shared>) -> Json<Value> {
-    let on_hand = if shelf.lock().lies(Lie::StockDoesNotAddUp) { UNITS - 1 } else { UNITS };
+    let on_hand = if shelf.lock().has_fault(Fault::StockDoesNotAddUp) { UNITS - 1 } else { UNITS };
     Json(json!({"on_hand": on_hand, "available": 0, "held": 0, "allocated": UNITS}))
 }
 
@@ -260,10 +260,10 @@ async fn shopping(shelf: &Shared) -> (Buyer, Sale, Vec<Customer>) {
         .route("/v1/orders/{id}", get(order))
         .with_state(shelf.clone());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let door = Door::new(&format!("http://{}", listener.local_addr().unwrap()));
+    let api = ApiClient::new(&format!("http://{}", listener.local_addr().unwrap()));
     tokio::spawn(async move { axum::serve(listener, routes).await });
     let (sale, load) = (Sale { drop: "drop".into(), sku: "SKU".into() }, Load::default());
-    let buyer = |name: String| Buyer { door: door.clone(), token: name };
+    let buyer = |name: String| Buyer { api: api.clone(), token: name };
     let customers = (0..BUYERS).map(|number| Customer::new(buyer(format!("buyer-{number}")), &sale, number));
     let shopping: Vec<_> = customers.map(|customer| tokio::spawn(customer.shop(load.clone()))).collect();
     until("enough answers", async || {
@@ -304,48 +304,48 @@ async fn verdict(checked: impl Future<Output = ()>) -> Result<(), String> {
 async fn an_honest_shop_passes_and_has_claims_of_every_kind() {
     let (vendor, sale, mut customers) = shopping(&Shared::default()).await;
     check(&vendor, &sale, UNITS, &mut customers).await;
-    let kinds: [fn(&Standing) -> bool; 3] = [
-        |standing| *standing == Standing::Held,
-        |standing| *standing == Standing::Released,
-        |standing| matches!(standing, Standing::Sold(_)),
+    let kinds: [fn(&ClaimState) -> bool; 3] = [
+        |state| *state == ClaimState::Held,
+        |state| *state == ClaimState::Released,
+        |state| matches!(state, ClaimState::Sold(_)),
     ];
     for kind in kinds {
-        assert!(customers.iter().flat_map(Customer::claims).any(|(_, _, standing)| kind(standing)));
+        assert!(customers.iter().flat_map(Customer::claims).any(|(_, _, state)| kind(state)));
     }
 }
 
 #[tokio::test]
 async fn every_lie_is_caught_and_named() {
-    for (lie, named) in LIES {
+    for (fault, named) in FAULTS {
         let shelf = Shared::default();
-        let said = verdict(async move {
-            if matches!(lie, Lie::BeyondTheCap | Lie::SoldOutWithUnits) {
-                shelf.lock().lie = Some(lie);
+        let message = verdict(async move {
+            if matches!(fault, Fault::BeyondTheCap | Fault::SoldOutWithUnits) {
+                shelf.lock().fault = Some(fault);
             }
             let (vendor, sale, mut customers) = shopping(&shelf).await;
-            shelf.lock().lie = Some(lie);
+            shelf.lock().fault = Some(fault);
             check(&vendor, &sale, UNITS, &mut customers).await;
         });
-        let said = said.await.expect_err(&format!("{lie:?} was not caught"));
-        assert!(said.contains(named), "{lie:?}: {said}");
+        let message = message.await.expect_err(&format!("{fault:?} was not caught"));
+        assert!(message.contains(named), "{fault:?}: {message}");
     }
 }
 
 #[tokio::test]
 async fn a_claim_that_two_were_given_and_more_than_there_is_are_caught() {
-    let said = verdict(async {
+    let message = verdict(async {
         let (vendor, sale, mut customers) = shopping(&Shared::default()).await;
         customers.push(customers[0].clone());
         check(&vendor, &sale, UNITS, &mut customers).await;
     });
-    let said = said.await.unwrap_err();
-    assert!(said.contains("was given to two buyers"), "{said}");
+    let message = message.await.unwrap_err();
+    assert!(message.contains("was given to two buyers"), "{message}");
 
-    let said = verdict(async {
+    let message = verdict(async {
         let (vendor, sale, mut customers) = shopping(&Shared::default()).await;
         let given: u64 = customers.iter().map(Customer::units).map(|(held, sold)| held + sold).sum();
         check(&vendor, &sale, given - 1, &mut customers).await;
     });
-    let said = said.await.unwrap_err();
-    assert!(said.contains("oversold"), "{said}");
+    let message = message.await.unwrap_err();
+    assert!(message.contains("oversold"), "{message}");
 }

@@ -22,19 +22,19 @@ fn run(folder: &Path, arguments: &str) -> Output {
     fusion(folder, arguments).output().unwrap()
 }
 
-fn said(output: &Output) -> String {
+fn output_of(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 fn succeed(folder: &Path, arguments: &str) -> String {
     let output = run(folder, arguments);
-    assert!(output.status.success(), "fusion {arguments}: {}", said(&output));
+    assert!(output.status.success(), "fusion {arguments}: {}", output_of(&output));
     String::from_utf8(output.stdout).unwrap()
 }
 
 fn refuse(folder: &Path, arguments: &str) -> String {
     let output = run(folder, arguments);
-    assert!(!output.status.success(), "fusion {arguments} was not refused: {}", said(&output));
+    assert!(!output.status.success(), "fusion {arguments} was not refused: {}", output_of(&output));
     String::from_utf8(output.stderr).unwrap()
 }
 
@@ -112,27 +112,27 @@ fn a_shop_is_run_from_the_command_line() {
     assert_eq!(lines.len(), 2, "{:?}", server.printed);
     for line in lines {
         let output = Command::new("bash").args(["-c", line]).output().unwrap();
-        assert!(output.status.success(), "{line}\n{}", said(&output));
+        assert!(output.status.success(), "{line}\n{}", output_of(&output));
         if line.contains(" demo crowd ") {
-            let told = "the drop now: 0 available, 120 held, 0 sold of 120";
-            assert!(said(&output).contains(told), "{}", said(&output));
+            let text = "the drop now: 0 available, 120 held, 0 sold of 120";
+            assert!(output_of(&output).contains(text), "{}", output_of(&output));
         }
     }
 
     // Through the running server.
     assert!(succeed(&data, &format!("{import} --dry-run")).contains("nothing was changed"));
-    let told = succeed(&data, &import);
-    assert!(told.contains("1 rejected rows") && told.contains("below zero"), "{told}");
-    let told = succeed(&data, &format!("{import} --dry-run"));
-    let counts = |told: &str| told.split_whitespace().filter_map(|word| word.parse().ok()).collect::<Vec<u64>>();
+    let text = succeed(&data, &import);
+    assert!(text.contains("1 rejected rows") && text.contains("below zero"), "{text}");
+    let text = succeed(&data, &format!("{import} --dry-run"));
+    let counts = |text: &str| text.split_whitespace().filter_map(|word| word.parse().ok()).collect::<Vec<u64>>();
     // Rows, created, updated, unchanged, variants, stock set, imported, refused, followed by the number of listed rows.
-    assert_eq!(counts(&told)[..8], [4, 0, 0, 2, 0, 0, 3, 1], "{told}");
+    assert_eq!(counts(&text)[..8], [4, 0, 0, 2, 0, 0, 3, 1], "{text}");
     let exported = succeed(&data, "export products");
     assert!(exported.contains("TEST-M") && !exported.contains("TEST-MUG"), "{exported}");
     assert_eq!(succeed(&data, "export products --format jsonl").lines().count(), 17);
     succeed(&data, "tenants add acme --currency EUR");
-    let told = refuse(&data, "tenants add acme --currency EUR");
-    assert!(told.contains("a tenant of this name exists") && told.contains("tenants list"), "{told}");
+    let text = refuse(&data, "tenants add acme --currency EUR");
+    assert!(text.contains("a tenant of this name exists") && text.contains("tenants list"), "{text}");
     assert!(refuse(&data, "import products /nowhere.csv").contains("/nowhere.csv"));
     assert_eq!(succeed(&data, "token --role vendor --tenant acme --ttl 5m").trim().split('.').count(), 3);
     assert!(refuse(&data, "token --role vendor --tenant nobody").contains("tenant nobody does not exist"));
@@ -147,9 +147,9 @@ fn a_shop_is_run_from_the_command_line() {
     assert!(succeed(&data, "doctor").contains("everything agrees"));
     let again = home.path().join("again.csv");
     succeed(&data, &format!("export products --output {}", again.display()));
-    let told = succeed(&data, &format!("import products {}", again.display()));
+    let text = succeed(&data, &format!("import products {}", again.display()));
     // An exported catalogue is unchanged by its own import.
-    assert!(matches!(counts(&told)[..], [rows, 0, 0, 17, 0, 0, imported, 0] if rows == imported), "{told}");
+    assert!(matches!(counts(&text)[..], [rows, 0, 0, 17, 0, 0, imported, 0] if rows == imported), "{text}");
     assert!(std::fs::read(&again).unwrap().starts_with("\u{feff}".as_bytes()), "as spreadsheets want it");
     succeed(&data, "rebuild");
     assert!(succeed(&data, "doctor").contains("everything agrees"));
@@ -164,22 +164,22 @@ fn an_account_needs_a_tenant_and_a_password() {
     succeed(&data, "tenants add acme --currency EUR");
     let add = |password: &str, arguments: &str| {
         let output = fusion(&data, arguments).env("FUSION_PASSWORD", password).output().unwrap();
-        (output.status.success(), said(&output))
+        (output.status.success(), output_of(&output))
     };
     let whom = "users add --role vendor --email ann@example.com";
     assert!(add("correct horse", &format!("{whom} --tenant acme")).0);
-    let (done, told) = add("correct horse", &format!("{whom} --tenant acme"));
-    assert!(!done && told.contains("another account has this e-mail address"), "{told}");
-    let (done, told) = add("short", "users add --role vendor --email bob@example.com --tenant acme");
-    assert!(!done && told.contains("the password must be between 8 and 256 characters long"), "{told}");
+    let (done, text) = add("correct horse", &format!("{whom} --tenant acme"));
+    assert!(!done && text.contains("another account has this e-mail address"), "{text}");
+    let (done, text) = add("short", "users add --role vendor --email bob@example.com --tenant acme");
+    assert!(!done && text.contains("the password must be between 8 and 256 characters long"), "{text}");
     for (weak, words) in [("Password123!", "is too common"), ("bob@example.com", "is too easy to guess")] {
-        let (done, told) = add(weak, "users add --role vendor --email bob@example.com --tenant acme");
-        assert!(!done && told.contains(&format!("the password {words}")), "{told}");
+        let (done, text) = add(weak, "users add --role vendor --email bob@example.com --tenant acme");
+        assert!(!done && text.contains(&format!("the password {words}")), "{text}");
     }
-    let (done, told) = add("correct horse", "users add --role vendor --email bob@example.com --tenant bolt");
-    assert!(!done && told.contains("no such tenant"), "{told}");
-    let (done, told) = add("correct horse", whom);
-    assert!(!done && told.contains("--tenant"), "{told}");
+    let (done, text) = add("correct horse", "users add --role vendor --email bob@example.com --tenant bolt");
+    assert!(!done && text.contains("no such tenant"), "{text}");
+    let (done, text) = add("correct horse", whom);
+    assert!(!done && text.contains("--tenant"), "{text}");
 }
 
 #[test]
@@ -194,16 +194,16 @@ fn an_option_is_said_by_a_flag_or_the_environment_or_the_file() {
     };
     let succeed = |environment: &[(&str, &str)], arguments: &str| {
         let output = run(environment, arguments);
-        assert!(output.status.success(), "{environment:?} fusion {arguments}: {}", said(&output));
-        said(&output)
+        assert!(output.status.success(), "{environment:?} fusion {arguments}: {}", output_of(&output));
+        output_of(&output)
     };
     // The file contains all options, including a host name that only one shop can have.
     succeed(&[], "tenants add one");
-    assert!(said(&run(&[], "tenants add two")).contains("another tenant has the host name a.example"));
+    assert!(output_of(&run(&[], "tenants add two")).contains("another tenant has the host name a.example"));
     // The environment overrides the file, and flags override both.
     let host = [("FUSION_HOST", "c.example")];
     succeed(&host, "tenants add two");
-    assert!(said(&run(&host, "tenants add three")).contains("another tenant has the host name c.example"));
+    assert!(output_of(&run(&host, "tenants add three")).contains("another tenant has the host name c.example"));
     succeed(&host, "tenants add three --host d.example");
     assert_eq!(succeed(&[("FUSION_TTL", "5m")], "token --tenant one").trim().split('.').count(), 3);
 
@@ -220,23 +220,23 @@ fn an_option_is_said_by_a_flag_or_the_environment_or_the_file() {
     std::fs::write(&file, "role = \n").unwrap();
     let output = run(&[], "token --tenant one");
     assert_eq!(output.status.code(), Some(2));
-    assert!(said(&output).contains("FUSION_CONFIG: ") && said(&output).contains("fusion.toml"), "{}", said(&output));
+    assert!(output_of(&output).contains("FUSION_CONFIG: ") && output_of(&output).contains("fusion.toml"), "{}", output_of(&output));
 }
 
 #[test]
-fn what_cannot_be_is_said_before_anything_starts() {
+fn invalid_options_are_reported_before_the_start() {
     let home = tempfile::tempdir().unwrap();
     let data = home.path().join("data");
     let output = fusion(&data, "serve --workers 0 --token-ttl 1s").env("FUSION_LISTEN", "here").output().unwrap();
-    let told = said(&output);
-    assert_eq!(output.status.code(), Some(2), "{told}");
-    assert!(told.contains("3 errors") && told.contains("FUSION_LISTEN \"here\""), "{told}");
+    let text = output_of(&output);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("3 errors") && text.contains("FUSION_LISTEN \"here\""), "{text}");
     assert!(!data.exists(), "nothing was made");
 
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
-    let told = refuse(&data, &format!("serve --dev --listen {address} --log warn"));
-    assert!(told.contains(&format!("{address} is in use")) && told.contains("--listen"), "{told}");
+    let text = refuse(&data, &format!("serve --dev --listen {address} --log warn"));
+    assert!(text.contains(&format!("{address} is in use")) && text.contains("--listen"), "{text}");
     assert!(refuse(&data, "token --role vendor --tenant acme").contains("has no keys yet"));
     assert!(refuse(&data, "doctor").contains("does not exist: use --data-dir"));
 }
@@ -245,8 +245,8 @@ fn what_cannot_be_is_said_before_anything_starts() {
 fn a_crowd_goes_to_the_drop_that_was_announced() {
     let home = tempfile::tempdir().unwrap();
     let data = home.path().join("data");
-    let told = refuse(&data, "demo crowd --buyers 2 --url http://127.0.0.1:9");
-    assert!(told.contains("no server responds at http://127.0.0.1:9") && told.contains("serve --dev"), "{told}");
+    let text = refuse(&data, "demo crowd --buyers 2 --url http://127.0.0.1:9");
+    assert!(text.contains("no server responds at http://127.0.0.1:9") && text.contains("serve --dev"), "{text}");
     assert!(refuse(&data, "demo crowd --buyers 2 --url here").contains("is not a valid server URL"));
 
     let server = Server::start(&data);
@@ -273,22 +273,22 @@ fn a_crowd_goes_to_the_drop_that_was_announced() {
     let newer = call("POST", "/v1/drops", "newer", &newer);
     let newer = newer["id"].as_str().unwrap_or_else(|| panic!("{newer}"));
     // Without --url: the URL comes from the server of the folder.
-    let told = succeed(&data, "demo crowd --buyers 2");
-    assert!(told.contains(announced) && !told.contains(newer), "{told}");
-    let told = succeed(&data, &format!("demo crowd --buyers 2 --drop {newer}"));
-    assert!(told.contains("\"Newer\"") && told.contains("claimed"), "{told}");
+    let text = succeed(&data, "demo crowd --buyers 2");
+    assert!(text.contains(announced) && !text.contains(newer), "{text}");
+    let text = succeed(&data, &format!("demo crowd --buyers 2 --drop {newer}"));
+    assert!(text.contains("\"Newer\"") && text.contains("claimed"), "{text}");
 
     for unknown in ["zzz", "a/b?c", "00000000000000000000000000"] {
-        let told = refuse(&data, &format!("demo crowd --buyers 2 --drop {unknown}"));
-        assert!(told.contains(&format!("drop {unknown:?} does not exist")) && told.contains("omit --drop"), "{told}");
+        let text = refuse(&data, &format!("demo crowd --buyers 2 --drop {unknown}"));
+        assert!(text.contains(&format!("drop {unknown:?} does not exist")) && text.contains("omit --drop"), "{text}");
     }
     call("POST", &format!("/v1/drops/{newer}/end"), "end", "{}");
     let deadline = Instant::now() + PATIENCE;
     while call("GET", &format!("/v1/drops/{newer}"), "-", "")["state"] != "ended" {
         assert!(Instant::now() < deadline, "the drop ends");
     }
-    let told = refuse(&data, &format!("demo crowd --buyers 2 --drop {newer}"));
-    assert!(told.contains("is ended"), "{told}");
+    let text = refuse(&data, &format!("demo crowd --buyers 2 --drop {newer}"));
+    assert!(text.contains("is ended"), "{text}");
     server.stop();
 }
 
@@ -297,8 +297,8 @@ fn shops_and_accounts_are_listed_and_removed() {
     let home = tempfile::tempdir().unwrap();
     let data = home.path().join("data");
     for command in ["export products", "users list", "tenants list", "tenants remove acme", "rebuild", "migrate"] {
-        let told = refuse(&data, &format!("{command} --tenant acme"));
-        assert!(told.contains("does not exist: use --data-dir") && told.contains("--data-dir"), "{command}: {told}");
+        let text = refuse(&data, &format!("{command} --tenant acme"));
+        assert!(text.contains("does not exist: use --data-dir") && text.contains("--data-dir"), "{command}: {text}");
         assert!(!data.exists(), "{command} makes none");
     }
     assert!(refuse(home.path(), "export orders --tenant acme").contains("is not a data folder"));
@@ -316,8 +316,8 @@ fn shops_and_accounts_are_listed_and_removed() {
         ("tenants remove nobody", "tenant nobody does not exist"),
         ("export products --tenant nobody", "tenant nobody does not exist"),
     ] {
-        let told = refuse(&data, arguments);
-        assert!(told.contains(words), "{arguments}: {told}");
+        let text = refuse(&data, arguments);
+        assert!(text.contains(words), "{arguments}: {text}");
     }
     let listed = succeed(&data, "tenants list");
     assert!(listed.contains("acme") && listed.contains("shop.example") && listed.contains("JPY"), "{listed}");
@@ -327,13 +327,13 @@ fn shops_and_accounts_are_listed_and_removed() {
     for name in ["ann", "bob"] {
         let add = format!("users add --role vendor --tenant acme --email {name}@example.com");
         let output = fusion(&data, &add).env("FUSION_PASSWORD", "correct horse").output().unwrap();
-        assert!(output.status.success(), "{}", said(&output));
+        assert!(output.status.success(), "{}", output_of(&output));
     }
     let listed = succeed(&data, "users list --tenant acme");
     assert!(listed.contains("ann@example.com") && listed.contains("bob@example.com"), "{listed}");
     assert!(!succeed(&data, "users list --tenant acme --only-role admin").contains("ann@"));
-    let told = refuse(&data, "tenants remove acme");
-    assert!(told.contains("it has 2 accounts") && told.contains("users remove"), "{told}");
+    let text = refuse(&data, "tenants remove acme");
+    assert!(text.contains("it has 2 accounts") && text.contains("users remove"), "{text}");
     assert!(refuse(&data, "users remove --tenant acme --email eve@example.com").contains("users list"));
     succeed(&data, "users remove --tenant acme --email ANN@example.com");
     assert!(!succeed(&data, "users list --tenant acme").contains("ann@example.com"));
@@ -348,18 +348,18 @@ const ODD: &str = "sep=,\nHandle,Title,Option1 Name,Option1 Value,SKU,Price,Inve
     odd-yen,Yen,,,YEN,2499,3,JPY,\n";
 
 #[test]
-fn an_export_opens_in_a_spreadsheet_and_comes_in_as_it_was() {
+fn an_export_opens_in_a_spreadsheet_and_imports_unchanged() {
     let home = tempfile::tempdir().unwrap();
     let (data, file) = (home.path().join("data"), home.path().join("odd.csv"));
     std::fs::write(&file, ODD).unwrap();
     succeed(&data, "tenants add one --currency EUR");
     succeed(&data, "tenants add two --currency PLN");
     let import = |file: &Path, rest: &str| succeed(&data, &format!("import products {} {rest}", file.display()));
-    let told = import(&file, "--tenant one");
-    assert!(told.contains("the sku ODD is on line 3 already") && told.contains("\"ODD\""), "{told}");
-    let told = import(&file, "--tenant one --duplicate-sku=derive");
+    let text = import(&file, "--tenant one");
+    assert!(text.contains("the sku ODD is on line 3 already") && text.contains("\"ODD\""), "{text}");
+    let text = import(&file, "--tenant one --duplicate-sku=derive");
     for words in ["it is odd-one.M here", "-4 units: the stock is set to 0", "an image within the file"] {
-        assert!(told.contains(words), "{words}: {told}");
+        assert!(text.contains(words), "{words}: {text}");
     }
     let output = run(&data, "export products --tenant one");
     let (first, notes) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
@@ -398,7 +398,7 @@ fn an_export_opens_in_a_spreadsheet_and_comes_in_as_it_was() {
 }
 
 #[test]
-fn on_data_from_before_what_is_there_is_the_demo() {
+fn the_demo_uses_existing_data() {
     let home = tempfile::tempdir().unwrap();
     let data = home.path().join("data");
     let file = home.path().join("catalogue.csv");
@@ -425,7 +425,7 @@ fn on_data_from_before_what_is_there_is_the_demo() {
 }
 
 #[test]
-fn who_starts_a_shop_that_cannot_be_paid_is_warned() {
+fn starting_without_a_payment_provider_prints_a_warning() {
     let home = tempfile::tempdir().unwrap();
     let first_line = |folder: &str, sandbox: &str| {
         let mut serve = fusion(&home.path().join(folder), "serve --listen 127.0.0.1:0 --log error");

@@ -10,12 +10,12 @@
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
-mod outside;
+mod black_box;
 
 use std::io::ErrorKind;
 
 use futures::future::join_all;
-use outside::{
+use black_box::{
     Buyer, RawRequest, Shop,
     round::{ANSWERS_MAX, BUYERS, Round, number, seed},
     until,
@@ -38,7 +38,7 @@ async fn nothing_that_was_answered_is_lost_when_the_server_is_killed() {
         round.expect_no_faults();
         rounds.push(round);
         shop.start().await;
-        buyers.iter_mut().for_each(|buyer| buyer.door = shop.door().clone());
+        buyers.iter_mut().for_each(|buyer| buyer.api = shop.api().clone());
         for round in &mut rounds {
             round.check(&shop).await;
         }
@@ -49,7 +49,7 @@ async fn nothing_that_was_answered_is_lost_when_the_server_is_killed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_is_told_to_stop_answers_what_it_has_taken() {
+async fn a_stopping_server_answers_accepted_requests() {
     let mut random = fastrand::Rng::with_seed(seed());
     let mut shop = Shop::open().await;
     let buyers = shop.guests(BUYERS).await;
@@ -85,7 +85,7 @@ async fn a_server_that_is_told_to_stop_answers_what_it_has_taken() {
     shop.start().await;
     under_load.check(&shop).await;
     for (buyer, checkout) in buyers.iter().zip(checkouts) {
-        let buyer = Buyer { door: shop.door().clone(), ..buyer.clone() };
+        let buyer = Buyer { api: shop.api().clone(), ..buyer.clone() };
         let path = format!("/v1/checkouts/{}", checkout["id"].as_str().unwrap());
         until("a payment that was begun is ended", async || {
             let now = buyer.get(&path).await.expect(200);
@@ -114,7 +114,7 @@ async fn requests_under_way_at_the_signal_are_answered_and_durable_and_new_ones_
 
     shop.tell_to_stop();
     until("new connections are refused", async || {
-        let refused = shop.door().connect().await.err().filter(|error| error.kind() == ErrorKind::ConnectionRefused);
+        let refused = shop.api().connect().await.err().filter(|error| error.kind() == ErrorKind::ConnectionRefused);
         refused.map(drop)
     })
     .await;
@@ -131,9 +131,9 @@ async fn requests_under_way_at_the_signal_are_answered_and_durable_and_new_ones_
     assert_eq!(shop.ended().await.code(), Some(0), "it ends well");
     shop.start().await;
     for (buyer, claim) in buyers.iter().zip(&given) {
-        let buyer = Buyer { door: shop.door().clone(), ..buyer.clone() };
+        let buyer = Buyer { api: shop.api().clone(), ..buyer.clone() };
         let path = format!("/v1/drops/{}/claims/{}", sale.drop, claim["id"].as_str().unwrap());
-        assert_eq!(buyer.get(&path).await.expect(200), *claim, "it is as it was told");
+        assert_eq!(buyer.get(&path).await.expect(200), *claim, "the claim is as it was returned");
     }
     let drop = shop.vendor.get(&format!("/v1/drops/{}", sale.drop)).await.expect(200);
     assert_eq!((&drop["held"], &drop["available"]), (&json!(UNDER_WAY), &json!(0)), "{drop}");

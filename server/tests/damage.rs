@@ -8,7 +8,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
-mod outside;
+mod black_box;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,7 +21,7 @@ use std::{
 };
 
 use futures::{FutureExt, StreamExt, future::join_all, stream};
-use outside::{
+use black_box::{
     Buyer, Sale, Shop, assert_no_panic,
     round::{Round, seed},
     until, until_within,
@@ -211,7 +211,7 @@ async fn prepared() -> Prepared {
         Round::run(&mut shop, &buyers, "FIRST", &mut random, ANSWERS_MAX, async |shop: &mut Shop| shop.kill()).await;
     shop.start().await;
     first.check(&shop).await;
-    let guest = shop.door().guest().await;
+    let guest = shop.api().guest().await;
     let account = json!({"email": "ann@example.com", "password": "correct horse"});
     let session = guest.post("/v1/accounts", &account).await.expect(201);
     let mut account = Buyer { token: session["token"].as_str().unwrap().to_owned(), ..guest };
@@ -223,7 +223,7 @@ async fn prepared() -> Prepared {
     // Stopping takes a checkpoint, so that the folder has one with its snapshots.
     shop.stop().await;
     shop.start().await;
-    buyers.iter_mut().chain([&mut account]).for_each(|buyer| buyer.door = shop.door().clone());
+    buyers.iter_mut().chain([&mut account]).for_each(|buyer| buyer.api = shop.api().clone());
     let mut lists = Vec::new();
     for path in ["/v1/products?limit=200", "/v1/orders?limit=200"] {
         lists.push((shop.vendor.clone(), path, listed(&shop.vendor, path).await));
@@ -251,7 +251,7 @@ async fn prepared() -> Prepared {
 /// Returns the items of a list, or the single object at the path. The server's URL is removed from links, because its
 /// port changes.
 async fn listed(reader: &Buyer, path: &str) -> Vec<Value> {
-    let here = reader.get(path).await.expect(200).to_string().replace(&reader.door.url, "");
+    let here = reader.get(path).await.expect(200).to_string().replace(&reader.api.url, "");
     let mut body: Value = serde_json::from_str(&here).unwrap();
     match body.get_mut("items") {
         Some(items) => items.as_array().unwrap().clone(),
@@ -309,7 +309,7 @@ async fn outcome(prepared: &Prepared, file: &Path, damage: Damage) -> Option<Res
         round.clone().check(&shop).await;
     }
     for (reader, path, items) in &prepared.lists {
-        let reader = Buyer { door: shop.door().clone(), ..reader.clone() };
+        let reader = Buyer { api: shop.api().clone(), ..reader.clone() };
         let mut now = Vec::new();
         until_within(LISTS_LAG, &format!("{path} has what it had"), async || {
             now = listed(&reader, path).await;
@@ -317,7 +317,7 @@ async fn outcome(prepared: &Prepared, file: &Path, damage: Damage) -> Option<Res
         })
         .await;
     }
-    let buyer = shop.door().guest().await;
+    let buyer = shop.api().guest().await;
     buyer.claim(&prepared.open.drop, 1).await.expect(201);
     assert_no_panic(&shop.log());
     Some(Ok(()))
@@ -365,7 +365,7 @@ async fn a_damaged_data_folder_is_refused_with_its_damage_or_served_without_loss
         .await;
     let mut wrong = Vec::new();
     for (what, must, outcome) in outcomes {
-        let said = match outcome {
+        let result = match outcome {
             Ok(None) => continue,
             Ok(Some(Ok(()))) if must == Must::Refuse => Err("it serves".to_owned()),
             Ok(Some(Err(words))) if must == Must::Serve => Err(format!("it refuses: {words}")),
@@ -373,8 +373,8 @@ async fn a_damaged_data_folder_is_refused_with_its_damage_or_served_without_loss
             Ok(Some(Err(words))) => Ok(words),
             Err(panic) => Err(panic.downcast_ref::<String>().cloned().unwrap_or_default()),
         };
-        println!("{what}: {said:?}");
-        wrong.extend(said.err().map(|words| format!("{what}: {words}")));
+        println!("{what}: {result:?}");
+        wrong.extend(result.err().map(|words| format!("{what}: {words}")));
     }
     the_way_out_works(&prepared).await;
     println!("in {:.1?}", began.elapsed());

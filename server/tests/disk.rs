@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
-mod outside;
+mod black_box;
 
 use std::time::Duration;
 
 use futures::FutureExt;
-use outside::{
+use black_box::{
     Answer, Buyer, LOOK, Sale, Shim, Shop, assert_no_panic, fresh_key, in_seconds, payment,
     round::{ANSWERS_MAX, BUYERS, Round, seed},
     until,
@@ -57,7 +57,7 @@ impl Request {
         Self::new(who, Method::GET, path, None, &[200])
     }
 
-    fn send(self) -> Asked {
+    fn send(self) -> Pending {
         let what = format!("{} {}", self.method, self.path);
         let Self { who, method, path, body, version, statuses } = self;
         let answer = tokio::spawn(async move {
@@ -66,34 +66,34 @@ impl Request {
                 _ => who.ask(method, &path, Some(&fresh_key()), body.as_ref()).await,
             }
         });
-        Asked { what, statuses, answer }
+        Pending { what, statuses, answer }
     }
 }
 
 /// A request in progress.
-struct Asked {
+struct Pending {
     what: String,
     statuses: &'static [u16],
     answer: JoinHandle<Answer>,
 }
 
 /// Asserts that no request is answered while syncs of `what` are held, and repeats `meanwhile` during this time.
-async fn none_is_answered(disk: &Shim, what: &str, asked: &mut [Asked], meanwhile: impl AsyncFn()) {
+async fn none_is_answered(disk: &Shim, what: &str, pending: &mut [Pending], meanwhile: impl AsyncFn()) {
     let (synced, until) = (disk.syncs(what), Instant::now() + HELD_FOR);
     while Instant::now() < until {
         meanwhile().await;
-        for asked in &mut *asked {
-            let early = (&mut asked.answer).now_or_never();
-            assert!(early.is_none(), "{} is answered before its sync: {early:?}", asked.what);
+        for pending in &mut *pending {
+            let early = (&mut pending.answer).now_or_never();
+            assert!(early.is_none(), "{} is answered before its sync: {early:?}", pending.what);
         }
         tokio::time::sleep(LOOK).await;
     }
     assert_eq!(disk.syncs(what), synced, "the disk synced all the same");
 }
 
-async fn all_are_answered(asked: Vec<Asked>) -> Vec<Answer> {
+async fn all_are_answered(pending: Vec<Pending>) -> Vec<Answer> {
     let mut answers = Vec::new();
-    for Asked { what, statuses, answer } in asked {
+    for Pending { what, statuses, answer } in pending {
         let answer = answer.await.unwrap();
         assert!(statuses.contains(&answer.status), "{what}: {} {}", answer.status, answer.body);
         answers.push(answer);
@@ -102,8 +102,8 @@ async fn all_are_answered(asked: Vec<Asked>) -> Vec<Answer> {
 }
 
 /// Asserts that a request which depends on no held sync is answered in time.
-async fn at_once(asked: impl Future<Output = Answer>) -> Answer {
-    tokio::time::timeout(AT_ONCE, asked).await.expect("an answer waits for a sync that it does not need")
+async fn at_once(pending: impl Future<Output = Answer>) -> Answer {
+    tokio::time::timeout(AT_ONCE, pending).await.expect("an answer waits for a sync that it does not need")
 }
 
 fn text<'a>(answer: &'a Value, name: &str) -> &'a str {
@@ -130,14 +130,14 @@ fn of_cart(cart: &str) -> Value {
 
 /// Returns a buyer with a claim, and the claim's path.
 async fn with_claim(shop: &Shop, sale: &Sale) -> (Buyer, String) {
-    let buyer = shop.door().guest().await;
+    let buyer = shop.api().guest().await;
     let claim = buyer.claim(&sale.drop, 1).await.expect(201);
     (buyer, of_drop(sale, &format!("claims/{}", text(&claim, "id"))))
 }
 
 /// Returns a buyer with a cart that contains a mug, the cart's path, and the path of the line.
 async fn with_cart(shop: &Shop) -> (Buyer, String, String) {
-    let buyer = shop.door().guest().await;
+    let buyer = shop.api().guest().await;
     let cart = buyer.post("/v1/carts", &json!({})).await.expect(201);
     let path = format!("/v1/carts/{}", text(&cart, "id"));
     let cart = buyer.post(&format!("{path}/lines"), &mugs(1)).await.expect(201);
@@ -172,7 +172,7 @@ async fn changes_of_buyers(shop: &Shop, sale: &Sale) -> Vec<Request> {
     let (removing, _, removed) = with_cart(shop).await;
     let (deleting, deleted, _) = with_cart(shop).await;
     let (buying, bought, _) = with_cart(shop).await;
-    let guest = shop.door().guest().await;
+    let guest = shop.api().guest().await;
     vec![
         Request::post(&guest, &of_drop(sale, "claims"), json!({"quantity": 1}), &[201]),
         Request::new(&releasing, Method::DELETE, &released, None, &[204]),
@@ -255,23 +255,23 @@ async fn every_answer_waits_for_its_sync() {
     at_once(watching.get(&watched)).await.expect(200);
     at_once(vendor.get("/v1/inventory/MUG")).await.expect(200);
     at_once(watching.claim(&quiet.drop, 1)).await.expect_problem(409, "not_open");
-    let mut asked: Vec<_> = changes.into_iter().map(Request::send).collect();
+    let mut pending: Vec<_> = changes.into_iter().map(Request::send).collect();
     disk.until_one_waits(JOURNAL, held).await;
-    none_is_answered(&disk, JOURNAL, &mut asked, async || {
+    none_is_answered(&disk, JOURNAL, &mut pending, async || {
         // Lists and sessions never wait, and lists only show what was accepted.
         at_once(watching.get("/v1/me")).await.expect(200);
         let listed = at_once(vendor.get("/v1/orders")).await.expect(200);
-        assert_eq!(listed["items"], orders["items"], "nobody has heard of more yet");
+        assert_eq!(listed["items"], orders["items"], "no other order is visible yet");
     })
     .await;
     // A read of a changed entity waits for the change.
     for path in [format!("/v1/drops/{}", sale.drop), "/v1/inventory/MUG".to_owned(), mug] {
-        asked.push(Request::get(vendor, &path).send());
+        pending.push(Request::get(vendor, &path).send());
     }
-    none_is_answered(&disk, JOURNAL, &mut asked, async || ()).await;
+    none_is_answered(&disk, JOURNAL, &mut pending, async || ()).await;
     disk.release();
 
-    let answers = all_are_answered(asked).await;
+    let answers = all_are_answered(pending).await;
     let mut rivals = [answers[ends].status, answers[ends + 1].status];
     rivals.sort_unstable();
     assert_eq!(rivals, [201, 409], "there was one unit");
@@ -280,32 +280,32 @@ async fn every_answer_waits_for_its_sync() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_kept_beside_the_journal_waits_for_its_own_sync() {
+async fn data_outside_the_journal_waits_for_its_own_sync() {
     let (shop, disk) = Shop::open_behind_shim().await;
     let sale = shop.sell("BESIDE", 100_000, 5).await;
     let (paying, paid) = with_claim(&shop, &sale).await;
     let (other, also_paid) = with_claim(&shop, &sale).await;
-    let (registering, erased) = (shop.door().guest().await, shop.door().guest().await);
+    let (registering, erased) = (shop.api().guest().await, shop.api().guest().await);
     let account = |email: &str| json!({"email": email, "password": "correct horse"});
     let session = erased.post("/v1/accounts", &account("gone@example.com")).await.expect(201);
     let erased = Buyer { token: text(&session, "token").to_owned(), ..erased };
     let claims_while_held = async || {
-        at_once(shop.door().guest().await.claim(&sale.drop, 1)).await.expect(201);
+        at_once(shop.api().guest().await.claim(&sale.drop, 1)).await.expect(201);
     };
 
     // Accounts, and the address that a checkout refers to, are stored in the read side.
     let held = disk.held(READ_SIDE);
     disk.hold(READ_SIDE);
-    let asked = [
+    let pending = [
         Request::post(&registering, "/v1/accounts", account("new@example.com"), &[201]),
         Request::new(&erased, Method::DELETE, "/v1/me", None, &[204]),
         Request::post(&paying, "/v1/checkouts", of_claim(&paid, "tok_approve"), &[201]),
     ];
-    let mut asked: Vec<_> = asked.into_iter().map(Request::send).collect();
+    let mut pending: Vec<_> = pending.into_iter().map(Request::send).collect();
     disk.until_one_waits(READ_SIDE, held).await;
-    none_is_answered(&disk, READ_SIDE, &mut asked, async || claims_while_held().await).await;
+    none_is_answered(&disk, READ_SIDE, &mut pending, async || claims_while_held().await).await;
     disk.release();
-    all_are_answered(asked).await;
+    all_are_answered(pending).await;
 
     // The provider's ledger records its authorisations. Until it is synced, the checkout is answered as pending.
     let held = disk.held(LEDGER);
@@ -330,7 +330,7 @@ async fn a_full_disk_ends_the_server_and_loses_nothing_that_was_answered() {
             shop.stop().await;
             shop.log_into_the_data_folder();
             shop.start().await;
-            buyers.iter_mut().for_each(|buyer| buyer.door = shop.door().clone());
+            buyers.iter_mut().for_each(|buyer| buyer.api = shop.api().clone());
         }
         let mut round = Round::run(&mut shop, &buyers, name, &mut random, ANSWERS_MAX, async |shop: &mut Shop| {
             disk.fill();
@@ -340,11 +340,11 @@ async fn a_full_disk_ends_the_server_and_loses_nothing_that_was_answered() {
         .await;
         if !log_is_there_too {
             let log = shop.log();
-            let said: Vec<_> = log.lines().filter(|line| line.starts_with("fusion:")).collect();
-            let told = |words: &str| said.iter().any(|line| line.contains(words));
+            let lines: Vec<_> = log.lines().filter(|line| line.starts_with("fusion:")).collect();
+            let has_line = |words: &str| lines.iter().any(|line| line.contains(words));
             assert!(
-                told(&folder) && told("No space left") && told("make room"),
-                "it says where, why, and what to do: {said:?}"
+                has_line(&folder) && has_line("No space left") && has_line("make room"),
+                "the place, the reason and the remedy are named: {lines:?}"
             );
             assert_no_panic(&log);
         }
@@ -358,7 +358,7 @@ async fn a_full_disk_ends_the_server_and_loses_nothing_that_was_answered() {
 
         disk.make_room();
         shop.start().await;
-        buyers.iter_mut().for_each(|buyer| buyer.door = shop.door().clone());
+        buyers.iter_mut().for_each(|buyer| buyer.api = shop.api().clone());
         round.check(&shop).await;
         round.sell_the_rest(&shop).await;
     }

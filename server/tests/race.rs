@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
-mod outside;
+mod black_box;
 
 use std::collections::HashSet;
 
 use futures::future::join_all;
-use outside::{Answer, Shop, in_seconds};
+use black_box::{Answer, Shop, in_seconds};
 use reqwest::Method;
 use serde_json::json;
 
@@ -16,7 +16,7 @@ fn count(answers: &[Answer], status: u16, code: &str) -> usize {
 }
 
 #[tokio::test]
-async fn five_hundred_buyers_get_fifty_units_and_not_one_more() {
+async fn five_hundred_buyers_get_exactly_fifty_units() {
     let shop = Shop::open().await;
     let sale = shop.sell("RACE", 50, 1).await;
     let buyers = shop.guests(500).await;
@@ -53,7 +53,7 @@ async fn five_hundred_buyers_get_fifty_units_and_not_one_more() {
 async fn a_buyer_in_a_hurry_gets_no_more_than_the_cap() {
     let shop = Shop::open().await;
     let sale = shop.sell("CAP", 50, 3).await;
-    let buyer = shop.door().guest().await;
+    let buyer = shop.api().guest().await;
 
     let answers = join_all((0..20).map(|_| buyer.claim(&sale.drop, 1))).await;
 
@@ -70,7 +70,7 @@ async fn a_buyer_in_a_hurry_gets_no_more_than_the_cap() {
 async fn the_cap_holds_by_email_across_guests() {
     let shop = Shop::open().await;
     let sale = shop.sell("EMAIL", 10, 1).await;
-    let (first, second) = (shop.door().guest().await, shop.door().guest().await);
+    let (first, second) = (shop.api().guest().await, shop.api().guest().await);
     let one = first.claim(&sale.drop, 1).await.expect(201);
     let other = second.claim(&sale.drop, 1).await.expect(201);
 
@@ -85,7 +85,7 @@ async fn the_cap_holds_by_email_across_guests() {
 async fn a_repeated_request_gets_the_first_answer() {
     let shop = Shop::open().await;
     let sale = shop.sell("AGAIN", 50, 5).await;
-    let buyer = shop.door().guest().await;
+    let buyer = shop.api().guest().await;
     let path = format!("/v1/drops/{}/claims", sale.drop);
     let (one, two) = (json!({"quantity": 1}), json!({"quantity": 2}));
     let claim = |key, body| buyer.ask(Method::POST, &path, Some(key), Some(body));
@@ -127,7 +127,7 @@ async fn a_drop_does_not_open_early_nor_sell_late() {
 async fn a_purchase_ends_in_an_order_and_a_declined_one_leaves_the_claim() {
     let shop = Shop::open().await;
     let sale = shop.sell("BUY", 5, 2).await;
-    let buyer = shop.door().guest().await;
+    let buyer = shop.api().guest().await;
     let claim = buyer.claim(&sale.drop, 2).await.expect(201);
     let id = claim["id"].as_str().unwrap();
     let path = format!("/v1/drops/{}/claims/{id}", sale.drop);

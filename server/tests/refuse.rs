@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
-mod outside;
+mod black_box;
 
+use black_box::{Shop, fresh_key, in_seconds};
 use data_encoding::BASE64URL_NOPAD;
-use outside::{Shop, fresh_key, in_seconds};
 use reqwest::Method;
 use serde_json::json;
 
@@ -13,7 +13,7 @@ use serde_json::json;
 async fn a_body_that_does_not_fit_is_refused_and_changes_nothing() {
     let shop = Shop::open().await;
     let sale = shop.sell("BAD", 5, 5).await;
-    let buyer = shop.door().guest().await;
+    let buyer = shop.api().guest().await;
     let claims = format!("/v1/drops/{}/claims", sale.drop);
     let deep = format!("{}1{}", "[".repeat(5_000), "]".repeat(5_000));
     let long = format!(r#"{{"quantity": 1, "sku": "{}"}}"#, "A".repeat(4 << 20));
@@ -35,10 +35,10 @@ async fn a_body_that_does_not_fit_is_refused_and_changes_nothing() {
         (&long, 413, "body_too_large"),
     ];
     for (body, status, code) in refused {
-        let asked =
-            shop.door().try_ask(Method::POST, &claims, Some(&buyer.token), Some(&fresh_key()), Some(body)).await;
+        let answer =
+            shop.api().try_ask(Method::POST, &claims, Some(&buyer.token), Some(&fresh_key()), Some(body)).await;
         println!("{}", body.get(..body.len().min(60)).unwrap());
-        asked.unwrap().expect_problem(status, code);
+        answer.unwrap().expect_problem(status, code);
     }
     let long_key = "k".repeat(256);
     let body = json!({"quantity": 1});
@@ -64,7 +64,7 @@ async fn a_body_that_does_not_fit_is_refused_and_changes_nothing() {
 #[tokio::test]
 async fn a_token_that_was_not_issued_here_opens_nothing() {
     let shop = Shop::open().await;
-    let guest = shop.door().guest().await.token;
+    let guest = shop.api().guest().await.token;
     let vendor = shop.vendor.token.clone();
     let [header, claims, signature] = vendor.split('.').collect::<Vec<_>>().try_into().unwrap();
     let guests_signature = guest.rsplit('.').next().unwrap();
@@ -80,15 +80,15 @@ async fn a_token_that_was_not_issued_here_opens_nothing() {
         "nonsense".to_owned(),
     ];
     for token in forged {
-        let asked = shop.door().try_ask(Method::GET, "/v1/orders", Some(&token), None, None).await;
-        asked.unwrap().expect_problem(401, "invalid_token");
+        let answer = shop.api().try_ask(Method::GET, "/v1/orders", Some(&token), None, None).await;
+        answer.unwrap().expect_problem(401, "invalid_token");
     }
-    let asked = shop.door().try_ask(Method::GET, "/v1/me", None, None, None).await;
-    asked.unwrap().expect_problem(401, "authentication_required");
+    let answer = shop.api().try_ask(Method::GET, "/v1/me", None, None, None).await;
+    answer.unwrap().expect_problem(401, "authentication_required");
     let other = Shop::open().await;
-    let asked = shop.door().try_ask(Method::GET, "/v1/me", Some(&other.vendor.token), None, None).await;
-    asked.unwrap().expect_problem(401, "invalid_token");
-    let guest = shop.door().guest().await;
+    let answer = shop.api().try_ask(Method::GET, "/v1/me", Some(&other.vendor.token), None, None).await;
+    answer.unwrap().expect_problem(401, "invalid_token");
+    let guest = shop.api().guest().await;
     guest
         .post("/v1/inventory/X/adjustments", &json!({"delta": 1, "reason": "mine"}))
         .await
@@ -96,17 +96,17 @@ async fn a_token_that_was_not_issued_here_opens_nothing() {
 }
 
 #[tokio::test]
-async fn what_belongs_to_another_shop_is_not_there() {
+async fn resources_of_another_shop_are_not_found() {
     let shop = Shop::open().await;
     let added = shop.run(&["tenants", "add", "acme", "--currency", "EUR"]);
     assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
     let sale = shop.sell("OURS", 5, 2).await;
-    let buyer = shop.door().guest().await;
+    let buyer = shop.api().guest().await;
     let (one, two) = (buyer.claim(&sale.drop, 1).await.expect(201), buyer.claim(&sale.drop, 1).await.expect(201));
     let [one, two] = [&one, &two].map(|claim| claim["id"].as_str().unwrap());
     let checkout = buyer.pay_to_the_end(&[one], "tok_approve", "ann@example.com").await.expect(201);
     let (checkout, order) = (checkout["id"].as_str().unwrap(), checkout["order_id"].as_str().unwrap());
-    let acme = outside::Buyer { token: shop.token("vendor", "acme"), ..shop.vendor.clone() };
+    let acme = black_box::Buyer { token: shop.token("vendor", "acme"), ..shop.vendor.clone() };
     acme.get("/v1/me").await.expect(200);
 
     let claim = format!("/v1/drops/{}/claims/{two}", sale.drop);
@@ -129,7 +129,7 @@ async fn what_belongs_to_another_shop_is_not_there() {
         .expect_problem(404, "not_found");
 
     // Nor an object of another buyer of the same tenant.
-    let stranger = shop.door().guest().await;
+    let stranger = shop.api().guest().await;
     for path in [claim.clone(), format!("/v1/checkouts/{checkout}"), format!("/v1/orders/{order}")] {
         stranger.get(&path).await.expect_problem(404, "not_found");
     }

@@ -2,18 +2,18 @@
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
-mod outside;
+mod black_box;
 
-use outside::Shop;
+use black_box::Shop;
 use reqwest::Method;
 
 /// Returns the status of a request without a body.
 async fn status(shop: &Shop, method: Method, path: &str, token: &str) -> u16 {
-    shop.door().try_ask(method, path, Some(token), None, None).await.unwrap().status
+    shop.api().try_ask(method, path, Some(token), None, None).await.unwrap().status
 }
 
 #[tokio::test]
-async fn what_a_token_of_the_command_line_ends_stays_ended_after_a_restart() {
+async fn a_revoked_command_line_token_stays_revoked_after_a_restart() {
     let mut shop = Shop::open().await;
     let [ended, goes_on] = ["vendor"; 2].map(|role| shop.token(role, "demo"));
     let subject = "00000000000000000000000007";

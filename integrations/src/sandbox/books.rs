@@ -175,8 +175,8 @@ impl Books {
 
     pub(super) fn challenge(&self, tenant: &TenantId, payment: PaymentId, now: Timestamp) -> Option<Challenge> {
         let payment = self.payments.get(&(tenant.clone(), payment))?;
-        let ((expires_ms, said), amount) = (payment.challenge?, payment.amount?);
-        let state = match (payment.state, said) {
+        let ((expires_ms, answer), amount) = (payment.challenge?, payment.amount?);
+        let state = match (payment.state, answer) {
             (_, Some(false)) => ChallengeState::Refused,
             (State::Challenged, None) if now.0 >= expires_ms => ChallengeState::Expired,
             (State::Challenged, None) => ChallengeState::Open,
@@ -221,7 +221,7 @@ impl Books {
         }
         match (&line.operation, &line.answer) {
             (Operation::Page { passes }, Answer::Authorised | Answer::Declined { .. }) => {
-                payment.challenge = payment.challenge.map(|(expires_ms, said)| (expires_ms, said.or(Some(*passes))));
+                payment.challenge = payment.challenge.map(|(expires_ms, answer)| (expires_ms, answer.or(Some(*passes))));
             }
             (_, Answer::Authorised | Answer::ApprovesAt { .. }) => payment.state = State::Authorised,
             (_, Answer::RequiresAction { expires_ms }) => {

@@ -67,7 +67,7 @@ impl Till {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tokens_do_what_the_contract_says() {
+async fn tokens_have_the_documented_effects() {
     assert_eq!(Till::in_memory().authorise("tok_approve").await.unwrap(), ProviderAnswer::Authorised);
     assert_eq!(Till::in_memory().authorise("tok_decline").await.unwrap(), declined("card_declined"));
     assert_eq!(Till::in_memory().authorise("tok_whatever").await.unwrap(), declined("invalid_token"));
@@ -85,7 +85,7 @@ async fn slow_approves_after_five_seconds_and_a_repetition_does_not_start_anew()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_answer_is_found_on_asking_again() {
+async fn a_lost_answer_is_found_by_a_repetition() {
     let till = Till::in_memory();
     assert_eq!(till.authorise("tok_unknown").await.unwrap_err().0, "the answer was lost");
     assert_eq!(till.authorise("tok_unknown").await.unwrap(), ProviderAnswer::Authorised);
@@ -140,14 +140,14 @@ async fn money_is_taken_once_and_given_back_at_most_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_voided_first_is_never_authorised() {
+async fn a_charge_that_was_voided_first_is_never_authorised() {
     let till = Till::in_memory();
     assert_eq!(till.ask("void", ProviderOperation::Void).await.unwrap(), ProviderAnswer::Voided);
     assert_eq!(till.authorise("tok_approve").await.unwrap(), declined("voided"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_stands_for_one_operation() {
+async fn a_key_identifies_one_operation() {
     let till = Till::in_memory();
     till.authorise("tok_approve").await.unwrap();
     assert_eq!(till.authorise("tok_decline").await.unwrap(), declined("idempotency_key_reused"));
@@ -155,7 +155,7 @@ async fn a_key_stands_for_one_operation() {
 }
 
 #[tokio::test]
-async fn a_killed_process_finds_its_charges_again() {
+async fn a_restarted_process_has_its_charges() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sandbox.jsonl");
     let till = Till::opened(&path);

@@ -208,11 +208,11 @@ impl Answer {
 fn refusal(status: StatusCode, problem: &serde_json::Value) -> String {
     let text =
         |value: &serde_json::Value, name: &str| value.get(name).and_then(|text| text.as_str()).map(str::to_owned);
-    let mut said = text(problem, "detail").or_else(|| text(problem, "title")).unwrap_or_else(|| status.to_string());
+    let mut message = text(problem, "detail").or_else(|| text(problem, "title")).unwrap_or_else(|| status.to_string());
     let fields = problem.get("errors").and_then(|errors| errors.as_array()).into_iter().flatten();
     for field in fields {
         let (pointer, detail) = (text(field, "pointer").unwrap_or_default(), text(field, "detail").unwrap_or_default());
-        said.push_str(&format!("\n  {pointer}: {detail}"));
+        message.push_str(&format!("\n  {pointer}: {detail}"));
     }
-    said
+    message
 }

@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_one_part_of_a_path() {
+    fn a_text_is_encoded_as_one_path_segment() {
         assert_eq!(encoded("A/B 1"), "A%2FB%201");
         assert_eq!(encoded("NQ-HRJ_S.1"), "NQ-HRJ_S.1");
         assert_eq!(encoded("ann+1@example.com"), "ann%2B1%40example.com");

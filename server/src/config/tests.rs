@@ -27,7 +27,7 @@ fn defaults_work() {
 }
 
 #[test]
-fn a_port_that_the_system_chose_is_in_the_shops_own_address_and_one_that_was_said_stays() {
+fn the_public_url_has_the_chosen_port_unless_it_is_configured() {
     let chosen = "0.0.0.0:4711".parse().unwrap();
     let config = read(&[("listen", "0.0.0.0:0")], &[]).unwrap().listening_on(chosen);
     assert_eq!((config.listen, config.api.public_url.as_str()), (chosen, "http://127.0.0.1:4711"));
@@ -99,7 +99,7 @@ fn a_default_tenant_is_for_development_only() {
 }
 
 #[test]
-fn nobody_buys_without_money_unless_the_operator_says_so() {
+fn the_sandbox_is_disabled_unless_configured() {
     let providers = |flags: &[(&'static str, &str)]| {
         let config = read(flags, &[]).unwrap();
         assert_eq!(config.sandbox, !config.api.payment_providers.is_empty());

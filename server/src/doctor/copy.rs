@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_copy_has_the_same_bytes_and_goes_again() {
+    fn a_copy_has_the_same_bytes_and_is_removed() {
         let (data, scratch) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         std::fs::create_dir_all(data.path().join("journal/keyspaces/0")).unwrap();
         let mut log = vec![0; 3 * CHUNK_BYTES + 17];

@@ -13,7 +13,7 @@ use persistence::snapshots::Snapshot;
 use std::{any::Any, collections::BTreeMap};
 
 /// What a fold shows of stock at its end.
-pub(super) enum Told {
+pub(super) enum StockFigures {
     /// The entity has no stock.
     Nothing,
     /// A stock item: its levels, and for each drop the units allocated to it in total and what was booked of them.
@@ -29,7 +29,7 @@ pub(super) trait Folding: Send {
     /// Compares the state with a snapshot of the same version, and returns the difference as an error.
     fn compare(&self, snapshot: &Snapshot) -> Result<(), String>;
     /// Returns what the entity shows of stock at `now`, the newest time of its shard.
-    fn tell(&self, now: Timestamp) -> Told;
+    fn stock_figures(&self, now: Timestamp) -> StockFigures;
 }
 
 /// Returns the empty state of an entity.
@@ -72,12 +72,12 @@ impl<A: Entity> Folding for Fold<A> {
         }
     }
 
-    fn tell(&self, now: Timestamp) -> Told {
+    fn stock_figures(&self, now: Timestamp) -> StockFigures {
         let state: &dyn Any = &self.state;
         if let Some(inventory) = state.downcast_ref::<StockItem>() {
-            return Told::StockItem { levels: inventory.levels(), drops: self.drops.clone() };
+            return StockFigures::StockItem { levels: inventory.levels(), drops: self.drops.clone() };
         }
-        let Some(drop) = state.downcast_ref::<FlashDrop>() else { return Told::Nothing };
+        let Some(drop) = state.downcast_ref::<FlashDrop>() else { return StockFigures::Nothing };
         let context = engine::aggregate::Context {
             now,
             command_id: CommandId(0),
@@ -86,12 +86,12 @@ impl<A: Entity> Folding for Fold<A> {
             fingerprint: Fingerprint(0),
         };
         // A drop whose creation was refused has no view and no stock.
-        let Ok(decision) = drop.decide(&DropCommand::View, &context) else { return Told::Nothing };
-        let engine::aggregate::Answer::Now(DropReply::Drop(view)) = decision.answer else { return Told::Nothing };
+        let Ok(decision) = drop.decide(&DropCommand::View, &context) else { return StockFigures::Nothing };
+        let engine::aggregate::Answer::Now(DropReply::Drop(view)) = decision.answer else { return StockFigures::Nothing };
         // A settlement that is due soon counts as outstanding.
         let soon = now.plus_ms(2 * engine::flash_drop::SETTLE_GATHER_MS);
         let settled = !drop.has_outstanding() && drop.wake_at().is_none_or(|wake| wake > soon);
-        Told::Drop { view, settled }
+        StockFigures::Drop { view, settled }
     }
 }
 

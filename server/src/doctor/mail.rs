@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn mail_that_waits_for_long_or_was_given_up_is_told() {
+    async fn long_waiting_and_failed_mails_are_reported() {
         let folder = tempfile::tempdir().unwrap();
         let read_side = ReadSide::open(&folder.path().join("fusion.sqlite")).await.unwrap();
         let tenant = TenantId::new("acme").unwrap();

@@ -8,7 +8,7 @@ use engine::{
     stock::StockLevels,
 };
 
-use super::{Check, fold::Told};
+use super::{Check, fold::StockFigures};
 
 /// The stock as stock items and drops report it.
 #[derive(Default)]
@@ -23,16 +23,16 @@ struct Shard {
 }
 
 impl Stock {
-    pub(super) fn note(&mut self, key: &EntityKey, told: Told) {
-        match told {
-            Told::Nothing => {}
-            Told::StockItem { levels, drops } => {
+    pub(super) fn note(&mut self, key: &EntityKey, figures: StockFigures) {
+        match figures {
+            StockFigures::Nothing => {}
+            StockFigures::StockItem { levels, drops } => {
                 let name = std::str::from_utf8(key.id()).ok().and_then(|name| Sku::new(name).ok());
                 if let Some(sku) = name {
                     self.shards.insert((key.tenant(), sku), Shard { levels, drops });
                 }
             }
-            Told::Drop { view, settled } => drop(self.drops.insert((key.tenant(), view.id), (view, settled))),
+            StockFigures::Drop { view, settled } => drop(self.drops.insert((key.tenant(), view.id), (view, settled))),
         }
     }
 

@@ -164,7 +164,7 @@ async fn a_sound_shop_is_sound() {
 }
 
 #[tokio::test]
-async fn a_snapshot_that_is_not_the_journal_is_told() {
+async fn a_snapshot_that_differs_from_the_journal_is_reported() {
     let shop = Shop::new();
     shop.append(vec![shop.inventory(1, &shop.stock())]).await;
     let mut other = shop.stock();
@@ -183,7 +183,7 @@ fn newer_rules() -> String {
 }
 
 #[tokio::test]
-async fn a_snapshot_that_does_not_read_is_told() {
+async fn an_unreadable_snapshot_is_reported() {
     let shop = Shop::new();
     shop.append(vec![shop.inventory(1, &shop.stock())]).await;
     shop.snapshot(1, 1, &shop.stock()).await;
@@ -205,7 +205,7 @@ async fn a_snapshot_that_does_not_read_is_told() {
 }
 
 #[tokio::test]
-async fn a_checkpoint_that_cannot_be_used_is_told() {
+async fn an_unusable_checkpoint_is_reported() {
     let shop = Shop::new();
     shop.append(vec![shop.inventory(1, &shop.stock())]).await;
     let checkpoint = |position, rules, format| Checkpoint { position, rules, format, bytes: Bytes::new() };
@@ -213,18 +213,18 @@ async fn a_checkpoint_that_cannot_be_used_is_told() {
         shop.snapshots.put_checkpoint(0, checkpoint(position, rules, format)).await.unwrap();
     }
     let newer = newer_rules();
-    let told = ["it has format 7", &*newer, "it does not decode"];
+    let expected = ["it has format 7", &*newer, "it does not decode"];
     let problems = shop.problems().await;
-    assert_eq!(problems.len(), told.len(), "{problems:?}");
-    assert!(problems.iter().zip(told).all(|(problem, words)| problem.contains(words)), "{problems:?}");
+    assert_eq!(problems.len(), expected.len(), "{problems:?}");
+    assert!(problems.iter().zip(expected).all(|(problem, words)| problem.contains(words)), "{problems:?}");
     shop.snapshots.damage_checkpoint(0, 2);
     let problems = shop.problems().await;
-    assert_eq!(problems.len(), told.len(), "{problems:?}");
+    assert_eq!(problems.len(), expected.len(), "{problems:?}");
     assert!(problems[0].contains("checkpoint of shard 0 is damaged"), "{problems:?}");
 }
 
 #[tokio::test]
-async fn a_snapshot_beyond_the_journal_is_told() {
+async fn a_snapshot_beyond_the_journal_is_reported() {
     let shop = Shop::new();
     shop.append(vec![shop.inventory(1, &shop.stock())]).await;
     shop.snapshot(5, 1, &shop.stock()).await;
@@ -236,7 +236,7 @@ async fn a_snapshot_beyond_the_journal_is_told() {
 }
 
 #[tokio::test]
-async fn a_missing_entry_is_told() {
+async fn a_missing_entry_is_reported() {
     let shop = Shop::new();
     shop.append(vec![shop.inventory(1, &shop.stock()), shop.inventory(3, &[shop.allocated(0)])]).await;
     let problems = shop.problems().await;
@@ -244,7 +244,7 @@ async fn a_missing_entry_is_told() {
 }
 
 #[tokio::test]
-async fn an_event_that_does_not_read_is_told() {
+async fn an_unreadable_event_is_reported() {
     let shop = Shop::new();
     let odd = Entry { events: Bytes::from_static(&[0x82, 0x18, 0x63, 0x80]), ..shop.inventory(1, &[]) };
     shop.append(vec![odd]).await;
@@ -252,7 +252,7 @@ async fn an_event_that_does_not_read_is_told() {
 }
 
 #[tokio::test]
-async fn units_that_no_drop_has_are_told() {
+async fn units_without_a_drop_are_reported() {
     let shop = Shop::new();
     shop.append(vec![shop.inventory(1, &shop.stock()), shop.inventory(2, &[shop.allocated(4)])]).await;
     let problems = shop.problems().await;
@@ -260,7 +260,7 @@ async fn units_that_no_drop_has_are_told() {
 }
 
 #[tokio::test]
-async fn units_that_came_from_nowhere_are_told() {
+async fn units_of_unknown_origin_are_reported() {
     let shop = Shop::new();
     shop.append(vec![shop.inventory(1, &shop.stock()), shop.inventory(2, &[shop.allocated(3)]), shop.drop_of_four()])
         .await;
@@ -272,7 +272,7 @@ async fn units_that_came_from_nowhere_are_told() {
 }
 
 #[tokio::test]
-async fn a_read_side_that_differs_is_told() {
+async fn a_differing_read_side_is_reported() {
     let shop = Shop::new();
     shop.append(vec![shop.inventory(1, &shop.stock())]).await;
     let read_side = ReadSide::open(&shop.folder.path().join("fusion.sqlite")).await.unwrap();

@@ -107,7 +107,7 @@ impl Walk<'_> {
         for (key, walked) in walking {
             self.entities += 1;
             self.found.tenants.insert(key.tenant());
-            self.found.stock.note(&key, walked.fold.tell(newest));
+            self.found.stock.note(&key, walked.fold.stock_figures(newest));
             // A running server may have written a newer snapshot in the meantime.
             let beyond = |snapshot: &Snapshot| !walked.broken && snapshot.position < end.0;
             if let Some(snapshot) = walked.snapshot.filter(beyond) {

@@ -233,8 +233,8 @@ impl Exporting {
 
 /// Returns the units on hand of these SKUs. SKUs without a stock record are left out.
 async fn on_hand(read_side: &ReadSide, tenant: &TenantId, skus: Vec<Sku>) -> Result<HashMap<Sku, u64>, StoreError> {
-    let asked = futures::stream::iter(skus).map(|sku| async move { read_side.stock(tenant, &sku).await });
-    let rows: Vec<_> = asked.buffer_unordered(READERS as usize).try_collect().await?;
+    let reads = futures::stream::iter(skus).map(|sku| async move { read_side.stock(tenant, &sku).await });
+    let rows: Vec<_> = reads.buffer_unordered(READERS as usize).try_collect().await?;
     Ok(rows.into_iter().flatten().map(|row| (row.sku, row.levels.on_hand)).collect())
 }
 
@@ -370,7 +370,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_comes_out_once() {
+    fn written_rows_are_output_once() {
         let mut pipe = Pipe::default();
         pipe.write_all(b"ab").expect("memory");
         assert_eq!((&pipe.take()[..], &pipe.take()[..]), (&b"ab"[..], &b""[..]));

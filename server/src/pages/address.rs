@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_shop_does_not_have_is_unknown() {
+    fn unknown_pages_are_not_recognised() {
         let drop = DropId(7);
         for path in [
             ".env",
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_leads_back_to_what_it_is_of() {
+    fn an_address_parses_to_its_page() {
         let tenant = TenantId::new("demo").unwrap();
         let handle = Handle::new("rain-jacket").unwrap();
         let path = product_path(&handle, &tenant);

@@ -104,7 +104,7 @@ async fn show(shop: Option<&Gateway>, decoded: Result<Path<String>, PathRejectio
     page(&address, seen.as_ref(), shop.map(|gateway| &gateway.settings), &request.headers)
 }
 
-fn page(address: &Address, seen: Option<&Seen>, settings: Option<&Settings>, asked: &HeaderMap) -> Response {
+fn page(address: &Address, seen: Option<&Seen>, settings: Option<&Settings>, headers: &HeaderMap) -> Response {
     let found = seen.map_or(&Found::Unknown, |seen| &seen.found);
     let preview = match (address, found) {
         (Address::Handle(_), Found::Preview(preview)) => {
@@ -120,7 +120,7 @@ fn page(address: &Address, seen: Option<&Seen>, settings: Option<&Settings>, ask
     };
     let index = String::from_utf8_lossy(&index.data);
     let head = preview.zip(seen).map(|(preview, seen)| preview::head(preview, &seen.url));
-    let mut response = whole(with_head(&index, head.as_deref(), settings), asked, is_missing);
+    let mut response = whole(with_head(&index, head.as_deref(), settings), headers, is_missing);
     if let (Address::Drop(drop), false) = (address, is_missing) {
         response.headers_mut().extend(first_read(*drop));
     }
@@ -177,9 +177,9 @@ fn encoded_path(path: &str) -> String {
 }
 
 /// Returns a rendered page, or the shop's error page with status 404.
-fn whole(html: String, asked: &HeaderMap, is_missing: bool) -> Response {
+fn whole(html: String, headers: &HeaderMap, is_missing: bool) -> Response {
     let tag = format!("\"{:x}\"", xxhash_rust::xxh3::xxh3_128(html.as_bytes()));
-    let mut response = match !is_missing && is_known(&tag, asked) {
+    let mut response = match !is_missing && is_known(&tag, headers) {
         true => StatusCode::NOT_MODIFIED.into_response(),
         false => Html(html).into_response(),
     };
@@ -200,8 +200,8 @@ fn whole(html: String, asked: &HeaderMap, is_missing: bool) -> Response {
 }
 
 /// Whether the client has this version, or sent `*` (RFC 9110, section 13.1.2).
-fn is_known(tag: &str, asked: &HeaderMap) -> bool {
-    let mut known = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|tags| tags.to_str().ok());
+fn is_known(tag: &str, headers: &HeaderMap) -> bool {
+    let mut known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|tags| tags.to_str().ok());
     known.any(|tags| {
         tags.split(',')
             .any(|known| matches!(known.trim().trim_start_matches("W/"), known if known == tag || known == "*"))
@@ -225,11 +225,11 @@ fn wants_page(headers: &HeaderMap) -> bool {
     accept.to_str().is_ok_and(|accept| accept.contains("text/html") || accept.contains("*/*"))
 }
 
-fn answer(path: &str, file: EmbeddedFile, asked: &HeaderMap) -> Response {
-    let (encoding, file) = encoded(path, file, asked);
+fn answer(path: &str, file: EmbeddedFile, headers: &HeaderMap) -> Response {
+    let (encoding, file) = encoded(path, file, headers);
     let tag = format!("\"{:x}\"", u128::from_be_bytes(first_half(file.metadata.sha256_hash())));
     let cache = if path.starts_with("assets/") { FOR_EVER } else { ASK };
-    let mut response = match is_known(&tag, asked) {
+    let mut response = match is_known(&tag, headers) {
         true => StatusCode::NOT_MODIFIED.into_response(),
         false => bytes_of(file.data).into_response(),
     };
@@ -250,8 +250,8 @@ fn answer(path: &str, file: EmbeddedFile, asked: &HeaderMap) -> Response {
 }
 
 /// Returns the file in the best available encoding that the browser accepts.
-fn encoded(path: &str, file: EmbeddedFile, asked: &HeaderMap) -> (Option<&'static str>, EmbeddedFile) {
-    let takes = asked.get(header::ACCEPT_ENCODING).and_then(|takes| takes.to_str().ok()).unwrap_or_default();
+fn encoded(path: &str, file: EmbeddedFile, headers: &HeaderMap) -> (Option<&'static str>, EmbeddedFile) {
+    let takes = headers.get(header::ACCEPT_ENCODING).and_then(|takes| takes.to_str().ok()).unwrap_or_default();
     let takes = |name: &str| {
         takes.split(',').any(|part| {
             let (token, weight) = part.split_once(';').unwrap_or((part, ""));
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_page_is_not_found() {
+    async fn unknown_paths_are_not_found() {
         for (method, path, accept) in [
             ("GET", "/v1", "text/html"),
             ("GET", "/v1/nothing", "text/html"),
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_page_is_there_or_says_what_it_lacks() {
+    async fn a_page_is_served_or_names_what_is_missing() {
         let answer = ask("GET", &format!("/drops/{}", DropId(1)), "text/html,*/*").await;
         assert_eq!(answer.status(), 200);
         assert!(answer.headers()[header::CONTENT_TYPE].to_str().unwrap().starts_with("text/html"));
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_page_of_a_drop_has_the_drop_asked_for_early_and_others_nothing() {
+    async fn only_the_page_of_a_drop_preloads_the_drop() {
         let drop = DropId(7);
         let paths = [(format!("/drops/{drop}"), true), (format!("/drops/tee-{drop}"), true)];
         for (path, early) in paths.into_iter().chain([("/drops/x".to_owned(), false), ("/".to_owned(), false)]) {
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn the_head_says_what_can_be_paid_with_and_what_a_link_shows() {
+    fn the_head_has_the_payment_providers_and_the_preview() {
         let index = "<head><meta name=\"description\" content=\"a\" /><title>A</title></head><body>";
         let settings = Settings::default();
         let html = with_head(index, None, Some(&settings));
@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_named_for_what_they_are() {
+    fn files_have_their_content_type() {
         assert_eq!(kind_of("assets/a.js"), "text/javascript; charset=utf-8");
         assert_eq!(kind_of("assets/a.woff2"), "font/woff2");
         assert!(is_inner(".vite/manifest.json") && is_inner("assets/a.js.br") && !is_inner("assets/a.js"));

@@ -96,8 +96,8 @@ async fn of_product_at(gateway: &Gateway, tenant: &TenantId, product: ProductId)
 }
 
 async fn product_view(gateway: &Gateway, tenant: &TenantId, product: ProductId) -> Option<Option<Arc<ProductView>>> {
-    let asked = gateway.commerce.ask::<Product>(&product.key(tenant), ProductCommand::View, CommandMeta::read()).await;
-    match asked {
+    let view = gateway.commerce.ask::<Product>(&product.key(tenant), ProductCommand::View, CommandMeta::read()).await;
+    match view {
         Ok(answered) => match answered.reply {
             ProductReply::Product(view) => Some((view.status == Status::Active).then_some(view)),
             ProductReply::Imported(_) | ProductReply::Quote(_) => None,
@@ -144,8 +144,8 @@ fn of_drop(view: &DropView, product: Option<&ProductView>) -> Preview {
         let _ = write!(description, ", from {price}");
     }
     description.push('.');
-    if let Some(said) = product.map(|product| plain(product.description.as_str())).filter(|said| !said.is_empty()) {
-        let _ = write!(description, " {said}");
+    if let Some(text) = product.map(|product| plain(product.description.as_str())).filter(|text| !text.is_empty()) {
+        let _ = write!(description, " {text}");
     }
     Preview {
         title: title.to_owned(),
@@ -184,7 +184,7 @@ pub(super) fn head(preview: &Preview, url: &str) -> String {
     meta("property", "og:image:alt", &preview.title);
     meta("name", "twitter:card", "summary_large_image");
     if let Some((amount, currency)) =
-        preview.price.map(|price| price.to_string()).as_deref().and_then(|said| said.split_once(' '))
+        preview.price.map(|price| price.to_string()).as_deref().and_then(|text| text.split_once(' '))
     {
         meta("property", "product:price:amount", amount);
         meta("property", "product:price:currency", currency);
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_has_what_previews_are_made_of_and_lets_no_html_in() {
+    fn a_preview_head_has_its_tags_and_escapes_html() {
         let head = head(&preview(Some("https://pictures.example/a.jpg?a=1&b=2")), "https://shop.example");
         for part in [
             "<title>Tea &quot;&amp; Toast&quot; &lt;3 · FusionCommerce</title>",
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_have_whole_addresses_and_goods_without_one_have_the_shops() {
+    fn preview_images_have_absolute_urls_and_default_to_the_shops() {
         assert!(
             head(&preview(Some("/media/a.jpg")), "https://s.example").contains("\"https://s.example/media/a.jpg\"")
         );
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_description_is_words_in_one_line_and_cut_after_a_word() {
+    fn a_description_is_one_line_and_truncated_after_a_word() {
         assert_eq!(plain("<p>Printed by hand,</p><p>once &amp; again.</p>"), "Printed by hand, once & again.");
         assert_eq!(plain(&format!("<p>{}</p>", "ł".repeat(5_000))), "…");
         let long = plain(&"word ".repeat(200));

@@ -75,9 +75,9 @@ impl Round {
 
     /// After a restart: repeats unanswered requests, and compares all responses with the server's data.
     pub async fn check(&mut self, shop: &Shop) {
-        let door = shop.door();
+        let api = shop.api();
         join_all(self.customers.iter_mut().map(|customer| async {
-            customer.buyer.door = door.clone();
+            customer.buyer.api = api.clone();
             customer.settle().await;
             customer.check().await;
         }))

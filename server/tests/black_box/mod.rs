@@ -4,7 +4,7 @@
 
 mod books;
 pub mod checker;
-mod door;
+mod client;
 mod raw;
 pub mod round;
 mod shim;
@@ -12,7 +12,7 @@ mod shop;
 
 pub use self::{
     books::Books,
-    door::{Answer, Buyer, Door, fresh_key, payment},
+    client::{Answer, ApiClient, Buyer, fresh_key, payment},
     raw::RawRequest,
     shim::Shim,
     shop::{Refused, Sale, Shop, assert_no_panic, command},

@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Buyer, Door, Shim, in_seconds, until};
+use super::{Buyer, ApiClient, Shim, in_seconds, until};
 
 /// The number of bytes of the log that are shown when a test fails.
 const LOG_TAIL_BYTES: usize = 4_000;
@@ -39,7 +39,7 @@ pub struct Sale {
 pub struct Shop {
     folder: TempDir,
     child: Option<Child>,
-    door: Door,
+    api: ApiClient,
     shim: Option<Shim>,
     log: PathBuf,
     /// A token of the demo shop's vendor.
@@ -74,10 +74,10 @@ impl Shop {
 
     /// Creates a server on `folder` that is not started yet.
     pub fn over(folder: TempDir) -> Self {
-        let door = Door::new("");
-        let vendor = Buyer { door: door.clone(), token: String::new() };
+        let api = ApiClient::new("");
+        let vendor = Buyer { api: api.clone(), token: String::new() };
         let log = folder.path().join("stderr");
-        Self { folder, child: None, door, shim: None, log, vendor }
+        Self { folder, child: None, api, shim: None, log, vendor }
     }
 
     /// Starts the server for the first time.
@@ -97,14 +97,14 @@ impl Shop {
     }
 
     /// Returns the client of the server.
-    pub fn door(&self) -> &Door {
-        &self.door
+    pub fn api(&self) -> &ApiClient {
+        &self.api
     }
 
     /// Starts the program and waits until it is ready.
     pub async fn start(&mut self) {
         let started = self.try_start().await;
-        started.unwrap_or_else(|refused| panic!("the server did not start: {}\n{}", refused.status, refused.said));
+        started.unwrap_or_else(|refused| panic!("the server did not start: {}\n{}", refused.status, refused.stderr));
     }
 
     /// Starts the program and waits until it is ready or refuses to start.
@@ -116,23 +116,23 @@ impl Shop {
             shim.stand_before(&mut server);
         }
         let log = File::options().create(true).append(true).open(&self.log).unwrap();
-        let said_before = log.metadata().unwrap().len() as usize;
+        let length_before = log.metadata().unwrap().len() as usize;
         let child = server.stdout(File::create(&out).unwrap()).stderr(log).spawn();
         self.child = Some(child.unwrap());
         let url = until("the address is printed", async || {
             if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
                 let log = fs::read(&self.log).unwrap();
-                let said = String::from_utf8_lossy(log.get(said_before..).unwrap_or_default()).into_owned();
-                return Some(Err(Refused { status, said }));
+                let stderr = String::from_utf8_lossy(log.get(length_before..).unwrap_or_default()).into_owned();
+                return Some(Err(Refused { status, stderr }));
             }
-            let said = fs::read_to_string(&out).unwrap_or_default();
-            said.lines().find(|line| line.starts_with("http://")).map(|url| Ok(url.to_owned()))
+            let output = fs::read_to_string(&out).unwrap_or_default();
+            output.lines().find(|line| line.starts_with("http://")).map(|url| Ok(url.to_owned()))
         })
         .await;
-        self.door = Door::new(&url.inspect_err(|_| self.child = None)?);
-        self.vendor.door = self.door.clone();
+        self.api = ApiClient::new(&url.inspect_err(|_| self.child = None)?);
+        self.vendor.api = self.api.clone();
         until("it is ready", async || {
-            let answer = self.door.try_ask(Method::GET, "/readyz", None, None, None).await;
+            let answer = self.api.try_ask(Method::GET, "/readyz", None, None, None).await;
             answer.ok().filter(|answer| answer.status == 200)
         })
         .await;
@@ -166,7 +166,7 @@ impl Shop {
     /// Stops the server in order.
     pub async fn stop(&mut self) {
         self.tell_to_stop();
-        assert_eq!(self.ended().await.code(), Some(0), "a server that was told to stop ends well");
+        assert_eq!(self.ended().await.code(), Some(0), "a stopped server exits with 0");
     }
 
     /// Runs another command of the program on the same folder.
@@ -210,7 +210,7 @@ impl Shop {
     /// Signs in new guests.
     pub async fn guests(&self, count: usize) -> Vec<Buyer> {
         use futures::StreamExt;
-        futures::stream::iter(0..count).map(|_| self.door.guest()).buffer_unordered(32).collect().await
+        futures::stream::iter(0..count).map(|_| self.api.guest()).buffer_unordered(32).collect().await
     }
 }
 
@@ -245,19 +245,19 @@ pub struct Refused {
     /// The exit status.
     pub status: ExitStatus,
     /// The complete log.
-    pub said: String,
+    pub stderr: String,
 }
 
 impl Refused {
     /// Returns the last message to the operator. Asserts that the program ended by its own decision.
     #[track_caller]
     pub fn last_words(&self) -> String {
-        let Self { status, said } = self;
-        assert!(!status.success(), "it ended well:\n{said}");
-        assert!(status.code().is_some(), "it was ended by a signal ({status}):\n{said}");
-        assert_no_panic(said);
-        let words: Vec<_> = said.lines().filter(|line| line.starts_with("fusion: ")).collect();
-        assert!(!words.is_empty(), "it says nothing to the operator:\n{said}");
+        let Self { status, stderr } = self;
+        assert!(!status.success(), "the exit status is success:\n{stderr}");
+        assert!(status.code().is_some(), "it was ended by a signal ({status}):\n{stderr}");
+        assert_no_panic(stderr);
+        let words: Vec<_> = stderr.lines().filter(|line| line.starts_with("fusion: ")).collect();
+        assert!(!words.is_empty(), "no message to the operator:\n{stderr}");
         words.join("\n")
     }
 }

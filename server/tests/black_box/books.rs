@@ -27,31 +27,31 @@ impl<'a> Books<'a> {
 
     /// Asserts that they match these customers, who made all claims of the drop and have no unanswered request.
     pub async fn check(&self, customers: &[Customer]) {
-        let mut told = HashMap::new();
+        let mut known_claims = HashMap::new();
         let (mut held, mut sold) = (0, 0);
         for customer in customers {
             let units = customer.units();
             (held, sold) = (held + units.0, sold + units.1);
-            for (id, units, standing) in customer.claims() {
-                assert!(told.insert(id, (units, standing.name())).is_none(), "claim {id} was given to two buyers");
+            for (id, units, state) in customer.claims() {
+                assert!(known_claims.insert(id, (units, state.name())).is_none(), "claim {id} was given to two buyers");
             }
         }
         assert!(held + sold <= self.quantity, "oversold: {held} held and {sold} sold of {}", self.quantity);
         self.check_numbers(held, sold).await;
-        self.check_claims(told).await;
+        self.check_claims(known_claims).await;
     }
 
     async fn check_numbers(&self, held: u64, sold: u64) {
         let path = format!("/v1/drops/{}", self.sale.drop);
-        let told = (self.quantity, self.quantity - held - sold, held, sold);
-        let as_told = async || {
+        let expected = (self.quantity, self.quantity - held - sold, held, sold);
+        let is_expected = async || {
             let drop = self.vendor.get(&path).await.expect(200);
             let number = |name: &str| drop[name].as_u64().unwrap();
             let seen = (number("quantity"), number("available"), number("held"), number("sold"));
             assert_eq!(seen.0, seen.1 + seen.2 + seen.3, "the drop's numbers do not add up: {drop}");
-            (seen == told).then_some(())
+            (seen == expected).then_some(())
         };
-        until_within(self.patience, &format!("quantity, available, held and sold are {told:?}"), as_told).await;
+        until_within(self.patience, &format!("quantity, available, held and sold are {expected:?}"), is_expected).await;
         let stock = self.vendor.get(&format!("/v1/inventory/{}", self.sale.sku)).await.expect(200);
         let number = |name: &str| stock[name].as_u64().unwrap();
         let parts = number("available") + number("held") + number("allocated");
@@ -59,15 +59,15 @@ impl<'a> Books<'a> {
     }
 
     /// Asserts that every claim is listed exactly once, with the known quantity and state, and that no other claim is.
-    async fn check_claims(&self, mut told: HashMap<&str, (u64, &'static str)>) {
+    async fn check_claims(&self, mut known_claims: HashMap<&str, (u64, &'static str)>) {
         let mut cursor = String::new();
         loop {
             let path = format!("/v1/drops/{}/claims?limit=200{cursor}", self.sale.drop);
             let page = self.vendor.get(&path).await.expect(200);
             for claim in page["items"].as_array().unwrap() {
-                let known = told.remove(claim["id"].as_str().unwrap());
+                let known = known_claims.remove(claim["id"].as_str().unwrap());
                 let (units, state) =
-                    known.unwrap_or_else(|| panic!("nobody was given this, or it is there twice: {claim}"));
+                    known.unwrap_or_else(|| panic!("the claim is unknown or listed twice: {claim}"));
                 assert_eq!(
                     (claim["quantity"].as_u64(), claim["state"].as_str()),
                     (Some(units), Some(state)),
@@ -79,6 +79,6 @@ impl<'a> Books<'a> {
                 _ => break,
             }
         }
-        assert!(told.is_empty(), "claims that were given are not listed: {told:?}");
+        assert!(known_claims.is_empty(), "claims are not listed: {known_claims:?}");
     }
 }

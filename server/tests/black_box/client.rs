@@ -55,13 +55,13 @@ impl Answer {
 
 /// The URL of a server, with a client. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Door {
+pub struct ApiClient {
     /// `http://127.0.0.1:…`.
     pub url: String,
     client: Client,
 }
 
-impl Door {
+impl ApiClient {
     pub fn new(url: &str) -> Self {
         Self { url: url.to_owned(), client: Client::builder().timeout(REQUEST_MAX).build().unwrap() }
     }
@@ -120,7 +120,7 @@ impl Door {
     pub async fn guest(&self) -> Buyer {
         let answer = self.try_ask(Method::POST, "/v1/sessions", None, None, Some("{}")).await.unwrap();
         let session = answer.expect(201);
-        Buyer { door: self.clone(), token: session["token"].as_str().unwrap().to_owned() }
+        Buyer { api: self.clone(), token: session["token"].as_str().unwrap().to_owned() }
     }
 }
 
@@ -128,7 +128,7 @@ impl Door {
 #[derive(Debug, Clone)]
 pub struct Buyer {
     /// The server.
-    pub door: Door,
+    pub api: ApiClient,
     /// The token.
     pub token: String,
 }
@@ -143,16 +143,16 @@ impl Buyer {
     /// Sends a request to a server that is expected to answer.
     pub async fn ask(&self, method: Method, path: &str, key: Option<&str>, body: Option<&Value>) -> Answer {
         let body = body.map(Value::to_string);
-        let asked = self.door.try_ask(method.clone(), path, Some(&self.token), key, body.as_deref()).await;
-        asked.unwrap_or_else(|error| panic!("{method} {path}: {error:?}"))
+        let answer = self.api.try_ask(method.clone(), path, Some(&self.token), key, body.as_deref()).await;
+        answer.unwrap_or_else(|error| panic!("{method} {path}: {error:?}"))
     }
 
     /// Changes an object that has this version.
     pub async fn change(&self, path: &str, version: &str, body: &Value) -> Answer {
         let body = body.to_string();
-        let request = self.door.request(Method::PATCH, path, Some(&self.token), Some(&fresh_key()), Some(&body));
-        let asked = self.door.try_send(request.header("if-match", version)).await;
-        asked.unwrap_or_else(|error| panic!("PATCH {path}: {error:?}"))
+        let request = self.api.request(Method::PATCH, path, Some(&self.token), Some(&fresh_key()), Some(&body));
+        let answer = self.api.try_send(request.header("if-match", version)).await;
+        answer.unwrap_or_else(|error| panic!("PATCH {path}: {error:?}"))
     }
 
     pub async fn get(&self, path: &str) -> Answer {

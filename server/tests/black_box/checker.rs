@@ -19,14 +19,14 @@ pub const CAP: u64 = 3;
 
 /// The state of a claim as its buyer knows it.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Standing {
+pub enum ClaimState {
     Held,
     Released,
     /// Sold, with the id of the order.
     Sold(String),
 }
 
-impl Standing {
+impl ClaimState {
     /// Returns the state's name in the API.
     pub fn name(&self) -> &'static str {
         match self {
@@ -42,12 +42,12 @@ struct Known {
     /// The body of the 201 response that created it.
     body: Value,
     key: String,
-    standing: Standing,
+    state: ClaimState,
 }
 
 /// A request that got no response.
 #[derive(Debug, Clone)]
-enum Asked {
+enum Request {
     Claim { quantity: u64, key: String },
     Release { claim: String },
     Pay { claim: String, token: &'static str, key: String },
@@ -68,7 +68,7 @@ pub struct Customer {
     claims: HashMap<String, Known>,
     /// Completed checkouts, with their orders' ids, and the numbers once they were read.
     orders: HashMap<String, (String, Option<String>)>,
-    unknown: Option<Asked>,
+    unknown: Option<Request>,
     /// Responses with an internal error. They leave the outcome unknown, and should not occur.
     pub faults: Vec<Answer>,
     random: fastrand::Rng,
@@ -99,66 +99,66 @@ impl Customer {
     }
 
     /// Returns every claim that it made: its id, units and state.
-    pub fn claims(&self) -> impl Iterator<Item = (&str, u64, &Standing)> {
+    pub fn claims(&self) -> impl Iterator<Item = (&str, u64, &ClaimState)> {
         let units = |known: &Known| known.body["quantity"].as_u64().unwrap();
-        self.claims.iter().map(move |(id, known)| (id.as_str(), units(known), &known.standing))
+        self.claims.iter().map(move |(id, known)| (id.as_str(), units(known), &known.state))
     }
 
     /// Returns the units held and sold.
     pub fn units(&self) -> (u64, u64) {
-        let units = |met: fn(&Standing) -> bool| {
-            self.claims().filter(|(_, _, standing)| met(standing)).map(|(_, units, _)| units).sum()
+        let units = |met: fn(&ClaimState) -> bool| {
+            self.claims().filter(|(_, _, state)| met(state)).map(|(_, units, _)| units).sum()
         };
-        (units(|standing| *standing == Standing::Held), units(|standing| matches!(standing, Standing::Sold(_))))
+        (units(|state| *state == ClaimState::Held), units(|state| matches!(state, ClaimState::Sold(_))))
     }
 
     /// Shops until the load is over or a request gets no response.
     pub async fn shop(mut self, load: Load) -> Self {
         while !load.over.load(Ordering::Relaxed) && self.unknown.is_none() {
-            let asked = self.choose();
-            if self.ask(asked, false).await {
+            let request = self.choose();
+            if self.ask(request, false).await {
                 load.answers.fetch_add(1, Ordering::Relaxed);
             }
         }
         self
     }
 
-    fn choose(&mut self) -> Asked {
+    fn choose(&mut self) -> Request {
         let held: Vec<_> = self
             .claims
             .iter()
-            .filter(|(_, known)| known.standing == Standing::Held)
+            .filter(|(_, known)| known.state == ClaimState::Held)
             .map(|(id, _)| id.clone())
             .collect();
         let some = (!held.is_empty()).then(|| held[self.random.usize(..held.len())].clone());
         match (some, self.random.u8(..10)) {
             (Some(claim), 0) => {
                 let token = if self.random.bool() { "tok_approve" } else { "tok_decline" };
-                Asked::Pay { claim, token, key: fresh_key() }
+                Request::Pay { claim, token, key: fresh_key() }
             }
-            (Some(claim), 1..=5) => Asked::Release { claim },
-            _ => Asked::Claim { quantity: self.random.u64(1..=2), key: fresh_key() },
+            (Some(claim), 1..=5) => Request::Release { claim },
+            _ => Request::Claim { quantity: self.random.u64(1..=2), key: fresh_key() },
         }
     }
 
     /// Repeats the request that got no response.
     pub async fn settle(&mut self) {
-        let Some(asked) = self.unknown.take() else { return };
-        let answered = self.ask(asked.clone(), true).await;
-        assert!(answered, "no answer from a server that is ready: {asked:?} {:?}", self.faults);
+        let Some(request) = self.unknown.take() else { return };
+        let answered = self.ask(request.clone(), true).await;
+        assert!(answered, "no answer from a server that is ready: {request:?} {:?}", self.faults);
     }
 
     /// Sends a request and records the response. Returns whether there was one.
-    async fn ask(&mut self, asked: Asked, again: bool) -> bool {
-        let (method, path, key, body) = match &asked {
-            Asked::Claim { quantity, key } => (
+    async fn ask(&mut self, request: Request, is_retry: bool) -> bool {
+        let (method, path, key, body) = match &request {
+            Request::Claim { quantity, key } => (
                 Method::POST,
                 format!("/v1/drops/{}/claims", self.sale.drop),
                 Some(key.as_str()),
                 Some(json!({"quantity": quantity})),
             ),
-            Asked::Release { claim } => (Method::DELETE, self.path(claim), None, None),
-            Asked::Pay { claim, token, key } => (
+            Request::Release { claim } => (Method::DELETE, self.path(claim), None, None),
+            Request::Pay { claim, token, key } => (
                 Method::POST,
                 "/v1/checkouts".to_owned(),
                 Some(key.as_str()),
@@ -166,19 +166,19 @@ impl Customer {
             ),
         };
         let body = body.map(|body| body.to_string());
-        let answer = self.buyer.door.try_ask(method, &path, Some(&self.buyer.token), key, body.as_deref()).await;
+        let answer = self.buyer.api.try_ask(method, &path, Some(&self.buyer.token), key, body.as_deref()).await;
         let answer = match answer {
             // 503 and 504 leave the outcome unknown: the request is repeated.
             Ok(answer) if answer.status < 500 => answer,
             unknown => {
                 self.faults.extend(unknown.ok().filter(|answer| !matches!(answer.status, 503 | 504)));
-                self.unknown = Some(asked);
+                self.unknown = Some(request);
                 return false;
             }
         };
         let (held, sold) = self.units();
-        match (&asked, answer.status, answer.code()) {
-            (Asked::Claim { quantity, key }, 201, _) => {
+        match (&request, answer.status, answer.code()) {
+            (Request::Claim { quantity, key }, 201, _) => {
                 assert!(
                     held + sold + quantity <= CAP,
                     "beyond the cap with {held} held and {sold} sold: {}",
@@ -186,27 +186,27 @@ impl Customer {
                 );
                 assert_eq!(answer.body["quantity"], *quantity);
                 let id = answer.body["id"].as_str().unwrap().to_owned();
-                let known = Known { body: answer.body, key: key.clone(), standing: Standing::Held };
+                let known = Known { body: answer.body, key: key.clone(), state: ClaimState::Held };
                 assert!(self.claims.insert(id, known).is_none(), "two claims of one id");
             }
-            (Asked::Claim { quantity, .. }, 409, "sold_out") => {
+            (Request::Claim { quantity, .. }, 409, "sold_out") => {
                 assert!(
                     answer.body["available"].as_u64().unwrap() < *quantity,
                     "sold out, with units: {}",
                     answer.body
                 );
             }
-            (Asked::Claim { quantity, .. }, 409, "limit_reached") => {
+            (Request::Claim { quantity, .. }, 409, "limit_reached") => {
                 assert!(held + sold + quantity > CAP, "limited with {held} held, {sold} sold: {}", answer.body);
                 assert_eq!(answer.body["remaining"], CAP - held - sold, "{}", answer.body);
             }
-            (Asked::Release { claim }, 204, _) => self.claims.get_mut(claim).unwrap().standing = Standing::Released,
-            (Asked::Pay { claim, token, key }, 201, _) => {
+            (Request::Release { claim }, 204, _) => self.claims.get_mut(claim).unwrap().state = ClaimState::Released,
+            (Request::Pay { claim, token, key }, 201, _) => {
                 let (claim, token, key) = (claim.clone(), *token, key.clone());
-                return self.paid(answer.body, Asked::Pay { claim, token, key }).await;
+                return self.paid(answer.body, Request::Pay { claim, token, key }).await;
             }
             _ => panic!(
-                "{asked:?} (again: {again}) with {held} held and {sold} sold, {:?}: {} {}",
+                "{request:?} (again: {is_retry}) with {held} held and {sold} sold, {:?}: {} {}",
                 self.claims, answer.status, answer.body
             ),
         }
@@ -214,17 +214,17 @@ impl Customer {
     }
 
     /// Waits until a checkout is completed or failed.
-    async fn paid(&mut self, mut checkout: Value, asked: Asked) -> bool {
-        let Asked::Pay { claim, token, .. } = &asked else { unreachable!() };
+    async fn paid(&mut self, mut checkout: Value, request: Request) -> bool {
+        let Request::Pay { claim, token, .. } = &request else { unreachable!() };
         let path = format!("/v1/checkouts/{}", checkout["id"].as_str().unwrap());
         let deadline = tokio::time::Instant::now() + super::PATIENCE;
         while checkout["state"] == "pending" {
             assert!(tokio::time::Instant::now() < deadline, "a checkout stays pending: {checkout}");
-            match self.buyer.door.try_ask(Method::GET, &path, Some(&self.buyer.token), None, None).await {
+            match self.buyer.api.try_ask(Method::GET, &path, Some(&self.buyer.token), None, None).await {
                 Ok(answer) if answer.status == 200 => checkout = answer.body,
                 Ok(answer) if answer.status < 500 => panic!("{path}: {} {}", answer.status, answer.body),
                 _ => {
-                    self.unknown = Some(asked);
+                    self.unknown = Some(request);
                     return false;
                 }
             }
@@ -232,13 +232,13 @@ impl Customer {
         match (*token, checkout["state"].as_str().unwrap()) {
             ("tok_approve", "completed") => {
                 let order = checkout["order_id"].as_str().unwrap().to_owned();
-                self.claims.get_mut(claim).unwrap().standing = Standing::Sold(order.clone());
+                self.claims.get_mut(claim).unwrap().state = ClaimState::Sold(order.clone());
                 self.orders.insert(checkout["id"].as_str().unwrap().to_owned(), (order, None));
             }
             // The server was down when the steps' deadline passed: the checkout fails and charges nothing.
             (_, "failed") if checkout["problem"]["code"] == "unavailable" && is_overdue(&checkout) => {}
             ("tok_decline", "failed") => assert_eq!(checkout["problem"]["code"], "payment_declined", "{checkout}"),
-            _ => panic!("{asked:?}: {checkout}"),
+            _ => panic!("{request:?}: {checkout}"),
         }
         true
     }
@@ -247,21 +247,21 @@ impl Customer {
     pub async fn check(&mut self) {
         for (id, known) in &self.claims {
             let now = self.buyer.get(&self.path(id)).await;
-            assert_eq!(now.status, 200, "{:?} is gone: {}", known, now.body);
+            assert_eq!(now.status, 200, "{:?} is missing: {}", known, now.body);
             for field in ["id", "drop_id", "sku", "quantity", "unit_price"] {
                 assert_eq!(now.body[field], known.body[field], "{field} of {}", now.body);
             }
-            if let Standing::Sold(order) = &known.standing {
+            if let ClaimState::Sold(order) = &known.state {
                 assert_eq!(now.body["order_id"], *order, "the order of {}", now.body);
             }
-            assert_eq!(now.body["state"], known.standing.name(), "{known:?} is {}", now.body);
-            if known.standing == Standing::Held {
-                assert_eq!(now.body["expires_at"], known.body["expires_at"], "a hold ends when it was said to");
+            assert_eq!(now.body["state"], known.state.name(), "{known:?} is {}", now.body);
+            if known.state == ClaimState::Held {
+                assert_eq!(now.body["expires_at"], known.body["expires_at"], "the end of a hold changed");
                 let body = json!({"quantity": known.body["quantity"]});
                 let path = format!("/v1/drops/{}/claims", self.sale.drop);
-                let again = self.buyer.ask(Method::POST, &path, Some(&known.key), Some(&body)).await;
+                let is_retry = self.buyer.ask(Method::POST, &path, Some(&known.key), Some(&body)).await;
                 assert_eq!(
-                    (again.status, again.replayed, &again.body),
+                    (is_retry.status, is_retry.replayed, &is_retry.body),
                     (201, true, &known.body),
                     "a repeated request gets another answer"
                 );
