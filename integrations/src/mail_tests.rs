@@ -103,17 +103,17 @@ async fn server_of(manner: Manner) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let transcript = Arc::new(Mutex::new(Vec::new()));
-    let lines = transcript.clone();
+    let log = transcript.clone();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let lines = lines.clone();
+            let log = log.clone();
             tokio::spawn(async move {
                 let (read, mut write) = stream.into_split();
                 let mut lines = BufReader::new(read).lines();
                 write.write_all(b"220 test\r\n").await.unwrap();
                 let mut in_data = false;
                 while let Ok(Some(line)) = lines.next_line().await {
-                    lines.lock().push(line.clone());
+                    log.lock().push(line.clone());
                     let answer = match line.as_str() {
                         "." => manner.verdict,
                         _ if in_data => continue,
