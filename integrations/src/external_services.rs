@@ -70,7 +70,7 @@ impl ExternalServices for Services {
 }
 
 impl Inner {
-    /// Sends an e-mail. One that can never be delivered counts as done, like one that was handed over.
+    /// Sends an e-mail. One that can never be delivered counts as done, like a delivered one.
     async fn mail(&self, tenant: &TenantId, request: MailRequest) -> Result<Outcome, OutcomeUnknown> {
         let Some(email) = self.email(tenant, request).await.map_err(OutcomeUnknown)? else {
             tracing::info!(contact = %request.contact, "the contact has no e-mail address");

@@ -116,13 +116,13 @@ pub enum MailSenderError {
     },
 }
 
-/// An e-mail that was not handed over.
+/// An e-mail that was not delivered.
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {
     /// The e-mail can never be delivered: the address is invalid, or the recipient's server refuses it permanently.
     #[error("the mail cannot be delivered: {0}")]
     Undeliverable(String),
-    /// The e-mail may be delivered later. It may also have been handed over already, if only the server's answer is
+    /// The e-mail may be delivered later. It may also have been delivered already, if only the server's answer is
     /// missing.
     #[error("the mail is not delivered yet: {0}")]
     Later(String),
@@ -172,13 +172,13 @@ impl MailSender {
         Ok(Self { sender, exit, log: Arc::new(NoMailLog) })
     }
 
-    /// Sets the log of e-mails that were not handed over.
+    /// Sets the log of undelivered e-mails.
     pub fn with_log(self, log: Arc<dyn MailLog>) -> Self {
         Self { log, ..self }
     }
 
     /// Hands an e-mail over once. Its `name` becomes its Message-ID, so that a repetition is recognised as the same
-    /// e-mail. An e-mail that is refused temporarily is given up after [`TRIED_FOR_MS`].
+    /// e-mail. An e-mail that is refused temporarily fails after [`TRIED_FOR_MS`].
     pub async fn send(&self, email: &Email) -> Result<(), MailError> {
         let sent = self.try_once(email).await;
         self.account(email, sent).await
@@ -252,7 +252,7 @@ impl MailSender {
         }
     }
 
-    /// Hands over an e-mail that no effect repeats, with several attempts within a minute.
+    /// Sends an e-mail that no effect repeats, with several attempts within a minute.
     pub async fn send_patiently(&self, email: &Email) -> Result<(), MailError> {
         let pauses = ExponentialBuilder::default().with_min_delay(PAUSE).with_max_times(TRIES - 1);
         (|| self.send(email)).retry(pauses).when(MailError::is_passing).await

@@ -1,4 +1,4 @@
-//! The log of e-mails that were not handed over.
+//! The log of undelivered e-mails.
 
 use engine::{id::TenantId, time::Timestamp};
 use futures::future::BoxFuture;
@@ -13,7 +13,7 @@ pub const TRIED_FOR_MS: u64 = 5 * 24 * 3_600 * 1_000;
 pub(crate) const SENT: &str = "fusion_mails_sent_total";
 pub(crate) const FAILED: &str = "fusion_mails_failed_total";
 
-/// An e-mail that was not handed over in this attempt.
+/// An e-mail that was not delivered in this attempt.
 #[derive(Debug, Clone)]
 pub struct Undelivered {
     /// The tenant that it belongs to.
@@ -22,22 +22,22 @@ pub struct Undelivered {
     pub name: String,
     /// Its owner.
     pub recipient: Recipient,
-    /// The reason why it was not handed over. Contains nothing personal.
+    /// The reason of the failure. Contains nothing personal.
     pub reason: String,
-    /// Whether it is given up.
+    /// Whether delivery failed permanently.
     pub is_over: bool,
 }
 
-/// Records e-mails that were not handed over.
+/// Records undelivered e-mails.
 pub trait MailLog: Send + Sync + 'static {
     /// Returns the current time.
     fn now(&self) -> Timestamp;
 
-    /// Records an e-mail that was not handed over. Returns the time of its first attempt, or `None` if that cannot be
+    /// Records an undelivered e-mail. Returns the time of its first attempt, or `None` if that cannot be
     /// determined now.
     fn undelivered(&self, mail: Undelivered) -> BoxFuture<'_, Option<Timestamp>>;
 
-    /// Records that an e-mail was handed over whose earlier attempt was recorded, perhaps by another process.
+    /// Records the delivery of an e-mail whose earlier attempt was recorded, perhaps by another process.
     fn delivered<'a>(&'a self, tenant: &'a TenantId, name: &'a str) -> BoxFuture<'a, ()>;
 
     /// Removes the records of these owners.

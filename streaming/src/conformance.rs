@@ -174,12 +174,12 @@ async fn the_accepted_position_is_never_ahead(mut house: impl Harness) {
     let mut owner = lead(&journal, "a").await;
     for round in 0..50 {
         let append = owner.append(1, entries(round % 3 + 1));
-        let (told, outcome) = futures::join!(journal.accepted(SHARD), append);
-        let (told, accepted) = (told.unwrap(), outcome.unwrap());
-        assert!(told == accepted.first || told == accepted.end, "{told} is between batches");
+        let (reported, outcome) = futures::join!(journal.accepted(SHARD), append);
+        let (reported, accepted) = (reported.unwrap(), outcome.unwrap());
+        assert!(reported == accepted.first || reported == accepted.end, "{reported} is between batches");
         assert!(journal.accepted(SHARD).await.unwrap() >= accepted.end, "an answer came before its acceptance");
-        let end = read(&journal, SHARD, told.0.saturating_sub(1)).await.last().unwrap().header.end();
-        assert!(end >= told, "{told} was told, the log ends at {end}");
+        let end = read(&journal, SHARD, reported.0.saturating_sub(1)).await.last().unwrap().header.end();
+        assert!(end >= reported, "{reported} was reported, the log ends at {end}");
     }
 }
 

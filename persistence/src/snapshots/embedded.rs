@@ -65,7 +65,7 @@ impl std::fmt::Debug for EmbeddedSnapshots {
 impl EmbeddedSnapshots {
     /// Opens the store in the folder `data`, which this process must own, or creates it. This call blocks.
     ///
-    /// A log that cannot be read is set aside, because everything that checkpoints cover is in tables. If the database
+    /// A log that cannot be read is moved aside, because everything that checkpoints cover is in tables. If the database
     /// still does not open, the error is `Damaged`: call [`set_aside`](Self::set_aside) and replay the journal from its
     /// start.
     pub fn open(data: &Path) -> Result<Self, SnapshotStoreError> {
@@ -75,7 +75,7 @@ impl EmbeddedSnapshots {
         let opened = match open_database(&path) {
             Err(Refusal::Log(why)) => {
                 let aside = set_logs_aside(&path).map_err(io)?;
-                tracing::error!(why, aside = %aside.display(), "log of the snapshots is damaged; set aside");
+                tracing::error!(why, aside = %aside.display(), "log of the snapshots is damaged; moved aside");
                 open_database(&path)
             }
             opened => opened,
@@ -249,7 +249,7 @@ fn prepare(path: &Path) -> io::Result<()> {
         std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(path.join("lock")).map(drop)
     } else if path.join("keyspaces/0").exists() {
         let aside = free_name(path.parent().unwrap_or(path), "snapshots.damaged")?;
-        tracing::error!(aside = %aside.display(), "snapshots have lost their version file; set aside");
+        tracing::error!(aside = %aside.display(), "snapshots have lost their version file; moved aside");
         std::fs::rename(path, aside)
     } else {
         std::fs::remove_dir_all(path)

@@ -15,7 +15,7 @@ const LINKS: AccountLinks = AccountLinks { table: "email_verifications", max: VE
 #[derive(Debug, thiserror::Error)]
 pub enum VerificationError {
     /// The link was never sent, was used or has expired. The error does not say which.
-    #[error("the link is not good any more")]
+    #[error("the link is no longer valid")]
     NotGood,
     /// The account does not exist or was erased.
     #[error("no such account")]

@@ -16,7 +16,7 @@ const LINKS: AccountLinks = AccountLinks { table: "password_resets", max: RESETS
 pub enum ResetError {
     /// The link was never sent, was used, is older than another that was used, or has expired. The error does not say
     /// which.
-    #[error("the link is not good any more")]
+    #[error("the link is no longer valid")]
     NotGood,
     /// The account does not exist or was erased.
     #[error("no such account")]

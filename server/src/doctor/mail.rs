@@ -7,7 +7,7 @@ use super::Check;
 
 /// How long a mail may wait before it counts as a problem. Maintenance of a mail server takes up to this long.
 const WAITS_MS_MAX: u64 = 3_600 * 1_000;
-/// How long a failed mail counts as a problem. Within this time somebody may still contact the buyer in another way.
+/// How long a failed mail counts as a problem. Within this time the buyer may still be contacted in another way.
 const FAILED_MS_MAX: u64 = 7 * 24 * 3_600 * 1_000;
 
 pub(super) async fn check(read_side: &ReadSide, now: Timestamp) -> Check {

@@ -7,7 +7,7 @@
 //! | stock items | on_hand = available + held + allocated |
 //! | drops | allocated = available + held + sold + returned; stock items and drops agree once settled |
 //! | read side | the same rows as the journal makes in a new database |
-//! | mail | no mail waits for longer than an hour, and none was given up within the last week |
+//! | mail | no mail waits for longer than an hour, and none failed within the last week |
 //!
 //! It changes nothing. The folder of a stopped server is copied first, because opening it may repair it.
 

@@ -23,7 +23,7 @@ pub struct EmbeddedOptions {
     pub verify_bytes_max: u64,
     /// Whether to open a journal whose durable watermark is missing or is ahead of the log, and to replace it with a
     /// new one that matches the log. Operators know this option as `rewitness`. Set it only after inspecting the
-    /// journal: the missing batches are given up.
+    /// journal: the missing batches are lost.
     pub reset_watermark: bool,
     /// The size of the memtable, in bytes. Default: 32 MiB; fixed when the journal is created.
     pub memtable_bytes: u64,

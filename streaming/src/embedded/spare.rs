@@ -35,14 +35,14 @@ pub(super) struct Spare(Mutex<Held>);
 #[derive(Debug, Default)]
 struct Held {
     files: Vec<File>,
-    given_up_at: Option<Instant>,
+    released_at: Option<Instant>,
 }
 
 impl Spare {
     /// Takes as many spare descriptors as are available, up to the maximum.
     pub(super) fn take() -> Self {
         let files = (0..SPARE_MAX).map_while(|_| File::open(PROBED).ok()).collect();
-        Self(Mutex::new(Held { files, given_up_at: None }))
+        Self(Mutex::new(Held { files, released_at: None }))
     }
 
     /// Releases all spare descriptors if the process has none left. Otherwise takes one more if some are missing.
@@ -50,18 +50,18 @@ impl Spare {
         let mut held = self.0.lock();
         match File::open(PROBED) {
             Ok(file) => {
-                let waits = held.given_up_at.is_some_and(|at| at.elapsed() < TAKEN_AGAIN_AFTER);
+                let waits = held.released_at.is_some_and(|at| at.elapsed() < TAKEN_AGAIN_AFTER);
                 if held.files.len() < SPARE_MAX && !waits {
                     held.files.push(file);
                 }
             }
             Err(error) if is_exhausted(&error) => {
-                held.given_up_at = Some(Instant::now());
-                let given_up = held.files.len();
+                held.released_at = Some(Instant::now());
+                let released = held.files.len();
                 held.files.clear();
                 drop(held);
-                if given_up > 0 {
-                    tracing::error!(%error, given_up, "no file descriptors are left; the journal gives up its spare ones");
+                if released > 0 {
+                    tracing::error!(%error, released, "no file descriptors are left; the journal releases its spare ones");
                 }
             }
             // Any other error gives no information about descriptors.

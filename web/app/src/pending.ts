@@ -49,7 +49,7 @@ export async function askOnce<O extends OperationId>(operation: O, { place, onWa
   }
 }
 
-/** Gives up on a request: the next one at this place is new. */
+/** Abandons a request: the next one at this place is new. */
 export function abandon(place: string): void {
   forget(`pending.${place}`);
 }

@@ -29,7 +29,7 @@ test("the last unit goes to one buyer; the other sees that it may return, then t
     const held = await Promise.all(buyers.map(({ page }) => isHeld(page).isVisible()));
     const at = held.indexOf(true);
     return at >= 0 && { page: buyers[at]?.page, other: buyers[1 - at]?.page };
-  }, "somebody holds it");
+  }, "another buyer holds it");
   assert.ok(winner.page && winner.other);
   await see(winner.other, "All units are held at the moment");
   assert.equal(await isHeld(winner.other).isVisible(), false);
@@ -46,7 +46,7 @@ test("the last unit goes to one buyer; the other sees that it may return, then t
 test("a late claim shows whether units may return, and the button becomes active when one does", TEST, async (context) => {
   const drop = await stage.shop.drop({ sizes: { M: 1 } });
   const [first, second] = await Promise.all([stage.buyer(context), stage.buyer(context)]);
-  // The second's page hears of the first's claim later than its own tap.
+  // The second page receives the first's claim after its own tap.
   let isBehind = true;
   await second.page.routeWebSocket("**/v1/ws", (socket) => {
     const server = socket.connectToServer();

@@ -101,7 +101,7 @@ test("a size that was claimed of a drop is on the order, by its product's name",
   await isToldEverywhere(context, number, "dan@example.com");
 });
 
-/** The text of the mail to somebody, without the line breaks of its encoding. */
+/** The text of the mail to a recipient, without the line breaks of its encoding. */
 async function mailTo(/** @type {string} */ email) {
   const outbox = join(stage.shop.folder, "outbox");
   for (const name of await readdir(outbox).catch(() => /** @type {string[]} */ ([]))) {

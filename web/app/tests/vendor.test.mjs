@@ -1,5 +1,5 @@
-// The vendor's day in the console: orders that are found, sent and refunded; a drop that is planned, changed and called off;
-// stock that is counted.
+// The vendor's work in the console: orders are found, sent and refunded; a drop is planned, changed and cancelled;
+// stock is adjusted.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

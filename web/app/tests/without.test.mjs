@@ -46,7 +46,7 @@ test("the console lists undelivered e-mails with the reason", TEST, async (conte
   const [mail] = await eventually(async () => {
     const { items } = await ask("GET", "/v1/mails/undelivered");
     return items.length > 0 && items[0].state === "failed" && items;
-  }, "the mail is given up");
+  }, "the mail fails permanently");
   await page.reload();
   await see(page, "1 mail has not been delivered");
   await see(page, /cannot be delivered: .*no such mailbox/);

@@ -23,7 +23,7 @@ try {
       shipping_address: { name: 'Ann', line1: 'Street 1', city: 'Town', postal_code: '12345', country: 'DE' },
     },
   });
-  // Most are done by now; a slow bank takes longer. One that never answers is given up after 15 minutes.
+  // Most are done by now; a slow bank takes longer. One that never answers expires after 15 minutes.
   while (checkout.state === 'pending') {
     await new Promise((done) => setTimeout(done, 500));
     checkout = await client.call('get_checkout', { params: { id: checkout.id } });

@@ -1,7 +1,7 @@
 /**
  * The vendor's client: the whole API, with a separate session.
  *
- * The session is separate from the buyer's: a sign-in here does not hand over a cart, and a vendor who tries the shop
+ * The session is separate from the buyer's: a sign-in here does not transfer a cart, and a vendor who tries the shop
  * as a customer in another tab stays a customer there.
  */
 import {
@@ -58,7 +58,7 @@ export function isStaff(session: Session): boolean {
 }
 
 export async function signInStaff(email: string, password: string): Promise<void> {
-  // Nothing is handed over when a customer signs in as another person.
+  // Nothing is transferred when a customer signs in as another person.
   leaving = true;
   client.session.forget();
   leaving = false;

@@ -28,7 +28,7 @@ export async function startBrowser() {
 }
 
 /**
- * Somebody with a browser profile of their own. `faults` is what no page may ever do: throw, or be refused something by
+ * A person with a separate browser profile. `faults` are errors that no page may cause: exceptions, and requests refused by
  * the Content-Security-Policy.
  * @param {Browser} browser
  * @param {string} pages

@@ -1,4 +1,4 @@
-// The session of a client: started when needed, renewed in time, handed over when a guest gets an account.
+// The session of a client: started when needed, renewed in time, transferred when a guest gets an account.
 
 import { announce } from '../announce.js';
 import type { ServerClock } from '../clock.js';
