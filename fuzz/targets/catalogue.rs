@@ -25,7 +25,7 @@ fuzz_target!(|bytes: &[u8]| {
     let currency = Currency::new(["KWD", "JPY", "USD"][usize::from(pieces % 3)]).expect("a currency");
     let whole = read(file, currency);
     let in_pieces = read(Pieces { file, bytes_each: usize::from(pieces / 3) + 1 }, currency);
-    assert_eq!(said(&whole), said(&in_pieces), "pieces of {} bytes", pieces / 3 + 1);
+    assert_eq!(summary(&whole), summary(&in_pieces), "pieces of {} bytes", pieces / 3 + 1);
     let Ok(items) = whole else { return };
 
     let lines = 1 + file.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count() as u64;
@@ -66,7 +66,7 @@ fn read(file: impl Read, currency: Currency) -> Result<Vec<Item>, String> {
     Ok(items)
 }
 
-fn said(read: &Result<Vec<Item>, String>) -> String {
+fn summary(read: &Result<Vec<Item>, String>) -> String {
     format!("{read:?}")
 }
 

@@ -16,7 +16,7 @@ use crate::{
     payments::Providers,
 };
 
-/// How long composing and handing over an e-mail may take before its outcome is reported as unknown.
+/// How long composing and sending an e-mail may take before its outcome is reported as unknown.
 const MAIL_MAX: Duration = Duration::from_secs(60);
 
 /// The source of the data in an e-mail: the address of a contact, and the content of an order. Requests carry only ids,

@@ -23,7 +23,7 @@ use crate::{
 const CHUNK_BYTES: usize = 64 << 10;
 /// The interval at which a running import is polled.
 const ASK_EVERY: Duration = Duration::from_millis(200);
-/// The maximum number of refused rows and warnings shown. The API lists all of them.
+/// The maximum number of rejected rows and warnings shown. The API lists all of them.
 const SHOWN_MAX: usize = 100;
 
 /// An import that did not start or did not complete.
@@ -187,7 +187,7 @@ fn together(warnings: &[String]) -> Vec<String> {
     by_words.into_iter().map(report).collect()
 }
 
-/// Formats counts, warnings and refused rows for a terminal.
+/// Formats counts, warnings and rejected rows for a terminal.
 fn report(import: &Import, rejected: &[RejectedRow]) -> String {
     use std::fmt::Write;
     let counts = import.counts;

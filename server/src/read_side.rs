@@ -162,7 +162,7 @@ impl ReadSideWatermark {
     /// Writes the recorded positions without syncing: after a power failure the watermark may be older than the file.
     pub(crate) fn write(&mut self) {
         if let Err(error) = self.durable_watermark.write_unsynced(&self.positions) {
-            tracing::warn!(%error, "witness of the read side could not be written");
+            tracing::warn!(%error, "durable watermark of the read side could not be written");
         }
     }
 }

@@ -29,7 +29,7 @@ const WARM_UP: usize = 100;
 
 /// The results of one server with one size of burst.
 #[derive(Debug)]
-pub(crate) struct Telling {
+pub(crate) struct FanOutRow {
     /// The server.
     pub(crate) name: &'static str,
     /// The number of facts in a burst.
@@ -49,7 +49,7 @@ pub(crate) struct Telling {
     pub(crate) generator_us: Vec<f64>,
 }
 
-impl Telling {
+impl FanOutRow {
     /// The cost of a delivery without the cost of making the facts.
     pub(crate) fn net_us(&self) -> f64 {
         median(&self.gross_us) - median(&self.making_us)
@@ -62,7 +62,7 @@ pub(crate) struct FanOut {
     /// The number of subscribers.
     pub(crate) listeners: usize,
     /// Each server with each size of burst.
-    pub(crate) rows: Vec<Telling>,
+    pub(crate) rows: Vec<FanOutRow>,
     /// The description of each server.
     pub(crate) about: Vec<String>,
 }
@@ -75,10 +75,10 @@ pub(crate) fn fan_out(options: &Options, wanted: &LiveOptions) -> Result<FanOut>
         wanted.broadcasters.iter().map(|which| broadcast::start(options, *which)).collect::<Result<_>>()?;
     let round: usize = BURSTS.iter().zip(bursts).map(|(burst, count)| burst * count).sum();
     let facts = (2 * round + WARM_UP) * options.rounds as usize + WARM_UP;
-    let mut rows: Vec<Telling> = Vec::new();
+    let mut rows: Vec<FanOutRow> = Vec::new();
     for server in &mut servers {
         server.prepare(facts)?;
-        rows.extend(BURSTS.map(|burst| Telling {
+        rows.extend(BURSTS.map(|burst| FanOutRow {
             name: server.name(),
             burst,
             payload_bytes: 0.0,
@@ -94,35 +94,35 @@ pub(crate) fn fan_out(options: &Options, wanted: &LiveOptions) -> Result<FanOut>
     for _ in 0..options.rounds {
         for (server, rows) in servers.iter_mut().zip(rows.chunks_mut(BURSTS.len())) {
             let mut stage = Stage::new(&mut **server, 0)?;
-            stage.tell(1, WARM_UP / 10)?;
+            stage.broadcast(1, WARM_UP / 10)?;
             for (row, count) in rows.iter_mut().zip(bursts) {
-                let told = stage.tell(row.burst, count)?;
+                let sent = stage.broadcast(row.burst, count)?;
                 let deliveries = (listeners * row.burst * count) as f64;
-                row.making_us.push(told.server * 1e6 / deliveries);
+                row.making_us.push(sent.server * 1e6 / deliveries);
             }
         }
     }
     for number in 1..=options.rounds {
         for (server, rows) in servers.iter_mut().zip(rows.chunks_mut(BURSTS.len())) {
             let mut stage = Stage::new(&mut **server, listeners)?;
-            stage.tell(1, WARM_UP / 10)?;
+            stage.broadcast(1, WARM_UP / 10)?;
             for (row, count) in rows.iter_mut().zip(bursts) {
-                let told = stage.tell(row.burst, count)?;
-                let each = |seconds: f64| seconds * 1e6 / told.deliveries as f64;
-                row.gross_us.push(each(told.server));
-                row.generator_us.push(each(told.generator));
-                row.burst_ms.push(median(&told.burst_ms));
-                row.payload_bytes = told.bytes as f64 / told.deliveries as f64;
-                row.deliveries = told.deliveries;
+                let sent = stage.broadcast(row.burst, count)?;
+                let each = |seconds: f64| seconds * 1e6 / sent.deliveries as f64;
+                row.gross_us.push(each(sent.server));
+                row.generator_us.push(each(sent.generator));
+                row.burst_ms.push(median(&sent.burst_ms));
+                row.payload_bytes = sent.bytes as f64 / sent.deliveries as f64;
+                row.deliveries = sent.deliveries;
                 eprintln!(
                     "round {number} of {}: {}, {} × {}: {:.2} µs a delivery, {:.1} ms a burst, {} deliveries",
                     options.rounds,
                     row.name,
                     count,
                     row.burst,
-                    each(told.server),
-                    median(&told.burst_ms),
-                    told.deliveries,
+                    each(sent.server),
+                    median(&sent.burst_ms),
+                    sent.deliveries,
                 );
             }
         }
@@ -132,7 +132,7 @@ pub(crate) fn fan_out(options: &Options, wanted: &LiveOptions) -> Result<FanOut>
 }
 
 /// The results of a series of bursts.
-struct Told {
+struct Burst {
     /// CPU of the server and of the generator, in seconds.
     server: f64,
     generator: f64,
@@ -164,7 +164,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Requests `count` bursts of `burst` facts, and waits for every delivery of each.
-    fn tell(&mut self, burst: usize, count: usize) -> Result<Told> {
+    fn broadcast(&mut self, burst: usize, count: usize) -> Result<Burst> {
         let control = self.crowd.len() - 1;
         let mut burst_ms = Vec::with_capacity(count);
         (self.audience.delivered, self.audience.bytes) = (0, 0);
@@ -191,7 +191,7 @@ impl<'a> Stage<'a> {
             let peer = self.server.name().to_owned();
             return Err(BenchError::Mislaid { peer, acknowledged: deliveries, recorded: self.audience.delivered });
         }
-        Ok(Told { server, generator, deliveries, bytes: self.audience.bytes, burst_ms })
+        Ok(Burst { server, generator, deliveries, bytes: self.audience.bytes, burst_ms })
     }
 }
 

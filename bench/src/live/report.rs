@@ -228,7 +228,7 @@ fn rush_table(rush: &Rush, preset: &str) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::live::fan_out::Telling;
+    use crate::live::fan_out::FanOutRow;
 
     fn row(name: &str, per_second: u64) -> Row {
         let mut window = Window::new();
@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn the_cost_of_creating_events_is_not_part_of_the_delivery_cost() {
-        let telling = |name, gross: &[f64], making: &[f64]| Telling {
+        let telling = |name, gross: &[f64], making: &[f64]| FanOutRow {
             name,
             burst: 10,
             payload_bytes: 128.0,

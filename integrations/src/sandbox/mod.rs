@@ -128,7 +128,7 @@ impl Sandbox {
 
 impl PaymentProvider for Sandbox {
     fn authorise<'a>(&'a self, charge: &'a Charge, token: &'a str, amount: Money) -> BoxFuture<'a, Answer> {
-        // A token that is not one of the sandbox's may be a real means of payment, and must not be stored in the
+        // A token that is not one of the sandbox's may be a real payment method, and must not be stored in the
         // ledger.
         let token = if books::is_sandbox_token(token) { token } else { "unknown" };
         Box::pin(self.perform(charge, Operation::Authorise { token: token.to_owned(), amount }))

@@ -54,7 +54,7 @@ impl fmt::Debug for Contact {
 #[derive(Debug, thiserror::Error)]
 pub enum ContactError {
     /// The id belongs to a contact with other contents, or to one that was erased.
-    #[error("the contact id stands for something else")]
+    #[error("the contact id belongs to another contact")]
     IdTaken,
     /// The account of the subject was erased: nothing more is stored for it.
     #[error("the account was erased")]

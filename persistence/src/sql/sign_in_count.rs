@@ -333,7 +333,7 @@ mod tests {
         assert_eq!(shop.read_side.keep_sign_in_counts(3).await.unwrap(), 2);
         assert_eq!(begin(&shop, 4, AWAY, 200).await.unwrap().failures, 2, "the newest stay");
         let day = COUNT_KEPT_MS;
-        assert_eq!(begin(&shop, 4, AWAY, 200 + day).await.unwrap().failures, 1, "a day later it begins anew");
+        assert_eq!(begin(&shop, 4, AWAY, 200 + day).await.unwrap().failures, 1, "a day later it starts again");
         assert_eq!(shop.read_side.forget_expired_tokens(Timestamp(102 + day)).await.unwrap(), 1);
     }
 }

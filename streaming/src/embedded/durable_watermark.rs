@@ -145,23 +145,23 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn said(path: &Path) -> Option<Vec<u64>> {
-        DurableWatermark::read(path).unwrap().map(|said| said.positions.iter().map(|position| position.0).collect())
+    fn positions(path: &Path) -> Option<Vec<u64>> {
+        DurableWatermark::read(path).unwrap().map(|positions| positions.positions.iter().map(|position| position.0).collect())
     }
 
     #[test]
     fn it_says_what_was_written_last() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("witness");
-        assert_eq!(said(&path), None);
+        assert_eq!(positions(&path), None);
         let mut durable_watermark = DurableWatermark::begin(&path, &[Position(1), Position(2)]).unwrap();
-        assert_eq!(said(&path), Some(vec![1, 2]));
+        assert_eq!(positions(&path), Some(vec![1, 2]));
         durable_watermark.write(&[Position(3), Position(2)]).unwrap();
         durable_watermark.write(&[Position(4), Position(9)]).unwrap();
-        assert_eq!(said(&path), Some(vec![4, 9]));
+        assert_eq!(positions(&path), Some(vec![4, 9]));
         drop(durable_watermark);
         DurableWatermark::begin(&path, &[Position(5), Position(9)]).unwrap();
-        assert_eq!(said(&path), Some(vec![5, 9]));
+        assert_eq!(positions(&path), Some(vec![5, 9]));
     }
 
     #[test]
@@ -176,7 +176,7 @@ mod tests {
             let mut flipped = bytes.clone();
             flipped[at] ^= 1;
             std::fs::write(&path, flipped).unwrap();
-            assert!(said(&path).unwrap()[0] >= 2, "flip at {at}");
+            assert!(positions(&path).unwrap()[0] >= 2, "flip at {at}");
         }
     }
 

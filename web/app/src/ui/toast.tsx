@@ -1,4 +1,4 @@
-/** A short confirmation of the last action. It overlays the page, moves nothing, and disappears by itself. */
+/** A short confirmation of the last action. It overlays the page, moves nothing, and disappears automatically. */
 import { signal } from "@preact/signals";
 import { Icon } from "./icon";
 

@@ -21,7 +21,7 @@ import { isFinal, LiveStopped, TOKEN_ENDED, TOKEN_REFUSED, type LiveState, type 
 import type { Session } from '../session/store.js';
 import { TopicFeed, type Topic } from './topic.js';
 
-/** Statuses of a refused subscription after which the client retries by itself. */
+/** Statuses of a refused subscription after which the client retries automatically. */
 const REFUSED_FOR_NOW = [429, 500, 503, 504];
 /** The position of that retry in the backoff: a busy server gets a pause of some seconds. */
 const REFUSED_WAIT = 3;
