@@ -116,7 +116,7 @@ struct Carts<'a> {
     left: u64,
     /// The carts that were created, each with its guest.
     made: Vec<(String, usize)>,
-    asked: u64,
+    sent: u64,
     adding: bool,
     /// The guest whose request is in flight on each connection.
     in_flight: Vec<usize>,
@@ -125,11 +125,11 @@ struct Carts<'a> {
 impl<'a> Carts<'a> {
     fn new(guests: &'a Guests, count: u64, family: u16) -> Self {
         let (made, in_flight) = (Vec::with_capacity(count as usize), Vec::new());
-        Self { guests, keys: Keys::new(family), left: count, made, asked: 0, adding: false, in_flight }
+        Self { guests, keys: Keys::new(family), left: count, made, sent: 0, adding: false, in_flight }
     }
 
     fn add_lines(&mut self, family: u16) {
-        (self.adding, self.left, self.asked) = (true, self.made.len() as u64, 0);
+        (self.adding, self.left, self.sent) = (true, self.made.len() as u64, 0);
         self.keys = Keys::new(family);
     }
 }
@@ -140,8 +140,8 @@ impl Work for Carts<'_> {
             return false;
         }
         self.left -= 1;
-        let index = self.asked as usize;
-        self.asked += 1;
+        let index = self.sent as usize;
+        self.sent += 1;
         let cart = self.made.get(index).filter(|_| self.adding);
         let guest = cart.map_or(index % self.guests.tokens.len(), |(_, guest)| *guest);
         if self.in_flight.len() <= connection {

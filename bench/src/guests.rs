@@ -23,12 +23,12 @@ impl Walk {
     /// The guest whose request is next on `connection`. `None` if its guests have reached their caps.
     pub(crate) fn next(&mut self, connection: usize) -> Option<usize> {
         let made = self.made[connection];
-        let hand = made / (TURNS * self.each) * TURNS + made % TURNS;
-        let guest = hand * self.connections + connection as u64;
+        let ordinal = made / (TURNS * self.each) * TURNS + made % TURNS;
+        let guest = ordinal * self.connections + connection as u64;
         if guest >= self.guests {
             // The last group may be short: missing members are skipped, the others still have requests left.
-            let first_of_hand = (hand - made % TURNS) * self.connections + connection as u64;
-            if first_of_hand >= self.guests {
+            let first_of_group = (ordinal - made % TURNS) * self.connections + connection as u64;
+            if first_of_group >= self.guests {
                 return None;
             }
             self.made[connection] += TURNS - made % TURNS;

@@ -12,7 +12,7 @@ export type PollMemory = Map<string, { etag: string | undefined; text: string }>
  * The operation that returns the state of a topic. The state of `orders` is empty; it is delivered again when the
  * newest order changes.
  */
-const PLACES = {
+const OPERATIONS = {
   drop: 'get_drop',
   cart: 'get_cart',
   checkout: 'get_checkout',
@@ -41,15 +41,15 @@ async function pollTopic(
   memory: PollMemory,
   signal: AbortSignal,
 ): Promise<boolean | undefined> {
-  const [kind, id = ''] = topic.name.split(/:(.*)/) as [keyof typeof PLACES, string?];
-  if (!PLACES[kind] || topic.problem) return undefined;
+  const [kind, id = ''] = topic.name.split(/:(.*)/) as [keyof typeof OPERATIONS, string?];
+  if (!OPERATIONS[kind] || topic.problem) return undefined;
   const known = memory.get(topic.name);
   try {
-    const manner = { signal, ...(known?.etag === undefined ? {} : { etag: known.etag }) };
+    const options = { signal, ...(known?.etag === undefined ? {} : { etag: known.etag }) };
     const answer =
       kind === 'orders'
-        ? await client.ask(PLACES[kind], { params: { limit: 1 }, signal })
-        : await client.ask(PLACES[kind], { params: { id }, ...manner });
+        ? await client.ask(OPERATIONS[kind], { params: { limit: 1 }, signal })
+        : await client.ask(OPERATIONS[kind], { params: { id }, ...options });
     const text = JSON.stringify(answer.body);
     if (answer.status === 304 || signal.aborted) return true;
     memory.set(topic.name, { etag: answer.etag, text });
