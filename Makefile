@@ -47,6 +47,8 @@ test-engine: ## the same without the pages: needs no Node and no browser
 check: ## check format, lints and dependencies; warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
+	.ci/words.py --self-test
+	.ci/words.py
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	.ci/dependencies.py
 

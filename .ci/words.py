@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Checks the wording of code, comments, documentation and texts: prints each phrase that the project does not use.
 
-    scripts/words.py              checks the files that git tracks; exits with 1 if it finds a phrase
-    scripts/words.py FILE …       checks these files
-    scripts/words.py --self-test  checks the list itself: each rule finds its sample, and correct texts pass
+    .ci/words.py              checks the files that git tracks; exits with 1 if it finds a phrase
+    .ci/words.py FILE …       checks these files
+    .ci/words.py --self-test  checks the list itself: each rule finds its sample, and correct texts pass
 
 A rule is a pattern, the replacement, and a sample that the pattern must find. Add a rule when a review finds a phrase
 that a reader has to read twice. A line that is correct although a rule matches it belongs in ALLOWED.
@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 ENDINGS = (".rs", ".ts", ".tsx", ".mjs", ".js", ".py", ".sh", ".md", ".proto", ".toml", ".css", ".html")
 # Generated files and records of past runs; this file and its samples; migrations, whose checksums databases contain.
-EXCLUDED = ("web/sdk/src/schema.ts", "bench/RESULTS.md", "scripts/words.py", "migrations/", "web/app/dist/")
+EXCLUDED = ("web/sdk/src/schema.ts", "bench/RESULTS.md", ".ci/words.py", "migrations/", "web/app/dist/")
 
 # pattern, replacement, a sample that the pattern finds
 RULES = [
@@ -125,5 +125,5 @@ if __name__ == "__main__":
         sys.exit(1 if self_test() else 0)
     found = check(arguments or tracked())
     if found:
-        print(f"{found} phrases; see the rules in scripts/words.py")
+        print(f"{found} phrases; see the rules in .ci/words.py")
     sys.exit(1 if found else 0)
