@@ -178,7 +178,8 @@ async fn a_non_ascii_domain_is_sent_as_a_labels() {
             mail_sender.send(&Email { to: to.into(), ..email("receipt-7") }).await.unwrap();
         }
         let transcript = transcript.lock();
-        let lines: Vec<_> = transcript.iter().filter(|line| line.starts_with("RCPT") || line.starts_with("MAIL")).collect();
+        let lines: Vec<_> =
+            transcript.iter().filter(|line| line.starts_with("RCPT") || line.starts_with("MAIL")).collect();
         assert_eq!(lines.len(), 6);
         assert!(lines.iter().all(|line| line.is_ascii() && !line.contains("SMTPUTF8")), "{lines:?}");
         let to_all = |line: &&&String| line.to_lowercase().contains("rcpt to:<kim@xn--mnchen-3ya.example>");

@@ -18,12 +18,12 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use futures::{FutureExt, future::join_all};
 use black_box::{
-    Books, Buyer, ApiClient, Sale,
-    checker::{CAP, Customer, Load, ClaimState},
+    ApiClient, Books, Buyer, Sale,
+    checker::{CAP, ClaimState, Customer, Load},
     until,
 };
+use futures::{FutureExt, future::join_all};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 

@@ -220,7 +220,11 @@ fn an_option_is_said_by_a_flag_or_the_environment_or_the_file() {
     std::fs::write(&file, "role = \n").unwrap();
     let output = run(&[], "token --tenant one");
     assert_eq!(output.status.code(), Some(2));
-    assert!(output_of(&output).contains("FUSION_CONFIG: ") && output_of(&output).contains("fusion.toml"), "{}", output_of(&output));
+    assert!(
+        output_of(&output).contains("FUSION_CONFIG: ") && output_of(&output).contains("fusion.toml"),
+        "{}",
+        output_of(&output)
+    );
 }
 
 #[test]

@@ -14,12 +14,12 @@ mod black_box;
 
 use std::io::ErrorKind;
 
-use futures::future::join_all;
 use black_box::{
     Buyer, RawRequest, Shop,
     round::{ANSWERS_MAX, BUYERS, Round, number, seed},
     until,
 };
+use futures::future::join_all;
 use serde_json::json;
 
 /// The number of requests in progress at the signal.

@@ -20,12 +20,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::{FutureExt, StreamExt, future::join_all, stream};
 use black_box::{
     Buyer, Sale, Shop, assert_no_panic,
     round::{Round, seed},
     until, until_within,
 };
+use futures::{FutureExt, StreamExt, future::join_all, stream};
 use serde_json::{Value, json};
 use streaming::embedded::{DataFolder, EmbeddedJournal, EmbeddedOptions};
 use tempfile::TempDir;

@@ -6,12 +6,12 @@ mod black_box;
 
 use std::time::Duration;
 
-use futures::FutureExt;
 use black_box::{
     Answer, Buyer, LOOK, Sale, Shim, Shop, assert_no_panic, fresh_key, in_seconds, payment,
     round::{ANSWERS_MAX, BUYERS, Round, seed},
     until,
 };
+use futures::FutureExt;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::{task::JoinHandle, time::Instant};

@@ -6,8 +6,8 @@ mod black_box;
 
 use std::collections::HashSet;
 
-use futures::future::join_all;
 use black_box::{Answer, Shop, in_seconds};
+use futures::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 

@@ -7,7 +7,7 @@
 
 use super::{
     encoding::{ClaimWriter, Encoding},
-    websocket::{self, Workload, WebSocket},
+    websocket::{self, WebSocket, Workload},
 };
 use crate::{
     driver::{Driver, Verdict, Window},

@@ -226,7 +226,13 @@ impl Audience {
     }
 
     /// Counts a message. With `whole` one answer covers the burst, otherwise there is one for each fact.
-    fn receive(&mut self, connection: usize, received: ServerMessage, bytes: usize, whole: bool) -> std::result::Result<(), String> {
+    fn receive(
+        &mut self,
+        connection: usize,
+        received: ServerMessage,
+        bytes: usize,
+        whole: bool,
+    ) -> std::result::Result<(), String> {
         match (received, self.known.get_mut(connection)) {
             (ServerMessage::Fact(number), Some(Some(known))) if number == *known + 1 && self.due > 0 => {
                 *known = number;

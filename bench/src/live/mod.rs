@@ -4,11 +4,11 @@
 mod broadcast;
 mod claims;
 mod crowd;
+mod encoding;
 mod fan_out;
 mod idle;
 pub(crate) mod report;
 mod rush;
-mod encoding;
 mod websocket;
 
 use self::{claims::LiveClaims, fan_out::FanOut, idle::Idle, rush::Rush};

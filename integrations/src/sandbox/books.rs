@@ -221,7 +221,8 @@ impl Books {
         }
         match (&line.operation, &line.answer) {
             (Operation::Page { passes }, Answer::Authorised | Answer::Declined { .. }) => {
-                payment.challenge = payment.challenge.map(|(expires_ms, answer)| (expires_ms, answer.or(Some(*passes))));
+                payment.challenge =
+                    payment.challenge.map(|(expires_ms, answer)| (expires_ms, answer.or(Some(*passes))));
             }
             (_, Answer::Authorised | Answer::ApprovesAt { .. }) => payment.state = State::Authorised,
             (_, Answer::RequiresAction { expires_ms }) => {

@@ -87,7 +87,9 @@ impl<A: Entity> Folding for Fold<A> {
         };
         // A drop whose creation was refused has no view and no stock.
         let Ok(decision) = drop.decide(&DropCommand::View, &context) else { return StockFigures::Nothing };
-        let engine::aggregate::Answer::Now(DropReply::Drop(view)) = decision.answer else { return StockFigures::Nothing };
+        let engine::aggregate::Answer::Now(DropReply::Drop(view)) = decision.answer else {
+            return StockFigures::Nothing;
+        };
         // A settlement that is due soon counts as outstanding.
         let soon = now.plus_ms(2 * engine::flash_drop::SETTLE_GATHER_MS);
         let settled = !drop.has_outstanding() && drop.wake_at().is_none_or(|wake| wake > soon);

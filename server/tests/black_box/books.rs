@@ -66,8 +66,7 @@ impl<'a> Books<'a> {
             let page = self.vendor.get(&path).await.expect(200);
             for claim in page["items"].as_array().unwrap() {
                 let known = known_claims.remove(claim["id"].as_str().unwrap());
-                let (units, state) =
-                    known.unwrap_or_else(|| panic!("the claim is unknown or listed twice: {claim}"));
+                let (units, state) = known.unwrap_or_else(|| panic!("the claim is unknown or listed twice: {claim}"));
                 assert_eq!(
                     (claim["quantity"].as_u64(), claim["state"].as_str()),
                     (Some(units), Some(state)),

@@ -124,12 +124,8 @@ impl Customer {
     }
 
     fn choose(&mut self) -> Request {
-        let held: Vec<_> = self
-            .claims
-            .iter()
-            .filter(|(_, known)| known.state == ClaimState::Held)
-            .map(|(id, _)| id.clone())
-            .collect();
+        let held: Vec<_> =
+            self.claims.iter().filter(|(_, known)| known.state == ClaimState::Held).map(|(id, _)| id.clone()).collect();
         let some = (!held.is_empty()).then(|| held[self.random.usize(..held.len())].clone());
         match (some, self.random.u8(..10)) {
             (Some(claim), 0) => {

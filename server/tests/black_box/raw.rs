@@ -49,7 +49,8 @@ impl RawRequest {
         let read: io::Result<usize> =
             tokio::time::timeout(PATIENCE, self.stream.read_to_string(&mut response)).await.expect("no answer comes");
         read.unwrap();
-        let (head, body) = response.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer but the end: {response:?}"));
+        let (head, body) =
+            response.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer but the end: {response:?}"));
         let mut lines = head.lines();
         let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).unwrap();
         let header = |name: &str| {

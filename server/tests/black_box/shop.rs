@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Buyer, ApiClient, Shim, in_seconds, until};
+use super::{ApiClient, Buyer, Shim, in_seconds, until};
 
 /// The number of bytes of the log that are shown when a test fails.
 const LOG_TAIL_BYTES: usize = 4_000;

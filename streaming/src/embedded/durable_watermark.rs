@@ -146,7 +146,9 @@ mod tests {
     use super::*;
 
     fn positions(path: &Path) -> Option<Vec<u64>> {
-        DurableWatermark::read(path).unwrap().map(|positions| positions.positions.iter().map(|position| position.0).collect())
+        DurableWatermark::read(path)
+            .unwrap()
+            .map(|positions| positions.positions.iter().map(|position| position.0).collect())
     }
 
     #[test]
