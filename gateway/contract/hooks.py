@@ -35,7 +35,7 @@ BEYOND_SCHEMAS = re.compile(
     | makes\ the\ cart\ more\ than\ can\ be\ counted
     | each\ variant\ needs\ one\ value\ for\ each\ of\ the\ product's\ options
     | another\ variant\ has\ these\ values | two\ options\ have\ the\ same\ name
-    | has\ no\ letter\ or\ digit\ to\ make\ a\ handle\ of:\ give\ a\ handle
+    | must\ contain\ a\ letter\ or\ a\ digit,\ unless\ a\ handle\ is\ given
     | is\ longer\ than\ [0-9]+\ bytes
     | names\ a\ line\ that\ the\ order\ does\ not\ have | names\ a\ line\ more\ than\ once | is\ duplicated
     | is\ not\ a\ valid\ cursor\ for\ this\ list | no\ variant\ of\ the\ product\ has\ this\ sku

@@ -1,8 +1,8 @@
 //! The gateway: the REST and real-time API, authentication, limits, and the OpenAPI document.
 //!
 //! ```text
-//!   serve ─► edge::Door ─► api/*    ─► actors::Commerce        (current state)
-//!               │             └──────► persistence::ReadSide   (lists, accounts)
+//!   serve ─► edge::PublicApi ─► api/*    ─► actors::Commerce        (current state)
+//!               │                  └──────► persistence::ReadSide   (lists, accounts)
 //!               └── auth, limits, idempotency, problem: what every route shares
 //! ```
 //!

@@ -43,7 +43,7 @@ impl From<StoreError> for Refused {
 }
 
 impl Sessions {
-    /// Signs in. The data of the guest is handed over to the account, unless the guest belongs to another account
+    /// Signs in. The data of the guest is transferred to the account, unless the guest belongs to another account
     /// already or the account has had too many guests.
     pub(crate) async fn sign_in(
         &self,

@@ -43,7 +43,7 @@ pub(crate) struct Attempts {
 /// A password attempt for an address. It counts as wrong until the password is known to be right.
 #[derive(Clone)]
 pub(crate) struct Attempt {
-    /// The shop.
+    /// The tenant.
     pub(super) tenant: TenantId,
     /// The address, as it was typed.
     pub(super) email: String,

@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 /// A mail in plain text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Mail {
-    /// The shop.
+    /// The tenant.
     pub tenant: TenantId,
     /// The account that the mail is about.
     pub recipient: SubjectId,

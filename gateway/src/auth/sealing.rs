@@ -11,7 +11,7 @@ use super::keys::{KeyError, Keys};
 #[error("the payment method was encrypted with another key")]
 pub struct WrongSeal;
 
-/// Seals and opens the tokens by which payment providers know a means of payment.
+/// Encrypts and decrypts the tokens by which payment providers identify a payment method.
 ///
 /// AES-256-GCM (NIST SP 800-38D) under a key of its own, with a random nonce and the tenant as associated data: a token
 /// that was copied to another tenant's event does not open. The key derives from the installation's secret, so the

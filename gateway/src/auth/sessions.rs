@@ -1,4 +1,4 @@
-//! Sessions: how they start, are renewed, are handed over to an account, and end.
+//! Sessions: how they start, are renewed, are transferred to an account, and end.
 //!
 //! A session is a family of refresh tokens, each for single use. A stored one is `r1.{tenant}.{secret}`. The first one
 //! of a guest is signed instead and stored in no table: many new guests cost signatures, not transactions. It is stored

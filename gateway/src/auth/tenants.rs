@@ -97,8 +97,8 @@ impl Tenants {
 
     /// Returns the tenant in `Fusion-Tenant`, if the header is present: 400 when its value is not a tenant id.
     pub(super) fn named(headers: &HeaderMap) -> Result<Option<TenantId>, Problem> {
-        let Some(said) = headers.get(FUSION_TENANT) else { return Ok(None) };
-        let named = said.to_str().ok().and_then(|name| TenantId::new(name).ok());
+        let Some(value) = headers.get(FUSION_TENANT) else { return Ok(None) };
+        let named = value.to_str().ok().and_then(|name| TenantId::new(name).ok());
         named
             .map(Some)
             .ok_or_else(|| Problem::new(Code::TenantRequired).with_detail("Fusion-Tenant is not a valid tenant name"))

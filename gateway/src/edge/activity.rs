@@ -47,7 +47,7 @@ impl Activity {
     }
 
     /// Marks that bytes have arrived. More bytes of a head do not extend its timeout.
-    pub(super) fn heard(&self) {
+    pub(super) fn received(&self) {
         let mut doing = self.0.lock();
         if let Doing::Nothing { .. } = *doing {
             *doing = Doing::Head { since: Instant::now() };
@@ -55,7 +55,7 @@ impl Activity {
     }
 
     /// Marks that the client took some of a response.
-    pub(super) fn told(&self) {
+    pub(super) fn sent(&self) {
         let mut doing = self.0.lock();
         if let Doing::Nothing { since } = &mut *doing {
             *since = Instant::now();
@@ -76,7 +76,7 @@ impl Activity {
             if ends_at <= now {
                 return;
             }
-            // A head may begin at any time, and its timeout is shorter: wake up within it.
+            // A head may begin at any time, and its timeout is shorter: run again within it.
             tokio::time::sleep_until(ends_at.min(now + head_timeout)).await;
         }
     }
@@ -104,17 +104,17 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_head_that_trickles_has_one_timeout_and_no_second() {
         let activity = Activity::default();
-        let took = idles_after(&activity, Activity::heard).await;
+        let took = idles_after(&activity, Activity::received).await;
         assert!(took >= HEAD_TIMEOUT && took <= 2 * HEAD_TIMEOUT + Duration::from_secs(2), "{took:?}");
         let began = Instant::now();
         activity.idled(IDLE).await;
-        assert_eq!(began.elapsed(), Duration::ZERO, "whoever looks again does not wait again");
+        assert_eq!(began.elapsed(), Duration::ZERO, "a repeated check does not wait again");
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_is_taken_is_not_idle_and_silence_is() {
         let activity = Activity::default();
-        assert!(idles_after(&activity, Activity::told).await >= 4 * IDLE);
+        assert!(idles_after(&activity, Activity::sent).await >= 4 * IDLE);
         let took = idles_after(&Activity::default(), |_| {}).await;
         assert!(took >= IDLE && took <= IDLE + Duration::from_secs(1), "{took:?}");
     }
@@ -123,7 +123,7 @@ mod tests {
     async fn a_request_that_is_answered_is_not_idle_and_begins_a_new_wait() {
         let activity = Activity::default();
         let busy = activity.begin();
-        assert!(idles_after(&activity, Activity::heard).await >= 4 * IDLE);
+        assert!(idles_after(&activity, Activity::received).await >= 4 * IDLE);
         drop(busy);
         assert!(idles_after(&activity, |_| {}).await >= IDLE);
     }

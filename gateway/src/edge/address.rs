@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn an_address_is_read_with_port_quotes_and_brackets() {
-        for (said, address) in [
+        for (header, address) in [
             ("198.51.100.7:40001", "198.51.100.7"),
             ("\"198.51.100.7:40001\"", "198.51.100.7"),
             ("\"198.51.100.7\"", "198.51.100.7"),
@@ -220,7 +220,7 @@ mod tests {
             ("[::ffff:198.51.100.7]:1", "198.51.100.7"),
             ("6.6.6.6, , 198.51.100.7:1 ,", "198.51.100.7"),
         ] {
-            assert_eq!(seen("10.0.0.1", &[said], &["10.0.0.0/8"]), address, "{said}");
+            assert_eq!(seen("10.0.0.1", &[header], &["10.0.0.0/8"]), address, "{header}");
         }
         for odd in ["unknown", "_hidden", "198.51.100.7:", "[2001:db8::7]x", "[2001:db8::7", "198.51.100.7:a b", "x:1"]
         {

@@ -57,7 +57,7 @@ impl AsyncRead for ClientStream {
         let before = into.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, into))?;
         if into.filled().len() > before {
-            self.activity.heard();
+            self.activity.received();
         }
         Poll::Ready(Ok(()))
     }
@@ -68,7 +68,7 @@ impl AsyncWrite for ClientStream {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         match written {
             Poll::Ready(Ok(count)) => {
-                self.activity.told();
+                self.activity.sent();
                 if count == bytes.len() {
                     self.waiting = None;
                 } else if let Some(waiting) = &mut self.waiting {

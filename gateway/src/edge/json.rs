@@ -37,8 +37,8 @@ impl<T: DeserializeOwned, S: Send + Sync, const BYTES_MAX: usize> FromRequest<S>
 /// Rejects a body with another type, an encoding, or a charset other than UTF-8, which would be misread.
 pub(crate) fn check_type(headers: &HeaderMap, fits: fn(&str) -> bool, expected: &'static str) -> Result<(), Problem> {
     let mut types = headers.get_all(header::CONTENT_TYPE).iter().map(|value| value.to_str().unwrap_or(""));
-    let (said, is_one) = (types.next().unwrap_or(""), types.next().is_none());
-    let (essence, parameters) = said.split_once(';').unwrap_or((said, ""));
+    let (value, is_one) = (types.next().unwrap_or(""), types.next().is_none());
+    let (essence, parameters) = value.split_once(';').unwrap_or((value, ""));
     let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     let is_plain = encodings.all(|list| list.split(',').all(|one| matches_word(one, &["", "identity"])));
     if !is_one || !fits(essence.trim()) || !is_plain {
@@ -52,8 +52,8 @@ pub(crate) fn check_type(headers: &HeaderMap, fits: fn(&str) -> bool, expected: 
     }
 }
 
-fn matches_word(said: &str, words: &[&str]) -> bool {
-    words.iter().any(|word| said.trim().eq_ignore_ascii_case(word))
+fn matches_word(value: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| value.trim().eq_ignore_ascii_case(word))
 }
 
 /// The value of `charset` among the parameters of a media type: RFC 9110, section 8.3.1.

@@ -1,7 +1,7 @@
 //! The HTTP pipeline that every request and every response goes through.
 //!
 //! ```text
-//!   connection ─► Door: request id, address, limit ─► routes ─► handler
+//!   connection ─► PublicApi: request id, address, limit ─► routes ─► handler
 //!                  ▲                                              │
 //!                  └── problem body, headers, CORS, metrics ◄─────┘
 //! ```

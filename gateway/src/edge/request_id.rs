@@ -32,7 +32,7 @@ impl RequestId {
     /// The id of the request with these headers.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         match headers.get(REQUEST_ID) {
-            Some(said) if is_sane(said.as_bytes()) => Self(Name::Theirs(said.clone())),
+            Some(value) if is_sane(value.as_bytes()) => Self(Name::Theirs(value.clone())),
             _ => Self::next(),
         }
     }
@@ -55,7 +55,7 @@ impl RequestId {
     pub fn text(&self) -> String {
         match &self.0 {
             Name::Ours(number) => crockford::<26>(*number).as_str().to_owned(),
-            Name::Theirs(said) => said.to_str().unwrap_or_default().to_owned(),
+            Name::Theirs(value) => value.to_str().unwrap_or_default().to_owned(),
         }
     }
 
@@ -63,7 +63,7 @@ impl RequestId {
     pub fn number(&self) -> u128 {
         match &self.0 {
             Name::Ours(number) => *number,
-            Name::Theirs(said) => number_of(said),
+            Name::Theirs(value) => number_of(value),
         }
     }
 
@@ -73,27 +73,27 @@ impl RequestId {
             Name::Ours(number) => {
                 HeaderValue::from_str(crockford::<26>(*number).as_str()).unwrap_or(HeaderValue::from_static("0"))
             }
-            Name::Theirs(said) => said.clone(),
+            Name::Theirs(value) => value.clone(),
         }
     }
 }
 
-fn is_sane(said: &[u8]) -> bool {
-    !said.is_empty() && said.len() <= REQUEST_ID_BYTES_MAX && said.iter().all(u8::is_ascii_graphic)
+fn is_sane(value: &[u8]) -> bool {
+    !value.is_empty() && value.len() <= REQUEST_ID_BYTES_MAX && value.iter().all(u8::is_ascii_graphic)
 }
 
-fn number_of(said: &HeaderValue) -> u128 {
-    let own = said.to_str().ok().and_then(|text| text.parse::<CommandId>().ok());
-    own.map_or_else(|| xxhash_rust::xxh3::xxh3_128(said.as_bytes()), |id| id.0)
+fn number_of(value: &HeaderValue) -> u128 {
+    let own = value.to_str().ok().and_then(|text| text.parse::<CommandId>().ok());
+    own.map_or_else(|| xxhash_rust::xxh3::xxh3_128(value.as_bytes()), |id| id.0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn of(said: &[u8]) -> RequestId {
+    fn of(value: &[u8]) -> RequestId {
         let mut headers = HeaderMap::new();
-        headers.insert(REQUEST_ID, HeaderValue::from_bytes(said).unwrap());
+        headers.insert(REQUEST_ID, HeaderValue::from_bytes(value).unwrap());
         RequestId::of(&headers)
     }
 

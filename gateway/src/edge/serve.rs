@@ -168,7 +168,7 @@ async fn connection(
     let mut serving = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
     tokio::select! {
         biased;
-        // Errors here are the client's: it broke off or did not speak HTTP, and has its error response where one was
+        // Errors here are the client's: it disconnected or did not speak HTTP, and has its error response where one was
         // possible.
         _ = serving.as_mut() => return,
         () = stop.cancelled() => {}

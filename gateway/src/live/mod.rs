@@ -4,7 +4,7 @@
 //!   entity accepted ─► noted by the topic channel (one per topic)
 //!                        └─► its task: frame, encoded once ─► the socket of every connection, without waking its task
 //!                                                               └─► a socket that would block: its send queue and task
-//!   socket ─► session (hello, subscribe, command) ─► Door::answer: the same answer as REST
+//!   socket ─► session (hello, subscribe, command) ─► PublicApi::answer: the same answer as REST
 //! ```
 
 mod answers;

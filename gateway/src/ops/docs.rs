@@ -32,7 +32,7 @@ fn page(html: String, policy: HeaderValue) -> Page {
     ([(header::CONTENT_TYPE, kind), (header::CONTENT_SECURITY_POLICY, policy), (header::CACHE_CONTROL, CACHE)], html)
 }
 
-/// A reader for the API's document
+/// API documentation
 #[utoipa::path(get, path = "/docs", operation_id = "read_docs", tag = "operations", security(),
     responses((status = 200, description = "A page", body = String, content_type = "text/html")))]
 pub(crate) async fn reader() -> Page {
@@ -51,14 +51,14 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static(kind)), (header::CACHE_CONTROL, CACHE)], text).into_response()
 }
 
-/// All problems
+/// List problems
 #[utoipa::path(get, path = "/problems", operation_id = "list_problems", tag = "operations", security(),
     responses((status = 200, description = "A page", body = String, content_type = "text/html")))]
 pub(crate) async fn problems() -> Page {
     page(pages::index(), PAGE_POLICY)
 }
 
-/// What a problem's code means
+/// Describe a problem
 #[utoipa::path(get, path = "/problems/{code}", operation_id = "get_problem", tag = "operations", security(),
     params(("code" = String, Path, description = "The problem's `code`.", max_length = 64)),
     responses((status = 200, description = "A page", body = String, content_type = "text/html")))]

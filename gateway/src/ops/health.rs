@@ -17,7 +17,7 @@ use crate::{Gateway, Problem, problem::Code, wire::ok};
 pub(crate) const RENDERED_TTL: Duration = Duration::from_secs(1);
 const STARTING_WAIT: Duration = Duration::from_secs(1);
 
-/// How the server is.
+/// The status of the server.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Health {
     /// `ok`, or `ready`.
@@ -25,20 +25,20 @@ pub(crate) struct Health {
     status: &'static str,
 }
 
-/// Whether the process lives
+/// Liveness check
 ///
-/// Answers as long as the process can answer at all.
+/// Succeeds while the process can answer requests.
 #[utoipa::path(get, path = "/livez", operation_id = "get_liveness", tag = "operations", security(),
-    responses((status = 200, description = "It lives", body = Health)))]
+    responses((status = 200, description = "The process is running", body = Health)))]
 pub(crate) async fn live() -> Response {
     ok(&Health { status: "ok" })
 }
 
-/// Whether requests will be served
+/// Readiness check
 ///
-/// 503 while the server starts, stops, or does not lead all of its shards.
+/// 503 while the server is starting, stopping, or not the leader of all of its shards.
 #[utoipa::path(get, path = "/readyz", operation_id = "get_readiness", tag = "operations", security(),
-    responses((status = 200, description = "It is ready", body = Health)))]
+    responses((status = 200, description = "The server is ready", body = Health)))]
 pub(crate) async fn ready(State(gateway): State<Gateway>) -> Result<Response, Problem> {
     if gateway.commerce.is_ready() {
         return Ok(ok(&Health { status: "ready" }));
@@ -48,18 +48,18 @@ pub(crate) async fn ready(State(gateway): State<Gateway>) -> Result<Response, Pr
         .retry_after(STARTING_WAIT))
 }
 
-/// The server's numbers, for Prometheus
+/// Metrics for Prometheus
 ///
-/// Wants a bearer token of its own: the operator's `metrics_token`. Under `--dev` it may be absent, and then nothing is
-/// wanted. What is shown is at most a second old.
+/// Requires the operator's `metrics_token` as a bearer token. With `--dev` no token is required unless one is
+/// configured. The values are at most one second old.
 #[utoipa::path(get, path = "/metrics", operation_id = "get_metrics", tag = "operations", security(),
-    responses((status = 200, description = "Prometheus' text format", body = String, content_type = "text/plain")))]
+    responses((status = 200, description = "The Prometheus text format", body = String, content_type = "text/plain")))]
 pub(crate) async fn metrics(State(gateway): State<Gateway>, headers: HeaderMap) -> Result<Response, Problem> {
     match &gateway.settings.metrics_token {
         Some(token) => {
-            let said = headers.get(header::AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
+            let given = headers.get(header::AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
             let expected = format!("Bearer {token}");
-            if !bool::from(said.ct_eq(expected.as_bytes())) {
+            if !bool::from(given.ct_eq(expected.as_bytes())) {
                 return Err(Problem::new(Code::AuthenticationRequired));
             }
         }

@@ -75,12 +75,12 @@ pub(super) fn links_of(operation: &str) -> Map<String, Value> {
                 .map(|(name, pointer)| {
                     // `If-Match` is a string, so the number must be embedded in one: OpenAPI replaces expressions in
                     // braces.
-                    let said = if *name == VERSION {
+                    let expression = if *name == VERSION {
                         json!(format!("\"{{{}}}\"", place(pointer)))
                     } else {
                         json!(place(pointer))
                     };
-                    ((*name).to_owned(), said)
+                    ((*name).to_owned(), expression)
                 })
                 .collect();
             let mut written = json!({"operationId": link.to, "parameters": parameters});

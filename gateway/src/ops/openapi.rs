@@ -17,9 +17,9 @@ use crate::{
 #[openapi(
     info(
         title = "FusionCommerce",
-        description = "Live commerce: flash-sale drops, carts, checkouts, orders, and the catalogue and inventory behind them.\n\n\
-            Every POST that changes something takes an `Idempotency-Key`: the same key and the same body are the same \
-            command, carried out once. Errors are `application/problem+json` with a stable `code` (`/problems` lists them). \
+        description = "Live commerce: flash-sale drops, carts, checkouts, orders, catalogue and inventory.\n\n\
+            Every POST that changes data takes an `Idempotency-Key`: requests with the same key and body are the same \
+            command and are executed once. Errors are `application/problem+json` with a stable `code` (`/problems` lists them). \
             Money is in integer minor units, times are RFC 3339, ids are opaque.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
@@ -27,13 +27,13 @@ use crate::{
     tags(
         (name = "sessions", description = "Guests, sign-in, accounts, personal data"),
         (name = "drops", description = "Flash sales"),
-        (name = "claims", description = "Units of a drop, held for a buyer"),
-        (name = "inventory", description = "Units on hand"),
-        (name = "products", description = "The catalogue"),
-        (name = "imports", description = "Catalogues from files"),
-        (name = "carts", description = "What a buyer means to buy"),
-        (name = "checkouts", description = "Paying"),
-        (name = "orders", description = "What was bought"),
+        (name = "claims", description = "Claims on the units of a drop"),
+        (name = "inventory", description = "Stock levels"),
+        (name = "products", description = "The product catalogue"),
+        (name = "imports", description = "Catalogue imports"),
+        (name = "carts", description = "Carts"),
+        (name = "checkouts", description = "Checkouts"),
+        (name = "orders", description = "Orders"),
         (name = "operations", description = "Health, metrics, documentation"),
     ),
     components(schemas(ProblemDoc, FieldErrorDoc, IdSchema, SkuSchema, MoneyWire, PriceSchema, AmountSchema, CurrencySchema, RecordedCurrencySchema)),
@@ -49,7 +49,7 @@ impl Modify for Bearer {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .bearer_format("JWT")
-            .description(Some("From `POST /v1/sessions`. Scopes name the roles that an operation is for."))
+            .description(Some("From `POST /v1/sessions`. Scopes are the roles that may use an operation."))
             .build();
         api.components.get_or_insert_with(Default::default).add_security_scheme("bearer", SecurityScheme::Http(scheme));
     }
@@ -133,29 +133,27 @@ fn complete_operation(path: &str, method: &str, operation: &mut Map<String, Valu
     });
     let changes = matches!(method, "post" | "put" | "patch" | "delete");
 
-    let mut errors: Vec<(&str, &str)> =
-        vec![("429", "Too many requests: `rate_limited`"), ("503", "Not now: `overloaded`, `unavailable`")];
+    let mut errors: Vec<(&str, &str)> = vec![
+        ("429", "Too many requests: `rate_limited`"),
+        ("503", "Temporarily unavailable: `overloaded`, `unavailable`"),
+    ];
     let mut add = |when: bool, status, description| {
         if when {
             errors.push((status, description));
         }
     };
     let is_api = path.starts_with("/v1/");
-    add(is_api, "400", "What the schema refuses: `invalid_request` and others");
-    add(
-        is_api && !is_public,
-        "401",
-        if is_optional { "A token that is not good" } else { "No token, or one that is not good" },
-    );
+    add(is_api, "400", "Invalid request: `invalid_request` and others");
+    add(is_api && !is_public, "401", if is_optional { "Invalid token" } else { "Missing or invalid token" });
     add(roles, "403", "The role does not allow it: `forbidden`");
     add(has_path, "404", "`not_found`");
-    add(has_body, "408", "The body came too slowly");
+    add(has_body, "408", "The body did not arrive in time");
     add(has_body, "413", "The body is too large");
-    add(has_body, "415", "The body is of another type");
-    add(has_body || has_key, "422", "A value out of its range: `out_of_range`; or `idempotency_key_reused`");
+    add(has_body, "415", "Unsupported media type");
+    add(has_body || has_key, "422", "A value is out of range: `out_of_range`; or `idempotency_key_reused`");
     add(has_version, "412", "`stale_version`");
     add(has_version, "428", "`version_required`");
-    add(is_api && changes, "504", "`outcome_unknown`: ask again with the same key");
+    add(is_api && changes, "504", "`outcome_unknown`: repeat the request with the same key");
 
     let responses = operation.entry("responses").or_insert_with(|| json!({}));
     let Some(responses) = responses.as_object_mut() else { return };
@@ -185,13 +183,13 @@ fn complete_response(status: &str, response: &mut Value, has_key: bool) {
         }
     };
     if status == "201" {
-        header("Location", json!({"type": "string", "format": "uri-reference"}), "Where the new thing is.");
+        header("Location", json!({"type": "string", "format": "uri-reference"}), "The URL of the new resource.");
     }
     if matches!(status, "429" | "503") {
-        header("Retry-After", json!({"type": "integer", "minimum": 1}), "Seconds to wait.");
+        header("Retry-After", json!({"type": "integer", "minimum": 1}), "Seconds to wait before a retry.");
     }
     if has_key && status.starts_with('2') {
-        header("Idempotency-Replayed", json!({"type": "string", "const": "true"}), "The answer was given before.");
+        header("Idempotency-Replayed", json!({"type": "string", "const": "true"}), "The response was returned before.");
     }
 }
 
@@ -200,7 +198,7 @@ fn complete_response(status: &str, response: &mut Value, has_key: bool) {
 #[into_params(parameter_in = Header)]
 #[allow(dead_code, reason = "describes a header that `idempotency::Key` reads")]
 pub(crate) struct KeyHeader {
-    /// Names the command: a new one for each new command, the same one for each repetition. Printable ASCII.
+    /// Identifies the command. Use a new key for each new command and the same key for each retry. Printable ASCII.
     #[param(rename = "Idempotency-Key", min_length = 1, max_length = 255, pattern = "^[!-~](?:[ -~]*[!-~])?$")]
     key: String,
 }
@@ -210,7 +208,7 @@ pub(crate) struct KeyHeader {
 #[into_params(parameter_in = Header)]
 #[allow(dead_code, reason = "describes a header that `idempotency::OptionalKey` reads")]
 pub(crate) struct OptionalKeyHeader {
-    /// Names the command, so that its repetition is recognised. Printable ASCII.
+    /// Identifies the command, so that a retry is recognised. Printable ASCII.
     #[param(
         rename = "Idempotency-Key",
         min_length = 1,
@@ -226,7 +224,7 @@ pub(crate) struct OptionalKeyHeader {
 #[into_params(parameter_in = Header)]
 #[allow(dead_code, reason = "describes a header that `wire::IfMatch` reads")]
 pub(crate) struct VersionHeader {
-    /// The `version` that the change is based on, in quotes: `"1"`; or a list of them, or `*` for whichever there is.
+    /// The `version` that the change is based on, in quotes: `"1"`; or a list of versions, or `*` for any version.
     #[param(
         rename = "If-Match",
         pattern = "^(?:\\*|(?:[0-9]{1,18}|(?:W/)?\"[!#-~]{0,64}\")(?:, ?(?:[0-9]{1,18}|(?:W/)?\"[!#-~]{0,64}\"))*)$",
@@ -250,7 +248,7 @@ pub(crate) struct ShopHeader {
 #[into_params(parameter_in = Header)]
 #[allow(dead_code, reason = "describes a header that `wire::IfNoneMatch` reads")]
 pub(crate) struct KnownHeader {
-    /// ETags of answers that the caller has: 304 when one is still right.
+    /// The ETags of cached responses. The response is 304 if one is current.
     #[param(rename = "If-None-Match", nullable = false)]
     known: Option<String>,
 }

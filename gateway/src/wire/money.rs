@@ -62,7 +62,7 @@ fn money_from(least: i64, currency: &str, description: &str) -> RefOr<Schema> {
         "additionalProperties": false,
         "properties": {
             "amount": {"type": "integer", "format": "int64", "minimum": least, "maximum": AMOUNT_MAX,
-                       "description": "Minor units.", "examples": [1999]},
+                       "description": "The amount in minor units.", "examples": [1999]},
             "currency": {"$ref": format!("#/components/schemas/{currency}")}
         }
     }))

@@ -17,10 +17,10 @@ const CURSOR_BYTES_MAX: usize = 256;
 #[into_params(parameter_in = Query)]
 #[allow(dead_code, reason = "read by `PageQuery::request`; the fields describe the parameters")]
 pub(crate) struct PageQuery {
-    /// How many items at the most.
+    /// The maximum number of items.
     #[param(minimum = 1, maximum = 200, default = 50, nullable = false)]
     pub(crate) limit: Option<u32>,
-    /// Where to go on: `next_cursor` of the page before.
+    /// The `next_cursor` of the previous page.
     #[param(max_length = 256, nullable = false)]
     pub(crate) cursor: Option<String>,
 }
@@ -99,6 +99,6 @@ impl FromQuery for PageQuery {
 pub(crate) struct PageWire<T> {
     /// The items.
     pub(crate) items: Vec<T>,
-    /// What to send as `cursor` for the next page; null at the end.
+    /// The `cursor` of the next page. Null on the last page.
     pub(crate) next_cursor: Option<String>,
 }

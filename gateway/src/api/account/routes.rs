@@ -20,29 +20,29 @@ use crate::{
     wire::{created, done},
 };
 
-/// An account to be made.
+/// A new account.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewAccount {
-    /// The address to sign in with, and to be reached at.
+    /// The e-mail address for sign-in and notifications.
     #[schema(format = "email", max_length = 254)]
     email: String,
-    /// The password: at least 8 characters, none of them a control character, and not one that is guessed early
-    /// (`too_common`, `too_guessable`).
+    /// The password: at least 8 characters, without control characters, and not easy to guess (`too_common`,
+    /// `too_guessable`).
     #[schema(min_length = 8, max_length = 256, pattern = "^[^\\u0000-\\u001F\\u007F-\\u009F]*$")]
     password: String,
 }
 
-/// The token of a mailed link.
+/// The token of a verification link.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Verification {
-    /// From the link, behind `#token=`.
+    /// The token from the link, after `#token=`.
     #[schema(min_length = 1, max_length = 64)]
     token: String,
 }
 
-/// Whose password is to be set anew.
+/// A request for a password reset.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewPasswordReset {
@@ -55,18 +55,18 @@ pub(crate) struct NewPasswordReset {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewPassword {
-    /// The password: at least 8 characters, none of them a control character, and not one that is guessed early
-    /// (`too_common`, `too_guessable`).
+    /// The password: at least 8 characters, without control characters, and not easy to guess (`too_common`,
+    /// `too_guessable`).
     #[schema(min_length = 8, max_length = 256, pattern = "^[^\\u0000-\\u001F\\u007F-\\u009F]*$")]
     password: String,
 }
 
-/// Make an account
+/// Create an account
 ///
-/// The guest of the token becomes a customer, with the same subject: everything it has stays its own. The guest's tokens
-/// end; the answer has new ones.
+/// The guest of the token becomes a customer with the same subject and keeps its carts, claims and orders. The guest's
+/// tokens are revoked; the response contains new ones.
 #[utoipa::path(post, path = "/v1/accounts", operation_id = "create_account", tag = "sessions", request_body = NewAccount,
-    responses((status = 201, description = "A session of the account", body = SessionWire),
+    responses((status = 201, description = "A session of the new account", body = SessionWire),
         (status = 409, description = "`email_taken`, `already_customer`")))]
 pub(crate) async fn create_account(
     State(gateway): State<Gateway>,
@@ -88,8 +88,8 @@ pub(crate) async fn create_account(
 
 /// Verify an e-mail address
 ///
-/// With the token from the mailed link, which works once. A shop may ask accounts for a verified address before they claim
-/// and check out (`email_unverified`).
+/// Takes the token from the verification link, which can be used once. A shop can require a verified address for claims
+/// and checkouts (`email_unverified`).
 #[utoipa::path(post, path = "/v1/accounts/verify", operation_id = "verify_email", tag = "sessions",
     security((), ("bearer" = [])), params(ShopHeader), request_body = Verification,
     responses((status = 204, description = "The address is verified"),
@@ -107,11 +107,11 @@ pub(crate) async fn verify_email(
     Ok(done())
 }
 
-/// Ask for a link to verify one's e-mail address
+/// Request a verification link
 ///
-/// It is sent to the account's address, at most five times in an hour, and is good for a day.
+/// The link is sent to the account's e-mail address, at most five times an hour, and is valid for one day.
 #[utoipa::path(post, path = "/v1/accounts/verification-mails", operation_id = "create_verification_mail", tag = "sessions",
-    responses((status = 202, description = "A link is on its way"),
+    responses((status = 202, description = "The link is being sent"),
         (status = 403, description = "`account_required`"),
         (status = 409, description = "`not_allowed`: the address is verified")))]
 pub(crate) async fn create_verification_mail(
@@ -121,22 +121,22 @@ pub(crate) async fn create_verification_mail(
 ) -> Result<Response, Problem> {
     gateway.limits.password(arrival.address)?;
     if !identity.subject_status().customer {
-        return Err(Problem::new(Code::AccountRequired).with_detail("a guest has no address to be verified"));
+        return Err(Problem::new(Code::AccountRequired).with_detail("a guest has no e-mail address to verify"));
     }
     if identity.subject_status().verified {
-        return Err(Problem::new(Code::NotAllowed).with_detail("the address is verified already"));
+        return Err(Problem::new(Code::NotAllowed).with_detail("the address is already verified"));
     }
     gateway.send_verification(identity.tenant(), identity.subject()).await?;
     Ok(StatusCode::ACCEPTED.into_response())
 }
 
-/// Ask for a new password
+/// Request a password reset
 ///
-/// If there is an account with this address, it is sent a link, at most five in an hour. The answer is the same when there
-/// is none.
+/// Sends a link to the address if it has an account, at most five times an hour. The response is the same if there is
+/// no such account.
 #[utoipa::path(post, path = "/v1/password-resets", operation_id = "create_password_reset", tag = "sessions",
     security((), ("bearer" = [])), params(ShopHeader), request_body = NewPasswordReset,
-    responses((status = 202, description = "A link is on its way, if there is such an account")))]
+    responses((status = 202, description = "The link is being sent if there is such an account")))]
 pub(crate) async fn create_password_reset(
     State(gateway): State<Gateway>,
     arrival: Arrival,
@@ -150,7 +150,7 @@ pub(crate) async fn create_password_reset(
     // In the background, so that the response takes the same time if no account has this address.
     tokio::spawn(async move {
         if let Err(problem) = send_link(&gateway, &shop.tenant, &email).await {
-            tracing::warn!(tenant = %shop.tenant, code = problem.code().entry().code, "a password link was not sent");
+            tracing::warn!(tenant = %shop.tenant, code = problem.code().entry().code, "sending a password link failed");
         }
     });
     Ok(StatusCode::ACCEPTED.into_response())
@@ -176,8 +176,8 @@ async fn send_link(gateway: &Gateway, tenant: &TenantId, email: &Email) -> Resul
         to,
         subject: "Set a new password".to_owned(),
         body: format!(
-            "Someone, probably you, has asked for a new password for your account.\n\nSet one here, within {minutes} \
-             minutes:\n\n{link}\n\nIf it was not you, do nothing: your password stays as it is.\n"
+            "A password reset was requested for your account. To set a new password, follow this link within {minutes} \
+             minutes:\n\n{link}\n\nIf you did not request it, ignore this e-mail. Your password is unchanged.\n"
         ),
     };
     gateway.notices.send(mail).await
@@ -185,10 +185,10 @@ async fn send_link(gateway: &Gateway, tenant: &TenantId, email: &Email) -> Resul
 
 /// Set a new password
 ///
-/// With the token from the mailed link. Every session of the account ends, and so does the wait after wrong passwords.
+/// Takes the token from the password link. Ends every session of the account, and the delay after wrong passwords.
 #[utoipa::path(put, path = "/v1/password-resets/{token}", operation_id = "set_password", tag = "sessions",
     security((), ("bearer" = [])),
-    params(("token" = String, Path, description = "From the mailed link.", max_length = 64), ShopHeader),
+    params(("token" = String, Path, description = "The token from the link.", max_length = 64), ShopHeader),
     request_body = NewPassword,
     responses((status = 204, description = "The password is set"), (status = 409, description = "`reset_ended`")))]
 pub(crate) async fn set_password(

@@ -13,21 +13,21 @@ use crate::{
     wire::{IfNoneMatch, etag, fresh},
 };
 
-/// The countries that parcels can go to.
+/// The countries that the shop can ship to.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AddressCountries)]
 pub(crate) struct CountriesWire {
-    /// Their ISO 3166-1 codes, in their order.
+    /// The ISO 3166-1 codes, in alphabetical order.
     countries: Vec<&'static str>,
 }
 
-/// How addresses are written in a country.
+/// The address format of a country.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AddressFormat)]
 pub(crate) struct FormatWire {
-    /// The country, as ISO 3166-1 spells it in two letters.
+    /// The country, as a two-letter ISO 3166-1 code.
     country: String,
-    /// The fields that a form has, in the order of labels. Beside them there is always the country.
+    /// The fields of the form, in the order of address labels. The country is always an additional field.
     fields: Vec<FieldWire>,
 }
 
@@ -35,18 +35,18 @@ pub(crate) struct FormatWire {
 #[derive(Serialize, ToSchema)]
 #[schema(as = AddressField)]
 struct FieldWire {
-    /// The member of an address that it fills.
+    /// The member of an address that the field fills.
     #[schema(value_type = String, pattern = "^(name|line1|line2|district|city|region|postal_code)$")]
     name: &'static str,
-    /// The line of the form, from 0 on: fields of one line stand beside each other.
+    /// The line of the form, starting at 0. Fields of one line are shown side by side.
     row: u32,
-    /// Whether an address needs it.
+    /// Whether the field is required.
     required: bool,
-    /// What the country calls it, such as `state`, `province`, `zip` or `suburb`.
+    /// The country's name for the field, such as `state`, `province`, `zip` or `suburb`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false)]
     kind: Option<&'static str>,
-    /// A regular expression for the whole of a postal code in upper case.
+    /// A regular expression that matches a whole postal code in upper case.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false)]
     pattern: Option<&'static str>,
@@ -64,11 +64,11 @@ struct FieldWire {
 #[derive(Serialize, ToSchema)]
 #[schema(as = AddressRegion)]
 struct OptionWire {
-    /// What an address has in `region`: the part of its ISO 3166-2 code after the country, where it has one.
+    /// The value for `region` in an address: the subdivision part of the ISO 3166-2 code, if the region has one.
     key: &'static str,
-    /// Its name in the country.
+    /// The name used in the country.
     name: &'static str,
-    /// Its name in Latin script, where `name` is in another.
+    /// The name in Latin script, if `name` is in another script.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false)]
     latin_name: Option<&'static str>,
@@ -89,9 +89,9 @@ fn keep(body: &impl Serialize) -> Kept {
     (bytes, tag)
 }
 
-/// Countries
+/// List countries
 ///
-/// Where parcels can go. A browser knows their names: `Intl.DisplayNames`.
+/// The countries that the shop can ship to. Browsers provide their names through `Intl.DisplayNames`.
 #[utoipa::path(get, path = "/v1/address-formats", operation_id = "list_address_countries", tag = "checkouts", security(()),
     responses((status = 200, description = "The countries", body = CountriesWire)))]
 pub(crate) async fn list_address_countries(known: IfNoneMatch) -> Response {
@@ -99,11 +99,11 @@ pub(crate) async fn list_address_countries(known: IfNoneMatch) -> Response {
     fresh(&known, tag, body.clone(), true)
 }
 
-/// The address format of a country
+/// Get the address format of a country
 ///
-/// What a form asks for, and what `shipping_address` of a checkout is checked by.
+/// Describes the fields of an address form. A checkout's `shipping_address` is validated against it.
 #[utoipa::path(get, path = "/v1/address-formats/{country}", operation_id = "get_address_format", tag = "checkouts", security(()),
-    params(("country" = String, Path, description = "The country, as ISO 3166-1 spells it in two letters.")),
+    params(("country" = String, Path, description = "The country, as a two-letter ISO 3166-1 code.")),
     responses((status = 200, description = "The format", body = FormatWire)))]
 pub(crate) async fn get_address_format(known: IfNoneMatch, Path(country): Path<String>) -> Result<Response, Problem> {
     let (body, tag) = FORMATS.get(country.to_ascii_uppercase().as_str()).ok_or_else(Problem::not_found)?;

@@ -35,7 +35,7 @@ use crate::{
 /// The number of carts of a page that are queried concurrently.
 const ASKED_AT_ONCE: usize = 16;
 
-/// A cart to be made.
+/// A new cart.
 #[derive(Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewCart {
@@ -44,53 +44,53 @@ pub(crate) struct NewCart {
     currency: Option<String>,
 }
 
-/// Something to be put into a cart.
+/// A new line of a cart.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewLine {
-    /// What.
+    /// The SKU.
     #[schema(value_type = SkuSchema)]
     sku: String,
-    /// How many units; more of them when the cart has some.
+    /// The quantity to add.
     #[schema(minimum = 1, maximum = 100_000_000)]
     quantity: i64,
 }
 
-/// Another number of units.
+/// A new quantity.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LinePatch {
-    /// How many units.
+    /// The quantity.
     #[schema(minimum = 1, maximum = 100_000_000)]
     quantity: i64,
 }
 
-/// What a buyer means to buy.
+/// A cart.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Cart)]
 pub(crate) struct CartWire {
     /// Its id.
     #[schema(value_type = IdSchema)]
     id: CartId,
-    /// The currency of its prices, once that is known.
+    /// The currency of the prices. Absent until the first line is added.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<RecordedCurrencySchema>, nullable = false)]
     currency: Option<Currency>,
-    /// What is in it, first added first.
+    /// The lines, in the order in which they were added.
     #[schema(max_items = 100)]
     lines: Vec<LineWire>,
-    /// What the lines come to; absent for an empty cart of no currency.
+    /// The sum of the lines. Absent while the cart has no currency.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     subtotal: Option<MoneyWire>,
-    /// The checkout that has it, while one has: it cannot be changed then.
+    /// The checkout in progress, if any. Until it ends, the cart cannot be changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<IdSchema>, nullable = false)]
     checkout_id: Option<CheckoutId>,
-    /// When it was made.
+    /// The creation time.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
-    /// When its buyer last changed it.
+    /// The time of the buyer's last change.
     #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
 }
@@ -101,7 +101,7 @@ pub(crate) struct CartWire {
 pub(crate) struct CartPage {
     /// The carts, newest first.
     items: Vec<CartWire>,
-    /// What to send as `cursor` for the next page; null at the end.
+    /// The `cursor` of the next page. Null on the last page.
     next_cursor: Option<String>,
 }
 
@@ -112,23 +112,23 @@ pub(crate) struct LineWire {
     /// Its id.
     #[schema(value_type = IdSchema)]
     id: LineId,
-    /// What.
+    /// The SKU.
     #[schema(value_type = SkuSchema)]
     sku: Sku,
-    /// The product that it belongs to.
+    /// The product.
     #[schema(value_type = IdSchema)]
     product_id: ProductId,
     /// The variant that has the SKU.
     #[schema(value_type = IdSchema)]
     variant_id: VariantId,
-    /// What its product is called.
+    /// The product's title.
     title: String,
-    /// The variant's options; empty when the product has none.
+    /// The variant's options. Empty if the product has none.
     options: Vec<OptionValueWire>,
-    /// How many units.
+    /// The quantity.
     #[schema(minimum = 1)]
     quantity: u64,
-    /// For how much each, when it was added. Checkout compares it with the catalogue.
+    /// The unit price when the line was added. The checkout compares it with the catalogue.
     price: MoneyWire,
 }
 
@@ -177,9 +177,9 @@ async fn ask(
     }
 }
 
-/// Make a cart
+/// Create a cart
 ///
-/// Empty. It is the guest's or the account's that makes it.
+/// The cart is empty and belongs to the guest or account that creates it.
 #[utoipa::path(post, path = "/v1/carts", operation_id = "create_cart", tag = "carts", params(KeyHeader),
     request_body(content = Option<NewCart>, example = json!({})),
     responses((status = 201, description = "The cart", body = CartWire)))]
@@ -203,9 +203,9 @@ pub(crate) async fn create_cart(
     Ok(replayed(created(&format!("/v1/carts/{cart}"), &CartWire::of(&view)), duplicate))
 }
 
-/// One's own carts, newest first
+/// List the caller's carts, newest first
 ///
-/// Those of the guests that one was before included. A new one may be missing for a moment.
+/// Includes the carts of the guests that became this account. A new cart may take a moment to appear.
 #[utoipa::path(get, path = "/v1/carts", operation_id = "list_carts", tag = "carts", params(PageQuery),
     responses((status = 200, description = "A page of carts", body = CartPage)))]
 pub(crate) async fn list_carts(
@@ -239,7 +239,7 @@ pub(crate) async fn list_carts(
     Ok(ok(&PageWire::<CartWire> { items, next_cursor: page.next.map(|cursor| cursor.to_string()) }))
 }
 
-/// A cart
+/// Get a cart
 #[utoipa::path(get, path = "/v1/carts/{id}", operation_id = "get_cart", tag = "carts",
     params(("id" = IdSchema, Path, description = "The cart.")), responses((status = 200, description = "The cart", body = CartWire)))]
 pub(crate) async fn get_cart(
@@ -253,10 +253,10 @@ pub(crate) async fn get_cart(
     Ok(ok(&CartWire::of(&view)))
 }
 
-/// Throw a cart away
+/// Delete a cart
 #[utoipa::path(delete, path = "/v1/carts/{id}", operation_id = "delete_cart", tag = "carts",
     params(("id" = IdSchema, Path, description = "The cart."), OptionalKeyHeader),
-    responses((status = 204, description = "It is gone"), (status = 409, description = "`checkout_in_progress` {checkout_id}")))]
+    responses((status = 204, description = "The cart is deleted"), (status = 409, description = "`checkout_in_progress` {checkout_id}")))]
 pub(crate) async fn delete_cart(
     State(gateway): State<Gateway>,
     identity: Identity,
@@ -269,10 +269,10 @@ pub(crate) async fn delete_cart(
     Ok(done())
 }
 
-/// Put something into a cart
+/// Add a line to a cart
 ///
-/// At the price that the catalogue has now. A SKU that the cart has already gets more units. Nothing is held: that is
-/// for the checkout.
+/// Uses the catalogue's current price. If the cart already contains the SKU, its quantity is increased. Units are held
+/// at checkout, not when they are added to a cart.
 #[utoipa::path(post, path = "/v1/carts/{id}/lines", operation_id = "add_cart_line", tag = "carts",
     params(("id" = IdSchema, Path, description = "The cart."), KeyHeader),
     request_body(content = NewLine, example = json!({"sku": "SHIRT-S", "quantity": 1})),
@@ -326,7 +326,7 @@ async fn answered_before(
     }
 }
 
-/// Change the number of units of a line
+/// Change the quantity of a line
 #[utoipa::path(patch, path = "/v1/carts/{id}/lines/{line_id}", operation_id = "update_cart_line", tag = "carts",
     params(("id" = IdSchema, Path, description = "The cart."), ("line_id" = IdSchema, Path, description = "The line."), OptionalKeyHeader),
     request_body(content = LinePatch, example = json!({"quantity": 2})),
@@ -347,12 +347,12 @@ pub(crate) async fn update_cart_line(
     Ok(replayed(ok(&CartWire::of(&view)), duplicate))
 }
 
-/// Take a line out of a cart
+/// Remove a line from a cart
 ///
-/// Again is the same: a line that the cart does not have is out.
+/// Idempotent: it also succeeds if the cart does not contain the line.
 #[utoipa::path(delete, path = "/v1/carts/{id}/lines/{line_id}", operation_id = "remove_cart_line", tag = "carts",
     params(("id" = IdSchema, Path, description = "The cart."), ("line_id" = IdSchema, Path, description = "The line."), OptionalKeyHeader),
-    responses((status = 204, description = "It is out"), (status = 409, description = "`checkout_in_progress` {checkout_id}")))]
+    responses((status = 204, description = "The line is removed"), (status = 409, description = "`checkout_in_progress` {checkout_id}")))]
 pub(crate) async fn remove_cart_line(
     State(gateway): State<Gateway>,
     identity: Identity,

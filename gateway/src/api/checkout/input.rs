@@ -19,22 +19,22 @@ use crate::{
     wire::{Address, IdSchema, MoneyWire, PriceSchema},
 };
 
-/// What is to be paid, and how.
+/// A new checkout.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewCheckout {
     /// Everything in this cart.
     #[schema(value_type = Option<IdSchema>)]
     cart_id: Option<CartId>,
-    /// In place of a cart: these claims of drops.
+    /// The claims to pay, instead of a cart.
     #[schema(min_items = 1, max_items = 20, pattern = "^[0-7][0-9A-HJKMNP-TV-Z]{25}-[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
     claims: Option<Vec<String>>,
-    /// The means of payment.
+    /// The payment method.
     pub(super) payment: PaymentMeans,
-    /// Where the receipt goes.
+    /// The e-mail address for the receipt.
     #[schema(format = "email", max_length = 254)]
     email: String,
-    /// Where the parcel goes.
+    /// The shipping address.
     #[schema(value_type = ShippingAddress)]
     pub(in crate::api) shipping_address: Address,
     /// The total that the buyer has seen: 409 `price_changed` when it is another.
@@ -42,15 +42,15 @@ pub(crate) struct NewCheckout {
     expected_total: Option<MoneyWire>,
 }
 
-/// A means of payment.
+/// A payment method.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PaymentMeans {
-    /// The payment provider. `sandbox` is built in, and moves no money: it is for development, unless the shop's operator
-    /// has switched it on.
+    /// The payment provider. The built-in `sandbox` moves no money and is for development, unless the shop's operator
+    /// enables it.
     #[schema(min_length = 1, max_length = 64)]
     pub(super) provider: String,
-    /// What the provider calls the means of payment. The sandbox has `tok_approve`, `tok_decline`, `tok_slow`,
+    /// The provider's token for the payment method. The sandbox accepts `tok_approve`, `tok_decline`, `tok_slow`,
     /// `tok_unknown` and `tok_challenge`.
     #[schema(min_length = 1, max_length = 1024)]
     pub(super) token: String,
@@ -66,12 +66,12 @@ pub(in crate::api) struct Said {
     pub(super) address: Result<Address, Problem>,
 }
 
-/// An address for a parcel, in the format of its country: `GET /v1/address-formats/{country}`. Other members are texts
-/// too, and are kept.
+/// A shipping address, in the format of its country (`GET /v1/address-formats/{country}`). Additional members must be
+/// strings and are stored.
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "describes `Address`")]
 pub(crate) struct ShippingAddress {
-    /// Who gets it. Required.
+    /// The recipient. Required.
     #[schema(max_length = 255)]
     name: Option<String>,
     /// The first line. Required.
@@ -80,7 +80,7 @@ pub(crate) struct ShippingAddress {
     /// The second line.
     #[schema(max_length = 255)]
     line2: Option<String>,
-    /// A part of the city.
+    /// A district of the city.
     // Newer than the other fields: a null for it would change the fingerprints of requests to earlier versions.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 255)]
@@ -88,16 +88,16 @@ pub(crate) struct ShippingAddress {
     /// The city. Required in most countries.
     #[schema(max_length = 255)]
     city: Option<String>,
-    /// The state, province or other region: its key, or its name. Required in some countries.
+    /// The key or name of the state, province or other region. Required in some countries.
     #[schema(max_length = 255)]
     region: Option<String>,
     /// The postal code. Required in most countries.
     #[schema(max_length = 255)]
     postal_code: Option<String>,
-    /// The country, as ISO 3166-1 spells it in two letters. Required.
+    /// The country, as a two-letter ISO 3166-1 code. Required.
     #[schema(max_length = 255)]
     country: Option<String>,
-    /// Whom to call.
+    /// The telephone number.
     #[schema(max_length = 255)]
     phone: Option<String>,
 }
@@ -125,8 +125,12 @@ impl NewCheckout {
         let email = faults.range("/email", Email::new(&self.email));
         let PaymentMeans { provider, token } = &self.payment;
         let has = |text: &str, most: usize| (1..=most).contains(&text.chars().count());
-        faults.check("/payment/provider", has(provider, PROVIDER_CHARS_MAX), "has from 1 to 64 characters");
-        faults.check("/payment/token", has(token, TOKEN_CHARS_MAX), "has from 1 to 1024 characters");
+        faults.check(
+            "/payment/provider",
+            has(provider, PROVIDER_CHARS_MAX),
+            "must be between 1 and 64 characters long",
+        );
+        faults.check("/payment/token", has(token, TOKEN_CHARS_MAX), "must be between 1 and 1024 characters long");
         self.shipping_address.check_size("/shipping_address", &mut faults);
         let expected_total = self.expected_total.as_ref().and_then(|total| total.read("/expected_total", &mut faults));
         if faults.is_empty() {
@@ -146,7 +150,7 @@ pub(super) fn source(cart: Option<CartId>, claims: Option<&[String]>, faults: &m
     match (cart, claims) {
         (Some(cart), None) => Some(Source::Cart(cart)),
         (None, Some(claims)) => {
-            faults.check("/claims", (1..=CLAIMS_MAX).contains(&claims.len()), "names from 1 to 20 claims");
+            faults.check("/claims", (1..=CLAIMS_MAX).contains(&claims.len()), "must have between 1 and 20 claims");
             let claims = claims.iter().take(CLAIMS_MAX).enumerate();
             let read =
                 |(index, claim): (usize, &String)| faults.range(format!("/claims/{index}"), claim.parse::<ClaimRef>());
@@ -157,7 +161,7 @@ pub(super) fn source(cart: Option<CartId>, claims: Option<&[String]>, faults: &m
             Some(Source::Claims(claims))
         }
         (Some(_), Some(_)) => {
-            faults.add("/claims", FieldCode::Unknown, "stands in place of cart_id");
+            faults.add("/claims", FieldCode::Unknown, "cannot be combined with cart_id");
             None
         }
         (None, None) => faults.present("/cart_id", None),

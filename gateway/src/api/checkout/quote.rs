@@ -33,14 +33,14 @@ use crate::{
     wire::{Address, IdSchema, MoneyWire, OptionValueWire, ok},
 };
 
-/// What is to be priced.
+/// The items to price.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewQuote {
     /// Everything in this cart.
     #[schema(value_type = Option<IdSchema>)]
     cart_id: Option<CartId>,
-    /// In place of a cart: these claims of drops.
+    /// The claims to pay, instead of a cart.
     #[schema(min_items = 1, max_items = 20, pattern = "^[0-7][0-9A-HJKMNP-TV-Z]{25}-[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
     claims: Option<Vec<String>>,
     /// Where the parcel goes, as far as that is known.
@@ -48,19 +48,19 @@ pub(crate) struct NewQuote {
     shipping_address: Option<Address>,
 }
 
-/// What a checkout would come to.
+/// The price of a checkout.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Quote)]
 pub(crate) struct QuoteWire {
-    /// What would be sold, at the prices of now.
+    /// The lines, at current prices.
     lines: Vec<CheckoutLineWire>,
     /// What the lines come to.
     subtotal: MoneyWire,
     /// Shipping.
     shipping_total: MoneyWire,
-    /// Taxes on the lines.
+    /// The tax on the lines.
     tax_total: MoneyWire,
-    /// All of it: the `expected_total` of a checkout.
+    /// The total, to be used as `expected_total` of a checkout.
     total: MoneyWire,
 }
 
@@ -69,11 +69,11 @@ type QuotedLine = (CheckoutLineWire, PricedLine);
 
 /// Price a checkout
 ///
-/// What a checkout of these claims, or of this cart, would come to now: it computes its totals in the same way. Changes
-/// nothing and holds nothing; send the total as `expected_total` to pay what was shown or be told what changed.
+/// Computes the totals that a checkout of these claims or this cart would have now. Changes nothing and holds no units.
+/// Send the total as `expected_total`, so that a checkout is refused if the price has changed.
 #[utoipa::path(post, path = "/v1/checkouts/quote", operation_id = "quote_checkout", tag = "checkouts",
     request_body(content = NewQuote, example = json!({"claims": ["01K3ZV8QJ6M4T9XW2RBD5HCNEF-01K3ZV8QJ6M4T9XW2RBD5HCNEG"]})),
-    responses((status = 200, description = "What it would come to", body = QuoteWire),
+    responses((status = 200, description = "The totals", body = QuoteWire),
         (status = 409, description = "`already_released` {claim_id}, `already_sold` {claim_id}, `cart_empty`, \
             `not_for_sale` {sku}, `mixed_currencies`, `limit_exceeded`")))]
 pub(crate) async fn quote_checkout(

@@ -43,7 +43,7 @@ const VARIANT_WAIT: Duration = Duration::from_millis(500);
 pub(crate) struct CheckoutPage {
     /// The checkouts, newest first.
     items: Vec<CheckoutWire>,
-    /// What to send as `cursor` for the next page; null at the end.
+    /// The `cursor` of the next page. Null on the last page.
     next_cursor: Option<String>,
 }
 
@@ -59,10 +59,11 @@ async fn ask(
     Ok((*view, duplicate))
 }
 
-/// Pay
+/// Create a checkout
 ///
-/// For claims, or for everything in a cart. Answered when it has completed, failed or needs the buyer, or after two
-/// seconds as `pending`. A failed payment is an answer (201, `failed`), and leaves the claims held until they expire.
+/// Pays for claims or for a cart. The response is sent when the checkout has completed, has failed or requires an
+/// action of the buyer, or as `pending` after two seconds. A failed payment is a successful response (201, `failed`);
+/// the claims remain held until they expire.
 #[utoipa::path(post, path = "/v1/checkouts", operation_id = "create_checkout", tag = "checkouts", params(KeyHeader),
     request_body(content = NewCheckout, example = json!({"claims": ["01K3ZV8QJ6M4T9XW2RBD5HCNEF-01K3ZV8QJ6M4T9XW2RBD5HCNEG"],
         "payment": {"provider": "sandbox", "token": "tok_approve"}, "email": "ann@example.com",
@@ -246,7 +247,7 @@ fn viewer(identity: &Identity) -> Option<Buyer> {
     (!identity.is_vendor()).then(|| identity.buyer())
 }
 
-/// A checkout
+/// Get a checkout
 #[utoipa::path(get, path = "/v1/checkouts/{id}", operation_id = "get_checkout", tag = "checkouts",
     params(("id" = IdSchema, Path, description = "The checkout.")),
     responses((status = 200, description = "The checkout", body = CheckoutWire)))]
@@ -266,13 +267,13 @@ pub(crate) async fn get_checkout(
 #[into_params(parameter_in = Query)]
 #[allow(dead_code, reason = "the fields describe the parameters")]
 pub(crate) struct CheckoutQuery {
-    /// Only those in this state.
+    /// Only items in this state.
     #[param(pattern = "^(pending|requires_action|completed|failed)$", nullable = false)]
     state: Option<String>,
-    /// How many items at the most.
+    /// The maximum number of items.
     #[param(minimum = 1, maximum = 200, default = 50, nullable = false)]
     limit: Option<u32>,
-    /// Where to go on: `next_cursor` of the page before.
+    /// The `next_cursor` of the previous page.
     #[param(max_length = 256, nullable = false)]
     cursor: Option<String>,
     #[param(ignore)]
@@ -291,7 +292,7 @@ impl FromQuery for CheckoutQuery {
             "completed" => Some(CheckoutStatus::Completed),
             "failed" => Some(CheckoutStatus::Failed),
             _ => {
-                faults.add("?state", FieldCode::WrongType, "is pending, requires_action, completed or failed");
+                faults.add("?state", FieldCode::WrongType, "must be pending, requires_action, completed or failed");
                 None
             }
         });
@@ -300,9 +301,9 @@ impl FromQuery for CheckoutQuery {
     }
 }
 
-/// One's own checkouts, newest first
+/// List checkouts, newest first
 ///
-/// Vendors see all. A new one may be missing for a moment.
+/// Buyers see their own, vendors all. A new checkout may take a moment to appear.
 #[utoipa::path(get, path = "/v1/checkouts", operation_id = "list_checkouts", tag = "checkouts", params(CheckoutQuery),
     responses((status = 200, description = "A page of checkouts", body = CheckoutPage)))]
 pub(crate) async fn list_checkouts(
@@ -348,9 +349,9 @@ async fn command(
     Ok(replayed(ok(&CheckoutWire::of(&view)), duplicate))
 }
 
-/// Go on after the challenge
+/// Confirm a checkout
 ///
-/// When the buyer has done what `next_action` asked for.
+/// Continues the checkout after the buyer has completed `next_action`.
 #[utoipa::path(post, path = "/v1/checkouts/{id}/confirm", operation_id = "confirm_checkout", tag = "checkouts",
     params(("id" = IdSchema, Path, description = "The checkout."), KeyHeader),
     responses((status = 200, description = "The checkout", body = CheckoutWire), (status = 409, description = "`not_allowed`")))]
@@ -364,9 +365,9 @@ pub(crate) async fn confirm_checkout(
     command(&gateway, &identity, &key, checkout, "confirm_checkout", confirm).await
 }
 
-/// Call a checkout off
+/// Cancel a checkout
 ///
-/// While the payment is not authorised. Claims stay held until they expire.
+/// Possible until the payment is authorised. Claims remain held until they expire.
 #[utoipa::path(post, path = "/v1/checkouts/{id}/cancel", operation_id = "cancel_checkout", tag = "checkouts",
     params(("id" = IdSchema, Path, description = "The checkout."), KeyHeader),
     responses((status = 200, description = "The checkout", body = CheckoutWire), (status = 409, description = "`not_allowed`")))]

@@ -15,64 +15,64 @@ use crate::{
     wire::{IdSchema, MoneyWire, OptionValueWire, SkuSchema},
 };
 
-/// One attempt of a buyer to pay.
+/// A checkout: one payment attempt of a buyer.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Checkout)]
 pub(crate) struct CheckoutWire {
     /// Its id.
     #[schema(value_type = IdSchema)]
     id: CheckoutId,
-    /// Where it stands. `requires_action`: do what `next_action` says, then confirm.
+    /// The state. With `requires_action`, complete `next_action`, then confirm the checkout.
     #[schema(value_type = String, pattern = "^(pending|requires_action|completed|failed)$")]
     state: &'static str,
-    /// What the buyer has to do.
+    /// The action that is required of the buyer.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     next_action: Option<NextAction>,
-    /// The order, once it is paid.
+    /// The order, after payment.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<IdSchema>, nullable = false)]
     order_id: Option<OrderId>,
-    /// Why it has failed.
+    /// The problem of a failed checkout.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<ProblemDoc>, nullable = false)]
     problem: Option<Value>,
-    /// What is sold; empty until that is known.
+    /// The lines. Empty until the checkout has priced them.
     lines: Vec<CheckoutLineWire>,
-    /// What the lines come to; absent, like the other sums, until it is known.
+    /// The sum of the lines. Absent, like the other totals, until the lines are priced.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     subtotal: Option<MoneyWire>,
-    /// Getting it there.
+    /// The shipping cost.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     shipping_total: Option<MoneyWire>,
-    /// Taxes on the lines.
+    /// The tax on the lines.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     tax_total: Option<MoneyWire>,
-    /// All of it.
+    /// The total.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     total: Option<MoneyWire>,
-    /// When it began.
+    /// The creation time.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
-    /// When it is given up, unless the payment is authorised by then.
+    /// The time at which the checkout expires, unless the payment is authorised by then.
     #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
 }
 
-/// What the buyer has to do.
+/// The action that is required of the buyer.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct NextAction {
-    /// What kind of thing: to go to `url`.
+    /// The type of the action: redirect the buyer to `url`.
     #[serde(rename = "type")]
     #[schema(value_type = String, pattern = "^redirect$")]
     kind: &'static str,
-    /// Where the buyer goes.
+    /// The URL to redirect the buyer to.
     url: String,
-    /// Until when.
+    /// The deadline.
     #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
 }
@@ -81,23 +81,23 @@ pub(crate) struct NextAction {
 #[derive(Serialize, ToSchema)]
 #[schema(as = CheckoutLine)]
 pub(crate) struct CheckoutLineWire {
-    /// What.
+    /// The SKU.
     #[schema(value_type = SkuSchema)]
     pub(super) sku: Sku,
-    /// The product that it belongs to, if that is known.
+    /// The product, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<IdSchema>, nullable = false)]
     pub(super) product_id: Option<ProductId>,
-    /// What its product is called, or its drop where there is no product.
+    /// The title of the product, or of the drop if there is no product.
     pub(super) title: String,
-    /// The variant's options; empty when it has none.
+    /// The variant's options. Empty if it has none.
     pub(super) options: Vec<OptionValueWire>,
-    /// How many units.
+    /// The quantity.
     #[schema(minimum = 1)]
     pub(super) quantity: u64,
-    /// For how much each.
+    /// The unit price.
     pub(super) unit_price: MoneyWire,
-    /// The claim that it pays for.
+    /// The claim that the line pays for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(super) claim_id: Option<String>,

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::routes::ClaimWire;
 use crate::{Gateway, Problem};
 
-/// Who made a claim: enough to tell buyers apart, and not to reach them.
+/// The buyer of a claim, masked: enough to distinguish buyers, but not to contact them.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ClaimBuyer)]
 pub(crate) struct ClaimBuyerWire {

@@ -34,7 +34,7 @@ const DROPS_AT_ONCE: usize = 16;
 /// The maximum number of claims of a buyer in a drop that its list shows: the drop's own limit for each buyer.
 const CLAIMS_OF_DROP_MAX: u32 = 100;
 
-/// Units to be held.
+/// A new claim.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewClaim {
@@ -42,12 +42,12 @@ pub(crate) struct NewClaim {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<SkuSchema>)]
     pub(crate) sku: Option<String>,
-    /// How many units.
+    /// The quantity.
     #[schema(minimum = 1, maximum = 100_000_000)]
     pub(crate) quantity: i64,
 }
 
-/// Units of a drop, held for a buyer.
+/// A claim: units of a drop that are held for a buyer.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Claim)]
 pub(crate) struct ClaimWire {
@@ -57,36 +57,36 @@ pub(crate) struct ClaimWire {
     /// The drop.
     #[schema(value_type = IdSchema)]
     pub(crate) drop_id: DropId,
-    /// Which item.
+    /// The SKU of the item.
     #[schema(value_type = SkuSchema)]
     pub(crate) sku: Sku,
-    /// How many units.
+    /// The quantity.
     #[schema(minimum = 1)]
     pub(crate) quantity: u64,
-    /// For how much each: as it was when the claim was made.
+    /// The unit price at the time of the claim.
     pub(crate) unit_price: MoneyWire,
-    /// Where it stands.
+    /// The state.
     #[schema(value_type = String, pattern = "^(held|sold|released)$")]
     pub(crate) state: &'static str,
-    /// When the hold ends, or would have ended.
+    /// The time at which the hold expires, or would have expired.
     #[schema(value_type = String, format = DateTime)]
     pub(crate) expires_at: Timestamp,
-    /// When it was made.
+    /// The creation time.
     #[schema(value_type = String, format = DateTime)]
     pub(crate) created_at: Timestamp,
-    /// The checkout that has it, while one has.
+    /// The checkout in progress, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<IdSchema>, nullable = false)]
     pub(crate) checkout_id: Option<String>,
-    /// The order that has it, once it is sold.
+    /// The order, if the claim is sold.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<IdSchema>, nullable = false)]
     pub(crate) order_id: Option<OrderId>,
-    /// Why it was released.
+    /// The reason of the release.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, pattern = "^(given_back|expired|capture_failed)$", nullable = false)]
     pub(crate) released: Option<ReleaseReason>,
-    /// Who made it; for vendors alone.
+    /// The buyer. Visible to vendors only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(crate) buyer: Option<ClaimBuyerWire>,
@@ -123,7 +123,7 @@ impl From<ClaimView> for ClaimWire {
 pub(crate) struct ClaimPage {
     /// The claims, newest first.
     items: Vec<ClaimWire>,
-    /// What to send as `cursor` for the next page; null at the end.
+    /// The `cursor` of the next page. Null on the last page.
     next_cursor: Option<String>,
 }
 
@@ -164,8 +164,8 @@ fn odd() -> Problem {
 
 /// Claim units
 ///
-/// They are held for the drop's `hold_seconds`, at the present price, until they are paid, given back, or the hold ends.
-/// The answer is durable: what is claimed here is never sold to anyone else.
+/// Holds the units at the current price for the drop's `hold_seconds`, until they are paid, released, or the hold
+/// expires. The response is durable: claimed units are never sold to anyone else.
 #[utoipa::path(post, path = "/v1/drops/{id}/claims", operation_id = "create_claim", tag = "claims",
     params(("id" = IdSchema, Path, description = "The drop."), KeyHeader), request_body(content = NewClaim, example = json!({"quantity": 1})),
     responses((status = 201, description = "The claim", body = ClaimWire), (status = 403, description = "`account_required`, `email_unverified`"),
@@ -237,9 +237,9 @@ pub(crate) async fn claim_many(
     answers.into_iter().map(|ask| ask.and_then(|()| heard.next().unwrap_or_else(|| Err(odd())))).collect()
 }
 
-/// The claims of a drop, newest first
+/// List the claims of a drop, newest first
 ///
-/// Each with its time and, masked, its buyer.
+/// Each claim has its time and its buyer, masked.
 #[utoipa::path(get, path = "/v1/drops/{id}/claims", operation_id = "list_drop_claims", tag = "claims",
     security(("bearer" = ["vendor"])), params(("id" = IdSchema, Path, description = "The drop."), PageQuery),
     responses((status = 200, description = "A page of claims", body = ClaimPage)))]
@@ -267,7 +267,7 @@ fn viewer(identity: &Identity) -> Option<Buyer> {
     (!identity.is_vendor()).then(|| identity.buyer())
 }
 
-/// A claim
+/// Get a claim
 #[utoipa::path(get, path = "/v1/drops/{id}/claims/{claim_id}", operation_id = "get_claim", tag = "claims",
     params(("id" = IdSchema, Path, description = "The drop."), ("claim_id" = String, Path, description = "The claim.")),
     responses((status = 200, description = "The claim", body = ClaimWire)))]
@@ -287,12 +287,12 @@ pub(crate) async fn get_claim(
     Ok(ok(&ClaimWire::from(view)))
 }
 
-/// Give a claim back
+/// Release a claim
 ///
-/// Again is the same. A claim that is sold, or in a checkout, is refused.
+/// Idempotent. Refused for a claim that is sold or in a checkout.
 #[utoipa::path(delete, path = "/v1/drops/{id}/claims/{claim_id}", operation_id = "release_claim", tag = "claims",
     params(("id" = IdSchema, Path, description = "The drop."), ("claim_id" = String, Path, description = "The claim.")),
-    responses((status = 204, description = "It is released"),
+    responses((status = 204, description = "The claim is released"),
         (status = 409, description = "`already_sold`, `checkout_in_progress` {checkout_id}")))]
 pub(crate) async fn release_claim(
     State(gateway): State<Gateway>,
@@ -318,18 +318,18 @@ pub(crate) async fn release(
     Ok(())
 }
 
-/// Which of one's own claims.
+/// The filter of the caller's claims.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[allow(dead_code, reason = "the fields describe the parameters")]
 pub(crate) struct OwnClaims {
-    /// Only those in this state.
+    /// Only items in this state.
     #[param(pattern = "^(held|sold|released)$", nullable = false)]
     state: Option<String>,
-    /// How many items at the most.
+    /// The maximum number of items.
     #[param(minimum = 1, maximum = 200, default = 50, nullable = false)]
     limit: Option<u32>,
-    /// Where to go on: `next_cursor` of the page before.
+    /// The `next_cursor` of the previous page.
     #[param(max_length = 256, nullable = false)]
     cursor: Option<String>,
     #[param(ignore)]
@@ -342,16 +342,16 @@ impl FromQuery for OwnClaims {
     fn read(parameters: &Parameters, faults: &mut Faults) -> Option<Self> {
         let state = parameters.text("state").map(str::to_owned);
         if state.as_deref().is_some_and(|state| !matches!(state, "held" | "sold" | "released")) {
-            faults.add("?state", FieldCode::WrongType, "is held, sold or released");
+            faults.add("?state", FieldCode::WrongType, "must be held, sold or released");
         }
         let page = PageQuery::of(parameters, faults);
         Some(Self { state, limit: page.limit, cursor: page.cursor.clone(), page })
     }
 }
 
-/// One's own claims, newest first
+/// List the caller's claims, newest first
 ///
-/// In the 200 newest drops in which one has claimed.
+/// Covers the 200 newest drops in which the caller has claims.
 #[utoipa::path(get, path = "/v1/claims", operation_id = "list_claims", tag = "claims", params(OwnClaims),
     responses((status = 200, description = "A page of claims", body = ClaimPage)))]
 pub(crate) async fn list_claims(

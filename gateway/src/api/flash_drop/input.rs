@@ -21,23 +21,23 @@ use crate::{
 /// The maximum length of a title in characters.
 const TITLE_CHARS_MAX: usize = 255;
 
-/// A drop to be made.
+/// A new drop.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewDrop {
-    /// What it is called.
+    /// The title.
     #[schema(max_length = 255)]
     title: Option<String>,
-    /// The product that it sells, for its page.
+    /// The product, for a link to its page.
     #[schema(value_type = Option<IdSchema>)]
     product_id: Option<ProductId>,
-    /// What it sells: sizes, say. In one currency.
+    /// The items, for example sizes. All prices have the same currency.
     #[schema(min_items = 1, max_items = 100)]
     items: Option<Vec<NewDropItem>>,
     /// In place of `items`: what is sold.
     #[schema(value_type = Option<SkuSchema>)]
     sku: Option<String>,
-    /// In place of `items`: how many units.
+    /// The number of units, instead of `items`.
     #[schema(minimum = 1, maximum = 100_000_000)]
     quantity: Option<i64>,
     /// In place of `items`: for how much.
@@ -46,11 +46,11 @@ pub(crate) struct NewDrop {
     /// In place of `items`: what it costs elsewhere.
     #[schema(value_type = Option<PriceSchema>)]
     compare_at_price: Option<MoneyWire>,
-    /// The most units that one buyer may hold and have bought, over all items.
+    /// The maximum number of units that one buyer may hold and buy, over all items.
     #[schema(minimum = 1, maximum = 100_000_000)]
     per_buyer_max: i64,
-    /// The most units that all buyers of one network (an IPv4 /24, an IPv6 /48) may hold and have bought together. Left
-    /// out: five times `per_buyer_max`, or a quarter of the drop if that is more. Null: no limit.
+    /// The maximum number of units that all buyers of one network (an IPv4 /24, an IPv6 /48) may hold and buy. The
+    /// default is five times `per_buyer_max`, or a quarter of the drop if that is more. Null: no limit.
     #[serde(
         default,
         deserialize_with = "said",
@@ -59,33 +59,33 @@ pub(crate) struct NewDrop {
     )]
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 100_000_000)]
     per_network_max: Option<Option<i64>>,
-    /// How long a claim holds its units.
+    /// The duration of a hold, in seconds.
     #[schema(minimum = 5, maximum = 86400)]
     hold_seconds: i64,
-    /// When claims are taken first; at once when it is left out.
+    /// The start of the drop. The default is immediately.
     #[schema(format = DateTime)]
     starts_at: Option<String>,
-    /// When claims are no longer taken.
+    /// The end of the drop.
     #[schema(format = DateTime)]
     ends_at: String,
-    /// Who may claim: everyone, or those with an account.
+    /// The buyers who may claim: anyone, or customers with an account.
     #[schema(value_type = Option<String>, pattern = "^(anyone|customers)$")]
     audience: Option<Audience>,
-    /// Keep it to oneself until it is published.
+    /// Whether to create a draft, which buyers cannot see until it is published.
     draft: Option<bool>,
 }
 
-/// An item of a drop to be made.
+/// An item of a new drop.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewDropItem {
-    /// What is sold.
+    /// The SKU.
     #[schema(value_type = SkuSchema)]
     sku: String,
-    /// How many units.
+    /// The quantity.
     #[schema(minimum = 1, maximum = 100_000_000)]
     quantity: i64,
-    /// For how much each.
+    /// The unit price.
     #[schema(value_type = PriceSchema)]
     price: MoneyWire,
     /// What it costs elsewhere, for show.
@@ -93,23 +93,23 @@ pub(crate) struct NewDropItem {
     compare_at_price: Option<MoneyWire>,
 }
 
-/// Changes of a drop; what is left out stays.
+/// Changes of a drop. Omitted fields are unchanged.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DropPatch {
-    /// What it is called.
+    /// The title.
     #[schema(max_length = 255)]
     title: Option<String>,
-    /// When claims are taken first.
+    /// The start of the drop.
     #[schema(format = DateTime)]
     starts_at: Option<String>,
-    /// When claims are no longer taken.
+    /// The end of the drop.
     #[schema(format = DateTime)]
     ends_at: Option<String>,
-    /// The most units that one buyer may hold and have bought.
+    /// The maximum number of units that one buyer may hold and buy.
     #[schema(minimum = 1, maximum = 100_000_000)]
     per_buyer_max: Option<i64>,
-    /// The most units that all buyers of one network may hold and have bought together. Null: no limit.
+    /// The maximum number of units that all buyers of one network may hold and buy. Null: no limit.
     #[serde(
         default,
         deserialize_with = "said",
@@ -118,13 +118,13 @@ pub(crate) struct DropPatch {
     )]
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 100_000_000)]
     per_network_max: Option<Option<i64>>,
-    /// How long a claim holds its units.
+    /// The duration of a hold, in seconds.
     #[schema(minimum = 5, maximum = 86400)]
     hold_seconds: Option<i64>,
-    /// Who may claim.
+    /// The buyers who may claim.
     #[schema(value_type = Option<String>, pattern = "^(anyone|customers)$")]
     audience: Option<Audience>,
-    /// Changes of items, and new ones; those that are not named stay.
+    /// Changed and new items. Other items are unchanged.
     #[schema(max_items = 100)]
     items: Option<Vec<ItemPatch>>,
 }
@@ -133,13 +133,13 @@ pub(crate) struct DropPatch {
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ItemPatch {
-    /// Which.
+    /// The SKU.
     #[schema(value_type = SkuSchema)]
     sku: String,
-    /// So many units more.
+    /// Units to add.
     #[schema(minimum = 1, maximum = 100_000_000)]
     add_quantity: Option<i64>,
-    /// So many units in all, before the drop opens; 0 takes the item out.
+    /// The total number of units, before the drop opens. 0 removes the item.
     #[schema(minimum = 0, maximum = 100_000_000)]
     quantity: Option<i64>,
     /// For how much, for new claims.
@@ -190,7 +190,7 @@ fn quantity(value: i64, pointer: impl Into<String>, faults: &mut Faults) -> Opti
 
 fn hold_seconds(value: i64, faults: &mut Faults) -> Option<u32> {
     let seconds = u32::try_from(value).ok().filter(|seconds| HOLD_SECONDS.contains(seconds));
-    faults.range("/hold_seconds", seconds.ok_or("lies from 5 to 86400"))
+    faults.range("/hold_seconds", seconds.ok_or("must be between 5 and 86400"))
 }
 
 fn title(text: Option<&str>, faults: &mut Faults) -> Option<String> {
@@ -242,14 +242,14 @@ impl NewDrop {
                 ("/compare_at_price", self.compare_at_price.is_some()),
             ];
             for (pointer, _) in shorthand.iter().filter(|(_, is_said)| *is_said) {
-                faults.add(*pointer, FieldCode::Unknown, "stands in place of items");
+                faults.add(*pointer, FieldCode::Unknown, "cannot be combined with items");
             }
-            faults.check("/items", (1..=ITEMS_MAX).contains(&items.len()), "has from 1 to 100 items");
+            faults.check("/items", (1..=ITEMS_MAX).contains(&items.len()), "must have between 1 and 100 items");
             let items = items.iter().take(ITEMS_MAX).enumerate();
             return all_of(items.map(|(index, item)| item.read(&format!("/items/{index}"), currency, faults)));
         }
         if self.sku.is_none() && self.quantity.is_none() && self.price.is_none() {
-            faults.add("/items", FieldCode::Missing, "is required, or sku, quantity and price");
+            faults.add("/items", FieldCode::Missing, "is required, unless sku, quantity and price are given");
             return None;
         }
         let sku = faults.present("/sku", self.sku.clone());
@@ -284,7 +284,7 @@ impl DropPatch {
         let network_limit = network_limit(self.per_network_max, &mut faults);
         let hold_seconds = self.hold_seconds.and_then(|value| hold_seconds(value, &mut faults));
         let items = self.items.as_deref().unwrap_or_default();
-        faults.check("/items", items.len() <= ITEMS_MAX, "has at most 100 items");
+        faults.check("/items", items.len() <= ITEMS_MAX, "must have at most 100 items");
         let items = items.iter().take(ITEMS_MAX).enumerate();
         let items = all_of(items.map(|(index, item)| item.read(&format!("/items/{index}"), currency, &mut faults)));
         let audience = self.audience;
@@ -300,7 +300,7 @@ impl ItemPatch {
         let add_quantity = self.add_quantity.and_then(|value| quantity(value, format!("{at}/add_quantity"), faults));
         let units = self.quantity.map(|value| u32::try_from(value).ok().filter(|units| *units <= QUANTITY_MAX));
         let fits = units.is_none_or(|units| units.is_some());
-        faults.check(format!("{at}/quantity"), fits, format!("lies from 0 to {QUANTITY_MAX}"));
+        faults.check(format!("{at}/quantity"), fits, format!("must be between 0 and {QUANTITY_MAX}"));
         let mut currency = Some(currency);
         let mut price = |price: &Option<MoneyWire>, name: &str| {
             price.as_ref().and_then(|price| price_in(price, &format!("{at}/{name}"), &mut currency, faults))

@@ -36,7 +36,7 @@ const VIEWS_AT_ONCE: usize = 16;
 pub(crate) struct DropPage {
     /// The drops, newest first.
     items: Vec<DropWire>,
-    /// What to send as `cursor` for the next page; null at the end.
+    /// The `cursor` of the next page. Null on the last page.
     next_cursor: Option<String>,
 }
 
@@ -48,16 +48,16 @@ const PAGES_LOOKED_THROUGH_MAX: usize = 20;
 #[into_params(parameter_in = Query)]
 #[allow(dead_code, reason = "the fields describe the parameters")]
 pub(crate) struct DropQuery {
-    /// Only those in this state. Drafts are for vendors.
+    /// Only drops in this state. Drafts are visible to vendors only.
     #[param(pattern = "^(draft|scheduled|open|sold_out|ended|cancelled)$", nullable = false)]
     state: Option<String>,
-    /// In which order; `-` in front of it is for the latest first.
+    /// The sort order. A leading `-` sorts the latest first.
     #[param(pattern = "^(created_at|-created_at|starts_at|-starts_at|ends_at|-ends_at)$", nullable = false)]
     sort: Option<String>,
-    /// How many items at the most.
+    /// The maximum number of items.
     #[param(minimum = 1, maximum = 200, default = 50, nullable = false)]
     limit: Option<u32>,
-    /// Where to go on: `next_cursor` of the page before.
+    /// The `next_cursor` of the previous page.
     #[param(max_length = 256, nullable = false)]
     cursor: Option<String>,
     #[param(ignore)]
@@ -80,7 +80,7 @@ impl FromQuery for DropQuery {
             "ended" => Some(DropState::Ended),
             "cancelled" => Some(DropState::Cancelled),
             _ => {
-                faults.add("?state", FieldCode::WrongType, "is no state of a drop");
+                faults.add("?state", FieldCode::WrongType, "is not a drop state");
                 None
             }
         });
@@ -106,10 +106,11 @@ async fn ask(
     }
 }
 
-/// Make a drop
+/// Create a drop
 ///
-/// It is published at once, when the inventory has given it its units: 409 `insufficient_stock` otherwise. A `draft` gets
-/// its units when it is published. A drop of one item may name it without `items`.
+/// The drop is published immediately if the inventory can allocate its units; otherwise the response is 409
+/// `insufficient_stock`. A `draft` is allocated its units when it is published. A drop with one item can give it
+/// without `items`.
 #[utoipa::path(post, path = "/v1/drops", operation_id = "create_drop", tag = "drops", security(("bearer" = ["vendor"])),
     params(KeyHeader), request_body(content = NewDrop, example = json!({"title": "Black Friday", "sku": "SHIRT-S", "quantity": 100,
         "price": {"amount": 1999, "currency": "USD"}, "per_buyer_max": 2, "hold_seconds": 300, "ends_at": "2030-11-29T23:00:00Z"})),
@@ -130,10 +131,10 @@ pub(crate) async fn create_drop(
     Ok(replayed(created(&format!("/v1/drops/{drop}"), &DropWire::of(&view)), duplicate))
 }
 
-/// Drops, newest first unless another order is asked for
+/// List drops
 ///
-/// Vendors see drafts too. A new drop may be missing for a moment. A page of drops in one `state` may have fewer than
-/// `limit` items and go on nevertheless.
+/// Newest first by default. Vendors see drafts too. A new drop may take a moment to appear. With `state`, a page may
+/// have fewer than `limit` items although further pages exist.
 #[utoipa::path(get, path = "/v1/drops", operation_id = "list_drops", tag = "drops", security((), ("bearer" = [])),
     params(DropQuery, ShopHeader), responses((status = 200, description = "A page of drops", body = DropPage)))]
 pub(crate) async fn list_drops(
@@ -171,13 +172,14 @@ pub(crate) async fn list_drops(
     Ok(ok(&PageWire { items, next_cursor: request.after.map(|cursor| cursor.to_string()) }))
 }
 
-/// A drop
+/// Get a drop
 ///
-/// As it was at `as_of`, at most 50 ms ago. Poll with `If-None-Match`: while nothing but `as_of` changes the answer is 304.
+/// The state at `as_of`, at most 50 ms old. Poll with `If-None-Match`: the response is 304 while nothing but `as_of`
+/// changes.
 #[utoipa::path(get, path = "/v1/drops/{id}", operation_id = "get_drop", tag = "drops", security((), ("bearer" = [])),
     params(("id" = IdSchema, Path, description = "The drop."), ShopHeader, KnownHeader),
     responses((status = 200, description = "The drop", body = DropWire, headers(("ETag" = String))),
-        (status = 304, description = "It is as the caller knows it")))]
+        (status = 304, description = "Not modified")))]
 pub(crate) async fn get_drop(
     State(gateway): State<Gateway>,
     shop: Shop,
@@ -192,10 +194,11 @@ pub(crate) async fn get_drop(
     Ok(fresh(&known, &wire.etag(), wire.to_json(), shop.identity.is_none()))
 }
 
-/// Change a drop
+/// Update a drop
 ///
-/// Before it opens: everything; new items too. While it is open: `ends_at`, `per_buyer_max`, `per_network_max`, and of
-/// its items `add_quantity` and `price`, which is for new claims. More units are got from the inventory first.
+/// Before the drop opens, all fields can be changed and items added. While it is open, only `ends_at`, `per_buyer_max`,
+/// `per_network_max`, and `add_quantity` and `price` of its items. A new price applies to new claims. Added units are
+/// allocated from the inventory first.
 #[utoipa::path(patch, path = "/v1/drops/{id}", operation_id = "update_drop", tag = "drops",
     security(("bearer" = ["vendor"])), params(("id" = IdSchema, Path, description = "The drop."), VersionHeader, OptionalKeyHeader),
     request_body(content = DropPatch, example = json!({"per_buyer_max": 3})),
@@ -234,7 +237,7 @@ async fn command(
 
 /// Publish a draft
 ///
-/// It gets its units from the inventory, and takes claims from its start on.
+/// Allocates the units from the inventory. The drop accepts claims from its start on.
 #[utoipa::path(post, path = "/v1/drops/{id}/publish", operation_id = "publish_drop", tag = "drops",
     security(("bearer" = ["vendor"])), params(("id" = IdSchema, Path, description = "The drop."), KeyHeader),
     responses((status = 200, description = "The drop", body = DropWire),
@@ -248,9 +251,9 @@ pub(crate) async fn publish_drop(
     command(&gateway, &vendor, &key, drop, "publish_drop", DropCommand::Publish).await
 }
 
-/// End a drop now
+/// End a drop
 ///
-/// No more claims are taken; those that are held stay payable until they expire.
+/// No more claims are accepted. Held claims can be paid until they expire.
 #[utoipa::path(post, path = "/v1/drops/{id}/end", operation_id = "end_drop", tag = "drops",
     security(("bearer" = ["vendor"])), params(("id" = IdSchema, Path, description = "The drop."), KeyHeader),
     responses((status = 200, description = "The drop", body = DropWire), (status = 409, description = "`ended`, `not_allowed`")))]
@@ -265,7 +268,7 @@ pub(crate) async fn end_drop(
 
 /// Cancel a drop
 ///
-/// It ends now, and every hold that no checkout has pinned is released. Orders stay.
+/// The drop ends immediately, and every hold that is not locked by a checkout is released. Orders are not affected.
 #[utoipa::path(post, path = "/v1/drops/{id}/cancel", operation_id = "cancel_drop", tag = "drops",
     security(("bearer" = ["vendor"])), params(("id" = IdSchema, Path, description = "The drop."), KeyHeader),
     responses((status = 200, description = "The drop", body = DropWire), (status = 409, description = "`not_allowed`")))]

@@ -23,8 +23,8 @@ use crate::{
 #[into_params(parameter_in = Query)]
 #[allow(dead_code, reason = "the field describes the parameter")]
 pub(crate) struct SeriesQuery {
-    /// Where to begin: `next` of the answer before, or any time. The first point is the one whose interval this time is
-    /// in, so it may begin earlier. Left out: at the drop's first event.
+    /// The start: `next` of the previous response, or any time. The first point is the interval that contains this
+    /// time, so it may begin earlier. The default is the drop's first event.
     #[param(value_type = Option<String>, format = DateTime, nullable = false)]
     from: Option<Timestamp>,
 }
@@ -37,48 +37,48 @@ impl FromQuery for SeriesQuery {
     }
 }
 
-/// A drop over time.
+/// The time series of a drop.
 #[derive(Serialize, ToSchema)]
 #[schema(as = DropSeries)]
 pub(crate) struct SeriesWire {
-    /// Intervals in which something happened, oldest first. They do not overlap.
+    /// Intervals with activity, oldest first. They do not overlap.
     #[schema(max_items = 1000)]
     points: Vec<PointWire>,
-    /// The time of the drop's newest event that is in the series. Everything before it is in it too.
+    /// The time of the newest event in the series. All earlier events are included.
     #[schema(value_type = String, format = DateTime)]
     as_of: Timestamp,
-    /// What to send as `from` for the points that follow; null at the end.
+    /// The `from` of the next request. Null at the end.
     #[schema(value_type = Option<String>, format = DateTime)]
     next: Option<Timestamp>,
 }
 
-/// What happened to a drop in an interval, and how it was at its end.
+/// The activity of a drop in an interval, and its state at the end.
 #[derive(Serialize, ToSchema)]
 #[schema(as = DropSeriesPoint)]
 struct PointWire {
-    /// When the interval begins.
+    /// The start of the interval.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
-    /// Its length: a second for the last hour of the series, a minute for the last day, an hour for the last year, then a
-    /// day.
+    /// The length of the interval: a second for the last hour of the series, a minute for the last day, an hour for the
+    /// last year, a day before that.
     #[schema(minimum = 1, maximum = 86400)]
     resolution_seconds: u64,
     /// Units claimed in the interval.
     claims: u64,
-    /// Units given back, or whose hold expired, in the interval.
+    /// Units released in the interval, by the buyer or by expiry.
     released: u64,
-    /// Units sold in the interval, less those whose sale was taken back: it may be negative.
+    /// Units sold in the interval, minus reversed sales. May be negative.
     sold: i64,
-    /// The price of `sold`, as it was claimed: without shipping and tax, and before refunds.
+    /// The revenue of `sold` at the claimed prices, without shipping and tax, before refunds.
     revenue: MoneyWire,
-    /// Units held at the interval's end.
+    /// Units held at the end of the interval.
     held: u64,
-    /// Units sold until the interval's end.
+    /// Units sold up to the end of the interval.
     sold_total: u64,
-    /// Revenue until the interval's end.
+    /// The revenue up to the end of the interval.
     revenue_total: MoneyWire,
-    /// How many watched at the interval's end. Absent where nobody counted: long before the drop opens, after it ended, and
-    /// while the server was down.
+    /// Viewers at the end of the interval. Absent if they were not counted: long before the drop opens, after it has
+    /// ended, and while the server was down.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     viewers: Option<u64>,
@@ -103,12 +103,12 @@ impl PointWire {
     }
 }
 
-/// A drop over time
+/// Get the time series of a drop
 ///
-/// Claims, sales, revenue, held units and viewers, for a chart. Only intervals in which something happened have a point, at
-/// most 1,000 in an answer. To follow a drop, ask again from the earlier of the last point's `at` and the last answer's
-/// `as_of`, and replace the points from there on by those of the answer. An event is in the series some tens of
-/// milliseconds after it was accepted, later in a rush.
+/// Claims, sales, revenue, held units and viewers, for charts. Only intervals with activity have a point; a response
+/// has at most 1,000. To follow a drop, repeat the request from the earlier of the last point's `at` and the last
+/// response's `as_of`, and replace the points from there on. An event appears in the series some tens of milliseconds
+/// after it was accepted, later under high load.
 #[utoipa::path(get, path = "/v1/drops/{id}/series", operation_id = "get_drop_series", tag = "drops",
     security(("bearer" = ["vendor"])), params(("id" = IdSchema, Path, description = "The drop."), SeriesQuery),
     responses((status = 200, description = "Points of the series", body = SeriesWire)))]

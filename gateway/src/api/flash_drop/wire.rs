@@ -17,53 +17,53 @@ pub(crate) struct DropWire {
     /// Its id.
     #[schema(value_type = IdSchema)]
     pub(crate) id: DropId,
-    /// Where it stands. `sold_out`: every unit is sold; a sale taken back opens it again.
+    /// The state. `sold_out`: every unit is sold; the drop reopens if a sale is reversed.
     #[schema(value_type = String, pattern = "^(draft|scheduled|open|sold_out|ended|cancelled)$")]
     pub(crate) state: &'static str,
-    /// Raised by each of the vendor's edits: what `If-Match` takes.
+    /// The version, increased by each edit of a vendor. Used in `If-Match`.
     #[schema(minimum = 1)]
     pub(crate) version: u64,
-    /// What it is called.
+    /// The title.
     pub(crate) title: String,
-    /// The product that it sells, for its page.
+    /// The product, for a link to its page.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<IdSchema>, nullable = false)]
     pub(crate) product_id: Option<ProductId>,
-    /// Who may claim.
+    /// The buyers who may claim.
     #[schema(value_type = String, pattern = "^(anyone|customers)$")]
     pub(crate) audience: Audience,
-    /// The most units that one buyer may have, over all items.
+    /// The maximum number of units per buyer, over all items.
     #[schema(minimum = 1)]
     pub(crate) per_buyer_max: u64,
-    /// The most units that all buyers of one network (an IPv4 /24, an IPv6 /48) may have together; absent without a limit.
+    /// The maximum number of units for all buyers of one network (an IPv4 /24, an IPv6 /48). Absent without a limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, nullable = false)]
     pub(crate) per_network_max: Option<u64>,
-    /// How long a claim holds its units.
+    /// The duration of a hold, in seconds.
     #[schema(minimum = 5, maximum = 86400)]
     pub(crate) hold_seconds: u32,
-    /// When claims are taken first; absent while that is not known.
+    /// The start of the drop. Absent while it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
     pub(crate) starts_at: Option<Timestamp>,
-    /// When claims are no longer taken.
+    /// The end of the drop.
     #[schema(value_type = String, format = DateTime)]
     pub(crate) ends_at: Timestamp,
-    /// When it was made.
+    /// The creation time.
     #[schema(value_type = String, format = DateTime)]
     pub(crate) created_at: Timestamp,
-    /// What it sells.
+    /// The items.
     #[schema(max_items = 100)]
     pub(crate) items: Vec<DropItemWire>,
-    /// Units of all items.
+    /// The total number of units.
     pub(crate) quantity: u64,
-    /// Units that can be claimed.
+    /// Available units.
     pub(crate) available: u64,
-    /// Units in claims.
+    /// Units held by claims.
     pub(crate) held: u64,
     /// Units sold.
     pub(crate) sold: u64,
-    /// The instant that this was true at.
+    /// The time of this state.
     #[schema(value_type = String, format = DateTime)]
     pub(crate) as_of: Timestamp,
 }
@@ -72,20 +72,20 @@ pub(crate) struct DropWire {
 #[derive(Serialize, ToSchema)]
 #[schema(as = DropItem)]
 pub(crate) struct DropItemWire {
-    /// What is sold.
+    /// The SKU.
     #[schema(value_type = SkuSchema)]
     pub(crate) sku: Sku,
-    /// Units in all.
+    /// The total number of units.
     pub(crate) quantity: u64,
-    /// For how much each.
+    /// The unit price.
     pub(crate) price: MoneyWire,
-    /// What it costs elsewhere.
+    /// The compare-at price.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(crate) compare_at_price: Option<MoneyWire>,
-    /// Units that can be claimed.
+    /// Available units.
     pub(crate) available: u64,
-    /// Units in claims.
+    /// Units held by claims.
     pub(crate) held: u64,
     /// Units sold.
     pub(crate) sold: u64,

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::{dry_run, job::ImportJob};
 
-/// How long a command is retried before the import is given up: longer than a shard takes to recover.
+/// How long a command is retried before the import fails: longer than a shard takes to recover.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The first pause before a retry. Each further pause is twice as long, up to the maximum.
 const PAUSE: Duration = Duration::from_millis(20);

@@ -33,22 +33,22 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(1_000);
 /// The `Retry-After` when too many imports are running.
 const BUSY_WAIT: Duration = Duration::from_secs(10);
 
-/// How a file is taken in.
+/// The options of an import.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[allow(dead_code, reason = "the fields describe the parameters")]
 pub(crate) struct ImportQuery {
-    /// The currency of prices of which the file itself says none (column `Currency`); the shop's when it is left out.
+    /// The currency of prices without a value in the column `Currency`. The default is the shop's currency.
     #[param(value_type = Option<CurrencySchema>, nullable = false)]
     currency: Option<String>,
-    /// `true`: only say what would be done.
+    /// `true`: a dry run, which changes nothing.
     #[param(nullable = false)]
     dry_run: Option<bool>,
-    /// `set`: set the stock of variants that are known already, too.
+    /// `set`: also set the stock of existing variants.
     #[param(pattern = "^set$", nullable = false)]
     stock: Option<String>,
-    /// What becomes of a SKU that another variant of the file or the shop has. `refuse`, as when it is left out: the row
-    /// is refused. `derive`: the variant gets a SKU made of its handle and options, with a warning.
+    /// How to treat a SKU that another variant of the file or the shop has. `refuse`, the default: the row is rejected.
+    /// `derive`: the variant gets a SKU derived from its handle and options, with a warning.
     #[param(pattern = "^(refuse|derive)$", nullable = false)]
     duplicate_sku: Option<String>,
     #[param(ignore)]
@@ -74,7 +74,7 @@ impl FromQuery for ImportQuery {
             None => false,
             Some("set") => true,
             Some(_) => {
-                faults.add("?stock", FieldCode::WrongType, "is set, or left out");
+                faults.add("?stock", FieldCode::WrongType, "must be set, if given");
                 false
             }
         };
@@ -82,7 +82,7 @@ impl FromQuery for ImportQuery {
             None | Some("refuse") => DuplicateSku::Refuse,
             Some("derive") => DuplicateSku::Derive,
             Some(_) => {
-                faults.add("?duplicate_sku", FieldCode::WrongType, "is refuse or derive, or left out");
+                faults.add("?duplicate_sku", FieldCode::WrongType, "must be refuse or derive");
                 DuplicateSku::Refuse
             }
         };
@@ -91,61 +91,61 @@ impl FromQuery for ImportQuery {
     }
 }
 
-/// A catalogue file that is taken in, or was.
+/// An import of a catalogue file.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Import)]
 pub(crate) struct ImportWire {
     /// Its id.
     #[schema(value_type = IdSchema)]
     id: CommandId,
-    /// Where it stands. `failed`: it ended before the last row; what was taken in stays.
+    /// The state. `failed`: the import ended before the last row; imported rows are kept.
     #[schema(value_type = String, pattern = "^(running|completed|failed)$")]
     state: &'static str,
-    /// The currency of its prices.
+    /// The currency of the prices.
     #[schema(value_type = RecordedCurrencySchema)]
     currency: Currency,
-    /// Whether it only said what it would do.
+    /// Whether the import is a dry run.
     dry_run: bool,
-    /// Whether it set stock that was counted before.
+    /// Whether the stock of existing variants is set.
     set_stock: bool,
-    /// What it has come to.
+    /// The counts.
     counts: CountsWire,
-    /// What the merchant should know; the first 1,000.
+    /// Warnings, the first 1,000.
     warnings: Vec<String>,
-    /// Why it failed.
+    /// The reason of the failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     problem: Option<String>,
-    /// When it began.
+    /// The creation time.
     #[schema(value_type = String, format = DateTime)]
     started_at: Timestamp,
-    /// When it ended.
+    /// The end time.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
     ended_at: Option<Timestamp>,
 }
 
-/// Numbers of an import. Of a dry run: what they would be.
+/// The counts of an import. For a dry run, the expected counts.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ImportCounts)]
 pub(crate) struct CountsWire {
-    /// Rows that were read, refused ones included.
+    /// Rows read, including rejected ones.
     rows: u64,
-    /// Products that are new.
+    /// New products.
     products_created: u64,
-    /// Products that changed.
+    /// Changed products.
     products_updated: u64,
-    /// Products of which the file said nothing new.
+    /// Unchanged products.
     products_unchanged: u64,
-    /// Variants that are new.
+    /// New variants.
     variants_created: u64,
     /// SKUs whose stock was set.
     stock_set: u64,
-    /// Rows that were imported; with those that were refused, all of them. 0 of imports from before this was counted.
+    /// Rows imported. Together with the rejected rows, these are all rows. 0 for old imports, which did not count them.
     rows_imported: u64,
-    /// Rows that were refused: see `rejected-rows`.
+    /// Rows rejected; see `rejected-rows`.
     rows_rejected: u64,
-    /// Warnings, those that were not kept included.
+    /// Warnings, including those that were not kept.
     warnings: u64,
 }
 
@@ -199,16 +199,16 @@ impl From<Import> for ImportWire {
     }
 }
 
-/// A row that was refused.
+/// A rejected row.
 #[derive(Serialize, ToSchema)]
 #[schema(as = RejectedRow)]
 pub(crate) struct RejectedRowWire {
-    /// Its line in the file, from 1 on.
+    /// The line in the file, starting at 1.
     #[schema(minimum = 1)]
     line: u64,
-    /// The column at fault; null: the whole row.
+    /// The invalid column. Null if the whole row is invalid.
     column: Option<String>,
-    /// Why.
+    /// The reason.
     reason: String,
 }
 
@@ -219,13 +219,13 @@ impl From<RejectedRow> for RejectedRowWire {
     }
 }
 
-/// A page of refused rows.
+/// A page of rejected rows.
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "describes `PageWire<RejectedRowWire>`")]
 pub(crate) struct RejectedRowPage {
-    /// The rows, in the order they were refused.
+    /// The rows, in the order of their rejection.
     items: Vec<RejectedRowWire>,
-    /// What to send as `cursor` for the next page; null at the end.
+    /// The `cursor` of the next page. Null on the last page.
     next_cursor: Option<String>,
 }
 
@@ -236,10 +236,10 @@ fn is_csv(essence: &str) -> bool {
     CSV_TYPES.iter().any(|name| essence.eq_ignore_ascii_case(name))
 }
 
-/// Take a catalogue file in
+/// Import a catalogue
 ///
-/// Shopify's product CSV, of either generation. Refused rows stop nothing, and are listed. Answered when the file has
-/// arrived and was taken in, or soon as `running`.
+/// Accepts Shopify's product CSV, in the old and the new format. Rejected rows do not stop the import and are listed.
+/// The response is sent when the file has been imported, or after a short time as `running`.
 #[utoipa::path(post, path = "/v1/imports", operation_id = "create_import", tag = "imports", security(("bearer" = ["vendor"])),
     params(ImportQuery, KeyHeader), request_body(content = String, content_type = "text/csv", description = "The file."),
     responses((status = 201, description = "The import", body = ImportWire)))]
@@ -256,7 +256,7 @@ pub(crate) async fn create_import(
         Some(currency) => currency,
         None => {
             let own = gateway.tenants.currency(&gateway.read_side, &tenant).await?.ok_or_else(Problem::not_found)?;
-            let why = |error| format!("the shop's own, {own}, is {error}: name another");
+            let why = |error| format!("the shop's currency {own} is {error}: set another currency");
             own.in_use().map_err(|error| Problem::out_of_range("?currency", why(error)))?
         }
     };
@@ -300,7 +300,7 @@ pub(crate) async fn create_import(
     };
     let running = tokio::spawn(async move {
         if let Err(error) = job.run(file.content).await {
-            tracing::error!(%error, "an import's record could not be written");
+            tracing::error!(%error, "writing the record of an import failed");
         }
         drop(place);
     });
@@ -314,7 +314,7 @@ async fn find(gateway: &Gateway, tenant: &TenantId, import: CommandId) -> Result
     import.map(ImportWire::from).ok_or_else(Problem::not_found)
 }
 
-/// An import
+/// Get an import
 #[utoipa::path(get, path = "/v1/imports/{id}", operation_id = "get_import", tag = "imports", security(("bearer" = ["vendor"])),
     params(("id" = IdSchema, Path, description = "The import.")), responses((status = 200, description = "The import", body = ImportWire)))]
 pub(crate) async fn get_import(
@@ -325,9 +325,9 @@ pub(crate) async fn get_import(
     Ok(ok(&find(&gateway, vendor.0.tenant(), import).await?))
 }
 
-/// The rows of an import that were refused
+/// List the rejected rows of an import
 ///
-/// In the order they were refused; at most 100,000 are kept.
+/// In the order of their rejection; at most 100,000 are kept.
 #[utoipa::path(get, path = "/v1/imports/{id}/rejected-rows", operation_id = "list_rejected_rows", tag = "imports",
     security(("bearer" = ["vendor"])), params(("id" = IdSchema, Path, description = "The import."), PageQuery),
     responses((status = 200, description = "A page of rows", body = RejectedRowPage)))]

@@ -11,41 +11,41 @@ use crate::{Gateway, Problem, auth::Vendor, wire::ok};
 /// The prefix of a receipt's name. The order's id follows.
 const RECEIPT: &str = "receipt-";
 
-/// Mails that have not been handed over.
+/// Undelivered e-mails.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct UndeliveredMails {
-    /// How many are tried again.
+    /// The number of e-mails that are retried.
     waiting: u64,
-    /// How many were given up within the last 30 days.
+    /// The number of e-mails that failed permanently in the last 30 days.
     failed: u64,
-    /// The mails: first those that are tried again, the oldest first; then those that were given up, the newest first.
+    /// The e-mails: first those that are retried, oldest first, then those that failed, newest first.
     #[schema(max_items = 200)]
     items: Vec<UndeliveredMailWire>,
 }
 
-/// A mail that has not been handed over.
+/// An undelivered e-mail.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct UndeliveredMailWire {
-    /// What it is called.
+    /// The title.
     id: String,
-    /// `receipt`, or `account` for links to set a password and the like.
+    /// `receipt` for e-mails about orders, or `account` for e-mails about accounts.
     #[schema(pattern = "^(receipt|account)$")]
     kind: &'static str,
-    /// The order of a receipt.
+    /// The order.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     order_id: Option<String>,
-    /// `waiting`: it is tried again. `failed`: it was given up.
+    /// `waiting`: delivery is being retried. `failed`: delivery failed permanently.
     #[schema(pattern = "^(waiting|failed)$")]
     state: &'static str,
-    /// Why it was not handed over, the last time.
+    /// The reason of the last failure.
     reason: String,
-    /// How often it was tried.
+    /// The number of attempts.
     tries: u64,
-    /// When it was tried first.
+    /// The time of the first attempt.
     #[schema(value_type = String, format = DateTime)]
     first_tried_at: Timestamp,
-    /// When it was tried last.
+    /// The time of the last attempt.
     #[schema(value_type = String, format = DateTime)]
     last_tried_at: Timestamp,
 }
@@ -66,10 +66,10 @@ impl From<UndeliveredMail> for UndeliveredMailWire {
     }
 }
 
-/// Mails that have not been handed over
+/// List undelivered e-mails
 ///
-/// Receipts and account mails that the mail server has not taken, with the reason. A mail that is refused for the moment is
-/// tried for 5 days.
+/// Order and account e-mails that the mail server has not accepted, with the reason. Delivery is retried for 5 days
+/// after a temporary failure.
 #[utoipa::path(get, path = "/v1/mails/undelivered", operation_id = "list_undelivered_mails", tag = "orders",
     security(("bearer" = ["vendor"])),
     responses((status = 200, description = "At most 200 of them", body = UndeliveredMails)))]

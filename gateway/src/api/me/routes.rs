@@ -18,15 +18,15 @@ use crate::{
     wire::{IdSchema, done, ok},
 };
 
-/// Who asks.
+/// The caller.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Me {
-    /// The guest, or the account.
+    /// The subject of the guest or account.
     #[schema(value_type = IdSchema)]
     subject: SubjectId,
-    /// The shop.
+    /// The tenant.
     tenant: String,
-    /// What it may do; absent for guests.
+    /// The role. Absent for guests.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, pattern = "^(customer|vendor|host|admin)$", nullable = false)]
     role: Option<Role>,
@@ -34,58 +34,58 @@ pub(crate) struct Me {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     email: Option<String>,
-    /// Whether the account's owner has shown, by a mailed link, that mail reaches them at the address; absent for guests.
+    /// Whether the e-mail address is verified. Absent for guests.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     verified: Option<bool>,
-    /// Whether the shop takes claims and checkouts of this account only once the address is verified; absent for guests.
+    /// Whether the shop requires a verified address for claims and checkouts of this account. Absent for guests.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     verification_required: Option<bool>,
-    /// When the account was made.
+    /// The creation time of the account.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
     created_at: Option<Timestamp>,
 }
 
-/// Everything personal that is kept of someone.
+/// The personal data of a person.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Export {
-    /// Who it is.
+    /// The account.
     me: Me,
-    /// Every subject that is this person: itself, and the guests that it was.
+    /// All subjects of this person: the account and its former guests.
     #[schema(value_type = Vec<IdSchema>)]
     subjects: Vec<SubjectId>,
-    /// Where orders went.
+    /// The contacts of the person's orders.
     contacts: Vec<ContactWire>,
-    /// When the sessions that go on were started or last renewed.
+    /// The times at which the active sessions were started or last refreshed.
     #[schema(value_type = Vec<String>)]
     sessions: Vec<Timestamp>,
 }
 
-/// What shows that it is the account's owner who wants everything erased.
+/// The confirmation of an erasure.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Erasure {
-    /// The account's password. Not needed by guests, nor within 5 minutes of a sign-in.
+    /// The account's password. Not required for guests, nor within 5 minutes of a sign-in.
     #[schema(min_length = 1, max_length = 256)]
     password: Option<String>,
 }
 
-/// Where a buyer was reached.
+/// A contact of a buyer.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ContactWire {
-    /// Its id, by which orders refer to it.
+    /// The id that orders refer to.
     #[schema(value_type = IdSchema)]
     id: ContactId,
     /// The e-mail address.
     email: Option<String>,
-    /// The name on the parcel.
+    /// The recipient's name.
     name: Option<String>,
-    /// The address of the parcel.
+    /// The shipping address.
     #[schema(value_type = Option<Object>)]
     address: Option<Map<String, Value>>,
-    /// When it was written down.
+    /// The time at which the contact was stored.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
 }
@@ -110,21 +110,21 @@ fn me(gateway: &Gateway, identity: &Identity, account: Option<&persistence::sql:
     }
 }
 
-/// Who one is
+/// Get the caller's account
 #[utoipa::path(get, path = "/v1/me", operation_id = "get_me", tag = "sessions",
-    responses((status = 200, description = "Who asks", body = Me)))]
+    responses((status = 200, description = "The caller's account", body = Me)))]
 pub(crate) async fn get_me(State(gateway): State<Gateway>, identity: Identity) -> Result<Response, Problem> {
     let account = gateway.read_side.account(identity.tenant(), identity.subject()).await?;
     Ok(ok(&me(&gateway, &identity, account.as_ref())))
 }
 
-/// Have one's personal data erased
+/// Erase the caller's personal data
 ///
-/// Addresses, names, letters and the password are gone, and every session ends. Orders keep their numbers. An account is
-/// erased with its password, or within 5 minutes of a sign-in.
+/// Deletes addresses, names, e-mails and the password, and ends every session. Orders keep their numbers. Requires the
+/// account's password, or a sign-in within the last 5 minutes.
 #[utoipa::path(delete, path = "/v1/me", operation_id = "erase_me", tag = "sessions",
     request_body(content = Option<Erasure>, example = json!({"password": "correct horse battery staple"})),
-    responses((status = 204, description = "It is erased"),
+    responses((status = 204, description = "The personal data is erased"),
         (status = 401, description = "`invalid_credentials`, `invalid_token`"),
         (status = 403, description = "`password_required`"),
         (status = 429, description = "`rate_limited`, `too_many_attempts`")))]
@@ -141,7 +141,7 @@ pub(crate) async fn erase_me(
         faults.check(
             "/password",
             (1..=password::PASSWORD_CHARS_MAX).contains(&password.chars().count()),
-            "has from 1 to 256 characters",
+            "must be between 1 and 256 characters long",
         );
         faults.into_result()?;
     }
@@ -161,9 +161,9 @@ pub(crate) async fn erase_me(
     Ok(done())
 }
 
-/// What is kept of one
+/// Get the caller's personal data
 #[utoipa::path(get, path = "/v1/me/export", operation_id = "export_me", tag = "sessions",
-    responses((status = 200, description = "All of it", body = Export)))]
+    responses((status = 200, description = "The personal data", body = Export)))]
 pub(crate) async fn export_me(State(gateway): State<Gateway>, identity: Identity) -> Result<Response, Problem> {
     let data = gateway.read_side.personal_data(identity.tenant(), identity.subject()).await?;
     let me = me(&gateway, &identity, data.account.as_ref());

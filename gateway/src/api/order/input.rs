@@ -24,29 +24,29 @@ use crate::{
 #[into_params(parameter_in = Query)]
 #[allow(dead_code, reason = "the fields describe the parameters")]
 pub(crate) struct OrderQuery {
-    /// Only those that are meant: by their number, with or without `#`, or by words that are parts of the buyer's e-mail
-    /// address or name, or of the title or sku of what was bought. Case and accents do not matter.
+    /// Search text: an order number, with or without `#`, or words that are parts of the buyer's e-mail address or
+    /// name, or of the title or SKU of a line. Case and accents are ignored.
     #[param(max_length = 255, nullable = false)]
     pub(super) query: Option<String>,
-    /// Only those whose money or goods stand so.
+    /// Only orders in this payment or fulfilment state.
     #[param(
         pattern = "^(authorized|paid|partially_refunded|refunded|failed|unfulfilled|partially_fulfilled|fulfilled|cancelled)$",
         nullable = false
     )]
     state: Option<String>,
-    /// Only those whose money stands so.
+    /// Only orders in this payment state.
     #[param(pattern = "^(authorized|paid|partially_refunded|refunded|failed)$", nullable = false)]
     payment_state: Option<String>,
-    /// Only those whose goods stand so.
+    /// Only orders in this fulfilment state.
     #[param(pattern = "^(unfulfilled|partially_fulfilled|fulfilled|cancelled)$", nullable = false)]
     fulfillment_state: Option<String>,
-    /// In which order; `-` in front of it is for the newest or largest first. The total is compared in minor units.
+    /// The sort order. A leading `-` sorts the newest or largest first. Totals are compared in minor units.
     #[param(pattern = "^(placed_at|-placed_at|total|-total)$", nullable = false)]
     sort: Option<String>,
-    /// How many items at the most.
+    /// The maximum number of items.
     #[param(minimum = 1, maximum = 200, default = 50, nullable = false)]
     limit: Option<u32>,
-    /// Where to go on: `next_cursor` of the page before.
+    /// The `next_cursor` of the previous page.
     #[param(max_length = 256, nullable = false)]
     cursor: Option<String>,
     #[param(ignore)]
@@ -68,13 +68,13 @@ impl FromQuery for OrderQuery {
             filter.payment_state = payment_state(text);
             filter.fulfillment_state = fulfillment_state(text);
             if filter.payment_state.is_none() && filter.fulfillment_state.is_none() {
-                faults.add("?state", FieldCode::WrongType, "is no state of a payment or of goods");
+                faults.add("?state", FieldCode::WrongType, "is not a payment or fulfilment state");
             }
         }
         if let Some(text) = parameters.text("payment_state") {
             let state = payment_state(text);
             if state.is_none() {
-                faults.add("?payment_state", FieldCode::WrongType, "is no state of a payment");
+                faults.add("?payment_state", FieldCode::WrongType, "is not a payment state");
             }
             filter.is_impossible |= filter.payment_state.is_some() && filter.payment_state != state;
             filter.payment_state = state;
@@ -82,7 +82,7 @@ impl FromQuery for OrderQuery {
         if let Some(text) = parameters.text("fulfillment_state") {
             let state = fulfillment_state(text);
             if state.is_none() {
-                faults.add("?fulfillment_state", FieldCode::WrongType, "is no state of goods");
+                faults.add("?fulfillment_state", FieldCode::WrongType, "is not a fulfilment state");
             }
             filter.is_impossible |= filter.fulfillment_state.is_some() && filter.fulfillment_state != state;
             filter.fulfillment_state = state;
@@ -127,14 +127,14 @@ fn fulfillment_state(text: &str) -> Option<FulfillmentState> {
     }
 }
 
-/// Why an order is called off.
+/// The reason of a cancellation.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Cancellation {
-    /// Why, for the merchant's books. No personal data.
+    /// The reason, for the merchant's records. No personal data.
     #[schema(max_length = 500)]
     pub(super) reason: String,
-    /// Whether its units come back to the inventory, all that are not refunded by line.
+    /// Whether to return the units to the inventory, except those that were refunded by line.
     pub(super) restock: Option<bool>,
 }
 
@@ -146,7 +146,7 @@ impl Cancellation {
     }
 }
 
-/// Money to be given back: an amount, or what units of lines cost.
+/// A refund of an amount, or of units of lines.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewRefund {
@@ -154,30 +154,30 @@ pub(crate) struct NewRefund {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<AmountSchema>)]
     amount: Option<MoneyWire>,
-    /// In place of an amount: units of these lines.
+    /// The units to refund, instead of an amount.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(min_items = 1, max_items = 100)]
     lines: Option<Vec<NewLineRefund>>,
-    /// Why, for the merchant's books. No personal data.
+    /// The reason, for the merchant's records. No personal data.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 500)]
     reason: Option<String>,
-    /// With an amount: whether the order's units come back to the inventory, all of them; only with a refund of all that is
-    /// left. With lines: whether those come back that do not say so themselves.
+    /// With an amount: whether to return all units of the order to the inventory, which requires a refund of the full
+    /// remaining amount. With lines: the default of the lines' `restock`.
     restock: Option<bool>,
 }
 
-/// Units of a line to be refunded.
+/// Units of a line to refund.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewLineRefund {
     /// The line's `id`.
     #[schema(value_type = IdSchema)]
     line_id: OrderLineId,
-    /// How many units.
+    /// The quantity.
     #[schema(minimum = 1, maximum = 100_000_000)]
     quantity: i64,
-    /// Whether they come back to the inventory.
+    /// Whether to return the units to the inventory.
     restock: Option<bool>,
 }
 
@@ -195,12 +195,12 @@ impl NewRefund {
         let restock = self.restock.unwrap_or(false);
         let refund = match (&self.amount, &self.lines) {
             (Some(wire), None) => {
-                faults.check("/amount/amount", wire.amount > 0, "must be more than nothing");
+                faults.check("/amount/amount", wire.amount > 0, "must be greater than zero");
                 let amount = wire.read("/amount", &mut faults);
                 amount.map(|amount| Refund::Amount { amount, reason, restock })
             }
             (None, Some(lines)) => {
-                faults.check("/lines", (1..=LINES_MAX).contains(&lines.len()), "names from 1 to 100 lines");
+                faults.check("/lines", (1..=LINES_MAX).contains(&lines.len()), "must have between 1 and 100 lines");
                 let lines = lines.iter().take(LINES_MAX).enumerate().map(|(index, line)| {
                     let quantity = faults.range(format!("/lines/{index}/quantity"), Quantity::new(line.quantity));
                     quantity.map(|quantity| (line.line_id, quantity, line.restock.unwrap_or(restock)))
@@ -208,7 +208,7 @@ impl NewRefund {
                 all_of(lines).map(|lines| Refund::Lines { lines, reason })
             }
             (Some(_), Some(_)) => {
-                faults.add("/lines", FieldCode::Unknown, "stands in place of amount");
+                faults.add("/lines", FieldCode::Unknown, "cannot be combined with amount");
                 None
             }
             (None, None) => faults.present("/amount", None),
@@ -217,27 +217,27 @@ impl NewRefund {
     }
 }
 
-/// A parcel to be sent.
+/// A new fulfillment.
 #[derive(Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewFulfillment {
-    /// What is in it; everything that is still to be sent when it is left out.
+    /// The units to ship. The default is all units that are still to be shipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(min_items = 1, max_items = 100)]
     lines: Option<Vec<NewFulfillmentLine>>,
-    /// Where it can be followed.
+    /// The tracking code or link.
     #[schema(max_length = 500)]
     tracking: Option<String>,
 }
 
-/// Units of a line to be sent.
+/// Units of a line to ship.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewFulfillmentLine {
     /// The line's `id`.
     #[schema(value_type = IdSchema)]
     line_id: OrderLineId,
-    /// How many units.
+    /// The quantity.
     #[schema(minimum = 1, maximum = 100_000_000)]
     quantity: i64,
 }
@@ -251,7 +251,7 @@ impl NewFulfillment {
         let lines = match &self.lines {
             None => Some(None),
             Some(lines) => {
-                faults.check("/lines", (1..=LINES_MAX).contains(&lines.len()), "names from 1 to 100 lines");
+                faults.check("/lines", (1..=LINES_MAX).contains(&lines.len()), "must have between 1 and 100 lines");
                 let lines = lines.iter().take(LINES_MAX).enumerate().map(|(index, line)| {
                     let quantity = faults.range(format!("/lines/{index}/quantity"), Quantity::new(line.quantity));
                     quantity.map(|quantity| (line.line_id, quantity))
@@ -263,11 +263,11 @@ impl NewFulfillment {
     }
 }
 
-/// Where a parcel can be followed.
+/// The tracking of a parcel.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TrackingPatch {
-    /// A code or a link; null or an empty text takes it away.
+    /// A code or a link. Null or an empty string removes it.
     #[serde(deserialize_with = "present")]
     #[schema(max_length = 500, required = true)]
     tracking: Option<String>,

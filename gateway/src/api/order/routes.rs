@@ -30,7 +30,7 @@ use crate::{
 pub(crate) struct OrderPage {
     /// The orders, newest first.
     items: Vec<OrderWire>,
-    /// What to send as `cursor` for the next page; null at the end.
+    /// The `cursor` of the next page. Null on the last page.
     next_cursor: Option<String>,
 }
 
@@ -41,7 +41,7 @@ const ACCESS_BYTES_MAX: usize = 64;
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Access {
-    /// From the order's `access_url`: whoever has it sees the order, without what is personal.
+    /// The token from the order's `access_url`, which shows the order without personal data.
     #[param(max_length = 64, nullable = false)]
     access: Option<String>,
 }
@@ -51,7 +51,11 @@ impl FromQuery for Access {
 
     fn read(parameters: &Parameters, faults: &mut Faults) -> Option<Self> {
         let access = parameters.text("access");
-        faults.check("?access", access.is_none_or(|text| text.len() <= ACCESS_BYTES_MAX), "is longer than any was");
+        faults.check(
+            "?access",
+            access.is_none_or(|text| text.len() <= ACCESS_BYTES_MAX),
+            "is not a valid access token",
+        );
         Some(Self { access: access.map(str::to_owned) })
     }
 }
@@ -73,9 +77,9 @@ async fn write(gateway: &Gateway, tenant: &TenantId, view: &OrderView) -> Result
     Ok(OrderWire::of(gateway, &gateway.shop_url(tenant).await?, tenant, view, contact.as_ref()))
 }
 
-/// Orders, newest first unless another order is asked for
+/// List orders
 ///
-/// Buyers see their own, vendors all. A new one may be missing for a moment.
+/// Newest first by default. Buyers see their own, vendors all. A new order may take a moment to appear.
 #[utoipa::path(get, path = "/v1/orders", operation_id = "list_orders", tag = "orders", params(OrderQuery),
     responses((status = 200, description = "A page of orders", body = OrderPage)))]
 pub(crate) async fn list_orders(
@@ -103,7 +107,7 @@ pub(crate) async fn list_orders(
     Ok(ok(&PageWire::<OrderWire> { items, next_cursor: page.next.map(|cursor| cursor.to_string()) }))
 }
 
-/// An order
+/// Get an order
 #[utoipa::path(get, path = "/v1/orders/{id}", operation_id = "get_order", tag = "orders", security((), ("bearer" = [])),
     params(("id" = IdSchema, Path, description = "The order."), Access, ShopHeader),
     responses((status = 200, description = "The order", body = OrderWire)))]
@@ -130,9 +134,9 @@ pub(crate) async fn get_order(
     Ok(ok(&OrderWire::of(&gateway, &gateway.shop_url(tenant).await?, tenant, &view, None)))
 }
 
-/// Call an order off
+/// Cancel an order
 ///
-/// The rest of its money is given back: answered when it is. Not once it is on its way.
+/// Refunds the remaining amount; the response is sent after the refund. Not possible after a parcel has been sent.
 #[utoipa::path(post, path = "/v1/orders/{id}/cancel", operation_id = "cancel_order", tag = "orders",
     security(("bearer" = ["vendor"])), params(("id" = IdSchema, Path, description = "The order."), KeyHeader),
     request_body(content = Cancellation, example = json!({"reason": "out of stock", "restock": false})),
@@ -152,14 +156,14 @@ pub(crate) async fn cancel_order(
     Ok(replayed(ok(&write(&gateway, vendor.0.tenant(), &view).await?), duplicate))
 }
 
-/// Give money back
+/// Refund an order
 ///
-/// An amount, or what units of lines cost: their price and their share of the tax, and with the last unit the shipping
-/// too. Never more than was paid, over all refunds. Answered when the money is back.
+/// Refunds an amount, or units of lines: their price and share of the tax, and with the last unit the shipping. All
+/// refunds together cannot exceed the paid amount. The response is sent after the refund.
 ///
-/// Of lines, those with `restock` come back to the inventory. Units that were not sent yet are refunded first, and are not
-/// sent any more. With an `amount`, `restock` takes all units of the order back, so it goes only with a refund of all that
-/// is left: `not_allowed` otherwise.
+/// Lines with `restock` return their units to the inventory. Units that are not shipped yet are refunded first, and are
+/// no longer shipped. With an `amount`, `restock` returns all units of the order, so it requires a refund of the full
+/// remaining amount; otherwise the response is `not_allowed`.
 #[utoipa::path(post, path = "/v1/orders/{id}/refunds", operation_id = "create_refund", tag = "orders",
     security(("bearer" = ["vendor"])), params(("id" = IdSchema, Path, description = "The order."), KeyHeader),
     request_body(content = NewRefund, example = json!({"amount": {"amount": 500, "currency": "USD"}, "reason": "scratched"})),
@@ -182,10 +186,10 @@ pub(crate) async fn create_refund(
     Ok(replayed(created(&format!("/v1/orders/{order}"), &wire), duplicate))
 }
 
-/// Send a parcel
+/// Create a fulfillment
 ///
-/// With units of some lines, or without `lines` with everything that is still to be sent. The buyer is sent a mail. Not
-/// once the units went back to the inventory; `busy` while a refund that takes them is in progress.
+/// Ships units of the given `lines`, or without `lines` all units that are still to be shipped. The buyer is notified
+/// by e-mail. Not possible for units that were returned to the inventory; `busy` while a refund of them is in progress.
 #[utoipa::path(post, path = "/v1/orders/{id}/fulfillments", operation_id = "create_fulfillment", tag = "orders",
     security(("bearer" = ["vendor"])), params(("id" = IdSchema, Path, description = "The order."), KeyHeader),
     request_body(content = NewFulfillment, example = json!({"tracking": "https://parcels.example/123"})),
@@ -206,9 +210,9 @@ pub(crate) async fn create_fulfillment(
     Ok(replayed(created(&format!("/v1/orders/{order}"), &wire), duplicate))
 }
 
-/// Correct the tracking of a parcel
+/// Update the tracking of a fulfillment
 ///
-/// The buyer is sent a mail when it changes.
+/// The buyer is notified by e-mail of a change.
 #[utoipa::path(patch, path = "/v1/orders/{id}/fulfillments/{fulfillment_id}", operation_id = "update_fulfillment", tag = "orders",
     security(("bearer" = ["vendor"])), params(("id" = IdSchema, Path, description = "The order."),
         ("fulfillment_id" = IdSchema, Path, description = "The parcel."), OptionalKeyHeader),

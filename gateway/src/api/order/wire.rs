@@ -19,62 +19,62 @@ use crate::{
     wire::{IdSchema, MoneyWire, OptionValueWire, SkuSchema},
 };
 
-/// What was bought.
+/// An order.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Order)]
 pub(crate) struct OrderWire {
     /// Its id.
     #[schema(value_type = IdSchema)]
     id: OrderId,
-    /// Its number, for people.
+    /// The order number.
     #[schema(pattern = "^[0-9A-HJKMNP-TV-Z]{8}$")]
     number: String,
-    /// Where its money stands.
+    /// The payment state.
     #[schema(value_type = String, pattern = "^(authorized|paid|partially_refunded|refunded|failed)$")]
     payment_state: &'static str,
-    /// Where its goods stand.
+    /// The fulfilment state.
     #[schema(value_type = String, pattern = "^(unfulfilled|partially_fulfilled|fulfilled|cancelled)$")]
     fulfillment_state: &'static str,
-    /// What was bought.
+    /// An order.
     lines: Vec<OrderLineWire>,
-    /// For how much.
+    /// The price.
     totals: OrderTotalsWire,
-    /// The checkout that placed it.
+    /// The checkout.
     #[schema(value_type = IdSchema)]
     checkout_id: CheckoutId,
-    /// A page that shows it to whoever has the address, without what is personal.
+    /// A page that shows the order without personal data to anyone who has the link.
     access_url: String,
-    /// Where the receipt went; absent once erased.
+    /// The e-mail address of the receipt. Absent after erasure.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     email: Option<String>,
-    /// Where the parcel goes; absent once erased.
+    /// The shipping address. Absent after erasure.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>, nullable = false)]
     shipping_address: Option<Map<String, Value>>,
-    /// The address as labels have it, line by line, the country's code last; absent once erased.
+    /// The address as the lines of a label, the country code last. Absent after erasure.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     shipping_lines: Option<Vec<String>>,
-    /// Its parcels, oldest first.
+    /// The fulfillments, oldest first.
     #[schema(max_items = 100)]
     fulfillments: Vec<FulfillmentWire>,
-    /// Where its newest parcel can be followed.
+    /// The tracking code or link of the newest parcel.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     tracking: Option<String>,
-    /// When it was placed.
+    /// The time at which the order was placed.
     #[schema(value_type = String, format = DateTime)]
     placed_at: Timestamp,
-    /// When it was paid.
+    /// The payment time.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
     paid_at: Option<Timestamp>,
-    /// When the last of it was sent.
+    /// The time at which the last parcel was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
     fulfilled_at: Option<Timestamp>,
-    /// When it was called off.
+    /// The cancellation time.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
     cancelled_at: Option<Timestamp>,
@@ -87,29 +87,29 @@ pub(crate) struct OrderLineWire {
     /// Its id.
     #[schema(value_type = IdSchema)]
     id: OrderLineId,
-    /// What.
+    /// The SKU.
     #[schema(value_type = SkuSchema)]
     sku: Sku,
-    /// The product that it belonged to.
+    /// The product.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<IdSchema>, nullable = false)]
     product_id: Option<ProductId>,
-    /// What it was called.
+    /// The title at the time of purchase.
     title: String,
-    /// How many units.
+    /// The quantity.
     #[schema(minimum = 1)]
     quantity: u64,
-    /// For how much each.
+    /// The unit price.
     unit_price: MoneyWire,
-    /// The variant's options, as they were when it was bought.
+    /// The variant's options at the time of purchase.
     options: Vec<OptionValueWire>,
-    /// Units in parcels.
+    /// Units shipped.
     fulfilled_quantity: u64,
-    /// Units that were refunded by line. Those that were not sent by then are not sent any more.
+    /// Units refunded by line. Units that were not shipped before the refund are no longer shipped.
     refunded_quantity: u64,
-    /// Units that are still to be sent.
+    /// Units still to be shipped.
     remaining_quantity: u64,
-    /// The claim that it was bought by.
+    /// The claim.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     claim_id: Option<String>,
@@ -122,17 +122,17 @@ pub(crate) struct FulfillmentWire {
     /// Its id.
     #[schema(value_type = IdSchema)]
     id: FulfillmentId,
-    /// What is in it.
+    /// The lines.
     #[schema(max_items = 100)]
     lines: Vec<FulfillmentLineWire>,
-    /// Where it can be followed.
+    /// The tracking code or link.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     tracking: Option<String>,
-    /// When it was sent.
+    /// The time at which the parcel was sent.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
-    /// When its tracking was corrected last.
+    /// The time of the last change of the tracking.
     #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
 }
@@ -144,24 +144,24 @@ pub(crate) struct FulfillmentLineWire {
     /// The order's line.
     #[schema(value_type = IdSchema)]
     line_id: OrderLineId,
-    /// How many units.
+    /// The quantity.
     #[schema(minimum = 1)]
     quantity: u64,
 }
 
-/// What an order comes to.
+/// The totals of an order.
 #[derive(Serialize, ToSchema)]
 #[schema(as = OrderTotals)]
 pub(crate) struct OrderTotalsWire {
-    /// The lines.
+    /// The sum of the lines.
     subtotal: MoneyWire,
-    /// Getting it there.
+    /// The shipping cost.
     shipping: MoneyWire,
-    /// Taxes.
+    /// The tax.
     tax: MoneyWire,
-    /// All of it.
+    /// The total.
     total: MoneyWire,
-    /// What was given back.
+    /// The refunded amount.
     refunded: MoneyWire,
 }
 

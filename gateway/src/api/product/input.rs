@@ -19,45 +19,45 @@ use crate::{
     wire::{IdSchema, MoneyWire, PriceSchema, SkuSchema, price_in, read_sku},
 };
 
-/// A product to be made.
+/// A new product.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewProduct)]
 pub(crate) struct NewProductBody {
-    /// Its name in URLs: lower-case letters, digits, `-` and `_`. Follows from the title when it is left out.
+    /// The name in URLs: lower-case letters, digits, `-` and `_`. The default is derived from the title.
     #[schema(min_length = 1, max_length = 255)]
     handle: Option<String>,
-    /// What it is called.
+    /// The title.
     #[schema(min_length = 1, max_length = 255, pattern = "[^\\s\\u0000-\\u001f\\u007f-\\u009f]")]
     title: String,
-    /// What is said of it, as HTML. Whatever could act on a page is taken out.
+    /// The description, as HTML. Active content is removed.
     #[schema(max_length = 524_288)]
     description_html: Option<String>,
-    /// Who makes it.
+    /// The vendor.
     #[schema(max_length = 255)]
     vendor: Option<String>,
-    /// What kind of thing it is.
+    /// The product type.
     #[serde(rename = "type")]
     #[schema(max_length = 255)]
     kind: Option<String>,
-    /// Words to find it by, without commas.
+    /// Tags for search, without commas.
     #[schema(max_items = 250, max_length = 255, pattern = "^[^,]*[^,\\s\\u0000-\\u001f\\u007f-\\u009f][^,]*$")]
     tags: Option<Vec<String>>,
-    /// How it looks, in order.
+    /// The images, in order.
     #[schema(max_items = 250)]
     images: Option<Vec<NewImage>>,
-    /// What its variants differ in: size, colour, … None for a product with one variant.
+    /// The options in which the variants differ, such as size and colour. None for a product with one variant.
     #[schema(max_items = 3, max_length = 255, pattern = "[^\\s\\u0000-\\u001f\\u007f-\\u009f]")]
     options: Option<Vec<String>>,
-    /// Whether it is in the shop; active when it is left out.
+    /// The status. The default is active.
     #[schema(value_type = Option<String>, pattern = "^(active|draft|archived)$")]
     status: Option<Status>,
-    /// Its variants. All prices are in one currency.
+    /// The variants. All prices have the same currency.
     #[schema(min_items = 1, max_items = 2048)]
     variants: Vec<NewVariantBody>,
 }
 
-/// A variant to be made.
+/// A new variant.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewVariant)]
@@ -68,7 +68,7 @@ pub(crate) struct NewVariantBody {
     /// A value for each of the product's options.
     #[schema(max_items = 3, max_length = 255, pattern = "[^\\s\\u0000-\\u001f\\u007f-\\u009f]")]
     options: Option<Vec<String>>,
-    /// For how much.
+    /// The price.
     #[schema(value_type = PriceSchema)]
     price: MoneyWire,
     /// What it costs elsewhere, for show.
@@ -80,7 +80,7 @@ pub(crate) struct NewVariantBody {
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewImage {
-    /// Its address: `https://…`, `http://…`, or a path on this server. Taken under the name `url` as well.
+    /// The URL: `https://…`, `http://…`, or a path on this server. `url` is accepted as an alias.
     #[schema(
         min_length = 1,
         max_length = 2048,
@@ -88,68 +88,68 @@ pub(crate) struct NewImage {
     )]
     #[serde(alias = "url")]
     src: String,
-    /// What it shows, in words.
+    /// The alternative text.
     #[schema(max_length = 512)]
     alt: Option<String>,
-    /// The SKUs of the variants that it shows, as the request leaves them. Left out: those that the image with this
-    /// address shows already.
+    /// The SKUs of the variants that the image shows, as they are after this request. The default is the current
+    /// assignment of the image with this URL.
     // Newer than the other fields: a null for it would change the fingerprints of requests to earlier versions.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<SkuSchema>>, max_items = 2048)]
     variant_skus: Option<Vec<String>>,
 }
 
-/// Changes of a product; what is left out stays.
+/// Changes of a product. Omitted fields are unchanged.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ProductPatch {
-    /// What it is called.
+    /// The title.
     #[schema(min_length = 1, max_length = 255, pattern = "[^\\s\\u0000-\\u001f\\u007f-\\u009f]")]
     title: Option<String>,
-    /// What is said of it, as HTML.
+    /// The description, as HTML.
     #[schema(max_length = 524_288)]
     description_html: Option<String>,
-    /// Who makes it.
+    /// The vendor.
     #[schema(max_length = 255)]
     vendor: Option<String>,
-    /// What kind of thing it is.
+    /// The product type.
     #[serde(rename = "type")]
     #[schema(max_length = 255)]
     kind: Option<String>,
-    /// All its tags.
+    /// All tags.
     #[schema(max_items = 250, max_length = 255, pattern = "^[^,]*[^,\\s\\u0000-\\u001f\\u007f-\\u009f][^,]*$")]
     tags: Option<Vec<String>>,
-    /// All its images, in order.
+    /// All images, in order.
     #[schema(max_items = 250)]
     images: Option<Vec<NewImage>>,
     /// The names of its options.
     #[schema(max_items = 3, max_length = 255, pattern = "[^\\s\\u0000-\\u001f\\u007f-\\u009f]")]
     options: Option<Vec<String>>,
-    /// Whether it is in the shop.
+    /// The status.
     #[schema(value_type = Option<String>, pattern = "^(active|draft|archived)$")]
     status: Option<Status>,
-    /// Changes of variants, and new ones.
+    /// Changed and new variants.
     #[schema(max_items = 2048)]
     variants: Option<Vec<VariantPatch>>,
-    /// Variants that go.
+    /// The variants to remove.
     #[schema(value_type = Option<Vec<IdSchema>>, max_items = 2048)]
     remove_variants: Option<Vec<VariantId>>,
 }
 
-/// Changes of a variant, or a new one.
+/// A changed or new variant.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct VariantPatch {
     /// Which; a new one when it is left out.
     #[schema(value_type = Option<IdSchema>)]
     id: Option<VariantId>,
-    /// What is counted.
+    /// The SKU.
     #[schema(value_type = Option<SkuSchema>)]
     sku: Option<String>,
     /// A value for each of the product's options.
     #[schema(max_items = 3, max_length = 255, pattern = "[^\\s\\u0000-\\u001f\\u007f-\\u009f]")]
     options: Option<Vec<String>>,
-    /// For how much.
+    /// The price.
     #[schema(value_type = Option<PriceSchema>)]
     price: Option<MoneyWire>,
     /// What it costs elsewhere; null takes it away.
@@ -190,7 +190,7 @@ fn description(html: &str, faults: &mut Faults) -> Option<SafeHtml> {
 }
 
 fn images(images: &[NewImage], faults: &mut Faults) -> Vec<ImageEdit> {
-    faults.check("/images", images.len() <= IMAGES_MAX, "has at most 250 images");
+    faults.check("/images", images.len() <= IMAGES_MAX, "must have at most 250 images");
     let image = |(image, position): (&NewImage, u32)| ImageEdit {
         src: image.src.clone(),
         alt: image.alt.clone().unwrap_or_default(),
@@ -202,7 +202,7 @@ fn images(images: &[NewImage], faults: &mut Faults) -> Vec<ImageEdit> {
 
 fn variant_skus(skus: &[String], image: u32, faults: &mut Faults) -> Vec<Sku> {
     let at = format!("/images/{image}/variant_skus");
-    faults.check(&at, skus.len() <= VARIANTS_MAX, "has at most 2048 skus");
+    faults.check(&at, skus.len() <= VARIANTS_MAX, "must have at most 2048 SKUs");
     let skus = skus.iter().take(VARIANTS_MAX).enumerate();
     skus.filter_map(|(index, sku)| read_sku(sku, &format!("{at}/{index}"), faults)).collect()
 }
@@ -212,7 +212,7 @@ fn handle(said: Option<&str>, title: &str, faults: &mut Faults) -> Option<Handle
         Some(handle) => faults.range("/handle", Handle::new(handle)),
         None => faults.range(
             "/title",
-            Handle::from_title(title).map_err(|_| "has no letter or digit to make a handle of: give a handle"),
+            Handle::from_title(title).map_err(|_| "must contain a letter or a digit, unless a handle is given"),
         ),
     }
 }
@@ -224,7 +224,11 @@ impl NewProductBody {
         let handle = handle(self.handle.as_deref(), &self.title, &mut faults);
         let description = description(self.description_html.as_deref().unwrap_or(""), &mut faults);
         let images = images(self.images.as_deref().unwrap_or_default(), &mut faults);
-        faults.check("/variants", (1..=VARIANTS_MAX).contains(&self.variants.len()), "has from 1 to 2048 variants");
+        faults.check(
+            "/variants",
+            (1..=VARIANTS_MAX).contains(&self.variants.len()),
+            "must have between 1 and 2048 variants",
+        );
         let mut currency = None;
         let variants = self.variants.iter().take(VARIANTS_MAX).enumerate();
         let variants = all_of(
@@ -271,9 +275,9 @@ impl ProductPatch {
         let description = self.description_html.as_deref().and_then(|html| description(html, &mut faults));
         let images = self.images.as_deref().map(|list| images(list, &mut faults));
         let variants = self.variants.as_deref().unwrap_or_default();
-        faults.check("/variants", variants.len() <= VARIANTS_MAX, "has at most 2048 variants");
+        faults.check("/variants", variants.len() <= VARIANTS_MAX, "must have at most 2048 variants");
         let remove = self.remove_variants.clone().unwrap_or_default();
-        faults.check("/remove_variants", remove.len() <= VARIANTS_MAX, "has at most 2048 variants");
+        faults.check("/remove_variants", remove.len() <= VARIANTS_MAX, "must have at most 2048 variants");
         let mut currency = None;
         let variants = variants.iter().take(VARIANTS_MAX).enumerate();
         let variants = variants
@@ -300,7 +304,7 @@ impl VariantPatch {
     fn read(&self, at: &str, currency: &mut Option<Currency>, faults: &mut Faults) -> VariantEdit {
         let sku = self.sku.as_deref().and_then(|sku| read_sku(sku, &format!("{at}/sku"), faults));
         if self.id.is_none() && self.price.is_none() {
-            faults.add(format!("{at}/price"), FieldCode::Missing, "a new variant needs a price");
+            faults.add(format!("{at}/price"), FieldCode::Missing, "is required for a new variant");
         }
         let price = self.price.as_ref().and_then(|price| price_in(price, &format!("{at}/price"), currency, faults));
         let compare_at = self.compare_at_price.as_ref().map(|price| {

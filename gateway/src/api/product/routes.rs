@@ -33,9 +33,10 @@ const FILTER_CHARS_MAX: usize = 255;
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "describes `PageWire<ProductSummaryWire>`")]
 pub(crate) struct ProductPage {
-    /// The products, newest first. There may be fewer than `limit` before the end: a page has at most half a megabyte.
+    /// The products, newest first. A page may have fewer than `limit` items, because its size is limited to half a
+    /// megabyte.
     items: Vec<ProductSummaryWire>,
-    /// What to send as `cursor` for the next page; null at the end.
+    /// The `cursor` of the next page. Null on the last page.
     next_cursor: Option<String>,
 }
 
@@ -44,34 +45,35 @@ pub(crate) struct ProductPage {
 #[into_params(parameter_in = Query)]
 #[allow(dead_code, reason = "the fields describe the parameters")]
 pub(crate) struct ProductQuery {
-    /// Words; each begins a word of the title, the vendor, the type or a tag.
+    /// Search words. Each is the beginning of a word of the title, vendor, type or a tag.
     #[param(max_length = 255, nullable = false)]
     query: Option<String>,
     /// The product with this handle.
     #[param(max_length = 255, nullable = false)]
     handle: Option<String>,
-    /// The product that has a variant with this SKU.
+    /// The product with a variant of this SKU.
     #[param(max_length = 255, nullable = false)]
     sku: Option<String>,
-    /// This type, in any case.
+    /// Products of this type, ignoring case.
     #[param(rename = "type", max_length = 255, nullable = false)]
     kind: Option<String>,
-    /// With this tag, in any case.
+    /// Products with this tag, ignoring case.
     #[param(max_length = 255, nullable = false)]
     tag: Option<String>,
-    /// This vendor, in any case.
+    /// Products of this vendor, ignoring case.
     #[param(max_length = 255, nullable = false)]
     vendor: Option<String>,
-    /// With this status; for vendors, all others see active ones.
+    /// Products with this status. For vendors; others see active products only.
     #[param(pattern = "^(active|draft|archived)$", nullable = false)]
     status: Option<String>,
-    /// In which order; `-` in front of it is for the largest or newest first. The price is the lowest of a product's variants.
+    /// The sort order. A leading `-` sorts the largest or newest first. The price is the lowest of a product's
+    /// variants.
     #[param(pattern = "^(created_at|-created_at|title|-title|price|-price|updated_at|-updated_at)$", nullable = false)]
     sort: Option<String>,
-    /// How many items at the most.
+    /// The maximum number of items.
     #[param(minimum = 1, maximum = 200, default = 50, nullable = false)]
     limit: Option<u32>,
-    /// Where to go on: `next_cursor` of the page before.
+    /// The `next_cursor` of the previous page.
     #[param(max_length = 256, nullable = false)]
     cursor: Option<String>,
     #[param(ignore)]
@@ -94,7 +96,7 @@ impl FromQuery for ProductQuery {
             "draft" => Some(Status::Draft),
             "archived" => Some(Status::Archived),
             _ => {
-                faults.add("?status", FieldCode::WrongType, "is active, draft or archived");
+                faults.add("?status", FieldCode::WrongType, "must be active, draft or archived");
                 None
             }
         });
@@ -153,10 +155,10 @@ async fn write(gateway: &Gateway, tenant: &TenantId, view: &ProductView) -> Resu
     Ok(ProductWire::of(view, |_, sku| available.get(sku).is_some_and(|&units| units > 0)))
 }
 
-/// Products, newest first unless another order is asked for
+/// List products
 ///
-/// Everyone sees active ones, vendors all. A change may be missing for a moment. Lists are summaries: the description, the
-/// other images and the options are in `get_product`.
+/// Newest first by default. Vendors see all products, others the active ones. A change may take a moment to appear.
+/// Items are summaries: `get_product` has the description, all images and the options.
 #[utoipa::path(get, path = "/v1/products", operation_id = "list_products", tag = "products", security((), ("bearer" = [])),
     params(ProductQuery, ShopHeader), responses((status = 200, description = "A page of products", body = ProductPage)))]
 pub(crate) async fn list_products(
@@ -191,11 +193,11 @@ pub(crate) async fn list_products(
     Ok(ok(&PageWire { items, next_cursor: page.next.map(|cursor| cursor.to_string()) }))
 }
 
-/// A product
+/// Get a product
 #[utoipa::path(get, path = "/v1/products/{id}", operation_id = "get_product", tag = "products", security((), ("bearer" = [])),
     params(("id" = IdSchema, Path, description = "The product."), ShopHeader, KnownHeader),
     responses((status = 200, description = "The product", body = ProductWire, headers(("ETag" = String))),
-        (status = 304, description = "It is as the caller knows it")))]
+        (status = 304, description = "Not modified")))]
 pub(crate) async fn get_product(
     State(gateway): State<Gateway>,
     arrival: Arrival,
@@ -212,10 +214,10 @@ pub(crate) async fn get_product(
     Ok(fresh(&known, &crate::wire::etag(view.version, &body), body, shop.identity.is_none()))
 }
 
-/// Make a product
+/// Create a product
 ///
-/// Its id follows from its handle, which follows from its title when it is left out. A variant without a SKU gets one. All
-/// of it has at most three megabytes of text (422), and the body at most eight (413).
+/// The id is derived from the handle, and a missing handle from the title. A variant without a SKU gets one. The text
+/// of a product is limited to three megabytes (422), and the body to eight (413).
 #[utoipa::path(post, path = "/v1/products", operation_id = "create_product", tag = "products", security(("bearer" = ["vendor"])),
     params(KeyHeader), request_body(content = NewProductBody, example = json!({"title": "Ocean Blue Shirt", "options": ["Size"],
         "variants": [{"options": ["S"], "sku": "SHIRT-S", "price": {"amount": 1999, "currency": "USD"}}]})),
@@ -270,10 +272,10 @@ async fn note(
     Ok(gateway.read_side.note_made_product(tenant, meta.command_id, product, gateway.now()).await?)
 }
 
-/// Change a product
+/// Update a product
 ///
-/// What is left out stays. Of its variants those that are named by `id` change, those without one are new, those in
-/// `remove_variants` go, and the others stay.
+/// Omitted fields are unchanged. Variants with an `id` are changed, variants without one are added, those in
+/// `remove_variants` are removed, and the others are unchanged.
 #[utoipa::path(patch, path = "/v1/products/{id}", operation_id = "update_product", tag = "products",
     security(("bearer" = ["vendor"])),
     params(("id" = IdSchema, Path, description = "The product."), VersionHeader, OptionalKeyHeader),
@@ -298,12 +300,12 @@ pub(crate) async fn update_product(
     Ok(replayed(ok(&write(&gateway, tenant, &view).await?), duplicate))
 }
 
-/// Take a product out of the shop
+/// Archive a product
 ///
-/// It is archived: it keeps its handle and its SKUs, and a change of `status` brings it back.
+/// An archived product keeps its handle and SKUs. A change of `status` restores it.
 #[utoipa::path(delete, path = "/v1/products/{id}", operation_id = "archive_product", tag = "products",
     security(("bearer" = ["vendor"])), params(("id" = IdSchema, Path, description = "The product."), OptionalKeyHeader),
-    responses((status = 204, description = "It is out of the shop"), (status = 409, description = "`busy`")))]
+    responses((status = 204, description = "The product is archived"), (status = 409, description = "`busy`")))]
 pub(crate) async fn archive_product(
     State(gateway): State<Gateway>,
     vendor: Vendor,

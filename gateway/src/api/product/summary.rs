@@ -19,36 +19,36 @@ pub(crate) struct ProductSummaryWire {
     /// Its id.
     #[schema(value_type = IdSchema)]
     id: ProductId,
-    /// Its name in URLs. Never changes.
+    /// The name in URLs. Immutable.
     handle: String,
-    /// What it is called.
+    /// The title.
     title: String,
-    /// Who makes it; may be empty.
+    /// The vendor. May be empty.
     vendor: String,
-    /// What kind of thing it is; may be empty.
+    /// The product type. May be empty.
     #[serde(rename = "type")]
     kind: String,
-    /// Words to find it by.
+    /// Tags for search.
     tags: Vec<String>,
-    /// Its first image, if it has any.
+    /// The first image, if any.
     #[schema(max_items = 1)]
     images: Vec<ImageWire>,
-    /// Whether it is in the shop.
+    /// The status.
     #[schema(value_type = String, pattern = "^(active|draft|archived)$")]
     status: Status,
-    /// Raised by each change: what `If-Match` takes.
+    /// The version, increased by each change. Used in `If-Match`.
     #[schema(minimum = 1)]
     version: u64,
-    /// Its first variants.
+    /// The first variants.
     #[schema(max_items = 100)]
     variants: Vec<VariantSummaryWire>,
-    /// How many variants it has.
+    /// The number of variants.
     #[schema(minimum = 1)]
     variants_count: u64,
-    /// When it was made.
+    /// The creation time.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
-    /// When it last changed.
+    /// The time of the last change.
     #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
 }
@@ -60,18 +60,18 @@ pub(crate) struct VariantSummaryWire {
     /// Its id.
     #[schema(value_type = IdSchema)]
     id: VariantId,
-    /// What is counted.
+    /// The SKU.
     #[schema(value_type = SkuSchema)]
     sku: Sku,
-    /// Its option values in one line; empty when the product has no options.
+    /// The option values in one line. Empty if the product has no options.
     title: String,
-    /// For how much.
+    /// The price.
     price: MoneyWire,
-    /// What it costs elsewhere.
+    /// The compare-at price.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     compare_at_price: Option<MoneyWire>,
-    /// Whether units are available; lags behind by a moment.
+    /// Whether units are available. May lag behind by a moment.
     in_stock: bool,
 }
 

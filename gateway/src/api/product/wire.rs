@@ -17,35 +17,35 @@ pub(crate) struct ProductWire {
     /// Its id.
     #[schema(value_type = IdSchema)]
     id: ProductId,
-    /// Its name in URLs. Never changes.
+    /// The name in URLs. Immutable.
     handle: String,
-    /// What it is called.
+    /// The title.
     title: String,
-    /// What is said of it: HTML without anything that could act on the page which shows it.
+    /// The description: HTML without active content.
     description_html: String,
-    /// Who makes it; may be empty.
+    /// The vendor. May be empty.
     vendor: String,
-    /// What kind of thing it is; may be empty.
+    /// The product type. May be empty.
     #[serde(rename = "type")]
     kind: String,
-    /// Words to find it by.
+    /// Tags for search.
     tags: Vec<String>,
-    /// How it looks, by position.
+    /// The images, by position.
     images: Vec<ImageWire>,
-    /// What its variants differ in.
+    /// The options in which the variants differ.
     options: Vec<OptionWire>,
-    /// Whether it is in the shop.
+    /// The status.
     #[schema(value_type = String, pattern = "^(active|draft|archived)$")]
     status: Status,
-    /// Raised by each change: what `If-Match` takes.
+    /// The version, increased by each change. Used in `If-Match`.
     #[schema(minimum = 1)]
     version: u64,
-    /// Its variants, at least one.
+    /// The variants, at least one.
     variants: Vec<VariantWire>,
-    /// When it was made.
+    /// The creation time.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
-    /// When it last changed.
+    /// The time of the last change.
     #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
 }
@@ -54,49 +54,49 @@ pub(crate) struct ProductWire {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Image)]
 pub(crate) struct ImageWire {
-    /// Its address.
+    /// The URL.
     pub(super) src: String,
-    /// What it shows, in words; may be empty.
+    /// The alternative text. May be empty.
     pub(super) alt: String,
-    /// Its place, from 1 on.
+    /// The position, starting at 1.
     pub(super) position: u32,
-    /// The SKUs of the variants that it shows; absent when it is of no one in particular, and in lists.
+    /// The SKUs of the variants that the image shows. Absent if it is not assigned to variants, and in lists.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<SkuSchema>, required = false, max_items = 2048)]
     pub(super) variant_skus: Vec<Sku>,
 }
 
-/// What variants differ in.
+/// An option of a product.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ProductOption)]
 pub(crate) struct OptionWire {
-    /// Its name: size, colour, …
+    /// The name, such as size or colour.
     name: String,
-    /// The values that variants have.
+    /// The values of the variants.
     values: Vec<String>,
 }
 
-/// A variant of a product: what has a SKU and a price.
+/// A variant of a product, with a SKU and a price.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Variant)]
 pub(crate) struct VariantWire {
     /// Its id.
     #[schema(value_type = IdSchema)]
     id: VariantId,
-    /// What is counted.
+    /// The SKU.
     #[schema(value_type = SkuSchema)]
     sku: Sku,
-    /// Its option values in one line; empty when the product has no options.
+    /// The option values in one line. Empty if the product has no options.
     title: String,
     /// A value for each of the product's options.
     options: Vec<String>,
-    /// For how much.
+    /// The price.
     price: MoneyWire,
-    /// What it costs elsewhere.
+    /// The compare-at price.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     compare_at_price: Option<MoneyWire>,
-    /// Whether units are available; lags behind by a moment.
+    /// Whether units are available. May lag behind by a moment.
     in_stock: bool,
 }
 

@@ -16,13 +16,13 @@ use crate::{
     wire::{IdSchema, created, done, ok},
 };
 
-/// Who starts a session: nobody in particular (`{}`: a guest), or someone with an account.
+/// The credentials of a sign-in. Empty (`{}`) for a guest.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewSession {
     /// The account's e-mail address.
     email: Option<String>,
-    /// Its password.
+    /// The account's password.
     password: Option<String>,
 }
 
@@ -31,16 +31,16 @@ pub(crate) struct NewSession {
 pub(crate) struct SessionWire {
     /// The access token: `Authorization: Bearer …`.
     token: String,
-    /// Buys the next token, once, at `POST /v1/sessions/refresh`.
+    /// The refresh token, which can be used once at `POST /v1/sessions/refresh`.
     refresh_token: String,
-    /// Who it is: the guest, or the account.
+    /// The subject of the guest or account.
     #[schema(value_type = IdSchema)]
     subject: String,
-    /// What it may do; absent for guests.
+    /// The role. Absent for guests.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, pattern = "^(customer|vendor|host|admin)$", nullable = false)]
     role: Option<Role>,
-    /// When the access token ends.
+    /// The time at which the access token expires.
     #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
 }
@@ -56,7 +56,7 @@ impl From<Grant> for SessionWire {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Renewal {
-    /// What the session was given last.
+    /// The session's current refresh token.
     #[schema(min_length = 1, max_length = 2048)]
     refresh_token: String,
 }
@@ -64,7 +64,8 @@ pub(crate) struct Renewal {
 pub(crate) fn refinements() -> Vec<Refinement> {
     let email =
         json!({"type": "string", "format": "email", "maxLength": 254, "description": "The account's e-mail address."});
-    let password = json!({"type": "string", "minLength": 1, "maxLength": 256, "description": "Its password."});
+    let password =
+        json!({"type": "string", "minLength": 1, "maxLength": 256, "description": "The account's password."});
     let account = json!({
         "type": "object", "title": "account", "required": ["email", "password"], "additionalProperties": false,
         "properties": {"email": email, "password": password}
@@ -78,11 +79,11 @@ pub(crate) fn refinements() -> Vec<Refinement> {
 
 /// Start a session
 ///
-/// Without an account it is a new guest's. With one it is a sign-in: what the guest of the bearer token has (carts,
-/// claims, checkouts) is the account's from then on, and every token of the guest ends.
+/// Without credentials, the session belongs to a new guest. With credentials, it is a sign-in: the carts, claims and
+/// checkouts of the bearer token's guest are transferred to the account, and the guest's tokens are revoked.
 ///
-/// After five wrong passwords the next one has to wait, a second at first and twice as long after each, up to 15 minutes:
-/// until then the answer is `too_many_attempts`, whatever the password.
+/// After five wrong passwords, further attempts are delayed: one second at first, twice as long after each, at most 15
+/// minutes. During the delay the response is `too_many_attempts`, whatever the password.
 #[utoipa::path(post, path = "/v1/sessions", operation_id = "create_session", tag = "sessions", security((), ("bearer" = [])),
     params(ShopHeader), request_body(content = NewSession, example = json!({})),
     responses((status = 201, description = "The session", body = SessionWire),
@@ -117,11 +118,12 @@ pub(crate) async fn create_session(
     Ok(created("/v1/me", &SessionWire::from(grant)))
 }
 
-/// Renew a session
+/// Refresh a session
 ///
-/// The refresh token is used up, and a new one comes with the new access token. Using one twice ends the session: one of
-/// the two who had it was not meant to. With an `Idempotency-Key`, an answer that was lost is asked for again: the same
-/// token and key give the same next refresh token for ten minutes, until that is used. The key must not be guessable.
+/// Exchanges the refresh token for a new access token and a new refresh token. Using a refresh token twice ends the
+/// session, because it may have been stolen. With an `Idempotency-Key`, a request whose response was lost can be
+/// repeated: the same token and key return the same refresh token for ten minutes or until that is used. The key must
+/// not be guessable.
 #[utoipa::path(post, path = "/v1/sessions/refresh", operation_id = "refresh_session", tag = "sessions", security(),
     params(OptionalKeyHeader), request_body = Renewal,
     responses((status = 200, description = "The session", body = SessionWire),
@@ -139,9 +141,9 @@ pub(crate) async fn refresh_session(
 
 /// End the session
 ///
-/// Its tokens are worthless from now on. A token that the command line made is worthless by itself.
+/// Revokes the session's tokens. A token that was created on the command line is revoked alone.
 #[utoipa::path(delete, path = "/v1/sessions/current", operation_id = "end_session", tag = "sessions",
-    responses((status = 204, description = "It has ended")))]
+    responses((status = 204, description = "The session has ended")))]
 pub(crate) async fn end_session(State(gateway): State<Gateway>, identity: Identity) -> Result<Response, Problem> {
     gateway.sessions.end_current(&identity, gateway.now()).await?;
     Ok(done())

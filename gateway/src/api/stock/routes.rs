@@ -24,25 +24,25 @@ use crate::{
 /// The maximum length of a reason in characters: a line in the merchant's books.
 const REASON_CHARS_MAX: usize = 255;
 
-/// The numbers of a SKU. `on_hand` = `available` + `held` + `allocated`.
+/// The stock levels of a SKU. `on_hand` = `available` + `held` + `allocated`.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Levels {
-    /// What is counted.
+    /// The SKU.
     #[schema(value_type = SkuSchema)]
     sku: Sku,
-    /// Units in the warehouse.
+    /// Units on hand.
     #[schema(maximum = 9_007_199_254_740_991u64)]
     on_hand: u64,
-    /// Units that can be reserved, or given to drops.
+    /// Units that can be reserved or allocated.
     #[schema(maximum = 9_007_199_254_740_991u64)]
     available: u64,
-    /// Units in checkouts.
+    /// Units held for checkouts.
     #[schema(maximum = 9_007_199_254_740_991u64)]
     held: u64,
-    /// Units that drops have, until they settle.
+    /// Units allocated to drops that have not settled.
     #[schema(maximum = 9_007_199_254_740_991u64)]
     allocated: u64,
-    /// Units ever sold, those taken back deducted.
+    /// Units sold, minus reversed sales.
     #[schema(maximum = 9_007_199_254_740_991u64)]
     sold: u64,
 }
@@ -54,27 +54,27 @@ impl Levels {
     }
 }
 
-/// A change of the units on hand: by so many, or to so many.
+/// A change of the units on hand, by or to a number.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewAdjustment {
-    /// So many more; fewer when negative.
+    /// The change in units. Negative numbers remove units.
     #[serde(skip_serializing_if = "Option::is_none")]
     delta: Option<i64>,
-    /// So many on hand.
+    /// The new number on hand.
     #[serde(skip_serializing_if = "Option::is_none")]
     set_to: Option<i64>,
-    /// How many are believed to be on hand: 409 `unexpected_level` when there are others.
+    /// The expected number on hand; 409 `unexpected_level` if it differs.
     #[serde(skip_serializing_if = "Option::is_none")]
     expected: Option<i64>,
-    /// Why, for the merchant's books.
+    /// The reason, for the merchant's records.
     reason: String,
 }
 
 pub(crate) fn refinements() -> Vec<Refinement> {
-    let reason = json!({"type": "string", "minLength": 1, "maxLength": REASON_CHARS_MAX, "description": "Why, for the merchant's books."});
+    let reason = json!({"type": "string", "minLength": 1, "maxLength": REASON_CHARS_MAX, "description": "The reason, for the merchant's records."});
     let units = |what: &str| json!({"type": "integer", "minimum": 0, "maximum": ON_HAND_MAX, "description": what});
-    let delta = json!({"type": "integer", "minimum": -(ON_HAND_MAX as i64), "maximum": ON_HAND_MAX, "description": "So many more; fewer when negative."});
+    let delta = json!({"type": "integer", "minimum": -(ON_HAND_MAX as i64), "maximum": ON_HAND_MAX, "description": "The change in units. Negative numbers remove units."});
     let by = json!({
         "type": "object", "title": "by", "required": ["delta", "reason"], "additionalProperties": false,
         "properties": {"delta": delta, "reason": reason}
@@ -82,8 +82,8 @@ pub(crate) fn refinements() -> Vec<Refinement> {
     let to = json!({
         "type": "object", "title": "to", "required": ["set_to", "expected", "reason"], "additionalProperties": false,
         "properties": {
-            "set_to": units("So many on hand."),
-            "expected": units("How many are believed to be on hand: 409 `unexpected_level` when there are others."),
+            "set_to": units("The new number on hand."),
+            "expected": units("The expected number on hand; 409 `unexpected_level` if it differs."),
             "reason": reason
         }
     });
@@ -97,24 +97,28 @@ impl NewAdjustment {
     pub(in crate::api) fn read(&self) -> Result<StockChange, Problem> {
         let mut faults = Faults::default();
         let length = self.reason.chars().count();
-        faults.check("/reason", (1..=REASON_CHARS_MAX).contains(&length), "has from 1 to 255 characters");
+        faults.check("/reason", (1..=REASON_CHARS_MAX).contains(&length), "must be between 1 and 255 characters long");
         let most = ON_HAND_MAX as i64;
         let change = match (self.delta, self.set_to) {
             (Some(delta), None) => {
-                faults.check("/delta", (-most..=most).contains(&delta), "is beyond what is counted");
+                faults.check("/delta", (-most..=most).contains(&delta), "exceeds the maximum number of units");
                 if self.expected.is_some() {
-                    faults.add("/expected", FieldCode::Unknown, "goes with set_to");
+                    faults.add("/expected", FieldCode::Unknown, "requires set_to");
                 }
                 Some(StockChange::By(delta))
             }
             (None, Some(units)) => {
                 let expected = faults.present("/expected", self.expected);
-                faults.check("/set_to", (0..=most).contains(&units), "lies from 0 to what is counted");
+                faults.check(
+                    "/set_to",
+                    (0..=most).contains(&units),
+                    "must be between 0 and the maximum number of units",
+                );
                 faults.check("/expected", expected.is_none_or(|units| units >= 0), "must not be negative");
                 Some(StockChange::To { units: units.unsigned_abs(), expected: expected.map(i64::unsigned_abs) })
             }
             (Some(_), Some(_)) => {
-                faults.add("/set_to", FieldCode::Unknown, "a change is by delta, or to set_to");
+                faults.add("/set_to", FieldCode::Unknown, "requires either delta or set_to");
                 None
             }
             (None, None) => faults.present("/delta", None),
@@ -123,13 +127,13 @@ impl NewAdjustment {
     }
 }
 
-/// A page of numbers.
+/// A page of stock levels.
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "describes `PageWire<Levels>`")]
 pub(crate) struct InventoryPage {
-    /// The numbers, in the order of the SKUs.
+    /// The stock levels, in the order of the SKUs.
     items: Vec<Levels>,
-    /// What to send as `cursor` for the next page; null at the end.
+    /// The `cursor` of the next page. Null on the last page.
     next_cursor: Option<String>,
 }
 
@@ -138,10 +142,10 @@ pub(crate) struct InventoryPage {
 #[into_params(parameter_in = Query)]
 #[allow(dead_code, reason = "the fields describe the parameters")]
 pub(crate) struct InventoryQuery {
-    /// How many items at the most.
+    /// The maximum number of items.
     #[param(minimum = 1, maximum = 200, default = 50, nullable = false)]
     limit: Option<u32>,
-    /// Where to go on: `next_cursor` of the page before, which is the last SKU on it.
+    /// The `next_cursor` of the previous page, which is its last SKU.
     #[param(value_type = Option<SkuSchema>, nullable = false)]
     cursor: Option<String>,
     #[param(ignore)]
@@ -158,12 +162,13 @@ impl FromQuery for InventoryQuery {
     }
 }
 
-/// The numbers of all SKUs, in their order
+/// List the stock levels of all SKUs
 ///
-/// Of those that belong to a product or were ever counted. The numbers may be some moments old.
+/// In the order of the SKUs. Includes SKUs that belong to a product or ever had stock. The levels may lag behind by a
+/// moment.
 #[utoipa::path(get, path = "/v1/inventory", operation_id = "list_inventory", tag = "inventory",
     security(("bearer" = ["vendor"])), params(InventoryQuery),
-    responses((status = 200, description = "A page of numbers", body = InventoryPage)))]
+    responses((status = 200, description = "A page of stock levels", body = InventoryPage)))]
 pub(crate) async fn list_inventory(
     State(gateway): State<Gateway>,
     vendor: Vendor,
@@ -180,10 +185,10 @@ fn key(sku: &Sku, vendor: &Vendor) -> EntityKey {
     sku.key(vendor.0.tenant())
 }
 
-/// The numbers of a SKU
+/// Get the stock levels of a SKU
 #[utoipa::path(get, path = "/v1/inventory/{sku}", operation_id = "get_inventory", tag = "inventory",
-    security(("bearer" = ["vendor"])), params(("sku" = SkuSchema, Path, description = "What is counted.")),
-    responses((status = 200, description = "The numbers", body = Levels)))]
+    security(("bearer" = ["vendor"])), params(("sku" = SkuSchema, Path, description = "The SKU.")),
+    responses((status = 200, description = "The stock levels", body = Levels)))]
 pub(crate) async fn get_inventory(
     State(gateway): State<Gateway>,
     arrival: Arrival,
@@ -195,13 +200,14 @@ pub(crate) async fn get_inventory(
     Ok(ok(&Levels::of(sku, levels(answered.reply)?)))
 }
 
-/// Change the units on hand
+/// Adjust the units on hand
 ///
-/// By `delta`, or to `set_to` when `expected` are on hand. Never below what is held and allocated.
+/// Changes the number by `delta`, or sets it to `set_to` if `expected` units are on hand. It cannot fall below the held
+/// and allocated units.
 #[utoipa::path(post, path = "/v1/inventory/{sku}/adjustments", operation_id = "adjust_inventory", tag = "inventory",
-    security(("bearer" = ["vendor"])), params(("sku" = SkuSchema, Path, description = "What is counted."), KeyHeader),
+    security(("bearer" = ["vendor"])), params(("sku" = SkuSchema, Path, description = "The SKU."), KeyHeader),
     request_body(content = NewAdjustment, example = json!({"delta": 10, "reason": "delivery"})),
-    responses((status = 200, description = "The numbers afterwards", body = Levels),
+    responses((status = 200, description = "The new stock levels", body = Levels),
         (status = 409, description = "`insufficient_available`, `unexpected_level`, `limit_exceeded`")))]
 pub(crate) async fn adjust_inventory(
     State(gateway): State<Gateway>,

@@ -48,7 +48,7 @@ async fn nobody_can_try_addresses_on_the_journal_and_who_is_erased_loses_the_let
     let has = |id: u128| journal.windows(16).any(|bytes| bytes == id.to_be_bytes());
     assert!(has(contact.0), "the search works");
     let spells = |text: &str| journal.windows(text.len()).any(|bytes| bytes == text.as_bytes());
-    assert!(spells(engine::payment::SEALED_TOKEN_PREFIX) && !spells("tok_approve"), "means of payment are sealed");
+    assert!(spells(engine::payment::SEALED_TOKEN_PREFIX) && !spells("tok_approve"), "payment methods are encrypted");
     assert!(!has(ContactId::derive(&[b"contact", &checkout.to_bytes(), &said]).0));
     assert!(!has(Fingerprint::of(&parsed).0));
 
