@@ -442,7 +442,7 @@ fn starting_without_a_payment_provider_prints_a_warning() {
         line
     };
     let line = first_line("without", "false");
-    assert!(line.starts_with("warning: no payment provider is configured: nothing can be bought"), "{line}");
+    assert!(line.starts_with("warning: no payment provider is configured, so orders cannot be paid"), "{line}");
     let line = first_line("with", "true");
     assert!(line.starts_with("fusion serves on http://"), "{line}");
 }

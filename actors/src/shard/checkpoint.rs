@@ -58,7 +58,7 @@ pub const CHECKPOINT_FORMAT: u8 = 1;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CheckpointFault {
     /// A newer program version wrote it, and the log before it. This program must not skip it.
-    #[error("it has rules of version {found}, and this program knows {known}")]
+    #[error("it has rules of version {found}, but this program supports {known}")]
     NewerRules {
         /// The rules version of the checkpoint.
         found: u16,
@@ -66,7 +66,7 @@ pub enum CheckpointFault {
         known: u16,
     },
     /// This program does not know its format.
-    #[error("it has format {0}, and this program knows {CHECKPOINT_FORMAT}")]
+    #[error("it has format {0}, but this program supports {CHECKPOINT_FORMAT}")]
     Format(u8),
     /// Its bytes are not a checkpoint that was written.
     #[error("it does not decode: {0}")]

@@ -40,7 +40,7 @@ pub(super) enum LoadError {
     #[error("the entity was at version {expected}, and the stores give back {found}")]
     Lost { expected: u64, found: u64 },
     /// A newer program version wrote it. This program does not know what those rules mean, so it skips nothing.
-    #[error("{what} has rules of version {found}, and this program knows {known}: it was written by a newer one")]
+    #[error("{what} has rules of version {found}, but this program supports {known}: it was written by a newer one")]
     NewerRules { what: String, found: u16, known: u16 },
     /// The journal does not give the entries, and another attempt does not help.
     #[error(transparent)]

@@ -36,7 +36,7 @@ pub enum LeadershipError {
     Snapshots(#[from] SnapshotStoreError),
     /// A newer program version wrote the log. The operator should start that version.
     #[error(
-        "shard {shard} has rules of version {found}, and this program knows {known}: it was written by a newer one"
+        "shard {shard} has rules of version {found}, but this program supports {known}: it was written by a newer one"
     )]
     NewerRules {
         /// The shard.

@@ -114,12 +114,12 @@ impl<'a, E: Fn(&str) -> Option<String>> Reading<'a, E> {
                 (Some(setting), Ok(value)) if setting.name != "config" => {
                     self.file.insert(name, value);
                 }
-                (Some(_), Ok(_)) => self.faults.push(format!("{path}: {name} is not for the file itself")),
+                (Some(_), Ok(_)) => self.faults.push(format!("{path}: {name} cannot be set in the file")),
                 (Some(_), Err(why)) => self.faults.push(format!("{path}: {name} {why}")),
                 // Read together with the command line, by the commands that have the option.
                 (None, Ok(_)) if options.contains(&name) => {}
                 (None, Err(why)) if options.contains(&name) => self.faults.push(format!("{path}: {name} {why}")),
-                (None, _) => self.faults.push(format!("{path}: there is no setting {name:?}{}", like(&name, &options))),
+                (None, _) => self.faults.push(format!("{path}: unknown setting {name:?}{}", like(&name, &options))),
             }
         }
     }

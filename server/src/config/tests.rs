@@ -94,7 +94,7 @@ fn a_secret_is_not_repeated_when_it_is_wrong() {
 #[test]
 fn a_default_tenant_is_for_development_only() {
     let error = read(&[], &[("FUSION_DEFAULT_TENANT", "acme")]).unwrap_err().to_string();
-    assert!(error.contains("only under --dev"), "{error}");
+    assert!(error.contains("requires --dev"), "{error}");
     assert!(read(&[("dev", "true")], &[("FUSION_DEFAULT_TENANT", "acme")]).is_ok());
 }
 

@@ -60,7 +60,7 @@ impl<A: Entity> Folding for Fold<A> {
     fn compare(&self, snapshot: &Snapshot) -> Result<(), String> {
         if snapshot.rules > engine::RULES_VERSION {
             let (found, known) = (snapshot.rules, engine::RULES_VERSION);
-            return Err(format!("has rules version {found}, but this program supports {known}"));
+            return Err(format!("has rules of version {found}, but this program supports {known}"));
         }
         let read =
             A::from_snapshot(snapshot.format, &snapshot.bytes).map_err(|error| format!("does not decode: {error}"))?;

@@ -128,7 +128,7 @@ impl Check {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DoctorError {
     /// The data folder does not exist.
-    #[error("there is no data folder {}", .0.display())]
+    #[error("the data folder {} does not exist: use --data-dir", .0.display())]
     NoFolder(PathBuf),
     /// The server that uses the folder was not reached.
     #[error(transparent)]
