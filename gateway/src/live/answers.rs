@@ -104,11 +104,11 @@ impl Session {
             None => Ok(None),
         };
         let who = Asking { session: self, token: token.as_deref(), identity };
-        let mut asked: FuturesUnordered<_> = sorted(commands).into_iter().map(|work| who.answer(work)).collect();
-        while let Some(first) = asked.next().await {
+        let mut running: FuturesUnordered<_> = sorted(commands).into_iter().map(|work| who.answer(work)).collect();
+        while let Some(first) = running.next().await {
             let mut done = vec![first];
             while !done.is_empty() {
-                while let Some(Some(more)) = asked.next().now_or_never() {
+                while let Some(Some(more)) = running.next().now_or_never() {
                     done.push(more);
                 }
                 let mut saying = pin!(self.reply(std::mem::take(&mut done)));
@@ -116,7 +116,7 @@ impl Session {
                 loop {
                     tokio::select! {
                         () = &mut saying => break,
-                        Some(more) = asked.next() => done.push(more),
+                        Some(more) = running.next() => done.push(more),
                     }
                 }
                 if self.connection.is_ended() {
@@ -284,13 +284,13 @@ async fn reply(id: CommandName, response: Response) -> Reply {
         kind.to_str().is_ok_and(|kind| kind.starts_with("application/json") || kind.ends_with("+json"))
     });
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    let said = match (is_json, text.is_empty()) {
+    let content = match (is_json, text.is_empty()) {
         (_, true) => None,
         (true, false) => raw(text),
         // Any other content type is sent as a string.
         (false, false) => raw(serde_json::Value::String(text).to_string()),
     };
     let replayed = parts.headers.contains_key(IDEMPOTENCY_REPLAYED);
-    let (body, problem) = if parts.status.is_success() { (said, None) } else { (None, said) };
+    let (body, problem) = if parts.status.is_success() { (content, None) } else { (None, content) };
     Reply { id, status: parts.status.as_u16(), replayed, body: body.map(Body::Json), problem }
 }

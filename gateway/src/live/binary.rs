@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use prost::{DecodeError, Message};
 
-use super::frames::{Ask, Body, Call, Command, CommandName, Frame, Limits, Parameter, Place, Reply, Said, Standing};
+use super::frames::{Ask, Body, Call, Command, CommandName, Frame, Limits, Parameter, Place, Reply, ClientFrame, Standing};
 use crate::{
     api::{ClaimWire, DropWire, NewClaim},
     wire::MoneyWire,
@@ -18,8 +18,8 @@ pub(super) mod proto {
 use proto::{command, data, frame::Op, reply};
 
 /// Parses a message.
-pub(super) fn read(bytes: Bytes) -> Result<Vec<Said>, Malformed> {
-    proto::Frames::decode(bytes)?.frames.into_iter().map(said).collect()
+pub(super) fn read(bytes: Bytes) -> Result<Vec<ClientFrame>, Malformed> {
+    proto::Frames::decode(bytes)?.frames.into_iter().map(client_frame).collect()
 }
 
 /// A message that is not valid.
@@ -31,15 +31,15 @@ pub(super) enum Malformed {
     NoOperation,
 }
 
-fn said(frame: proto::Frame) -> Result<Said, Malformed> {
+fn client_frame(frame: proto::Frame) -> Result<ClientFrame, Malformed> {
     Ok(match frame.op.ok_or(Malformed::NoOperation)? {
-        Op::Hello(proto::Hello { token, client }) => Said::Hello { token, client },
-        Op::Auth(proto::Auth { token }) => Said::Auth { token },
+        Op::Hello(proto::Hello { token, client }) => ClientFrame::Hello { token, client },
+        Op::Auth(proto::Auth { token }) => ClientFrame::Auth { token },
         Op::Subscribe(proto::Subscribe { topic, since }) => {
-            Said::Subscribe { topic, since: since.map(|place| Place { epoch: place.epoch, offset: place.offset }) }
+            ClientFrame::Subscribe { topic, since: since.map(|place| Place { epoch: place.epoch, offset: place.offset }) }
         }
-        Op::Unsubscribe(proto::Unsubscribe { topic }) => Said::Unsubscribe { topic },
-        Op::Pong(proto::Pong {}) => Said::Pong,
+        Op::Unsubscribe(proto::Unsubscribe { topic }) => ClientFrame::Unsubscribe { topic },
+        Op::Pong(proto::Pong {}) => ClientFrame::Pong,
         Op::Command(proto::Command { id, key, ask }) => {
             let ask = match ask.ok_or(Malformed::NoOperation)? {
                 command::Ask::CreateClaim(proto::CreateClaim { drop_id, sku, quantity }) => {
@@ -53,7 +53,7 @@ fn said(frame: proto::Frame) -> Result<Said, Malformed> {
                     Ask::Call(Call { name, params, body, if_match })
                 }
             };
-            Said::Command(Command { id: CommandName::Number(id), key, ask })
+            ClientFrame::Command(Command { id: CommandName::Number(id), key, ask })
         }
         _ => return Err(Malformed::NoOperation),
     })

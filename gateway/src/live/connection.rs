@@ -91,7 +91,7 @@ impl Connection {
 
     /// Sends a broadcast frame, after which the client is at `offset` of a topic's `epoch`. Returns false when the
     /// connection has ended.
-    pub(super) fn tell(&self, shared: &Shared, topic: &str, epoch: &str, offset: u64) -> bool {
+    pub(super) fn send_fact(&self, shared: &Shared, topic: &str, epoch: &str, offset: u64) -> bool {
         let bytes = shared.get(self.encoding);
         let mut queue = self.queue.lock();
         let Some(places) = &mut queue.places else { return self.write_to(&mut queue, [bytes]) };

@@ -38,7 +38,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Handles `GET /v1/stream?topic=…&topic=…`.
 pub(crate) async fn stream(api: PublicApi, parts: &Parts, arrival: Arrival) -> Result<Response, Problem> {
     let gateway = api.gateway();
-    let Asked { topics, last_event_id } = asked(parts.uri.query().unwrap_or_default())?;
+    let StreamQuery { topics, last_event_id } = parse_query(parts.uri.query().unwrap_or_default())?;
     let token = bearer_token(&parts.headers)?.map(str::to_owned);
     let identity = match &token {
         Some(token) => Some(gateway.sessions.identify(token, gateway.now()).await?),
@@ -72,7 +72,7 @@ pub(crate) async fn stream(api: PublicApi, parts: &Parts, arrival: Arrival) -> R
 
 /// The parameters of a request for a stream.
 #[derive(Debug)]
-struct Asked {
+struct StreamQuery {
     /// The topics, without duplicates.
     topics: BTreeSet<String>,
     /// The position of a client that cannot set a header: polyfills of `EventSource` put it into the URL.
@@ -87,7 +87,7 @@ fn is_last_event_id(name: &str) -> bool {
     letters.eq(b"lasteventid".iter().copied())
 }
 
-fn asked(query: &str) -> Result<Asked, Problem> {
+fn parse_query(query: &str) -> Result<StreamQuery, Problem> {
     let (mut topics, mut last_event_id) = (BTreeSet::new(), None);
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -114,7 +114,7 @@ fn asked(query: &str) -> Result<Asked, Problem> {
             FieldCode::Missing,
             "at least one topic is required: drop:{id}, cart:{id}, …",
         )),
-        1..=SUBSCRIPTIONS_MAX => Ok(Asked { topics, last_event_id }),
+        1..=SUBSCRIPTIONS_MAX => Ok(StreamQuery { topics, last_event_id }),
         _ => Err(Problem::out_of_range("?topic", "too many topics on this connection")),
     }
 }
@@ -138,9 +138,9 @@ impl Listening {
     async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
         let stop = self.session.api.hub().stop.clone();
         let connection = self.session.connection.clone();
-        let said = tokio::select! {
+        let message = tokio::select! {
             biased;
-            said = connection.next() => said?,
+            message = connection.next() => message?,
             () = stop.cancelled(), if !connection.is_ended() => {
                 let reconnect_in_ms = spread();
                 connection.write([&format!("retry: {reconnect_in_ms}\n").into()]);
@@ -152,6 +152,6 @@ impl Listening {
             () = sleep_until(self.comment_at) => Bytes::from_static(b": here\n\n"),
         };
         self.comment_at = Instant::now() + COMMENT_EVERY;
-        Some((Ok(said), self))
+        Some((Ok(message), self))
     }
 }

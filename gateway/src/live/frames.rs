@@ -22,7 +22,7 @@ const REPLY_BYTES: usize = 256;
 
 /// A frame from a client.
 #[derive(Debug)]
-pub(super) enum Said {
+pub(super) enum ClientFrame {
     Hello { token: Option<String>, client: Option<String> },
     Auth { token: String },
     Subscribe { topic: String, since: Option<Place> },
@@ -206,11 +206,11 @@ pub(super) struct Reply {
 impl Reply {
     /// The approximate size in bytes.
     pub(super) fn weight(&self) -> usize {
-        let said = match (&self.body, &self.problem) {
+        let content_bytes = match (&self.body, &self.problem) {
             (Some(Body::Json(json)), _) | (None, Some(json)) => json.get().len(),
             _ => 0,
         };
-        REPLY_BYTES + said
+        REPLY_BYTES + content_bytes
     }
 }
 

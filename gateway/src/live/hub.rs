@@ -131,7 +131,7 @@ impl Hub {
 
     /// The number of visitors subscribed to a topic.
     pub(super) fn viewers(&self, name: &Name) -> usize {
-        self.hub.get(name).map_or(0, |kept| kept.channel.viewers())
+        self.hub.get(name).map_or(0, |retained| retained.channel.viewers())
     }
 
     /// The channels of drops, as a copy, so that the caller holds no lock of the map while it iterates.
@@ -152,34 +152,34 @@ impl Hub {
         state: Standing,
     ) -> Arc<RetainedChannel> {
         loop {
-            let kept = self.hub.entry(name.clone()).or_insert_with(|| self.open(api, &name)).clone();
-            kept.set_token(token.clone());
-            kept.channel.join(connection, since, state.clone());
+            let retained = self.hub.entry(name.clone()).or_insert_with(|| self.open(api, &name)).clone();
+            retained.set_token(token.clone());
+            retained.channel.join(connection, since, state.clone());
             // The channel's task may have removed it from the map just before: then try again with a new one.
-            if self.hub.get(&name).is_some_and(|known| Arc::ptr_eq(&known, &kept)) {
-                return kept;
+            if self.hub.get(&name).is_some_and(|known| Arc::ptr_eq(&known, &retained)) {
+                return retained;
             }
         }
     }
 
     fn open(&self, api: &PublicApi, name: &Name) -> Arc<RetainedChannel> {
         let epoch = format!("{:x}", crate::auth::keys::random128().unwrap_or_default());
-        let kept = Arc::new(RetainedChannel {
+        let retained = Arc::new(RetainedChannel {
             channel: TopicChannel::new(name.1, epoch),
             token: Mutex::default(),
             recorded: Mutex::default(),
         });
         // Weak: the subscription to the change feed must not keep the channel in memory.
-        let noting = Arc::downgrade(&kept);
+        let noting = Arc::downgrade(&retained);
         let subscription = api.gateway().commerce.subscribe(
             name.1.interest(&name.0),
             Arc::new(move |change| {
-                if let Some(kept) = noting.upgrade() {
-                    kept.channel.note(change);
+                if let Some(retained) = noting.upgrade() {
+                    retained.channel.note(change);
                 }
             }),
         );
-        let (api, name, opened) = (api.clone(), name.clone(), kept.clone());
+        let (api, name, opened) = (api.clone(), name.clone(), retained.clone());
         metrics::gauge!(LIVE_TOPICS).increment(1);
         self.tracker.spawn(async move {
             let stop = api.hub().stop.clone();
@@ -189,7 +189,7 @@ impl Hub {
             }
             drop(subscription);
         });
-        kept
+        retained
     }
 }
 
@@ -222,8 +222,8 @@ impl RetainedChannel {
 }
 
 /// Publishes the changes of a topic until it has had no subscriber for [`LINGER`].
-async fn keep(api: &PublicApi, name: &Name, kept: &Arc<RetainedChannel>) {
-    let (channel, clock) = (&kept.channel, api.gateway().clock());
+async fn keep(api: &PublicApi, name: &Name, retained: &Arc<RetainedChannel>) {
+    let (channel, clock) = (&retained.channel, api.gateway().clock());
     let in_ms = |ms| Instant::now() + Duration::from_millis(ms);
     // When the state changes by the clock alone, and when a change of the viewers may be published.
     let (mut turns_at, mut viewers_at): (Option<Timestamp>, Option<Instant>) = (None, None);
@@ -235,7 +235,7 @@ async fn keep(api: &PublicApi, name: &Name, kept: &Arc<RetainedChannel>) {
             () = at(turns_at.map(|turns| in_ms(turns.ms_since(clock.now())))) => channel.look_again(),
             () = at(viewers_at) => channel.look_again(),
             () = at(alone_until) => {
-                let gone = |_: &Name, known: &Arc<RetainedChannel>| Arc::ptr_eq(known, kept) && channel.members() == 0;
+                let gone = |_: &Name, known: &Arc<RetainedChannel>| Arc::ptr_eq(known, retained) && channel.members() == 0;
                 if api.hub().hub.remove_if(name, gone).is_some() {
                     metrics::gauge!(LIVE_TOPICS).decrement(1);
                     return;
@@ -253,15 +253,15 @@ async fn keep(api: &PublicApi, name: &Name, kept: &Arc<RetainedChannel>) {
         if !changed {
             continue;
         }
-        let token = kept.token();
+        let token = retained.token();
         // Read the state first: a subscriber that lost access must not receive the facts either.
-        match reading_changes(channel, look(api, name, kept, token.as_deref())).await {
+        match reading_changes(channel, look(api, name, retained, token.as_deref())).await {
             Ok(standing) => {
                 turns_at = standing.as_ref().and_then(|standing| standing.turns_at);
-                viewers_at = reading_changes(channel, channel.tell_all(standing)).await;
+                viewers_at = reading_changes(channel, channel.broadcast_all(standing)).await;
             }
             // A subscriber brought a better token meanwhile.
-            Err(_) if token != kept.token() => {
+            Err(_) if token != retained.token() => {
                 sleep_until(next_at).await;
                 channel.look_again();
             }
@@ -319,14 +319,14 @@ type Refusal = (StatusCode, Box<RawValue>);
 async fn look(
     api: &PublicApi,
     name: &Name,
-    kept: &RetainedChannel,
+    retained: &RetainedChannel,
     token: Option<&str>,
 ) -> Result<Option<Standing>, Refusal> {
     match name.1.state() {
         State::Feed => vendor(api, token).await.map(|()| None),
         State::Public(drop) => {
             // The view must include every change up to now: without a further change nothing triggers another read.
-            let seen = look_at_drop(api, &name.0, drop, kept.channel.viewers(), Instant::now()).await;
+            let seen = look_at_drop(api, &name.0, drop, retained.channel.viewers(), Instant::now()).await;
             seen.map(Some).ok_or_else(|| nothing(StatusCode::SERVICE_UNAVAILABLE))
         }
         State::Answer(path) => ask(api, &path, &name.0, token).await.map(|json| Some(Standing::answered(json))),

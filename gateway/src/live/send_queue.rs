@@ -96,8 +96,8 @@ impl SendQueue {
 
     /// Whether `more` bytes may wait too, for this connection and for all of them.
     pub(super) fn has_room_for(&self, more: usize) -> bool {
-        let told = self.bytes.saturating_sub(self.answered);
-        let fits = told + more <= QUEUE_BYTES_MAX && self.messages.len() < QUEUE_MESSAGES_MAX;
+        let published = self.bytes.saturating_sub(self.answered);
+        let fits = published + more <= QUEUE_BYTES_MAX && self.messages.len() < QUEUE_MESSAGES_MAX;
         fits && self.backlog.has_room_for(more)
     }
 

@@ -25,7 +25,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::{
     CALLS_AT_ONCE, COMMANDS_MAX, Close, EXPIRING, FINISH_TIMEOUT, FRAMES_MAX, PING_EVERY, SUBSCRIPTIONS_MAX,
     connection::Connection,
-    frames::{Command, Frame, Limits, Place, Said, Standing, raw},
+    frames::{Command, Frame, Limits, Place, ClientFrame, Standing, raw},
     hub::{RetainedChannel, ask, look_at_drop, vendor},
     topic::{State, Topic},
 };
@@ -96,25 +96,25 @@ impl Session {
     }
 
     /// Handles a message. `Err`: the connection is closed with this code.
-    pub(super) async fn hear(self: &Arc<Self>, frames: Vec<Said>) -> Result<(), Close> {
+    pub(super) async fn handle(self: &Arc<Self>, frames: Vec<ClientFrame>) -> Result<(), Close> {
         if frames.len() > FRAMES_MAX {
             return Err(Close::BeyondLimits);
         }
         let mut commands = Vec::new();
         for frame in frames {
-            if !matches!(frame, Said::Command(_)) {
+            if !matches!(frame, ClientFrame::Command(_)) {
                 // Start the commands that came before this frame; they do not wait for it.
                 self.commands(std::mem::take(&mut commands))?;
             }
             match frame {
-                Said::Hello { token, client } if !self.is_greeted() => self.hello(token, client).await?,
+                ClientFrame::Hello { token, client } if !self.is_greeted() => self.hello(token, client).await?,
                 _ if !self.is_greeted() => return Err(Close::Malformed),
-                Said::Hello { .. } => return Err(Close::Malformed),
-                Said::Auth { token } => self.auth(token).await?,
-                Said::Subscribe { topic, since } => self.subscribe(&topic, since).await,
-                Said::Unsubscribe { topic } => self.unsubscribe(&topic),
-                Said::Command(command) => commands.push(command),
-                Said::Pong => {}
+                ClientFrame::Hello { .. } => return Err(Close::Malformed),
+                ClientFrame::Auth { token } => self.auth(token).await?,
+                ClientFrame::Subscribe { topic, since } => self.subscribe(&topic, since).await,
+                ClientFrame::Unsubscribe { topic } => self.unsubscribe(&topic),
+                ClientFrame::Command(command) => commands.push(command),
+                ClientFrame::Pong => {}
             }
         }
         self.commands(commands)
@@ -193,8 +193,8 @@ impl Session {
         let who = Who { identity, token };
         let is_another_session = known.is_some_and(|known| known.viewer() != who.viewer());
         let moved = if is_another_session { self.leave_private() } else { Vec::new() };
-        for kept in self.listens.lock().values() {
-            kept.set_token(Some((who.token.clone(), who.identity.expires_at())));
+        for retained in self.listens.lock().values() {
+            retained.set_token(Some((who.token.clone(), who.identity.expires_at())));
         }
         self.connection.set_staff(is_staff(&who.identity));
         *self.who.lock() = Some(who);
@@ -213,8 +213,8 @@ impl Session {
         let private: Vec<_> =
             listens.keys().copied().filter(|topic| !matches!(topic.state(), State::Public(_))).collect();
         for topic in &private {
-            if let Some(kept) = listens.remove(topic) {
-                kept.channel.leave(&self.connection);
+            if let Some(retained) = listens.remove(topic) {
+                retained.channel.leave(&self.connection);
             }
         }
         private
@@ -265,9 +265,9 @@ impl Session {
         };
         let room_name = (tenant.clone(), topic, viewer);
         let token = who.as_ref().map(|who| (who.token.clone(), who.identity.expires_at()));
-        let kept = self.api.hub().join(&self.api, room_name, token, &self.connection, since, state);
-        let before = self.listens.lock().insert(topic, kept.clone());
-        if let Some(before) = before.filter(|before| !Arc::ptr_eq(before, &kept)) {
+        let retained = self.api.hub().join(&self.api, room_name, token, &self.connection, since, state);
+        let before = self.listens.lock().insert(topic, retained.clone());
+        if let Some(before) = before.filter(|before| !Arc::ptr_eq(before, &retained)) {
             before.channel.leave(&self.connection);
         }
         Ok(())
@@ -284,7 +284,7 @@ impl Session {
     fn has_room_for(&self, topic: Topic) -> bool {
         let mut listens = self.listens.lock();
         if listens.len() >= SUBSCRIPTIONS_MAX {
-            listens.retain(|_, kept| kept.channel.has(&self.connection));
+            listens.retain(|_, retained| retained.channel.has(&self.connection));
         }
         listens.len() < SUBSCRIPTIONS_MAX || listens.contains_key(&topic)
     }
@@ -299,15 +299,15 @@ impl Session {
 
     fn unsubscribe(&self, name: &str) {
         let listened = Topic::parse(name).and_then(|topic| self.listens.lock().remove(&topic));
-        if let Some(kept) = listened {
-            kept.channel.leave(&self.connection);
+        if let Some(retained) = listened {
+            retained.channel.leave(&self.connection);
         }
     }
 
     /// Leaves all topics.
     pub(super) fn leave(&self) {
-        for (_, kept) in self.listens.lock().drain() {
-            kept.channel.leave(&self.connection);
+        for (_, retained) in self.listens.lock().drain() {
+            retained.channel.leave(&self.connection);
         }
     }
 

@@ -278,11 +278,11 @@ struct Conversation {
     pipe: Pipe,
     context: WebSocketContext,
     began: Instant,
-    heard_at: Instant,
+    received_at: Instant,
     ping_at: Instant,
-    told_expiring: bool,
+    expiry_announced: bool,
     /// The start of the current second, and the frames that the client has sent in it.
-    said: (Instant, u32),
+    second: (Instant, u32),
     frames: Frames,
     unfinished: UnfinishedBytes,
     /// When the unfinished message began.
@@ -317,19 +317,19 @@ impl Conversation {
             .read_buffer_size(UNDERSTAND_BYTES);
         let context = WebSocketContext::new(Role::Server, Some(config));
         let began = Instant::now();
-        let (heard_at, ping_at) = (began, began + PING_EVERY);
+        let (received_at, ping_at) = (began, began + PING_EVERY);
         let mut frames = Frames::default();
-        let said = (began, frames.take(&pipe.input));
+        let second = (began, frames.take(&pipe.input));
         Self {
             session,
             read,
             pipe,
             context,
             began,
-            heard_at,
+            received_at,
             ping_at,
-            told_expiring: false,
-            said,
+            expiry_announced: false,
+            second,
             frames,
             unfinished,
             message_began: None,
@@ -382,7 +382,7 @@ impl Conversation {
                     }
                     Due::Expiring => {
                         self.session.expiring();
-                        self.told_expiring = true;
+                        self.expiry_announced = true;
                     }
                     Due::NoHello => return Some(Close::NoHello),
                     Due::Silent => return Some(Close::Silent),
@@ -394,7 +394,7 @@ impl Conversation {
                         return None;
                     }
                     let frames = self.pipe.fill(&self.read, &mut self.frames)?;
-                    self.heard_at = Instant::now();
+                    self.received_at = Instant::now();
                     if !self.count(frames) {
                         return Some(Close::BeyondLimits);
                     }
@@ -405,14 +405,14 @@ impl Conversation {
 
     /// Counts frames and the bytes of an unfinished message. Returns false when a limit is exceeded.
     fn count(&mut self, frames: u32) -> bool {
-        let (since, count) = &mut self.said;
+        let (since, count) = &mut self.second;
         if since.elapsed() >= Duration::from_secs(1) {
-            (*since, *count) = (self.heard_at, 0);
+            (*since, *count) = (self.received_at, 0);
         }
         *count += frames;
         let is_too_often = *count > MESSAGES_A_SECOND_MAX;
         self.message_began = match self.frames.is_in_message() {
-            true => self.message_began.or(Some(self.heard_at)),
+            true => self.message_began.or(Some(self.received_at)),
             false => None,
         };
         let is_too_much = self.unfinished.set(self.frames.message_bytes()) > UNFINISHED_BYTES_PER_ADDRESS_MAX;
@@ -422,7 +422,7 @@ impl Conversation {
 
     /// Returns the next timer that is due if nothing is received.
     fn next_due(&mut self) -> (Instant, Due) {
-        let mut dues = vec![(self.heard_at + 2 * PING_EVERY, Due::Silent), (self.ping_at, Due::Ping)];
+        let mut dues = vec![(self.received_at + 2 * PING_EVERY, Due::Silent), (self.ping_at, Due::Ping)];
         if let Some(began) = self.message_began {
             dues.push((began + MESSAGE_TIMEOUT, Due::Unfinished));
         }
@@ -434,8 +434,8 @@ impl Conversation {
             let ends_at = now + Duration::from_millis(ends.ms_since(self.session.api.gateway().now()));
             dues.push((ends_at, Due::TokenEnded));
             // The client is notified again for a newer token.
-            self.told_expiring &= ends_at <= now + EXPIRING;
-            if !self.told_expiring {
+            self.expiry_announced &= ends_at <= now + EXPIRING;
+            if !self.expiry_announced {
                 dues.push((ends_at.checked_sub(EXPIRING).unwrap_or(now), Due::Expiring));
             }
         }
@@ -457,7 +457,7 @@ impl Conversation {
             // Send a pong before replies that come later.
             self.session.connection.write([&std::mem::take(&mut self.pipe.output).into()]);
             // Boxed, so that a silent connection does not hold the memory that an answer needs.
-            Box::pin(self.session.hear(frames?)).await?;
+            Box::pin(self.session.handle(frames?)).await?;
         }
     }
 }

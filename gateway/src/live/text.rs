@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Error, value::RawValue};
 
-use super::frames::{Ask, Call, Command, CommandName, Frame, Parameter, Place, Said};
+use super::frames::{Ask, Call, Command, CommandName, Frame, Parameter, Place, ClientFrame};
 
 /// The name of a frame. Its fields are parsed once the name is known.
 #[derive(Deserialize)]
@@ -73,7 +73,7 @@ struct Pong {
 }
 
 /// Parses a message: one frame, or an array of frames.
-pub(super) fn read(text: &str) -> Result<Vec<Said>, Error> {
+pub(super) fn read(text: &str) -> Result<Vec<ClientFrame>, Error> {
     if text.trim_start().starts_with('[') {
         let frames: Vec<&RawValue> = serde_json::from_str(text)?;
         return frames.into_iter().map(|frame| frame_of(frame.get())).collect();
@@ -81,24 +81,24 @@ pub(super) fn read(text: &str) -> Result<Vec<Said>, Error> {
     frame_of(text).map(|frame| vec![frame])
 }
 
-fn frame_of(text: &str) -> Result<Said, Error> {
+fn frame_of(text: &str) -> Result<ClientFrame, Error> {
     is_object(text)?;
     let Named { op } = serde_json::from_str(text)?;
     Ok(match &*op {
         "hello" => {
             let Hello { token, client, .. } = serde_json::from_str(text)?;
-            Said::Hello { token, client }
+            ClientFrame::Hello { token, client }
         }
-        "auth" => Said::Auth { token: serde_json::from_str::<Auth>(text)?.token },
+        "auth" => ClientFrame::Auth { token: serde_json::from_str::<Auth>(text)?.token },
         "subscribe" => {
             let Subscribe { topic, since, .. } = serde_json::from_str(text)?;
-            Said::Subscribe { topic, since: since.map(|since| place_of(since.get())).transpose()? }
+            ClientFrame::Subscribe { topic, since: since.map(|since| place_of(since.get())).transpose()? }
         }
-        "unsubscribe" => Said::Unsubscribe { topic: serde_json::from_str::<Unsubscribe>(text)?.topic },
-        "command" => Said::Command(command_of(serde_json::from_str(text)?)),
+        "unsubscribe" => ClientFrame::Unsubscribe { topic: serde_json::from_str::<Unsubscribe>(text)?.topic },
+        "command" => ClientFrame::Command(command_of(serde_json::from_str(text)?)),
         "pong" => {
             serde_json::from_str::<Pong>(text)?;
-            Said::Pong
+            ClientFrame::Pong
         }
         _ => return Err(serde::de::Error::custom("is not a known frame type")),
     })
@@ -109,8 +109,8 @@ fn place_of(text: &str) -> Result<Place, Error> {
     serde_json::from_str(text)
 }
 
-fn command_of(said: Commanded<'_>) -> Command {
-    let Commanded { id, name, key, params, body, if_match, .. } = said;
+fn command_of(command: Commanded<'_>) -> Command {
+    let Commanded { id, name, key, params, body, if_match, .. } = command;
     let call = Call { name, params, body: body.map_or_else(Bytes::new, |body| body.get().to_owned().into()), if_match };
     Command { id, key, ask: quick(call) }
 }
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn messages_are_one_frame_or_many_and_nothing_else() {
-        assert!(matches!(&read(r#"{"op":"pong"}"#).unwrap()[..], [Said::Pong]));
+        assert!(matches!(&read(r#"{"op":"pong"}"#).unwrap()[..], [ClientFrame::Pong]));
         let two = r#" [{"op":"subscribe","topic":"orders"},{"op":"command","id":"a","name":"get_me"}]"#;
         assert_eq!(read(two).unwrap().len(), 2);
         for wrong in [
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn claims_are_recognised_and_odd_ones_are_left_to_the_operation() {
         let ask = |rest: &str| match read(&format!(r#"{{"op":"command","id":1,{rest}}}"#)).unwrap().pop() {
-            Some(Said::Command(command)) => command.ask,
+            Some(ClientFrame::Command(command)) => command.ask,
             other => panic!("{other:?}"),
         };
         let claim = ask(r#""name":"create_claim","params":{"id":"D"},"body":{"quantity":2}"#);
@@ -217,10 +217,10 @@ mod tests {
             r#""name":"get_me""#,
         ] {
             let Ask::Call(call) = ask(odd) else { panic!("{odd}") };
-            let kept =
+            let params_kept =
                 odd.matches("\":").count() - 1 - usize::from(odd.contains("params")) - odd.matches("body").count();
             let inner = odd.matches("quantity").count() + odd.matches("sku").count();
-            assert_eq!(call.params.len(), kept - inner, "{odd}");
+            assert_eq!(call.params.len(), params_kept - inner, "{odd}");
         }
     }
 }

@@ -60,9 +60,9 @@ struct Noted {
 struct News {
     /// The offset of the newest fact: the number of facts so far.
     offset: u64,
-    kept: VecDeque<(u64, Shared)>,
-    /// How many of the newest facts in `kept` have not been published yet.
-    untold: usize,
+    recent: VecDeque<(u64, Shared)>,
+    /// How many of the newest facts in `recent` have not been published yet.
+    unsent: usize,
     /// Facts were dropped before they were published: every subscriber starts again from the state.
     gap: bool,
 }
@@ -81,8 +81,8 @@ struct Audience {
     /// Counts the states that were published to everyone.
     turn: u64,
     /// Counts the broadcasts.
-    tellings: u64,
-    told_at: Option<Instant>,
+    broadcasts: u64,
+    published_at: Option<Instant>,
     empty_since: Option<Instant>,
 }
 
@@ -100,7 +100,7 @@ struct Member {
 }
 
 /// A broadcast: what is to be sent to the subscribers.
-struct Telling {
+struct Broadcast {
     facts: Vec<(u64, Shared)>,
     /// All facts in one buffer, for subscribers that have received none of them.
     joined: Shared,
@@ -164,16 +164,16 @@ impl TopicChannel {
         let mut news = self.news.lock();
         // Facts from before the subscription belong to it, not to the next broadcast.
         self.read_changes_into(&mut news);
-        let oldest = news.kept.front().map_or(news.offset, |(offset, _)| offset - 1);
+        let oldest = news.recent.front().map_or(news.offset, |(offset, _)| offset - 1);
         let goes_on = since.filter(|place| place.epoch == self.epoch && (oldest..=news.offset).contains(&place.offset));
         let missed: Vec<_> = match goes_on {
-            Some(place) => news.kept.iter().filter(|(number, _)| *number > place.offset).cloned().collect(),
+            Some(place) => news.recent.iter().filter(|(number, _)| *number > place.offset).cloned().collect(),
             None => Vec::new(),
         };
         if audience.members.is_empty() {
             // Facts that happened without subscribers are not pushed; a client that resumes receives them with its
             // subscription.
-            (news.untold, news.gap) = (0, false);
+            (news.unsent, news.gap) = (0, false);
         }
         // The number of viewers is part of the state, and a change since the state was read must still be published.
         self.noted.lock().changed = true;
@@ -183,15 +183,15 @@ impl TopicChannel {
         drop(news);
         let (offset, shown) = goes_on.map_or((newest, Some(&state)), |place| (place.offset, None));
         let subscribed = || Frame::Subscribed { topic: &self.name, epoch: &self.epoch, offset, state: shown };
-        self.tell(connection, &Shared::for_some(subscribed, |encoding| encoding == connection.encoding), offset);
+        self.send_fact(connection, &Shared::for_some(subscribed, |encoding| encoding == connection.encoding), offset);
         if goes_on.is_some() {
             for (number, frame) in &missed {
-                self.tell(connection, frame, *number);
+                self.send_fact(connection, frame, *number);
             }
             connection.say(Frame::State { topic: &self.name, offset: newest, data: &state });
         }
         // This state may be older than the one that the other subscribers have; the next broadcast corrects it.
-        let (came_after, is_staff) = (audience.tellings, connection.is_staff());
+        let (came_after, is_staff) = (audience.broadcasts, connection.is_staff());
         let member = Member { connection: connection.clone(), from: newest, turn: 0, came_after, is_staff };
         audience.staff += usize::from(is_staff);
         let before = audience.members.insert(address(connection), member);
@@ -202,8 +202,8 @@ impl TopicChannel {
         self.wake.notify_one();
     }
 
-    fn tell(&self, connection: &Connection, frame: &Shared, offset: u64) -> bool {
-        connection.tell(frame, &self.name, &self.epoch, offset)
+    fn send_fact(&self, connection: &Connection, frame: &Shared, offset: u64) -> bool {
+        connection.send_fact(frame, &self.name, &self.epoch, offset)
     }
 
     pub(super) fn leave(&self, connection: &Arc<Connection>) {
@@ -240,7 +240,7 @@ impl TopicChannel {
 
     /// Whether enough facts wait that they are published without waiting for more.
     pub(super) fn is_full(&self) -> bool {
-        self.news.lock().untold >= FACTS_KEPT / 2
+        self.news.lock().unsent >= FACTS_KEPT / 2
     }
 
     /// Requests a new read of the state.
@@ -252,96 +252,96 @@ impl TopicChannel {
     /// Broadcasts the unpublished facts and the current state, joined into one write per connection. Where facts were
     /// dropped, it broadcasts the gap and the state. Returns the time at which a change of the viewers alone may be
     /// published.
-    pub(super) async fn tell_all(&self, standing: Option<Standing>) -> Option<Instant> {
-        let (telling, look_at) = self.prepare(standing);
+    pub(super) async fn broadcast_all(&self, standing: Option<Standing>) -> Option<Instant> {
+        let (broadcast, look_at) = self.prepare(standing);
         let mut next = 0;
-        while self.tell_slice(&telling, &mut next) {
+        while self.send_slice(&broadcast, &mut next) {
             // The lock is released between slices, so that connections can join and leave during a long broadcast.
             yield_now().await;
         }
         look_at
     }
 
-    fn prepare(&self, standing: Option<Standing>) -> (Telling, Option<Instant>) {
+    fn prepare(&self, standing: Option<Standing>) -> (Broadcast, Option<Instant>) {
         let mut audience = self.audience.lock();
         let mut news = self.news.lock();
         self.read_changes_into(&mut news);
         let gap = std::mem::take(&mut news.gap);
-        let untold = std::mem::take(&mut news.untold);
-        let first = if gap { news.kept.len() } else { news.kept.len() - untold };
-        let facts: Vec<_> = news.kept.range(first..).cloned().collect();
+        let unsent = std::mem::take(&mut news.unsent);
+        let first = if gap { news.recent.len() } else { news.recent.len() - unsent };
+        let facts: Vec<_> = news.recent.range(first..).cloned().collect();
         let offset = news.offset;
         drop(news);
         let seen = standing.map(Arc::new);
         let look_at = seen.clone().and_then(|seen| audience.turn_to(seen));
-        audience.tellings += 1;
+        audience.broadcasts += 1;
         // A new subscriber gets the state just read, even where its publication to the others is deferred.
-        let (known, number) = (seen.filter(|_| look_at.is_some()).or(audience.state.clone()), audience.tellings);
+        let (known, number) = (seen.filter(|_| look_at.is_some()).or(audience.state.clone()), audience.broadcasts);
         let (turn, members) = (audience.turn, &audience.members);
-        let is_heard = |encoding| members.values().any(|member| member.connection.encoding == encoding);
+        let has_members = |encoding| members.values().any(|member| member.connection.encoding == encoding);
         if gap {
-            let gap = Shared::for_some(|| Frame::Gap { topic: &self.name }, is_heard);
+            let gap = Shared::for_some(|| Frame::Gap { topic: &self.name }, has_members);
             let state = known.as_deref();
-            let anew = || Frame::Subscribed { topic: &self.name, epoch: &self.epoch, offset, state };
-            let joined = Shared::joined([gap, Shared::for_some(anew, is_heard)].iter());
-            return (Telling { facts, joined, offset, state: None, turn, number, gap: true }, look_at);
+            let resubscribed = || Frame::Subscribed { topic: &self.name, epoch: &self.epoch, offset, state };
+            let joined = Shared::joined([gap, Shared::for_some(resubscribed, has_members)].iter());
+            return (Broadcast { facts, joined, offset, state: None, turn, number, gap: true }, look_at);
         }
         let joined = Shared::joined(facts.iter().map(|(_, frame)| frame));
         let state = known.filter(|_| turn > 0 && members.values().any(|member| member.turn < turn));
         let state =
-            state.map(|state| Shared::for_some(|| Frame::State { topic: &self.name, offset, data: &state }, is_heard));
-        (Telling { facts, joined, offset, state, turn, number, gap: false }, look_at)
+            state.map(|state| Shared::for_some(|| Frame::State { topic: &self.name, offset, data: &state }, has_members));
+        (Broadcast { facts, joined, offset, state, turn, number, gap: false }, look_at)
     }
 
     /// Sends to a slice of the subscribers that have not received the broadcast, from index `next` on. Returns false
     /// when all of them have it.
-    fn tell_slice(&self, telling: &Telling, next: &mut usize) -> bool {
+    fn send_slice(&self, broadcast: &Broadcast, next: &mut usize) -> bool {
         let mut audience = self.audience.lock();
         if *next == 0 || *next >= audience.members.len() {
             // `swap_remove` may have moved a subscriber to an index that was already passed: start again from the
             // beginning.
             (*next, audience.moved) = (0, false);
         }
-        let (mut gone, mut told) = (Vec::new(), 0);
-        while told < SLICE
+        let (mut disconnected, mut sent) = (Vec::new(), 0);
+        while sent < SLICE
             && let Some((address, member)) = audience.members.get_index_mut(*next)
         {
             *next += 1;
-            if telling.concerns(member) {
-                told += 1;
-                let hears_on = self.tell_member(member, telling);
-                member.from = telling.offset.max(member.from);
-                if telling.is_newer_for(member) {
-                    member.turn = telling.turn;
+            if broadcast.concerns(member) {
+                sent += 1;
+                let is_connected = self.send_to_member(member, broadcast);
+                member.from = broadcast.offset.max(member.from);
+                if broadcast.is_newer_for(member) {
+                    member.turn = broadcast.turn;
                 }
-                if !hears_on {
-                    gone.push(*address);
+                if !is_connected {
+                    disconnected.push(*address);
                 }
             }
         }
-        gone.into_iter().for_each(|address| audience.remove(address));
+        disconnected.into_iter().for_each(|address| audience.remove(address));
         *next < audience.members.len() || audience.moved
     }
 
     /// Sends a broadcast to one subscriber. Returns false when the connection has ended.
-    fn tell_member(&self, member: &Member, telling: &Telling) -> bool {
+    fn send_to_member(&self, member: &Member, broadcast: &Broadcast) -> bool {
         let Member { connection, from, .. } = member;
-        let state = telling.state.as_ref().filter(|_| telling.is_newer_for(member));
-        let knows_none = telling.gap || telling.facts.first().is_some_and(|(first, _)| first > from);
+        let state = broadcast.state.as_ref().filter(|_| broadcast.is_newer_for(member));
+        let knows_none = broadcast.gap || broadcast.facts.first().is_some_and(|(first, _)| first > from);
         if connection.encoding != Encoding::Events && knows_none {
             return match state {
                 Some(state) => {
-                    connection.write([telling.joined.get(connection.encoding), state.get(connection.encoding)])
+                    connection.write([broadcast.joined.get(connection.encoding), state.get(connection.encoding)])
                 }
-                None => connection.write([telling.joined.get(connection.encoding)]),
+                None => connection.write([broadcast.joined.get(connection.encoding)]),
             };
         }
         // An event stream carries its position in the `id` of each fact, so it receives them one by one.
-        let mut hears_on = !telling.gap || self.tell(connection, &telling.joined, telling.offset);
-        for (offset, frame) in telling.facts.iter().filter(|(offset, _)| offset > from) {
-            hears_on = self.tell(connection, frame, *offset);
+        let mut is_connected = !broadcast.gap || self.send_fact(connection, &broadcast.joined, broadcast.offset);
+        for (offset, frame) in broadcast.facts.iter().filter(|(offset, _)| offset > from) {
+            is_connected = self.send_fact(connection, frame, *offset);
         }
-        state.map_or(hears_on, |state| connection.write([state.get(connection.encoding)]))
+        state.map_or(is_connected, |state| connection.write([state.get(connection.encoding)]))
     }
 
     /// Notifies all subscribers that the topic is no longer available and removes them.
@@ -353,9 +353,9 @@ impl TopicChannel {
         }
         audience.staff = 0;
         audience.empty_since = Some(Instant::now());
-        // No subscriber is left. A later subscriber reads these facts from `kept`.
+        // No subscriber is left. A later subscriber reads these facts from `recent`.
         let mut news = self.news.lock();
-        (news.untold, news.gap) = (0, false);
+        (news.unsent, news.gap) = (0, false);
     }
 }
 
@@ -364,12 +364,12 @@ impl News {
     fn add(&mut self, offset: u64, frame: Shared) {
         debug_assert_eq!(offset, self.offset + 1);
         self.offset = offset;
-        self.kept.push_back((offset, frame));
-        self.untold += 1;
-        if self.kept.len() > FACTS_KEPT {
-            self.kept.pop_front();
-            self.gap |= self.untold > FACTS_KEPT;
-            self.untold = self.untold.min(FACTS_KEPT);
+        self.recent.push_back((offset, frame));
+        self.unsent += 1;
+        if self.recent.len() > FACTS_KEPT {
+            self.recent.pop_front();
+            self.gap |= self.unsent > FACTS_KEPT;
+            self.unsent = self.unsent.min(FACTS_KEPT);
         }
     }
 
@@ -377,8 +377,8 @@ impl News {
     /// client can resume from a position before the loss.
     fn restart(&mut self) {
         self.offset += 1;
-        self.kept.clear();
-        (self.untold, self.gap) = (0, true);
+        self.recent.clear();
+        (self.unsent, self.gap) = (0, true);
     }
 }
 
@@ -395,21 +395,21 @@ impl Audience {
     /// Takes a state if it is new. A change of the viewers alone is published less often: then returns when.
     fn turn_to(&mut self, standing: Arc<Standing>) -> Option<Instant> {
         let same = self.state.as_ref().filter(|before| self.turn > 0 && before.mark == standing.mark);
-        let wait_until = match (same, self.told_at) {
+        let wait_until = match (same, self.published_at) {
             (Some(before), _) if before.viewers == standing.viewers => return None,
-            (Some(_), Some(told_at)) => Some(told_at + VIEWERS_EVERY).filter(|at| *at > Instant::now()),
+            (Some(_), Some(published_at)) => Some(published_at + VIEWERS_EVERY).filter(|at| *at > Instant::now()),
             _ => None,
         };
         if wait_until.is_none() {
             self.turn += 1;
-            self.told_at = Some(Instant::now());
+            self.published_at = Some(Instant::now());
             self.state = Some(standing);
         }
         wait_until
     }
 }
 
-impl Telling {
+impl Broadcast {
     fn concerns(&self, member: &Member) -> bool {
         // A subscriber that joined meanwhile with an encoding that no other uses gets the state in the next broadcast.
         let is_spelled = |state: &Shared| !state.get(member.connection.encoding).is_empty();

@@ -26,7 +26,7 @@ fn ordered(number: u128) -> Change {
     Change { key, version: 1, at: Timestamp(1), events: Bytes::new() }
 }
 
-fn heard(client: &mut std::net::TcpStream) -> String {
+fn received(client: &mut std::net::TcpStream) -> String {
     let mut bytes = vec![0; 64 * 1024];
     let length = client.read(&mut bytes).unwrap();
     String::from_utf8_lossy(&bytes[..length]).into_owned()
@@ -37,23 +37,23 @@ async fn facts_that_were_let_go_untold_are_a_gap_and_the_state_comes_anew() {
     let (connection, mut client) = connection().await;
     let channel = TopicChannel::new(Topic::Orders, "e".to_owned());
     channel.join(&connection, None, Standing::nothing());
-    assert!(heard(&mut client).contains(r#""op":"subscribed""#));
+    assert!(received(&mut client).contains(r#""op":"subscribed""#));
     for number in 0..FACTS_KEPT as u128 {
         channel.note(&ordered(number));
     }
-    channel.tell_all(None).await;
-    let all = heard(&mut client);
+    channel.broadcast_all(None).await;
+    let all = received(&mut client);
     assert_eq!((all.matches(r#""op":"event""#).count(), all.contains(r#""op":"gap""#)), (FACTS_KEPT, false));
     for number in 0..=FACTS_KEPT as u128 {
         channel.note(&ordered(number));
     }
-    channel.tell_all(None).await;
-    let anew = heard(&mut client);
-    assert!(anew.contains(r#""op":"gap""#) && anew.contains(r#""offset":513,"state":{}"#), "{anew}");
-    assert!(!anew.contains(r#""op":"event""#));
+    channel.broadcast_all(None).await;
+    let resubscribed = received(&mut client);
+    assert!(resubscribed.contains(r#""op":"gap""#) && resubscribed.contains(r#""offset":513,"state":{}"#), "{resubscribed}");
+    assert!(!resubscribed.contains(r#""op":"event""#));
     channel.note(&ordered(9));
-    channel.tell_all(None).await;
-    assert!(heard(&mut client).contains(r#""offset":514"#));
+    channel.broadcast_all(None).await;
+    assert!(received(&mut client).contains(r#""offset":514"#));
 }
 
 #[tokio::test]
@@ -61,7 +61,7 @@ async fn changes_that_nobody_read_in_time_are_a_gap_and_no_older_position_can_be
     let (connection, mut client) = connection().await;
     let channel = TopicChannel::new(Topic::Orders, "e".to_owned());
     channel.join(&connection, None, Standing::nothing());
-    assert!(heard(&mut client).contains(r#""offset":0"#));
+    assert!(received(&mut client).contains(r#""offset":0"#));
     for number in 0..CHANGES_NOTED_MAX as u128 {
         channel.note(&ordered(number));
     }
@@ -69,28 +69,28 @@ async fn changes_that_nobody_read_in_time_are_a_gap_and_no_older_position_can_be
     channel.read_changes();
     let offset = channel.news.lock().offset;
     assert_eq!(offset, CHANGES_NOTED_MAX as u64);
-    channel.tell_all(None).await;
-    heard(&mut client);
+    channel.broadcast_all(None).await;
+    received(&mut client);
 
     for number in 0..=CHANGES_NOTED_MAX as u128 {
         channel.note(&ordered(number));
     }
-    channel.tell_all(None).await;
-    let anew = heard(&mut client);
+    channel.broadcast_all(None).await;
+    let resubscribed = received(&mut client);
     let restarted = offset + 1;
     assert!(
-        anew.contains(r#""op":"gap""#) && anew.contains(&format!(r#""offset":{restarted},"state":{{}}"#)),
-        "{anew}"
+        resubscribed.contains(r#""op":"gap""#) && resubscribed.contains(&format!(r#""offset":{restarted},"state":{{}}"#)),
+        "{resubscribed}"
     );
-    assert!(!anew.contains(r#""op":"event""#));
+    assert!(!resubscribed.contains(r#""op":"event""#));
     let (late, mut newcomer) = self::connection().await;
     channel.join(&late, Some(&Place { epoch: "e".to_owned(), offset }), Standing::nothing());
-    let subscribed = heard(&mut newcomer);
+    let subscribed = received(&mut newcomer);
     assert!(subscribed.contains(&format!(r#""offset":{restarted},"state":{{}}"#)), "{subscribed}");
     channel.note(&ordered(9));
-    channel.tell_all(None).await;
+    channel.broadcast_all(None).await;
     for client in [&mut client, &mut newcomer] {
-        let next = heard(client);
+        let next = received(client);
         assert!(next.contains(r#""op":"event""#) && next.contains(&format!(r#""offset":{}"#, restarted + 1)), "{next}");
     }
 }
@@ -114,20 +114,20 @@ async fn a_state_that_is_none_newer_is_told_to_newcomers_alone() {
     let channel = TopicChannel::new(Topic::Orders, "e".to_owned());
     let ((one, mut first), (two, mut second)) = (connection().await, connection().await);
     channel.join(&one, None, standing("old", 1));
-    channel.tell_all(Some(standing("new", 1))).await;
-    while !heard(&mut first).contains(r#""data":"new""#) {}
+    channel.broadcast_all(Some(standing("new", 1))).await;
+    while !received(&mut first).contains(r#""data":"new""#) {}
     channel.join(&two, None, standing("old", 1));
-    assert_eq!(channel.tell_all(Some(standing("new", 1))).await, None);
-    let mut all = heard(&mut second);
+    assert_eq!(channel.broadcast_all(Some(standing("new", 1))).await, None);
+    let mut all = received(&mut second);
     while !all.contains(r#""data":"new""#) {
-        all += &heard(&mut second);
+        all += &received(&mut second);
     }
     assert!(all.contains(r#""state":"old""#));
     // Only the number of viewers has changed, shortly after a state: its publication is deferred.
-    let wait = channel.tell_all(Some(standing("new", 2))).await.unwrap();
+    let wait = channel.broadcast_all(Some(standing("new", 2))).await.unwrap();
     assert!(wait > Instant::now());
-    channel.tell_all(Some(standing("last", 2))).await;
-    let next = heard(&mut first);
+    channel.broadcast_all(Some(standing("last", 2))).await;
+    let next = received(&mut first);
     assert!(next.contains(r#""data":"last""#) && !next.contains(r#""data":"new""#), "{next}");
     channel.leave(&one);
     assert!(!channel.has(&one) && channel.has(&two));
@@ -138,13 +138,13 @@ async fn who_comes_while_others_are_told_hears_no_older_state() {
     let channel = TopicChannel::new(Topic::Orders, "e".to_owned());
     let ((one, _first), (two, mut second)) = (connection().await, connection().await);
     channel.join(&one, None, standing("old", 1));
-    let (telling, _) = channel.prepare(Some(standing("new", 1)));
+    let (broadcast, _) = channel.prepare(Some(standing("new", 1)));
     channel.join(&two, None, standing("newest", 2));
-    while channel.tell_slice(&telling, &mut 0) {}
-    channel.tell_all(Some(standing("newest", 2))).await;
-    let mut all = heard(&mut second);
+    while channel.send_slice(&broadcast, &mut 0) {}
+    channel.broadcast_all(Some(standing("newest", 2))).await;
+    let mut all = received(&mut second);
     while !all.contains(r#""data":"newest""#) {
-        all += &heard(&mut second);
+        all += &received(&mut second);
     }
     assert!(all.contains(r#""state":"newest""#) && !all.contains(r#""data":"new""#), "{all}");
 }
@@ -154,15 +154,15 @@ async fn who_comes_hears_the_newest_state_though_the_others_wait_for_it() {
     let channel = TopicChannel::new(Topic::Orders, "e".to_owned());
     let ((one, mut first), (two, mut second)) = (connection().await, connection().await);
     channel.join(&one, None, standing("now", 1));
-    channel.tell_all(Some(standing("now", 1))).await;
-    while !heard(&mut first).contains(r#""data":"now""#) {}
+    channel.broadcast_all(Some(standing("now", 1))).await;
+    while !received(&mut first).contains(r#""data":"now""#) {}
     channel.join(&two, None, standing("now", 2));
     // A later state that differs in its viewers only.
     let later = Standing { mark: standing("now", 2).mark, ..standing("later", 2) };
-    assert!(channel.tell_all(Some(later)).await.is_some());
-    let mut all = heard(&mut second);
+    assert!(channel.broadcast_all(Some(later)).await.is_some());
+    let mut all = received(&mut second);
     while !all.contains(r#""op":"state""#) {
-        all += &heard(&mut second);
+        all += &received(&mut second);
     }
     assert!(all.contains(r#""data":"later""#), "{all}");
 }
@@ -177,12 +177,12 @@ async fn facts_and_state_of_a_tick_are_one_write_and_nobody_misses_one() {
         channel.join(&connection, None, Standing::nothing());
         clients.push(client);
     }
-    clients.iter_mut().for_each(|client| assert!(heard(client).contains(r#""op":"subscribed""#)));
+    clients.iter_mut().for_each(|client| assert!(received(client).contains(r#""op":"subscribed""#)));
     channel.note(&ordered(1));
     channel.note(&ordered(2));
-    channel.tell_all(Some(standing("new", 1))).await;
+    channel.broadcast_all(Some(standing("new", 1))).await;
     for client in &mut clients {
-        let all = heard(client);
+        let all = received(client);
         let places = [r#""offset":1"#, r#""offset":2"#, r#""data":"new""#].map(|text| all.find(text).unwrap());
         assert!(places.is_sorted() && all.matches(r#""op":"event""#).count() == 2, "{all}");
     }
@@ -199,10 +199,10 @@ async fn who_takes_the_place_of_one_that_left_hears_it_too() {
     }
     // The connection has ended, and the last subscriber moves to its index after that index has been passed.
     all[0].0.end();
-    all.iter_mut().for_each(|(_, client)| assert!(heard(client).contains(r#""op":"subscribed""#)));
+    all.iter_mut().for_each(|(_, client)| assert!(received(client).contains(r#""op":"subscribed""#)));
     channel.note(&ordered(1));
-    channel.tell_all(None).await;
-    assert!(all[1..].iter_mut().all(|(_, client)| heard(client).contains(r#""op":"event""#)));
+    channel.broadcast_all(None).await;
+    assert!(all[1..].iter_mut().all(|(_, client)| received(client).contains(r#""op":"event""#)));
     assert!(!channel.has(&all[0].0) && channel.members() == 2);
 }
 
@@ -214,12 +214,12 @@ async fn what_happened_while_nobody_listened_is_not_told_to_newcomers() {
     }
     let (connection, mut client) = connection().await;
     channel.join(&connection, None, Standing::nothing());
-    channel.tell_all(None).await;
+    channel.broadcast_all(None).await;
     channel.note(&ordered(1));
-    channel.tell_all(None).await;
-    let mut all = heard(&mut client);
+    channel.broadcast_all(None).await;
+    let mut all = received(&mut client);
     while !all.contains(r#""offset":258"#) {
-        all += &heard(&mut client);
+        all += &received(&mut client);
     }
     assert!(!all.contains(r#""op":"gap""#) && all.matches(r#""op":"event""#).count() == 1, "{all}");
 }

@@ -44,7 +44,7 @@ pub(crate) async fn record_viewers(api: PublicApi) {
 async fn record(api: &PublicApi, turn: usize, counting: bool) {
     let (gateway, now) = (api.gateway(), api.gateway().now());
     let mut changed: Vec<(Arc<RetainedChannel>, ViewerSample)> = Vec::new();
-    for ((tenant, topic, _), kept) in api.hub().drops() {
+    for ((tenant, topic, _), retained) in api.hub().drops() {
         let Topic::Drop(drop) = topic else { continue };
         let view = match counting {
             true => match gateway.commerce.drop_view(&tenant, drop).await {
@@ -54,9 +54,9 @@ async fn record(api: &PublicApi, turn: usize, counting: bool) {
             },
             false => None,
         };
-        let counted = view.filter(|view| is_counted(view, now)).map(|_| kept.viewers());
-        if counted != kept.recorded() {
-            changed.push((kept, ViewerSample { tenant, drop, at: now, viewers: counted }));
+        let counted = view.filter(|view| is_counted(view, now)).map(|_| retained.viewers());
+        if counted != retained.recorded() {
+            changed.push((retained, ViewerSample { tenant, drop, at: now, viewers: counted }));
         }
     }
     if changed.is_empty() {
@@ -67,9 +67,9 @@ async fn record(api: &PublicApi, turn: usize, counting: bool) {
     let first = turn.wrapping_mul(VIEWER_SAMPLES_MAX) % changed.len();
     changed.rotate_left(first);
     changed.truncate(VIEWER_SAMPLES_MAX);
-    let (kept, samples): (Vec<_>, Vec<_>) = changed.into_iter().unzip();
+    let (retained, samples): (Vec<_>, Vec<_>) = changed.into_iter().unzip();
     match gateway.read_side.record_viewers(&samples).await {
-        Ok(()) => kept.iter().zip(&samples).for_each(|(kept, sample)| kept.set_recorded(sample.viewers)),
+        Ok(()) => retained.iter().zip(&samples).for_each(|(retained, sample)| retained.set_recorded(sample.viewers)),
         Err(error) => tracing::warn!(%error, drops = samples.len(), "recording viewers failed; retrying"),
     }
 }

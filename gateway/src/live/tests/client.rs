@@ -72,7 +72,7 @@ impl Client {
         self.say_text(frame.to_string()).await;
     }
 
-    pub(super) async fn say_frames(&mut self, frames: Vec<Op>) {
+    pub(super) async fn send_frames(&mut self, frames: Vec<Op>) {
         let frames = frames.into_iter().map(|op| proto::Frame { op: Some(op) }).collect();
         let bytes = proto::Frames { frames }.encode_to_vec();
         self.on_socket(move |socket| socket.send(Message::binary(bytes)).unwrap()).await;
@@ -103,7 +103,7 @@ impl Client {
     }
 
     /// The next frame with this `op`; skips others.
-    pub(super) async fn hear(&mut self, op: &str) -> Value {
+    pub(super) async fn receive(&mut self, op: &str) -> Value {
         loop {
             let frame = self.next().await;
             if frame["op"] == op {
@@ -115,7 +115,7 @@ impl Client {
     /// The next state of a topic that satisfies `fits`.
     pub(super) async fn state(&mut self, fits: impl Fn(&Value) -> bool) -> Value {
         loop {
-            let frame = self.hear("state").await;
+            let frame = self.receive("state").await;
             if fits(&frame["data"]) {
                 return frame;
             }

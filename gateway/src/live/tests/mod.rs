@@ -54,7 +54,7 @@ impl Served {
     async fn binary(&self, token: Option<&str>) -> Client {
         let mut client = Client::connect(self.address, "fusion.v1.protobuf", None).await.unwrap();
         let hello = proto::Hello { token: token.map(str::to_owned), client: None };
-        client.say_frames(vec![Op::Hello(hello)]).await;
+        client.send_frames(vec![Op::Hello(hello)]).await;
         assert!(matches!(&client.frames().await[..], [Op::Welcome(welcome)] if welcome.ping_ms == 25_000));
         client
     }
@@ -63,7 +63,7 @@ impl Served {
     async fn greeted(&self, token: Option<&str>) -> Client {
         let mut client = self.client().await;
         client.say(json!({"op": "hello", "token": token, "client": "test"})).await;
-        assert_eq!(client.hear("welcome").await["ping_ms"], 25_000);
+        assert_eq!(client.receive("welcome").await["ping_ms"], 25_000);
         client
     }
 }
@@ -76,7 +76,7 @@ async fn a_sale_is_seen_as_it_happens_and_bought_on_the_same_socket() {
     let mut watcher = served.greeted(None).await;
     let topic = format!("drop:{drop}");
     watcher.say(json!({"op": "subscribe", "topic": topic})).await;
-    let subscribed = watcher.hear("subscribed").await;
+    let subscribed = watcher.receive("subscribed").await;
     assert_eq!((&subscribed["topic"], &subscribed["state"]["available"]), (&json!(topic), &json!(5)));
 
     let mut buyer = served.greeted(Some(guest.token())).await;
@@ -85,27 +85,27 @@ async fn a_sale_is_seen_as_it_happens_and_bought_on_the_same_socket() {
             "body": {"quantity": quantity}})
     };
     buyer.say(claim(1, 2)).await;
-    let reply = buyer.hear("reply").await;
+    let reply = buyer.receive("reply").await;
     assert_eq!((&reply["id"], &reply["status"], &reply["body"]["state"]), (&json!(1), &json!(201), &json!("held")));
     watcher.state(|state| state["available"] == 3 && state["held"] == 2).await;
 
     // A duplicate of the first claim, and a claim that is refused, in one message.
     buyer.say_text(json!([claim(1, 2), claim(2, 5)]).to_string()).await;
-    let mut replies = [buyer.hear("reply").await, buyer.hear("reply").await];
+    let mut replies = [buyer.receive("reply").await, buyer.receive("reply").await];
     replies.sort_by_key(|reply| reply["id"].as_u64());
     assert_eq!((&replies[0]["body"], &replies[0]["replayed"]), (&reply["body"], &json!(true)));
     assert_eq!((&replies[1]["status"], &replies[1]["problem"]["code"]), (&json!(409), &json!("limit_reached")));
 
     buyer.say(json!({"op": "subscribe", "topic": topic})).await;
-    buyer.hear("subscribed").await;
+    buyer.receive("subscribed").await;
     watcher.state(|state| state["viewers"] == 2).await;
     let vendor = served.shop.vendor();
     // A vendor who watches from the dashboard is not counted as a viewer.
     let mut dashboard = served.greeted(Some(vendor.token())).await;
     dashboard.say(json!({"op": "subscribe", "topic": topic})).await;
-    assert_eq!(dashboard.hear("subscribed").await["state"]["viewers"], 2);
+    assert_eq!(dashboard.receive("subscribed").await["state"]["viewers"], 2);
     vendor.post(&format!("/v1/drops/{drop}/end"), "end", json!({})).await.has(200);
-    let event = watcher.hear("event").await;
+    let event = watcher.receive("event").await;
     assert_eq!((&event["offset"], &event["type"]), (&json!(1), &json!("drop_ended")));
     watcher.state(|state| state["state"] == "ended").await;
 }
@@ -117,7 +117,7 @@ async fn the_same_is_said_in_protobuf() {
     let guest = served.shop.guest().await;
     let mut buyer = served.binary(Some(guest.token())).await;
     let topic = format!("drop:{drop}");
-    buyer.say_frames(vec![Op::Subscribe(proto::Subscribe { topic: topic.clone(), since: None })]).await;
+    buyer.send_frames(vec![Op::Subscribe(proto::Subscribe { topic: topic.clone(), since: None })]).await;
     let [Op::Subscribed(subscribed)] = &buyer.frames().await[..] else { panic!() };
     let Some(proto::data::Of::Drop(state)) = subscribed.state.clone().unwrap().of else { panic!() };
     assert_eq!((&state.id, &state.state[..], state.available, state.viewers), (&drop, "open", 5, 1));
@@ -130,13 +130,13 @@ async fn the_same_is_said_in_protobuf() {
     let claim =
         |quantity| proto::command::Ask::CreateClaim(proto::CreateClaim { drop_id: drop.clone(), sku: None, quantity });
     let call = proto::Call { name: "get_me".to_owned(), ..proto::Call::default() };
-    let asked = vec![
+    let commands = vec![
         command(1, Some("a"), claim(2)),
         command(2, Some("b"), claim(9)),
         command(3, None, claim(1)),
         command(4, None, proto::command::Ask::Call(call)),
     ];
-    buyer.say_frames(asked).await;
+    buyer.send_frames(commands).await;
     let mut replies = Vec::new();
     while replies.len() < 4 {
         replies.extend(buyer.frames().await.into_iter().filter_map(|op| match op {
@@ -152,7 +152,7 @@ async fn the_same_is_said_in_protobuf() {
     assert_eq!(serde_json::from_slice::<Value>(&problem).unwrap()["code"], "limit_reached");
 
     let release = proto::ReleaseClaim { drop_id: drop.clone(), claim_id: claim.id.clone() };
-    buyer.say_frames(vec![command(5, None, proto::command::Ask::ReleaseClaim(release))]).await;
+    buyer.send_frames(vec![command(5, None, proto::command::Ask::ReleaseClaim(release))]).await;
     loop {
         let frames = buyer.frames().await;
         if let Some(Op::Reply(reply)) = frames.iter().find(|op| matches!(op, Op::Reply(_))) {
@@ -225,7 +225,7 @@ async fn who_comes_back_goes_on_where_it_was() {
     let (topic, vendor) = (format!("drop:{drop}"), served.shop.vendor());
     let mut first = served.greeted(None).await;
     first.say(json!({"op": "subscribe", "topic": topic})).await;
-    let place = first.hear("subscribed").await;
+    let place = first.receive("subscribed").await;
     std::mem::drop(first);
     let version = vendor.get(&format!("/v1/drops/{drop}")).await.has(200).number("/version").to_string();
     vendor.patch(&format!("/v1/drops/{drop}"), &version, json!({"per_buyer_max": 3})).await.has(200);
@@ -248,7 +248,7 @@ async fn the_newest_state_comes_last_though_someone_read_the_one_before() {
     let drop = served.shop.open_drop(40).await;
     let mut watcher = served.greeted(None).await;
     watcher.say(json!({"op": "subscribe", "topic": format!("drop:{drop}")})).await;
-    watcher.hear("subscribed").await;
+    watcher.receive("subscribed").await;
     for left in (30..40).rev() {
         let guest = served.shop.guest().await;
         // Wait until after the next state, so that the next change is read while this read is cached.
@@ -271,7 +271,7 @@ async fn what_the_clock_alone_changes_is_told() {
     let drop = vendor.post("/v1/drops", "soon", soon).await.has(201).text("/id").to_owned();
     let mut watcher = served.greeted(None).await;
     watcher.say(json!({"op": "subscribe", "topic": format!("drop:{drop}")})).await;
-    assert_eq!(watcher.hear("subscribed").await["state"]["state"], "scheduled");
+    assert_eq!(watcher.receive("subscribed").await["state"]["state"], "scheduled");
     watcher.state(|state| state["state"] == "open").await;
     watcher.state(|state| state["state"] == "ended").await;
 }
@@ -285,14 +285,14 @@ async fn who_does_not_read_is_cut_and_holds_nothing() {
     let ask = json!({"op": "command", "id": 1, "name": "get_drop", "params": {"id": drop}});
     let many = Value::Array(vec![ask; 200]).to_string();
     // The server queues what the kernel does not take. Beyond the bound it disconnects the client, and sending fails.
-    let told = tokio::task::spawn_blocking(move || {
+    let sending = tokio::task::spawn_blocking(move || {
         let until = std::time::Instant::now() + PATIENCE;
         socket.get_mut().set_write_timeout(Some(Duration::from_millis(200))).unwrap();
         while socket.send(Message::text(many.clone())).is_ok() && std::time::Instant::now() < until {
             std::thread::sleep(Duration::from_millis(20));
         }
     });
-    told.await.unwrap();
+    sending.await.unwrap();
     let hub = served.api.hub();
     let gone = async {
         while hub.connections() > 0 {
@@ -326,12 +326,12 @@ async fn the_token_tells_whose_shop_it_is_where_the_host_does_not() {
     let served = Served::open_with(Settings { dev: false, default_tenant: None, ..settings() }).await;
     let mut client = served.greeted(Some(served.shop.vendor().token())).await;
     client.say(json!({"op": "subscribe", "topic": "orders"})).await;
-    client.hear("subscribed").await;
+    client.receive("subscribed").await;
     let mut nobody = served.greeted(None).await;
     nobody.say(json!({"op": "subscribe", "topic": "drop:00000000000000000000000001"})).await;
-    assert_eq!(nobody.hear("refused").await["problem"]["code"], "tenant_required");
+    assert_eq!(nobody.receive("refused").await["problem"]["code"], "tenant_required");
     nobody.say(json!({"op": "command", "id": 1, "name": "list_drops"})).await;
-    assert_eq!(nobody.hear("reply").await["problem"]["code"], "tenant_required");
+    assert_eq!(nobody.receive("reply").await["problem"]["code"], "tenant_required");
     served.shop.nobody().get("/v1/drops").await.refuses(400, "tenant_required");
 }
 
@@ -358,7 +358,7 @@ async fn nobody_hears_what_is_not_theirs() {
     let refused = async |token: Option<&str>, topic: &str| {
         let mut client = served.greeted(token).await;
         client.say(json!({"op": "subscribe", "topic": topic})).await;
-        client.hear("refused").await["problem"]["status"].clone()
+        client.receive("refused").await["problem"]["status"].clone()
     };
     assert_eq!(refused(Some(bob.token()), &topic).await, 404);
     assert_eq!(refused(None, &topic).await, 401);
@@ -367,7 +367,7 @@ async fn nobody_hears_what_is_not_theirs() {
     assert_eq!(refused(Some(bob.token()), "weather").await, 400);
     let mut owner = served.greeted(Some(ann.token())).await;
     owner.say(json!({"op": "subscribe", "topic": topic})).await;
-    assert_eq!(owner.hear("subscribed").await["state"]["lines"], json!([]));
+    assert_eq!(owner.receive("subscribed").await["state"]["lines"], json!([]));
     let price = json!({"amount": 500, "currency": "USD"});
     let product = json!({"title": "Lamp", "variants": [{"sku": "S", "price": price}]});
     served.shop.vendor().post("/v1/products", "p", product).await.has(201);
@@ -387,10 +387,10 @@ async fn who_may_not_look_any_more_hears_no_more() {
     let order = paid.text("/order_id").to_owned();
     let mut owner = served.greeted(Some(ann.token())).await;
     owner.say(json!({"op": "subscribe", "topic": format!("order:{order}")})).await;
-    assert_eq!(owner.hear("subscribed").await["state"]["id"], order);
+    assert_eq!(owner.receive("subscribed").await["state"]["id"], order);
     ann.delete("/v1/sessions/current").await.has(204);
     served.shop.vendor().post(&format!("/v1/orders/{order}/fulfillments"), "f", json!({})).await.has(201);
-    assert_eq!(owner.hear("refused").await["problem"]["code"], "invalid_token");
+    assert_eq!(owner.receive("refused").await["problem"]["code"], "invalid_token");
     let mut again = served.client().await;
     again.say(json!({"op": "hello", "token": ann.token()})).await;
     assert_eq!(again.ended().await, 4004);
@@ -402,7 +402,7 @@ async fn an_order_feed_ends_when_its_listener_no_longer_runs_the_shop() {
     let vendor = served.shop.vendor();
     let mut feed = served.greeted(Some(vendor.token())).await;
     feed.say(json!({"op": "subscribe", "topic": "orders"})).await;
-    feed.hear("subscribed").await;
+    feed.receive("subscribed").await;
     // The same person with a lesser role must not receive what that role may not see.
     let drop = served.shop.open_drop(5).await;
     let issuer = served.shop.gateway.sessions.issuer();
@@ -413,11 +413,11 @@ async fn an_order_feed_ends_when_its_listener_no_longer_runs_the_shop() {
     let lesser =
         issuer.mint(&tenant, subject, Some(crate::auth::Role::Customer), served.shop.gateway.now(), day).unwrap();
     feed.say(json!({"op": "auth", "token": lesser.token})).await;
-    feed.hear("welcome").await;
+    feed.receive("welcome").await;
     let ann = served.shop.guest().await;
     let claim = ann.post(&format!("/v1/drops/{drop}/claims"), "k", json!({"quantity": 1})).await.has(201);
     ann.post("/v1/checkouts", "pay", payment("tok_approve", json!({"claims": [claim.text("/id")]}))).await.has(201);
-    assert_eq!(feed.hear("refused").await["problem"]["code"], "forbidden");
+    assert_eq!(feed.receive("refused").await["problem"]["code"], "forbidden");
 }
 
 #[tokio::test]
@@ -444,7 +444,7 @@ async fn connections_end_with_the_reason() {
 
     let mut last = served.greeted(None).await;
     served.stop.take().unwrap().send(()).unwrap();
-    assert!(last.hear("draining").await["reconnect_in_ms"].as_u64().unwrap() < 5_000);
+    assert!(last.receive("draining").await["reconnect_in_ms"].as_u64().unwrap() < 5_000);
     assert_eq!(last.ended().await, 4000);
     served.running.await.unwrap();
 }

@@ -20,7 +20,7 @@ async fn the_end_of_one_session_of_a_person_is_not_the_end_of_another() {
         (served.greeted(Some(phone.token())).await, served.greeted(Some(laptop.token())).await);
     for client in [&mut at_phone, &mut at_laptop] {
         client.say(topic.clone()).await;
-        client.hear("subscribed").await;
+        client.receive("subscribed").await;
     }
     laptop.delete("/v1/sessions/current").await.has(204);
     let price = json!({"amount": 500, "currency": "USD"});
@@ -28,7 +28,7 @@ async fn the_end_of_one_session_of_a_person_is_not_the_end_of_another() {
     served.shop.vendor().post("/v1/products", "p", product).await.has(201);
     phone.post(&format!("/v1/carts/{cart}/lines"), "l", json!({"sku": "S", "quantity": 2})).await.has(201);
     at_phone.state(|state| state["lines"][0]["quantity"] == 2).await;
-    assert_eq!(at_laptop.hear("refused").await["problem"]["code"], "invalid_token");
+    assert_eq!(at_laptop.receive("refused").await["problem"]["code"], "invalid_token");
 }
 
 #[tokio::test]
@@ -42,20 +42,20 @@ async fn a_guest_that_has_signed_in_elsewhere_hears_nothing_of_the_accounts_cart
         (served.greeted(Some(guest.token())).await, served.greeted(Some(guest.token())).await);
     for client in [&mut owner, &mut stranger] {
         client.say(topic.clone()).await;
-        client.hear("subscribed").await;
+        client.receive("subscribed").await;
     }
     let account = json!({"email": "ann@example.com", "password": "correct horse"});
     let ann = guest.post("/v1/accounts", "", account).await.has(201);
     owner.say(json!({"op": "auth", "token": ann.text("/token")})).await;
-    owner.hear("welcome").await;
-    assert_eq!(owner.hear("subscribed").await["state"]["id"], cart);
+    owner.receive("welcome").await;
+    assert_eq!(owner.receive("subscribed").await["state"]["id"], cart);
     let price = json!({"amount": 500, "currency": "USD"});
     let product = json!({"title": "Lamp", "variants": [{"sku": "S", "price": price}]});
     served.shop.vendor().post("/v1/products", "p", product).await.has(201);
     let ann = served.shop.with(ann.text("/token"));
     ann.post(&format!("/v1/carts/{cart}/lines"), "l", json!({"sku": "S", "quantity": 2})).await.has(201);
     owner.state(|state| state["lines"][0]["quantity"] == 2).await;
-    assert_eq!(stranger.hear("refused").await["problem"]["code"], "invalid_token");
+    assert_eq!(stranger.receive("refused").await["problem"]["code"], "invalid_token");
     let mut late = served.client().await;
     late.say(json!({"op": "hello", "token": guest.token()})).await;
     assert_eq!(late.ended().await, 4004);

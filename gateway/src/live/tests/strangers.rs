@@ -35,18 +35,18 @@ async fn topics_of_things_that_are_not_there_take_no_memory() {
     let ann = served.shop.guest().await;
     let mut client = served.greeted(Some(ann.token())).await;
     client.say(json!({"op": "subscribe", "topic": format!("drop:{drop}")})).await;
-    client.hear("subscribed").await;
+    client.receive("subscribed").await;
     let before = served.shop.gateway.commerce.entities_in_memory();
     for number in 0..50u128 {
         let id = engine::id::DropId(number << 64);
         for kind in ["drop", "cart", "checkout", "order"] {
             client.say(json!({"op": "subscribe", "topic": format!("{kind}:{id}")})).await;
-            assert_eq!(client.hear("refused").await["problem"]["code"], "not_found");
+            assert_eq!(client.receive("refused").await["problem"]["code"], "not_found");
         }
         let claim = json!({"op": "command", "id": number as u64 + 1, "key": format!("k{number}"), "name": "create_claim",
             "params": {"id": id.to_string()}, "body": {"quantity": 1}});
         client.say(claim).await;
-        assert_eq!(client.hear("reply").await["problem"]["code"], "not_found");
+        assert_eq!(client.receive("reply").await["problem"]["code"], "not_found");
     }
     assert_eq!(served.shop.gateway.commerce.entities_in_memory(), before);
     assert_eq!(served.api.hub().topics(), 1);

@@ -20,7 +20,7 @@ async fn who_watches_an_open_drop_is_in_its_series_and_its_vendor_is_not() {
     for token in [None, None, Some(vendor.token())] {
         let mut watcher = served.greeted(token).await;
         watcher.say(json!({"op": "subscribe", "topic": topic})).await;
-        watcher.hear("subscribed").await;
+        watcher.receive("subscribed").await;
         watchers.push(watcher);
     }
     let two = eventually(|| vendor.get(&path), |answer| newest(answer)["viewers"] == 2).await;
