@@ -270,7 +270,7 @@ mod tests {
     const AWAY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 9));
 
     #[test]
-    fn a_burst_is_taken_and_the_next_is_told_when_to_come_back() {
+    fn a_burst_is_accepted_and_the_next_request_gets_a_retry_time() {
         let limits = Limits::new(&Rates { sessions: rate(1, 3), ..Rates::default() }, false);
         assert!((0..3).all(|_| limits.session(AWAY).is_ok()));
         let problem = limits.session(AWAY).unwrap_err();
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_counts_by_what_it_asks_for() {
+    fn a_list_costs_by_its_page_size() {
         let costs = |query| cost(&Method::GET, query).get();
         let asked = [None, Some("limit=24"), Some("limit=25"), Some("query=x&limit=200"), Some("limit=4000000000")];
         assert_eq!(asked.map(costs), [1, 1, 2, 9, 9]);

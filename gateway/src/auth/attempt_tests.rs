@@ -99,7 +99,7 @@ async fn after_five_wrong_passwords_the_next_has_to_wait_a_second_then_two() {
 }
 
 #[tokio::test]
-async fn a_password_that_comes_too_early_is_not_looked_at_whoever_it_is_for() {
+async fn an_early_password_is_refused_without_a_check() {
     let mut shop = open().await;
     sign_up(&shop, HOME, ANN, PASSWORD).await.has(201);
     for email in [ANN, NOBODY] {
@@ -148,7 +148,7 @@ async fn strangers_cannot_keep_the_owner_out() {
 }
 
 #[tokio::test]
-async fn a_right_password_begins_the_count_anew() {
+async fn a_correct_password_resets_the_count() {
     let shop = open().await;
     sign_up(&shop, HOME, ANN, PASSWORD).await.has(201);
     tried(&shop, FREE_TRIES - 1, ANN, AWAY).await;
@@ -160,7 +160,7 @@ async fn a_right_password_begins_the_count_anew() {
 }
 
 #[tokio::test]
-async fn of_many_at_once_no_more_are_looked_at_than_one_after_the_other() {
+async fn concurrent_attempts_are_limited_like_sequential_ones() {
     let shop = open().await;
     sign_up(&shop, HOME, ANN, PASSWORD).await.has(201);
     let began = std::time::Instant::now();
@@ -193,7 +193,7 @@ async fn a_password_that_confirms_an_erasure_is_counted_too() {
 }
 
 #[tokio::test]
-async fn the_owner_hears_once_that_someone_tries_passwords() {
+async fn the_owner_is_notified_once_of_password_attempts() {
     let shop = open().await;
     sign_up(&shop, HOME, ANN, PASSWORD).await.has(201);
     for email in [NOBODY, ANN] {
@@ -253,7 +253,7 @@ async fn addresses_are_not_harvested_by_signing_up() {
 }
 
 #[tokio::test]
-async fn a_mailbox_gets_a_few_mails_an_hour_that_others_ask_for() {
+async fn mails_per_mailbox_and_hour_are_limited() {
     let shop = open().await;
     let kim = "kim@münchen.example";
     for email in [kim, ANN] {

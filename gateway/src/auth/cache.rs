@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ended_session_takes_its_tokens_along_and_lets_none_in() {
+    fn an_ended_session_revokes_its_tokens() {
         let cache = TokenCache::default();
         cache.keep("a", known(1, 1, 0)).unwrap();
         cache.keep("b", known(1, 2, 0)).unwrap();
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn ending_a_session_looks_at_no_token() {
+    fn a_session_can_be_ended_with_any_of_its_tokens() {
         // A sweep holds the lock of the part with the only token: an end that scanned the tokens would block.
         let cache = Arc::new(TokenCache::default());
         cache.keep("a", known(1, 1, 0)).unwrap();

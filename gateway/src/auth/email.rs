@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_what_mail_is_sent_to() {
+    fn valid_addresses_are_deliverable() {
         for good in
             ["ann@example.com", " Ann.B+shop@Mail.Example.co.uk ", "o'neil!#$%@x-y.io", "ä@münchen.example", "1@2.ac"]
         {

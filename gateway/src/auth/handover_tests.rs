@@ -39,7 +39,7 @@ async fn has_ended(shop: &Shop, (access, refreshes): &([String; 2], [String; 2])
 }
 
 #[tokio::test]
-async fn a_token_from_before_a_sign_in_is_worth_nothing_after_it() {
+async fn a_guest_token_is_invalid_after_the_sign_in() {
     let mut shop = Shop::open().await;
     register(&shop, ANN).await;
     let planted = planted(&shop).await;
@@ -58,7 +58,7 @@ async fn a_token_from_before_a_sign_in_is_worth_nothing_after_it() {
 }
 
 #[tokio::test]
-async fn a_token_from_before_a_sign_up_is_worth_nothing_after_it() {
+async fn a_guest_token_is_invalid_after_the_sign_up() {
     let mut shop = Shop::open().await;
     let planted = planted(&shop).await;
     let account = json!({"email": ANN, "password": PASSWORD});
@@ -92,7 +92,7 @@ async fn a_guest_that_cannot_be_handed_over_ends_all_the_same() {
 }
 
 #[tokio::test]
-async fn erasing_an_account_asks_for_its_password_or_a_sign_in_not_long_ago() {
+async fn erasing_an_account_requires_its_password_or_a_recent_sign_in() {
     let shop = Shop::open().await;
     let signed_in = register(&shop, ANN).await;
     // Renewing the token does not change the time of the sign-in.
@@ -154,7 +154,7 @@ async fn a_token_of_no_session_ends_alone_and_stays_ended_after_a_restart() {
 }
 
 #[tokio::test]
-async fn what_a_token_of_no_session_erases_stays_erased_after_a_restart() {
+async fn an_erasure_by_a_command_line_token_survives_a_restart() {
     let mut shop = Shop::open().await;
     let customer = Some(super::Role::Customer);
     let (used, other) = (minted(&shop, 8, customer), minted(&shop, 8, customer));

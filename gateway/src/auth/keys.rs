@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_made_once_and_found_again() {
+    fn keys_are_created_once_and_loaded_later() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys");
         let made = Keys::open(&path).unwrap();

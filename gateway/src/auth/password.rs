@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_whose_caller_has_gone_keeps_its_permit_until_it_is_done() {
+    async fn work_without_a_caller_keeps_its_permit_until_it_completes() {
         let passwords = Passwords::new(8, 1).unwrap();
         let (begun, begins) = std::sync::mpsc::channel();
         let (end, ends) = std::sync::mpsc::channel::<()>();

@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_from_little_is_refused() {
+    fn weak_passwords_are_refused() {
         for guessable in [
             "aaaaaaaaaaaa",
             "abcabcabcabc",
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn long_and_random_ones_are_taken_whatever_their_letters() {
+    fn long_and_random_passwords_are_accepted() {
         for good in [
             "k3x9w2mq",
             "x7Kp!2mQ",

@@ -41,7 +41,7 @@ async fn a_token_that_is_not_good_is_refused_everywhere() {
 }
 
 #[tokio::test]
-async fn roles_open_doors() {
+async fn roles_grant_access() {
     let shop = Shop::open().await;
     shop.stock(5, &["S"]).await;
     shop.guest().await.get("/v1/inventory/S").await.refuses(403, "forbidden");
@@ -122,7 +122,7 @@ async fn a_refresh_token_is_good_once_and_its_reuse_ends_the_session() {
 }
 
 #[tokio::test]
-async fn a_refresh_whose_answer_was_lost_is_answered_again_by_its_key() {
+async fn a_refresh_without_a_response_is_repeated_with_its_key() {
     let shop = Shop::open().await;
     let session = shop.nobody().post("/v1/sessions", "", json!({})).await;
     let renew = async |token: &str, key: &str| {
@@ -151,7 +151,7 @@ async fn a_guests_first_refresh_token_is_worthless_once_its_session_or_guesthood
 }
 
 #[tokio::test]
-async fn two_uses_of_one_refresh_token_at_once_are_not_both_good() {
+async fn concurrent_uses_of_one_refresh_token_do_not_both_succeed() {
     let shop = Shop::open().await;
     for _ in 0..5 {
         let session = shop.nobody().post("/v1/sessions", "", json!({})).await;
@@ -163,7 +163,7 @@ async fn two_uses_of_one_refresh_token_at_once_are_not_both_good() {
 }
 
 #[tokio::test]
-async fn an_ended_session_is_over_at_once_and_others_go_on() {
+async fn an_ended_session_is_invalid_immediately_and_others_continue() {
     let shop = Shop::open().await;
     let one = register(&shop, "ann@example.com").await;
     let credentials = json!({"email": "ann@example.com", "password": PASSWORD});
@@ -199,7 +199,7 @@ async fn a_forgotten_password_is_set_by_a_mailed_link_once() {
 }
 
 #[tokio::test]
-async fn erasing_oneself_leaves_nothing_personal_and_no_session() {
+async fn an_erasure_deletes_personal_data_and_sessions() {
     let shop = Shop::open().await;
     let session = register(&shop, "ann@example.com").await;
     let me = shop.with(session.text("/token"));
@@ -239,7 +239,7 @@ async fn reset_token(shop: &Shop, email: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_has_ended_stays_ended_after_a_restart() {
+async fn ended_sessions_stay_ended_after_a_restart() {
     let mut shop = Shop::open().await;
     let start = async |shop: &Shop| shop.nobody().post("/v1/sessions", "", json!({})).await.text("/token").to_owned();
     // Signed out: an account and a guest.

@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_says_whom_it_was_given_to_until_it_expires() {
+    fn a_token_identifies_its_subject_until_it_expires() {
         let issuer = issuer();
         let minted = minted(&issuer);
         let bearer = issuer.verify_access(&minted.token, NOW).unwrap();

@@ -121,7 +121,7 @@ async fn a_link_to_set_a_password_verifies_the_address_too() {
 }
 
 #[tokio::test]
-async fn a_shop_that_does_not_ask_sends_no_link_and_takes_everyone() {
+async fn a_shop_without_verification_sends_no_link_and_accepts_every_account() {
     let shop = Shop::open().await;
     let drop = shop.open_drop(10).await;
     let ann = sign_up(&shop, ANN).await;
@@ -139,7 +139,7 @@ async fn a_shop_that_does_not_ask_sends_no_link_and_takes_everyone() {
 }
 
 #[tokio::test]
-async fn a_checkout_that_was_accepted_before_is_answered_again() {
+async fn a_repeated_checkout_gets_the_first_answer() {
     let shop = open().await;
     let drop = shop.open_drop(10).await;
     let guest = shop.guest().await;

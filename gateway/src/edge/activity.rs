@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_head_that_trickles_has_one_timeout_and_no_second() {
+    async fn a_slow_head_has_a_single_timeout() {
         let activity = Activity::default();
         let took = idles_after(&activity, Activity::received).await;
         assert!(took >= HEAD_TIMEOUT && took <= 2 * HEAD_TIMEOUT + Duration::from_secs(2), "{took:?}");

@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn one_host_is_required_and_older_clients_may_have_none() {
+    fn exactly_one_host_is_required_except_for_http_1_0() {
         assert!(refused(Version::HTTP_11, &[]) && !refused(Version::HTTP_10, &[]));
         assert!(refused(Version::HTTP_11, &[b"a", b"a"]) && refused(Version::HTTP_10, &[b"a", b"b"]));
         assert!(!refused(Version::HTTP_11, &[b"a"]));

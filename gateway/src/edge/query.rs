@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_are_known_and_stand_once() {
+    fn unknown_and_duplicate_parameters_are_refused() {
         let uri: Uri = "/v1/drops?limit=5&cursor=a%20b".parse().unwrap();
         let parameters = split(&uri, &["limit", "cursor"]).unwrap();
         assert_eq!(parameters.text("cursor"), Some("a b"));

@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sane_name_is_kept_and_others_are_replaced() {
+    fn a_valid_request_id_is_kept_and_others_are_replaced() {
         assert_eq!(of(b"checkout-42").text(), "checkout-42");
         assert_eq!(of(&[b'a'; REQUEST_ID_BYTES_MAX]).text().len(), 64);
         for odd in [&[b'a'; REQUEST_ID_BYTES_MAX + 1][..], b"", b"a b", b"a\tb", "ä".as_bytes()] {
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_ours_are_different_and_keep_their_number() {
+    fn generated_request_ids_are_unique_and_keep_their_number() {
         let (one, two) = (RequestId::next(), RequestId::next());
         assert_ne!(one.text(), two.text());
         assert_eq!(of(one.text().as_bytes()).number(), one.number());

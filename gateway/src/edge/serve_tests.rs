@@ -80,7 +80,7 @@ fn refused(bytes: usize, more: &str) -> String {
 const LAST: &str = "GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
 
 #[tokio::test]
-async fn a_connection_goes_on_after_a_refusal_whose_body_comes_late() {
+async fn a_connection_continues_after_a_refusal_with_a_late_body() {
     let server = start(settings()).await;
     for bytes in [1, 64 << 10] {
         let mut stream = connect(&server, &refused(bytes, "")).await;
@@ -96,7 +96,7 @@ async fn a_connection_goes_on_after_a_refusal_whose_body_comes_late() {
 }
 
 #[tokio::test]
-async fn a_refusal_says_when_the_connection_ends() {
+async fn a_refusal_announces_the_end_of_the_connection() {
     let server = start(settings()).await;
     let too_much = refused((64 << 10) + 1, "") + &" ".repeat((64 << 10) + 1);
     for request in [refused(1, ""), refused(1, "expect: 100-continue\r\n"), too_much] {
@@ -107,7 +107,7 @@ async fn a_refusal_says_when_the_connection_ends() {
 }
 
 #[tokio::test]
-async fn a_server_that_stops_answers_what_it_has_begun() {
+async fn a_stopping_server_completes_running_requests() {
     let server = start(settings()).await;
     let half = "POST /v1/sessions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{";
     let (idle, mut begun) = (connect(&server, "").await, connect(&server, half).await);
@@ -132,7 +132,7 @@ async fn a_server_does_not_wait_for_ever_to_stop() {
 }
 
 #[tokio::test]
-async fn who_does_not_finish_a_head_is_cut() {
+async fn an_unfinished_head_is_disconnected() {
     let server = start(Settings { idle_timeout: Duration::from_secs(1), ..settings() }).await;
     let began = Instant::now();
     once(&server, "GET /livez HTTP/1.1\r\nhost: x\r\nx-slow: ").await;
@@ -158,7 +158,7 @@ async fn an_answer_that_flows_is_not_idle() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_bound_are_told_to_come_back() {
+async fn connections_beyond_the_bound_get_a_retry_time() {
     let server = start(Settings { connections_max: 1, ..settings() }).await;
     let _first = connect(&server, "").await;
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -187,7 +187,7 @@ async fn an_address_has_its_own_bound_of_plain_connections() {
 }
 
 #[tokio::test]
-async fn descriptors_that_are_kept_for_files_are_no_connections() {
+async fn descriptors_reserved_for_files_are_not_used_by_connections() {
     let server = start(Settings { descriptors_max: 0, ..settings() }).await;
     let mut text = String::new();
     // Closed at once; the data that was sent may turn that into a reset.
@@ -196,7 +196,7 @@ async fn descriptors_that_are_kept_for_files_are_no_connections() {
 }
 
 #[tokio::test]
-async fn a_head_that_trickles_is_cut_in_one_wait() {
+async fn a_slow_head_is_disconnected_after_one_timeout() {
     let idle_timeout = Duration::from_secs(2);
     assert!(idle_timeout < HEAD_TIMEOUT);
     let server = start(Settings { idle_timeout, ..settings() }).await;

@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_schema_says_is_taken() {
+    fn values_allowed_by_the_schema_are_accepted() {
         let outer = read(r#"{"items": [{"count": 1}, {"count": 2.0}, {"count": -1e3}], "color": "red"}"#).unwrap();
         assert_eq!(outer.items.iter().map(|item| item.count).collect::<Vec<_>>(), [1, 2, -1_000]);
         assert_eq!(outer.color, Some(Color::Red));

@@ -27,7 +27,7 @@ fn empty(builder: axum::http::request::Builder) -> Request<Body> {
 }
 
 #[tokio::test]
-async fn what_is_nowhere_is_a_problem_and_so_is_a_wrong_method() {
+async fn unknown_paths_and_methods_are_problems() {
     let shop = Shop::open().await;
     shop.nobody().get("/v1/nonsense").await.refuses(404, "not_found");
     shop.nobody().get("/").await.refuses(404, "not_found");
@@ -36,7 +36,7 @@ async fn what_is_nowhere_is_a_problem_and_so_is_a_wrong_method() {
 }
 
 #[tokio::test]
-async fn head_is_get_without_a_body_and_options_tells_the_methods() {
+async fn head_is_get_without_a_body_and_options_lists_the_methods() {
     let shop = Shop::open().await;
     let answer = shop.send(empty(request("HEAD", "/livez"))).await.has(200);
     assert!(answer.bytes.is_empty());
@@ -45,7 +45,7 @@ async fn head_is_get_without_a_body_and_options_tells_the_methods() {
 }
 
 #[tokio::test]
-async fn the_live_doors_and_the_server_itself_tell_their_methods() {
+async fn the_realtime_endpoints_and_the_server_list_their_methods() {
     let shop = Shop::open().await;
     for path in ["/v1/ws", "/v1/stream"] {
         let answer = shop.send(empty(request("OPTIONS", path))).await.has(204);
@@ -60,7 +60,7 @@ async fn the_live_doors_and_the_server_itself_tell_their_methods() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_declared_too_large_is_not_asked_for() {
+async fn a_body_with_a_too_large_content_length_is_not_read() {
     let shop = Shop::open().await;
     let never = || Body::from_stream(futures::stream::pending::<Result<bytes::Bytes, std::io::Error>>());
     let token = shop.vendor().token.unwrap();
@@ -118,7 +118,7 @@ async fn a_page_of_numbers_is_shown_for_a_second() {
 }
 
 #[tokio::test]
-async fn a_sane_request_id_comes_back_and_others_are_replaced() {
+async fn a_valid_request_id_is_returned_and_others_are_replaced() {
     let shop = Shop::open().await;
     let answer = shop.send(empty(request("GET", "/livez").header("x-request-id", "trace-42"))).await;
     assert_eq!(answer.header("x-request-id"), "trace-42");
@@ -183,7 +183,7 @@ async fn bodies_have_a_type_and_a_size() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_the_schema_is_named_by_a_pointer() {
+async fn schema_violations_are_named_by_a_pointer() {
     let shop = Shop::open().await;
     let guest = shop.guest().await;
     let answer = guest.post("/v1/accounts", "", json!({"email": "ann@example.com", "passwort": "x"})).await;
@@ -200,7 +200,7 @@ async fn what_does_not_fit_the_schema_is_named_by_a_pointer() {
 }
 
 #[tokio::test]
-async fn another_spelling_of_an_id_names_nothing() {
+async fn another_spelling_of_an_id_is_not_found() {
     let shop = Shop::open().await;
     let drop = shop.open_drop(5).await;
     shop.nobody().get(&format!("/v1/drops/{drop}")).await.has(200);
@@ -234,7 +234,7 @@ async fn another_tenants_thing_is_not_there() {
 }
 
 #[tokio::test]
-async fn those_who_ask_too_much_are_told_when_to_come_back() {
+async fn rate_limited_callers_get_a_retry_time() {
     let rates = Rates { address: rate(1, 3), ..Rates::default() };
     let shop = Shop::open_with(Settings { rates, ..settings() }).await;
     let ask = || shop.send_from(AWAY, empty(request("GET", "/v1/drops")));

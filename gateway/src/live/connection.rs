@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_read_is_cut_with_one_message_or_one_byte_too_many() {
+    fn a_client_that_does_not_read_is_disconnected_at_the_queue_limits() {
         for (message, fit) in [(1, QUEUE_MESSAGES_MAX), (1 << 12, QUEUE_BYTES_MAX >> 12)] {
             let (backlog, message) = (Backlog::default(), Bytes::from(vec![b'x'; message]));
             let connection = stream(&backlog);
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_falls_behind_is_cut_where_too_much_waits_for_all() {
+    async fn a_slow_client_is_disconnected_at_the_total_limit() {
         let (backlog, message) = (Backlog::default(), Bytes::from(vec![b'x'; QUEUE_BYTES_MAX]));
         let peers: Vec<_> = (0..BACKLOG_BYTES_MAX / QUEUE_BYTES_MAX).map(|_| stream(&backlog)).collect();
         assert!(peers.iter().all(|connection| connection.write([&message])));
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_large_answer_on_its_way_cuts_nobody() {
+    async fn a_large_response_disconnects_no_other_client() {
         let (backlog, message) = (Backlog::default(), Bytes::from(vec![b'x'; 2 * QUEUE_BYTES_MAX]));
         let connection = stream(&backlog);
         connection.answer(&message).await;

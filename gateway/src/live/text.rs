@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_are_recognised_and_odd_ones_are_left_to_the_operation() {
+    fn claims_are_recognised_and_others_are_passed_to_the_operation() {
         let ask = |rest: &str| match read(&format!(r#"{{"op":"command","id":1,{rest}}}"#)).unwrap().pop() {
             Some(ClientFrame::Command(command)) => command.ask,
             other => panic!("{other:?}"),

@@ -33,7 +33,7 @@ fn received(client: &mut std::net::TcpStream) -> String {
 }
 
 #[tokio::test]
-async fn facts_that_were_let_go_untold_are_a_gap_and_the_state_comes_anew() {
+async fn facts_dropped_before_delivery_are_a_gap_followed_by_the_state() {
     let (connection, mut client) = connection().await;
     let channel = TopicChannel::new(Topic::Orders, "e".to_owned());
     channel.join(&connection, None, Standing::nothing());
@@ -57,7 +57,7 @@ async fn facts_that_were_let_go_untold_are_a_gap_and_the_state_comes_anew() {
 }
 
 #[tokio::test]
-async fn changes_that_nobody_read_in_time_are_a_gap_and_no_older_position_can_be_resumed() {
+async fn changes_that_were_not_read_in_time_are_a_gap_and_no_older_position_can_be_resumed() {
     let (connection, mut client) = connection().await;
     let channel = TopicChannel::new(Topic::Orders, "e".to_owned());
     channel.join(&connection, None, Standing::nothing());
@@ -110,7 +110,7 @@ fn standing(text: &str, viewers: usize) -> Standing {
 }
 
 #[tokio::test]
-async fn a_state_that_is_none_newer_is_told_to_newcomers_alone() {
+async fn an_unchanged_state_is_sent_to_new_subscribers_only() {
     let channel = TopicChannel::new(Topic::Orders, "e".to_owned());
     let ((one, mut first), (two, mut second)) = (connection().await, connection().await);
     channel.join(&one, None, standing("old", 1));
@@ -134,7 +134,7 @@ async fn a_state_that_is_none_newer_is_told_to_newcomers_alone() {
 }
 
 #[tokio::test]
-async fn who_comes_while_others_are_told_hears_no_older_state() {
+async fn a_subscriber_that_joins_during_a_broadcast_gets_no_older_state() {
     let channel = TopicChannel::new(Topic::Orders, "e".to_owned());
     let ((one, _first), (two, mut second)) = (connection().await, connection().await);
     channel.join(&one, None, standing("old", 1));
@@ -150,7 +150,7 @@ async fn who_comes_while_others_are_told_hears_no_older_state() {
 }
 
 #[tokio::test]
-async fn who_comes_hears_the_newest_state_though_the_others_wait_for_it() {
+async fn a_new_subscriber_gets_the_newest_state_before_the_others() {
     let channel = TopicChannel::new(Topic::Orders, "e".to_owned());
     let ((one, mut first), (two, mut second)) = (connection().await, connection().await);
     channel.join(&one, None, standing("now", 1));
@@ -168,7 +168,7 @@ async fn who_comes_hears_the_newest_state_though_the_others_wait_for_it() {
 }
 
 #[tokio::test]
-async fn facts_and_state_of_a_tick_are_one_write_and_nobody_misses_one() {
+async fn facts_and_state_of_a_tick_are_one_write_and_none_is_lost() {
     let channel = TopicChannel::new(Topic::Orders, "e".to_owned());
     let mut clients = Vec::new();
     // More than a slice.
@@ -189,7 +189,7 @@ async fn facts_and_state_of_a_tick_are_one_write_and_nobody_misses_one() {
 }
 
 #[tokio::test]
-async fn who_takes_the_place_of_one_that_left_hears_it_too() {
+async fn a_subscriber_in_a_freed_slot_gets_the_broadcast() {
     let channel = TopicChannel::new(Topic::Orders, "e".to_owned());
     let mut all = Vec::new();
     for _ in 0..3 {
@@ -207,7 +207,7 @@ async fn who_takes_the_place_of_one_that_left_hears_it_too() {
 }
 
 #[tokio::test]
-async fn what_happened_while_nobody_listened_is_not_told_to_newcomers() {
+async fn events_without_subscribers_are_not_sent_to_new_ones() {
     let channel = TopicChannel::new(Topic::Orders, "e".to_owned());
     for number in 0..=FACTS_KEPT as u128 {
         channel.note(&ordered(number));

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_of_an_address_are_counted_together_and_leave_nothing() {
+    fn connections_of_an_address_are_counted_together_and_freed() {
         let all = Arc::<Unfinished>::default();
         let mut one = UnfinishedBytes::new(all.clone(), 1);
         let (mut two, mut other) = (UnfinishedBytes::new(all.clone(), 1), UnfinishedBytes::new(all.clone(), 2));

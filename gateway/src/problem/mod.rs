@@ -280,7 +280,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_problem_is_written_with_what_is_known_of_it() {
+    fn a_problem_is_written_with_its_members() {
         let problem = Problem::new(Code::SoldOut)
             .with_detail("3 units are available")
             .with("available", 3)

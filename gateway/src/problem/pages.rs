@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_has_a_page_and_stands_in_the_index() {
+    fn every_code_has_a_page_and_is_in_the_index() {
         let index = index();
         for code in Code::ALL {
             let entry = code.entry();

@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_retried_is_not_the_requests_fault() {
+    fn retryable_problems_are_not_the_requests_fault() {
         let at_fault = |code: &&Code| matches!(code.entry().status, 400 | 401 | 403 | 404 | 405 | 413 | 415 | 422);
         assert!(Code::ALL.iter().filter(at_fault).all(|code| !code.entry().retryable));
     }

@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_present_version_is_looked_at_where_more_than_one_may_be_meant() {
+    async fn an_if_match_list_is_compared_with_the_current_version() {
         let present = || async { Ok(4) };
         let unasked = async { panic!("one version needs no look") };
         assert_eq!(IfMatch::OneOf(vec![3]).version(unasked).await.unwrap(), 3);

@@ -21,7 +21,7 @@ async fn after_days(shop: &Shop, days: u64) {
 }
 
 #[tokio::test]
-async fn ones_own_carts_are_listed_by_pages_and_kept_at_sign_in() {
+async fn a_buyer_lists_its_carts_by_pages_and_keeps_them_at_sign_in() {
     let shop = Shop::open().await;
     shirt(&shop).await;
     let (ann, bob) = (shop.guest().await, shop.guest().await);

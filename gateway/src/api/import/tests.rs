@@ -124,7 +124,7 @@ async fn a_sku_of_another_product_costs_its_variant_or_is_derived() {
 }
 
 #[tokio::test]
-async fn what_a_product_refuses_as_a_whole_refuses_each_of_its_rows() {
+async fn a_rejected_product_rejects_each_of_its_rows() {
     let shop = Shop::open().await;
     let file = "Handle,Title,Variant SKU\nmug,Mug,A\nmug,,B\nmug,,C\n";
     let (_, refused) = completed(&shop, "", "k", file).await;

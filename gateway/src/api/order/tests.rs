@@ -35,7 +35,7 @@ async fn paid_order(buyer: &Visitor<'_>) -> String {
 }
 
 #[tokio::test]
-async fn an_order_goes_out_in_parcels_whose_tracking_is_corrected() {
+async fn an_order_is_shipped_in_parcels_with_updated_tracking() {
     let shop = Shop::open().await;
     shirts(&shop).await;
     let (ann, vendor) = (shop.guest().await, shop.vendor());
@@ -129,7 +129,7 @@ async fn lines_are_refunded_and_their_units_come_back() {
 }
 
 #[tokio::test]
-async fn orders_are_listed_in_the_order_that_is_asked_for() {
+async fn orders_are_listed_in_the_requested_order() {
     let shop = Shop::open().await;
     shirts(&shop).await;
     let vendor = shop.vendor();

@@ -20,7 +20,7 @@ fn shown(product: &Value) -> Vec<(String, Value)> {
 }
 
 #[tokio::test]
-async fn a_picture_says_which_variants_it_shows() {
+async fn an_image_lists_its_variants() {
     let shop = Shop::open().await;
     let (vendor, nobody) = (shop.vendor(), shop.nobody());
     let images = json!([{"src": "/all"}, {"url": "/moss", "alt": "Moss", "variant_skus": ["COAT-M"]},
@@ -51,7 +51,7 @@ async fn a_picture_says_which_variants_it_shows() {
 }
 
 #[tokio::test]
-async fn an_image_of_a_sku_that_the_product_has_not_is_refused_where_it_is_said() {
+async fn an_image_of_an_unknown_sku_is_refused_at_its_field() {
     let shop = Shop::open().await;
     let vendor = shop.vendor();
     let wrong = coat(json!([{"src": "/a"}, {"src": "/b", "variant_skus": ["COAT-M", "SHIRT"]}]));

@@ -22,7 +22,7 @@ async fn stock_is_changed_by_a_delta_or_to_a_number_that_was_seen() {
 }
 
 #[tokio::test]
-async fn an_adjustment_is_one_or_the_other() {
+async fn an_adjustment_is_by_delta_or_to_a_number() {
     let shop = Shop::open().await;
     shop.stock(10, &["S"]).await;
     let (vendor, path) = (shop.vendor(), "/v1/inventory/S/adjustments");

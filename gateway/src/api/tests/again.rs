@@ -30,7 +30,7 @@ async fn one_key_makes_one_product_whatever_its_handle() {
 }
 
 #[tokio::test]
-async fn of_two_products_at_once_under_one_key_one_is_made() {
+async fn two_concurrent_products_with_one_key_are_one_product() {
     let shop = Shop::open().await;
     let vendor = shop.vendor();
     let (one, two) =
@@ -41,7 +41,7 @@ async fn of_two_products_at_once_under_one_key_one_is_made() {
 }
 
 #[tokio::test]
-async fn a_line_that_was_added_is_answered_again_when_its_product_has_left_the_shop() {
+async fn a_repeated_addition_is_answered_after_its_product_was_archived() {
     let shop = Shop::open().await;
     let product = shop.vendor().post("/v1/products", "p", shirt("hat")).await.has(201);
     let sku = product.text("/variants/0/sku");
@@ -61,7 +61,7 @@ async fn a_line_that_was_added_is_answered_again_when_its_product_has_left_the_s
 }
 
 #[tokio::test]
-async fn a_line_is_taken_out_once_and_again_is_the_same() {
+async fn removing_a_line_is_idempotent() {
     let shop = Shop::open().await;
     let product = shop.vendor().post("/v1/products", "p", shirt("hat")).await.has(201);
     let (ann, bob) = (shop.guest().await, shop.guest().await);
@@ -77,7 +77,7 @@ async fn a_line_is_taken_out_once_and_again_is_the_same() {
 }
 
 #[tokio::test]
-async fn a_provider_that_the_shop_does_not_have_is_said_before_anything_happens() {
+async fn an_unknown_provider_is_refused_before_any_effect() {
     let shop = Shop::open_with(Settings { payment_providers: Vec::new(), ..settings() }).await;
     let drop = shop.open_drop(1).await;
     let ann = shop.guest().await;
@@ -96,7 +96,7 @@ async fn a_provider_that_the_shop_does_not_have_is_said_before_anything_happens(
 }
 
 #[tokio::test]
-async fn a_checkout_is_answered_again_by_a_shop_that_has_lost_its_provider() {
+async fn a_repeated_checkout_is_answered_without_the_provider() {
     let mut shop = Shop::open().await;
     let drop = shop.open_drop(1).await;
     let token = shop.guest().await.token.unwrap();

@@ -83,7 +83,7 @@ fn a_link_to_a_change_names_its_version_as_a_header_does() {
 }
 
 #[test]
-fn request_schemas_refuse_what_they_do_not_know() {
+fn request_schemas_refuse_unknown_fields() {
     let document = crate::Gateway::openapi();
     for name in ["NewClaim", "NewDropItem", "DropPatch", "ItemPatch", "NewAccount", "Money", "Renewal"] {
         let schema = &document["components"]["schemas"][name];

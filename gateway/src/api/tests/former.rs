@@ -44,7 +44,7 @@ fn command_id(subject: SubjectId, operation: &str, key: &str) -> CommandId {
 }
 
 #[tokio::test]
-async fn while_a_former_id_cannot_be_looked_at_nothing_is_made_under_the_new_one() {
+async fn an_unreadable_former_id_prevents_a_creation_under_the_new_one() {
     let faults = Arc::new(Stalling::default());
     let journal = Arc::new(MemoryJournal::with_faults(1, 7, faults.clone()));
     let shop = Shop::open_on(journal, settings(), Tuning::default(), crate::ops::metrics::detached()).await;

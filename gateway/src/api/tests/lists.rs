@@ -40,7 +40,7 @@ async fn a_list_of_products_shows_summaries() {
 }
 
 #[tokio::test]
-async fn a_page_of_carts_has_a_bound_of_lines_and_goes_on() {
+async fn a_page_of_carts_is_limited_by_lines_and_has_a_next_page() {
     let shop = Shop::open().await;
     let made = shop.vendor().post("/v1/products", "k", product("Shirt", 100, 5)).await.has(201);
     let skus: Vec<_> = made.body["variants"].as_array().unwrap().iter().map(|one| one["sku"].clone()).collect();
@@ -67,7 +67,7 @@ async fn a_page_of_carts_has_a_bound_of_lines_and_goes_on() {
 }
 
 #[tokio::test]
-async fn a_page_of_large_products_is_cut_and_goes_on() {
+async fn a_page_of_large_products_is_shortened_and_has_a_next_page() {
     let shop = Shop::open().await;
     let vendor = shop.vendor();
     for n in 0..30 {

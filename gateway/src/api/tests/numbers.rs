@@ -34,7 +34,7 @@ fn sum(page: &str, name: &str, labels: &[&str]) -> f64 {
 }
 
 #[tokio::test]
-async fn a_claim_leaves_its_numbers_with_their_units_and_what_they_mean() {
+async fn a_claim_records_metrics_with_units_and_descriptions() {
     let metrics = COUNTS.clone();
     let folder = tempfile::tempdir().unwrap();
     let journal = EmbeddedJournal::open(DataFolder::lock(folder.path()).unwrap(), EmbeddedOptions::new(2)).unwrap();
@@ -116,7 +116,7 @@ impl Lines {
 }
 
 #[tokio::test]
-async fn a_request_has_one_name_in_its_answer_the_logs_and_the_journal() {
+async fn a_request_has_one_id_in_its_response_the_logs_and_the_journal() {
     let lines = LOG.clone();
     let shop = Shop::open().await;
     let drop = shop.open_drop(2).await;

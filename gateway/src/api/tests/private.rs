@@ -23,7 +23,7 @@ pub(in crate::api) async fn journal(shop: &Shop) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn nobody_can_try_addresses_on_the_journal_and_who_is_erased_loses_the_letters() {
+async fn addresses_cannot_be_probed_and_an_erasure_deletes_mails() {
     let shop = Shop::open().await;
     let drop = shop.open_drop(1).await;
     let (account, other) = (json!({"email": "ann@example.com", "password": "correct horse"}), "bob@example.com");

@@ -56,7 +56,7 @@ async fn one_account_has_every_spelling_of_its_address() {
 }
 
 #[tokio::test]
-async fn a_password_from_before_is_known_and_kept_anew() {
+async fn a_password_of_the_former_form_is_accepted_and_rehashed() {
     let shop = Shop::open().await;
     let (tenant, email) = (engine::id::TenantId::new("acme").unwrap(), "ann@example.com");
     let session = json!({"email": email, "password": "correct horse"});
@@ -126,7 +126,7 @@ async fn products_are_found_in_every_script_and_by_their_skus() {
 }
 
 #[tokio::test]
-async fn a_product_is_found_by_a_sku_that_it_got_later_and_not_by_one_that_it_lost() {
+async fn a_product_is_found_by_its_current_skus_only() {
     let shop = Shop::open().await;
     let vendor = shop.vendor();
     let made = vendor.post("/v1/products", "p", product("Lamp", "FIRST-1")).await.has(201);

@@ -65,7 +65,7 @@ async fn a_product_is_made_shown_changed_and_archived() {
 }
 
 #[tokio::test]
-async fn everything_that_is_wrong_with_a_product_is_said_at_once() {
+async fn all_errors_of_a_product_are_reported_at_once() {
     let shop = Shop::open().await;
     let odd = json!({"title": "???", "variants": [{"price": usd(-1)}, {"sku": " x", "price": {"amount": 1, "currency": "EUR"}}]});
     let answer = shop.vendor().post("/v1/products", "k", odd).await.refuses(422, "out_of_range");
@@ -100,7 +100,7 @@ async fn a_cart_is_filled_and_changed_by_its_buyer_alone() {
 }
 
 #[tokio::test]
-async fn a_cart_that_a_guest_made_is_found_again_after_the_sign_in() {
+async fn a_guest_cart_is_available_after_the_sign_in() {
     let shop = Shop::open().await;
     let credentials = json!({"email": "ann@example.com", "password": "correct horse"});
     shop.guest().await.post("/v1/accounts", "", credentials.clone()).await.has(201);

@@ -55,7 +55,7 @@ async fn the_address_of_an_order_is_its_shops() {
 }
 
 #[tokio::test]
-async fn the_imports_of_one_shop_leave_places_for_another() {
+async fn the_imports_of_one_shop_leave_permits_for_another() {
     let shop = Shop::open().await;
     let acme = engine::id::TenantId::new("acme").unwrap();
     let taken: Vec<_> = (0..IMPORTS_PER_TENANT).map(|_| shop.gateway.imports.take(&acme).unwrap()).collect();

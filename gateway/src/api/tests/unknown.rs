@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::testing::Shop;
 
 #[tokio::test]
-async fn what_never_was_takes_no_memory() {
+async fn unknown_ids_use_no_memory() {
     let shop = Shop::open().await;
     let drop = shop.open_drop(1).await;
     let (ann, vendor) = (shop.guest().await, shop.vendor());
@@ -36,7 +36,7 @@ async fn what_never_was_takes_no_memory() {
 }
 
 #[tokio::test]
-async fn an_id_that_many_ask_for_at_once_is_gone_when_the_last_is_answered() {
+async fn an_unknown_id_is_dropped_after_its_last_reader() {
     let shop = Shop::open().await;
     let before = shop.gateway.commerce.entities_in_memory();
     let path = format!("/v1/orders/{}", DropId(7));

@@ -88,7 +88,7 @@ async fn a_message_has_a_time_to_end_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_polyfill_says_in_the_address_where_it_was() {
+async fn a_polyfill_sends_the_last_event_id_in_the_query() {
     let served = Served::open().await;
     let (drop, vendor) = (served.shop.open_drop(5).await, served.shop.vendor());
     let path = format!("/v1/stream?topic=drop%3A{drop}");
@@ -110,7 +110,7 @@ async fn a_polyfill_says_in_the_address_where_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_version_of_the_protocol_is_told_which_one_is_spoken() {
+async fn another_websocket_version_gets_the_supported_version() {
     let served = Served::open().await;
     let ask = |version: &str, key: &str| {
         let headers = format!("connection: upgrade\r\nupgrade: websocket\r\n{version}sec-websocket-key: {key}\r\n");

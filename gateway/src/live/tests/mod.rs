@@ -111,7 +111,7 @@ async fn a_sale_is_seen_as_it_happens_and_bought_on_the_same_socket() {
 }
 
 #[tokio::test]
-async fn the_same_is_said_in_protobuf() {
+async fn the_protobuf_encoding_has_the_same_frames() {
     let served = Served::open().await;
     let drop = served.shop.open_drop(5).await;
     let guest = served.shop.guest().await;
@@ -219,7 +219,7 @@ async fn an_address_has_so_many_live_connections() {
 }
 
 #[tokio::test]
-async fn who_comes_back_goes_on_where_it_was() {
+async fn a_returning_subscriber_resumes_at_its_position() {
     let served = Served::open().await;
     let drop = served.shop.open_drop(5).await;
     let (topic, vendor) = (format!("drop:{drop}"), served.shop.vendor());
@@ -243,7 +243,7 @@ async fn who_comes_back_goes_on_where_it_was() {
 }
 
 #[tokio::test]
-async fn the_newest_state_comes_last_though_someone_read_the_one_before() {
+async fn the_newest_state_is_sent_last_after_a_concurrent_read() {
     let served = Served::open().await;
     let drop = served.shop.open_drop(40).await;
     let mut watcher = served.greeted(None).await;
@@ -260,7 +260,7 @@ async fn the_newest_state_comes_last_though_someone_read_the_one_before() {
 }
 
 #[tokio::test]
-async fn what_the_clock_alone_changes_is_told() {
+async fn changes_caused_by_time_are_published() {
     let served = Served::open().await;
     let (shop, vendor) = (&served.shop, served.shop.vendor());
     shop.stock(5, &["S"]).await;
@@ -277,7 +277,7 @@ async fn what_the_clock_alone_changes_is_told() {
 }
 
 #[tokio::test]
-async fn who_does_not_read_is_cut_and_holds_nothing() {
+async fn a_client_that_does_not_read_is_disconnected_and_its_memory_freed() {
     let served = Served::open().await;
     let drop = served.shop.open_drop(5).await;
     let slow = served.greeted(None).await;
@@ -303,7 +303,7 @@ async fn who_does_not_read_is_cut_and_holds_nothing() {
 }
 
 #[tokio::test]
-async fn who_does_not_read_keeps_nobody_from_the_shelves() {
+async fn clients_that_do_not_read_do_not_block_lists() {
     let served = Served::open().await;
     let product = json!({"title": "Long", "handle": "long", "status": "active", "description_html": "far ".repeat(100_000),
         "variants": [{"price": {"amount": 100, "currency": "USD"}}]});
@@ -322,7 +322,7 @@ async fn who_does_not_read_keeps_nobody_from_the_shelves() {
 }
 
 #[tokio::test]
-async fn the_token_tells_whose_shop_it_is_where_the_host_does_not() {
+async fn the_token_identifies_the_shop_if_the_host_does_not() {
     let served = Served::open_with(Settings { dev: false, default_tenant: None, ..settings() }).await;
     let mut client = served.greeted(Some(served.shop.vendor().token())).await;
     client.say(json!({"op": "subscribe", "topic": "orders"})).await;
@@ -336,7 +336,7 @@ async fn the_token_tells_whose_shop_it_is_where_the_host_does_not() {
 }
 
 #[tokio::test]
-async fn who_leaves_leaves_its_place_at_once() {
+async fn a_closed_connection_frees_its_permit_immediately() {
     let served = Served::open().await;
     let mut client = served.greeted(None).await;
     assert_eq!(served.api.hub().connections(), 1);
@@ -350,7 +350,7 @@ async fn who_leaves_leaves_its_place_at_once() {
 }
 
 #[tokio::test]
-async fn nobody_hears_what_is_not_theirs() {
+async fn subscribers_receive_only_their_own_topics() {
     let served = Served::open().await;
     let (ann, bob) = (served.shop.guest().await, served.shop.guest().await);
     let cart = ann.post("/v1/carts", "c", json!({})).await.has(201).text("/id").to_owned();
@@ -376,7 +376,7 @@ async fn nobody_hears_what_is_not_theirs() {
 }
 
 #[tokio::test]
-async fn who_may_not_look_any_more_hears_no_more() {
+async fn a_subscriber_without_access_receives_no_more() {
     let served = Served::open().await;
     let drop = served.shop.open_drop(5).await;
     let ann = served.shop.guest().await;

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::Served;
 
 #[tokio::test]
-async fn the_end_of_one_session_of_a_person_is_not_the_end_of_another() {
+async fn sessions_of_one_account_end_independently() {
     let served = Served::open().await;
     let credentials = json!({"email": "ann@example.com", "password": "correct horse"});
     served.shop.guest().await.post("/v1/accounts", "", credentials.clone()).await.has(201);
@@ -32,7 +32,7 @@ async fn the_end_of_one_session_of_a_person_is_not_the_end_of_another() {
 }
 
 #[tokio::test]
-async fn a_guest_that_has_signed_in_elsewhere_hears_nothing_of_the_accounts_cart() {
+async fn a_guest_that_has_signed_in_elsewhere_receives_nothing_of_the_accounts_cart() {
     let served = Served::open().await;
     let guest = served.shop.guest().await;
     let cart = guest.post("/v1/carts", "c", json!({})).await.has(201).text("/id").to_owned();

@@ -11,7 +11,7 @@ fn newest(answer: &Answer) -> Value {
 }
 
 #[tokio::test]
-async fn who_watches_an_open_drop_is_in_its_series_and_its_vendor_is_not() {
+async fn viewers_of_an_open_drop_are_in_its_series_and_its_vendor_is_not() {
     let served = Served::open().await;
     let drop = served.shop.open_drop(5).await;
     let (vendor, topic) = (served.shop.vendor(), format!("drop:{drop}"));
@@ -34,7 +34,7 @@ async fn who_watches_an_open_drop_is_in_its_series_and_its_vendor_is_not() {
 }
 
 #[tokio::test]
-async fn nobody_is_counted_while_the_server_is_down() {
+async fn viewers_are_not_counted_while_the_server_is_down() {
     let mut served = Served::open().await;
     let drop = served.shop.open_drop(5).await;
     let (vendor, path) = (served.shop.vendor(), format!("/v1/drops/{drop}/series"));

@@ -31,7 +31,7 @@ fn sums(answer: &Answer) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn the_first_payment_of_what_was_quoted_succeeds() {
+async fn the_first_payment_of_a_quote_succeeds() {
     let shop = taxing_shop().await;
     shirt(&shop).await;
     let drop = shop.open_drop(2).await;
@@ -83,7 +83,7 @@ async fn a_quote_changes_nothing_and_follows_the_catalogue() {
 }
 
 #[tokio::test]
-async fn a_quote_of_claims_says_which_cannot_be_paid() {
+async fn a_quote_names_the_claims_that_cannot_be_paid() {
     let shop = Shop::open().await;
     let drop = shop.open_drop(3).await;
     let (ann, bob) = (shop.guest().await, shop.guest().await);

@@ -48,7 +48,7 @@ async fn a_rejection_does_not_bind_its_key() {
 }
 
 #[tokio::test]
-async fn what_is_out_of_range_is_refused_before_it_is_asked() {
+async fn values_out_of_range_are_refused_before_a_command_is_sent() {
     let shop = Shop::open().await;
     let drop = shop.open_drop(2).await;
     let (guest, path) = (shop.guest().await, format!("/v1/drops/{drop}/claims"));
@@ -90,7 +90,7 @@ async fn a_drop_for_customers_wants_an_account() {
 }
 
 #[tokio::test]
-async fn one_finds_ones_own_claims_and_pages_through_them() {
+async fn a_buyer_lists_its_claims_by_pages() {
     let shop = Shop::open().await;
     let drop = shop.open_drop(9).await;
     let (ann, path) = (shop.guest().await, format!("/v1/drops/{drop}/claims"));

@@ -35,7 +35,7 @@ async fn a_drop_takes_its_units_from_the_inventory_or_is_not_made() {
 }
 
 #[tokio::test]
-async fn everything_that_is_wrong_with_a_drop_is_said_at_once() {
+async fn all_errors_of_a_drop_are_reported_at_once() {
     let shop = Shop::open().await;
     let vendor = shop.vendor();
     let mut odd = sale(json!([{"sku": " S", "quantity": 0, "price": {"amount": -1, "currency": "USD"}},
@@ -108,7 +108,7 @@ async fn an_edit_names_the_version_that_it_is_based_on() {
 }
 
 #[tokio::test]
-async fn who_polls_a_drop_hears_only_of_changes() {
+async fn polling_a_drop_returns_only_changes() {
     let shop = Shop::open().await;
     let drop = shop.open_drop(5).await;
     let place = format!("/v1/drops/{drop}");
@@ -142,7 +142,7 @@ async fn a_drop_ends_or_is_cancelled() {
 }
 
 #[tokio::test]
-async fn a_drop_that_has_not_begun_says_when_it_will() {
+async fn a_drop_that_is_not_open_gives_its_start() {
     let shop = Shop::open().await;
     shop.stock(5, &["S"]).await;
     let mut body = sale(json!([{"sku": "S", "quantity": 5, "price": usd(1)}]));

@@ -16,7 +16,7 @@ fn sum(answer: &Answer, pointer: &str) -> i64 {
 }
 
 #[tokio::test]
-async fn a_series_says_what_was_claimed_given_back_and_sold() {
+async fn a_series_has_claims_releases_and_sales() {
     let shop = Shop::open().await;
     let drop = shop.open_drop(20).await;
     let (vendor, path) = (shop.vendor(), format!("/v1/drops/{drop}/claims"));
