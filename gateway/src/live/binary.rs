@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use prost::{DecodeError, Message};
 
-use super::frames::{Ask, Body, Call, Command, CommandName, Frame, Limits, Parameter, Place, Reply, ClientFrame, Standing};
+use super::frames::{
+    Ask, Body, Call, ClientFrame, Command, CommandName, Frame, Limits, Parameter, Place, Reply, Standing,
+};
 use crate::{
     api::{ClaimWire, DropWire, NewClaim},
     wire::MoneyWire,
@@ -35,9 +37,10 @@ fn client_frame(frame: proto::Frame) -> Result<ClientFrame, Malformed> {
     Ok(match frame.op.ok_or(Malformed::NoOperation)? {
         Op::Hello(proto::Hello { token, client }) => ClientFrame::Hello { token, client },
         Op::Auth(proto::Auth { token }) => ClientFrame::Auth { token },
-        Op::Subscribe(proto::Subscribe { topic, since }) => {
-            ClientFrame::Subscribe { topic, since: since.map(|place| Place { epoch: place.epoch, offset: place.offset }) }
-        }
+        Op::Subscribe(proto::Subscribe { topic, since }) => ClientFrame::Subscribe {
+            topic,
+            since: since.map(|place| Place { epoch: place.epoch, offset: place.offset }),
+        },
         Op::Unsubscribe(proto::Unsubscribe { topic }) => ClientFrame::Unsubscribe { topic },
         Op::Pong(proto::Pong {}) => ClientFrame::Pong,
         Op::Command(proto::Command { id, key, ask }) => {

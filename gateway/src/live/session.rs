@@ -25,7 +25,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::{
     CALLS_AT_ONCE, COMMANDS_MAX, Close, EXPIRING, FINISH_TIMEOUT, FRAMES_MAX, PING_EVERY, SUBSCRIPTIONS_MAX,
     connection::Connection,
-    frames::{Command, Frame, Limits, Place, ClientFrame, Standing, raw},
+    frames::{ClientFrame, Command, Frame, Limits, Place, Standing, raw},
     hub::{RetainedChannel, ask, look_at_drop, vendor},
     topic::{State, Topic},
 };

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Error, value::RawValue};
 
-use super::frames::{Ask, Call, Command, CommandName, Frame, Parameter, Place, ClientFrame};
+use super::frames::{Ask, Call, ClientFrame, Command, CommandName, Frame, Parameter, Place};
 
 /// The name of a frame. Its fields are parsed once the name is known.
 #[derive(Deserialize)]

@@ -288,8 +288,8 @@ impl TopicChannel {
         }
         let joined = Shared::joined(facts.iter().map(|(_, frame)| frame));
         let state = known.filter(|_| turn > 0 && members.values().any(|member| member.turn < turn));
-        let state =
-            state.map(|state| Shared::for_some(|| Frame::State { topic: &self.name, offset, data: &state }, has_members));
+        let state = state
+            .map(|state| Shared::for_some(|| Frame::State { topic: &self.name, offset, data: &state }, has_members));
         (Broadcast { facts, joined, offset, state, turn, number, gap: false }, look_at)
     }
 

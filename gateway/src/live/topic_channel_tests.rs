@@ -49,7 +49,10 @@ async fn facts_dropped_before_delivery_are_a_gap_followed_by_the_state() {
     }
     channel.broadcast_all(None).await;
     let resubscribed = received(&mut client);
-    assert!(resubscribed.contains(r#""op":"gap""#) && resubscribed.contains(r#""offset":513,"state":{}"#), "{resubscribed}");
+    assert!(
+        resubscribed.contains(r#""op":"gap""#) && resubscribed.contains(r#""offset":513,"state":{}"#),
+        "{resubscribed}"
+    );
     assert!(!resubscribed.contains(r#""op":"event""#));
     channel.note(&ordered(9));
     channel.broadcast_all(None).await;
@@ -79,7 +82,8 @@ async fn changes_that_were_not_read_in_time_are_a_gap_and_no_older_position_can_
     let resubscribed = received(&mut client);
     let restarted = offset + 1;
     assert!(
-        resubscribed.contains(r#""op":"gap""#) && resubscribed.contains(&format!(r#""offset":{restarted},"state":{{}}"#)),
+        resubscribed.contains(r#""op":"gap""#)
+            && resubscribed.contains(&format!(r#""offset":{restarted},"state":{{}}"#)),
         "{resubscribed}"
     );
     assert!(!resubscribed.contains(r#""op":"event""#));
