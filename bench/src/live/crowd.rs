@@ -208,7 +208,7 @@ impl Crowd {
                 TEXT | BINARY => {
                     let mut answer = std::mem::take(&mut self.answer);
                     answer.clear();
-                    handler.received(index, message, &mut answer)?;
+                    handler.on_message(index, message, &mut answer)?;
                     if !answer.is_empty() {
                         self.send_text(index, &answer)?;
                     }
