@@ -263,7 +263,7 @@ mod tests {
 
     #[derive(Default)]
     struct Everything {
-        on_message: Vec<Vec<u8>>,
+        received: Vec<Vec<u8>>,
         wanted: usize,
     }
 
