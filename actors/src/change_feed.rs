@@ -141,7 +141,7 @@ mod tests {
     use parking_lot::Mutex;
 
     #[test]
-    fn who_listens_hears_of_its_own_until_it_goes() {
+    fn a_subscriber_receives_its_changes_until_it_is_dropped() {
         let (change_feed, received) = (Arc::new(ChangeFeed::default()), Arc::new(Mutex::new(Vec::new())));
         let tenant = TenantId::new("t").unwrap();
         let (mine, other) = (DropId(1).key(&tenant), DropId(2).key(&tenant));

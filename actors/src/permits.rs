@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_many_commands_takes_as_many_places() {
+    fn a_message_of_many_commands_takes_as_many_permits() {
         let (permits, node) = (Arc::new(Permits::default()), Arc::new(Permits::default()));
         assert_eq!(permits.caller(&node, ENTITY_CALLERS_MAX + 1).unwrap_err(), Refused::Full);
         let most = permits.caller(&node, ENTITY_CALLERS_MAX - 63).unwrap();
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gate_closes_only_when_nobody_waits() {
+    fn a_gate_closes_only_without_waiting_callers() {
         let permits = Arc::new(Permits::default());
         let inside = permits.reserved().unwrap();
         assert!(!permits.close(0));

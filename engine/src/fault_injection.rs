@@ -52,7 +52,7 @@ pub fn panic_if_due() {
     panics.left -= u32::from(due);
     PANICS.set(panics);
     if due {
-        std::panic::resume_unwind(Box::new("a simulated fault of the program"));
+        std::panic::resume_unwind(Box::new("a simulated program error"));
     }
 }
 

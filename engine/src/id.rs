@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_tells_its_parts() {
+    fn a_key_has_its_parts() {
         let tenant = TenantId::new("demo").unwrap();
         let key = Sku::new("SHIRT-S").unwrap().key(&tenant);
         assert_eq!((key.kind(), key.tenant(), key.id()), (Kind::Stock, tenant, &b"SHIRT-S"[..]));

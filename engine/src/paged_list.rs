@@ -82,7 +82,7 @@ impl<T: Clone> Index<u32> for PagedList<T> {
     type Output = T;
 
     fn index(&self, index: u32) -> &T {
-        self.get(index).expect("an index that the ledger gave out")
+        self.get(index).expect("an index of this list")
     }
 }
 

@@ -96,7 +96,7 @@ mod tests {
     use crate::id::ClaimId;
 
     #[test]
-    fn what_is_put_in_is_found() {
+    fn written_entries_are_found() {
         let mut map = ShardedMap::default();
         for n in 0..10_000u32 {
             map.insert(ClaimId::derive(&[&n.to_be_bytes()]), n);

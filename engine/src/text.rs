@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_looks_the_same_is_the_same() {
+    fn visually_equal_handles_are_equal() {
         assert_eq!(nfc("e\u{301}"), "é");
         assert_eq!(nfc("ｱ\u{ff9e}"), "ｱ\u{ff9e}", "a width is a difference that is kept");
         assert!(matches!(nfc("plain"), Cow::Borrowed(_)) && matches!(nfc("日本"), Cow::Borrowed(_)));

@@ -125,7 +125,7 @@ fn a_claim_or_cart_is_in_one_unfinished_checkout_at_a_time() {
 }
 
 #[test]
-fn a_challenge_that_nobody_passes_is_given_up_after_fifteen_minutes() {
+fn an_unanswered_challenge_expires_after_fifteen_minutes() {
     let mut shop = Shop::open(7);
     let claim = shop.claim(&buyer(1), 1).unwrap();
     let (checkout, _) = shop.check_out(&buyer(1), Source::Claims(vec![claim]), "tok_challenge");
@@ -139,7 +139,7 @@ fn a_challenge_that_nobody_passes_is_given_up_after_fifteen_minutes() {
 }
 
 #[test]
-fn a_price_that_has_changed_is_told_and_then_accepted() {
+fn a_changed_price_is_reported_and_then_accepted() {
     let mut shop = Shop::open(8);
     let cart = given_shirts_in_a_cart(&mut shop, &buyer(1), 2);
     shop.set_price("SHIRT", 2_000);
@@ -352,7 +352,7 @@ fn let_them_shop(seed: u64, faults: Faults) {
 
 /// Runs seeds that once found a bug.
 #[test]
-fn what_went_wrong_once_does_not_again() {
+fn a_failed_attempt_can_succeed_later() {
     // A claim lock is refused, and a duplicate of its request is accepted before the refusal arrives.
     let_them_shop(13_119_951_806_313_911_867, Faults { copied: 18, lost: 25 });
 }

@@ -27,17 +27,16 @@ KEY_PATTERN = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?")
 # characters. Anything else is an error of the document or of the server.
 BEYOND_SCHEMAS = re.compile(
     r"""must\ be\ the\ same\ currency\ as\ the\ other\ prices
-    | is\ not\ the\ order's | the\ product's\ prices\ are\ in\ [A-Z]{3}
-    | stands\ twice | is\ named\ twice
-    | lies\ in\ the\ past | does\ not\ lie\ after\ the\ start
+    | must\ be\ the\ currency\ of\ the\ order | the\ product's\ prices\ are\ in\ [A-Z]{3}
+    | must\ be\ in\ the\ future | must\ be\ after\ the\ start
     | is\ not\ an\ item\ of\ the\ drop | is\ required,\ because\ the\ drop\ has\ several\ items
-    | a\ new\ item\ needs\ a\ quantity\ and\ a\ price
-    | makes\ the\ cart\ more\ than\ can\ be\ counted
-    | each\ variant\ needs\ one\ value\ for\ each\ of\ the\ product's\ options
+    | a\ new\ item\ requires\ a\ quantity\ and\ a\ price
+    | exceeds\ the\ maximum\ total\ of\ a\ cart
+    | each\ variant\ requires\ one\ value\ for\ each\ option\ of\ the\ product
     | another\ variant\ has\ these\ values | two\ options\ have\ the\ same\ name
     | must\ contain\ a\ letter\ or\ a\ digit,\ unless\ a\ handle\ is\ given
     | is\ longer\ than\ [0-9]+\ bytes
-    | names\ a\ line\ that\ the\ order\ does\ not\ have | names\ a\ line\ more\ than\ once | is\ duplicated
+    | is\ not\ a\ line\ of\ the\ order | is\ duplicated
     | is\ not\ a\ valid\ cursor\ for\ this\ list | no\ variant\ of\ the\ product\ has\ this\ sku
     | is\ required(?:\ in\ [A-Z]{2})? | is\ not\ a\ postal\ code\ of\ [A-Z]{2},\ such\ as\ .+
     | is\ not\ a\ [a-z\ _]+\ of\ [A-Z]{2} | is\ not\ the\ two-letter\ ISO\ 3166-1\ code\ of\ a\ country

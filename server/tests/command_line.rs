@@ -362,7 +362,7 @@ fn an_export_opens_in_a_spreadsheet_and_imports_unchanged() {
     let text = import(&file, "--tenant one");
     assert!(text.contains("the sku ODD is on line 3 already") && text.contains("\"ODD\""), "{text}");
     let text = import(&file, "--tenant one --duplicate-sku=derive");
-    for words in ["it is odd-one.M here", "-4 units: the stock is set to 0", "an image within the file"] {
+    for words in ["it is odd-one.M here", "-4 units: the stock is set to 0", "embedded images"] {
         assert!(text.contains(words), "{words}: {text}");
     }
     let output = run(&data, "export products --tenant one");

@@ -252,7 +252,7 @@ fn a_drop_that_is_called_off_gives_every_hold_back() {
 }
 
 #[test]
-fn who_only_looks_leaves_nothing_behind() {
+fn reading_creates_no_entity() {
     live(async {
         let scene = Scene::new(Duration::from_millis(1), 1 << 20);
         let node = scene.start().await;

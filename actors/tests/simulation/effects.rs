@@ -160,14 +160,14 @@ fn asked_for_refunds(broken: Option<Rule>) -> (u32, u32) {
 }
 
 #[test]
-fn a_wake_asks_for_nothing_that_the_journal_has_not_accepted() {
+fn a_wake_requests_only_accepted_effects() {
     let (first, second) = asked_for_refunds(None);
     assert!(first > 1, "the first is asked for again");
     assert_eq!(second, 0, "a refund that no state knows of was carried out");
 }
 
 #[test]
-fn a_wake_that_asks_too_early_is_noticed() {
+fn a_too_early_wake_is_detected() {
     let (_, second) = asked_for_refunds(Some(Rule::EffectOfSpeculation));
     assert!(second > 0, "the history does not show the fault that it is about");
 }

@@ -55,7 +55,7 @@ fn every_line_of_the_data_is_read() {
 }
 
 #[test]
-fn what_a_parcel_needs_is_asked_for() {
+fn required_address_fields_are_checked() {
     assert_eq!(faults(&Members::new()), [("name", true), ("line1", true), ("country", true)]);
     assert_eq!(faults(&with("DE", &[])), [("city", true), ("postal_code", true)]);
     assert_eq!(faults(&with("US", &[("city", "Springfield")])), [("region", true), ("postal_code", true)]);
@@ -143,7 +143,7 @@ fn regions_are_those_of_the_country() {
 }
 
 #[test]
-fn what_is_typed_so_far_is_checked_and_nothing_is_missing() {
+fn a_partial_address_is_checked_without_required_fields() {
     let so_far = |members: &Members| check(members, Extent::SoFar).map_err(|faults| faults[0].member);
     assert!(so_far(&Members::new()).is_ok());
     assert!(so_far(&address(&[("country", "US")])).is_ok());

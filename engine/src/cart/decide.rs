@@ -106,7 +106,7 @@ impl Cart {
                 if price.amount < 0 || title.chars().count() > TITLE_CHARS_MAX {
                     return Err(CartRejection::Invalid {
                         pointer: "/sku".into(),
-                        why: "has no price or too long a title".into(),
+                        why: "has no price, or its title is too long".into(),
                     });
                 }
                 let units = known.map_or(0, |line| line.quantity.units()) + quantity.units();
@@ -219,7 +219,7 @@ impl Cart {
 
 const TOO_MUCH: CartRejection = CartRejection::Invalid {
     pointer: Cow::Borrowed("/quantity"),
-    why: Cow::Borrowed("makes the cart more than can be counted"),
+    why: Cow::Borrowed("exceeds the maximum total of a cart"),
 };
 
 /// The cart as the reply to its creation showed it.

@@ -83,7 +83,7 @@ fn a_new_cart_is_empty() {
 }
 
 #[test]
-fn the_same_sku_again_is_more_of_the_same_line_at_the_price_of_now() {
+fn a_repeated_sku_adds_to_its_line_at_the_current_price() {
     let mut shop = given_shirts();
     let first = view(&mut shop).lines[0].id;
     told(shop.ask(add("SHIRT", 3, dollars(1_400))));
@@ -140,7 +140,7 @@ fn a_cart_has_edges() {
     let most = i64::from(QUANTITY_MAX);
     let too_much = Some(Err(CartRejection::Invalid {
         pointer: "/quantity".into(),
-        why: "makes the cart more than can be counted".into(),
+        why: "exceeds the maximum total of a cart".into(),
     }));
     assert_eq!(shop.ask(add("SKU-0", most, dollars(1))), too_much);
     assert_eq!(shop.ask(add("SKU-1", most - 1, dollars(crate::money::AMOUNT_MAX))), too_much);
@@ -189,7 +189,7 @@ fn a_cart_is_in_one_checkout_at_a_time() {
 }
 
 #[test]
-fn what_is_sold_is_gone_once() {
+fn sold_units_are_subtracted_once() {
     let mut shop = given_shirts();
     told(shop.ask(begin(1, 1)));
     assert_eq!(shop.ask(end(1, 1, true)), Some(Ok(CartReply::Done)));
@@ -243,7 +243,7 @@ fn an_empty_cart_is_not_checked_out() {
 }
 
 #[test]
-fn a_deleted_cart_is_gone() {
+fn a_deleted_cart_is_not_found() {
     let mut shop = given_shirts();
     assert_eq!(shop.ask(CartCommand::Delete { buyer: buyer() }), Some(Ok(CartReply::Done)));
     assert_eq!(shop.ask(CartCommand::Delete { buyer: buyer() }), Some(Ok(CartReply::Done)));
@@ -253,7 +253,7 @@ fn a_deleted_cart_is_gone() {
 }
 
 #[test]
-fn a_cart_that_nobody_changed_expires_and_one_in_a_checkout_does_not() {
+fn an_unchanged_cart_expires_unless_it_is_in_a_checkout() {
     let mut shop = Shop::default();
     assert_eq!(shop.ask(CartCommand::Expire { unchanged_since: shop.now }), Some(Err(CartRejection::NotFound)));
     told(shop.ask(create()));

@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_would_be_run_is_a_text() {
+    fn formulas_are_exported_as_text() {
         for start in ["=", "+", "-", "@", "\t", "\r"] {
             let cell = format!("{start}cmd|' /C calc'!A0");
             assert_eq!(guarded(&cell), format!("'{cell}"));

@@ -53,7 +53,7 @@ pub enum Refusal {
     #[error("not UTF-8")]
     NotUtf8,
     /// A cell is longer than [`FIELD_BYTES_MAX`].
-    #[error("longer than {FIELD_BYTES_MAX} bytes (is a quote left open?)")]
+    #[error("longer than {FIELD_BYTES_MAX} bytes (is a closing quote missing?)")]
     FieldTooLong,
     /// The row is longer than [`ROW_BYTES_MAX`].
     #[error("the row is longer than {ROW_BYTES_MAX} bytes")]
@@ -70,10 +70,10 @@ pub enum Refusal {
         columns: usize,
     },
     /// The row has neither a handle nor a title, and there is no product above it.
-    #[error("there is no product above that this row could belong to")]
+    #[error("no product precedes this row")]
     NoProduct,
     /// The product's own row was refused, and so are the rows that add to it.
-    #[error("the product's row on line {line} was refused")]
+    #[error("the product's row on line {line} was rejected")]
     ProductRefused {
         /// The line of the product's row.
         line: u64,
@@ -82,7 +82,7 @@ pub enum Refusal {
     #[error(transparent)]
     Handle(#[from] InvalidHandle),
     /// The price is not digits with at most one decimal point.
-    #[error("not a price: write digits with a decimal point, without currency sign and separators")]
+    #[error("not a price: use digits with a decimal point, without currency symbol or separators")]
     NotAPrice,
     /// The price is negative.
     #[error("below zero")]
@@ -106,7 +106,7 @@ pub enum Refusal {
         own: Currency,
     },
     /// The row has a variant without a price. It is not imported as free of charge.
-    #[error("a variant needs a price")]
+    #[error("a variant requires a price")]
     PriceMissing,
     /// The quantity is not a whole number.
     #[error("not a whole number")]
@@ -144,13 +144,13 @@ pub enum Refusal {
     #[error("two options have the same name")]
     OptionDoubled,
     /// The value is neither true nor false.
-    #[error("neither true nor false")]
+    #[error("must be true or false")]
     NotAFlag,
     /// The value is not a status in Shopify.
-    #[error("a status is active, draft or archived")]
+    #[error("must be active, draft or archived")]
     UnknownStatus,
     /// The value is not an inventory policy in Shopify.
-    #[error("a policy is deny or continue")]
+    #[error("must be deny or continue")]
     UnknownPolicy,
     /// The text is longer than the limit for its column.
     #[error("more than {max} characters")]
@@ -171,19 +171,19 @@ pub enum Refusal {
     #[error("a product has at most {IMAGES_MAX} images")]
     TooManyImages,
     /// The value is not a URL that a page can show.
-    #[error("not an http(s) address")]
+    #[error("not an http(s) URL")]
     InvalidImage,
     /// The image is in the file itself (`data:`).
-    #[error("an image within the file (data:) is not imported: write its address")]
+    #[error("embedded images (data:) are not imported: use a URL")]
     ImageWithin,
     /// The URL is longer than [`IMAGE_SRC_CHARS_MAX`].
-    #[error("an image's address has at most {IMAGE_SRC_CHARS_MAX} characters")]
+    #[error("an image URL has at most {IMAGE_SRC_CHARS_MAX} characters")]
     ImageTooLong,
     /// The cell has several URLs.
-    #[error("more than one address: write each image on a row of its own")]
+    #[error("more than one URL: put each image on a separate row")]
     SeveralImages,
     /// The position is not a whole number from 1.
-    #[error("not a position: a whole number from 1 on")]
+    #[error("not a position: use a whole number from 1")]
     NotAPosition,
     /// The product rejected the import: see [`ProductRows::refuse`](super::ProductRows::refuse).
     #[error("{}", said(.0))]
@@ -217,22 +217,22 @@ pub enum WarningKind {
         names: Vec<String>,
     },
     /// The file has no column of handles, so every handle is derived from the product's title.
-    #[error("the file has no handles: they are made of the titles")]
+    #[error("the file has no handles: they are derived from the titles")]
     NoHandles,
     /// The handle was blank, and was derived from the title.
-    #[error("the blank handle is made of the title: {handle}")]
+    #[error("the empty handle is derived from the title: {handle}")]
     HandleFromTitle {
         /// The derived handle.
         handle: Handle,
     },
     /// The handle had invalid characters, and was changed.
-    #[error("the handle is spelled {handle}")]
+    #[error("the handle is changed to {handle}")]
     HandleSpelled {
         /// The changed handle.
         handle: Handle,
     },
     /// The row has fewer cells than the header: the missing cells count as blank.
-    #[error("the row has only {cells} cells: the others count as blank")]
+    #[error("the row has only {cells} cells: the others are treated as empty")]
     ShortRow {
         /// The number of cells in the row.
         cells: usize,
@@ -253,13 +253,13 @@ pub enum WarningKind {
         said: String,
     },
     /// An image was left out, and the rest of the row was imported.
-    #[error("the image was left out: {why}")]
+    #[error("the image was not imported: {why}")]
     ImageLeftOut {
         /// The reason, with the content of the cell.
         why: String,
     },
     /// Parts of the description that could act on the page, or do not belong in it, were removed.
-    #[error("left out of the description: {0}")]
+    #[error("removed from the description: {0}")]
     LeftOut(LeftOut),
     /// Another variant in the file has the SKU: the SKU was derived from the options instead.
     #[error("the sku {sku} is on line {first_line} already: it is {derived} here")]

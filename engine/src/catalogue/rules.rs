@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn both_generations_ask_the_same_of_backorders() {
+    fn both_formats_treat_backorders_alike() {
         for (text, backorders) in [("deny", false), ("CONTINUE", true), ("TRUE", true), ("false", false), ("", false)] {
             assert_eq!(parse_policy(text), Ok(backorders), "{text}");
         }

@@ -85,13 +85,13 @@ impl Checkout {
                 Err(CheckoutRejection::NotAllowed { why: "the checkout has expired".into() })
             }
             Phase::Paying { step: Paying::Challenged { .. }, .. } if attempt.callers.len() > CONFIRMS_MAX => {
-                Err(CheckoutRejection::NotAllowed { why: "confirmed too often".into() })
+                Err(CheckoutRejection::NotAllowed { why: "too many confirmations".into() })
             }
             Phase::Paying { step: Paying::Challenged { .. }, .. } => {
                 let asked = CheckoutEvent::ConfirmationAsked { processed: ProcessedCommand::of(context) };
                 Ok(Decision::deferred(vec![asked], context.command_id))
             }
-            _ => Err(CheckoutRejection::NotAllowed { why: "the checkout does not wait for a confirmation".into() }),
+            _ => Err(CheckoutRejection::NotAllowed { why: "the checkout does not require a confirmation".into() }),
         }
     }
 
@@ -171,10 +171,10 @@ fn check(start: &StartCheckout) -> Result<(), CheckoutRejection> {
     };
     if let Source::Claims(claims) = &start.source {
         if claims.is_empty() || claims.len() > CLAIMS_MAX {
-            return invalid("/claims", "has from 1 to 20 claims");
+            return invalid("/claims", "must have between 1 and 20 claims");
         }
         if (1..claims.len()).any(|index| claims[..index].contains(&claims[index])) {
-            return invalid("/claims", "names a claim twice");
+            return invalid("/claims", "must not contain duplicates");
         }
     }
     if start.provider.is_empty() || start.provider.chars().count() > PROVIDER_CHARS_MAX {
@@ -184,11 +184,11 @@ fn check(start: &StartCheckout) -> Result<(), CheckoutRejection> {
         return invalid("/payment/token", "is empty or too long");
     }
     if start.expected_total.is_some_and(|total| !(0..=AMOUNT_MAX).contains(&total.amount)) {
-        return invalid("/expected_total/amount", "lies from 0 to 2^53 - 1");
+        return invalid("/expected_total/amount", "must be between 0 and 9007199254740991");
     }
     let terms = &start.terms;
     if !(0..=AMOUNT_MAX).contains(&terms.shipping_flat) || terms.tax_basis_points > TAX_BASIS_POINTS_MAX {
-        return invalid("", "shipping or tax is out of its range");
+        return invalid("", "shipping or tax is out of range");
     }
     Ok(())
 }

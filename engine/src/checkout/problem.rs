@@ -126,7 +126,7 @@ pub enum CheckoutProblem {
         code: String,
     },
     /// The goods were no longer held when the payment was authorised. The payment was voided.
-    #[error("the goods were no longer held")]
+    #[error("the items are no longer available")]
     #[n(15)]
     GoodsLost,
     /// The buyer cancelled the checkout.

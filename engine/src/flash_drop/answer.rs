@@ -43,7 +43,7 @@ pub enum DropRejection {
     #[n(1)]
     ClaimNotFound,
     /// The drop does not sell this SKU.
-    #[error("the drop does not sell {}", sku.as_ref().map_or("more than one item without a sku", |sku| sku.as_str()))]
+    #[error("the drop does not sell {}", sku.as_ref().map_or("the drop has several items: a sku is required", |sku| sku.as_str()))]
     #[strum(serialize = "out_of_range")]
     #[n(2)]
     ItemNotFound {
@@ -128,7 +128,7 @@ pub enum DropRejection {
     #[n(14)]
     TooManyClaims,
     /// The buyer has reached the maximum number of claims, including released ones. No further claim is possible.
-    #[error("at most {CLAIMS_PER_BUYER_MAX} claims of one buyer in a drop, those given back included")]
+    #[error("at most {CLAIMS_PER_BUYER_MAX} claims of one buyer in a drop, released ones included")]
     #[strum(serialize = "too_many_claims")]
     #[n(15)]
     TooManyOwnClaims,

@@ -65,11 +65,11 @@ impl FlashDrop {
             return Ok(decision);
         }
         if details.phase != Phase::Draft {
-            return Err(DropRejection::NotAllowed { why: "the drop is published already, or over".into() });
+            return Err(DropRejection::NotAllowed { why: "the drop is already published, or has ended".into() });
         }
         self.check_free()?;
         if details.terms.ends_at <= context.now {
-            return Err(invalid("/ends_at", "lies in the past"));
+            return Err(invalid("/ends_at", "must be in the future"));
         }
         let units =
             (0u16..).zip(&self.items).filter(|(_, item)| item.wanted > 0).map(|(index, item)| (index, item.wanted));
@@ -128,7 +128,7 @@ impl FlashDrop {
             edit.title.is_some() || edit.starts_at.is_some() || edit.hold_seconds.is_some() || edit.audience.is_some();
         if open && (fixed || edit.items.iter().any(|item| item.quantity.is_some() || item.compare_at.is_some())) {
             return Err(DropRejection::NotAllowed {
-                why: "an open drop can change its end, its caps, and its items' prices and added units".into(),
+                why: "an open drop allows changes of its end, its limits, and the prices and added units of its items only".into(),
             });
         }
         let mut terms = details.terms.clone();
@@ -146,12 +146,12 @@ impl FlashDrop {
                     return Err(DropRejection::ItemNotFound { sku: Some(item.sku.clone()) });
                 }
                 if item.price.is_none() || item.quantity.is_none_or(|quantity| quantity == 0) {
-                    return Err(invalid(&at("sku"), "a new item needs a quantity and a price"));
+                    return Err(invalid(&at("sku"), "a new item requires a quantity and a price"));
                 }
                 new_items += 1;
             }
             if edit.items[..index].iter().any(|other| other.sku == item.sku) {
-                return Err(invalid(&at("sku"), "stands twice"));
+                return Err(invalid(&at("sku"), "is duplicated"));
             }
             check_price(item.price, &at("price"))?;
             check_price(item.compare_at, &at("compare_at_price"))?;
@@ -160,7 +160,7 @@ impl FlashDrop {
             }
         }
         if self.items.len() + new_items > ITEMS_MAX {
-            return Err(invalid("/items", "has more than 100 items"));
+            return Err(invalid("/items", "must have at most 100 items"));
         }
         Ok(())
     }
@@ -201,9 +201,9 @@ impl FlashDrop {
 
     fn check_free(&self) -> Result<(), DropRejection> {
         match self.pending {
-            Some(_) => Err(DropRejection::NotAllowed {
-                why: "the drop waits for units of an earlier change; try again".into(),
-            }),
+            Some(_) => {
+                Err(DropRejection::NotAllowed { why: "an earlier change is still in progress; try again".into() })
+            }
             None => Ok(()),
         }
     }
@@ -249,11 +249,11 @@ impl FlashDrop {
 fn check_terms(terms: &Terms, items: &[ItemTerms], now: Timestamp) -> Result<(), DropRejection> {
     check_window(terms, now)?;
     if items.is_empty() || items.len() > ITEMS_MAX {
-        return Err(invalid("/items", "has from 1 to 100 items"));
+        return Err(invalid("/items", "must have between 1 and 100 items"));
     }
     for (index, item) in items.iter().enumerate() {
         if items[..index].iter().any(|other| other.sku == item.sku) {
-            return Err(invalid(&format!("/items/{index}/sku"), "stands twice"));
+            return Err(invalid(&format!("/items/{index}/sku"), "is duplicated"));
         }
         check_price(Some(item.price), &format!("/items/{index}/price"))?;
         check_price(item.compare_at, &format!("/items/{index}/compare_at_price"))?;
@@ -266,20 +266,22 @@ fn check_window(terms: &Terms, now: Timestamp) -> Result<(), DropRejection> {
         return Err(invalid("/title", "is longer than 255 characters"));
     }
     if !HOLD_SECONDS.contains(&terms.hold_seconds) {
-        return Err(invalid("/hold_seconds", "lies from 5 to 86400"));
+        return Err(invalid("/hold_seconds", "must be between 5 and 86400"));
     }
     if terms.ends_at <= now {
-        return Err(invalid("/ends_at", "lies in the past"));
+        return Err(invalid("/ends_at", "must be in the future"));
     }
     if terms.starts_at.is_some_and(|start| start >= terms.ends_at) {
-        return Err(invalid("/ends_at", "does not lie after the start"));
+        return Err(invalid("/ends_at", "must be after the start"));
     }
     Ok(())
 }
 
 fn check_price(price: Option<i64>, pointer: &str) -> Result<(), DropRejection> {
     match price {
-        Some(price) if !(0..=AMOUNT_MAX).contains(&price) => Err(invalid(pointer, "lies from 0 to 2^53 - 1")),
+        Some(price) if !(0..=AMOUNT_MAX).contains(&price) => {
+            Err(invalid(pointer, "must be between 0 and 9007199254740991"))
+        }
         _ => Ok(()),
     }
 }

@@ -171,7 +171,7 @@ fn a_drop_opens_only_once_its_units_have_come() {
 }
 
 #[test]
-fn a_refused_creation_gives_back_what_came_and_leaves_its_id_free() {
+fn a_refused_creation_returns_its_units_and_leaves_its_id_free() {
     let mut given = Given::created(terms(), vec![item("S", 3), item("M", 2)]);
     let deferred = crate::aggregate::DeferredReply { command_id: CommandId(1), duplicate: false };
     let asked = std::mem::take(&mut given.asked);
@@ -227,7 +227,7 @@ fn a_refusal_without_units_is_answered_at_once() {
 }
 
 #[test]
-fn units_of_a_refused_edit_stay_with_those_who_claimed_them_meanwhile() {
+fn units_claimed_during_a_refused_edit_stay_claimed() {
     let mut given = Given::created(terms(), vec![item("S", 1), item("M", 1)]);
     given.inventory_gives_all(T0);
     let more = |name| {
@@ -267,7 +267,7 @@ fn the_last_unit_is_claimed_once() {
 }
 
 #[test]
-fn a_claim_again_is_the_same_even_after_it_was_released() {
+fn a_repeated_claim_gets_the_same_answer_even_after_its_release() {
     let mut given = Given::open(5);
     let first = given.claim(T0, 10, buyer(1), 1).unwrap();
     given.when(T0, 11, DropCommand::Release { claim: ClaimId(10), buyer: buyer(1) }).unwrap();
@@ -465,7 +465,7 @@ fn a_scheduled_drop_gives_back_units_that_it_no_longer_wants() {
 }
 
 #[test]
-fn a_wake_expires_a_bounded_number_and_asks_for_another() {
+fn a_wake_expires_a_bounded_number_and_requests_another() {
     let mut given = Given::created(Terms { per_buyer_max: units(1), ..terms() }, vec![item("S", 3_000)]);
     given.inventory_gives_all(T0);
     for n in 0..EXPIRIES_PER_WAKE_MAX as u128 + 1 {

@@ -56,7 +56,7 @@ impl Order {
             };
         }
         if placed.lines.is_empty() || placed.lines.len() > LINES_MAX {
-            return Err(invalid("/lines", "has from 1 to 100 lines"));
+            return Err(invalid("/lines", "must have between 1 and 100 lines"));
         }
         if !placed.totals.adds_up() || !is_sum(&placed.lines, &placed.totals) {
             return Err(invalid("/totals", "does not add up"));
@@ -105,7 +105,7 @@ impl Order {
             FulfillmentState::Fulfilled => return Err(not_allowed("the order is fulfilled; refund it instead")),
             FulfillmentState::Cancelled => return Err(not_allowed("the order is cancelled already")),
             FulfillmentState::PartiallyFulfilled => {
-                return Err(not_allowed("a part of the order is on its way; refund the lines of the rest instead"));
+                return Err(not_allowed("a part of the order has been sent; refund the remaining lines instead"));
             }
             FulfillmentState::Unfulfilled => {}
         }
@@ -126,10 +126,10 @@ impl Order {
         check_reason(reason)?;
         self.check_paid()?;
         if amount.currency != details.totals.total.currency {
-            return Err(invalid("/amount/currency", "is not the order's"));
+            return Err(invalid("/amount/currency", "must be the currency of the order"));
         }
         if amount.amount < 1 {
-            return Err(invalid("/amount/amount", "is less than 1"));
+            return Err(invalid("/amount/amount", "must be at least 1"));
         }
         let refundable = self.paid() - self.status.refunded;
         if amount.amount > refundable {
@@ -137,10 +137,7 @@ impl Order {
         }
         // A refund of an amount restocks all units, so units that are still to be sent would be sold again.
         if restock && amount.amount < refundable {
-            return Err(not_allowed(
-                "units come back only with a refund of lines, or of all that is left; refund lines, or an amount without \
-                 restock",
-            ));
+            return Err(not_allowed("restock requires a refund of lines, or of the full remaining amount"));
         }
         self.ask_refund(amount, reason, restock, false, None, context)
     }

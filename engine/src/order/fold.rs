@@ -188,7 +188,7 @@ impl Order {
     pub fn assert_balanced(&self) {
         let refunding = self.pending.as_ref().map_or(0, |pending| pending.amount);
         assert!(self.status.refunded >= 0 && refunding >= 0, "refunds below nothing");
-        assert!(self.status.refunded + refunding <= self.paid(), "more given back than was paid");
+        assert!(self.status.refunded + refunding <= self.paid(), "more refunded than was paid");
         let sold: u64 = self.details.iter().flat_map(|details| &details.lines).map(|line| line.quantity.units()).sum();
         let back: u64 = self.restocks.iter().map(|restock| restock.total).sum();
         assert!(back <= sold, "{back} of {sold} units come back");

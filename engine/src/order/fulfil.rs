@@ -44,7 +44,7 @@ impl Order {
             }
         }
         if sent.is_empty() {
-            return Err(not_allowed("nothing of the order is left to be sent"));
+            return Err(not_allowed("all units of the order have been sent"));
         }
         if self.changes.iter().filter(|change| matches!(change, Change::Shipped { .. })).count() >= FULFILLMENTS_MAX {
             return Err(OrderRejection::TooManyFulfillments);
@@ -69,7 +69,7 @@ impl Order {
             return Err(not_allowed("the order is being cancelled"));
         }
         if self.status.restocked {
-            return Err(not_allowed("the units of the order went back to the inventory"));
+            return Err(not_allowed("the units of the order were returned to the inventory"));
         }
         if self.pending.as_ref().is_some_and(|pending| pending.restock) {
             return Err(OrderRejection::RefundInProgress);
@@ -124,7 +124,7 @@ impl Order {
             return Err(not_allowed("the order is cancelled"));
         }
         if self.status.restocked && lines.iter().any(|(.., restock)| *restock) {
-            return Err(not_allowed("the units of the order went back to the inventory"));
+            return Err(not_allowed("the units of the order were returned to the inventory"));
         }
         let before = line_progress(&details.lines, &self.changes);
         let unrefunded: Vec<u64> = details
@@ -140,7 +140,7 @@ impl Order {
             now[usize::from(refunded.line)] = refunded.units;
         }
         let comes_to = refund::amount(&details.lines, &details.totals, &before, &now)
-            .map_err(|_| invalid("/lines", "comes to more than can be counted"))?;
+            .map_err(|_| invalid("/lines", "exceeds the maximum amount"))?;
         let left = Money { amount: self.paid() - self.status.refunded, ..details.totals.total };
         if comes_to > 0 && left.amount == 0 {
             return Err(OrderRejection::RefundTooLarge { refundable: left });
@@ -171,10 +171,10 @@ fn named(details: &Details, lines: &[(OrderLineId, Quantity)], left: &[u64]) -> 
     let mut named: Vec<LineUnits> = Vec::with_capacity(lines.len().min(ids.len()));
     for (id, quantity) in lines {
         let index = ids.iter().position(|known| known == id);
-        let index = index.ok_or_else(|| invalid("/lines", "names a line that the order does not have"))?;
+        let index = index.ok_or_else(|| invalid("/lines", "is not a line of the order"))?;
         let line = index as u16;
         if named.iter().any(|named| named.line == line) {
-            return Err(invalid("/lines", "names a line more than once"));
+            return Err(invalid("/lines", "is duplicated"));
         }
         if quantity.units() > left[index] {
             return Err(OrderRejection::TooManyUnits { line: *id, remaining: left[index] });

@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_people_type_is_read() {
+    fn common_formats_of_input_are_parsed() {
         let text = spell(&KEY, 42);
         let typed = format!(" {}-{}", text[..4].to_lowercase(), text[4..].replace('0', "o").replace('1', "l"));
         assert_eq!(parse(&KEY, &typed), Some(42));

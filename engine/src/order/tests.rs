@@ -190,7 +190,7 @@ fn an_order_is_placed_and_paid() {
 }
 
 #[test]
-fn placing_again_is_told_the_same_and_another_order_under_the_id_is_refused() {
+fn a_repeated_placement_gets_the_same_answer_and_another_order_is_refused() {
     let mut order = given_placed();
     let placed = seen(&mut order);
     order.ask(OrderCommand::MarkPaid);
@@ -272,7 +272,7 @@ fn a_cancelled_order_gives_its_money_and_its_units_back() {
 }
 
 #[test]
-fn a_full_inventory_is_asked_again() {
+fn a_full_inventory_is_retried() {
     let mut order = given_paid();
     order.ask(refund(450, true));
     give_back(&mut order, &refunded());

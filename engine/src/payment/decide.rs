@@ -63,10 +63,10 @@ impl Payment {
             return Err(PaymentRejection::Voided);
         }
         if !(0..=AMOUNT_MAX).contains(&amount.amount) {
-            return Err(invalid("/amount", "lies from 0 to 2^53 - 1"));
+            return Err(invalid("/amount", "must be between 0 and 9007199254740991"));
         }
         if provider.is_empty() || provider.chars().count() > PROVIDER_CHARS_MAX {
-            return Err(invalid("/payment/provider", "has from 1 to 64 bytes"));
+            return Err(invalid("/payment/provider", "must be between 1 and 64 characters long"));
         }
         if token.len() > SEALED_TOKEN_BYTES_MAX {
             return Err(invalid("/payment/token", "is longer than 1024 characters"));
@@ -98,7 +98,7 @@ impl Payment {
             }
             (Some(PaymentState::RequiresAction { .. }), None) => {
                 if self.confirms.len() >= CONFIRMS_MAX {
-                    return Err(not_allowed("the challenge was confirmed too often"));
+                    return Err(not_allowed("too many confirmations of the challenge"));
                 }
                 let asked = PaymentEvent::ConfirmAsked { command: context.command_id, at: context.now };
                 Ok(Decision::deferred(vec![asked], context.command_id))
@@ -163,10 +163,10 @@ impl Payment {
             return Err(not_allowed("the payment is not captured"));
         }
         if amount.currency != details.amount.currency {
-            return Err(invalid("/amount/currency", "is not the payment's"));
+            return Err(invalid("/amount/currency", "must be the currency of the payment"));
         }
         if amount.amount < 1 {
-            return Err(invalid("/amount/amount", "is less than 1"));
+            return Err(invalid("/amount/amount", "must be at least 1"));
         }
         let refundable = self.captured() - self.refunded - self.refunding;
         if amount.amount > refundable {

@@ -236,6 +236,6 @@ impl Payment {
     /// Asserts what must hold after every event: refunds do not exceed the captured amount.
     pub fn assert_balanced(&self) {
         assert!(self.refunded >= 0 && self.refunding >= 0, "refunds below nothing");
-        assert!(self.refunded + self.refunding <= self.captured(), "more given back than was taken");
+        assert!(self.refunded + self.refunding <= self.captured(), "more refunded than was captured");
     }
 }

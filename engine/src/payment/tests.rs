@@ -130,7 +130,7 @@ fn a_declined_card_is_an_answer() {
 }
 
 #[test]
-fn asking_again_is_told_the_first_answer() {
+fn a_repeated_command_gets_the_first_answer() {
     let mut payment = given_captured();
     assert_eq!(state(payment.ask(authorise(1_000))), PaymentState::Authorised, "under another command id");
     assert!(matches!(asked_now(&mut payment, authorise(999)), Err(PaymentRejection::KeyReused(_))));
@@ -138,7 +138,7 @@ fn asking_again_is_told_the_first_answer() {
 }
 
 #[test]
-fn asking_again_meanwhile_waits_for_the_same_answer() {
+fn a_concurrent_repetition_waits_for_the_same_answer() {
     let mut payment = given_asked();
     assert_eq!(payment.ask(authorise(1_000)), None);
     assert_eq!(payment.events.len(), 1);
@@ -205,7 +205,7 @@ fn of_a_declined_authorisation_there_is_nothing_to_give_up() {
 }
 
 #[test]
-fn a_void_that_comes_during_the_capture_hears_that_it_is_too_late() {
+fn a_void_during_the_capture_is_refused_as_too_late() {
     let mut payment = given_authorised();
     payment.ask(PaymentCommand::Capture);
     assert_eq!(payment.ask(PaymentCommand::Void), None);
@@ -260,7 +260,7 @@ fn a_refund_has_edges() {
 }
 
 #[test]
-fn of_nothing_no_provider_is_asked() {
+fn an_amount_of_zero_needs_no_provider() {
     let mut payment = Payment::default();
     assert_eq!(state(payment.ask(authorise(0))), PaymentState::Authorised);
     assert_eq!(state(payment.ask(PaymentCommand::Capture)), PaymentState::Captured);
@@ -273,7 +273,7 @@ fn of_nothing_no_provider_is_asked() {
 }
 
 #[test]
-fn what_no_one_asked_for_is_not_found() {
+fn an_unused_verification_is_not_found() {
     let mut payment = Payment::default();
     for command in [PaymentCommand::Capture, PaymentCommand::Confirm, PaymentCommand::View, refund(1, 1)] {
         assert_eq!(payment.ask(command), Some(Err(PaymentRejection::NotFound)));

@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_act_is_taken_out() {
+    fn active_content_is_removed() {
         assert_eq!(clean("<p onclick=\"steal()\">Soft<script>steal()</script></p>"), "<p>Soft</p>");
         assert_eq!(clean("<a href=\"javascript:steal()\">x</a>"), "<a rel=\"noopener noreferrer\">x</a>");
         assert_eq!(clean("<img src=x onerror=steal()>"), "<img src=\"x\">");
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_its_author_may_miss_is_counted() {
+    fn removed_elements_are_counted() {
         let of = |html: &str| LeftOut::of(html).map(|left_out| left_out.to_string());
         let page = "<p>a</p><IFRAME src=\"https://v.example/1\"></iframe><iframe></iframe><video controls><source></video>\
             <img src=\"data:image/png;base64,AA\" alt=x><img alt=y src='DATA:image/gif;base64,AA'><img src=\"https://x.example/a\">";

@@ -49,10 +49,10 @@ impl Details {
         for (index, image) in images.iter().enumerate() {
             let (src, alt) = (image.src.trim(), single_line(&image.alt));
             if !image_src_fits(src) {
-                return Err(invalid(format!("/images/{index}/src"), "an http(s) address or a path on this server"));
+                return Err(invalid(format!("/images/{index}/src"), "must be an http(s) URL or a path on this server"));
             }
             if alt.chars().count() > ALT_CHARS_MAX {
-                return Err(invalid(format!("/images/{index}/alt"), "at most 512 characters"));
+                return Err(invalid(format!("/images/{index}/alt"), "must be at most 512 characters long"));
             }
             let shown = match &image.variants {
                 Some(shown) => found(shown, &skus, index)?,
@@ -105,7 +105,7 @@ fn give_picture(images: &mut Vec<Image>, variant: VariantId, src: Option<&str>) 
     }
     let Some(src) = src else { return Ok(()) };
     if !image_src_fits(src) {
-        return Err("an http(s) address or a path on this server");
+        return Err("must be an http(s) URL or a path on this server");
     }
     match images.iter_mut().find(|image| image.src == src) {
         Some(image) => image.variants.get_or_insert_default().push(variant),

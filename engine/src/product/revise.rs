@@ -171,12 +171,12 @@ impl Details {
                     let options = values.clone().unwrap_or_default();
                     let mut tries = (0..).map(|taken| variant_id(self.product, &options, taken));
                     let id = tries.find(|id| !ids.contains(id)).expect("fewer variants than numbers");
-                    let price = input.price.ok_or_else(|| invalid(at("/price"), "a new variant needs a price"))?;
+                    let price = input.price.ok_or_else(|| invalid(at("/price"), "is required for a new variant"))?;
                     Variant { id, sku: derived_sku(&self.handle, &options), options, price, compare_at: None }
                 }
             };
             if !named.insert(variant.id) {
-                return Err(invalid(at("/id"), "is named twice"));
+                return Err(invalid(at("/id"), "is duplicated"));
             }
             ids.insert(variant.id);
             variant.options = values.unwrap_or(variant.options);
@@ -199,10 +199,10 @@ impl Details {
             None => field.to_owned(),
         };
         if self.title.is_empty() {
-            return Err(invalid("/title", "a product needs a title"));
+            return Err(invalid("/title", "a product requires a title"));
         }
         if self.variants.is_empty() {
-            return Err(invalid("/variants", "a product needs a variant"));
+            return Err(invalid("/variants", "a product requires at least one variant"));
         }
         if self.variants.len() > VARIANTS_MAX {
             return Err(invalid("/variants", "a product has at most 2,048 variants"));
@@ -212,11 +212,11 @@ impl Details {
             if variant.options.len() != self.options.len() {
                 return Err(invalid(
                     at(variant.id, "/options"),
-                    "each variant needs one value for each of the product's options",
+                    "each variant requires one value for each option of the product",
                 ));
             }
             if *self.options == [NO_OPTION.0] && variant.options == [NO_OPTION.1] {
-                return Err(invalid(at(variant.id, "/options"), "this title stands for a product without options"));
+                return Err(invalid(at(variant.id, "/options"), "this title is reserved for products without options"));
             }
             let other = values.insert(&variant.options, variant.id);
             // Of the two variants, point to the one that the request mentions.
@@ -259,7 +259,7 @@ fn differing<T: PartialEq>(known: &T, input: Option<T>) -> Option<T> {
 fn check_line(pointer: &str, text: &str) -> Result<String, ProductRejection> {
     let line = single_line(text);
     if line.chars().count() > TEXT_CHARS_MAX {
-        return Err(invalid(pointer, "at most 255 characters"));
+        return Err(invalid(pointer, "must be at most 255 characters long"));
     }
     Ok(line)
 }
@@ -274,7 +274,7 @@ fn check_tags(tags: &[String]) -> Result<Vec<String>, ProductRejection> {
         let pointer = format!("/tags/{index}");
         let tag = check_line(&pointer, tag)?;
         if tag.is_empty() || tag.contains(',') {
-            return Err(invalid(pointer, "a tag is not empty and has no comma"));
+            return Err(invalid(pointer, "a tag must not be empty or contain a comma"));
         }
         if kept.contains(&tag) {
             continue;
@@ -301,7 +301,7 @@ fn check_options(names: &[String]) -> Result<Vec<String>, ProductRejection> {
 fn check_values(pointer: &str, values: &[String]) -> Result<Vec<String>, ProductRejection> {
     let values = values.iter().map(|value| check_line(pointer, value)).collect::<Result<Vec<_>, _>>()?;
     if values.len() > OPTIONS_MAX || values.iter().any(String::is_empty) {
-        return Err(invalid(pointer, "at most 3, and none of them empty"));
+        return Err(invalid(pointer, "must be at most 3 values, none of them empty"));
     }
     Ok(values)
 }
@@ -309,7 +309,7 @@ fn check_values(pointer: &str, values: &[String]) -> Result<Vec<String>, Product
 fn check_amount(pointer: &str, amount: Option<i64>) -> Result<(), ProductRejection> {
     match amount {
         Some(amount) if !(0..=AMOUNT_MAX).contains(&amount) => {
-            Err(invalid(pointer, "an amount from 0 to 2⁵³ − 1 minor units"))
+            Err(invalid(pointer, "must be between 0 and 9007199254740991 minor units"))
         }
         _ => Ok(()),
     }

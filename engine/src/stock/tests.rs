@@ -90,7 +90,7 @@ fn stock_goes_below_nothing_that_is_promised() {
 }
 
 #[test]
-fn an_adjustment_again_answers_the_same_and_changes_nothing() {
+fn a_repeated_adjustment_gets_the_same_answer_and_changes_nothing() {
     let mut given = Given::units(10);
     let first = given.when(3, adjust(StockChange::By(5))).unwrap();
     given.when(4, adjust(StockChange::By(-9))).unwrap();

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_committed_is_not_known() {
+    fn uncommitted_data_is_not_visible() {
         let drop = DropId(1).key(&TenantId::new("acme").unwrap());
         let mut members = Members::default();
         members.note(&drop, subject(1));

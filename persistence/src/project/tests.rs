@@ -60,7 +60,7 @@ async fn shards_are_taken_in_together_and_each_has_its_position() {
 }
 
 #[tokio::test]
-async fn what_was_taken_in_is_skipped() {
+async fn imported_rows_are_skipped() {
     let mut world = World::new().await;
     let journal = deliveries(1, "tea", 6);
     world.projector.apply(&[journal.stretch(0, 4)]).await.unwrap();

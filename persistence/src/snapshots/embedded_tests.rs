@@ -108,7 +108,7 @@ async fn a_checkpoint_is_never_there_without_its_snapshots() {
 }
 
 #[tokio::test]
-async fn a_making_that_was_cut_off_is_made_again() {
+async fn an_interrupted_creation_is_repeated() {
     let data = tempfile::tempdir().unwrap();
     let path = data.path().join(SNAPSHOTS_FOLDER);
     std::fs::create_dir_all(path.join("keyspaces")).unwrap();
@@ -117,7 +117,7 @@ async fn a_making_that_was_cut_off_is_made_again() {
 }
 
 #[tokio::test]
-async fn damaged_tables_are_told_and_can_be_set_aside() {
+async fn damaged_tables_are_reported_and_can_be_moved_aside() {
     let data = written().await;
     let tables = data.path().join(SNAPSHOTS_FOLDER).join("keyspaces/1/tables");
     for table in std::fs::read_dir(&tables).unwrap() {

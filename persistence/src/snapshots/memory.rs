@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_fails_when_it_is_told_to() {
+    async fn injected_faults_occur() {
         struct Script(Mutex<Vec<SnapshotFault>>);
         impl SnapshotFaults for Script {
             fn on(&self, _: Asked) -> SnapshotFault {

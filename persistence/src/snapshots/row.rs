@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_checkpoint_says_where_it_stands() {
+    fn a_damaged_checkpoint_is_reported_with_its_position() {
         let checkpoint = Checkpoint { position: 5, rules: 1, format: 0, bytes: Bytes::from_static(b"agenda") };
         let (row, value) = encode_checkpoint(3, &checkpoint).unwrap();
         let error = decode_checkpoint(&row, &value[..9].to_vec().into()).unwrap_err();

@@ -104,7 +104,7 @@ mod tests {
     const AT: Timestamp = Timestamp(7);
 
     #[tokio::test]
-    async fn a_guest_who_signs_in_is_the_account_from_then_on() {
+    async fn a_guest_who_signs_in_becomes_the_account() {
         let shop = Shop::open().await;
         let (acme, bolt, guest) = (tenant("acme"), tenant("bolt"), subject("guest"));
         let ada = shop.customer("ada").await;

@@ -192,7 +192,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn a_rush_is_written_together_and_each_hears_its_own() {
+    async fn concurrent_changes_are_written_together_and_answered_separately() {
         let shop = Shop::open().await;
         let (acme, nowhere) = (tenant("acme"), tenant("nowhere"));
         let contacts: Vec<_> = (0..300).map(|n| contact_of(subject(&format!("guest {n}")), "1 Long Lane")).collect();
@@ -223,7 +223,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_personal_is_not_in_logs() {
+    fn logs_contain_nothing_personal() {
         let shown = format!("{:?}", contact_of(subject("guest"), "1 Long Lane"));
         assert!(!shown.contains("Ada") && !shown.contains("Lane") && !shown.contains('@'), "{shown}");
     }

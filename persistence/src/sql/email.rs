@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_host_name_has_no_ascii_form() {
+    fn an_invalid_host_name_has_no_ascii_form() {
         assert_eq!(ascii_domain("Shop.Example").as_deref(), Some("shop.example"));
         let long = format!("{}.example", "a".repeat(64));
         for wrong in ["", "a..b", "-a.example", "a_b.example", "a b.example", "xn--zzzzzz99999.example", &long] {

@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_it_came_to_is_kept() {
+    async fn the_result_of_an_import_is_stored() {
         let shop = Shop::open().await;
         let (acme, id) = (tenant("acme"), CommandId(1));
         let read_side = &shop.read_side;

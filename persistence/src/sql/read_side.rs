@@ -142,7 +142,7 @@ mod tests {
     use crate::sql::testing::{self, Shop};
 
     #[tokio::test]
-    async fn a_database_opens_again_with_what_was_written() {
+    async fn a_reopened_database_has_the_written_data() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("fusion.sqlite");
         let read_side = ReadSide::open(&path).await.unwrap();

@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_lost_answer_is_given_again_until_the_next_token_is_used() {
+    async fn a_lost_answer_can_be_repeated_until_the_next_token_is_used() {
         let shop = signed_in().await;
         let acme = tenant("acme");
         let rotate = async |old, next| shop.read_side.rotate_session(&acme, token(old), token(next), NOW, END).await;
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_lost_answer_is_given_again_for_so_long() {
+    async fn a_lost_answer_can_be_repeated_for_a_limited_time() {
         let (shop, acme, far) = (signed_in().await, tenant("acme"), Timestamp(NOW.0 + 10 * REPEAT_MS_MAX));
         let rotate = async |ms| shop.read_side.rotate_session(&acme, token(1), token(2), NOW.plus_ms(ms), far).await;
         rotate(0).await.unwrap();

@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_counted_and_noted_of_a_tenant_goes_with_it() {
+    async fn a_removed_tenant_loses_its_counters_and_records() {
         let shop = Shop::open().await;
         let (read_side, zeta) = (&shop.read_side, tenant("zeta"));
         read_side.create_tenant(&merchant("zeta", &["zeta.example"])).await.unwrap();

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_given_up_is_forgotten_after_a_while() {
+    async fn failed_mails_are_deleted_after_their_retention() {
         let shop = Shop::open().await;
         let (acme, read_side) = (tenant("acme"), &shop.read_side);
         for (name, at, is_over) in [("old", 1, true), ("waiting", 1, false), ("new", 2 + FAILED_KEPT_MS, true)] {

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn it_says_what_was_written_last() {
+    fn it_returns_the_last_written_value() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("witness");
         assert_eq!(positions(&path), None);

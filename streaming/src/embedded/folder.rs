@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_has_one_owner_who_is_named_to_others() {
+    fn a_folder_has_one_owner_whose_name_is_reported() {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("data");
         let folder = DataFolder::lock(&path).unwrap();

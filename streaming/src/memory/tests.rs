@@ -124,7 +124,7 @@ async fn a_lead_may_land_unheard_late_or_never() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_lead_overtaken_by_the_owners_append_looks_again() {
+async fn a_lead_overtaken_by_an_append_of_the_owner_is_retried() {
     let leads = Mutex::new(vec![Fault::None, Fault::Delay(MS)]);
     let journal = MemoryJournal::with_faults(1, 7, Script { leads, ..Script::default() });
     let mut owner = journal.acquire_leadership(SHARD, "a").await.unwrap();

@@ -14,7 +14,7 @@ import { startShop } from "./harness/shop.mjs";
 
 const LOADS = 5;
 const TAPS = Number(process.env["TAPS"] ?? 120);
-/** A drop keeps no more claims of one buyer than a hundred, those given back included. */
+/** A drop keeps no more claims of one buyer than a hundred, released ones included. */
 const TAPS_IN_A_DROP = 60;
 const CROWD = Number(process.env["CROWD"] ?? 1_000);
 const SLOW_LINE = { offline: false, latency: 150, downloadThroughput: (1.6 * 1_000_000) / 8, uploadThroughput: (0.75 * 1_000_000) / 8 };

@@ -30,7 +30,7 @@ fn a_bad_cell_of_a_variant_costs_that_variant_in_every_row() {
     let cells = [
         ("Q,,x,1,", "Variant Price", "\"x\": not a price"),
         ("Q,,9.999,1,", "Variant Price", "\"9.999\": USD has 2 decimals"),
-        ("Q,,,1,", "Variant Price", "a variant needs a price"),
+        ("Q,,,1,", "Variant Price", "a variant requires a price"),
         ("Q,,5,many,", "Variant Inventory Qty", "\"many\": not a whole number"),
         (",,5,1,", "Option1 Value", "the product has this option"),
     ];
@@ -58,7 +58,7 @@ fn the_image_beside_a_bad_variant_stays() {
 }
 
 #[test]
-fn what_cannot_be_read_of_a_variant_costs_that_variant() {
+fn an_invalid_variant_row_rejects_that_variant() {
     let file = [HEADER.as_bytes(), b"shirt,Shirt,,Size,S,A\xff,5,1,\nshirt,,,,M,,5,1,\nshirt,,,,\xff,,5,1,\n"].concat();
     let file = read_bytes(&file);
     let refused: Vec<_> = file.refused.iter().map(|row| (row.line, row.column.as_deref().unwrap())).collect();
@@ -71,8 +71,8 @@ fn a_bad_image_costs_the_image_in_every_row() {
     let long = format!("https://x.example/{}", "a".repeat(2_048));
     for row in 0..3 {
         for (image, words) in [
-            ("javascript:x", "Image Src \"javascript:x\": not an http(s) address"),
-            ("data:image/png;base64", "Image Src \"data:image/png;base64\": an image within the file"),
+            ("javascript:x", "Image Src \"javascript:x\": not an http(s) URL"),
+            ("data:image/png;base64", "Image Src \"data:image/png;base64\": embedded images (data:)"),
             (&*long, "Image Src \"https://x.example/aaa"),
         ] {
             let file = shirt(row, &format!("Q,,5,1,{image}"));
@@ -129,7 +129,7 @@ fn a_sku_that_comes_twice_is_derived_where_that_is_wanted() {
 }
 
 #[test]
-fn what_is_left_out_of_a_description_is_a_warning() {
+fn removed_parts_of_a_description_are_warnings() {
     let file = read("Handle,Title,Body (HTML)\nmug,Mug,<iframe src=x></iframe><p>Big</p>\nbowl,Bowl,<p>Big</p>\n");
     let [WarningKind::LeftOut(left_out)] = warnings(&file.products[0])[..] else { panic!() };
     assert_eq!(left_out.frames, 1);
@@ -162,7 +162,7 @@ fn guarded_cells_are_read_as_they_were() {
 }
 
 #[test]
-fn what_the_product_refuses_is_taken_out_with_its_row() {
+fn parts_rejected_by_the_product_are_removed_with_their_row() {
     let file = read(&shop("shirt,Shirt,,Size,S,A,5,1\nshirt,,,,M,,5,1\nshirt,,,,L,,5,1\n"));
     let taken =
         |sku: &str| ProductRejection::SkuTaken { sku: Sku::new(sku).unwrap(), product: crate::id::ProductId(1) };
@@ -184,6 +184,6 @@ fn what_the_product_refuses_is_taken_out_with_its_row() {
     assert_eq!(refuse(invalid("/variants/1/price")), (place(3, "Variant Price", "\"M\": odd"), left(["S", "L"])));
     let (refused, _) = refuse(invalid("/title"));
     assert_eq!(refused[0], (2, Some("Title".to_owned()), "odd".to_owned()));
-    assert_eq!(refused[1], (3, None, "the product's row on line 2 was refused".to_owned()));
+    assert_eq!(refused[1], (3, None, "the product's row on line 2 was rejected".to_owned()));
     assert_eq!(refuse(ProductRejection::Busy).0.len(), 3);
 }

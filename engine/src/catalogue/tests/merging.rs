@@ -39,7 +39,7 @@ fn a_handle_that_returns_is_another_change_of_the_same_product() {
 }
 
 #[test]
-fn a_returning_handle_without_a_title_adds_and_says_nothing_else() {
+fn a_repeated_handle_without_a_title_only_adds() {
     let file = read(&shop("shirt,Shirt,Loom,Size,S,,5,1\nmug,Mug,,,,,6,1\nshirt,,Other,,M,,7,1\n"));
     let change = &file.products[2].change;
     assert_eq!((change.title.as_ref(), change.vendor.as_ref(), change.options.as_ref()), (None, None, None));
@@ -54,7 +54,7 @@ fn a_title_on_each_row_makes_one_product() {
 }
 
 #[test]
-fn an_absent_column_says_nothing_and_a_blank_cell_clears() {
+fn an_absent_column_changes_nothing_and_an_empty_cell_clears() {
     let change = read("Handle,Title,Vendor,Tags,Status,Variant Compare At Price,Variant Price\nmug,Mug,,,,,5\n")
         .product()
         .change
@@ -82,7 +82,7 @@ fn a_row_without_variant_cells_is_no_variant() {
 }
 
 #[test]
-fn default_title_stands_for_no_option() {
+fn default_title_means_no_option() {
     for file in [
         "Handle,Title,Option1 Name,Option1 Value,Variant Price\nmug,Mug,Title,Default Title,5\n",
         "Handle,Title,Option1 Name,Option1 Value,Variant Price\nmug,Mug,,Default Title,5\n",
@@ -102,7 +102,7 @@ fn a_blank_sku_is_left_to_the_product_which_derives_it() {
 }
 
 #[test]
-fn stock_is_what_the_file_says_or_nothing() {
+fn stock_is_set_from_the_file_or_not_at_all() {
     let stock = |file: &str| read(file).product().variants[0].stock;
     assert_eq!(stock("Handle,Title,Variant Price,Variant Inventory Qty\nmug,Mug,5,12\n"), Some(12));
     assert_eq!(stock("Handle,Title,Variant Price,Variant Inventory Qty\nmug,Mug,5,\n"), None);

@@ -7,7 +7,7 @@ fn pictures(product: &ProductRows) -> Vec<Option<Option<&str>>> {
 }
 
 #[test]
-fn each_row_says_the_picture_of_its_variant() {
+fn each_row_has_the_image_of_its_variant() {
     for column in ["Variant Image", "Variant image URL"] {
         let file = format!(
             "Handle,Title,Option1 Name,Option1 Value,Price,Image Src,{column}\n\
@@ -36,7 +36,10 @@ fn a_bad_picture_of_a_variant_costs_the_picture() {
     assert_eq!((product.rows.len(), pictures(product)), (2, vec![None, None]));
     let words: Vec<_> = product.warnings.iter().map(|warning| (warning.line, warning.kind.to_string())).collect();
     assert_eq!(words.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2, 3]);
-    assert!(words.iter().all(|(_, words)| words.starts_with("the image was left out: Variant Image ")), "{words:?}");
+    assert!(
+        words.iter().all(|(_, words)| words.starts_with("the image was not imported: Variant Image ")),
+        "{words:?}"
+    );
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn a_refused_variant_leaves_the_others_of_its_product() {
 }
 
 #[test]
-fn what_belongs_to_a_refused_product_is_refused_with_it() {
+fn rows_of_a_rejected_product_are_rejected() {
     let long = "x".repeat(256);
     let file = read(&shop(&format!(
         "mug,Mug,,,,,5,1\nshirt,Shirt,{long},Size,S,,5,1\nshirt,,,,M,,6,1\n,,,,L,,6,1\nbowl,Bowl,,,,,5,1\n"
@@ -66,7 +66,7 @@ fn what_belongs_to_a_refused_product_is_refused_with_it() {
 }
 
 #[test]
-fn a_refused_product_may_come_again() {
+fn a_rejected_product_may_appear_again() {
     let long = "x".repeat(256);
     let file = read(&shop(&format!("mug,Mug,{long},,,,5,1\nmug,Mug,,,,,5,1\n")));
     assert_eq!((file.refusal().0, file.products[0].first_line), (2, 3));

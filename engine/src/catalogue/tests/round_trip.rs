@@ -190,7 +190,7 @@ fn an_export_has_the_newer_headers() {
 }
 
 #[test]
-fn an_export_says_what_shopify_needs_to_be_told() {
+fn an_export_has_the_columns_that_shopify_needs() {
     let mut mug = Product::default();
     let new = NewProduct {
         handle: Handle::new("mug").unwrap(),

@@ -18,14 +18,14 @@ fn requires_action() -> CheckoutState {
 }
 
 #[test]
-fn who_began_it_hears_at_once_what_is_known_at_once() {
+fn the_caller_gets_an_immediate_answer_if_it_is_known() {
     let mut shop = given(of_claims());
     finish(&mut shop);
     assert!(matches!(told_state(settled(&shop, START)), CheckoutState::Completed { .. }));
 }
 
 #[test]
-fn who_has_waited_two_seconds_hears_that_it_is_pending_and_hears_the_same_again() {
+fn a_checkout_is_pending_after_two_seconds_and_a_repetition_too() {
     let mut shop = given(of_claims());
     assert_eq!(shop.state.wake_at(), Some(Timestamp(1_000_000).plus_ms(ANSWER_WITHIN_MS)));
     wake(&mut shop, ANSWER_WITHIN_MS);
@@ -39,7 +39,7 @@ fn who_has_waited_two_seconds_hears_that_it_is_pending_and_hears_the_same_again(
 }
 
 #[test]
-fn what_was_told_to_be_pending_fails_instead_of_being_refused() {
+fn a_pending_checkout_fails_instead_of_being_refused() {
     let mut shop = given(of_claims());
     wake(&mut shop, ANSWER_WITHIN_MS);
     answer(&mut shop, "Drop LockClaim", &Outcome::Drop(Err(crate::flash_drop::DropRejection::AlreadyReleased)));
@@ -127,7 +127,7 @@ fn a_buyer_may_cancel_until_the_payment_is_authorised() {
 }
 
 #[test]
-fn a_buyer_may_not_cancel_what_is_authorised() {
+fn a_buyer_cannot_cancel_an_authorised_checkout() {
     let mut shop = given(of_claims());
     for asked in ["Drop Confirm", "Order Place", "Payment Capture", "Order MarkPaid"] {
         consent_until(&mut shop, asked);
@@ -142,7 +142,7 @@ fn a_buyer_may_not_cancel_what_is_authorised() {
 }
 
 #[test]
-fn a_cancellation_waits_for_what_is_under_way() {
+fn a_cancellation_waits_for_a_running_refund() {
     let mut shop = given(of_claims());
     let claim_locks: Vec<_> = shop.open.values().cloned().collect();
     assert_eq!(shop.ask(CheckoutCommand::Cancel { buyer: buyer() }), None);

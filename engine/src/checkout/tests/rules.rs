@@ -46,7 +46,7 @@ fn ordered(start: StartCheckout) -> Vec<OrderLine> {
 }
 
 #[test]
-fn what_is_ordered_is_called_as_in_the_catalogue_and_keeps_its_options() {
+fn an_order_has_the_titles_and_options_of_the_catalogue() {
     let shirt = ClaimedVariant { product: ProductId(21), title: "Shirt".to_owned(), options: vec![size("M")] };
     let mug = ClaimedVariant { product: ProductId(22), title: "Mug".to_owned(), options: Vec::new() };
     let lines = ordered(StartCheckout { variants: vec![Some(shirt), Some(mug)], ..of_claims() });
@@ -95,7 +95,7 @@ fn shipping_and_tax_are_added() {
 }
 
 #[test]
-fn what_costs_nothing_is_paid_with_nothing() {
+fn a_free_checkout_needs_no_payment() {
     let mut shop = given(start(Source::Claims(vec![claim(11)])));
     let claim_lock = consent_until(&mut shop, "Drop LockClaim");
     let Outcome::Drop(Ok(DropReply::Claim(mut free))) = consent(&claim_lock.request) else { panic!() };
@@ -153,14 +153,14 @@ fn a_pin_that_could_come_late_is_swept_away() {
     assert_eq!(due.ms_since(Timestamp(1_000_000)), ARRIVE_WITHIN_MS + CLOCKS_DIFFER_MS_MAX);
     let later_ms = due.ms_since(shop.now);
     wake(&mut shop, later_ms);
-    assert_eq!(asks(&shop), ["Drop UnlockClaim", "Drop UnlockClaim"], "also the one that was refused");
+    assert_eq!(asks(&shop), ["Drop UnlockClaim", "Drop UnlockClaim"], "also the one that was rejected");
     shop.reload();
     finish(&mut shop);
     assert_eq!((shop.state.wake_at(), shop.state.sweeps.len()), (None, 0));
 }
 
 #[test]
-fn a_refused_pin_that_is_heard_of_late_is_undone_with_the_others() {
+fn a_late_refused_lock_is_compensated_with_the_others() {
     let mut shop = given(of_claims());
     wake(&mut shop, ARRIVE_WITHIN_MS + CLOCKS_DIFFER_MS_MAX + 1);
     let other = CheckoutId(99);
@@ -197,7 +197,7 @@ fn attempts_under_one_key_are_bounded() {
 }
 
 #[test]
-fn a_price_that_has_changed_refuses_and_tells_the_cart() {
+fn a_changed_price_refuses_the_checkout_and_updates_the_cart() {
     let mut shop = given(of_cart());
     let quoted = consent_until(&mut shop, "Product Quote");
     let Outcome::Product(Ok(ProductReply::Quote(mut dearer))) = consent(&quoted.request) else { panic!() };
@@ -213,7 +213,7 @@ fn a_price_that_has_changed_refuses_and_tells_the_cart() {
 }
 
 #[test]
-fn a_changed_price_is_fine_for_who_expected_it() {
+fn a_changed_price_is_accepted_if_it_was_expected() {
     let mut shop = given(StartCheckout { expected_total: Some(dollars(3_700)), ..of_cart() });
     let quoted = consent_until(&mut shop, "Product Quote");
     let Outcome::Product(Ok(ProductReply::Quote(mut dearer))) = consent(&quoted.request) else { panic!() };
@@ -274,7 +274,7 @@ fn a_cart_that_cannot_be_sold_is_refused_for_its_reason() {
         answer(&mut shop, asked, &outcome);
         assert!(asks(&shop).contains(&"Cart EndCheckout".to_owned()), "a late beginning must find the door closed");
         if asked == "Stock Reserve" {
-            assert_eq!(asks(&shop)[1..], ["Stock Release", "Stock Release"], "also the one that was refused");
+            assert_eq!(asks(&shop)[1..], ["Stock Release", "Stock Release"], "also the one that was rejected");
         }
         finish(&mut shop);
         assert_eq!(settled(&shop, START), Some(Err(problem.into())));

@@ -47,7 +47,7 @@ fn the_limit_counts_units_and_says_how_many_are_left() {
 }
 
 #[test]
-fn what_is_given_back_or_expires_is_the_networks_again() {
+fn released_and_expired_units_count_for_the_network_again() {
     let mut given = limited(NetworkLimit::Units(units(2)), 60);
     claim_from(&mut given, 10, 2, HOME, false).unwrap();
     given.when(T0, 11, DropCommand::Release { claim: ClaimId(10), buyer: buyer(10) }).unwrap();

@@ -77,7 +77,7 @@ fn is_told_the_same_later(mut given: Given, now: Timestamp, id: u128, command: D
 }
 
 #[test]
-fn a_creation_again_is_told_what_it_was_told_first() {
+fn a_repeated_creation_gets_the_first_answer() {
     let create = create(terms(), vec![item("S", 3), item("M", 2)]);
     let view = is_told_the_same_later(Given::nothing(), T0, 1, create);
     assert_eq!((view.state, view.version, view.items.len()), (DropState::Open, 1, 2));
@@ -90,7 +90,7 @@ fn draft() -> DropCommand {
 }
 
 #[test]
-fn a_draft_again_and_its_publication_again_are_told_what_they_were_told_first() {
+fn a_repeated_draft_and_publication_get_the_first_answers() {
     let view = is_told_the_same_later(Given::nothing(), T0, 1, draft());
     assert_eq!((view.state, view.version), (DropState::Draft, 1));
 
@@ -101,7 +101,7 @@ fn a_draft_again_and_its_publication_again_are_told_what_they_were_told_first() 
 }
 
 #[test]
-fn an_edit_again_is_told_what_it_was_told_first() {
+fn a_repeated_edit_gets_the_first_answer() {
     let view =
         is_told_the_same_later(Given::open(1), T0.plus_seconds(1), 2, DropCommand::Edit { version: 1, edit: cap(3) });
     assert_eq!((view.version, view.terms.per_buyer_max, view.as_of), (2, units(3), T0.plus_seconds(1)));
@@ -112,7 +112,7 @@ fn an_edit_again_is_told_what_it_was_told_first() {
 }
 
 #[test]
-fn an_end_and_a_cancellation_again_are_told_what_they_were_told_first() {
+fn a_repeated_end_and_cancellation_get_the_first_answers() {
     for (command, state) in [(DropCommand::End, DropState::Ended), (DropCommand::Cancel, DropState::Cancelled)] {
         let mut given = Given::open(4);
         given.claim(T0, 10, buyer(1), 1).unwrap();
@@ -122,7 +122,7 @@ fn an_end_and_a_cancellation_again_are_told_what_they_were_told_first() {
 }
 
 #[test]
-fn a_creation_longer_ago_than_answers_are_remembered_is_told_how_the_drop_stands() {
+fn a_repeated_creation_after_the_retention_gets_the_current_drop() {
     let mut terms = terms();
     terms.ends_at = T0.plus_seconds(400_000);
     let mut given = Given::nothing();

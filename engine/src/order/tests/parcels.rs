@@ -221,7 +221,7 @@ fn a_refund_of_lines_that_fails_changes_nothing() {
 }
 
 #[test]
-fn what_earlier_amounts_left_is_the_most_that_lines_give_back() {
+fn a_refund_of_lines_is_limited_by_the_remaining_amount() {
     let mut order = given_paid();
     order.ask(super::refund(400, false));
     give_back(&mut order, &refunded());
@@ -250,7 +250,7 @@ fn an_order_that_is_partly_sent_is_not_cancelled() {
 }
 
 #[test]
-fn a_cancellation_takes_back_what_lines_left() {
+fn a_cancellation_returns_the_remaining_units() {
     let mut order = given_paid();
     give_lines_back(&mut order, &[(CLAIMED, 1, false), (MUG, 1, true)]);
     assert_eq!(order.ask(cancel(true)), None);

@@ -30,7 +30,7 @@ fn given_restocked_in_part() -> Order {
 }
 
 #[test]
-fn a_cancellation_gives_back_what_earlier_refunds_left() {
+fn a_cancellation_refunds_the_remaining_amount() {
     let mut order = given_restocked_in_part();
     assert_eq!(seen(&mut order).payment_state(), OrderPaymentState::PartiallyRefunded);
 
@@ -71,7 +71,10 @@ fn goods_that_were_sent_and_came_back_go_on_sale_with_the_whole_refund() {
 fn an_order_whose_units_are_on_sale_again_is_not_sent() {
     let mut order = given_restocked_in_part();
     let refused = refusal(order.ask(fulfil()));
-    assert_eq!(refused, OrderRejection::NotAllowed { why: "the units of the order went back to the inventory".into() });
+    assert_eq!(
+        refused,
+        OrderRejection::NotAllowed { why: "the units of the order were returned to the inventory".into() }
+    );
     assert_eq!(seen(&mut order).fulfillment_state(), FulfillmentState::Unfulfilled);
 }
 

@@ -92,7 +92,7 @@ fn a_variant_without_a_sku_gets_a_derived_one() {
 }
 
 #[test]
-fn default_title_stands_for_no_option() {
+fn default_title_means_no_option() {
     let mut shop = Shop::default();
     let new =
         NewProduct { options: strings(&["Title"]), variants: vec![new_variant("A", &["Default Title"], 1)], ..shirt() };
@@ -105,7 +105,7 @@ fn default_title_stands_for_no_option() {
 }
 
 #[test]
-fn values_out_of_range_are_refused_where_they_stand() {
+fn values_out_of_range_are_refused_at_their_field() {
     let long = "x".repeat(TEXT_CHARS_MAX + 1);
     let refused = |change: &dyn Fn(&mut NewProduct)| {
         let mut new = shirt();

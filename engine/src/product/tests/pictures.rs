@@ -138,7 +138,7 @@ fn pictures_of_variants_count_among_the_images() {
 }
 
 #[test]
-fn what_says_nothing_of_pictures_has_the_fingerprint_of_earlier_versions() {
+fn commands_without_images_have_the_fingerprint_of_earlier_versions() {
     let said = |value: serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(said(serde_json::to_value(image("/a", None)).unwrap()), ["alt", "position", "src"]);
     let variant = shirt_file().variants.remove(0);

@@ -17,7 +17,7 @@ fn a_variant_is_quoted_by_its_id_or_its_sku() {
 }
 
 #[test]
-fn what_is_not_in_the_shop_is_not_quoted() {
+fn unknown_items_are_not_quoted() {
     let mut shop = Shop::with_shirt();
     let quote = ProductCommand::Quote(VariantSelector::Sku(sku("S-1")));
     assert_eq!(Shop::default().ask(2, quote.clone()), Err(ProductRejection::NotFound));

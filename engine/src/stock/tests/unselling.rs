@@ -34,7 +34,7 @@ fn units_of_a_capture_that_fails_after_days_come_back_once() {
 }
 
 #[test]
-fn a_sale_that_was_taken_back_in_time_is_not_taken_back_again_when_it_is_forgotten() {
+fn a_reversed_sale_is_not_reversed_again_after_its_retention() {
     let mut given = Given::units(10);
     for hold in [1, 2] {
         given.when(hold, reserve(hold, 4)).unwrap();

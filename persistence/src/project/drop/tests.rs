@@ -124,7 +124,7 @@ fn assert_same(listed: &ListedDrop, truth: &DropView, now: Timestamp) {
 }
 
 #[tokio::test]
-async fn a_row_shows_what_the_drop_itself_says_at_every_step() {
+async fn a_row_equals_the_drops_view_after_every_event() {
     let mut world = World::new().await;
     let acme = tenant("acme");
     let drop = DropId(7);

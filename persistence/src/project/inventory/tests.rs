@@ -101,7 +101,7 @@ fn levels_of(actor: &mut Actor<StockItem>) -> Option<StockLevels> {
 }
 
 #[tokio::test]
-async fn rows_show_what_the_shards_themselves_say() {
+async fn rows_equal_the_views_of_the_stock_items() {
     let mut world = World::new().await;
     let acme = tenant("acme");
     let mut dice = Dice(0);

@@ -87,7 +87,7 @@ async fn numbers(world: &World, tenant_name: &str, filter: &OrderFilter) -> Vec<
 }
 
 #[tokio::test]
-async fn a_row_shows_what_the_order_itself_says_at_every_step() {
+async fn a_row_equals_the_orders_view_after_every_event() {
     let line = |index, units| (line_id(OrderId(1), index), Quantity::new(units).unwrap());
     let lives: [&[OrderCommand]; 4] = [
         &[

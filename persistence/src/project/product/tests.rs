@@ -88,7 +88,7 @@ fn words(query: &str) -> ProductFilter {
 }
 
 #[tokio::test]
-async fn a_row_shows_what_the_product_itself_says_after_every_change() {
+async fn a_row_equals_the_products_view_after_every_change() {
     let mut world = World::new().await;
     let acme = tenant("acme");
     let mut actor = create(&mut world.journal, &acme, shirt("shirt", "Shirt"), 10);

@@ -163,7 +163,7 @@ fn numbers(points: &[SeriesPoint]) -> Vec<Numbers> {
 }
 
 #[tokio::test]
-async fn each_second_says_what_was_claimed_given_back_and_sold() {
+async fn each_second_has_claims_releases_and_sales() {
     let mut world = World::new().await;
     let drop = eventful(&mut world.journal);
     world.project().await.unwrap();
@@ -362,7 +362,7 @@ async fn a_series_is_read_in_parts_without_gap_or_repeat() {
 }
 
 #[tokio::test]
-async fn viewers_stand_beside_what_was_claimed() {
+async fn viewers_are_recorded_with_claims() {
     let mut world = World::new().await;
     let mut drop = open_drop(&mut world.journal, 1);
     drop.claim(&mut world.journal, 10, 1, 1);

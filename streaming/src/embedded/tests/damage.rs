@@ -91,7 +91,7 @@ async fn a_flipped_byte_in_any_file_is_refused_or_harmless() {
 }
 
 #[tokio::test]
-async fn a_file_cut_short_or_gone_is_refused_or_harmless() {
+async fn a_truncated_or_missing_file_is_refused_or_harmless() {
     let (data, log) = closed().await;
     for (kind, file) in kinds(data.path()) {
         let bytes = std::fs::read(data.path().join(&file)).unwrap();
@@ -163,7 +163,7 @@ async fn nor_when_others_follow_it() {
 }
 
 #[tokio::test]
-async fn a_scan_tells_what_is_there_and_changes_nothing() {
+async fn a_scan_reports_the_contents_and_changes_nothing() {
     let (data, log) = closed().await;
     let scratch = tempfile::tempdir().unwrap();
     let report = scan(data.path(), &scratch.path().join("copy")).unwrap();

@@ -116,7 +116,7 @@ impl SyncProbe for Gate {
 }
 
 #[tokio::test]
-async fn what_waits_is_bounded() {
+async fn the_waiting_queue_is_bounded() {
     let data = tempfile::tempdir().unwrap();
     let (go, gate) = mpsc::channel();
     let gate = Arc::new(Gate(Mutex::new(gate)));

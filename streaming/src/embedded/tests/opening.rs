@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_making_that_was_cut_off_is_made_again() {
+fn an_interrupted_creation_is_repeated() {
     for version in [None, Some(&b""[..]), Some(b"FJ")] {
         let data = tempfile::tempdir().unwrap();
         let journal = data.path().join(JOURNAL_FOLDER);
@@ -18,7 +18,7 @@ fn a_making_that_was_cut_off_is_made_again() {
 }
 
 #[test]
-fn a_making_is_cut_off_anywhere_and_made_again() {
+fn a_creation_interrupted_at_any_step_is_repeated() {
     // The database exists without the row that completes its creation, or everything exists except the durable
     // watermark.
     for steps in 0..3 {
@@ -89,7 +89,7 @@ async fn a_lost_witness_is_an_operators_decision() {
 }
 
 #[tokio::test]
-async fn what_others_recorded_must_be_there() {
+async fn positions_recorded_elsewhere_must_exist() {
     let data = tempfile::tempdir().unwrap();
     let journal = open(data.path());
     journal.acquire_leadership(SHARD, "a").await.unwrap();
