@@ -1,7 +1,6 @@
 //! For search engines: `robots.txt`, and a sitemap of a shop's products and drops.
 
 use std::{
-    collections::HashMap,
     fmt::Write,
     sync::LazyLock,
     time::{Duration, Instant},
@@ -15,15 +14,15 @@ use axum::{
 use bytes::Bytes;
 use engine::id::TenantId;
 use gateway::{Gateway, Problem, edge::not_by};
-use parking_lot::Mutex;
 use persistence::sql::lists::PublicPages;
+use quick_cache::sync::Cache;
 
 /// The maximum number of products, and also of drops, in a sitemap. A sitemap may have at most 50,000 URLs
 /// (<https://www.sitemaps.org/protocol.html>).
 const PAGES_MAX: u32 = 20_000;
 /// How long a sitemap is cached: many crawlers cost a single query.
 const SITEMAP_TTL: Duration = Duration::from_secs(60);
-/// The maximum number of cached sitemaps, of at most 5 MB each.
+/// The maximum number of cached sitemaps, of at most 5 MB each. Beyond it the least used are evicted.
 const SITEMAPS_MAX: usize = 8;
 const ASKED_AGAIN: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
@@ -31,7 +30,7 @@ const ASKED_AGAIN: HeaderValue = HeaderValue::from_static("public, max-age=300")
 type Made = (Instant, Bytes);
 
 /// The cached sitemaps by tenant and base URL.
-static SITEMAPS: LazyLock<Mutex<HashMap<(TenantId, String), Made>>> = LazyLock::new(Mutex::default);
+static SITEMAPS: LazyLock<Cache<(TenantId, String), Made>> = LazyLock::new(|| Cache::new(SITEMAPS_MAX));
 
 /// `GET /robots.txt`: excludes the pages of single buyers, the console and the API.
 pub(crate) async fn robots(State(gateway): State<Gateway>, request: Request) -> Response {
@@ -54,17 +53,11 @@ pub(crate) async fn sitemap(State(gateway): State<Gateway>, request: Request) ->
     let (uri, headers) = (request.uri(), request.headers());
     let tenant = gateway.tenants.of_request(&gateway.read_side, &gateway.settings, uri, headers).await?;
     let name = (tenant, base(&gateway, uri, headers).await);
-    let known =
-        SITEMAPS.lock().get(&name).filter(|(made, _)| made.elapsed() < SITEMAP_TTL).map(|(_, text)| text.clone());
-    let text = match known {
-        Some(text) => text,
+    let text = match SITEMAPS.get(&name).filter(|(made, _)| made.elapsed() < SITEMAP_TTL) {
+        Some((_, text)) => text,
         None => {
             let text = Bytes::from(write(&name.1, &gateway.read_side.public_pages(&name.0, PAGES_MAX).await?));
-            let mut sitemaps = SITEMAPS.lock();
-            if sitemaps.len() >= SITEMAPS_MAX {
-                sitemaps.clear();
-            }
-            sitemaps.insert(name, (Instant::now(), text.clone()));
+            SITEMAPS.insert(name, (Instant::now(), text.clone()));
             text
         }
     };

@@ -4,7 +4,6 @@
 //! which all of them read, and the description for search engines.
 
 use std::{
-    collections::HashMap,
     fmt::Write,
     sync::{Arc, LazyLock},
     time::{Duration, Instant},
@@ -18,13 +17,13 @@ use engine::{
     product::{Product, ProductCommand, ProductReply, ProductView, Status},
 };
 use gateway::Gateway;
-use parking_lot::Mutex;
+use quick_cache::sync::Cache;
 
 use super::address::{Address, drop_path, product_path};
 
 /// How long a preview is cached. Changes appear in shared links with this delay.
 const REMEMBERED: Duration = Duration::from_secs(5);
-/// The maximum number of cached previews, of 1 KB each.
+/// The maximum number of cached previews, of 1 KB each. Beyond it the least used are evicted.
 const REMEMBERED_MAX: usize = 1_024;
 /// The maximum number of bytes of a description that are read. A preview shows less than its first paragraph.
 const DESCRIPTION_BYTES_READ_MAX: usize = 4_096;
@@ -51,7 +50,7 @@ type Key = (TenantId, Address);
 type Remembered = (Instant, Option<Arc<Preview>>);
 
 /// The cached previews by tenant and address: many requests for a shared link cost a single lookup.
-static PREVIEWS: LazyLock<Mutex<HashMap<Key, Remembered>>> = LazyLock::new(Mutex::default);
+static PREVIEWS: LazyLock<Cache<Key, Remembered>> = LazyLock::new(|| Cache::new(REMEMBERED_MAX));
 
 /// The result of a lookup.
 pub(super) enum Found {
@@ -66,7 +65,7 @@ pub(super) enum Found {
 /// Returns the preview of the product or drop at `address`.
 pub(super) async fn of(gateway: &Gateway, tenant: &TenantId, address: &Address) -> Found {
     let key = (tenant.clone(), address.clone());
-    let known = PREVIEWS.lock().get(&key).filter(|(at, _)| at.elapsed() < REMEMBERED).cloned();
+    let known = PREVIEWS.get(&key).filter(|(at, _)| at.elapsed() < REMEMBERED);
     let found = match known {
         Some((_, found)) => found,
         None => {
@@ -78,11 +77,7 @@ pub(super) async fn of(gateway: &Gateway, tenant: &TenantId, address: &Address) 
             };
             let Some(found) = looked else { return Found::Unknown };
             let found = found.map(Arc::new);
-            let mut previews = PREVIEWS.lock();
-            if previews.len() >= REMEMBERED_MAX {
-                previews.clear();
-            }
-            previews.insert(key, (Instant::now(), found.clone()));
+            PREVIEWS.insert(key, (Instant::now(), found.clone()));
             found
         }
     };
