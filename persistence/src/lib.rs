@@ -3,8 +3,8 @@
 //! - [`snapshots`]: the states of entities, so that recovery reads only a short tail of the journal.
 //! - [`sql`]: one SQLite file with the data that is *not* derived from the journal (tenants, accounts, contacts,
 //!   sessions, imports), and the queries behind every list.
-//! - [`project`]: folds accepted records into the rows that those lists read.
+//! - [`views`]: the projections, which fold accepted records into the rows that those lists read.
 
-pub mod project;
 pub mod snapshots;
 pub mod sql;
+pub mod views;

@@ -24,9 +24,9 @@ use integrations::{
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 use persistence::{
-    project::{ProjectError, Projector},
     snapshots::{EmbeddedSnapshots, SnapshotStore, SnapshotStoreError, embedded::SNAPSHOTS_FOLDER},
     sql::{OpenError as SqlError, ReadSide, StoreError},
+    views::{ProjectError, Projector},
 };
 use streaming::{
     JournalError, ShardId,

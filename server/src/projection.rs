@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use actors::projector::{Accepted, Projection, ProjectionError, Reached};
 use futures::future::BoxFuture;
-use persistence::project::{ProjectError, Projector, Record, Stretch};
+use persistence::views::{ProjectError, Projector, Record, RecordRange};
 use tokio::sync::Mutex;
 
 use crate::read_side::ReadSideWatermark;
@@ -39,8 +39,8 @@ impl Projection for ReadSideProjection {
     fn project(&self, records: Vec<Accepted>, reached: Vec<Reached>) -> BoxFuture<'_, Result<(), ProjectionError>> {
         Box::pin(async move {
             let mut inner = self.inner.lock().await;
-            let stretches = stretches(&inner.next, &records, &reached);
-            inner.projector.apply(&stretches).await.map_err(|error| refusal(&error))?;
+            let ranges = ranges(&inner.next, &records, &reached);
+            inner.projector.apply(&ranges).await.map_err(|error| refusal(&error))?;
             for Reached { shard, next } in reached {
                 inner.next.insert(shard, next);
                 inner.durable_watermark.note(shard, next);
@@ -53,23 +53,23 @@ impl Projection for ReadSideProjection {
 
 /// Converts an error to what the runtime needs to know of it.
 fn refusal(error: &ProjectError) -> ProjectionError {
-    let entry = error.entry().map(|place| (place.shard, place.position));
+    let entry = error.entry().map(|entry| (entry.shard, entry.position));
     ProjectionError { entry, why: error.to_string() }
 }
 
-/// Returns one stretch for each shard, from its previous position to the one that it has reached.
-pub(crate) fn stretches<'a>(
+/// Returns one range for each shard, from its previous position to the one that it has reached.
+pub(crate) fn ranges<'a>(
     before: &BTreeMap<u16, u64>,
     records: &'a [Accepted],
     reached: &[Reached],
-) -> Vec<Stretch<'a>> {
-    let stretch = |&Reached { shard, next: end }: &Reached| Stretch {
+) -> Vec<RecordRange<'a>> {
+    let range = |&Reached { shard, next: end }: &Reached| RecordRange {
         shard,
         first: before.get(&shard).copied().unwrap_or_default(),
         end,
         records: records.iter().filter(|accepted| accepted.shard == shard).map(record).collect(),
     };
-    reached.iter().map(stretch).collect()
+    reached.iter().map(range).collect()
 }
 
 fn record(accepted: &Accepted) -> Record<'_> {
@@ -100,8 +100,8 @@ mod tests {
         };
         let records = [accepted(0, 6), accepted(3, 1), accepted(0, 8)];
         let reached = [Reached { shard: 0, next: 9 }, Reached { shard: 3, next: 2 }];
-        let stretches = stretches(&BTreeMap::from([(0, 5)]), &records, &reached);
-        let shapes: Vec<_> = stretches.iter().map(|s| (s.shard, s.first, s.end, s.records.len())).collect();
+        let ranges = ranges(&BTreeMap::from([(0, 5)]), &records, &reached);
+        let shapes: Vec<_> = ranges.iter().map(|s| (s.shard, s.first, s.end, s.records.len())).collect();
         assert_eq!(shapes, [(0, 5, 9, 2), (3, 0, 2, 1)]);
     }
 }

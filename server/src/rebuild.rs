@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use persistence::{
-    project::{ProjectError, Projector},
     sql::{OpenError, ReadSide},
+    views::{ProjectError, Projector},
 };
 use streaming::{
     Journal, JournalError,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use actors::projector::{Accepted, Reached};
 use engine::{id::EntityKey, time::Timestamp};
 use futures::StreamExt;
-use persistence::project::{POSITIONS_PER_APPLY_MAX, ProjectError, Projector};
+use persistence::views::{POSITIONS_PER_APPLY_MAX, ProjectError, Projector};
 use streaming::{Batch, Journal, JournalError, Position, ShardId};
 
 use crate::projection::stretches;

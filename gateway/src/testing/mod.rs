@@ -24,9 +24,9 @@ use futures::future::BoxFuture;
 use metrics_exporter_prometheus::PrometheusHandle;
 use parking_lot::Mutex;
 use persistence::{
-    project::{ProjectError, Projector, Record, Stretch},
     snapshots::MemorySnapshots,
     sql::{ReadSide, Tenant},
+    views::{ProjectError, Projector, Record, RecordRange},
 };
 use serde_json::{Value, json};
 use streaming::{Journal, memory::MemoryJournal};
@@ -316,9 +316,9 @@ impl Projection for ReadSideProjection {
     fn project(&self, records: Vec<Accepted>, reached: Vec<Reached>) -> BoxFuture<'_, Result<(), ProjectionError>> {
         Box::pin(async move {
             let (projector, next) = &mut *self.0.lock().await;
-            let stretches: Vec<Stretch<'_>> = reached
+            let ranges: Vec<RecordRange<'_>> = reached
                 .iter()
-                .map(|&Reached { shard, next: end }| Stretch {
+                .map(|&Reached { shard, next: end }| RecordRange {
                     shard,
                     first: next.get(&shard).copied().unwrap_or_default(),
                     end,
@@ -335,7 +335,7 @@ impl Projection for ReadSideProjection {
                 })
                 .collect();
             let refused = |error: ProjectError| ProjectionError { entry: None, why: error.to_string() };
-            projector.apply(&stretches).await.map_err(refused)?;
+            projector.apply(&ranges).await.map_err(refused)?;
             next.extend(reached.iter().map(|reached| (reached.shard, reached.next)));
             Ok(())
         })

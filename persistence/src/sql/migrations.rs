@@ -6,7 +6,7 @@ use sqlx::{
 };
 
 /// All migrations, oldest first. A released file never changes, because its checksum is recorded. A new layout of
-/// projected tables also raises [`LAYOUT`](crate::project::LAYOUT).
+/// projected tables also raises [`LAYOUT`](crate::views::LAYOUT).
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "tenants and accounts", include_str!("../../../migrations/sqlite/0001_tenants_and_accounts.sql")),
     (2, "imports", include_str!("../../../migrations/sqlite/0002_imports.sql")),

@@ -3,11 +3,11 @@
 //! ```text
 //!   gateway ──► tenants, accounts, contacts, tokens, imports ──┐
 //!                                                              ├──► one writer ──► fusion.sqlite ──► readers ──► lists
-//!   journal ──► Projector (crate::project) ────────────────────┘
+//!   journal ──► Projector (crate::views) ────────────────────┘
 //! ```
 //!
 //! There are two kinds of tables. The data that the gateway writes (people, and where they are reached) exists nowhere
-//! else, and [rebuilding](crate::project::Projector::clear_for_rebuild) never touches it. The data that projections
+//! else, and [rebuilding](crate::views::Projector::clear_for_rebuild) never touches it. The data that projections
 //! write can be rebuilt from the journal. Every function takes the tenant, and no query crosses from one tenant to
 //! another.
 

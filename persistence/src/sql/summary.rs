@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{ReadSide, StoreError};
-use crate::project;
+use crate::views;
 
 /// The number of rows, and the progress of projections.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,9 +50,9 @@ impl ReadSide {
     /// Counts all rows at one instant. It scans every table: for operators, not for metrics.
     pub async fn summary(&self) -> Result<Summary, StoreError> {
         let mut tx = self.readers.begin().await?;
-        let positions = project::read_positions(&mut tx).await?;
+        let positions = views::read_positions(&mut tx).await?;
         let mut projections = Vec::new();
-        for (name, tables) in project::tables() {
+        for (name, tables) in views::tables() {
             projections.push(ProjectionSummary { name, rows: count_rows(&mut tx, tables).await? });
         }
         let kept = count_rows(&mut tx, &KEPT).await?;
@@ -62,7 +62,7 @@ impl ReadSide {
     /// Returns the next position of each shard that projections have applied. The journal must reach at least there.
     pub async fn positions(&self) -> Result<BTreeMap<u16, u64>, StoreError> {
         let mut connection = self.readers.acquire().await?;
-        Ok(project::read_positions(&mut connection).await?)
+        Ok(views::read_positions(&mut connection).await?)
     }
 }
 

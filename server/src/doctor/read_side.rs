@@ -4,11 +4,11 @@ use std::{collections::BTreeSet, fmt::Debug, path::Path};
 
 use engine::id::{Sku, TenantId};
 use persistence::{
-    project::Projector,
     sql::{
         Cursor, LIMIT_MAX, Limit, Page, PageRequest, ReadSide, StoreError,
         lists::{DropFilter, OrderFilter, ProductFilter},
     },
+    views::Projector,
 };
 use streaming::Journal;
 

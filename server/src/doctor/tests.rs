@@ -11,8 +11,8 @@ use engine::{
     time::Timestamp,
 };
 use persistence::{
-    project::Projector,
     snapshots::{Checkpoint, MemorySnapshots, Snapshot},
+    views::Projector,
 };
 use streaming::{Entry, ShardId, memory::MemoryJournal};
 

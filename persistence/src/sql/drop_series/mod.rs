@@ -1,7 +1,7 @@
 //! The course of a drop over time: claims, sales, revenue and viewers, by second and in wider intervals further back.
 //!
 //! ```text
-//!   journal ──► Projector (crate::project) ──► drop_series ──┐
+//!   journal ──► Projector (crate::views) ──► drop_series ──┐
 //!                                                            ├──► ReadSide::drop_series ──► points
 //!   live connections ──► record_viewers ─────► drop_viewers ─┘
 //! ```

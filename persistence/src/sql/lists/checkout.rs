@@ -8,7 +8,7 @@ use engine::{
 use serde::{Deserialize, Serialize};
 use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
 
-use super::{push_subjects, spell};
+use super::{push_subjects, variant_name};
 use crate::sql::{List, Page, PageRequest, ReadSide, RowExt, StoreError};
 
 /// The status of a checkout, without its details.
@@ -74,7 +74,7 @@ impl ReadSide {
             push_subjects(&mut query, "buyer", buyer);
         }
         if let Some(state) = state {
-            query.push(" AND state = ").push_bind(spell(&state));
+            query.push(" AND state = ").push_bind(variant_name(&state));
         }
         query.push(" ORDER BY started_at DESC, checkout DESC LIMIT ").push_bind(page.limit.with_next());
         let rows = query.build().fetch_all(&self.readers).await?;

@@ -1,4 +1,4 @@
-//! The queries behind lists, one file for each kind of entity. The rows come from [`crate::project`] and lag behind the
+//! The queries behind lists, one file for each kind of entity. The rows come from [`crate::views`] and lag behind the
 //! journal by its delay: read current data from the entity itself.
 
 mod cart;
@@ -39,7 +39,7 @@ pub(crate) fn fold_text(text: &str) -> String {
 }
 
 /// Returns the serialised name of an enum's variant.
-pub(crate) fn spell(variant: &impl Serialize) -> String {
+pub(crate) fn variant_name(variant: &impl Serialize) -> String {
     match serde_json::to_value(variant) {
         Ok(serde_json::Value::String(name)) => name,
         other => format!("{other:?}"),

@@ -12,7 +12,7 @@ use engine::{
 use serde::{Deserialize, Serialize};
 use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
 
-use super::{OrderSort, push_subjects, sort::Rows, spell};
+use super::{OrderSort, push_subjects, sort::Rows, variant_name};
 use crate::sql::{List, PAGE_LINES_MAX, Page, PageRequest, ReadSide, RowExt, StoreError, blob, damaged, number};
 
 const ORDERS: Rows = Rows { list: List::Orders, table: "orders", id: "order_id" };
@@ -91,10 +91,10 @@ impl ReadSide {
             push_subjects(&mut query, "buyer", buyer);
         }
         if let Some(state) = &filter.payment_state {
-            query.push(" AND payment_state = ").push_bind(spell(state));
+            query.push(" AND payment_state = ").push_bind(variant_name(state));
         }
         if let Some(state) = &filter.fulfillment_state {
-            query.push(" AND fulfillment_state = ").push_bind(spell(state));
+            query.push(" AND fulfillment_state = ").push_bind(variant_name(state));
         }
         if let Some(from) = filter.placed_from {
             query.push(" AND placed_at >= ").push_bind(number(from.0));
@@ -239,7 +239,7 @@ fn read_payment_state(row: &SqliteRow) -> sqlx::Result<OrderPaymentState> {
         OrderPaymentState::Refunded,
         OrderPaymentState::Failed,
     ];
-    all.into_iter().find(|state| spell(state) == text).ok_or_else(|| damaged("payment_state", text))
+    all.into_iter().find(|state| variant_name(state) == text).ok_or_else(|| damaged("payment_state", text))
 }
 
 fn read_fulfillment_state(row: &SqliteRow) -> sqlx::Result<FulfillmentState> {
@@ -250,5 +250,5 @@ fn read_fulfillment_state(row: &SqliteRow) -> sqlx::Result<FulfillmentState> {
         FulfillmentState::Fulfilled,
         FulfillmentState::Cancelled,
     ];
-    all.into_iter().find(|state| spell(state) == text).ok_or_else(|| damaged("fulfillment_state", text))
+    all.into_iter().find(|state| variant_name(state) == text).ok_or_else(|| damaged("fulfillment_state", text))
 }

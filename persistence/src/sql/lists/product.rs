@@ -140,7 +140,7 @@ pub(super) async fn product_rows(
         query.push(" AND p.vendor_folded = ").push_bind(fold_text(vendor));
     }
     if let Some(status) = &filter.status {
-        query.push(" AND p.status = ").push_bind(super::spell(status));
+        query.push(" AND p.status = ").push_bind(super::variant_name(status));
     }
     if let Some(tag) = &filter.tag {
         query.push(" AND p.product IN (SELECT product FROM product_tags WHERE tenant = ");

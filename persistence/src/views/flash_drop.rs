@@ -11,14 +11,14 @@ use engine::{
 use sqlx::SqliteConnection;
 
 use super::{
-    Place, ProjectError, Projection, Record,
-    decode::{Gathered, Happened, each_event},
-    members::{self, Members},
-    series::{self, Series},
+    JournalPosition, ProjectError, Projection, Record,
+    decode::{EventsByEntity, JournalEvent, each_event},
+    drop_buyers::{self, DropBuyers},
+    drop_series::{self, Series},
 };
 use crate::sql::{
     Cell, Column, RowExt, Table, cells,
-    lists::{DropPhase, ListedItem, read_terms, spell},
+    lists::{DropPhase, ListedItem, read_terms, variant_name},
 };
 
 const DROPS: Table = Table {
@@ -48,8 +48,8 @@ const DROPS: Table = Table {
 /// Projects drops, their buyers, and their series over time.
 #[derive(Debug, Default)]
 pub(super) struct Drops {
-    gathered: Gathered<DropEvent>,
-    members: Members,
+    gathered: EventsByEntity<DropEvent>,
+    drop_buyers: DropBuyers,
     series: Series,
 }
 
@@ -67,22 +67,28 @@ struct Details {
 }
 
 impl Projection for Drops {
-    const TABLES: &'static [&'static str] =
-        &[members::TABLES[0], members::TABLES[1], series::TABLES[0], series::TABLES[1], series::TABLES[2], DROPS.name];
+    const TABLES: &'static [&'static str] = &[
+        drop_buyers::TABLES[0],
+        drop_buyers::TABLES[1],
+        drop_series::TABLES[0],
+        drop_series::TABLES[1],
+        drop_series::TABLES[2],
+        DROPS.name,
+    ];
 
-    fn gather(&mut self, place: Place, record: &Record<'_>) -> Result<(), ProjectError> {
-        let Self { gathered, members, series } = self;
-        each_event(place, record, |event: DropEvent| {
+    fn gather(&mut self, position: JournalPosition, record: &Record<'_>) -> Result<(), ProjectError> {
+        let Self { gathered, drop_buyers, series } = self;
+        each_event(position, record, |event: DropEvent| {
             series.note(record, &event);
             match event {
-                DropEvent::Claimed { buyer, .. } => members.note(&record.key, buyer),
+                DropEvent::Claimed { buyer, .. } => drop_buyers.note(&record.key, buyer),
                 DropEvent::Created { .. }
                 | DropEvent::UnitsAsked { .. }
                 | DropEvent::UnitsRefused { .. }
                 | DropEvent::Published { .. }
                 | DropEvent::Edited { .. }
                 | DropEvent::Ended { .. }
-                | DropEvent::Cancelled { .. } => gathered.keep(place, record, event),
+                | DropEvent::Cancelled { .. } => gathered.keep(position, record, event),
                 DropEvent::UnitsCame { .. }
                 | DropEvent::Released { .. }
                 | DropEvent::Expired { .. }
@@ -97,7 +103,7 @@ impl Projection for Drops {
     }
 
     async fn write(&mut self, connection: &mut SqliteConnection) -> Result<(), ProjectError> {
-        self.members.write(connection).await?;
+        self.drop_buyers.write(connection).await?;
         self.series.write(connection).await?;
         let gathered = self.gathered.take();
         if gathered.is_empty() {
@@ -119,8 +125,8 @@ impl Projection for Drops {
             details_by_drop.insert(DropId(row.id("drop_id")?).key(&row.parsed("tenant")?), details);
         }
         for (key, events) in gathered {
-            for happened in events {
-                fold(&mut details_by_drop, &key, happened)?;
+            for journaled in events {
+                fold(&mut details_by_drop, &key, journaled)?;
             }
         }
         let rows = details_by_drop.iter().map(|(key, details)| details.cells(key));
@@ -129,22 +135,22 @@ impl Projection for Drops {
     }
 
     fn committed(&mut self) {
-        self.members.committed();
+        self.drop_buyers.committed();
     }
 
-    fn abandon(&mut self) {
+    fn discard(&mut self) {
         self.gathered.clear();
-        self.members.abandon();
-        self.series.abandon();
+        self.drop_buyers.discard();
+        self.series.discard();
     }
 }
 
 fn fold(
     details_by_drop: &mut BTreeMap<EntityKey, Details>,
     key: &EntityKey,
-    happened: Happened<DropEvent>,
+    journaled: JournalEvent<DropEvent>,
 ) -> Result<(), ProjectError> {
-    if let DropEvent::Created { terms, items, processed, .. } = happened.event {
+    if let DropEvent::Created { terms, items, processed, .. } = journaled.event {
         // A refused creation leaves its id free. Items of an earlier attempt stay in the row with no units, and are not
         // listed.
         let old = details_by_drop.remove(key).map(|details| details.items).unwrap_or_default();
@@ -162,9 +168,8 @@ fn fold(
         return Ok(());
     }
     let details = details_by_drop.get_mut(key);
-    let details =
-        details.ok_or_else(|| happened.place.impossible("something happened to a drop that was never made"))?;
-    details.fold(happened.event);
+    let details = details.ok_or_else(|| journaled.position.impossible("event of a drop that was not created"))?;
+    details.fold(journaled.event);
     Ok(())
 }
 
@@ -266,10 +271,10 @@ impl Details {
             terms.hold_seconds,
             terms.starts_at.map(|at| at.0),
             terms.ends_at.0,
-            spell(&terms.audience),
+            variant_name(&terms.audience),
             terms.currency.code(),
             serde_json::json!(self.items).to_string(),
-            spell(&self.phase),
+            variant_name(&self.phase),
             self.published_at.map(|at| at.0),
             self.version,
             self.created_at.0,

@@ -31,7 +31,7 @@ type Pairs = HashMap<EntityKey, HashSet<SubjectId>>;
 
 /// The pairs to be written, and those that are known to be written already.
 #[derive(Debug, Default)]
-pub(super) struct Members {
+pub(super) struct DropBuyers {
     fresh: Pairs,
     written: Pairs,
     known: Known,
@@ -64,7 +64,7 @@ impl Known {
     }
 }
 
-impl Members {
+impl DropBuyers {
     /// Records that `subject` claimed in a drop.
     pub(super) fn note(&mut self, drop: &EntityKey, subject: SubjectId) {
         if self.known.has(drop, subject) {
@@ -102,7 +102,7 @@ impl Members {
     }
 
     /// Discards the pairs that were recorded, or written and not committed.
-    pub(super) fn abandon(&mut self) {
+    pub(super) fn discard(&mut self) {
         self.fresh.clear();
         self.written.clear();
     }
@@ -140,29 +140,29 @@ mod tests {
     #[test]
     fn the_memory_is_bounded_and_keeps_the_newest() {
         let drop = DropId(1).key(&TenantId::new("acme").unwrap());
-        let mut members = Members::default();
+        let mut drop_buyers = DropBuyers::default();
         let batch = BUYERS_REMEMBERED_MAX / 8;
         for n in 0..20 {
-            (n * batch..(n + 1) * batch).for_each(|n| members.note(&drop, subject(n)));
-            members.written = std::mem::take(&mut members.fresh);
-            members.committed();
+            (n * batch..(n + 1) * batch).for_each(|n| drop_buyers.note(&drop, subject(n)));
+            drop_buyers.written = std::mem::take(&mut drop_buyers.fresh);
+            drop_buyers.committed();
             let size = |pairs: &Pairs| pairs.values().map(HashSet::len).sum::<usize>();
-            assert!(size(&members.known.younger) + size(&members.known.older) <= BUYERS_REMEMBERED_MAX);
+            assert!(size(&drop_buyers.known.younger) + size(&drop_buyers.known.older) <= BUYERS_REMEMBERED_MAX);
         }
-        members.note(&drop, subject(20 * batch - 1));
-        assert!(members.fresh.is_empty(), "known");
-        members.note(&drop, subject(0));
-        assert_eq!(members.fresh[&drop].len(), 1, "forgotten, and written again");
+        drop_buyers.note(&drop, subject(20 * batch - 1));
+        assert!(drop_buyers.fresh.is_empty(), "known");
+        drop_buyers.note(&drop, subject(0));
+        assert_eq!(drop_buyers.fresh[&drop].len(), 1, "forgotten, and written again");
     }
 
     #[test]
     fn uncommitted_data_is_not_visible() {
         let drop = DropId(1).key(&TenantId::new("acme").unwrap());
-        let mut members = Members::default();
-        members.note(&drop, subject(1));
-        members.written = std::mem::take(&mut members.fresh);
-        members.abandon();
-        members.note(&drop, subject(1));
-        assert_eq!(members.fresh[&drop].len(), 1);
+        let mut drop_buyers = DropBuyers::default();
+        drop_buyers.note(&drop, subject(1));
+        drop_buyers.written = std::mem::take(&mut drop_buyers.fresh);
+        drop_buyers.discard();
+        drop_buyers.note(&drop, subject(1));
+        assert_eq!(drop_buyers.fresh[&drop].len(), 1);
     }
 }

@@ -10,8 +10,8 @@ use engine::{
 use sqlx::SqliteConnection;
 
 use super::{
-    Place, ProjectError, Projection, Record,
-    decode::{Gathered, Happened, each_event},
+    JournalPosition, ProjectError, Projection, Record,
+    decode::{EventsByEntity, JournalEvent, each_event},
 };
 use crate::sql::{Cell, Column, RowExt, Table, cells};
 
@@ -31,7 +31,7 @@ const CARTS: Table = Table {
 /// Projects carts.
 #[derive(Debug, Default)]
 pub(super) struct Carts {
-    gathered: Gathered<CartEvent>,
+    gathered: EventsByEntity<CartEvent>,
 }
 
 /// A cart's row while events are folded into it.
@@ -46,14 +46,14 @@ struct Row {
 impl Projection for Carts {
     const TABLES: &'static [&'static str] = &[CARTS.name];
 
-    fn gather(&mut self, place: Place, record: &Record<'_>) -> Result<(), ProjectError> {
-        each_event(place, record, |event: CartEvent| match event {
+    fn gather(&mut self, position: JournalPosition, record: &Record<'_>) -> Result<(), ProjectError> {
+        each_event(position, record, |event: CartEvent| match event {
             CartEvent::Created { .. }
             | CartEvent::LinePut { .. }
             | CartEvent::LineChanged { .. }
             | CartEvent::LineRemoved { .. }
             | CartEvent::Deleted { .. }
-            | CartEvent::Expired { .. } => self.gathered.keep(place, record, event),
+            | CartEvent::Expired { .. } => self.gathered.keep(position, record, event),
             // A checkout is not a change by the buyer.
             CartEvent::CheckoutBegan { .. } | CartEvent::CheckoutEnded { .. } => {}
         })
@@ -76,8 +76,8 @@ impl Projection for Carts {
             rows.insert(CartId(row.id("cart")?).key(&row.parsed("tenant")?), known);
         }
         for (key, events) in gathered {
-            for happened in events {
-                fold(&mut rows, &key, happened)?;
+            for journaled in events {
+                fold(&mut rows, &key, journaled)?;
             }
         }
         let rows = rows.iter().map(|(key, row)| row.cells(key));
@@ -85,7 +85,7 @@ impl Projection for Carts {
         Ok(())
     }
 
-    fn abandon(&mut self) {
+    fn discard(&mut self) {
         self.gathered.clear();
     }
 }
@@ -93,17 +93,17 @@ impl Projection for Carts {
 fn fold(
     rows: &mut BTreeMap<EntityKey, Row>,
     key: &EntityKey,
-    happened: Happened<CartEvent>,
+    journaled: JournalEvent<CartEvent>,
 ) -> Result<(), ProjectError> {
-    if let CartEvent::Created { buyer, processed, .. } = happened.event {
+    if let CartEvent::Created { buyer, processed, .. } = journaled.event {
         let row = Row { buyer, deleted: false, created_at: processed.at, updated_at: processed.at };
         rows.insert(key.clone(), row);
         return Ok(());
     }
     let row = rows.get_mut(key);
-    let row = row.ok_or_else(|| happened.place.impossible("something happened to a cart that nobody made"))?;
-    row.updated_at = happened.at;
-    row.deleted |= matches!(happened.event, CartEvent::Deleted { .. } | CartEvent::Expired { .. });
+    let row = row.ok_or_else(|| journaled.position.impossible("event of a cart that was not created"))?;
+    row.updated_at = journaled.at;
+    row.deleted |= matches!(journaled.event, CartEvent::Deleted { .. } | CartEvent::Expired { .. });
     Ok(())
 }
 

@@ -1,10 +1,10 @@
 //! Projections: fold accepted events into the rows that lists read.
 //!
 //! ```text
-//!   shard 0  ──┬── 41 ── 42 ── L ── 44 ──►        L: a Lead, or a batch without entries; it takes a position too
+//!   shard 0  ──┬── 41 ── 42 ── L ── 44 ──►        L: a new leadership, or a batch without entries; it takes a position too
 //!   shard 1  ──┴── 17 ── 18 ──►
 //!                    │
-//!                 apply(stretches)       one transaction: rows, and the position of each shard
+//!                 apply(ranges)       one transaction: rows, and the position of each shard
 //!                    ▼
 //!      products · drops · stock · checkouts · orders        projection_positions: 0 → 45, 1 → 19
 //! ```
@@ -14,19 +14,23 @@
 //! not committed are applied again, and records that were committed are skipped. A projection never guesses: an event
 //! that it does not know, or that does not fit the events before it, stops the projection with an error.
 //!
-//! **To add a kind of entity**, write one file with a `Projection` and add one line to `projections!` below.
+//! **To add a kind of entity**, write one file with a `Projection` and add one line to `projections!` below. A kind
+//! that no list shows needs neither.
+//!
+//! How an event changes the public view of an entity is defined once, in `engine/src/<kind>/view.rs`: a projection here
+//! reads that view from rows, applies events with the same code as the aggregate, and writes the rows.
 
 mod cart;
 mod checkout;
 mod decode;
-mod drop;
+mod drop_buyers;
+mod drop_series;
 mod error;
-mod inventory;
-mod members;
+mod flash_drop;
 mod order;
 mod position;
 mod product;
-mod series;
+mod stock;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -39,8 +43,8 @@ use sqlx::SqliteConnection;
 
 pub(crate) use self::position::read_positions;
 pub use self::{
-    error::{Place, ProjectError},
-    members::BUYERS_REMEMBERED_MAX,
+    drop_buyers::BUYERS_REMEMBERED_MAX,
+    error::{JournalPosition, ProjectError},
 };
 use crate::sql::ReadSide;
 
@@ -65,10 +69,10 @@ pub struct Record<'a> {
     pub events: &'a [u8],
 }
 
-/// The accepted positions of one shard from `first` to before `end`, with their records. Leads and batches without
+/// The accepted positions of one shard from `first` to before `end`, with their records. Leadership changes and batches without
 /// entries take positions and have no record.
 #[derive(Debug, Clone)]
-pub struct Stretch<'a> {
+pub struct RecordRange<'a> {
     /// The shard.
     pub shard: u16,
     /// The first position.
@@ -94,7 +98,7 @@ trait Projection: Default {
     const TABLES: &'static [&'static str];
 
     /// Decodes a record and keeps what matters. Neither reads nor writes rows.
-    fn gather(&mut self, place: Place, record: &Record<'_>) -> Result<(), ProjectError>;
+    fn gather(&mut self, position: JournalPosition, record: &Record<'_>) -> Result<(), ProjectError>;
 
     /// Applies everything gathered since the last write to the rows.
     async fn write(&mut self, connection: &mut SqliteConnection) -> Result<(), ProjectError>;
@@ -103,20 +107,20 @@ trait Projection: Default {
     fn committed(&mut self) {}
 
     /// Discards everything that was gathered, or written and not committed.
-    fn abandon(&mut self);
+    fn discard(&mut self);
 }
 
-/// Maps each kind of entity to its projection, or lists it among the kinds that have none.
+/// Maps kinds of entities to their projections. The records of all other kinds only move the position.
 macro_rules! projections {
-    (shown { $($kind:ident => $field:ident: $type:ty,)* } hidden { $($hidden:ident),* }) => {
+    ($($kind:ident => $field:ident: $type:ty,)*) => {
         #[derive(Debug, Default)]
         struct Projections { $($field: $type,)* }
 
         impl Projections {
-            fn gather(&mut self, place: Place, record: &Record<'_>) -> Result<(), ProjectError> {
+            fn gather(&mut self, position: JournalPosition, record: &Record<'_>) -> Result<(), ProjectError> {
                 match record.key.kind() {
-                    $(Kind::$kind => self.$field.gather(place, record),)*
-                    $(Kind::$hidden)|* => Ok(()),
+                    $(Kind::$kind => self.$field.gather(position, record),)*
+                    _ => Ok(()),
                 }
             }
 
@@ -129,8 +133,8 @@ macro_rules! projections {
                 $(self.$field.committed();)*
             }
 
-            fn abandon(&mut self) {
-                $(self.$field.abandon();)*
+            fn discard(&mut self) {
+                $(self.$field.discard();)*
             }
         }
 
@@ -142,15 +146,12 @@ macro_rules! projections {
 }
 
 projections! {
-    shown {
-        Product => products: product::Products,
-        Stock => stock: inventory::Stock,
-        Drop => drops: drop::Drops,
-        Cart => carts: cart::Carts,
-        Checkout => checkouts: checkout::Checkouts,
-        Order => orders: order::Orders,
-    }
-    hidden { Payment, OrderNumbers }
+    Product => products: product::Products,
+    Stock => stock: stock::Stock,
+    Drop => drops: flash_drop::Drops,
+    Cart => carts: cart::Carts,
+    Checkout => checkouts: checkout::Checkouts,
+    Order => orders: order::Orders,
 }
 
 /// Applies accepted records to the rows. Each database has exactly one: a second would find its positions moved.
@@ -181,40 +182,40 @@ impl Projector {
         Ok(self.read_side.positions().await?)
     }
 
-    /// Applies stretches of any shards, all of them or none. Several stretches of one shard must be in order. Positions
-    /// that were applied before are skipped; a stretch that begins after the next position is refused.
+    /// Applies ranges of any shards, all of them or none. Several ranges of one shard must be in order. Positions
+    /// that were applied before are skipped; a range that begins after the next position is refused.
     ///
-    /// After [`ProjectError::Store`], apply the same stretches again. Any other error means a fault in the events or in
+    /// After [`ProjectError::Store`], apply the same ranges again. Any other error means a fault in the events or in
     /// this program, and a retry does not help.
-    pub async fn apply(&mut self, stretches: &[Stretch<'_>]) -> Result<Applied, ProjectError> {
-        let outcome = self.apply_all(stretches).await;
+    pub async fn apply(&mut self, ranges: &[RecordRange<'_>]) -> Result<Applied, ProjectError> {
+        let outcome = self.apply_all(ranges).await;
         match &outcome {
             Ok(_) => self.projections.committed(),
-            Err(_) => self.projections.abandon(),
+            Err(_) => self.projections.discard(),
         }
         outcome
     }
 
-    async fn apply_all(&mut self, stretches: &[Stretch<'_>]) -> Result<Applied, ProjectError> {
+    async fn apply_all(&mut self, ranges: &[RecordRange<'_>]) -> Result<Applied, ProjectError> {
         // A call that was cancelled halfway may have left gathered records.
-        self.projections.abandon();
+        self.projections.discard();
         let mut tx = self.read_side.begin().await?;
         let before = position::read_positions(&mut tx).await?;
         let mut after = before.clone();
         let mut applied = Applied::default();
-        for stretch in stretches {
-            let next = after.entry(stretch.shard).or_default();
-            stretch.check(*next)?;
-            for record in &stretch.records {
+        for range in ranges {
+            let next = after.entry(range.shard).or_default();
+            range.check(*next)?;
+            for record in &range.records {
                 if record.position < *next {
                     applied.skipped += 1;
                     continue;
                 }
-                let place = Place { shard: stretch.shard, position: record.position };
-                self.projections.gather(place, record)?;
+                let position = JournalPosition { shard: range.shard, position: record.position };
+                self.projections.gather(position, record)?;
                 applied.records += 1;
             }
-            *next = stretch.end.max(*next);
+            *next = range.end.max(*next);
         }
         if after != before {
             self.projections.write(&mut tx).await?;
@@ -238,8 +239,8 @@ impl Projector {
     }
 }
 
-impl Stretch<'_> {
-    /// Checks that the stretch can be applied to a shard whose next position is `next`.
+impl RecordRange<'_> {
+    /// Checks that the range can be applied to a shard whose next position is `next`.
     fn check(&self, next: u64) -> Result<(), ProjectError> {
         if self.first > next {
             return Err(ProjectError::Gap { shard: self.shard, expected: next, found: self.first });
@@ -247,7 +248,9 @@ impl Stretch<'_> {
         let mut lowest = self.first;
         for record in &self.records {
             if record.position < lowest || record.position >= self.end {
-                return Err(ProjectError::Disordered { place: Place { shard: self.shard, position: record.position } });
+                return Err(ProjectError::Disordered {
+                    position: JournalPosition { shard: self.shard, position: record.position },
+                });
             }
             lowest = record.position + 1;
         }

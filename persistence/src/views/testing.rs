@@ -10,7 +10,7 @@ use engine::{
 };
 use minicbor::Encode;
 
-use super::{Applied, ProjectError, Projector, Record, Stretch};
+use super::{Applied, ProjectError, Projector, Record, RecordRange};
 use crate::sql::{ReadSide, testing::Shop};
 
 /// The accepted entries of one shard.
@@ -40,7 +40,7 @@ impl Journal {
         self.next += 1;
     }
 
-    /// Appends a Lead, or a batch without entries.
+    /// Appends a leadership change, or a batch without entries.
     pub(super) fn append_nothing(&mut self) {
         self.next += 1;
     }
@@ -49,15 +49,15 @@ impl Journal {
         self.next
     }
 
-    pub(super) fn all(&self) -> Stretch<'_> {
-        self.stretch(0, self.next)
+    pub(super) fn all(&self) -> RecordRange<'_> {
+        self.range(0, self.next)
     }
 
-    pub(super) fn stretch(&self, first: u64, end: u64) -> Stretch<'_> {
+    pub(super) fn range(&self, first: u64, end: u64) -> RecordRange<'_> {
         let within = self.entries.iter().filter(|(position, ..)| (first..end).contains(position));
         let records =
             within.map(|(position, key, at, events)| Record { position: *position, key: key.clone(), at: *at, events });
-        Stretch { shard: self.shard, first, end, records: records.collect() }
+        RecordRange { shard: self.shard, first, end, records: records.collect() }
     }
 }
 
@@ -82,7 +82,7 @@ impl World {
     /// Applies all new records.
     pub(super) async fn project(&mut self) -> Result<Applied, ProjectError> {
         let next = self.projector.positions().await?.get(&self.journal.shard).copied().unwrap_or(0);
-        self.projector.apply(&[self.journal.stretch(next, self.journal.end())]).await
+        self.projector.apply(&[self.journal.range(next, self.journal.end())]).await
     }
 }
 

@@ -9,12 +9,12 @@ use engine::{
 use sqlx::SqliteConnection;
 
 use super::{
-    Place, ProjectError, Projection, Record,
-    decode::{Gathered, Happened},
+    JournalPosition, ProjectError, Projection, Record,
+    decode::{EventsByEntity, JournalEvent},
 };
 use crate::sql::{
     Cell, Column, RowExt, Table, cells,
-    lists::{read_order, search_of, spell, write_lines},
+    lists::{read_order, search_of, variant_name, write_lines},
 };
 
 const ORDERS: Table = Table {
@@ -51,14 +51,14 @@ const ORDERS: Table = Table {
 /// Projects orders.
 #[derive(Debug, Default)]
 pub(super) struct Orders {
-    gathered: Gathered<OrderEvent>,
+    gathered: EventsByEntity<OrderEvent>,
 }
 
 impl Projection for Orders {
     const TABLES: &'static [&'static str] = &[ORDERS.name];
 
-    fn gather(&mut self, place: Place, record: &Record<'_>) -> Result<(), ProjectError> {
-        self.gathered.gather(place, record)
+    fn gather(&mut self, position: JournalPosition, record: &Record<'_>) -> Result<(), ProjectError> {
+        self.gathered.gather(position, record)
     }
 
     async fn write(&mut self, connection: &mut SqliteConnection) -> Result<(), ProjectError> {
@@ -66,8 +66,8 @@ impl Projection for Orders {
         if gathered.is_empty() {
             return Ok(());
         }
-        let is_new = |events: &Vec<Happened<OrderEvent>>| {
-            matches!(events.first(), Some(Happened { event: OrderEvent::Placed { .. }, .. }))
+        let is_new = |events: &Vec<JournalEvent<OrderEvent>>| {
+            matches!(events.first(), Some(JournalEvent { event: OrderEvent::Placed { .. }, .. }))
         };
         let known = gathered.iter().filter(|(_, events)| !is_new(events));
         let known = known.map(|(key, _)| cells![key.tenant().as_str(), key.id128().unwrap_or_default()]);
@@ -76,8 +76,8 @@ impl Projection for Orders {
             orders.insert(OrderId(row.id("order_id")?).key(&row.parsed("tenant")?), read_order(&row)?);
         }
         for (key, events) in gathered {
-            for happened in events {
-                fold(&mut orders, &key, happened)?;
+            for journaled in events {
+                fold(&mut orders, &key, journaled)?;
             }
         }
         let rows = orders.iter().map(|(key, order)| cells_of(key, order));
@@ -85,7 +85,7 @@ impl Projection for Orders {
         Ok(())
     }
 
-    fn abandon(&mut self) {
+    fn discard(&mut self) {
         self.gathered.clear();
     }
 }
@@ -94,9 +94,9 @@ impl Projection for Orders {
 fn fold(
     orders: &mut BTreeMap<EntityKey, OrderView>,
     key: &EntityKey,
-    happened: Happened<OrderEvent>,
+    journaled: JournalEvent<OrderEvent>,
 ) -> Result<(), ProjectError> {
-    if let OrderEvent::Placed { details } = happened.event {
+    if let OrderEvent::Placed { details } = journaled.event {
         let refunded = engine::money::Money::zero(details.totals.total.currency);
         let order = OrderView {
             id: details.order,
@@ -116,9 +116,8 @@ fn fold(
         return Ok(());
     }
     let order = orders.get_mut(key);
-    let order =
-        order.ok_or_else(|| happened.place.impossible("something happened to an order that was never placed"))?;
-    order.apply(&happened.event);
+    let order = order.ok_or_else(|| journaled.position.impossible("event of an order that was not placed"))?;
+    order.apply(&journaled.event);
     Ok(())
 }
 
@@ -139,8 +138,8 @@ fn cells_of(key: &EntityKey, order: &OrderView) -> Vec<Cell> {
         totals.tax.amount,
         totals.total.amount,
         status.refunded,
-        spell(&status.payment_state),
-        spell(&status.fulfillment_state),
+        variant_name(&status.payment_state),
+        variant_name(&status.fulfillment_state),
         status.tracking.as_deref(),
         status.restocked,
         order.placed_at.0,

@@ -11,12 +11,12 @@ use engine::{
 use sqlx::SqliteConnection;
 
 use super::{
-    Place, ProjectError, Projection, Record,
-    decode::{Gathered, Happened, each_event},
+    JournalPosition, ProjectError, Projection, Record,
+    decode::{EventsByEntity, JournalEvent, each_event},
 };
 use crate::sql::{
     Cell, Column, RowExt, Table, cells,
-    lists::{CheckoutStatus, read_total, spell},
+    lists::{CheckoutStatus, read_total, variant_name},
 };
 
 const CHECKOUTS: Table = Table {
@@ -39,7 +39,7 @@ const CHECKOUTS: Table = Table {
 /// Projects checkouts.
 #[derive(Debug, Default)]
 pub(super) struct Checkouts {
-    gathered: Gathered<CheckoutEvent>,
+    gathered: EventsByEntity<CheckoutEvent>,
 }
 
 /// A checkout's row while events are folded into it.
@@ -57,8 +57,8 @@ struct Details {
 impl Projection for Checkouts {
     const TABLES: &'static [&'static str] = &[CHECKOUTS.name];
 
-    fn gather(&mut self, place: Place, record: &Record<'_>) -> Result<(), ProjectError> {
-        each_event(place, record, |event: CheckoutEvent| match event {
+    fn gather(&mut self, position: JournalPosition, record: &Record<'_>) -> Result<(), ProjectError> {
+        each_event(position, record, |event: CheckoutEvent| match event {
             CheckoutEvent::Started { .. }
             | CheckoutEvent::HoldsAsked { .. }
             | CheckoutEvent::AuthorisationAsked { .. }
@@ -69,7 +69,7 @@ impl Projection for Checkouts {
             | CheckoutEvent::UndoAsked { .. }
             | CheckoutEvent::Completed { .. }
             | CheckoutEvent::Failed { .. }
-            | CheckoutEvent::Refused { .. } => self.gathered.keep(place, record, event),
+            | CheckoutEvent::Refused { .. } => self.gathered.keep(position, record, event),
             CheckoutEvent::ClaimLocked { .. }
             | CheckoutEvent::DropSeen { .. }
             | CheckoutEvent::Locked { .. }
@@ -107,8 +107,8 @@ impl Projection for Checkouts {
             details_by_drop.insert(CheckoutId(row.id("checkout")?).key(&row.parsed("tenant")?), details);
         }
         for (key, events) in gathered {
-            for happened in events {
-                fold(&mut details_by_drop, &key, happened)?;
+            for journaled in events {
+                fold(&mut details_by_drop, &key, journaled)?;
             }
         }
         let rows = details_by_drop.iter().map(|(key, details)| details.cells(key));
@@ -116,7 +116,7 @@ impl Projection for Checkouts {
         Ok(())
     }
 
-    fn abandon(&mut self) {
+    fn discard(&mut self) {
         self.gathered.clear();
     }
 }
@@ -124,9 +124,9 @@ impl Projection for Checkouts {
 fn fold(
     details_by_drop: &mut BTreeMap<EntityKey, Details>,
     key: &EntityKey,
-    happened: Happened<CheckoutEvent>,
+    journaled: JournalEvent<CheckoutEvent>,
 ) -> Result<(), ProjectError> {
-    if let CheckoutEvent::Started { details } = happened.event {
+    if let CheckoutEvent::Started { details } = journaled.event {
         // A refused checkout may be retried under the same id.
         let details = Details {
             buyer: details.buyer,
@@ -135,16 +135,15 @@ fn fold(
             order: None,
             total: None,
             started_at: details.processed.at,
-            updated_at: happened.at,
+            updated_at: journaled.at,
         };
         details_by_drop.insert(key.clone(), details);
         return Ok(());
     }
     let details = details_by_drop.get_mut(key);
-    let details =
-        details.ok_or_else(|| happened.place.impossible("something happened to a checkout that never began"))?;
-    details.updated_at = happened.at;
-    match happened.event {
+    let details = details.ok_or_else(|| journaled.position.impossible("event of a checkout that was not started"))?;
+    details.updated_at = journaled.at;
+    match journaled.event {
         CheckoutEvent::HoldsAsked { totals, .. } | CheckoutEvent::AuthorisationAsked { totals, .. } => {
             details.total = Some(totals.total);
         }
@@ -176,7 +175,7 @@ impl Details {
             key.tenant().as_str(),
             key.id128().unwrap_or_default(),
             self.buyer.0,
-            spell(&self.state),
+            variant_name(&self.state),
             self.problem.as_deref(),
             self.order.map(|order| order.0),
             self.total.as_ref().map(|total| total.currency.code()),

@@ -11,12 +11,12 @@ use serde_json::json;
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    Place, ProjectError, Projection, Record,
-    decode::{Gathered, Happened, each_event},
+    JournalPosition, ProjectError, Projection, Record,
+    decode::{EventsByEntity, JournalEvent, each_event},
 };
 use crate::sql::{
     Cell, Column, RowExt, Table, cells,
-    lists::{fold_text, spell, write_lowest_prices},
+    lists::{fold_text, variant_name, write_lowest_prices},
     search,
 };
 
@@ -52,7 +52,7 @@ const VARIANTS: Table = Table {
         Column::Plain("tenant"),
         Column::Id("product"),
         Column::Id("variant"),
-        // A changed variant keeps its place.
+        // A changed variant keeps its ordinal.
         Column::Kept("ordinal"),
         Column::Plain("sku"),
         Column::Plain("options"),
@@ -72,7 +72,7 @@ const TAGS: Table = Table {
 /// Projects products. A product that waits for its SKUs is not listed: only `Created` and `Changed` matter.
 #[derive(Debug, Default)]
 pub(super) struct Products {
-    gathered: Gathered<ProductEvent>,
+    gathered: EventsByEntity<ProductEvent>,
 }
 
 /// A product's row while events are folded into it.
@@ -101,9 +101,9 @@ struct Details {
 impl Projection for Products {
     const TABLES: &'static [&'static str] = &["products_search", TAGS.name, VARIANTS.name, PRODUCTS.name];
 
-    fn gather(&mut self, place: Place, record: &Record<'_>) -> Result<(), ProjectError> {
-        each_event(place, record, |event: ProductEvent| match event {
-            ProductEvent::Created { .. } | ProductEvent::Changed { .. } => self.gathered.keep(place, record, event),
+    fn gather(&mut self, position: JournalPosition, record: &Record<'_>) -> Result<(), ProjectError> {
+        each_event(position, record, |event: ProductEvent| match event {
+            ProductEvent::Created { .. } | ProductEvent::Changed { .. } => self.gathered.keep(position, record, event),
             ProductEvent::Asked { .. }
             | ProductEvent::SkuAdopted { .. }
             | ProductEvent::SkuRefused { .. }
@@ -123,15 +123,15 @@ impl Projection for Products {
             details_by_drop.insert(key, Details::read(&row)?);
         }
         for (key, events) in gathered {
-            for happened in events {
-                fold(&mut details_by_drop, &key, happened)?;
+            for journaled in events {
+                fold(&mut details_by_drop, &key, journaled)?;
             }
         }
-        write_sheets(connection, &details_by_drop).await?;
+        write_products(connection, &details_by_drop).await?;
         Ok(())
     }
 
-    fn abandon(&mut self) {
+    fn discard(&mut self) {
         self.gathered.clear();
     }
 }
@@ -143,9 +143,9 @@ fn row_key(key: &EntityKey) -> Vec<Cell> {
 fn fold(
     details_by_drop: &mut BTreeMap<EntityKey, Details>,
     key: &EntityKey,
-    happened: Happened<ProductEvent>,
+    journaled: JournalEvent<ProductEvent>,
 ) -> Result<(), ProjectError> {
-    match happened.event {
+    match journaled.event {
         ProductEvent::Created { creation, change, processed, .. } => {
             let mut details = Details::blank(creation, processed.at);
             details.change(change, processed.at);
@@ -153,7 +153,8 @@ fn fold(
         }
         ProductEvent::Changed { change, processed, .. } => {
             let details = details_by_drop.get_mut(key);
-            let details = details.ok_or_else(|| happened.place.impossible("a product changed that was never made"))?;
+            let details =
+                details.ok_or_else(|| journaled.position.impossible("change of a product that was not created"))?;
             details.change(change, processed.at);
         }
         _ => {}
@@ -161,7 +162,7 @@ fn fold(
     Ok(())
 }
 
-async fn write_sheets(
+async fn write_products(
     connection: &mut SqliteConnection,
     details_by_drop: &BTreeMap<EntityKey, Details>,
 ) -> sqlx::Result<()> {
@@ -279,7 +280,7 @@ impl Details {
             json!(self.tags).to_string(),
             json!(self.images).to_string(),
             json!(self.options).to_string(),
-            spell(&self.status),
+            variant_name(&self.status),
             self.currency.as_str(),
             self.version,
             self.next_ordinal,

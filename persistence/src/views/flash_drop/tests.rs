@@ -325,9 +325,9 @@ async fn a_rush_costs_little() {
             world.journal.append(&actor.key, Timestamp(50), &[claimed(id, buyer)]);
         }
         let next = world.journal.end() - u64::from(claims);
-        let stretch = world.journal.stretch(next, world.journal.end());
+        let range = world.journal.range(next, world.journal.end());
         let started = std::time::Instant::now();
-        world.projector.apply(&[stretch]).await.unwrap();
+        world.projector.apply(&[range]).await.unwrap();
         elapsed += started.elapsed();
         if batch % 20 == 19 {
             println!("{} claims: {:?} a batch of {claims}", (batch + 1) * claims, elapsed / (batch + 1));

@@ -13,8 +13,8 @@ use engine::{
 use sqlx::SqliteConnection;
 
 use super::{
-    Place, ProjectError, Projection, Record,
-    decode::{Gathered, Happened},
+    JournalPosition, ProjectError, Projection, Record,
+    decode::{EventsByEntity, JournalEvent},
 };
 use crate::sql::{Cell, Column, RowExt, Table, cells};
 
@@ -68,12 +68,12 @@ const RESTOCKS: Table = Table {
     key: 3,
 };
 
-const UNBALANCED: &str = "units of the sku do not add up";
+const UNBALANCED: &str = "units of the SKU do not add up";
 
 /// Projects stock items.
 #[derive(Debug, Default)]
 pub(super) struct Stock {
-    gathered: Gathered<StockEvent>,
+    gathered: EventsByEntity<StockEvent>,
 }
 
 /// The levels of one SKU while events are folded into it.
@@ -97,7 +97,7 @@ struct Hold {
 
 /// The rows that events refer to, by the cells of their keys.
 #[derive(Debug, Default)]
-struct Wanted {
+struct ReferencedRows {
     holds: Vec<Vec<Cell>>,
     allocations: Vec<Vec<Cell>>,
     restocks: Vec<Vec<Cell>>,
@@ -106,8 +106,8 @@ struct Wanted {
 impl Projection for Stock {
     const TABLES: &'static [&'static str] = &[STOCK.name, HOLDS.name, ALLOCATIONS.name, RESTOCKS.name];
 
-    fn gather(&mut self, place: Place, record: &Record<'_>) -> Result<(), ProjectError> {
-        self.gathered.gather(place, record)
+    fn gather(&mut self, position: JournalPosition, record: &Record<'_>) -> Result<(), ProjectError> {
+        self.gathered.gather(position, record)
     }
 
     async fn write(&mut self, connection: &mut SqliteConnection) -> Result<(), ProjectError> {
@@ -118,16 +118,16 @@ impl Projection for Stock {
         let mut shelves = read_shelves(connection, &gathered).await?;
         for (key, events) in &gathered {
             let shelf = shelves.entry(key.clone()).or_default();
-            for happened in events {
-                shelf.fold(happened).ok_or_else(|| happened.place.impossible(UNBALANCED))?;
-                shelf.updated_at = happened.at;
+            for journaled in events {
+                shelf.fold(journaled).ok_or_else(|| journaled.position.impossible(UNBALANCED))?;
+                shelf.updated_at = journaled.at;
             }
         }
         write_shelves(connection, &shelves).await?;
         Ok(())
     }
 
-    fn abandon(&mut self) {
+    fn discard(&mut self) {
         self.gathered.clear();
     }
 }
@@ -137,14 +137,14 @@ fn name(key: &EntityKey) -> (String, String) {
     (key.tenant().as_str().to_owned(), String::from_utf8_lossy(key.id()).into_owned())
 }
 
-impl Wanted {
-    fn of(gathered: &BTreeMap<EntityKey, Vec<Happened<StockEvent>>>) -> Self {
+impl ReferencedRows {
+    fn of(gathered: &BTreeMap<EntityKey, Vec<JournalEvent<StockEvent>>>) -> Self {
         let mut wanted = Self::default();
         for (key, events) in gathered {
             let (tenant, sku) = name(key);
             let row = |id: u128| cells![tenant.as_str(), sku.as_str(), id];
-            for happened in events {
-                match &happened.event {
+            for journaled in events {
+                match &journaled.event {
                     StockEvent::Reserved { hold, .. }
                     | StockEvent::Confirmed { hold, .. }
                     | StockEvent::Released { hold, .. }
@@ -166,7 +166,7 @@ impl Wanted {
 
 async fn read_shelves(
     connection: &mut SqliteConnection,
-    gathered: &BTreeMap<EntityKey, Vec<Happened<StockEvent>>>,
+    gathered: &BTreeMap<EntityKey, Vec<JournalEvent<StockEvent>>>,
 ) -> sqlx::Result<BTreeMap<EntityKey, Shelf>> {
     let keys = gathered.keys().map(name).map(|(tenant, sku)| cells![tenant, sku]).collect();
     let mut shelves: BTreeMap<EntityKey, Shelf> = BTreeMap::new();
@@ -187,7 +187,7 @@ async fn read_shelves(
         };
         shelves.insert(row.parsed::<Sku>("sku")?.key(&row.parsed("tenant")?), shelf);
     }
-    let wanted = Wanted::of(gathered);
+    let wanted = ReferencedRows::of(gathered);
     for row in HOLDS.read(connection, wanted.holds).await? {
         let hold = Hold { units: row.count("units")?, sold: row.count("sold")? == 1 };
         let shelf = shelves.entry(row.parsed::<Sku>("sku")?.key(&row.parsed("tenant")?)).or_default();
@@ -245,9 +245,9 @@ async fn write_shelves(connection: &mut SqliteConnection, shelves: &BTreeMap<Ent
 
 impl Shelf {
     /// Applies an event as the aggregate itself would. Returns `None` if the units do not add up.
-    fn fold(&mut self, happened: &Happened<StockEvent>) -> Option<()> {
+    fn fold(&mut self, journaled: &JournalEvent<StockEvent>) -> Option<()> {
         let levels = &mut self.levels;
-        match &happened.event {
+        match &journaled.event {
             StockEvent::Adopted { product, variant, .. } => self.owner = Some((*product, *variant)),
             StockEvent::Disowned => self.owner = None,
             StockEvent::Adjusted { delta, .. } => {

@@ -4,7 +4,6 @@
 
 use engine::{
     id::{EntityKey, PaymentId, ProductId, Sku, VariantId},
-    kinds::Kind,
     processed_commands::ProcessedCommand,
     stock::StockEvent,
     time::Timestamp,
@@ -50,7 +49,7 @@ async fn on_hand(shop: &Shop, sku: &str) -> Option<u64> {
 }
 
 #[tokio::test]
-async fn shards_are_taken_in_together_and_each_has_its_position() {
+async fn shards_are_applied_together_and_each_has_its_position() {
     let mut world = World::new().await;
     let (one, two) = (deliveries(1, "tea", 3), deliveries(2, "cup", 5));
     let applied = world.projector.apply(&[one.all(), two.all()]).await.unwrap();
@@ -60,13 +59,13 @@ async fn shards_are_taken_in_together_and_each_has_its_position() {
 }
 
 #[tokio::test]
-async fn imported_rows_are_skipped() {
+async fn records_that_were_applied_are_skipped() {
     let mut world = World::new().await;
     let journal = deliveries(1, "tea", 6);
-    world.projector.apply(&[journal.stretch(0, 4)]).await.unwrap();
-    let again = world.projector.apply(&[journal.stretch(0, 4)]).await.unwrap();
+    world.projector.apply(&[journal.range(0, 4)]).await.unwrap();
+    let again = world.projector.apply(&[journal.range(0, 4)]).await.unwrap();
     assert_eq!(again, Applied { records: 0, skipped: 4 });
-    let overlapping = world.projector.apply(&[journal.stretch(2, 6)]).await.unwrap();
+    let overlapping = world.projector.apply(&[journal.range(2, 6)]).await.unwrap();
     assert_eq!(overlapping, Applied { records: 2, skipped: 2 });
     assert_eq!(on_hand(&world.shop, "tea").await, Some(6));
 }
@@ -75,24 +74,24 @@ async fn imported_rows_are_skipped() {
 async fn a_gap_is_refused_and_changes_nothing() {
     let mut world = World::new().await;
     let (journal, other) = (deliveries(1, "tea", 6), deliveries(2, "cup", 1));
-    world.projector.apply(&[journal.stretch(0, 2)]).await.unwrap();
-    let gap = world.projector.apply(&[other.all(), journal.stretch(3, 6)]).await;
+    world.projector.apply(&[journal.range(0, 2)]).await.unwrap();
+    let gap = world.projector.apply(&[other.all(), journal.range(3, 6)]).await;
     assert!(matches!(gap, Err(ProjectError::Gap { shard: 1, expected: 2, found: 3 })));
     assert_eq!(world.projector.positions().await.unwrap(), BTreeMap::from([(1, 2)]));
     assert_eq!(on_hand(&world.shop, "cup").await, None);
 }
 
 #[tokio::test]
-async fn leads_take_positions_and_have_no_records() {
+async fn leadership_changes_take_positions_and_have_no_records() {
     let mut world = World::new().await;
     let mut journal = Journal::new(3);
     let (key, adopted) = adopted("tea");
     journal.append_nothing();
     journal.append(&key, AT, &[adopted, adjusted(2)]);
     journal.append_nothing();
-    world.projector.apply(&[journal.stretch(0, 1)]).await.unwrap();
+    world.projector.apply(&[journal.range(0, 1)]).await.unwrap();
     assert_eq!(world.projector.positions().await.unwrap(), BTreeMap::from([(3, 1)]));
-    world.projector.apply(&[journal.stretch(1, 3)]).await.unwrap();
+    world.projector.apply(&[journal.range(1, 3)]).await.unwrap();
     assert_eq!(world.projector.positions().await.unwrap(), BTreeMap::from([(3, 3)]));
     assert_eq!(on_hand(&world.shop, "tea").await, Some(2));
 }
@@ -101,8 +100,8 @@ async fn leads_take_positions_and_have_no_records() {
 async fn several_stretches_of_a_shard_follow_each_other() {
     let mut world = World::new().await;
     let journal = deliveries(1, "tea", 6);
-    let stretches = [journal.stretch(0, 2), journal.stretch(2, 5), journal.stretch(5, 6)];
-    assert_eq!(world.projector.apply(&stretches).await.unwrap().records, 6);
+    let ranges = [journal.range(0, 2), journal.range(2, 5), journal.range(5, 6)];
+    assert_eq!(world.projector.apply(&ranges).await.unwrap().records, 6);
     assert_eq!(on_hand(&world.shop, "tea").await, Some(6));
 }
 
@@ -114,8 +113,8 @@ async fn records_out_of_order_are_refused() {
     turned.records.reverse();
     let mut outside = journal.all();
     outside.end = 2;
-    for stretch in [turned, outside] {
-        let refused = world.projector.apply(&[stretch]).await;
+    for range in [turned, outside] {
+        let refused = world.projector.apply(&[range]).await;
         assert!(matches!(refused, Err(ProjectError::Disordered { .. })));
     }
     assert!(world.projector.positions().await.unwrap().is_empty());
@@ -142,13 +141,13 @@ async fn of_two_projectors_one_moves_on() {
 async fn a_crash_before_the_commit_loses_nothing_and_counts_nothing_twice() {
     let mut world = World::new().await;
     let journal = deliveries(1, "tea", 4);
-    world.projector.apply(&[journal.stretch(0, 2)]).await.unwrap();
+    world.projector.apply(&[journal.range(0, 2)]).await.unwrap();
     {
         // Everything but the commit, as a process that crashes leaves it.
         let mut tx = world.shop.read_side.begin().await.unwrap();
-        for record in &journal.stretch(2, 4).records {
-            let place = Place { shard: 1, position: record.position };
-            world.projector.projections.gather(place, record).unwrap();
+        for record in &journal.range(2, 4).records {
+            let position = JournalPosition { shard: 1, position: record.position };
+            world.projector.projections.gather(position, record).unwrap();
         }
         world.projector.projections.write(&mut tx).await.unwrap();
     }
@@ -174,7 +173,10 @@ async fn an_unknown_event_stops_everything() {
         journal.append_bytes(&key, AT, bytes);
         let stopped = world.projector.apply(&[journal.all()]).await;
         assert!(
-            matches!(&stopped, Err(ProjectError::Undecodable { place: Place { shard: 1, position: 1 }, .. })),
+            matches!(
+                &stopped,
+                Err(ProjectError::Undecodable { position: JournalPosition { shard: 1, position: 1 }, .. })
+            ),
             "{stopped:?}"
         );
         journal = deliveries(1, "tea", 1);
@@ -197,7 +199,7 @@ async fn events_that_do_not_fit_stop_everything() {
 }
 
 #[tokio::test]
-async fn kinds_that_no_list_shows_only_move_the_position() {
+async fn kinds_without_a_projection_only_move_the_position() {
     let mut world = World::new().await;
     let mut journal = Journal::new(0);
     journal.append_bytes(&PaymentId(1).key(&tenant("acme")), AT, vec![0xff]);
@@ -240,16 +242,18 @@ async fn rows_of_another_layout_are_rebuilt() {
 }
 
 #[test]
-fn every_kind_is_shown_or_hidden() {
-    let shown: Vec<&str> = tables().iter().map(|(name, _)| *name).collect();
-    let hidden = ["payment", "order_numbers"];
-    for kind in Kind::ALL {
-        assert!(shown.contains(&kind.name()) != hidden.contains(&kind.name()), "{}", kind.name());
-    }
+fn the_names_of_projections_and_their_tables_are_known_to_operators() {
+    let names: Vec<&str> = tables().iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["product", "inventory", "drop", "cart", "checkout", "order"]);
+    let mut all: Vec<&str> = tables().iter().flat_map(|(_, tables)| *tables).copied().collect();
+    all.sort_unstable();
+    let count = all.len();
+    all.dedup();
+    assert_eq!(all.len(), count, "each table belongs to one projection");
 }
 
 /// A projector runs in a task, so its futures must be `Send`.
 #[allow(dead_code)]
-fn applying_is_send(projector: &'static mut Projector, stretches: &'static [Stretch<'static>]) -> impl Send {
-    projector.apply(stretches)
+fn applying_is_send(projector: &'static mut Projector, ranges: &'static [RecordRange<'static>]) -> impl Send {
+    projector.apply(ranges)
 }

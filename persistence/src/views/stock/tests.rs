@@ -81,7 +81,7 @@ fn kinds_of_events(world: &World) -> HashMap<std::mem::Discriminant<StockEvent>,
     let mut kinds = HashMap::new();
     for record in &world.journal.all().records {
         let count = |event| *kinds.entry(std::mem::discriminant(&event)).or_default() += 1;
-        each_event(Place { shard: 0, position: record.position }, record, count).unwrap();
+        each_event(JournalPosition { shard: 0, position: record.position }, record, count).unwrap();
     }
     kinds
 }

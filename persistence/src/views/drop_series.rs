@@ -228,7 +228,7 @@ impl Series {
     }
 
     /// Discards the recorded steps.
-    pub(super) fn abandon(&mut self) {
+    pub(super) fn discard(&mut self) {
         self.gathered.clear();
     }
 }

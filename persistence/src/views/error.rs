@@ -8,14 +8,14 @@ use crate::sql::StoreError;
 
 /// A position in the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct JournalPosition {
     /// The shard.
     pub shard: u16,
     /// The position in the shard.
     pub position: u64,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for JournalPosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "shard {} position {}", self.shard, self.position)
     }
@@ -34,11 +34,11 @@ pub enum ProjectError {
         /// The first position that was passed in.
         found: u64,
     },
-    /// A record is outside its stretch, or not after its predecessor. This is a fault of the caller.
-    #[error("{place}: record is out of order")]
+    /// A record is outside its range, or not after its predecessor. This is a fault of the caller.
+    #[error("{position}: record is out of order")]
     Disordered {
         /// The position of the record.
-        place: Place,
+        position: JournalPosition,
     },
     /// Another projector has moved the position of a shard concurrently. Only one may run.
     #[error("shard {shard}: another projector moved its position")]
@@ -47,10 +47,10 @@ pub enum ProjectError {
         shard: u16,
     },
     /// Events that this program cannot decode: they were written by a newer version.
-    #[error("{place}: events of kind {} do not decode: {why}", kind.name())]
+    #[error("{position}: events of kind {} do not decode: {why}", kind.name())]
     Undecodable {
         /// The position of the record.
-        place: Place,
+        position: JournalPosition,
         /// The kind of the entity.
         kind: Kind,
         /// The cause.
@@ -58,10 +58,10 @@ pub enum ProjectError {
     },
     /// An event that does not fit the events before it. Rebuild the projections; if the error remains, the journal or
     /// this program is wrong.
-    #[error("{place}: {why}")]
+    #[error("{position}: {why}")]
     Impossible {
         /// The position of the record.
-        place: Place,
+        position: JournalPosition,
         /// The contradiction.
         why: &'static str,
     },
@@ -73,17 +73,17 @@ crate::sql::store_errors!(ProjectError);
 
 impl ProjectError {
     /// Returns the position of an entry that can never be applied, if that is the cause. A retry does not help.
-    pub fn entry(&self) -> Option<Place> {
+    pub fn entry(&self) -> Option<JournalPosition> {
         match self {
-            Self::Undecodable { place, .. } | Self::Impossible { place, .. } => Some(*place),
+            Self::Undecodable { position, .. } | Self::Impossible { position, .. } => Some(*position),
             Self::Gap { .. } | Self::Disordered { .. } | Self::Moved { .. } | Self::Store(_) => None,
         }
     }
 }
 
-impl Place {
+impl JournalPosition {
     /// Returns the error for an event at this position that does not fit.
     pub(super) fn impossible(self, why: &'static str) -> ProjectError {
-        ProjectError::Impossible { place: self, why }
+        ProjectError::Impossible { position: self, why }
     }
 }

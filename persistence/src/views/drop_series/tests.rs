@@ -223,10 +223,10 @@ async fn a_drop_goes_on_after_an_upgrade() {
 async fn project_in_batches(world: &mut World, batch: u64) {
     let end = world.journal.end();
     for first in (0..end).step_by(batch as usize) {
-        // Each stretch is applied twice, as after a crash, and overlaps the previous one.
+        // Each range is applied twice, as after a crash, and overlaps the previous one.
         for _ in 0..2 {
-            let stretch = world.journal.stretch(first.saturating_sub(1), (first + batch).min(end));
-            world.projector.apply(&[stretch]).await.unwrap();
+            let range = world.journal.range(first.saturating_sub(1), (first + batch).min(end));
+            world.projector.apply(&[range]).await.unwrap();
         }
     }
 }
