@@ -30,6 +30,7 @@ pub mod stock;
 mod testing;
 pub mod text;
 pub mod time;
+pub mod view;
 
 /// The version of the rules, written into batches and snapshots. A node that reads a newer version fails with an error
 /// instead of skipping the data.

@@ -9,6 +9,7 @@ use crate::{
     effect::{Effect, EffectId, Outcome},
     id::{CommandId, Fingerprint},
     time::Timestamp,
+    view::View,
 };
 
 /// The reply to an accepted command, immediate or deferred.
@@ -138,6 +139,13 @@ impl<A: Aggregate> History<A> {
             let again = again.unwrap_or_else(|rejection| Some(Err(rejection)));
             assert_eq!(&again, told, "a repeat of {command:?} was told something else");
         }
+    }
+
+    /// Folds a public view from the events so far, as a projection does.
+    pub(crate) fn folded<V: View<Event = A::Event>>(&self) -> Option<V> {
+        let mut view = None;
+        self.events.iter().filter(|event| V::concerns(event)).for_each(|event| V::fold(&mut view, event));
+        view
     }
 
     fn context(&self, id: CommandId) -> Context {

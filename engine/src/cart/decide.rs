@@ -3,8 +3,8 @@
 use std::{borrow::Cow, sync::Arc};
 
 use super::{
-    CHANGES_MAX, Cart, CartCommand, CartEvent, CartLine, CartRejection, CartReply, ENDED_CHECKOUTS_MAX, LINES_MAX,
-    NewPrice, TITLE_CHARS_MAX,
+    CHANGES_MAX, Cart, CartCommand, CartEvent, CartLine, CartRejection, CartReply, CartSummary, ENDED_CHECKOUTS_MAX,
+    LINES_MAX, NewPrice, TITLE_CHARS_MAX,
     fold::{Details, Ended, Grip, subtotal},
 };
 use crate::{
@@ -46,13 +46,13 @@ impl Cart {
             )),
             CartCommand::Expire { unchanged_since } => {
                 self.details.as_ref().ok_or(CartRejection::NotFound)?;
-                let is_kept = self.deleted || self.lock.is_some() || self.updated_at > *unchanged_since;
+                let is_kept = self.is_deleted() || self.lock.is_some() || self.updated_at() > *unchanged_since;
                 Ok(match is_kept {
                     true => Decision::duplicate(CartReply::Done),
                     false => Decision::accept(vec![CartEvent::Expired { at: context.now }], CartReply::Done),
                 })
             }
-            CartCommand::Delete { buyer } if self.deleted => {
+            CartCommand::Delete { buyer } if self.is_deleted() => {
                 self.details.as_ref().filter(|details| buyer.is(details.buyer)).ok_or(CartRejection::NotFound)?;
                 Ok(Decision::duplicate(CartReply::Done))
             }
@@ -208,7 +208,7 @@ impl Cart {
             details: self.details.clone(),
             lines: self.lines.clone(),
             lock: self.lock,
-            updated_at: self.updated_at,
+            summary: self.summary,
             ..Cart::default()
         };
         after.apply(&event);
@@ -224,6 +224,8 @@ const TOO_MUCH: CartRejection = CartRejection::Invalid {
 
 /// The cart as the reply to its creation showed it.
 fn as_made(details: &Details) -> super::CartView {
-    let cart = Cart { updated_at: details.created.at, ..Cart::default() };
+    let at = details.created.at;
+    let summary = CartSummary { buyer: details.buyer, deleted: false, created_at: at, updated_at: at };
+    let cart = Cart { summary: Some(summary), ..Cart::default() };
     cart.view(details)
 }

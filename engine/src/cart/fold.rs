@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use minicbor::{Decode, Encode};
 
-use super::{CartEvent, CartLine, CartView};
+use super::{CartEvent, CartLine, CartSummary, CartView};
 use crate::{
     aggregate::{Context, KeyReused},
     id::{CartId, CheckoutId, LineId, Sku, SubjectId, TenantId},
@@ -12,13 +12,15 @@ use crate::{
     pricing::{PricedLine, goods},
     processed_commands::{PROCESSED_COMMANDS_KEPT_MS, ProcessedCommand},
     time::Timestamp,
+    view::View,
 };
 
 /// A shopping cart. `Default` is a cart that does not exist yet.
 #[derive(Debug, Default)]
 pub struct Cart {
     pub(super) details: Option<Details>,
-    pub(super) deleted: bool,
+    /// The part of the cart that lists show. `None` only for a cart that does not exist yet.
+    pub(super) summary: Option<CartSummary>,
     pub(super) lines: Vec<Arc<CartLine>>,
     /// The checkout that has locked the cart.
     pub(super) lock: Option<Grip>,
@@ -26,7 +28,6 @@ pub struct Cart {
     pub(super) ended: Vec<Ended>,
     /// The changes of the last 24 hours with their replies, oldest first.
     pub(super) answers: VecDeque<(ProcessedCommand, Arc<CartView>)>,
-    pub(super) updated_at: Timestamp,
 }
 
 /// The details of a cart, fixed at its creation.
@@ -66,7 +67,16 @@ pub(super) struct Ended {
 impl Cart {
     /// The details of a cart that exists and is not deleted.
     pub(super) fn existing(&self) -> Option<&Details> {
-        self.details.as_ref().filter(|_| !self.deleted)
+        self.details.as_ref().filter(|_| !self.is_deleted())
+    }
+
+    pub(super) fn is_deleted(&self) -> bool {
+        self.summary.is_some_and(|summary| summary.deleted)
+    }
+
+    /// The time of the buyer's last change; the default for a cart that does not exist yet.
+    pub(super) fn updated_at(&self) -> Timestamp {
+        self.summary.map(|summary| summary.updated_at).unwrap_or_default()
     }
 
     pub(super) fn line(&self, id: LineId) -> Option<&Arc<CartLine>> {
@@ -113,11 +123,13 @@ impl Cart {
             subtotal: self.currency().and_then(|currency| subtotal(currency, &self.lines).ok()),
             checkout: self.lock.map(|grip| grip.checkout),
             created_at: details.created.at,
-            updated_at: self.updated_at,
+            updated_at: self.updated_at(),
         }
     }
 
     pub(super) fn fold(&mut self, event: &CartEvent) {
+        // First, because the replies that are kept below contain the time of the change.
+        CartSummary::fold(&mut self.summary, event);
         match event {
             CartEvent::Created { tenant, cart, buyer, currency, processed } => {
                 self.details = Some(Details {
@@ -148,12 +160,10 @@ impl Cart {
                 self.changed_by(processed);
             }
             CartEvent::Deleted { processed } => {
-                self.deleted = true;
                 self.lines.clear();
                 self.changed_by(processed);
             }
             CartEvent::Expired { .. } => {
-                self.deleted = true;
                 self.lines.clear();
                 // Duplicates of earlier commands are rejected with `NotFound`, like any other command.
                 self.answers.clear();
@@ -182,7 +192,6 @@ impl Cart {
     }
 
     fn changed_by(&mut self, processed: &ProcessedCommand) {
-        self.updated_at = processed.at;
         while self
             .answers
             .front()

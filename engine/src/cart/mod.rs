@@ -20,13 +20,14 @@ mod fold;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use std::{borrow::Cow, sync::Arc};
 
 use minicbor::{Decode, Encode};
 use strum::{IntoStaticStr, VariantNames};
 
-pub use self::{fold::Cart, snapshot::FrozenCart};
+pub use self::{fold::Cart, snapshot::FrozenCart, view::CartSummary};
 use crate::{
     aggregate::KeyReused,
     flash_drop::Buyer,

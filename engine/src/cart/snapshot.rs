@@ -6,7 +6,7 @@ use minicbor::{Decode, Encode};
 use wincode::{SchemaRead, SchemaWrite};
 
 use super::{
-    Cart, CartCommand, CartEvent, CartLine, CartRejection, CartReply, CartView,
+    Cart, CartCommand, CartEvent, CartLine, CartRejection, CartReply, CartSummary, CartView,
     fold::{Details, Ended, Grip},
 };
 use crate::{
@@ -111,13 +111,13 @@ impl Aggregate for Cart {
         let answers = answers.collect();
         let form = Form {
             details: self.details.clone(),
-            deleted: self.deleted,
+            deleted: self.is_deleted(),
             written: writing.written,
             lines,
             lock: self.lock,
             ended: self.ended.clone(),
             answers,
-            updated_at: self.updated_at,
+            updated_at: self.updated_at(),
         };
         Ok(FrozenCart { state: write_part(&form)? })
     }
@@ -135,13 +135,18 @@ impl Aggregate for Cart {
             let lines: Option<Vec<_>> = places.iter().map(line).collect();
             lines.ok_or_else(|| SnapshotError("a line that is not there".to_owned()))
         };
+        let summary = form.details.as_ref().map(|details| CartSummary {
+            buyer: details.buyer,
+            deleted: form.deleted,
+            created_at: details.created.at,
+            updated_at: form.updated_at,
+        });
         let mut cart = Cart {
             details: form.details,
-            deleted: form.deleted,
+            summary,
             lines: read(&form.lines)?,
             lock: form.lock,
             ended: form.ended,
-            updated_at: form.updated_at,
             ..Cart::default()
         };
         for answer in form.answers {

@@ -270,6 +270,8 @@ fn an_unchanged_cart_expires_unless_it_is_in_a_checkout() {
     assert_eq!(shop.ask(CartCommand::View { buyer: None }), Some(Err(CartRejection::NotFound)));
     assert_eq!(shop.ask(begin(2, 1)), Some(Err(CartRejection::NotFound)));
     assert_eq!(expire(&mut shop, changed_at), Some(Ok(CartReply::Done)), "once more is the same");
+    let summary = shop.folded::<CartSummary>().unwrap();
+    assert_eq!((summary.deleted, summary.updated_at), (true, changed_at), "an expiry is not the buyer's change");
 }
 
 fn commands() -> impl Strategy<Value = Vec<CartCommand>> {
@@ -293,8 +295,16 @@ proptest! {
         let mut shop = Shop::default();
         told(shop.ask(create()));
         for command in commands {
+            shop.now = shop.now.plus_ms(10);
             shop.ask(command);
             let cart = view(&mut shop);
+            let summary = CartSummary {
+                buyer: cart.buyer,
+                deleted: false,
+                created_at: cart.created_at,
+                updated_at: cart.updated_at,
+            };
+            prop_assert_eq!(shop.folded::<CartSummary>(), Some(summary), "the events alone give the summary");
             let sum: i64 = cart.lines.iter().map(|line| line.price.amount * line.quantity.units() as i64).sum();
             prop_assert_eq!(cart.subtotal.map_or(0, |subtotal| subtotal.amount), sum);
             let mut skus: Vec<_> = cart.lines.iter().map(|line| line.sku.clone()).collect();

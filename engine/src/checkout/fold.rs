@@ -58,6 +58,8 @@ impl Checkout {
             _ => self.change_attempt(event),
         }
         self.tell_callers(event);
+        #[cfg(debug_assertions)]
+        self.assert_status(event);
     }
 
     fn can_still_prepare(&self) -> bool {

@@ -39,13 +39,20 @@ mod selling;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use std::borrow::Cow;
 
 use minicbor::{Decode, Encode};
 use strum::{IntoStaticStr, VariantNames};
 
-pub use self::{event::CheckoutEvent, fold::Checkout, problem::CheckoutProblem, snapshot::FrozenCheckout};
+pub use self::{
+    event::CheckoutEvent,
+    fold::Checkout,
+    problem::CheckoutProblem,
+    snapshot::FrozenCheckout,
+    view::{CheckoutStatus, CheckoutSummary},
+};
 pub use crate::pricing::{PriceTerms as CheckoutTerms, Totals};
 use crate::{
     aggregate::KeyReused,

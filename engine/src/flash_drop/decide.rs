@@ -2,8 +2,8 @@
 
 use super::{
     Audience, Buyer, CHECKOUT_SECONDS, CHECKOUTS_PER_CLAIM_MAX, CLAIMS_PER_BUYER_MAX, CLAIMS_PER_DROP_MAX, Claim,
-    ClaimLock, ClaimNetwork, ClaimState, DropCommand, DropEvent, DropRejection, DropReply, FlashDrop,
-    state::{Details, Phase},
+    ClaimLock, ClaimNetwork, ClaimState, DropCommand, DropEvent, DropRejection, DropReply, FlashDrop, state::Details,
+    view::Phase,
 };
 use crate::{
     aggregate::{Context, Decision, KeyReused},
@@ -77,7 +77,7 @@ impl FlashDrop {
             }
         }
         self.check_window(details, context.now)?;
-        if details.terms.audience == Audience::Customers && !buyer.customer {
+        if details.listing.terms.audience == Audience::Customers && !buyer.customer {
             return Err(DropRejection::AccountRequired);
         }
         let index = match sku {
@@ -92,7 +92,7 @@ impl FlashDrop {
         if claims_made >= CLAIMS_PER_BUYER_MAX {
             return Err(DropRejection::TooManyOwnClaims);
         }
-        let remaining = details.terms.per_buyer_max.units().saturating_sub(has);
+        let remaining = details.listing.terms.per_buyer_max.units().saturating_sub(has);
         if units > remaining {
             return Err(DropRejection::LimitReached { remaining });
         }
@@ -100,8 +100,9 @@ impl FlashDrop {
         if units > item.available + spare {
             return Err(DropRejection::SoldOut { available: item.available, may_return: item.held > 0 });
         }
-        let limit = details.terms.network_limit.unwrap_or_default();
-        let left = network.and_then(|network| self.left_for_network(limit, details.terms.per_buyer_max, network));
+        let limit = details.listing.terms.network_limit.unwrap_or_default();
+        let left =
+            network.and_then(|network| self.left_for_network(limit, details.listing.terms.per_buyer_max, network));
         if let Some(remaining) = left.filter(|left| units > *left) {
             return Err(DropRejection::NetworkLimit { remaining });
         }
@@ -109,7 +110,7 @@ impl FlashDrop {
         if self.claims.len() >= CLAIMS_PER_DROP_MAX as usize {
             return Err(DropRejection::TooManyClaims);
         }
-        let until = context.now.plus_seconds(u64::from(details.terms.hold_seconds));
+        let until = context.now.plus_seconds(u64::from(details.listing.terms.hold_seconds));
         let made = Claim {
             id: claim,
             buyer: buyer.subject,
@@ -118,7 +119,7 @@ impl FlashDrop {
             checkouts: 0,
             lengthened: false,
             quantity,
-            price: item.price,
+            price: item.offer.price,
             first_until: until,
             email: None,
             undone: None,
@@ -130,7 +131,7 @@ impl FlashDrop {
             buyer: buyer.subject,
             item: index,
             quantity,
-            price: item.price,
+            price: item.offer.price,
             fingerprint: context.fingerprint,
             at: context.now,
             until,
@@ -145,7 +146,7 @@ impl FlashDrop {
             return Err(DropRejection::Ended);
         }
         let starts_at = Self::starts_at(details);
-        match (details.phase, starts_at) {
+        match (details.listing.phase, starts_at) {
             (Phase::Published(_), Some(start)) if now >= start => Ok(()),
             (Phase::Published(_), _) => Err(DropRejection::NotOpen { starts_at }),
             // A draft does not disclose its start.
@@ -206,7 +207,7 @@ impl FlashDrop {
                 // subjects of the buyer. The second one covers guests that claimed before signing in to one account.
                 let own: u64 = self.buyer_totals(buyer).map(|totals_of_buyer| totals_of_buyer.taken).sum();
                 let others = self.by_email.get(&email).copied().unwrap_or(0).max(own);
-                let remaining = details.terms.per_buyer_max.units().saturating_sub(others);
+                let remaining = details.listing.terms.per_buyer_max.units().saturating_sub(others);
                 if known.quantity.units() > remaining {
                     return Err(DropRejection::LimitReached { remaining });
                 }

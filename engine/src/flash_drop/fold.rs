@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    Claim, ClaimState, DropEdit, DropEvent, FlashDrop, ItemTerms, ReleaseReason,
-    state::{Details, Item, Pending, Phase, Refused},
+    Claim, ClaimState, DropEdit, DropEvent, FlashDrop, ReleaseReason,
+    state::{Details, Item, Pending, Refused},
+    view::{self, Listing, Phase},
 };
 use crate::{
     fault_injection::{Rule, is_broken},
@@ -18,21 +19,14 @@ impl FlashDrop {
         match event {
             DropEvent::Created { tenant, drop, terms, items, draft, processed } => {
                 // Units of a refused creation have been or will be settled with stock: its items keep their totals.
-                let mut old = std::mem::take(&mut self.items);
-                self.items = items.iter().map(|terms| new_item(terms, &mut old)).collect();
-                for item in &mut old {
-                    item.wanted = 0;
-                }
-                self.items.append(&mut old);
+                self.items = view::created_items(items, std::mem::take(&mut self.items));
                 self.pending = None;
                 self.refused = None;
                 self.details = Some(Details {
                     tenant: tenant.clone(),
                     drop: *drop,
-                    terms: terms.clone(),
                     created: *processed,
-                    version: 1,
-                    phase: Phase::Draft,
+                    listing: Listing::created(terms),
                 });
                 // A drop that is not a draft gets its reply when it is published.
                 if *draft {
@@ -41,7 +35,7 @@ impl FlashDrop {
             }
             DropEvent::UnitsAsked { processed, edit, units } => {
                 if let Some(edit) = edit {
-                    self.add_new_items(edit);
+                    view::add_new_items(&mut self.items, edit);
                 }
                 let units = units.iter().map(|&(item, more)| (item, more, false)).collect();
                 self.refused = None;
@@ -51,29 +45,28 @@ impl FlashDrop {
             DropEvent::UnitsCame { item, at } => self.units_came(*item, *at),
             DropEvent::UnitsRefused { item, available, at } => self.units_refused(*item, *available, *at),
             DropEvent::Published { at } => {
-                self.set_phase(Phase::Published(*at));
-                if let Some(details) = &mut self.details {
-                    // From now on the start is known, even after the drop has ended.
-                    details.terms.starts_at.get_or_insert(*at);
-                }
+                self.change_listing(event);
                 if let Some(pending) = self.pending.take() {
-                    if !self.is_creation(&pending) {
-                        self.raise_version();
-                    }
                     self.keep_answer(pending.processed, *at);
                 }
             }
             DropEvent::Edited { edit, processed } => {
-                self.add_new_items(edit);
-                self.apply_edit(edit, processed.at);
+                self.change_listing(event);
+                view::add_new_items(&mut self.items, edit);
+                self.edit_items(edit, processed.at);
                 let at = self.pending.take().map_or(processed.at, |pending| pending.came_at);
                 // The same command may have been refused earlier, when its edit needed more units.
                 self.refused = None;
-                self.raise_version();
                 self.keep_answer(*processed, at);
             }
-            DropEvent::Ended { at, processed } => self.finish(Phase::Ended, *at, processed.as_ref()),
-            DropEvent::Cancelled { processed } => self.finish(Phase::Cancelled, processed.at, Some(processed)),
+            DropEvent::Ended { at, processed } => {
+                self.change_listing(event);
+                self.finish(*at, processed.as_ref());
+            }
+            DropEvent::Cancelled { processed } => {
+                self.change_listing(event);
+                self.finish(processed.at, Some(processed));
+            }
             DropEvent::Claimed { claim, buyer, item, quantity, price, fingerprint, until, network, .. } => {
                 self.add_claim(Claim {
                     id: *claim,
@@ -249,7 +242,7 @@ impl FlashDrop {
     fn is_phase_over(&self) -> bool {
         self.details
             .as_ref()
-            .is_none_or(|details| matches!(details.phase, Phase::Ended | Phase::Cancelled | Phase::Void))
+            .is_none_or(|details| matches!(details.listing.phase, Phase::Ended | Phase::Cancelled | Phase::Void))
     }
 
     fn expire_never(&mut self, number: u32) {
@@ -291,7 +284,7 @@ impl FlashDrop {
     fn units_refused(&mut self, index: u16, available: u64, at: Timestamp) {
         let Some(pending) = &mut self.pending else { return };
         pending.units.retain(|(item, ..)| *item != index);
-        let sku = self.items[index as usize].sku.clone();
+        let sku = self.items[index as usize].offer.sku.clone();
         self.refused.get_or_insert(Refused { command_id: pending.processed.command_id, sku, available });
         self.give_up(at);
     }
@@ -315,13 +308,13 @@ impl FlashDrop {
                 self.settlement.due = Some(at);
             }
         }
-        if creation {
-            self.set_phase(Phase::Void);
+        if let Some(details) = self.details.as_mut().filter(|_| creation) {
+            details.listing.phase = Phase::Void;
         }
     }
 
     /// Whether the command that requested the units is the one that created the drop.
-    fn is_creation(&self, pending: &Pending) -> bool {
+    pub(super) fn is_creation(&self, pending: &Pending) -> bool {
         self.details.as_ref().is_some_and(|details| details.created.command_id == pending.processed.command_id)
     }
 
@@ -333,59 +326,33 @@ impl FlashDrop {
         }
     }
 
-    fn finish(&mut self, phase: Phase, at: Timestamp, processed: Option<&ProcessedCommand>) {
-        self.set_phase(phase);
+    /// Returns the units that are not claimed to stock, after the drop has ended or was cancelled.
+    fn finish(&mut self, at: Timestamp, processed: Option<&ProcessedCommand>) {
         for item in &mut self.items {
             item.totals.unsold += item.available;
             item.available = 0;
         }
         self.totals_changed(at);
         if let Some(processed) = processed {
-            self.raise_version();
             self.keep_answer(*processed, at);
         }
     }
 
-    fn set_phase(&mut self, phase: Phase) {
+    /// Applies an event to the part of the drop that lists show.
+    fn change_listing(&mut self, event: &DropEvent) {
+        let is_change_pending = self.pending.as_ref().is_some_and(|pending| !self.is_creation(pending));
         if let Some(details) = &mut self.details {
-            details.phase = phase;
+            details.listing.apply(event, is_change_pending);
         }
     }
 
-    fn raise_version(&mut self) {
-        if let Some(details) = &mut self.details {
-            details.version += 1;
-        }
-    }
-
-    fn add_new_items(&mut self, edit: &DropEdit) {
-        for change in &edit.items {
-            if self.item_index(&change.sku).is_none() {
-                self.items.push(Item::empty(change.sku.clone(), change.price.unwrap_or(0), change.compare_at));
-            }
-        }
-    }
-
-    fn apply_edit(&mut self, edit: &DropEdit, at: Timestamp) {
-        let draft = self.details.as_ref().is_some_and(|details| details.phase == Phase::Draft);
-        if let Some(details) = &mut self.details {
-            let terms = &mut details.terms;
-            terms.title = edit.title.clone().unwrap_or_else(|| std::mem::take(&mut terms.title));
-            terms.starts_at = edit.starts_at.or(terms.starts_at);
-            terms.ends_at = edit.ends_at.unwrap_or(terms.ends_at);
-            terms.per_buyer_max = edit.per_buyer_max.unwrap_or(terms.per_buyer_max);
-            terms.hold_seconds = edit.hold_seconds.unwrap_or(terms.hold_seconds);
-            terms.audience = edit.audience.unwrap_or(terms.audience);
-            terms.network_limit = edit.network_limit.or(terms.network_limit);
-        }
+    fn edit_items(&mut self, edit: &DropEdit, at: Timestamp) {
+        let draft = self.details.as_ref().is_some_and(|details| details.listing.phase == Phase::Draft);
         for change in &edit.items {
             let Some(index) = self.item_index(&change.sku) else { continue };
             let item = &mut self.items[index as usize];
-            item.price = change.price.unwrap_or(item.price);
-            item.compare_at = change.compare_at.or(item.compare_at);
-            let wanted = change.quantity.map(u64::from).unwrap_or(item.wanted);
-            item.wanted = wanted + change.add_quantity.map_or(0, |more| more.units());
-            let surplus = item.quantity().saturating_sub(item.wanted).min(item.available);
+            item.offer.apply(change);
+            let surplus = item.quantity().saturating_sub(item.offer.quantity).min(item.available);
             if !draft && surplus > 0 {
                 item.available -= surplus;
                 item.totals.unsold += surplus;
@@ -406,31 +373,5 @@ fn give_back(item: &mut Item, units: u64, over: bool) {
         item.totals.unsold += units;
     } else {
         item.available += units;
-    }
-}
-
-fn new_item(terms: &ItemTerms, old: &mut Vec<Item>) -> Item {
-    let known = old.iter().position(|item| item.sku == terms.sku).map(|index| old.remove(index));
-    let mut item = known.unwrap_or_else(|| Item::empty(terms.sku.clone(), terms.price, terms.compare_at));
-    item.price = terms.price;
-    item.compare_at = terms.compare_at;
-    item.wanted = terms.quantity.units();
-    item
-}
-
-impl Item {
-    fn empty(sku: crate::id::Sku, price: i64, compare_at: Option<i64>) -> Self {
-        Self {
-            sku,
-            price,
-            compare_at,
-            wanted: 0,
-            allocated: 0,
-            available: 0,
-            held: 0,
-            totals: Default::default(),
-            reporting: Default::default(),
-            booked: Default::default(),
-        }
     }
 }

@@ -30,6 +30,7 @@ mod snapshot;
 mod state;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,7 @@ pub use self::{
     event::DropEvent,
     network::{ClaimNetwork, NetworkHash, NetworkLimit, STANDARD_BUYERS, STANDARD_SHARE},
     state::FlashDrop,
+    view::{DropSummary, ItemOffer, Listing, Phase},
 };
 use crate::{
     effect::EffectId,

@@ -2,8 +2,7 @@
 
 use super::{
     DropEdit, DropEvent, DropRejection, DropReply, FlashDrop, HOLD_SECONDS, ITEMS_MAX, ItemTerms, Terms,
-    decide::Decided,
-    state::{Details, Phase},
+    decide::Decided, state::Details, view::Phase,
 };
 use crate::{
     aggregate::{Context, Decision, DeferredReply},
@@ -30,7 +29,7 @@ impl FlashDrop {
         context: &Context,
     ) -> Decided {
         if let Some(details) = &self.details {
-            let void = details.phase == Phase::Void;
+            let void = details.listing.phase == Phase::Void;
             if !void && !context.says(details.created.fingerprint, details.created.at) {
                 return Err(crate::aggregate::KeyReused.into());
             }
@@ -64,15 +63,15 @@ impl FlashDrop {
         if let Some(decision) = self.repeat(context)? {
             return Ok(decision);
         }
-        if details.phase != Phase::Draft {
+        if details.listing.phase != Phase::Draft {
             return Err(DropRejection::NotAllowed { why: "the drop is already published, or has ended".into() });
         }
         self.check_free()?;
-        if details.terms.ends_at <= context.now {
+        if details.listing.terms.ends_at <= context.now {
             return Err(invalid("/ends_at", "must be in the future"));
         }
         let units =
-            (0u16..).zip(&self.items).filter(|(_, item)| item.wanted > 0).map(|(index, item)| (index, item.wanted));
+            (0u16..).zip(&self.items).map(|(index, item)| (index, item.offer.quantity)).filter(|(_, units)| *units > 0);
         let asked =
             DropEvent::UnitsAsked { processed: ProcessedCommand::of(context), edit: None, units: units.collect() };
         Ok(Decision::deferred(vec![asked], context.command_id))
@@ -82,13 +81,13 @@ impl FlashDrop {
         if let Some(decision) = self.repeat(context)? {
             return Ok(decision);
         }
-        if version != details.version {
-            return Err(DropRejection::StaleVersion { current: details.version });
+        if version != details.listing.version {
+            return Err(DropRejection::StaleVersion { current: details.listing.version });
         }
         self.check_free()?;
         self.check_edit(details, edit, context.now)?;
         let processed = ProcessedCommand::of(context);
-        let units = if details.phase == Phase::Draft { Vec::new() } else { self.units_needed(edit) };
+        let units = if details.listing.phase == Phase::Draft { Vec::new() } else { self.units_needed(edit) };
         let event = if units.is_empty() {
             DropEvent::Edited { edit: edit.clone(), processed }
         } else {
@@ -118,7 +117,7 @@ impl FlashDrop {
     }
 
     fn check_edit(&self, details: &Details, edit: &DropEdit, now: Timestamp) -> Result<(), DropRejection> {
-        let open = match details.phase {
+        let open = match details.listing.phase {
             Phase::Draft => false,
             Phase::Published(_) if Self::is_over(details, now) => return Err(DropRejection::Ended),
             Phase::Published(_) => Self::starts_at(details).is_none_or(|start| now >= start),
@@ -131,7 +130,7 @@ impl FlashDrop {
                 why: "an open drop allows changes of its end, its limits, and the prices and added units of its items only".into(),
             });
         }
-        let mut terms = details.terms.clone();
+        let mut terms = details.listing.terms.clone();
         terms.title = edit.title.clone().unwrap_or(terms.title);
         terms.starts_at = edit.starts_at.or(terms.starts_at);
         terms.ends_at = edit.ends_at.unwrap_or(terms.ends_at);
@@ -169,7 +168,7 @@ impl FlashDrop {
         if let Some(decision) = self.repeat(context)? {
             return Ok(decision);
         }
-        match details.phase {
+        match details.listing.phase {
             Phase::Published(_) => {
                 let ended = DropEvent::Ended { at: context.now, processed: Some(ProcessedCommand::of(context)) };
                 Ok(Decision::deferred(vec![ended], context.command_id))
@@ -185,7 +184,7 @@ impl FlashDrop {
         if let Some(decision) = self.repeat(context)? {
             return Ok(decision);
         }
-        match details.phase {
+        match details.listing.phase {
             Phase::Cancelled | Phase::Void => {
                 Err(DropRejection::NotAllowed { why: "the drop is cancelled already".into() })
             }

@@ -3,7 +3,7 @@
 //! Allocations are requested item by item as totals that only grow. Sales and returned units are reported as
 //! [`Totals`], collected for [`SETTLE_GATHER_MS`] so that settlements do not double the journal's traffic.
 
-use super::{DropEvent, FlashDrop, SETTLE_GATHER_MS, allocation, settlement, state::Phase};
+use super::{DropEvent, FlashDrop, SETTLE_GATHER_MS, allocation, settlement, view::Phase};
 use crate::{
     effect::{Effect, EffectId, Outcome, Request},
     stock::{StockCommand, StockRejection, StockReply},
@@ -34,7 +34,7 @@ impl FlashDrop {
         // The running total makes a repeated allocation a duplicate. It also serves as the generation of the effect.
         let total = item.allocated + units;
         let command = StockCommand::Allocate { drop: details.drop, total };
-        Some(Effect { id: allocation(index, total), request: Request::Stock(item.sku.clone(), command) })
+        Some(Effect { id: allocation(index, total), request: Request::Stock(item.offer.sku.clone(), command) })
     }
 
     fn settlement_effect(&self, index: u16) -> Option<Effect> {
@@ -43,7 +43,7 @@ impl FlashDrop {
             return None;
         }
         let command = StockCommand::Settle { drop: details.drop, totals: item.reporting };
-        let request = Request::Stock(item.sku.clone(), command);
+        let request = Request::Stock(item.offer.sku.clone(), command);
         Some(Effect { id: settlement(index, self.settlement.generation), request })
     }
 
@@ -111,10 +111,10 @@ impl FlashDrop {
     pub(super) fn on_time(&self, now: Timestamp) -> Vec<DropEvent> {
         let Some(details) = &self.details else { return Vec::new() };
         let mut events = Vec::new();
-        if matches!(details.phase, Phase::Published(_)) && now >= details.terms.ends_at {
+        if matches!(details.listing.phase, Phase::Published(_)) && now >= details.listing.terms.ends_at {
             events.push(DropEvent::Ended { at: now, processed: None });
         }
-        let cancelled = details.phase == Phase::Cancelled;
+        let cancelled = details.listing.phase == Phase::Cancelled;
         let due = self.expiries.iter().take_while(|(until, _)| cancelled || *until <= now);
         let claims: Vec<u32> = due.take(super::EXPIRIES_PER_WAKE_MAX).map(|&(_, claim)| claim).collect();
         if !claims.is_empty() {
@@ -130,12 +130,12 @@ impl FlashDrop {
 
     pub(super) fn next_wake(&self) -> Option<Timestamp> {
         let details = self.details.as_ref()?;
-        let end = matches!(details.phase, Phase::Published(_)).then_some(details.terms.ends_at);
+        let end = matches!(details.listing.phase, Phase::Published(_)).then_some(details.listing.terms.ends_at);
         // A cancelled drop releases all its holds at once, in batches: wake up immediately until none is left.
         let expiry = self
             .expiries
             .first()
-            .map(|&(until, _)| if details.phase == Phase::Cancelled { Timestamp(1) } else { until });
+            .map(|&(until, _)| if details.listing.phase == Phase::Cancelled { Timestamp(1) } else { until });
         let report = if self.settlement.open == 0 { self.settlement.due } else { None };
         [end, expiry, report].into_iter().flatten().min()
     }

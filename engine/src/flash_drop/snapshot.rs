@@ -8,7 +8,8 @@ use super::{
     Claim, DropCommand, DropEvent, DropRejection, DropReply, DropState, DropView, FlashDrop, ItemView, Terms, Totals,
     former,
     settle::Settlement,
-    state::{Details, Item, Pending, Phase, Refused},
+    state::{Details, Item, Pending, Refused},
+    view::{ItemOffer, Listing, Phase},
 };
 use crate::{
     aggregate::{
@@ -233,7 +234,7 @@ fn read_sku(text: &str) -> Result<Sku, SnapshotError> {
 
 impl DetailsForm {
     fn of(details: &Details) -> Self {
-        let phase = match details.phase {
+        let phase = match details.listing.phase {
             Phase::Draft => PhaseForm::Draft,
             Phase::Published(at) => PhaseForm::Published(at),
             Phase::Ended => PhaseForm::Ended,
@@ -244,9 +245,9 @@ impl DetailsForm {
         Self {
             tenant,
             drop: details.drop,
-            terms: details.terms.clone(),
+            terms: details.listing.terms.clone(),
             created: details.created,
-            version: details.version,
+            version: details.listing.version,
             phase,
         }
     }
@@ -260,22 +261,23 @@ impl DetailsForm {
             PhaseForm::Void => Phase::Void,
         };
         let tenant = TenantId::new(&self.tenant).map_err(|error| SnapshotError(error.to_string()))?;
-        Ok(Details { tenant, drop: self.drop, terms: self.terms, created: self.created, version: self.version, phase })
+        let listing = Listing { terms: self.terms, phase, version: self.version };
+        Ok(Details { tenant, drop: self.drop, created: self.created, listing })
     }
 }
 
 impl ItemForm {
     fn of(item: &Item) -> Self {
-        let Item { sku, price, compare_at, wanted, allocated, available, held, totals, reporting, booked } =
-            item.clone();
+        let Item { offer, allocated, available, held, totals, reporting, booked } = item.clone();
+        let ItemOffer { sku, price, compare_at, quantity: wanted } = offer;
         let sku = sku.to_string();
         Self { sku, price, compare_at, wanted, allocated, available, held, totals, reporting, booked }
     }
 
     fn into_item(self) -> Result<Item, SnapshotError> {
         let Self { sku, price, compare_at, wanted, allocated, available, held, totals, reporting, booked } = self;
-        let sku = read_sku(&sku)?;
-        Ok(Item { sku, price, compare_at, wanted, allocated, available, held, totals, reporting, booked })
+        let offer = ItemOffer { sku: read_sku(&sku)?, price, compare_at, quantity: wanted };
+        Ok(Item { offer, allocated, available, held, totals, reporting, booked })
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
 use super::{
     Buyer, Claim, ClaimState, ClaimView, DropEdit, DropState, DropView, ItemView, NetworkHash, Terms, Totals,
     settle::Settlement,
+    view::{ItemOffer, Listing, Phase},
 };
 use crate::{
     id::{ClaimId, ClaimRef, CommandId, DropId, EmailHash, Sku, SubjectId, TenantId},
@@ -53,31 +54,15 @@ pub(super) struct BuyerTotals {
 pub(super) struct Details {
     pub(super) tenant: TenantId,
     pub(super) drop: DropId,
-    pub(super) terms: Terms,
     pub(super) created: ProcessedCommand,
-    pub(super) version: u64,
-    pub(super) phase: Phase,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// Not published: a draft, or a drop that waits for its units.
-    Draft,
-    /// Published at this time.
-    Published(Timestamp),
-    Ended,
-    Cancelled,
-    /// The creation was refused for lack of stock. The next attempt under the same idempotency key starts again.
-    Void,
+    /// The part that the merchant's commands change.
+    pub(super) listing: Listing,
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct Item {
-    pub(super) sku: Sku,
-    pub(super) price: i64,
-    pub(super) compare_at: Option<i64>,
-    /// The number of units that the merchant wants the item to have, whether or not they are allocated yet.
-    pub(super) wanted: u64,
+    /// What the merchant offers.
+    pub(super) offer: ItemOffer,
     /// Units ever received from stock.
     pub(super) allocated: u64,
     pub(super) available: u64,
@@ -89,6 +74,32 @@ pub(super) struct Item {
     pub(super) booked: Totals,
 }
 
+impl From<ItemOffer> for Item {
+    fn from(offer: ItemOffer) -> Self {
+        Self {
+            offer,
+            allocated: 0,
+            available: 0,
+            held: 0,
+            totals: Totals::default(),
+            reporting: Totals::default(),
+            booked: Totals::default(),
+        }
+    }
+}
+
+impl AsRef<ItemOffer> for Item {
+    fn as_ref(&self) -> &ItemOffer {
+        &self.offer
+    }
+}
+
+impl AsMut<ItemOffer> for Item {
+    fn as_mut(&mut self) -> &mut ItemOffer {
+        &mut self.offer
+    }
+}
+
 impl Item {
     /// Units sold, excluding reversed sales.
     pub(super) fn sold(&self) -> u64 {
@@ -97,7 +108,7 @@ impl Item {
 
     /// Whether the drop sells the item. False for an item that an edit removed or that belongs to a refused creation.
     pub(super) fn is_offered(&self) -> bool {
-        self.wanted > 0 || self.quantity() > 0
+        self.offer.quantity > 0 || self.quantity() > 0
     }
 
     /// Units of the drop, including sold units and excluding units returned to stock.
@@ -126,26 +137,27 @@ pub(super) struct Refused {
 }
 
 impl FlashDrop {
-    /// The details of a drop that is visible to commands other than its own creation.
+    /// The details of a drop that is visible to commands other than its own creation. A drop whose creation is refused
+    /// is not: from the first refusal on, even while other stock items have still to answer.
     pub(super) fn existing(&self) -> Option<&Details> {
-        self.details.as_ref().filter(|details| details.phase != Phase::Void)
+        self.details.as_ref().filter(|details| details.listing.phase != Phase::Void && !self.is_creation_refused())
+    }
+
+    fn is_creation_refused(&self) -> bool {
+        self.refused.is_some() && self.pending.as_ref().is_some_and(|pending| self.is_creation(pending))
     }
 
     /// Whether the drop is over: past its end time, ended by the merchant, or cancelled.
     pub(super) fn is_over(details: &Details, now: Timestamp) -> bool {
-        matches!(details.phase, Phase::Ended | Phase::Cancelled) || now >= details.terms.ends_at
+        matches!(details.listing.phase, Phase::Ended | Phase::Cancelled) || now >= details.listing.terms.ends_at
     }
 
     pub(super) fn starts_at(details: &Details) -> Option<Timestamp> {
-        match (details.phase, details.terms.starts_at) {
-            (_, Some(at)) => Some(at),
-            (Phase::Published(at), None) => Some(at),
-            _ => None,
-        }
+        details.listing.phase.starts_at(&details.listing.terms)
     }
 
     pub(super) fn item_index(&self, sku: &Sku) -> Option<u16> {
-        self.items.iter().position(|item| item.sku == *sku).map(|index| index as u16)
+        self.items.iter().position(|item| item.offer.sku == *sku).map(|index| index as u16)
     }
 
     /// The item of a claim that names no SKU: the only item on offer.
@@ -174,13 +186,13 @@ impl FlashDrop {
         ClaimView {
             id: ClaimRef { drop: details.drop, claim: claim.id },
             buyer: claim.buyer,
-            sku: self.items[claim.item as usize].sku.clone(),
+            sku: self.items[claim.item as usize].offer.sku.clone(),
             quantity: claim.quantity,
-            unit_price: Money { amount: claim.price, currency: details.terms.currency },
+            unit_price: Money { amount: claim.price, currency: details.listing.terms.currency },
             state: claim.state,
             expires_at,
             // Claims do not store their creation time. `hold_seconds` is fixed once a drop is open, so this is exact.
-            created_at: claim.first_until.minus_seconds(u64::from(details.terms.hold_seconds)),
+            created_at: claim.first_until.minus_seconds(u64::from(details.listing.terms.hold_seconds)),
         }
     }
 
@@ -191,24 +203,24 @@ impl FlashDrop {
     }
 
     pub(super) fn view(&self, details: &Details, now: Timestamp) -> DropView {
-        let money = |amount| Money { amount, currency: details.terms.currency };
-        let waiting = matches!(details.phase, Phase::Draft | Phase::Void);
+        let money = |amount| Money { amount, currency: details.listing.terms.currency };
+        let waiting = matches!(details.listing.phase, Phase::Draft | Phase::Void);
         let items: Vec<_> = self.items.iter().filter(|item| item.is_offered()).collect();
         DropView {
             id: details.drop,
             state: self.state_at(details, now),
-            version: details.version,
-            per_network_max: self.per_network_max(&details.terms, waiting),
-            terms: details.terms.clone(),
+            version: details.listing.version,
+            per_network_max: self.per_network_max(&details.listing.terms, waiting),
+            terms: details.listing.terms.clone(),
             starts_at: Self::starts_at(details),
             created_at: details.created.at,
             items: items
                 .into_iter()
                 .map(|item| ItemView {
-                    sku: item.sku.clone(),
-                    quantity: if waiting { item.wanted } else { item.quantity() + item.totals.unsold },
-                    price: money(item.price),
-                    compare_at: item.compare_at.map(money),
+                    sku: item.offer.sku.clone(),
+                    quantity: if waiting { item.offer.quantity } else { item.quantity() + item.totals.unsold },
+                    price: money(item.offer.price),
+                    compare_at: item.offer.compare_at.map(money),
                     available: item.available,
                     held: item.held,
                     sold: item.sold(),
@@ -221,34 +233,29 @@ impl FlashDrop {
 
     /// The limit of a network. While the drop waits for its units, the limit is based on the units it is going to have.
     fn per_network_max(&self, terms: &Terms, waiting: bool) -> Option<u64> {
-        let units = self.items.iter().map(|item| if waiting { item.wanted } else { item.allocated }).sum();
+        let units = self.items.iter().map(|item| if waiting { item.offer.quantity } else { item.allocated }).sum();
         terms.network_limit.unwrap_or_default().units(terms.per_buyer_max, units)
     }
 
     fn state_at(&self, details: &Details, now: Timestamp) -> DropState {
-        match details.phase {
-            Phase::Draft | Phase::Void => DropState::Draft,
-            Phase::Cancelled => DropState::Cancelled,
-            Phase::Ended => DropState::Ended,
-            Phase::Published(_) if now >= details.terms.ends_at => DropState::Ended,
-            Phase::Published(_) if Self::starts_at(details).is_some_and(|start| now < start) => DropState::Scheduled,
-            Phase::Published(_) if self.items.iter().all(|item| item.available == 0 && item.held == 0) => {
+        match details.listing.phase.state_at(&details.listing.terms, now) {
+            DropState::Open if self.items.iter().all(|item| item.available == 0 && item.held == 0) => {
                 DropState::SoldOut
             }
-            Phase::Published(_) => DropState::Open,
+            state => state,
         }
     }
 
     /// The SKU of each item, with its available, held and sold units.
     pub fn numbers(&self) -> impl Iterator<Item = (&Sku, u64, u64, u64)> {
-        self.items.iter().map(|item| (&item.sku, item.available, item.held, item.sold()))
+        self.items.iter().map(|item| (&item.offer.sku, item.available, item.held, item.sold()))
     }
 
     /// Asserts the invariants that hold after every event: no unit is lost or created.
     pub fn assert_balanced(&self) {
         for item in &self.items {
             let parts = item.available + item.held + item.sold() + item.totals.unsold;
-            assert_eq!(item.allocated, parts, "units of {} do not add up: {item:?}", item.sku);
+            assert_eq!(item.allocated, parts, "units of {} do not add up: {item:?}", item.offer.sku);
         }
     }
 }

@@ -206,6 +206,7 @@ fn units_that_come_after_a_refusal_go_back_too() {
     given.outcome(T0, &asked[1], Err(refusal));
     assert_eq!(given.drop.deferred_reply(&deferred, T0), None, "the inventory may have given the other item its units");
     assert_eq!(given.drop.outstanding().len(), 1, "a restart asks for them again");
+    assert_eq!(given.when(T0, 2, DropCommand::View).unwrap_err(), DropRejection::NotFound, "as in lists");
     given.outcome(T0, &asked[0], Ok(StockReply::Done));
     given.time_passes(T0);
     given.inventory_gives_all(T0);

@@ -169,18 +169,10 @@ impl Order {
     /// Returns the order with this status and these changes.
     pub(super) fn view(details: &Details, status: &Status, changes: &[Change]) -> Box<OrderView> {
         Box::new(OrderView {
-            id: details.order,
-            number: details.number,
-            buyer: details.buyer,
-            contact: details.contact,
-            checkout: details.checkout,
-            payment: details.payment,
-            lines: details.lines.clone(),
-            totals: details.totals,
             refunded: Money { amount: status.refunded, currency: details.totals.total.currency },
-            placed_at: details.at,
             status: status.clone(),
             changes: changes.to_vec(),
+            ..OrderView::placed(details)
         })
     }
 

@@ -24,6 +24,7 @@ mod settle;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use std::borrow::Cow;
 

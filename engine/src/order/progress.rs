@@ -1,5 +1,4 @@
-//! What happens to an order's units and money after it is placed. The order and its row in the order lists apply events
-//! with the same code.
+//! The progress of an order's units and money after it is placed.
 
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
@@ -256,12 +255,6 @@ fn fulfil(status: &mut Status, changes: &[Change], lines: &[OrderLine], at: Time
 }
 
 impl OrderView {
-    /// Applies an event after the order was placed, with the same result as in the order itself.
-    pub fn apply(&mut self, event: &OrderEvent) {
-        apply(&mut self.status, &mut self.changes, &self.lines, self.totals.total.amount, event);
-        self.refunded.amount = self.status.refunded;
-    }
-
     /// Returns the progress of each line, in the order of the lines.
     pub fn line_progress(&self) -> Vec<LineProgress> {
         let mut progress = line_progress(&self.lines, &self.changes);

@@ -459,6 +459,7 @@ proptest! {
             }
             order.state.assert_balanced();
             let now = seen(&mut order);
+            prop_assert_eq!(order.folded::<OrderView>(), Some(now.clone()), "the events alone give the view");
             prop_assert_eq!(now.refunded.amount, given_back.values().sum::<i64>());
             prop_assert!(now.refunded.amount <= now.totals.total.amount);
             prop_assert!(restocked.get("SHIRT").is_none_or(|&units| units <= 3) && restocked.get("MUG").is_none_or(|&units| units <= 1));

@@ -53,8 +53,8 @@ impl Product {
         if let Some(decision) = self.repeat(context)? {
             return Ok(decision);
         }
-        if version != details.version {
-            return Err(ProductRejection::StaleVersion { current: details.version });
+        if version != details.fields.version {
+            return Err(ProductRejection::StaleVersion { current: details.fields.version });
         }
         let (change, _) = details.revise(edit)?;
         if change == Change::default() {
@@ -84,7 +84,7 @@ impl Product {
         if let Some(decision) = self.repeat(context)? {
             return Ok(decision);
         }
-        if details.status == Status::Archived {
+        if details.fields.status == Status::Archived {
             return Ok(Decision::read(ProductReply::Product(Arc::new(details.view()))));
         }
         let change = Change { status: Some(Status::Archived), ..Change::default() };
@@ -93,8 +93,8 @@ impl Product {
 
     fn quote(&self, selector: &VariantSelector) -> Decided {
         let details = self.existing()?;
-        if details.status != Status::Active {
-            return Err(ProductRejection::NotActive { status: details.status });
+        if details.fields.status != Status::Active {
+            return Err(ProductRejection::NotActive { status: details.fields.status });
         }
         describe(details, selector)
     }
@@ -129,7 +129,9 @@ impl Product {
         let processed = ProcessedCommand::of(context);
         let next = base.with(&change, context.now);
         // Archiving is exempt from the limit: removing a product from the shop must always work.
-        if next.status != Status::Archived && self.remembered_bytes(context.now) + next.bytes() > ANSWERS_BYTES_MAX {
+        if next.fields.status != Status::Archived
+            && self.remembered_bytes(context.now) + next.bytes() > ANSWERS_BYTES_MAX
+        {
             return Err(ProductRejection::TooManyChanges);
         }
         // SKUs are adopted before the change is made and disowned after it, so that every variant always has its SKU.
@@ -203,7 +205,8 @@ impl Left {
         match &self.imported {
             None => ProductReply::Product(Arc::new(self.details.view())),
             Some(variants) => {
-                let outcome = if self.details.version == 1 { ImportOutcome::Created } else { ImportOutcome::Updated };
+                let outcome =
+                    if self.details.fields.version == 1 { ImportOutcome::Created } else { ImportOutcome::Updated };
                 imported_reply(&self.details, variants.to_vec(), outcome)
             }
         }
@@ -216,7 +219,7 @@ fn imported_reply(details: &Details, variants: Vec<ImportedVariant>, outcome: Im
     ProductReply::Imported(Arc::new(Imported {
         product: details.product,
         outcome,
-        version: details.version,
+        version: details.fields.version,
         variants: variants.collect(),
     }))
 }

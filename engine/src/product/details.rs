@@ -6,7 +6,7 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use wincode::{SchemaRead, SchemaWrite};
 
-use super::{Creation, Handle, OptionValue, Quote, SafeHtml};
+use super::{Creation, Handle, OptionValue, ProductFields, Quote, SafeHtml};
 use crate::{
     id::{ProductId, Sku, TenantId, VariantId},
     money::{Currency, Money},
@@ -123,25 +123,13 @@ pub struct Change {
     pub put: Vec<Variant>,
 }
 
-/// The fields of a product at one version.
+/// A product at one version.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Details {
     pub(super) tenant: TenantId,
     pub(super) product: ProductId,
-    pub(super) handle: Handle,
-    pub(super) currency: Currency,
-    pub(super) title: String,
-    pub(super) description: SafeHtml,
-    pub(super) vendor: String,
-    pub(super) product_type: String,
-    pub(super) tags: Vec<String>,
-    pub(super) images: Vec<Image>,
-    pub(super) options: Vec<String>,
-    pub(super) status: Status,
+    pub(super) fields: ProductFields,
     pub(super) variants: Vec<Variant>,
-    pub(super) version: u64,
-    pub(super) created_at: Timestamp,
-    pub(super) updated_at: Timestamp,
 }
 
 impl Details {
@@ -150,44 +138,22 @@ impl Details {
         Self {
             tenant: creation.tenant.clone(),
             product: creation.product,
-            handle: creation.handle.clone(),
-            currency: creation.currency,
-            title: String::new(),
-            description: SafeHtml::default(),
-            vendor: String::new(),
-            product_type: String::new(),
-            tags: Vec::new(),
-            images: Vec::new(),
-            options: Vec::new(),
-            status: Status::Active,
+            fields: ProductFields::blank(creation, at),
             variants: Vec::new(),
-            version: 0,
-            created_at: at,
-            updated_at: at,
         }
     }
 
     /// Returns the next version: this one with the change applied.
     pub(super) fn with(&self, change: &Change, at: Timestamp) -> Self {
-        let Change { title, description, vendor, product_type, tags, images, options, status, removed, put } = change;
         let mut next = self.clone();
-        set(&mut next.title, title);
-        set(&mut next.description, description);
-        set(&mut next.vendor, vendor);
-        set(&mut next.product_type, product_type);
-        set(&mut next.tags, tags);
-        set(&mut next.images, images);
-        set(&mut next.options, options);
-        set(&mut next.status, status);
-        next.variants.retain(|variant| !removed.contains(&variant.id));
-        for variant in put {
+        next.fields.apply(change, at);
+        next.variants.retain(|variant| !change.removed.contains(&variant.id));
+        for variant in &change.put {
             match next.variants.iter_mut().find(|known| known.id == variant.id) {
                 Some(known) => *known = variant.clone(),
                 None => next.variants.push(variant.clone()),
             }
         }
-        next.version += 1;
-        next.updated_at = at;
         next
     }
 
@@ -197,17 +163,25 @@ impl Details {
 
     /// The approximate size in bytes, in memory, in an event and in a snapshot.
     pub(super) fn bytes(&self) -> usize {
-        let texts = [self.handle.as_str(), &self.title, self.description.as_str(), &self.vendor, &self.product_type];
-        let lists = self.tags.iter().chain(&self.options);
+        let fields = &self.fields;
+        let texts =
+            [fields.handle.as_str(), &fields.title, fields.description.as_str(), &fields.vendor, &fields.product_type];
+        let lists = fields.tags.iter().chain(&fields.options);
         128 + texts.iter().map(|text| text.len()).sum::<usize>()
             + lists.map(|text| text.len() + 2).sum::<usize>()
-            + self.images.iter().map(|image| image.src.len() + image.alt.len() + 8).sum::<usize>()
-            + self.images.iter().flat_map(|image| &image.variants).map(|variants| variants.len() * 17).sum::<usize>()
+            + self.fields.images.iter().map(|image| image.src.len() + image.alt.len() + 8).sum::<usize>()
+            + self
+                .fields
+                .images
+                .iter()
+                .flat_map(|image| &image.variants)
+                .map(|variants| variants.len() * 17)
+                .sum::<usize>()
             + self.variants.iter().map(Variant::bytes).sum::<usize>()
     }
 
     fn money(&self, amount: i64) -> Money {
-        Money { amount, currency: self.currency }
+        Money { amount, currency: self.fields.currency }
     }
 
     pub(super) fn quote(&self, variant: &Variant) -> Quote {
@@ -215,14 +189,15 @@ impl Details {
             product: self.product,
             variant: variant.id,
             sku: variant.sku.clone(),
-            title: self.title.clone(),
+            title: self.fields.title.clone(),
             variant_title: variant.title(),
             price: self.money(variant.price),
             compare_at: variant.compare_at.map(|amount| self.money(amount)),
-            image: (self.images.iter().find(|image| image.shows(variant.id)))
-                .or(self.images.first())
+            image: (self.fields.images.iter().find(|image| image.shows(variant.id)))
+                .or(self.fields.images.first())
                 .map(|image| image.src.clone()),
             options: self
+                .fields
                 .options
                 .iter()
                 .zip(&variant.options)
@@ -232,44 +207,7 @@ impl Details {
     }
 
     pub(super) fn view(&self) -> ProductView {
-        let variants = self.variants.iter().map(|variant| VariantView {
-            id: variant.id,
-            sku: variant.sku.clone(),
-            title: variant.title(),
-            options: variant.options.clone(),
-            price: self.money(variant.price),
-            compare_at: variant.compare_at.map(|amount| self.money(amount)),
-        });
-        ProductView {
-            id: self.product,
-            handle: self.handle.clone(),
-            title: self.title.clone(),
-            description: self.description.clone(),
-            vendor: self.vendor.clone(),
-            product_type: self.product_type.clone(),
-            tags: self.tags.clone(),
-            images: self.images.clone(),
-            options: self.options.iter().enumerate().map(|(index, name)| self.option_view(index, name)).collect(),
-            status: self.status,
-            currency: self.currency,
-            version: self.version,
-            variants: variants.collect(),
-            created_at: self.created_at,
-            updated_at: self.updated_at,
-        }
-    }
-
-    fn option_view(&self, index: usize, name: &str) -> OptionView {
-        let mut known = HashSet::new();
-        let values = self.variants.iter().filter_map(|variant| variant.options.get(index));
-        let values = values.filter(|value| known.insert(value.as_str())).cloned().collect();
-        OptionView { name: name.to_owned(), values }
-    }
-}
-
-fn set<T: Clone>(field: &mut T, value: &Option<T>) {
-    if let Some(value) = value {
-        *field = value.clone();
+        self.fields.clone().with_variants(self.product, self.variants.clone())
     }
 }
 

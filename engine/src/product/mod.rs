@@ -22,6 +22,7 @@ mod revise;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -36,6 +37,7 @@ pub use self::{
     html::{DESCRIPTION_CHARS_MAX, DESCRIPTION_ELEMENTS_MAX, InvalidDescription, LeftOut, SafeHtml},
     input::{ImageChange, ImageEdit, ImportChange, ImportVariant, NewProduct, NewVariant, ProductEdit, VariantEdit},
     revise::{image_src_fits, single_line},
+    view::ProductFields,
 };
 use crate::{
     aggregate::KeyReused,

@@ -15,7 +15,7 @@ impl Details {
     pub(super) fn pictured(&self, edit: &ProductEdit, named: &[VariantId]) -> Result<Vec<Image>, ProductRejection> {
         let mut images = match &edit.images {
             Some(images) => self.checked(images)?,
-            None => self.images.clone(),
+            None => self.fields.images.clone(),
         };
         for (index, (variant, &id)) in edit.variants.iter().zip(named).enumerate() {
             if let Some(picture) = &variant.image {
@@ -57,6 +57,7 @@ impl Details {
             let shown = match &image.variants {
                 Some(shown) => found(shown, &skus, index)?,
                 None => self
+                    .fields
                     .images
                     .iter()
                     .find(|known| known.src == src)

@@ -87,7 +87,7 @@ impl ImportChange {
             images: match &self.images {
                 ImageChange::Keep => None,
                 ImageChange::Replace(images) => Some(images.clone()),
-                ImageChange::Add(more) => Some(with_more_images(&base.images, more)),
+                ImageChange::Add(more) => Some(with_more_images(&base.fields.images, more)),
             },
             options: self.options.clone(),
             status: self.status,
@@ -120,14 +120,14 @@ impl Details {
         let edit = &without_default_title(edit);
         let options = edit.options.as_ref().map(|names| check_options(names)).transpose()?;
         let mut change = Change {
-            title: differing(&self.title, check_text("/title", &edit.title)?),
-            description: differing(&self.description, edit.description.clone()),
-            vendor: differing(&self.vendor, check_text("/vendor", &edit.vendor)?),
-            product_type: differing(&self.product_type, check_text("/type", &edit.product_type)?),
-            tags: differing(&self.tags, edit.tags.as_ref().map(|tags| check_tags(tags)).transpose()?),
+            title: differing(&self.fields.title, check_text("/title", &edit.title)?),
+            description: differing(&self.fields.description, edit.description.clone()),
+            vendor: differing(&self.fields.vendor, check_text("/vendor", &edit.vendor)?),
+            product_type: differing(&self.fields.product_type, check_text("/type", &edit.product_type)?),
+            tags: differing(&self.fields.tags, edit.tags.as_ref().map(|tags| check_tags(tags)).transpose()?),
             images: None,
-            options: differing(&self.options, options),
-            status: differing(&self.status, edit.status),
+            options: differing(&self.fields.options, options),
+            status: differing(&self.fields.status, edit.status),
             removed: Vec::new(),
             put: Vec::new(),
         };
@@ -138,10 +138,10 @@ impl Details {
             }
         }
         let named = self.revise_variants(edit, &mut change)?;
-        let mut next = self.with(&change, self.updated_at);
-        change.images = differing(&self.images, Some(next.pictured(edit, &named)?));
+        let mut next = self.with(&change, self.fields.updated_at);
+        change.images = differing(&self.fields.images, Some(next.pictured(edit, &named)?));
         if let Some(images) = &change.images {
-            next.images.clone_from(images);
+            next.fields.images.clone_from(images);
         }
         next.check(&named)?;
         // Unchanged variants were put for the checks only.
@@ -155,8 +155,8 @@ impl Details {
         }
         let priced =
             edit.variants.iter().any(|variant| variant.price.is_some() || matches!(variant.compare_at, Some(Some(_))));
-        if priced && edit.currency.is_some_and(|currency| currency != self.currency) {
-            return Err(ProductRejection::OtherCurrency { currency: self.currency });
+        if priced && edit.currency.is_some_and(|currency| currency != self.fields.currency) {
+            return Err(ProductRejection::OtherCurrency { currency: self.fields.currency });
         }
         let kept = self.variants.iter().map(|variant| variant.id).filter(|id| !change.removed.contains(id));
         let mut ids: HashSet<VariantId> = kept.collect();
@@ -172,7 +172,7 @@ impl Details {
                     let mut tries = (0..).map(|taken| variant_id(self.product, &options, taken));
                     let id = tries.find(|id| !ids.contains(id)).expect("fewer variants than numbers");
                     let price = input.price.ok_or_else(|| invalid(at("/price"), "is required for a new variant"))?;
-                    Variant { id, sku: derived_sku(&self.handle, &options), options, price, compare_at: None }
+                    Variant { id, sku: derived_sku(&self.fields.handle, &options), options, price, compare_at: None }
                 }
             };
             if !named.insert(variant.id) {
@@ -198,7 +198,7 @@ impl Details {
             Some(index) => format!("/variants/{index}{field}"),
             None => field.to_owned(),
         };
-        if self.title.is_empty() {
+        if self.fields.title.is_empty() {
             return Err(invalid("/title", "a product requires a title"));
         }
         if self.variants.is_empty() {
@@ -209,13 +209,13 @@ impl Details {
         }
         let (mut values, mut skus) = (HashMap::new(), HashMap::new());
         for variant in &self.variants {
-            if variant.options.len() != self.options.len() {
+            if variant.options.len() != self.fields.options.len() {
                 return Err(invalid(
                     at(variant.id, "/options"),
                     "each variant requires one value for each option of the product",
                 ));
             }
-            if *self.options == [NO_OPTION.0] && variant.options == [NO_OPTION.1] {
+            if *self.fields.options == [NO_OPTION.0] && variant.options == [NO_OPTION.1] {
                 return Err(invalid(at(variant.id, "/options"), "this title is reserved for products without options"));
             }
             let other = values.insert(&variant.options, variant.id);

@@ -6,8 +6,8 @@ use minicbor::Decode;
 use wincode::{SchemaRead, SchemaWrite};
 
 use super::{
-    Handle, Image, ImportedVariant, Product, ProductCommand, ProductEvent, ProductRejection, ProductReply, SafeHtml,
-    Status, Variant,
+    Handle, Image, ImportedVariant, Product, ProductCommand, ProductEvent, ProductFields, ProductRejection,
+    ProductReply, SafeHtml, Status, Variant,
     details::Details,
     fold::{Grip, Left, Pending, RefusedSku, Stage},
     former,
@@ -241,33 +241,30 @@ fn from_cbor<T: for<'b> Decode<'b, ()>>(bytes: &[u8]) -> Result<T, SnapshotError
 
 impl DetailsForm {
     fn of(details: &Details) -> Self {
-        let details = details.clone();
+        let Details { tenant, product, fields, variants } = details.clone();
         Self {
-            tenant: details.tenant.to_string(),
-            product: details.product,
-            handle: details.handle.to_string(),
-            currency: details.currency,
-            title: details.title,
-            description: details.description.as_str().to_owned(),
-            vendor: details.vendor,
-            product_type: details.product_type,
-            tags: details.tags,
-            images: details.images,
-            options: details.options,
-            status: details.status,
-            variants: details.variants.into_iter().map(VariantForm::of).collect(),
-            version: details.version,
-            created_at: details.created_at,
-            updated_at: details.updated_at,
+            tenant: tenant.to_string(),
+            product,
+            handle: fields.handle.to_string(),
+            currency: fields.currency,
+            title: fields.title,
+            description: fields.description.as_str().to_owned(),
+            vendor: fields.vendor,
+            product_type: fields.product_type,
+            tags: fields.tags,
+            images: fields.images,
+            options: fields.options,
+            status: fields.status,
+            variants: variants.into_iter().map(VariantForm::of).collect(),
+            version: fields.version,
+            created_at: fields.created_at,
+            updated_at: fields.updated_at,
         }
     }
 
     fn into_details(self) -> Result<Details, SnapshotError> {
-        Ok(Details {
-            tenant: TenantId::new(&self.tenant).map_err(damaged)?,
-            product: self.product,
+        let fields = ProductFields {
             handle: Handle::known(&self.handle),
-            currency: self.currency,
             title: self.title,
             description: SafeHtml::known(&self.description),
             vendor: self.vendor,
@@ -276,10 +273,16 @@ impl DetailsForm {
             images: self.images,
             options: self.options,
             status: self.status,
-            variants: self.variants.into_iter().map(VariantForm::into_variant).collect::<Result<_, _>>()?,
+            currency: self.currency,
             version: self.version,
             created_at: self.created_at,
             updated_at: self.updated_at,
+        };
+        Ok(Details {
+            tenant: TenantId::new(&self.tenant).map_err(damaged)?,
+            product: self.product,
+            fields,
+            variants: self.variants.into_iter().map(VariantForm::into_variant).collect::<Result<_, _>>()?,
         })
     }
 }

@@ -21,7 +21,7 @@ const DONE: StockReply = StockReply::Done;
 impl StockItem {
     pub(super) fn decide_command(&self, command: &StockCommand, context: &Context) -> Decided {
         match command {
-            StockCommand::Adopt { tenant, sku, product, variant } => match self.owner {
+            StockCommand::Adopt { tenant, sku, product, variant } => match self.summary.owner {
                 Some((_, known)) if known == *variant => Ok(Decision::duplicate(DONE)),
                 Some((product, _)) => Err(StockRejection::SkuTaken { product }),
                 None => Ok(Decision::accept(
@@ -34,7 +34,7 @@ impl StockItem {
                     DONE,
                 )),
             },
-            StockCommand::Disown { variant } => match self.owner {
+            StockCommand::Disown { variant } => match self.summary.owner {
                 Some((_, known)) if known == *variant => Ok(Decision::accept(vec![StockEvent::Disowned], DONE)),
                 _ => Ok(Decision::duplicate(DONE)),
             },
@@ -55,7 +55,7 @@ impl StockItem {
             StockCommand::Unsell { hold, quantity } => self.unsell(*hold, *quantity, context.now),
             StockCommand::Restock { order, total } => self.restock(*order, *total),
             StockCommand::View => match self.known() {
-                true => Ok(Decision::read(StockReply::Levels(self.levels))),
+                true => Ok(Decision::read(StockReply::Levels(self.summary.levels))),
                 false => Err(StockRejection::NotFound),
             },
         }
@@ -68,9 +68,9 @@ impl StockItem {
         if !self.known() {
             return Err(StockRejection::NotFound);
         }
-        let (levels, on_hand) = (self.levels, self.levels.on_hand);
+        let (levels, on_hand) = (self.summary.levels, self.summary.levels.on_hand);
         let target = match change {
-            StockChange::First(_) if self.counted => return Ok(Decision::read(StockReply::Levels(levels))),
+            StockChange::First(_) if self.summary.counted => return Ok(Decision::read(StockReply::Levels(levels))),
             StockChange::First(units) => i128::from(units),
             StockChange::By(delta) => i128::from(on_hand) + i128::from(delta),
             StockChange::To { expected: Some(expected), .. } if expected != on_hand => {
@@ -96,7 +96,7 @@ impl StockItem {
 
     fn allocate(&self, drop: DropId, total: u64) -> Decided {
         let known = self.allocations.get(&drop).copied().unwrap_or_default();
-        let levels = self.levels;
+        let levels = self.summary.levels;
         if total <= known.total {
             return Ok(Decision::duplicate(DONE));
         }
@@ -153,9 +153,9 @@ impl StockItem {
         if self.held >= HOLDS_MAX || self.holds.len() >= HOLDS_KNOWN_MAX {
             return Err(StockRejection::TooManyHolds);
         }
-        let available = self.levels.available;
+        let available = self.summary.levels.available;
         if quantity.units() > available {
-            return Err(StockRejection::InsufficientAvailable { available, levels: self.levels });
+            return Err(StockRejection::InsufficientAvailable { available, levels: self.summary.levels });
         }
         Ok(Decision::accept(vec![StockEvent::Reserved { hold, quantity, expires_at, deadline }], DONE))
     }
@@ -184,7 +184,7 @@ impl StockItem {
         if total <= known {
             return Ok(Decision::duplicate(DONE));
         }
-        if self.levels.on_hand + (total - known) > ON_HAND_MAX {
+        if self.summary.levels.on_hand + (total - known) > ON_HAND_MAX {
             return Err(StockRejection::TooMany);
         }
         Ok(Decision::accept(vec![StockEvent::Restocked { order, total }], DONE))

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use wincode::{SchemaRead, SchemaWrite};
 
 use super::{
-    RESTOCKS_KNOWN_MAX, StockCommand, StockEvent, StockLevels, StockRejection, StockReply, UNSOLD_KNOWN_MAX,
-    memory::Newest,
+    HoldUnits, Movement, RESTOCKS_KNOWN_MAX, StockCommand, StockEvent, StockLevels, StockRejection, StockReply,
+    StockSummary, UNSOLD_KNOWN_MAX, memory::Newest,
 };
 use crate::{
     aggregate::{Aggregate, Context, Decision, SnapshotError, read_snapshot, write_snapshot},
@@ -19,10 +19,7 @@ use crate::{
 /// The stock of one SKU. `Default` is a stock item that has never been counted.
 #[derive(Debug, Default)]
 pub struct StockItem {
-    pub(super) owner: Option<(ProductId, VariantId)>,
-    /// Whether the merchant has ever set the units on hand.
-    pub(super) counted: bool,
-    pub(super) levels: StockLevels,
+    pub(super) summary: StockSummary,
     pub(super) allocations: BTreeMap<DropId, Allocation>,
     pub(super) holds: BTreeMap<HoldId, HoldState>,
     /// Orders that returned units, with the total number of units.
@@ -67,31 +64,25 @@ pub(super) enum HoldState {
 impl StockItem {
     /// Whether the SKU has or had a variant or a count.
     pub(super) fn known(&self) -> bool {
-        self.owner.is_some() || self.counted
+        self.summary.owner.is_some() || self.summary.counted
     }
 
-    fn adjusted(&mut self, delta: i64, processed: &ProcessedCommand) {
-        self.counted = true;
-        self.levels.on_hand = self.levels.on_hand.saturating_add_signed(delta);
-        self.levels.available = self.levels.available.saturating_add_signed(delta);
-        self.processed_commands.keep(*processed, self.levels);
+    /// The units of a hold that is neither released nor expired.
+    fn units_of(&self, hold: HoldId) -> Option<HoldUnits> {
+        match *self.holds.get(&hold)? {
+            HoldState::Held { units, .. } => Some(HoldUnits::Held(units)),
+            HoldState::Sold { units, .. } => Some(HoldUnits::Sold(units)),
+            HoldState::Over { .. } => None,
+        }
     }
 
-    fn settled(&mut self, drop: DropId, totals: Totals) {
-        let allocation = self.allocations.entry(drop).or_default();
-        let sold = totals.sold - allocation.booked.sold;
-        let unsold = totals.unsold - allocation.booked.unsold;
-        let returned = totals.returned - allocation.booked.returned;
-        allocation.booked = totals;
-        let levels = &mut self.levels;
-        levels.allocated = levels.allocated + returned - sold - unsold;
-        levels.on_hand = levels.on_hand + returned - sold;
-        levels.sold = levels.sold + sold - returned;
-        levels.available += unsold;
+    fn move_units(&mut self, movement: Movement) {
+        let levels = self.summary.levels;
+        // `decide` accepted the movement for these levels. With other levels the item could sell a unit twice.
+        self.summary.levels = levels.after(movement).unwrap_or_else(|| panic!("{movement:?} does not fit {levels:?}"));
     }
 
-    /// Sets the state of a hold and returns its previous state.
-    fn change_hold(&mut self, hold: HoldId, state: HoldState) -> Option<HoldState> {
+    fn change_hold(&mut self, hold: HoldId, state: HoldState) {
         let old = self.holds.insert(hold, state);
         self.held += usize::from(state.is_held());
         if let Some(old) = old {
@@ -99,19 +90,17 @@ impl StockItem {
             self.expiries.remove(&(old.until(), hold));
         }
         self.expiries.insert((state.until(), hold));
-        old
     }
 
     fn release(&mut self, hold: HoldId, at: Timestamp) {
+        let movement = self.units_of(hold).and_then(HoldUnits::released);
         let forget_at = match self.holds.get(&hold) {
             Some(HoldState::Held { deadline, .. }) => (*deadline).max(at),
             _ => at.plus_ms(PROCESSED_COMMANDS_KEPT_MS),
         };
-        if let Some(HoldState::Held { units, .. }) =
-            self.change_hold(hold, HoldState::Over { forget_at: forget_at.plus_ms(1) })
-        {
-            self.levels.held -= units;
-            self.levels.available += units;
+        self.change_hold(hold, HoldState::Over { forget_at: forget_at.plus_ms(1) });
+        if let Some(movement) = movement {
+            self.move_units(movement);
         }
     }
 
@@ -132,12 +121,12 @@ impl StockItem {
 
     /// The current stock levels.
     pub fn levels(&self) -> StockLevels {
-        self.levels
+        self.summary.levels
     }
 
     /// Asserts the invariants that hold after every event: no unit is lost or created.
     pub fn assert_balanced(&self) {
-        let levels = self.levels;
+        let levels = self.summary.levels;
         assert_eq!(
             levels.on_hand,
             levels.available + levels.held + levels.allocated,
@@ -198,45 +187,41 @@ impl Aggregate for StockItem {
 
     fn apply(&mut self, event: &StockEvent) {
         match event {
-            StockEvent::Adopted { product, variant, .. } => self.owner = Some((*product, *variant)),
-            StockEvent::Disowned => self.owner = None,
-            StockEvent::Adjusted { delta, processed, .. } => self.adjusted(*delta, processed),
+            StockEvent::Adopted { .. } | StockEvent::Disowned => self.summary.apply(event),
+            StockEvent::Adjusted { processed, .. } => {
+                self.summary.apply(event);
+                self.processed_commands.keep(*processed, self.summary.levels);
+            }
             StockEvent::Allocated { drop, total } => {
                 let allocation = self.allocations.entry(*drop).or_default();
-                let more = total - allocation.total;
-                allocation.total = *total;
-                self.levels.available -= more;
-                self.levels.allocated += more;
+                let known = std::mem::replace(&mut allocation.total, *total);
+                self.move_units(Movement::Allocated { known, total: *total });
             }
-            StockEvent::Settled { drop, totals } => self.settled(*drop, *totals),
+            StockEvent::Settled { drop, totals } => {
+                let allocation = self.allocations.entry(*drop).or_default();
+                let known = std::mem::replace(&mut allocation.booked, *totals);
+                self.move_units(Movement::Settled { known, totals: *totals });
+            }
             StockEvent::Reserved { hold, quantity, expires_at, deadline } => {
                 let units = quantity.units();
                 self.change_hold(*hold, HoldState::Held { units, expires_at: *expires_at, deadline: *deadline });
-                self.levels.available -= units;
-                self.levels.held += units;
+                self.move_units(Movement::Held(units));
             }
             StockEvent::Confirmed { hold, at } => {
-                let Some(HoldState::Held { units, .. }) = self.holds.get(hold).copied() else { return };
+                let movement = self.units_of(*hold).and_then(HoldUnits::confirmed);
+                let Some(movement @ Movement::Confirmed(units)) = movement else { return };
                 self.change_hold(*hold, HoldState::Sold { units, forget_at: at.plus_ms(PROCESSED_COMMANDS_KEPT_MS) });
-                self.levels.held -= units;
-                self.levels.on_hand -= units;
-                self.levels.sold += units;
+                self.move_units(movement);
             }
             StockEvent::Released { hold, at } => self.release(*hold, *at),
             StockEvent::Unsold { hold, at, forgotten } => {
-                let units = match (forgotten, self.holds.get(hold)) {
-                    (Some(quantity), _) => {
-                        self.sold_long_ago -= quantity.units();
-                        quantity.units()
-                    }
-                    (None, Some(HoldState::Sold { units, .. })) => *units,
-                    (None, _) => return,
-                };
+                let Some(movement) = HoldUnits::unsold(self.units_of(*hold), *forgotten) else { return };
+                if let Some(quantity) = forgotten {
+                    self.sold_long_ago -= quantity.units();
+                }
                 self.unsold.keep(*hold, (), UNSOLD_KNOWN_MAX);
                 self.change_hold(*hold, HoldState::Over { forget_at: at.plus_ms(PROCESSED_COMMANDS_KEPT_MS) });
-                self.levels.on_hand += units;
-                self.levels.available += units;
-                self.levels.sold -= units;
+                self.move_units(movement);
             }
             StockEvent::Expired { holds, at } => {
                 for hold in holds {
@@ -244,10 +229,9 @@ impl Aggregate for StockItem {
                 }
             }
             StockEvent::Restocked { order, total } => {
-                let more = total - self.restocked.get(*order).unwrap_or(0);
+                let known = self.restocked.get(*order).unwrap_or(0);
                 self.restocked.keep(*order, *total, RESTOCKS_KNOWN_MAX);
-                self.levels.on_hand += more;
-                self.levels.available += more;
+                self.move_units(Movement::Restocked { known, total: *total });
             }
         }
         #[cfg(debug_assertions)]
@@ -260,9 +244,9 @@ impl Aggregate for StockItem {
 
     fn freeze(&self) -> Result<FrozenStock, SnapshotError> {
         Ok(FrozenStock {
-            owner: self.owner,
-            counted: self.counted,
-            levels: self.levels,
+            owner: self.summary.owner,
+            counted: self.summary.counted,
+            levels: self.summary.levels,
             allocations: self.allocations.iter().map(|(&drop, &allocation)| (drop, allocation)).collect(),
             holds: self.holds.iter().map(|(&hold, &state)| (hold, state)).collect(),
             restocked: self.restocked.to_list(),
@@ -280,9 +264,7 @@ impl Aggregate for StockItem {
         let frozen: FrozenStock = read_snapshot(bytes)?;
         let expiries = frozen.holds.iter().map(|(hold, state)| (state.until(), *hold)).collect();
         Ok(Self {
-            owner: frozen.owner,
-            counted: frozen.counted,
-            levels: frozen.levels,
+            summary: StockSummary { owner: frozen.owner, counted: frozen.counted, levels: frozen.levels },
             allocations: frozen.allocations.into_iter().collect(),
             held: frozen.holds.iter().filter(|(_, state)| state.is_held()).count(),
             holds: frozen.holds.into_iter().collect(),
@@ -298,7 +280,7 @@ impl Aggregate for StockItem {
 impl StockItem {
     #[cfg(debug_assertions)]
     fn assert_balanced_cheaply(&self) {
-        let levels = self.levels;
+        let levels = self.summary.levels;
         assert_eq!(
             levels.on_hand,
             levels.available + levels.held + levels.allocated,

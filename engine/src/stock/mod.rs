@@ -15,12 +15,16 @@ mod fold;
 mod memory;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use minicbor::{Decode, Encode};
 use strum::{IntoStaticStr, VariantNames};
 use wincode::{SchemaRead, SchemaWrite};
 
-pub use self::fold::StockItem;
+pub use self::{
+    fold::StockItem,
+    view::{HoldUnits, Movement, StockSummary},
+};
 use crate::{
     aggregate::KeyReused,
     flash_drop::Totals,

@@ -55,7 +55,7 @@ impl Given {
     }
 
     fn levels(&self) -> (u64, u64, u64, u64, u64) {
-        let StockLevels { on_hand, available, held, allocated, sold } = self.0.levels;
+        let StockLevels { on_hand, available, held, allocated, sold } = self.0.summary.levels;
         (on_hand, available, held, allocated, sold)
     }
 }

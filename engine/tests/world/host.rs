@@ -16,9 +16,11 @@ use engine::{
 
 use super::Caller;
 
-/// The results of a step of an entity: effects to deliver, and replies to callers.
+/// The results of a step of an entity: its events, effects to deliver, and replies to callers.
 #[derive(Default)]
 pub(super) struct Step {
+    /// The events, concatenated in CBOR as in the journal.
+    pub(super) events: Vec<u8>,
     pub(super) effects: Vec<Effect>,
     pub(super) told: Vec<(Caller, Outcome)>,
 }
@@ -82,6 +84,7 @@ impl<A: Entity> Hosted<A> {
             let bytes = minicbor::to_vec(&event).unwrap();
             let read: A::Event = minicbor::decode(&bytes).unwrap();
             assert_eq!(read, event, "an event reads as it was written");
+            step.events.extend_from_slice(&bytes);
             self.journal.push(bytes);
             self.live.apply(&read);
             for effect in self.live.effects(&read) {
@@ -116,7 +119,7 @@ impl<A: Entity> Host for Hosted<A> {
     fn command(&mut self, request: &Request, context: &Context, caller: Caller) -> Step {
         let command = A::command_of(request).expect("a request reaches the kind that it is for");
         match self.live.decide(command, context) {
-            Err(rejection) => Step { effects: Vec::new(), told: vec![(caller, A::outcome_of(Err(rejection)))] },
+            Err(rejection) => Step { told: vec![(caller, A::outcome_of(Err(rejection)))], ..Step::default() },
             Ok(decision) => {
                 if let Answer::Deferred(deferred) = decision.answer {
                     self.waiting.push((deferred, caller.clone()));

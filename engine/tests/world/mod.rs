@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, dead_code)]
 
 mod bank;
+pub(crate) mod crowd;
 mod host;
 pub(crate) mod shop;
 
@@ -82,6 +83,16 @@ enum Flying {
     Answer { to: EntityKey, id: EffectId, outcome: Outcome },
 }
 
+/// An accepted entry: the events of one step of an entity.
+pub(crate) struct Entry {
+    /// The key of the entity.
+    pub(crate) key: EntityKey,
+    /// The time of the step.
+    pub(crate) at: Timestamp,
+    /// The events, concatenated in CBOR.
+    pub(crate) events: Vec<u8>,
+}
+
 /// The simulation.
 pub(crate) struct World {
     /// The clock of all nodes.
@@ -98,6 +109,8 @@ pub(crate) struct World {
     pub(crate) chance: Chance,
     /// The fault rates of the network.
     pub(crate) faults: Faults,
+    /// All entries, in the order in which they were accepted.
+    pub(crate) journal: Vec<Entry>,
     entities: BTreeMap<EntityKey, Box<dyn Host>>,
     flying: Vec<Flying>,
 }
@@ -113,6 +126,7 @@ impl World {
             calls: Vec::new(),
             chance: Chance(seed),
             faults: Faults::default(),
+            journal: Vec::new(),
             entities: BTreeMap::new(),
             flying: Vec::new(),
         }
@@ -321,6 +335,9 @@ impl World {
     }
 
     fn take(&mut self, key: &EntityKey, step: Step) {
+        if !step.events.is_empty() {
+            self.journal.push(Entry { key: key.clone(), at: self.now, events: step.events });
+        }
         self.flying.extend(step.effects.into_iter().map(|effect| Flying::Ask { from: key.clone(), effect }));
         for (caller, outcome) in step.told {
             match caller {

@@ -30,6 +30,7 @@ mod flash_drop;
 mod order;
 mod position;
 mod product;
+mod rows;
 mod stock;
 #[cfg(test)]
 mod testing;
@@ -69,8 +70,8 @@ pub struct Record<'a> {
     pub events: &'a [u8],
 }
 
-/// The accepted positions of one shard from `first` to before `end`, with their records. Leadership changes and batches without
-/// entries take positions and have no record.
+/// The accepted positions of one shard from `first` to before `end`, with their records. Leadership changes and batches
+/// without entries take positions and have no record.
 #[derive(Debug, Clone)]
 pub struct RecordRange<'a> {
     /// The shard.
@@ -149,9 +150,9 @@ projections! {
     Product => products: product::Products,
     Stock => stock: stock::Stock,
     Drop => drops: flash_drop::Drops,
-    Cart => carts: cart::Carts,
-    Checkout => checkouts: checkout::Checkouts,
-    Order => orders: order::Orders,
+    Cart => carts: rows::Rows<engine::cart::CartSummary>,
+    Checkout => checkouts: rows::Rows<checkout::CheckoutRow>,
+    Order => orders: rows::Rows<engine::order::OrderView>,
 }
 
 /// Applies accepted records to the rows. Each database has exactly one: a second would find its positions moved.

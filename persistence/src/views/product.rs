@@ -3,20 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine::{
-    id::{EntityKey, VariantId},
-    product::{Change, Creation, Handle, Image, ProductEvent, SafeHtml, Status, Variant},
-    time::Timestamp,
+    id::{EntityKey, ProductId, VariantId},
+    product::{Change, ProductEvent, ProductFields, Variant},
+    view::View,
 };
 use serde_json::json;
-use sqlx::{SqliteConnection, sqlite::SqliteRow};
+use sqlx::SqliteConnection;
 
 use super::{
     JournalPosition, ProjectError, Projection, Record,
-    decode::{EventsByEntity, JournalEvent, each_event},
+    decode::{EventsByEntity, each_event},
+    rows::row_key,
 };
 use crate::sql::{
     Cell, Column, RowExt, Table, cells,
-    lists::{fold_text, variant_name, write_lowest_prices},
+    lists::{fold_text, read_fields, variant_name, write_lowest_prices},
     search,
 };
 
@@ -69,232 +70,161 @@ const TAGS: Table = Table {
     key: 3,
 };
 
-/// Projects products. A product that waits for its SKUs is not listed: only `Created` and `Changed` matter.
+/// Projects products. A product that waits for its SKUs is not listed.
 #[derive(Debug, Default)]
 pub(super) struct Products {
-    gathered: EventsByEntity<ProductEvent>,
+    events: EventsByEntity<ProductEvent>,
 }
 
-/// A product's row while events are folded into it.
+/// A product's rows while events are folded into them.
 #[derive(Debug)]
-struct Details {
-    handle: Handle,
-    title: String,
-    description: String,
-    vendor: String,
-    product_type: String,
-    tags: Vec<String>,
-    images: Vec<Image>,
-    options: Vec<String>,
-    status: Status,
-    currency: String,
-    version: u64,
+struct ProductRows {
+    fields: ProductFields,
+    variants: VariantChanges,
+}
+
+/// The changes of a product's variants. The variants themselves are not read: a product can have thousands.
+#[derive(Debug)]
+struct VariantChanges {
+    /// The ordinal of the next variant.
     next_ordinal: u64,
-    created_at: Timestamp,
-    updated_at: Timestamp,
-    /// Whether the tags, the SKUs or the searchable texts of the product changed.
-    is_found_otherwise: bool,
     removed: BTreeSet<VariantId>,
+    /// The variants to write. Each has the ordinal that it gets if it is new.
     put: BTreeMap<VariantId, (u64, Variant)>,
+    /// Whether the tags, the SKUs or the searchable texts of the product changed.
+    is_search_changed: bool,
 }
 
 impl Projection for Products {
     const TABLES: &'static [&'static str] = &["products_search", TAGS.name, VARIANTS.name, PRODUCTS.name];
 
     fn gather(&mut self, position: JournalPosition, record: &Record<'_>) -> Result<(), ProjectError> {
-        each_event(position, record, |event: ProductEvent| match event {
-            ProductEvent::Created { .. } | ProductEvent::Changed { .. } => self.gathered.keep(position, record, event),
-            ProductEvent::Asked { .. }
-            | ProductEvent::SkuAdopted { .. }
-            | ProductEvent::SkuRefused { .. }
-            | ProductEvent::Refused { .. }
-            | ProductEvent::SkuDisowned { .. } => {}
+        each_event(position, record, |event| {
+            if ProductFields::concerns(&event) {
+                self.events.keep(position, record, event);
+            }
         })
     }
 
     async fn write(&mut self, connection: &mut SqliteConnection) -> Result<(), ProjectError> {
-        let gathered = self.gathered.take();
-        if gathered.is_empty() {
+        let events = self.events.take();
+        if events.is_empty() {
             return Ok(());
         }
-        let mut details_by_drop = BTreeMap::new();
-        for row in PRODUCTS.read(connection, gathered.keys().map(row_key).collect()).await? {
-            let key = engine::id::ProductId(row.id("product")?).key(&row.parsed("tenant")?);
-            details_by_drop.insert(key, Details::read(&row)?);
+        let mut products: BTreeMap<EntityKey, Option<ProductRows>> = BTreeMap::new();
+        for row in PRODUCTS.read(connection, events.keys().map(row_key).collect()).await? {
+            let key = ProductId(row.id("product")?).key(&row.parsed("tenant")?);
+            let variants = VariantChanges::none(row.count("next_ordinal")?);
+            products.insert(key, Some(ProductRows { fields: read_fields(&row)?, variants }));
         }
-        for (key, events) in gathered {
+        for (key, events) in &events {
+            let product = products.entry(key.clone()).or_default();
             for journaled in events {
-                fold(&mut details_by_drop, &key, journaled)?;
+                fold(product, &journaled.event);
+                if product.is_none() {
+                    return Err(journaled.position.impossible("change of a product that was not created"));
+                }
             }
         }
-        write_products(connection, &details_by_drop).await?;
+        let products = products.into_iter().filter_map(|(key, product)| Some((key, product?)));
+        write_products(connection, &products.collect()).await?;
         Ok(())
     }
 
     fn discard(&mut self) {
-        self.gathered.clear();
+        self.events.clear();
     }
 }
 
-fn row_key(key: &EntityKey) -> Vec<Cell> {
-    cells![key.tenant().as_str(), key.id128().unwrap_or_default()]
-}
-
-fn fold(
-    details_by_drop: &mut BTreeMap<EntityKey, Details>,
-    key: &EntityKey,
-    journaled: JournalEvent<ProductEvent>,
-) -> Result<(), ProjectError> {
-    match journaled.event {
-        ProductEvent::Created { creation, change, processed, .. } => {
-            let mut details = Details::blank(creation, processed.at);
-            details.change(change, processed.at);
-            details_by_drop.insert(key.clone(), details);
-        }
-        ProductEvent::Changed { change, processed, .. } => {
-            let details = details_by_drop.get_mut(key);
-            let details =
-                details.ok_or_else(|| journaled.position.impossible("change of a product that was not created"))?;
-            details.change(change, processed.at);
-        }
-        _ => {}
+fn fold(product: &mut Option<ProductRows>, event: &ProductEvent) {
+    let (mut fields, mut variants) = match product.take() {
+        Some(ProductRows { fields, variants }) => (Some(fields), variants),
+        None => (None, VariantChanges::none(1)),
+    };
+    View::fold(&mut fields, event);
+    if let ProductEvent::Created { change, .. } | ProductEvent::Changed { change, .. } = event {
+        variants.apply(change);
     }
-    Ok(())
+    *product = fields.map(|fields| ProductRows { fields, variants });
 }
 
 async fn write_products(
     connection: &mut SqliteConnection,
-    details_by_drop: &BTreeMap<EntityKey, Details>,
+    changed: &BTreeMap<EntityKey, ProductRows>,
 ) -> sqlx::Result<()> {
-    let (mut products, mut removed, mut variants) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut found_otherwise, mut tags) = (Vec::new(), Vec::new());
-    for (key, details) in details_by_drop {
+    let (mut products, mut removed, mut put) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut search_changed, mut tags) = (Vec::new(), Vec::new());
+    for (key, ProductRows { fields, variants }) in changed {
         let (tenant, product) = (key.tenant(), key.id128().unwrap_or_default());
         let tenant = tenant.as_str();
-        products.push(details.cells(tenant, product));
-        removed.extend(details.removed.iter().map(|variant| cells![tenant, product, variant.0]));
-        variants.extend(details.put.values().map(|(ordinal, variant)| {
+        products.push(product_cells(tenant, product, fields, variants.next_ordinal));
+        removed.extend(variants.removed.iter().map(|variant| cells![tenant, product, variant.0]));
+        put.extend(variants.put.values().map(|(ordinal, variant)| {
             let options = json!(variant.options).to_string();
             let (sku, price) = (variant.sku.as_str(), variant.price);
             cells![tenant, product, variant.id.0, *ordinal, sku, options, price, variant.compare_at]
         }));
-        if details.is_found_otherwise {
-            found_otherwise.push(cells![tenant, product]);
-            tags.extend(details.tags.iter().map(|tag| cells![tenant, product, fold_text(tag)]));
+        if variants.is_search_changed {
+            search_changed.push(cells![tenant, product]);
+            tags.extend(fields.tags.iter().map(|tag| cells![tenant, product, fold_text(tag)]));
         }
     }
     PRODUCTS.put(connection, products).await?;
     VARIANTS.remove(connection, removed).await?;
-    VARIANTS.put(connection, variants).await?;
-    let written: Vec<Vec<Cell>> = details_by_drop.keys().map(row_key).collect();
+    VARIANTS.put(connection, put).await?;
+    let written: Vec<Vec<Cell>> = changed.keys().map(row_key).collect();
     write_lowest_prices(connection, &written).await?;
-    search::index_products(connection, &found_otherwise).await?;
-    TAGS.remove(connection, found_otherwise).await?;
+    search::index_products(connection, &search_changed).await?;
+    TAGS.remove(connection, search_changed).await?;
     TAGS.put(connection, tags).await
 }
 
-impl Details {
-    /// Returns an empty product, before the details of its creation are applied.
-    fn blank(creation: Creation, at: Timestamp) -> Self {
-        Self {
-            handle: creation.handle,
-            title: String::new(),
-            description: String::new(),
-            vendor: String::new(),
-            product_type: String::new(),
-            tags: Vec::new(),
-            images: Vec::new(),
-            options: Vec::new(),
-            status: Status::Active,
-            currency: creation.currency.code().to_owned(),
-            version: 0,
-            next_ordinal: 1,
-            created_at: at,
-            updated_at: at,
-            is_found_otherwise: true,
-            removed: BTreeSet::new(),
-            put: BTreeMap::new(),
-        }
+impl VariantChanges {
+    fn none(next_ordinal: u64) -> Self {
+        Self { next_ordinal, removed: BTreeSet::new(), put: BTreeMap::new(), is_search_changed: false }
     }
 
-    fn read(row: &SqliteRow) -> sqlx::Result<Self> {
-        Ok(Self {
-            handle: row.parsed("handle")?,
-            title: row.text("title")?,
-            description: row.text("description_html")?,
-            vendor: row.text("vendor")?,
-            product_type: row.text("product_type")?,
-            tags: row.json("tags")?,
-            images: row.json("images")?,
-            options: row.json("options")?,
-            status: row.named("status")?,
-            currency: row.text("currency")?,
-            version: row.count("version")?,
-            next_ordinal: row.count("next_ordinal")?,
-            created_at: row.time("created_at")?,
-            updated_at: row.time("updated_at")?,
-            is_found_otherwise: false,
-            removed: BTreeSet::new(),
-            put: BTreeMap::new(),
-        })
-    }
-
-    /// Applies a change as the aggregate itself would.
-    fn change(&mut self, change: Change, at: Timestamp) {
-        let Change { title, description, vendor, product_type, tags, images, options, status, removed, put } = change;
-        self.is_found_otherwise |= title.is_some() || vendor.is_some() || product_type.is_some() || tags.is_some();
-        self.is_found_otherwise |= !removed.is_empty() || !put.is_empty();
-        set(&mut self.title, title);
-        set(&mut self.description, description.map(|html: SafeHtml| html.as_str().to_owned()));
-        set(&mut self.vendor, vendor);
-        set(&mut self.product_type, product_type);
-        set(&mut self.tags, tags);
-        set(&mut self.images, images);
-        set(&mut self.options, options);
-        set(&mut self.status, status);
+    /// Applies a change as `Details::with` of the engine does: variants are removed first; a put variant replaces the
+    /// variant with its id and keeps its ordinal, or follows all others.
+    fn apply(&mut self, change: &Change) {
+        let Change { title, vendor, product_type, tags, removed, put, .. } = change;
+        self.is_search_changed |= title.is_some() || vendor.is_some() || product_type.is_some() || tags.is_some();
+        self.is_search_changed |= !removed.is_empty() || !put.is_empty();
         for variant in removed {
-            self.put.remove(&variant);
-            self.removed.insert(variant);
+            self.put.remove(variant);
+            self.removed.insert(*variant);
         }
         for variant in put {
             let next = self.next_ordinal;
             self.next_ordinal += 1;
             let ordinal = self.put.get(&variant.id).map_or(next, |(ordinal, _)| *ordinal);
-            self.put.insert(variant.id, (ordinal, variant));
+            self.put.insert(variant.id, (ordinal, variant.clone()));
         }
-        self.version += 1;
-        self.updated_at = at;
-    }
-
-    fn cells(&self, tenant: &str, product: u128) -> Vec<Cell> {
-        cells![
-            tenant,
-            product,
-            self.handle.as_str(),
-            self.title.as_str(),
-            self.description.as_str(),
-            self.vendor.as_str(),
-            fold_text(&self.vendor),
-            self.product_type.as_str(),
-            fold_text(&self.product_type),
-            json!(self.tags).to_string(),
-            json!(self.images).to_string(),
-            json!(self.options).to_string(),
-            variant_name(&self.status),
-            self.currency.as_str(),
-            self.version,
-            self.next_ordinal,
-            self.created_at.0,
-            self.updated_at.0,
-            fold_text(&self.title),
-        ]
     }
 }
 
-fn set<T>(field: &mut T, value: Option<T>) {
-    if let Some(value) = value {
-        *field = value;
-    }
+fn product_cells(tenant: &str, product: u128, fields: &ProductFields, next_ordinal: u64) -> Vec<Cell> {
+    cells![
+        tenant,
+        product,
+        fields.handle.as_str(),
+        fields.title.as_str(),
+        fields.description.as_str(),
+        fields.vendor.as_str(),
+        fold_text(&fields.vendor),
+        fields.product_type.as_str(),
+        fold_text(&fields.product_type),
+        json!(fields.tags).to_string(),
+        json!(fields.images).to_string(),
+        json!(fields.options).to_string(),
+        variant_name(&fields.status),
+        fields.currency.code(),
+        fields.version,
+        next_ordinal,
+        fields.created_at.0,
+        fields.updated_at.0,
+        fold_text(&fields.title),
+    ]
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use engine::{
     flash_drop::Totals,
     id::{DropId, EntityKey, HoldId, OrderId, ProductId, Sku, VariantId},
-    stock::{StockEvent, StockLevels},
+    stock::{HoldUnits, Movement, StockEvent, StockLevels, StockSummary},
     time::Timestamp,
 };
 use sqlx::SqliteConnection;
@@ -76,23 +76,17 @@ pub(super) struct Stock {
     gathered: EventsByEntity<StockEvent>,
 }
 
-/// The levels of one SKU while events are folded into it.
+/// The rows of one SKU while events are folded into them.
 #[derive(Debug, Default)]
-struct Shelf {
-    owner: Option<(ProductId, VariantId)>,
-    counted: bool,
-    levels: StockLevels,
+struct StockRows {
+    summary: StockSummary,
     updated_at: Timestamp,
     /// The holds that were read or created; `None` once a hold has ended.
-    holds: HashMap<HoldId, Option<Hold>>,
+    holds: HashMap<HoldId, Option<HoldUnits>>,
+    /// For each drop, the units that it has received in total, and its recorded totals.
     allocations: HashMap<DropId, (u64, Totals)>,
+    /// For each order, the units that have come back in total.
     restocked: HashMap<OrderId, u64>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Hold {
-    units: u64,
-    sold: bool,
 }
 
 /// The rows that events refer to, by the cells of their keys.
@@ -115,15 +109,14 @@ impl Projection for Stock {
         if gathered.is_empty() {
             return Ok(());
         }
-        let mut shelves = read_shelves(connection, &gathered).await?;
+        let mut items = read_rows(connection, &gathered).await?;
         for (key, events) in &gathered {
-            let shelf = shelves.entry(key.clone()).or_default();
+            let item = items.entry(key.clone()).or_default();
             for journaled in events {
-                shelf.fold(journaled).ok_or_else(|| journaled.position.impossible(UNBALANCED))?;
-                shelf.updated_at = journaled.at;
+                item.fold(journaled).ok_or_else(|| journaled.position.impossible(UNBALANCED))?;
             }
         }
-        write_shelves(connection, &shelves).await?;
+        write_rows(connection, &items).await?;
         Ok(())
     }
 
@@ -139,7 +132,7 @@ fn name(key: &EntityKey) -> (String, String) {
 
 impl ReferencedRows {
     fn of(gathered: &BTreeMap<EntityKey, Vec<JournalEvent<StockEvent>>>) -> Self {
-        let mut wanted = Self::default();
+        let mut referenced = Self::default();
         for (key, events) in gathered {
             let (tenant, sku) = name(key);
             let row = |id: u128| cells![tenant.as_str(), sku.as_str(), id];
@@ -148,186 +141,161 @@ impl ReferencedRows {
                     StockEvent::Reserved { hold, .. }
                     | StockEvent::Confirmed { hold, .. }
                     | StockEvent::Released { hold, .. }
-                    | StockEvent::Unsold { hold, .. } => wanted.holds.push(row(hold.0)),
+                    | StockEvent::Unsold { hold, .. } => referenced.holds.push(row(hold.0)),
                     StockEvent::Expired { holds, .. } => {
-                        wanted.holds.extend(holds.iter().map(|hold| row(hold.0)));
+                        referenced.holds.extend(holds.iter().map(|hold| row(hold.0)));
                     }
                     StockEvent::Allocated { drop, .. } | StockEvent::Settled { drop, .. } => {
-                        wanted.allocations.push(row(drop.0));
+                        referenced.allocations.push(row(drop.0));
                     }
-                    StockEvent::Restocked { order, .. } => wanted.restocks.push(row(order.0)),
+                    StockEvent::Restocked { order, .. } => referenced.restocks.push(row(order.0)),
                     StockEvent::Adopted { .. } | StockEvent::Disowned | StockEvent::Adjusted { .. } => {}
                 }
             }
         }
-        wanted
+        referenced
     }
 }
 
-async fn read_shelves(
+async fn read_rows(
     connection: &mut SqliteConnection,
     gathered: &BTreeMap<EntityKey, Vec<JournalEvent<StockEvent>>>,
-) -> sqlx::Result<BTreeMap<EntityKey, Shelf>> {
+) -> sqlx::Result<BTreeMap<EntityKey, StockRows>> {
     let keys = gathered.keys().map(name).map(|(tenant, sku)| cells![tenant, sku]).collect();
-    let mut shelves: BTreeMap<EntityKey, Shelf> = BTreeMap::new();
+    let mut items: BTreeMap<EntityKey, StockRows> = BTreeMap::new();
     for row in STOCK.read(connection, keys).await? {
         let owner = row.opt_id("product")?.zip(row.opt_id("variant")?);
-        let shelf = Shelf {
+        let levels = StockLevels {
+            on_hand: row.count("on_hand")?,
+            available: row.count("available")?,
+            held: row.count("held")?,
+            allocated: row.count("allocated")?,
+            sold: row.count("sold")?,
+        };
+        let summary = StockSummary {
             owner: owner.map(|(product, variant)| (ProductId(product), VariantId(variant))),
             counted: row.count("counted")? == 1,
-            levels: StockLevels {
-                on_hand: row.count("on_hand")?,
-                available: row.count("available")?,
-                held: row.count("held")?,
-                allocated: row.count("allocated")?,
-                sold: row.count("sold")?,
-            },
-            updated_at: row.time("updated_at")?,
-            ..Shelf::default()
+            levels,
         };
-        shelves.insert(row.parsed::<Sku>("sku")?.key(&row.parsed("tenant")?), shelf);
+        let item = StockRows { summary, updated_at: row.time("updated_at")?, ..StockRows::default() };
+        items.insert(row.parsed::<Sku>("sku")?.key(&row.parsed("tenant")?), item);
     }
-    let wanted = ReferencedRows::of(gathered);
-    for row in HOLDS.read(connection, wanted.holds).await? {
-        let hold = Hold { units: row.count("units")?, sold: row.count("sold")? == 1 };
-        let shelf = shelves.entry(row.parsed::<Sku>("sku")?.key(&row.parsed("tenant")?)).or_default();
-        shelf.holds.insert(HoldId(row.id("hold")?), Some(hold));
+    let referenced = ReferencedRows::of(gathered);
+    for row in HOLDS.read(connection, referenced.holds).await? {
+        let units = row.count("units")?;
+        let hold = if row.count("sold")? == 1 { HoldUnits::Sold(units) } else { HoldUnits::Held(units) };
+        let item = items.entry(row.parsed::<Sku>("sku")?.key(&row.parsed("tenant")?)).or_default();
+        item.holds.insert(HoldId(row.id("hold")?), Some(hold));
     }
-    for row in ALLOCATIONS.read(connection, wanted.allocations).await? {
+    for row in ALLOCATIONS.read(connection, referenced.allocations).await? {
         let booked =
             Totals { sold: row.count("sold")?, unsold: row.count("unsold")?, returned: row.count("returned")? };
-        let shelf = shelves.entry(row.parsed::<Sku>("sku")?.key(&row.parsed("tenant")?)).or_default();
-        shelf.allocations.insert(DropId(row.id("drop_id")?), (row.count("total")?, booked));
+        let item = items.entry(row.parsed::<Sku>("sku")?.key(&row.parsed("tenant")?)).or_default();
+        item.allocations.insert(DropId(row.id("drop_id")?), (row.count("total")?, booked));
     }
-    for row in RESTOCKS.read(connection, wanted.restocks).await? {
-        let shelf = shelves.entry(row.parsed::<Sku>("sku")?.key(&row.parsed("tenant")?)).or_default();
-        shelf.restocked.insert(OrderId(row.id("order_id")?), row.count("total")?);
+    for row in RESTOCKS.read(connection, referenced.restocks).await? {
+        let item = items.entry(row.parsed::<Sku>("sku")?.key(&row.parsed("tenant")?)).or_default();
+        item.restocked.insert(OrderId(row.id("order_id")?), row.count("total")?);
     }
-    Ok(shelves)
+    Ok(items)
 }
 
-async fn write_shelves(connection: &mut SqliteConnection, shelves: &BTreeMap<EntityKey, Shelf>) -> sqlx::Result<()> {
-    let (mut stock, mut holds, mut over) = (Vec::new(), Vec::new(), Vec::new());
+async fn write_rows(connection: &mut SqliteConnection, items: &BTreeMap<EntityKey, StockRows>) -> sqlx::Result<()> {
+    let (mut stock, mut holds, mut ended) = (Vec::new(), Vec::new(), Vec::new());
     let (mut allocations, mut restocks) = (Vec::new(), Vec::new());
-    for (key, shelf) in shelves {
+    for (key, rows) in items {
         let (tenant, sku) = name(key);
-        let (tenant, sku, levels) = (tenant.as_str(), sku.as_str(), shelf.levels);
+        let (tenant, sku, summary) = (tenant.as_str(), sku.as_str(), &rows.summary);
+        let levels = &summary.levels;
         stock.push(cells![
             tenant,
             sku,
-            shelf.owner.map(|(product, _)| product.0),
-            shelf.owner.map(|(_, variant)| variant.0),
-            shelf.counted,
+            summary.owner.map(|(product, _)| product.0),
+            summary.owner.map(|(_, variant)| variant.0),
+            summary.counted,
             levels.on_hand,
             levels.available,
             levels.held,
             levels.allocated,
             levels.sold,
-            shelf.updated_at.0,
+            rows.updated_at.0,
         ]);
-        for (hold, state) in &shelf.holds {
+        for (hold, state) in &rows.holds {
             match state {
-                Some(state) => holds.push(cells![tenant, sku, hold.0, state.units, state.sold]),
-                None => over.push(cells![tenant, sku, hold.0]),
+                Some(HoldUnits::Held(units)) => holds.push(cells![tenant, sku, hold.0, *units, false]),
+                Some(HoldUnits::Sold(units)) => holds.push(cells![tenant, sku, hold.0, *units, true]),
+                None => ended.push(cells![tenant, sku, hold.0]),
             }
         }
-        for (drop, (total, booked)) in &shelf.allocations {
+        for (drop, (total, booked)) in &rows.allocations {
             allocations.push(cells![tenant, sku, drop.0, *total, booked.sold, booked.unsold, booked.returned]);
         }
-        restocks.extend(shelf.restocked.iter().map(|(order, total)| cells![tenant, sku, order.0, *total]));
+        restocks.extend(rows.restocked.iter().map(|(order, total)| cells![tenant, sku, order.0, *total]));
     }
     STOCK.put(connection, stock).await?;
-    HOLDS.remove(connection, over).await?;
+    HOLDS.remove(connection, ended).await?;
     HOLDS.put(connection, holds).await?;
     ALLOCATIONS.put(connection, allocations).await?;
     RESTOCKS.put(connection, restocks).await
 }
 
-impl Shelf {
-    /// Applies an event as the aggregate itself would. Returns `None` if the units do not add up.
+impl StockRows {
+    /// Applies an event as the stock item itself does. Returns `None` if the units do not add up.
     fn fold(&mut self, journaled: &JournalEvent<StockEvent>) -> Option<()> {
-        let levels = &mut self.levels;
-        match &journaled.event {
-            StockEvent::Adopted { product, variant, .. } => self.owner = Some((*product, *variant)),
-            StockEvent::Disowned => self.owner = None,
-            StockEvent::Adjusted { delta, .. } => {
-                self.counted = true;
-                levels.on_hand = levels.on_hand.saturating_add_signed(*delta);
-                levels.available = levels.available.saturating_add_signed(*delta);
+        self.updated_at = journaled.at;
+        let event = &journaled.event;
+        let movement = match event {
+            StockEvent::Adopted { .. } | StockEvent::Disowned | StockEvent::Adjusted { .. } => {
+                self.summary.apply(event);
+                None
             }
             StockEvent::Allocated { drop, total } => {
-                let known = self.allocations.entry(*drop).or_default();
-                let more = total.checked_sub(known.0)?;
-                known.0 = *total;
-                move_units(&mut levels.available, &mut levels.allocated, more)?;
+                let (known, _) = self.allocations.entry(*drop).or_default();
+                Some(Movement::Allocated { known: std::mem::replace(known, *total), total: *total })
             }
-            StockEvent::Settled { drop, totals } => self.settle(*drop, *totals)?,
+            StockEvent::Settled { drop, totals } => {
+                let (_, known) = self.allocations.entry(*drop).or_default();
+                Some(Movement::Settled { known: std::mem::replace(known, *totals), totals: *totals })
+            }
             StockEvent::Reserved { hold, quantity, .. } => {
-                let units = quantity.units();
-                self.holds.insert(*hold, Some(Hold { units, sold: false }));
-                move_units(&mut levels.available, &mut levels.held, units)?;
+                self.holds.insert(*hold, Some(HoldUnits::Held(quantity.units())));
+                Some(Movement::Held(quantity.units()))
             }
             StockEvent::Confirmed { hold, .. } => {
-                if let Some(Some(known @ Hold { sold: false, .. })) = self.holds.get_mut(hold) {
-                    known.sold = true;
-                    levels.on_hand = levels.on_hand.checked_sub(known.units)?;
-                    move_units(&mut levels.held, &mut levels.sold, known.units)?;
+                let known = self.holds.get(hold).copied().flatten();
+                let movement = known.and_then(HoldUnits::confirmed);
+                if let Some(Movement::Confirmed(units)) = movement {
+                    self.holds.insert(*hold, Some(HoldUnits::Sold(units)));
                 }
+                movement
             }
-            StockEvent::Released { hold, .. } => self.release(*hold)?,
-            StockEvent::Unsold { hold, forgotten, .. } => {
-                let sold = match self.holds.insert(*hold, None) {
-                    Some(Some(Hold { units, sold: true })) => Some(units),
-                    _ => None,
-                };
-                if let Some(units) = forgotten.map(|quantity| quantity.units()).or(sold) {
-                    levels.on_hand = levels.on_hand.checked_add(units)?;
-                    move_units(&mut levels.sold, &mut levels.available, units)?;
-                }
-            }
+            StockEvent::Released { hold, .. } => self.end_hold(*hold).and_then(HoldUnits::released),
+            StockEvent::Unsold { hold, forgotten, .. } => HoldUnits::unsold(self.end_hold(*hold), *forgotten),
             StockEvent::Expired { holds, .. } => {
                 for hold in holds {
-                    self.release(*hold)?;
+                    if let Some(movement) = self.end_hold(*hold).and_then(HoldUnits::released) {
+                        self.move_units(movement)?;
+                    }
                 }
+                None
             }
             StockEvent::Restocked { order, total } => {
-                let known = self.restocked.entry(*order).or_default();
-                let more = total.checked_sub(*known)?;
-                *known = *total;
-                levels.on_hand = levels.on_hand.checked_add(more)?;
-                levels.available = levels.available.checked_add(more)?;
+                let known = self.restocked.insert(*order, *total).unwrap_or_default();
+                Some(Movement::Restocked { known, total: *total })
             }
-        }
-        Some(())
+        };
+        movement.map_or(Some(()), |movement| self.move_units(movement))
     }
 
-    /// Ends a hold. A hold that is not sold returns its units; a sold one only leaves the list of holds.
-    fn release(&mut self, hold: HoldId) -> Option<()> {
-        if let Some(Some(Hold { units, sold: false })) = self.holds.insert(hold, None) {
-            move_units(&mut self.levels.held, &mut self.levels.available, units)?;
-        }
-        Some(())
+    /// Ends a hold and returns its units, unless it had ended before.
+    fn end_hold(&mut self, hold: HoldId) -> Option<HoldUnits> {
+        self.holds.insert(hold, None).flatten()
     }
 
-    fn settle(&mut self, drop: DropId, totals: Totals) -> Option<()> {
-        let (_, booked) = self.allocations.entry(drop).or_default();
-        let sold = totals.sold.checked_sub(booked.sold)?;
-        let unsold = totals.unsold.checked_sub(booked.unsold)?;
-        let returned = totals.returned.checked_sub(booked.returned)?;
-        *booked = totals;
-        let levels = &mut self.levels;
-        levels.allocated = levels.allocated.checked_add(returned)?.checked_sub(sold)?.checked_sub(unsold)?;
-        levels.on_hand = levels.on_hand.checked_add(returned)?.checked_sub(sold)?;
-        levels.sold = levels.sold.checked_add(sold)?.checked_sub(returned)?;
-        levels.available = levels.available.checked_add(unsold)?;
+    fn move_units(&mut self, movement: Movement) -> Option<()> {
+        self.summary.levels = self.summary.levels.after(movement)?;
         Some(())
     }
-}
-
-fn move_units(from: &mut u64, to: &mut u64, units: u64) -> Option<()> {
-    *from = from.checked_sub(units)?;
-    *to = to.checked_add(units)?;
-    Some(())
 }
 
 #[cfg(test)]

@@ -98,14 +98,14 @@ impl<A: Aggregate> Actor<A> {
         Self { key, state: A::default(), commands: 0 }
     }
 
-    /// Sends a command. Its effects receive the outcomes that `elsewhere` returns. Returns `None` if the command is
+    /// Sends a command. Its effects receive the outcomes that `outcome_of` returns. Returns `None` if the command is
     /// refused.
     pub(super) fn ask(
         &mut self,
         journal: &mut Journal,
         now: Timestamp,
         command: &A::Command,
-        elsewhere: impl Fn(&Effect) -> Option<Outcome>,
+        outcome_of: impl Fn(&Effect) -> Option<Outcome>,
     ) -> Option<A::Reply> {
         self.commands += 1;
         let context = Context {
@@ -116,14 +116,14 @@ impl<A: Aggregate> Actor<A> {
             fingerprint: Fingerprint(self.commands),
         };
         let decision = self.state.decide(command, &context).ok()?;
-        self.happen(journal, now, decision.events);
+        self.apply(journal, now, decision.events);
         loop {
             let answered = self.state.outstanding().into_iter().find_map(|effect| {
-                let outcome = elsewhere(&effect)?;
+                let outcome = outcome_of(&effect)?;
                 Some(self.state.on_outcome(effect.id, &outcome, now)).filter(|events| !events.is_empty())
             });
             match answered {
-                Some(events) => self.happen(journal, now, events),
+                Some(events) => self.apply(journal, now, events),
                 None => break,
             }
         }
@@ -139,10 +139,10 @@ impl<A: Aggregate> Actor<A> {
     /// Wakes the aggregate at the time `now`.
     pub(super) fn wake(&mut self, journal: &mut Journal, now: Timestamp) {
         let events = self.state.on_wake(now);
-        self.happen(journal, now, events);
+        self.apply(journal, now, events);
     }
 
-    pub(super) fn happen(&mut self, journal: &mut Journal, now: Timestamp, events: Vec<A::Event>) {
+    pub(super) fn apply(&mut self, journal: &mut Journal, now: Timestamp, events: Vec<A::Event>) {
         if events.is_empty() {
             return;
         }
@@ -153,7 +153,7 @@ impl<A: Aggregate> Actor<A> {
     }
 }
 
-/// No effect receives an outcome.
-pub(super) fn nobody(_: &Effect) -> Option<Outcome> {
+/// Returns no outcome for any effect.
+pub(super) fn no_outcome(_: &Effect) -> Option<Outcome> {
     None
 }

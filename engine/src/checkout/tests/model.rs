@@ -369,6 +369,23 @@ impl Run {
             }
         }
         self.shop.repeat_all();
+        self.assert_summary();
+    }
+
+    /// Asserts that the events alone give what lists show of the checkout.
+    fn assert_summary(&self) {
+        let (Some(summary), Some(attempt)) = (self.shop.folded::<CheckoutSummary>(), &self.shop.state.attempt) else {
+            panic!("the checkout was started");
+        };
+        let view = attempt.view();
+        assert_eq!((summary.buyer, summary.started_at), (view.buyer, view.started_at));
+        assert_eq!(summary.state, attempt.status());
+        assert_eq!(summary.order, view.order());
+        assert_eq!(summary.problem.as_deref(), view.problem().map(CheckoutProblem::recorded_name));
+        // A refused checkout does not exist any more, and forgets its goods.
+        if summary.state != CheckoutStatus::Refused {
+            assert_eq!(summary.total, view.totals.map(|totals| totals.total));
+        }
     }
 
     /// Answers everything outstanding and lets time pass until nothing is left to do.
@@ -396,6 +413,7 @@ proptest! {
             run.step(step);
         }
         run.settle();
+        run.assert_summary();
         run.shop.repeat_all();
         let attempt = run.shop.state.attempt.clone().unwrap();
         run.targets.assert_over(&attempt, run.tampered);

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::view::View;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -59,6 +60,26 @@ fn moved(history: &[DropEvent]) -> (i64, i64) {
     })
 }
 
+/// Folds what lists show of a drop, as a projection does.
+fn shown(history: &[DropEvent]) -> Option<DropSummary> {
+    let mut view = None;
+    history.iter().filter(|event| DropSummary::concerns(event)).for_each(|event| DropSummary::fold(&mut view, event));
+    // These are not public: the drop itself keeps a refused command until all stock items have answered.
+    view.map(|drop| DropSummary { published_at: None, pending: None, ..drop })
+}
+
+/// The same from the state of the drop.
+fn summary(drop: &FlashDrop) -> Option<DropSummary> {
+    drop.existing().map(|details| DropSummary {
+        listing: details.listing.clone(),
+        items: drop.items.iter().map(|item| item.offer.clone()).collect(),
+        published_at: None,
+        created_at: details.created.at,
+        created: details.created.command_id,
+        pending: None,
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
@@ -95,7 +116,7 @@ proptest! {
                     given.when(now, next_id, DropCommand::Unsell { claim: key(k), order: OrderId(1) }).map(|_| ())
                 }
                 Step::AddUnits(more) => {
-                    let version = given.drop.details.as_ref().map_or(0, |details| details.version);
+                    let version = given.drop.details.as_ref().map_or(0, |details| details.listing.version);
                     let more = Some(units(i64::from(more)));
                     let change = ItemEdit { sku: sku("S"), add_quantity: more, quantity: None, price: None, compare_at: None };
                     let edit = DropEdit { items: vec![change], ..DropEdit::default() };
@@ -136,6 +157,8 @@ proptest! {
             }
             let state = |drop: &FlashDrop| (drop.to_snapshot().unwrap(), drop.wake_at(), drop.by_email.clone());
             prop_assert_eq!(state(&folded), state(&given.drop), "state = fold(events)");
+            let shown = shown(&given.history).filter(|drop| drop.listing.phase != Phase::Void);
+            prop_assert_eq!(shown, summary(&given.drop), "the events alone give what lists show");
             let (_, held, sold, _) = given.numbers();
             prop_assert_eq!(moved(&given.history), (held as i64, sold as i64), "events say by themselves what they move");
         }

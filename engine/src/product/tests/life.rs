@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::view::View;
 
 /// One step of a random sequence: a command with a few small names, or an answer of a stock item.
 #[derive(Debug, Clone)]
@@ -85,6 +86,11 @@ proptest! {
         let mut shop = Shop::default();
         for (number, step) in steps.into_iter().enumerate() {
             take(&mut shop, number as u128, step);
+            let mut fields = None;
+            let events = shop.history.iter().filter(|event| ProductFields::concerns(event));
+            events.for_each(|event| ProductFields::fold(&mut fields, event));
+            let own = shop.product.details.as_ref().map(|details| details.fields.clone());
+            prop_assert_eq!(fields, own, "the events alone give the fields");
             if number == cut {
                 let bytes = shop.product.to_snapshot().unwrap();
                 shop.product = Product::thaw(&bytes).unwrap();

@@ -1,31 +1,15 @@
 //! Lists of checkouts.
 
 use engine::{
+    checkout::CheckoutStatus,
     id::{CheckoutId, OrderId, SubjectId, TenantId},
     money::Money,
     time::Timestamp,
 };
-use serde::{Deserialize, Serialize};
 use sqlx::{QueryBuilder, Row, Sqlite, sqlite::SqliteRow};
 
 use super::{push_subjects, variant_name};
 use crate::sql::{List, Page, PageRequest, ReadSide, RowExt, StoreError};
-
-/// The status of a checkout, without its details.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CheckoutStatus {
-    /// In progress.
-    Pending,
-    /// The buyer has to pass a challenge.
-    RequiresAction,
-    /// Paid.
-    Completed,
-    /// Failed. Nothing of the checkout remains.
-    Failed,
-    /// Refused before it began. No list shows it.
-    Refused,
-}
 
 /// A checkout in a list. Its lines and the buyer's next action are available from the checkout itself.
 #[derive(Debug, Clone, PartialEq)]

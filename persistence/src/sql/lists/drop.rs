@@ -1,8 +1,8 @@
 //! Lists of drops.
 
 use engine::{
-    flash_drop::{DropState, Terms},
-    id::{DropId, ProductId, Sku, SubjectId, TenantId},
+    flash_drop::{DropState, DropSummary, ItemOffer, Listing, Phase, Terms},
+    id::{CommandId, DropId, ProductId, SubjectId, TenantId},
     quantity::Quantity,
     time::Timestamp,
 };
@@ -36,39 +36,13 @@ pub struct ListedDrop {
     /// The terms set by the merchant.
     pub terms: Terms,
     /// The items for sale.
-    pub items: Vec<ListedItem>,
-    /// The phase set by the merchant.
-    pub phase: ListedDropPhase,
+    pub items: Vec<ItemOffer>,
+    /// The phase. For the effect of time, see [`ListedDrop::state_at`].
+    pub phase: Phase,
     /// The version, raised by each of the merchant's edits.
     pub version: u64,
     /// The time of creation.
     pub created_at: Timestamp,
-}
-
-/// The phase of a drop as set by the merchant. For the effect of time, see [`ListedDrop::state_at`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ListedDropPhase {
-    /// Not published.
-    Draft,
-    /// Published at this instant.
-    Published(Timestamp),
-    /// Ended, by its time or by the merchant.
-    Ended,
-    /// Cancelled.
-    Cancelled,
-}
-
-/// An item of a drop as its row stores it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ListedItem {
-    /// The SKU for sale.
-    pub sku: Sku,
-    /// The price, in minor units of the drop's currency.
-    pub price: i64,
-    /// The price elsewhere, in minor units of the drop's currency.
-    pub compare_at: Option<i64>,
-    /// The number of units that the merchant wants to sell.
-    pub quantity: u64,
 }
 
 /// The phase of a drop as its row stores it.
@@ -83,26 +57,27 @@ pub(crate) enum DropPhase {
     Void,
 }
 
+impl From<Phase> for DropPhase {
+    fn from(phase: Phase) -> Self {
+        match phase {
+            Phase::Draft => Self::Draft,
+            Phase::Published(_) => Self::Published,
+            Phase::Ended => Self::Ended,
+            Phase::Cancelled => Self::Cancelled,
+            Phase::Void => Self::Void,
+        }
+    }
+}
+
 impl ListedDrop {
     /// Returns the time from which claims are accepted, if known.
     pub fn starts_at(&self) -> Option<Timestamp> {
-        match (self.terms.starts_at, self.phase) {
-            (Some(at), _) => Some(at),
-            (None, ListedDropPhase::Published(at)) => Some(at),
-            (None, _) => None,
-        }
+        self.phase.starts_at(&self.terms)
     }
 
     /// Returns the state at `now`, as far as the list knows: a drop that is `Open` here may be sold out.
     pub fn state_at(&self, now: Timestamp) -> DropState {
-        match self.phase {
-            ListedDropPhase::Draft => DropState::Draft,
-            ListedDropPhase::Ended => DropState::Ended,
-            ListedDropPhase::Cancelled => DropState::Cancelled,
-            ListedDropPhase::Published(_) if now >= self.terms.ends_at => DropState::Ended,
-            ListedDropPhase::Published(_) if self.starts_at().is_some_and(|start| now < start) => DropState::Scheduled,
-            ListedDropPhase::Published(_) => DropState::Open,
-        }
+        self.phase.state_at(&self.terms, now)
     }
 }
 
@@ -197,27 +172,34 @@ impl ReadSide {
 }
 
 fn read_drop(row: &SqliteRow) -> sqlx::Result<ListedDrop> {
-    let items: Vec<ListedItem> = row.json("items")?;
-    let phase = match (row.named("phase")?, row.opt_time("published_at")?) {
-        (DropPhase::Published, Some(at)) => ListedDropPhase::Published(at),
+    let DropSummary { listing: Listing { terms, phase, version }, items, created_at, .. } = read_summary(row)?;
+    // Items that an edit removed, or that never got their units, are not shown.
+    let items = items.into_iter().filter(|item| item.quantity > 0).collect();
+    Ok(ListedDrop { id: DropId(row.id("drop_id")?), terms, items, phase, version, created_at })
+}
+
+/// Reads all columns of a drop but its key.
+pub(crate) fn read_summary(row: &SqliteRow) -> sqlx::Result<DropSummary> {
+    let published_at = row.opt_time("published_at")?;
+    let phase = match (row.named("phase")?, published_at) {
+        (DropPhase::Draft, _) => Phase::Draft,
+        (DropPhase::Published, Some(at)) => Phase::Published(at),
         (DropPhase::Published, None) => return Err(damaged("published_at", "missing")),
-        (DropPhase::Ended, _) => ListedDropPhase::Ended,
-        (DropPhase::Cancelled, _) => ListedDropPhase::Cancelled,
-        (DropPhase::Draft | DropPhase::Void, _) => ListedDropPhase::Draft,
+        (DropPhase::Ended, _) => Phase::Ended,
+        (DropPhase::Cancelled, _) => Phase::Cancelled,
+        (DropPhase::Void, _) => Phase::Void,
     };
-    Ok(ListedDrop {
-        id: DropId(row.id("drop_id")?),
-        terms: read_terms(row)?,
-        // Items that an edit removed, or that never got their units, are not shown.
-        items: items.into_iter().filter(|item| item.quantity > 0).collect(),
-        phase,
-        version: row.count("version")?,
+    Ok(DropSummary {
+        listing: Listing { terms: read_terms(row)?, phase, version: row.count("version")? },
+        items: row.json("items")?,
+        published_at,
         created_at: row.time("created_at")?,
+        created: CommandId(row.id("created_command")?),
+        pending: row.opt_id("pending_command")?.map(CommandId),
     })
 }
 
-/// Reads the terms of a drop.
-pub(crate) fn read_terms(row: &SqliteRow) -> sqlx::Result<Terms> {
+fn read_terms(row: &SqliteRow) -> sqlx::Result<Terms> {
     let per_buyer_max = Quantity::new(i64::from(row.count32("per_buyer_max")?));
     Ok(Terms {
         title: row.text("title")?,

@@ -11,14 +11,15 @@ mod sitemap;
 mod sort;
 mod stock;
 
+pub use engine::checkout::CheckoutStatus;
 use engine::{id::SubjectId, text::nfc};
 use serde::Serialize;
 use sqlx::{QueryBuilder, Sqlite};
 
 pub use self::{
     cart::UNCHANGED_CARTS_MAX,
-    checkout::{CheckoutStatus, ListedCheckout},
-    drop::{DROPS_OF_BUYER_MAX, DropFilter, ListedDrop, ListedDropPhase, ListedItem},
+    checkout::ListedCheckout,
+    drop::{DROPS_OF_BUYER_MAX, DropFilter, ListedDrop},
     order::{OrderFilter, OrderSearch},
     product::{ListedProduct, ProductFilter},
     product_summary::{PAGE_BYTES_MAX, ProductSummary, VARIANTS_LISTED_MAX, VariantSummary},
@@ -28,9 +29,9 @@ pub use self::{
 };
 pub(crate) use self::{
     checkout::read_total,
-    drop::{DropPhase, crowd_bucket, read_terms},
+    drop::{DropPhase, crowd_bucket, read_summary},
     order::{read_order, search_of, write_lines},
-    product::write_lowest_prices,
+    product::{read_fields, write_lowest_prices},
 };
 
 /// Returns text in the form that filters compare: without case and surrounding white space.

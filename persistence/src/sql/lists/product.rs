@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use engine::{
     id::{ProductId, Sku, TenantId, VariantId},
-    money::{Currency, Money},
-    product::{OptionView, ProductView, SafeHtml, Status, VariantView},
+    money::Currency,
+    product::{ProductFields, ProductView, SafeHtml, Status, Variant, VariantView},
 };
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, sqlite::SqliteRow};
 
@@ -190,24 +190,22 @@ async fn read_products(
 }
 
 fn read_product(row: &SqliteRow, variants: &[(u64, SqliteRow)]) -> sqlx::Result<ProductView> {
-    let currency = row.parsed("currency")?;
-    let money = |amount| Money { amount, currency };
     let read_variant = |(_, row): &(u64, SqliteRow)| {
-        let options: Vec<String> = row.json("options")?;
-        Ok(VariantView {
+        Ok(Variant {
             id: VariantId(row.id("variant")?),
             sku: row.parsed("sku")?,
-            title: options.join(" / "),
-            options,
-            price: money(row.try_get("price")?),
-            compare_at: row.try_get::<Option<i64>, _>("compare_at")?.map(money),
+            options: row.json("options")?,
+            price: row.try_get("price")?,
+            compare_at: row.try_get("compare_at")?,
         })
     };
     let variants = variants.iter().map(read_variant).collect::<sqlx::Result<Vec<_>>>()?;
-    let names: Vec<String> = row.json("options")?;
-    let options = names.into_iter().enumerate().map(|(index, name)| option_view(name, index, &variants));
-    Ok(ProductView {
-        id: ProductId(row.id("product")?),
+    Ok(read_fields(row)?.with_variants(ProductId(row.id("product")?), variants))
+}
+
+/// Reads the fields of a product.
+pub(crate) fn read_fields(row: &SqliteRow) -> sqlx::Result<ProductFields> {
+    Ok(ProductFields {
         handle: row.parsed("handle")?,
         title: row.text("title")?,
         description: read_html(&row.text("description_html")?)?,
@@ -215,24 +213,13 @@ fn read_product(row: &SqliteRow, variants: &[(u64, SqliteRow)]) -> sqlx::Result<
         product_type: row.text("product_type")?,
         tags: row.json("tags")?,
         images: row.json("images")?,
-        options: options.collect(),
+        options: row.json("options")?,
         status: row.named("status")?,
-        currency,
+        currency: row.parsed("currency")?,
         version: row.count("version")?,
-        variants,
         created_at: row.time("created_at")?,
         updated_at: row.time("updated_at")?,
     })
-}
-
-fn option_view(name: String, index: usize, variants: &[VariantView]) -> OptionView {
-    let mut values: Vec<String> = Vec::new();
-    for value in variants.iter().filter_map(|variant| variant.options.get(index)) {
-        if !values.contains(value) {
-            values.push(value.clone());
-        }
-    }
-    OptionView { name, values }
 }
 
 /// Reads HTML from an event, which was sanitised before. Decoding it does not sanitise it again.

@@ -1,9 +1,9 @@
 #![allow(clippy::unwrap_used)]
 
 use engine::{
-    checkout::{CheckoutProblem, CheckoutTerms, Details as Beginning, Source, Totals},
+    checkout::{CheckoutProblem, CheckoutStatus, CheckoutTerms, Details as Beginning, Source, Totals},
     id::{CartId, CommandId, ContactId, EmailHash, Fingerprint},
-    money::Currency,
+    money::{Currency, Money},
     processed_commands::ProcessedCommand,
 };
 

@@ -3,8 +3,10 @@
 use engine::{
     aggregate::{Answer, Context, Decision},
     effect::{Effect, Outcome, Request},
-    flash_drop::{Audience, DropCommand, DropReply, DropState, DropView, FlashDrop, ItemEdit},
-    id::{ClaimId, Fingerprint, OrderId, Sku, SubjectId},
+    flash_drop::{
+        Audience, DropCommand, DropEdit, DropReply, DropState, DropView, FlashDrop, ItemEdit, ItemTerms, Phase, Terms,
+    },
+    id::{ClaimId, CommandId, Fingerprint, OrderId, Sku, SubjectId},
     money::Currency,
     order::OrderEvent,
     quantity::Quantity,
@@ -17,7 +19,7 @@ use super::{
 };
 use crate::sql::{
     Limit, PageRequest,
-    lists::{DropFilter, ListedDrop, ListedDropPhase},
+    lists::{DropFilter, ListedDrop},
     testing::{subject, tenant},
 };
 
@@ -146,8 +148,8 @@ async fn a_row_equals_the_drops_view_after_every_event() {
     let new = ItemEdit { quantity: Some(5), add_quantity: None, ..add("pot", Some(9_900)) };
     let take_out = ItemEdit { sku: sku("cup"), add_quantity: None, quantity: Some(0), price: None, compare_at: None };
     let with_items = |items: Vec<ItemEdit>| DropEdit { items, ..DropEdit::default() };
-    type Elsewhere = fn(&Effect) -> Option<Outcome>;
-    let steps: [(u64, DropCommand, Elsewhere, u64); 8] = [
+    type Outcomes = fn(&Effect) -> Option<Outcome>;
+    let steps: [(u64, DropCommand, Outcomes, u64); 8] = [
         (10, create_command("acme", drop, "Tea", true), rich, 1),
         (20, edit(1, retitled), rich, 2),
         (30, DropCommand::Publish, poor, 2),
@@ -176,7 +178,7 @@ async fn a_drop_that_ends_by_its_time_has_the_same_version() {
     actor.wake(&mut world.journal, now);
     world.project().await.unwrap();
     let listed = world.read_side().drop_details(&tenant("acme"), DropId(7)).await.unwrap().unwrap();
-    assert_eq!((listed.phase, listed.version), (ListedDropPhase::Ended, 1));
+    assert_eq!((listed.phase, listed.version), (Phase::Ended, 1));
     assert_same(&listed, &view(&actor, now).unwrap(), now);
 }
 

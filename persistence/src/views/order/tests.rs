@@ -16,7 +16,10 @@ use engine::{
 };
 
 use super::{
-    super::testing::{Actor, World, nobody},
+    super::{
+        ProjectError,
+        testing::{Actor, World, no_outcome},
+    },
     *,
 };
 use crate::sql::{
@@ -114,7 +117,7 @@ async fn a_row_equals_the_orders_view_after_every_event() {
         for (at, command) in (100u64..).zip(placing.iter().chain(life)) {
             order.ask(&mut world.journal, Timestamp(at), command, obliging).unwrap();
             world.project().await.unwrap();
-            let reply = order.ask(&mut world.journal, Timestamp(at), &OrderCommand::View { viewer: None }, nobody);
+            let reply = order.ask(&mut world.journal, Timestamp(at), &OrderCommand::View { viewer: None }, no_outcome);
             let Some(OrderReply::Order(truth)) = reply else { panic!("{reply:?}") };
             let row = world.read_side().order(&acme, id).await.unwrap();
             assert_eq!(row.as_ref(), Some(&*truth), "after {command:?}");
@@ -131,11 +134,11 @@ async fn orders_are_listed_for_their_buyer_and_for_the_vendor() {
     let mut world = World::new().await;
     let (ada, guest, eve) = (subject("ada"), subject("guest"), subject("eve"));
     for (n, buyer) in [(1, ada), (2, eve), (3, guest), (4, ada)] {
-        actor("acme", n).ask(&mut world.journal, Timestamp(100 + n), &place("acme", n, buyer), nobody).unwrap();
+        actor("acme", n).ask(&mut world.journal, Timestamp(100 + n), &place("acme", n, buyer), no_outcome).unwrap();
     }
     let mut paid = actor("bolt", 5);
-    paid.ask(&mut world.journal, Timestamp(100), &place("bolt", 5, ada), nobody).unwrap();
-    paid.ask(&mut world.journal, Timestamp(100), &OrderCommand::MarkPaid, nobody).unwrap();
+    paid.ask(&mut world.journal, Timestamp(100), &place("bolt", 5, ada), no_outcome).unwrap();
+    paid.ask(&mut world.journal, Timestamp(100), &OrderCommand::MarkPaid, no_outcome).unwrap();
     world.project().await.unwrap();
 
     let of = |buyers: &[SubjectId]| OrderFilter { buyer: Some(buyers.to_vec()), ..OrderFilter::default() };
@@ -162,7 +165,7 @@ async fn pages_of_orders_follow_each_other() {
     let acme = tenant("acme");
     for n in 1..=7 {
         let at = Timestamp(100 + n / 3);
-        actor("acme", n).ask(&mut world.journal, at, &place("acme", n, subject("ada")), nobody).unwrap();
+        actor("acme", n).ask(&mut world.journal, at, &place("acme", n, subject("ada")), no_outcome).unwrap();
     }
     world.project().await.unwrap();
     let mut page = PageRequest { limit: Limit::new(2).unwrap(), after: None };
@@ -188,7 +191,7 @@ async fn a_page_of_orders_has_a_bound_of_lines_and_goes_on() {
         let OrderCommand::Place { lines, .. } = &mut command else { panic!("{command:?}") };
         let line = OrderLine { quantity: Quantity::new(1).unwrap(), unit_price: usd(28), ..lines[1].clone() };
         *lines = vec![line; 100];
-        actor("acme", n).ask(&mut world.journal, Timestamp(100 + n), &command, nobody).unwrap();
+        actor("acme", n).ask(&mut world.journal, Timestamp(100 + n), &command, no_outcome).unwrap();
     }
     world.project().await.unwrap();
     let page = |after| PageRequest { limit: Limit::new(200).unwrap(), after };
@@ -203,7 +206,7 @@ async fn a_page_of_orders_has_a_bound_of_lines_and_goes_on() {
 async fn orders_are_found_by_number_and_by_what_was_bought() {
     let mut world = World::new().await;
     for n in [7, 12] {
-        actor("acme", n).ask(&mut world.journal, Timestamp(n), &place("acme", n, subject("ada")), nobody).unwrap();
+        actor("acme", n).ask(&mut world.journal, Timestamp(n), &place("acme", n, subject("ada")), no_outcome).unwrap();
     }
     world.project().await.unwrap();
     let search = |words: &str, number| OrderFilter {
@@ -221,7 +224,7 @@ async fn orders_are_found_by_number_and_by_what_was_bought() {
 #[tokio::test]
 async fn an_order_is_found_by_its_number_within_its_tenant() {
     let mut world = World::new().await;
-    actor("acme", 12).ask(&mut world.journal, Timestamp(1), &place("acme", 12, subject("ada")), nobody).unwrap();
+    actor("acme", 12).ask(&mut world.journal, Timestamp(1), &place("acme", 12, subject("ada")), no_outcome).unwrap();
     world.project().await.unwrap();
     let found = world.read_side().order_by_number(&tenant("acme"), 12).await.unwrap();
     assert_eq!(found.map(|order| order.id), Some(OrderId(12)));

@@ -6,13 +6,15 @@ use engine::{
     kinds::Kind,
     money::Currency,
     product::{
-        ImageEdit, NewProduct, NewVariant, Product, ProductCommand, ProductEdit, ProductReply, ProductView, VariantEdit,
+        Handle, ImageEdit, NewProduct, NewVariant, Product, ProductCommand, ProductEdit, ProductReply, ProductView,
+        SafeHtml, Status, VariantEdit,
     },
     stock::{StockChange, StockCommand, StockRejection, StockReply},
+    time::Timestamp,
 };
 
 use super::{
-    super::testing::{Actor, Journal, World, nobody},
+    super::testing::{Actor, Journal, World, no_outcome},
     *,
 };
 use crate::sql::{
@@ -72,7 +74,7 @@ fn create(journal: &mut Journal, tenant: &TenantId, new: NewProduct, at: u64) ->
 }
 
 fn view(actor: &mut Actor<Product>, journal: &mut Journal) -> ProductView {
-    match actor.ask(journal, Timestamp(0), &ProductCommand::View, nobody).unwrap() {
+    match actor.ask(journal, Timestamp(0), &ProductCommand::View, no_outcome).unwrap() {
         ProductReply::Product(view) => (*view).clone(),
         other => panic!("{other:?}"),
     }
@@ -250,9 +252,9 @@ async fn stock_shows_on_each_variant() {
     let mut stock = Actor::<engine::stock::StockItem>::new(middle.sku.key(&acme));
     let adopt =
         StockCommand::Adopt { tenant: acme.clone(), sku: middle.sku.clone(), product: product.id, variant: middle.id };
-    stock.ask(&mut world.journal, Timestamp(1), &adopt, nobody).unwrap();
+    stock.ask(&mut world.journal, Timestamp(1), &adopt, no_outcome).unwrap();
     let delivery = StockCommand::Adjust { change: StockChange::By(3), reason: "delivery".to_owned() };
-    stock.ask(&mut world.journal, Timestamp(1), &delivery, nobody).unwrap();
+    stock.ask(&mut world.journal, Timestamp(1), &delivery, no_outcome).unwrap();
     world.project().await.unwrap();
     let listed = world.read_side().product(&acme, product.id).await.unwrap().unwrap();
     assert_eq!(listed.in_stock, [false, true, false]);
@@ -273,7 +275,7 @@ async fn a_sku_leads_to_the_variant_that_the_inventory_counts_it_for() {
         let (product, variant) = (owner.id, owner.variants[0].id);
         let mut stock = Actor::<engine::stock::StockItem>::new(contested.key(&acme));
         let adopt = StockCommand::Adopt { tenant: acme.clone(), sku: contested.clone(), product, variant };
-        stock.ask(&mut world.journal, Timestamp(1), &adopt, nobody).unwrap();
+        stock.ask(&mut world.journal, Timestamp(1), &adopt, no_outcome).unwrap();
         world.project().await.unwrap();
         let found = world.read_side().variant_of_sku(&acme, &contested).await.unwrap();
         assert_eq!(found, Some((product, variant)));

@@ -10,7 +10,7 @@ use engine::{
 use super::{
     super::{
         decode::each_event,
-        testing::{Actor, World, nobody},
+        testing::{Actor, World, no_outcome},
     },
     *,
 };
@@ -113,7 +113,7 @@ async fn rows_equal_the_views_of_the_stock_items() {
             now = now.plus_ms(dice.roll(40));
             let n = dice.roll(actors.len() as u64);
             let next = command(&mut dice, &acme, n, now, &mut pasts[n as usize]);
-            actors[n as usize].ask(&mut world.journal, now, &next, nobody);
+            actors[n as usize].ask(&mut world.journal, now, &next, no_outcome);
             actors.iter_mut().for_each(|actor| actor.wake(&mut world.journal, now));
         }
         world.project().await.unwrap();
@@ -145,9 +145,9 @@ async fn stock_is_read_page_by_page_and_tenant_by_tenant() {
                 product: ProductId(1),
                 variant: VariantId(2),
             };
-            actor.ask(&mut world.journal, Timestamp(1), &first, nobody);
+            actor.ask(&mut world.journal, Timestamp(1), &first, no_outcome);
             let change = StockCommand::Adjust { change: StockChange::By(units), reason: "delivery".to_owned() };
-            actor.ask(&mut world.journal, Timestamp(2), &change, nobody);
+            actor.ask(&mut world.journal, Timestamp(2), &change, no_outcome);
         }
     }
     world.project().await.unwrap();
