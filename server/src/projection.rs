@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stretch_begins_where_its_shard_stood() {
+    fn a_range_begins_at_the_next_position_of_its_shard() {
         let key = DropId(1).key(&TenantId::new("demo").unwrap());
         let accepted = |shard, position| Accepted {
             shard,

@@ -8,7 +8,7 @@ use futures::StreamExt;
 use persistence::views::{POSITIONS_PER_APPLY_MAX, ProjectError, Projector};
 use streaming::{Batch, Journal, JournalError, Position, ShardId};
 
-use crate::projection::stretches;
+use crate::projection::ranges;
 
 /// A replay that did not complete.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +53,7 @@ pub(crate) async fn replay(
             let taken = next - before.get(&shard).copied().unwrap_or_default();
             if taken as usize >= POSITIONS_PER_APPLY_MAX || next == end {
                 let reached = Reached { shard, next };
-                projector.apply(&stretches(&before, &records, &[reached])).await?;
+                projector.apply(&ranges(&before, &records, &[reached])).await?;
                 before.insert(shard, next);
                 records.clear();
                 progress(taken);

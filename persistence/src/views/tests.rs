@@ -97,7 +97,7 @@ async fn leadership_changes_take_positions_and_have_no_records() {
 }
 
 #[tokio::test]
-async fn several_stretches_of_a_shard_follow_each_other() {
+async fn several_ranges_of_a_shard_follow_each_other() {
     let mut world = World::new().await;
     let journal = deliveries(1, "tea", 6);
     let ranges = [journal.range(0, 2), journal.range(2, 5), journal.range(5, 6)];
