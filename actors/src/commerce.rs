@@ -174,15 +174,15 @@ impl Commerce {
         }
     }
 
-    /// The leadership that is responsible for a key. Waits for one if there is none now.
+    /// The leadership that is responsible for a key. Waits for one if the node is about to lead the shard.
     async fn leader(&self, key: &EntityKey, deadline: Instant) -> Result<Arc<Leader>, Unanswered> {
-        let current = &self.node.shard_of(key).current;
-        if let Some(leader) = current.get_active() {
+        let shard = self.node.shard_of(key);
+        if let Some(leader) = shard.current.get_active() {
             return Ok(leader);
         }
         // On the heap, like everything that a command seldom needs: a caller's future is moved several times.
-        let wait_for_leader = Box::pin(tokio::time::timeout_at(deadline, current.wait_for_leader())).await;
-        wait_for_leader.map_err(|_| Unanswered::Unavailable)
+        let leader = Box::pin(tokio::time::timeout_at(deadline, shard.leader())).await;
+        leader.ok().flatten().ok_or(Unanswered::Unavailable)
     }
 
     async fn hand_over<A: Entity>(

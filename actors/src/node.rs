@@ -207,6 +207,8 @@ pub struct Node {
 
 /// The pause before a projector that panicked starts again.
 const PROJECTOR_PAUSE: Duration = Duration::from_secs(5);
+/// The pause before a node that starts looks again whether a shard has a leader.
+const LEADER_POLL: Duration = Duration::from_millis(100);
 /// The maximum duration of a start. A log of gigabytes is read in seconds; a longer start is a fault for an operator.
 const START_MAX: Duration = Duration::from_secs(600);
 
@@ -249,7 +251,10 @@ impl Node {
         }
         let all_led = async {
             for shard in handles {
-                shard.current.wait_for_leader().await;
+                // `None`: it cannot lead, and reports why to `fatal`; or another node has just fenced it.
+                while shard.leader().await.is_none() {
+                    tokio::time::sleep(LEADER_POLL).await;
+                }
             }
         };
         tokio::select! {

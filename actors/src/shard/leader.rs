@@ -27,7 +27,7 @@ use streaming::{Accepted, Entry, ShardId};
 use tokio::sync::{OnceCell, mpsc};
 use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 
-use super::{loading::LoadError, supervisor::ShardMessage};
+use super::{loading::LoadError, message::ShardMessage};
 use crate::{
     agenda::Agenda,
     effects::{EffectsUnderWay, dispatch},
@@ -135,7 +135,7 @@ pub struct Leader {
 }
 
 /// The state that a leadership starts with.
-pub(super) struct Recovered {
+pub(crate) struct Recovered {
     pub(super) agenda: Vec<(EntityKey, Timestamp)>,
     pub(super) newest_ms: u64,
     pub(super) accepted: u64,

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use engine::{id::EntityKey, time::Timestamp};
 use futures::StreamExt;
 use persistence::snapshots::SnapshotStoreError;
-use streaming::{Entry, Journal, JournalError, Leadership, Position, ShardId};
+use streaming::{Entry, Journal, JournalError, Lead, Position, ShardId};
 
 use super::{
     checkpoint::{CheckpointFault, CheckpointForm},
@@ -78,14 +78,16 @@ impl LeadershipError {
     }
 }
 
-/// Acquires the leadership of a shard and reads everything before its Lead.
-pub(super) async fn lead(
+/// Reads everything before the Lead of a leadership whose first batch will have position `next`. `since`: when the node
+/// began to acquire the leadership.
+pub(super) async fn recover(
     node: &NodeShared,
     shard: ShardId,
-) -> Result<(Box<dyn Leadership>, Recovered), LeadershipError> {
-    let started = std::time::Instant::now();
-    let leadership = node.journal.acquire_leadership(shard, &node.name).await?;
-    let (epoch, at) = (leadership.lead().epoch, leadership.lead().at);
+    lead: Lead,
+    next: Position,
+    since: std::time::Instant,
+) -> Result<Recovered, LeadershipError> {
+    let Lead { epoch, at, .. } = lead;
     // Only after the Lead counts: from here on the log before it is final.
     let checkpoint = newest_checkpoint(node, shard).await?;
     if checkpoint.position > at.0 {
@@ -96,13 +98,13 @@ pub(super) async fn lead(
     let mut recovered_state = read_tail(node.journal.as_ref(), shard, checkpoint, at).await?;
     recovered_state.tail_from = tail_from;
     // The Lead itself takes a position, so the first batch of this leadership comes after it.
-    recovered_state.accepted = leadership.next().0;
+    recovered_state.accepted = next.0;
     assert!(recovered_state.accepted > at.0, "the Lead itself takes a position");
     let (tail_entries, elapsed_ms) =
-        (recovered_state.recovered.values().map(Vec::len).sum::<usize>(), started.elapsed().as_millis() as u64);
-    metrics::histogram!("fusion_recovery_seconds").record(started.elapsed().as_secs_f64());
+        (recovered_state.recovered.values().map(Vec::len).sum::<usize>(), since.elapsed().as_millis() as u64);
+    metrics::histogram!("fusion_recovery_seconds").record(since.elapsed().as_secs_f64());
     tracing::info!(%shard, %epoch, %at, tail_entries, elapsed_ms, "shard leading");
-    Ok((leadership, recovered_state))
+    Ok(recovered_state)
 }
 
 /// Reads the newest usable checkpoint. An unusable one is logged as an error and skipped: the tail of the checkpoint

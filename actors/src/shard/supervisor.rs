@@ -1,5 +1,5 @@
-//! The actor that owns a shard: acquires leadership, recovers when it is lost, and quarantines entities that keep
-//! failing.
+//! The actor that owns a shard: acquires leadership, gives it up or recovers when it is lost, and quarantines entities
+//! that keep failing.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -8,19 +8,23 @@ use std::{
     time::Duration,
 };
 
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use engine::{id::EntityKey, time::Timestamp};
 use futures::FutureExt;
-use parking_lot::RwLock;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
-use streaming::ShardId;
+use streaming::{Leadership, ShardId};
 use tokio::{
-    sync::{Notify, mpsc, oneshot},
-    task::JoinHandle,
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+    time::Instant,
 };
 
 use super::{
-    leader::{CommitOutcome, Leader, MailboxError, Proposal},
-    recovery::{LeadershipError, lead},
+    agenda_keeper::keep_agenda,
+    leader::{CommitOutcome, Leader, Proposal, Recovered},
+    leadership::{Current, LeaderState},
+    message::{Ended, ShardMessage},
+    recovery::{LeadershipError, recover},
     writer,
 };
 use crate::node::NodeShared;
@@ -31,95 +35,55 @@ const FAILURES_MAX: usize = 3;
 const QUARANTINE_WINDOW_MS: u64 = 60_000;
 /// The pause before leadership is acquired again after a failure.
 const LEADERSHIP_RETRY: Duration = Duration::from_millis(100);
+/// How long a shard stays a follower after a newer leader fenced it, whatever its callers need. Twice as long each time,
+/// up to [`STANDBY_MAX`]: two nodes that both have callers for a shard take it from each other ever more seldom.
+const STANDBY_MIN: Duration = Duration::from_secs(1);
+/// See [`STANDBY_MIN`].
+const STANDBY_MAX: Duration = Duration::from_secs(300);
+/// A leadership that lasts so long shows that no other node wants the shard. Longer than [`STANDBY_MAX`], which is how
+/// long the leadership of a node lasts whose rival waits.
+const UNDISPUTED: Duration = Duration::from_secs(2 * STANDBY_MAX.as_secs());
 /// The interval between two searches for idle entities.
 const TICK: Duration = Duration::from_secs(5);
-/// The pause before a wake that did not reach its entity is tried again.
-const WAKE_RETRY_MS: u64 = 100;
-/// The maximum number of wakes delivered at once; more wait for the next round.
-const WAKES_AT_ONCE: usize = 1_024;
-
-/// A message to a shard's actor.
-pub enum ShardMessage {
-    /// Acquire leadership. First sent when all shards of the node are known: a leader sends requests to other shards.
-    AcquireLeadership,
-    /// The leadership of this term ended.
-    LeadershipEnded(u64),
-    /// The tail has grown, and a checkpoint is due.
-    CheckpointDue(u64),
-    /// The checkpoint of this term is done, or failed.
-    CheckpointDone(u64),
-    /// Look for idle entities.
-    Tick,
-    /// Finish: answer everything that was proposed, take a checkpoint, and end the leadership. Answers when done.
-    Drain(oneshot::Sender<()>),
-}
-
-/// The present leadership of a shard, if there is one.
-///
-/// A `watch` channel would do, but it wakes the waiting tasks in random order, so that no simulation could be replayed.
-#[derive(Default)]
-pub struct Current {
-    leader: RwLock<Option<Arc<Leader>>>,
-    changed: Notify,
-}
-
-impl Current {
-    /// The present leadership, if any.
-    pub fn get(&self) -> Option<Arc<Leader>> {
-        self.leader.read().clone()
-    }
-
-    /// The present leadership, unless it has ended.
-    pub fn get_active(&self) -> Option<Arc<Leader>> {
-        self.get().filter(|leader| !leader.has_ended())
-    }
-
-    fn set(&self, leader: Option<Arc<Leader>>) -> Option<Arc<Leader>> {
-        let old = std::mem::replace(&mut *self.leader.write(), leader);
-        self.changed.notify_waiters();
-        old
-    }
-
-    /// Waits for a leadership that has not ended.
-    pub async fn wait_for_leader(&self) -> Arc<Leader> {
-        loop {
-            // Registered before the check, so that a leadership set between the two is not missed.
-            let changed = self.changed.notified();
-            if let Some(leader) = self.get_active() {
-                return leader;
-            }
-            changed.await;
-        }
-    }
-}
 
 /// A shard as the rest of the node sees it.
 #[derive(Clone)]
-pub struct ShardHandle {
+pub(crate) struct ShardHandle {
     /// The present leadership, if any.
     pub current: Arc<Current>,
     /// The shard's actor.
     pub actor: ActorRef<ShardMessage>,
 }
 
+impl ShardHandle {
+    /// Waits for a leadership that has not ended. Returns `None` as soon as the node does not try to lead the shard:
+    /// another node leads it, or this node stops.
+    pub async fn leader(&self) -> Option<Arc<Leader>> {
+        // Without its actor the shard has failed, and the process ends.
+        self.current.leader(|| drop(self.actor.cast(ShardMessage::AcquireLeadership))).await
+    }
+}
+
 /// The behaviour of a shard's actor.
-pub struct Shard;
+pub(crate) struct Shard;
 
 /// The state of a shard's actor.
-pub struct ShardState {
+pub(crate) struct ShardState {
     shard: ShardId,
     node: Arc<NodeShared>,
+    /// The number of the last candidature, and of the leadership that came of it.
     term: u64,
+    state: LeaderState,
     current: Arc<Current>,
-    tasks: Vec<JoinHandle<()>>,
-    checkpointing: bool,
+    /// How long the shard stays a follower the next times that it is fenced.
+    standbys: ExponentialBackoff,
     failures: BTreeMap<EntityKey, VecDeque<Timestamp>>,
     quarantined: BTreeMap<EntityKey, String>,
     fatal: mpsc::UnboundedSender<LeadershipError>,
 }
 
 /// The arguments with which a shard starts.
-pub struct ShardArguments {
+pub(crate) struct ShardArguments {
     /// The shard.
     pub shard: ShardId,
     /// What it shares with the other shards of the node.
@@ -128,6 +92,11 @@ pub struct ShardArguments {
     pub current: Arc<Current>,
     /// Where it reports an error after which it cannot lead and waiting does not help.
     pub fatal: mpsc::UnboundedSender<LeadershipError>,
+}
+
+fn standbys() -> ExponentialBackoff {
+    let standbys = ExponentialBuilder::default().with_min_delay(STANDBY_MIN).with_max_delay(STANDBY_MAX);
+    standbys.without_max_times().build()
 }
 
 impl Actor for Shard {
@@ -146,9 +115,9 @@ impl Actor for Shard {
             shard,
             node,
             term: 0,
+            state: LeaderState::default(),
             current,
-            tasks: Vec::new(),
-            checkpointing: false,
+            standbys: standbys(),
             failures: BTreeMap::new(),
             quarantined: BTreeMap::new(),
             fatal,
@@ -161,28 +130,31 @@ impl Actor for Shard {
         message: ShardMessage,
         state: &mut ShardState,
     ) -> Result<(), ActorProcessingErr> {
+        // From a candidature or a leadership that is over already.
+        if message.term().is_some_and(|term| term != state.term) {
+            return Ok(());
+        }
         match message {
-            ShardMessage::AcquireLeadership => state.lead(&myself).await,
-            ShardMessage::LeadershipEnded(term) if term == state.term => {
-                state.end_term();
-                myself.cast(ShardMessage::AcquireLeadership)?;
+            ShardMessage::AcquireLeadership => state.acquire(&myself),
+            ShardMessage::LeadAcquired(_, acquired) => state.lead_acquired(&myself, acquired),
+            ShardMessage::TailRead(_, read) => state.tail_read(&myself, *read),
+            ShardMessage::LeadershipEnded(_, ended) => state.leadership_ended(&myself, ended),
+            ShardMessage::CheckpointDue(_) => state.checkpoint(&myself),
+            ShardMessage::CheckpointDone(_) => {
+                if let LeaderState::Leader { checkpointing, .. } = &mut state.state {
+                    *checkpointing = false;
+                }
             }
-            ShardMessage::CheckpointDue(term) if term == state.term && !state.checkpointing => {
-                state.checkpoint(&myself)
-            }
-            ShardMessage::CheckpointDone(term) if term == state.term => state.checkpointing = false,
-            ShardMessage::LeadershipEnded(_) | ShardMessage::CheckpointDue(_) | ShardMessage::CheckpointDone(_) => {}
             ShardMessage::Tick => state.passivate_idle(),
-            ShardMessage::Drain(done) => {
-                state.drain().await;
-                let _ = done.send(());
-            }
+            ShardMessage::Drain(done) => state.drain(&myself, done),
+            ShardMessage::Drained(_) => state.enter(LeaderState::default()),
         }
         Ok(())
     }
 
     async fn post_stop(&self, _: ActorRef<ShardMessage>, state: &mut ShardState) -> Result<(), ActorProcessingErr> {
-        state.end_term();
+        // Waits for the tasks, so that nothing of the shard uses the stores after its actor has stopped.
+        state.state.enter(LeaderState::default(), &state.current).shutdown().await;
         Ok(())
     }
 
@@ -195,7 +167,7 @@ impl Actor for Shard {
         match event {
             SupervisionEvent::ActorFailed(actor, error) => state.entity_failed(actor.get_id(), &error.to_string()),
             SupervisionEvent::ActorTerminated(actor, _, _) => {
-                if let Some(leader) = state.current.get() {
+                if let Some(leader) = state.state.leader() {
                     leader.actors.remove(&actor.get_id());
                 }
             }
@@ -206,83 +178,144 @@ impl Actor for Shard {
 }
 
 impl ShardState {
-    async fn lead(&mut self, myself: &ActorRef<ShardMessage>) {
-        if self.current.get().is_some() || self.node.is_stopping() {
-            return;
-        }
-        self.term += 1;
-        match lead(&self.node, self.shard).await {
-            Ok((leadership, mut recovered_state)) => {
-                // Quarantine outlives a leadership: an entity that keeps failing would otherwise fail again under the
-                // next one.
-                recovered_state.quarantined = self.quarantined.clone();
-                let (sender, receiver) = mpsc::unbounded_channel();
-                let leader = Arc::new(Leader::new(
-                    self.shard,
-                    self.term,
-                    recovered_state,
-                    sender,
-                    self.node.clone(),
-                    myself.clone(),
-                ));
-                self.watch(writer::run(leader.clone(), leadership, receiver), "writer");
-                self.watch(keep_agenda(leader.clone()), "agenda");
-                self.checkpointing = false;
-                self.node.accepted_changed(self.shard);
-                // Last: from here on callers reach the shard, so its writer and its agenda must be running.
-                self.current.set(Some(leader));
-            }
-            Err(error) if error.is_passing() => {
-                tracing::warn!(shard = %self.shard, %error, "cannot lead now; trying again");
-                myself.send_after(LEADERSHIP_RETRY, || ShardMessage::AcquireLeadership);
-            }
-            Err(error) => {
-                tracing::error!(shard = %self.shard, %error, "cannot lead");
-                let _ = self.fatal.send(error);
-            }
-        }
+    /// Changes the state, and ends the tasks of the former one.
+    fn enter(&mut self, next: LeaderState) {
+        drop(self.state.enter(next, &self.current));
     }
 
-    /// Runs a task of the leadership. The shard cannot work without it: if the task panics, the process is asked to
+    /// Runs a task of the present state. The shard cannot work without it: if the task panics, the process is asked to
     /// end.
-    fn watch(&mut self, task: impl Future<Output = ()> + Send + 'static, what: &'static str) {
+    fn spawn(&self, tasks: &mut JoinSet<()>, task: impl Future<Output = ()> + Send + 'static, what: &'static str) {
         let (shard, fatal) = (self.shard, self.fatal.clone());
-        self.tasks.push(tokio::spawn(async move {
+        tasks.spawn(async move {
             if AssertUnwindSafe(task).catch_unwind().await.is_err() {
                 let _ = fatal.send(LeadershipError::Panicked { shard, what });
             }
-        }));
+        });
     }
 
-    fn end_term(&mut self) {
-        // Withdrawn first, so that callers wait for the next leadership instead of reaching this one.
-        if let Some(leader) = self.current.set(None) {
-            leader.mark_ended();
-            leader.stop_entities();
+    fn acquire(&mut self, myself: &ActorRef<ShardMessage>) {
+        if let LeaderState::Follower { .. } = self.state {
+            self.become_candidate(myself, Duration::ZERO);
         }
-        for task in self.tasks.drain(..) {
-            task.abort();
-        }
-        self.checkpointing = false;
     }
 
+    /// Becomes a candidate, whose Lead is appended after `pause`. A node that stops acquires nothing any more.
+    fn become_candidate(&mut self, myself: &ActorRef<ShardMessage>, pause: Duration) {
+        if self.node.is_stopping() {
+            return self.enter(LeaderState::default());
+        }
+        self.term += 1;
+        let (node, shard, myself, term) = (self.node.clone(), self.shard, myself.clone(), self.term);
+        let mut tasks = JoinSet::new();
+        let acquiring = async move {
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+            let acquired = node.journal.acquire_leadership(shard, &node.name).await;
+            let _ = myself.cast(ShardMessage::LeadAcquired(term, acquired.map_err(LeadershipError::from)));
+        };
+        self.spawn(&mut tasks, acquiring, "candidature");
+        self.enter(LeaderState::Candidate { tasks, since: std::time::Instant::now() });
+    }
+
+    fn lead_acquired(
+        &mut self,
+        myself: &ActorRef<ShardMessage>,
+        acquired: Result<Box<dyn Leadership>, LeadershipError>,
+    ) {
+        let LeaderState::Candidate { since, .. } = self.state else { return };
+        let leadership = match acquired {
+            Ok(leadership) => leadership,
+            Err(error) => return self.cannot_lead(myself, error),
+        };
+        let (node, shard, myself, term) = (self.node.clone(), self.shard, myself.clone(), self.term);
+        let mut tasks = JoinSet::new();
+        let recovering = async move {
+            let read = recover(&node, shard, leadership.lead().clone(), leadership.next(), since).await;
+            let read = read.map(|recovered| (leadership, recovered));
+            let _ = myself.cast(ShardMessage::TailRead(term, Box::new(read)));
+        };
+        self.spawn(&mut tasks, recovering, "recovery");
+        self.enter(LeaderState::Recovering { tasks });
+    }
+
+    fn tail_read(
+        &mut self,
+        myself: &ActorRef<ShardMessage>,
+        read: Result<(Box<dyn Leadership>, Recovered), LeadershipError>,
+    ) {
+        let LeaderState::Recovering { .. } = self.state else { return };
+        let (leadership, mut recovered) = match read {
+            Ok(read) => read,
+            Err(error) => return self.cannot_lead(myself, error),
+        };
+        // Quarantine outlives a leadership: an entity that keeps failing would otherwise fail again under the next one.
+        recovered.quarantined = self.quarantined.clone();
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let leader = Arc::new(Leader::new(self.shard, self.term, recovered, sender, self.node.clone(), myself.clone()));
+        let mut tasks = JoinSet::new();
+        self.spawn(&mut tasks, writer::run(leader.clone(), leadership, receiver), "writer");
+        self.spawn(&mut tasks, keep_agenda(leader.clone()), "agenda");
+        self.node.accepted_changed(self.shard);
+        // Last: from here on callers reach the shard, so its writer and its agenda must be running.
+        self.enter(LeaderState::Leader { leader, tasks, checkpointing: false, since: Instant::now() });
+    }
+
+    fn cannot_lead(&mut self, myself: &ActorRef<ShardMessage>, error: LeadershipError) {
+        if error.is_passing() {
+            tracing::warn!(shard = %self.shard, %error, "cannot lead now; trying again");
+            return self.become_candidate(myself, LEADERSHIP_RETRY);
+        }
+        tracing::error!(shard = %self.shard, %error, "cannot lead");
+        let _ = self.fatal.send(error);
+        self.enter(LeaderState::default());
+    }
+
+    /// Reacts to the end of the leadership. If an append failed, nobody else leads the shard: the node acquires
+    /// leadership again at once. If a newer leader fenced it, the node does not fight: it becomes a follower, and leads
+    /// again only when a caller needs the shard after a standby.
+    fn leadership_ended(&mut self, myself: &ActorRef<ShardMessage>, ended: Ended) {
+        let since = match &self.state {
+            LeaderState::Leader { since, .. } => *since,
+            LeaderState::SteppingDown { .. } => return self.enter(LeaderState::default()),
+            LeaderState::Follower { .. } | LeaderState::Candidate { .. } | LeaderState::Recovering { .. } => return,
+        };
+        if since.elapsed() > UNDISPUTED {
+            self.standbys = standbys();
+        }
+        match ended {
+            Ended::AppendFailed => self.become_candidate(myself, Duration::ZERO),
+            Ended::Fenced => {
+                let standby = self.standbys.next().unwrap_or(STANDBY_MAX);
+                let standby_ms = u64::try_from(standby.as_millis()).unwrap_or(u64::MAX);
+                tracing::warn!(shard = %self.shard, standby_ms, "fenced by a newer leader; follower");
+                self.enter(LeaderState::Follower { candidate_from: Some(Instant::now() + standby) });
+            }
+        }
+    }
+
+    /// Takes a checkpoint, unless one is under way.
     fn checkpoint(&mut self, myself: &ActorRef<ShardMessage>) {
-        let Some(leader) = self.current.get() else { return };
-        self.checkpointing = true;
-        let (myself, term) = (myself.clone(), self.term);
-        self.tasks.push(tokio::spawn(async move {
+        let LeaderState::Leader { leader, tasks, checkpointing, .. } = &mut self.state else { return };
+        if std::mem::replace(checkpointing, true) {
+            return;
+        }
+        // Only the checkpoints end before the leadership does, and there is at most one: the set does not grow.
+        while tasks.try_join_next().is_some() {}
+        let (leader, myself, term) = (leader.clone(), myself.clone(), self.term);
+        tasks.spawn(async move {
             if let Err(error) = leader.checkpoint().await {
                 tracing::warn!(shard = %leader.shard, %error, "the checkpoint before still stands");
             }
             let _ = myself.cast(ShardMessage::CheckpointDone(term));
-        }));
-        self.tasks.retain(|task| !task.is_finished());
+        });
     }
 
     /// Requests that idle entities leave memory, the longest idle first, if there are too many or if they have been
     /// idle for too long.
     fn passivate_idle(&self) {
-        let Some(leader) = self.current.get() else { return };
+        let Some(leader) = self.state.leader() else { return };
         let (now, tuning) = (leader.now().0, &self.node.tuning);
         let idle_ms = u64::try_from(tuning.idle_after.as_millis()).unwrap_or(u64::MAX);
         let mut idle: Vec<(u64, EntityKey)> =
@@ -307,7 +340,7 @@ impl ShardState {
     /// can be loaded again, only when all of that is accepted. Loaded earlier, it would decide from a state that is not
     /// its last.
     fn entity_failed(&mut self, actor: ractor::ActorId, error: &str) {
-        let Some(leader) = self.current.get() else { return };
+        let Some(leader) = self.state.leader().cloned() else { return };
         let Some((_, key)) = leader.actors.remove(&actor) else { return };
         // A wake that was in its mailbox is lost with it, and nothing else reports this to the agenda: if no message
         // ever reaches the entity again, its holds would never expire. The wake is retried after the removal, so that
@@ -334,53 +367,32 @@ impl ShardState {
         }
     }
 
-    async fn drain(&mut self) {
-        let Some(leader) = self.current.get() else { return };
-        let (sender, receiver) = oneshot::channel();
-        // A proposal without an entry, so that its answer comes after everything that was proposed before it.
-        leader.propose(Proposal::barrier(Box::new(move |outcome| {
-            let _ = sender.send(matches!(outcome, CommitOutcome::Committed(_)));
-        })));
-        if receiver.await.unwrap_or(false)
-            && let Err(error) = leader.checkpoint().await
-        {
-            tracing::warn!(shard = %self.shard, %error, "stopping without a checkpoint; the next start reads the log");
-        }
-        self.end_term();
+    /// Steps down in order. A shard that does not lead is a follower at once.
+    fn drain(&mut self, myself: &ActorRef<ShardMessage>, done: oneshot::Sender<()>) {
+        let LeaderState::Leader { leader, tasks, .. } = &mut self.state else {
+            return self.enter(LeaderState::default());
+        };
+        let (leader, mut tasks) = (leader.clone(), std::mem::take(tasks));
+        let (finishing, myself, term) = (leader.clone(), myself.clone(), self.term);
+        let finish = async move {
+            finish(&finishing).await;
+            let _ = myself.cast(ShardMessage::Drained(term));
+        };
+        self.spawn(&mut tasks, finish, "last checkpoint");
+        self.enter(LeaderState::SteppingDown { leader, tasks, done });
     }
 }
 
-/// Wakes entities when their wake times have come.
-async fn keep_agenda(leader: Arc<Leader>) {
-    while !leader.has_ended() {
-        let (due, next) = leader.agenda.due(leader.now(), WAKES_AT_ONCE);
-        for key in &due {
-            let woken = match leader.any(key).await {
-                Ok(live) => live.wake().is_ok(),
-                // A quarantined entity answers nothing until the process restarts. Its wake stays on the agenda for
-                // then.
-                Err(MailboxError::Quarantined(_)) => continue,
-                Err(MailboxError::Gone | MailboxError::Store(_)) => false,
-            };
-            if !woken && !leader.has_ended() {
-                // The entity is leaving memory, or the stores do not answer.
-                leader.agenda.retry(key, leader.now().plus_ms(WAKE_RETRY_MS));
-            }
-        }
-        if due.len() == WAKES_AT_ONCE {
-            tokio::task::yield_now().await;
-            continue;
-        }
-        match next {
-            Some(next) => {
-                let pause = Duration::from_millis(next.ms_since(leader.now()).max(1));
-                tokio::select! {
-                    biased;
-                    () = leader.agenda.changed() => {}
-                    () = tokio::time::sleep(pause) => {}
-                }
-            }
-            None => leader.agenda.changed().await,
-        }
+/// Waits until everything that was proposed is accepted, and takes a checkpoint of it.
+async fn finish(leader: &Arc<Leader>) {
+    let (sender, receiver) = oneshot::channel();
+    // A proposal without an entry, so that its answer comes after everything that was proposed before it.
+    leader.propose(Proposal::barrier(Box::new(move |outcome| {
+        let _ = sender.send(matches!(outcome, CommitOutcome::Committed(_)));
+    })));
+    if receiver.await.unwrap_or(false)
+        && let Err(error) = leader.checkpoint().await
+    {
+        tracing::warn!(shard = %leader.shard, %error, "stopping without a checkpoint; the next start reads the log");
     }
 }

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 use super::{
     leader::{CommitOutcome, Dirty, Leader, Proposal, committed},
-    supervisor::ShardMessage,
+    message::{Ended, ShardMessage},
 };
 
 /// The maximum number of batches in flight: while one is synced, the next is collected.
@@ -190,12 +190,13 @@ fn merge(dirty: &mut std::collections::BTreeMap<EntityKey, Dirty>, noted: Option
 }
 
 /// Ends the leadership after the first append that fails. Everything not accepted gets the outcome unknown, and the
-/// shard takes a new Lead.
+/// shard takes a new Lead, or becomes a follower if a newer leader fenced it.
 ///
-/// The order matters. The leadership is marked first, so that entities stop deciding and loads that are under way
-/// notice it. Then the queue is closed: what is proposed later gets its outcome at once, in [`Leader::propose`], and
-/// the loop that empties the queue ends. The shard is notified last, when every append in flight is over: only then
-/// does it take a new Lead, so nothing of this leadership is still on its way from this process.
+/// The order matters. The leadership is marked first, so that entities stop deciding, loads that are under way notice
+/// it, and no effect is carried out any more. Then the queue is closed: what is proposed later gets its outcome at once,
+/// in [`Leader::propose`], and the loop that empties the queue ends. The shard is notified last, when every append in
+/// flight is over: only then does it take a new Lead, so nothing of this leadership is still on its way from this
+/// process.
 async fn end(
     leader: &Arc<Leader>,
     error: &AppendError,
@@ -213,11 +214,15 @@ async fn end(
     while let Ok(proposal) = queue.try_recv() {
         report_unknown([proposal]);
     }
-    // Appends after the failed one fail too, or land without counting. Their outcome is unknown.
-    while let Some((_, proposals)) = in_flight.next().await {
+    // Appends after the failed one fail too, or land without counting. Their outcome is unknown. They may show that a
+    // newer leader is the reason, even if the first one does not.
+    let mut fenced = *error == AppendError::Fenced;
+    while let Some((result, proposals)) = in_flight.next().await {
+        fenced |= result == Err(AppendError::Fenced);
         report_unknown(proposals);
     }
-    let _ = leader.owner.cast(ShardMessage::LeadershipEnded(leader.term));
+    let ended = if fenced { Ended::Fenced } else { Ended::AppendFailed };
+    let _ = leader.owner.cast(ShardMessage::LeadershipEnded(leader.term, ended));
 }
 
 fn report_unknown(proposals: impl IntoIterator<Item = Proposal>) {

@@ -14,6 +14,7 @@ mod directed;
 mod disk;
 mod effects;
 mod faults;
+mod leadership;
 mod money;
 mod projections;
 mod quarantine;
