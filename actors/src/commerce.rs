@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use engine::{
-    flash_drop::{DropRejection, DropView},
+    flash_drop::{DropCommand, DropRejection, DropView, FlashDrop},
     id::{DropId, EntityKey, TenantId},
     kinds::Entity,
 };
@@ -11,12 +11,13 @@ use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     ask::{AskError, CommandMeta},
-    change_feed::{Interest, Subscriber, Subscription},
-    external_services::ExternalServices,
+    change_feed::{ChangeFeed, Interest, Subscriber, Subscription},
+    leader::{Leader, MailboxError},
     mailbox::{AskResult, Live, Message, Undecided},
-    node::{Failing, NodeShared},
-    permits::{Permit, Refused},
-    shard::{Leader, MailboxError},
+    permits::{Permit, Permits, Refused},
+    resources::Resources,
+    router::{Route, Router},
+    views::Views,
 };
 
 /// The retry time that is given to a caller that is refused because of load.
@@ -26,8 +27,27 @@ const UNAVAILABLE_RETRY: Duration = Duration::from_secs(1);
 
 /// Sends commands to entities. Cheap to clone.
 #[derive(Clone)]
-pub struct Commerce {
-    node: Arc<NodeShared>,
+pub struct Commerce(Arc<Parts>);
+
+/// What all handles of a node share.
+struct Parts {
+    router: Arc<dyn Router>,
+    resources: Arc<Resources>,
+    change_feed: Arc<ChangeFeed>,
+    /// Of the callers' commands that wait on this node.
+    permits: Arc<Permits>,
+    views: Views,
+}
+
+/// An entity that an operator should look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failing {
+    /// The key of the entity.
+    pub key: EntityKey,
+    /// What happened to it.
+    pub why: String,
+    /// Whether it is quarantined and answers nothing until the process restarts. If not, it failed once and continued.
+    pub quarantined: bool,
 }
 
 /// The reason why an entity was not reached, or did not answer.
@@ -67,15 +87,15 @@ enum Obstacle {
 }
 
 impl Commerce {
-    pub(crate) fn new(node: Arc<NodeShared>) -> Self {
-        Self { node }
+    pub(crate) fn new(router: Arc<dyn Router>, resources: Arc<Resources>, change_feed: Arc<ChangeFeed>) -> Self {
+        Self(Arc::new(Parts { router, resources, change_feed, permits: Arc::default(), views: Views::default() }))
     }
 
     /// Sends a command to the entity with this key and waits for the answer, for at most `meta.timeout`. After that the
     /// outcome is unknown.
     pub async fn ask<A: Entity>(&self, key: &EntityKey, command: A::Command, meta: CommandMeta) -> AskResult<A> {
         let asked = self.ask_within::<A>(key, command, meta, false).await;
-        self.node.counters.count(A::KIND, &asked);
+        self.0.resources.counters.count(A::KIND, &asked);
         asked
     }
 
@@ -134,7 +154,7 @@ impl Commerce {
                 }
             }
         }
-        answers.iter().for_each(|answer| self.node.counters.count(A::KIND, answer));
+        answers.iter().for_each(|answer| self.0.resources.counters.count(A::KIND, answer));
         answers
     }
 
@@ -149,7 +169,7 @@ impl Commerce {
     ) -> Result<T, Unanswered> {
         debug_assert_eq!(key.kind(), A::KIND, "the key of another kind");
         // A node that is stopping refuses new work from callers, but finishes what it accepted, which needs effects.
-        if self.node.is_stopping() && !matches!(places, Places::Reserved) {
+        if self.0.resources.is_stopping() && !matches!(places, Places::Reserved) {
             return Err(Unanswered::Unavailable);
         }
         loop {
@@ -176,13 +196,14 @@ impl Commerce {
 
     /// The leadership that is responsible for a key. Waits for one if the node is about to lead the shard.
     async fn leader(&self, key: &EntityKey, deadline: Instant) -> Result<Arc<Leader>, Unanswered> {
-        let shard = self.node.shard_of(key);
-        if let Some(leader) = shard.current.get_active() {
+        if let Some(leader) = self.0.router.local(key) {
             return Ok(leader);
         }
         // On the heap, like everything that a command seldom needs: a caller's future is moved several times.
-        let leader = Box::pin(tokio::time::timeout_at(deadline, shard.leader())).await;
-        leader.ok().flatten().ok_or(Unanswered::Unavailable)
+        match Box::pin(tokio::time::timeout_at(deadline, self.0.router.route(key))).await {
+            Ok(Route::Local(leader)) => Ok(leader),
+            Ok(Route::Elsewhere) | Err(_) => Err(Unanswered::Unavailable),
+        }
     }
 
     async fn hand_over<A: Entity>(
@@ -203,20 +224,15 @@ impl Commerce {
         // The permit is taken before the cast, because the actor's own queue has no bound. It travels with the message
         // and is returned with the answer.
         let permit = match places {
-            Places::Callers(count) => mailbox.permits().caller(&self.node.permits, count),
+            Places::Callers(count) => mailbox.permits().caller(&self.0.permits, count),
             Places::Reserved => mailbox.permits().reserved(),
         };
         let permit = permit.map_err(|refused| match refused {
             Refused::Full => Obstacle::Final(Unanswered::Overloaded),
             Refused::Closed => Obstacle::Again,
         })?;
-        mailbox.permits().touch(self.node.clock.now().0);
+        mailbox.permits().touch(self.0.resources.clock.now().0);
         mailbox.ask(message(permit)).map_err(|_| Obstacle::Again)
-    }
-
-    /// The external services.
-    pub(crate) fn external_services(&self) -> &dyn ExternalServices {
-        self.node.external_services.as_ref()
     }
 
     /// The public view of a drop: accepted, and at most [`VIEW_AGE_MAX`](crate::views::VIEW_AGE_MAX) old. However many
@@ -233,37 +249,94 @@ impl Commerce {
         drop: DropId,
         instant: Instant,
     ) -> Result<Arc<DropView>, AskError<DropRejection>> {
-        self.node.views.drop_view(self, tenant, drop, instant).await
+        let key = drop.key(tenant);
+        let read = self.ask::<FlashDrop>(&key, DropCommand::View, CommandMeta::read());
+        self.0.views.drop_view(&key, instant, read).await
     }
 
     /// Subscribes to accepted changes, until the returned subscription is dropped.
     pub fn subscribe(&self, interest: Interest, subscriber: Subscriber) -> Subscription {
-        self.node.change_feed.subscribe(interest, subscriber)
+        self.0.change_feed.subscribe(interest, subscriber)
     }
 
     /// The number of callers' commands that wait on this node.
     pub fn waiting(&self) -> usize {
-        self.node.permits.inside()
+        self.0.permits.inside()
     }
 
     /// The number of entities that this node has in memory.
     pub fn entities_in_memory(&self) -> usize {
-        self.node.shards().iter().filter_map(|shard| shard.current.get()).map(|leader| leader.entities()).sum()
+        self.0.router.leaders().iter().map(|leader| leader.entities()).sum()
     }
 
-    /// The entities that an operator should look at.
+    /// The entities that an operator should look at: the quarantined ones, then failures, the newest last.
     pub fn failing(&self) -> Vec<Failing> {
-        self.node.failing()
+        let leaders = self.0.router.leaders();
+        let quarantined = leaders.iter().flat_map(|leader| leader.quarantined());
+        let quarantined = quarantined.map(|(key, why)| Failing { key, why, quarantined: true });
+        let failed = self.0.resources.dead_letters.to_list().into_iter();
+        quarantined.chain(failed.map(|(key, why)| Failing { key, why, quarantined: false })).collect()
     }
 
     /// The number of effects of this node's entities that have no definite outcome yet.
     pub fn effects_under_way(&self) -> usize {
-        let leaders = self.node.shards().iter().filter_map(|shard| shard.current.get());
-        leaders.map(|leader| leader.effects.len()).sum()
+        self.0.router.leaders().iter().map(|leader| leader.effects.len()).sum()
     }
 
     /// Whether every shard has a leader.
     pub fn is_ready(&self) -> bool {
-        !self.node.is_stopping() && self.node.shards().iter().all(|shard| shard.current.get_active().is_some())
+        !self.0.resources.is_stopping() && self.0.router.is_complete()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use engine::stock::{StockCommand, StockItem};
+    use futures::{FutureExt, future::BoxFuture};
+    use persistence::snapshots::MemorySnapshots;
+    use streaming::memory::MemoryJournal;
+
+    use super::*;
+    use crate::clock::SystemClock;
+
+    /// A router of a node that leads no shard.
+    struct NoShards;
+
+    impl Router for NoShards {
+        fn local(&self, _: &EntityKey) -> Option<Arc<Leader>> {
+            None
+        }
+
+        fn route<'a>(&'a self, _: &'a EntityKey) -> BoxFuture<'a, Route> {
+            async { Route::Elsewhere }.boxed()
+        }
+
+        fn leaders(&self) -> Vec<Arc<Leader>> {
+            Vec::new()
+        }
+
+        fn is_complete(&self) -> bool {
+            false
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_command_for_another_node_is_refused_at_once_and_takes_no_permit() {
+        let (journal, snapshots) = (Arc::new(MemoryJournal::new(1)), Arc::new(MemorySnapshots::new()));
+        let resources = Resources::new(
+            "test".into(),
+            journal,
+            snapshots,
+            Arc::new(SystemClock),
+            crate::resources::Tuning::default(),
+        );
+        let commerce = Commerce::new(Arc::new(NoShards), Arc::new(resources), Arc::default());
+        let (tenant, begin) = (TenantId::new("t").unwrap(), Instant::now());
+        let key = engine::id::Sku::new("ONE").unwrap().key(&tenant);
+        let asked = commerce.ask::<StockItem>(&key, StockCommand::View, CommandMeta::read()).await;
+        assert_eq!(asked, Err(AskError::Unavailable { retry_after: UNAVAILABLE_RETRY }));
+        assert_eq!((begin.elapsed(), commerce.waiting()), (Duration::ZERO, 0));
+        assert!(!commerce.is_ready());
     }
 }

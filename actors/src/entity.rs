@@ -35,9 +35,9 @@ use tokio::sync::oneshot;
 
 use crate::{
     ask::{Answered, AskError, CommandMeta},
-    mailbox::{AskResult, CallerReplies, CallerReply, Mailbox, Message, Undecided},
+    leader::{CommitOutcome, DeferredAnswer, Leader, Proposal},
+    mailbox::{AskResult, CallerReplies, CallerReply, Mailbox, Message, StoredState, Undecided},
     permits::{Permit, Permits},
-    shard::{CommitOutcome, Leader, Proposal, StoredState},
 };
 
 /// The time after which an entity asks again for its open effects, counted from the last time that it asked: the
@@ -405,18 +405,9 @@ impl<A: Entity> EntityState<A> {
         }
         self.retry_at = Some(now.plus_ms(EFFECT_RETRY_MS));
         let effects = self.aggregate.outstanding();
-        if is_broken(Rule::EffectOfSpeculation) {
-            for effect in effects {
-                self.leader.dispatch(&self.key.tenant(), &self.key, effect);
-            }
-            return;
-        }
         self.leader.propose(Proposal { key: Some(self.key.clone()), effects, ..Proposal::default() });
     }
 }
-
-/// What is done with the outcome of a proposal.
-pub type DeferredAnswer = Box<dyn FnOnce(CommitOutcome) + Send>;
 
 fn answered<R, J>(deferred_reply: Result<R, J>, duplicate: bool) -> Result<Answered<R>, AskError<J>> {
     deferred_reply.map(|reply| Answered { reply, duplicate }).map_err(AskError::Rejected)

@@ -9,14 +9,13 @@ use engine::{
 };
 use futures::{FutureExt, future::BoxFuture};
 use parking_lot::Mutex;
-use persistence::snapshots::Snapshot;
+use persistence::snapshots::{Snapshot, SnapshotAt};
 use ractor::ActorRef;
 use tokio::sync::oneshot;
 
 use crate::{
     ask::{Answered, AskError, CommandMeta},
     permits::{Permit, Permits, Refused},
-    shard::{LeadershipEnded, StoredState},
 };
 
 /// An entity's answer to a command.
@@ -31,6 +30,21 @@ pub type CallerReplies<A> = Result<Vec<CallerReply<A>>, Undecided>;
 /// again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Undecided;
+
+/// The leadership ended before the request was carried out. The next leadership can carry it out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the shard's leadership ended")]
+pub struct LeadershipEnded;
+
+/// What the snapshot store has of an entity that is in memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoredState {
+    /// The newest snapshot that can be read.
+    pub newest: Option<SnapshotAt>,
+    /// The version that can be loaded again without a new snapshot: that of the newest snapshot, or the one that the
+    /// tail of the log, as read at the start of the leadership, leads to.
+    pub restorable_version: Option<u64>,
+}
 
 /// The reason why there is no snapshot of an entity's state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -8,7 +8,7 @@ use futures::{StreamExt, future::BoxFuture};
 use streaming::{Position, ShardId};
 use tokio::time::Instant;
 
-use crate::node::NodeShared;
+use crate::{resources::Resources, shard::ShardTable};
 
 /// The maximum number of records in one transaction: some 10 ms of work.
 const RECORDS_PER_STEP: usize = 4_096;
@@ -66,10 +66,15 @@ pub trait Projection: Send + Sync + 'static {
 }
 
 /// Keeps the read side up to date until it is aborted.
-pub(crate) async fn keep_projected(node: Arc<NodeShared>, projection: Arc<dyn Projection>) {
+pub(crate) async fn keep_projected(
+    resources: Arc<Resources>,
+    shards: Arc<ShardTable>,
+    projection: Arc<dyn Projection>,
+) {
     let mut run = Run {
-        cursors: vec![Cursor::default(); usize::from(node.journal.shards())],
-        node,
+        cursors: vec![Cursor::default(); usize::from(resources.journal.shards())],
+        resources,
+        shards,
         projection,
         reported: BTreeSet::new(),
     };
@@ -86,7 +91,7 @@ pub(crate) async fn keep_projected(node: Arc<NodeShared>, projection: Arc<dyn Pr
             }
             let retry = run.next_retry();
             tokio::select! {
-                () = run.node.accepted.notified() => {}
+                () = run.resources.accepted.notified() => {}
                 () = sleep_until(retry) => {}
             }
         }
@@ -114,7 +119,8 @@ struct Cursor {
 
 /// The projection of a node's shards.
 struct Run {
-    node: Arc<NodeShared>,
+    resources: Arc<Resources>,
+    shards: Arc<ShardTable>,
     projection: Arc<dyn Projection>,
     cursors: Vec<Cursor>,
     /// Entries that were reported to an operator.
@@ -194,14 +200,14 @@ impl Run {
     }
 
     fn accepted_of(&self, shard: u16) -> Option<u64> {
-        self.node.shards().get(usize::from(shard))?.current.get().map(|leader| leader.accepted_position())
+        self.shards.shards().get(usize::from(shard))?.current.get().map(|leader| leader.accepted_position())
     }
 
     /// Reads whole batches of a shard into `records`, until `room` of them are read, or the journal ends or fails.
     /// Returns the position up to which records were read.
     async fn read_shard(&mut self, shard: u16, from: u64, room: usize, records: &mut Vec<Accepted>) -> u64 {
-        let node = self.node.clone();
-        let mut batches = node.journal.read(ShardId(shard), Position(from));
+        let resources = self.resources.clone();
+        let mut batches = resources.journal.read(ShardId(shard), Position(from));
         let (mut to, first) = (from, records.len());
         while let Some(batch) = batches.next().await {
             let batch = match batch {
@@ -249,7 +255,9 @@ impl Run {
         let key_text = key.map(ToString::to_string);
         tracing::error!(shard, position, key = key_text, why, "lists of this shard stop before an entry");
         if let Some(key) = key {
-            self.node.dead_letter(key, &format!("lists of shard {shard} stop before position {position}: {why}"));
+            self.resources
+                .dead_letters
+                .add(key, &format!("lists of shard {shard} stop before position {position}: {why}"));
         }
     }
 

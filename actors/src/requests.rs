@@ -10,20 +10,21 @@ use engine::{
 use crate::{
     ask::{AskError, CommandMeta},
     commerce::Commerce,
-    external_services::OutcomeUnknown,
+    external_services::{ExternalServices, OutcomeUnknown},
 };
 
 /// Sends a request to its target entity, or to the external services. Any answer that is not definite becomes
 /// [`OutcomeUnknown`], so that the effect is tried again.
 pub(crate) async fn perform(
     commerce: &Commerce,
+    external_services: &dyn ExternalServices,
     tenant: &TenantId,
     request: &Request,
     meta: CommandMeta,
 ) -> Result<Outcome, OutcomeUnknown> {
     match request.target(tenant) {
         Some(key) => with_kind!(key.kind(), A => send::<A>(commerce, &key, request, meta).await),
-        None => commerce.external_services().perform(tenant, request).await,
+        None => external_services.perform(tenant, request).await,
     }
 }
 

@@ -4,16 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use dashmap::DashMap;
 use engine::{
-    flash_drop::{DropCommand, DropRejection, DropReply, DropView, FlashDrop},
-    id::{DropId, EntityKey, TenantId},
+    flash_drop::{DropRejection, DropReply, DropView, FlashDrop},
+    id::EntityKey,
 };
 use tokio::{sync::Mutex, time::Instant};
 use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 
-use crate::{
-    ask::{AskError, CommandMeta},
-    commerce::Commerce,
-};
+use crate::{ask::AskError, mailbox::AskResult};
 
 /// The maximum age of a view that is returned: the eye follows 20 changes a second.
 pub const VIEW_AGE_MAX: Duration = Duration::from_millis(50);
@@ -33,14 +30,14 @@ struct Seen {
 }
 
 impl Views {
+    /// The view of a drop, with everything that was accepted before `not_before`. `read` reads the drop; it runs only if
+    /// the view that is kept is older.
     pub(crate) async fn drop_view(
         &self,
-        commerce: &Commerce,
-        tenant: &TenantId,
-        drop: DropId,
+        key: &EntityKey,
         not_before: Instant,
+        read: impl Future<Output = AskResult<FlashDrop>>,
     ) -> Result<Arc<DropView>, AskError<DropRejection>> {
-        let key = drop.key(tenant);
         let slot = self.drops.entry(key.clone()).or_default().clone();
         // The first caller reads the drop; callers that arrive meanwhile wait for its result.
         let mut seen = slot.lock().await;
@@ -49,7 +46,7 @@ impl Views {
         }
         // Before the read, not after it: the view contains everything that was accepted until now, and perhaps more.
         let asked_at = Instant::now();
-        match commerce.ask::<FlashDrop>(&key, DropCommand::View, CommandMeta::read()).await {
+        match read.await {
             Ok(answered) => match answered.reply {
                 DropReply::Drop(view) => {
                     let view: Arc<DropView> = view.into();
@@ -61,7 +58,7 @@ impl Views {
             },
             Err(error) => {
                 std::mem::drop(seen);
-                self.drops.remove(&key);
+                self.drops.remove(key);
                 Err(error)
             }
         }

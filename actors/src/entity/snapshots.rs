@@ -10,9 +10,9 @@ use tokio::sync::oneshot;
 
 use super::EntityState;
 use crate::{
-    mailbox::{Message, NotFrozen},
+    leader::{CommitOutcome, Proposal},
+    mailbox::{LeadershipEnded, Message, NotFrozen},
     permits::Permit,
-    shard::{CommitOutcome, LeadershipEnded, Proposal},
 };
 
 impl<A: Entity> EntityState<A> {

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::leader::{Leader, MailboxError};
+use crate::leader::{Leader, MailboxError};
 
 /// The pause before a wake that did not reach its entity is tried again.
 const WAKE_RETRY_MS: u64 = 100;

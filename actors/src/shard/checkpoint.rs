@@ -36,8 +36,10 @@ use futures::StreamExt;
 use persistence::snapshots::Checkpoint;
 use wincode::{SchemaRead, SchemaWrite};
 
-use super::leader::{Dirty, Leader, LeadershipEnded, MailboxError};
-use crate::mailbox::NotFrozen;
+use crate::{
+    leader::{Dirty, Leader, MailboxError},
+    mailbox::{LeadershipEnded, NotFrozen},
+};
 
 const _: () = assert!(
     persistence::snapshots::KEY_BYTES_MAX >= streaming::batch::KEY_BYTES_MAX,
@@ -148,10 +150,10 @@ impl CheckpointForm {
 
 impl Leader {
     /// Whether the tail has grown past the cost of a checkpoint: the larger of
-    /// [`Tuning::checkpoint_tail_bytes`](crate::node::Tuning) and the bytes that the snapshots of the last checkpoint
+    /// [`Tuning::checkpoint_tail_bytes`](crate::resources::Tuning) and the bytes that the snapshots of the last checkpoint
     /// took. A drop with a million holds is thus not rewritten every few seconds.
     pub(super) fn checkpoint_due(&self) -> bool {
-        let threshold = self.node.tuning.checkpoint_tail_bytes.max(self.node.snapshot_bytes_last(self.shard));
+        let threshold = self.resources.tuning.checkpoint_tail_bytes.max(self.snapshot_bytes.load(Ordering::Acquire));
         self.tail_bytes.load(Ordering::Acquire) >= threshold
     }
 
@@ -174,14 +176,14 @@ impl Leader {
                 return Err(error);
             }
         };
-        self.node.set_snapshot_bytes(self.shard, bytes);
+        self.snapshot_bytes.store(bytes, Ordering::Release);
         let former = self.end_covering(position, &dirty, &uncovered);
         let (entities, elapsed_ms) = (dirty.len() - uncovered.len(), started.elapsed().as_millis() as u64);
         let uncovered = uncovered.len();
         tracing::info!(shard = %self.shard, position, entities, uncovered, bytes, elapsed_ms, "checkpoint");
         // The checkpoint before this one is kept as a fallback, in case this one cannot be read.
         if former < position
-            && let Err(error) = self.node.snapshots.prune_checkpoints(self.shard.0, former).await
+            && let Err(error) = self.resources.snapshots.prune_checkpoints(self.shard.0, former).await
         {
             tracing::warn!(shard = %self.shard, %error, "old checkpoints not removed; the next one removes them");
         }
@@ -259,7 +261,7 @@ impl Leader {
         let named = uncovered.iter().map(|(key, version)| (key.as_bytes().to_vec(), *version)).collect();
         let form = CheckpointForm { position, newest_ms, wakes, uncovered: named };
         let checkpoint = form.store().map_err(|error| CheckpointError(error.to_string()))?;
-        self.node
+        self.resources
             .snapshots
             .put_checkpoint(self.shard.0, checkpoint)
             .await

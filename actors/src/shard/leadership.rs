@@ -22,7 +22,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::leader::Leader;
+use crate::leader::Leader;
 
 /// The state of a shard's leadership. A state that is left ends the tasks that it has.
 pub(super) enum LeaderState {
@@ -61,7 +61,7 @@ pub(super) enum LeaderState {
         leader: Arc<Leader>,
         /// As of `Leader`, and the task that finishes.
         tasks: JoinSet<()>,
-        /// Dropped when the leadership has ended, which is what the node waits for.
+        /// Receives the information that the leadership has ended.
         done: oneshot::Sender<()>,
     },
 }
@@ -106,14 +106,18 @@ impl LeaderState {
         }
     }
 
-    /// The tasks that end with the state.
-    fn into_tasks(self) -> JoinSet<()> {
+    /// Ends the state. Returns its tasks, which end when they are dropped.
+    fn end(self) -> JoinSet<()> {
         match self {
             LeaderState::Follower { .. } => JoinSet::new(),
             LeaderState::Candidate { tasks, .. }
             | LeaderState::Recovering { tasks }
-            | LeaderState::Leader { tasks, .. }
-            | LeaderState::SteppingDown { tasks, .. } => tasks,
+            | LeaderState::Leader { tasks, .. } => tasks,
+            LeaderState::SteppingDown { tasks, done, .. } => {
+                // The node may have stopped waiting.
+                let _ = done.send(());
+                tasks
+            }
         }
     }
 
@@ -134,7 +138,7 @@ impl LeaderState {
             leader.mark_ended();
             leader.stop_entities();
         }
-        former.into_tasks()
+        former.end()
     }
 }
 
@@ -243,7 +247,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "cannot become recovering")]
     fn a_transition_that_must_not_be_is_refused() {
-        follower().enter(recovering(), &Current::default());
+        let _ = follower().enter(recovering(), &Current::default());
     }
 
     #[test]

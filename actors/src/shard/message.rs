@@ -3,7 +3,8 @@
 use streaming::Leadership;
 use tokio::sync::oneshot;
 
-use super::{leader::Recovered, recovery::LeadershipError};
+use super::recovery::LeadershipError;
+use crate::leader::Recovered;
 
 /// How a leadership ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +31,7 @@ pub(crate) enum ShardMessage {
     CheckpointDone(u64),
     /// Look for idle entities.
     Tick,
-    /// Finish: answer everything that was proposed, take a checkpoint, and end the leadership. The sender is dropped when
-    /// that is done.
+    /// Finish: answer everything that was proposed, take a checkpoint, and end the leadership. Answers when done.
     Drain(oneshot::Sender<()>),
     /// Everything is finished.
     Drained(u64),

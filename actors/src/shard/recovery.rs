@@ -19,11 +19,8 @@ use futures::StreamExt;
 use persistence::snapshots::SnapshotStoreError;
 use streaming::{Entry, Journal, JournalError, Lead, Position, ShardId};
 
-use super::{
-    checkpoint::{CheckpointFault, CheckpointForm},
-    leader::Recovered,
-};
-use crate::node::NodeShared;
+use super::checkpoint::{CheckpointFault, CheckpointForm};
+use crate::{leader::Recovered, resources::Resources};
 
 /// The reason why a shard cannot be led now.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -81,7 +78,7 @@ impl LeadershipError {
 /// Reads everything before the Lead of a leadership whose first batch will have position `next`. `since`: when the node
 /// began to acquire the leadership.
 pub(super) async fn recover(
-    node: &NodeShared,
+    resources: &Resources,
     shard: ShardId,
     lead: Lead,
     next: Position,
@@ -89,13 +86,13 @@ pub(super) async fn recover(
 ) -> Result<Recovered, LeadershipError> {
     let Lead { epoch, at, .. } = lead;
     // Only after the Lead counts: from here on the log before it is final.
-    let checkpoint = newest_checkpoint(node, shard).await?;
+    let checkpoint = newest_checkpoint(resources, shard).await?;
     if checkpoint.position > at.0 {
         let expected = Position(checkpoint.position);
         return Err(JournalError::Truncated { shard, end: at, expected, recorded_by: "a checkpoint" }.into());
     }
     let tail_from = checkpoint.position;
-    let mut recovered_state = read_tail(node.journal.as_ref(), shard, checkpoint, at).await?;
+    let mut recovered_state = read_tail(resources.journal.as_ref(), shard, checkpoint, at).await?;
     recovered_state.tail_from = tail_from;
     // The Lead itself takes a position, so the first batch of this leadership comes after it.
     recovered_state.accepted = next.0;
@@ -110,10 +107,10 @@ pub(super) async fn recover(
 /// Reads the newest usable checkpoint. An unusable one is logged as an error and skipped: the tail of the checkpoint
 /// before it has everything that it covers, and the snapshots of that checkpoint exist or are superseded by newer ones.
 /// Without any checkpoint the tail is the whole log.
-async fn newest_checkpoint(node: &NodeShared, shard: ShardId) -> Result<CheckpointForm, LeadershipError> {
+async fn newest_checkpoint(resources: &Resources, shard: ShardId) -> Result<CheckpointForm, LeadershipError> {
     let mut before = None;
     loop {
-        let (position, why) = match node.snapshots.newest_checkpoint(shard.0, before).await {
+        let (position, why) = match resources.snapshots.newest_checkpoint(shard.0, before).await {
             Ok(None) => return Ok(CheckpointForm::default()),
             Ok(Some(stored)) => match CheckpointForm::read(&stored) {
                 Ok(form) => return Ok(form),

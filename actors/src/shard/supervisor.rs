@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     panic::AssertUnwindSafe,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -21,13 +21,17 @@ use tokio::{
 
 use super::{
     agenda_keeper::keep_agenda,
-    leader::{CommitOutcome, Leader, Proposal, Recovered},
     leadership::{Current, LeaderState},
     message::{Ended, ShardMessage},
     recovery::{LeadershipError, recover},
-    writer,
+    writer::{self, Outlets},
 };
-use crate::node::NodeShared;
+use crate::{
+    change_feed::ChangeFeed,
+    effects::Effects,
+    leader::{CommitOutcome, Leader, Proposal, Recovered},
+    resources::Resources,
+};
 
 /// The number of failures of one entity within [`QUARANTINE_WINDOW_MS`] after which it is quarantined.
 const FAILURES_MAX: usize = 3;
@@ -50,15 +54,15 @@ const TICK: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(crate) struct ShardHandle {
     /// The present leadership, if any.
-    pub current: Arc<Current>,
+    pub(crate) current: Arc<Current>,
     /// The shard's actor.
-    pub actor: ActorRef<ShardMessage>,
+    pub(crate) actor: ActorRef<ShardMessage>,
 }
 
 impl ShardHandle {
     /// Waits for a leadership that has not ended. Returns `None` as soon as the node does not try to lead the shard:
     /// another node leads it, or this node stops.
-    pub async fn leader(&self) -> Option<Arc<Leader>> {
+    pub(crate) async fn leader(&self) -> Option<Arc<Leader>> {
         // Without its actor the shard has failed, and the process ends.
         self.current.leader(|| drop(self.actor.cast(ShardMessage::AcquireLeadership))).await
     }
@@ -70,7 +74,11 @@ pub(crate) struct Shard;
 /// The state of a shard's actor.
 pub(crate) struct ShardState {
     shard: ShardId,
-    node: Arc<NodeShared>,
+    resources: Arc<Resources>,
+    change_feed: Arc<ChangeFeed>,
+    effects: Effects,
+    /// The size of the snapshots of the last checkpoint, in bytes.
+    snapshot_bytes: Arc<AtomicU64>,
     /// The number of the last candidature, and of the leadership that came of it.
     term: u64,
     state: LeaderState,
@@ -85,13 +93,17 @@ pub(crate) struct ShardState {
 /// The arguments with which a shard starts.
 pub(crate) struct ShardArguments {
     /// The shard.
-    pub shard: ShardId,
-    /// What it shares with the other shards of the node.
-    pub node: Arc<NodeShared>,
+    pub(crate) shard: ShardId,
+    /// What it shares with the other parts of the node.
+    pub(crate) resources: Arc<Resources>,
+    /// Where accepted changes are announced.
+    pub(crate) change_feed: Arc<ChangeFeed>,
+    /// What carries out the effects of its entities.
+    pub(crate) effects: Effects,
     /// Where it publishes its present leadership.
-    pub current: Arc<Current>,
+    pub(crate) current: Arc<Current>,
     /// Where it reports an error after which it cannot lead and waiting does not help.
-    pub fatal: mpsc::UnboundedSender<LeadershipError>,
+    pub(crate) fatal: mpsc::UnboundedSender<LeadershipError>,
 }
 
 fn standbys() -> ExponentialBackoff {
@@ -110,10 +122,13 @@ impl Actor for Shard {
         arguments: ShardArguments,
     ) -> Result<ShardState, ActorProcessingErr> {
         myself.send_interval(TICK, || ShardMessage::Tick);
-        let ShardArguments { shard, node, current, fatal } = arguments;
+        let ShardArguments { shard, resources, change_feed, effects, current, fatal } = arguments;
         Ok(ShardState {
             shard,
-            node,
+            resources,
+            change_feed,
+            effects,
+            snapshot_bytes: Arc::default(),
             term: 0,
             state: LeaderState::default(),
             current,
@@ -202,17 +217,17 @@ impl ShardState {
 
     /// Becomes a candidate, whose Lead is appended after `pause`. A node that stops acquires nothing any more.
     fn become_candidate(&mut self, myself: &ActorRef<ShardMessage>, pause: Duration) {
-        if self.node.is_stopping() {
+        if self.resources.is_stopping() {
             return self.enter(LeaderState::default());
         }
         self.term += 1;
-        let (node, shard, myself, term) = (self.node.clone(), self.shard, myself.clone(), self.term);
+        let (resources, shard, myself, term) = (self.resources.clone(), self.shard, myself.clone(), self.term);
         let mut tasks = JoinSet::new();
         let acquiring = async move {
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;
             }
-            let acquired = node.journal.acquire_leadership(shard, &node.name).await;
+            let acquired = resources.journal.acquire_leadership(shard, &resources.name).await;
             let _ = myself.cast(ShardMessage::LeadAcquired(term, acquired.map_err(LeadershipError::from)));
         };
         self.spawn(&mut tasks, acquiring, "candidature");
@@ -229,10 +244,10 @@ impl ShardState {
             Ok(leadership) => leadership,
             Err(error) => return self.cannot_lead(myself, error),
         };
-        let (node, shard, myself, term) = (self.node.clone(), self.shard, myself.clone(), self.term);
+        let (resources, shard, myself, term) = (self.resources.clone(), self.shard, myself.clone(), self.term);
         let mut tasks = JoinSet::new();
         let recovering = async move {
-            let read = recover(&node, shard, leadership.lead().clone(), leadership.next(), since).await;
+            let read = recover(&resources, shard, leadership.lead().clone(), leadership.next(), since).await;
             let read = read.map(|recovered| (leadership, recovered));
             let _ = myself.cast(ShardMessage::TailRead(term, Box::new(read)));
         };
@@ -253,11 +268,21 @@ impl ShardState {
         // Quarantine outlives a leadership: an entity that keeps failing would otherwise fail again under the next one.
         recovered.quarantined = self.quarantined.clone();
         let (sender, receiver) = mpsc::unbounded_channel();
-        let leader = Arc::new(Leader::new(self.shard, self.term, recovered, sender, self.node.clone(), myself.clone()));
+        let leader = Arc::new(Leader::new(
+            self.shard,
+            self.term,
+            recovered,
+            sender,
+            self.resources.clone(),
+            self.snapshot_bytes.clone(),
+            myself.get_cell(),
+        ));
+        let outlets =
+            Outlets { change_feed: self.change_feed.clone(), effects: self.effects.clone(), shard: myself.clone() };
         let mut tasks = JoinSet::new();
-        self.spawn(&mut tasks, writer::run(leader.clone(), leadership, receiver), "writer");
+        self.spawn(&mut tasks, writer::run(leader.clone(), leadership, receiver, outlets), "writer");
         self.spawn(&mut tasks, keep_agenda(leader.clone()), "agenda");
-        self.node.accepted_changed(self.shard);
+        self.resources.accepted.notify_one();
         // Last: from here on callers reach the shard, so its writer and its agenda must be running.
         self.enter(LeaderState::Leader { leader, tasks, checkpointing: false, since: Instant::now() });
     }
@@ -316,12 +341,12 @@ impl ShardState {
     /// idle for too long.
     fn passivate_idle(&self) {
         let Some(leader) = self.state.leader() else { return };
-        let (now, tuning) = (leader.now().0, &self.node.tuning);
+        let (now, tuning) = (leader.now().0, &self.resources.tuning);
         let idle_ms = u64::try_from(tuning.idle_after.as_millis()).unwrap_or(u64::MAX);
         let mut idle: Vec<(u64, EntityKey)> =
             leader.live.iter().map(|live| (live.value().permits().touched_ms(), live.key().clone())).collect();
         idle.sort_unstable();
-        let cap = tuning.entities_max / usize::from(self.node.journal.shards()).max(1);
+        let cap = tuning.entities_max / usize::from(self.resources.journal.shards()).max(1);
         let surplus = idle.len().saturating_sub(cap);
         for (index, (touched, key)) in idle.into_iter().enumerate() {
             if index >= surplus && now.saturating_sub(touched) < idle_ms {
@@ -358,7 +383,7 @@ impl ShardState {
         }
         metrics::counter!("fusion_entity_failures_total", "kind" => key.kind().name()).increment(1);
         tracing::error!(%key, error, failures = failures.len(), "entity failed");
-        self.node.dead_letter(&key, error);
+        self.resources.dead_letters.add(&key, error);
         if failures.len() >= FAILURES_MAX {
             let why = format!("failed {FAILURES_MAX} times within a minute, last: {error}");
             tracing::error!(%key, why, "entity parked");
@@ -370,7 +395,9 @@ impl ShardState {
     /// Steps down in order. A shard that does not lead is a follower at once.
     fn drain(&mut self, myself: &ActorRef<ShardMessage>, done: oneshot::Sender<()>) {
         let LeaderState::Leader { leader, tasks, .. } = &mut self.state else {
-            return self.enter(LeaderState::default());
+            self.enter(LeaderState::default());
+            let _ = done.send(());
+            return;
         };
         let (leader, mut tasks) = (leader.clone(), std::mem::take(tasks));
         let (finishing, myself, term) = (leader.clone(), myself.clone(), self.term);

@@ -11,14 +11,21 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use engine::{id::EntityKey, time::Timestamp};
+use engine::{
+    fault_injection::{Rule, is_broken},
+    id::EntityKey,
+    time::Timestamp,
+};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesOrdered};
+use ractor::ActorRef;
 use streaming::{Accepted, AppendError, Leadership, Position, batch};
 use tokio::sync::mpsc;
 
-use super::{
+use super::message::{Ended, ShardMessage};
+use crate::{
+    change_feed::ChangeFeed,
+    effects::Effects,
     leader::{CommitOutcome, Dirty, Leader, Proposal, committed},
-    message::{Ended, ShardMessage},
 };
 
 /// The maximum number of batches in flight: while one is synced, the next is collected.
@@ -31,17 +38,31 @@ const BATCH_BYTES: usize = batch::BATCH_BYTES_MAX / 2;
 
 type Appended = BoxFuture<'static, (Result<Accepted, AppendError>, Vec<Proposal>)>;
 
+/// Where accepted changes go, besides the journal.
+pub(super) struct Outlets {
+    /// The subscribers.
+    pub(super) change_feed: Arc<ChangeFeed>,
+    /// The effects that the changes ask for.
+    pub(super) effects: Effects,
+    /// The shard's actor, which takes checkpoints and reacts to the end of the leadership.
+    pub(super) shard: ActorRef<ShardMessage>,
+}
+
 /// Runs until the leadership ends: by an append that fails, or because all senders are gone.
 pub(super) async fn run(
     leader: Arc<Leader>,
     mut leadership: Box<dyn Leadership>,
     mut queue: mpsc::UnboundedReceiver<Proposal>,
+    outlets: Outlets,
 ) {
     let mut in_flight: FuturesOrdered<Appended> = FuturesOrdered::new();
     let mut waiting = VecDeque::new();
     let mut taken = Vec::with_capacity(PROPOSALS_PER_BATCH_MAX);
     let mut open = true;
     while open || !in_flight.is_empty() || !waiting.is_empty() {
+        if is_broken(Rule::EffectOfSpeculation) {
+            dispatch_early(&leader, &outlets, &mut waiting);
+        }
         if !waiting.is_empty() && in_flight.len() < BATCHES_IN_FLIGHT_MAX {
             // Every task that is ready runs first, so that a busy node syncs for many callers at once. An idle node
             // does not wait.
@@ -56,14 +77,28 @@ pub(super) async fn run(
             // Accepted batches first: answers are due, and a failed append must end the leadership before more is read.
             biased;
             Some((result, proposals)) = in_flight.next(), if !in_flight.is_empty() => match result {
-                Ok(accepted) => settle(&leader, &accepted, proposals),
-                Err(error) => return end(&leader, &error, proposals, in_flight, waiting, queue).await,
+                Ok(accepted) => settle(&leader, &outlets, &accepted, proposals),
+                Err(error) => {
+                    let ended = end(&leader, &error, proposals, in_flight, waiting, queue).await;
+                    let _ = outlets.shard.cast(ShardMessage::LeadershipEnded(leader.term, ended));
+                    return;
+                }
             },
             count = queue.recv_many(&mut taken, PROPOSALS_PER_BATCH_MAX), if open && room => {
                 open = count > 0;
                 waiting.extend(taken.drain(..));
             }
             else => {}
+        }
+    }
+}
+
+/// Breaks [`Rule::EffectOfSpeculation`]: effects that a wake asks for leave before what they rest on is accepted.
+fn dispatch_early(leader: &Arc<Leader>, outlets: &Outlets, waiting: &mut VecDeque<Proposal>) {
+    for proposal in waiting.iter_mut().filter(|proposal| proposal.entry.is_none()) {
+        let Some(key) = &proposal.key else { continue };
+        for effect in proposal.effects.drain(..) {
+            outlets.effects.dispatch(leader, key, effect);
         }
     }
 }
@@ -109,7 +144,7 @@ fn append(leadership: &mut dyn Leadership, waiting: &mut VecDeque<Proposal>) -> 
 ///
 /// Effects leave here and nowhere else. An effect that left when it was proposed could charge a card for an event that
 /// the journal never accepts.
-fn settle(leader: &Arc<Leader>, accepted: &Accepted, proposals: Vec<Proposal>) {
+fn settle(leader: &Arc<Leader>, outlets: &Outlets, accepted: &Accepted, proposals: Vec<Proposal>) {
     // Batches are accepted in the order of their positions, and nobody else appends to the shard.
     assert_eq!(accepted.first.0, leader.accepted.load(Ordering::Acquire), "a batch was accepted out of order");
     // Before the position: a checkpoint taken at it must cover what these entries changed.
@@ -131,22 +166,21 @@ fn settle(leader: &Arc<Leader>, accepted: &Accepted, proposals: Vec<Proposal>) {
             assert_eq!(entry.version, previous + 1, "an entry of {:?} was accepted out of order", proposal.key);
         }
         if let (Some(entry), Some(key)) = (&proposal.entry, &proposal.key) {
-            leader.node.change_feed.notify(key, entry.version, Timestamp(entry.at_ms), &entry.events);
+            outlets.change_feed.notify(key, entry.version, Timestamp(entry.at_ms), &entry.events);
         }
         for answer in proposal.answers {
             answer(committed(accepted));
         }
-        if let Some(key) = proposal.key.filter(|_| !proposal.effects.is_empty()) {
-            let tenant = key.tenant();
+        if let Some(key) = &proposal.key {
             for effect in proposal.effects {
-                leader.dispatch(&tenant, &key, effect);
+                outlets.effects.dispatch(leader, key, effect);
             }
         }
     }
     if accepted.end > accepted.first {
-        leader.node.accepted_changed(leader.shard);
+        leader.resources.accepted.notify_one();
         if leader.checkpoint_due() {
-            let _ = leader.owner.cast(ShardMessage::CheckpointDue(leader.term));
+            let _ = outlets.shard.cast(ShardMessage::CheckpointDue(leader.term));
         }
     }
 }
@@ -204,7 +238,7 @@ async fn end(
     mut in_flight: FuturesOrdered<Appended>,
     waiting: VecDeque<Proposal>,
     mut queue: mpsc::UnboundedReceiver<Proposal>,
-) {
+) -> Ended {
     tracing::warn!(shard = %leader.shard, position = %Position(leader.accepted.load(Ordering::Acquire)), %error, "leadership ended");
     leader.mark_ended();
     leader.stop_entities();
@@ -221,8 +255,7 @@ async fn end(
         fenced |= result == Err(AppendError::Fenced);
         report_unknown(proposals);
     }
-    let ended = if fenced { Ended::Fenced } else { Ended::AppendFailed };
-    let _ = leader.owner.cast(ShardMessage::LeadershipEnded(leader.term, ended));
+    if fenced { Ended::Fenced } else { Ended::AppendFailed }
 }
 
 fn report_unknown(proposals: impl IntoIterator<Item = Proposal>) {

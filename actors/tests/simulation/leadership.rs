@@ -67,8 +67,9 @@ fn a_fenced_node_refuses_its_callers_and_leads_again_when_it_is_needed_later() {
 fn two_nodes_that_both_have_callers_take_the_shard_from_each_other_ever_more_seldom() {
     live(async {
         let (scene, sku) = (Scene::new(Duration::from_millis(1), 1 << 20), Sku::new("ONE").unwrap());
-        let (first, second) = (scene.start().await, scene.start().await);
-        scene.stock(&second.commerce(), &sku, 7, 10).await;
+        let first = scene.start().await;
+        scene.stock(&first.commerce(), &sku, 7, 10).await;
+        let second = scene.start().await;
         let (begin, mut accepted, mut refused) = (Instant::now(), 0, 0);
         for name in 100.. {
             for (node, name) in [(&first, 2 * name), (&second, 2 * name + 1)] {

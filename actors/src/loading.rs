@@ -16,20 +16,25 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use engine::{
+    effect::{EffectId, Outcome},
     fault_injection::{Rule, is_broken},
     id::EntityKey,
     kinds::Entity,
+    with_kind,
 };
 use futures::StreamExt;
 use persistence::snapshots::{Snapshot, SnapshotAt, SnapshotStoreError};
 use streaming::{Entry, JournalError, Position};
 
-use super::leader::Leader;
-use crate::entity::Loaded;
+use crate::{
+    entity::{Loaded, start},
+    leader::{Leader, MailboxError},
+    mailbox::{Live, Mailbox},
+};
 
 /// The reason why an entity cannot be loaded.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum LoadError {
+enum LoadError {
     /// An entry is missing between two others.
     #[error("entry {expected} of the entity is missing: the next one there is has version {found}")]
     Gap { expected: u64, found: u64 },
@@ -76,8 +81,88 @@ enum Source {
 }
 
 impl Leader {
+    /// The mailbox of an entity, which is loaded if necessary.
+    pub async fn mailbox<A: Entity>(self: &Arc<Self>, key: &EntityKey) -> Result<Arc<Mailbox<A>>, MailboxError> {
+        loop {
+            if let Some(mailbox) = self.mailbox_in_memory(key) {
+                return mailbox;
+            }
+            self.load::<A>(key).await?;
+        }
+    }
+
+    /// The entity with this key, of whatever kind, which is loaded if necessary.
+    pub async fn any(self: &Arc<Self>, key: &EntityKey) -> Result<Arc<dyn Live>, MailboxError> {
+        loop {
+            if let Some(live) = self.live.get(key).map(|live| live.value().clone()) {
+                return Ok(live);
+            }
+            with_kind!(key.kind(), A => self.load::<A>(key).await?);
+        }
+    }
+
+    /// Loads an entity once, even if many callers request it at the same time.
+    async fn load<A: Entity>(self: &Arc<Self>, key: &EntityKey) -> Result<(), MailboxError> {
+        if self.has_ended() {
+            return Err(MailboxError::Gone);
+        }
+        if let Some(why) = self.quarantined.lock().get(key) {
+            return Err(MailboxError::Quarantined(why.clone()));
+        }
+        let cell = self.loading.lock().entry(key.clone()).or_default().clone();
+        let loaded = cell.get_or_try_init(|| self.load_now::<A>(key)).await;
+        let mut loading = self.loading.lock();
+        // After a failure the next waiting caller tries again in the same cell, so the cell may be removed only with
+        // the last of them. Two references are left then: the one in the map, and this one.
+        let last = Arc::strong_count(&cell) <= 2;
+        if (loaded.is_ok() || last) && loading.get(key).is_some_and(|known| Arc::ptr_eq(known, &cell)) {
+            loading.remove(key);
+        }
+        loaded.map(|_| ())
+    }
+
+    async fn load_now<A: Entity>(self: &Arc<Self>, key: &EntityKey) -> Result<(), MailboxError> {
+        // A load that ended just before this one began may have removed its cell already.
+        if self.live.contains_key(key) {
+            return Ok(());
+        }
+        let loaded = match self.read_entity::<A>(key).await {
+            Ok(loaded) => loaded,
+            Err(LoadError::Store(why)) => return Err(MailboxError::Store(why)),
+            Err(error) => {
+                let why = error.to_string();
+                tracing::error!(%key, why, "entity parked: it does not load");
+                self.quarantined.lock().insert(key.clone(), why.clone());
+                return Err(MailboxError::Quarantined(why));
+            }
+        };
+        tracing::debug!(%key, version = loaded.version, from_snapshot = loaded.from_snapshot, "entity loaded");
+        let mailbox = start::<A>(self, key, loaded).await.map_err(|_| MailboxError::Gone)?;
+        // Inserted first, checked afterwards. The leadership may have ended since the check in `load`, and whoever
+        // ended it stops only the entities that are in the map at that time: one of the two sides sees this entity in
+        // any case.
+        let former = self.live.insert(key.clone(), mailbox);
+        assert!(former.is_none(), "two actors own the entity {key}");
+        metrics::gauge!("fusion_live_entities", "kind" => A::KIND.name()).increment(1.0);
+        if self.has_ended() {
+            self.stop_entities();
+            return Err(MailboxError::Gone);
+        }
+        Ok(())
+    }
+
+    /// Delivers the outcome of an effect to the entity that asked for it.
+    pub async fn deliver(
+        self: &Arc<Self>,
+        key: &EntityKey,
+        effect: EffectId,
+        outcome: Outcome,
+    ) -> Result<(), MailboxError> {
+        self.any(key).await?.outcome(effect, outcome).map_err(|_| MailboxError::Gone)
+    }
+
     /// Reads an entity's accepted state: its newest readable snapshot, and the entries after it.
-    pub(super) async fn read_entity<A: Entity>(self: &Arc<Self>, key: &EntityKey) -> Result<Loaded<A>, LoadError> {
+    async fn read_entity<A: Entity>(self: &Arc<Self>, key: &EntityKey) -> Result<Loaded<A>, LoadError> {
         let mut newest = Some(self.newest_snapshot::<A>(key).await?);
         let passed = newest.as_mut().and_then(|newest| newest.passed.take());
         let from = newest.as_ref().map_or(Position(0), |newest| newest.from);
@@ -138,8 +223,9 @@ impl Leader {
         };
         tracing::error!(%key, version, why, ?source, "entity loaded from the journal instead of its newest snapshot");
         metrics::counter!("fusion_snapshots_passed_over_total", "kind" => key.kind().name()).increment(1);
-        self.node
-            .dead_letter(key, &format!("its newest snapshot was passed over, and the journal read instead: {why}"));
+        self.resources
+            .dead_letters
+            .add(key, &format!("its newest snapshot was passed over, and the journal read instead: {why}"));
     }
 
     /// Finds the newest snapshot that can be read, and notes the newest one that was passed over.
@@ -147,7 +233,7 @@ impl Leader {
         let (mut before, mut passed): (Option<SnapshotAt>, Option<PassedOver>) = (None, None);
         loop {
             let key_bytes = bytes::Bytes::copy_from_slice(key.as_bytes());
-            let (at, why) = match self.node.snapshots.newest(key_bytes, before).await {
+            let (at, why) = match self.resources.snapshots.newest(key_bytes, before).await {
                 Ok(Some(snapshot)) => match thaw::<A>(&snapshot) {
                     Ok(aggregate) => {
                         let loaded = Loaded {
@@ -187,7 +273,7 @@ impl Leader {
     /// Reads the accepted entries of an entity from the journal, starting at a position.
     async fn entries_since(&self, key: &EntityKey, from: Position) -> Result<Vec<Entry>, LoadError> {
         let mut entries = Vec::new();
-        let mut batches = self.node.journal.read(self.shard, from);
+        let mut batches = self.resources.journal.read(self.shard, from);
         while let Some(batch) = batches.next().await {
             let batch = batch.map_err(|error| match error {
                 JournalError::Store(_) | JournalError::LostRace { .. } => LoadError::Store(error.to_string()),
