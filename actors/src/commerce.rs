@@ -79,9 +79,9 @@ enum Places {
     Reserved,
 }
 
-/// The reason why a message could not be handed over.
+/// The reason why a message was not delivered.
 enum Obstacle {
-    /// The message can be handed over again: nothing happened to it.
+    /// The message can be sent again: it was not processed.
     Again,
     Final(Unanswered),
 }

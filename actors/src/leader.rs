@@ -369,7 +369,7 @@ pub enum MailboxError {
     #[error("the shard's leadership ended")]
     Gone,
     /// The entity is quarantined.
-    #[error("entity is parked: {0}")]
+    #[error("entity is quarantined: {0}")]
     Quarantined(String),
     /// The stores did not return its state. The caller may try again.
     #[error("{0}")]

@@ -74,7 +74,7 @@ impl<A: Aggregate> History<A> {
         };
         let Decision { events, answer } = decision;
         let changed = !events.is_empty();
-        // A command that was accepted and later rejected by another entity is decided anew when it is repeated.
+        // A command that was accepted and later rejected by another entity is decided again when it is repeated.
         self.accepted.retain(|(_, known, told)| *known != id || !(changed && matches!(told, Some(Err(_)))));
         let known = self.accepted.iter().any(|(_, known, _)| *known == id);
         self.happen(events);
@@ -125,7 +125,7 @@ impl<A: Aggregate> History<A> {
     }
 
     /// Repeats every accepted command: nothing changes, and each gets the same reply as before. Commands that were
-    /// rejected in the end are left out, because they are decided anew.
+    /// rejected in the end are left out, because they are decided again.
     pub(crate) fn repeat_all(&self) {
         for (command, id, told) in self.accepted.iter().filter(|(_, _, told)| !matches!(told, Some(Err(_)))) {
             let again = self.state.decide(command, &self.context(*id));
@@ -137,7 +137,7 @@ impl<A: Aggregate> History<A> {
                 }
             });
             let again = again.unwrap_or_else(|rejection| Some(Err(rejection)));
-            assert_eq!(&again, told, "a repeat of {command:?} was told something else");
+            assert_eq!(&again, told, "a repetition of {command:?} got another answer");
         }
     }
 

@@ -25,7 +25,7 @@ use self::world::{
 fn state(told: &Outcome) -> CheckoutState {
     match told {
         Outcome::Checkout(Ok(CheckoutReply::Checkout(view))) => view.state.clone(),
-        other => panic!("no checkout was told, but {other:?}"),
+        other => panic!("not a checkout: {other:?}"),
     }
 }
 

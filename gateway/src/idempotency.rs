@@ -54,10 +54,10 @@ impl Turns {
 }
 
 fn read(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let mut said = headers.get_all(IDEMPOTENCY_KEY).iter();
-    let Some(key) = said.next() else { return Ok(None) };
+    let mut key_of = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(key) = key_of.next() else { return Ok(None) };
     match key.to_str() {
-        Ok(text) if fits(text) && said.next().is_none() => Ok(Some(text)),
+        Ok(text) if fits(text) && key_of.next().is_none() => Ok(Some(text)),
         _ => Err(Problem::new(Code::IdempotencyKeyInvalid)),
     }
 }
@@ -144,7 +144,7 @@ mod tests {
 
     use super::*;
 
-    fn said(keys: &[&[u8]]) -> Result<Option<String>, Code> {
+    fn key_of(keys: &[&[u8]]) -> Result<Option<String>, Code> {
         let values = keys.iter().map(|key| (IDEMPOTENCY_KEY, HeaderValue::from_bytes(key).unwrap()));
         let mut headers = HeaderMap::new();
         for (name, value) in values {
@@ -155,12 +155,12 @@ mod tests {
 
     #[test]
     fn a_key_has_rules() {
-        assert_eq!(said(&[]), Ok(None));
-        assert_eq!(said(&[b"order 7~"]), Ok(Some("order 7~".to_owned())));
-        assert!(said(&[&[b'k'; KEY_BYTES_MAX]]).is_ok());
+        assert_eq!(key_of(&[]), Ok(None));
+        assert_eq!(key_of(&[b"order 7~"]), Ok(Some("order 7~".to_owned())));
+        assert!(key_of(&[&[b'k'; KEY_BYTES_MAX]]).is_ok());
         for odd in [&[b'k'; KEY_BYTES_MAX + 1][..], b"", b"a\tb", "ä".as_bytes(), b"\xff"] {
-            assert_eq!(said(&[odd]), Err(Code::IdempotencyKeyInvalid), "{odd:?}");
+            assert_eq!(key_of(&[odd]), Err(Code::IdempotencyKeyInvalid), "{odd:?}");
         }
-        assert_eq!(said(&[b"a", b"b"]), Err(Code::IdempotencyKeyInvalid));
+        assert_eq!(key_of(&[b"a", b"b"]), Err(Code::IdempotencyKeyInvalid));
     }
 }

@@ -123,7 +123,7 @@ impl ExternalServices for Bank {
                     Outcome::Mail
                 }
                 other => {
-                    self.books.lock().broken.get_or_insert(format!("not for the world outside: {other:?}"));
+                    self.books.lock().broken.get_or_insert(format!("not an external service: {other:?}"));
                     return unknown();
                 }
             };

@@ -50,7 +50,7 @@ fn a_quarantined_entity_keeps_no_other_from_a_checkpoint_and_keeps_its_state() {
             }
             tokio::time::sleep(Duration::from_secs(60)).await;
         }
-        assert_eq!(scene.levels(&node.commerce(), &ill).await.on_hand, 7, "its entries were given up");
+        assert_eq!(scene.levels(&node.commerce(), &ill).await.on_hand, 7, "its entries were dropped");
         node.kill().await;
     });
 }

@@ -62,7 +62,7 @@ impl Scene {
 }
 
 /// Whether the entity is reported to an operator, and if so, whether as quarantined.
-fn told(node: &Node, key: &EntityKey) -> Option<bool> {
+fn reported(node: &Node, key: &EntityKey) -> Option<bool> {
     let failing = node.commerce().failing();
     failing.iter().filter(|failing| failing.key == *key).map(|failing| failing.quarantined).max()
 }
@@ -76,7 +76,7 @@ fn a_snapshot_that_does_not_read_never_gives_an_older_state() {
             scene.snapshots.spoil(&scene.rows()[1], how);
             let node = scene.start().await;
             assert_eq!(scene.on_hand(&node).await, 2, "{how:?}");
-            assert_eq!(told(&node, &scene.shelf()), Some(false), "an operator hears of it: {how:?}");
+            assert_eq!(reported(&node, &scene.shelf()), Some(false), "an operator is notified: {how:?}");
             // The loaded state is written as a new snapshot, which is read the next time.
             node.stop(STOP).await;
             let node = scene.start().await;
@@ -84,7 +84,7 @@ fn a_snapshot_that_does_not_read_never_gives_an_older_state() {
             node.stop(STOP).await;
             let node = scene.start().await;
             assert_eq!(scene.on_hand(&node).await, 3, "{how:?}");
-            assert_eq!(told(&node, &scene.shelf()), None, "{how:?}");
+            assert_eq!(reported(&node, &scene.shelf()), None, "{how:?}");
             node.kill().await;
         });
     }
@@ -102,7 +102,7 @@ fn the_only_snapshot_that_does_not_read_never_gives_an_empty_state() {
             scene.snapshots.spoil(only, how);
             let node = scene.start().await;
             assert_eq!(scene.on_hand(&node).await, 7, "{how:?}");
-            assert_eq!(told(&node, &scene.shelf()), Some(false), "{how:?}");
+            assert_eq!(reported(&node, &scene.shelf()), Some(false), "{how:?}");
             node.kill().await;
         });
     }
@@ -171,7 +171,7 @@ fn a_snapshot_of_newer_rules_puts_its_entity_aside() {
         let node = scene.start().await;
         let asked = node.commerce().ask::<StockItem>(&scene.shelf(), StockCommand::View, CommandMeta::read()).await;
         assert!(matches!(asked, Err(AskError::Quarantined)), "{asked:?}");
-        assert_eq!(told(&node, &scene.shelf()), Some(true));
+        assert_eq!(reported(&node, &scene.shelf()), Some(true));
         node.kill().await;
         // The newer program version is back: nothing was lost.
         scene.snapshots.rows.replace(&newest).unwrap();
@@ -374,7 +374,7 @@ fn a_state_that_cannot_be_written_is_no_empty_state() {
         scene.adjust(&node.commerce(), 1, 30).await;
         break_encoding(true);
         tokio::time::sleep(IDLE).await;
-        assert_eq!(told(&node, &scene.shelf()), Some(false), "an operator hears of it");
+        assert_eq!(reported(&node, &scene.shelf()), Some(false), "an operator is notified");
         assert_eq!(scene.on_hand(&node).await, 3, "it stays in memory");
         node.stop(STOP).await;
         assert_eq!((scene.rows(), scene.snapshots.rows.checkpoints(0)), (rows, checkpoints), "the former stand");

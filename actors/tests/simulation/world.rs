@@ -200,7 +200,7 @@ pub async fn simulate(seed: u64) -> Result<Report, String> {
         buyer.await.map_err(|error| format!("buyer: {error}"))?;
     }
     shop.await.map_err(|error| format!("shop: {error}"))?;
-    // Whatever is still open settles: holds expire, checkouts give up, the stock items book what was sold.
+    // Everything open settles: holds and checkouts expire, the stock items book the sales.
     tokio::time::sleep(Duration::from_secs(1_500)).await;
     // After an orderly stop there is no tail: an entity whose newest snapshot cannot be read has to be completed from
     // the log, starting at the position of an older snapshot.

@@ -52,20 +52,20 @@ fn end(checkout: u128, attempt: u32, sold: bool) -> CartCommand {
 
 fn given_shirts() -> Shop {
     let mut shop = Shop::default();
-    told(shop.ask(create()));
-    told(shop.ask(add("SHIRT", 2, dollars(1_500))));
+    answered(shop.ask(create()));
+    answered(shop.ask(add("SHIRT", 2, dollars(1_500))));
     shop
 }
 
-fn told(answer: Option<Result<CartReply, CartRejection>>) -> Arc<CartView> {
+fn answered(answer: Option<Result<CartReply, CartRejection>>) -> Arc<CartView> {
     match answer {
         Some(Ok(CartReply::Cart(cart))) => cart,
-        other => panic!("no cart was told, but {other:?}"),
+        other => panic!("not a cart: {other:?}"),
     }
 }
 
 fn view(shop: &mut Shop) -> Arc<CartView> {
-    told(shop.ask(CartCommand::View { buyer: None }))
+    answered(shop.ask(CartCommand::View { buyer: None }))
 }
 
 fn contents(shop: &mut Shop) -> Vec<(String, u64, i64)> {
@@ -77,7 +77,7 @@ fn contents(shop: &mut Shop) -> Vec<(String, u64, i64)> {
 fn a_new_cart_is_empty() {
     let mut shop = Shop::default();
     assert_eq!(shop.ask(CartCommand::View { buyer: Some(buyer()) }), Some(Err(CartRejection::NotFound)));
-    let cart = told(shop.ask(create()));
+    let cart = answered(shop.ask(create()));
     assert_eq!((cart.lines.len(), cart.subtotal, cart.currency), (0, None, None));
     shop.repeat_all();
 }
@@ -86,7 +86,7 @@ fn a_new_cart_is_empty() {
 fn a_repeated_sku_adds_to_its_line_at_the_current_price() {
     let mut shop = given_shirts();
     let first = view(&mut shop).lines[0].id;
-    told(shop.ask(add("SHIRT", 3, dollars(1_400))));
+    answered(shop.ask(add("SHIRT", 3, dollars(1_400))));
     assert_eq!(contents(&mut shop), [("SHIRT".to_owned(), 5, 1_400)]);
     assert_eq!(view(&mut shop).lines[0].id, first);
     assert_eq!(view(&mut shop).subtotal, Some(dollars(7_000)));
@@ -96,11 +96,11 @@ fn a_repeated_sku_adds_to_its_line_at_the_current_price() {
 #[test]
 fn lines_keep_the_options_of_their_variants() {
     let mut shop = given_shirts();
-    told(shop.ask(add("SHIRT-S", 1, dollars(1_500))));
+    answered(shop.ask(add("SHIRT-S", 1, dollars(1_500))));
     let options = |shop: &mut Shop| view(shop).lines.iter().map(|line| line.options.clone()).collect::<Vec<_>>();
     assert_eq!(options(&mut shop), [None, Some(sizes("SHIRT-S"))]);
     let line = view(&mut shop).lines[1].id;
-    told(shop.ask(CartCommand::ChangeLine { buyer: buyer(), line, quantity: Quantity::new(3).unwrap() }));
+    answered(shop.ask(CartCommand::ChangeLine { buyer: buyer(), line, quantity: Quantity::new(3).unwrap() }));
     assert_eq!(options(&mut shop), [None, Some(sizes("SHIRT-S"))]);
     shop.repeat_all();
 }
@@ -108,10 +108,10 @@ fn lines_keep_the_options_of_their_variants() {
 #[test]
 fn lines_are_changed_and_taken_out() {
     let mut shop = given_shirts();
-    told(shop.ask(add("SOCKS", 1, dollars(500))));
+    answered(shop.ask(add("SOCKS", 1, dollars(500))));
     let (shirt, socks) = (view(&mut shop).lines[0].id, view(&mut shop).lines[1].id);
-    told(shop.ask(CartCommand::ChangeLine { buyer: buyer(), line: shirt, quantity: Quantity::ONE }));
-    told(shop.ask(CartCommand::RemoveLine { buyer: buyer(), line: socks }));
+    answered(shop.ask(CartCommand::ChangeLine { buyer: buyer(), line: shirt, quantity: Quantity::ONE }));
+    answered(shop.ask(CartCommand::RemoveLine { buyer: buyer(), line: socks }));
     assert_eq!(contents(&mut shop), [("SHIRT".to_owned(), 1, 1_500)]);
     let gone = shop.ask(CartCommand::RemoveLine { buyer: buyer(), line: socks });
     assert_eq!(gone, Some(Err(CartRejection::LineNotFound)));
@@ -125,15 +125,15 @@ fn a_cart_is_its_owners_also_after_signing_in() {
     assert_eq!(shop.ask(CartCommand::View { buyer: Some(stranger.clone()) }), Some(Err(CartRejection::NotFound)));
     assert_eq!(shop.ask(CartCommand::Delete { buyer: stranger }), Some(Err(CartRejection::NotFound)));
     let signed_in = Buyer { subject: SubjectId(2), former: vec![SubjectId(1)], customer: true };
-    assert_eq!(told(shop.ask(CartCommand::View { buyer: Some(signed_in) })).lines.len(), 1, "no line is lost");
+    assert_eq!(answered(shop.ask(CartCommand::View { buyer: Some(signed_in) })).lines.len(), 1, "no line is lost");
 }
 
 #[test]
 fn a_cart_has_edges() {
     let mut shop = Shop::default();
-    told(shop.ask(create()));
+    answered(shop.ask(create()));
     for number in 0..LINES_MAX {
-        told(shop.ask(add(&format!("SKU-{number}"), 1, dollars(1))));
+        answered(shop.ask(add(&format!("SKU-{number}"), 1, dollars(1))));
     }
     assert_eq!(shop.ask(add("ONE-MORE", 1, dollars(1))), Some(Err(CartRejection::TooManyLines)));
     assert!(shop.ask(add("SKU-0", 1, dollars(1))).unwrap().is_ok(), "more of a line it has");
@@ -151,9 +151,9 @@ fn a_cart_has_edges() {
 #[test]
 fn changes_are_bounded_within_a_day() {
     let mut shop = Shop::default();
-    told(shop.ask(create()));
+    answered(shop.ask(create()));
     let line = |shop: &mut Shop| view(shop).lines[0].id;
-    told(shop.ask(add("SHIRT", 1, dollars(1))));
+    answered(shop.ask(add("SHIRT", 1, dollars(1))));
     // `History` checks all invariants after each step, which is too slow for a thousand steps. Apply these events
     // directly.
     let line = line(&mut shop);
@@ -169,32 +169,32 @@ fn changes_are_bounded_within_a_day() {
     let change = CartCommand::ChangeLine { buyer: buyer(), line, quantity: Quantity::ONE };
     assert_eq!(shop.ask(change.clone()), Some(Err(CartRejection::TooManyChanges)));
     shop.now = shop.now.plus_ms(PROCESSED_COMMANDS_KEPT_MS + 1);
-    told(shop.ask(change));
+    answered(shop.ask(change));
     assert_eq!(shop.state.answers.len(), 1, "older ones are forgotten");
 }
 
 #[test]
 fn a_cart_is_in_one_checkout_at_a_time() {
     let mut shop = given_shirts();
-    let locked = told(shop.ask(begin(1, 1)));
+    let locked = answered(shop.ask(begin(1, 1)));
     assert_eq!(locked.checkout, Some(CheckoutId(1)));
-    assert_eq!(told(shop.ask(begin(1, 1))), locked, "asked twice");
+    assert_eq!(answered(shop.ask(begin(1, 1))), locked, "asked twice");
     let in_progress = Some(Err(CartRejection::CheckoutInProgress { checkout: CheckoutId(1) }));
     assert_eq!(shop.ask(begin(2, 1)), in_progress);
     assert_eq!(shop.ask(add("SOCKS", 1, dollars(1))), in_progress, "its lines do not change meanwhile");
     assert_eq!(shop.ask(CartCommand::Delete { buyer: buyer() }), in_progress);
     assert_eq!(shop.ask(end(1, 1, false)), Some(Ok(CartReply::Done)));
     assert_eq!(contents(&mut shop).len(), 1, "what was not sold stays");
-    assert_eq!(told(shop.ask(begin(2, 1))).checkout, Some(CheckoutId(2)));
+    assert_eq!(answered(shop.ask(begin(2, 1))).checkout, Some(CheckoutId(2)));
 }
 
 #[test]
 fn sold_units_are_subtracted_once() {
     let mut shop = given_shirts();
-    told(shop.ask(begin(1, 1)));
+    answered(shop.ask(begin(1, 1)));
     assert_eq!(shop.ask(end(1, 1, true)), Some(Ok(CartReply::Done)));
     assert_eq!(contents(&mut shop), []);
-    told(shop.ask(add("SOCKS", 1, dollars(500))));
+    answered(shop.ask(add("SOCKS", 1, dollars(500))));
     assert_eq!(shop.ask(end(1, 1, true)), Some(Ok(CartReply::Done)), "a late copy");
     shop.now = DEADLINE.plus_ms(1);
     assert_eq!(shop.ask(end(1, 1, true)), Some(Ok(CartReply::Done)), "a very late copy");
@@ -216,7 +216,7 @@ fn a_beginning_that_its_end_has_overtaken_is_refused() {
 fn checkouts_in_a_row_are_bounded() {
     let mut shop = given_shirts();
     for checkout in 0..ENDED_CHECKOUTS_MAX as u128 {
-        told(shop.ask(begin(checkout, 1)));
+        answered(shop.ask(begin(checkout, 1)));
         shop.ask(end(checkout, 1, false));
     }
     assert_eq!(shop.ask(begin(1_000, 1)), Some(Err(CartRejection::TooManyChanges)));
@@ -227,7 +227,7 @@ fn checkouts_in_a_row_are_bounded() {
 #[test]
 fn a_checkout_brings_new_prices() {
     let mut shop = given_shirts();
-    told(shop.ask(begin(1, 1)));
+    answered(shop.ask(begin(1, 1)));
     let prices = vec![NewPrice { sku: Sku::new("SHIRT").unwrap(), price: dollars(1_600) }];
     let (checkout, deadline) = (CheckoutId(1), DEADLINE);
     shop.ask(CartCommand::EndCheckout { checkout, attempt: 1, sold: false, prices, deadline });
@@ -238,7 +238,7 @@ fn a_checkout_brings_new_prices() {
 fn an_empty_cart_is_not_checked_out() {
     let mut shop = Shop::default();
     assert_eq!(shop.ask(begin(1, 1)), Some(Err(CartRejection::NotFound)));
-    told(shop.ask(create()));
+    answered(shop.ask(create()));
     assert_eq!(shop.ask(begin(1, 1)), Some(Err(CartRejection::Empty)));
 }
 
@@ -256,13 +256,13 @@ fn a_deleted_cart_is_not_found() {
 fn an_unchanged_cart_expires_unless_it_is_in_a_checkout() {
     let mut shop = Shop::default();
     assert_eq!(shop.ask(CartCommand::Expire { unchanged_since: shop.now }), Some(Err(CartRejection::NotFound)));
-    told(shop.ask(create()));
-    told(shop.ask(add("MUG", 1, dollars(5))));
+    answered(shop.ask(create()));
+    answered(shop.ask(add("MUG", 1, dollars(5))));
     let changed_at = view(&mut shop).updated_at;
     let expire = |shop: &mut Shop, unchanged_since| shop.ask(CartCommand::Expire { unchanged_since });
     assert_eq!(expire(&mut shop, Timestamp(changed_at.0 - 1)), Some(Ok(CartReply::Done)));
     assert_eq!(view(&mut shop).lines.len(), 1, "changed after that instant");
-    told(shop.ask(begin(1, 1)));
+    answered(shop.ask(begin(1, 1)));
     assert_eq!(expire(&mut shop, changed_at), Some(Ok(CartReply::Done)));
     assert_eq!(view(&mut shop).lines.len(), 1, "a checkout has hold of it");
     assert_eq!(shop.ask(end(1, 1, false)), Some(Ok(CartReply::Done)));
@@ -293,7 +293,7 @@ proptest! {
     #[test]
     fn whatever_is_asked_a_cart_adds_up_and_repeats_itself(commands in commands()) {
         let mut shop = Shop::default();
-        told(shop.ask(create()));
+        answered(shop.ask(create()));
         for command in commands {
             shop.now = shop.now.plus_ms(10);
             shop.ask(command);

@@ -136,10 +136,10 @@ impl Group {
 
     /// Returns the currency of the row's prices: that of the product, which its first row determines, or the import's.
     fn currency(&self, cells: &Cells<'_>, of_import: Currency) -> Result<Currency, Refused> {
-        let said = cells.parsed(Column::Currency, parse_currency)?.flatten();
-        match (said, self.currency) {
-            (Some(said), Some(own)) if said != own => Err((Some(Column::Currency), Refusal::SecondCurrency { own })),
-            (said, own) => Ok(said.or(own).unwrap_or(of_import)),
+        let given = cells.parsed(Column::Currency, parse_currency)?.flatten();
+        match (given, self.currency) {
+            (Some(given), Some(own)) if given != own => Err((Some(Column::Currency), Refusal::SecondCurrency { own })),
+            (given, own) => Ok(given.or(own).unwrap_or(of_import)),
         }
     }
 
@@ -194,9 +194,9 @@ impl Group {
             "" => Ok(None),
             text => parse_quantity(text).map(|quantity| Some((quantity, text.to_owned()))),
         })?;
-        let stock = stock.flatten().map(|(quantity, said)| {
+        let stock = stock.flatten().map(|(quantity, given)| {
             quantity.unwrap_or_else(|| {
-                warn(WarningKind::BelowZero { said: shown(&said) });
+                warn(WarningKind::BelowZero { quantity: shown(&given) });
                 0
             })
         });

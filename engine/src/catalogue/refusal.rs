@@ -186,12 +186,12 @@ pub enum Refusal {
     #[error("not a position: use a whole number from 1")]
     NotAPosition,
     /// The product rejected the import: see [`ProductRows::refuse`](super::ProductRows::refuse).
-    #[error("{}", said(.0))]
+    #[error("{}", text_of(.0))]
     Rejected(ProductRejection),
 }
 
 /// Returns a product's rejection in words for the reader of a file, without a pointer into JSON.
-fn said(rejection: &ProductRejection) -> String {
+fn text_of(rejection: &ProductRejection) -> String {
     match rejection {
         ProductRejection::Invalid { why, .. } => why.to_string(),
         other => other.to_string(),
@@ -247,10 +247,10 @@ pub enum WarningKind {
     #[error("unlisted products are drafts here")]
     Unlisted,
     /// The quantity is negative, which is how Shopify exports oversold stock.
-    #[error("{said} units: the stock is set to 0")]
+    #[error("{quantity} units: the stock is set to 0")]
     BelowZero {
         /// The content of the cell.
-        said: String,
+        quantity: String,
     },
     /// An image was left out, and the rest of the row was imported.
     #[error("the image was not imported: {why}")]

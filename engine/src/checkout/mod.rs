@@ -143,7 +143,7 @@ pub struct StartCheckout {
     /// The configured name of the payment provider.
     #[n(6)]
     pub provider: String,
-    /// The provider's token for the buyer's means of payment.
+    /// The provider's token for the buyer's payment method.
     #[n(7)]
     pub token: String,
     /// The total that the buyer has seen. The checkout is refused if the total differs.
@@ -215,7 +215,7 @@ pub struct Details {
     /// The configured name of the payment provider.
     #[n(9)]
     pub provider: String,
-    /// The provider's token for the buyer's means of payment.
+    /// The provider's token for the buyer's payment method.
     #[n(10)]
     pub token: String,
     /// The total that the buyer has seen.

@@ -8,7 +8,7 @@
 //!
 //! One operation at a time is sent to the provider (except refunds, which are independent of each other), and it stays
 //! open until its outcome is definite. A `Void` that arrives meanwhile waits for that outcome. A payment contains no
-//! personal data: the token is the provider's reference to a means of payment.
+//! personal data: the token is the provider's reference to a payment method.
 
 mod decide;
 mod fold;
@@ -67,7 +67,7 @@ pub enum PaymentCommand {
         /// The provider, by its name in the configuration.
         #[n(2)]
         provider: String,
-        /// The provider's token for the buyer's means of payment.
+        /// The provider's token for the buyer's payment method.
         #[n(3)]
         token: String,
         /// The amount. An amount of zero is authorised without the provider.
@@ -114,7 +114,7 @@ pub enum PaymentEvent {
         /// The provider.
         #[n(2)]
         provider: String,
-        /// The provider's token for the buyer's means of payment.
+        /// The provider's token for the buyer's payment method.
         #[n(3)]
         token: String,
         /// The amount.

@@ -28,7 +28,7 @@ pub struct ProviderRequest {
 pub enum ProviderOperation {
     /// Authorises an amount: `Authorised`, `RequiresAction` or `Declined`.
     Authorise {
-        /// The token for the buyer's means of payment, from the provider's own form.
+        /// The token for the buyer's payment method, from the provider's own form.
         token: String,
         /// The amount.
         amount: Money,

@@ -168,7 +168,7 @@ fn a_capture_that_fails_stays_failed() {
     assert_eq!(payment.ask(PaymentCommand::Capture), Some(Err(failed)));
     assert!(matches!(asked_now(&mut payment, refund(1, 1)), Err(PaymentRejection::NotAllowed { .. })));
 
-    assert_eq!(payment.ask(PaymentCommand::Void), None, "what is left of the authorisation can be given up");
+    assert_eq!(payment.ask(PaymentCommand::Void), None, "the rest of the authorisation can be voided");
     payment.answer_open(&says(ProviderAnswer::Voided));
     assert_eq!(payment.told(), Some(Ok(PaymentReply::Voided)));
 }
@@ -241,7 +241,7 @@ fn the_same_refund_is_made_once() {
     let first = payment.told();
     payment.ask(refund(2, 100));
     payment.answer_open(&says(ProviderAnswer::Refunded));
-    assert_eq!(payment.ask(refund(1, 600)), first, "as it was told then");
+    assert_eq!(payment.ask(refund(1, 600)), first, "as answered the first time");
     payment.repeat_all();
 }
 

@@ -17,7 +17,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Product {
     pub(super) details: Option<Arc<Details>>,
-    /// Every SKU that the product has, requests or gives up, by the slot of its effects. A slot is never reused.
+    /// Every SKU that the product has, requests or releases, by the slot of its effects. A slot is never reused.
     pub(super) grips: BTreeMap<u64, Grip>,
     pub(super) next_slot: u64,
     pub(super) pending: Option<Pending>,

@@ -3,7 +3,7 @@
 //! Products are created and changed by merchants (`Create`, `Edit`) and by files (`Import`). Within a tenant, a SKU
 //! belongs to one variant only; the stock item of the SKU decides to which. A change that needs new SKUs is therefore
 //! journaled first, as a pending change, and applied when every stock item has answered. If one of them refuses, the
-//! product gives up the SKUs that it received and stays as it was:
+//! product releases the SKUs that it received and is unchanged:
 //!
 //! ```text
 //! Asked ── SkuAdopted … ── SkuAdopted ──▶ Created | Changed      (SKUs no longer in use are disowned)

@@ -92,20 +92,20 @@ impl Bank {
                 ProviderAnswer::CaptureFailed { code: "insufficient_funds".to_owned() }
             }
             ProviderOperation::Capture { amount } => {
-                assert_eq!(account.authorised, amount.amount, "what is taken was set aside: {asked:?}");
+                assert_eq!(account.authorised, amount.amount, "the captured amount was authorised: {asked:?}");
                 account.authorised = 0;
                 account.captured += amount.amount;
                 account.captures += 1;
                 ProviderAnswer::Captured
             }
             ProviderOperation::Void => {
-                assert_eq!(account.captured, 0, "what is taken is not given up: {asked:?}");
+                assert_eq!(account.captured, 0, "a captured amount is not voided: {asked:?}");
                 account.authorised = 0;
                 ProviderAnswer::Voided
             }
             ProviderOperation::Refund { amount, .. } => {
                 account.refunded += amount.amount;
-                assert!(account.refunded <= account.captured, "no more is given back than was taken: {asked:?}");
+                assert!(account.refunded <= account.captured, "no more is refunded than was captured: {asked:?}");
                 ProviderAnswer::Refunded
             }
         }

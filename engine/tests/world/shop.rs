@@ -377,7 +377,7 @@ impl Shop {
             }
         }
         for (payment, account) in &self.world.bank.accounts {
-            assert_eq!(account.authorised, 0, "nothing stays set aside");
+            assert_eq!(account.authorised, 0, "no authorisation remains");
             assert!(paid.contains(payment) || account.captured == 0, "what did not complete was not paid");
         }
         for order in self.orders() {

@@ -104,7 +104,10 @@ fn stock_below_zero_is_none_with_a_warning() {
     let file = shirt(1, "M,,5,-3.0,");
     let stock: Vec<_> = file.product().variants.iter().map(|row| row.stock).collect();
     assert_eq!(stock, [Some(1), Some(0), Some(1)]);
-    assert_eq!(file.product().warnings, [Warning { line: 3, kind: WarningKind::BelowZero { said: "-3.0".into() } }]);
+    assert_eq!(
+        file.product().warnings,
+        [Warning { line: 3, kind: WarningKind::BelowZero { quantity: "-3.0".into() } }]
+    );
     assert_eq!(shirt(0, "S,,5,10.0,").product().variants[0].stock, Some(10));
     let file = read("Handle,Title,Image Src,Image Position\nmug,Mug,/a,2.0\nmug,,/b,1.0\n");
     let ImageChange::Replace(images) = &file.product().change.images else { panic!() };
@@ -120,9 +123,9 @@ fn a_sku_that_comes_twice_is_derived_where_that_is_wanted() {
     assert_eq!(file.refused, []);
     let skus: Vec<_> = file.products[1].change.variants.iter().map(|variant| variant.sku.clone()).collect();
     assert_eq!(skus, [None, None, Sku::new("B-1").ok()]);
-    let said: Vec<_> = warnings(&file.products[1]).iter().map(ToString::to_string).collect();
-    assert_eq!(said[0], "the sku A-1 is on line 2 already: it is shirt.S here");
-    assert_eq!(said.len(), 2);
+    let given: Vec<_> = warnings(&file.products[1]).iter().map(ToString::to_string).collect();
+    assert_eq!(given[0], "the sku A-1 is on line 2 already: it is shirt.S here");
+    assert_eq!(given.len(), 2);
     // A SKU that is the derived one already cannot be replaced, so the variant is refused.
     let file = format!("{HEADER}bowl,Bowl,,,,mug,5,1,\nmug,Mug,,,,mug,5,1,\n");
     assert!(matches!(read_with(file.as_bytes(), DuplicateSku::Derive).refusal().2, Refusal::DuplicateSku { .. }));
@@ -172,8 +175,8 @@ fn parts_rejected_by_the_product_are_removed_with_their_row() {
         let refused = rows.refuse(&rejection);
         assert_eq!(refused.len() + rows.rows.len(), 3);
         assert_eq!(rows.variants.len(), rows.change.variants.len());
-        let said: Vec<_> = refused.iter().map(|row| (row.line, row.column.clone(), row.words())).collect();
-        (said, values(&rows))
+        let given: Vec<_> = refused.iter().map(|row| (row.line, row.column.clone(), row.words())).collect();
+        (given, values(&rows))
     };
     let place = |line, column: &str, words: &str| vec![(line, Some(column.to_owned()), words.to_owned())];
     let left = |values: [&str; 2]| values.map(str::to_owned).to_vec();

@@ -34,7 +34,7 @@ fn a_checkout_is_pending_after_two_seconds_and_a_repetition_too() {
     finish(&mut shop);
     shop.reload();
     assert!(view(&shop).order().is_some(), "it has gone on");
-    assert_eq!(settled(&shop, START), first, "but a repeat hears what was said first, lines and totals included");
+    assert_eq!(settled(&shop, START), first, "but a repetition gets the first answer, lines and totals included");
     shop.repeat_all();
 }
 
@@ -81,7 +81,7 @@ fn a_challenge_is_passed_by_the_buyer() {
     assert_eq!(asks(&shop), ["Payment Confirm"]);
     finish(&mut shop);
     assert!(matches!(told_state(shop.told()), CheckoutState::Completed { .. }));
-    assert_eq!(told_state(settled(&shop, START)), requires_action(), "who began it hears what it heard");
+    assert_eq!(told_state(settled(&shop, START)), requires_action(), "the caller gets the first answer");
     shop.repeat_all();
 }
 

@@ -222,11 +222,11 @@ fn order_view(id: OrderId) -> OrderView {
 
 /// The outstanding requests, in words.
 fn asks(shop: &Shop) -> Vec<String> {
-    shop.open.values().map(|effect| said(&effect.request)).collect()
+    shop.open.values().map(|effect| described(&effect.request)).collect()
 }
 
 /// A request in two words: its target and its command.
-fn said(request: &Request) -> String {
+fn described(request: &Request) -> String {
     let text = format!("{request:?}");
     let (kind, rest) = text.split_once('(').unwrap();
     let command = match request {
@@ -254,7 +254,7 @@ fn consent_all(shop: &mut Shop) {
 /// Every target accepts, until this request is outstanding.
 fn consent_until(shop: &mut Shop, wanted: &str) -> Effect {
     for _ in 0..10 {
-        if let Some(effect) = shop.open.values().find(|effect| said(&effect.request) == wanted) {
+        if let Some(effect) = shop.open.values().find(|effect| described(&effect.request) == wanted) {
             return effect.clone();
         }
         consent_all(shop);
@@ -302,6 +302,6 @@ fn settled(shop: &Shop, command: CommandId) -> Told {
 fn told_state(told: Told) -> CheckoutState {
     match told {
         Some(Ok(CheckoutReply::Checkout(view))) => view.state,
-        other => panic!("no checkout was told, but {other:?}"),
+        other => panic!("not a checkout: {other:?}"),
     }
 }

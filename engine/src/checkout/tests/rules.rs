@@ -116,7 +116,7 @@ fn a_refused_pin_refuses_the_checkout_and_lets_go_of_the_others() {
     shop.answer(seen.id, &consent(&seen.request));
     shop.answer(first.id, &consent(&first.request));
     assert_eq!(asks(&shop), ["Drop UnlockClaim"], "only what was pinned");
-    assert_eq!(settled(&shop, START), None, "the caller hears when it is undone");
+    assert_eq!(settled(&shop, START), None, "the caller is answered after the compensation");
     consent_all(&mut shop);
     let refused = CheckoutRejection::Refused(CheckoutProblem::CheckoutInProgress { checkout: other });
     assert_eq!(settled(&shop, START), Some(Err(refused)));
@@ -307,7 +307,7 @@ fn goods_that_are_lost_after_the_authorisation_are_not_charged() {
     assert_eq!(asks(&shop), ["Cart EndCheckout", "Payment Void", "Stock Release", "Stock Unsell"]);
     let sold = view(&shop).lines[1].quantity;
     let unsells = |effect: &&Effect| matches!(effect.request, Request::Stock(_, StockCommand::Unsell { quantity, .. }) if quantity == sold);
-    assert_eq!(shop.open.values().filter(unsells).count(), 1, "the shard hears how many units it sold");
+    assert_eq!(shop.open.values().filter(unsells).count(), 1, "the stock item is notified of the sold units");
     finish(&mut shop);
     assert_eq!(view(&shop).state, failed(CheckoutProblem::GoodsLost));
 }
@@ -348,7 +348,7 @@ fn an_unknown_authorisation_waits_and_is_given_up_when_the_time_is_over() {
     let paying = consent_until(&mut shop, "Payment Authorise");
     wake(&mut shop, ANSWER_WITHIN_MS);
     wake(&mut shop, GIVE_UP_MS - ANSWER_WITHIN_MS - 1);
-    assert_eq!(asks(&shop), ["Payment Authorise"], "it is asked again, not given up");
+    assert_eq!(asks(&shop), ["Payment Authorise"], "it is retried, not abandoned");
     wake(&mut shop, 1);
     assert_eq!(asks(&shop), ["Payment Void", "Drop UnlockClaim", "Drop UnlockClaim"]);
     let Request::Payment(payment, PaymentCommand::Authorise { .. }) = paying.request else { panic!() };

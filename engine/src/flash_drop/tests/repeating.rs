@@ -21,7 +21,7 @@ fn refuse_all(given: &mut Given, now: Timestamp) {
 }
 
 /// The reply to this command, sent immediately or after stock has answered.
-fn told(
+fn answered(
     given: &mut Given,
     now: Timestamp,
     id: u128,
@@ -31,7 +31,7 @@ fn told(
         Ok(Answer::Now(reply)) => Some((Ok(reply), false)),
         Ok(Answer::Duplicate(reply)) => Some((Ok(reply), true)),
         Ok(Answer::Deferred(deferred)) => {
-            given.drop.deferred_reply(&deferred, now).map(|told| (told, deferred.duplicate))
+            given.drop.deferred_reply(&deferred, now).map(|answered| (answered, deferred.duplicate))
         }
         Err(rejection) => Some((Err(rejection), false)),
     }
@@ -46,17 +46,17 @@ fn an_edit_that_was_refused_is_answered_as_accepted_when_a_smaller_one_comes_und
     let refused = DropRejection::InsufficientStock { sku: sku("S"), available: 0 };
     assert_eq!(given.drop.deferred_reply(&deferred, T0), Some(Err(refused)));
 
-    let smaller = told(&mut given, T0, 2, DropCommand::Edit { version: 1, edit: cap(3) });
+    let smaller = answered(&mut given, T0, 2, DropCommand::Edit { version: 1, edit: cap(3) });
     let Some((Ok(DropReply::Drop(view)), false)) = smaller else { panic!("not accepted: {smaller:?}") };
     assert_eq!((view.version, view.terms.per_buyer_max), (2, units(3)));
-    let again = told(&mut given, T0, 2, DropCommand::Edit { version: 1, edit: cap(3) });
+    let again = answered(&mut given, T0, 2, DropCommand::Edit { version: 1, edit: cap(3) });
     assert_eq!(again, Some((Ok(DropReply::Drop(view)), true)));
 }
 
 /// A command is accepted at `now`. Then buyers claim, the merchant changes the drop, time passes and the drop is loaded
 /// from a snapshot. A duplicate of the command gets exactly the same reply.
 fn is_told_the_same_later(mut given: Given, now: Timestamp, id: u128, command: DropCommand) -> DropView {
-    let first = told(&mut given, now, id, command.clone());
+    let first = answered(&mut given, now, id, command.clone());
     given.inventory_gives_all(now.plus_ms(20));
     let first = first.unwrap_or_else(|| {
         let deferred = DeferredReply { command_id: CommandId(id), duplicate: false };
@@ -71,7 +71,7 @@ fn is_told_the_same_later(mut given: Given, now: Timestamp, id: u128, command: D
     given.time_passes(now.plus_seconds(200));
     given.drop = FlashDrop::thaw(&given.drop.to_snapshot().unwrap()).unwrap();
 
-    let again = told(&mut given, now.plus_seconds(200), id, command);
+    let again = answered(&mut given, now.plus_seconds(200), id, command);
     assert_eq!(again, Some((Ok(DropReply::Drop(view.clone())), true)));
     *view
 }
@@ -130,7 +130,7 @@ fn a_repeated_creation_after_the_retention_gets_the_current_drop() {
     given.inventory_gives_all(T0);
     let later = T0.plus_ms(crate::processed_commands::PROCESSED_COMMANDS_KEPT_MS + 1);
     given.when(later, 2, DropCommand::Edit { version: 1, edit: cap(3) }).unwrap();
-    let again = told(&mut given, later, 1, create(terms, vec![item("S", 3)]));
+    let again = answered(&mut given, later, 1, create(terms, vec![item("S", 3)]));
     let Some((Ok(DropReply::Drop(view)), true)) = again else { panic!("not known: {again:?}") };
     assert_eq!((view.version, view.as_of), (2, later));
 }

@@ -28,7 +28,7 @@ fn a_taken_sku_refuses_the_creation_and_leaves_the_id_free() {
     let mut shop = Shop::default().taken_by_another("M-1");
     let refused = ProductRejection::SkuTaken { sku: sku("M-1"), product: OTHER };
     assert_eq!(shop.ask(1, create(shirt())), Err(refused));
-    assert_eq!(shop.skus.len(), 1, "what was adopted is given up: {:?}", shop.skus);
+    assert_eq!(shop.skus.len(), 1, "the adopted SKU is released: {:?}", shop.skus);
     assert_eq!(shop.ask(2, ProductCommand::View), Err(ProductRejection::NotFound));
     shop.skus.clear();
     assert!(shop.ask(1, create(shirt())).is_ok(), "the same key may try again");
