@@ -109,7 +109,7 @@ pub async fn insist<A: engine::kinds::Entity>(
             Ok(answered) => return Some(Ok(answered.reply)),
             Err(AskError::Rejected(rejection)) => return Some(Err(rejection)),
             Err(AskError::Quarantined) => return None,
-            Err(AskError::Unknown) => world.hear(Heard::Unknown),
+            Err(AskError::Unknown) => world.observe(Heard::Unknown),
             Err(_) => {}
         }
         tokio::time::sleep(world.dice.ms(100)).await;
@@ -166,7 +166,7 @@ async fn pay(world: &World, buyer: &Buyer, claim: ClaimRef, id: u128) {
         }
     }
     let Some(Ok(CheckoutReply::Checkout(view))) = first else { return };
-    world.hear(Heard::CheckedOut { checkout, claim: claim.claim });
+    world.observe(Heard::CheckedOut { checkout, claim: claim.claim });
     if matches!(view.state, CheckoutState::RequiresAction { .. }) && world.dice.chance(700) {
         insist::<Checkout>(world, &key, CheckoutCommand::Confirm { buyer: buyer.clone() }, id + 700).await;
     }
@@ -194,10 +194,10 @@ pub async fn buy(world: World, number: u64) {
         match answer {
             Ok(DropReply::Claim(view)) => {
                 let name = view.id;
-                world.hear(Heard::Claimed { view: Box::new(view.clone()), answered_at });
+                world.observe(Heard::Claimed { view: Box::new(view.clone()), answered_at });
                 if world.dice.chance(300) {
                     let again = insist::<FlashDrop>(&world, &key, command, id).await;
-                    world.hear(Heard::Again { first: Box::new(view), again: Box::new(again) });
+                    world.observe(Heard::Again { first: Box::new(view), again: Box::new(again) });
                 }
                 if world.dice.chance(500) {
                     pay(&world, &buyer, name, id).await;
@@ -206,13 +206,13 @@ pub async fn buy(world: World, number: u64) {
                     let released = insist::<FlashDrop>(&world, &key, release, id + 500).await;
                     if matches!(released, Some(Ok(_))) {
                         let answered_at = world.journal.accepted_now(shard(&world)).0;
-                        world.hear(Heard::Released { claim: ClaimId(id), answered_at });
+                        world.observe(Heard::Released { claim: ClaimId(id), answered_at });
                     }
                 }
             }
             Err(DropRejection::SoldOut { available, may_return }) => {
                 let wanted = quantity.units();
-                world.hear(Heard::SoldOut { sku, wanted, available, may_return, asked_at, answered_at });
+                world.observe(Heard::SoldOut { sku, wanted, available, may_return, asked_at, answered_at });
             }
             Ok(other) => panic!("a claim answered {other:?}"),
             Err(_) => {}
@@ -222,7 +222,7 @@ pub async fn buy(world: World, number: u64) {
             if let Ok(answered) = commerce.ask::<FlashDrop>(&key, DropCommand::View, call(&world, 0)).await {
                 let answered_at = world.journal.accepted_now(shard(&world)).0;
                 if let DropReply::Drop(view) = answered.reply {
-                    world.hear(Heard::Viewed { view, answered_at });
+                    world.observe(Heard::Viewed { view, answered_at });
                 }
             }
         }

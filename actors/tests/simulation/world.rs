@@ -58,7 +58,7 @@ impl World {
         }
     }
 
-    pub fn hear(&self, heard: Heard) {
+    pub fn observe(&self, heard: Heard) {
         self.heard.lock().push(heard);
     }
 }

@@ -131,7 +131,7 @@ impl FlashDrop {
     pub(super) fn next_wake(&self) -> Option<Timestamp> {
         let details = self.details.as_ref()?;
         let end = matches!(details.listing.phase, Phase::Published(_)).then_some(details.listing.terms.ends_at);
-        // A cancelled drop releases all its holds at once, in batches: wake up immediately until none is left.
+        // A cancelled drop releases all its holds at once, in batches: wake immediately until none is left.
         let expiry = self
             .expiries
             .first()

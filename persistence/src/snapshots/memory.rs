@@ -17,7 +17,7 @@ use super::{Checkpoint, Snapshot, SnapshotAt, SnapshotStore, SnapshotStoreError,
 
 /// A call on the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
+pub enum Operation {
     /// [`SnapshotStore::put`].
     Put,
     /// [`SnapshotStore::newest`].
@@ -50,13 +50,13 @@ pub enum SnapshotFault {
 /// Decides which faults occur, in the order of the calls.
 pub trait SnapshotFaults: Send + Sync {
     /// Called before each call on the store.
-    fn on(&self, asked: Asked) -> SnapshotFault;
+    fn on(&self, operation: Operation) -> SnapshotFault;
 }
 
 struct NoFaults;
 
 impl SnapshotFaults for NoFaults {
-    fn on(&self, _: Asked) -> SnapshotFault {
+    fn on(&self, _: Operation) -> SnapshotFault {
         SnapshotFault::None
     }
 }
@@ -191,12 +191,12 @@ impl MemorySnapshots {
 
     fn ask<'s, T: Send + 's>(
         &'s self,
-        asked: Asked,
+        operation: Operation,
         act: impl FnOnce(&mut Rows) -> Result<T, SnapshotStoreError> + Send + 's,
     ) -> BoxFuture<'s, Result<T, SnapshotStoreError>> {
-        let fault = self.faults.on(asked);
+        let fault = self.faults.on(operation);
         async move {
-            let failed = || SnapshotStoreError::Store(format!("injected: {asked:?} failed"));
+            let failed = || SnapshotStoreError::Store(format!("injected: {operation:?} failed"));
             match fault {
                 SnapshotFault::None => act(&mut self.rows()),
                 SnapshotFault::FailBefore => Err(failed()),
@@ -216,7 +216,7 @@ impl MemorySnapshots {
 
 impl SnapshotStore for MemorySnapshots {
     fn put(&self, snapshot: Snapshot) -> BoxFuture<'_, Result<(), SnapshotStoreError>> {
-        self.ask(Asked::Put, move |rows| {
+        self.ask(Operation::Put, move |rows| {
             let (key, value) = row::encode_snapshot(&snapshot)?;
             rows.put(key, value.into(), false);
             Ok(())
@@ -228,21 +228,21 @@ impl SnapshotStore for MemorySnapshots {
         key: Bytes,
         before: Option<SnapshotAt>,
     ) -> BoxFuture<'_, Result<Option<Snapshot>, SnapshotStoreError>> {
-        self.ask(Asked::Newest, move |rows| {
+        self.ask(Operation::Newest, move |rows| {
             let newest = rows.newest(row::snapshots_before(&key, before));
             newest.map(|(key, row)| row::decode_snapshot(key, &row.value)).transpose()
         })
     }
 
     fn sync(&self) -> BoxFuture<'_, Result<(), SnapshotStoreError>> {
-        self.ask(Asked::Sync, |rows| {
+        self.ask(Operation::Sync, |rows| {
             rows.all_durable();
             Ok(())
         })
     }
 
     fn put_checkpoint(&self, shard: u16, checkpoint: Checkpoint) -> BoxFuture<'_, Result<(), SnapshotStoreError>> {
-        self.ask(Asked::PutCheckpoint, move |rows| {
+        self.ask(Operation::PutCheckpoint, move |rows| {
             let (key, value) = row::encode_checkpoint(shard, &checkpoint)?;
             rows.all_durable();
             rows.put(key, value.into(), true);
@@ -255,21 +255,21 @@ impl SnapshotStore for MemorySnapshots {
         shard: u16,
         before: Option<u64>,
     ) -> BoxFuture<'_, Result<Option<Checkpoint>, SnapshotStoreError>> {
-        self.ask(Asked::NewestCheckpoint, move |rows| {
+        self.ask(Operation::NewestCheckpoint, move |rows| {
             let newest = rows.newest(row::checkpoints_before(shard, before));
             newest.map(|(key, row)| row::decode_checkpoint(key, &row.value)).transpose()
         })
     }
 
     fn prune(&self, key: Bytes, before: SnapshotAt) -> BoxFuture<'_, Result<(), SnapshotStoreError>> {
-        self.ask(Asked::Prune, move |rows| {
+        self.ask(Operation::Prune, move |rows| {
             rows.remove(row::snapshots_before(&key, Some(before)));
             Ok(())
         })
     }
 
     fn prune_checkpoints(&self, shard: u16, before: u64) -> BoxFuture<'_, Result<(), SnapshotStoreError>> {
-        self.ask(Asked::PruneCheckpoints, move |rows| {
+        self.ask(Operation::PruneCheckpoints, move |rows| {
             rows.remove(row::checkpoints_before(shard, Some(before)));
             Ok(())
         })
@@ -308,7 +308,7 @@ mod tests {
     async fn injected_faults_occur() {
         struct Script(Mutex<Vec<SnapshotFault>>);
         impl SnapshotFaults for Script {
-            fn on(&self, _: Asked) -> SnapshotFault {
+            fn on(&self, _: Operation) -> SnapshotFault {
                 self.0.lock().unwrap().remove(0)
             }
         }
