@@ -45,7 +45,10 @@ fn a_cancellation_refunds_the_remaining_amount() {
 fn units_come_back_with_a_refund_of_all_that_is_left_alone() {
     let mut order = given_paid();
     let refused = refusal(order.ask(refund(100, true)));
-    assert!(matches!(&refused, OrderRejection::NotAllowed { why } if why.contains("without restock")), "{refused:?}");
+    assert!(
+        matches!(&refused, OrderRejection::NotAllowed { why } if why.contains("restock requires a refund of lines")),
+        "{refused:?}"
+    );
     assert!(order.open.is_empty(), "nothing is asked for");
 
     order.ask(refund(100, false));

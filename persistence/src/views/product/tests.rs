@@ -13,10 +13,7 @@ use engine::{
     time::Timestamp,
 };
 
-use super::{
-    super::testing::{Actor, Journal, World, no_outcome},
-    *,
-};
+use super::super::testing::{Actor, Journal, World, no_outcome};
 use crate::sql::{
     Cursor, LIMIT_MAX, Limit, List, PageRequest,
     lists::{ListedProduct, ProductFilter},
