@@ -140,16 +140,23 @@ fn replay_drop(world: &World, logs: &[Vec<streaming::Batch>]) -> Replayed {
     let (key, mut drop) = (world.drop.key(&world.tenant), FlashDrop::default());
     let (mut moments, mut claimed, mut released) =
         (vec![Moment { end: 0, numbers: BTreeMap::new() }], BTreeMap::new(), BTreeMap::new());
+    // By the claim's number in the drop's list.
+    let mut numbered: BTreeMap<u32, ClaimId> = BTreeMap::new();
     for batch in &logs[usize::from(shard(world).0)] {
         let end = batch.header.end().0;
         for (_, entry) in batch.entries().filter(|(_, entry)| entry.key == key.as_bytes()) {
             for event in events_of::<DropEvent>(&entry.events) {
                 match &event {
-                    DropEvent::Claimed { claim, .. } => {
+                    DropEvent::Claimed { claim, number, .. } => {
                         claimed.insert(*claim, end);
+                        numbered.extend(number.map(|number| (number, *claim)));
                     }
                     DropEvent::Released { claim, .. } => {
                         released.insert(*claim, end);
+                    }
+                    // The buyer of a claim that expired first is answered that it is released.
+                    DropEvent::Expired { claims, .. } => {
+                        released.extend(claims.iter().filter_map(|number| Some((*numbered.get(number)?, end))));
                     }
                     _ => {}
                 }
