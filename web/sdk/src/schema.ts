@@ -8,7 +8,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A reader for the API's document */
+        /** API documentation */
         get: operations["read_docs"];
         put?: never;
         post?: never;
@@ -26,8 +26,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Whether the process lives
-         * @description Answers as long as the process can answer at all.
+         * Liveness check
+         * @description Succeeds while the process can answer requests.
          */
         get: operations["get_liveness"];
         put?: never;
@@ -46,9 +46,9 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The server's numbers, for Prometheus
-         * @description Wants a bearer token of its own: the operator's `metrics_token`. Under `--dev` it may be absent, and then nothing is
-         *     wanted. What is shown is at most a second old.
+         * Metrics for Prometheus
+         * @description Requires the operator's `metrics_token` as a bearer token. With `--dev` no token is required unless one is
+         *     configured. The values are at most one second old.
          */
         get: operations["get_metrics"];
         put?: never;
@@ -66,7 +66,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** All problems */
+        /** List problems */
         get: operations["list_problems"];
         put?: never;
         post?: never;
@@ -83,7 +83,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What a problem's code means */
+        /** Describe a problem */
         get: operations["get_problem"];
         put?: never;
         post?: never;
@@ -101,8 +101,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Whether requests will be served
-         * @description 503 while the server starts, stops, or does not lead all of its shards.
+         * Readiness check
+         * @description 503 while the server is starting, stopping, or not the leader of all of its shards.
          */
         get: operations["get_readiness"];
         put?: never;
@@ -123,9 +123,9 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Make an account
-         * @description The guest of the token becomes a customer, with the same subject: everything it has stays its own. The guest's tokens
-         *     end; the answer has new ones.
+         * Create an account
+         * @description The guest of the token becomes a customer with the same subject and keeps its carts, claims and orders. The guest's
+         *     tokens are revoked; the response contains new ones.
          */
         post: operations["create_account"];
         delete?: never;
@@ -144,8 +144,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Ask for a link to verify one's e-mail address
-         * @description It is sent to the account's address, at most five times in an hour, and is good for a day.
+         * Request a verification link
+         * @description The link is sent to the account's e-mail address, at most five times an hour, and is valid for one day.
          */
         post: operations["create_verification_mail"];
         delete?: never;
@@ -165,8 +165,8 @@ export interface paths {
         put?: never;
         /**
          * Verify an e-mail address
-         * @description With the token from the mailed link, which works once. A shop may ask accounts for a verified address before they claim
-         *     and check out (`email_unverified`).
+         * @description Takes the token from the verification link, which can be used once. A shop can require a verified address for claims
+         *     and checkouts (`email_unverified`).
          */
         post: operations["verify_email"];
         delete?: never;
@@ -183,8 +183,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Countries
-         * @description Where parcels can go. A browser knows their names: `Intl.DisplayNames`.
+         * List countries
+         * @description The countries that the shop can ship to. Browsers provide their names through `Intl.DisplayNames`.
          */
         get: operations["list_address_countries"];
         put?: never;
@@ -203,8 +203,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The address format of a country
-         * @description What a form asks for, and what `shipping_address` of a checkout is checked by.
+         * Get the address format of a country
+         * @description Describes the fields of an address form. A checkout's `shipping_address` is validated against it.
          */
         get: operations["get_address_format"];
         put?: never;
@@ -223,14 +223,14 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * One's own carts, newest first
-         * @description Those of the guests that one was before included. A new one may be missing for a moment.
+         * List the caller's carts, newest first
+         * @description Includes the carts of the guests that became this account. A new cart may take a moment to appear.
          */
         get: operations["list_carts"];
         put?: never;
         /**
-         * Make a cart
-         * @description Empty. It is the guest's or the account's that makes it.
+         * Create a cart
+         * @description The cart is empty and belongs to the guest or account that creates it.
          */
         post: operations["create_cart"];
         delete?: never;
@@ -246,11 +246,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A cart */
+        /** Get a cart */
         get: operations["get_cart"];
         put?: never;
         post?: never;
-        /** Throw a cart away */
+        /** Delete a cart */
         delete: operations["delete_cart"];
         options?: never;
         head?: never;
@@ -267,9 +267,9 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Put something into a cart
-         * @description At the price that the catalogue has now. A SKU that the cart has already gets more units. Nothing is held: that is
-         *     for the checkout.
+         * Add a line to a cart
+         * @description Uses the catalogue's current price. If the cart already contains the SKU, its quantity is increased. Units are held
+         *     at checkout, not when they are added to a cart.
          */
         post: operations["add_cart_line"];
         delete?: never;
@@ -289,13 +289,13 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Take a line out of a cart
-         * @description Again is the same: a line that the cart does not have is out.
+         * Remove a line from a cart
+         * @description Idempotent: it also succeeds if the cart does not contain the line.
          */
         delete: operations["remove_cart_line"];
         options?: never;
         head?: never;
-        /** Change the number of units of a line */
+        /** Change the quantity of a line */
         patch: operations["update_cart_line"];
         trace?: never;
     };
@@ -307,15 +307,16 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * One's own checkouts, newest first
-         * @description Vendors see all. A new one may be missing for a moment.
+         * List checkouts, newest first
+         * @description Buyers see their own, vendors all. A new checkout may take a moment to appear.
          */
         get: operations["list_checkouts"];
         put?: never;
         /**
-         * Pay
-         * @description For claims, or for everything in a cart. Answered when it has completed, failed or needs the buyer, or after two
-         *     seconds as `pending`. A failed payment is an answer (201, `failed`), and leaves the claims held until they expire.
+         * Create a checkout
+         * @description Pays for claims or for a cart. The response is sent when the checkout has completed, has failed or requires an
+         *     action of the buyer, or as `pending` after two seconds. A failed payment is a successful response (201, `failed`);
+         *     the claims remain held until they expire.
          */
         post: operations["create_checkout"];
         delete?: never;
@@ -335,8 +336,8 @@ export interface paths {
         put?: never;
         /**
          * Price a checkout
-         * @description What a checkout of these claims, or of this cart, would come to now: it computes its totals in the same way. Changes
-         *     nothing and holds nothing; send the total as `expected_total` to pay what was shown or be told what changed.
+         * @description Computes the totals that a checkout of these claims or this cart would have now. Changes nothing and holds no units.
+         *     Send the total as `expected_total`, so that a checkout is refused if the price has changed.
          */
         post: operations["quote_checkout"];
         delete?: never;
@@ -352,7 +353,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A checkout */
+        /** Get a checkout */
         get: operations["get_checkout"];
         put?: never;
         post?: never;
@@ -372,8 +373,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Call a checkout off
-         * @description While the payment is not authorised. Claims stay held until they expire.
+         * Cancel a checkout
+         * @description Possible until the payment is authorised. Claims remain held until they expire.
          */
         post: operations["cancel_checkout"];
         delete?: never;
@@ -392,8 +393,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Go on after the challenge
-         * @description When the buyer has done what `next_action` asked for.
+         * Confirm a checkout
+         * @description Continues the checkout after the buyer has completed `next_action`.
          */
         post: operations["confirm_checkout"];
         delete?: never;
@@ -410,8 +411,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * One's own claims, newest first
-         * @description In the 200 newest drops in which one has claimed.
+         * List the caller's claims, newest first
+         * @description Covers the 200 newest drops in which the caller has claims.
          */
         get: operations["list_claims"];
         put?: never;
@@ -430,16 +431,17 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Drops, newest first unless another order is asked for
-         * @description Vendors see drafts too. A new drop may be missing for a moment. A page of drops in one `state` may have fewer than
-         *     `limit` items and go on nevertheless.
+         * List drops
+         * @description Newest first by default. Vendors see drafts too. A new drop may take a moment to appear. With `state`, a page may
+         *     have fewer than `limit` items although further pages exist.
          */
         get: operations["list_drops"];
         put?: never;
         /**
-         * Make a drop
-         * @description It is published at once, when the inventory has given it its units: 409 `insufficient_stock` otherwise. A `draft` gets
-         *     its units when it is published. A drop of one item may name it without `items`.
+         * Create a drop
+         * @description The drop is published immediately if the inventory can allocate its units; otherwise the response is 409
+         *     `insufficient_stock`. A `draft` is allocated its units when it is published. A drop with one item can give it
+         *     without `items`.
          */
         post: operations["create_drop"];
         delete?: never;
@@ -456,8 +458,9 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * A drop
-         * @description As it was at `as_of`, at most 50 ms ago. Poll with `If-None-Match`: while nothing but `as_of` changes the answer is 304.
+         * Get a drop
+         * @description The state at `as_of`, at most 50 ms old. Poll with `If-None-Match`: the response is 304 while nothing but `as_of`
+         *     changes.
          */
         get: operations["get_drop"];
         put?: never;
@@ -466,9 +469,10 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Change a drop
-         * @description Before it opens: everything; new items too. While it is open: `ends_at`, `per_buyer_max`, `per_network_max`, and of
-         *     its items `add_quantity` and `price`, which is for new claims. More units are got from the inventory first.
+         * Update a drop
+         * @description Before the drop opens, all fields can be changed and items added. While it is open, only `ends_at`, `per_buyer_max`,
+         *     `per_network_max`, and `add_quantity` and `price` of its items. A new price applies to new claims. Added units are
+         *     allocated from the inventory first.
          */
         patch: operations["update_drop"];
         trace?: never;
@@ -484,7 +488,7 @@ export interface paths {
         put?: never;
         /**
          * Cancel a drop
-         * @description It ends now, and every hold that no checkout has pinned is released. Orders stay.
+         * @description The drop ends immediately, and every hold that is not locked by a checkout is released. Orders are not affected.
          */
         post: operations["cancel_drop"];
         delete?: never;
@@ -501,15 +505,15 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The claims of a drop, newest first
-         * @description Each with its time and, masked, its buyer.
+         * List the claims of a drop, newest first
+         * @description Each claim has its time and its buyer, masked.
          */
         get: operations["list_drop_claims"];
         put?: never;
         /**
          * Claim units
-         * @description They are held for the drop's `hold_seconds`, at the present price, until they are paid, given back, or the hold ends.
-         *     The answer is durable: what is claimed here is never sold to anyone else.
+         * @description Holds the units at the current price for the drop's `hold_seconds`, until they are paid, released, or the hold
+         *     expires. The response is durable: claimed units are never sold to anyone else.
          */
         post: operations["create_claim"];
         delete?: never;
@@ -525,13 +529,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A claim */
+        /** Get a claim */
         get: operations["get_claim"];
         put?: never;
         post?: never;
         /**
-         * Give a claim back
-         * @description Again is the same. A claim that is sold, or in a checkout, is refused.
+         * Release a claim
+         * @description Idempotent. Refused for a claim that is sold or in a checkout.
          */
         delete: operations["release_claim"];
         options?: never;
@@ -549,8 +553,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * End a drop now
-         * @description No more claims are taken; those that are held stay payable until they expire.
+         * End a drop
+         * @description No more claims are accepted. Held claims can be paid until they expire.
          */
         post: operations["end_drop"];
         delete?: never;
@@ -570,7 +574,7 @@ export interface paths {
         put?: never;
         /**
          * Publish a draft
-         * @description It gets its units from the inventory, and takes claims from its start on.
+         * @description Allocates the units from the inventory. The drop accepts claims from its start on.
          */
         post: operations["publish_drop"];
         delete?: never;
@@ -587,11 +591,11 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * A drop over time
-         * @description Claims, sales, revenue, held units and viewers, for a chart. Only intervals in which something happened have a point, at
-         *     most 1,000 in an answer. To follow a drop, ask again from the earlier of the last point's `at` and the last answer's
-         *     `as_of`, and replace the points from there on by those of the answer. An event is in the series some tens of
-         *     milliseconds after it was accepted, later in a rush.
+         * Get the time series of a drop
+         * @description Claims, sales, revenue, held units and viewers, for charts. Only intervals with activity have a point; a response
+         *     has at most 1,000. To follow a drop, repeat the request from the earlier of the last point's `at` and the last
+         *     response's `as_of`, and replace the points from there on. An event appears in the series some tens of milliseconds
+         *     after it was accepted, later under high load.
          */
         get: operations["get_drop_series"];
         put?: never;
@@ -612,9 +616,9 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Take a catalogue file in
-         * @description Shopify's product CSV, of either generation. Refused rows stop nothing, and are listed. Answered when the file has
-         *     arrived and was taken in, or soon as `running`.
+         * Import a catalogue
+         * @description Accepts Shopify's product CSV, in the old and the new format. Rejected rows do not stop the import and are listed.
+         *     The response is sent when the file has been imported, or after a short time as `running`.
          */
         post: operations["create_import"];
         delete?: never;
@@ -630,7 +634,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** An import */
+        /** Get an import */
         get: operations["get_import"];
         put?: never;
         post?: never;
@@ -648,8 +652,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The rows of an import that were refused
-         * @description In the order they were refused; at most 100,000 are kept.
+         * List the rejected rows of an import
+         * @description In the order of their rejection; at most 100,000 are kept.
          */
         get: operations["list_rejected_rows"];
         put?: never;
@@ -668,8 +672,9 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The numbers of all SKUs, in their order
-         * @description Of those that belong to a product or were ever counted. The numbers may be some moments old.
+         * List the stock levels of all SKUs
+         * @description In the order of the SKUs. Includes SKUs that belong to a product or ever had stock. The levels may lag behind by a
+         *     moment.
          */
         get: operations["list_inventory"];
         put?: never;
@@ -687,7 +692,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The numbers of a SKU */
+        /** Get the stock levels of a SKU */
         get: operations["get_inventory"];
         put?: never;
         post?: never;
@@ -707,8 +712,9 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Change the units on hand
-         * @description By `delta`, or to `set_to` when `expected` are on hand. Never below what is held and allocated.
+         * Adjust the units on hand
+         * @description Changes the number by `delta`, or sets it to `set_to` if `expected` units are on hand. It cannot fall below the held
+         *     and allocated units.
          */
         post: operations["adjust_inventory"];
         delete?: never;
@@ -725,9 +731,9 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Mails that have not been handed over
-         * @description Receipts and account mails that the mail server has not taken, with the reason. A mail that is refused for the moment is
-         *     tried for 5 days.
+         * List undelivered e-mails
+         * @description Order and account e-mails that the mail server has not accepted, with the reason. Delivery is retried for 5 days
+         *     after a temporary failure.
          */
         get: operations["list_undelivered_mails"];
         put?: never;
@@ -745,14 +751,14 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Who one is */
+        /** Get the caller's account */
         get: operations["get_me"];
         put?: never;
         post?: never;
         /**
-         * Have one's personal data erased
-         * @description Addresses, names, letters and the password are gone, and every session ends. Orders keep their numbers. An account is
-         *     erased with its password, or within 5 minutes of a sign-in.
+         * Erase the caller's personal data
+         * @description Deletes addresses, names, e-mails and the password, and ends every session. Orders keep their numbers. Requires the
+         *     account's password, or a sign-in within the last 5 minutes.
          */
         delete: operations["erase_me"];
         options?: never;
@@ -767,7 +773,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What is kept of one */
+        /** Get the caller's personal data */
         get: operations["export_me"];
         put?: never;
         post?: never;
@@ -785,8 +791,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Orders, newest first unless another order is asked for
-         * @description Buyers see their own, vendors all. A new one may be missing for a moment.
+         * List orders
+         * @description Newest first by default. Buyers see their own, vendors all. A new order may take a moment to appear.
          */
         get: operations["list_orders"];
         put?: never;
@@ -804,7 +810,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** An order */
+        /** Get an order */
         get: operations["get_order"];
         put?: never;
         post?: never;
@@ -824,8 +830,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Call an order off
-         * @description The rest of its money is given back: answered when it is. Not once it is on its way.
+         * Cancel an order
+         * @description Refunds the remaining amount; the response is sent after the refund. Not possible after a parcel has been sent.
          */
         post: operations["cancel_order"];
         delete?: never;
@@ -844,9 +850,9 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Send a parcel
-         * @description With units of some lines, or without `lines` with everything that is still to be sent. The buyer is sent a mail. Not
-         *     once the units went back to the inventory; `busy` while a refund that takes them is in progress.
+         * Create a fulfillment
+         * @description Ships units of the given `lines`, or without `lines` all units that are still to be shipped. The buyer is notified
+         *     by e-mail. Not possible for units that were returned to the inventory; `busy` while a refund of them is in progress.
          */
         post: operations["create_fulfillment"];
         delete?: never;
@@ -869,8 +875,8 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Correct the tracking of a parcel
-         * @description The buyer is sent a mail when it changes.
+         * Update the tracking of a fulfillment
+         * @description The buyer is notified by e-mail of a change.
          */
         patch: operations["update_fulfillment"];
         trace?: never;
@@ -885,13 +891,13 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Give money back
-         * @description An amount, or what units of lines cost: their price and their share of the tax, and with the last unit the shipping
-         *     too. Never more than was paid, over all refunds. Answered when the money is back.
+         * Refund an order
+         * @description Refunds an amount, or units of lines: their price and share of the tax, and with the last unit the shipping. All
+         *     refunds together cannot exceed the paid amount. The response is sent after the refund.
          *
-         *     Of lines, those with `restock` come back to the inventory. Units that were not sent yet are refunded first, and are not
-         *     sent any more. With an `amount`, `restock` takes all units of the order back, so it goes only with a refund of all that
-         *     is left: `not_allowed` otherwise.
+         *     Lines with `restock` return their units to the inventory. Units that are not shipped yet are refunded first, and are
+         *     no longer shipped. With an `amount`, `restock` returns all units of the order, so it requires a refund of the full
+         *     remaining amount; otherwise the response is `not_allowed`.
          */
         post: operations["create_refund"];
         delete?: never;
@@ -910,9 +916,9 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Ask for a new password
-         * @description If there is an account with this address, it is sent a link, at most five in an hour. The answer is the same when there
-         *     is none.
+         * Request a password reset
+         * @description Sends a link to the address if it has an account, at most five times an hour. The response is the same if there is
+         *     no such account.
          */
         post: operations["create_password_reset"];
         delete?: never;
@@ -931,7 +937,7 @@ export interface paths {
         get?: never;
         /**
          * Set a new password
-         * @description With the token from the mailed link. Every session of the account ends, and so does the wait after wrong passwords.
+         * @description Takes the token from the password link. Ends every session of the account, and the delay after wrong passwords.
          */
         put: operations["set_password"];
         post?: never;
@@ -949,16 +955,16 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Products, newest first unless another order is asked for
-         * @description Everyone sees active ones, vendors all. A change may be missing for a moment. Lists are summaries: the description, the
-         *     other images and the options are in `get_product`.
+         * List products
+         * @description Newest first by default. Vendors see all products, others the active ones. A change may take a moment to appear.
+         *     Items are summaries: `get_product` has the description, all images and the options.
          */
         get: operations["list_products"];
         put?: never;
         /**
-         * Make a product
-         * @description Its id follows from its handle, which follows from its title when it is left out. A variant without a SKU gets one. All
-         *     of it has at most three megabytes of text (422), and the body at most eight (413).
+         * Create a product
+         * @description The id is derived from the handle, and a missing handle from the title. A variant without a SKU gets one. The text
+         *     of a product is limited to three megabytes (422), and the body to eight (413).
          */
         post: operations["create_product"];
         delete?: never;
@@ -974,21 +980,21 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A product */
+        /** Get a product */
         get: operations["get_product"];
         put?: never;
         post?: never;
         /**
-         * Take a product out of the shop
-         * @description It is archived: it keeps its handle and its SKUs, and a change of `status` brings it back.
+         * Archive a product
+         * @description An archived product keeps its handle and SKUs. A change of `status` restores it.
          */
         delete: operations["archive_product"];
         options?: never;
         head?: never;
         /**
-         * Change a product
-         * @description What is left out stays. Of its variants those that are named by `id` change, those without one are new, those in
-         *     `remove_variants` go, and the others stay.
+         * Update a product
+         * @description Omitted fields are unchanged. Variants with an `id` are changed, variants without one are added, those in
+         *     `remove_variants` are removed, and the others are unchanged.
          */
         patch: operations["update_product"];
         trace?: never;
@@ -1004,11 +1010,11 @@ export interface paths {
         put?: never;
         /**
          * Start a session
-         * @description Without an account it is a new guest's. With one it is a sign-in: what the guest of the bearer token has (carts,
-         *     claims, checkouts) is the account's from then on, and every token of the guest ends.
+         * @description Without credentials, the session belongs to a new guest. With credentials, it is a sign-in: the carts, claims and
+         *     checkouts of the bearer token's guest are transferred to the account, and the guest's tokens are revoked.
          *
-         *     After five wrong passwords the next one has to wait, a second at first and twice as long after each, up to 15 minutes:
-         *     until then the answer is `too_many_attempts`, whatever the password.
+         *     After five wrong passwords, further attempts are delayed: one second at first, twice as long after each, at most 15
+         *     minutes. During the delay the response is `too_many_attempts`, whatever the password.
          */
         post: operations["create_session"];
         delete?: never;
@@ -1029,7 +1035,7 @@ export interface paths {
         post?: never;
         /**
          * End the session
-         * @description Its tokens are worthless from now on. A token that the command line made is worthless by itself.
+         * @description Revokes the session's tokens. A token that was created on the command line is revoked alone.
          */
         delete: operations["end_session"];
         options?: never;
@@ -1047,10 +1053,11 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Renew a session
-         * @description The refresh token is used up, and a new one comes with the new access token. Using one twice ends the session: one of
-         *     the two who had it was not meant to. With an `Idempotency-Key`, an answer that was lost is asked for again: the same
-         *     token and key give the same next refresh token for ten minutes, until that is used. The key must not be guessable.
+         * Refresh a session
+         * @description Exchanges the refresh token for a new access token and a new refresh token. Using a refresh token twice ends the
+         *     session, because it may have been stolen. With an `Idempotency-Key`, a request whose response was lost can be
+         *     repeated: the same token and key return the same refresh token for ten minutes or until that is used. The key must
+         *     not be guessable.
          */
         post: operations["refresh_session"];
         delete?: never;
@@ -1063,84 +1070,84 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description The countries that parcels can go to. */
+        /** @description The countries that the shop can ship to. */
         AddressCountries: {
-            /** @description Their ISO 3166-1 codes, in their order. */
+            /** @description The ISO 3166-1 codes, in alphabetical order. */
             countries: string[];
         };
         /** @description A field of an address. */
         AddressField: {
             /** @description A postal code of the country. */
             example?: string;
-            /** @description What the country calls it, such as `state`, `province`, `zip` or `suburb`. */
+            /** @description The country's name for the field, such as `state`, `province`, `zip` or `suburb`. */
             kind?: string;
-            /** @description The member of an address that it fills. */
+            /** @description The member of an address that the field fills. */
             name: string;
             /** @description The regions to choose from; absent where a region is free text. */
             options?: components["schemas"]["AddressRegion"][];
-            /** @description A regular expression for the whole of a postal code in upper case. */
+            /** @description A regular expression that matches a whole postal code in upper case. */
             pattern?: string;
-            /** @description Whether an address needs it. */
+            /** @description Whether the field is required. */
             required: boolean;
             /**
              * Format: int32
-             * @description The line of the form, from 0 on: fields of one line stand beside each other.
+             * @description The line of the form, starting at 0. Fields of one line are shown side by side.
              */
             row: number;
         };
-        /** @description How addresses are written in a country. */
+        /** @description The address format of a country. */
         AddressFormat: {
-            /** @description The country, as ISO 3166-1 spells it in two letters. */
+            /** @description The country, as a two-letter ISO 3166-1 code. */
             country: string;
-            /** @description The fields that a form has, in the order of labels. Beside them there is always the country. */
+            /** @description The fields of the form, in the order of address labels. The country is always an additional field. */
             fields: components["schemas"]["AddressField"][];
         };
         /** @description A state, province or other region. */
         AddressRegion: {
-            /** @description What an address has in `region`: the part of its ISO 3166-2 code after the country, where it has one. */
+            /** @description The value for `region` in an address: the subdivision part of the ISO 3166-2 code, if the region has one. */
             key: string;
-            /** @description Its name in Latin script, where `name` is in another. */
+            /** @description The name in Latin script, if `name` is in another script. */
             latin_name?: string;
-            /** @description Its name in the country. */
+            /** @description The name used in the country. */
             name: string;
         };
         /** @description An amount of money greater than zero. */
         Amount: {
             /**
              * Format: int64
-             * @description Minor units.
+             * @description The amount in minor units.
              * @example 1999
              */
             amount: number;
             currency: components["schemas"]["Currency"];
         };
-        /** @description Why an order is called off. */
+        /** @description The reason of a cancellation. */
         Cancellation: {
-            /** @description Why, for the merchant's books. No personal data. */
+            /** @description The reason, for the merchant's records. No personal data. */
             reason: string;
-            /** @description Whether its units come back to the inventory, all that are not refunded by line. */
+            /** @description Whether to return the units to the inventory, except those that were refunded by line. */
             restock?: boolean | null;
         };
-        /** @description What a buyer means to buy. */
+        /** @description A cart. */
         Cart: {
-            /** @description The checkout that has it, while one has: it cannot be changed then. */
+            /** @description The checkout in progress, if any. Until it ends, the cart cannot be changed. */
             checkout_id?: components["schemas"]["Id"];
             /**
              * Format: date-time
-             * @description When it was made.
+             * @description The creation time.
              */
             created_at: string;
-            /** @description The currency of its prices, once that is known. */
+            /** @description The currency of the prices. Absent until the first line is added. */
             currency?: components["schemas"]["Currency"];
             /** @description Its id. */
             id: components["schemas"]["Id"];
-            /** @description What is in it, first added first. */
+            /** @description The lines, in the order in which they were added. */
             lines: components["schemas"]["CartLine"][];
-            /** @description What the lines come to; absent for an empty cart of no currency. */
+            /** @description The sum of the lines. Absent while the cart has no currency. */
             subtotal?: components["schemas"]["Money"];
             /**
              * Format: date-time
-             * @description When its buyer last changed it.
+             * @description The time of the buyer's last change.
              */
             updated_at: string;
         };
@@ -1148,20 +1155,20 @@ export interface components {
         CartLine: {
             /** @description Its id. */
             id: components["schemas"]["Id"];
-            /** @description The variant's options; empty when the product has none. */
+            /** @description The variant's options. Empty if the product has none. */
             options: components["schemas"]["OptionValue"][];
-            /** @description For how much each, when it was added. Checkout compares it with the catalogue. */
+            /** @description The unit price when the line was added. The checkout compares it with the catalogue. */
             price: components["schemas"]["Money"];
-            /** @description The product that it belongs to. */
+            /** @description The product. */
             product_id: components["schemas"]["Id"];
             /**
              * Format: int64
-             * @description How many units.
+             * @description The quantity.
              */
             quantity: number;
-            /** @description What. */
+            /** @description The SKU. */
             sku: components["schemas"]["Sku"];
-            /** @description What its product is called. */
+            /** @description The product's title. */
             title: string;
             /** @description The variant that has the SKU. */
             variant_id: components["schemas"]["Id"];
@@ -1170,115 +1177,115 @@ export interface components {
         CartPage: {
             /** @description The carts, newest first. */
             items: components["schemas"]["Cart"][];
-            /** @description What to send as `cursor` for the next page; null at the end. */
+            /** @description The `cursor` of the next page. Null on the last page. */
             next_cursor?: string | null;
         };
-        /** @description One attempt of a buyer to pay. */
+        /** @description A checkout: one payment attempt of a buyer. */
         Checkout: {
             /**
              * Format: date-time
-             * @description When it began.
+             * @description The creation time.
              */
             created_at: string;
             /**
              * Format: date-time
-             * @description When it is given up, unless the payment is authorised by then.
+             * @description The time at which the checkout expires, unless the payment is authorised by then.
              */
             expires_at: string;
             /** @description Its id. */
             id: components["schemas"]["Id"];
-            /** @description What is sold; empty until that is known. */
+            /** @description The lines. Empty until the checkout has priced them. */
             lines: components["schemas"]["CheckoutLine"][];
-            /** @description What the buyer has to do. */
+            /** @description The action that is required of the buyer. */
             next_action?: components["schemas"]["NextAction"];
-            /** @description The order, once it is paid. */
+            /** @description The order, after payment. */
             order_id?: components["schemas"]["Id"];
-            /** @description Why it has failed. */
+            /** @description The problem of a failed checkout. */
             problem?: components["schemas"]["Problem"];
-            /** @description Getting it there. */
+            /** @description The shipping cost. */
             shipping_total?: components["schemas"]["Money"];
             /**
-             * @description Where it stands. `requires_action`: do what `next_action` says, then confirm.
+             * @description The state. With `requires_action`, complete `next_action`, then confirm the checkout.
              * @enum {string}
              */
             state: "pending" | "requires_action" | "completed" | "failed";
-            /** @description What the lines come to; absent, like the other sums, until it is known. */
+            /** @description The sum of the lines. Absent, like the other totals, until the lines are priced. */
             subtotal?: components["schemas"]["Money"];
-            /** @description Taxes on the lines. */
+            /** @description The tax on the lines. */
             tax_total?: components["schemas"]["Money"];
-            /** @description All of it. */
+            /** @description The total. */
             total?: components["schemas"]["Money"];
         };
         /** @description A line of a checkout. */
         CheckoutLine: {
-            /** @description The claim that it pays for. */
+            /** @description The claim that the line pays for. */
             claim_id?: string;
-            /** @description The variant's options; empty when it has none. */
+            /** @description The variant's options. Empty if it has none. */
             options: components["schemas"]["OptionValue"][];
-            /** @description The product that it belongs to, if that is known. */
+            /** @description The product, if known. */
             product_id?: components["schemas"]["Id"];
             /**
              * Format: int64
-             * @description How many units.
+             * @description The quantity.
              */
             quantity: number;
-            /** @description What. */
+            /** @description The SKU. */
             sku: components["schemas"]["Sku"];
-            /** @description What its product is called, or its drop where there is no product. */
+            /** @description The title of the product, or of the drop if there is no product. */
             title: string;
-            /** @description For how much each. */
+            /** @description The unit price. */
             unit_price: components["schemas"]["Money"];
         };
         /** @description A page of checkouts. */
         CheckoutPage: {
             /** @description The checkouts, newest first. */
             items: components["schemas"]["Checkout"][];
-            /** @description What to send as `cursor` for the next page; null at the end. */
+            /** @description The `cursor` of the next page. Null on the last page. */
             next_cursor?: string | null;
         };
-        /** @description Units of a drop, held for a buyer. */
+        /** @description A claim: units of a drop that are held for a buyer. */
         Claim: {
-            /** @description Who made it; for vendors alone. */
+            /** @description The buyer. Visible to vendors only. */
             buyer?: components["schemas"]["ClaimBuyer"];
-            /** @description The checkout that has it, while one has. */
+            /** @description The checkout in progress, if any. */
             checkout_id?: components["schemas"]["Id"];
             /**
              * Format: date-time
-             * @description When it was made.
+             * @description The creation time.
              */
             created_at: string;
             /** @description The drop. */
             drop_id: components["schemas"]["Id"];
             /**
              * Format: date-time
-             * @description When the hold ends, or would have ended.
+             * @description The time at which the hold expires, or would have expired.
              */
             expires_at: string;
             /** @description Its id. */
             id: string;
-            /** @description The order that has it, once it is sold. */
+            /** @description The order, if the claim is sold. */
             order_id?: components["schemas"]["Id"];
             /**
              * Format: int64
-             * @description How many units.
+             * @description The quantity.
              */
             quantity: number;
             /**
-             * @description Why it was released.
+             * @description The reason of the release.
              * @enum {string}
              */
             released?: "given_back" | "expired" | "capture_failed";
-            /** @description Which item. */
+            /** @description The SKU of the item. */
             sku: components["schemas"]["Sku"];
             /**
-             * @description Where it stands.
+             * @description The state.
              * @enum {string}
              */
             state: "held" | "sold" | "released";
-            /** @description For how much each: as it was when the claim was made. */
+            /** @description The unit price at the time of the claim. */
             unit_price: components["schemas"]["Money"];
         };
-        /** @description Who made a claim: enough to tell buyers apart, and not to reach them. */
+        /** @description The buyer of a claim, masked: enough to distinguish buyers, but not to contact them. */
         ClaimBuyer: {
             /** @description The account's e-mail address, masked: `k…@example.com`. */
             email?: string;
@@ -1294,23 +1301,23 @@ export interface components {
         ClaimPage: {
             /** @description The claims, newest first. */
             items: components["schemas"]["Claim"][];
-            /** @description What to send as `cursor` for the next page; null at the end. */
+            /** @description The `cursor` of the next page. Null on the last page. */
             next_cursor?: string | null;
         };
-        /** @description Where a buyer was reached. */
+        /** @description A contact of a buyer. */
         ContactWire: {
-            /** @description The address of the parcel. */
+            /** @description The shipping address. */
             address?: Record<string, unknown> | null;
             /**
              * Format: date-time
-             * @description When it was written down.
+             * @description The time at which the contact was stored.
              */
             created_at: string;
             /** @description The e-mail address. */
             email?: string | null;
-            /** @description Its id, by which orders refer to it. */
+            /** @description The id that orders refer to. */
             id: components["schemas"]["Id"];
-            /** @description The name on the parcel. */
+            /** @description The recipient's name. */
             name?: string | null;
         };
         /**
@@ -1323,58 +1330,58 @@ export interface components {
         Drop: {
             /**
              * Format: date-time
-             * @description The instant that this was true at.
+             * @description The time of this state.
              */
             as_of: string;
             /**
-             * @description Who may claim.
+             * @description The buyers who may claim.
              * @enum {string}
              */
             audience: "anyone" | "customers";
             /**
              * Format: int64
-             * @description Units that can be claimed.
+             * @description Available units.
              */
             available: number;
             /**
              * Format: date-time
-             * @description When it was made.
+             * @description The creation time.
              */
             created_at: string;
             /**
              * Format: date-time
-             * @description When claims are no longer taken.
+             * @description The end of the drop.
              */
             ends_at: string;
             /**
              * Format: int64
-             * @description Units in claims.
+             * @description Units held by claims.
              */
             held: number;
             /**
              * Format: int32
-             * @description How long a claim holds its units.
+             * @description The duration of a hold, in seconds.
              */
             hold_seconds: number;
             /** @description Its id. */
             id: components["schemas"]["Id"];
-            /** @description What it sells. */
+            /** @description The items. */
             items: components["schemas"]["DropItem"][];
             /**
              * Format: int64
-             * @description The most units that one buyer may have, over all items.
+             * @description The maximum number of units per buyer, over all items.
              */
             per_buyer_max: number;
             /**
              * Format: int64
-             * @description The most units that all buyers of one network (an IPv4 /24, an IPv6 /48) may have together; absent without a limit.
+             * @description The maximum number of units for all buyers of one network (an IPv4 /24, an IPv6 /48). Absent without a limit.
              */
             per_network_max?: number;
-            /** @description The product that it sells, for its page. */
+            /** @description The product, for a link to its page. */
             product_id?: components["schemas"]["Id"];
             /**
              * Format: int64
-             * @description Units of all items.
+             * @description The total number of units.
              */
             quantity: number;
             /**
@@ -1384,19 +1391,19 @@ export interface components {
             sold: number;
             /**
              * Format: date-time
-             * @description When claims are taken first; absent while that is not known.
+             * @description The start of the drop. Absent while it is not known.
              */
             starts_at?: string;
             /**
-             * @description Where it stands. `sold_out`: every unit is sold; a sale taken back opens it again.
+             * @description The state. `sold_out`: every unit is sold; the drop reopens if a sale is reversed.
              * @enum {string}
              */
             state: "draft" | "scheduled" | "open" | "sold_out" | "ended" | "cancelled";
-            /** @description What it is called. */
+            /** @description The title. */
             title: string;
             /**
              * Format: int64
-             * @description Raised by each of the vendor's edits: what `If-Match` takes.
+             * @description The version, increased by each edit of a vendor. Used in `If-Match`.
              */
             version: number;
         };
@@ -1404,24 +1411,24 @@ export interface components {
         DropItem: {
             /**
              * Format: int64
-             * @description Units that can be claimed.
+             * @description Available units.
              */
             available: number;
-            /** @description What it costs elsewhere. */
+            /** @description The compare-at price. */
             compare_at_price?: components["schemas"]["Money"];
             /**
              * Format: int64
-             * @description Units in claims.
+             * @description Units held by claims.
              */
             held: number;
-            /** @description For how much each. */
+            /** @description The unit price. */
             price: components["schemas"]["Money"];
             /**
              * Format: int64
-             * @description Units in all.
+             * @description The total number of units.
              */
             quantity: number;
-            /** @description What is sold. */
+            /** @description The SKU. */
             sku: components["schemas"]["Sku"];
             /**
              * Format: int64
@@ -1433,66 +1440,66 @@ export interface components {
         DropPage: {
             /** @description The drops, newest first. */
             items: components["schemas"]["Drop"][];
-            /** @description What to send as `cursor` for the next page; null at the end. */
+            /** @description The `cursor` of the next page. Null on the last page. */
             next_cursor?: string | null;
         };
-        /** @description Changes of a drop; what is left out stays. */
+        /** @description Changes of a drop. Omitted fields are unchanged. */
         DropPatch: {
             /**
-             * @description Who may claim.
+             * @description The buyers who may claim.
              * @enum {string|null}
              */
             audience?: "anyone" | "customers" | null;
             /**
              * Format: date-time
-             * @description When claims are no longer taken.
+             * @description The end of the drop.
              */
             ends_at?: string | null;
             /**
              * Format: int64
-             * @description How long a claim holds its units.
+             * @description The duration of a hold, in seconds.
              */
             hold_seconds?: number | null;
-            /** @description Changes of items, and new ones; those that are not named stay. */
+            /** @description Changed and new items. Other items are unchanged. */
             items?: components["schemas"]["ItemPatch"][] | null;
             /**
              * Format: int64
-             * @description The most units that one buyer may hold and have bought.
+             * @description The maximum number of units that one buyer may hold and buy.
              */
             per_buyer_max?: number | null;
             /**
              * Format: int64
-             * @description The most units that all buyers of one network may hold and have bought together. Null: no limit.
+             * @description The maximum number of units that all buyers of one network may hold and buy. Null: no limit.
              */
             per_network_max?: number | null;
             /**
              * Format: date-time
-             * @description When claims are taken first.
+             * @description The start of the drop.
              */
             starts_at?: string | null;
-            /** @description What it is called. */
+            /** @description The title. */
             title?: string | null;
         };
-        /** @description A drop over time. */
+        /** @description The time series of a drop. */
         DropSeries: {
             /**
              * Format: date-time
-             * @description The time of the drop's newest event that is in the series. Everything before it is in it too.
+             * @description The time of the newest event in the series. All earlier events are included.
              */
             as_of: string;
             /**
              * Format: date-time
-             * @description What to send as `from` for the points that follow; null at the end.
+             * @description The `from` of the next request. Null at the end.
              */
             next?: string | null;
-            /** @description Intervals in which something happened, oldest first. They do not overlap. */
+            /** @description Intervals with activity, oldest first. They do not overlap. */
             points: components["schemas"]["DropSeriesPoint"][];
         };
-        /** @description What happened to a drop in an interval, and how it was at its end. */
+        /** @description The activity of a drop in an interval, and its state at the end. */
         DropSeriesPoint: {
             /**
              * Format: date-time
-             * @description When the interval begins.
+             * @description The start of the interval.
              */
             at: string;
             /**
@@ -1502,58 +1509,58 @@ export interface components {
             claims: number;
             /**
              * Format: int64
-             * @description Units held at the interval's end.
+             * @description Units held at the end of the interval.
              */
             held: number;
             /**
              * Format: int64
-             * @description Units given back, or whose hold expired, in the interval.
+             * @description Units released in the interval, by the buyer or by expiry.
              */
             released: number;
             /**
              * Format: int64
-             * @description Its length: a second for the last hour of the series, a minute for the last day, an hour for the last year, then a
-             *     day.
+             * @description The length of the interval: a second for the last hour of the series, a minute for the last day, an hour for the
+             *     last year, a day before that.
              */
             resolution_seconds: number;
-            /** @description The price of `sold`, as it was claimed: without shipping and tax, and before refunds. */
+            /** @description The revenue of `sold` at the claimed prices, without shipping and tax, before refunds. */
             revenue: components["schemas"]["Money"];
-            /** @description Revenue until the interval's end. */
+            /** @description The revenue up to the end of the interval. */
             revenue_total: components["schemas"]["Money"];
             /**
              * Format: int64
-             * @description Units sold in the interval, less those whose sale was taken back: it may be negative.
+             * @description Units sold in the interval, minus reversed sales. May be negative.
              */
             sold: number;
             /**
              * Format: int64
-             * @description Units sold until the interval's end.
+             * @description Units sold up to the end of the interval.
              */
             sold_total: number;
             /**
              * Format: int64
-             * @description How many watched at the interval's end. Absent where nobody counted: long before the drop opens, after it ended, and
-             *     while the server was down.
+             * @description Viewers at the end of the interval. Absent if they were not counted: long before the drop opens, after it has
+             *     ended, and while the server was down.
              */
             viewers?: number;
         };
-        /** @description What shows that it is the account's owner who wants everything erased. */
+        /** @description The confirmation of an erasure. */
         Erasure: {
-            /** @description The account's password. Not needed by guests, nor within 5 minutes of a sign-in. */
+            /** @description The account's password. Not required for guests, nor within 5 minutes of a sign-in. */
             password?: string | null;
         };
-        /** @description Everything personal that is kept of someone. */
+        /** @description The personal data of a person. */
         Export: {
-            /** @description Where orders went. */
+            /** @description The contacts of the person's orders. */
             contacts: components["schemas"]["ContactWire"][];
-            /** @description Who it is. */
+            /** @description The account. */
             me: components["schemas"]["Me"];
-            /** @description When the sessions that go on were started or last renewed. */
+            /** @description The times at which the active sessions were started or last refreshed. */
             sessions: string[];
-            /** @description Every subject that is this person: itself, and the guests that it was. */
+            /** @description All subjects of this person: the account and its former guests. */
             subjects: components["schemas"]["Id"][];
         };
-        /** @description What is wrong with one field. */
+        /** @description An invalid field. */
         FieldError: {
             /** @enum {string} */
             code: "malformed" | "missing" | "unknown" | "doubled" | "wrong_type" | "out_of_range" | "too_common" | "too_guessable";
@@ -1568,18 +1575,18 @@ export interface components {
         Fulfillment: {
             /**
              * Format: date-time
-             * @description When it was sent.
+             * @description The time at which the parcel was sent.
              */
             created_at: string;
             /** @description Its id. */
             id: components["schemas"]["Id"];
-            /** @description What is in it. */
+            /** @description The lines. */
             lines: components["schemas"]["FulfillmentLine"][];
-            /** @description Where it can be followed. */
+            /** @description The tracking code or link. */
             tracking?: string;
             /**
              * Format: date-time
-             * @description When its tracking was corrected last.
+             * @description The time of the last change of the tracking.
              */
             updated_at: string;
         };
@@ -1589,11 +1596,11 @@ export interface components {
             line_id: components["schemas"]["Id"];
             /**
              * Format: int64
-             * @description How many units.
+             * @description The quantity.
              */
             quantity: number;
         };
-        /** @description How the server is. */
+        /** @description The status of the server. */
         Health: {
             /**
              * @description `ok`, or `ready`.
@@ -1608,80 +1615,80 @@ export interface components {
         Id: string;
         /** @description A picture of a product. */
         Image: {
-            /** @description What it shows, in words; may be empty. */
+            /** @description The alternative text. May be empty. */
             alt: string;
             /**
              * Format: int32
-             * @description Its place, from 1 on.
+             * @description The position, starting at 1.
              */
             position: number;
-            /** @description Its address. */
+            /** @description The URL. */
             src: string;
-            /** @description The SKUs of the variants that it shows; absent when it is of no one in particular, and in lists. */
+            /** @description The SKUs of the variants that the image shows. Absent if it is not assigned to variants, and in lists. */
             variant_skus?: components["schemas"]["Sku"][];
         };
-        /** @description A catalogue file that is taken in, or was. */
+        /** @description An import of a catalogue file. */
         Import: {
-            /** @description What it has come to. */
+            /** @description The counts. */
             counts: components["schemas"]["ImportCounts"];
-            /** @description The currency of its prices. */
+            /** @description The currency of the prices. */
             currency: components["schemas"]["Currency"];
-            /** @description Whether it only said what it would do. */
+            /** @description Whether the import is a dry run. */
             dry_run: boolean;
             /**
              * Format: date-time
-             * @description When it ended.
+             * @description The end time.
              */
             ended_at?: string;
             /** @description Its id. */
             id: components["schemas"]["Id"];
-            /** @description Why it failed. */
+            /** @description The reason of the failure. */
             problem?: string;
-            /** @description Whether it set stock that was counted before. */
+            /** @description Whether the stock of existing variants is set. */
             set_stock: boolean;
             /**
              * Format: date-time
-             * @description When it began.
+             * @description The creation time.
              */
             started_at: string;
             /**
-             * @description Where it stands. `failed`: it ended before the last row; what was taken in stays.
+             * @description The state. `failed`: the import ended before the last row; imported rows are kept.
              * @enum {string}
              */
             state: "running" | "completed" | "failed";
-            /** @description What the merchant should know; the first 1,000. */
+            /** @description Warnings, the first 1,000. */
             warnings: string[];
         };
-        /** @description Numbers of an import. Of a dry run: what they would be. */
+        /** @description The counts of an import. For a dry run, the expected counts. */
         ImportCounts: {
             /**
              * Format: int64
-             * @description Products that are new.
+             * @description New products.
              */
             products_created: number;
             /**
              * Format: int64
-             * @description Products of which the file said nothing new.
+             * @description Unchanged products.
              */
             products_unchanged: number;
             /**
              * Format: int64
-             * @description Products that changed.
+             * @description Changed products.
              */
             products_updated: number;
             /**
              * Format: int64
-             * @description Rows that were read, refused ones included.
+             * @description Rows read, including rejected ones.
              */
             rows: number;
             /**
              * Format: int64
-             * @description Rows that were imported; with those that were refused, all of them. 0 of imports from before this was counted.
+             * @description Rows imported. Together with the rejected rows, these are all rows. 0 for old imports, which did not count them.
              */
             rows_imported: number;
             /**
              * Format: int64
-             * @description Rows that were refused: see `rejected-rows`.
+             * @description Rows rejected; see `rejected-rows`.
              */
             rows_rejected: number;
             /**
@@ -1691,157 +1698,157 @@ export interface components {
             stock_set: number;
             /**
              * Format: int64
-             * @description Variants that are new.
+             * @description New variants.
              */
             variants_created: number;
             /**
              * Format: int64
-             * @description Warnings, those that were not kept included.
+             * @description Warnings, including those that were not kept.
              */
             warnings: number;
         };
-        /** @description A page of numbers. */
+        /** @description A page of stock levels. */
         InventoryPage: {
-            /** @description The numbers, in the order of the SKUs. */
+            /** @description The stock levels, in the order of the SKUs. */
             items: components["schemas"]["Levels"][];
-            /** @description What to send as `cursor` for the next page; null at the end. */
+            /** @description The `cursor` of the next page. Null on the last page. */
             next_cursor?: string | null;
         };
         /** @description Changes of an item of a drop. */
         ItemPatch: {
             /**
              * Format: int64
-             * @description So many units more.
+             * @description Units to add.
              */
             add_quantity?: number | null;
             compare_at_price?: components["schemas"]["Price"] | null;
             price?: components["schemas"]["Price"] | null;
             /**
              * Format: int64
-             * @description So many units in all, before the drop opens; 0 takes the item out.
+             * @description The total number of units, before the drop opens. 0 removes the item.
              */
             quantity?: number | null;
-            /** @description Which. */
+            /** @description The SKU. */
             sku: components["schemas"]["Sku"];
         };
-        /** @description The numbers of a SKU. `on_hand` = `available` + `held` + `allocated`. */
+        /** @description The stock levels of a SKU. `on_hand` = `available` + `held` + `allocated`. */
         Levels: {
             /**
              * Format: int64
-             * @description Units that drops have, until they settle.
+             * @description Units allocated to drops that have not settled.
              */
             allocated: number;
             /**
              * Format: int64
-             * @description Units that can be reserved, or given to drops.
+             * @description Units that can be reserved or allocated.
              */
             available: number;
             /**
              * Format: int64
-             * @description Units in checkouts.
+             * @description Units held for checkouts.
              */
             held: number;
             /**
              * Format: int64
-             * @description Units in the warehouse.
+             * @description Units on hand.
              */
             on_hand: number;
-            /** @description What is counted. */
+            /** @description The SKU. */
             sku: components["schemas"]["Sku"];
             /**
              * Format: int64
-             * @description Units ever sold, those taken back deducted.
+             * @description Units sold, minus reversed sales.
              */
             sold: number;
         };
-        /** @description Another number of units. */
+        /** @description A new quantity. */
         LinePatch: {
             /**
              * Format: int64
-             * @description How many units.
+             * @description The quantity.
              */
             quantity: number;
         };
-        /** @description Who asks. */
+        /** @description The caller. */
         Me: {
             /**
              * Format: date-time
-             * @description When the account was made.
+             * @description The creation time of the account.
              */
             created_at?: string;
             /** @description The account's e-mail address. */
             email?: string;
             /**
-             * @description What it may do; absent for guests.
+             * @description The role. Absent for guests.
              * @enum {string}
              */
             role?: "customer" | "vendor" | "host" | "admin";
-            /** @description The guest, or the account. */
+            /** @description The subject of the guest or account. */
             subject: components["schemas"]["Id"];
-            /** @description The shop. */
+            /** @description The tenant. */
             tenant: string;
-            /** @description Whether the shop takes claims and checkouts of this account only once the address is verified; absent for guests. */
+            /** @description Whether the shop requires a verified address for claims and checkouts of this account. Absent for guests. */
             verification_required?: boolean;
-            /** @description Whether the account's owner has shown, by a mailed link, that mail reaches them at the address; absent for guests. */
+            /** @description Whether the e-mail address is verified. Absent for guests. */
             verified?: boolean;
         };
-        /** @description An amount of money in minor units (cents): no floats, ever. */
+        /** @description An amount of money in minor units (cents), as an integer. */
         Money: {
             /**
              * Format: int64
-             * @description Minor units.
+             * @description The amount in minor units.
              * @example 1999
              */
             amount: number;
             currency: components["schemas"]["Currency"];
         };
-        /** @description An account to be made. */
+        /** @description A new account. */
         NewAccount: {
             /**
              * Format: email
-             * @description The address to sign in with, and to be reached at.
+             * @description The e-mail address for sign-in and notifications.
              */
             email: string;
             /**
-             * @description The password: at least 8 characters, none of them a control character, and not one that is guessed early
-             *     (`too_common`, `too_guessable`).
+             * @description The password: at least 8 characters, without control characters, and not easy to guess (`too_common`,
+             *     `too_guessable`).
              */
             password: string;
         };
-        /** @description A change of the units on hand: by so many, or to so many. */
+        /** @description A change of the units on hand, by or to a number. */
         NewAdjustment: {
             [key: string]: unknown;
         } & ({
-            /** @description So many more; fewer when negative. */
+            /** @description The change in units. Negative numbers remove units. */
             delta: number;
-            /** @description Why, for the merchant's books. */
+            /** @description The reason, for the merchant's records. */
             reason: string;
         } | {
-            /** @description How many are believed to be on hand: 409 `unexpected_level` when there are others. */
+            /** @description The expected number on hand; 409 `unexpected_level` if it differs. */
             expected: number;
-            /** @description Why, for the merchant's books. */
+            /** @description The reason, for the merchant's records. */
             reason: string;
-            /** @description So many on hand. */
+            /** @description The new number on hand. */
             set_to: number;
         });
-        /** @description A cart to be made. */
+        /** @description A new cart. */
         NewCart: {
             currency?: components["schemas"]["Currency"] | null;
         };
-        /** @description What is to be paid, and how. */
+        /** @description A new checkout. */
         NewCheckout: {
             cart_id?: components["schemas"]["Id"] | null;
-            /** @description In place of a cart: these claims of drops. */
+            /** @description The claims to pay, instead of a cart. */
             claims?: string[] | null;
             /**
              * Format: email
-             * @description Where the receipt goes.
+             * @description The e-mail address for the receipt.
              */
             email: string;
             expected_total?: components["schemas"]["Price"] | null;
-            /** @description The means of payment. */
+            /** @description The payment method. */
             payment: components["schemas"]["PaymentMeans"];
-            /** @description Where the parcel goes. */
+            /** @description The shipping address. */
             shipping_address: components["schemas"]["ShippingAddress"];
         } & ({
             cart_id: string;
@@ -1850,62 +1857,62 @@ export interface components {
             cart_id?: null;
             claims: unknown[];
         });
-        /** @description Units to be held. */
+        /** @description A new claim. */
         NewClaim: {
             /**
              * Format: int64
-             * @description How many units.
+             * @description The quantity.
              */
             quantity: number;
             sku?: components["schemas"]["Sku"] | null;
         };
-        /** @description A drop to be made. */
+        /** @description A new drop. */
         NewDrop: {
             /**
-             * @description Who may claim: everyone, or those with an account.
+             * @description The buyers who may claim: anyone, or customers with an account.
              * @enum {string|null}
              */
             audience?: "anyone" | "customers" | null;
             compare_at_price?: components["schemas"]["Price"] | null;
-            /** @description Keep it to oneself until it is published. */
+            /** @description Whether to create a draft, which buyers cannot see until it is published. */
             draft?: boolean | null;
             /**
              * Format: date-time
-             * @description When claims are no longer taken.
+             * @description The end of the drop.
              */
             ends_at: string;
             /**
              * Format: int64
-             * @description How long a claim holds its units.
+             * @description The duration of a hold, in seconds.
              */
             hold_seconds: number;
-            /** @description What it sells: sizes, say. In one currency. */
+            /** @description The items, for example sizes. All prices have the same currency. */
             items?: components["schemas"]["NewDropItem"][] | null;
             /**
              * Format: int64
-             * @description The most units that one buyer may hold and have bought, over all items.
+             * @description The maximum number of units that one buyer may hold and buy, over all items.
              */
             per_buyer_max: number;
             /**
              * Format: int64
-             * @description The most units that all buyers of one network (an IPv4 /24, an IPv6 /48) may hold and have bought together. Left
-             *     out: five times `per_buyer_max`, or a quarter of the drop if that is more. Null: no limit.
+             * @description The maximum number of units that all buyers of one network (an IPv4 /24, an IPv6 /48) may hold and buy. The
+             *     default is five times `per_buyer_max`, or a quarter of the drop if that is more. Null: no limit.
              */
             per_network_max?: number | null;
             price?: components["schemas"]["Price"] | null;
             product_id?: components["schemas"]["Id"] | null;
             /**
              * Format: int64
-             * @description In place of `items`: how many units.
+             * @description The number of units, instead of `items`.
              */
             quantity?: number | null;
             sku?: components["schemas"]["Sku"] | null;
             /**
              * Format: date-time
-             * @description When claims are taken first; at once when it is left out.
+             * @description The start of the drop. The default is immediately.
              */
             starts_at?: string | null;
-            /** @description What it is called. */
+            /** @description The title. */
             title?: string | null;
         } & ({
             compare_at_price?: null;
@@ -1919,79 +1926,79 @@ export interface components {
             quantity: number;
             sku: string;
         });
-        /** @description An item of a drop to be made. */
+        /** @description An item of a new drop. */
         NewDropItem: {
             compare_at_price?: components["schemas"]["Price"] | null;
-            /** @description For how much each. */
+            /** @description The unit price. */
             price: components["schemas"]["Price"];
             /**
              * Format: int64
-             * @description How many units.
+             * @description The quantity.
              */
             quantity: number;
-            /** @description What is sold. */
+            /** @description The SKU. */
             sku: components["schemas"]["Sku"];
         };
-        /** @description A parcel to be sent. */
+        /** @description A new fulfillment. */
         NewFulfillment: {
-            /** @description What is in it; everything that is still to be sent when it is left out. */
+            /** @description The units to ship. The default is all units that are still to be shipped. */
             lines?: components["schemas"]["NewFulfillmentLine"][] | null;
-            /** @description Where it can be followed. */
+            /** @description The tracking code or link. */
             tracking?: string | null;
         };
-        /** @description Units of a line to be sent. */
+        /** @description Units of a line to ship. */
         NewFulfillmentLine: {
             /** @description The line's `id`. */
             line_id: components["schemas"]["Id"];
             /**
              * Format: int64
-             * @description How many units.
+             * @description The quantity.
              */
             quantity: number;
         };
         /** @description A picture of a product. */
         NewImage: {
-            /** @description What it shows, in words. */
+            /** @description The alternative text. */
             alt?: string | null;
-            /** @description Its address: `https://…`, `http://…`, or a path on this server. Taken under the name `url` as well. */
+            /** @description The URL: `https://…`, `http://…`, or a path on this server. `url` is accepted as an alias. */
             src: string;
             /**
-             * @description The SKUs of the variants that it shows, as the request leaves them. Left out: those that the image with this
-             *     address shows already.
+             * @description The SKUs of the variants that the image shows, as they are after this request. The default is the current
+             *     assignment of the image with this URL.
              */
             variant_skus?: components["schemas"]["Sku"][] | null;
         };
-        /** @description Something to be put into a cart. */
+        /** @description A new line of a cart. */
         NewLine: {
             /**
              * Format: int64
-             * @description How many units; more of them when the cart has some.
+             * @description The quantity to add.
              */
             quantity: number;
-            /** @description What. */
+            /** @description The SKU. */
             sku: components["schemas"]["Sku"];
         };
-        /** @description Units of a line to be refunded. */
+        /** @description Units of a line to refund. */
         NewLineRefund: {
             /** @description The line's `id`. */
             line_id: components["schemas"]["Id"];
             /**
              * Format: int64
-             * @description How many units.
+             * @description The quantity.
              */
             quantity: number;
-            /** @description Whether they come back to the inventory. */
+            /** @description Whether to return the units to the inventory. */
             restock?: boolean | null;
         };
         /** @description A new password. */
         NewPassword: {
             /**
-             * @description The password: at least 8 characters, none of them a control character, and not one that is guessed early
-             *     (`too_common`, `too_guessable`).
+             * @description The password: at least 8 characters, without control characters, and not easy to guess (`too_common`,
+             *     `too_guessable`).
              */
             password: string;
         };
-        /** @description Whose password is to be set anew. */
+        /** @description A request for a password reset. */
         NewPasswordReset: {
             /**
              * Format: email
@@ -1999,36 +2006,36 @@ export interface components {
              */
             email: string;
         };
-        /** @description A product to be made. */
+        /** @description A new product. */
         NewProduct: {
-            /** @description What is said of it, as HTML. Whatever could act on a page is taken out. */
+            /** @description The description, as HTML. Active content is removed. */
             description_html?: string | null;
-            /** @description Its name in URLs: lower-case letters, digits, `-` and `_`. Follows from the title when it is left out. */
+            /** @description The name in URLs: lower-case letters, digits, `-` and `_`. The default is derived from the title. */
             handle?: string | null;
-            /** @description How it looks, in order. */
+            /** @description The images, in order. */
             images?: components["schemas"]["NewImage"][] | null;
-            /** @description What its variants differ in: size, colour, … None for a product with one variant. */
+            /** @description The options in which the variants differ, such as size and colour. None for a product with one variant. */
             options?: string[] | null;
             /**
-             * @description Whether it is in the shop; active when it is left out.
+             * @description The status. The default is active.
              * @enum {string|null}
              */
             status?: "active" | "draft" | "archived" | null;
-            /** @description Words to find it by, without commas. */
+            /** @description Tags for search, without commas. */
             tags?: string[] | null;
-            /** @description What it is called. */
+            /** @description The title. */
             title: string;
-            /** @description What kind of thing it is. */
+            /** @description The product type. */
             type?: string | null;
-            /** @description Its variants. All prices are in one currency. */
+            /** @description The variants. All prices have the same currency. */
             variants: components["schemas"]["NewVariant"][];
-            /** @description Who makes it. */
+            /** @description The vendor. */
             vendor?: string | null;
         };
-        /** @description What is to be priced. */
+        /** @description The items to price. */
         NewQuote: {
             cart_id?: components["schemas"]["Id"] | null;
-            /** @description In place of a cart: these claims of drops. */
+            /** @description The claims to pay, instead of a cart. */
             claims?: string[] | null;
             shipping_address?: components["schemas"]["ShippingAddress"] | null;
         } & ({
@@ -2038,16 +2045,16 @@ export interface components {
             cart_id?: null;
             claims: unknown[];
         });
-        /** @description Money to be given back: an amount, or what units of lines cost. */
+        /** @description A refund of an amount, or of units of lines. */
         NewRefund: {
             amount?: components["schemas"]["Amount"] | null;
-            /** @description In place of an amount: units of these lines. */
+            /** @description The units to refund, instead of an amount. */
             lines?: components["schemas"]["NewLineRefund"][] | null;
-            /** @description Why, for the merchant's books. No personal data. */
+            /** @description The reason, for the merchant's records. No personal data. */
             reason?: string | null;
             /**
-             * @description With an amount: whether the order's units come back to the inventory, all of them; only with a refund of all that is
-             *     left. With lines: whether those come back that do not say so themselves.
+             * @description With an amount: whether to return all units of the order to the inventory, which requires a refund of the full
+             *     remaining amount. With lines: the default of the lines' `restock`.
              */
             restock?: boolean | null;
         } & ({
@@ -2057,7 +2064,7 @@ export interface components {
             amount?: null;
             lines: unknown[];
         });
-        /** @description Who starts a session: nobody in particular (`{}`: a guest), or someone with an account. */
+        /** @description The credentials of a sign-in. Empty (`{}`) for a guest. */
         NewSession: {
             [key: string]: unknown;
         } & (Record<string, unknown> | {
@@ -2066,31 +2073,31 @@ export interface components {
              * @description The account's e-mail address.
              */
             email: string;
-            /** @description Its password. */
+            /** @description The account's password. */
             password: string;
         });
-        /** @description A variant to be made. */
+        /** @description A new variant. */
         NewVariant: {
             compare_at_price?: components["schemas"]["Price"] | null;
             /** @description A value for each of the product's options. */
             options?: string[] | null;
-            /** @description For how much. */
+            /** @description The price. */
             price: components["schemas"]["Price"];
             sku?: components["schemas"]["Sku"] | null;
         };
-        /** @description What the buyer has to do. */
+        /** @description The action that is required of the buyer. */
         NextAction: {
             /**
              * Format: date-time
-             * @description Until when.
+             * @description The deadline.
              */
             expires_at: string;
             /**
-             * @description What kind of thing: to go to `url`.
+             * @description The type of the action: redirect the buyer to `url`.
              * @enum {string}
              */
             type: "redirect";
-            /** @description Where the buyer goes. */
+            /** @description The URL to redirect the buyer to. */
             url: string;
         };
         /** @description An option of a product, and the value that a variant has of it. */
@@ -2100,127 +2107,127 @@ export interface components {
             /** @description The value: "M". */
             value: string;
         };
-        /** @description What was bought. */
+        /** @description An order. */
         Order: {
-            /** @description A page that shows it to whoever has the address, without what is personal. */
+            /** @description A page that shows the order without personal data to anyone who has the link. */
             access_url: string;
             /**
              * Format: date-time
-             * @description When it was called off.
+             * @description The cancellation time.
              */
             cancelled_at?: string;
-            /** @description The checkout that placed it. */
+            /** @description The checkout. */
             checkout_id: components["schemas"]["Id"];
-            /** @description Where the receipt went; absent once erased. */
+            /** @description The e-mail address of the receipt. Absent after erasure. */
             email?: string;
             /**
              * Format: date-time
-             * @description When the last of it was sent.
+             * @description The time at which the last parcel was sent.
              */
             fulfilled_at?: string;
             /**
-             * @description Where its goods stand.
+             * @description The fulfilment state.
              * @enum {string}
              */
             fulfillment_state: "unfulfilled" | "partially_fulfilled" | "fulfilled" | "cancelled";
-            /** @description Its parcels, oldest first. */
+            /** @description The fulfillments, oldest first. */
             fulfillments: components["schemas"]["Fulfillment"][];
             /** @description Its id. */
             id: components["schemas"]["Id"];
-            /** @description What was bought. */
+            /** @description An order. */
             lines: components["schemas"]["OrderLine"][];
-            /** @description Its number, for people. */
+            /** @description The order number. */
             number: string;
             /**
              * Format: date-time
-             * @description When it was paid.
+             * @description The payment time.
              */
             paid_at?: string;
             /**
-             * @description Where its money stands.
+             * @description The payment state.
              * @enum {string}
              */
             payment_state: "authorized" | "paid" | "partially_refunded" | "refunded" | "failed";
             /**
              * Format: date-time
-             * @description When it was placed.
+             * @description The time at which the order was placed.
              */
             placed_at: string;
-            /** @description Where the parcel goes; absent once erased. */
+            /** @description The shipping address. Absent after erasure. */
             shipping_address?: Record<string, unknown>;
-            /** @description The address as labels have it, line by line, the country's code last; absent once erased. */
+            /** @description The address as the lines of a label, the country code last. Absent after erasure. */
             shipping_lines?: string[];
-            /** @description For how much. */
+            /** @description The price. */
             totals: components["schemas"]["OrderTotals"];
-            /** @description Where its newest parcel can be followed. */
+            /** @description The tracking code or link of the newest parcel. */
             tracking?: string;
         };
         /** @description A line of an order. */
         OrderLine: {
-            /** @description The claim that it was bought by. */
+            /** @description The claim. */
             claim_id?: string;
             /**
              * Format: int64
-             * @description Units in parcels.
+             * @description Units shipped.
              */
             fulfilled_quantity: number;
             /** @description Its id. */
             id: components["schemas"]["Id"];
-            /** @description The variant's options, as they were when it was bought. */
+            /** @description The variant's options at the time of purchase. */
             options: components["schemas"]["OptionValue"][];
-            /** @description The product that it belonged to. */
+            /** @description The product. */
             product_id?: components["schemas"]["Id"];
             /**
              * Format: int64
-             * @description How many units.
+             * @description The quantity.
              */
             quantity: number;
             /**
              * Format: int64
-             * @description Units that were refunded by line. Those that were not sent by then are not sent any more.
+             * @description Units refunded by line. Units that were not shipped before the refund are no longer shipped.
              */
             refunded_quantity: number;
             /**
              * Format: int64
-             * @description Units that are still to be sent.
+             * @description Units still to be shipped.
              */
             remaining_quantity: number;
-            /** @description What. */
+            /** @description The SKU. */
             sku: components["schemas"]["Sku"];
-            /** @description What it was called. */
+            /** @description The title at the time of purchase. */
             title: string;
-            /** @description For how much each. */
+            /** @description The unit price. */
             unit_price: components["schemas"]["Money"];
         };
         /** @description A page of orders. */
         OrderPage: {
             /** @description The orders, newest first. */
             items: components["schemas"]["Order"][];
-            /** @description What to send as `cursor` for the next page; null at the end. */
+            /** @description The `cursor` of the next page. Null on the last page. */
             next_cursor?: string | null;
         };
-        /** @description What an order comes to. */
+        /** @description The totals of an order. */
         OrderTotals: {
-            /** @description What was given back. */
+            /** @description The refunded amount. */
             refunded: components["schemas"]["Money"];
-            /** @description Getting it there. */
+            /** @description The shipping cost. */
             shipping: components["schemas"]["Money"];
-            /** @description The lines. */
+            /** @description The sum of the lines. */
             subtotal: components["schemas"]["Money"];
-            /** @description Taxes. */
+            /** @description The tax. */
             tax: components["schemas"]["Money"];
-            /** @description All of it. */
+            /** @description The total. */
             total: components["schemas"]["Money"];
         };
-        /** @description A means of payment. */
+        /** @description A payment method. */
         PaymentMeans: {
             /**
-             * @description The payment provider. `sandbox` is built in, and moves no money: it is for development, unless the shop's operator
-             *     has switched it on.
+             * @description The payment provider. The built-in `sandbox` moves no money and is for development, unless the shop's operator
+             *     enables it.
              */
             provider: string;
             /**
-             * @description What the provider calls the means of payment. The sandbox has `tok_approve`, `tok_decline`, `tok_slow`,
+             * @description The provider's token for the payment method. The sandbox accepts `tok_approve`, `tok_decline`, `tok_slow`,
              *     `tok_unknown` and `tok_challenge`.
              */
             token: string;
@@ -2229,7 +2236,7 @@ export interface components {
         Price: {
             /**
              * Format: int64
-             * @description Minor units.
+             * @description The amount in minor units.
              * @example 1999
              */
             amount: number;
@@ -2238,28 +2245,28 @@ export interface components {
         /** @description A problem (RFC 9457). Further members depend on the code and are listed on its page. */
         Problem: {
             /**
-             * @description What clients branch on.
+             * @description The stable code for clients to branch on.
              * @enum {string}
              */
             code: "invalid_request" | "idempotency_key_required" | "idempotency_key_invalid" | "tenant_required" | "authentication_required" | "invalid_token" | "invalid_credentials" | "invalid_refresh_token" | "forbidden" | "password_required" | "email_unverified" | "account_required" | "not_found" | "method_not_allowed" | "request_timeout" | "sold_out" | "limit_reached" | "network_limit" | "not_open" | "ended" | "already_sold" | "already_released" | "checkout_in_progress" | "too_many_checkouts" | "too_many_claims" | "too_late" | "insufficient_stock" | "insufficient_available" | "unexpected_level" | "hold_ended" | "handle_taken" | "sku_taken" | "busy" | "not_active" | "not_allowed" | "limit_exceeded" | "price_changed" | "cart_empty" | "not_for_sale" | "mixed_currencies" | "goods_lost" | "cancelled" | "expired" | "refund_too_large" | "refund_failed" | "email_taken" | "already_customer" | "reset_ended" | "verification_ended" | "payment_declined" | "payment_failed" | "stale_version" | "body_too_large" | "unsupported_media_type" | "out_of_range" | "idempotency_key_reused" | "payment_provider_unknown" | "version_required" | "rate_limited" | "too_many_attempts" | "internal" | "overloaded" | "unavailable" | "parked" | "outcome_unknown";
-            /** @description What happened this time. */
+            /** @description The details of this occurrence. */
             detail: string;
-            /** @description What is wrong with which field. */
+            /** @description The invalid fields. */
             errors?: components["schemas"]["FieldError"][];
-            /** @description Names this request in the server's logs; absent where the problem is a part of another answer. */
+            /** @description Identifies this request in the server's logs; absent in a problem that is part of another response. */
             request_id?: string;
             /**
              * Format: int64
-             * @description Seconds to wait before asking again, as in `Retry-After`.
+             * @description Seconds to wait before a retry, as in `Retry-After`.
              */
             retry_after?: number;
             /** Format: int32 */
             status: number;
-            /** @description What it is, the same at every occurrence. */
+            /** @description A summary of the problem, the same for every occurrence. */
             title: string;
             /**
              * Format: uri-reference
-             * @description The page that explains the code.
+             * @description The page that describes the code.
              * @example /problems/sold_out
              */
             type: string;
@@ -2268,140 +2275,143 @@ export interface components {
         Product: {
             /**
              * Format: date-time
-             * @description When it was made.
+             * @description The creation time.
              */
             created_at: string;
-            /** @description What is said of it: HTML without anything that could act on the page which shows it. */
+            /** @description The description: HTML without active content. */
             description_html: string;
-            /** @description Its name in URLs. Never changes. */
+            /** @description The name in URLs. Immutable. */
             handle: string;
             /** @description Its id. */
             id: components["schemas"]["Id"];
-            /** @description How it looks, by position. */
+            /** @description The images, by position. */
             images: components["schemas"]["Image"][];
-            /** @description What its variants differ in. */
+            /** @description The options in which the variants differ. */
             options: components["schemas"]["ProductOption"][];
             /**
-             * @description Whether it is in the shop.
+             * @description The status.
              * @enum {string}
              */
             status: "active" | "draft" | "archived";
-            /** @description Words to find it by. */
+            /** @description Tags for search. */
             tags: string[];
-            /** @description What it is called. */
+            /** @description The title. */
             title: string;
-            /** @description What kind of thing it is; may be empty. */
+            /** @description The product type. May be empty. */
             type: string;
             /**
              * Format: date-time
-             * @description When it last changed.
+             * @description The time of the last change.
              */
             updated_at: string;
-            /** @description Its variants, at least one. */
+            /** @description The variants, at least one. */
             variants: components["schemas"]["Variant"][];
-            /** @description Who makes it; may be empty. */
+            /** @description The vendor. May be empty. */
             vendor: string;
             /**
              * Format: int64
-             * @description Raised by each change: what `If-Match` takes.
+             * @description The version, increased by each change. Used in `If-Match`.
              */
             version: number;
         };
-        /** @description What variants differ in. */
+        /** @description An option of a product. */
         ProductOption: {
-            /** @description Its name: size, colour, … */
+            /** @description The name, such as size or colour. */
             name: string;
-            /** @description The values that variants have. */
+            /** @description The values of the variants. */
             values: string[];
         };
         /** @description A page of products. */
         ProductPage: {
-            /** @description The products, newest first. There may be fewer than `limit` before the end: a page has at most half a megabyte. */
+            /**
+             * @description The products, newest first. A page may have fewer than `limit` items, because its size is limited to half a
+             *     megabyte.
+             */
             items: components["schemas"]["ProductSummary"][];
-            /** @description What to send as `cursor` for the next page; null at the end. */
+            /** @description The `cursor` of the next page. Null on the last page. */
             next_cursor?: string | null;
         };
-        /** @description Changes of a product; what is left out stays. */
+        /** @description Changes of a product. Omitted fields are unchanged. */
         ProductPatch: {
-            /** @description What is said of it, as HTML. */
+            /** @description The description, as HTML. */
             description_html?: string | null;
-            /** @description All its images, in order. */
+            /** @description All images, in order. */
             images?: components["schemas"]["NewImage"][] | null;
             /** @description The names of its options. */
             options?: string[] | null;
-            /** @description Variants that go. */
+            /** @description The variants to remove. */
             remove_variants?: components["schemas"]["Id"][] | null;
             /**
-             * @description Whether it is in the shop.
+             * @description The status.
              * @enum {string|null}
              */
             status?: "active" | "draft" | "archived" | null;
-            /** @description All its tags. */
+            /** @description All tags. */
             tags?: string[] | null;
-            /** @description What it is called. */
+            /** @description The title. */
             title?: string | null;
-            /** @description What kind of thing it is. */
+            /** @description The product type. */
             type?: string | null;
-            /** @description Changes of variants, and new ones. */
+            /** @description Changed and new variants. */
             variants?: components["schemas"]["VariantPatch"][] | null;
-            /** @description Who makes it. */
+            /** @description The vendor. */
             vendor?: string | null;
         };
         /** @description A product in a list. */
         ProductSummary: {
             /**
              * Format: date-time
-             * @description When it was made.
+             * @description The creation time.
              */
             created_at: string;
-            /** @description Its name in URLs. Never changes. */
+            /** @description The name in URLs. Immutable. */
             handle: string;
             /** @description Its id. */
             id: components["schemas"]["Id"];
-            /** @description Its first image, if it has any. */
+            /** @description The first image, if any. */
             images: components["schemas"]["Image"][];
             /**
-             * @description Whether it is in the shop.
+             * @description The status.
              * @enum {string}
              */
             status: "active" | "draft" | "archived";
-            /** @description Words to find it by. */
+            /** @description Tags for search. */
             tags: string[];
-            /** @description What it is called. */
+            /** @description The title. */
             title: string;
-            /** @description What kind of thing it is; may be empty. */
+            /** @description The product type. May be empty. */
             type: string;
             /**
              * Format: date-time
-             * @description When it last changed.
+             * @description The time of the last change.
              */
             updated_at: string;
-            /** @description Its first variants. */
+            /** @description The first variants. */
             variants: components["schemas"]["VariantSummary"][];
             /**
              * Format: int64
-             * @description How many variants it has.
+             * @description The number of variants.
              */
             variants_count: number;
-            /** @description Who makes it; may be empty. */
+            /** @description The vendor. May be empty. */
             vendor: string;
             /**
              * Format: int64
-             * @description Raised by each change: what `If-Match` takes.
+             * @description The version, increased by each change. Used in `If-Match`.
              */
             version: number;
         };
-        /** @description What a checkout would come to. */
+        /** @description The price of a checkout. */
         Quote: {
-            /** @description What would be sold, at the prices of now. */
+            /** @description The lines, at current prices. */
             lines: components["schemas"]["CheckoutLine"][];
             /** @description Shipping. */
             shipping_total: components["schemas"]["Money"];
             /** @description What the lines come to. */
             subtotal: components["schemas"]["Money"];
-            /** @description Taxes on the lines. */
+            /** @description The tax on the lines. */
             tax_total: components["schemas"]["Money"];
-            /** @description All of it: the `expected_total` of a checkout. */
+            /** @description The total, to be used as `expected_total` of a checkout. */
             total: components["schemas"]["Money"];
         };
         /**
@@ -2410,71 +2420,71 @@ export interface components {
          * @enum {string}
          */
         RecordedCurrency: "AED" | "AFN" | "ALL" | "AMD" | "AOA" | "ARS" | "AUD" | "AWG" | "AZN" | "BAM" | "BBD" | "BDT" | "BGN" | "BHD" | "BIF" | "BMD" | "BND" | "BOB" | "BOV" | "BRL" | "BSD" | "BTN" | "BWP" | "BYN" | "BZD" | "CAD" | "CDF" | "CHE" | "CHF" | "CHW" | "CLF" | "CLP" | "CNY" | "COP" | "COU" | "CRC" | "CUC" | "CUP" | "CVE" | "CZK" | "DJF" | "DKK" | "DOP" | "DZD" | "EGP" | "ERN" | "ETB" | "EUR" | "FJD" | "FKP" | "GBP" | "GEL" | "GHS" | "GIP" | "GMD" | "GNF" | "GTQ" | "GYD" | "HKD" | "HNL" | "HRK" | "HTG" | "HUF" | "IDR" | "ILS" | "INR" | "IQD" | "IRR" | "ISK" | "JMD" | "JOD" | "JPY" | "KES" | "KGS" | "KHR" | "KMF" | "KPW" | "KRW" | "KWD" | "KYD" | "KZT" | "LAK" | "LBP" | "LKR" | "LRD" | "LSL" | "LYD" | "MAD" | "MDL" | "MGA" | "MKD" | "MMK" | "MNT" | "MOP" | "MRU" | "MUR" | "MVR" | "MWK" | "MXN" | "MXV" | "MYR" | "MZN" | "NAD" | "NGN" | "NIO" | "NOK" | "NPR" | "NZD" | "OMR" | "PAB" | "PEN" | "PGK" | "PHP" | "PKR" | "PLN" | "PYG" | "QAR" | "RON" | "RSD" | "RUB" | "RWF" | "SAR" | "SBD" | "SCR" | "SDG" | "SEK" | "SGD" | "SHP" | "SLE" | "SLL" | "SOS" | "SRD" | "SSP" | "STN" | "SVC" | "SYP" | "SZL" | "THB" | "TJS" | "TMT" | "TND" | "TOP" | "TRY" | "TTD" | "TWD" | "TZS" | "UAH" | "UGX" | "USD" | "USN" | "UYI" | "UYU" | "UYW" | "UZS" | "VED" | "VES" | "VND" | "VUV" | "WST" | "XAD" | "XAF" | "XAG" | "XAU" | "XBA" | "XBB" | "XBC" | "XBD" | "XCD" | "XCG" | "XDR" | "XOF" | "XPD" | "XPF" | "XPT" | "XSU" | "XTS" | "XUA" | "XXX" | "YER" | "ZAR" | "ZMW" | "ZWG" | "ZWL";
-        /** @description A row that was refused. */
+        /** @description A rejected row. */
         RejectedRow: {
-            /** @description The column at fault; null: the whole row. */
+            /** @description The invalid column. Null if the whole row is invalid. */
             column?: string | null;
             /**
              * Format: int64
-             * @description Its line in the file, from 1 on.
+             * @description The line in the file, starting at 1.
              */
             line: number;
-            /** @description Why. */
+            /** @description The reason. */
             reason: string;
         };
-        /** @description A page of refused rows. */
+        /** @description A page of rejected rows. */
         RejectedRowPage: {
-            /** @description The rows, in the order they were refused. */
+            /** @description The rows, in the order of their rejection. */
             items: components["schemas"]["RejectedRow"][];
-            /** @description What to send as `cursor` for the next page; null at the end. */
+            /** @description The `cursor` of the next page. Null on the last page. */
             next_cursor?: string | null;
         };
         /** @description A refresh token. */
         Renewal: {
-            /** @description What the session was given last. */
+            /** @description The session's current refresh token. */
             refresh_token: string;
         };
         /** @description A session. */
         SessionWire: {
             /**
              * Format: date-time
-             * @description When the access token ends.
+             * @description The time at which the access token expires.
              */
             expires_at: string;
-            /** @description Buys the next token, once, at `POST /v1/sessions/refresh`. */
+            /** @description The refresh token, which can be used once at `POST /v1/sessions/refresh`. */
             refresh_token: string;
             /**
-             * @description What it may do; absent for guests.
+             * @description The role. Absent for guests.
              * @enum {string}
              */
             role?: "customer" | "vendor" | "host" | "admin";
-            /** @description Who it is: the guest, or the account. */
+            /** @description The subject of the guest or account. */
             subject: components["schemas"]["Id"];
             /** @description The access token: `Authorization: Bearer …`. */
             token: string;
         };
         /**
-         * @description An address for a parcel, in the format of its country: `GET /v1/address-formats/{country}`. Other members are texts
-         *     too, and are kept.
+         * @description A shipping address, in the format of its country (`GET /v1/address-formats/{country}`). Additional members must be
+         *     strings and are stored.
          */
         ShippingAddress: {
             /** @description The city. Required in most countries. */
             city?: string | null;
-            /** @description The country, as ISO 3166-1 spells it in two letters. Required. */
+            /** @description The country, as a two-letter ISO 3166-1 code. Required. */
             country?: string | null;
-            /** @description A part of the city. */
+            /** @description A district of the city. */
             district?: string | null;
             /** @description The first line. Required. */
             line1?: string | null;
             /** @description The second line. */
             line2?: string | null;
-            /** @description Who gets it. Required. */
+            /** @description The recipient. Required. */
             name?: string | null;
-            /** @description Whom to call. */
+            /** @description The telephone number. */
             phone?: string | null;
             /** @description The postal code. Required in most countries. */
             postal_code?: string | null;
-            /** @description The state, province or other region: its key, or its name. Required in some countries. */
+            /** @description The key or name of the state, province or other region. Required in some countries. */
             region?: string | null;
         } & {
             [key: string]: string | null;
@@ -2484,78 +2494,78 @@ export interface components {
          * @example SHIRT-S
          */
         Sku: string;
-        /** @description Where a parcel can be followed. */
+        /** @description The tracking of a parcel. */
         TrackingPatch: {
-            /** @description A code or a link; null or an empty text takes it away. */
+            /** @description A code or a link. Null or an empty string removes it. */
             tracking: string | null;
         };
-        /** @description A mail that has not been handed over. */
+        /** @description An undelivered e-mail. */
         UndeliveredMailWire: {
             /**
              * Format: date-time
-             * @description When it was tried first.
+             * @description The time of the first attempt.
              */
             first_tried_at: string;
-            /** @description What it is called. */
+            /** @description The title. */
             id: string;
             /**
-             * @description `receipt`, or `account` for links to set a password and the like.
+             * @description `receipt` for e-mails about orders, or `account` for e-mails about accounts.
              * @enum {string}
              */
             kind: "receipt" | "account";
             /**
              * Format: date-time
-             * @description When it was tried last.
+             * @description The time of the last attempt.
              */
             last_tried_at: string;
-            /** @description The order of a receipt. */
+            /** @description The order. */
             order_id?: string;
-            /** @description Why it was not handed over, the last time. */
+            /** @description The reason of the last failure. */
             reason: string;
             /**
-             * @description `waiting`: it is tried again. `failed`: it was given up.
+             * @description `waiting`: delivery is being retried. `failed`: delivery failed permanently.
              * @enum {string}
              */
             state: "waiting" | "failed";
             /**
              * Format: int64
-             * @description How often it was tried.
+             * @description The number of attempts.
              */
             tries: number;
         };
-        /** @description Mails that have not been handed over. */
+        /** @description Undelivered e-mails. */
         UndeliveredMails: {
             /**
              * Format: int64
-             * @description How many were given up within the last 30 days.
+             * @description The number of e-mails that failed permanently in the last 30 days.
              */
             failed: number;
-            /** @description The mails: first those that are tried again, the oldest first; then those that were given up, the newest first. */
+            /** @description The e-mails: first those that are retried, oldest first, then those that failed, newest first. */
             items: components["schemas"]["UndeliveredMailWire"][];
             /**
              * Format: int64
-             * @description How many are tried again.
+             * @description The number of e-mails that are retried.
              */
             waiting: number;
         };
-        /** @description A variant of a product: what has a SKU and a price. */
+        /** @description A variant of a product, with a SKU and a price. */
         Variant: {
-            /** @description What it costs elsewhere. */
+            /** @description The compare-at price. */
             compare_at_price?: components["schemas"]["Money"];
             /** @description Its id. */
             id: components["schemas"]["Id"];
-            /** @description Whether units are available; lags behind by a moment. */
+            /** @description Whether units are available. May lag behind by a moment. */
             in_stock: boolean;
             /** @description A value for each of the product's options. */
             options: string[];
-            /** @description For how much. */
+            /** @description The price. */
             price: components["schemas"]["Money"];
-            /** @description What is counted. */
+            /** @description The SKU. */
             sku: components["schemas"]["Sku"];
-            /** @description Its option values in one line; empty when the product has no options. */
+            /** @description The option values in one line. Empty if the product has no options. */
             title: string;
         };
-        /** @description Changes of a variant, or a new one. */
+        /** @description A changed or new variant. */
         VariantPatch: {
             compare_at_price?: components["schemas"]["Price"] | null;
             id?: components["schemas"]["Id"] | null;
@@ -2570,22 +2580,22 @@ export interface components {
         };
         /** @description A variant of a product in a list. */
         VariantSummary: {
-            /** @description What it costs elsewhere. */
+            /** @description The compare-at price. */
             compare_at_price?: components["schemas"]["Money"];
             /** @description Its id. */
             id: components["schemas"]["Id"];
-            /** @description Whether units are available; lags behind by a moment. */
+            /** @description Whether units are available. May lag behind by a moment. */
             in_stock: boolean;
-            /** @description For how much. */
+            /** @description The price. */
             price: components["schemas"]["Money"];
-            /** @description What is counted. */
+            /** @description The SKU. */
             sku: components["schemas"]["Sku"];
-            /** @description Its option values in one line; empty when the product has no options. */
+            /** @description The option values in one line. Empty if the product has no options. */
             title: string;
         };
-        /** @description The token of a mailed link. */
+        /** @description The token of a verification link. */
         Verification: {
-            /** @description From the link, behind `#token=`. */
+            /** @description The token from the link, after `#token=`. */
             token: string;
         };
     };
@@ -2628,7 +2638,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2636,10 +2646,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2659,7 +2669,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It lives */
+            /** @description The process is running */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2671,7 +2681,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2679,10 +2689,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2702,7 +2712,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Prometheus' text format */
+            /** @description The Prometheus text format */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2714,7 +2724,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2722,10 +2732,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2757,7 +2767,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2765,10 +2775,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2812,7 +2822,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2820,10 +2830,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2843,7 +2853,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It is ready */
+            /** @description The server is ready */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2855,7 +2865,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2863,10 +2873,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2890,10 +2900,10 @@ export interface operations {
             };
         };
         responses: {
-            /** @description A session of the account */
+            /** @description A session of the new account */
             201: {
                 headers: {
-                    /** @description Where the new thing is. */
+                    /** @description The URL of the new resource. */
                     Location?: string;
                     [name: string]: unknown;
                 };
@@ -2901,7 +2911,7 @@ export interface operations {
                     "application/json": components["schemas"]["SessionWire"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2910,7 +2920,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2919,7 +2929,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body came too slowly */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -2946,7 +2956,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is of another type */
+            /** @description Unsupported media type */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -2955,7 +2965,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
+            /** @description A value is out of range: `out_of_range`; or `idempotency_key_reused` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2967,7 +2977,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2975,10 +2985,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -2986,7 +2996,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -3007,14 +3017,14 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A link is on its way */
+            /** @description The link is being sent */
             202: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3023,7 +3033,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3053,7 +3063,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -3061,10 +3071,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -3072,7 +3082,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -3107,7 +3117,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3116,7 +3126,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A token that is not good */
+            /** @description Invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3125,7 +3135,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body came too slowly */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -3152,7 +3162,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is of another type */
+            /** @description Unsupported media type */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -3161,7 +3171,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
+            /** @description A value is out of range: `out_of_range`; or `idempotency_key_reused` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3173,7 +3183,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -3181,10 +3191,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -3192,7 +3202,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -3222,7 +3232,7 @@ export interface operations {
                     "application/json": components["schemas"]["AddressCountries"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3231,7 +3241,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A token that is not good */
+            /** @description Invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3243,7 +3253,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -3251,10 +3261,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -3270,7 +3280,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The country, as ISO 3166-1 spells it in two letters. */
+                /** @description The country, as a two-letter ISO 3166-1 code. */
                 country: string;
             };
             cookie?: never;
@@ -3286,7 +3296,7 @@ export interface operations {
                     "application/json": components["schemas"]["AddressFormat"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3295,7 +3305,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A token that is not good */
+            /** @description Invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3316,7 +3326,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -3324,10 +3334,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -3341,9 +3351,9 @@ export interface operations {
     list_carts: {
         parameters: {
             query?: {
-                /** @description How many items at the most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description Where to go on: `next_cursor` of the page before. */
+                /** @description The `next_cursor` of the previous page. */
                 cursor?: string;
             };
             header?: never;
@@ -3361,7 +3371,7 @@ export interface operations {
                     "application/json": components["schemas"]["CartPage"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3370,7 +3380,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3382,7 +3392,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -3390,10 +3400,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -3408,7 +3418,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description Names the command: a new one for each new command, the same one for each repetition. Printable ASCII. */
+                /** @description Identifies the command. Use a new key for each new command and the same key for each retry. Printable ASCII. */
                 "Idempotency-Key": string;
             };
             path?: never;
@@ -3424,9 +3434,9 @@ export interface operations {
             /** @description The cart */
             201: {
                 headers: {
-                    /** @description The answer was given before. */
+                    /** @description The response was returned before. */
                     "Idempotency-Replayed"?: "true";
-                    /** @description Where the new thing is. */
+                    /** @description The URL of the new resource. */
                     Location?: string;
                     [name: string]: unknown;
                 };
@@ -3434,7 +3444,7 @@ export interface operations {
                     "application/json": components["schemas"]["Cart"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3443,7 +3453,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3452,7 +3462,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body came too slowly */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -3470,7 +3480,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is of another type */
+            /** @description Unsupported media type */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -3479,7 +3489,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
+            /** @description A value is out of range: `out_of_range`; or `idempotency_key_reused` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3491,7 +3501,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -3499,10 +3509,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -3510,7 +3520,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -3543,7 +3553,7 @@ export interface operations {
                     "application/json": components["schemas"]["Cart"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3552,7 +3562,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3573,7 +3583,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -3581,10 +3591,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -3599,7 +3609,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Names the command, so that its repetition is recognised. Printable ASCII. */
+                /** @description Identifies the command, so that a retry is recognised. Printable ASCII. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -3610,16 +3620,16 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It is gone */
+            /** @description The cart is deleted */
             204: {
                 headers: {
-                    /** @description The answer was given before. */
+                    /** @description The response was returned before. */
                     "Idempotency-Replayed"?: "true";
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3628,7 +3638,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3655,7 +3665,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
+            /** @description A value is out of range: `out_of_range`; or `idempotency_key_reused` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3667,7 +3677,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -3675,10 +3685,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -3686,7 +3696,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -3702,7 +3712,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description Names the command: a new one for each new command, the same one for each repetition. Printable ASCII. */
+                /** @description Identifies the command. Use a new key for each new command and the same key for each retry. Printable ASCII. */
                 "Idempotency-Key": string;
             };
             path: {
@@ -3726,9 +3736,9 @@ export interface operations {
             /** @description The cart */
             201: {
                 headers: {
-                    /** @description The answer was given before. */
+                    /** @description The response was returned before. */
                     "Idempotency-Replayed"?: "true";
-                    /** @description Where the new thing is. */
+                    /** @description The URL of the new resource. */
                     Location?: string;
                     [name: string]: unknown;
                 };
@@ -3736,7 +3746,7 @@ export interface operations {
                     "application/json": components["schemas"]["Cart"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3745,7 +3755,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3763,7 +3773,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body came too slowly */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -3790,7 +3800,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is of another type */
+            /** @description Unsupported media type */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -3799,7 +3809,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
+            /** @description A value is out of range: `out_of_range`; or `idempotency_key_reused` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3811,7 +3821,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -3819,10 +3829,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -3830,7 +3840,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -3846,7 +3856,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Names the command, so that its repetition is recognised. Printable ASCII. */
+                /** @description Identifies the command, so that a retry is recognised. Printable ASCII. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -3859,16 +3869,16 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It is out */
+            /** @description The line is removed */
             204: {
                 headers: {
-                    /** @description The answer was given before. */
+                    /** @description The response was returned before. */
                     "Idempotency-Replayed"?: "true";
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3877,7 +3887,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3904,7 +3914,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
+            /** @description A value is out of range: `out_of_range`; or `idempotency_key_reused` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3916,7 +3926,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -3924,10 +3934,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -3935,7 +3945,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -3951,7 +3961,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Names the command, so that its repetition is recognised. Printable ASCII. */
+                /** @description Identifies the command, so that a retry is recognised. Printable ASCII. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -3976,7 +3986,7 @@ export interface operations {
             /** @description The cart */
             200: {
                 headers: {
-                    /** @description The answer was given before. */
+                    /** @description The response was returned before. */
                     "Idempotency-Replayed"?: "true";
                     [name: string]: unknown;
                 };
@@ -3984,7 +3994,7 @@ export interface operations {
                     "application/json": components["schemas"]["Cart"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3993,7 +4003,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4011,7 +4021,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body came too slowly */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -4038,7 +4048,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is of another type */
+            /** @description Unsupported media type */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -4047,7 +4057,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
+            /** @description A value is out of range: `out_of_range`; or `idempotency_key_reused` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4059,7 +4069,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -4067,10 +4077,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -4078,7 +4088,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -4093,11 +4103,11 @@ export interface operations {
     list_checkouts: {
         parameters: {
             query?: {
-                /** @description Only those in this state. */
+                /** @description Only items in this state. */
                 state?: "pending" | "requires_action" | "completed" | "failed";
-                /** @description How many items at the most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description Where to go on: `next_cursor` of the page before. */
+                /** @description The `next_cursor` of the previous page. */
                 cursor?: string;
             };
             header?: never;
@@ -4115,7 +4125,7 @@ export interface operations {
                     "application/json": components["schemas"]["CheckoutPage"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4124,7 +4134,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4136,7 +4146,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -4144,10 +4154,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -4162,7 +4172,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description Names the command: a new one for each new command, the same one for each repetition. Printable ASCII. */
+                /** @description Identifies the command. Use a new key for each new command and the same key for each retry. Printable ASCII. */
                 "Idempotency-Key": string;
             };
             path?: never;
@@ -4197,9 +4207,9 @@ export interface operations {
             /** @description The checkout */
             201: {
                 headers: {
-                    /** @description The answer was given before. */
+                    /** @description The response was returned before. */
                     "Idempotency-Replayed"?: "true";
-                    /** @description Where the new thing is. */
+                    /** @description The URL of the new resource. */
                     Location?: string;
                     [name: string]: unknown;
                 };
@@ -4207,7 +4217,7 @@ export interface operations {
                     "application/json": components["schemas"]["Checkout"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4216,7 +4226,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4234,7 +4244,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body came too slowly */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -4261,7 +4271,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is of another type */
+            /** @description Unsupported media type */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -4282,7 +4292,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -4290,10 +4300,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -4301,7 +4311,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -4333,7 +4343,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description What it would come to */
+            /** @description The totals */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4342,7 +4352,7 @@ export interface operations {
                     "application/json": components["schemas"]["Quote"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4351,7 +4361,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4360,7 +4370,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body came too slowly */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -4387,7 +4397,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is of another type */
+            /** @description Unsupported media type */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -4396,7 +4406,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
+            /** @description A value is out of range: `out_of_range`; or `idempotency_key_reused` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4408,7 +4418,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -4416,10 +4426,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -4427,7 +4437,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -4460,7 +4470,7 @@ export interface operations {
                     "application/json": components["schemas"]["Checkout"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4469,7 +4479,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4490,7 +4500,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -4498,10 +4508,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -4516,7 +4526,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description Names the command: a new one for each new command, the same one for each repetition. Printable ASCII. */
+                /** @description Identifies the command. Use a new key for each new command and the same key for each retry. Printable ASCII. */
                 "Idempotency-Key": string;
             };
             path: {
@@ -4530,7 +4540,7 @@ export interface operations {
             /** @description The checkout */
             200: {
                 headers: {
-                    /** @description The answer was given before. */
+                    /** @description The response was returned before. */
                     "Idempotency-Replayed"?: "true";
                     [name: string]: unknown;
                 };
@@ -4538,7 +4548,7 @@ export interface operations {
                     "application/json": components["schemas"]["Checkout"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4547,7 +4557,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4574,7 +4584,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
+            /** @description A value is out of range: `out_of_range`; or `idempotency_key_reused` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4586,7 +4596,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -4594,10 +4604,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -4605,7 +4615,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -4621,7 +4631,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description Names the command: a new one for each new command, the same one for each repetition. Printable ASCII. */
+                /** @description Identifies the command. Use a new key for each new command and the same key for each retry. Printable ASCII. */
                 "Idempotency-Key": string;
             };
             path: {
@@ -4635,7 +4645,7 @@ export interface operations {
             /** @description The checkout */
             200: {
                 headers: {
-                    /** @description The answer was given before. */
+                    /** @description The response was returned before. */
                     "Idempotency-Replayed"?: "true";
                     [name: string]: unknown;
                 };
@@ -4643,7 +4653,7 @@ export interface operations {
                     "application/json": components["schemas"]["Checkout"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4652,7 +4662,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4679,7 +4689,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
+            /** @description A value is out of range: `out_of_range`; or `idempotency_key_reused` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4691,7 +4701,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -4699,10 +4709,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -4710,7 +4720,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -4725,11 +4735,11 @@ export interface operations {
     list_claims: {
         parameters: {
             query?: {
-                /** @description Only those in this state. */
+                /** @description Only items in this state. */
                 state?: "held" | "sold" | "released";
-                /** @description How many items at the most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description Where to go on: `next_cursor` of the page before. */
+                /** @description The `next_cursor` of the previous page. */
                 cursor?: string;
             };
             header?: never;
@@ -4747,7 +4757,7 @@ export interface operations {
                     "application/json": components["schemas"]["ClaimPage"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4756,7 +4766,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4768,7 +4778,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -4776,10 +4786,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -4793,13 +4803,13 @@ export interface operations {
     list_drops: {
         parameters: {
             query?: {
-                /** @description Only those in this state. Drafts are for vendors. */
+                /** @description Only drops in this state. Drafts are visible to vendors only. */
                 state?: "draft" | "scheduled" | "open" | "sold_out" | "ended" | "cancelled";
-                /** @description In which order; `-` in front of it is for the latest first. */
+                /** @description The sort order. A leading `-` sorts the latest first. */
                 sort?: "created_at" | "-created_at" | "starts_at" | "-starts_at" | "ends_at" | "-ends_at";
-                /** @description How many items at the most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description Where to go on: `next_cursor` of the page before. */
+                /** @description The `next_cursor` of the previous page. */
                 cursor?: string;
             };
             header?: {
@@ -4820,7 +4830,7 @@ export interface operations {
                     "application/json": components["schemas"]["DropPage"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4829,7 +4839,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A token that is not good */
+            /** @description Invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4841,7 +4851,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -4849,10 +4859,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -4867,7 +4877,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description Names the command: a new one for each new command, the same one for each repetition. Printable ASCII. */
+                /** @description Identifies the command. Use a new key for each new command and the same key for each retry. Printable ASCII. */
                 "Idempotency-Key": string;
             };
             path?: never;
@@ -4896,9 +4906,9 @@ export interface operations {
             /** @description The drop */
             201: {
                 headers: {
-                    /** @description The answer was given before. */
+                    /** @description The response was returned before. */
                     "Idempotency-Replayed"?: "true";
-                    /** @description Where the new thing is. */
+                    /** @description The URL of the new resource. */
                     Location?: string;
                     [name: string]: unknown;
                 };
@@ -4906,7 +4916,7 @@ export interface operations {
                     "application/json": components["schemas"]["Drop"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4915,7 +4925,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4933,7 +4943,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body came too slowly */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -4960,7 +4970,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is of another type */
+            /** @description Unsupported media type */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -4969,7 +4979,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
+            /** @description A value is out of range: `out_of_range`; or `idempotency_key_reused` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4981,7 +4991,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -4989,10 +4999,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -5000,7 +5010,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -5018,7 +5028,7 @@ export interface operations {
             header?: {
                 /** @description The shop's tenant, for requests without a token to a host name that is not the shop's own. */
                 "Fusion-Tenant"?: string;
-                /** @description ETags of answers that the caller has: 304 when one is still right. */
+                /** @description The ETags of cached responses. The response is 304 if one is current. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -5039,14 +5049,14 @@ export interface operations {
                     "application/json": components["schemas"]["Drop"];
                 };
             };
-            /** @description It is as the caller knows it */
+            /** @description Not modified */
             304: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5055,7 +5065,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A token that is not good */
+            /** @description Invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5076,7 +5086,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -5084,10 +5094,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -5103,11 +5113,11 @@ export interface operations {
             query?: never;
             header: {
                 /**
-                 * @description The `version` that the change is based on, in quotes: `"1"`; or a list of them, or `*` for whichever there is.
+                 * @description The `version` that the change is based on, in quotes: `"1"`; or a list of versions, or `*` for any version.
                  * @example "1"
                  */
                 "If-Match": string;
-                /** @description Names the command, so that its repetition is recognised. Printable ASCII. */
+                /** @description Identifies the command, so that a retry is recognised. Printable ASCII. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -5130,7 +5140,7 @@ export interface operations {
             /** @description The drop */
             200: {
                 headers: {
-                    /** @description The answer was given before. */
+                    /** @description The response was returned before. */
                     "Idempotency-Replayed"?: "true";
                     [name: string]: unknown;
                 };
@@ -5138,7 +5148,7 @@ export interface operations {
                     "application/json": components["schemas"]["Drop"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5147,7 +5157,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5174,7 +5184,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body came too slowly */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -5210,7 +5220,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is of another type */
+            /** @description Unsupported media type */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -5219,7 +5229,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
+            /** @description A value is out of range: `out_of_range`; or `idempotency_key_reused` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5240,7 +5250,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -5248,10 +5258,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -5259,7 +5269,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -5275,7 +5285,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description Names the command: a new one for each new command, the same one for each repetition. Printable ASCII. */
+                /** @description Identifies the command. Use a new key for each new command and the same key for each retry. Printable ASCII. */
                 "Idempotency-Key": string;
             };
             path: {
@@ -5289,7 +5299,7 @@ export interface operations {
             /** @description The drop */
             200: {
                 headers: {
-                    /** @description The answer was given before. */
+                    /** @description The response was returned before. */
                     "Idempotency-Replayed"?: "true";
                     [name: string]: unknown;
                 };
@@ -5297,7 +5307,7 @@ export interface operations {
                     "application/json": components["schemas"]["Drop"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5306,7 +5316,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5342,7 +5352,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
+            /** @description A value is out of range: `out_of_range`; or `idempotency_key_reused` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5354,7 +5364,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -5362,10 +5372,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -5373,7 +5383,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -5388,9 +5398,9 @@ export interface operations {
     list_drop_claims: {
         parameters: {
             query?: {
-                /** @description How many items at the most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description Where to go on: `next_cursor` of the page before. */
+                /** @description The `next_cursor` of the previous page. */
                 cursor?: string;
             };
             header?: never;
@@ -5411,7 +5421,7 @@ export interface operations {
                     "application/json": components["schemas"]["ClaimPage"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5420,7 +5430,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5450,7 +5460,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -5458,10 +5468,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -5476,7 +5486,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description Names the command: a new one for each new command, the same one for each repetition. Printable ASCII. */
+                /** @description Identifies the command. Use a new key for each new command and the same key for each retry. Printable ASCII. */
                 "Idempotency-Key": string;
             };
             path: {
@@ -5499,9 +5509,9 @@ export interface operations {
             /** @description The claim */
             201: {
                 headers: {
-                    /** @description The answer was given before. */
+                    /** @description The response was returned before. */
                     "Idempotency-Replayed"?: "true";
-                    /** @description Where the new thing is. */
+                    /** @description The URL of the new resource. */
                     Location?: string;
                     [name: string]: unknown;
                 };
@@ -5509,7 +5519,7 @@ export interface operations {
                     "application/json": components["schemas"]["Claim"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5518,7 +5528,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5545,7 +5555,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body came too slowly */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -5572,7 +5582,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is of another type */
+            /** @description Unsupported media type */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -5581,7 +5591,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
+            /** @description A value is out of range: `out_of_range`; or `idempotency_key_reused` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5593,7 +5603,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -5601,10 +5611,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -5612,7 +5622,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -5647,7 +5657,7 @@ export interface operations {
                     "application/json": components["schemas"]["Claim"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5656,7 +5666,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5677,7 +5687,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -5685,10 +5695,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -5713,14 +5723,14 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It is released */
+            /** @description The claim is released */
             204: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5729,7 +5739,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5759,7 +5769,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -5767,10 +5777,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -5778,7 +5788,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -5794,7 +5804,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description Names the command: a new one for each new command, the same one for each repetition. Printable ASCII. */
+                /** @description Identifies the command. Use a new key for each new command and the same key for each retry. Printable ASCII. */
                 "Idempotency-Key": string;
             };
             path: {
@@ -5808,7 +5818,7 @@ export interface operations {
             /** @description The drop */
             200: {
                 headers: {
-                    /** @description The answer was given before. */
+                    /** @description The response was returned before. */
                     "Idempotency-Replayed"?: "true";
                     [name: string]: unknown;
                 };
@@ -5816,7 +5826,7 @@ export interface operations {
                     "application/json": components["schemas"]["Drop"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5825,7 +5835,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5861,7 +5871,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
+            /** @description A value is out of range: `out_of_range`; or `idempotency_key_reused` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5873,7 +5883,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -5881,10 +5891,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -5892,7 +5902,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -5908,7 +5918,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description Names the command: a new one for each new command, the same one for each repetition. Printable ASCII. */
+                /** @description Identifies the command. Use a new key for each new command and the same key for each retry. Printable ASCII. */
                 "Idempotency-Key": string;
             };
             path: {
@@ -5922,7 +5932,7 @@ export interface operations {
             /** @description The drop */
             200: {
                 headers: {
-                    /** @description The answer was given before. */
+                    /** @description The response was returned before. */
                     "Idempotency-Replayed"?: "true";
                     [name: string]: unknown;
                 };
@@ -5930,7 +5940,7 @@ export interface operations {
                     "application/json": components["schemas"]["Drop"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5939,7 +5949,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5975,7 +5985,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
+            /** @description A value is out of range: `out_of_range`; or `idempotency_key_reused` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5987,7 +5997,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -5995,10 +6005,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6006,7 +6016,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -6022,8 +6032,8 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description Where to begin: `next` of the answer before, or any time. The first point is the one whose interval this time is
-                 *     in, so it may begin earlier. Left out: at the drop's first event.
+                 * @description The start: `next` of the previous response, or any time. The first point is the interval that contains this
+                 *     time, so it may begin earlier. The default is the drop's first event.
                  */
                 from?: string;
             };
@@ -6045,7 +6055,7 @@ export interface operations {
                     "application/json": components["schemas"]["DropSeries"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6054,7 +6064,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6084,7 +6094,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6092,10 +6102,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6109,20 +6119,20 @@ export interface operations {
     create_import: {
         parameters: {
             query?: {
-                /** @description The currency of prices of which the file itself says none (column `Currency`); the shop's when it is left out. */
+                /** @description The currency of prices without a value in the column `Currency`. The default is the shop's currency. */
                 currency?: components["schemas"]["Currency"];
-                /** @description `true`: only say what would be done. */
+                /** @description `true`: a dry run, which changes nothing. */
                 dry_run?: boolean;
-                /** @description `set`: set the stock of variants that are known already, too. */
+                /** @description `set`: also set the stock of existing variants. */
                 stock?: "set";
                 /**
-                 * @description What becomes of a SKU that another variant of the file or the shop has. `refuse`, as when it is left out: the row
-                 *     is refused. `derive`: the variant gets a SKU made of its handle and options, with a warning.
+                 * @description How to treat a SKU that another variant of the file or the shop has. `refuse`, the default: the row is rejected.
+                 *     `derive`: the variant gets a SKU derived from its handle and options, with a warning.
                  */
                 duplicate_sku?: "refuse" | "derive";
             };
             header: {
-                /** @description Names the command: a new one for each new command, the same one for each repetition. Printable ASCII. */
+                /** @description Identifies the command. Use a new key for each new command and the same key for each retry. Printable ASCII. */
                 "Idempotency-Key": string;
             };
             path?: never;
@@ -6138,9 +6148,9 @@ export interface operations {
             /** @description The import */
             201: {
                 headers: {
-                    /** @description The answer was given before. */
+                    /** @description The response was returned before. */
                     "Idempotency-Replayed"?: "true";
-                    /** @description Where the new thing is. */
+                    /** @description The URL of the new resource. */
                     Location?: string;
                     [name: string]: unknown;
                 };
@@ -6148,7 +6158,7 @@ export interface operations {
                     "application/json": components["schemas"]["Import"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6157,7 +6167,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6175,7 +6185,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body came too slowly */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -6193,7 +6203,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is of another type */
+            /** @description Unsupported media type */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -6202,7 +6212,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
+            /** @description A value is out of range: `out_of_range`; or `idempotency_key_reused` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6214,7 +6224,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6222,10 +6232,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6233,7 +6243,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -6266,7 +6276,7 @@ export interface operations {
                     "application/json": components["schemas"]["Import"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6275,7 +6285,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6305,7 +6315,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6313,10 +6323,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6330,9 +6340,9 @@ export interface operations {
     list_rejected_rows: {
         parameters: {
             query?: {
-                /** @description How many items at the most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description Where to go on: `next_cursor` of the page before. */
+                /** @description The `next_cursor` of the previous page. */
                 cursor?: string;
             };
             header?: never;
@@ -6353,7 +6363,7 @@ export interface operations {
                     "application/json": components["schemas"]["RejectedRowPage"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6362,7 +6372,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6392,7 +6402,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6400,10 +6410,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6417,9 +6427,9 @@ export interface operations {
     list_inventory: {
         parameters: {
             query?: {
-                /** @description How many items at the most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description Where to go on: `next_cursor` of the page before, which is the last SKU on it. */
+                /** @description The `next_cursor` of the previous page, which is its last SKU. */
                 cursor?: components["schemas"]["Sku"];
             };
             header?: never;
@@ -6428,7 +6438,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A page of numbers */
+            /** @description A page of stock levels */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6437,7 +6447,7 @@ export interface operations {
                     "application/json": components["schemas"]["InventoryPage"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6446,7 +6456,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6467,7 +6477,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6475,10 +6485,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6494,14 +6504,14 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description What is counted. */
+                /** @description The SKU. */
                 sku: components["schemas"]["Sku"];
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The numbers */
+            /** @description The stock levels */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6510,7 +6520,7 @@ export interface operations {
                     "application/json": components["schemas"]["Levels"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6519,7 +6529,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6549,7 +6559,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6557,10 +6567,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6575,11 +6585,11 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description Names the command: a new one for each new command, the same one for each repetition. Printable ASCII. */
+                /** @description Identifies the command. Use a new key for each new command and the same key for each retry. Printable ASCII. */
                 "Idempotency-Key": string;
             };
             path: {
-                /** @description What is counted. */
+                /** @description The SKU. */
                 sku: components["schemas"]["Sku"];
             };
             cookie?: never;
@@ -6596,10 +6606,10 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The numbers afterwards */
+            /** @description The new stock levels */
             200: {
                 headers: {
-                    /** @description The answer was given before. */
+                    /** @description The response was returned before. */
                     "Idempotency-Replayed"?: "true";
                     [name: string]: unknown;
                 };
@@ -6607,7 +6617,7 @@ export interface operations {
                     "application/json": components["schemas"]["Levels"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6616,7 +6626,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6643,7 +6653,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body came too slowly */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -6670,7 +6680,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is of another type */
+            /** @description Unsupported media type */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -6679,7 +6689,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
+            /** @description A value is out of range: `out_of_range`; or `idempotency_key_reused` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6691,7 +6701,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6699,10 +6709,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6710,7 +6720,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -6740,7 +6750,7 @@ export interface operations {
                     "application/json": components["schemas"]["UndeliveredMails"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6749,7 +6759,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6770,7 +6780,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6778,10 +6788,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6801,7 +6811,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Who asks */
+            /** @description The caller's account */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6810,7 +6820,7 @@ export interface operations {
                     "application/json": components["schemas"]["Me"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6819,7 +6829,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6831,7 +6841,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6839,10 +6849,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6871,14 +6881,14 @@ export interface operations {
             };
         };
         responses: {
-            /** @description It is erased */
+            /** @description The personal data is erased */
             204: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6905,7 +6915,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body came too slowly */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -6923,7 +6933,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is of another type */
+            /** @description Unsupported media type */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -6932,7 +6942,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
+            /** @description A value is out of range: `out_of_range`; or `idempotency_key_reused` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6944,7 +6954,7 @@ export interface operations {
             /** @description `rate_limited`, `too_many_attempts` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6952,10 +6962,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -6963,7 +6973,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -6984,7 +6994,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description All of it */
+            /** @description The personal data */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6993,7 +7003,7 @@ export interface operations {
                     "application/json": components["schemas"]["Export"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -7002,7 +7012,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7014,7 +7024,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -7022,10 +7032,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -7040,21 +7050,21 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description Only those that are meant: by their number, with or without `#`, or by words that are parts of the buyer's e-mail
-                 *     address or name, or of the title or sku of what was bought. Case and accents do not matter.
+                 * @description Search text: an order number, with or without `#`, or words that are parts of the buyer's e-mail address or
+                 *     name, or of the title or SKU of a line. Case and accents are ignored.
                  */
                 query?: string;
-                /** @description Only those whose money or goods stand so. */
+                /** @description Only orders in this payment or fulfilment state. */
                 state?: "authorized" | "paid" | "partially_refunded" | "refunded" | "failed" | "unfulfilled" | "partially_fulfilled" | "fulfilled" | "cancelled";
-                /** @description Only those whose money stands so. */
+                /** @description Only orders in this payment state. */
                 payment_state?: "authorized" | "paid" | "partially_refunded" | "refunded" | "failed";
-                /** @description Only those whose goods stand so. */
+                /** @description Only orders in this fulfilment state. */
                 fulfillment_state?: "unfulfilled" | "partially_fulfilled" | "fulfilled" | "cancelled";
-                /** @description In which order; `-` in front of it is for the newest or largest first. The total is compared in minor units. */
+                /** @description The sort order. A leading `-` sorts the newest or largest first. Totals are compared in minor units. */
                 sort?: "placed_at" | "-placed_at" | "total" | "-total";
-                /** @description How many items at the most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description Where to go on: `next_cursor` of the page before. */
+                /** @description The `next_cursor` of the previous page. */
                 cursor?: string;
             };
             header?: never;
@@ -7072,7 +7082,7 @@ export interface operations {
                     "application/json": components["schemas"]["OrderPage"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -7081,7 +7091,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7093,7 +7103,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -7101,10 +7111,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -7118,7 +7128,7 @@ export interface operations {
     get_order: {
         parameters: {
             query?: {
-                /** @description From the order's `access_url`: whoever has it sees the order, without what is personal. */
+                /** @description The token from the order's `access_url`, which shows the order without personal data. */
                 access?: string;
             };
             header?: {
@@ -7142,7 +7152,7 @@ export interface operations {
                     "application/json": components["schemas"]["Order"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -7151,7 +7161,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A token that is not good */
+            /** @description Invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7172,7 +7182,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -7180,10 +7190,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -7198,7 +7208,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description Names the command: a new one for each new command, the same one for each repetition. Printable ASCII. */
+                /** @description Identifies the command. Use a new key for each new command and the same key for each retry. Printable ASCII. */
                 "Idempotency-Key": string;
             };
             path: {
@@ -7222,7 +7232,7 @@ export interface operations {
             /** @description The order */
             200: {
                 headers: {
-                    /** @description The answer was given before. */
+                    /** @description The response was returned before. */
                     "Idempotency-Replayed"?: "true";
                     [name: string]: unknown;
                 };
@@ -7230,7 +7240,7 @@ export interface operations {
                     "application/json": components["schemas"]["Order"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -7239,7 +7249,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7266,7 +7276,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body came too slowly */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -7293,7 +7303,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is of another type */
+            /** @description Unsupported media type */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -7302,7 +7312,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
+            /** @description A value is out of range: `out_of_range`; or `idempotency_key_reused` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7314,7 +7324,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -7322,10 +7332,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -7333,7 +7343,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -7349,7 +7359,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description Names the command: a new one for each new command, the same one for each repetition. Printable ASCII. */
+                /** @description Identifies the command. Use a new key for each new command and the same key for each retry. Printable ASCII. */
                 "Idempotency-Key": string;
             };
             path: {
@@ -7372,9 +7382,9 @@ export interface operations {
             /** @description The order */
             201: {
                 headers: {
-                    /** @description The answer was given before. */
+                    /** @description The response was returned before. */
                     "Idempotency-Replayed"?: "true";
-                    /** @description Where the new thing is. */
+                    /** @description The URL of the new resource. */
                     Location?: string;
                     [name: string]: unknown;
                 };
@@ -7382,7 +7392,7 @@ export interface operations {
                     "application/json": components["schemas"]["Order"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -7391,7 +7401,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7418,7 +7428,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body came too slowly */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -7445,7 +7455,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is of another type */
+            /** @description Unsupported media type */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -7454,7 +7464,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
+            /** @description A value is out of range: `out_of_range`; or `idempotency_key_reused` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7466,7 +7476,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -7474,10 +7484,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -7485,7 +7495,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -7501,7 +7511,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Names the command, so that its repetition is recognised. Printable ASCII. */
+                /** @description Identifies the command, so that a retry is recognised. Printable ASCII. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -7526,7 +7536,7 @@ export interface operations {
             /** @description The order */
             200: {
                 headers: {
-                    /** @description The answer was given before. */
+                    /** @description The response was returned before. */
                     "Idempotency-Replayed"?: "true";
                     [name: string]: unknown;
                 };
@@ -7534,7 +7544,7 @@ export interface operations {
                     "application/json": components["schemas"]["Order"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -7543,7 +7553,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7570,7 +7580,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body came too slowly */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -7597,7 +7607,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is of another type */
+            /** @description Unsupported media type */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -7606,7 +7616,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
+            /** @description A value is out of range: `out_of_range`; or `idempotency_key_reused` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7618,7 +7628,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -7626,10 +7636,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -7637,7 +7647,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -7653,7 +7663,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description Names the command: a new one for each new command, the same one for each repetition. Printable ASCII. */
+                /** @description Identifies the command. Use a new key for each new command and the same key for each retry. Printable ASCII. */
                 "Idempotency-Key": string;
             };
             path: {
@@ -7680,9 +7690,9 @@ export interface operations {
             /** @description The order */
             201: {
                 headers: {
-                    /** @description The answer was given before. */
+                    /** @description The response was returned before. */
                     "Idempotency-Replayed"?: "true";
-                    /** @description Where the new thing is. */
+                    /** @description The URL of the new resource. */
                     Location?: string;
                     [name: string]: unknown;
                 };
@@ -7690,7 +7700,7 @@ export interface operations {
                     "application/json": components["schemas"]["Order"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -7699,7 +7709,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7726,7 +7736,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body came too slowly */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -7753,7 +7763,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is of another type */
+            /** @description Unsupported media type */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -7762,7 +7772,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
+            /** @description A value is out of range: `out_of_range`; or `idempotency_key_reused` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7774,7 +7784,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -7782,10 +7792,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -7793,7 +7803,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -7821,14 +7831,14 @@ export interface operations {
             };
         };
         responses: {
-            /** @description A link is on its way, if there is such an account */
+            /** @description The link is being sent if there is such an account */
             202: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -7837,7 +7847,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A token that is not good */
+            /** @description Invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7846,7 +7856,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body came too slowly */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -7864,7 +7874,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is of another type */
+            /** @description Unsupported media type */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -7873,7 +7883,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
+            /** @description A value is out of range: `out_of_range`; or `idempotency_key_reused` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7885,7 +7895,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -7893,10 +7903,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -7904,7 +7914,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -7924,7 +7934,7 @@ export interface operations {
                 "Fusion-Tenant"?: string;
             };
             path: {
-                /** @description From the mailed link. */
+                /** @description The token from the link. */
                 token: string;
             };
             cookie?: never;
@@ -7942,7 +7952,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -7951,7 +7961,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A token that is not good */
+            /** @description Invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7969,7 +7979,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body came too slowly */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -7996,7 +8006,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is of another type */
+            /** @description Unsupported media type */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -8005,7 +8015,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
+            /** @description A value is out of range: `out_of_range`; or `idempotency_key_reused` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8017,7 +8027,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8025,10 +8035,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8036,7 +8046,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -8051,25 +8061,28 @@ export interface operations {
     list_products: {
         parameters: {
             query?: {
-                /** @description Words; each begins a word of the title, the vendor, the type or a tag. */
+                /** @description Search words. Each is the beginning of a word of the title, vendor, type or a tag. */
                 query?: string;
                 /** @description The product with this handle. */
                 handle?: string;
-                /** @description The product that has a variant with this SKU. */
+                /** @description The product with a variant of this SKU. */
                 sku?: string;
-                /** @description This type, in any case. */
+                /** @description Products of this type, ignoring case. */
                 type?: string;
-                /** @description With this tag, in any case. */
+                /** @description Products with this tag, ignoring case. */
                 tag?: string;
-                /** @description This vendor, in any case. */
+                /** @description Products of this vendor, ignoring case. */
                 vendor?: string;
-                /** @description With this status; for vendors, all others see active ones. */
+                /** @description Products with this status. For vendors; others see active products only. */
                 status?: "active" | "draft" | "archived";
-                /** @description In which order; `-` in front of it is for the largest or newest first. The price is the lowest of a product's variants. */
+                /**
+                 * @description The sort order. A leading `-` sorts the largest or newest first. The price is the lowest of a product's
+                 *     variants.
+                 */
                 sort?: "created_at" | "-created_at" | "title" | "-title" | "price" | "-price" | "updated_at" | "-updated_at";
-                /** @description How many items at the most. */
+                /** @description The maximum number of items. */
                 limit?: number;
-                /** @description Where to go on: `next_cursor` of the page before. */
+                /** @description The `next_cursor` of the previous page. */
                 cursor?: string;
             };
             header?: {
@@ -8090,7 +8103,7 @@ export interface operations {
                     "application/json": components["schemas"]["ProductPage"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -8099,7 +8112,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A token that is not good */
+            /** @description Invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -8111,7 +8124,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8119,10 +8132,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8137,7 +8150,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description Names the command: a new one for each new command, the same one for each repetition. Printable ASCII. */
+                /** @description Identifies the command. Use a new key for each new command and the same key for each retry. Printable ASCII. */
                 "Idempotency-Key": string;
             };
             path?: never;
@@ -8172,9 +8185,9 @@ export interface operations {
             /** @description The product */
             201: {
                 headers: {
-                    /** @description The answer was given before. */
+                    /** @description The response was returned before. */
                     "Idempotency-Replayed"?: "true";
-                    /** @description Where the new thing is. */
+                    /** @description The URL of the new resource. */
                     Location?: string;
                     [name: string]: unknown;
                 };
@@ -8182,7 +8195,7 @@ export interface operations {
                     "application/json": components["schemas"]["Product"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -8191,7 +8204,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -8209,7 +8222,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body came too slowly */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -8236,7 +8249,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is of another type */
+            /** @description Unsupported media type */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -8245,7 +8258,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
+            /** @description A value is out of range: `out_of_range`; or `idempotency_key_reused` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8257,7 +8270,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8265,10 +8278,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8276,7 +8289,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -8294,7 +8307,7 @@ export interface operations {
             header?: {
                 /** @description The shop's tenant, for requests without a token to a host name that is not the shop's own. */
                 "Fusion-Tenant"?: string;
-                /** @description ETags of answers that the caller has: 304 when one is still right. */
+                /** @description The ETags of cached responses. The response is 304 if one is current. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -8315,14 +8328,14 @@ export interface operations {
                     "application/json": components["schemas"]["Product"];
                 };
             };
-            /** @description It is as the caller knows it */
+            /** @description Not modified */
             304: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -8331,7 +8344,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A token that is not good */
+            /** @description Invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -8352,7 +8365,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8360,10 +8373,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8378,7 +8391,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Names the command, so that its repetition is recognised. Printable ASCII. */
+                /** @description Identifies the command, so that a retry is recognised. Printable ASCII. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -8389,16 +8402,16 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It is out of the shop */
+            /** @description The product is archived */
             204: {
                 headers: {
-                    /** @description The answer was given before. */
+                    /** @description The response was returned before. */
                     "Idempotency-Replayed"?: "true";
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -8407,7 +8420,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -8443,7 +8456,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
+            /** @description A value is out of range: `out_of_range`; or `idempotency_key_reused` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8455,7 +8468,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8463,10 +8476,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8474,7 +8487,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -8491,11 +8504,11 @@ export interface operations {
             query?: never;
             header: {
                 /**
-                 * @description The `version` that the change is based on, in quotes: `"1"`; or a list of them, or `*` for whichever there is.
+                 * @description The `version` that the change is based on, in quotes: `"1"`; or a list of versions, or `*` for any version.
                  * @example "1"
                  */
                 "If-Match": string;
-                /** @description Names the command, so that its repetition is recognised. Printable ASCII. */
+                /** @description Identifies the command, so that a retry is recognised. Printable ASCII. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -8518,7 +8531,7 @@ export interface operations {
             /** @description The product */
             200: {
                 headers: {
-                    /** @description The answer was given before. */
+                    /** @description The response was returned before. */
                     "Idempotency-Replayed"?: "true";
                     [name: string]: unknown;
                 };
@@ -8526,7 +8539,7 @@ export interface operations {
                     "application/json": components["schemas"]["Product"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -8535,7 +8548,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -8562,7 +8575,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body came too slowly */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -8598,7 +8611,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is of another type */
+            /** @description Unsupported media type */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -8607,7 +8620,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
+            /** @description A value is out of range: `out_of_range`; or `idempotency_key_reused` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8628,7 +8641,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8636,10 +8649,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8647,7 +8660,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -8679,7 +8692,7 @@ export interface operations {
             /** @description The session */
             201: {
                 headers: {
-                    /** @description Where the new thing is. */
+                    /** @description The URL of the new resource. */
                     Location?: string;
                     [name: string]: unknown;
                 };
@@ -8687,7 +8700,7 @@ export interface operations {
                     "application/json": components["schemas"]["SessionWire"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -8705,7 +8718,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body came too slowly */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -8723,7 +8736,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is of another type */
+            /** @description Unsupported media type */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -8732,7 +8745,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
+            /** @description A value is out of range: `out_of_range`; or `idempotency_key_reused` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8744,7 +8757,7 @@ export interface operations {
             /** @description `rate_limited`, `too_many_attempts` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8752,10 +8765,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8763,7 +8776,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -8784,14 +8797,14 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It has ended */
+            /** @description The session has ended */
             204: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -8800,7 +8813,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description No token, or one that is not good */
+            /** @description Missing or invalid token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -8812,7 +8825,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8820,10 +8833,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8831,7 +8844,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
@@ -8847,7 +8860,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Names the command, so that its repetition is recognised. Printable ASCII. */
+                /** @description Identifies the command, so that a retry is recognised. Printable ASCII. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -8862,7 +8875,7 @@ export interface operations {
             /** @description The session */
             200: {
                 headers: {
-                    /** @description The answer was given before. */
+                    /** @description The response was returned before. */
                     "Idempotency-Replayed"?: "true";
                     [name: string]: unknown;
                 };
@@ -8870,7 +8883,7 @@ export interface operations {
                     "application/json": components["schemas"]["SessionWire"];
                 };
             };
-            /** @description What the schema refuses: `invalid_request` and others */
+            /** @description Invalid request: `invalid_request` and others */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -8888,7 +8901,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body came too slowly */
+            /** @description The body did not arrive in time */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -8906,7 +8919,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The body is of another type */
+            /** @description Unsupported media type */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -8915,7 +8928,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A value out of its range: `out_of_range`; or `idempotency_key_reused` */
+            /** @description A value is out of range: `out_of_range`; or `idempotency_key_reused` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8927,7 +8940,7 @@ export interface operations {
             /** @description Too many requests: `rate_limited` */
             429: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8935,10 +8948,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not now: `overloaded`, `unavailable` */
+            /** @description Temporarily unavailable: `overloaded`, `unavailable` */
             503: {
                 headers: {
-                    /** @description Seconds to wait. */
+                    /** @description Seconds to wait before a retry. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
                 };
@@ -8946,7 +8959,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `outcome_unknown`: ask again with the same key */
+            /** @description `outcome_unknown`: repeat the request with the same key */
             504: {
                 headers: {
                     [name: string]: unknown;
