@@ -2,22 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use engine::{
-    flash_drop::{DropCommand, DropRejection, DropView, FlashDrop},
-    id::{DropId, EntityKey, TenantId},
-    kinds::Entity,
-};
+use engine::{id::EntityKey, kinds::Entity, public_view::PublicView};
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
-    ask::{AskError, CommandMeta},
+    ask::{ASK_TIMEOUT, AskError, CommandMeta},
     change_feed::{ChangeFeed, Interest, Subscriber, Subscription},
     leader::{Leader, MailboxError},
     mailbox::{AskResult, Live, Message, Undecided},
     permits::{Permit, Permits, Refused},
     resources::Resources,
     router::{Route, Router},
-    views::Views,
+    views::{AcceptedView, AcceptedViews, oldest_recent},
 };
 
 /// The retry time that is given to a caller that is refused because of load.
@@ -36,7 +32,7 @@ struct Parts {
     change_feed: Arc<ChangeFeed>,
     /// Of the callers' commands that wait on this node.
     permits: Arc<Permits>,
-    views: Views,
+    views: AcceptedViews,
 }
 
 /// An entity that an operator should look at.
@@ -88,7 +84,13 @@ enum Obstacle {
 
 impl Commerce {
     pub(crate) fn new(router: Arc<dyn Router>, resources: Arc<Resources>, change_feed: Arc<ChangeFeed>) -> Self {
-        Self(Arc::new(Parts { router, resources, change_feed, permits: Arc::default(), views: Views::default() }))
+        Self(Arc::new(Parts {
+            router,
+            resources,
+            change_feed,
+            permits: Arc::default(),
+            views: AcceptedViews::default(),
+        }))
     }
 
     /// Sends a command to the entity with this key and waits for the answer, for at most `meta.timeout`. After that the
@@ -235,23 +237,21 @@ impl Commerce {
         mailbox.ask(message(permit)).map_err(|_| Obstacle::Again)
     }
 
-    /// The public view of a drop: accepted, and at most [`VIEW_AGE_MAX`](crate::views::VIEW_AGE_MAX) old. However many
-    /// clients read it, the drop itself is read at most 20 times a second.
-    pub async fn drop_view(&self, tenant: &TenantId, drop: DropId) -> Result<Arc<DropView>, AskError<DropRejection>> {
-        let now = Instant::now();
-        self.drop_view_since(tenant, drop, now.checked_sub(crate::views::VIEW_AGE_MAX).unwrap_or(now)).await
+    /// The public view of an entity: accepted, and at most [`VIEW_AGE_MAX`](crate::views::VIEW_AGE_MAX) old. However many
+    /// clients read it, the entity itself is read only after it has changed, and at most 20 times a second.
+    pub async fn view<A: PublicView>(&self, key: &EntityKey) -> Result<AcceptedView<A::View>, AskError<A::Rejection>> {
+        self.view_since::<A>(key, oldest_recent()).await
     }
 
-    /// The public view of a drop, with everything that was accepted before `instant`.
-    pub async fn drop_view_since(
+    /// The public view of an entity, with everything that was accepted before `since`.
+    pub async fn view_since<A: PublicView>(
         &self,
-        tenant: &TenantId,
-        drop: DropId,
-        instant: Instant,
-    ) -> Result<Arc<DropView>, AskError<DropRejection>> {
-        let key = drop.key(tenant);
-        let read = self.ask::<FlashDrop>(&key, DropCommand::View, CommandMeta::read());
-        self.0.views.drop_view(&key, instant, read).await
+        key: &EntityKey,
+        since: Instant,
+    ) -> Result<AcceptedView<A::View>, AskError<A::Rejection>> {
+        let leader = async { Ok(self.leader(key, Instant::now() + ASK_TIMEOUT).await?) };
+        let read = self.ask::<A>(key, A::view_command(), CommandMeta::read());
+        self.0.views.view::<A>(&self.0.change_feed, key, since, leader, read).await
     }
 
     /// Subscribes to accepted changes, until the returned subscription is dropped.
@@ -292,7 +292,10 @@ impl Commerce {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use engine::stock::{StockCommand, StockItem};
+    use engine::{
+        id::TenantId,
+        stock::{StockCommand, StockItem},
+    };
     use futures::{FutureExt, future::BoxFuture};
     use persistence::snapshots::MemorySnapshots;
     use streaming::memory::MemoryJournal;

@@ -1,5 +1,5 @@
-//! The runtime: node → shard → entity. It turns commands into journaled events and effects. It knows the kinds of
-//! entities only in order to load them and to keep the views that many clients read.
+//! The runtime: node → shard → entity. It turns commands into journaled events and effects. It runs every kind of
+//! entity in the [list of kinds](engine::kinds) and names none of them.
 //!
 //! ```text
 //!   Commerce::ask ─► entity (one actor) ─► writer (one a shard) ─► journal
@@ -19,11 +19,11 @@
 //!   shard                                      leadership, writer, recovery, checkpoints, the table of shards
 //!   effects, requests                          carry out what entities ask for
 //!   commerce                                   the caller's side
-//!   router                                     finds out which node serves an entity
+//!   router, views                              finds out which node serves an entity; what many clients read
 //!   loading                                    brings entities into memory
 //!   entity                                     decides and applies
 //!   leader                                     the state of one leadership
-//!   resources, views                           stores, clock and limits of the node; what many clients read
+//!   resources                                  stores, clock and limits of the node
 //!   mailbox, counters
 //!   agenda, ask, change_feed, clock, effects_under_way, external_services, permits
 //! ```

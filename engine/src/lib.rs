@@ -23,6 +23,7 @@ pub mod payment;
 pub mod pricing;
 pub mod processed_commands;
 pub mod product;
+pub mod public_view;
 pub mod quantity;
 pub mod shards;
 pub mod stock;

@@ -19,6 +19,7 @@ mod money;
 mod projections;
 mod quarantine;
 mod snapshots;
+mod views;
 mod world;
 
 use engine::fault_injection::{Rule, break_rule};

@@ -24,6 +24,7 @@ mod event;
 mod fold;
 mod former;
 mod network;
+mod public_view;
 mod schedule;
 mod settle;
 mod snapshot;

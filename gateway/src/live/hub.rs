@@ -10,9 +10,10 @@ use axum::{
 use bytes::Bytes;
 use dashmap::DashMap;
 use engine::{
-    flash_drop::DropState,
+    flash_drop::FlashDrop,
     id::{DropId, TenantId},
     time::Timestamp,
+    public_view::PublicView,
 };
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
@@ -359,12 +360,8 @@ pub(super) async fn look_at_drop(
     viewers: usize,
     since: Instant,
 ) -> Option<Standing> {
-    let view = api.gateway().commerce.drop_view_since(tenant, drop, since).await.ok()?;
-    let turns_at = match view.state {
-        DropState::Scheduled => view.starts_at,
-        DropState::Open | DropState::SoldOut => Some(view.terms.ends_at),
-        DropState::Draft | DropState::Ended | DropState::Cancelled => None,
-    };
+    let view = api.gateway().commerce.view_since::<FlashDrop>(&drop.key(tenant), since).await.ok()?;
+    let turns_at = FlashDrop::changes_at(&view);
     let encoding = DropWire::of(&view);
     let mark = encoding.etag().into_bytes();
     let json = String::from_utf8(encoding.to_json()).ok()?;

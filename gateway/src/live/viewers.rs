@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use engine::{
-    flash_drop::{DropState, DropView},
+    flash_drop::{DropState, DropView, FlashDrop},
     time::Timestamp,
 };
 use persistence::sql::drop_series::{VIEWER_SAMPLES_MAX, ViewerSample};
@@ -47,7 +47,7 @@ async fn record(api: &PublicApi, turn: usize, counting: bool) {
     for ((tenant, topic, _), retained) in api.hub().drops() {
         let Topic::Drop(drop) = topic else { continue };
         let view = match counting {
-            true => match gateway.commerce.drop_view(&tenant, drop).await {
+            true => match gateway.commerce.view::<FlashDrop>(&drop.key(&tenant)).await {
                 Ok(view) => Some(view),
                 // Not known now. That says nothing about its viewers.
                 Err(_) => continue,

@@ -11,7 +11,7 @@ use std::{
 
 use actors::{AskError, CommandMeta};
 use engine::{
-    flash_drop::{DropState, DropView},
+    flash_drop::{DropState, DropView, FlashDrop},
     id::{DropId, ProductId, TenantId},
     money::Money,
     product::{Product, ProductCommand, ProductReply, ProductView, Status},
@@ -103,7 +103,7 @@ async fn product_view(gateway: &Gateway, tenant: &TenantId, product: ProductId) 
 }
 
 async fn of_drop_at(gateway: &Gateway, tenant: &TenantId, drop: DropId) -> Option<Option<Preview>> {
-    let view = match gateway.commerce.drop_view(tenant, drop).await {
+    let view = match gateway.commerce.view::<FlashDrop>(&drop.key(tenant)).await {
         Ok(view) if view.state == DropState::Draft => return Some(None),
         Ok(view) => view,
         Err(AskError::Rejected(_)) => return Some(None),

@@ -154,7 +154,9 @@ pub(crate) async fn list_drops(
     for _ in 0..PAGES_LOOKED_THROUGH_MAX {
         request.limit = Limit::new((limit - items.len()) as u32).unwrap_or_default();
         let page = gateway.read_side.drops(&shop.tenant, &filter, request).await?;
-        let views = page.items.into_iter().map(|listed| gateway.commerce.drop_view(&shop.tenant, listed.id));
+        let keys = page.items.into_iter().map(|listed| listed.id.key(&shop.tenant));
+        let commerce = &gateway.commerce;
+        let views = keys.map(|key| async move { commerce.view::<FlashDrop>(&key).await });
         let views: Vec<_> = stream::iter(views).buffered(VIEWS_AT_ONCE).collect().await;
         for view in views {
             match view {
@@ -186,7 +188,7 @@ pub(crate) async fn get_drop(
     known: IfNoneMatch,
     Path(drop): Path<DropId>,
 ) -> Result<Response, Problem> {
-    let view = gateway.commerce.drop_view(&shop.tenant, drop).await?;
+    let view = gateway.commerce.view::<FlashDrop>(&drop.key(&shop.tenant)).await?;
     if view.state == DropState::Draft && !shop.is_vendors() {
         return Err(Problem::not_found());
     }
@@ -213,7 +215,7 @@ pub(crate) async fn update_drop(
     Json(body): Json<DropPatch>,
 ) -> Result<Response, Problem> {
     let tenant = vendor.0.tenant();
-    let present = gateway.commerce.drop_view(tenant, drop).await?;
+    let present = gateway.commerce.view::<FlashDrop>(&drop.key(tenant)).await?;
     let edit = body.read(present.terms.currency)?;
     let latest = async { Ok(ask(&gateway, tenant, drop, DropCommand::View, CommandMeta::read()).await?.0.version) };
     let version = if_match.version(latest).await?;

@@ -2,6 +2,7 @@
 
 use axum::{extract::State, response::Response};
 use engine::{
+    flash_drop::FlashDrop,
     id::DropId,
     money::{AMOUNT_MAX, Currency, Money},
     time::Timestamp,
@@ -121,7 +122,7 @@ pub(crate) async fn get_drop_series(
 ) -> Result<Response, Problem> {
     let _turn = gateway.listing.take(arrival.address).await?;
     let tenant = vendor.0.tenant();
-    let view = gateway.commerce.drop_view(tenant, drop).await?;
+    let view = gateway.commerce.view::<FlashDrop>(&drop.key(tenant)).await?;
     let series = gateway.read_side.drop_series(tenant, drop, query.from).await?;
     let currency = view.terms.currency;
     Ok(ok(&SeriesWire {
