@@ -45,10 +45,20 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     Gateway, Problem,
     edge::Arrival,
+    live::TopicKind,
     ops::{docs, health, openapi as document},
     problem::Code,
     wire::{IfNoneMatch, etag, fresh},
 };
+
+/// The topics of the real-time API.
+pub(crate) static TOPICS: &[&TopicKind] = &[
+    &cart::topic::CART,
+    &checkout::topic::CHECKOUT,
+    &flash_drop::topic::DROP,
+    &order::topic::ORDER,
+    &order::topic::ORDERS,
+];
 
 /// Returns all routes and their OpenAPI document.
 pub(crate) fn all(gateway: Gateway) -> (Router, openapi::OpenApi) {

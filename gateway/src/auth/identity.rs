@@ -15,7 +15,7 @@ use engine::{
 use super::{cache::Known, subject_status::SubjectStatus, tenants::Tenants, token::Role};
 use crate::{
     Gateway,
-    edge::{Arrival, Inside},
+    edge::Arrival,
     problem::{Code, Problem},
 };
 
@@ -104,10 +104,8 @@ pub(crate) fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, Problem>
 async fn identify(parts: &mut Parts, gateway: &Gateway) -> Result<Option<Identity>, Problem> {
     let Some(token) = bearer_token(&parts.headers)? else { return Ok(None) };
     let identity = gateway.sessions.identify(token, gateway.now()).await?;
-    if parts.extensions.get::<Inside>().is_none() {
-        let address = parts.extensions.get::<Arrival>().map(|arrival| arrival.address);
-        gateway.limits.identity(&identity, address)?;
-    }
+    let address = parts.extensions.get::<Arrival>().map(|arrival| arrival.address);
+    gateway.limits.identity(&identity, address)?;
     Ok(Some(identity))
 }
 

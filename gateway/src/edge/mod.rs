@@ -101,10 +101,6 @@ pub struct Arrival {
 #[derive(Debug, Clone, Copy)]
 pub struct ErrorPage;
 
-/// Marks an internal request that the gateway makes for a client that was rate-limited already.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Inside;
-
 impl<S: Send + Sync> FromRequestParts<S> for Arrival {
     type Rejection = Infallible;
 
@@ -170,15 +166,20 @@ impl PublicApi {
         &self.inner.rooms
     }
 
-    /// Answers a request that the gateway makes on behalf of a client. No rate limit counts it.
-    pub(crate) async fn answer_inside(&self, mut request: Request) -> Response {
-        request.extensions_mut().insert(Inside);
-        let id = RequestId::next();
-        let mut response = self.route(request, &id).await;
-        if response.status().as_u16() >= 400 {
-            self.write_problem(&mut response, &id);
-        }
-        response
+    /// Runs a read that the gateway makes on behalf of a client, in the time that a request has. A panic becomes an error.
+    /// No rate limit counts the read.
+    pub(crate) async fn read_inside<T>(
+        &self,
+        id: &RequestId,
+        read: impl Future<Output = Result<T, Problem>>,
+    ) -> Result<T, Problem> {
+        let patience = self.inner.gateway.settings.request_timeout;
+        let outcome = match tokio::time::timeout(patience, AssertUnwindSafe(read).catch_unwind()).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(panic)) => Err(panicked(id, &*panic)),
+            Err(_) => Err(Problem::new(Code::Unavailable).retry_after(SLOW_WAIT)),
+        };
+        outcome.inspect_err(|problem| log_server_error(id, problem))
     }
 
     /// Answers a command that came over a socket from `address`, with every limit applied.
@@ -262,10 +263,7 @@ impl PublicApi {
         };
         match tokio::time::timeout(patience, AssertUnwindSafe(answer).catch_unwind()).await {
             Ok(Ok(response)) => response,
-            Ok(Err(panic)) => {
-                tracing::error!(request_id = id.text(), panic = panic_text(&*panic), "a handler panicked");
-                Problem::new(Code::Internal).into_response()
-            }
+            Ok(Err(panic)) => panicked(id, &*panic).into_response(),
             Err(_) if is_safe => Problem::new(Code::Unavailable).retry_after(SLOW_WAIT).into_response(),
             Err(_) => Problem::new(Code::OutcomeUnknown).into_response(),
         }
@@ -295,13 +293,7 @@ impl PublicApi {
             None => Problem::new(code_of(response.status())),
         };
         *response.status_mut() = problem.status();
-        if problem.status().is_server_error() {
-            tracing::warn!(
-                request_id = id.text(),
-                code = problem.code().entry().code,
-                "answered with a server's problem"
-            );
-        }
+        log_server_error(id, &problem);
         let headers = response.headers_mut();
         headers.remove(header::CONTENT_LENGTH);
         headers.remove(header::CONTENT_ENCODING);
@@ -334,6 +326,18 @@ fn code_of(status: StatusCode) -> Code {
         StatusCode::SERVICE_UNAVAILABLE => Code::Unavailable,
         status if status.is_client_error() => Code::InvalidRequest,
         _ => Code::Internal,
+    }
+}
+
+/// Logs the panic of a handler and returns the problem that the client gets.
+fn panicked(id: &RequestId, panic: &(dyn std::any::Any + Send)) -> Problem {
+    tracing::error!(request_id = id.text(), panic = panic_text(panic), "a handler panicked");
+    Problem::new(Code::Internal)
+}
+
+fn log_server_error(id: &RequestId, problem: &Problem) {
+    if problem.status().is_server_error() {
+        tracing::warn!(request_id = id.text(), code = problem.code().entry().code, "answered with a server's problem");
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
 
 /// The code generated from the schema.
 #[allow(clippy::all, clippy::pedantic, missing_docs, unreachable_pub)]
-pub(super) mod proto {
+pub(crate) mod proto {
     include!(concat!(env!("OUT_DIR"), "/fusion.v1.rs"));
 }
 
@@ -164,7 +164,7 @@ impl From<ClaimWire> for proto::Claim {
 }
 
 /// The state of a drop with its number of viewers.
-pub(super) fn drop_state(drop: DropWire, viewers: usize) -> proto::DropState {
+pub(crate) fn drop_state(drop: DropWire, viewers: usize) -> proto::DropState {
     let items = drop.items.into_iter().map(|item| proto::DropItem {
         sku: item.sku.to_string(),
         quantity: item.quantity,

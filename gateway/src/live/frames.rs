@@ -8,11 +8,14 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use engine::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::binary::proto;
-use crate::api::{ClaimWire, NewClaim};
+use crate::{
+    api::{ClaimWire, NewClaim},
+    problem::Problem,
+};
 
 /// The maximum length in bytes of a command id chosen by a client.
 const COMMAND_ID_BYTES_MAX: usize = 64;
@@ -147,17 +150,17 @@ pub(super) enum Frame<'a> {
 
 /// The state of a topic.
 #[derive(Debug, Clone)]
-pub(super) struct Standing {
+pub(crate) struct Standing {
     /// The state as REST returns it.
-    pub(super) json: Box<RawValue>,
+    pub(crate) json: Box<RawValue>,
     /// The state of a drop as protobuf, for connections with that encoding.
-    pub(super) drop: Option<Box<proto::DropState>>,
+    pub(crate) drop: Option<Box<proto::DropState>>,
     /// A version mark: two states with the same mark differ at most in their viewers.
-    pub(super) mark: Vec<u8>,
+    pub(crate) mark: Vec<u8>,
     /// The number of viewers. A change of it alone is published less often.
-    pub(super) viewers: usize,
+    pub(crate) viewers: usize,
     /// When the state changes by the clock alone.
-    pub(super) turns_at: Option<Timestamp>,
+    pub(crate) turns_at: Option<Timestamp>,
 }
 
 impl Standing {
@@ -172,15 +175,11 @@ impl Standing {
         }
     }
 
-    /// Whether it is a drop that not everyone may see yet.
-    pub(super) fn is_draft(&self) -> bool {
-        self.drop.as_ref().is_some_and(|drop| drop.state == "draft")
-    }
-
-    /// A state from a response of the REST API.
-    pub(super) fn answered(json: Box<RawValue>) -> Self {
+    /// A state that is the body of a REST response.
+    pub(crate) fn of(body: &impl Serialize) -> Result<Self, Problem> {
+        let json = to_raw_value(body).map_err(|error| Problem::internal("topic", &error))?;
         let mark = xxh3_128(json.get().as_bytes()).to_le_bytes().to_vec();
-        Self { json, drop: None, mark, viewers: 0, turns_at: None }
+        Ok(Self { json, drop: None, mark, viewers: 0, turns_at: None })
     }
 }
 

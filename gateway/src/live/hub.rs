@@ -2,22 +2,15 @@
 
 use std::{net::IpAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::{
-    body::Body,
-    extract::Request,
-    http::{StatusCode, header},
-};
-use bytes::Bytes;
+use actors::CommandMeta;
+use axum::http::StatusCode;
 use dashmap::DashMap;
 use engine::{
-    flash_drop::FlashDrop,
     id::{DropId, TenantId},
+    kinds::Kind,
     time::Timestamp,
-    public_view::PublicView,
 };
-use http_body_util::BodyExt;
 use parking_lot::Mutex;
-use serde_json::value::RawValue;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep_until, timeout_at},
@@ -25,18 +18,16 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    JOINED_WITHIN, LINGER, STATE_EVERY, at, binary,
+    JOINED_WITHIN, LINGER, STATE_EVERY, at,
     connection::Connection,
-    frames::{Place, Standing, raw},
+    frames::{Place, Standing},
     send_queue::Backlog,
-    session::written,
-    topic::{State, Topic},
+    topic::{Reader, Reading, Topic},
     topic_channel::TopicChannel,
     unfinished::Unfinished,
 };
 use crate::{
-    api::DropWire,
-    auth::TENANT,
+    auth::Shop,
     edge::{AddressPlace, PerAddress, PublicApi, RequestId},
     problem::{Code, Problem},
 };
@@ -136,10 +127,12 @@ impl Hub {
     }
 
     /// The channels of drops, as a copy, so that the caller holds no lock of the map while it iterates.
-    pub(super) fn drops(&self) -> Vec<(Name, Arc<RetainedChannel>)> {
-        let is_drop = |(_, topic, _): &Name| matches!(topic, Topic::Drop(_));
-        let drops = self.hub.iter().filter(|channel| is_drop(channel.key()));
-        drops.map(|channel| (channel.key().clone(), channel.value().clone())).collect()
+    pub(super) fn drops(&self) -> Vec<(TenantId, DropId, Arc<RetainedChannel>)> {
+        let drops = self.hub.iter().filter_map(|channel| {
+            let (tenant, topic, _) = channel.key();
+            Some((tenant.clone(), DropId(topic.entity(Kind::Drop)?), channel.value().clone()))
+        });
+        drops.collect()
     }
 
     /// Subscribes a connection that is authorized for the topic. `state` is a recent state of it.
@@ -266,8 +259,8 @@ async fn keep(api: &PublicApi, name: &Name, retained: &Arc<RetainedChannel>) {
                 sleep_until(next_at).await;
                 channel.look_again();
             }
-            Err((status, problem)) if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS => {
-                channel.refuse(status, &problem);
+            Err(problem) if problem.status().is_client_error() && problem.status() != StatusCode::TOO_MANY_REQUESTS => {
+                channel.refuse(&problem);
             }
             // A temporary failure: retry.
             Err(_) => {
@@ -314,84 +307,36 @@ async fn reading_changes<T>(channel: &TopicChannel, work: impl Future<Output = T
     done
 }
 
-type Refusal = (StatusCode, Box<RawValue>);
-
-/// Reads the state of a topic. `Ok(None)`: the topic has facts only.
+/// Reads the state of a topic for its subscribers. `Ok(None)`: the topic has facts only.
 async fn look(
     api: &PublicApi,
-    name: &Name,
+    (tenant, topic, _): &Name,
     retained: &RetainedChannel,
     token: Option<&str>,
-) -> Result<Option<Standing>, Refusal> {
-    match name.1.state() {
-        State::Feed => vendor(api, token).await.map(|()| None),
-        State::Public(drop) => {
-            // The view must include every change up to now: without a further change nothing triggers another read.
-            let seen = look_at_drop(api, &name.0, drop, retained.channel.viewers(), Instant::now()).await;
-            seen.map(Some).ok_or_else(|| nothing(StatusCode::SERVICE_UNAVAILABLE))
-        }
-        State::Answer(path) => ask(api, &path, &name.0, token).await.map(|json| Some(Standing::answered(json))),
+) -> Result<Option<Standing>, Problem> {
+    // The state must include every change up to now: without a further change nothing triggers another read.
+    let since = Instant::now();
+    if topic.is_public() {
+        return read(api, topic, Reader::Subscribers(tenant), retained.channel.viewers(), since).await;
     }
-}
-
-/// Checks that a token belongs to a vendor of the shop.
-pub(super) async fn vendor(api: &PublicApi, token: Option<&str>) -> Result<(), Refusal> {
     let gateway = api.gateway();
     let identity = match token {
-        Some(token) => gateway.sessions.identify(token, gateway.now()).await,
-        None => Err(Problem::new(Code::AuthenticationRequired)),
+        Some(token) => Some(gateway.sessions.identify(token, gateway.now()).await?),
+        None => None,
     };
-    let allowed = identity.and_then(|identity| match identity.is_vendor() {
-        true => Ok(()),
-        false => Err(Problem::new(Code::Forbidden)),
-    });
-    allowed.map_err(|problem| (problem.status(), written(&problem, &RequestId::next().text())))
+    read(api, topic, Reader::Client(&Shop { tenant: tenant.clone(), identity }), 0, since).await
 }
 
-fn nothing(status: StatusCode) -> Refusal {
-    (status, raw("{}".to_owned()).unwrap_or_default())
-}
-
-/// Reads a drop with its number of viewers. `None`: the drop cannot be read now.
-pub(super) async fn look_at_drop(
+/// Reads the state of a topic as a request is answered.
+pub(super) async fn read(
     api: &PublicApi,
-    tenant: &TenantId,
-    drop: DropId,
+    topic: &Topic,
+    reader: Reader<'_>,
     viewers: usize,
     since: Instant,
-) -> Option<Standing> {
-    let view = api.gateway().commerce.view_since::<FlashDrop>(&drop.key(tenant), since).await.ok()?;
-    let turns_at = FlashDrop::changes_at(&view);
-    let encoding = DropWire::of(&view);
-    let mark = encoding.etag().into_bytes();
-    let json = String::from_utf8(encoding.to_json()).ok()?;
-    let json = raw(format!("{},\"viewers\":{viewers}}}", json.strip_suffix('}')?))?;
-    Some(Standing { json, drop: Some(binary::drop_state(encoding, viewers).into()), mark, viewers, turns_at })
-}
-
-/// Reads a path through the REST API.
-pub(super) async fn ask(
-    api: &PublicApi,
-    path: &str,
-    tenant: &TenantId,
-    token: Option<&str>,
-) -> Result<Box<RawValue>, Refusal> {
-    let mut request = Request::get(path);
-    match token {
-        Some(token) => request = request.header(header::AUTHORIZATION, format!("Bearer {token}")),
-        None => request = request.header(TENANT, tenant.as_str()),
-    }
-    let Ok(request) = request.body(Body::empty()) else { return Err(nothing(StatusCode::BAD_REQUEST)) };
-    let response = api.answer_inside(request).await;
-    let status = response.status();
-    let body = match response.into_body().collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(_) => Bytes::new(),
-    };
-    let json = String::from_utf8(body.into()).ok().and_then(raw);
-    match json {
-        Some(json) if status.is_success() => Ok(json),
-        Some(problem) => Err((status, problem)),
-        None => Err(nothing(StatusCode::INTERNAL_SERVER_ERROR)),
-    }
+) -> Result<Option<Standing>, Problem> {
+    let id = RequestId::next();
+    let meta = CommandMeta { request_id: id.number(), ..CommandMeta::read() };
+    let reading = Reading { gateway: api.gateway(), reader, meta, viewers, since };
+    api.read_inside(&id, topic.read(reading)).await
 }

@@ -4,7 +4,8 @@
 //!   entity accepted ─► noted by the topic channel (one per topic)
 //!                        └─► its task: frame, encoded once ─► the socket of every connection, without waking its task
 //!                                                               └─► a socket that would block: its send queue and task
-//!   socket ─► session (hello, subscribe, command) ─► PublicApi::answer: the same answer as REST
+//!   socket ─► session (hello, subscribe) ─► topic (topic.rs), read as its REST route reads it
+//!                └─► command ─► PublicApi::answer: the same answer as REST
 //! ```
 
 mod answers;
@@ -27,10 +28,13 @@ mod unfinished;
 mod viewers;
 
 pub(crate) use self::{
+    binary::drop_state,
     events::stream,
+    frames::Standing,
     hub::Hub,
     operations::Operations,
     socket::{refuse, upgrade},
+    topic::{Fact, Reader, Reading, Scope, TopicKind, Visibility},
     viewers::record_viewers,
 };
 

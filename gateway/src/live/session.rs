@@ -9,11 +9,8 @@ use std::{
     time::Duration,
 };
 
-use actors::views::VIEW_AGE_MAX;
-use engine::{
-    id::{DropId, TenantId},
-    time::Timestamp,
-};
+use actors::views::oldest_recent;
+use engine::{id::TenantId, time::Timestamp};
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use tokio::{
@@ -26,11 +23,11 @@ use super::{
     CALLS_AT_ONCE, COMMANDS_MAX, Close, EXPIRING, FINISH_TIMEOUT, FRAMES_MAX, PING_EVERY, SUBSCRIPTIONS_MAX,
     connection::Connection,
     frames::{ClientFrame, Command, Frame, Limits, Place, Standing, raw},
-    hub::{RetainedChannel, ask, look_at_drop, vendor},
-    topic::{State, Topic},
+    hub::{RetainedChannel, read},
+    topic::{Reader, Topic},
 };
 use crate::{
-    auth::{Identity, InvalidToken, Role, Unrecognised},
+    auth::{Identity, InvalidToken, Role, Shop, Unrecognised},
     edge::{Arrival, PublicApi},
     problem::{Code, FieldCode, Problem},
 };
@@ -210,8 +207,7 @@ impl Session {
     /// new token must not show those connections what they may not see any more.
     fn leave_private(&self) -> Vec<Topic> {
         let mut listens = self.listens.lock();
-        let private: Vec<_> =
-            listens.keys().copied().filter(|topic| !matches!(topic.state(), State::Public(_))).collect();
+        let private: Vec<_> = listens.keys().copied().filter(|topic| !topic.is_public()).collect();
         for topic in &private {
             if let Some(retained) = listens.remove(topic) {
                 retained.channel.leave(&self.connection);
@@ -222,50 +218,36 @@ impl Session {
 
     pub(super) async fn subscribe(&self, name: &str, since: Option<Place>) {
         if let Err(problem) = self.try_subscribe(name, since.as_ref()).await {
+            let problem = written(&problem, &self.arrival.id.text());
             self.connection.say(Frame::Refused { topic: name, problem: &problem });
         }
     }
 
-    async fn try_subscribe(&self, name: &str, since: Option<&Place>) -> Result<(), Box<RawValue>> {
-        let topic = Topic::parse(name)
-            .ok_or_else(|| self.problem(&Problem::invalid("/topic", FieldCode::Unknown, "is not a known topic")))?;
+    async fn try_subscribe(&self, name: &str, since: Option<&Place>) -> Result<(), Problem> {
+        let topic =
+            Topic::parse(name).ok_or_else(|| Problem::invalid("/topic", FieldCode::Unknown, "is not a known topic"))?;
         // A subscription counts as a request.
-        self.api.gateway().limits.address(self.arrival.address).map_err(|problem| self.problem(&problem))?;
+        let limits = &self.api.gateway().limits;
+        limits.address(self.arrival.address)?;
         if !self.has_room_for(topic) {
-            return Err(self.problem(&Problem::out_of_range("/topic", "too many topics on this connection")));
+            return Err(Problem::out_of_range("/topic", "too many topics on this connection"));
         }
         let who = self.who.lock().clone();
         if let Some(who) = &who {
-            let limits = &self.api.gateway().limits;
-            limits.identity(&who.identity, Some(self.arrival.address)).map_err(|problem| self.problem(&problem))?;
+            limits.identity(&who.identity, Some(self.arrival.address))?;
         }
         let tenant = who.as_ref().map(|who| who.identity.tenant()).or(self.shop.as_ref());
-        let tenant = tenant.ok_or_else(|| self.problem(&Problem::new(Code::TenantRequired)))?;
-        let token = who.as_ref().map(|who| &who.token[..]);
-        let refused = |(_, problem)| problem;
+        let tenant = tenant.ok_or_else(|| Problem::new(Code::TenantRequired))?;
         // A client may subscribe to what it may read through REST.
-        let state = match topic.state() {
-            State::Public(drop) => match self.look_at_drop(tenant, topic, drop).await {
-                Some(seen) if !seen.is_draft() => seen,
-                // REST decides who may see a draft, and explains why there is nothing to see.
-                seen => {
-                    let answer = ask(&self.api, &format!("/v1/drops/{drop}"), tenant, token).await.map_err(refused)?;
-                    seen.unwrap_or_else(|| Standing::answered(answer))
-                }
-            },
-            State::Answer(path) => Standing::answered(ask(&self.api, &path, tenant, token).await.map_err(refused)?),
-            State::Feed => {
-                vendor(&self.api, token).await.map_err(refused)?;
-                Standing::nothing()
-            }
-        };
-        let viewer = match (topic.state(), &who) {
-            (State::Public(_), _) | (_, None) => None,
-            (_, Some(who)) => Some(who.viewer()),
-        };
-        let room_name = (tenant.clone(), topic, viewer);
+        let identity = self.identity_for(topic, who.as_ref()).await?;
+        let shop = Shop { tenant: tenant.clone(), identity };
+        let viewers = self.viewers_with_this_one(tenant, topic);
+        let state = read(&self.api, &topic, Reader::Client(&shop), viewers, oldest_recent()).await?;
+        let state = state.unwrap_or_else(Standing::nothing);
+        let viewer = who.as_ref().filter(|_| !topic.is_public()).map(Who::viewer);
+        let name = (tenant.clone(), topic, viewer);
         let token = who.as_ref().map(|who| (who.token.clone(), who.identity.expires_at()));
-        let retained = self.api.hub().join(&self.api, room_name, token, &self.connection, since, state);
+        let retained = self.api.hub().join(&self.api, name, token, &self.connection, since, state);
         let before = self.listens.lock().insert(topic, retained.clone());
         if let Some(before) = before.filter(|before| !Arc::ptr_eq(before, &retained)) {
             before.channel.leave(&self.connection);
@@ -273,11 +255,19 @@ impl Session {
         Ok(())
     }
 
-    /// Reads a drop with one viewer more, unless this client is staff.
-    async fn look_at_drop(&self, tenant: &TenantId, topic: Topic, drop: DropId) -> Option<Standing> {
-        let others = self.api.hub().viewers(&(tenant.clone(), topic, None));
-        let viewers = others + usize::from(!self.connection.is_staff());
-        look_at_drop(&self.api, tenant, drop, viewers, lately()).await
+    /// The identity that the client's token has now. A public topic needs no token.
+    async fn identity_for(&self, topic: Topic, who: Option<&Who>) -> Result<Option<Identity>, Problem> {
+        let (Some(who), gateway) = (who, self.api.gateway()) else { return Ok(None) };
+        match gateway.sessions.identify(&who.token, gateway.now()).await {
+            Ok(identity) => Ok(Some(identity)),
+            Err(_) if topic.is_public() => Ok(None),
+            Err(problem) => Err(problem),
+        }
+    }
+
+    /// The number of viewers of a topic with this client, unless it is staff.
+    fn viewers_with_this_one(&self, tenant: &TenantId, topic: Topic) -> usize {
+        self.api.hub().viewers(&(tenant.clone(), topic, None)) + usize::from(!self.connection.is_staff())
     }
 
     /// Whether the client may subscribe to one more topic. Topics that it was removed from do not count.
@@ -311,10 +301,6 @@ impl Session {
         }
     }
 
-    fn problem(&self, problem: &Problem) -> Box<RawValue> {
-        written(problem, &self.arrival.id.text())
-    }
-
     /// Notifies the client that its token expires soon.
     pub(super) fn expiring(&self) {
         let left = self.token_ends().map_or(0, |ends| ends.ms_since(self.api.gateway().now()));
@@ -335,12 +321,6 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.leave();
     }
-}
-
-/// The oldest time of a state that is good enough for a new subscriber; the current one follows at once.
-fn lately() -> Instant {
-    let now = Instant::now();
-    now.checked_sub(VIEW_AGE_MAX).unwrap_or(now)
 }
 
 /// Serializes a problem as its JSON document.

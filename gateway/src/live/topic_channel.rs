@@ -13,10 +13,8 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use actors::Change;
-use axum::http::StatusCode;
 use indexmap::IndexMap;
 use parking_lot::Mutex;
-use serde_json::value::RawValue;
 use tokio::{sync::Notify, task::yield_now, time::Instant};
 use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 
@@ -25,8 +23,10 @@ use super::{
     connection::Connection,
     encoding::{Encoding, Shared},
     frames::{Frame, Place, Standing},
+    session::written,
     topic::Topic,
 };
+use crate::{edge::RequestId, problem::Problem};
 
 /// The number of subscribers that are sent to before the task yields.
 const SLICE: usize = 256;
@@ -127,7 +127,7 @@ impl TopicChannel {
     pub(super) fn note(&self, change: &Change) {
         let mut noted = self.noted.lock();
         noted.changed = true;
-        if self.topic.has_facts() {
+        if self.topic.kind.facts.is_some() {
             match noted.changes.len() < CHANGES_NOTED_MAX {
                 true => noted.changes.push(change.clone()),
                 false => noted.overflowed = true,
@@ -152,7 +152,8 @@ impl TopicChannel {
         if overflowed {
             return news.restart();
         }
-        for (r#type, data) in changes.iter().flat_map(|change| self.topic.facts(change)) {
+        let Some(facts) = self.topic.kind.facts else { return };
+        for (r#type, data) in changes.iter().flat_map(facts) {
             let offset = news.offset + 1;
             news.add(offset, Shared::of(|| Frame::Event { topic: &self.name, offset, r#type, data: &data }));
         }
@@ -345,8 +346,9 @@ impl TopicChannel {
     }
 
     /// Notifies all subscribers that the topic is no longer available and removes them.
-    pub(super) fn refuse(&self, status: StatusCode, problem: &RawValue) {
-        tracing::debug!(topic = self.name, %status, "topic was removed; its subscribers are unsubscribed");
+    pub(super) fn refuse(&self, problem: &Problem) {
+        tracing::debug!(topic = self.name, status = %problem.status(), "topic was removed; its subscribers are unsubscribed");
+        let problem = &written(problem, &RequestId::next().text());
         let mut audience = self.audience.lock();
         for (_, Member { connection, .. }) in audience.members.drain(..) {
             connection.say(Frame::Refused { topic: &self.name, problem });

@@ -21,6 +21,10 @@ async fn connection() -> (Arc<Connection>, std::net::TcpStream) {
     (Arc::new(Connection::socket(server.into_split().1, Encoding::Json, Backlog::default())), client)
 }
 
+fn orders() -> Topic {
+    Topic::parse("orders").unwrap()
+}
+
 fn ordered(number: u128) -> Change {
     let key = OrderId(number).key(&TenantId::new("shop").unwrap());
     Change { key, version: 1, at: Timestamp(1), events: Bytes::new() }
@@ -35,7 +39,7 @@ fn received(client: &mut std::net::TcpStream) -> String {
 #[tokio::test]
 async fn facts_dropped_before_delivery_are_a_gap_followed_by_the_state() {
     let (connection, mut client) = connection().await;
-    let channel = TopicChannel::new(Topic::Orders, "e".to_owned());
+    let channel = TopicChannel::new(orders(), "e".to_owned());
     channel.join(&connection, None, Standing::nothing());
     assert!(received(&mut client).contains(r#""op":"subscribed""#));
     for number in 0..FACTS_KEPT as u128 {
@@ -62,7 +66,7 @@ async fn facts_dropped_before_delivery_are_a_gap_followed_by_the_state() {
 #[tokio::test]
 async fn changes_that_were_not_read_in_time_are_a_gap_and_no_older_position_can_be_resumed() {
     let (connection, mut client) = connection().await;
-    let channel = TopicChannel::new(Topic::Orders, "e".to_owned());
+    let channel = TopicChannel::new(orders(), "e".to_owned());
     channel.join(&connection, None, Standing::nothing());
     assert!(received(&mut client).contains(r#""offset":0"#));
     for number in 0..CHANGES_NOTED_MAX as u128 {
@@ -101,7 +105,7 @@ async fn changes_that_were_not_read_in_time_are_a_gap_and_no_older_position_can_
 
 #[tokio::test]
 async fn a_topic_without_facts_keeps_no_change() {
-    let channel = TopicChannel::new(Topic::Order(OrderId(1)), "e".to_owned());
+    let channel = TopicChannel::new(Topic::parse(&format!("order:{}", OrderId(1))).unwrap(), "e".to_owned());
     for number in 0..=CHANGES_NOTED_MAX as u128 {
         channel.note(&ordered(number));
     }
@@ -110,12 +114,12 @@ async fn a_topic_without_facts_keeps_no_change() {
 }
 
 fn standing(text: &str, viewers: usize) -> Standing {
-    Standing { viewers, ..Standing::answered(RawValue::from_string(format!("\"{text}\"")).unwrap()) }
+    Standing { viewers, ..Standing::of(&text).unwrap() }
 }
 
 #[tokio::test]
 async fn an_unchanged_state_is_sent_to_new_subscribers_only() {
-    let channel = TopicChannel::new(Topic::Orders, "e".to_owned());
+    let channel = TopicChannel::new(orders(), "e".to_owned());
     let ((one, mut first), (two, mut second)) = (connection().await, connection().await);
     channel.join(&one, None, standing("old", 1));
     channel.broadcast_all(Some(standing("new", 1))).await;
@@ -139,7 +143,7 @@ async fn an_unchanged_state_is_sent_to_new_subscribers_only() {
 
 #[tokio::test]
 async fn a_subscriber_that_joins_during_a_broadcast_gets_no_older_state() {
-    let channel = TopicChannel::new(Topic::Orders, "e".to_owned());
+    let channel = TopicChannel::new(orders(), "e".to_owned());
     let ((one, _first), (two, mut second)) = (connection().await, connection().await);
     channel.join(&one, None, standing("old", 1));
     let (broadcast, _) = channel.prepare(Some(standing("new", 1)));
@@ -155,7 +159,7 @@ async fn a_subscriber_that_joins_during_a_broadcast_gets_no_older_state() {
 
 #[tokio::test]
 async fn a_new_subscriber_gets_the_newest_state_before_the_others() {
-    let channel = TopicChannel::new(Topic::Orders, "e".to_owned());
+    let channel = TopicChannel::new(orders(), "e".to_owned());
     let ((one, mut first), (two, mut second)) = (connection().await, connection().await);
     channel.join(&one, None, standing("now", 1));
     channel.broadcast_all(Some(standing("now", 1))).await;
@@ -173,7 +177,7 @@ async fn a_new_subscriber_gets_the_newest_state_before_the_others() {
 
 #[tokio::test]
 async fn facts_and_state_of_a_tick_are_one_write_and_none_is_lost() {
-    let channel = TopicChannel::new(Topic::Orders, "e".to_owned());
+    let channel = TopicChannel::new(orders(), "e".to_owned());
     let mut clients = Vec::new();
     // More than a slice.
     for _ in 0..SLICE + 3 {
@@ -194,7 +198,7 @@ async fn facts_and_state_of_a_tick_are_one_write_and_none_is_lost() {
 
 #[tokio::test]
 async fn a_subscriber_in_a_freed_slot_gets_the_broadcast() {
-    let channel = TopicChannel::new(Topic::Orders, "e".to_owned());
+    let channel = TopicChannel::new(orders(), "e".to_owned());
     let mut all = Vec::new();
     for _ in 0..3 {
         let (connection, client) = connection().await;
@@ -212,7 +216,7 @@ async fn a_subscriber_in_a_freed_slot_gets_the_broadcast() {
 
 #[tokio::test]
 async fn events_without_subscribers_are_not_sent_to_new_ones() {
-    let channel = TopicChannel::new(Topic::Orders, "e".to_owned());
+    let channel = TopicChannel::new(orders(), "e".to_owned());
     for number in 0..=FACTS_KEPT as u128 {
         channel.note(&ordered(number));
     }

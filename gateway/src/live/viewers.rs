@@ -12,7 +12,7 @@ use engine::{
 use persistence::sql::drop_series::{VIEWER_SAMPLES_MAX, ViewerSample};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{hub::RetainedChannel, topic::Topic};
+use super::hub::RetainedChannel;
 use crate::edge::PublicApi;
 
 /// The sampling interval: the finest interval of a series.
@@ -44,8 +44,7 @@ pub(crate) async fn record_viewers(api: PublicApi) {
 async fn record(api: &PublicApi, turn: usize, counting: bool) {
     let (gateway, now) = (api.gateway(), api.gateway().now());
     let mut changed: Vec<(Arc<RetainedChannel>, ViewerSample)> = Vec::new();
-    for ((tenant, topic, _), retained) in api.hub().drops() {
-        let Topic::Drop(drop) = topic else { continue };
+    for (tenant, drop, retained) in api.hub().drops() {
         let view = match counting {
             true => match gateway.commerce.view::<FlashDrop>(&drop.key(&tenant)).await {
                 Ok(view) => Some(view),

@@ -3,3 +3,4 @@
 pub(super) mod routes;
 #[cfg(test)]
 mod tests;
+pub(super) mod topic;

@@ -248,9 +248,19 @@ pub(crate) async fn get_cart(
     identity: Identity,
     Path(cart): Path<CartId>,
 ) -> Result<Response, Problem> {
+    Ok(ok(&read(&gateway, &identity, cart, read_meta(&arrival)).await?))
+}
+
+/// Reads a cart, for its buyer and the shop's vendors.
+pub(super) async fn read(
+    gateway: &Gateway,
+    identity: &Identity,
+    cart: CartId,
+    meta: CommandMeta,
+) -> Result<CartWire, Problem> {
     let buyer: Option<Buyer> = (!identity.is_vendor()).then(|| identity.buyer());
-    let (view, _) = ask(&gateway, identity.tenant(), cart, CartCommand::View { buyer }, read_meta(&arrival)).await?;
-    Ok(ok(&CartWire::of(&view)))
+    let (view, _) = ask(gateway, identity.tenant(), cart, CartCommand::View { buyer }, meta).await?;
+    Ok(CartWire::of(&view))
 }
 
 /// Delete a cart

@@ -257,9 +257,19 @@ pub(crate) async fn get_checkout(
     identity: Identity,
     Path(checkout): Path<CheckoutId>,
 ) -> Result<Response, Problem> {
-    let command = CheckoutCommand::View { buyer: viewer(&identity) };
-    let (view, _) = ask(&gateway, identity.tenant(), checkout, command, read_meta(&arrival)).await?;
-    Ok(ok(&CheckoutWire::of(&view)))
+    Ok(ok(&read(&gateway, &identity, checkout, read_meta(&arrival)).await?))
+}
+
+/// Reads a checkout, for its buyer and the shop's vendors.
+pub(super) async fn read(
+    gateway: &Gateway,
+    identity: &Identity,
+    checkout: CheckoutId,
+    meta: CommandMeta,
+) -> Result<CheckoutWire, Problem> {
+    let command = CheckoutCommand::View { buyer: viewer(identity) };
+    let (view, _) = ask(gateway, identity.tenant(), checkout, command, meta).await?;
+    Ok(CheckoutWire::of(&view))
 }
 
 /// Which checkouts.

@@ -5,6 +5,7 @@ pub(super) mod routes;
 pub(super) mod series;
 #[cfg(test)]
 mod tests;
+pub(super) mod topic;
 mod wire;
 
 pub(super) use self::input::refinements;

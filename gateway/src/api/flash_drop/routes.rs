@@ -1,6 +1,9 @@
 //! `/v1/drops`: flash sales.
 
-use actors::{Answered, CommandMeta};
+use actors::{
+    Answered, CommandMeta,
+    views::{AcceptedView, oldest_recent},
+};
 use axum::{extract::State, response::Response};
 use engine::{
     flash_drop::{DropCommand, DropRejection, DropReply, DropState, DropView, FlashDrop},
@@ -11,6 +14,7 @@ use persistence::sql::{
     Limit, List,
     lists::{DropFilter, DropSort},
 };
+use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
@@ -188,12 +192,23 @@ pub(crate) async fn get_drop(
     known: IfNoneMatch,
     Path(drop): Path<DropId>,
 ) -> Result<Response, Problem> {
-    let view = gateway.commerce.view::<FlashDrop>(&drop.key(&shop.tenant)).await?;
-    if view.state == DropState::Draft && !shop.is_vendors() {
-        return Err(Problem::not_found());
-    }
+    let view = read(&gateway, &shop, drop, oldest_recent()).await?;
     let wire = DropWire::of(&view);
     Ok(fresh(&known, &wire.etag(), wire.to_json(), shop.identity.is_none()))
+}
+
+/// Reads a drop as clients of the shop see it, with everything that was accepted before `since`. Drafts are for vendors.
+pub(super) async fn read(
+    gateway: &Gateway,
+    shop: &Shop,
+    drop: DropId,
+    since: Instant,
+) -> Result<AcceptedView<DropView>, Problem> {
+    let view = gateway.commerce.view_since::<FlashDrop>(&drop.key(&shop.tenant), since).await?;
+    match view.state == DropState::Draft && !shop.is_vendors() {
+        true => Err(Problem::not_found()),
+        false => Ok(view),
+    }
 }
 
 /// Update a drop

@@ -4,6 +4,7 @@ mod input;
 pub(super) mod routes;
 #[cfg(test)]
 mod tests;
+pub(super) mod topic;
 mod wire;
 
 pub(super) use self::input::refinements;

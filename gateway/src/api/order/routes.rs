@@ -118,20 +118,31 @@ pub(crate) async fn get_order(
     Path(order): Path<OrderId>,
     Query(Access { access }): Query<Access>,
 ) -> Result<Response, Problem> {
+    Ok(ok(&read(&gateway, &shop, order, access.as_deref(), read_meta(&arrival)).await?))
+}
+
+/// Reads an order: for its buyer and the shop's vendors, and without what is personal for whoever has its link.
+pub(super) async fn read(
+    gateway: &Gateway,
+    shop: &Shop,
+    order: OrderId,
+    access: Option<&str>,
+    meta: CommandMeta,
+) -> Result<OrderWire, Problem> {
     let tenant = &shop.tenant;
-    let has_link = access.is_some_and(|access| gateway.is_order_access(tenant, order, &access));
+    let has_link = access.is_some_and(|access| gateway.is_order_access(tenant, order, access));
     let viewer = match &shop.identity {
         _ if has_link => None,
         Some(identity) if identity.is_vendor() => None,
         Some(identity) => Some(identity.buyer()),
         None => return Err(Problem::new(Code::AuthenticationRequired)),
     };
-    let (view, _) = ask(&gateway, tenant, order, OrderCommand::View { viewer }, read_meta(&arrival)).await?;
+    let (view, _) = ask(gateway, tenant, order, OrderCommand::View { viewer }, meta).await?;
     let is_own = shop.identity.as_ref().is_some_and(|identity| identity.is_vendor() || identity.buyer().is(view.buyer));
     if is_own {
-        return Ok(ok(&write(&gateway, tenant, &view).await?));
+        return write(gateway, tenant, &view).await;
     }
-    Ok(ok(&OrderWire::of(&gateway, &gateway.shop_url(tenant).await?, tenant, &view, None)))
+    Ok(OrderWire::of(gateway, &gateway.shop_url(tenant).await?, tenant, &view, None))
 }
 
 /// Cancel an order

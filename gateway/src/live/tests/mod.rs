@@ -4,6 +4,7 @@ mod client;
 mod hostile;
 mod sessions;
 mod strangers;
+mod topics;
 mod viewers;
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
