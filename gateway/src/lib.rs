@@ -1,10 +1,13 @@
 //! The gateway: the REST and real-time API, authentication, limits, and the OpenAPI document.
 //!
 //! ```text
-//!   serve ─► edge::PublicApi ─► api/*    ─► actors::Commerce        (current state)
-//!               │                  └──────► persistence::ReadSide   (lists, accounts)
-//!               └── auth, limits, idempotency, problem: what every route shares
+//!   serve ─► edge::PublicApi ─► api/<kind> ─► actors::Commerce        (current state)
+//!               │                   └───────► persistence::ReadSide   (lists, accounts)
+//!               └── auth, limits, idempotency, problem, wire: what all kinds share
 //! ```
+//!
+//! Each kind of resource is a slice `api/<kind>`: its routes, JSON types and tests, and what it adds to the OpenAPI
+//! document and to the periodic upkeep.
 //!
 //! A request is parsed, not validated step by step: [`edge`] turns bytes into typed requests, a route turns them into
 //! commands of the engine, and every rejection on the way is a [`problem::Problem`].
@@ -30,13 +33,9 @@ use std::{
 };
 
 use actors::{Clock, Commerce};
-use engine::{
-    id::{OrderId, TenantId},
-    time::Timestamp,
-};
+use engine::{id::TenantId, time::Timestamp};
 use metrics_exporter_prometheus::PrometheusHandle;
 use persistence::sql::ReadSide;
-use subtle::ConstantTimeEq;
 
 #[cfg(fuzzing)]
 pub use crate::api::fuzzing;
@@ -119,7 +118,7 @@ pub struct Parts {
     pub(crate) network_key: [u8; 32],
     /// Seals payment tokens before they reach the journal.
     pub payment_tokens: Arc<PaymentTokens>,
-    order_access_key: [u8; 32],
+    pub(crate) order_access_key: [u8; 32],
     pages: OnceLock<axum::Router<Gateway>>,
     clock: Arc<dyn Clock>,
     metrics: PrometheusHandle,
@@ -192,27 +191,9 @@ impl Gateway {
         self.clock.clone()
     }
 
-    /// Returns the URL of the page that shows an order to anyone who has it, without personal data.
-    ///
-    /// `shop_url` is the shop's own URL: see [`shop_url`](Gateway::shop_url).
-    pub fn order_access_url(&self, shop_url: &str, tenant: &TenantId, order: OrderId) -> String {
-        // In the fragment, so that it reaches no server log and no other site in a `Referer`.
-        format!("{shop_url}/orders/{order}#access={}", self.order_access(tenant, order))
-    }
-
     /// Returns the public URL of a shop, for links in mails and responses.
     pub async fn shop_url(&self, tenant: &TenantId) -> Result<String, Problem> {
         self.tenants.public_url(&self.read_side, &self.settings, tenant).await
-    }
-
-    fn order_access(&self, tenant: &TenantId, order: OrderId) -> String {
-        let hash = auth::keys::keyed_hash(&self.order_access_key, &[tenant.as_str().as_bytes(), &order.to_bytes()]);
-        data_encoding::HEXLOWER.encode(&hash[..16])
-    }
-
-    /// Whether `access` is the access code in an order's [URL](Gateway::order_access_url).
-    pub(crate) fn is_order_access(&self, tenant: &TenantId, order: OrderId, access: &str) -> bool {
-        self.order_access(tenant, order).as_bytes().ct_eq(access.as_bytes()).into()
     }
 
     /// Returns the OpenAPI 3.1 document of everything that is served.

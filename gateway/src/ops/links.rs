@@ -2,71 +2,43 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::api::Slice;
+
 /// A link from an operation's response to the next operation. Parameters and body members are JSON pointers into the
 /// response.
-struct Link {
+pub(crate) struct Link {
+    /// The operation whose responses have the link.
+    pub(crate) from: &'static str,
+    /// The operation that the link leads to.
+    pub(crate) to: &'static str,
+    /// The parameters of the next operation.
+    pub(crate) parameters: &'static [(&'static str, &'static str)],
+    /// Members of the next body. A name that ends with `[]` is a list with this single element.
+    pub(crate) body: &'static [(&'static str, &'static str)],
+}
+
+/// A link without a body.
+pub(crate) const fn link(
     from: &'static str,
     to: &'static str,
     parameters: &'static [(&'static str, &'static str)],
-    /// Members of the next body. A name that ends with `[]` is a list with this single element.
-    body: &'static [(&'static str, &'static str)],
-}
-
-const fn link(from: &'static str, to: &'static str, parameters: &'static [(&'static str, &'static str)]) -> Link {
+) -> Link {
     Link { from, to, parameters, body: &[] }
 }
 
-const BY_ID: &[(&str, &str)] = &[("id", "/id")];
+/// The path parameters of a resource that the response has.
+pub(crate) const BY_ID: &[(&str, &str)] = &[("id", "/id")];
+/// The parameters of a change of the resource that the response has.
+pub(crate) const BY_VERSION: &[(&str, &str)] = &[("id", "/id"), (VERSION, "/version")];
 const VERSION: &str = "header.If-Match";
-const BY_VERSION: &[(&str, &str)] = &[("id", "/id"), (VERSION, "/version")];
-const BY_CLAIM: &[(&str, &str)] = &[("id", "/drop_id"), ("claim_id", "/id")];
-const BY_LINE: &[(&str, &str)] = &[("id", "/id"), ("line_id", "/lines/0/id")];
-
-const LINKS: &[Link] = &[
-    link("create_product", "get_product", BY_ID),
-    link("create_product", "update_product", BY_VERSION),
-    link("create_product", "archive_product", BY_ID),
-    link("update_product", "update_product", BY_VERSION),
-    link("create_import", "get_import", BY_ID),
-    link("create_import", "list_rejected_rows", BY_ID),
-    link("create_drop", "get_drop", BY_ID),
-    link("create_drop", "update_drop", BY_VERSION),
-    link("create_drop", "publish_drop", BY_ID),
-    link("create_drop", "create_claim", BY_ID),
-    link("create_drop", "list_drop_claims", BY_ID),
-    link("create_drop", "get_drop_series", BY_ID),
-    link("create_drop", "end_drop", BY_ID),
-    link("create_drop", "cancel_drop", BY_ID),
-    link("update_drop", "update_drop", BY_VERSION),
-    link("create_claim", "get_claim", BY_CLAIM),
-    link("create_claim", "release_claim", BY_CLAIM),
-    Link { from: "create_claim", to: "create_checkout", parameters: &[], body: &[("claims[]", "/id")] },
-    link("create_cart", "get_cart", BY_ID),
-    link("create_cart", "add_cart_line", BY_ID),
-    link("create_cart", "delete_cart", BY_ID),
-    link("add_cart_line", "update_cart_line", BY_LINE),
-    link("add_cart_line", "remove_cart_line", BY_LINE),
-    Link { from: "add_cart_line", to: "create_checkout", parameters: &[], body: &[("cart_id", "/id")] },
-    link("create_checkout", "get_checkout", BY_ID),
-    link("create_checkout", "confirm_checkout", BY_ID),
-    link("create_checkout", "cancel_checkout", BY_ID),
-    // Not to its order: most responses of a checkout have none yet.
-    link("create_refund", "get_order", BY_ID),
-    Link {
-        from: "create_session",
-        to: "refresh_session",
-        parameters: &[],
-        body: &[("refresh_token", "/refresh_token")],
-    },
-];
 
 fn place(pointer: &str) -> String {
     format!("$response.body#{pointer}")
 }
 
 /// The links of an operation's responses, by the operation that each leads to.
-pub(super) fn links_of(operation: &str) -> Map<String, Value> {
-    let leads = LINKS.iter().filter(|link| link.from == operation);
+pub(super) fn links_of(slices: &[Slice], operation: &str) -> Map<String, Value> {
+    let leads = slices.iter().flat_map(|slice| slice.links).filter(|link| link.from == operation);
     leads
         .map(|link| {
             let parameters: Map<_, _> = link

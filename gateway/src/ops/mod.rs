@@ -1,7 +1,6 @@
 //! Operations: health, metrics, documentation, and periodic upkeep.
 
 pub(crate) mod docs;
-pub(crate) mod expiry;
 pub(crate) mod health;
 mod links;
 pub mod metrics;
@@ -9,16 +8,35 @@ pub(crate) mod openapi;
 
 use std::time::Duration;
 
-use crate::Gateway;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    Gateway,
+    api::{self, Slice},
+};
 
 /// How often samples are drained from histograms: at 100,000 requests a second that is 4 MB of them.
 const METRICS_EVERY: Duration = Duration::from_secs(5);
 /// How often expired entries are removed from memory.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
-/// How often expired carts and contacts are deleted.
+/// How often expired data of the slices is deleted.
 const EXPIRY_EVERY: Duration = Duration::from_secs(60);
 /// How often expired refresh tokens are deleted.
 const TOKENS_EVERY: Duration = Duration::from_secs(600);
+
+/// What operations add to the API.
+pub(crate) const SLICE: Slice =
+    Slice { tag: Some(("operations", "Health, metrics, documentation")), router, ..Slice::EMPTY };
+
+fn router() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new()
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::metrics))
+        .routes(routes!(docs::reader))
+        .routes(routes!(docs::problems))
+        .routes(routes!(docs::problem))
+}
 
 /// Runs the periodic upkeep. Never returns.
 pub(crate) async fn upkeep(gateway: Gateway) {
@@ -37,8 +55,8 @@ pub(crate) async fn upkeep(gateway: Gateway) {
                 gateway.notices.sweep(gateway.now());
             }).await,
             _ = expiry.tick() => {
-                if let Err(problem) = expiry::forget_expired(&gateway, gateway.now()).await {
-                    tracing::warn!(code = problem.code().entry().code, "expiring carts and contacts");
+                if let Err(problem) = api::forget_expired(&gateway, gateway.now()).await {
+                    tracing::warn!(code = problem.code().entry().code, "deleting expired data");
                 }
                 Ok(())
             }

@@ -7,7 +7,9 @@ use utoipa::{
 };
 
 use super::links::links_of;
+pub(crate) use super::links::{BY_ID, BY_VERSION, Link, link};
 use crate::{
+    api::Slice,
     problem::{FieldErrorDoc, ProblemDoc},
     wire::{AmountSchema, CurrencySchema, IdSchema, MoneyWire, PriceSchema, RecordedCurrencySchema, SkuSchema},
 };
@@ -24,18 +26,6 @@ use crate::{
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     servers((url = "/", description = "This server")),
-    tags(
-        (name = "sessions", description = "Guests, sign-in, accounts, personal data"),
-        (name = "drops", description = "Flash sales"),
-        (name = "claims", description = "Claims on the units of a drop"),
-        (name = "inventory", description = "Stock levels"),
-        (name = "products", description = "The product catalogue"),
-        (name = "imports", description = "Catalogue imports"),
-        (name = "carts", description = "Carts"),
-        (name = "checkouts", description = "Checkouts"),
-        (name = "orders", description = "Orders"),
-        (name = "operations", description = "Health, metrics, documentation"),
-    ),
     components(schemas(ProblemDoc, FieldErrorDoc, IdSchema, SkuSchema, MoneyWire, PriceSchema, AmountSchema, CurrencySchema, RecordedCurrencySchema)),
     security(("bearer" = [])),
     modifiers(&Bearer),
@@ -61,10 +51,13 @@ pub(crate) type Refinement = (&'static str, Value);
 
 const METHODS: [&str; 6] = ["get", "put", "post", "patch", "delete", "options"];
 
-/// Completes the document with the responses that every operation of a kind can return.
-pub(crate) fn complete(api: &utoipa::openapi::OpenApi, refinements: Vec<Refinement>) -> Value {
+/// Completes the document with what the slices add to it, and with the responses that every operation of a kind can
+/// return.
+pub(crate) fn complete(api: &utoipa::openapi::OpenApi, slices: &[Slice]) -> Value {
     let mut document = serde_json::to_value(api).unwrap_or_default();
-    for (name, members) in refinements {
+    let tags = slices.iter().filter_map(|slice| slice.tag);
+    document["tags"] = tags.map(|(name, description)| json!({"name": name, "description": description})).collect();
+    for (name, members) in slices.iter().flat_map(|slice| (slice.refinements)()) {
         let schema = document.pointer_mut(&format!("/components/schemas/{name}")).and_then(Value::as_object_mut);
         debug_assert!(schema.is_some(), "no schema {name} to refine");
         if let (Some(schema), Value::Object(members)) = (schema, members) {
@@ -81,7 +74,7 @@ pub(crate) fn complete(api: &utoipa::openapi::OpenApi, refinements: Vec<Refineme
         for (path, item) in paths {
             for method in METHODS {
                 if let Some(operation) = item.get_mut(method).and_then(Value::as_object_mut) {
-                    complete_operation(path, method, operation);
+                    complete_operation(slices, path, method, operation);
                 }
             }
         }
@@ -89,25 +82,11 @@ pub(crate) fn complete(api: &utoipa::openapi::OpenApi, refinements: Vec<Refineme
     document
 }
 
-/// The pattern of the cursors of a list. Those of the read side begin with the number of their list and of its order.
-fn cursor_pattern(operation: &str) -> Option<&'static str> {
-    Some(match operation {
-        "list_products" => "^[02468acegikmoqsu][4-7][0-9a-v]{38}$",
-        "list_drops" => "^[02468acegikmoqsu][89ab][0-9a-v]{38}$",
-        "list_checkouts" => "^0[c-f][0-9a-v]{38}$",
-        "list_orders" => "^[02468acegikmoqsu][g-j][0-9a-v]{38}$",
-        "list_carts" => "^1[0-3][0-9a-v]{38}$",
-        "list_rejected_rows" => "^0[o-r][0-9a-v]{38}$",
-        "list_drop_claims" => "^(?:0|[1-9][0-9]{0,8})$",
-        "list_claims" => "^[0-7][0-9A-HJKMNP-TV-Z]{25}-[0-7][0-9A-HJKMNP-TV-Z]{25}$",
-        _ => return None,
-    })
-}
-
-fn complete_operation(path: &str, method: &str, operation: &mut Map<String, Value>) {
+fn complete_operation(slices: &[Slice], path: &str, method: &str, operation: &mut Map<String, Value>) {
     let name = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
-    if let (Some(pattern), Some(parameters)) =
-        (cursor_pattern(&name), operation.get_mut("parameters").and_then(Value::as_array_mut))
+    let cursor = slices.iter().flat_map(|slice| slice.cursors).find(|(list, _)| *list == name);
+    if let Some((_, pattern)) = cursor
+        && let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut)
     {
         for parameter in parameters.iter_mut().filter(|parameter| parameter["name"] == "cursor") {
             parameter["schema"]["pattern"] = json!(pattern);
@@ -162,7 +141,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Map<String, Valu
     }
     for (status, response) in responses.iter_mut() {
         complete_response(status, response, has_key);
-        let links = links_of(&name);
+        let links = links_of(slices, &name);
         if !links.is_empty() && status.starts_with('2') {
             response["links"] = Value::Object(links);
         }

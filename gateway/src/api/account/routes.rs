@@ -1,4 +1,4 @@
-//! `/v1/accounts` and `/v1/password-resets`.
+//! The routes of accounts.
 
 use axum::{
     extract::State,
@@ -6,9 +6,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use engine::id::TenantId;
-use serde::Deserialize;
-use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
+use super::wire::{NewAccount, NewPassword, NewPasswordReset, Verification};
 use crate::{
     Gateway, Problem,
     api::session::SessionWire,
@@ -20,45 +20,14 @@ use crate::{
     wire::{created, done},
 };
 
-/// A new account.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NewAccount {
-    /// The e-mail address for sign-in and notifications.
-    #[schema(format = "email", max_length = 254)]
-    email: String,
-    /// The password: at least 8 characters, without control characters, and not easy to guess (`too_common`,
-    /// `too_guessable`).
-    #[schema(min_length = 8, max_length = 256, pattern = "^[^\\u0000-\\u001F\\u007F-\\u009F]*$")]
-    password: String,
-}
-
-/// The token of a verification link.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Verification {
-    /// The token from the link, after `#token=`.
-    #[schema(min_length = 1, max_length = 64)]
-    token: String,
-}
-
-/// A request for a password reset.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NewPasswordReset {
-    /// The account's e-mail address.
-    #[schema(format = "email", max_length = 254)]
-    email: String,
-}
-
-/// A new password.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NewPassword {
-    /// The password: at least 8 characters, without control characters, and not easy to guess (`too_common`,
-    /// `too_guessable`).
-    #[schema(min_length = 8, max_length = 256, pattern = "^[^\\u0000-\\u001F\\u007F-\\u009F]*$")]
-    password: String,
+/// Returns the routes of accounts.
+pub(super) fn router() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new()
+        .routes(routes!(create_account))
+        .routes(routes!(verify_email))
+        .routes(routes!(create_verification_mail))
+        .routes(routes!(create_password_reset))
+        .routes(routes!(set_password))
 }
 
 /// Create an account

@@ -102,7 +102,7 @@ pub(crate) struct ShippingAddress {
     phone: Option<String>,
 }
 
-pub(crate) fn refinements() -> Vec<Refinement> {
+pub(super) fn refinements() -> Vec<Refinement> {
     let either = json!([
         {"title": "cart", "required": ["cart_id"], "properties": {"cart_id": {"type": "string"}, "claims": {"type": "null"}}},
         {"title": "claims", "required": ["claims"], "properties": {"claims": {"type": "array"}, "cart_id": {"type": "null"}}}

@@ -1,11 +1,31 @@
 //! `/v1/checkouts`: payment for claims and carts.
 
+mod expiry;
 pub(super) mod input;
-pub(super) mod quote;
-pub(super) mod routes;
+mod quote;
+mod routes;
 #[cfg(test)]
 mod tests;
-pub(super) mod topic;
+mod topic;
 mod wire;
 
-pub(super) use self::input::refinements;
+use futures::FutureExt;
+
+use super::Slice;
+use crate::ops::openapi::{BY_ID, link};
+
+pub(super) const SLICE: Slice = Slice {
+    tag: Some(("checkouts", "Checkouts")),
+    router: routes::router,
+    refinements: input::refinements,
+    // Not to its order: most responses of a checkout have none yet.
+    links: &[
+        link("create_checkout", "get_checkout", BY_ID),
+        link("create_checkout", "confirm_checkout", BY_ID),
+        link("create_checkout", "cancel_checkout", BY_ID),
+    ],
+    cursors: &[("list_checkouts", "^0[c-f][0-9a-v]{38}$")],
+    topics: &[&topic::CHECKOUT],
+    expire: Some(|gateway, now| expiry::forget_contacts(gateway, now).boxed()),
+    ..Slice::EMPTY
+};

@@ -24,7 +24,8 @@ use super::{
 use crate::{
     Gateway, Problem,
     api::{
-        product::{ask_price, claimed_variant, drop_view},
+        flash_drop,
+        product::{ask_price, claimed_variant},
         read_meta,
     },
     auth::Identity,
@@ -128,7 +129,8 @@ async fn claimed_line(
     let (product_id, title, options) = match claimed_variant(gateway, arrival, tenant, claim.drop, &view.sku).await? {
         Some(ClaimedVariant { product, title, options }) => (Some(product), title, options),
         None => {
-            let Terms { title, product, .. } = drop_view(gateway, arrival, tenant, claim.drop).await?.terms;
+            let Terms { title, product, .. } =
+                flash_drop::view(gateway, tenant, claim.drop, read_meta(arrival)).await?.terms;
             (product, if title.is_empty() { view.sku.to_string() } else { title }, Vec::new())
         }
     };

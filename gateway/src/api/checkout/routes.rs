@@ -1,4 +1,4 @@
-//! `/v1/checkouts`: payment for claims and carts.
+//! The routes of checkouts.
 
 use std::time::Duration;
 
@@ -14,12 +14,13 @@ use engine::{
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use persistence::sql::{Contact, ContactError, List, PAGE_LINES_MAX, Page, lists::CheckoutStatus};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     input::{NewCheckout, Said},
-    quote::{payable_cart, payable_claim},
-    wire::CheckoutWire,
+    quote::{self, payable_cart, payable_claim},
+    wire::{CheckoutPage, CheckoutWire},
 };
 use crate::{
     Gateway, Problem, Settings,
@@ -37,14 +38,14 @@ pub(super) const ASKED_AT_ONCE: usize = 16;
 /// The time in which the catalogue describes a claimed SKU. It takes a millisecond; a shard that starts takes longer.
 const VARIANT_WAIT: Duration = Duration::from_millis(500);
 
-/// A page of checkouts.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "describes `PageWire<CheckoutWire>`")]
-pub(crate) struct CheckoutPage {
-    /// The checkouts, newest first.
-    items: Vec<CheckoutWire>,
-    /// The `cursor` of the next page. Null on the last page.
-    next_cursor: Option<String>,
+/// Returns the routes of checkouts.
+pub(super) fn router() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new()
+        .routes(routes!(create_checkout, list_checkouts))
+        .routes(routes!(quote::quote_checkout))
+        .routes(routes!(get_checkout))
+        .routes(routes!(confirm_checkout))
+        .routes(routes!(cancel_checkout))
 }
 
 async fn ask(

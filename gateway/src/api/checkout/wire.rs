@@ -149,3 +149,13 @@ impl CheckoutWire {
         }
     }
 }
+
+/// A page of checkouts.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes `PageWire<CheckoutWire>`")]
+pub(crate) struct CheckoutPage {
+    /// The checkouts, newest first.
+    items: Vec<CheckoutWire>,
+    /// The `cursor` of the next page. Null on the last page.
+    next_cursor: Option<String>,
+}

@@ -7,7 +7,7 @@ use engine::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::routes::ClaimWire;
+use super::wire::ClaimWire;
 use crate::{Gateway, Problem};
 
 /// The buyer of a claim, masked: enough to distinguish buyers, but not to contact them.

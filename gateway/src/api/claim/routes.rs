@@ -1,23 +1,23 @@
-//! Claims: units of a drop, held for a buyer. Creating a claim is the most frequent operation of the API.
+//! The routes of claims. Creating a claim is the most frequent operation of the API.
 
 use std::net::IpAddr;
 
 use actors::{Answered, CommandMeta};
 use axum::{extract::State, response::Response};
 use engine::{
-    flash_drop::{
-        Buyer, ClaimNetwork, ClaimState, ClaimView, DropCommand, DropReply, FlashDrop, NetworkHash, ReleaseReason,
-    },
-    id::{ClaimId, DropId, OrderId, Sku, TenantId},
+    flash_drop::{Buyer, ClaimNetwork, ClaimView, DropCommand, DropReply, FlashDrop, NetworkHash},
+    id::{ClaimId, DropId, TenantId},
     quantity::Quantity,
-    time::Timestamp,
 };
 use futures::{StreamExt, stream};
 use persistence::sql::Limit;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::buyer::{ClaimBuyerWire, with_buyers};
+use super::{
+    buyer::with_buyers,
+    wire::{ClaimPage, ClaimWire, NewClaim},
+};
 use crate::{
     Gateway, Problem,
     api::read_meta,
@@ -26,7 +26,7 @@ use crate::{
     idempotency::Key,
     ops::openapi::KeyHeader,
     problem::{Faults, FieldCode},
-    wire::{IdSchema, MoneyWire, PageQuery, PageWire, SkuSchema, created, done, ok, read_claim, read_sku, replayed},
+    wire::{IdSchema, PageQuery, PageWire, created, done, ok, read_claim, read_sku, replayed},
 };
 
 /// The number of drops that are queried concurrently for a buyer's claims.
@@ -34,97 +34,12 @@ const DROPS_AT_ONCE: usize = 16;
 /// The maximum number of claims of a buyer in a drop that its list shows: the drop's own limit for each buyer.
 const CLAIMS_OF_DROP_MAX: u32 = 100;
 
-/// A new claim.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NewClaim {
-    /// Which item of the drop; may be left out when there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<SkuSchema>)]
-    pub(crate) sku: Option<String>,
-    /// The quantity.
-    #[schema(minimum = 1, maximum = 100_000_000)]
-    pub(crate) quantity: i64,
-}
-
-/// A claim: units of a drop that are held for a buyer.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Claim)]
-pub(crate) struct ClaimWire {
-    /// Its id.
-    #[schema(value_type = String, pattern = "^[0-7][0-9A-HJKMNP-TV-Z]{25}-[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
-    pub(crate) id: String,
-    /// The drop.
-    #[schema(value_type = IdSchema)]
-    pub(crate) drop_id: DropId,
-    /// The SKU of the item.
-    #[schema(value_type = SkuSchema)]
-    pub(crate) sku: Sku,
-    /// The quantity.
-    #[schema(minimum = 1)]
-    pub(crate) quantity: u64,
-    /// The unit price at the time of the claim.
-    pub(crate) unit_price: MoneyWire,
-    /// The state.
-    #[schema(value_type = String, pattern = "^(held|sold|released)$")]
-    pub(crate) state: &'static str,
-    /// The time at which the hold expires, or would have expired.
-    #[schema(value_type = String, format = DateTime)]
-    pub(crate) expires_at: Timestamp,
-    /// The creation time.
-    #[schema(value_type = String, format = DateTime)]
-    pub(crate) created_at: Timestamp,
-    /// The checkout in progress, if any.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<IdSchema>, nullable = false)]
-    pub(crate) checkout_id: Option<String>,
-    /// The order, if the claim is sold.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<IdSchema>, nullable = false)]
-    pub(crate) order_id: Option<OrderId>,
-    /// The reason of the release.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, pattern = "^(given_back|expired|capture_failed)$", nullable = false)]
-    pub(crate) released: Option<ReleaseReason>,
-    /// The buyer. Visible to vendors only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub(crate) buyer: Option<ClaimBuyerWire>,
-}
-
-impl From<ClaimView> for ClaimWire {
-    fn from(view: ClaimView) -> Self {
-        let ClaimView { id, buyer: _, sku, quantity, unit_price, state, expires_at, created_at } = view;
-        let (name, checkout, order_id, released) = match state {
-            ClaimState::Held { lock, .. } => ("held", lock.map(|lock| lock.checkout), None, None),
-            ClaimState::Sold { order } => ("sold", None, Some(order), None),
-            ClaimState::Released { why } => ("released", None, None, Some(why)),
-        };
-        Self {
-            id: id.to_string(),
-            drop_id: id.drop,
-            sku,
-            quantity: quantity.units(),
-            unit_price: unit_price.into(),
-            state: name,
-            expires_at,
-            created_at,
-            checkout_id: checkout.map(|checkout| checkout.to_string()),
-            order_id,
-            released,
-            buyer: None,
-        }
-    }
-}
-
-/// A page of claims.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "describes `PageWire<ClaimWire>`")]
-pub(crate) struct ClaimPage {
-    /// The claims, newest first.
-    items: Vec<ClaimWire>,
-    /// The `cursor` of the next page. Null on the last page.
-    next_cursor: Option<String>,
+/// Returns the routes of claims.
+pub(super) fn router() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new()
+        .routes(routes!(create_claim, list_drop_claims))
+        .routes(routes!(get_claim, release_claim))
+        .routes(routes!(list_claims))
 }
 
 async fn ask_claim(

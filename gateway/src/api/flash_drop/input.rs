@@ -172,7 +172,7 @@ fn network_limit(value: Option<Option<i64>>, faults: &mut Faults) -> Option<Netw
     }
 }
 
-pub(crate) fn refinements() -> Vec<Refinement> {
+pub(super) fn refinements() -> Vec<Refinement> {
     let none = || json!({"type": "null"});
     let some = |kind: &str| json!({"type": kind});
     let either = json!([

@@ -1,4 +1,4 @@
-//! `/v1/drops`: flash sales.
+//! The routes of drops.
 
 use actors::{
     Answered, CommandMeta,
@@ -15,11 +15,13 @@ use persistence::sql::{
     lists::{DropFilter, DropSort},
 };
 use tokio::time::Instant;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     input::{DropPatch, NewDrop},
-    wire::DropWire,
+    series,
+    wire::{DropPage, DropWire},
 };
 use crate::{
     Gateway, Problem,
@@ -33,19 +35,19 @@ use crate::{
 
 /// The number of drops of a page whose views are queried concurrently.
 const VIEWS_AT_ONCE: usize = 16;
-
-/// A page of drops.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "describes `PageWire<DropWire>`")]
-pub(crate) struct DropPage {
-    /// The drops, newest first.
-    items: Vec<DropWire>,
-    /// The `cursor` of the next page. Null on the last page.
-    next_cursor: Option<String>,
-}
-
 /// The maximum number of pages of the list that are searched for drops in a state: with the default limit, 1,000 drops.
 const PAGES_LOOKED_THROUGH_MAX: usize = 20;
+
+/// Returns the routes of drops.
+pub(super) fn router() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new()
+        .routes(routes!(create_drop, list_drops))
+        .routes(routes!(get_drop, update_drop))
+        .routes(routes!(series::get_drop_series))
+        .routes(routes!(publish_drop))
+        .routes(routes!(end_drop))
+        .routes(routes!(cancel_drop))
+}
 
 /// Which drops.
 #[derive(IntoParams)]
@@ -108,6 +110,16 @@ async fn ask(
             Err(Problem::internal("drop", &"an answer to another question"))
         }
     }
+}
+
+/// Returns the present view of a drop, as the drop itself has it.
+pub(in crate::api) async fn view(
+    gateway: &Gateway,
+    tenant: &TenantId,
+    drop: DropId,
+    meta: CommandMeta,
+) -> Result<DropView, Problem> {
+    Ok(ask(gateway, tenant, drop, DropCommand::View, meta).await?.0)
 }
 
 /// Create a drop
@@ -232,7 +244,7 @@ pub(crate) async fn update_drop(
     let tenant = vendor.0.tenant();
     let present = gateway.commerce.view::<FlashDrop>(&drop.key(tenant)).await?;
     let edit = body.read(present.terms.currency)?;
-    let latest = async { Ok(ask(&gateway, tenant, drop, DropCommand::View, CommandMeta::read()).await?.0.version) };
+    let latest = async { Ok(view(&gateway, tenant, drop, CommandMeta::read()).await?.version) };
     let version = if_match.version(latest).await?;
     let meta = idempotency.0.meta(&vendor.0, "update_drop", &drop.to_bytes(), &body);
     let (view, duplicate) = ask(&gateway, tenant, drop, DropCommand::Edit { version, edit }, meta).await?;

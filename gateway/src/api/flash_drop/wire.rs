@@ -152,3 +152,13 @@ impl DropItemWire {
         }
     }
 }
+
+/// A page of drops.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes `PageWire<DropWire>`")]
+pub(crate) struct DropPage {
+    /// The drops, newest first.
+    items: Vec<DropWire>,
+    /// The `cursor` of the next page. Null on the last page.
+    next_cursor: Option<String>,
+}

@@ -15,12 +15,24 @@ mod importer;
 mod job;
 mod notes;
 mod places;
-pub(super) mod routes;
+mod routes;
 #[cfg(test)]
 mod tests;
 mod upload;
+mod wire;
 
 pub use self::notes::Counts;
 #[cfg(test)]
 pub(super) use self::places::IMPORTS_PER_TENANT;
 pub(crate) use self::places::ImportPlaces;
+
+use super::Slice;
+use crate::ops::openapi::{BY_ID, link};
+
+pub(super) const SLICE: Slice = Slice {
+    tag: Some(("imports", "Catalogue imports")),
+    router: routes::router,
+    links: &[link("create_import", "get_import", BY_ID), link("create_import", "list_rejected_rows", BY_ID)],
+    cursors: &[("list_rejected_rows", "^0[o-r][0-9a-v]{38}$")],
+    ..Slice::EMPTY
+};

@@ -1,3 +1,8 @@
 //! `/v1/mails`: mails that were not delivered.
 
-pub(super) mod routes;
+mod routes;
+mod wire;
+
+use super::Slice;
+
+pub(super) const SLICE: Slice = Slice { router: routes::router, ..Slice::EMPTY };

@@ -1,101 +1,20 @@
-//! `/v1/me`: the caller's identity, its personal data, and their erasure.
+//! The routes of the caller's data.
 
 use axum::{extract::State, response::Response};
-use engine::{
-    id::{ContactId, SubjectId},
-    time::Timestamp,
-};
-use persistence::sql::Contact;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
+use super::wire::{ContactWire, Erasure, Export, Me};
 use crate::{
     Gateway, Problem,
-    auth::{Identity, Role, password},
+    auth::{Identity, password},
     edge::{Arrival, OptionalJson},
     problem::{Code, Faults},
-    wire::{IdSchema, done, ok},
+    wire::{done, ok},
 };
 
-/// The caller.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Me {
-    /// The subject of the guest or account.
-    #[schema(value_type = IdSchema)]
-    subject: SubjectId,
-    /// The tenant.
-    tenant: String,
-    /// The role. Absent for guests.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, pattern = "^(customer|vendor|host|admin)$", nullable = false)]
-    role: Option<Role>,
-    /// The account's e-mail address.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    email: Option<String>,
-    /// Whether the e-mail address is verified. Absent for guests.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    verified: Option<bool>,
-    /// Whether the shop requires a verified address for claims and checkouts of this account. Absent for guests.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    verification_required: Option<bool>,
-    /// The creation time of the account.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
-    created_at: Option<Timestamp>,
-}
-
-/// The personal data of a person.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Export {
-    /// The account.
-    me: Me,
-    /// All subjects of this person: the account and its former guests.
-    #[schema(value_type = Vec<IdSchema>)]
-    subjects: Vec<SubjectId>,
-    /// The contacts of the person's orders.
-    contacts: Vec<ContactWire>,
-    /// The times at which the active sessions were started or last refreshed.
-    #[schema(value_type = Vec<String>)]
-    sessions: Vec<Timestamp>,
-}
-
-/// The confirmation of an erasure.
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Erasure {
-    /// The account's password. Not required for guests, nor within 5 minutes of a sign-in.
-    #[schema(min_length = 1, max_length = 256)]
-    password: Option<String>,
-}
-
-/// A contact of a buyer.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct ContactWire {
-    /// The id that orders refer to.
-    #[schema(value_type = IdSchema)]
-    id: ContactId,
-    /// The e-mail address.
-    email: Option<String>,
-    /// The recipient's name.
-    name: Option<String>,
-    /// The shipping address.
-    #[schema(value_type = Option<Object>)]
-    address: Option<Map<String, Value>>,
-    /// The time at which the contact was stored.
-    #[schema(value_type = String, format = DateTime)]
-    created_at: Timestamp,
-}
-
-impl From<Contact> for ContactWire {
-    fn from(contact: Contact) -> Self {
-        let Contact { contact: id, subject: _, email, name, address, created_at, erased_at: _, until_order: _ } =
-            contact;
-        Self { id, email, name, address, created_at }
-    }
+/// Returns the routes of the caller's data.
+pub(super) fn router() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new().routes(routes!(get_me, erase_me)).routes(routes!(export_me))
 }
 
 fn me(gateway: &Gateway, identity: &Identity, account: Option<&persistence::sql::Account>) -> Me {

@@ -301,7 +301,7 @@ fn check_reason(text: &str, faults: &mut Faults) {
     faults.check("/reason", text.chars().count() <= REASON_CHARS_MAX, "is longer than 500 characters");
 }
 
-pub(crate) fn refinements() -> Vec<Refinement> {
+pub(super) fn refinements() -> Vec<Refinement> {
     let none = || json!({"type": "null"});
     let either = json!([
         {"title": "amount", "required": ["amount"], "properties": {"amount": {"type": "object"}, "lines": none()}},

@@ -1,4 +1,4 @@
-//! `/v1/orders`: what was bought.
+//! The routes of orders.
 
 use actors::{Answered, CommandMeta};
 use axum::{extract::State, response::Response};
@@ -7,57 +7,33 @@ use engine::{
     order::{Order, OrderCommand, OrderReply, OrderView, number},
 };
 use persistence::sql::{List, lists::OrderSearch};
-use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    access::Access,
     input::{Cancellation, NewFulfillment, NewRefund, OrderQuery, Refund, TrackingPatch},
-    wire::OrderWire,
+    wire::{OrderPage, OrderWire},
 };
 use crate::{
     Gateway, Problem,
     api::read_meta,
     auth::{Identity, Shop, Vendor},
-    edge::{Arrival, FromQuery, Json, Parameters, Path, Query},
+    edge::{Arrival, Json, Path, Query},
     idempotency::{Key, OptionalKey},
     ops::openapi::{KeyHeader, OptionalKeyHeader, ShopHeader},
-    problem::{Code, Faults},
+    problem::Code,
     wire::{IdSchema, PageWire, created, ok, replayed},
 };
 
-/// A page of orders.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "describes `PageWire<OrderWire>`")]
-pub(crate) struct OrderPage {
-    /// The orders, newest first.
-    items: Vec<OrderWire>,
-    /// The `cursor` of the next page. Null on the last page.
-    next_cursor: Option<String>,
-}
-
-/// The maximum length of `access` in bytes: twice that of a valid one.
-const ACCESS_BYTES_MAX: usize = 64;
-
-/// How an order is looked at without a session.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct Access {
-    /// The token from the order's `access_url`, which shows the order without personal data.
-    #[param(max_length = 64, nullable = false)]
-    access: Option<String>,
-}
-
-impl FromQuery for Access {
-    const NAMES: &'static [&'static str] = &["access"];
-
-    fn read(parameters: &Parameters, faults: &mut Faults) -> Option<Self> {
-        let access = parameters.text("access");
-        faults.check(
-            "?access",
-            access.is_none_or(|text| text.len() <= ACCESS_BYTES_MAX),
-            "is not a valid access token",
-        );
-        Some(Self { access: access.map(str::to_owned) })
-    }
+/// Returns the routes of orders.
+pub(super) fn router() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new()
+        .routes(routes!(list_orders))
+        .routes(routes!(get_order))
+        .routes(routes!(cancel_order))
+        .routes(routes!(create_refund))
+        .routes(routes!(create_fulfillment))
+        .routes(routes!(update_fulfillment))
 }
 
 async fn ask(

@@ -255,3 +255,13 @@ impl OrderWire {
         }
     }
 }
+
+/// A page of orders.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes `PageWire<OrderWire>`")]
+pub(crate) struct OrderPage {
+    /// The orders, newest first.
+    items: Vec<OrderWire>,
+    /// The `cursor` of the next page. Null on the last page.
+    next_cursor: Option<String>,
+}

@@ -177,7 +177,7 @@ fn explicit_null<S: Serializer>(price: &Option<Option<MoneyWire>>, serializer: S
     }
 }
 
-pub(crate) fn refinements() -> Vec<Refinement> {
+pub(super) fn refinements() -> Vec<Refinement> {
     let either = json!([
         {"title": "a known variant", "required": ["id"], "properties": {"id": {"type": "string"}}},
         {"title": "a new variant", "required": ["price"], "properties": {"price": {"type": "object"}}}

@@ -1,4 +1,6 @@
-//! `/v1/products`: the catalogue.
+//! The routes of products.
+
+use std::{collections::HashMap, sync::Arc};
 
 use actors::{Answered, AskError, CommandMeta};
 use axum::{extract::State, response::Response};
@@ -7,13 +9,13 @@ use engine::{
     product::{Handle, NewProduct, Product, ProductCommand, ProductRejection, ProductReply, ProductView, Status},
 };
 use persistence::sql::{List, lists::ProductFilter};
-use std::{collections::HashMap, sync::Arc};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     input::{NewProductBody, ProductPatch},
     summary::ProductSummaryWire,
-    wire::ProductWire,
+    wire::{ProductPage, ProductWire},
 };
 use crate::{
     Gateway, Problem,
@@ -29,15 +31,13 @@ use crate::{
 /// The maximum length of a filter's text in characters.
 const FILTER_CHARS_MAX: usize = 255;
 
-/// A page of products.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "describes `PageWire<ProductSummaryWire>`")]
-pub(crate) struct ProductPage {
-    /// The products, newest first. A page may have fewer than `limit` items, because its size is limited to half a
-    /// megabyte.
-    items: Vec<ProductSummaryWire>,
-    /// The `cursor` of the next page. Null on the last page.
-    next_cursor: Option<String>,
+/// Returns the routes of products.
+pub(super) fn router() -> OpenApiRouter<Gateway> {
+    OpenApiRouter::new().routes(routes!(create_product, list_products)).routes(routes!(
+        get_product,
+        update_product,
+        archive_product
+    ))
 }
 
 /// Which products.

@@ -5,13 +5,17 @@ use std::time::Duration;
 use actors::{Answered, AskError, CommandMeta};
 use engine::{
     checkout::ClaimedVariant,
-    flash_drop::{DropCommand, DropReply, DropView, FlashDrop},
     id::{DropId, ProductId, Sku, TenantId, VariantId},
     product::{Product, ProductCommand, ProductRejection, ProductReply, Quote, VariantSelector},
     stock::{StockCommand, StockItem},
 };
 
-use crate::{Gateway, Problem, api::read_meta, edge::Arrival, problem::Code};
+use crate::{
+    Gateway, Problem,
+    api::{flash_drop, read_meta},
+    edge::Arrival,
+    problem::Code,
+};
 
 /// How long the lists may lag behind a SKU that has a stock item, before it counts as not for sale.
 const LISTS_WAIT: Duration = Duration::from_millis(1_500);
@@ -90,7 +94,9 @@ pub(in crate::api) async fn claimed_variant(
         return Ok(Some(variant));
     }
     // The lists may not include the product yet.
-    let Some(product) = drop_view(gateway, arrival, tenant, drop).await?.terms.product else { return Ok(None) };
+    let Some(product) = flash_drop::view(gateway, tenant, drop, read_meta(arrival)).await?.terms.product else {
+        return Ok(None);
+    };
     if let Some(variant) = describe(gateway, tenant, product, sku).await? {
         return Ok(Some(variant));
     }
@@ -119,21 +125,6 @@ async fn describe(
         Ok(_) => Err(odd()),
         Err(AskError::Rejected(_) | AskError::Quarantined) => Ok(None),
         Err(error) => Err(error.into()),
-    }
-}
-
-/// Returns the present view of a drop.
-pub(in crate::api) async fn drop_view(
-    gateway: &Gateway,
-    arrival: &Arrival,
-    tenant: &TenantId,
-    drop: DropId,
-) -> Result<Box<DropView>, Problem> {
-    match gateway.commerce.ask::<FlashDrop>(&drop.key(tenant), DropCommand::View, read_meta(arrival)).await?.reply {
-        DropReply::Drop(view) => Ok(view),
-        DropReply::Claim(_) | DropReply::Claims(..) | DropReply::Done => {
-            Err(Problem::internal("drop", &"an answer to another question"))
-        }
     }
 }
 

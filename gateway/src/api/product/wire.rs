@@ -8,6 +8,7 @@ use engine::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::summary::ProductSummaryWire;
 use crate::wire::{IdSchema, MoneyWire, SkuSchema};
 
 /// A product of the catalogue.
@@ -137,4 +138,15 @@ impl ProductWire {
             updated_at: view.updated_at,
         }
     }
+}
+
+/// A page of products.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes `PageWire<ProductSummaryWire>`")]
+pub(crate) struct ProductPage {
+    /// The products, newest first. A page may have fewer than `limit` items, because its size is limited to half a
+    /// megabyte.
+    items: Vec<ProductSummaryWire>,
+    /// The `cursor` of the next page. Null on the last page.
+    next_cursor: Option<String>,
 }

@@ -1,5 +1,21 @@
 //! `/v1/sessions`: guest sessions, sign-in, renewal, sign-out.
 
-pub(super) mod routes;
+mod routes;
+mod wire;
 
-pub(super) use self::routes::{SessionWire, refinements};
+pub(super) use self::wire::SessionWire;
+use super::Slice;
+use crate::ops::openapi::Link;
+
+pub(super) const SLICE: Slice = Slice {
+    tag: Some(("sessions", "Guests, sign-in, accounts, personal data")),
+    router: routes::router,
+    refinements: wire::refinements,
+    links: &[Link {
+        from: "create_session",
+        to: "refresh_session",
+        parameters: &[],
+        body: &[("refresh_token", "/refresh_token")],
+    }],
+    ..Slice::EMPTY
+};

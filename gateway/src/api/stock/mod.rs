@@ -1,9 +1,17 @@
 //! `/v1/inventory`: stock levels.
 
-pub(super) mod routes;
+mod routes;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 #[cfg(fuzzing)]
-pub(super) use self::routes::NewAdjustment;
-pub(super) use self::routes::refinements;
+pub(super) use self::wire::NewAdjustment;
+use super::Slice;
+
+pub(super) const SLICE: Slice = Slice {
+    tag: Some(("inventory", "Stock levels")),
+    router: routes::router,
+    refinements: wire::refinements,
+    ..Slice::EMPTY
+};

@@ -21,8 +21,8 @@ use streaming::{
     memory::{Fault, Faults, MemoryJournal},
 };
 
-use super::super::first_found;
 use crate::{
+    api::former_ids::first_found,
     problem::Code,
     testing::{Shop, settings},
 };

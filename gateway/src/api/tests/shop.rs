@@ -1,8 +1,14 @@
 //! From the catalogue to the paid order.
 
+use engine::time::Timestamp;
 use serde_json::{Value, json};
 
-use crate::testing::{Shop, Visitor, eventually, payment};
+use crate::{
+    api::forget_expired,
+    testing::{Shop, Visitor, eventually, payment},
+};
+
+const DAY_MS: u64 = 24 * 3_600 * 1_000;
 
 pub(in crate::api) fn usd(amount: i64) -> Value {
     json!({"amount": amount, "currency": "USD"})
@@ -20,6 +26,12 @@ pub(in crate::api) async fn shirt(shop: &Shop) -> String {
         shop.vendor().post(&path, &format!("stock {sku}"), json!({"delta": 10, "reason": "first"})).await.has(200);
     }
     made.text("/id").to_owned()
+}
+
+/// Deletes what has expired, as if so many days had passed.
+pub(in crate::api) async fn after_days(shop: &Shop, days: u64) {
+    let now = Timestamp(shop.gateway.now().0 + days * DAY_MS);
+    forget_expired(&shop.gateway, now).await.unwrap();
 }
 
 pub(in crate::api) async fn cart_with(buyer: &Visitor<'_>, quantity: i64) -> String {

@@ -1,4 +1,5 @@
 //! Tests of checkouts through the HTTP interface.
 
 mod addresses;
+mod contacts;
 mod quotes;

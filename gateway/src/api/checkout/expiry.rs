@@ -1,8 +1,7 @@
-//! Deletes expired data: abandoned carts of guests, and contacts without an order.
+//! Deletes contacts of checkouts that have no order.
 
 use actors::{Answered, AskError, CommandMeta};
 use engine::{
-    cart::{Cart, CartCommand},
     checkout::{Checkout, CheckoutCommand, CheckoutReply, CheckoutState},
     order::{Order, OrderCommand, OrderReply},
     time::Timestamp,
@@ -15,40 +14,18 @@ use crate::{Gateway, Problem};
 /// turn.
 const PAGES_MAX: usize = 16;
 
-/// Deletes what has expired by `now`.
-pub(crate) async fn forget_expired(gateway: &Gateway, now: Timestamp) -> Result<(), Problem> {
-    expire_carts(gateway, now).await?;
+/// Forgets contacts without an order.
+pub(super) async fn forget_contacts(gateway: &Gateway, now: Timestamp) -> Result<(), Problem> {
     for _ in 0..PAGES_MAX {
-        if !forget_contacts(gateway, now).await? {
+        if !forget_page(gateway, now).await? {
             break;
         }
     }
     Ok(())
 }
 
-/// Deletes guests' carts that have not changed for the configured time. One page per round, since rows follow the
-/// expiry with a delay.
-async fn expire_carts(gateway: &Gateway, now: Timestamp) -> Result<(), Problem> {
-    let kept_ms = u64::try_from(gateway.settings.guest_cart_ttl.as_millis()).unwrap_or(u64::MAX);
-    let unchanged_since = Timestamp(now.0.saturating_sub(kept_ms));
-    let carts = gateway.read_side.unchanged_guest_carts(unchanged_since).await?;
-    let mut expired = 0;
-    for (tenant, cart) in &carts {
-        let expire = CartCommand::Expire { unchanged_since };
-        match gateway.commerce.ask::<Cart>(&cart.key(tenant), expire, CommandMeta::read()).await {
-            Ok(Answered { duplicate, .. }) => expired += usize::from(!duplicate),
-            Err(AskError::Rejected(_) | AskError::Quarantined) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    if expired > 0 {
-        tracing::info!(expired, "carts of guests expired");
-    }
-    Ok(())
-}
-
-/// Forgets contacts without an order. Returns whether there may be more.
-async fn forget_contacts(gateway: &Gateway, now: Timestamp) -> Result<bool, Problem> {
+/// Forgets a page of contacts without an order. Returns whether there may be more.
+async fn forget_page(gateway: &Gateway, now: Timestamp) -> Result<bool, Problem> {
     let found = gateway.read_side.contacts_without_order(now).await?;
     let is_full = found.len() == CONTACTS_WITHOUT_ORDER_MAX as usize;
     let mut decided = Vec::with_capacity(found.len());
