@@ -5,6 +5,7 @@
 //!              routes.rs   the handlers: each reads a request, calls an entity, and writes its response
 //!              wire.rs     the JSON types; where there are many, input.rs has those of requests
 //!              topic.rs    the topics of the real-time API
+//!              problem.rs  what the problems of its rejections contain
 //!              tests.rs    the tests through the HTTP interface
 //! ```
 //!

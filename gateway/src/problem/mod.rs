@@ -5,17 +5,11 @@
 //! ```
 //!
 //! [`table`] defines the meaning of each code. A rejection names its own code where it is defined, in `engine`. The
-//! rejections of a kind that carry more than a code and a text have a file here, which adds it to the problem.
+//! rejections of a kind that carry more than a code and a text are [explained](Explain) in the kind's slice.
 
 mod ask;
 mod body;
-mod carts;
-mod checkouts;
-mod drops;
-mod inventory;
-mod orders;
 pub(crate) mod pages;
-mod products;
 mod rejection;
 mod store;
 pub mod table;
@@ -30,7 +24,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub(crate) use self::body::{FieldErrorDoc, ProblemDoc, from_json as schema_of};
-pub use self::table::Code;
+pub use self::{rejection::Explain, table::Code};
 
 /// The maximum number of field errors in a problem. A body of 64 KiB can contain thousands.
 pub const FIELD_ERRORS_MAX: usize = 50;

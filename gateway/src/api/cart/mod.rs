@@ -1,6 +1,7 @@
 //! `/v1/carts`: shopping carts.
 
 mod expiry;
+mod problem;
 mod routes;
 #[cfg(test)]
 mod tests;

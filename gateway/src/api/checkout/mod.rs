@@ -2,6 +2,7 @@
 
 mod expiry;
 pub(super) mod input;
+mod problem;
 mod quote;
 mod routes;
 #[cfg(test)]

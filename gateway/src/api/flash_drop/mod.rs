@@ -1,6 +1,7 @@
 //! `/v1/drops`: flash sales.
 
 pub(super) mod input;
+mod problem;
 mod routes;
 mod series;
 #[cfg(test)]

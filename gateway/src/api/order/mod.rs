@@ -2,6 +2,7 @@
 
 mod access;
 mod input;
+mod problem;
 mod routes;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! `/v1/products`: the catalogue.
 
 pub(super) mod input;
+mod problem;
 mod routes;
 mod sku_index;
 mod sku_lookup;

@@ -1,5 +1,6 @@
 //! `/v1/inventory`: stock levels.
 
+mod problem;
 mod routes;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use engine::flash_drop::DropRejection;
 
-use super::{Problem, rejection::Explain};
+use crate::{Problem, problem::Explain};
 
 impl Explain for DropRejection {
     fn explain(self, problem: Problem) -> Problem {

@@ -2,7 +2,7 @@
 
 use engine::product::ProductRejection;
 
-use super::{Problem, rejection::Explain};
+use crate::{Problem, problem::Explain};
 
 impl Explain for ProductRejection {
     fn explain(self, problem: Problem) -> Problem {

@@ -2,7 +2,7 @@
 
 use engine::stock::{StockLevels, StockRejection};
 
-use super::{Problem, rejection::Explain};
+use crate::{Problem, problem::Explain};
 
 impl Explain for StockRejection {
     fn explain(self, problem: Problem) -> Problem {

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use engine::checkout::{CheckoutProblem, CheckoutRejection};
 
-use super::{Problem, rejection::Explain};
-use crate::wire::MoneyWire;
+use crate::{Problem, problem::Explain, wire::MoneyWire};
 
 /// The `Retry-After` when a part of the checkout did not respond in time.
 const UNAVAILABLE_WAIT: Duration = Duration::from_secs(5);

@@ -2,7 +2,7 @@
 
 use engine::cart::CartRejection;
 
-use super::{Problem, rejection::Explain};
+use crate::{Problem, problem::Explain};
 
 impl Explain for CartRejection {
     fn explain(self, problem: Problem) -> Problem {

@@ -2,8 +2,7 @@
 
 use engine::order::OrderRejection;
 
-use super::{Problem, rejection::Explain};
-use crate::wire::MoneyWire;
+use crate::{Problem, problem::Explain, wire::MoneyWire};
 
 impl Explain for OrderRejection {
     fn explain(self, problem: Problem) -> Problem {
