@@ -12,7 +12,7 @@ use std::{
 };
 
 use dashmap::DashMap;
-use engine::{aggregate::SnapshotError, effect::Effect, id::EntityKey, kinds::Entity, time::Timestamp};
+use engine::{effect::Effect, id::EntityKey, kinds::Entity, snapshot::SnapshotError, time::Timestamp};
 use parking_lot::Mutex;
 use persistence::snapshots::{Snapshot, SnapshotStoreError};
 use ractor::{ActorCell, ActorId};

@@ -3,9 +3,10 @@
 use std::{any::Any, sync::Arc};
 
 use engine::{
-    aggregate::{Aggregate, SnapshotError},
+    aggregate::Aggregate,
     effect::{EffectId, Outcome},
     kinds::Entity,
+    snapshot::SnapshotError,
 };
 use futures::{FutureExt, future::BoxFuture};
 use parking_lot::Mutex;

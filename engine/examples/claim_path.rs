@@ -7,12 +7,13 @@
 use std::time::{Duration, Instant};
 
 use engine::{
-    aggregate::{Aggregate, Context},
+    aggregate::{Aggregate, Context, Timers},
     flash_drop::{Audience, Buyer, Claim, ClaimState, DropCommand, DropEvent, FlashDrop, ItemTerms, Terms},
     id::{ClaimId, CommandId, DropId, Fingerprint, Sku, SubjectId, TenantId, digest128},
     money::Currency,
     processed_commands::ProcessedCommand,
     quantity::Quantity,
+    snapshot::Persist,
     time::Timestamp,
 };
 

@@ -5,16 +5,14 @@
 //! the reply only after the journal has accepted the events, and only then delivers the [effects](crate::effect) that
 //! they request. If the journal does not accept them, the runtime discards the entity's state and loads it again.
 
-use std::{cmp::Ordering, error::Error, fmt::Debug};
+use std::{error::Error, fmt::Debug};
 
 use minicbor::{Decode, Encode};
 use serde::Serialize;
 use strum::VariantNames;
-use wincode::{SchemaRead, SchemaWrite};
 
 use crate::{
     effect::{Effect, EffectId, Outcome},
-    fault_injection::is_encoding_broken,
     id::{CommandId, Fingerprint, digest128},
     processed_commands::PROCESSED_COMMANDS_KEPT_MS,
     time::Timestamp,
@@ -135,7 +133,7 @@ pub enum Answer<R> {
     Now(R),
     /// The command is a duplicate; this is the reply to its first copy.
     Duplicate(R),
-    /// Another entity has to answer first. The reply is the first result of [`Aggregate::deferred_reply`].
+    /// Another entity has to answer first. The reply is the first result of [`Saga::deferred_reply`].
     Deferred(DeferredReply),
 }
 
@@ -179,6 +177,10 @@ impl<E, R> Decision<E, R> {
 ///
 /// `State = fold(apply, events)`: every method except [`apply`](Aggregate::apply) only reads. Aggregates use no clock,
 /// no randomness and no I/O, so the same history always yields the same state.
+///
+/// What an aggregate does besides is in further traits: [`Timers`], [`Saga`] and
+/// [`Persist`](crate::snapshot::Persist). The [list of kinds](crate::for_each_kind) names those of the first two that
+/// an aggregate implements, and implements the others with their defaults.
 pub trait Aggregate: Default + Send + Sync + 'static {
     /// The commands of this aggregate. A read is a command without events.
     ///
@@ -192,8 +194,6 @@ pub trait Aggregate: Default + Send + Sync + 'static {
     type Reply: Codec + Clone + Debug + PartialEq + Send + Sync + 'static;
     /// The reason for a rejected command, with the values that the caller needs to correct it.
     type Rejection: Rejection + Codec + Clone + PartialEq + Send + Sync + 'static;
-    /// The state in the form that is written to a snapshot. Taking it is fast; encoding it may be slow.
-    type Frozen: Send + 'static;
 
     /// Decides a command. A duplicate yields the earlier reply and no events.
     fn decide(
@@ -202,16 +202,34 @@ pub trait Aggregate: Default + Send + Sync + 'static {
         context: &Context,
     ) -> Result<Decision<Self::Event, Self::Reply>, Self::Rejection>;
 
-    /// Returns the reply to a command that was accepted with [`Answer::Deferred`], or `None` while it is not known.
-    fn deferred_reply(&self, deferred: &DeferredReply, now: Timestamp) -> Option<Result<Self::Reply, Self::Rejection>> {
-        let _ = (deferred, now);
-        None
-    }
+    /// Applies an event to the state. Cannot fail: `decide` has checked everything, and the journal never changes.
+    fn apply(&mut self, event: &Self::Event);
 
+    /// Asserts what holds after every event, such as that units add up. For tests: it may take as long as a full count.
+    fn assert_invariants(&self) {}
+}
+
+/// What time alone changes. The defaults are those of an aggregate without timers.
+pub trait Timers: Aggregate {
     /// Returns the events that are due by `now` because of time alone. The number of events is bounded;
-    /// [`wake_at`](Aggregate::wake_at) tells whether more are due.
+    /// [`wake_at`](Timers::wake_at) tells whether more are due.
     fn on_wake(&self, now: Timestamp) -> Vec<Self::Event> {
         let _ = now;
+        Vec::new()
+    }
+
+    /// The next time at which [`on_wake`](Timers::on_wake) must be called. O(1).
+    fn wake_at(&self) -> Option<Timestamp> {
+        None
+    }
+}
+
+/// What an aggregate requests of other entities and external services. The defaults are those of an aggregate that
+/// requests nothing.
+pub trait Saga: Aggregate {
+    /// Returns the effects that `event` requests. The caller has just applied the event.
+    fn effects(&self, event: &Self::Event) -> Vec<Effect> {
+        let _ = event;
         Vec::new()
     }
 
@@ -221,121 +239,22 @@ pub trait Aggregate: Default + Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Applies an event to the state. Cannot fail: `decide` has checked everything, and the journal never changes.
-    fn apply(&mut self, event: &Self::Event);
-
-    /// The next time at which [`on_wake`](Aggregate::on_wake) must be called. O(1).
-    fn wake_at(&self) -> Option<Timestamp> {
-        None
-    }
-
-    /// Returns the effects that `event` requests. The caller has just applied the event.
-    fn effects(&self, event: &Self::Event) -> Vec<Effect> {
-        let _ = event;
-        Vec::new()
-    }
-
     /// Returns all requested effects without an outcome. An effect stays in this list until an outcome settles it, so
     /// that the runtime can deliver it again after a restart.
     fn outstanding(&self) -> Vec<Effect> {
         Vec::new()
     }
 
-    /// Whether [`outstanding`](Aggregate::outstanding) is not empty. O(1).
+    /// Whether [`outstanding`](Saga::outstanding) is not empty. O(1).
     fn has_outstanding(&self) -> bool {
         false
     }
 
-    /// The snapshot format that this version of the program writes. An aggregate whose format changes sets the next
-    /// number here and reads the older formats in [`upcast`](Aggregate::upcast).
-    const SNAPSHOT_FORMAT: u8 = FIRST_SNAPSHOT_FORMAT;
-
-    /// Takes the state for a snapshot, in well under 5 ms at any size of the state.
-    ///
-    /// An error means that there is no new snapshot: the caller keeps the previous one, and the entity stays in memory.
-    fn freeze(&self) -> Result<Self::Frozen, SnapshotError>;
-
-    /// Encodes a frozen state in the format [`SNAPSHOT_FORMAT`](Aggregate::SNAPSHOT_FORMAT). Runs concurrently with the
-    /// entity, which continues to process commands. An error has the same meaning as an error of
-    /// [`freeze`](Aggregate::freeze).
-    fn encode_frozen(frozen: &Self::Frozen) -> Result<Vec<u8>, SnapshotError>;
-
-    /// Decodes a snapshot in the format [`SNAPSHOT_FORMAT`](Aggregate::SNAPSHOT_FORMAT).
-    fn thaw(bytes: &[u8]) -> Result<Self, SnapshotError>;
-
-    /// Decodes a snapshot in an older format. The default is for aggregates that have had only one format.
-    fn upcast(format: u8, bytes: &[u8]) -> Result<Self, SnapshotError> {
-        let _ = bytes;
-        Err(SnapshotError(format!("this program does not read format {format} of this kind")))
+    /// Returns the reply to a command that was accepted with [`Answer::Deferred`], or `None` while it is not known.
+    fn deferred_reply(&self, deferred: &DeferredReply, now: Timestamp) -> Option<Result<Self::Reply, Self::Rejection>> {
+        let _ = (deferred, now);
+        None
     }
-
-    /// Freezes and encodes the state.
-    fn to_snapshot(&self) -> Result<Vec<u8>, SnapshotError> {
-        Self::encode_frozen(&self.freeze()?)
-    }
-
-    /// Decodes a snapshot in any format that this version of the program knows. After an error, the caller falls back
-    /// to an older snapshot and the journal.
-    fn from_snapshot(format: u8, bytes: &[u8]) -> Result<Self, SnapshotError> {
-        match format.cmp(&Self::SNAPSHOT_FORMAT) {
-            Ordering::Equal => Self::thaw(bytes),
-            Ordering::Less => Self::upcast(format, bytes),
-            Ordering::Greater => Err(SnapshotError(format!(
-                "format {format} is newer than {}, the newest that this program knows",
-                Self::SNAPSHOT_FORMAT
-            ))),
-        }
-    }
-}
-
-/// The snapshot format of an aggregate whose format has never changed.
-pub const FIRST_SNAPSHOT_FORMAT: u8 = 1;
-
-/// A snapshot could not be encoded or decoded.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct SnapshotError(pub String);
-
-/// The maximum size of one decoded collection in a snapshot, in bytes of memory. Bounds the allocation that a corrupted
-/// length can cause.
-pub const SNAPSHOT_COLLECTION_BYTES_MAX: usize = 4 << 30;
-/// The same maximum for a snapshot of at most [`SMALL_SNAPSHOT_BYTES_MAX`], which most snapshots are. No value takes
-/// more than about ten times its encoded size in memory.
-pub const SMALL_SNAPSHOT_COLLECTION_BYTES_MAX: usize = 64 << 20;
-/// The maximum size of a small snapshot, in bytes.
-pub const SMALL_SNAPSHOT_BYTES_MAX: usize = 1 << 20;
-
-/// bincode's wire format with the limit for large snapshots.
-pub type SnapshotConfig = wincode::config::Configuration<true, SNAPSHOT_COLLECTION_BYTES_MAX>;
-/// bincode's wire format with the limit for small snapshots.
-pub type SmallSnapshotConfig = wincode::config::Configuration<true, SMALL_SNAPSHOT_COLLECTION_BYTES_MAX>;
-
-/// Encodes a state in bincode's format.
-pub fn write_snapshot<T>(state: &T) -> Result<Vec<u8>, SnapshotError>
-where
-    T: SchemaWrite<SnapshotConfig, Src = T>,
-{
-    if is_encoding_broken() {
-        return Err(SnapshotError("encoding is made to fail".to_owned()));
-    }
-    wincode::config::serialize(state, SnapshotConfig::new()).map_err(|error| SnapshotError(error.to_string()))
-}
-
-/// Encodes a part of a state in the encoding of events.
-pub fn write_part<T: Encode<()>>(part: &T) -> Result<Vec<u8>, SnapshotError> {
-    minicbor::to_vec(part).map_err(|error| SnapshotError(error.to_string()))
-}
-
-/// Decodes the output of [`write_snapshot`]. Trailing bytes are an error.
-pub fn read_snapshot<T>(bytes: &[u8]) -> Result<T, SnapshotError>
-where
-    T: for<'b> SchemaRead<'b, SnapshotConfig, Dst = T> + for<'b> SchemaRead<'b, SmallSnapshotConfig, Dst = T>,
-{
-    let read = match bytes.len() <= SMALL_SNAPSHOT_BYTES_MAX {
-        true => wincode::config::deserialize_exact(bytes, SmallSnapshotConfig::new()),
-        false => wincode::config::deserialize_exact(bytes, SnapshotConfig::new()),
-    };
-    read.map_err(|error| SnapshotError(error.to_string()))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Effects: requests of an aggregate to other entities and external services, and their outcomes.
 //!
-//! An event requests effects ([`Aggregate::effects`]). The runtime delivers each
+//! An event requests effects ([`Saga::effects`](crate::aggregate::Saga::effects)). The runtime delivers each
 //! of them at least once and passes the [`Outcome`] back to
-//! [`Aggregate::on_outcome`]. A target recognises repeats by the effect's
+//! [`Saga::on_outcome`](crate::aggregate::Saga::on_outcome). A target recognises repeats by the effect's
 //! [command id](EffectId::command_id).
 
 use minicbor::{Decode, Encode};
@@ -47,7 +47,7 @@ pub struct Effect {
 
 /// Defines, for each kind, a request with the entity's id and a command, and an outcome with the entity's reply.
 macro_rules! define_requests {
-    (() $($number:literal, $variant:ident, $name:literal, $module:ident::$aggregate:ident, $ids:ident::$id:ident;)*) => {
+    (() $($number:literal, $variant:ident, $name:literal, $module:ident::$aggregate:ident, $ids:ident::$id:ident, $traits:tt;)*) => {
         /// What an effect requests. Commands go to entities of the same tenant only.
         #[derive(Debug, Clone)]
         pub enum Request {

@@ -4,15 +4,20 @@
 use std::fmt::{Debug, Display};
 
 use crate::{
-    aggregate::Aggregate,
+    aggregate::{Aggregate, Saga, Timers},
     effect::{Outcome, Request},
     id::{EntityKey, TenantId},
+    snapshot::Persist,
 };
 
 /// The list of kinds. Passes it to a macro, `for_each_kind!([callback] arguments)`, which receives the arguments in
 /// parentheses and then one line for each kind:
 ///
-/// `number, variant of Kind, "name in metrics and logs", aggregate, id;`
+/// `number, variant of Kind, "name in metrics and logs", aggregate, id, [traits];`
+///
+/// The traits are those of `timers` ([`Timers`](crate::aggregate::Timers)) and `saga` ([`Saga`](crate::aggregate::Saga))
+/// that the aggregate implements. The list implements the others with their defaults: stable Rust has no other way for
+/// an aggregate to have a trait of which its own folder says nothing.
 ///
 /// The numbers are stored in every journal and must never be reused. They count from 1 without gaps. The paths begin in
 /// this crate.
@@ -21,14 +26,14 @@ macro_rules! for_each_kind {
     ([$($callback:tt)+] $($argument:tt)*) => {
         $($callback)+! {
             ($($argument)*)
-            1, Stock, "inventory", stock::StockItem, id::Sku;
-            2, Drop, "drop", flash_drop::FlashDrop, id::DropId;
-            3, Cart, "cart", cart::Cart, id::CartId;
-            4, Checkout, "checkout", checkout::Checkout, id::CheckoutId;
-            5, Order, "order", order::Order, id::OrderId;
-            6, Payment, "payment", payment::Payment, id::PaymentId;
-            7, Product, "product", product::Product, id::ProductId;
-            8, OrderNumbers, "order_numbers", order_numbers::OrderNumbers, order_numbers::OrderNumbersId;
+            1, Stock, "inventory", stock::StockItem, id::Sku, [timers];
+            2, Drop, "drop", flash_drop::FlashDrop, id::DropId, [timers, saga];
+            3, Cart, "cart", cart::Cart, id::CartId, [];
+            4, Checkout, "checkout", checkout::Checkout, id::CheckoutId, [timers, saga];
+            5, Order, "order", order::Order, id::OrderId, [saga];
+            6, Payment, "payment", payment::Payment, id::PaymentId, [saga];
+            7, Product, "product", product::Product, id::ProductId, [saga];
+            8, OrderNumbers, "order_numbers", order_numbers::OrderNumbers, order_numbers::OrderNumbersId, [];
         }
     };
 }
@@ -40,7 +45,7 @@ macro_rules! with_kind {
     ($kind:expr, $alias:ident => $body:expr) => {
         $crate::for_each_kind!([$crate::with_kind] $kind, $alias, $body)
     };
-    (($kind:expr, $alias:ident, $body:expr) $($number:literal, $variant:ident, $name:literal, $module:ident::$aggregate:ident, $ids:ident::$id:ident;)*) => {
+    (($kind:expr, $alias:ident, $body:expr) $($number:literal, $variant:ident, $name:literal, $module:ident::$aggregate:ident, $ids:ident::$id:ident, $traits:tt;)*) => {
         match $kind {
             $($crate::kinds::Kind::$variant => {
                 type $alias = $crate::$module::$aggregate;
@@ -60,7 +65,7 @@ pub trait EntityId: Clone + Debug + Display + Send + Sync + 'static {
 }
 
 /// An aggregate of the list of kinds. The runtime runs any `Entity`; the list implements this trait.
-pub trait Entity: Aggregate {
+pub trait Entity: Aggregate + Timers + Saga + Persist {
     /// The number of the kind in entity keys.
     const KIND: Kind;
     /// The id of an entity of this kind.
@@ -73,8 +78,23 @@ pub trait Entity: Aggregate {
     fn outcome_of(answer: Result<Self::Reply, Self::Rejection>) -> Outcome;
 }
 
+/// Implements the traits that a line of the list does not name.
+macro_rules! implement_defaults {
+    ($aggregate:ty, []) => {
+        impl Timers for $aggregate {}
+        impl Saga for $aggregate {}
+    };
+    ($aggregate:ty, [timers]) => {
+        impl Saga for $aggregate {}
+    };
+    ($aggregate:ty, [saga]) => {
+        impl Timers for $aggregate {}
+    };
+    ($aggregate:ty, [timers, saga]) => {};
+}
+
 macro_rules! define_kinds {
-    (() $($number:literal, $variant:ident, $name:literal, $module:ident::$aggregate:ident, $ids:ident::$id:ident;)*) => {
+    (() $($number:literal, $variant:ident, $name:literal, $module:ident::$aggregate:ident, $ids:ident::$id:ident, $traits:tt;)*) => {
         /// The kinds of aggregates.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(u8)]
@@ -96,6 +116,8 @@ macro_rules! define_kinds {
         }
 
         $(
+            implement_defaults!(crate::$module::$aggregate, $traits);
+
             impl Entity for crate::$module::$aggregate {
                 const KIND: Kind = Kind::$variant;
                 type Id = crate::$ids::$id;

@@ -26,6 +26,7 @@ pub mod product;
 pub mod public_view;
 pub mod quantity;
 pub mod shards;
+pub mod snapshot;
 pub mod stock;
 #[cfg(test)]
 mod testing;

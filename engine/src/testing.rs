@@ -8,6 +8,7 @@ use crate::{
     aggregate::{Aggregate, Answer, Codec, Context, Decision, DeferredReply},
     effect::{Effect, EffectId, Outcome},
     id::{CommandId, Fingerprint},
+    kinds::Entity,
     time::Timestamp,
     view::View,
 };
@@ -16,7 +17,7 @@ use crate::{
 type Told<A> = Result<<A as Aggregate>::Reply, <A as Aggregate>::Rejection>;
 
 /// An aggregate, its journal, and the effects it has requested.
-pub(crate) struct History<A: Aggregate> {
+pub(crate) struct History<A: Entity> {
     pub(crate) state: A,
     pub(crate) events: Vec<A::Event>,
     pub(crate) now: Timestamp,
@@ -35,7 +36,7 @@ fn assert_travels<T: Codec + Debug>(message: &T) {
     assert_eq!(format!("{read:?}"), format!("{message:?}"), "a message reads as it was written");
 }
 
-impl<A: Aggregate> Default for History<A> {
+impl<A: Entity> Default for History<A> {
     fn default() -> Self {
         Self {
             state: A::default(),
@@ -49,7 +50,7 @@ impl<A: Aggregate> Default for History<A> {
     }
 }
 
-impl<A: Aggregate> History<A> {
+impl<A: Entity> History<A> {
     /// Applies an event that precedes the test.
     pub(crate) fn given(&mut self, event: A::Event) {
         self.happen(vec![event]);
@@ -187,6 +188,7 @@ impl<A: Aggregate> History<A> {
             "effects less settled ones = outstanding"
         );
         assert_eq!(self.state.has_outstanding(), !outstanding.is_empty(), "the flag knows what is outstanding");
+        self.state.assert_invariants();
 
         let written = self.state.to_snapshot().unwrap();
         let thawed = A::thaw(&written).unwrap();

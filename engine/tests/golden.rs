@@ -16,8 +16,8 @@
 //! sample, and write again. Old files are never deleted, because journals keep such events indefinitely, and nodes of
 //! the version before send such messages during an upgrade.
 //!
-//! **A changed snapshot**: increment the `SNAPSHOT_FORMAT` of its aggregate and read the older format in its `upcast`.
-//! Write again, which adds a file of the new format; the file of the older format stays.
+//! **A changed snapshot**: add a decoder of the format before to the `UPCASTERS` of its aggregate, which makes the current
+//! format the next number. Write again, which adds a file of the new format; the file of the older format stays.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -149,6 +149,12 @@ fn check<A: Sampled>() -> Vec<String> {
         assert!(A::from_snapshot(format, &snapshot).is_err(), "{kind} reads format {format}, which it never had");
     }
     let Files { mut samples, mut faults } = files;
+    for format in 1..A::SNAPSHOT_FORMAT {
+        let name = format!("{kind}.snapshot.{format}.hex");
+        if !folder().join(&name).exists() {
+            faults.push(format!("{name} is missing: nothing proves that the upcaster of format {format} works"));
+        }
+    }
     samples.insert(format!("{kind}.snapshot.{}.hex", A::SNAPSHOT_FORMAT), snapshot);
 
     for (name, bytes) in &samples {

@@ -5,7 +5,7 @@
 use std::{collections::HashMap, io::Read};
 
 use engine::{
-    aggregate::{Aggregate, Answer, Context, Decision},
+    aggregate::{Aggregate, Answer, Context, Decision, Saga},
     catalogue::{DuplicateSku, Exporter, Item, ProductRows, Reader},
     effect::Outcome,
     id::{CommandId, Fingerprint, TenantId},

@@ -2,13 +2,13 @@
 //! input results in an error, never in a panic.
 #![no_main]
 
-use engine::aggregate::Aggregate;
+use engine::kinds::Entity;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| fuzz::for_kind!(bytes, round_trip));
 
 /// Decodes events one after the other, as recovery does.
-fn round_trip<A: Aggregate>(bytes: &[u8]) {
+fn round_trip<A: Entity>(bytes: &[u8]) {
     let mut decoder = minicbor::Decoder::new(bytes);
     while decoder.position() < bytes.len() {
         let before = decoder.position();

@@ -2,12 +2,12 @@
 //! encodes to the same state that was decoded.
 #![no_main]
 
-use engine::aggregate::Aggregate;
+use engine::kinds::Entity;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| fuzz::for_kind!(bytes, round_trip));
 
-fn round_trip<A: Aggregate>(bytes: &[u8]) {
+fn round_trip<A: Entity>(bytes: &[u8]) {
     let Ok(state) = A::thaw(bytes) else { return };
     // Compared after one round trip: a text may have several encodings of which only one is written, and maps have no
     // order.

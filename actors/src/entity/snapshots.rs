@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use engine::{aggregate::SnapshotError, kinds::Entity};
+use engine::{kinds::Entity, snapshot::SnapshotError};
 use persistence::snapshots::{Snapshot, SnapshotAt};
 use ractor::ActorRef;
 use tokio::sync::oneshot;

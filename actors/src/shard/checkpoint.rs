@@ -31,7 +31,7 @@ use std::{
     time::Duration,
 };
 
-use engine::{aggregate::SnapshotError, id::EntityKey, time::Timestamp};
+use engine::{id::EntityKey, snapshot::SnapshotError, time::Timestamp};
 use futures::StreamExt;
 use persistence::snapshots::Checkpoint;
 use wincode::{SchemaRead, SchemaWrite};
@@ -111,8 +111,8 @@ impl CheckpointForm {
         }
         let body = |error: SnapshotError| CheckpointFault::Body(error.to_string());
         let form: Self = match stored.format {
-            0 => engine::aggregate::read_snapshot::<CheckpointForm0>(&stored.bytes).map_err(body)?.into(),
-            CHECKPOINT_FORMAT => engine::aggregate::read_snapshot(&stored.bytes).map_err(body)?,
+            0 => engine::snapshot::read_snapshot::<CheckpointForm0>(&stored.bytes).map_err(body)?.into(),
+            CHECKPOINT_FORMAT => engine::snapshot::read_snapshot(&stored.bytes).map_err(body)?,
             format => return Err(CheckpointFault::Format(format)),
         };
         if form.position != stored.position {
@@ -130,9 +130,9 @@ impl CheckpointForm {
         let position = self.position;
         let (format, bytes) = if self.uncovered.is_empty() {
             let Self { position, newest_ms, wakes, .. } = self;
-            (0, engine::aggregate::write_snapshot(&CheckpointForm0 { position, newest_ms, wakes })?)
+            (0, engine::snapshot::write_snapshot(&CheckpointForm0 { position, newest_ms, wakes })?)
         } else {
-            (CHECKPOINT_FORMAT, engine::aggregate::write_snapshot(&self)?)
+            (CHECKPOINT_FORMAT, engine::snapshot::write_snapshot(&self)?)
         };
         Ok(Checkpoint { position, rules: engine::RULES_VERSION, format, bytes: bytes.into() })
     }

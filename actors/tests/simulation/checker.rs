@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use actors::{AskError, CommandMeta};
 use engine::{
-    aggregate::{Aggregate, Context},
+    aggregate::{Aggregate, Context, Saga},
     flash_drop::{ClaimView, DropCommand, DropEvent, DropRejection, DropReply, DropView, FlashDrop},
     id::{CheckoutId, ClaimId, CommandId, EntityKey, Fingerprint, Sku},
     kinds::Kind,

@@ -15,6 +15,7 @@
 //! Invariants: at most one checkout locks the cart, all prices have one currency, and a checkout attempt that has ended
 //! never locks the cart again.
 
+mod aggregate;
 mod decide;
 mod fold;
 mod snapshot;
@@ -27,7 +28,7 @@ use std::{borrow::Cow, sync::Arc};
 use minicbor::{Decode, Encode};
 use strum::{IntoStaticStr, VariantNames};
 
-pub use self::{fold::Cart, snapshot::FrozenCart, view::CartSummary};
+pub use self::{fold::Cart, view::CartSummary};
 use crate::{
     aggregate::KeyReused,
     flash_drop::Buyer,

@@ -1,28 +1,20 @@
-//! The snapshot format of a cart and its implementation of [`Aggregate`].
+//! The snapshot format of a cart.
 
 use std::{collections::HashMap, sync::Arc};
 
 use minicbor::{Decode, Encode};
-use wincode::{SchemaRead, SchemaWrite};
 
 use super::{
-    Cart, CartCommand, CartEvent, CartLine, CartRejection, CartReply, CartSummary, CartView,
+    Cart, CartLine, CartSummary, CartView,
     fold::{Details, Ended, Grip},
 };
 use crate::{
-    aggregate::{Aggregate, Context, Decision, SnapshotError, read_snapshot, write_part, write_snapshot},
     id::CheckoutId,
     money::Currency,
     processed_commands::ProcessedCommand,
+    snapshot::{EncodedState, Persist, SnapshotError, read_snapshot, write_snapshot},
     time::Timestamp,
 };
-
-/// A frozen state of a cart.
-#[derive(Debug, SchemaRead, SchemaWrite)]
-pub struct FrozenCart {
-    /// The whole state in the encoding of events, because most of it comes from events.
-    state: Vec<u8>,
-}
 
 /// A cart whose lines are each written once, however many replies contain them.
 #[derive(Debug, Encode, Decode)]
@@ -79,26 +71,10 @@ impl Writing {
     }
 }
 
-impl Aggregate for Cart {
-    type Command = CartCommand;
-    type Event = CartEvent;
-    type Reply = CartReply;
-    type Rejection = CartRejection;
-    type Frozen = FrozenCart;
+impl Persist for Cart {
+    type Frozen = EncodedState;
 
-    fn decide(
-        &self,
-        command: &CartCommand,
-        context: &Context,
-    ) -> Result<Decision<CartEvent, CartReply>, CartRejection> {
-        self.decide_command(command, context)
-    }
-
-    fn apply(&mut self, event: &CartEvent) {
-        self.fold(event);
-    }
-
-    fn freeze(&self) -> Result<FrozenCart, SnapshotError> {
+    fn freeze(&self) -> Result<EncodedState, SnapshotError> {
         let mut writing = Writing::default();
         let lines = writing.places(&self.lines);
         let answers = self.answers.iter().map(|(processed, view)| AnswerForm {
@@ -119,16 +95,15 @@ impl Aggregate for Cart {
             answers,
             updated_at: self.updated_at(),
         };
-        Ok(FrozenCart { state: write_part(&form)? })
+        EncodedState::of(&form)
     }
 
-    fn encode_frozen(frozen: &FrozenCart) -> Result<Vec<u8>, SnapshotError> {
+    fn encode_frozen(frozen: &EncodedState) -> Result<Vec<u8>, SnapshotError> {
         write_snapshot(frozen)
     }
 
     fn thaw(bytes: &[u8]) -> Result<Self, SnapshotError> {
-        let frozen: FrozenCart = read_snapshot(bytes)?;
-        let form: Form = minicbor::decode(&frozen.state).map_err(|error| SnapshotError(error.to_string()))?;
+        let form: Form = read_snapshot::<EncodedState>(bytes)?.decode()?;
         let written: Vec<Arc<CartLine>> = form.written.into_iter().map(Arc::new).collect();
         let read = |places: &[u32]| -> Result<Vec<Arc<CartLine>>, SnapshotError> {
             let line = |place: &u32| written.get(*place as usize).cloned();

@@ -24,6 +24,7 @@
 //! not exist afterwards, and the client can try again under the same id, which is a new attempt. After that, a problem
 //! makes the checkout *fail* permanently.
 
+mod aggregate;
 mod answer;
 mod compensation;
 mod decide;
@@ -36,7 +37,6 @@ mod phase;
 mod preparing;
 mod problem;
 mod selling;
-mod snapshot;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -50,7 +50,6 @@ pub use self::{
     event::CheckoutEvent,
     fold::Checkout,
     problem::CheckoutProblem,
-    snapshot::FrozenCheckout,
     view::{CheckoutStatus, CheckoutSummary},
 };
 pub use crate::pricing::{PriceTerms as CheckoutTerms, Totals};

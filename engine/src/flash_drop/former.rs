@@ -7,20 +7,17 @@ use super::{
     snapshot::{AnswerForm, DetailsForm, DropRead, Head, ItemAnswerForm, ItemForm, PendingForm, PhaseForm},
 };
 use crate::{
-    aggregate::{SnapshotError, read_snapshot},
     id::{ClaimId, CommandId, DropId, EmailHash, Fingerprint, ProductId, SubjectId},
     money::Currency,
     processed_commands::ProcessedCommand,
     quantity::Quantity,
+    snapshot::{SnapshotError, read_snapshot},
     time::Timestamp,
 };
 
-/// Decodes a snapshot in a format older than the current one.
-pub(super) fn read(format: u8, bytes: &[u8]) -> Result<DropRead, SnapshotError> {
-    match format {
-        1 => read_snapshot::<Drop1>(bytes).map(Drop1::upcast),
-        _ => Err(SnapshotError(format!("there is no format {format} of drops"))),
-    }
+/// Decodes a snapshot in format 1.
+pub(super) fn read_format_1(bytes: &[u8]) -> Result<DropRead, SnapshotError> {
+    read_snapshot::<Drop1>(bytes).map(Drop1::upcast)
 }
 
 /// Format 1, which had no networks.

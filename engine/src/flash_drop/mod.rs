@@ -15,6 +15,7 @@
 //! - Stock items receive totals that only grow, for allocations and for [settlements](Totals). A duplicate or delayed
 //!   message therefore changes nothing.
 
+mod aggregate;
 mod answer;
 mod claim;
 mod command;

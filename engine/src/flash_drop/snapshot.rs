@@ -1,25 +1,21 @@
-//! The snapshot format of a drop and its implementation of [`Aggregate`].
+//! The snapshot format of a drop.
 
 use std::sync::Arc;
 
 use wincode::{SchemaRead, SchemaWrite};
 
 use super::{
-    Claim, DropCommand, DropEvent, DropRejection, DropReply, DropState, DropView, FlashDrop, ItemView, Terms, Totals,
-    former,
+    Claim, DropState, DropView, FlashDrop, ItemView, Terms, Totals, former,
     settle::Settlement,
     state::{Details, Item, Pending, Refused},
     view::{ItemOffer, Listing, Phase},
 };
 use crate::{
-    aggregate::{
-        Aggregate, Context, Decision, DeferredReply, SnapshotError, read_snapshot, write_part, write_snapshot,
-    },
-    effect::{Effect, EffectId, Outcome},
     id::{CommandId, DropId, Sku, TenantId},
     money::Money,
     paged_list::PagedList,
     processed_commands::{ProcessedCommand, ProcessedCommands},
+    snapshot::{Persist, SnapshotError, Upcaster, read_part, read_snapshot, write_part, write_snapshot},
     time::Timestamp,
 };
 
@@ -125,54 +121,9 @@ pub(super) struct DropRead {
     pub(super) claims: Vec<Vec<Claim>>,
 }
 
-impl Aggregate for FlashDrop {
-    type Command = DropCommand;
-    type Event = DropEvent;
-    type Reply = DropReply;
-    type Rejection = DropRejection;
+impl Persist for FlashDrop {
     type Frozen = FrozenDrop;
-    /// Format 1 had no networks.
-    const SNAPSHOT_FORMAT: u8 = 2;
-
-    fn decide(
-        &self,
-        command: &DropCommand,
-        context: &Context,
-    ) -> Result<Decision<DropEvent, DropReply>, DropRejection> {
-        self.decide_command(command, context)
-    }
-
-    fn deferred_reply(&self, deferred: &DeferredReply, now: Timestamp) -> Option<Result<DropReply, DropRejection>> {
-        self.answer(deferred, now)
-    }
-
-    fn on_wake(&self, now: Timestamp) -> Vec<DropEvent> {
-        self.on_time(now)
-    }
-
-    fn on_outcome(&self, effect: EffectId, outcome: &Outcome, now: Timestamp) -> Vec<DropEvent> {
-        self.on_inventory(effect, outcome, now)
-    }
-
-    fn apply(&mut self, event: &DropEvent) {
-        self.fold(event);
-    }
-
-    fn wake_at(&self) -> Option<Timestamp> {
-        self.next_wake()
-    }
-
-    fn effects(&self, event: &DropEvent) -> Vec<Effect> {
-        self.effects_of(event)
-    }
-
-    fn outstanding(&self) -> Vec<Effect> {
-        self.outstanding_effects()
-    }
-
-    fn has_outstanding(&self) -> bool {
-        self.is_anything_outstanding()
-    }
+    const UPCASTERS: &'static [Upcaster<Self>] = &[|bytes| former::read_format_1(bytes)?.into_drop()];
 
     fn freeze(&self) -> Result<FrozenDrop, SnapshotError> {
         let head = Head {
@@ -196,10 +147,6 @@ impl Aggregate for FlashDrop {
 
     fn thaw(bytes: &[u8]) -> Result<Self, SnapshotError> {
         read_snapshot::<DropRead>(bytes)?.into_drop()
-    }
-
-    fn upcast(format: u8, bytes: &[u8]) -> Result<Self, SnapshotError> {
-        former::read(format, bytes)?.into_drop()
     }
 }
 
@@ -289,8 +236,7 @@ impl PendingForm {
     }
 
     fn into_pending(self) -> Result<Pending, SnapshotError> {
-        let edit = self.edit.map(|bytes| minicbor::decode(&bytes)).transpose();
-        let edit = edit.map_err(|error: minicbor::decode::Error| SnapshotError(error.to_string()))?;
+        let edit = self.edit.map(|bytes| read_part(&bytes)).transpose()?;
         Ok(Pending { processed: self.processed, edit, units: self.units, came_at: self.came_at })
     }
 }

@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::{
-    aggregate::{Aggregate, Answer, Context, Decision, KeyReused},
+    aggregate::{Aggregate, Answer, Context, Decision, KeyReused, Saga, Timers},
     effect::{Effect, Outcome, Request},
     id::{ClaimId, CommandId, EmailHash, Fingerprint, OrderId, SubjectId, TenantId},
+    snapshot::Persist,
     stock::{StockLevels, StockRejection, StockReply},
 };
 

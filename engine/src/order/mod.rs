@@ -12,6 +12,7 @@
 //! any more. Returned units are passed to the stock as totals that only grow, so that each unit is restocked at most
 //! once. The buyer's personal data is in `contacts`; an order contains ids only.
 
+mod aggregate;
 mod decide;
 mod event;
 mod fold;

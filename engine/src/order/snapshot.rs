@@ -1,21 +1,17 @@
-//! Snapshots of an order, and its implementation of [`Aggregate`].
+//! Snapshots of an order.
 
 use minicbor::{Decode, Encode};
 use wincode::{SchemaRead, SchemaWrite};
 
 use super::{
-    Change, Details, LineRefund, Order, OrderCommand, OrderEvent, OrderRejection, OrderReply, Status,
+    Change, Details, LineRefund, Order, Status,
     fold::{Pending, Restock, Then},
     notice::Notices,
 };
 use crate::{
-    aggregate::{
-        Aggregate, Context, Decision, DeferredReply, SnapshotError, read_snapshot, write_part, write_snapshot,
-    },
-    effect::{Effect, EffectId, Outcome},
     id::{CommandId, RefundId, Sku},
     processed_commands::{ProcessedCommand, ProcessedCommands},
-    time::Timestamp,
+    snapshot::{Persist, SnapshotError, read_snapshot, write_part, write_snapshot},
 };
 
 /// A copy of an order's state at one version, for a snapshot.
@@ -70,44 +66,8 @@ impl Order {
     }
 }
 
-impl Aggregate for Order {
-    type Command = OrderCommand;
-    type Event = OrderEvent;
-    type Reply = OrderReply;
-    type Rejection = OrderRejection;
+impl Persist for Order {
     type Frozen = FrozenOrder;
-
-    fn decide(
-        &self,
-        command: &OrderCommand,
-        context: &Context,
-    ) -> Result<Decision<OrderEvent, OrderReply>, OrderRejection> {
-        self.decide_command(command, context)
-    }
-
-    fn deferred_reply(&self, deferred: &DeferredReply, _now: Timestamp) -> Option<Result<OrderReply, OrderRejection>> {
-        self.answer(deferred.command_id)
-    }
-
-    fn on_outcome(&self, effect: EffectId, outcome: &Outcome, now: Timestamp) -> Vec<OrderEvent> {
-        self.answered(effect, outcome, now)
-    }
-
-    fn apply(&mut self, event: &OrderEvent) {
-        self.fold(event);
-    }
-
-    fn effects(&self, event: &OrderEvent) -> Vec<Effect> {
-        self.effects_of(event)
-    }
-
-    fn outstanding(&self) -> Vec<Effect> {
-        self.outstanding_effects()
-    }
-
-    fn has_outstanding(&self) -> bool {
-        self.mail_open || self.pending.is_some() || self.restocks_open > 0 || !self.notices.is_empty()
-    }
 
     fn freeze(&self) -> Result<FrozenOrder, SnapshotError> {
         let restock = |restock: &Restock| (restock.sku.to_string(), restock.total, restock.booked);

@@ -472,7 +472,7 @@ proptest! {
 
 #[test]
 fn time_alone_changes_nothing() {
-    use crate::aggregate::Aggregate;
+    use crate::aggregate::Timers;
     let order = given_paid();
     assert_eq!(order.state.wake_at(), None);
     assert!(order.state.on_wake(Timestamp(u64::MAX)).is_empty());

@@ -6,11 +6,12 @@ use wincode::{SchemaRead, SchemaWrite};
 
 use super::{ORDERS_REMEMBERED_MAX, OrderNumbersCommand, OrderNumbersEvent, OrderNumbersRejection, OrderNumbersReply};
 use crate::{
-    aggregate::{Aggregate, Context, Decision, SnapshotError, read_snapshot, write_snapshot},
+    aggregate::{Aggregate, Context, Decision},
     id::OrderId,
     order::number::NUMBER_MAX,
     processed_commands::PROCESSED_COMMANDS_KEPT_MS,
     shards::ShardedMap,
+    snapshot::{Persist, SnapshotError, read_snapshot, write_snapshot},
     time::Timestamp,
 };
 
@@ -81,7 +82,6 @@ impl Aggregate for OrderNumbers {
     type Event = OrderNumbersEvent;
     type Reply = OrderNumbersReply;
     type Rejection = OrderNumbersRejection;
-    type Frozen = FrozenOrderNumbers;
 
     fn decide(
         &self,
@@ -106,6 +106,10 @@ impl Aggregate for OrderNumbers {
         self.remember(Remembered { order, number, at });
         self.forget(at);
     }
+}
+
+impl Persist for OrderNumbers {
+    type Frozen = FrozenOrderNumbers;
 
     fn freeze(&self) -> Result<FrozenOrderNumbers, SnapshotError> {
         Ok(FrozenOrderNumbers { given: self.given, pages: self.pages.clone() })

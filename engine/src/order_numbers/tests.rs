@@ -8,6 +8,7 @@ use crate::{
     id::{CommandId, Fingerprint, OrderId, TenantId},
     order::number::NUMBER_MAX,
     processed_commands::PROCESSED_COMMANDS_KEPT_MS,
+    snapshot::Persist,
     testing::History,
     time::Timestamp,
 };

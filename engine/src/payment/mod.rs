@@ -10,6 +10,7 @@
 //! open until its outcome is definite. A `Void` that arrives meanwhile waits for that outcome. A payment contains no
 //! personal data: the token is the provider's reference to a payment method.
 
+mod aggregate;
 mod decide;
 mod fold;
 mod provider;

@@ -1,18 +1,14 @@
-//! Snapshots of a payment, and its implementation of [`Aggregate`].
+//! Snapshots of a payment.
 
 use wincode::{SchemaRead, SchemaWrite};
 
 use super::{
-    Payment, PaymentCommand, PaymentEvent, PaymentRejection, PaymentReply, PaymentState,
+    Payment, PaymentState,
     fold::{Capture, Confirm, Line, Refund},
 };
 use crate::{
-    aggregate::{
-        Aggregate, Context, Decision, DeferredReply, SnapshotError, read_snapshot, write_part, write_snapshot,
-    },
-    effect::{Effect, EffectId, Outcome},
     id::CommandId,
-    time::Timestamp,
+    snapshot::{Persist, SnapshotError, read_part, read_snapshot, write_part, write_snapshot},
 };
 
 /// A copy of a payment's state at one version, for a snapshot.
@@ -30,51 +26,8 @@ pub struct FrozenPayment {
     refunds: Vec<Refund>,
 }
 
-impl Aggregate for Payment {
-    type Command = PaymentCommand;
-    type Event = PaymentEvent;
-    type Reply = PaymentReply;
-    type Rejection = PaymentRejection;
+impl Persist for Payment {
     type Frozen = FrozenPayment;
-
-    fn decide(
-        &self,
-        command: &PaymentCommand,
-        context: &Context,
-    ) -> Result<Decision<PaymentEvent, PaymentReply>, PaymentRejection> {
-        self.decide_command(command, context)
-    }
-
-    fn deferred_reply(
-        &self,
-        deferred: &DeferredReply,
-        _now: Timestamp,
-    ) -> Option<Result<PaymentReply, PaymentRejection>> {
-        self.answer(deferred.command_id)
-    }
-
-    fn on_outcome(&self, effect: EffectId, outcome: &Outcome, now: Timestamp) -> Vec<PaymentEvent> {
-        match outcome {
-            Outcome::Provider(answer) => self.answered(effect, answer, now),
-            _ => Vec::new(),
-        }
-    }
-
-    fn apply(&mut self, event: &PaymentEvent) {
-        self.fold(event);
-    }
-
-    fn effects(&self, event: &PaymentEvent) -> Vec<Effect> {
-        self.effects_of(event)
-    }
-
-    fn outstanding(&self) -> Vec<Effect> {
-        self.outstanding_effects()
-    }
-
-    fn has_outstanding(&self) -> bool {
-        self.open.is_some() || self.refunds_open > 0
-    }
 
     fn freeze(&self) -> Result<FrozenPayment, SnapshotError> {
         Ok(FrozenPayment {
@@ -96,9 +49,8 @@ impl Aggregate for Payment {
 
     fn thaw(bytes: &[u8]) -> Result<Self, SnapshotError> {
         let frozen: FrozenPayment = read_snapshot(bytes)?;
-        let details = frozen.details.map(|bytes| minicbor::decode(&bytes)).transpose();
         let mut payment = Payment {
-            details: details.map_err(|error| SnapshotError(error.to_string()))?,
+            details: frozen.details.map(|bytes| read_part(&bytes)).transpose()?,
             state: frozen.state,
             open: frozen.open,
             generation: frozen.generation,

@@ -7,19 +7,16 @@ use super::{
     snapshot::{DetailsForm, GripForm, PendingForm, ProductForm, VariantForm},
 };
 use crate::{
-    aggregate::{SnapshotError, read_snapshot},
     id::{CommandId, ProductId},
     money::Currency,
     processed_commands::ProcessedCommand,
+    snapshot::{SnapshotError, read_snapshot},
     time::Timestamp,
 };
 
-/// Reads a snapshot of a format before the current one.
-pub(super) fn read(format: u8, bytes: &[u8]) -> Result<ProductForm, SnapshotError> {
-    match format {
-        1 => read_snapshot::<Product1>(bytes).map(Product1::upcast),
-        _ => Err(SnapshotError(format!("there is no format {format} of products"))),
-    }
+/// Decodes a snapshot in format 1.
+pub(super) fn read_format_1(bytes: &[u8]) -> Result<ProductForm, SnapshotError> {
+    read_snapshot::<Product1>(bytes).map(Product1::upcast)
 }
 
 /// Format 1, whose images had no variants.

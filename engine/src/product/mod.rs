@@ -10,6 +10,7 @@
 //!      └── SkuAdopted … ── SkuRefused ──▶ Refused                (SKUs already received are disowned)
 //! ```
 
+mod aggregate;
 mod decide;
 mod details;
 mod fold;

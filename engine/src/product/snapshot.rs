@@ -1,25 +1,20 @@
-//! Snapshots of a product, and its implementation of [`Aggregate`].
+//! Snapshots of a product.
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use minicbor::Decode;
 use wincode::{SchemaRead, SchemaWrite};
 
 use super::{
-    Handle, Image, ImportedVariant, Product, ProductCommand, ProductEvent, ProductFields, ProductRejection,
-    ProductReply, SafeHtml, Status, Variant,
+    Handle, Image, ImportedVariant, Product, ProductFields, SafeHtml, Status, Variant,
     details::Details,
     fold::{Grip, Left, Pending, RefusedSku, Stage},
     former,
 };
 use crate::{
-    aggregate::{
-        Aggregate, Context, Decision, DeferredReply, SnapshotError, read_snapshot, write_part, write_snapshot,
-    },
-    effect::{Effect, EffectId, Outcome},
     id::{CommandId, ProductId, Sku, TenantId, VariantId},
     money::Currency,
     processed_commands::{ProcessedCommand, ProcessedCommands},
+    snapshot::{Persist, SnapshotError, Upcaster, read_part, read_snapshot, write_part, write_snapshot},
     time::Timestamp,
 };
 
@@ -104,45 +99,9 @@ pub(super) struct PendingForm {
     pub(super) unanswered: u64,
 }
 
-impl Aggregate for Product {
-    const SNAPSHOT_FORMAT: u8 = 2;
-    type Command = ProductCommand;
-    type Event = ProductEvent;
-    type Reply = ProductReply;
-    type Rejection = ProductRejection;
+impl Persist for Product {
     type Frozen = FrozenProduct;
-
-    fn decide(
-        &self,
-        command: &ProductCommand,
-        context: &Context,
-    ) -> Result<Decision<ProductEvent, ProductReply>, ProductRejection> {
-        self.decide_command(command, context)
-    }
-
-    fn deferred_reply(&self, deferred: &DeferredReply, _: Timestamp) -> Option<Result<ProductReply, ProductRejection>> {
-        self.answer(deferred)
-    }
-
-    fn on_outcome(&self, effect: EffectId, outcome: &Outcome, _: Timestamp) -> Vec<ProductEvent> {
-        self.on_inventory(effect, outcome)
-    }
-
-    fn apply(&mut self, event: &ProductEvent) {
-        self.fold(event);
-    }
-
-    fn effects(&self, event: &ProductEvent) -> Vec<Effect> {
-        self.effects_of(event)
-    }
-
-    fn outstanding(&self) -> Vec<Effect> {
-        self.outstanding_effects()
-    }
-
-    fn has_outstanding(&self) -> bool {
-        !self.open.is_empty()
-    }
+    const UPCASTERS: &'static [Upcaster<Self>] = &[|bytes| former::read_format_1(bytes)?.into_product()];
 
     fn freeze(&self) -> Result<FrozenProduct, SnapshotError> {
         Ok(FrozenProduct {
@@ -188,10 +147,6 @@ impl Aggregate for Product {
     fn thaw(bytes: &[u8]) -> Result<Self, SnapshotError> {
         read_snapshot::<ProductForm>(bytes)?.into_product()
     }
-
-    fn upcast(format: u8, bytes: &[u8]) -> Result<Self, SnapshotError> {
-        former::read(format, bytes)?.into_product()
-    }
 }
 
 impl ProductForm {
@@ -233,10 +188,6 @@ fn damaged(error: impl ToString) -> SnapshotError {
 
 fn read_sku(text: &str) -> Result<Sku, SnapshotError> {
     Sku::new(text).map_err(damaged)
-}
-
-fn from_cbor<T: for<'b> Decode<'b, ()>>(bytes: &[u8]) -> Result<T, SnapshotError> {
-    minicbor::decode(bytes).map_err(damaged)
 }
 
 impl DetailsForm {
@@ -337,8 +288,8 @@ impl PendingForm {
 
     fn into_pending(self) -> Result<Pending, SnapshotError> {
         Ok(Pending {
-            creation: self.creation.map(|bytes| from_cbor(&bytes)).transpose()?,
-            change: from_cbor(&self.change)?,
+            creation: self.creation.map(|bytes| read_part(&bytes)).transpose()?,
+            change: read_part(&self.change)?,
             imported: self.imported,
             processed: self.processed,
             first_slot: self.first_slot,

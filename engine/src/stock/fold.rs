@@ -9,10 +9,11 @@ use super::{
     StockSummary, UNSOLD_KNOWN_MAX, memory::Newest,
 };
 use crate::{
-    aggregate::{Aggregate, Context, Decision, SnapshotError, read_snapshot, write_snapshot},
+    aggregate::{Aggregate, Context, Decision, Timers},
     flash_drop::Totals,
     id::{DropId, HoldId, OrderId, ProductId, VariantId},
     processed_commands::{PROCESSED_COMMANDS_KEPT_MS, ProcessedCommand, ProcessedCommands},
+    snapshot::{Persist, SnapshotError, read_snapshot, write_snapshot},
     time::Timestamp,
 };
 
@@ -171,7 +172,6 @@ impl Aggregate for StockItem {
     type Event = StockEvent;
     type Reply = StockReply;
     type Rejection = StockRejection;
-    type Frozen = FrozenStock;
 
     fn decide(
         &self,
@@ -179,10 +179,6 @@ impl Aggregate for StockItem {
         context: &Context,
     ) -> Result<Decision<StockEvent, StockReply>, StockRejection> {
         self.decide_command(command, context)
-    }
-
-    fn on_wake(&self, now: Timestamp) -> Vec<StockEvent> {
-        self.expired(now)
     }
 
     fn apply(&mut self, event: &StockEvent) {
@@ -238,9 +234,23 @@ impl Aggregate for StockItem {
         self.assert_balanced_cheaply();
     }
 
+    fn assert_invariants(&self) {
+        self.assert_balanced();
+    }
+}
+
+impl Timers for StockItem {
+    fn on_wake(&self, now: Timestamp) -> Vec<StockEvent> {
+        self.expired(now)
+    }
+
     fn wake_at(&self) -> Option<Timestamp> {
         self.expiries.first().map(|&(until, _)| until)
     }
+}
+
+impl Persist for StockItem {
+    type Frozen = FrozenStock;
 
     fn freeze(&self) -> Result<FrozenStock, SnapshotError> {
         Ok(FrozenStock {

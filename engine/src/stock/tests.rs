@@ -4,8 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    aggregate::{Aggregate, Answer, Context},
+    aggregate::{Aggregate, Answer, Context, Timers},
     id::{CommandId, Fingerprint},
+    snapshot::Persist,
 };
 
 mod bounds;

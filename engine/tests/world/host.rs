@@ -1,15 +1,11 @@
 //! An entity, with the state that the runtime keeps for it.
 
-use std::{any::Any, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use engine::{
     aggregate::{Answer, Context, DeferredReply},
     effect::{Effect, EffectId, Outcome, Request},
-    flash_drop::FlashDrop,
     kinds::{Entity, Kind},
-    order::Order,
-    payment::Payment,
-    stock::StockItem,
     time::Timestamp,
     with_kind,
 };
@@ -42,19 +38,6 @@ pub(super) trait Host {
 /// Creates an entity of this kind in its initial state.
 pub(super) fn host(kind: Kind) -> Box<dyn Host> {
     with_kind!(kind, A => Box::<Hosted<A>>::default())
-}
-
-/// Asserts the invariants of the aggregates that count units or money.
-fn assert_balanced(state: &dyn Any) {
-    if let Some(stock) = state.downcast_ref::<StockItem>() {
-        stock.assert_balanced();
-    } else if let Some(drop) = state.downcast_ref::<FlashDrop>() {
-        drop.assert_balanced();
-    } else if let Some(order) = state.downcast_ref::<Order>() {
-        order.assert_balanced();
-    } else if let Some(payment) = state.downcast_ref::<Payment>() {
-        payment.assert_balanced();
-    }
 }
 
 struct Hosted<A: Entity> {
@@ -92,7 +75,7 @@ impl<A: Entity> Hosted<A> {
                 step.effects.push(effect);
             }
         }
-        assert_balanced(&self.live);
+        self.live.assert_invariants();
         let named = |effects: Vec<Effect>| -> BTreeMap<u64, String> {
             effects.into_iter().map(|effect| (effect.id.slot, format!("{effect:?}"))).collect()
         };

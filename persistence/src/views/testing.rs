@@ -3,9 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 use engine::{
-    aggregate::{Aggregate, Answer, Context, DeferredReply},
+    aggregate::{Answer, Context, DeferredReply},
     effect::{Effect, Outcome},
     id::{CommandId, EntityKey, Fingerprint},
+    kinds::Entity,
     time::Timestamp,
 };
 use minicbor::Encode;
@@ -87,13 +88,13 @@ impl World {
 }
 
 /// An aggregate whose events are appended to a journal.
-pub(super) struct Actor<A: Aggregate> {
+pub(super) struct Actor<A: Entity> {
     pub(super) key: EntityKey,
     pub(super) state: A,
     commands: u128,
 }
 
-impl<A: Aggregate> Actor<A> {
+impl<A: Entity> Actor<A> {
     pub(super) fn new(key: EntityKey) -> Self {
         Self { key, state: A::default(), commands: 0 }
     }

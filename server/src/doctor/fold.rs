@@ -1,7 +1,7 @@
 //! Rebuilds an entity from its journal entries.
 
 use engine::{
-    aggregate::Aggregate,
+    aggregate::{Aggregate, Answer, Context, Saga, Timers},
     flash_drop::{DropCommand, DropReply, DropView, FlashDrop, Totals},
     id::{CommandId, DropId, EntityKey, Fingerprint},
     kinds::Entity,
@@ -78,7 +78,7 @@ impl<A: Entity> Folding for Fold<A> {
             return StockFigures::StockItem { levels: inventory.levels(), drops: self.drops.clone() };
         }
         let Some(drop) = state.downcast_ref::<FlashDrop>() else { return StockFigures::Nothing };
-        let context = engine::aggregate::Context {
+        let context = Context {
             now,
             command_id: CommandId(0),
             former_ids: Vec::new(),
@@ -87,9 +87,7 @@ impl<A: Entity> Folding for Fold<A> {
         };
         // A drop whose creation was refused has no view and no stock.
         let Ok(decision) = drop.decide(&DropCommand::View, &context) else { return StockFigures::Nothing };
-        let engine::aggregate::Answer::Now(DropReply::Drop(view)) = decision.answer else {
-            return StockFigures::Nothing;
-        };
+        let Answer::Now(DropReply::Drop(view)) = decision.answer else { return StockFigures::Nothing };
         // A settlement that is due soon counts as outstanding.
         let soon = now.plus_ms(2 * engine::flash_drop::SETTLE_GATHER_MS);
         let settled = !drop.has_outstanding() && drop.wake_at().is_none_or(|wake| wake > soon);

@@ -7,6 +7,7 @@ use engine::{
     money::Currency,
     processed_commands::ProcessedCommand,
     quantity::Quantity,
+    snapshot::Persist,
     stock::{StockEvent, StockItem},
     time::Timestamp,
 };

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    aggregate::{Aggregate, Answer, Context},
+    aggregate::{Aggregate, Answer, Context, Saga},
     effect::{Outcome, Request},
     id::{CommandId, Fingerprint, TenantId},
     money::AMOUNT_MAX,

@@ -6,7 +6,7 @@ mod rules;
 
 use super::*;
 use crate::{
-    aggregate::Aggregate,
+    aggregate::{Aggregate, Saga, Timers},
     cart::{CartLine, CartReply, CartView},
     effect::{Effect, Outcome, Request},
     flash_drop::{Audience, ClaimLock, ClaimState, ClaimView, DropReply, DropState, DropView, Terms},

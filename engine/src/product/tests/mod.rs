@@ -11,10 +11,11 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::{
-    aggregate::{Aggregate, Answer, Context, DeferredReply},
+    aggregate::{Aggregate, Answer, Context, DeferredReply, Saga},
     effect::{Effect, EffectId, Outcome, Request},
     id::{CommandId, Fingerprint},
     processed_commands::PROCESSED_COMMANDS_KEPT_MS,
+    snapshot::Persist,
     stock::{StockCommand, StockRejection, StockReply},
     time::Timestamp,
 };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use actors::{AskError, CommandMeta};
 use engine::{
-    aggregate::{Aggregate, Answer, Context},
+    aggregate::{Aggregate, Answer, Context, Saga},
     effect::{Outcome, Request},
     id::{CommandId, Fingerprint, ProductId},
     product::{
