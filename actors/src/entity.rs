@@ -21,7 +21,7 @@ use std::sync::{
 use bytes::Bytes;
 use engine::{
     aggregate::{Answer, Context, Decision, DeferredReply},
-    effect::Effect,
+    effect::{Effect, EffectId, Outcome},
     fault_injection::{Rule, is_broken, panic_if_due},
     id::EntityKey,
     kinds::Entity,
@@ -168,10 +168,7 @@ impl<A: Entity> Actor for EntityActor<A> {
             }
             Message::Outcome(effect, outcome, _permit) => {
                 panic_if_due();
-                let events = state.aggregate.on_outcome(effect, &outcome, state.leader.now());
-                if !events.is_empty() {
-                    state.propose(events, effect.command_id(&state.key).0, 0, Vec::new());
-                }
+                state.receive_outcome(effect, *outcome);
             }
             Message::Freeze(reply, permit) => state.freeze(reply, permit),
             Message::Passivate(permit) => state.passivate(&myself, permit).await,
@@ -182,6 +179,19 @@ impl<A: Entity> Actor for EntityActor<A> {
 }
 
 impl<A: Entity> EntityState<A> {
+    /// Proposes the events that follow from the outcome of an effect.
+    fn receive_outcome(&mut self, effect: EffectId, outcome: Outcome) {
+        match self.aggregate.receive_outcome(effect, outcome, self.leader.now()) {
+            Ok(events) if events.is_empty() => {}
+            Ok(events) => self.propose(events, effect.command_id(&self.key).0, 0, Vec::new()),
+            // The effect stays outstanding, as after an unknown outcome.
+            Err(mismatch) => {
+                debug_assert!(false, "{}: {mismatch}", self.key);
+                tracing::error!(key = %self.key, %mismatch, "the outcome of an effect is ignored");
+            }
+        }
+    }
+
     fn context(&self, meta: &CommandMeta) -> Context {
         Context {
             now: self.leader.now(),

@@ -12,7 +12,7 @@ use serde::Serialize;
 use strum::VariantNames;
 
 use crate::{
-    effect::{Effect, EffectId, Outcome},
+    effect::{Effect, EffectId, Outcome, OutcomeMismatch, TypedOutcome},
     id::{CommandId, Fingerprint, digest128},
     processed_commands::PROCESSED_COMMANDS_KEPT_MS,
     time::Timestamp,
@@ -227,6 +227,9 @@ pub trait Timers: Aggregate {
 /// What an aggregate requests of other entities and external services. The defaults are those of an aggregate that
 /// requests nothing.
 pub trait Saga: Aggregate {
+    /// The outcomes of the effects; [`NoOutcome`](crate::effect::NoOutcome) if the aggregate requests none.
+    type Outcome: TypedOutcome;
+
     /// Returns the effects that `event` requests. The caller has just applied the event.
     fn effects(&self, event: &Self::Event) -> Vec<Effect> {
         let _ = event;
@@ -234,9 +237,20 @@ pub trait Saga: Aggregate {
     }
 
     /// Returns the events that follow from the outcome of an effect. Empty when the effect is no longer outstanding.
-    fn on_outcome(&self, effect: EffectId, outcome: &Outcome, now: Timestamp) -> Vec<Self::Event> {
+    fn on_outcome(&self, effect: EffectId, outcome: Self::Outcome, now: Timestamp) -> Vec<Self::Event> {
         let _ = (effect, outcome, now);
         Vec::new()
+    }
+
+    /// Returns the events that follow from the outcome of an effect, as the runtime delivers it. After an error, the
+    /// effect stays outstanding.
+    fn receive_outcome(
+        &self,
+        effect: EffectId,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> Result<Vec<Self::Event>, OutcomeMismatch> {
+        Ok(self.on_outcome(effect, Self::Outcome::of(effect.slot, outcome)?, now))
     }
 
     /// Returns all requested effects without an outcome. An effect stays in this list until an outcome settles it, so

@@ -5,7 +5,7 @@ use std::fmt::{Debug, Display};
 
 use crate::{
     aggregate::{Aggregate, Saga, Timers},
-    effect::{Outcome, Request},
+    effect::{NoOutcome, Outcome, Request},
     id::{EntityKey, TenantId},
     snapshot::Persist,
 };
@@ -82,10 +82,14 @@ pub trait Entity: Aggregate + Timers + Saga + Persist {
 macro_rules! implement_defaults {
     ($aggregate:ty, []) => {
         impl Timers for $aggregate {}
-        impl Saga for $aggregate {}
+        impl Saga for $aggregate {
+            type Outcome = NoOutcome;
+        }
     };
     ($aggregate:ty, [timers]) => {
-        impl Saga for $aggregate {}
+        impl Saga for $aggregate {
+            type Outcome = NoOutcome;
+        }
     };
     ($aggregate:ty, [saga]) => {
         impl Timers for $aggregate {}

@@ -103,7 +103,7 @@ impl<A: Entity> History<A> {
 
     /// Delivers the outcome of this effect. The effect is settled if the outcome causes events.
     pub(crate) fn answer(&mut self, effect: EffectId, outcome: &Outcome) {
-        let events = self.state.on_outcome(effect, outcome, self.now);
+        let events = self.state.receive_outcome(effect, outcome.clone(), self.now).unwrap();
         if !events.is_empty() {
             let settled = self.open.remove(&effect.slot).map(|open| open.id);
             assert_eq!(settled, Some(effect), "an answer counted to what is not open");

@@ -1,9 +1,9 @@
 //! How a checkout decides, applies events, uses time, requests effects and is written to snapshots.
 
-use super::{Checkout, CheckoutCommand, CheckoutEvent, CheckoutRejection, CheckoutReply};
+use super::{Checkout, CheckoutCommand, CheckoutEvent, CheckoutOutcome, CheckoutRejection, CheckoutReply};
 use crate::{
     aggregate::{Aggregate, Context, Decision, DeferredReply, Saga, Timers},
-    effect::{Effect, EffectId, Outcome},
+    effect::{Effect, EffectId},
     snapshot::PersistWhole,
     time::Timestamp,
 };
@@ -38,6 +38,8 @@ impl Timers for Checkout {
 }
 
 impl Saga for Checkout {
+    type Outcome = CheckoutOutcome;
+
     fn deferred_reply(
         &self,
         deferred: &DeferredReply,
@@ -46,7 +48,7 @@ impl Saga for Checkout {
         self.answer(deferred)
     }
 
-    fn on_outcome(&self, effect: EffectId, outcome: &Outcome, now: Timestamp) -> Vec<CheckoutEvent> {
+    fn on_outcome(&self, effect: EffectId, outcome: CheckoutOutcome, now: Timestamp) -> Vec<CheckoutEvent> {
         self.take_outcome(effect, outcome, now)
     }
 

@@ -6,15 +6,16 @@
 //! locked, so such claims are swept: unlocked once more after the deadline of the lock command.
 
 use super::{
-    Checkout, CheckoutEvent, CheckoutLine, CheckoutProblem, Details, Grip, Source, effect_ids,
+    Checkout, CheckoutEvent, CheckoutLine, CheckoutOutcome, CheckoutProblem, Details, Grip, Source,
+    effect_ids::{self, CheckoutEffect},
     phase::{Asked, Attempt, Compensation, CompensationStep, CompensationStepForm, Goods, Phase, Preparation},
     preparing::changed_prices,
 };
 use crate::{
     cart::{CartCommand, NewPrice},
-    effect::{Effect, EffectId, Outcome, Request},
-    flash_drop::DropCommand,
-    id::ClaimRef,
+    effect::Effect,
+    flash_drop::{ClaimLock, DropCommand},
+    id::{ClaimRef, DropId},
     order::OrderCommand,
     payment::PaymentCommand,
     stock::StockCommand,
@@ -158,36 +159,45 @@ impl Compensation {
     }
 
     /// The requests of the steps that are not done yet.
-    pub(super) fn to_ask(&self, details: &Details) -> Vec<(u64, Request)> {
+    pub(super) fn to_ask(&self, details: &Details) -> Vec<CheckoutEffect> {
         let open = self.steps.iter().filter(|step| !step.done);
-        open.filter_map(|step| Some((step.slot, step.undo.request(details, self.goods.as_ref())?))).collect()
+        open.filter_map(|step| step.effect(details, self.goods.as_ref())).collect()
     }
 
     /// Takes the answer to a step. A rejection means that there was nothing to compensate.
-    pub(super) fn undone(&self, slot: u64, outcome: &Outcome) -> Option<CheckoutEvent> {
+    pub(super) fn undone(&self, slot: u64, outcome: &CheckoutOutcome) -> Option<CheckoutEvent> {
+        use CompensationStep as Step;
         let step = self.steps.iter().find(|step| step.slot == slot && !step.done)?;
-        let answered = match step.undo {
-            CompensationStep::UnlockClaim(_) | CompensationStep::UnsellClaim(_) => matches!(outcome, Outcome::Drop(_)),
-            CompensationStep::Release(..) | CompensationStep::UnsellHold(..) => matches!(outcome, Outcome::Stock(_)),
-            CompensationStep::Unlock(_) => matches!(outcome, Outcome::Cart(_)),
-            CompensationStep::Void => matches!(outcome, Outcome::Payment(_)),
-            CompensationStep::FailOrder => matches!(outcome, Outcome::Order(_)),
+        let answered = match outcome {
+            CheckoutOutcome::Claim(..) => matches!(step.undo, Step::UnlockClaim(_) | Step::UnsellClaim(_)),
+            CheckoutOutcome::Hold(..) => matches!(step.undo, Step::Release(..) | Step::UnsellHold(..)),
+            CheckoutOutcome::Cart(_) => matches!(step.undo, Step::Unlock(_)),
+            CheckoutOutcome::Payment(_) => matches!(step.undo, Step::Void),
+            CheckoutOutcome::Order(_) => matches!(step.undo, Step::FailOrder),
+            CheckoutOutcome::Number(_)
+            | CheckoutOutcome::Quote(..)
+            | CheckoutOutcome::DropView(..)
+            | CheckoutOutcome::Sweep(..) => false,
         };
         answered.then_some(CheckoutEvent::Done { slot })
     }
 }
 
-impl CompensationStep {
-    fn request(&self, details: &Details, goods: Option<&Goods>) -> Option<Request> {
-        Some(match self {
-            CompensationStep::UnlockClaim(claim) => unlock_claim(*claim, details.claim_lock(), details.started_at()),
-            CompensationStep::UnsellClaim(claim) => {
-                Request::Drop(claim.drop, DropCommand::Unsell { claim: claim.claim, order: details.order() })
+impl CompensationStepForm {
+    fn effect(&self, details: &Details, goods: Option<&Goods>) -> Option<CheckoutEffect> {
+        let claim = |request| Some(CheckoutEffect::Claim(effect_ids::line_index(self.slot)? as u64, request));
+        let hold = |request| Some(CheckoutEffect::Hold(effect_ids::line_index(self.slot)? as u64, request));
+        match &self.undo {
+            CompensationStep::UnlockClaim(locked) => {
+                claim(unlock_claim(*locked, details.claim_lock(), details.started_at()))
             }
-            CompensationStep::Release(sku, hold) => Request::Stock(sku.clone(), StockCommand::Release { hold: *hold }),
-            CompensationStep::UnsellHold(sku, hold) => {
-                let quantity = goods?.lines.iter().find(|line| line.grip == Grip::Hold(*hold))?.quantity;
-                Request::Stock(sku.clone(), StockCommand::Unsell { hold: *hold, quantity })
+            CompensationStep::UnsellClaim(sold) => {
+                claim((sold.drop, DropCommand::Unsell { claim: sold.claim, order: details.order() }))
+            }
+            CompensationStep::Release(sku, held) => hold((sku.clone(), StockCommand::Release { hold: *held })),
+            CompensationStep::UnsellHold(sku, sold) => {
+                let quantity = goods?.lines.iter().find(|line| line.grip == Grip::Hold(*sold))?.quantity;
+                hold((sku.clone(), StockCommand::Unsell { hold: *sold, quantity }))
             }
             CompensationStep::Unlock(prices) => {
                 let Source::Cart(cart) = details.source else { return None };
@@ -198,16 +208,16 @@ impl CompensationStep {
                     prices: prices.clone(),
                     deadline: details.arrive_by(),
                 };
-                Request::Cart(cart, end)
+                Some(CheckoutEffect::Cart((cart, end)))
             }
-            CompensationStep::Void => Request::Payment(details.payment(), PaymentCommand::Void),
-            CompensationStep::FailOrder => Request::Order(details.order(), OrderCommand::CaptureFailed),
-        })
+            CompensationStep::Void => Some(CheckoutEffect::Payment((details.payment(), PaymentCommand::Void))),
+            CompensationStep::FailOrder => Some(CheckoutEffect::Order((details.order(), OrderCommand::CaptureFailed))),
+        }
     }
 }
 
-fn unlock_claim(claim: ClaimRef, claim_lock: crate::flash_drop::ClaimLock, started_at: Timestamp) -> Request {
-    Request::Drop(claim.drop, DropCommand::UnlockClaim { claim: claim.claim, lock: claim_lock, started_at })
+fn unlock_claim(claim: ClaimRef, lock: ClaimLock, started_at: Timestamp) -> (DropId, DropCommand) {
+    (claim.drop, DropCommand::UnlockClaim { claim: claim.claim, lock, started_at })
 }
 
 impl Checkout {
@@ -217,19 +227,20 @@ impl Checkout {
         let mut effects = Vec::new();
         let asked = self.sweeps.iter().filter(|sweep| sweep.asked && only.is_none_or(|only| only == sweep.attempt));
         for sweep in asked {
-            let claim_lock = crate::flash_drop::ClaimLock { checkout, attempt: sweep.attempt };
+            let claim_lock = ClaimLock { checkout, attempt: sweep.attempt };
             for (index, (claim, _)) in sweep.claims.iter().enumerate().filter(|(_, (_, done))| !done) {
-                let id: EffectId = effect_ids::sweep(sweep.attempt, index);
-                effects.push(Effect { id, request: unlock_claim(*claim, claim_lock, sweep.started_at) });
+                let key = effect_ids::sweep(sweep.attempt, index);
+                let request = unlock_claim(*claim, claim_lock, sweep.started_at);
+                effects.push(CheckoutEffect::Sweep(key, request).with(0));
             }
         }
         effects
     }
 
-    pub(super) fn take_sweep(&self, effect: EffectId, outcome: &Outcome) -> Option<CheckoutEvent> {
-        let (attempt, index) = effect_ids::swept(effect.slot)?;
+    pub(super) fn take_sweep(&self, key: u64, slot: u64) -> Option<CheckoutEvent> {
+        let (attempt, index) = effect_ids::swept(key);
         let sweep = self.sweeps.iter().find(|sweep| sweep.asked && sweep.attempt == attempt)?;
         let (_, done) = sweep.claims.get(index)?;
-        (!done && matches!(outcome, Outcome::Drop(_))).then_some(CheckoutEvent::Swept { slot: effect.slot })
+        (!done).then_some(CheckoutEvent::Swept { slot })
     }
 }

@@ -4,47 +4,80 @@
 //! belongs to the current step only if its generation matches, and voiding a payment replaces its earlier request.
 
 use crate::{
+    cart::Cart,
     checkout::{CheckoutEvent, Source},
-    effect::EffectId,
+    effect::{Slots, effects},
+    flash_drop::FlashDrop,
     id::{CheckoutId, ClaimRef, DropId, HoldId, OrderId, PaymentId, Sku},
+    order::Order,
+    order_numbers::OrderNumbers,
+    payment::Payment,
+    product::Product,
+    stock::StockItem,
 };
 
+/// The slot of the cart, which events name.
 pub(super) const CART: u64 = 0;
+/// The slot of the payment, which compensation steps name.
 pub(super) const PAYMENT: u64 = 1;
+/// The slot of the order, which events name.
 pub(super) const ORDER: u64 = 2;
+/// The slot of the order number, which events name.
 pub(super) const NUMBER: u64 = 3;
-const LINES: u64 = 16;
-const DROPS: u64 = 256;
-const SWEEPS: u64 = 1 << 63;
+const LINES: Slots = Slots::range(16, 256);
+const DROPS: Slots = Slots::range(256, 1 << 63);
+const SWEEPS: Slots = Slots::from(1 << 63);
+
+effects! {
+    CheckoutEffect, CheckoutOutcome:
+    /// Locks and unlocks the cart.
+    Cart = Slots::one(CART) => Cart;
+    /// Authorises, captures and voids the payment.
+    Payment = Slots::one(PAYMENT) => Payment;
+    /// Places the order and notifies it.
+    Order = Slots::one(ORDER) => Order;
+    /// Assigns the order's number.
+    Number = Slots::one(NUMBER) => OrderNumbers;
+    /// Locks, sells and unlocks the claim of the line with this index.
+    Claim(index: u64) = LINES => FlashDrop;
+    /// Reads the price of the line with this index.
+    Quote(index: u64) = LINES => Product;
+    /// Holds, sells and releases the units of the line with this index.
+    Hold(index: u64) = LINES => StockItem;
+    /// Reads the drop with this index among the drops of the claims.
+    DropView(index: u64) = DROPS => FlashDrop;
+    /// Unlocks a claim of an attempt once more.
+    Sweep(key: u64) = SWEEPS => FlashDrop;
+}
 
 /// The slot of a claim or a cart line with this index.
 pub(super) fn line(index: usize) -> u64 {
-    LINES + index as u64
+    LINES.slot(index as u64)
 }
 
 /// The index of the claim or line, if the slot is for one.
 pub(super) fn line_index(slot: u64) -> Option<usize> {
-    (LINES..DROPS).contains(&slot).then(|| (slot - LINES) as usize)
-}
-
-/// The slot of a drop with this index among the drops of the claims.
-pub(super) fn drop(index: usize) -> u64 {
-    DROPS + index as u64
+    LINES.index(slot).map(|index| index as usize)
 }
 
 /// The index of the drop, if the slot is for one.
 pub(super) fn drop_index(slot: u64) -> Option<usize> {
-    (DROPS..SWEEPS).contains(&slot).then(|| (slot - DROPS) as usize)
+    DROPS.index(slot).map(|index| index as usize)
 }
 
-/// The effect that sweeps a claim of an attempt. It is requested only once, so its generation is constant.
-pub(super) fn sweep(attempt: u32, index: usize) -> EffectId {
-    EffectId { slot: SWEEPS | (u64::from(attempt) << 8) | index as u64, generation: 0 }
+/// The key of the sweep of an attempt's claim. A sweep is requested only once, so its generation is constant.
+pub(super) fn sweep(attempt: u32, index: usize) -> u64 {
+    (u64::from(attempt) << 8) | index as u64
+}
+
+/// The attempt and the index of the claim of a sweep with this key.
+pub(super) fn swept(key: u64) -> (u32, usize) {
+    ((key >> 8) as u32, (key & 0xff) as usize)
 }
 
 /// The attempt and the index of the claim, if the slot is for a sweep.
-pub(super) fn swept(slot: u64) -> Option<(u32, usize)> {
-    (slot & SWEEPS != 0).then_some((((slot & !SWEEPS) >> 8) as u32, (slot & 0xff) as usize))
+pub(super) fn swept_slot(slot: u64) -> Option<(u32, usize)> {
+    SWEEPS.index(slot).map(swept)
 }
 
 /// The distinct drops of these claims, in order of their first appearance.

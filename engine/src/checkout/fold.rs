@@ -94,7 +94,7 @@ impl Checkout {
     }
 
     fn swept(&mut self, slot: u64) {
-        let Some((attempt, index)) = effect_ids::swept(slot) else { return };
+        let Some((attempt, index)) = effect_ids::swept_slot(slot) else { return };
         for sweep in self.sweeps.iter_mut().filter(|sweep| sweep.attempt == attempt) {
             if let Some((_, done)) = sweep.claims.get_mut(index) {
                 *done = true;

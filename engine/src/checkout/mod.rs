@@ -47,6 +47,7 @@ use minicbor::{Decode, Encode};
 use strum::{IntoStaticStr, VariantNames};
 
 pub use self::{
+    effect_ids::CheckoutOutcome,
     event::CheckoutEvent,
     fold::Checkout,
     problem::CheckoutProblem,

@@ -4,33 +4,38 @@
 //! second copy changes nothing. When the step has its last outcome, the next step begins in the same batch of events.
 
 use super::{
-    Checkout, CheckoutEvent, effect_ids,
+    Checkout, CheckoutEvent, CheckoutOutcome,
+    effect_ids::{self, CheckoutEffect},
     phase::{Attempt, Phase},
 };
 use crate::{
-    effect::{Effect, EffectId, Outcome, Request},
+    effect::{Effect, EffectId},
     time::Timestamp,
 };
 
 impl Checkout {
-    pub(super) fn take_outcome(&self, effect: EffectId, outcome: &Outcome, now: Timestamp) -> Vec<CheckoutEvent> {
-        if effect_ids::swept(effect.slot).is_some() {
-            return self.take_sweep(effect, outcome).into_iter().collect();
+    pub(super) fn take_outcome(
+        &self,
+        effect: EffectId,
+        outcome: CheckoutOutcome,
+        now: Timestamp,
+    ) -> Vec<CheckoutEvent> {
+        if let CheckoutOutcome::Sweep(key, _) = outcome {
+            return self.take_sweep(key, effect.slot).into_iter().collect();
         }
         let Some(attempt) = self.attempt.as_ref().filter(|_| effect.generation == self.generation) else {
             return Vec::new();
         };
+        let slot = effect.slot;
         let event = match &attempt.phase {
-            Phase::Preparing { step, .. } => attempt.prepared(step, effect.slot, outcome),
-            Phase::Paying { step, .. } if effect.slot == effect_ids::PAYMENT => attempt.paid(step, outcome, now),
-            Phase::Selling { lines, number, .. } => attempt.sold(lines, number, effect.slot, outcome),
-            Phase::Placing { .. } if effect.slot == effect_ids::ORDER => attempt.placed(outcome, now),
-            Phase::Capturing { .. } if effect.slot == effect_ids::PAYMENT => attempt.captured(outcome, now),
-            Phase::Finishing { order_told, cart_told, .. } => {
-                attempt.told(*order_told, *cart_told, effect.slot, outcome)
-            }
-            Phase::Compensation(compensation) => compensation.undone(effect.slot, outcome),
-            _ => None,
+            Phase::Preparing { step, .. } => attempt.prepared(step, slot, outcome),
+            Phase::Paying { step, .. } => attempt.paid(step, outcome, now),
+            Phase::Selling { lines, number, .. } => attempt.sold(lines, number, slot, outcome),
+            Phase::Placing { .. } => attempt.placed(outcome, now),
+            Phase::Capturing { .. } => attempt.captured(outcome, now),
+            Phase::Finishing { order_told, cart_told, .. } => attempt.told(*order_told, *cart_told, slot, outcome),
+            Phase::Compensation(compensation) => compensation.undone(slot, &outcome),
+            Phase::Completed { .. } | Phase::Failed { .. } | Phase::Refused { .. } => None,
         };
         event.map(|event| self.with_what_follows(event, now)).unwrap_or_default()
     }
@@ -55,7 +60,7 @@ impl Checkout {
     /// The requests of the current step that have no answer yet.
     pub(super) fn asked_now(&self) -> Vec<Effect> {
         let Some(attempt) = &self.attempt else { return Vec::new() };
-        let requests: Vec<(u64, Request)> = match &attempt.phase {
+        let effects: Vec<CheckoutEffect> = match &attempt.phase {
             Phase::Preparing { step, .. } => attempt.to_prepare(step),
             Phase::Paying { goods, step } => attempt.to_pay(goods, step).into_iter().collect(),
             Phase::Selling { goods, lines, number } => attempt.to_sell(goods, lines, number),
@@ -65,8 +70,7 @@ impl Checkout {
             Phase::Compensation(compensation) => compensation.to_ask(&attempt.details),
             Phase::Completed { .. } | Phase::Failed { .. } | Phase::Refused { .. } => Vec::new(),
         };
-        let generation = self.generation;
-        requests.into_iter().map(|(slot, request)| Effect { id: EffectId { slot, generation }, request }).collect()
+        effects.into_iter().map(|effect| effect.with(self.generation)).collect()
     }
 
     pub(super) fn effects_of(&self, event: &CheckoutEvent) -> Vec<Effect> {

@@ -1,17 +1,18 @@
 //! Securing the goods: locks claims, or locks a cart, checks its prices and holds its lines.
 
 use super::{
-    ARRIVE_WITHIN_MS, CheckoutEvent, CheckoutProblem, HOLD_MS, Source, Totals, effect_ids,
+    ARRIVE_WITHIN_MS, CheckoutEvent, CheckoutOutcome, CheckoutProblem, HOLD_MS, Source, Totals,
+    effect_ids::{self, CheckoutEffect},
     phase::{Asked, Attempt, Goods, Preparation},
 };
 use crate::{
     cart::{CartCommand, CartLine, CartRejection, CartReply},
-    effect::{Outcome, Request},
-    flash_drop::{DropCommand, DropReply},
+    flash_drop::{DropCommand, DropRejection, DropReply},
+    id::{ClaimRef, DropId},
     money::Money,
     pricing::{self, PricedLine},
-    product::{ProductCommand, ProductReply, VariantSelector},
-    stock::{StockCommand, StockRejection},
+    product::{ProductCommand, ProductRejection, ProductReply, VariantSelector},
+    stock::{StockCommand, StockRejection, StockReply},
     time::Timestamp,
 };
 
@@ -41,19 +42,20 @@ impl Preparation {
 
 impl Attempt {
     /// The requests of the step that have no answer yet.
-    pub(super) fn to_prepare(&self, step: &Preparation) -> Vec<(u64, Request)> {
+    pub(super) fn to_prepare(&self, step: &Preparation) -> Vec<CheckoutEffect> {
         let details = &self.details;
         match step {
             Preparation::LockingClaims { claim_locks, drops } => {
                 let claims = effect_ids::claims_of(&details.source);
-                let claim_lock = |(index, claim)| (effect_ids::line(index), self.pin_request(claim));
-                let view = |(index, drop)| (effect_ids::drop(index), Request::Drop(drop, DropCommand::View));
                 let claim_locks =
                     claims.iter().zip(claim_locks).enumerate().filter(|(_, (_, claim_lock))| claim_lock.is_open());
                 let seen = effect_ids::drops_of(claims);
                 let drops = seen.iter().zip(drops).enumerate().filter(|(_, (_, drop))| drop.is_open());
-                let claim_locks = claim_locks.map(|(index, (claim, _))| claim_lock((index, *claim)));
-                claim_locks.chain(drops.map(|(index, (drop, _))| view((index, *drop)))).collect()
+                let claim_locks = claim_locks
+                    .map(|(index, (claim, _))| CheckoutEffect::Claim(index as u64, self.lock_request(*claim)));
+                let views =
+                    drops.map(|(index, (drop, _))| CheckoutEffect::DropView(index as u64, (*drop, DropCommand::View)));
+                claim_locks.chain(views).collect()
             }
             Preparation::Locking { .. } => {
                 let Source::Cart(cart) = details.source else { return Vec::new() };
@@ -63,13 +65,13 @@ impl Attempt {
                     attempt: details.attempt,
                     deadline: details.arrive_by(),
                 };
-                vec![(effect_ids::CART, Request::Cart(cart, begin))]
+                vec![CheckoutEffect::Cart((cart, begin))]
             }
             Preparation::Quoting { lines, quotes } => {
                 let open = lines.iter().zip(quotes).enumerate().filter(|(_, (_, quote))| quote.is_open());
                 open.map(|(index, (line, _))| {
                     let quote = ProductCommand::Quote(VariantSelector::Sku(line.sku.clone()));
-                    (effect_ids::line(index), Request::Product(line.product, quote))
+                    CheckoutEffect::Quote(index as u64, (line.product, quote))
                 })
                 .collect()
             }
@@ -82,14 +84,14 @@ impl Attempt {
                         expires_at: asked_at.plus_ms(HOLD_MS),
                         deadline: asked_at.plus_ms(ARRIVE_WITHIN_MS),
                     };
-                    (effect_ids::line(index), Request::Stock(line.sku.clone(), reserve))
+                    CheckoutEffect::Hold(index as u64, (line.sku.clone(), reserve))
                 })
                 .collect()
             }
         }
     }
 
-    fn pin_request(&self, claim: crate::id::ClaimRef) -> Request {
+    fn lock_request(&self, claim: ClaimRef) -> (DropId, DropCommand) {
         let details = &self.details;
         let claim_lock = DropCommand::LockClaim {
             claim: claim.claim,
@@ -98,83 +100,59 @@ impl Attempt {
             email: details.email,
             deadline: details.arrive_by(),
         };
-        Request::Drop(claim.drop, claim_lock)
+        (claim.drop, claim_lock)
     }
 
     /// The event that follows from an outcome, if the step waits for it.
-    pub(super) fn prepared(&self, step: &Preparation, slot: u64, outcome: &Outcome) -> Option<CheckoutEvent> {
-        let denied = |problem| Some(CheckoutEvent::Denied { slot, problem });
-        let is_open = |open: Option<bool>| open == Some(true);
-        match (step, outcome) {
-            (Preparation::LockingClaims { claim_locks, .. }, Outcome::Drop(answer))
-                if effect_ids::line_index(slot).is_some() =>
-            {
-                let index = effect_ids::line_index(slot)?;
-                let claim = *effect_ids::claims_of(&self.details.source).get(index)?;
-                if !is_open(claim_locks.get(index).map(Asked::is_open)) {
-                    return None;
-                }
-                match answer {
-                    Ok(DropReply::Claim(view)) => Some(CheckoutEvent::ClaimLocked {
-                        slot,
-                        sku: view.sku.clone(),
-                        quantity: view.quantity,
-                        price: view.unit_price,
-                    }),
-                    Ok(_) => None,
-                    Err(rejection) => denied(CheckoutProblem::of_pin(claim, self.details.checkout, rejection)),
-                }
+    pub(super) fn prepared(&self, step: &Preparation, slot: u64, outcome: CheckoutOutcome) -> Option<CheckoutEvent> {
+        match outcome {
+            CheckoutOutcome::Claim(index, answer) => self.claim_answered(step, slot, index as usize, answer),
+            CheckoutOutcome::DropView(index, answer) => drop_answered(step, slot, index as usize, answer),
+            CheckoutOutcome::Cart(answer) => self.cart_answered(step, answer),
+            CheckoutOutcome::Quote(index, answer) => quote_answered(step, slot, index as usize, answer),
+            CheckoutOutcome::Hold(index, answer) => hold_answered(step, slot, index as usize, answer),
+            CheckoutOutcome::Payment(_)
+            | CheckoutOutcome::Order(_)
+            | CheckoutOutcome::Number(_)
+            | CheckoutOutcome::Sweep(..) => None,
+        }
+    }
+
+    fn claim_answered(
+        &self,
+        step: &Preparation,
+        slot: u64,
+        index: usize,
+        answer: Result<DropReply, DropRejection>,
+    ) -> Option<CheckoutEvent> {
+        let Preparation::LockingClaims { claim_locks, .. } = step else { return None };
+        let claim = *effect_ids::claims_of(&self.details.source).get(index)?;
+        claim_locks.get(index).filter(|claim_lock| claim_lock.is_open())?;
+        match answer {
+            Ok(DropReply::Claim(view)) => Some(CheckoutEvent::ClaimLocked {
+                slot,
+                sku: view.sku,
+                quantity: view.quantity,
+                price: view.unit_price,
+            }),
+            Ok(_) => None,
+            Err(rejection) => {
+                let problem = CheckoutProblem::of_pin(claim, self.details.checkout, &rejection);
+                Some(CheckoutEvent::Denied { slot, problem })
             }
-            (Preparation::LockingClaims { drops, .. }, Outcome::Drop(answer)) => {
-                let index = effect_ids::drop_index(slot)?;
-                if !is_open(drops.get(index).map(Asked::is_open)) {
-                    return None;
-                }
-                // If the buyer cannot see the drop, its claims are rejected by their lock commands, not here.
-                let (title, product) = match answer {
-                    Ok(DropReply::Drop(view)) => (view.terms.title.clone(), view.terms.product),
-                    Ok(_) => return None,
-                    Err(_) => (String::new(), None),
-                };
-                Some(CheckoutEvent::DropSeen { slot, title, product })
+        }
+    }
+
+    fn cart_answered(&self, step: &Preparation, answer: Result<CartReply, CartRejection>) -> Option<CheckoutEvent> {
+        let Preparation::Locking { cart: Asked::Open } = step else { return None };
+        match answer {
+            Ok(CartReply::Cart(cart)) => {
+                Some(CheckoutEvent::Locked { lines: cart.lines.iter().map(|line| (**line).clone()).collect() })
             }
-            (Preparation::Locking { cart: Asked::Open }, Outcome::Cart(answer)) if slot == effect_ids::CART => {
-                match answer {
-                    Ok(CartReply::Cart(cart)) => {
-                        Some(CheckoutEvent::Locked { lines: cart.lines.iter().map(|line| (**line).clone()).collect() })
-                    }
-                    Ok(CartReply::Done) => None,
-                    Err(rejection) => denied(self.lock_problem(rejection)),
-                }
+            Ok(CartReply::Done) => None,
+            Err(rejection) => {
+                Some(CheckoutEvent::Denied { slot: effect_ids::CART, problem: self.lock_problem(&rejection) })
             }
-            (Preparation::Quoting { lines, quotes }, Outcome::Product(answer)) => {
-                let index = effect_ids::line_index(slot)?;
-                if !is_open(quotes.get(index).map(Asked::is_open)) {
-                    return None;
-                }
-                let sku = &lines.get(index)?.sku;
-                match answer {
-                    Ok(ProductReply::Quote(quote)) => Some(CheckoutEvent::Quoted { slot, price: quote.price }),
-                    Ok(_) => None,
-                    Err(_) => denied(CheckoutProblem::NotForSale { sku: sku.clone() }),
-                }
-            }
-            (Preparation::Holding { goods, holds, .. }, Outcome::Stock(answer)) => {
-                let index = effect_ids::line_index(slot)?;
-                if !is_open(holds.get(index).map(Asked::is_open)) {
-                    return None;
-                }
-                let sku = goods.lines.get(index)?.sku.clone();
-                match answer {
-                    Ok(_) => Some(CheckoutEvent::Done { slot }),
-                    Err(StockRejection::InsufficientAvailable { available, .. }) => {
-                        denied(CheckoutProblem::InsufficientStock { sku, available: *available })
-                    }
-                    Err(StockRejection::NotFound) => denied(CheckoutProblem::InsufficientStock { sku, available: 0 }),
-                    Err(_) => denied(CheckoutProblem::Unavailable),
-                }
-            }
-            _ => None,
         }
     }
 
@@ -231,6 +209,59 @@ impl Attempt {
             _ => Err(CheckoutProblem::PriceChanged { total }),
         }
     }
+}
+
+fn drop_answered(
+    step: &Preparation,
+    slot: u64,
+    index: usize,
+    answer: Result<DropReply, DropRejection>,
+) -> Option<CheckoutEvent> {
+    let Preparation::LockingClaims { drops, .. } = step else { return None };
+    drops.get(index).filter(|drop| drop.is_open())?;
+    // If the buyer cannot see the drop, its claims are rejected by their lock commands, not here.
+    let (title, product) = match answer {
+        Ok(DropReply::Drop(view)) => (view.terms.title, view.terms.product),
+        Ok(_) => return None,
+        Err(_) => (String::new(), None),
+    };
+    Some(CheckoutEvent::DropSeen { slot, title, product })
+}
+
+fn quote_answered(
+    step: &Preparation,
+    slot: u64,
+    index: usize,
+    answer: Result<ProductReply, ProductRejection>,
+) -> Option<CheckoutEvent> {
+    let Preparation::Quoting { lines, quotes } = step else { return None };
+    quotes.get(index).filter(|quote| quote.is_open())?;
+    let sku = &lines.get(index)?.sku;
+    match answer {
+        Ok(ProductReply::Quote(quote)) => Some(CheckoutEvent::Quoted { slot, price: quote.price }),
+        Ok(_) => None,
+        Err(_) => Some(CheckoutEvent::Denied { slot, problem: CheckoutProblem::NotForSale { sku: sku.clone() } }),
+    }
+}
+
+fn hold_answered(
+    step: &Preparation,
+    slot: u64,
+    index: usize,
+    answer: Result<StockReply, StockRejection>,
+) -> Option<CheckoutEvent> {
+    let Preparation::Holding { goods, holds, .. } = step else { return None };
+    holds.get(index).filter(|hold| hold.is_open())?;
+    let sku = goods.lines.get(index)?.sku.clone();
+    let problem = match answer {
+        Ok(_) => return Some(CheckoutEvent::Done { slot }),
+        Err(StockRejection::InsufficientAvailable { available, .. }) => {
+            CheckoutProblem::InsufficientStock { sku, available }
+        }
+        Err(StockRejection::NotFound) => CheckoutProblem::InsufficientStock { sku, available: 0 },
+        Err(_) => CheckoutProblem::Unavailable,
+    };
+    Some(CheckoutEvent::Denied { slot, problem })
 }
 
 /// The current prices of lines whose prices have changed since they were added to the cart.

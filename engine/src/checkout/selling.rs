@@ -1,12 +1,12 @@
 //! Selling the goods: sells the lines, numbers and places the order, and notifies it when the payment is captured.
 
 use super::{
-    CheckoutEvent, CheckoutProblem, Grip, Source, effect_ids,
+    CheckoutEvent, CheckoutOutcome, CheckoutProblem, Grip, Source,
+    effect_ids::CheckoutEffect,
     phase::{Asked, Attempt, Goods},
 };
 use crate::{
     cart::CartCommand,
-    effect::{Outcome, Request},
     flash_drop::DropCommand,
     order::{LineSource, OrderCommand, OrderLine},
     order_numbers::{OrderNumbersCommand, OrderNumbersId, OrderNumbersReply},
@@ -15,30 +15,30 @@ use crate::{
 };
 
 impl Attempt {
-    pub(super) fn to_sell(&self, goods: &Goods, lines: &[Asked<()>], number: &Asked<u64>) -> Vec<(u64, Request)> {
+    pub(super) fn to_sell(&self, goods: &Goods, lines: &[Asked<()>], number: &Asked<u64>) -> Vec<CheckoutEffect> {
         let details = &self.details;
         let open = goods.lines.iter().zip(lines).enumerate().filter(|(_, (_, answer))| answer.is_open());
-        let mut requests: Vec<(u64, Request)> = open
+        let mut effects: Vec<CheckoutEffect> = open
             .map(|(index, (line, _))| {
-                let request = match line.grip {
+                let index = index as u64;
+                match line.grip {
                     Grip::Claim(claim) => {
                         let confirm = DropCommand::Confirm {
                             claim: claim.claim,
                             lock: details.claim_lock(),
                             order: details.order(),
                         };
-                        Request::Drop(claim.drop, confirm)
+                        CheckoutEffect::Claim(index, (claim.drop, confirm))
                     }
-                    Grip::Hold(hold) => Request::Stock(line.sku.clone(), StockCommand::Confirm { hold }),
-                };
-                (effect_ids::line(index), request)
+                    Grip::Hold(hold) => CheckoutEffect::Hold(index, (line.sku.clone(), StockCommand::Confirm { hold })),
+                }
             })
             .collect();
         if number.is_open() {
             let assign = OrderNumbersCommand::Assign { tenant: details.tenant.clone(), order: details.order() };
-            requests.push((effect_ids::NUMBER, Request::OrderNumbers(OrderNumbersId, assign)));
+            effects.push(CheckoutEffect::Number((OrderNumbersId, assign)));
         }
-        requests
+        effects
     }
 
     /// The event that follows from an answer of a drop, a stock item or the counter of order numbers to the sale.
@@ -47,20 +47,26 @@ impl Attempt {
         lines: &[Asked<()>],
         number: &Asked<u64>,
         slot: u64,
-        outcome: &Outcome,
+        outcome: CheckoutOutcome,
     ) -> Option<CheckoutEvent> {
-        let is_done = match outcome {
-            Outcome::OrderNumbers(answer) if slot == effect_ids::NUMBER && number.is_open() => {
+        let (index, is_done) = match outcome {
+            CheckoutOutcome::Number(answer) if number.is_open() => {
                 return Some(match answer {
-                    Ok(OrderNumbersReply::Number(number)) => CheckoutEvent::Numbered { number: *number },
+                    Ok(OrderNumbersReply::Number(number)) => CheckoutEvent::Numbered { number },
                     Err(_) => CheckoutEvent::Denied { slot, problem: CheckoutProblem::Unavailable },
                 });
             }
-            Outcome::Drop(answer) => answer.is_ok(),
-            Outcome::Stock(answer) => answer.is_ok(),
-            _ => return None,
+            CheckoutOutcome::Claim(index, answer) => (index, answer.is_ok()),
+            CheckoutOutcome::Hold(index, answer) => (index, answer.is_ok()),
+            CheckoutOutcome::Number(_)
+            | CheckoutOutcome::Cart(_)
+            | CheckoutOutcome::Payment(_)
+            | CheckoutOutcome::Order(_)
+            | CheckoutOutcome::Quote(..)
+            | CheckoutOutcome::DropView(..)
+            | CheckoutOutcome::Sweep(..) => return None,
         };
-        if !lines.get(effect_ids::line_index(slot)?)?.is_open() {
+        if !lines.get(index as usize)?.is_open() {
             return None;
         }
         match is_done {
@@ -76,7 +82,7 @@ impl Attempt {
         }
     }
 
-    pub(super) fn to_place(&self, goods: &Goods, number: u64) -> (u64, Request) {
+    pub(super) fn to_place(&self, goods: &Goods, number: u64) -> CheckoutEffect {
         let details = &self.details;
         let lines = goods.lines.iter().map(|line| OrderLine {
             sku: line.sku.clone(),
@@ -101,23 +107,24 @@ impl Attempt {
             lines: lines.collect(),
             totals: goods.totals,
         };
-        (effect_ids::ORDER, Request::Order(details.order(), place))
+        CheckoutEffect::Order((details.order(), place))
     }
 
-    pub(super) fn placed(&self, outcome: &Outcome, at: Timestamp) -> Option<CheckoutEvent> {
-        match outcome {
-            Outcome::Order(Ok(_)) => Some(CheckoutEvent::CaptureAsked { at }),
-            Outcome::Order(Err(_)) => Some(CheckoutEvent::UndoAsked { problem: CheckoutProblem::Unavailable, at }),
-            _ => None,
-        }
+    pub(super) fn placed(&self, outcome: CheckoutOutcome, at: Timestamp) -> Option<CheckoutEvent> {
+        // The step has no other request.
+        let CheckoutOutcome::Order(answer) = outcome else { return None };
+        Some(match answer {
+            Ok(_) => CheckoutEvent::CaptureAsked { at },
+            Err(_) => CheckoutEvent::UndoAsked { problem: CheckoutProblem::Unavailable, at },
+        })
     }
 
     /// The requests that notify the order and the cart of the payment.
-    pub(super) fn to_tell(&self, order_told: bool, cart_told: bool) -> Vec<(u64, Request)> {
+    pub(super) fn to_tell(&self, order_told: bool, cart_told: bool) -> Vec<CheckoutEffect> {
         let details = &self.details;
-        let mut requests = Vec::new();
+        let mut effects = Vec::new();
         if !order_told {
-            requests.push((effect_ids::ORDER, Request::Order(details.order(), OrderCommand::MarkPaid)));
+            effects.push(CheckoutEffect::Order((details.order(), OrderCommand::MarkPaid)));
         }
         if let (false, Source::Cart(cart)) = (cart_told, &details.source) {
             let end = CartCommand::EndCheckout {
@@ -127,9 +134,9 @@ impl Attempt {
                 prices: Vec::new(),
                 deadline: details.arrive_by(),
             };
-            requests.push((effect_ids::CART, Request::Cart(*cart, end)));
+            effects.push(CheckoutEffect::Cart((*cart, end)));
         }
-        requests
+        effects
     }
 
     /// The event that follows when the order or the cart has answered. A rejection makes no difference: the payment is
@@ -139,12 +146,19 @@ impl Attempt {
         order_told: bool,
         cart_told: bool,
         slot: u64,
-        outcome: &Outcome,
+        outcome: CheckoutOutcome,
     ) -> Option<CheckoutEvent> {
-        match (outcome, slot) {
-            (Outcome::Order(_), effect_ids::ORDER) if !order_told => Some(CheckoutEvent::Done { slot }),
-            (Outcome::Cart(_), effect_ids::CART) if !cart_told => Some(CheckoutEvent::Done { slot }),
-            _ => None,
-        }
+        let is_open = match outcome {
+            CheckoutOutcome::Order(_) => !order_told,
+            CheckoutOutcome::Cart(_) => !cart_told,
+            CheckoutOutcome::Payment(_)
+            | CheckoutOutcome::Number(_)
+            | CheckoutOutcome::Claim(..)
+            | CheckoutOutcome::Quote(..)
+            | CheckoutOutcome::Hold(..)
+            | CheckoutOutcome::DropView(..)
+            | CheckoutOutcome::Sweep(..) => false,
+        };
+        is_open.then_some(CheckoutEvent::Done { slot })
     }
 }

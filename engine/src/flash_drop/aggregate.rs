@@ -1,9 +1,9 @@
 //! How a drop decides, applies events, uses time and requests effects.
 
-use super::{DropCommand, DropEvent, DropRejection, DropReply, FlashDrop};
+use super::{DropCommand, DropEvent, DropOutcome, DropRejection, DropReply, FlashDrop};
 use crate::{
     aggregate::{Aggregate, Context, Decision, DeferredReply, Saga, Timers},
-    effect::{Effect, EffectId, Outcome},
+    effect::{Effect, EffectId},
     time::Timestamp,
 };
 
@@ -41,11 +41,13 @@ impl Timers for FlashDrop {
 }
 
 impl Saga for FlashDrop {
+    type Outcome = DropOutcome;
+
     fn deferred_reply(&self, deferred: &DeferredReply, now: Timestamp) -> Option<Result<DropReply, DropRejection>> {
         self.answer(deferred, now)
     }
 
-    fn on_outcome(&self, effect: EffectId, outcome: &Outcome, now: Timestamp) -> Vec<DropEvent> {
+    fn on_outcome(&self, effect: EffectId, outcome: DropOutcome, now: Timestamp) -> Vec<DropEvent> {
         self.on_inventory(effect, outcome, now)
     }
 

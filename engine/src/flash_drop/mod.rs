@@ -45,11 +45,11 @@ pub use self::{
     edit::{DropEdit, ItemEdit},
     event::DropEvent,
     network::{ClaimNetwork, NetworkHash, NetworkLimit, STANDARD_BUYERS, STANDARD_SHARE},
+    settle::DropOutcome,
     state::FlashDrop,
     view::{DropSummary, ItemOffer, Listing, Phase},
 };
 use crate::{
-    effect::EffectId,
     id::{CheckoutId, DropId, ProductId, Sku},
     money::{Currency, Money},
     quantity::Quantity,
@@ -266,13 +266,4 @@ pub struct DropView {
     /// The time at which this view was correct.
     #[n(8)]
     pub as_of: Timestamp,
-}
-
-/// The effect ids of a drop: each item has one slot for allocations and one for settlements.
-fn allocation(item: u16, generation: u64) -> EffectId {
-    EffectId { slot: u64::from(item) * 2, generation }
-}
-
-fn settlement(item: u16, generation: u64) -> EffectId {
-    EffectId { slot: u64::from(item) * 2 + 1, generation }
 }

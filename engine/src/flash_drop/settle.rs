@@ -3,12 +3,22 @@
 //! Allocations are requested item by item as totals that only grow. Sales and returned units are reported as
 //! [`Totals`], collected for [`SETTLE_GATHER_MS`] so that settlements do not double the journal's traffic.
 
-use super::{DropEvent, FlashDrop, SETTLE_GATHER_MS, allocation, settlement, view::Phase};
+use super::{DropEvent, FlashDrop, SETTLE_GATHER_MS, view::Phase};
 use crate::{
-    effect::{Effect, EffectId, Outcome, Request},
-    stock::{StockCommand, StockRejection, StockReply},
+    effect::{Effect, EffectId, Slots, effects},
+    stock::{StockCommand, StockItem, StockRejection, StockReply},
     time::Timestamp,
 };
+
+type StockAnswer = Result<StockReply, StockRejection>;
+
+effects! {
+    DropEffect, DropOutcome:
+    /// The allocation of units to the item with this index. Its generation is the total number of units.
+    Allocation(item: u64) = Slots::every(2, 0) => StockItem;
+    /// The settlement of the item with this index. Its generation is the number of settlements.
+    Settlement(item: u64) = Slots::every(2, 1) => StockItem;
+}
 
 /// The state of the settlement with stock.
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,7 +44,7 @@ impl FlashDrop {
         // The running total makes a repeated allocation a duplicate. It also serves as the generation of the effect.
         let total = item.allocated + units;
         let command = StockCommand::Allocate { drop: details.drop, total };
-        Some(Effect { id: allocation(index, total), request: Request::Stock(item.offer.sku.clone(), command) })
+        Some(DropEffect::Allocation(u64::from(index), (item.offer.sku.clone(), command)).with(total))
     }
 
     fn settlement_effect(&self, index: u16) -> Option<Effect> {
@@ -43,8 +53,8 @@ impl FlashDrop {
             return None;
         }
         let command = StockCommand::Settle { drop: details.drop, totals: item.reporting };
-        let request = Request::Stock(item.offer.sku.clone(), command);
-        Some(Effect { id: settlement(index, self.settlement.generation), request })
+        let effect = DropEffect::Settlement(u64::from(index), (item.offer.sku.clone(), command));
+        Some(effect.with(self.settlement.generation))
     }
 
     pub(super) fn effects_of(&self, event: &DropEvent) -> Vec<Effect> {
@@ -71,29 +81,38 @@ impl FlashDrop {
     }
 
     /// Returns the events that follow from a reply of stock. A reply to an older generation causes none.
-    pub(super) fn on_inventory(&self, effect: EffectId, outcome: &Outcome, now: Timestamp) -> Vec<DropEvent> {
-        let Outcome::Stock(outcome) = outcome else { return Vec::new() };
-        let index = (effect.slot / 2) as u16;
-        let Some(item) = self.items.get(index as usize) else { return Vec::new() };
-        if effect == settlement(index, self.settlement.generation) {
-            return match outcome {
-                Ok(StockReply::Settled(totals)) if *totals != item.booked => {
-                    vec![DropEvent::Settled { item: index, totals: *totals }]
-                }
-                _ => Vec::new(),
-            };
+    pub(super) fn on_inventory(&self, effect: EffectId, outcome: DropOutcome, now: Timestamp) -> Vec<DropEvent> {
+        match outcome {
+            DropOutcome::Settlement(item, answer) if effect.generation == self.settlement.generation => {
+                self.settled(item as u16, answer)
+            }
+            DropOutcome::Settlement(..) => Vec::new(),
+            DropOutcome::Allocation(item, answer) => self.allocated(item as u16, effect.generation, answer, now),
         }
-        let Some(pending) = &self.pending else { return Vec::new() };
+    }
+
+    fn settled(&self, index: u16, answer: StockAnswer) -> Vec<DropEvent> {
+        let Some(item) = self.items.get(index as usize) else { return Vec::new() };
+        match answer {
+            Ok(StockReply::Settled(totals)) if totals != item.booked => {
+                vec![DropEvent::Settled { item: index, totals }]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn allocated(&self, index: u16, total: u64, answer: StockAnswer, now: Timestamp) -> Vec<DropEvent> {
+        let (Some(item), Some(pending)) = (self.items.get(index as usize), &self.pending) else { return Vec::new() };
         let Some((_, more, _)) = pending.units.iter().find(|(item, _, came)| *item == index && !came) else {
             return Vec::new();
         };
-        if effect != allocation(index, item.allocated + more) {
+        if total != item.allocated + more {
             return Vec::new();
         }
-        let mut events = match outcome {
+        let mut events = match answer {
             Ok(_) => vec![DropEvent::UnitsCame { item: index, at: now }],
             Err(StockRejection::InsufficientAvailable { available, .. }) => {
-                return vec![DropEvent::UnitsRefused { item: index, available: *available, at: now }];
+                return vec![DropEvent::UnitsRefused { item: index, available, at: now }];
             }
             Err(_) => return vec![DropEvent::UnitsRefused { item: index, available: 0, at: now }],
         };

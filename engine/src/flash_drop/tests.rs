@@ -100,7 +100,7 @@ impl Given {
     }
 
     fn outcome(&mut self, now: Timestamp, effect: &Effect, outcome: Result<StockReply, StockRejection>) {
-        let events = self.drop.on_outcome(effect.id, &Outcome::Stock(outcome), now);
+        let events = self.drop.receive_outcome(effect.id, Outcome::Stock(outcome), now).unwrap();
         self.happen(events);
     }
 

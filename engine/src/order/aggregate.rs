@@ -1,9 +1,9 @@
 //! How an order decides, applies events and requests effects.
 
-use super::{Order, OrderCommand, OrderEvent, OrderRejection, OrderReply};
+use super::{Order, OrderCommand, OrderEvent, OrderOutcome, OrderRejection, OrderReply};
 use crate::{
     aggregate::{Aggregate, Context, Decision, DeferredReply, Saga},
-    effect::{Effect, EffectId, Outcome},
+    effect::{Effect, EffectId},
     time::Timestamp,
 };
 
@@ -31,11 +31,13 @@ impl Aggregate for Order {
 }
 
 impl Saga for Order {
+    type Outcome = OrderOutcome;
+
     fn deferred_reply(&self, deferred: &DeferredReply, _now: Timestamp) -> Option<Result<OrderReply, OrderRejection>> {
         self.answer(deferred.command_id)
     }
 
-    fn on_outcome(&self, effect: EffectId, outcome: &Outcome, now: Timestamp) -> Vec<OrderEvent> {
+    fn on_outcome(&self, effect: EffectId, outcome: OrderOutcome, now: Timestamp) -> Vec<OrderEvent> {
         self.answered(effect, outcome, now)
     }
 

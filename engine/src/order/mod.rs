@@ -38,6 +38,7 @@ pub use self::{
     event::{Details, OrderEvent},
     fold::Order,
     progress::{Change, Fulfillment, LineProgress, LineRefund, LineUnits, line_id},
+    settle::OrderOutcome,
     snapshot::FrozenOrder,
 };
 pub use crate::pricing::Totals as OrderTotals;

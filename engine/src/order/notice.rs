@@ -2,9 +2,9 @@
 
 use minicbor::{Decode, Encode};
 
-use super::{Order, OrderEvent};
+use super::{Order, OrderEvent, settle::OrderEffect};
 use crate::{
-    effect::{Effect, EffectId, Request},
+    effect::Effect,
     id::FulfillmentId,
     mail::{MailKind, MailRequest},
     money::Money,
@@ -75,8 +75,7 @@ impl Order {
                     Notice::Refunded(amount) => MailKind::Refunded { order, notice: number, amount },
                     Notice::Cancelled => MailKind::Cancelled { order },
                 };
-                let id = EffectId { slot: NOTICE_SLOTS + u64::from(number), generation: 0 };
-                Effect { id, request: Request::Mail(MailRequest { contact: details.contact, kind }) }
+                OrderEffect::Notice(u64::from(number), MailRequest { contact: details.contact, kind }).with(0)
             })
         })
     }
@@ -86,9 +85,9 @@ impl Order {
         self.notice_effects().last()
     }
 
-    /// Returns the event for a notice, by its slot, that the mailer has accepted.
-    pub(super) fn notice_mailed(&self, slot: u64, at: Timestamp) -> Vec<OrderEvent> {
-        let number = u32::try_from(slot - NOTICE_SLOTS).ok();
+    /// Returns the event for a notice that the mailer has accepted.
+    pub(super) fn notice_mailed(&self, number: u64, at: Timestamp) -> Vec<OrderEvent> {
+        let number = u32::try_from(number).ok();
         let open = self.notices.open.iter().find(|(open, _)| Some(*open) == number);
         open.map(|(notice, _)| OrderEvent::NoticeMailed { notice: *notice, at }).into_iter().collect()
     }

@@ -3,19 +3,26 @@
 
 use super::{Order, OrderEvent, OrderRejection, OrderReply, fold::Pending, notice::NOTICE_SLOTS};
 use crate::{
-    effect::{Effect, EffectId, Outcome, Request},
+    effect::{Effect, EffectId, Mailer, Slots, effects},
     id::{CommandId, RefundId},
     mail::{MailKind, MailRequest},
     money::Money,
-    payment::{PaymentCommand, PaymentRejection, PaymentReply},
-    stock::StockCommand,
+    payment::{Payment, PaymentCommand, PaymentRejection, PaymentReply},
+    stock::{StockCommand, StockItem},
     time::Timestamp,
 };
 
-/// The slots of an order's effects. Restocks have one slot for each SKU, from `RESTOCK_SLOTS` on.
-const MAIL_SLOT: u64 = 0;
-const REFUND_SLOT: u64 = 1;
-const RESTOCK_SLOTS: u64 = 2;
+effects! {
+    OrderEffect, OrderOutcome:
+    /// The receipt.
+    Receipt = Slots::one(0) => Mailer;
+    /// The refund in progress. Its generation is the number of refunds.
+    Refund = Slots::one(1) => Payment;
+    /// The return of units of the SKU with this index to the stock. Its generation is the total number of units.
+    Restock(index: u64) = Slots::range(2, NOTICE_SLOTS) => StockItem;
+    /// The notice with this number.
+    Notice(number: u64) = Slots::from(NOTICE_SLOTS) => Mailer;
+}
 
 impl Order {
     /// Returns the id of the next refund. Each attempt has its own id, because a failed refund stays failed.
@@ -27,24 +34,22 @@ impl Order {
     fn mail_effect(&self) -> Option<Effect> {
         let details = self.details.as_ref().filter(|_| self.mail_open)?;
         let request = MailRequest { contact: details.contact, kind: MailKind::Receipt { order: details.order } };
-        Some(Effect { id: EffectId { slot: MAIL_SLOT, generation: 0 }, request: Request::Mail(request) })
+        Some(OrderEffect::Receipt(request).with(0))
     }
 
     fn refund_effect(&self) -> Option<Effect> {
         let (details, pending) = (self.details.as_ref()?, self.pending.as_ref().filter(|pending| pending.amount > 0)?);
         let amount = Money { amount: pending.amount, currency: details.totals.total.currency };
         let command = PaymentCommand::Refund { refund: pending.refund, amount };
-        let id = EffectId { slot: REFUND_SLOT, generation: self.refunds };
-        Some(Effect { id, request: Request::Payment(details.payment, command) })
+        Some(OrderEffect::Refund((details.payment, command)).with(self.refunds))
     }
 
     fn restock_effects(&self) -> impl Iterator<Item = Effect> {
-        let open = (RESTOCK_SLOTS..).zip(&self.restocks).filter(|(_, restock)| !restock.booked);
-        open.filter_map(|(slot, restock)| {
+        let open = (0..).zip(&self.restocks).filter(|(_, restock)| !restock.booked);
+        open.filter_map(|(index, restock)| {
             // The total is also the generation: an answer for a smaller total does not settle a larger one.
             let command = StockCommand::Restock { order: self.details.as_ref()?.order, total: restock.total };
-            let request = Request::Stock(restock.sku.clone(), command);
-            Some(Effect { id: EffectId { slot, generation: restock.total }, request })
+            Some(OrderEffect::Restock(index, (restock.sku.clone(), command)).with(restock.total))
         })
     }
 
@@ -70,16 +75,17 @@ impl Order {
     }
 
     /// Returns the events that an outcome causes: none if its effect is no longer open.
-    pub(super) fn answered(&self, effect: EffectId, outcome: &Outcome, at: Timestamp) -> Vec<OrderEvent> {
-        match (effect.slot, outcome) {
-            (MAIL_SLOT, Outcome::Mail) if self.mail_open => vec![OrderEvent::ReceiptMailed { at }],
-            (REFUND_SLOT, Outcome::Payment(outcome)) if effect.generation == self.refunds => match &self.pending {
-                Some(pending) => self.refund_answered(pending, outcome, at),
-                None => Vec::new(),
+    pub(super) fn answered(&self, effect: EffectId, outcome: OrderOutcome, at: Timestamp) -> Vec<OrderEvent> {
+        match outcome {
+            OrderOutcome::Receipt(()) if self.mail_open => vec![OrderEvent::ReceiptMailed { at }],
+            OrderOutcome::Receipt(()) => Vec::new(),
+            OrderOutcome::Refund(answer) => match &self.pending {
+                Some(pending) if effect.generation == self.refunds => self.refund_answered(pending, answer, at),
+                Some(_) | None => Vec::new(),
             },
-            (NOTICE_SLOTS.., Outcome::Mail) => self.notice_mailed(effect.slot, at),
-            (RESTOCK_SLOTS.., Outcome::Stock(Ok(_))) => {
-                let index = usize::try_from(effect.slot - RESTOCK_SLOTS).unwrap_or(usize::MAX);
+            OrderOutcome::Notice(number, ()) => self.notice_mailed(number, at),
+            OrderOutcome::Restock(index, Ok(_)) => {
+                let index = usize::try_from(index).unwrap_or(usize::MAX);
                 let open =
                     self.restocks.get(index).filter(|restock| !restock.booked && restock.total == effect.generation);
                 let booked =
@@ -87,14 +93,14 @@ impl Order {
                 booked.into_iter().collect()
             }
             // A stock item that refuses is full. The effect stays open and is retried, because no unit may get lost.
-            _ => Vec::new(),
+            OrderOutcome::Restock(_, Err(_)) => Vec::new(),
         }
     }
 
     fn refund_answered(
         &self,
         pending: &Pending,
-        outcome: &Result<PaymentReply, PaymentRejection>,
+        outcome: Result<PaymentReply, PaymentRejection>,
         at: Timestamp,
     ) -> Vec<OrderEvent> {
         let Some(details) = &self.details else { return Vec::new() };
@@ -113,7 +119,7 @@ impl Order {
                 return events;
             }
             Ok(PaymentReply::Voided) => return Vec::new(),
-            Err(PaymentRejection::RefundFailed { code }) => code.clone(),
+            Err(PaymentRejection::RefundFailed { code }) => code,
             Err(PaymentRejection::RefundTooLarge { .. }) => "refund_too_large".to_owned(),
             Err(PaymentRejection::TooManyRefunds) => "too_many_refunds".to_owned(),
             Err(_) => "refund_refused".to_owned(),

@@ -1,9 +1,9 @@
 //! How a payment decides, applies events and requests effects.
 
-use super::{Payment, PaymentCommand, PaymentEvent, PaymentRejection, PaymentReply};
+use super::{Payment, PaymentCommand, PaymentEvent, PaymentOutcome, PaymentRejection, PaymentReply};
 use crate::{
     aggregate::{Aggregate, Context, Decision, DeferredReply, Saga},
-    effect::{Effect, EffectId, Outcome},
+    effect::{Effect, EffectId},
     time::Timestamp,
 };
 
@@ -31,6 +31,8 @@ impl Aggregate for Payment {
 }
 
 impl Saga for Payment {
+    type Outcome = PaymentOutcome;
+
     fn deferred_reply(
         &self,
         deferred: &DeferredReply,
@@ -39,10 +41,10 @@ impl Saga for Payment {
         self.answer(deferred.command_id)
     }
 
-    fn on_outcome(&self, effect: EffectId, outcome: &Outcome, now: Timestamp) -> Vec<PaymentEvent> {
+    fn on_outcome(&self, effect: EffectId, outcome: PaymentOutcome, now: Timestamp) -> Vec<PaymentEvent> {
         match outcome {
-            Outcome::Provider(answer) => self.answered(effect, answer, now),
-            _ => Vec::new(),
+            PaymentOutcome::Operation(answer) => self.answered(effect.generation, answer, now),
+            PaymentOutcome::Refund(index, answer) => self.refund_answered(index, answer, now),
         }
     }
 

@@ -5,19 +5,17 @@ use super::{
     PaymentReply, PaymentState, ProviderAnswer, ProviderOperation, ProviderRequest, REFUNDS_MAX,
     SEALED_TOKEN_BYTES_MAX,
     fold::{Details, Line, Refund, RefundState},
+    provider::PaymentEffect,
 };
 use crate::{
     aggregate::{Context, Decision, KeyReused},
-    effect::{Effect, EffectId, Request},
+    effect::Effect,
     id::{CommandId, PaymentId, RefundId, TenantId},
     money::{AMOUNT_MAX, Money},
     time::Timestamp,
 };
 
 type Decided = Result<Decision<PaymentEvent, PaymentReply>, PaymentRejection>;
-
-/// The slot of the operations of which only one is open at a time. Refunds have the slots after it, in their order.
-const LINE_SLOT: u64 = 0;
 
 impl Payment {
     pub(super) fn decide_command(&self, command: &PaymentCommand, context: &Context) -> Decided {
@@ -225,25 +223,22 @@ impl Payment {
         if self.void == Some(command) { voided() } else { None }
     }
 
-    /// Returns the events that a provider's answer causes. An answer to an older operation, or one that does not fit
-    /// the open operation, causes none.
-    pub(super) fn answered(&self, effect: EffectId, answer: &ProviderAnswer, at: Timestamp) -> Vec<PaymentEvent> {
+    /// Returns the events that an answer to an operation causes. An answer to an older operation, or one that does not
+    /// fit the open operation, causes none.
+    pub(super) fn answered(&self, generation: u64, answer: ProviderAnswer, at: Timestamp) -> Vec<PaymentEvent> {
         let Some(details) = &self.details else { return Vec::new() };
-        if effect.slot != LINE_SLOT {
-            return self.refund_answered(details, effect, answer, at);
-        }
-        let Some(open) = self.open.filter(|_| effect.generation == self.generation) else { return Vec::new() };
+        let Some(open) = self.open.filter(|_| generation == self.generation) else { return Vec::new() };
         let event = match (open, answer) {
             (Line::Authorise | Line::Confirm, ProviderAnswer::Authorised) => PaymentEvent::Authorised { at },
             (Line::Authorise | Line::Confirm, ProviderAnswer::RequiresAction { url, expires_at }) => {
-                PaymentEvent::ActionRequired { url: url.clone(), expires_at: *expires_at, at }
+                PaymentEvent::ActionRequired { url, expires_at, at }
             }
             (Line::Authorise | Line::Confirm, ProviderAnswer::Declined { code }) => {
-                PaymentEvent::Declined { code: cut(code), at }
+                PaymentEvent::Declined { code: cut(&code), at }
             }
             (Line::Capture, ProviderAnswer::Captured) => PaymentEvent::Captured { amount: details.amount, at },
             (Line::Capture, ProviderAnswer::CaptureFailed { code } | ProviderAnswer::Declined { code }) => {
-                PaymentEvent::CaptureFailed { code: cut(code), at }
+                PaymentEvent::CaptureFailed { code: cut(&code), at }
             }
             (Line::Void, ProviderAnswer::Voided | ProviderAnswer::Declined { .. }) => PaymentEvent::Voided { at },
             _ => return Vec::new(),
@@ -251,21 +246,17 @@ impl Payment {
         vec![event]
     }
 
-    fn refund_answered(
-        &self,
-        details: &Details,
-        effect: EffectId,
-        answer: &ProviderAnswer,
-        at: Timestamp,
-    ) -> Vec<PaymentEvent> {
-        let index = usize::try_from(effect.slot - 1).unwrap_or(usize::MAX);
+    /// Returns the events that an answer to a refund causes: none if the refund has an outcome already.
+    pub(super) fn refund_answered(&self, index: u64, answer: ProviderAnswer, at: Timestamp) -> Vec<PaymentEvent> {
+        let Some(details) = &self.details else { return Vec::new() };
+        let index = usize::try_from(index).unwrap_or(usize::MAX);
         let open = |refund: &&Refund| matches!(refund.state, RefundState::Open);
         let Some(refund) = self.refunds.get(index).filter(open) else { return Vec::new() };
         let amount = Money { amount: refund.amount, currency: details.amount.currency };
         match answer {
             ProviderAnswer::Refunded => vec![PaymentEvent::Refunded { refund: refund.id, amount, at }],
             ProviderAnswer::RefundFailed { code } | ProviderAnswer::Declined { code } => {
-                vec![PaymentEvent::RefundFailed { refund: refund.id, code: cut(code), at }]
+                vec![PaymentEvent::RefundFailed { refund: refund.id, code: cut(&code), at }]
             }
             _ => Vec::new(),
         }
@@ -307,7 +298,7 @@ impl Payment {
             Line::Capture => ("capture".to_owned(), ProviderOperation::Capture { amount: details.amount }),
             Line::Void => ("void".to_owned(), ProviderOperation::Void),
         };
-        Some(provider_effect(details, EffectId { slot: LINE_SLOT, generation: self.generation }, &name, operation))
+        Some(PaymentEffect::Operation(provider_request(details, &name, operation)).with(self.generation))
     }
 
     fn refund_effect(&self, index: usize) -> Option<Effect> {
@@ -316,21 +307,20 @@ impl Payment {
             return None;
         }
         let amount = Money { amount: refund.amount, currency: details.amount.currency };
-        let id = EffectId { slot: LINE_SLOT + 1 + index as u64, generation: 0 };
         let operation = ProviderOperation::Refund { refund: refund.id, amount };
-        Some(provider_effect(details, id, &format!("refund-{}", refund.id), operation))
+        let request = provider_request(details, &format!("refund-{}", refund.id), operation);
+        Some(PaymentEffect::Refund(index as u64, request).with(0))
     }
 }
 
-fn provider_effect(details: &Details, id: EffectId, name: &str, operation: ProviderOperation) -> Effect {
-    let request = ProviderRequest {
+fn provider_request(details: &Details, name: &str, operation: ProviderOperation) -> ProviderRequest {
+    ProviderRequest {
         provider: details.provider.clone(),
         tenant: details.tenant.clone(),
         payment: details.payment,
         key: format!("{}-{name}", details.payment),
         operation,
-    };
-    Effect { id, request: Request::Provider(request) }
+    }
 }
 
 /// Returns the event of a request, followed by its answer if the amount is zero.

@@ -26,7 +26,7 @@ use wincode::{SchemaRead, SchemaWrite};
 
 pub use self::{
     fold::Payment,
-    provider::{ProviderAnswer, ProviderOperation, ProviderRequest},
+    provider::{PaymentOutcome, ProviderAnswer, ProviderOperation, ProviderRequest},
     snapshot::FrozenPayment,
 };
 use crate::{

@@ -1,10 +1,19 @@
 //! Requests to payment providers, and their answers.
 
 use crate::{
+    effect::{Provider, Slots, effects},
     id::{PaymentId, RefundId, TenantId},
     money::Money,
     time::Timestamp,
 };
+
+effects! {
+    PaymentEffect, PaymentOutcome:
+    /// The open operation: authorise, confirm, capture or void.
+    Operation = Slots::one(0) => Provider;
+    /// The refund with this index.
+    Refund(index: u64) = Slots::from(1) => Provider;
+}
 
 /// A request to a payment provider.
 #[derive(Debug, Clone, PartialEq)]

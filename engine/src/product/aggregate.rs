@@ -1,9 +1,9 @@
 //! How a product decides, applies events and requests effects.
 
-use super::{Product, ProductCommand, ProductEvent, ProductRejection, ProductReply};
+use super::{Product, ProductCommand, ProductEvent, ProductOutcome, ProductRejection, ProductReply};
 use crate::{
     aggregate::{Aggregate, Context, Decision, DeferredReply, Saga},
-    effect::{Effect, EffectId, Outcome},
+    effect::{Effect, EffectId},
     time::Timestamp,
 };
 
@@ -27,12 +27,14 @@ impl Aggregate for Product {
 }
 
 impl Saga for Product {
+    type Outcome = ProductOutcome;
+
     fn deferred_reply(&self, deferred: &DeferredReply, _: Timestamp) -> Option<Result<ProductReply, ProductRejection>> {
         self.answer(deferred)
     }
 
-    fn on_outcome(&self, effect: EffectId, outcome: &Outcome, _: Timestamp) -> Vec<ProductEvent> {
-        self.on_inventory(effect, outcome)
+    fn on_outcome(&self, effect: EffectId, outcome: ProductOutcome, _: Timestamp) -> Vec<ProductEvent> {
+        self.on_inventory(effect.generation, outcome)
     }
 
     fn effects(&self, event: &ProductEvent) -> Vec<Effect> {

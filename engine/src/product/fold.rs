@@ -7,10 +7,10 @@ use std::{
 
 use super::{Adoption, Change, Creation, ImportedVariant, ProductEvent, details::Details};
 use crate::{
-    effect::{Effect, EffectId, Outcome, Request},
+    effect::{Effect, Slots, effects},
     id::{CommandId, ProductId, Sku, TenantId, VariantId},
     processed_commands::{ProcessedCommand, ProcessedCommands},
-    stock::{StockCommand, StockRejection},
+    stock::{StockCommand, StockItem, StockRejection},
 };
 
 /// A product of the catalogue. `Default` is a product that does not exist yet.
@@ -75,6 +75,12 @@ pub(super) struct RefusedSku {
 pub(super) struct Left {
     pub(super) details: Arc<Details>,
     pub(super) imported: Option<Arc<Vec<ImportedVariant>>>,
+}
+
+effects! {
+    ProductEffect, ProductOutcome:
+    /// The adoption of the SKU with this slot, and later its release.
+    Sku(slot: u64) = Slots::from(0) => StockItem;
 }
 
 /// The generations of a slot: its SKU is adopted first, and disowned later.
@@ -172,21 +178,20 @@ impl Product {
         })
     }
 
-    pub(super) fn on_inventory(&self, effect: EffectId, outcome: &Outcome) -> Vec<ProductEvent> {
-        let (Some(grip), Outcome::Stock(answer)) = (self.grips.get(&effect.slot), outcome) else {
-            return Vec::new();
-        };
-        let slot = effect.slot;
-        match (grip.stage, effect.generation) {
+    pub(super) fn on_inventory(&self, generation: u64, outcome: ProductOutcome) -> Vec<ProductEvent> {
+        let ProductOutcome::Sku(slot, answer) = outcome;
+        let Some(grip) = self.grips.get(&slot) else { return Vec::new() };
+        match (grip.stage, generation) {
             (Stage::Asked, ADOPT) => {
+                let adopted = answer.is_ok();
                 let event = match answer {
                     Ok(_) => ProductEvent::SkuAdopted { slot },
                     Err(StockRejection::SkuTaken { product }) => {
-                        ProductEvent::SkuRefused { slot, product: Some(*product) }
+                        ProductEvent::SkuRefused { slot, product: Some(product) }
                     }
                     Err(_) => ProductEvent::SkuRefused { slot, product: None },
                 };
-                let end = self.pending.as_ref().and_then(|pending| self.end(pending, slot, answer.is_ok()));
+                let end = self.pending.as_ref().and_then(|pending| self.end(pending, slot, adopted));
                 std::iter::once(event).chain(end).collect()
             }
             // Also on an error: in either case the stock item no longer counts the SKU for this variant.
@@ -243,7 +248,7 @@ impl Product {
             Stage::Disowning => (DISOWN, StockCommand::Disown { variant }),
             Stage::Waiting | Stage::Refused(_) | Stage::Held => return None,
         };
-        Some(Effect { id: EffectId { slot, generation }, request: Request::Stock(sku, command) })
+        Some(ProductEffect::Sku(slot, (sku, command)).with(generation))
     }
 
     pub(super) fn effects_of(&self, event: &ProductEvent) -> Vec<Effect> {

@@ -33,7 +33,7 @@ use strum::{IntoStaticStr, VariantNames};
 
 pub use self::{
     details::{Change, Image, OptionView, ProductView, Status, Variant, VariantView},
-    fold::Product,
+    fold::{Product, ProductOutcome},
     handle::{HANDLE_CHARS_MAX, Handle, InvalidHandle, derived_sku, variant_id},
     html::{DESCRIPTION_CHARS_MAX, DESCRIPTION_ELEMENTS_MAX, InvalidDescription, LeftOut, SafeHtml},
     input::{ImageChange, ImageEdit, ImportChange, ImportVariant, NewProduct, NewVariant, ProductEdit, VariantEdit},

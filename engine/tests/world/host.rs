@@ -117,7 +117,7 @@ impl<A: Entity> Host for Hosted<A> {
     }
 
     fn outcome(&mut self, id: EffectId, outcome: &Outcome, now: Timestamp) -> Step {
-        let events = self.live.on_outcome(id, outcome, now);
+        let events = self.live.receive_outcome(id, outcome.clone(), now).unwrap();
         self.happen(events, Some(id), now)
     }
 

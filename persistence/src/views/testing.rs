@@ -121,7 +121,7 @@ impl<A: Entity> Actor<A> {
         loop {
             let answered = self.state.outstanding().into_iter().find_map(|effect| {
                 let outcome = outcome_of(&effect)?;
-                Some(self.state.on_outcome(effect.id, &outcome, now)).filter(|events| !events.is_empty())
+                Some(self.state.receive_outcome(effect.id, outcome, now).unwrap()).filter(|events| !events.is_empty())
             });
             match answered {
                 Some(events) => self.apply(journal, now, events),

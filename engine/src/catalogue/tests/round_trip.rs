@@ -38,7 +38,7 @@ fn ask(product: &mut Product, command: ProductCommand) -> ProductReply {
         let Request::Stock(_, StockCommand::Adopt { .. } | StockCommand::Disown { .. }) = effect.request else {
             panic!()
         };
-        for event in product.on_outcome(effect.id, &Outcome::Stock(Ok(StockReply::Done)), Timestamp(0)) {
+        for event in product.receive_outcome(effect.id, Outcome::Stock(Ok(StockReply::Done)), Timestamp(0)).unwrap() {
             product.apply(&event);
         }
     }

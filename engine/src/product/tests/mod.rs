@@ -75,11 +75,14 @@ impl Shop {
     }
 
     fn settle(&mut self, id: EffectId, outcome: Outcome) {
-        let events = self.product.on_outcome(id, &outcome, Timestamp(self.now));
+        let events = self.product.receive_outcome(id, outcome.clone(), Timestamp(self.now)).unwrap();
         assert!(!events.is_empty(), "an answer to what is outstanding counts");
         self.asked.remove(&id.slot);
         self.happen(events);
-        assert!(self.product.on_outcome(id, &outcome, Timestamp(self.now)).is_empty(), "a late copy does not");
+        assert!(
+            self.product.receive_outcome(id, outcome, Timestamp(self.now)).unwrap().is_empty(),
+            "a late copy does not"
+        );
     }
 
     fn inventory(&mut self, sku: &str, command: StockCommand) -> Outcome {

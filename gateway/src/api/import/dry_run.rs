@@ -100,7 +100,8 @@ async fn play(
         }
         for effect in effects {
             let outcome = shard_says(job, id, &effect.request, owns_all).await?;
-            let events = product.on_outcome(effect.id, &Outcome::Stock(outcome), now);
+            let events =
+                product.receive_outcome(effect.id, Outcome::Stock(outcome), now).map_err(|why| why.to_string())?;
             events.iter().for_each(|event| product.apply(event));
         }
     }
