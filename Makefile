@@ -1,6 +1,8 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 CARGO := cargo
+# Each file by name: cargo fmt does not find the modules that a macro declares.
+RUSTFMT := rustfmt --edition 2024
 SEEDS ?= 1000
 SECONDS ?= 60
 LISTEN ?= 127.0.0.1:8080
@@ -10,7 +12,7 @@ PAGES_FROM := $(shell find web/sdk/src web/sdk/*.json web/app/src web/app/public
 # The folder into which web/need.sh installs Node if the machine has no suitable version.
 export PATH := $(CURDIR)/target/node/bin:$(PATH)
 
-.PHONY: help run run-engine dev test need-web test-engine test-web check simulate crash contract live-checks hostile fuzz bench doc fmt clean-data
+.PHONY: help run run-engine dev test need-web test-engine test-web check new-kind simulate crash contract live-checks hostile fuzz bench doc fmt clean-data
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,12 +47,14 @@ test-engine: ## the same without the pages: needs no Node and no browser
 	$(CARGO) test --workspace
 
 check: ## check format, lints and dependencies; warnings are errors
-	$(CARGO) fmt --all --check
-	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
+	$(RUSTFMT) --check $(shell git ls-files '*.rs')
 	.ci/words.py --self-test
 	.ci/words.py
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	.ci/dependencies.py
+
+new-kind: ## apply docs/new-kind.md to a copy of the repository, and build and test the kind that it adds
+	.ci/new_kind.py
 
 simulate: ## run SEEDS histories of the simulation, or replay SEED=n with its log
 	$(if $(SEED),FUSION_SEED=$(SEED),FUSION_SEEDS=$(SEEDS)) $(CARGO) test --profile simulate -p actors --features fault-injection --test simulation -- --nocapture no_history
@@ -81,8 +85,7 @@ doc: ## build the documentation of every crate; warnings are errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 
 fmt: ## format everything
-	$(CARGO) fmt --all
-	$(CARGO) fmt --manifest-path fuzz/Cargo.toml
+	$(RUSTFMT) $(shell git ls-files '*.rs')
 
 clean-data: ## remove the data of the demo shop
 	rm -rf $(DATA)

@@ -48,24 +48,17 @@ macro_rules! variants {
     };
 }
 
-#[path = "golden/carts.rs"]
-mod carts;
-#[path = "golden/checkouts.rs"]
-mod checkouts;
-#[path = "golden/drops.rs"]
-mod drops;
-#[path = "golden/inventories.rs"]
-mod inventories;
-#[path = "golden/order_numbers.rs"]
-mod order_numbers;
-#[path = "golden/orders.rs"]
-mod orders;
-#[path = "golden/payments.rs"]
-mod payments;
-#[path = "golden/products.rs"]
-mod products;
-#[path = "golden/samples.rs"]
-mod samples;
+/// Declares the samples of each kind: `golden/<folder of the kind>.rs`.
+macro_rules! samples_of_kinds {
+    (() $($number:literal, $variant:ident, $name:literal, $module:ident::$aggregate:ident, $ids:ident::$id:ident, $traits:tt;)*) => {
+        $(mod $module;)*
+    };
+}
+
+mod golden {
+    engine::for_each_kind!([samples_of_kinds]);
+    mod samples;
+}
 
 /// An enum whose variants have names.
 pub(crate) trait Named {

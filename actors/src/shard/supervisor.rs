@@ -1,5 +1,5 @@
-//! The actor that owns a shard: acquires leadership, gives it up or recovers when it is lost, and quarantines entities
-//! that keep failing.
+//! The actor that owns a shard: acquires leadership, steps down or recovers when leadership is lost, and quarantines
+//! entities that keep failing.
 
 use std::{
     collections::{BTreeMap, VecDeque},

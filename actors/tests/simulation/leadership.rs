@@ -41,7 +41,7 @@ fn a_fenced_node_refuses_its_callers_and_leads_again_when_it_is_needed_later() {
         let second = scene.start().await;
         assert_eq!(leads(&scene), 2);
 
-        // The first node does not know yet that it was fenced: its append tells it.
+        // The first node does not know yet that it was fenced. Its next append fails.
         let fenced = add(&scene, &first.commerce(), &sku, 20).await;
         assert_eq!(fenced, Err(AskError::Unknown));
         let (asked_at, refused) = (Instant::now(), add(&scene, &first.commerce(), &sku, 20).await);

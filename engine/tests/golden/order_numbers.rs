@@ -7,7 +7,7 @@ use engine::{
 
 use crate::{
     Golden, Messages, Sampled,
-    samples::{at, id, tenant},
+    golden::samples::{at, id, tenant},
 };
 
 variants! { OrderNumbersEvent: Assigned }

@@ -9,26 +9,13 @@
 //!              tests.rs    the tests through the HTTP interface
 //! ```
 //!
-//! [`SLICES`] is the list of all kinds. The router, the OpenAPI document, the topics of the
-//! real-time API and the upkeep follow from it.
+//! `slices!` has the list of all kinds. The router, the OpenAPI document, the topics of the real-time API and the upkeep
+//! follow from it.
 
-mod account;
-mod address_format;
-mod cart;
-mod checkout;
-mod claim;
-mod flash_drop;
 mod former_ids;
 #[cfg(fuzzing)]
 pub mod fuzzing;
-mod import;
-mod mail;
-mod me;
-mod order;
-mod product;
-mod session;
 mod slice;
-mod stock;
 #[cfg(test)]
 mod tests;
 
@@ -63,24 +50,32 @@ use crate::{
     wire::{IfNoneMatch, etag, fresh},
 };
 
-/// The kinds of the API, in the order of their tags in the OpenAPI document. Their modules are declared above, because
-/// rustfmt does not find modules that a macro declares.
-const SLICES: &[Slice] = &[
-    session::SLICE,
-    account::SLICE,
-    me::SLICE,
-    flash_drop::SLICE,
-    claim::SLICE,
-    stock::SLICE,
-    product::SLICE,
-    import::SLICE,
-    cart::SLICE,
-    checkout::SLICE,
-    address_format::SLICE,
-    order::SLICE,
-    mail::SLICE,
-    ops::SLICE,
-];
+/// Declares the folder of each kind, and [`SLICES`].
+macro_rules! slices {
+    ($($kind:ident,)*) => {
+        $(mod $kind;)*
+
+        /// The kinds of the API, and last the API's own operations.
+        const SLICES: &[Slice] = &[$($kind::SLICE,)* ops::SLICE];
+    };
+}
+
+// In the order of their tags in the OpenAPI document.
+slices! {
+    session,
+    account,
+    me,
+    flash_drop,
+    claim,
+    stock,
+    product,
+    import,
+    cart,
+    checkout,
+    address_format,
+    order,
+    mail,
+}
 
 /// Returns all routes and their OpenAPI document.
 pub(crate) fn all(gateway: Gateway) -> (Router, openapi::OpenApi) {

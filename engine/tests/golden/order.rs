@@ -15,8 +15,10 @@ use engine::{
 
 use crate::{
     Golden, Messages, Sampled,
-    drops::buyer,
-    samples::{at, dollars, id, processed, sku, tenant, units},
+    golden::{
+        flash_drop::buyer,
+        samples::{at, dollars, id, processed, sku, tenant, units},
+    },
 };
 
 variants! {

@@ -9,7 +9,7 @@ use engine::{
 
 use crate::{
     Golden, Messages, Sampled,
-    samples::{at, id, processed, sku, tenant, units},
+    golden::samples::{at, id, processed, sku, tenant, units},
 };
 
 variants! {

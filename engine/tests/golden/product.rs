@@ -16,7 +16,7 @@ use engine::{
 
 use crate::{
     Golden, Messages, Sampled,
-    samples::{at, dollars, id, processed, sku, tenant},
+    golden::samples::{at, dollars, id, processed, sku, tenant},
 };
 
 variants! { ProductEvent: Asked, SkuAdopted, SkuRefused, Created, Changed, Refused, SkuDisowned }

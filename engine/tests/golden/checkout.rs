@@ -16,9 +16,12 @@ use engine::{
 };
 
 use crate::{
-    Golden, Messages, Named, Sampled, carts,
-    drops::buyer,
-    samples::{at, dollars, id, processed, sku, tenant, units},
+    Golden, Messages, Named, Sampled,
+    golden::{
+        cart,
+        flash_drop::buyer,
+        samples::{at, dollars, id, processed, sku, tenant, units},
+    },
 };
 
 variants! {
@@ -110,7 +113,7 @@ impl Sampled for Checkout {
             CheckoutEvent::Numbered { number: 1_234 },
         ];
         let others = vec![
-            CheckoutEvent::Locked { lines: vec![carts::line(3, "MUG"), carts::line(4, "POSTER")] },
+            CheckoutEvent::Locked { lines: vec![cart::line(3, "MUG"), cart::line(4, "POSTER")] },
             CheckoutEvent::Quoted { slot: 16, price: dollars(1_300) },
             CheckoutEvent::QuotesAsked,
             CheckoutEvent::HoldsAsked { totals: totals(), at: at(1) },
@@ -140,8 +143,8 @@ impl Sampled for Checkout {
         let mut with_variants = details(Source::Claims(vec![claim(9), claim(10)]));
         with_variants.variants = Some(vec![Some(variant), None]);
         sorts.push(("with-variants", CheckoutEvent::Started { details: with_variants }));
-        let shirt = CartLine { options: Some(vec![size("M")]), ..carts::line(5, "SHIRT-M") };
-        sorts.push(("with-options", CheckoutEvent::Locked { lines: vec![carts::line(3, "MUG"), shirt] }));
+        let shirt = CartLine { options: Some(vec![size("M")]), ..cart::line(5, "SHIRT-M") };
+        sorts.push(("with-options", CheckoutEvent::Locked { lines: vec![cart::line(3, "MUG"), shirt] }));
         Golden { history, others, sorts, messages: messages() }
     }
 }

@@ -12,8 +12,10 @@ use engine::{
 
 use crate::{
     Golden, Messages, Sampled,
-    drops::buyer,
-    samples::{at, dollars, id, processed, sku, tenant, units},
+    golden::{
+        flash_drop::buyer,
+        samples::{at, dollars, id, processed, sku, tenant, units},
+    },
 };
 
 variants! { CartEvent: Created, LinePut, LineChanged, LineRemoved, Deleted, CheckoutBegan, CheckoutEnded, Expired }

@@ -8,7 +8,7 @@ use engine::{
 
 use crate::{
     Golden, Messages, Sampled,
-    samples::{at, dollars, id, tenant},
+    golden::samples::{at, dollars, id, tenant},
 };
 
 variants! {

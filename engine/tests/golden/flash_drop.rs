@@ -13,7 +13,7 @@ use engine::{
 
 use crate::{
     Golden, Messages, Sampled,
-    samples::{at, dollars, id, processed, sku, tenant, units},
+    golden::samples::{at, dollars, id, processed, sku, tenant, units},
 };
 
 variants! {
