@@ -11,7 +11,6 @@ use minicbor::{Decode, Encode};
 
 use crate::{
     aggregate::Aggregate,
-    for_each_kind,
     id::{CommandId, EntityKey, TenantId, digest128},
     mail::MailRequest,
     payment::{ProviderAnswer, ProviderRequest},

@@ -11,10 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use wincode::{SchemaRead, SchemaWrite};
 
-use crate::{
-    kinds::{Entity, EntityId, Kind},
-    with_kind,
-};
+use crate::kinds::{Entity, EntityId, Kind};
 
 /// The text is not a valid id, tenant name or SKU.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -15,6 +15,9 @@ pub(crate) enum Ended {
     Fenced,
 }
 
+/// A leadership and the state that its log came to, or why the log was not read.
+pub(crate) type TailRead = Result<(Box<dyn Leadership>, Recovered), LeadershipError>;
+
 /// A message to a shard's actor. Those with a term concern one candidature, or the leadership that came of it.
 pub(crate) enum ShardMessage {
     /// Acquire leadership. First sent when all shards of the node are known: a leader sends requests to other shards.
@@ -22,7 +25,7 @@ pub(crate) enum ShardMessage {
     /// The Lead counts, or was not appended.
     LeadAcquired(u64, Result<Box<dyn Leadership>, LeadershipError>),
     /// The log before the Lead is read, or does not read.
-    TailRead(u64, Box<Result<(Box<dyn Leadership>, Recovered), LeadershipError>>),
+    TailRead(u64, Box<TailRead>),
     /// The leadership ended with an append that failed.
     LeadershipEnded(u64, Ended),
     /// The tail has grown, and a checkpoint is due.

@@ -22,14 +22,14 @@ use tokio::{
 use super::{
     agenda_keeper::keep_agenda,
     leadership::{Current, LeaderState},
-    message::{Ended, ShardMessage},
+    message::{Ended, ShardMessage, TailRead},
     recovery::{LeadershipError, recover},
     writer::{self, Outlets},
 };
 use crate::{
     change_feed::ChangeFeed,
     effects::Effects,
-    leader::{CommitOutcome, Leader, Proposal, Recovered},
+    leader::{CommitOutcome, Leader, Proposal},
     resources::Resources,
 };
 
@@ -255,11 +255,7 @@ impl ShardState {
         self.enter(LeaderState::Recovering { tasks });
     }
 
-    fn tail_read(
-        &mut self,
-        myself: &ActorRef<ShardMessage>,
-        read: Result<(Box<dyn Leadership>, Recovered), LeadershipError>,
-    ) {
+    fn tail_read(&mut self, myself: &ActorRef<ShardMessage>, read: TailRead) {
         let LeaderState::Recovering { .. } = self.state else { return };
         let (leadership, mut recovered) = match read {
             Ok(read) => read,

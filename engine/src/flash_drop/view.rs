@@ -247,7 +247,8 @@ impl View for DropSummary {
             }
             // The drop itself is void only when all its units are answered, but does not exist for others from here on.
             DropEvent::UnitsRefused { .. } => {
-                if drop.pending.take() == Some(drop.created) {
+                let refused = drop.pending.take();
+                if refused == Some(drop.created) {
                     drop.listing.phase = Phase::Void;
                 }
             }

@@ -21,6 +21,9 @@ use crate::{
     problem::{Code, Problem},
 };
 
+/// Reads the state of the topic with this id.
+pub(crate) type Read = for<'a> fn(Reading<'a>, u128) -> BoxFuture<'a, Result<Option<Standing>, Problem>>;
+
 /// A kind of topic.
 pub(crate) struct TopicKind {
     /// The name: `cart` of `cart:{id}`.
@@ -34,7 +37,7 @@ pub(crate) struct TopicKind {
     /// The facts (events) in a change of an entity. `None`: changes show in the state only.
     pub(crate) facts: Option<fn(&Change) -> Vec<Fact>>,
     /// Reads the state, after checking that the reader may see it. `Ok(None)`: the topic has facts only.
-    pub(crate) read: for<'a> fn(Reading<'a>, u128) -> BoxFuture<'a, Result<Option<Standing>, Problem>>,
+    pub(crate) read: Read,
 }
 
 /// A fact: its type and its data.

@@ -28,5 +28,4 @@ pub(super) const SLICE: Slice = Slice {
     cursors: &[("list_checkouts", "^0[c-f][0-9a-v]{38}$")],
     topics: &[&topic::CHECKOUT],
     expire: Some(|gateway, now| expiry::forget_contacts(gateway, now).boxed()),
-    ..Slice::EMPTY
 };
