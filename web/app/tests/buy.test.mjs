@@ -88,7 +88,7 @@ test("the page shows that a slow payment is in progress", TEST, async (context) 
   await fillAddress(page, "dan@example.com");
   await chooseCard(page, "Slow payment");
   await pay(page);
-  await see(page, /Your bank takes its time/);
+  await see(page, /Your bank is taking longer than usual/);
   await confirmed(page);
 });
 
@@ -159,7 +159,7 @@ test("a forgotten password is reset by the mailed link", TEST, async (context) =
   await page.getByRole("heading", { name: "Reset your password" }).waitFor();
   await page.getByLabel("E-mail").fill("fay@example.com");
   await button(page, "Send link").click();
-  await see(page, /a link is on its way there/);
+  await see(page, /we have sent a link to this address/);
   const link_path = await eventually(() => mailedLink(stage.shop.folder, "fay@example.com"), "the mail is in the outbox");
 
   await page.goto(link_path);

@@ -60,7 +60,7 @@ test("a late claim shows whether units may return, and the button becomes active
   await claim(first.page);
   await claimButton(second.page).click();
   await see(second.page, "M is held by other buyers");
-  await see(second.page, /^If a hold ends unpaid, the unit comes back/);
+  await see(second.page, /^If a hold expires without payment, the unit becomes available/);
   isBehind = false;
   await button(first.page, "Release").click();
   await button(first.page, "Release M").click();

@@ -53,7 +53,7 @@ test("an offline page says so; a claim made offline is sent once when the connec
   await profile.setOffline(true);
   await see(page, /^You are offline/);
   await claimButton(page).click();
-  await see(page, /^No answer yet. We ask again with the same claim/);
+  await see(page, /^No response yet. The claim is sent again/);
   await profile.setOffline(false);
   await page.getByRole("heading", { name: "Held for you" }).waitFor();
   await page.getByText(/^You are offline/).waitFor({ state: "hidden" });
@@ -87,7 +87,7 @@ test("requests to an overloaded server are retried, and the buyer is informed", 
   });
   await openDrop(page, drop);
   await claimButton(page).click();
-  await see(page, /^Very many people are claiming/);
+  await see(page, /^A very large number of buyers are claiming/);
   await page.getByRole("heading", { name: "Held for you" }).waitFor();
   assert.equal(refusals, 3);
 });
@@ -119,9 +119,9 @@ test("pages reconnect to a restarted server and show its state", TEST, async (co
   await stage.shop.kill("SIGKILL");
   await see(watcher.page, /^Reconnecting/);
   await claimButton(watcher.page).click();
-  await see(watcher.page, /^No answer yet. We ask again/);
+  await see(watcher.page, /^No response yet. The claim is sent again/);
   await pay(holder.page);
-  await see(holder.page, /^No answer came/);
+  await see(holder.page, /^No response from the server/);
   await stage.shop.start();
 
   await watcher.page.getByRole("heading", { name: "Held for you" }).waitFor();

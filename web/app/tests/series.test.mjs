@@ -69,7 +69,7 @@ for (const [size, options] of /** @type {const} */ ([["desktop", {}], ["phone", 
     await see(page, "No claims yet. The charts begin with the first claim.");
     const points = await burst(drop);
     const peak = Math.max(...points.map((/** @type {any} */ { claims }) => claims));
-    const words = new RegExp(`^${BURST} units claimed\\. The most at once: ${peak} in 1 second, at `);
+    const words = new RegExp(`^${BURST} units claimed\\. Peak: ${peak} in 1 second, at `);
     const drawn = async () => {
       await page.getByText(words).waitFor();
       await eventually(async () => (await bars(page)).highest > 0.3, "the burst is drawn");
@@ -127,7 +127,7 @@ test("an ended drop shows its complete chart, and a drop without claims says so"
   for (const { id } of [wanted, unwanted]) await ask("POST", `/v1/drops/${id}/end`);
   const { page } = await stage.buyer(context);
   await enterConsole(page, `/console/drops/${wanted.id}`, stage.shop.vendor);
-  await see(page, /^2 units claimed\. The most at once: 2 in 1 second/);
+  await see(page, /^2 units claimed\. Peak: 2 in 1 second/);
   await eventually(async () => (await bars(page)).highest > 0.3, "its claims are drawn");
   assert.equal(await page.getByRole("radio", { name: "whole drop" }).isChecked(), true);
   await page.goto(`/console/drops/${unwanted.id}`);

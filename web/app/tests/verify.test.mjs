@@ -43,7 +43,7 @@ test("an account verifies its address by the mailed link, then claims", TEST, as
 
   await openDrop(page, drop);
   await claimButton(page).click();
-  await see(page, "Follow the link that we have sent you, then try again.");
+  await see(page, "Follow the link in the e-mail that we sent you, then try again.");
   await button(page, "Send another link").click();
   await see(page, "We have sent a new link.");
   await links("vera@example.com", 2);
@@ -54,7 +54,7 @@ test("an account verifies its address by the mailed link, then claims", TEST, as
   await see(tab, "You can now claim and pay.");
   assert.equal(await tab.getByText("Please verify your e-mail address").count(), 0);
   await tab.reload();
-  await see(tab, "It was confirmed before.");
+  await see(tab, "It was already verified.");
 
   await openDrop(page, drop);
   await claim(page);
