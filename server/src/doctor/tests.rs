@@ -191,7 +191,7 @@ async fn an_unreadable_snapshot_is_reported() {
     let sound = shop.snapshots.snapshots().remove(0);
     let half = sound.bytes.slice(..sound.bytes.len() / 2);
     for (spoilt, words) in [
-        (Snapshot { format: sound.format + 1, ..sound.clone() }, "does not decode: format 2 is newer"),
+        (Snapshot { format: sound.format + 1, ..sound.clone() }, "does not decode: format 2 is unknown"),
         (Snapshot { bytes: half, ..sound.clone() }, "does not decode"),
         (Snapshot { bytes: Bytes::new(), ..sound.clone() }, "does not decode"),
         (Snapshot { rules: engine::RULES_VERSION + 1, ..sound.clone() }, &*newer_rules()),
