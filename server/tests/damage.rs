@@ -302,7 +302,7 @@ async fn outcome(prepared: &Prepared, file: &Path, damage: Damage) -> Option<Res
         let what = words.lines().next().unwrap();
         let mut named = path.ancestors().take_while(|named| named.starts_with(shop.data()));
         assert!(named.any(|named| what.contains(named.to_str().unwrap())) || what.contains("shard"), "where? {words}");
-        assert!(["restore", "give", "remove"].iter().any(|word| words.contains(word)), "and now? {words}");
+        assert!(["restore", "use another", "remove"].iter().any(|word| words.contains(word)), "and now? {words}");
         return Some(Err(words.replace(shop.data().to_str().unwrap(), "…")));
     }
     for round in &prepared.rounds {
