@@ -47,7 +47,7 @@ test-engine: ## the same without the pages: needs no Node and no browser
 	$(CARGO) test --workspace
 
 check: ## check format, lints and dependencies; warnings are errors
-	$(RUSTFMT) --check $(shell git ls-files '*.rs')
+	git ls-files -z '*.rs' | xargs -0 $(RUSTFMT) --check
 	.ci/words.py --self-test
 	.ci/words.py
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
@@ -85,7 +85,7 @@ doc: ## build the documentation of every crate; warnings are errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 
 fmt: ## format everything
-	$(RUSTFMT) $(shell git ls-files '*.rs')
+	git ls-files -z '*.rs' | xargs -0 $(RUSTFMT)
 
 clean-data: ## remove the data of the demo shop
 	rm -rf $(DATA)

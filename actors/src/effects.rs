@@ -1,8 +1,8 @@
 //! Carries out effects, each until its outcome is definite.
 //!
 //! An effect arrives here only through the writer, after the journal has accepted the event that asks for it. It is
-//! carried out at least once, under a command id derived from its source and its [`EffectId`](engine::effect::EffectId), so that its target
-//! recognises a repeat.
+//! carried out at least once, under a command id derived from its source and its
+//! [`EffectId`](engine::effect::EffectId), so that its target recognises a repeat.
 //!
 //! The effects under way belong to the leadership that sent them; see [`effects_under_way`](crate::effects_under_way).
 

@@ -17,9 +17,9 @@
 //!
 //! Opening refuses a gap, a batch that differs from what was written, a batch that does not count, and a log that ends
 //! before the durable watermark. [`EmbeddedJournal::check_reaches`] also refuses a log that ends before a position that
-//! a checkpoint or a projection recorded. One loss cannot be distinguished from a torn last write: a log cut after the position
-//! of the durable watermark. It covers at most the appends of the last `watermark_every`, so nothing that was accepted
-//! longer ago than that can disappear unnoticed.
+//! a checkpoint or a projection recorded. One loss cannot be distinguished from a torn last write: a log cut after the
+//! position of the durable watermark. It covers at most the appends of the last `watermark_every`, so nothing that was
+//! accepted longer ago than that can disappear unnoticed.
 
 mod appender;
 mod durable_watermark;
